@@ -1,0 +1,52 @@
+//! The ground floor of *annals*: a list whose items never move, and a read-only mapping of a file.
+//! Everything in the project that needs `unsafe` is here; whatever stands on it forbids it.
+//!
+//! ```text
+//!   list, iter        the face: safe code only
+//!   writer, shared    the publication protocol: who may write where, and when readers may look
+//!   segment, place    memory for the items, and which item is where in it
+//!   mapped            the mapped file, on its own
+//! ```
+//!
+//! # Examples
+//!
+//! ```
+//! let (mut writer, list) = annals_base::segmented_list();
+//! writer.push("opened");
+//! let first = list.get(0).expect("published");
+//!
+//! // A reference stays good while the list grows, and readers may be in other threads.
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| {
+//!         for _ in 0..10_000 {
+//!             writer.push("signed");
+//!         }
+//!     });
+//!     // Whatever the length says, everything below it is there.
+//!     let len = list.len();
+//!     assert_eq!(list.iter().take(len).count(), len);
+//! });
+//! assert_eq!(*first, "opened");
+//! assert_eq!(list.len(), 10_001);
+//!
+//! // A batch becomes visible at once, or never.
+//! writer.stage("closing");
+//! writer.stage("closed");
+//! assert_eq!(list.last(), Some(&"signed"));
+//! writer.publish();
+//! assert_eq!(list.range(10_001..).copied().collect::<Vec<_>>(), ["closing", "closed"]);
+//! ```
+
+mod iter;
+mod list;
+mod mapped;
+mod place;
+mod segment;
+mod shared;
+mod sync;
+mod writer;
+
+pub use iter::{Iter, Slices};
+pub use list::{SegmentedList, segmented_list};
+pub use mapped::MappedFile;
+pub use writer::ListWriter;

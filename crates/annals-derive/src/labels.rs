@@ -1,0 +1,165 @@
+//! What an event shows: the code of `event_type`, `tags`, `id` and `metadata`.
+//!
+//! A method is written only if some case has something to say in it; the trait's own says nothing.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Generics, Ident, Type, WherePredicate, parse_quote};
+
+use crate::model::{Case, Event, Field, Payload};
+use crate::shape::{self, Shape};
+
+/// `event_type`.
+pub(crate) fn event_type(event: &Event) -> TokenStream {
+    let arms = event.cases.iter().map(|case| {
+        let (pattern, event_type) = (case.pattern(|_| false), case.event_type.value());
+        quote!(#pattern => #event_type,)
+    });
+    quote! {
+        fn event_type(&self) -> &'static ::core::primitive::str {
+            match self { #(#arms)* }
+        }
+    }
+}
+
+/// `tags`.
+pub(crate) fn tags(event: &Event) -> Option<TokenStream> {
+    let tags = Ident::new("tags", Span::mixed_site());
+    let inner =
+        |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::tags(#binding, #tags));
+    let own = |case: &Case| {
+        let all = case.fields.iter().map(|field| field_tags(field, &tags));
+        quote!({ #(#all)* })
+    };
+    let arms = arms(event, &quote!({}), inner, |field| !field.tags.is_empty(), own)?;
+    Some(quote! {
+        fn tags(&self, #tags: &mut ::annals::Tags) {
+            match self { #arms }
+        }
+    })
+}
+
+/// `id`.
+pub(crate) fn id(event: &Event) -> Option<TokenStream> {
+    let inner = |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::id(#binding));
+    let own = |case: &Case| {
+        let ids = case.fields.iter().filter(|field| field.id);
+        ids.map(|field| id_of(&field.ty, &field.binding)).collect()
+    };
+    let arms = arms(event, &quote!(::core::option::Option::None), inner, |field| field.id, own)?;
+    Some(quote! {
+        fn id(&self) -> ::core::option::Option<::std::borrow::Cow<'_, ::core::primitive::str>> {
+            match self { #arms }
+        }
+    })
+}
+
+/// `metadata`, which only inner values have.
+pub(crate) fn metadata(event: &Event) -> Option<TokenStream> {
+    let metadata = Ident::new("metadata", Span::mixed_site());
+    let inner = |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::metadata(#binding, #metadata));
+    let arms = arms(event, &quote!({}), inner, |_| false, |_| TokenStream::new())?;
+    Some(quote! {
+        fn metadata(&self, #metadata: &mut ::annals::Metadata) {
+            match self { #arms }
+        }
+    })
+}
+
+/// What a generic struct must be to show its tags and its id.
+pub(crate) fn predicates(case: &Case, generics: &Generics) -> Vec<WherePredicate> {
+    let shown = case.fields.iter().filter(|field| field.id || !field.tags.is_empty());
+    let types = shown.map(|field| shape::element(&field.ty));
+    let generic = types.filter(|ty| {
+        generics.type_params().any(|param| mentions(ty.to_token_stream(), &param.ident))
+    });
+    generic.map(|ty| parse_quote!(#ty: ::core::fmt::Display)).collect()
+}
+
+/// The arms of a method: what `inner` says for each newtype variant and `own` for each case with a `wanted` field,
+/// `nothing` for all others. None if that is all of them.
+fn arms(
+    event: &Event,
+    nothing: &TokenStream,
+    inner: impl Fn(&Ident, &Type) -> TokenStream,
+    wanted: impl Fn(&Field) -> bool,
+    own: impl Fn(&Case) -> TokenStream,
+) -> Option<TokenStream> {
+    let mut arms = TokenStream::new();
+    let mut silent = Vec::new();
+    for case in &event.cases {
+        if let Payload::Inner { binding, ty } = &case.payload {
+            let (path, body) = (&case.path, inner(binding, ty));
+            arms.extend(quote!(#path(#binding) => #body,));
+        } else if case.fields.iter().any(&wanted) {
+            let (pattern, body) = (case.pattern(&wanted), own(case));
+            arms.extend(quote!(#pattern => #body,));
+        } else {
+            silent.push(case.pattern(|_| false));
+        }
+    }
+    if arms.is_empty() {
+        return None;
+    }
+    if !silent.is_empty() {
+        arms.extend(quote!(#(#silent)|* => #nothing,));
+    }
+    Some(arms)
+}
+
+/// Adds all the tags that a field is.
+fn field_tags(field: &Field, tags: &Ident) -> TokenStream {
+    let Field { binding, ty, .. } = field;
+    let add = field.tags.iter().map(|name| {
+        each(ty, binding, &|value| {
+            if let Some(name) = name {
+                return quote_spanned!(value.span()=> ::annals::Tags::add(#tags, #name, #value););
+            }
+            quote_spanned! {value.span()=>
+                ::annals::Tags::push(#tags, &::std::string::ToString::to_string(#value));
+            }
+        })
+    });
+    add.collect()
+}
+
+/// Does `then` with each of the values that `value`, a reference to a `ty`, has.
+fn each(ty: &Type, value: &Ident, then: &dyn Fn(&Ident) -> TokenStream) -> TokenStream {
+    let element = Ident::new("element", value.span());
+    match Shape::of(ty) {
+        Shape::One => then(value),
+        Shape::Perhaps(inner) => {
+            let body = each(inner, &element, then);
+            quote!(if let ::core::option::Option::Some(#element) = #value { #body })
+        }
+        Shape::Many(inner) => {
+            let body = each(inner, &element, then);
+            // A call, in which a vector, an array and a box all become slices.
+            quote!(for #element in <[_]>::iter(#value) { #body })
+        }
+    }
+}
+
+/// The id that `value`, a reference to a `ty`, is.
+fn id_of(ty: &Type, value: &Ident) -> TokenStream {
+    match Shape::of(ty) {
+        Shape::Perhaps(inner) => {
+            let some = Ident::new("some", value.span());
+            let id = id_of(inner, &some);
+            quote!(::core::option::Option::and_then(::core::option::Option::as_ref(#value), |#some| #id))
+        }
+        // An id of many values was refused when it was parsed.
+        Shape::One | Shape::Many(_) => quote_spanned! {value.span()=>
+            ::core::option::Option::Some(::std::borrow::Cow::Owned(::std::string::ToString::to_string(#value)))
+        },
+    }
+}
+
+/// Whether `name` is anywhere in `tokens`.
+fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        proc_macro2::TokenTree::Ident(ident) => ident == *name,
+        proc_macro2::TokenTree::Group(group) => mentions(group.stream(), name),
+        _ => false,
+    })
+}

@@ -1,0 +1,201 @@
+//! From what the user wrote to what the macro understands, or to errors that say what would be right.
+
+use proc_macro2::Span;
+use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Data, DataEnum, DeriveInput, Fields, Ident, LitStr, Meta, Type, Variant};
+
+use crate::attributes::{Place, Settings};
+use crate::errors::Errors;
+use crate::model::{Case, Event, Field, Payload};
+use crate::name::{self, Use};
+use crate::{serde, shape};
+
+/// The event that `input` is.
+pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
+    let mut errors = Errors::default();
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        errors.at(
+            lifetime.span(),
+            "an event borrows nothing, for it outlives its writer: own the data, for example a `String` for a `&str`",
+        );
+    }
+    let (settings, cases) = match &input.data {
+        Data::Struct(data) => {
+            let mut settings = Settings::of(&input.attrs, Place::Struct, &mut errors);
+            let case = struct_case(&input.ident, &data.fields, settings.rename.take(), &mut errors);
+            (settings, vec![case])
+        }
+        Data::Enum(data) => {
+            let settings = Settings::of(&input.attrs, Place::Enum, &mut errors);
+            (settings, enum_cases(input, data, &mut errors))
+        }
+        Data::Union(data) => {
+            errors.at(
+                data.union_token.span(),
+                "a union cannot be an event: make it a struct or an enum",
+            );
+            (Settings::default(), Vec::new())
+        }
+    };
+    let codec = settings.codec.map_or_else(|| quote!(::annals::Json), ToTokens::into_token_stream);
+    errors.finish(Event {
+        ident: input.ident.clone(),
+        generics: input.generics.clone(),
+        codec,
+        cases,
+    })
+}
+
+fn struct_case(
+    ident: &Ident,
+    fields: &Fields,
+    rename: Option<LitStr>,
+    errors: &mut Errors,
+) -> Case {
+    if let Fields::Unnamed(unnamed) = fields
+        && unnamed.unnamed.len() != 1
+    {
+        errors.at(
+            unnamed.span(),
+            "an event that is a tuple struct has one field: name the fields, `{ name: Type, … }`, so that others can \
+             join them; without fields, leave the parentheses away",
+        );
+    }
+    Case {
+        path: quote!(Self),
+        ident: ident.clone(),
+        event_type: event_type(ident, rename, errors),
+        fields: labelled(fields, errors),
+        payload: Payload::Itself,
+    }
+}
+
+fn enum_cases(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> Vec<Case> {
+    // Lifetimes are refused already.
+    if input.generics.type_params().next().is_some()
+        || input.generics.const_params().next().is_some()
+    {
+        errors.at(
+            input.generics.span(),
+            "an enum of events is not generic: name the types in it, or put the generic part into a struct of its own",
+        );
+    }
+    if data.variants.is_empty() {
+        errors.at(
+            input.ident.span(),
+            "an enum of events needs a variant: one for everything that can happen",
+        );
+    }
+    let of_enum = serde::metas(&input.attrs, errors);
+    let mut cases: Vec<Case> = Vec::with_capacity(data.variants.len());
+    for variant in &data.variants {
+        let case = variant_case(variant, &of_enum, errors);
+        let (name, span) = (case.event_type.value(), case.event_type.span());
+        match cases.iter().find(|known| known.event_type.value() == name) {
+            Some(known) => errors.at(
+                span,
+                format!(
+                    "the event type {name:?} is that of the variant `{}` already: give one of them another, with \
+                     `#[event(rename = \"…\")]`",
+                    known.ident
+                ),
+            ),
+            None => cases.push(case),
+        }
+    }
+    cases
+}
+
+fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Case {
+    let ident = &variant.ident;
+    let settings = Settings::of(&variant.attrs, Place::Variant, errors);
+    let of_variant = serde::metas(&variant.attrs, errors);
+    let shaping = serde::shaping(of_enum, of_variant, errors);
+    let (fields, payload) = match (&variant.fields, variant.fields.iter().next()) {
+        (Fields::Unit, _) => (Vec::new(), Payload::None),
+        (Fields::Named(_), _) => (labelled(&variant.fields, errors), Payload::Fields(shaping)),
+        (Fields::Unnamed(unnamed), Some(field)) if unnamed.unnamed.len() == 1 => {
+            (Vec::new(), inner(field, errors))
+        }
+        (Fields::Unnamed(unnamed), _) => {
+            errors.at(
+                unnamed.span(),
+                format!(
+                    "a tuple variant of an event has one field, a type that is an event itself: name the fields, \
+                     `{ident} {{ name: Type, … }}`, so that others can join them; without fields, write `{ident}`"
+                ),
+            );
+            (Vec::new(), Payload::None)
+        }
+    };
+    Case {
+        path: quote!(Self::#ident),
+        ident: ident.clone(),
+        event_type: event_type(ident, settings.rename, errors),
+        fields,
+        payload,
+    }
+}
+
+/// The name given, or else `ident` in kebab-case.
+fn event_type(ident: &Ident, rename: Option<LitStr>, errors: &mut Errors) -> LitStr {
+    rename.unwrap_or_else(|| {
+        let name = name::kebab_case(&ident.unraw().to_string());
+        if let Some(fault) = name::fault(&name, Use::EventType) {
+            errors
+                .at(ident.span(), format!("{fault}; give another with `#[event(rename = \"…\")]`"));
+        }
+        LitStr::new(&name, ident.span())
+    })
+}
+
+/// The fields of a struct or a struct variant, which may be tags and the id.
+fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
+    let mut id: Option<String> = None;
+    let mut labelled = Vec::with_capacity(fields.len());
+    for (field, member) in fields.iter().zip(fields.members()) {
+        let settings = Settings::of(&field.attrs, Place::Field, errors);
+        if let Some(span) = settings.id {
+            if shape::has_many(&field.ty) {
+                errors.at(
+                    span,
+                    "an event has one id, and this is any number of values; each can be a `tag`",
+                );
+            }
+            if let Some(known) = &id {
+                errors.at(span, format!("an event has one id, and `{known}` is it already"));
+            } else {
+                id = Some(member.to_token_stream().to_string());
+            }
+        }
+        labelled.push(Field {
+            binding: binding(labelled.len(), &field.ty),
+            ty: field.ty.clone(),
+            tags: settings.tags,
+            id: settings.id.is_some(),
+            serde: serde::metas(&field.attrs, errors),
+            member,
+        });
+    }
+    labelled
+}
+
+/// The inner value of a newtype variant, which has its attributes in its own type.
+fn inner(field: &syn::Field, errors: &mut Errors) -> Payload {
+    Settings::of(&field.attrs, Place::Inner, errors);
+    for meta in serde::metas(&field.attrs, errors) {
+        errors.at(
+            meta.span(),
+            "the payload of a newtype variant is its inner value as that serializes itself: put serde's attributes \
+             into the inner type",
+        );
+    }
+    Payload::Inner { binding: binding(0, &field.ty), ty: Box::new(field.ty.clone()) }
+}
+
+/// A name that meets none of the user's; errors about it are shown at the field's type.
+fn binding(index: usize, ty: &Type) -> Ident {
+    format_ident!("field_{index}", span = Span::mixed_site().located_at(ty.span()))
+}

@@ -1,0 +1,150 @@
+//! `#[serde(…)]`: what of it shapes a payload, and how it is written for a payload that borrows its fields.
+//!
+//! A payload is encoded from references, so a field of type `T` is a `&T` there. A function that an attribute names
+//! takes a `&T` and would get a `&&T`, which a generic one may not take: between them goes a function that takes one
+//! reference off.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, ExprLit, ExprPath, Lit, Meta, Path, Token, Type, parse_quote};
+
+use crate::errors::Errors;
+
+/// A field's attributes as a payload of references has them.
+#[derive(Default)]
+pub(crate) struct Borrowed {
+    /// The attributes.
+    pub(crate) metas: Vec<Meta>,
+    /// The functions that they name.
+    pub(crate) functions: TokenStream,
+}
+
+/// The keys of the `#[serde(…)]` attributes among `attributes`.
+pub(crate) fn metas(attributes: &[Attribute], errors: &mut Errors) -> Vec<Meta> {
+    let mut metas = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        match attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) {
+            Ok(found) => metas.extend(found),
+            Err(error) => errors.push(error),
+        }
+    }
+    metas
+}
+
+/// What the attributes of an enum and of its variant say about the variant's fields.
+pub(crate) fn shaping(of_enum: &[Meta], of_variant: Vec<Meta>, errors: &mut Errors) -> Vec<Meta> {
+    let mut shaping = Vec::new();
+    for meta in of_variant {
+        match key(&meta).as_str() {
+            "rename_all" | "deny_unknown_fields" => shaping.push(meta),
+            // The variant's name, and the way it is told from others: an event type does both for the log.
+            "rename" | "alias" | "skip" | "skip_serializing" | "skip_deserializing" | "other" | "untagged" | "borrow"
+            | "bound" => {}
+            key => errors.at(
+                meta.span(),
+                format!(
+                    "`{key}` on a variant says nothing about the payload of an event; put it on the fields or on the \
+                     inner type (a variant takes `rename_all` and `deny_unknown_fields`)"
+                ),
+            ),
+        }
+    }
+    for meta in of_enum {
+        let meta = match key(meta).as_str() {
+            "deny_unknown_fields" => meta.clone(),
+            "rename_all_fields" => with_key(meta.clone(), parse_quote!(rename_all)),
+            _ => continue,
+        };
+        // What the variant says goes before what the enum says for all.
+        if shaping.iter().all(|known| key(known) != key(&meta)) {
+            shaping.push(meta);
+        }
+    }
+    shaping
+}
+
+/// The attributes `metas` of a field of type `ty`, the `index`th, for a payload of references; nothing if they skip
+/// the field.
+pub(crate) fn borrowed(metas: &[Meta], index: usize, ty: &TokenStream) -> Option<Borrowed> {
+    let mut borrowed = Borrowed::default();
+    for meta in metas {
+        let key = key(meta);
+        match (key.as_str(), named(meta)) {
+            ("skip" | "skip_serializing", _) => return None,
+            ("skip_serializing_if", Some(function)) => {
+                let name = format_ident!("__annals_skip_{index}");
+                borrowed.functions.extend(quote_spanned! {function.span()=>
+                    fn #name(value: &&#ty) -> ::core::primitive::bool {
+                        #function(*value)
+                    }
+                });
+                borrowed.metas.push(set(meta, "skip_serializing_if", &name));
+            }
+            ("with" | "serialize_with", Some(mut function)) => {
+                if key == "with" {
+                    function.path.segments.push(parse_quote!(serialize));
+                }
+                let name = format_ident!("__annals_serialize_{index}");
+                borrowed.functions.extend(quote_spanned! {function.span()=>
+                    fn #name<__S: ::annals::__private::serde::Serializer>(
+                        value: &&#ty,
+                        serializer: __S,
+                    ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                        #function(*value, serializer)
+                    }
+                });
+                borrowed.metas.push(set(meta, "serialize_with", &name));
+            }
+            _ => borrowed.metas.push(meta.clone()),
+        }
+    }
+    Some(borrowed)
+}
+
+/// The type `ty` with `Self` written out: inside a payload, `Self` would be the payload.
+pub(crate) fn without_self(ty: &Type, ident: &syn::Ident) -> TokenStream {
+    fn replace(tokens: TokenStream, ident: &syn::Ident) -> TokenStream {
+        let replaced = tokens.into_iter().map(|token| match token {
+            proc_macro2::TokenTree::Ident(name) if name == "Self" => ident.clone().into(),
+            proc_macro2::TokenTree::Group(group) => {
+                let mut inner =
+                    proc_macro2::Group::new(group.delimiter(), replace(group.stream(), ident));
+                inner.set_span(group.span());
+                inner.into()
+            }
+            token => token,
+        });
+        replaced.collect()
+    }
+    replace(ty.to_token_stream(), ident)
+}
+
+/// The first word of an attribute.
+fn key(meta: &Meta) -> String {
+    meta.path().to_token_stream().to_string()
+}
+
+fn with_key(mut meta: Meta, key: Path) -> Meta {
+    match &mut meta {
+        Meta::Path(path) => *path = key,
+        Meta::List(list) => list.path = key,
+        Meta::NameValue(pair) => pair.path = key,
+    }
+    meta
+}
+
+/// The path that an attribute names in a text; nothing if there is none, and then serde says what is wrong.
+fn named(meta: &Meta) -> Option<ExprPath> {
+    let Meta::NameValue(pair) = meta else { return None };
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
+    text.parse().ok()
+}
+
+fn set(meta: &Meta, key: &str, function: &syn::Ident) -> Meta {
+    let key = syn::Ident::new(key, meta.span());
+    let function = function.to_string();
+    let tokens = quote!(#key = #function);
+    parse_quote!(#tokens)
+}

@@ -1,0 +1,173 @@
+//! The seam: what a home of the log must do, and nothing else.
+//!
+//! ```text
+//!   EventStore ──append, submit──▶ Backend ──head().publish(…)──▶ readers, cursors, callbacks
+//!              ──get, read───────▶         (reading never meets the way of an append)
+//! ```
+//! Offsets and conditions are the backend's: nothing above assumes that only this process appends. Whoever writes
+//! one runs the suite of the crate `annals-conformance` on it.
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+
+use crate::{AppendError, Condition, Event, EventRef, Head, Query, ReadError};
+
+/// The answer of an append that is under way.
+pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Range<u64>, AppendError>> + Send>>;
+
+/// Where a log lives. Every method may be called from any number of threads at once.
+pub trait Backend<E: Event>: Send + Sync {
+    /// Appends a batch, all or none, and answers its offsets once it is as durable as was asked and published.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then the log holds nothing of the batch.
+    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError>;
+
+    /// As [`append`](Self::append), without blocking: the batch is on its way when this returns, whether or not the
+    /// future is awaited.
+    fn submit(&self, batch: Batch<E>) -> AppendFuture;
+
+    /// The published head: what readers see of the log's length, and whom to tell when it moves.
+    fn head(&self) -> &Head<E>;
+
+    /// The event at `offset`; `None` at and beyond the head.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is there and cannot be read.
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError>;
+
+    /// Adds the next events of a selection to `page`, in its direction: at most `selection.limit`, and at least one
+    /// unless there are no more. Answers what is left of the range: empty when all of it was looked at.
+    ///
+    /// # Errors
+    /// [`ReadError`] for the first that cannot be read, if it comes first; those before it are answered without.
+    fn read<'a>(
+        &'a self,
+        selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, E>>,
+    ) -> Result<Range<u64>, ReadError>;
+
+    /// The names of a kind that begin with `prefix`, each with its number of events, in no order.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError>;
+
+    /// Numbers one can watch.
+    fn stats(&self) -> Stats;
+
+    /// Makes all that was appended durable, whatever durability appends have.
+    ///
+    /// # Errors
+    /// [`AppendError`] when that fails; then the store is poisoned.
+    fn sync(&self) -> Result<(), AppendError>;
+}
+
+/// Events to append together.
+#[derive(Debug, Clone)]
+pub struct Batch<E> {
+    /// The events, next to each other in this order.
+    pub events: Vec<E>,
+    /// What must not have happened.
+    pub condition: Option<Condition>,
+    /// When they were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
+    pub time_ms: Option<u64>,
+}
+
+impl<E> Batch<E> {
+    /// These events, without a condition, recorded now.
+    #[must_use]
+    pub fn new(events: Vec<E>) -> Self {
+        Self { events, condition: None, time_ms: None }
+    }
+}
+
+/// Which events to read, and which way.
+#[derive(Debug, Clone)]
+pub struct Selection<'q> {
+    /// Those that match.
+    pub query: &'q Query,
+    /// Of these offsets; all below the head.
+    pub range: Range<u64>,
+    /// From the last to the first.
+    pub reverse: bool,
+    /// At most so many; at least 1.
+    pub limit: usize,
+}
+
+/// What a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// An event type.
+    Type,
+    /// A tag.
+    Tag,
+}
+
+/// A type or tag, and how many events have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameCount {
+    /// The type or tag.
+    pub name: String,
+    /// Its number of events, at least 1.
+    pub count: u64,
+}
+
+/// Numbers of a log, as they are now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Events in the log: its head.
+    pub events: u64,
+    /// Bytes of the log's events in its home, with all that frames them; in memory, what is allocated.
+    pub event_bytes: u64,
+    /// Bytes of indexes on disk.
+    pub index_bytes: u64,
+    /// Segments: of the list in memory, or files.
+    pub segments: u64,
+    /// Bytes of memory held for the log and its index; mapped files do not count.
+    pub memory_bytes: u64,
+    /// Commits since the store was opened.
+    pub commits: u64,
+    /// Callback subscribers.
+    pub subscribers: u64,
+}
+
+impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for Box<B> {
+    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+        (**self).append(batch)
+    }
+
+    fn submit(&self, batch: Batch<E>) -> AppendFuture {
+        (**self).submit(batch)
+    }
+
+    fn head(&self) -> &Head<E> {
+        (**self).head()
+    }
+
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+        (**self).get(offset)
+    }
+
+    fn read<'a>(
+        &'a self,
+        selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, E>>,
+    ) -> Result<Range<u64>, ReadError> {
+        (**self).read(selection, page)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        (**self).names(kind, prefix)
+    }
+
+    fn stats(&self) -> Stats {
+        (**self).stats()
+    }
+
+    fn sync(&self) -> Result<(), AppendError> {
+        (**self).sync()
+    }
+}

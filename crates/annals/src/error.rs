@@ -1,0 +1,312 @@
+//! What can go wrong, one enum an area: each says what was wrong, where, and what would be right.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
+    MAX_NAME_BYTES, MAX_TAGS,
+};
+
+/// Why a payload could not be encoded or decoded.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The log holds an event of a type that this program's events do not have.
+    #[error("the event type {found:?} is none of {expected}")]
+    UnknownType {
+        /// The type in the log.
+        found: String,
+        /// The types that would have been right.
+        expected: String,
+    },
+    /// The bytes do not fit the payload, or the payload has no encoding.
+    #[error("the payload does not fit: {0}")]
+    Payload(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl CodecError {
+    /// An error of a codec, as this enum.
+    pub fn payload(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Payload(Arc::new(error))
+    }
+}
+
+/// Why an event cannot be in the log: the limit it breaks, and by how much.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEvent {
+    /// An empty event type, tag, id or metadata name.
+    #[error("the {what} is empty; it must have 1 to {MAX_NAME_BYTES} bytes")]
+    EmptyName {
+        /// Which of them.
+        what: &'static str,
+    },
+    /// An event type, tag, id or metadata name that is too long.
+    #[error("the {what} {start:?}… has {bytes} bytes; the limit is {MAX_NAME_BYTES}")]
+    NameTooLong {
+        /// Which of them.
+        what: &'static str,
+        /// How it begins.
+        start: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// A control character in an event type, tag, id or metadata name.
+    #[error(
+        "the {what} {name:?} has the control character {character:?} at byte {at}; names are text without control characters"
+    )]
+    ControlCharacter {
+        /// Which of them.
+        what: &'static str,
+        /// The whole name.
+        name: String,
+        /// The character.
+        character: char,
+        /// Where it stands, in bytes.
+        at: usize,
+    },
+    /// More tags than an event may have.
+    #[error("the event has {count} tags; the limit is {MAX_TAGS}")]
+    TooManyTags {
+        /// How many it has.
+        count: usize,
+    },
+    /// More metadata than an event may have.
+    #[error("the event has {count} metadata entries; the limit is {MAX_METADATA}")]
+    TooMuchMetadata {
+        /// How many it has.
+        count: usize,
+    },
+    /// A metadata value that is too long.
+    #[error(
+        "the metadata value of {name:?} has {bytes} bytes; the limit is {MAX_METADATA_VALUE_BYTES}"
+    )]
+    MetadataValueTooLong {
+        /// The value's name.
+        name: String,
+        /// The value's length.
+        bytes: usize,
+    },
+    /// A payload that is too large.
+    #[error("the event's data has {bytes} bytes; the limit is {MAX_DATA_BYTES} (16 MiB)")]
+    DataTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The payload has no encoding.
+    #[error("the event has no encoding")]
+    Encode(#[from] CodecError),
+}
+
+/// Why nothing was appended. Whatever the reason, the log holds none of the batch.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// An event breaks a limit.
+    #[error("event {index} of the batch: {source}")]
+    Invalid {
+        /// Which event of the batch, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: InvalidEvent,
+    },
+    /// More events than a batch may have.
+    #[error(
+        "the batch has {count} events; the limit is {MAX_BATCH_EVENTS}: append them in several batches"
+    )]
+    BatchTooLong {
+        /// How many it has.
+        count: usize,
+    },
+    /// More bytes than a batch may have.
+    #[error(
+        "the batch has {bytes} bytes; the limit is {MAX_BATCH_BYTES} (32 MiB): append it in several batches"
+    )]
+    BatchTooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// What must not have happened has happened: read again and decide anew.
+    #[error("the condition failed: the event at offset {offset} matches its query")]
+    Conflict {
+        /// An event that matches the condition's query.
+        offset: u64,
+    },
+    /// An id that the log has already, with other content, or as only a part of this batch.
+    #[error("the id {id:?} is already in the log at offset {offset}, {how}")]
+    IdConflict {
+        /// The id.
+        id: String,
+        /// Where the log has it.
+        offset: u64,
+        /// What differs.
+        how: &'static str,
+    },
+    /// An id that stands twice in one batch.
+    #[error("the id {id:?} stands twice in the batch; each event needs its own")]
+    IdTwice {
+        /// The id.
+        id: String,
+    },
+    /// A given time before that of the last event.
+    #[error(
+        "the given time, {given} ms, is before the last event's, {last} ms; times never go back"
+    )]
+    TimeGoesBack {
+        /// The time that was given.
+        given: u64,
+        /// The last event's time.
+        last: u64,
+    },
+    /// No room for the events; nothing was written, and appends work again once there is room.
+    #[error("no room for {bytes} bytes: {source}; free some and append again")]
+    NoRoom {
+        /// How many bytes were wanted.
+        bytes: u64,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// Writing or syncing failed: the log shows nothing of the batch, and takes no more appends until it is reopened.
+    #[error("writing failed: {source}; nothing of it is in the log; reopen the store to go on")]
+    Failed {
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// An earlier write or sync failed, so what is on disk is not known: reopen the store.
+    #[error(
+        "the store takes no more appends since a write failed ({cause}); reopen it to go on from what is on disk"
+    )]
+    Poisoned {
+        /// The failure.
+        cause: Arc<str>,
+    },
+    /// The store was opened read-only.
+    #[error("the store was opened read-only")]
+    ReadOnly,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The log could not be read while a condition or an id was checked.
+    #[error("the log could not be read to check the append")]
+    Read(#[from] ReadError),
+}
+
+/// Why an event could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The log's bytes are damaged.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The event does not fit the type it is read as.
+    #[error(
+        "the event at offset {offset}, of type {event_type:?}, cannot be read as asked: {source}"
+    )]
+    Decode {
+        /// Its offset.
+        offset: u64,
+        /// Its type in the log.
+        event_type: String,
+        /// What does not fit.
+        source: CodecError,
+    },
+    /// The system failed to read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+}
+
+/// Damage: where it is, what was expected there, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} is damaged at byte {position} (offset {offset}): expected {expected}, found {found}", file.display())]
+pub struct Corruption {
+    /// The damaged file.
+    pub file: PathBuf,
+    /// Where in the file, in bytes.
+    pub position: u64,
+    /// The first offset that cannot be trusted.
+    pub offset: u64,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+/// Why a store did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Nothing is there, and the store was to be read only.
+    #[error("there is no store at {}; append to it to create one", path.display())]
+    NotFound {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// Something else is there.
+    #[error("{} is no annals store: {found}; give the path of a store, or one where nothing is yet", path.display())]
+    NotAStore {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is there instead.
+        found: String,
+    },
+    /// Another process has it open for writing.
+    #[error("{} is open for writing in another process (process {holder}); open it read-only, or end that process", path.display())]
+    Locked {
+        /// The store.
+        path: PathBuf,
+        /// The id of the process, as far as it is known.
+        holder: String,
+    },
+    /// A newer annals wrote it.
+    #[error("{} has format {found}; this annals reads formats up to {supported}: use a newer one", path.display())]
+    NewerFormat {
+        /// The store.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The newest format known here.
+        supported: u64,
+    },
+    /// The log is damaged: not by a crash, which leaves nothing to repair.
+    #[error(
+        "{0}; `annals verify` tells all that is wrong, and the store opens read-only up to there"
+    )]
+    Corrupt(#[from] Corruption),
+    /// An option that makes no sense.
+    #[error("the option {name} is {value}; it must be {expected}")]
+    BadOption {
+        /// Which option.
+        name: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// The system failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// For `map_err`: what was being done, to what.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.into(), source }
+    }
+}

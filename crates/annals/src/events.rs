@@ -1,0 +1,145 @@
+//! Reading: an iterator over the events of a selection, page by page, from either end.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::backend::{Backend, Selection};
+use crate::{Event, EventRef, Query, ReadError};
+
+/// Events asked for at first; each next page is twice as large.
+const FIRST_PAGE: usize = 16;
+/// Events asked for at most.
+const LARGEST_PAGE: usize = 256;
+
+/// Events of a log in order: an iterator, and before its first step also a builder.
+///
+/// The range was fixed when it was made: what is appended later is not in it. After an error it ends.
+///
+/// ```
+/// use annals::{EventStore, Query, RawEvent};
+/// let store = EventStore::in_memory();
+/// for n in 0..100 {
+///     store.append(RawEvent::builder("counted").tag(format!("digit:{}", n % 10)).build()?)?;
+/// }
+/// let last_sevens = store.query(&Query::tag("digit:7")).from(50).rev().limit(2);
+/// let offsets: Vec<u64> = last_sevens.map(|event| Ok(event?.offset)).collect::<Result<_, annals::ReadError>>()?;
+/// assert_eq!(offsets, [97, 87]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "an iterator reads nothing until it is used"]
+pub struct Events<'a, E: Event, B> {
+    backend: &'a B,
+    query: Query,
+    left: Range<u64>,
+    /// Events that were read and not yet given, in order of offset: those in front of `left`, and those behind it.
+    front: VecDeque<EventRef<'a, E>>,
+    back: VecDeque<EventRef<'a, E>>,
+    page: Vec<EventRef<'a, E>>,
+    page_size: usize,
+    reverse: bool,
+    limit: u64,
+}
+
+impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
+    pub(crate) fn new(backend: &'a B, query: Query, range: Range<u64>) -> Self {
+        Self {
+            backend,
+            query,
+            left: range,
+            front: VecDeque::new(),
+            back: VecDeque::new(),
+            page: Vec::new(),
+            page_size: FIRST_PAGE,
+            reverse: false,
+            limit: u64::MAX,
+        }
+    }
+
+    /// Only events at `offset` and after it.
+    pub fn from(mut self, offset: u64) -> Self {
+        self.left.start = self.left.start.max(offset);
+        self
+    }
+
+    /// Only events before `offset`.
+    pub fn to(mut self, offset: u64) -> Self {
+        self.left.end = self.left.end.min(offset);
+        self
+    }
+
+    /// The other way round.
+    pub fn rev(mut self) -> Self {
+        self.reverse = !self.reverse;
+        self
+    }
+
+    /// At most so many events.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = self.limit.min(limit);
+        self
+    }
+
+    fn step(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        self.limit = self.limit.checked_sub(1)?;
+        if !self.take_is_ready(reverse)
+            && let Err(error) = self.fill(reverse)
+        {
+            self.left.start = self.left.end;
+            self.limit = 0;
+            return Some(Err(error));
+        }
+        let event = if reverse {
+            self.back.pop_back().or_else(|| self.front.pop_back())
+        } else {
+            self.front.pop_front().or_else(|| self.back.pop_front())
+        };
+        event.map(Ok)
+    }
+
+    fn take_is_ready(&self, reverse: bool) -> bool {
+        !if reverse { &self.back } else { &self.front }.is_empty()
+    }
+
+    fn fill(&mut self, reverse: bool) -> Result<(), ReadError> {
+        while !self.left.is_empty() && self.page.is_empty() {
+            let limit = self
+                .page_size
+                .min(usize::try_from(self.limit.saturating_add(1)).unwrap_or(usize::MAX));
+            self.page_size = (self.page_size * 2).min(LARGEST_PAGE);
+            let selection =
+                Selection { query: &self.query, range: self.left.clone(), reverse, limit };
+            self.left = self.backend.read(selection, &mut self.page)?;
+        }
+        if reverse {
+            self.page.drain(..).for_each(|event| self.back.push_front(event));
+        } else {
+            self.front.extend(self.page.drain(..));
+        }
+        Ok(())
+    }
+}
+
+impl<'a, E: Event, B: Backend<E>> Iterator for Events<'a, E, B> {
+    type Item = Result<EventRef<'a, E>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(self.reverse)
+    }
+}
+
+impl<E: Event, B: Backend<E>> DoubleEndedIterator for Events<'_, E, B> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(!self.reverse)
+    }
+}
+
+impl<E: Event, B> std::fmt::Debug for Events<'_, E, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events")
+            .field("query", &self.query)
+            .field("left", &self.left)
+            .field("reverse", &self.reverse)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,315 @@
+//! The published head: the one number that readers trust, and whoever is told when it moves.
+//!
+//! ```text
+//!   publish(n, events) ─▶ head = n ─▶ callbacks, in offset order ─▶ sleeping cursors wake
+//! ```
+//! One thread publishes at a time (a home's leader). A callback that appends publishes from inside a publication:
+//! those events wait in `deliveries` until the current ones have been through all callbacks.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use annals_base::SegmentedList;
+use parking_lot::Mutex;
+
+use crate::Recorded;
+
+/// A log's published head. Every [`Backend`](crate::Backend) has one and moves it with [`publish`](Self::publish).
+pub struct Head<E> {
+    head: AtomicU64,
+    closed: AtomicBool,
+    sleepers: AtomicUsize,
+    sleeping: Mutex<Vec<Waker>>,
+    subscribers: Mutex<Subscribers<E>>,
+    deliveries: Mutex<VecDeque<Published<E>>>,
+}
+
+/// Names a callback subscriber, to end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscriberId(u64);
+
+struct Subscribers<E> {
+    next_id: u64,
+    list: Arc<Vec<Arc<Subscriber<E>>>>,
+}
+
+struct Subscriber<E> {
+    id: SubscriberId,
+    from: u64,
+    callback: Mutex<Callback<E>>,
+}
+
+type Callback<E> = Box<dyn FnMut(&Recorded<E>) + Send>;
+
+/// The events that a publication adds to the log.
+#[derive(Debug)]
+pub struct Published<E>(Events<E>);
+
+#[derive(Debug)]
+enum Events<E> {
+    Owned(Vec<Recorded<E>>),
+    Listed(SegmentedList<Recorded<E>>, Range<usize>),
+}
+
+impl<E> Published<E> {
+    /// These events, which end at the new head.
+    #[must_use]
+    pub fn events(events: Vec<Recorded<E>>) -> Self {
+        Self(Events::Owned(events))
+    }
+
+    /// Those events of a list.
+    pub(crate) fn listed(list: SegmentedList<Recorded<E>>, range: Range<usize>) -> Self {
+        Self(Events::Listed(list, range))
+    }
+
+    fn for_each(&self, see: impl FnMut(&Recorded<E>)) {
+        match &self.0 {
+            Events::Owned(events) => events.iter().for_each(see),
+            Events::Listed(list, range) => list.range(range.clone()).for_each(see),
+        }
+    }
+}
+
+thread_local! {
+    /// The heads whose callbacks this thread is calling just now.
+    static DELIVERING: RefCell<Vec<*const ()>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<E> Head<E> {
+    /// A head at `head`.
+    #[must_use]
+    pub fn new(head: u64) -> Self {
+        Self {
+            head: AtomicU64::new(head),
+            closed: AtomicBool::new(false),
+            sleepers: AtomicUsize::new(0),
+            sleeping: Mutex::default(),
+            subscribers: Mutex::new(Subscribers { next_id: 0, list: Arc::default() }),
+            deliveries: Mutex::default(),
+        }
+    }
+
+    /// The offset that the next event will get.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        // Acquire: pairs with the store in `publish`; what lies below is written and indexed.
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// Moves the head to `head`, tells the callbacks of `events` in order, and wakes whoever sleeps.
+    ///
+    /// Everything below `head` must be durable (as was asked) and readable. One thread at a time; a call from inside
+    /// a callback moves the head at once and leaves the telling to the call that it is inside of.
+    pub fn publish(&self, head: u64, events: Published<E>) {
+        let told = {
+            let subscribers = self.subscribers.lock();
+            // SeqCst: a Release for `get`; and before the load of `sleepers` in `wake`, where a sleeper does the
+            // two the other way round.
+            self.head.store(head, Ordering::SeqCst);
+            !subscribers.list.is_empty()
+        };
+        if told {
+            self.deliveries.lock().push_back(events);
+            if !self.is_delivering() {
+                self.deliver();
+            }
+        }
+        self.wake();
+    }
+
+    /// Calls `callback` for every event from the current head on, in order, once each, before its append returns.
+    pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
+        let mut subscribers = self.subscribers.lock();
+        let id = SubscriberId(subscribers.next_id);
+        subscribers.next_id += 1;
+        // The head moves under this lock: a publication is wholly before this subscriber or wholly his.
+        let subscriber =
+            Subscriber { id, from: self.get(), callback: Mutex::new(Box::new(callback)) };
+        let mut list = Vec::clone(&subscribers.list);
+        list.push(Arc::new(subscriber));
+        subscribers.list = Arc::new(list);
+        id
+    }
+
+    /// Ends a callback subscriber; false if there is none of that id.
+    pub fn unsubscribe(&self, id: SubscriberId) -> bool {
+        let mut subscribers = self.subscribers.lock();
+        let list: Vec<_> =
+            subscribers.list.iter().filter(|subscriber| subscriber.id != id).cloned().collect();
+        let found = list.len() < subscribers.list.len();
+        subscribers.list = Arc::new(list);
+        found
+    }
+
+    /// How many callback subscribers there are.
+    #[must_use]
+    pub fn subscriber_count(&self) -> usize {
+        self.subscribers.lock().list.len()
+    }
+
+    /// Ready with the head once it is beyond `seen`, or as it is once the log is closed; else `waker` will be woken.
+    pub fn poll_beyond(&self, seen: u64, waker: &Waker) -> Poll<u64> {
+        if let Some(head) = self.beyond(seen) {
+            return Poll::Ready(head);
+        }
+        let mut sleeping = self.sleeping.lock();
+        if !sleeping.iter().any(|known| known.will_wake(waker)) {
+            sleeping.push(waker.clone());
+        }
+        // SeqCst: before the load of the head in `beyond` below; `publish` and `close` do the two the other way
+        // round, so either they see the sleeper or he sees what they did.
+        self.sleepers.store(sleeping.len(), Ordering::SeqCst);
+        drop(sleeping);
+        self.beyond(seen).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Blocks until the head is beyond `seen`, the log is closed, or `deadline` has come; answers the head.
+    pub fn wait_beyond(&self, seen: u64, deadline: Option<Instant>) -> u64 {
+        let waker = thread_waker();
+        loop {
+            if let Poll::Ready(head) = self.poll_beyond(seen, &waker) {
+                return head;
+            }
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(left) if left.is_zero() => return self.get(),
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+    }
+
+    /// Says that the head will not move again: cursors end when they have caught up.
+    pub fn close(&self) {
+        // SeqCst: before the load of `sleepers` in `wake`, as in `publish`.
+        self.closed.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Whether the head will not move again.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        // SeqCst: pairs with the store in `close`.
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether this thread is inside one of this head's callbacks.
+    pub(crate) fn is_delivering(&self) -> bool {
+        DELIVERING.with_borrow(|heads| heads.contains(&self.address()))
+    }
+
+    fn beyond(&self, seen: u64) -> Option<u64> {
+        // SeqCst: see `poll_beyond`. The flag first: a head read after it is the last.
+        let closed = self.is_closed();
+        let head = self.head.load(Ordering::SeqCst);
+        (head > seen || closed).then_some(head)
+    }
+
+    fn wake(&self) {
+        // SeqCst: see `poll_beyond`.
+        if self.sleepers.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let woken = {
+            let mut sleeping = self.sleeping.lock();
+            // SeqCst: as all of `sleepers`.
+            self.sleepers.store(0, Ordering::SeqCst);
+            std::mem::take(&mut *sleeping)
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes what waits to be told through all callbacks, also what they append meanwhile.
+    fn deliver(&self) {
+        DELIVERING.with_borrow_mut(|heads| heads.push(self.address()));
+        loop {
+            let Some(events) = self.deliveries.lock().pop_front() else { break };
+            let list = Arc::clone(&self.subscribers.lock().list);
+            events
+                .for_each(|event| list.iter().for_each(|subscriber| self.tell(subscriber, event)));
+        }
+        DELIVERING.with_borrow_mut(Vec::pop);
+    }
+
+    fn tell(&self, subscriber: &Subscriber<E>, event: &Recorded<E>) {
+        if event.offset < subscriber.from {
+            return;
+        }
+        let mut callback = subscriber.callback.lock();
+        if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
+            tracing::error!(offset = event.offset, "a callback subscriber panicked; it is dropped");
+            self.unsubscribe(subscriber.id);
+            *callback = Box::new(|_| {});
+        }
+    }
+
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+impl<E> std::fmt::Debug for Head<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Head")
+            .field("head", &self.get())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A waker that unparks this thread.
+pub(crate) fn thread_waker() -> Waker {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    thread_local! {
+        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+    WAKER.with(Waker::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(offset: u64) -> Published<u64> {
+        Published::events(vec![Recorded { offset, time_ms: 0, event: offset }])
+    }
+
+    #[test]
+    fn a_panicking_subscriber_is_dropped_and_harms_nobody() {
+        let head = Head::new(0);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        head.subscribe(|event: &Recorded<u64>| assert!(event.offset == 0, "no more"));
+        let log = Arc::clone(&seen);
+        head.subscribe(move |event| log.lock().push(event.offset));
+        (0..3).for_each(|offset| head.publish(offset + 1, recorded(offset)));
+        assert_eq!(*seen.lock(), [0, 1, 2]);
+        assert_eq!(head.subscriber_count(), 1);
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_by_a_publication_and_by_the_end() {
+        let head = Arc::new(Head::new(0));
+        let sleeper = {
+            let head = Arc::clone(&head);
+            thread::spawn(move || (head.wait_beyond(0, None), head.wait_beyond(1, None)))
+        };
+        head.publish(1, recorded(0));
+        head.close();
+        assert_eq!(sleeper.join().unwrap(), (1, 1));
+        assert_eq!(head.wait_beyond(1, Some(Instant::now())), 1);
+    }
+}

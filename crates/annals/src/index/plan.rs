@@ -1,0 +1,234 @@
+//! From a query to the offsets that match it: lists of offsets, OR-ed and AND-ed by seeking in turn.
+//!
+//! An item's lists are asked for their next offset from a candidate on; whoever answers a later one makes it the
+//! candidate, until all agree (the "leapfrog" of Veldhuizen's Leapfrog Triejoin, on one variable).
+
+use super::{Hasher, Kind, Lookup, Posting};
+use crate::Query;
+use crate::labels::Name;
+
+/// A query whose names are hashed.
+pub(crate) struct Search<'q> {
+    /// `None`: every event.
+    items: Option<Vec<SearchItem<'q>>>,
+}
+
+struct SearchItem<'q> {
+    types: Vec<Name<'q>>,
+    tags: Vec<Name<'q>>,
+}
+
+impl<'q> Search<'q> {
+    pub(crate) fn new(query: &'q Query, hasher: &Hasher) -> Self {
+        let names = |texts: &'q [String]| texts.iter().map(|text| hasher.name(text)).collect();
+        let items = query
+            .items()
+            .iter()
+            .map(|item| SearchItem { types: names(item.types()), tags: names(item.tags()) });
+        Self { items: (!query.is_all()).then(|| items.collect()) }
+    }
+
+    /// Whether every event matches, so that no index is needed.
+    pub(crate) fn is_all(&self) -> bool {
+        self.items.is_none()
+    }
+
+    /// How to find what matches in one index.
+    pub(crate) fn plan<'a>(&self, index: &'a impl Lookup) -> Plan<'a> {
+        let Some(items) = &self.items else { return Plan { items: None } };
+        Plan { items: Some(items.iter().filter_map(|item| PlanItem::new(item, index)).collect()) }
+    }
+}
+
+/// A query on one index. It may be walked in either direction; walking in one is quickest.
+pub(crate) struct Plan<'a> {
+    /// `None`: every event. Items that cannot match here are not in it.
+    items: Option<Vec<PlanItem<'a>>>,
+}
+
+struct PlanItem<'a> {
+    types: Vec<Cursor<'a>>,
+    tags: Vec<Cursor<'a>>,
+}
+
+impl Plan<'_> {
+    /// The first match at or after `from`.
+    pub(crate) fn next(&mut self, from: u32) -> Option<u32> {
+        match &mut self.items {
+            None => Some(from),
+            Some(items) => items.iter_mut().filter_map(|item| item.next(from)).min(),
+        }
+    }
+
+    /// The last match before `below`.
+    pub(crate) fn previous(&mut self, below: u32) -> Option<u32> {
+        match &mut self.items {
+            None => below.checked_sub(1),
+            Some(items) => items.iter_mut().filter_map(|item| item.previous(below)).max(),
+        }
+    }
+}
+
+impl<'a> PlanItem<'a> {
+    fn new(item: &SearchItem<'_>, index: &'a impl Lookup) -> Option<Self> {
+        let cursor = |kind, name: &Name<'_>| index.posting(kind, *name).map(Cursor::new);
+        let tags: Option<Vec<_>> = item.tags.iter().map(|tag| cursor(Kind::Tag, tag)).collect();
+        let types: Vec<_> = item.types.iter().filter_map(|name| cursor(Kind::Type, name)).collect();
+        (item.types.is_empty() || !types.is_empty()).then_some(Self { types, tags: tags? })
+    }
+
+    fn next(&mut self, from: u32) -> Option<u32> {
+        let mut candidate = from;
+        loop {
+            let before = candidate;
+            for tag in &mut self.tags {
+                candidate = tag.next(candidate)?;
+            }
+            if !self.types.is_empty() {
+                candidate = self.types.iter_mut().filter_map(|list| list.next(candidate)).min()?;
+            }
+            if candidate == before {
+                return Some(candidate);
+            }
+        }
+    }
+
+    fn previous(&mut self, below: u32) -> Option<u32> {
+        let mut bound = below;
+        loop {
+            let mut candidate = bound.checked_sub(1)?;
+            for tag in &mut self.tags {
+                candidate = tag.previous(candidate + 1)?;
+            }
+            if !self.types.is_empty() {
+                candidate =
+                    self.types.iter_mut().filter_map(|list| list.previous(candidate + 1)).max()?;
+            }
+            if candidate + 1 == bound {
+                return Some(candidate);
+            }
+            bound = candidate + 1;
+        }
+    }
+}
+
+/// A place in a list of offsets.
+struct Cursor<'a> {
+    posting: Posting<'a>,
+    /// Where the last search ended: how many offsets are below what it looked for.
+    at: u32,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(posting: Posting<'a>) -> Self {
+        Self { posting, at: 0 }
+    }
+
+    fn next(&mut self, from: u32) -> Option<u32> {
+        let at = self.partition(from);
+        (at < self.posting.len()).then(|| self.posting.get(at))
+    }
+
+    fn previous(&mut self, below: u32) -> Option<u32> {
+        let at = self.partition(below).checked_sub(1)?;
+        Some(self.posting.get(at))
+    }
+
+    /// How many offsets are below `target`: gallops from where the last search ended, then halves.
+    fn partition(&mut self, target: u32) -> u32 {
+        let len = self.posting.len();
+        let (mut low, mut high) = (0, len);
+        let mut step = 1;
+        if self.at < len && self.posting.get(self.at) < target {
+            low = self.at + 1;
+            while low + step - 1 < len {
+                let probe = low + step - 1;
+                if self.posting.get(probe) >= target {
+                    high = probe;
+                    break;
+                }
+                low = probe + 1;
+                step *= 2;
+            }
+        } else {
+            high = self.at.min(len);
+            while high >= step {
+                let probe = high - step;
+                if self.posting.get(probe) < target {
+                    low = probe + 1;
+                    break;
+                }
+                high = probe;
+                step *= 2;
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.posting.get(middle) < target {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.at = low;
+        low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::LiveIndexWriter;
+    use crate::labels::Labels;
+    use crate::{QueryItem, Tags};
+
+    fn name(kind: &str, n: u8) -> String {
+        format!("{kind}:{n}")
+    }
+
+    fn query_of(items: &[(Vec<u8>, Vec<u8>)]) -> Query {
+        items.iter().fold(Query::all(), |query, (types, tags)| {
+            let item =
+                types.iter().fold(QueryItem::new(), |item, &n| item.event_type(name("type", n)));
+            let item = tags.iter().fold(item, |item, &n| item.tag(name("tag", n)));
+            if query.items().is_empty() { Query::item(item) } else { query.or(item) }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn finds_just_what_the_query_matches_in_both_directions(
+            events in prop::collection::vec((0_u8..4, prop::collection::vec(0_u8..6, 0..4)), 0..120),
+            items in prop::collection::vec(
+                (prop::collection::vec(0_u8..5, 0..3), prop::collection::vec(0_u8..7, 0..3)), 0..3),
+            starts in prop::collection::vec(0_u32..130, 1..5),
+        ) {
+            let hasher = Hasher::new(&[7; 16]);
+            let query = query_of(&items);
+            let mut index = LiveIndexWriter::new();
+            let mut expected = Vec::new();
+            for (offset, (event_type, tags)) in (0..).zip(&events) {
+                let (mut labels, mut set) = (Labels::default(), Tags::default());
+                tags.iter().for_each(|&n| set.push(&name("tag", n)));
+                labels.add(&name("type", *event_type), &set, None).unwrap();
+                labels.hash(&hasher);
+                index.add(offset, &labels.event(0));
+                if query.matches(&name("type", *event_type), set.iter().collect::<Vec<_>>().into_iter()) {
+                    expected.push(offset);
+                }
+            }
+            let reader = index.reader();
+            let search = Search::new(&query, &hasher);
+            let end = u32::try_from(events.len()).unwrap();
+            let mut plan = search.plan(&reader);
+            for start in starts {
+                let next = plan.next(start).filter(|&found| found < end);
+                prop_assert_eq!(next, expected.iter().copied().find(|&offset| offset >= start));
+                let previous = plan.previous(start.min(end));
+                prop_assert_eq!(previous, expected.iter().copied().rfind(|&offset| offset < start));
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A commit frame: what one commit adds to a segment, whole or not there.
+//!
+//! ```text
+//!   frame  ┌ 0 magic │ 4 checksum of 8..48 │ 8 checksum of the record heads │ 12 size of the records │ 16 count
+//!          │ 20 zero │ 24 first offset │ 32 time, ms │ 40 offset below which all was durable when this was written
+//!          └ 48 record, record, …                                            each at a multiple of 8, zeroes between
+//!   record ┌ 0 checksum of 16..size │ 4 size │ 8 offset less the segment's first │ 12 bytes from the frame's start
+//!          └ 16 body (see `raw`)
+//! ```
+//! A record can be checked on its own when it is read in place: its own checksum, its own offset, and through the
+//! distance to its frame's head the time. The frame's checksum covers all record heads, and so, through theirs, all.
+//! Checksums are CRC-32C; a frame's begins with the segment's seed, so that a copied frame is none elsewhere.
+
+use crate::encode::RECORD_HEAD;
+use crate::index::{u32_at, u64_at};
+
+/// Bytes of a frame's head.
+pub(crate) const FRAME_HEAD: usize = 48;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"ANfr");
+
+/// What a frame's head says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameHead {
+    pub(crate) records_crc: u32,
+    pub(crate) records_size: u32,
+    pub(crate) count: u32,
+    pub(crate) first: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) durable: u64,
+}
+
+/// What is wrong with a frame or record: where, counted from its segment's start, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) position: usize,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+impl Fault {
+    fn new(position: usize, expected: impl ToString, found: impl ToString) -> Self {
+        Self { position, expected: expected.to_string(), found: found.to_string() }
+    }
+}
+
+impl FrameHead {
+    /// Bytes of the whole frame.
+    pub(crate) fn size(&self) -> usize {
+        FRAME_HEAD + self.records_size as usize
+    }
+
+    /// The offset after the frame's last.
+    pub(crate) fn end(&self) -> u64 {
+        self.first.saturating_add(u64::from(self.count))
+    }
+
+    pub(crate) fn write(&self, out: &mut [u8], seed: u32) {
+        out[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+        out[8..12].copy_from_slice(&self.records_crc.to_le_bytes());
+        out[12..16].copy_from_slice(&self.records_size.to_le_bytes());
+        out[16..20].copy_from_slice(&self.count.to_le_bytes());
+        out[20..24].fill(0);
+        out[24..32].copy_from_slice(&self.first.to_le_bytes());
+        out[32..40].copy_from_slice(&self.time_ms.to_le_bytes());
+        out[40..48].copy_from_slice(&self.durable.to_le_bytes());
+        let checksum = crc32c::crc32c_append(seed, &out[8..FRAME_HEAD]);
+        out[4..8].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// The head at `position` of a segment's bytes.
+    pub(crate) fn read(bytes: &[u8], position: usize, seed: u32) -> Result<Self, Fault> {
+        let head = bytes.get(position..).and_then(|rest| rest.first_chunk::<FRAME_HEAD>());
+        let Some(head) = head else {
+            let left = bytes.len().saturating_sub(position);
+            return Err(Fault::new(
+                position,
+                format!("a frame head of {FRAME_HEAD} bytes"),
+                format!("{left} bytes"),
+            ));
+        };
+        if u32_at(head, 0) != MAGIC {
+            return Err(Fault::new(
+                position,
+                "the beginning of a frame",
+                format_args!("{:02x?}", &head[..4]),
+            ));
+        }
+        let (stored, computed) = (u32_at(head, 4), crc32c::crc32c_append(seed, &head[8..]));
+        if stored != computed {
+            return Err(Fault::new(position + 4, hex(computed), hex(stored)));
+        }
+        Ok(Self {
+            records_crc: u32_at(head, 8),
+            records_size: u32_at(head, 12),
+            count: u32_at(head, 16),
+            first: u64_at(head, 24),
+            time_ms: u64_at(head, 32),
+            durable: u64_at(head, 40),
+        })
+    }
+}
+
+fn hex(checksum: u32) -> String {
+    format!("checksum {checksum:08x}")
+}
+
+/// A record that was found whole: where it starts in the segment, and its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) offset: u64,
+    pub(crate) position: usize,
+    pub(crate) body: &'a [u8],
+}
+
+/// Checks all of the frame at `position`, of which `bytes` are what stands from there on, and shows its records.
+///
+/// `position` counts from the start of the segment, whose first event has the offset `segment_first`.
+pub(crate) fn check_frame<'a>(
+    bytes: &'a [u8],
+    position: usize,
+    seed: u32,
+    segment_first: u64,
+    mut see: impl FnMut(Record<'a>),
+) -> Result<FrameHead, Fault> {
+    let shift = |fault: Fault| Fault { position: fault.position + position, ..fault };
+    let head = FrameHead::read(bytes, 0, seed).map_err(shift)?;
+    let Some(frame) = bytes.get(..head.size()) else {
+        return Err(Fault::new(
+            position,
+            format!("a frame of {} bytes", head.size()),
+            format!("{} bytes", bytes.len()),
+        ));
+    };
+    let mut heads_crc = 0;
+    let mut at = FRAME_HEAD;
+    for index in 0..head.count {
+        let offset = head.first.saturating_add(u64::from(index));
+        let body = check_record(frame, at, offset, segment_first).map_err(shift)?;
+        if u32_at(frame, at + 12) as usize != at {
+            return Err(Fault::new(position + at + 12, at, u32_at(frame, at + 12)));
+        }
+        heads_crc = crc32c::crc32c_append(heads_crc, &frame[at..at + RECORD_HEAD]);
+        see(Record { offset, position: position + at, body });
+        let end = at + RECORD_HEAD + body.len();
+        at = end.next_multiple_of(8);
+        if frame.get(end..at).is_none_or(|padding| padding.iter().any(|&byte| byte != 0)) {
+            return Err(Fault::new(position + end, "zeroes up to a multiple of 8", "other bytes"));
+        }
+    }
+    if heads_crc != head.records_crc {
+        return Err(Fault::new(position + 8, hex(heads_crc), hex(head.records_crc)));
+    }
+    if at != frame.len() || head.count == 0 {
+        return Err(Fault::new(
+            position + 12,
+            format!("{} bytes of records", at - FRAME_HEAD),
+            head.records_size,
+        ));
+    }
+    Ok(head)
+}
+
+/// The body of the record at `at`, if the record is whole and has this offset.
+pub(crate) fn check_record(
+    bytes: &[u8],
+    at: usize,
+    offset: u64,
+    segment_first: u64,
+) -> Result<&[u8], Fault> {
+    let size = u32_at(bytes, at + 4) as usize;
+    let body = bytes.get(at + RECORD_HEAD..at.saturating_add(size));
+    let Some(body) = body.filter(|body| !body.is_empty()) else {
+        return Err(Fault::new(at + 4, "the size of a record", size));
+    };
+    let index = u64::from(u32_at(bytes, at + 8));
+    if segment_first + index != offset {
+        return Err(Fault::new(
+            at + 8,
+            format!("the record of offset {offset}"),
+            segment_first + index,
+        ));
+    }
+    let (stored, computed) = (u32_at(bytes, at), crc32c::crc32c(body));
+    if stored != computed {
+        return Err(Fault::new(at, hex(computed), hex(stored)));
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_reads_back_and_any_flipped_bit_is_seen() {
+        let head = FrameHead {
+            records_crc: 1,
+            records_size: 24,
+            count: 1,
+            first: 9,
+            time_ms: 7,
+            durable: 9,
+        };
+        let mut bytes = [0; FRAME_HEAD];
+        head.write(&mut bytes, 77);
+        assert_eq!(FrameHead::read(&bytes, 0, 77), Ok(head));
+        assert!(FrameHead::read(&bytes, 0, 78).is_err(), "another segment's seed");
+        for bit in 0..FRAME_HEAD * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(FrameHead::read(&damaged, 0, 77).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The seam to the file system: the few calls that a Journal makes, so that tests can fail, tear and forget them.
+//!
+//! What is assumed of them stands in docs/DURABILITY.md. Reading a log goes through mapped files, everything else
+//! through these.
+
+use std::fmt::Debug;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use annals_base::MappedFile;
+
+/// Directories and names.
+pub trait FileSystem: Send + Sync + Debug {
+    /// Makes a file that is not there yet, for writing and reading.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>>;
+
+    /// Opens a file for writing and reading.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>>;
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>>;
+
+    /// The names in a directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file or directory another name, in place of what has that name.
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory's names durable.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// An open file.
+pub trait StoreFile: Send + Sync + Debug {
+    /// Reads as many bytes as there are from `position` on, at most as many as `bytes` has room for.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `position`.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+
+    /// Makes sure that there is room on disk for `size` bytes at `position`, as far as the system can.
+    ///
+    /// # Errors
+    /// The system's.
+    fn allocate(&self, position: u64, size: u64) -> io::Result<()>;
+
+    /// Cuts the file, or lengthens it with zeroes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_size(&self, size: u64) -> io::Result<()>;
+
+    /// The file's size in bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Makes the file's bytes and size durable.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The first `size` bytes as memory, in which later writes show.
+    ///
+    /// # Errors
+    /// The system's.
+    fn map(&self, size: u64) -> io::Result<MappedFile>;
+
+    /// Takes the one lock on the file, held until it is closed; false if somebody else holds it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn try_lock(&self) -> io::Result<bool>;
+}
+
+/// The operating system's file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealFileSystem;
+
+impl FileSystem for RealFileSystem {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        Ok(Box::new(RealFile(fs::OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
+    fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        Ok(Box::new(RealFile(fs::File::open(path)?)))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(directory)?;
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    /// Elsewhere a directory cannot be synced; names are as durable as the system makes them.
+    #[cfg(not(unix))]
+    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(fs::File);
+
+impl StoreFile for RealFile {
+    fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < bytes.len() {
+            match read_some(&self.0, &mut bytes[read..], position + read as u64) {
+                Ok(0) => break,
+                Ok(size) => read += size,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match write_some(&self.0, &bytes[written..], position + written as u64) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(size) => written += size,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, position: u64, size: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        match fallocate(&self.0, FallocateFlags::KEEP_SIZE, position, size) {
+            // A file system that cannot: room shows when it is written to.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Elsewhere room shows when it is written to.
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, _position: u64, _size: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_len(size)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn map(&self, size: u64) -> io::Result<MappedFile> {
+        MappedFile::map(&self.0, usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.0.try_lock() {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_some(file: &fs::File, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, bytes, position)
+}
+
+#[cfg(unix)]
+fn write_some(file: &fs::File, bytes: &[u8], position: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, position)
+}
+
+#[cfg(windows)]
+fn read_some(file: &fs::File, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, bytes, position)
+}
+
+#[cfg(windows)]
+fn write_some(file: &fs::File, bytes: &[u8], position: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, position)
+}
+
+/// All of a file.
+pub(crate) fn read_all(system: &dyn FileSystem, path: &Path) -> io::Result<Vec<u8>> {
+    let file = system.open_read_only(path)?;
+    let mut bytes =
+        vec![0; usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let size = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(size);
+    Ok(bytes)
+}
+
+/// Puts `bytes` into the file `path`, whole and durable, or leaves it as it was.
+pub(crate) fn write_all(system: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let unfinished = path.with_added_extension(UNFINISHED);
+    if system.list(directory)?.iter().any(|name| unfinished.ends_with(name)) {
+        system.remove(&unfinished)?;
+    }
+    let file = system.create(&unfinished)?;
+    file.write_at(bytes, 0)?;
+    file.sync()?;
+    system.rename(&unfinished, path)?;
+    system.sync_directory(directory)
+}
+
+/// The extension of a file that is being written and will be renamed.
+pub(crate) const UNFINISHED: &str = "new";

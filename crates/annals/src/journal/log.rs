@@ -1,0 +1,256 @@
+//! The log as readers have it: sealed segments and the active one, found without a lock.
+//!
+//! A segment is put on the list of sealed ones before the next becomes active. A reader looks at the active one
+//! first; what begins before it is therefore on the list.
+
+use std::collections::HashMap;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use annals_base::SegmentedList;
+use arc_swap::{ArcSwap, Guard};
+
+use super::directory::Directory;
+use super::segment::{Segment, SegmentIndex};
+use crate::backend::{NameCount, Selection};
+use crate::index::{Hasher, Kind, Lookup, Search};
+use crate::labels::Name;
+use crate::{Condition, Corruption, Event, EventRef, RawEvent, ReadError, Recorded};
+
+/// The readers' side of a Journal.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) directory: Directory,
+    pub(crate) hasher: Hasher,
+    pub(crate) sealed: SegmentedList<Segment>,
+    pub(crate) active: ArcSwap<Segment>,
+    /// Bytes of the active segment that are in use.
+    pub(crate) active_bytes: AtomicU64,
+}
+
+/// A segment, held for as long as it is looked at.
+pub(crate) enum SegmentRef<'a> {
+    Sealed(&'a Segment),
+    Active(Guard<Arc<Segment>>),
+}
+
+impl Deref for SegmentRef<'_> {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        match self {
+            Self::Sealed(segment) => segment,
+            Self::Active(segment) => segment,
+        }
+    }
+}
+
+impl Log {
+    /// The segment of `offset`, and the offset after its last; the active one has no end.
+    fn segment(&self, offset: u64) -> (SegmentRef<'_>, u64) {
+        let active = self.active.load();
+        if offset >= active.first {
+            return (SegmentRef::Active(active), u64::MAX);
+        }
+        let (mut low, mut high) = (0, self.sealed.len());
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match self.sealed.get(middle) {
+                Some(segment) if segment.first <= offset => low = middle,
+                _ => high = middle,
+            }
+        }
+        match self.sealed.get(low) {
+            Some(segment) => {
+                let end = self.sealed.get(low + 1).map_or(active.first, |next| next.first);
+                (SegmentRef::Sealed(segment), end)
+            }
+            None => (SegmentRef::Active(active), u64::MAX),
+        }
+    }
+
+    /// The event at `offset`, which is below the head.
+    pub(crate) fn get<E: Event>(&self, offset: u64) -> Result<Recorded<E>, ReadError> {
+        let (event, time_ms) = self.get_raw(offset)?;
+        decode(offset, time_ms, &event)
+    }
+
+    pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
+        self.segment(offset).0.read(offset)
+    }
+
+    /// As [`Backend::read`](crate::Backend::read), of offsets below the head.
+    pub(crate) fn read<'a, E: Event>(
+        &'a self,
+        selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, E>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let Selection { query, mut range, reverse, limit } = selection;
+        let search = Search::new(query, &self.hasher);
+        let full = page.len() + limit;
+        while page.len() < full && !range.is_empty() {
+            let (segment, end) = self.segment(if reverse { range.end - 1 } else { range.start });
+            let part = range.start.max(segment.first)..range.end.min(end);
+            let left = match read_part(&segment, &search, part.clone(), reverse, full, page) {
+                Ok(left) => left,
+                // What was read is answered first; the error comes when it is asked for again.
+                Err((_, left)) if page.len() + limit > full => left,
+                Err((error, _)) => return Err(error),
+            };
+            if reverse {
+                range.end = if left.is_empty() { part.start } else { left.end };
+            } else {
+                range.start = if left.is_empty() { part.end } else { left.start };
+            }
+            if !left.is_empty() {
+                break;
+            }
+        }
+        Ok(range)
+    }
+
+    /// The first event that the condition forbids below `end`.
+    pub(crate) fn conflict(
+        &self,
+        condition: &Condition,
+        end: u64,
+    ) -> Result<Option<u64>, ReadError> {
+        let search = Search::new(condition.query(), &self.hasher);
+        let mut from = condition.head();
+        while from < end {
+            let (segment, segment_end) = self.segment(from);
+            let index = segment.index(&[Kind::Type, Kind::Tag])?;
+            let found = search
+                .plan(&index)
+                .next(place(&segment, from))
+                .map(|found| segment.first + u64::from(found));
+            if let Some(found) = found.filter(|&found| found < end.min(segment_end)) {
+                return Ok(Some(found));
+            }
+            from = segment_end;
+        }
+        Ok(None)
+    }
+
+    /// The event with this id, newest segment first.
+    pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+        let active = self.active.load();
+        for segment in std::iter::once(&**active).chain(self.sealed.iter().rev()) {
+            let index = segment.index(&[Kind::Id])?;
+            if let Some(mut posting) = index.posting(Kind::Id, id)
+                && posting.len() > 0
+            {
+                return Ok(Some(segment.first + u64::from(posting.get(0))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names of a kind that begin with `prefix`, counted below `head`.
+    pub(crate) fn names(
+        &self,
+        kind: Kind,
+        prefix: &str,
+        head: u64,
+    ) -> Result<Vec<NameCount>, ReadError> {
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        let active = self.active.load();
+        for segment in
+            self.sealed.iter().take_while(|segment| segment.first < active.first).chain([&**active])
+        {
+            segment.index(&[kind])?.for_each_name(kind, |name, mut posting| {
+                if !name.starts_with(prefix) {
+                    return;
+                }
+                // Offsets at and beyond the head are of a commit that is under way.
+                let below = |posting: &mut crate::index::Posting<'_>, at| {
+                    segment.first + u64::from(posting.get(at)) < head
+                };
+                let last = (0..posting.len()).rev().find(|&at| below(&mut posting, at));
+                if let Some(last) = last {
+                    *counts.entry(name.to_owned()).or_default() += u64::from(last) + 1;
+                }
+            });
+        }
+        Ok(counts.into_iter().map(|(name, count)| NameCount { name, count }).collect())
+    }
+
+    /// Bytes of the segments' files that are in use.
+    pub(crate) fn event_bytes(&self) -> u64 {
+        let sealed: usize = self.sealed.iter().map(|segment| segment.bytes.len()).sum();
+        // Relaxed: a number to look at, which orders nothing.
+        sealed as u64 + self.active_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the index files.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        let size = |segment: &Segment| match &segment.index {
+            SegmentIndex::Sealed(index, _) => index.size() as u64,
+            SegmentIndex::Live(_) => 0,
+        };
+        self.sealed.iter().map(size).sum()
+    }
+
+    /// Bytes of memory that indexes take which are not mapped.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let size = |segment: &Segment| match &segment.index {
+            SegmentIndex::Live(index) => {
+                index.names.allocated_bytes() + index.positions.allocated_bytes()
+            }
+            SegmentIndex::Sealed(..) => 0,
+        };
+        let sealed: usize = self.sealed.iter().map(size).sum();
+        (sealed + size(&self.active.load())) as u64
+    }
+}
+
+/// The place of `offset` in its segment.
+fn place(segment: &Segment, offset: u64) -> u32 {
+    u32::try_from(offset.saturating_sub(segment.first)).unwrap_or(u32::MAX)
+}
+
+/// Reads what matches in `range` of one segment until `page` has `full` events. Answers what is left of the range,
+/// with an error as well.
+fn read_part<E: Event>(
+    segment: &Segment,
+    search: &Search<'_>,
+    mut range: Range<u64>,
+    reverse: bool,
+    full: usize,
+    page: &mut Vec<EventRef<'_, E>>,
+) -> Result<Range<u64>, (ReadError, Range<u64>)> {
+    let kinds: &[Kind] = if search.is_all() { &[] } else { &[Kind::Type, Kind::Tag] };
+    let index = segment.index(kinds).map_err(|damage| (damage.into(), range.clone()))?;
+    let mut plan = search.plan(&index);
+    let mut frame = None;
+    while page.len() < full && !range.is_empty() {
+        let found = if reverse {
+            plan.previous(place(segment, range.end))
+        } else {
+            plan.next(place(segment, range.start))
+        };
+        let Some(place) =
+            found.filter(|&found| range.contains(&(segment.first + u64::from(found))))
+        else {
+            return Ok(range.end..range.end);
+        };
+        let offset = segment.first + u64::from(place);
+        let read =
+            segment.read_at(index.position(place), offset, &mut frame).map_err(ReadError::from);
+        let recorded = read.and_then(|(event, time_ms)| decode(offset, time_ms, &event));
+        page.push(EventRef::Owned(recorded.map_err(|error| (error, range.clone()))?));
+        if reverse { range.end = offset } else { range.start = offset + 1 }
+    }
+    Ok(range)
+}
+
+/// The event as its own type.
+fn decode<E: Event>(offset: u64, time_ms: u64, event: &RawEvent) -> Result<Recorded<E>, ReadError> {
+    let decoded = E::decode(event).map_err(|source| ReadError::Decode {
+        offset,
+        event_type: event.event_type().to_owned(),
+        source,
+    })?;
+    Ok(Recorded { offset, time_ms, event: decoded })
+}

@@ -1,0 +1,215 @@
+//! The home in files: a log in segments that are mapped to be read, appended to through one leader, and synced.
+//!
+//! ```text
+//!   directory   what the store's directory has            frame      what one commit adds to a segment
+//!   fs          the seam to the file system               segment    a file of frames, mapped
+//!   recovery    what is found on opening, and done        sealed     a sealed segment's index
+//!   log         the readers' side                         writer     the writer's side
+//!   follow      reading beside another process            verify     every checksum, every index entry
+//! ```
+//! The files are described in docs/FORMAT.md, what is promised of them in docs/DURABILITY.md.
+
+mod directory;
+mod follow;
+mod frame;
+mod fs;
+mod log;
+mod options;
+mod recovery;
+mod sealed;
+mod segment;
+mod verify;
+mod writer;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use annals_base::segmented_list;
+use arc_swap::ArcSwap;
+
+pub use fs::{FileSystem, RealFileSystem, StoreFile};
+pub use options::{Durability, JournalOptions};
+pub use verify::{VerifyReport, verify};
+
+use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
+use crate::commit::Committer;
+use crate::encode::Encoded;
+use crate::index::{Hasher, Kind};
+use crate::{AppendError, Event, EventRef, Head, OpenError, RawEvent, ReadError};
+use directory::Directory;
+use follow::Follower;
+use log::Log;
+use recovery::Recovered;
+use segment::Segment;
+use writer::JournalHome;
+
+/// A log in the files of a directory: durable, and as fast to read as memory that is mapped.
+///
+/// Usually opened through [`EventStore::open`](crate::EventStore::open); with other settings:
+///
+/// ```no_run
+/// use annals::{Durability, EventStore, Journal, RawEvent};
+/// let journal = Journal::options().durability(Durability::Buffered).open("data/log")?;
+/// let store = EventStore::<RawEvent, _>::on(journal);
+/// # Ok::<(), annals::OpenError>(())
+/// ```
+pub struct Journal<E: Event> {
+    log: Arc<Log>,
+    head: Arc<Head<E>>,
+    role: Role<E>,
+}
+
+enum Role<E: Event> {
+    Writer(Arc<Committer<E, JournalHome<E>>>),
+    /// Held so that its thread ends with the Journal.
+    Reader {
+        _follower: Follower,
+    },
+}
+
+impl Journal<RawEvent> {
+    /// The settings as they are by default, to be changed and opened with, whatever the type of the events.
+    #[must_use]
+    pub fn options() -> JournalOptions {
+        JournalOptions::default()
+    }
+}
+
+impl<E: Event> Journal<E> {
+    fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
+        let system = Arc::clone(&options.file_system);
+        let (directory, lock) = Directory::open_locked(&*system, path)?;
+        let recovered = recovery::recover(&*system, &directory, writer::capacity(&options))?;
+        let (log, head, sealed, active) = Self::parts(directory, recovered);
+        let home = JournalHome::new(Arc::clone(&log), sealed, active, options, lock);
+        let committer = Committer::new(Arc::clone(&head), home);
+        Ok(Self { log, head, role: Role::Writer(committer) })
+    }
+
+    fn follow_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
+        let directory = Directory::open(&*options.file_system, path)?;
+        let recovered = recovery::recover_read_only(&*options.file_system, &directory)?;
+        let (log, head, sealed, active) = Self::parts(directory, recovered);
+        let follower =
+            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, &options);
+        let follower = follower.map_err(OpenError::io("follow", path))?;
+        Ok(Self { log, head, role: Role::Reader { _follower: follower } })
+    }
+
+    #[expect(clippy::type_complexity, reason = "parts that are taken apart at once")]
+    fn parts(
+        directory: Directory,
+        recovered: Recovered,
+    ) -> (Arc<Log>, Arc<Head<E>>, annals_base::ListWriter<Segment>, recovery::Active) {
+        let (mut writer, sealed) = segmented_list();
+        recovered.sealed.into_iter().for_each(|segment| {
+            writer.push(segment);
+        });
+        let recovery::Active { segment, .. } = &recovered.active;
+        let Segment { first, path, seed, bytes, .. } = segment;
+        let index = segment::SegmentIndex::Live(recovered.active.index.reader());
+        let active =
+            Segment { first: *first, path: path.clone(), seed: *seed, bytes: bytes.clone(), index };
+        let log = Log {
+            hasher: Hasher::new(&directory.store_id),
+            directory,
+            sealed,
+            active: ArcSwap::from_pointee(active),
+            active_bytes: AtomicU64::new(recovered.active.end as u64),
+        };
+        (Arc::new(log), Arc::new(Head::new(recovered.active.next_offset)), writer, recovered.active)
+    }
+}
+
+impl<E: Event> Drop for Journal<E> {
+    fn drop(&mut self) {
+        let Role::Writer(committer) = &self.role else { return };
+        committer.close();
+        if committer.is_poisoned() {
+            return;
+        }
+        if let Err(error) = committer.home().lock().close() {
+            tracing::error!(%error, store = %self.log.directory.path.display(), "the store was not closed cleanly");
+        }
+    }
+}
+
+impl<E: Event> Backend<E> for Journal<E> {
+    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+        let Role::Writer(committer) = &self.role else { return Err(AppendError::ReadOnly) };
+        let encoded = Encoded::records(&batch.events, &self.log.hasher)?;
+        committer.append(batch, encoded)
+    }
+
+    fn submit(&self, batch: Batch<E>) -> AppendFuture {
+        let Role::Writer(committer) = &self.role else {
+            return Box::pin(std::future::ready(Err(AppendError::ReadOnly)));
+        };
+        match Encoded::records(&batch.events, &self.log.hasher) {
+            Ok(encoded) => committer.submit(batch, encoded),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn head(&self) -> &Head<E> {
+        &self.head
+    }
+
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(Some(EventRef::Owned(self.log.get(offset)?)))
+    }
+
+    fn read<'a>(
+        &'a self,
+        selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, E>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let Range { start, end } = selection.range;
+        self.log.read(Selection { range: start..end.min(self.head.get()), ..selection }, page)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        let kind = match kind {
+            NameKind::Type => Kind::Type,
+            NameKind::Tag => Kind::Tag,
+        };
+        self.log.names(kind, prefix, self.head.get())
+    }
+
+    fn stats(&self) -> Stats {
+        let commits = match &self.role {
+            Role::Writer(committer) => committer.commits(),
+            Role::Reader { .. } => 0,
+        };
+        Stats {
+            events: self.head.get(),
+            event_bytes: self.log.event_bytes(),
+            index_bytes: self.log.index_bytes(),
+            segments: self.log.sealed.len() as u64 + 1,
+            memory_bytes: self.log.memory_bytes(),
+            commits,
+            subscribers: self.head.subscriber_count() as u64,
+        }
+    }
+
+    fn sync(&self) -> Result<(), AppendError> {
+        match &self.role {
+            Role::Writer(committer) => committer.sync(),
+            Role::Reader { .. } => Ok(()),
+        }
+    }
+}
+
+impl<E: Event> std::fmt::Debug for Journal<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("path", &self.log.directory.path)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! Looking at everything: every checksum of every frame and record, and every index entry against its event.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::directory::Directory;
+use super::options::JournalOptions;
+use super::recovery::{Indexed, check_starts, index_frames, last_data, map, was_durable};
+use super::sealed::SealedIndex;
+use super::segment::{CheckedIndex, LiveSegmentIndex, Segment, SegmentIndex, check_head, seed};
+use super::{FileSystem, recovery::IndexWriter};
+use crate::index::{Hasher, Kind, Lookup};
+use crate::{Corruption, OpenError};
+
+/// What a look at all of a Journal found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Events that are whole, up to the first that is not.
+    pub events: u64,
+    /// Segments that were looked at.
+    pub segments: u64,
+    /// Bytes of whole events, with all that frames them.
+    pub bytes: u64,
+    /// What is wrong. Empty: everything is as it was written.
+    pub problems: Vec<Corruption>,
+    /// What is no damage and will be put right when the store is next opened for appending.
+    pub notes: Vec<String>,
+}
+
+/// Looks at every byte of the Journal in the directory `path`, and changes none. A process may be writing to it.
+///
+/// # Errors
+/// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
+/// report is about.
+pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
+    let system = Arc::clone(&JournalOptions::default().file_system);
+    let directory = Directory::open(&*system, path.as_ref())?;
+    let mut report = VerifyReport::default();
+    let starts = match check_starts(&*system, &directory) {
+        Ok(starts) => starts,
+        Err(OpenError::Corrupt(damage)) => {
+            report.problems.push(damage);
+            directory.segments(&*system)?.0
+        }
+        Err(error) => return Err(error),
+    };
+    let mut trusted = true;
+    for (at, &first) in starts.iter().enumerate() {
+        let next = starts.get(at + 1).copied();
+        let end = verify_segment(&*system, &directory, first, next, &mut report)?;
+        trusted = trusted && report.problems.is_empty();
+        if trusted {
+            report.events = end;
+        }
+        report.segments += 1;
+    }
+    match directory.closed_head(&*system) {
+        Ok(closed) if closed > report.events && report.problems.is_empty() => {
+            report.problems.push(Corruption {
+                file: directory.log(starts.last().copied().unwrap_or(0)),
+                position: 0,
+                offset: report.events,
+                expected: format!(
+                    "events up to offset {closed}, which were there when the store was last closed"
+                ),
+                found: format!("events up to offset {}", report.events),
+            })
+        }
+        Err(OpenError::Corrupt(damage)) => report.problems.push(damage),
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    Ok(report)
+}
+
+/// Looks at one segment, which ends where the next begins if there is one. Answers where its whole frames end.
+fn verify_segment(
+    system: &dyn FileSystem,
+    directory: &Directory,
+    first: u64,
+    next: Option<u64>,
+    report: &mut VerifyReport,
+) -> Result<u64, OpenError> {
+    let path = directory.log(first);
+    let bytes = map(system, &path)?;
+    let index = SegmentIndex::Live(IndexWriter::new().reader());
+    let segment = Segment { first, path, seed: seed(&directory.store_id, first), bytes, index };
+    if let Err(fault) = check_head(&segment.bytes, &directory.store_id, first) {
+        report.problems.push(segment.corruption(fault, first));
+        return Ok(first);
+    }
+    let indexed = match index_frames(&segment) {
+        Ok(indexed) => indexed,
+        Err(damage) => {
+            report.problems.push(damage);
+            return Ok(first);
+        }
+    };
+    report.bytes += indexed.end as u64;
+    match next {
+        Some(end) if indexed.next_offset == end => {
+            verify_index(system, directory, &segment, &indexed, report)?
+        }
+        Some(end) => {
+            let fault = indexed.fault.unwrap_or_else(|| super::frame::Fault {
+                position: indexed.end,
+                expected: format!("events up to offset {end}, where the next segment begins"),
+                found: format!("events up to offset {}", indexed.next_offset),
+            });
+            report.problems.push(segment.corruption(fault, indexed.next_offset));
+        }
+        None => {
+            verify_end(system, &segment, indexed.end, indexed.next_offset, indexed.fault, report)?
+        }
+    }
+    Ok(indexed.next_offset)
+}
+
+/// Looks at what stands behind the last whole frame of the log.
+fn verify_end(
+    system: &dyn FileSystem,
+    segment: &Segment,
+    end: usize,
+    offset: u64,
+    fault: Option<super::frame::Fault>,
+    report: &mut VerifyReport,
+) -> Result<(), OpenError> {
+    let file =
+        system.open_read_only(&segment.path).map_err(OpenError::io("open", &segment.path))?;
+    let left = last_data(&*file, end as u64).map_err(OpenError::io("read", &segment.path))?;
+    let Some(left) = left else { return Ok(()) };
+    if was_durable(segment, end, left.min(segment.bytes.len()), offset) {
+        let fault = fault.unwrap_or_else(|| super::frame::Fault {
+            position: end,
+            expected: format!("the frame of offset {offset}"),
+            found: "zeroes".into(),
+        });
+        report.problems.push(segment.corruption(fault, offset));
+    } else {
+        report.notes.push(format!(
+            "{}: {} bytes from byte {end} on are of a commit that is not finished: one under way, or cut off by a crash",
+            segment.path.display(),
+            left - end
+        ));
+    }
+    Ok(())
+}
+
+/// Holds a sealed segment's index file against its events.
+fn verify_index(
+    system: &dyn FileSystem,
+    directory: &Directory,
+    segment: &Segment,
+    indexed: &Indexed,
+    report: &mut VerifyReport,
+) -> Result<(), OpenError> {
+    let path = directory.index(segment.first);
+    let bytes: Bytes = match map(system, &path) {
+        Ok(bytes) => bytes,
+        Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            report
+                .notes
+                .push(format!("{}: not there yet; it is made from the log", path.display()));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let count = indexed.next_offset - segment.first;
+    let sealed = SealedIndex::open(bytes, &directory.store_id, segment.first, count);
+    let whole = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
+    let wrong = match whole {
+        None => Some("a head or checksum that is wrong".to_owned()),
+        Some(index) => compare(&index, &indexed.index, &Hasher::new(&directory.store_id)),
+    };
+    report.problems.extend(wrong.map(|found| {
+        Corruption {
+            file: path,
+            position: 0,
+            offset: segment.first,
+            expected:
+                "the index of its segment's events (remove the file: it is made again from the log)"
+                    .into(),
+            found,
+        }
+    }));
+    Ok(())
+}
+
+/// The first difference between an index file and the index that its events make.
+fn compare(sealed: &SealedIndex, live: &LiveSegmentIndex, hasher: &Hasher) -> Option<String> {
+    for (place, &position) in (0..).zip(live.positions.iter()) {
+        if sealed.position(place) != position as usize {
+            return Some(format!(
+                "position {} of event {place}, which is at {position}",
+                sealed.position(place)
+            ));
+        }
+    }
+    for kind in [Kind::Type, Kind::Tag, Kind::Id] {
+        let (expected, found) =
+            (names(&CheckedIndex::Live(live), kind), names(&CheckedIndex::Sealed(sealed), kind));
+        for (name, offsets) in &expected {
+            if found.get(name) != Some(offsets) {
+                return Some(format!("other events than it should for {kind:?} {name:?}"));
+            }
+            let len = CheckedIndex::Sealed(sealed)
+                .posting(kind, hasher.name(name))
+                .map(|posting| posting.len() as usize);
+            if len != Some(offsets.len()) {
+                return Some(format!("no way to {kind:?} {name:?}"));
+            }
+        }
+        if let Some(name) = found.keys().find(|name| !expected.contains_key(*name)) {
+            return Some(format!("{kind:?} {name:?}, which no event has"));
+        }
+    }
+    None
+}
+
+fn names(index: &CheckedIndex<'_>, kind: Kind) -> BTreeMap<String, Vec<u32>> {
+    let mut names = BTreeMap::new();
+    index.for_each_name(kind, |name, mut posting| {
+        names.insert(name.to_owned(), (0..posting.len()).map(|at| posting.get(at)).collect());
+    });
+    names
+}

@@ -1,0 +1,310 @@
+//! The writing side: frames are built in memory, written behind each other, synced, and only then seen.
+//!
+//! ```text
+//!   active segment   │ head │ frame │ frame │ … │▒▒ being written ▒▒│ zeroes, room made ready │ a hole … │
+//!                                               ▲ end               ▲                         ▲ ready
+//! ```
+//! Room is made ready ahead of the frames, so that a full disk shows before anything is written. For small commits
+//! it is filled with zeroes: a sync then has only data to write, no allocation.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::directory::Directory;
+use super::frame::{FRAME_HEAD, FrameHead};
+use super::log::Log;
+use super::options::JournalOptions;
+use super::recovery::{Active, IndexWriter, erase};
+use super::sealed::seal;
+use super::segment::{self, SEGMENT_HEAD, Segment, SegmentIndex};
+use super::{Durability, StoreFile};
+use crate::commit::Home;
+use crate::encode::{Encoded, RECORD_HEAD};
+use crate::head::Published;
+use crate::labels::Name;
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
+use crate::{Condition, Event, ReadError, Recorded};
+
+/// How far a commit may reach beyond the size at which its segment is sealed: one commit's batches, with their heads.
+pub(super) const COMMIT_ROOM: u64 =
+    (MAX_BATCH_BYTES + (RECORD_HEAD + FRAME_HEAD + 8) * MAX_BATCH_EVENTS) as u64;
+/// Commits of up to so many bytes are small: their room is filled with zeroes.
+const SMALL_COMMIT: usize = 64 << 10;
+/// Bytes of room made ready at once, for small commits and for large ones.
+const READY_ZEROED: usize = 1 << 20;
+const READY_ALLOCATED: usize = 8 << 20;
+
+/// The writer's side of a Journal.
+pub(crate) struct JournalHome<E> {
+    log: Arc<Log>,
+    sealed: annals_base::ListWriter<Segment>,
+    options: JournalOptions,
+    segment: Arc<Segment>,
+    file: Box<dyn StoreFile>,
+    index: IndexWriter,
+    /// Where the next commit goes, up to where there is room for it, and what the segment can hold.
+    end: usize,
+    ready: usize,
+    next_offset: u64,
+    /// The offset below which all is durable.
+    durable: u64,
+    last_time_ms: u64,
+    last_commit: usize,
+    staged: Staged<E>,
+    /// Held for as long as this process may write.
+    _lock: Box<dyn StoreFile>,
+}
+
+/// The frames of the commit that is being built.
+struct Staged<E> {
+    bytes: Vec<u8>,
+    /// Where the last frame starts in `bytes`, and its head as far as it is known.
+    frame: Option<(usize, FrameHead)>,
+    events: Vec<Recorded<E>>,
+}
+
+impl<E: Event> JournalHome<E> {
+    pub(crate) fn new(
+        log: Arc<Log>,
+        sealed: annals_base::ListWriter<Segment>,
+        active: Active,
+        options: JournalOptions,
+        lock: Box<dyn StoreFile>,
+    ) -> Self {
+        let Active { file, index, end, next_offset, last_time_ms, .. } = active;
+        Self {
+            segment: log.active.load_full(),
+            log,
+            sealed,
+            options,
+            file,
+            index,
+            end,
+            ready: end,
+            next_offset,
+            durable: next_offset,
+            last_time_ms,
+            last_commit: 0,
+            staged: Staged { bytes: Vec::new(), frame: None, events: Vec::new() },
+            _lock: lock,
+        }
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.log.directory
+    }
+
+    /// Makes sure that `size` more bytes can be written to the segment.
+    fn make_ready(&mut self, size: usize) -> io::Result<()> {
+        let needed = self.end + size;
+        if needed <= self.ready {
+            return Ok(());
+        }
+        let small = size <= SMALL_COMMIT && self.last_commit <= SMALL_COMMIT;
+        let step = if small { READY_ZEROED } else { READY_ALLOCATED };
+        let limit = self.segment.bytes.len();
+        let target = needed.max(
+            (self.ready + step).min(usize::try_from(self.options.segment_bytes).unwrap_or(limit)),
+        );
+        let (start, size) = (self.ready as u64, target - self.ready);
+        self.file.allocate(start, size as u64)?;
+        if small {
+            self.file.write_at(&vec![0; size], start)?;
+        }
+        self.ready = target;
+        Ok(())
+    }
+
+    /// Seals the active segment and begins the next. If the next cannot be made, the active one stays.
+    fn roll(&mut self) -> io::Result<()> {
+        let system = &*self.options.file_system;
+        self.file.sync()?;
+        self.durable = self.next_offset;
+        let first = self.next_offset;
+        let file = segment::create(system, self.directory(), first, self.last_time_ms)?;
+        let size = SEGMENT_HEAD as u64 + capacity(&self.options);
+        file.set_size(size)?;
+        let index = IndexWriter::new();
+        let next = Arc::new(Segment {
+            first,
+            path: self.directory().log(first),
+            seed: segment::seed(&self.directory().store_id, first),
+            bytes: Bytes::from_owner(file.map(size)?),
+            index: SegmentIndex::Live(index.reader()),
+        });
+        self.seal_active();
+        self.log.active.store(Arc::clone(&next));
+        self.segment = next;
+        self.file = file;
+        self.index = index;
+        (self.end, self.ready) = (SEGMENT_HEAD, SEGMENT_HEAD);
+        Ok(())
+    }
+
+    /// Puts the active segment on the list of sealed ones. Its index file can be made again at any time, so failing
+    /// to write it is no reason to stop.
+    fn seal_active(&mut self) {
+        let live = self.index.reader();
+        let (first, count) = (self.segment.first, self.next_offset - self.segment.first);
+        let sealed = seal(&*self.options.file_system, self.directory(), first, count, &live);
+        let index = sealed.map(SegmentIndex::sealed).unwrap_or_else(|error| {
+            tracing::warn!(%error, segment = %self.segment.path.display(), "its index was not written; it stays in memory");
+            SegmentIndex::Live(live)
+        });
+        if let Err(error) = self.file.set_size(self.end as u64) {
+            tracing::warn!(%error, segment = %self.segment.path.display(), "the room that it does not need was not given back");
+        }
+        let Segment { first, path, seed, bytes, .. } = &*self.segment;
+        let (path, bytes) = (path.clone(), bytes.slice(..self.end));
+        self.sealed.push(Segment { first: *first, path, seed: *seed, bytes, index });
+    }
+
+    /// Begins a frame, or goes on with the last one if it is of the same time.
+    fn frame_at(&mut self, time_ms: u64) {
+        if self.staged.frame.as_ref().is_some_and(|(_, head)| head.time_ms == time_ms) {
+            return;
+        }
+        self.finish_frame();
+        let start = self.staged.bytes.len();
+        self.staged.bytes.resize(start + FRAME_HEAD, 0);
+        let (first, durable) = (self.next_offset, self.durable);
+        let head = FrameHead { records_crc: 0, records_size: 0, count: 0, first, time_ms, durable };
+        self.staged.frame = Some((start, head));
+    }
+
+    fn finish_frame(&mut self) {
+        if let Some((start, mut head)) = self.staged.frame.take() {
+            let records = self.staged.bytes.len() - start - FRAME_HEAD;
+            head.records_size = u32::try_from(records).unwrap_or(u32::MAX);
+            head.write(&mut self.staged.bytes[start..], self.segment.seed);
+        }
+    }
+
+    /// Writes and, unless only buffered, syncs what is staged. If that fails, what was written is taken back as far
+    /// as that is possible.
+    fn write_staged(&mut self) -> io::Result<()> {
+        let written = self.file.write_at(&self.staged.bytes, self.end as u64).and_then(|()| {
+            match self.options.durability {
+                Durability::Sync => self.file.sync(),
+                Durability::Buffered => Ok(()),
+            }
+        });
+        if written.is_err()
+            && let Err(error) = erase(&*self.file, self.end, self.end + self.staged.bytes.len())
+        {
+            tracing::error!(%error, "a commit that failed could not be taken back: it may be there when the store is reopened");
+        }
+        written
+    }
+
+    /// Everything durable, the file as long as what is in it, and the head noted.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.sync()?;
+        self.file.set_size(self.end as u64)?;
+        self.file.sync()?;
+        self.directory().set_closed_head(&*self.options.file_system, self.next_offset)
+    }
+}
+
+/// Bytes that a segment's file can hold.
+pub(super) fn capacity(options: &JournalOptions) -> u64 {
+    options.segment_bytes + COMMIT_ROOM
+}
+
+impl<E: Event> Home<E> for JournalHome<E> {
+    fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    fn last_time_ms(&self) -> u64 {
+        self.last_time_ms
+    }
+
+    fn reserve(&mut self, size: usize, _labels: usize) -> io::Result<()> {
+        if self.staged.bytes.is_empty() && self.end as u64 >= self.options.segment_bytes {
+            self.roll()?;
+        }
+        self.make_ready(self.staged.bytes.len() + FRAME_HEAD + size)
+    }
+
+    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+        self.log.conflict(condition, self.next_offset)
+    }
+
+    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+        self.log.find_id(id)
+    }
+
+    fn is_same(
+        &self,
+        offset: u64,
+        _events: &[E],
+        batch: &Encoded,
+        index: usize,
+    ) -> Result<bool, ReadError> {
+        let committed = self.next_offset - self.staged.events.len() as u64;
+        let Some(staged) = offset.checked_sub(committed) else {
+            return Ok(self.log.get_raw(offset)?.0.body() == batch.body(index));
+        };
+        // Not written yet: its record lies in the frames that are being built.
+        let place = usize::try_from(offset - self.segment.first).unwrap_or(usize::MAX);
+        let start = self.index.positions.get(place).map(|&position| position as usize - self.end);
+        debug_assert!(
+            staged < self.staged.events.len() as u64,
+            "an id is found only where an event is"
+        );
+        let body = start.and_then(|start| {
+            let size = crate::index::u32_at(&self.staged.bytes, start + 4) as usize;
+            self.staged.bytes.get(start + RECORD_HEAD..start + size)
+        });
+        Ok(body == Some(batch.body(index)))
+    }
+
+    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64) {
+        self.frame_at(time_ms);
+        let Some((frame, head)) = &mut self.staged.frame else { return };
+        let base = self.staged.bytes.len();
+        self.staged.bytes.extend_from_slice(&batch.records);
+        for (index, (event, &start)) in events.into_iter().zip(&batch.starts).enumerate() {
+            let at = base + start as usize;
+            let place = u32::try_from(self.next_offset - self.segment.first).unwrap_or(u32::MAX);
+            let distance = u32::try_from(at - *frame).unwrap_or(u32::MAX);
+            let record = &mut self.staged.bytes[at..at + RECORD_HEAD];
+            record[8..12].copy_from_slice(&place.to_le_bytes());
+            record[12..16].copy_from_slice(&distance.to_le_bytes());
+            head.records_crc = crc32c::crc32c_append(head.records_crc, record);
+            head.count += 1;
+            self.index.names.add(place, &batch.labels.event(index));
+            self.index.positions.stage(u32::try_from(self.end + at).unwrap_or(u32::MAX));
+            self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });
+            self.next_offset += 1;
+        }
+        self.last_time_ms = time_ms;
+    }
+
+    fn commit(&mut self) -> io::Result<Published<E>> {
+        self.finish_frame();
+        self.write_staged()?;
+        if self.options.durability == Durability::Sync {
+            self.durable = self.next_offset;
+        }
+        self.end += self.staged.bytes.len();
+        self.last_commit = self.staged.bytes.len();
+        self.staged.bytes.clear();
+        self.index.positions.publish();
+        // Relaxed: a number to look at.
+        self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);
+        Ok(Published::events(std::mem::take(&mut self.staged.events)))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.durable < self.next_offset {
+            self.file.sync()?;
+            self.durable = self.next_offset;
+        }
+        Ok(())
+    }
+}

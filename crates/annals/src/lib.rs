@@ -1,0 +1,55 @@
+//! An append-only event log that a Rust program embeds: in memory or in files, one order, for ever.
+//!
+//! Everything that happened is kept; what a program needs to know now, or needed to know then, it gets by folding
+//! the log.
+
+#![forbid(unsafe_code)]
+
+// The derive writes `::annals::…`, also in here.
+extern crate self as annals;
+
+mod backend;
+mod codec;
+mod commit;
+mod encode;
+mod error;
+mod event;
+mod events;
+mod head;
+mod index;
+mod journal;
+mod labels;
+mod limits;
+mod memory;
+mod query;
+mod raw;
+mod store;
+mod subscription;
+
+pub use annals_base::Slices;
+pub use annals_derive::Event;
+pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
+pub use codec::{Codec, Json};
+pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
+pub use event::{Event, EventRef, Metadata, Recorded, Tags};
+pub use events::Events;
+pub use head::{Head, Published, SubscriberId};
+pub use journal::{
+    Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile, VerifyReport,
+    verify,
+};
+pub use limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
+    MAX_NAME_BYTES, MAX_TAGS,
+};
+pub use memory::Memory;
+pub use query::{Condition, Query, QueryItem};
+pub use raw::{RawEvent, RawEventBuilder};
+pub use store::EventStore;
+pub use subscription::Subscription;
+
+/// For what `#[derive(Event)]` writes; no part of the face.
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+}

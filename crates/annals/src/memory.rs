@@ -1,0 +1,249 @@
+//! The home in memory: the segmented list, and an index beside it.
+//!
+//! Events stay as they are, are never encoded, and never move; reading one is a reference into the list.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
+
+use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
+use crate::commit::{Committer, Home};
+use crate::encode::Encoded;
+use crate::head::Published;
+use crate::index::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
+use crate::labels::Name;
+use crate::{AppendError, Condition, Event, EventRef, Head, ReadError, Recorded};
+
+/// Events that a log in memory can hold.
+const MAX_EVENTS: u64 = u32::MAX as u64;
+
+/// A log in memory: the fastest home, gone with the process.
+///
+/// It does not encode events, so the limit on the size of a payload is one that it cannot see, except for
+/// [`RawEvent`](crate::RawEvent), whose size was checked when it was made.
+pub struct Memory<E: Event> {
+    head: Arc<Head<E>>,
+    list: SegmentedList<Recorded<E>>,
+    index: LiveIndex,
+    hasher: Hasher,
+    committer: Arc<Committer<E, MemoryHome<E>>>,
+}
+
+/// The writer's side.
+struct MemoryHome<E> {
+    list: ListWriter<Recorded<E>>,
+    index: LiveIndexWriter,
+    reader: LiveIndex,
+    hasher: Hasher,
+}
+
+impl<E: Event> Memory<E> {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        let hasher = Hasher::new(&random_key());
+        let (writer, list) = segmented_list();
+        let index = LiveIndexWriter::new();
+        let reader = index.reader();
+        let head = Arc::new(Head::new(0));
+        let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
+        let committer = Committer::new(Arc::clone(&head), home);
+        Self { head, list, index: reader, hasher, committer }
+    }
+
+    /// Contiguous slices of the events at these offsets, in order: the fastest way to read many.
+    pub(crate) fn slices(&self, range: Range<u64>) -> Slices<'_, Recorded<E>> {
+        let clamp =
+            |offset: u64| usize::try_from(offset.min(self.head.get())).unwrap_or(usize::MAX);
+        self.list.slices(clamp(range.start)..clamp(range.end))
+    }
+}
+
+impl<E: Event> Default for Memory<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Event> Drop for Memory<E> {
+    fn drop(&mut self) {
+        self.committer.close();
+    }
+}
+
+fn random_key() -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&RandomState::new().hash_one(0).to_le_bytes());
+    key[8..].copy_from_slice(&RandomState::new().hash_one(1).to_le_bytes());
+    key
+}
+
+impl<E: Event> Backend<E> for Memory<E> {
+    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+        let encoded = Encoded::labels(&batch.events, &self.hasher)?;
+        self.committer.append(batch, encoded)
+    }
+
+    fn submit(&self, batch: Batch<E>) -> AppendFuture {
+        match Encoded::labels(&batch.events, &self.hasher) {
+            Ok(encoded) => self.committer.submit(batch, encoded),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn head(&self) -> &Head<E> {
+        &self.head
+    }
+
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+        // The list publishes a commit just before the head moves, so the head decides.
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(usize::try_from(offset)
+            .ok()
+            .and_then(|index| self.list.get(index))
+            .map(EventRef::Borrowed))
+    }
+
+    fn read<'a>(
+        &'a self,
+        selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, E>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let Selection { query, mut range, reverse, limit } = selection;
+        range.end = range.end.min(self.head.get());
+        let search = Search::new(query, &self.hasher);
+        let mut plan = search.plan(&self.index);
+        let small = |offset: u64| u32::try_from(offset).unwrap_or(u32::MAX);
+        for _ in 0..limit {
+            if range.is_empty() {
+                break;
+            }
+            let found = if reverse {
+                plan.previous(small(range.end))
+            } else {
+                plan.next(small(range.start))
+            };
+            let Some(found) = found.map(u64::from).filter(|found| range.contains(found)) else {
+                return Ok(range.end..range.end);
+            };
+            page.extend(
+                self.list.get(usize::try_from(found).unwrap_or(usize::MAX)).map(EventRef::Borrowed),
+            );
+            if reverse { range.end = found } else { range.start = found + 1 }
+        }
+        Ok(range)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        let head = self.head.get();
+        let names = match kind {
+            NameKind::Type => self.index.names(Kind::Type),
+            NameKind::Tag => self.index.names(Kind::Tag),
+        };
+        let counted =
+            names.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(name, mut posting)| {
+                // Offsets at and beyond the head are of a commit that is under way.
+                let published =
+                    (0..posting.len()).rev().find(|&at| u64::from(posting.get(at)) < head);
+                NameCount {
+                    name: name.to_owned(),
+                    count: published.map_or(0, |at| u64::from(at) + 1),
+                }
+            });
+        Ok(counted.filter(|name| name.count > 0).collect())
+    }
+
+    fn stats(&self) -> Stats {
+        let list_bytes = self.list.allocated_bytes() as u64;
+        Stats {
+            events: self.head.get(),
+            event_bytes: list_bytes,
+            index_bytes: 0,
+            segments: self.list.segment_count() as u64,
+            memory_bytes: list_bytes + self.index.allocated_bytes() as u64,
+            commits: self.committer.commits(),
+            subscribers: self.head.subscriber_count() as u64,
+        }
+    }
+
+    fn sync(&self) -> Result<(), AppendError> {
+        self.committer.sync()
+    }
+}
+
+impl<E: Event> Home<E> for MemoryHome<E> {
+    fn next_offset(&self) -> u64 {
+        (self.list.list().len() + self.list.staged()) as u64
+    }
+
+    fn last_time_ms(&self) -> u64 {
+        let last = usize::try_from(self.next_offset()).ok().and_then(|next| next.checked_sub(1));
+        last.and_then(|last| self.list.get(last)).map_or(0, |event| event.time_ms)
+    }
+
+    fn reserve(&mut self, _bytes: usize, labels: usize) -> io::Result<()> {
+        if self.next_offset() + labels as u64 > MAX_EVENTS || !self.index.has_room(labels) {
+            let full = format!(
+                "a log in memory holds at most {MAX_EVENTS} events, and fewer with many tags"
+            );
+            return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+        let search = Search::new(condition.query(), &self.hasher);
+        let from = u32::try_from(condition.head()).unwrap_or(u32::MAX);
+        let found = search.plan(&self.reader).next(from).map(u64::from);
+        Ok(found.filter(|&found| found < self.next_offset()))
+    }
+
+    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+        Ok(self.reader.posting(Kind::Id, id).map(|mut posting| u64::from(posting.get(0))))
+    }
+
+    fn is_same(
+        &self,
+        offset: u64,
+        events: &[E],
+        _batch: &Encoded,
+        index: usize,
+    ) -> Result<bool, ReadError> {
+        let known = usize::try_from(offset).ok().and_then(|offset| self.list.get(offset));
+        // Events that have no encoding can not be compared, and so are not the same.
+        let encode = |event: &E| Encoded::records(std::slice::from_ref(event), &self.hasher).ok();
+        let known = known.and_then(|known| encode(&known.event));
+        let given = encode(&events[index]);
+        Ok(known.zip(given).is_some_and(|(known, given)| known.body(0) == given.body(0)))
+    }
+
+    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64) {
+        for (index, event) in events.into_iter().enumerate() {
+            let offset = self.next_offset();
+            // `reserve` saw that there is room.
+            self.index.add(u32::try_from(offset).unwrap_or(u32::MAX), &batch.labels.event(index));
+            self.list.stage(Recorded { offset, time_ms, event });
+        }
+    }
+
+    fn commit(&mut self) -> io::Result<Published<E>> {
+        let first = self.list.list().len();
+        let end = self.list.publish();
+        Ok(Published::listed(self.list.list().clone(), first..end))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<E: Event> std::fmt::Debug for Memory<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("head", &self.head).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,280 @@
+//! The face: an [`EventStore`] appends, reads, and tells who listens, wherever the log lives.
+
+use std::future::Future;
+use std::ops::{Bound, Range, RangeBounds};
+use std::path::Path;
+use std::sync::Arc;
+
+use annals_base::Slices;
+
+use crate::backend::{Backend, Batch, NameCount, NameKind, Stats};
+use crate::{
+    AppendError, Condition, Event, EventRef, Events, Journal, Memory, OpenError, Query, ReadError,
+    Recorded, SubscriberId, Subscription,
+};
+
+/// An append-only log of events.
+///
+/// Clone it freely: clones are handles to the same log.
+///
+/// ```
+/// use annals::{Condition, Event, EventStore, Query};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Event, Debug, Clone, PartialEq)]
+/// enum Booking {
+///     SeatSold { #[event(tag = "seat")] seat: String, price: u32 },
+/// }
+///
+/// let store = EventStore::<Booking>::in_memory();
+/// let sold = |price| Booking::SeatSold { seat: "12A".into(), price };
+///
+/// // Sell the seat, unless it was sold since we looked.
+/// let seen = store.len();
+/// let unsold = Condition::fail_if(Query::tag("seat:12A")).after(seen);
+/// assert_eq!(store.append_if([sold(90)], &unsold)?, 0..1);
+/// assert!(store.append_if([sold(95)], &unsold).is_err());
+/// assert_eq!(store.get(0)?.unwrap().event, sold(90));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
+    backend: Arc<B>,
+    event: std::marker::PhantomData<fn() -> E>,
+}
+
+impl<E: Event> EventStore<E, Memory<E>> {
+    /// An empty log in memory.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::on(Memory::new())
+    }
+
+    /// The events at these offsets as contiguous slices, in order: the fastest way to read many. Beyond the head
+    /// there is nothing.
+    pub fn slices(&self, range: impl RangeBounds<u64>) -> Slices<'_, Recorded<E>> {
+        self.backend.slices(bounds(&range, self.len()))
+    }
+}
+
+impl<E: Event> EventStore<E, Journal<E>> {
+    /// Opens the log in the directory `path`, or creates it there; appends are durable when they return. For other
+    /// settings: [`Journal::options`].
+    ///
+    /// # Errors
+    /// [`OpenError`]: something else is there, another process writes to it, it is damaged, or the system fails.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Journal::options().open(path).map(Self::on)
+    }
+
+    /// Opens the log in the directory `path` for reading only, beside a process that may be writing to it, and
+    /// follows it. It may show a commit before that is synced: if power fails then, the commit may be gone.
+    ///
+    /// # Errors
+    /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Journal::options().open_read_only(path).map(Self::on)
+    }
+}
+
+impl<E: Event, B: Backend<E>> EventStore<E, B> {
+    /// The log that lives on `backend`.
+    #[must_use]
+    pub fn on(backend: B) -> Self {
+        Self { backend: Arc::new(backend), event: std::marker::PhantomData }
+    }
+
+    /// Appends an event; it is as durable as was asked when this returns its offset.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then the log holds nothing of it.
+    pub fn append(&self, event: E) -> Result<u64, AppendError> {
+        Ok(self.backend.append(Batch::new(vec![event]))?.start)
+    }
+
+    /// Appends events next to each other, all or none: at most 65,536 of them and 32 MiB.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then the log holds none of them.
+    pub fn append_batch(
+        &self,
+        events: impl IntoIterator<Item = E>,
+    ) -> Result<Range<u64>, AppendError> {
+        self.backend.append(Batch::new(events.into_iter().collect()))
+    }
+
+    /// Appends a batch if nothing happened that the condition forbids; to look and to append are one step, however
+    /// many threads race.
+    ///
+    /// # Errors
+    /// [`AppendError::Conflict`] if something did, or another [`AppendError`]; then the log holds none of them.
+    pub fn append_if(
+        &self,
+        events: impl IntoIterator<Item = E>,
+        condition: &Condition,
+    ) -> Result<Range<u64>, AppendError> {
+        let events = events.into_iter().collect();
+        self.backend.append(Batch { events, condition: Some(condition.clone()), time_ms: None })
+    }
+
+    /// Appends a batch with its condition and time as they stand in it: what the other ways to append come down to.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then the log holds none of them.
+    pub fn append_as(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+        self.backend.append(batch)
+    }
+
+    /// As [`append`](Self::append), for callers that must not block. The event is on its way when this returns;
+    /// the future tells when it has arrived, and may be dropped.
+    ///
+    /// # Errors
+    /// The future's: [`AppendError`]; then the log holds nothing of it.
+    pub fn append_async(
+        &self,
+        event: E,
+    ) -> impl Future<Output = Result<u64, AppendError>> + Send + use<E, B> {
+        let arrival = self.append_batch_async(Batch::new(vec![event]));
+        async { Ok(arrival.await?.start) }
+    }
+
+    /// As [`append_as`](Self::append_as), for callers that must not block. The batch is on its way when this
+    /// returns; the future tells when it has arrived, and may be dropped.
+    ///
+    /// # Errors
+    /// The future's: [`AppendError`]; then the log holds nothing of it.
+    pub fn append_batch_async(
+        &self,
+        batch: Batch<E>,
+    ) -> impl Future<Output = Result<Range<u64>, AppendError>> + Send + use<E, B> {
+        self.backend.submit(batch)
+    }
+
+    /// The event at `offset`; `None` at and beyond the head.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is there and cannot be read.
+    pub fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+        self.backend.get(offset)
+    }
+
+    /// The events at these offsets, in order or from the end; beyond the head there is nothing.
+    pub fn read(&self, range: impl RangeBounds<u64>) -> Events<'_, E, B> {
+        Events::new(&*self.backend, Query::all(), bounds(&range, self.len()))
+    }
+
+    /// The events that match, in order or from the end.
+    pub fn query(&self, query: &Query) -> Events<'_, E, B> {
+        Events::new(&*self.backend, query.clone(), 0..self.len())
+    }
+
+    /// How many events there are: the offset that the next will get, the log's head.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.backend.head().get()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `callback` for each event from now on: in order, once each, before its append returns.
+    ///
+    /// A callback that panics is dropped, with an error logged. One that appends gets its offset at once; callbacks
+    /// see that event after they have seen the current ones.
+    pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
+        self.backend.head().subscribe(callback)
+    }
+
+    /// Ends a callback; false if there is none of that id.
+    pub fn unsubscribe(&self, id: SubscriberId) -> bool {
+        self.backend.head().unsubscribe(id)
+    }
+
+    /// A cursor over the events that match, from `from` on and then as they come; from [`len`](Self::len) for those
+    /// to come only.
+    pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
+        Subscription::new(&*self.backend, query, from)
+    }
+
+    /// The event types in the log with their numbers of events, sorted by name.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    pub fn types(&self) -> Result<Vec<NameCount>, ReadError> {
+        self.names(NameKind::Type, "")
+    }
+
+    /// The tags in the log that begin with `prefix`, with their numbers of events, sorted by name.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    pub fn tags(&self, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        self.names(NameKind::Tag, prefix)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        let mut names = self.backend.names(kind, prefix)?;
+        names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(names)
+    }
+
+    /// Numbers one can watch.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.backend.stats()
+    }
+
+    /// Makes everything appended so far durable; of use where appends are only buffered.
+    ///
+    /// # Errors
+    /// [`AppendError`] when that fails; then the store is poisoned.
+    pub fn sync(&self) -> Result<(), AppendError> {
+        self.backend.sync()
+    }
+
+    /// Makes everything durable and ends all cursors once they have read it. (Dropping the last handle closes the
+    /// files as well, but cannot tell of a failure.)
+    ///
+    /// # Errors
+    /// [`AppendError`] when the last sync fails.
+    pub fn close(&self) -> Result<(), AppendError> {
+        let synced = self.backend.sync();
+        self.backend.head().close();
+        synced
+    }
+
+    /// Where the log lives.
+    #[must_use]
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+}
+
+impl<E: Event, B: Backend<E>> Clone for EventStore<E, B> {
+    fn clone(&self) -> Self {
+        Self { backend: Arc::clone(&self.backend), event: std::marker::PhantomData }
+    }
+}
+
+impl<E: Event, B: Backend<E>> std::fmt::Debug for EventStore<E, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStore").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The offsets of `range` that are below `head`.
+fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start,
+        Bound::Excluded(&before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => last.saturating_add(1).min(head),
+        Bound::Excluded(&end) => end.min(head),
+        Bound::Unbounded => head,
+    };
+    start.min(end)..end
+}

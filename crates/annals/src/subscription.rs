@@ -1,0 +1,168 @@
+//! A cursor on the log that waits at the head: catching up and live are one walk, so there is no seam between them.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+
+use crate::backend::{Backend, Selection};
+use crate::{Event, EventRef, Query, ReadError};
+
+/// Events read ahead at most. A cursor that lags costs nothing: the log itself is its buffer.
+const PAGE: usize = 64;
+
+/// A cursor over the events that match a query, from an offset on, for ever: first those that are there, then each
+/// as it comes.
+///
+/// As an `Iterator` it blocks at the head; as a `futures` `Stream` it is pending there. It ends when the store is
+/// closed and all was read; after an error it stays where it is and tries again.
+///
+/// ```
+/// use annals::{EventStore, Query, RawEvent};
+/// use std::time::Duration;
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("first").build()?)?;
+/// let mut cursor = store.subscription(Query::all(), 0);
+/// assert_eq!(cursor.next().unwrap()?.event.event_type(), "first");
+/// assert!(cursor.next_timeout(Duration::from_millis(1)).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a cursor reads nothing until it is used"]
+pub struct Subscription<'a, E: Event, B> {
+    backend: &'a B,
+    query: Query,
+    /// The next offset to look at.
+    next: u64,
+    ready: VecDeque<EventRef<'a, E>>,
+    page: Vec<EventRef<'a, E>>,
+}
+
+impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
+    pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
+        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new() }
+    }
+
+    /// The next event, waiting at most so long for it; `None` if none came, or the log is closed and at its end.
+    pub fn next_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        self.next_until(Instant::now().checked_add(timeout))
+    }
+
+    /// The next event if it is there already.
+    pub fn try_next(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        if self.ready.is_empty()
+            && let Err(error) = self.fill()
+        {
+            return Some(Err(error));
+        }
+        self.ready.pop_front().map(Ok)
+    }
+
+    /// The offset that it will look at next, all before it having been given or passed over: a place to go on from.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.ready.front().map_or(self.next, |event| event.offset)
+    }
+
+    fn next_until(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        loop {
+            if let Some(event) = self.try_next() {
+                return Some(event);
+            }
+            if self.backend.head().wait_beyond(self.next, deadline) <= self.next {
+                return None;
+            }
+        }
+    }
+
+    /// Reads on until something matches or the head is reached.
+    fn fill(&mut self) -> Result<(), ReadError> {
+        loop {
+            let head = self.backend.head().get();
+            if self.next >= head || !self.ready.is_empty() {
+                return Ok(());
+            }
+            let selection = Selection {
+                query: &self.query,
+                range: self.next..head,
+                reverse: false,
+                limit: PAGE,
+            };
+            self.next = self.backend.read(selection, &mut self.page)?.start;
+            self.ready.extend(self.page.drain(..));
+        }
+    }
+
+    fn poll_event(&mut self, waker: &Waker) -> Poll<Option<Result<EventRef<'a, E>, ReadError>>> {
+        loop {
+            if let Some(event) = self.try_next() {
+                return Poll::Ready(Some(event));
+            }
+            match self.backend.head().poll_beyond(self.next, waker) {
+                Poll::Ready(head) if head <= self.next => return Poll::Ready(None),
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<'a, E: Event, B: Backend<E>> Iterator for Subscription<'a, E, B> {
+    type Item = Result<EventRef<'a, E>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_until(None)
+    }
+}
+
+impl<'a, E: Event, B: Backend<E>> Stream for Subscription<'a, E, B>
+where
+    EventRef<'a, E>: Unpin,
+{
+    type Item = Result<EventRef<'a, E>, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_event(context.waker())
+    }
+}
+
+impl<E: Event, B> Unpin for Subscription<'_, E, B> {}
+
+impl<E: Event, B> std::fmt::Debug for Subscription<'_, E, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription")
+            .field("query", &self.query)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::thread_waker;
+    use crate::{EventStore, RawEvent};
+
+    #[test]
+    fn a_stream_is_pending_at_the_head_and_ends_when_the_store_closes() {
+        let store = EventStore::in_memory();
+        let mut cursor = store.subscription(Query::all(), 0);
+        let waker = thread_waker();
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut cursor).poll_next(&mut context).is_pending());
+        store.append(RawEvent::builder("one").build().unwrap()).unwrap();
+        let Poll::Ready(Some(Ok(event))) = Pin::new(&mut cursor).poll_next(&mut context) else {
+            panic!("no event")
+        };
+        assert_eq!((event.offset, event.event.event_type()), (0, "one"));
+        store.close().unwrap();
+        assert!(matches!(Pin::new(&mut cursor).poll_next(&mut context), Poll::Ready(None)));
+    }
+}

@@ -44,7 +44,7 @@ pub fn segmented_list<T>() -> (ListWriter<T>, SegmentedList<T>) {
 /// later does not lengthen an iteration.
 ///
 /// # Threads
-/// `Send` and `Sync` if the items are both, as for [`Arc`](std::sync::Arc): any thread may look at an item, and
+/// `Send` and `Sync` if the items are both, as for [`std::sync::Arc`]: any thread may look at an item, and
 /// any may turn out to be the one that drops it.
 ///
 /// ```compile_fail,E0277

@@ -135,7 +135,9 @@ fn two_readers_never_see_the_list_shrink() {
             })
             .collect();
         writer.push(Item::new(1));
-        readers.into_iter().for_each(|reader| reader.join().expect("a reader"));
+        for reader in readers {
+            reader.join().expect("a reader");
+        }
     });
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //! While a commit is being made durable the next one gathers in the queue. There is no timer: a lone writer never
 //! waits for company. Leadership passes to whoever waits first; for `submit`, whose caller must not block, to a
-//! thread of the committer's own. (Group commit by a leader is LevelDB's and RocksDB's way.)
+//! thread of the committer's own. (Group commit by a leader is how `LevelDB` and `RocksDB` do it.)
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;

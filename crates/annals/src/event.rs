@@ -93,6 +93,7 @@ impl Tags {
     }
 
     /// The tags, in the order they were added.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.ends.len()).map(|at| &self.text[self.start(at)..self.ends[at]])
     }
@@ -148,6 +149,7 @@ impl Metadata {
     }
 
     /// Names and values, sorted by name.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }

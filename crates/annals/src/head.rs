@@ -23,7 +23,7 @@ use crate::Recorded;
 
 /// A log's published head. Every [`Backend`](crate::Backend) has one and moves it with [`publish`](Self::publish).
 pub struct Head<E> {
-    head: AtomicU64,
+    published: AtomicU64,
     closed: AtomicBool,
     sleepers: AtomicUsize,
     sleeping: Mutex<Vec<Waker>>,
@@ -88,7 +88,7 @@ impl<E> Head<E> {
     #[must_use]
     pub fn new(head: u64) -> Self {
         Self {
-            head: AtomicU64::new(head),
+            published: AtomicU64::new(head),
             closed: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
             sleeping: Mutex::default(),
@@ -101,7 +101,7 @@ impl<E> Head<E> {
     #[must_use]
     pub fn get(&self) -> u64 {
         // Acquire: pairs with the store in `publish`; what lies below is written and indexed.
-        self.head.load(Ordering::Acquire)
+        self.published.load(Ordering::Acquire)
     }
 
     /// Moves the head to `head`, tells the callbacks of `events` in order, and wakes whoever sleeps.
@@ -113,7 +113,7 @@ impl<E> Head<E> {
             let subscribers = self.subscribers.lock();
             // SeqCst: a Release for `get`; and before the load of `sleepers` in `wake`, where a sleeper does the
             // two the other way round.
-            self.head.store(head, Ordering::SeqCst);
+            self.published.store(head, Ordering::SeqCst);
             !subscribers.list.is_empty()
         };
         if told {
@@ -208,7 +208,7 @@ impl<E> Head<E> {
     fn beyond(&self, seen: u64) -> Option<u64> {
         // SeqCst: see `poll_beyond`. The flag first: a head read after it is the last.
         let closed = self.is_closed();
-        let head = self.head.load(Ordering::SeqCst);
+        let head = self.published.load(Ordering::SeqCst);
         (head > seen || closed).then_some(head)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   text    type₀ tag₀₀ tag₀₁ id₀ │ type₁ tag₁₀ │ …          one string
-//!   labels  (end, hash) of each, in that order
+//!   names   (end, hash) of each, in that order
 //!   events  (first label, first byte, tags, has an id) of each event
 //! ```
 
@@ -13,7 +13,7 @@ use crate::{Event, InvalidEvent, Tags};
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
     text: String,
-    labels: Vec<Label>,
+    names: Vec<Label>,
     events: Vec<EventLabels>,
 }
 
@@ -78,29 +78,22 @@ impl Labels {
             check_name("id", id)?;
         }
         self.events.push(EventLabels {
-            label: self.labels.len(),
+            label: self.names.len(),
             start: self.text.len(),
             tags: tags.len(),
             id: id.is_some(),
         });
         for name in std::iter::once(event_type).chain(tags.iter()).chain(id) {
             self.text.push_str(name);
-            self.labels.push(Label { end: self.text.len(), hash: 0 });
+            self.names.push(Label { end: self.text.len(), hash: 0 });
         }
         Ok(())
-    }
-
-    /// Forgets all events and keeps the room they took.
-    pub(crate) fn clear(&mut self) {
-        self.text.clear();
-        self.labels.clear();
-        self.events.clear();
     }
 
     /// Computes every label's hash.
     pub(crate) fn hash(&mut self, hasher: &crate::index::Hasher) {
         let mut start = 0;
-        for label in &mut self.labels {
+        for label in &mut self.names {
             label.hash = hasher.hash(&self.text.as_bytes()[start..label.end]);
             start = label.end;
         }
@@ -113,7 +106,7 @@ impl Labels {
 
     /// How many labels all events have together.
     pub(crate) fn label_count(&self) -> usize {
-        self.labels.len()
+        self.names.len()
     }
 
     /// Whether any event has an id.
@@ -129,13 +122,13 @@ impl Labels {
             labels: self,
             at,
             event_type: self.name(at.label, at.start).text,
-            id: at.id.then(|| &self.text[self.labels[last - 1].end..self.labels[last].end]),
-            names: &self.text[at.start..self.labels[last].end],
+            id: at.id.then(|| &self.text[self.names[last - 1].end..self.names[last].end]),
+            names: &self.text[at.start..self.names[last].end],
         }
     }
 
     fn name(&self, label: usize, start: usize) -> Name<'_> {
-        let Label { end, hash } = self.labels[label];
+        let Label { end, hash } = self.names[label];
         Name { text: &self.text[start..end], hash }
     }
 }
@@ -150,13 +143,13 @@ impl<'a> EventNames<'a> {
     pub(crate) fn tag_names(&self) -> impl Iterator<Item = Name<'a>> + use<'a> {
         let (labels, first) = (self.labels, self.at.label);
         (first + 1..=first + self.at.tags)
-            .map(move |label| labels.name(label, labels.labels[label - 1].end))
+            .map(move |label| labels.name(label, labels.names[label - 1].end))
     }
 
     /// The id, hashed.
     pub(crate) fn id_name(&self) -> Option<Name<'a>> {
         let label = self.at.label + self.at.tags + 1;
-        self.at.id.then(|| self.labels.name(label, self.labels.labels[label - 1].end))
+        self.at.id.then(|| self.labels.name(label, self.labels.names[label - 1].end))
     }
 
     /// The tags.

@@ -48,6 +48,11 @@ pub use raw::{RawEvent, RawEventBuilder};
 pub use store::EventStore;
 pub use subscription::Subscription;
 
+/// For the fuzz targets; no part of the face.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use journal::fuzzing;
+
 /// For what `#[derive(Event)]` writes; no part of the face.
 #[doc(hidden)]
 pub mod __private {

@@ -226,7 +226,8 @@ impl<E: Event> Home<E> for MemoryHome<E> {
         for (index, event) in events.into_iter().enumerate() {
             let offset = self.next_offset();
             // `reserve` saw that there is room.
-            self.index.add(u32::try_from(offset).unwrap_or(u32::MAX), &batch.labels.event(index));
+            self.index
+                .add_event(u32::try_from(offset).unwrap_or(u32::MAX), &batch.labels.event(index));
             self.list.stage(Recorded { offset, time_ms, event });
         }
     }

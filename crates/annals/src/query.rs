@@ -111,6 +111,7 @@ impl Query {
 
     /// Whether an event of this type and with these tags matches.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "an iterator is passed as iterators are")]
     pub fn matches<'t>(
         &self,
         event_type: &str,

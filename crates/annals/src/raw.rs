@@ -38,6 +38,7 @@ pub struct RawEvent {
 }
 
 /// Where the parts of a body lie.
+#[derive(Clone, Copy)]
 struct Parts {
     event_type: usize,
     tags: usize,
@@ -80,21 +81,8 @@ impl RawEvent {
     /// # Errors
     /// A sentence: which part of the body is not as the layout says.
     pub fn from_body(body: Bytes) -> Result<Self, &'static str> {
-        let parts = Parts::of(&body).ok_or("its parts are longer than the whole")?;
-        if body[7] != 0 {
-            return Err("a reserved byte is not 0");
-        }
-        if body[4] == 0 {
-            return Err("its type is empty");
-        }
-        if std::str::from_utf8(&body[parts.event_type..parts.metadata]).is_err() {
-            return Err("a name in it is no UTF-8");
-        }
-        let event = Self { body };
-        if !event.names_are_whole(&parts) || !event.metadata_is_whole(&parts) {
-            return Err("a name or the metadata in it is not whole");
-        }
-        Ok(event)
+        Body::check(&body)?;
+        Ok(Self { body })
     }
 
     /// The body's bytes, as the module's picture has them.
@@ -106,33 +94,25 @@ impl RawEvent {
     /// The event's type.
     #[must_use]
     pub fn event_type(&self) -> &str {
-        let start = HEAD + usize::from(self.body[5]);
-        text(&self.body[start..start + usize::from(self.body[4])])
+        self.view().event_type()
     }
 
     /// Its tags, in order.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        let tag_count = usize::from(self.body[5]);
-        let mut at = HEAD + tag_count + usize::from(self.body[4]);
-        self.body[HEAD..HEAD + tag_count].iter().map(move |&size| {
-            let start = at;
-            at += usize::from(size);
-            text(&self.body[start..at])
-        })
+        self.view().tags()
     }
 
     /// Its own id, if it has one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        let parts = self.parts();
-        (parts.id < parts.metadata).then(|| text(&self.body[parts.id..parts.metadata]))
+        self.view().id()
     }
 
     /// Its metadata: names and values, sorted by name.
     #[must_use]
     pub fn metadata(&self) -> Vec<(&str, &str)> {
-        let parts = self.parts();
-        entries(&self.body[parts.metadata..parts.data])
+        let Body { bytes, parts } = self.view();
+        entries(&bytes[parts.metadata..parts.data])
             .map(|(name, value)| (text(name), text(value)))
             .collect()
     }
@@ -140,42 +120,96 @@ impl RawEvent {
     /// Its payload; empty if it has none. A slice of the event, not a copy.
     #[must_use]
     pub fn data(&self) -> Bytes {
-        self.body.slice(self.parts().data..)
+        self.body.slice(self.view().parts.data..)
     }
 
     /// Its payload, borrowed.
     #[must_use]
     pub fn data_bytes(&self) -> &[u8] {
-        &self.body[self.parts().data..]
+        &self.body[self.view().parts.data..]
     }
 
-    fn parts(&self) -> Parts {
+    fn view(&self) -> Body<'_> {
         // A RawEvent is made of a body whose parts were found whole.
-        Parts::of(&self.body).unwrap_or(Parts {
+        let parts = Parts::of(&self.body).unwrap_or(Parts {
             event_type: 0,
             tags: 0,
             id: 0,
             metadata: 0,
             data: 0,
+        });
+        Body { bytes: &self.body, parts }
+    }
+}
+
+/// A body, borrowed, that was found whole.
+pub(crate) struct Body<'a> {
+    bytes: &'a [u8],
+    parts: Parts,
+}
+
+impl<'a> Body<'a> {
+    /// These bytes as a body, or what is wrong with them.
+    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, &'static str> {
+        let parts = Parts::of(bytes).ok_or("its parts are longer than the whole")?;
+        if bytes[7] != 0 {
+            return Err("a reserved byte is not 0");
+        }
+        if bytes[4] == 0 {
+            return Err("its type is empty");
+        }
+        let Ok(names) = std::str::from_utf8(&bytes[parts.event_type..parts.metadata]) else {
+            return Err("a name in it is no UTF-8");
+        };
+        let body = Self { bytes, parts };
+        if !(names.is_ascii() && body.tag_sizes().iter().all(|&size| size > 0)
+            || body.names_are_whole(names))
+        {
+            return Err("a name in it is empty or not whole");
+        }
+        if !body.metadata_is_whole() {
+            return Err("the metadata in it is not whole");
+        }
+        Ok(body)
+    }
+
+    pub(crate) fn event_type(&self) -> &'a str {
+        text(&self.bytes[self.parts.event_type..self.parts.tags])
+    }
+
+    pub(crate) fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
+        let bytes = self.bytes;
+        let mut at = self.parts.tags;
+        self.tag_sizes().iter().map(move |&size| {
+            let start = at;
+            at += usize::from(size);
+            text(&bytes[start..at])
         })
     }
 
-    /// UTF-8 as a whole may still be cut inside a character at a name's edge; and a tag may be empty.
-    fn names_are_whole(&self, parts: &Parts) -> bool {
-        let tag_count = usize::from(self.body[5]);
-        let whole = text(&self.body[parts.event_type..parts.metadata]);
-        let mut at = parts.tags - parts.event_type;
-        let mut edges =
-            whole.is_char_boundary(at) && whole.is_char_boundary(parts.id - parts.event_type);
-        for &size in &self.body[HEAD..HEAD + tag_count] {
-            at += usize::from(size);
-            edges = edges && size > 0 && whole.is_char_boundary(at);
-        }
-        edges
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        let Parts { id, metadata, .. } = self.parts;
+        (id < metadata).then(|| text(&self.bytes[id..metadata]))
     }
 
-    fn metadata_is_whole(&self, parts: &Parts) -> bool {
-        let metadata = &self.body[parts.metadata..parts.data];
+    fn tag_sizes(&self) -> &'a [u8] {
+        &self.bytes[HEAD..self.parts.event_type]
+    }
+
+    /// UTF-8 as a whole may still be cut inside a character at a name's edge; and a tag may be empty.
+    fn names_are_whole(&self, names: &str) -> bool {
+        let mut at = self.parts.tags - self.parts.event_type;
+        let mut whole = names.is_char_boundary(at)
+            && names.is_char_boundary(self.parts.id - self.parts.event_type);
+        for &size in self.tag_sizes() {
+            at += usize::from(size);
+            whole = whole && size > 0 && names.is_char_boundary(at);
+        }
+        whole
+    }
+
+    fn metadata_is_whole(&self) -> bool {
+        let metadata = &self.bytes[self.parts.metadata..self.parts.data];
         let mut seen = 0;
         for (name, value) in entries(metadata) {
             if name.is_empty()

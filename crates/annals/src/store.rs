@@ -188,6 +188,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     }
 
     /// Ends a callback; false if there is none of that id.
+    #[must_use]
     pub fn unsubscribe(&self, id: SubscriberId) -> bool {
         self.backend.head().unsubscribe(id)
     }

@@ -1,5 +1,7 @@
 //! The Journal as a program sees it: what was appended is there again, in whatever way the store is opened.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use annals::{Condition, Durability, EventStore, Journal, Query, QueryItem, RawEvent};
 
 fn event(n: u64) -> RawEvent {

@@ -40,12 +40,23 @@ impl LiveIndexWriter {
     }
 
     /// Indexes the event at `offset`, the next after all that are indexed.
-    pub(crate) fn add(&mut self, offset: u32, event: &EventNames<'_>) {
-        self.types.add(event.type_name(), offset);
-        event.tag_names().for_each(|tag| self.tags.add(tag, offset));
-        if let Some(id) = event.id_name() {
+    pub(crate) fn add<'n>(
+        &mut self,
+        offset: u32,
+        event_type: Name<'n>,
+        tags: impl Iterator<Item = Name<'n>>,
+        id: Option<Name<'n>>,
+    ) {
+        self.types.add(event_type, offset);
+        tags.for_each(|tag| self.tags.add(tag, offset));
+        if let Some(id) = id {
             self.ids.add(id, offset);
         }
+    }
+
+    /// Indexes the event at `offset`, as its labels have it.
+    pub(crate) fn add_event(&mut self, offset: u32, event: &EventNames<'_>) {
+        self.add(offset, event.type_name(), event.tag_names(), event.id_name());
     }
 }
 

@@ -211,10 +211,12 @@ mod tests {
             let mut expected = Vec::new();
             for (offset, (event_type, tags)) in (0..).zip(&events) {
                 let (mut labels, mut set) = (Labels::default(), Tags::default());
-                tags.iter().for_each(|&n| set.push(&name("tag", n)));
+                for &n in tags {
+                    set.push(&name("tag", n));
+                }
                 labels.add(&name("type", *event_type), &set, None).unwrap();
                 labels.hash(&hasher);
-                index.add(offset, &labels.event(0));
+                index.add_event(offset, &labels.event(0));
                 if query.matches(&name("type", *event_type), set.iter().collect::<Vec<_>>().into_iter()) {
                     expected.push(offset);
                 }

@@ -19,8 +19,7 @@ use super::sealed::SealedIndex;
 use super::segment::{self, SEGMENT_HEAD, Segment, SegmentIndex};
 use super::{FileSystem, StoreFile};
 use crate::head::Published;
-use crate::labels::Labels;
-use crate::{Corruption, Event, Head, Tags};
+use crate::{Corruption, Event, Head};
 
 /// How long the thread sleeps when it found something, and at most when it did not.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
@@ -44,8 +43,6 @@ struct Follow<E> {
     index: IndexWriter,
     end: usize,
     next_offset: u64,
-    labels: Labels,
-    tags: Tags,
 }
 
 impl Follower {
@@ -67,8 +64,6 @@ impl Follower {
             index,
             end,
             next_offset,
-            labels: Labels::default(),
-            tags: Tags::default(),
         };
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -170,13 +165,7 @@ impl<E: Event> Follow<E> {
         let checked = segment.check_frame(self.end, |record| records.push(record));
         checked.map_err(|fault| damaged(segment.corruption(fault, self.next_offset)))?;
         for record in records {
-            let indexed = self.index.add_record(
-                &segment,
-                record,
-                &self.log.hasher,
-                &mut self.labels,
-                &mut self.tags,
-            );
+            let indexed = self.index.add_record(&segment, record, &self.log.hasher);
             indexed.map_err(damaged)?;
         }
         self.index.positions.publish();
@@ -190,7 +179,7 @@ impl<E: Event> Follow<E> {
                 match self.log.get(offset) {
                     Ok(event) => events.push(event),
                     Err(error) => {
-                        tracing::error!(%error, "callback subscribers do not see an event")
+                        tracing::error!(%error, "callback subscribers do not see an event");
                     }
                 }
             }

@@ -11,6 +11,8 @@
 //! distance to its frame's head the time. The frame's checksum covers all record heads, and so, through theirs, all.
 //! Checksums are CRC-32C; a frame's begins with the segment's seed, so that a copied frame is none elsewhere.
 
+use std::fmt::Display;
+
 use crate::encode::RECORD_HEAD;
 use crate::index::{u32_at, u64_at};
 
@@ -39,8 +41,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(position: usize, expected: impl ToString, found: impl ToString) -> Self {
-        Self { position, expected: expected.to_string(), found: found.to_string() }
+    fn new(position: usize, expected: impl Display, found: impl Display) -> Self {
+        Self { position, expected: format!("{expected}"), found: format!("{found}") }
     }
 }
 

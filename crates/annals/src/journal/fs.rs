@@ -81,6 +81,15 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn allocate(&self, position: u64, size: u64) -> io::Result<()>;
 
+    /// Where the next bytes at or after `position` may be that are not zero; `None` if there are none. Any answer
+    /// that passes over nothing but zeroes is right.
+    ///
+    /// # Errors
+    /// The system's.
+    fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
+        Ok((position < self.size()?).then_some(position))
+    }
+
     /// Cuts the file, or lengthens it with zeroes.
     ///
     /// # Errors
@@ -203,6 +212,20 @@ impl StoreFile for RealFile {
     #[cfg(not(target_os = "linux"))]
     fn allocate(&self, _position: u64, _size: u64) -> io::Result<()> {
         Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
+        use rustix::fs::{SeekFrom, seek};
+        match seek(&self.0, SeekFrom::Data(position)) {
+            Ok(data) => Ok(Some(data)),
+            Err(rustix::io::Errno::NXIO) => Ok(None),
+            // A file system that cannot tell holes: anything may be there.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => {
+                Ok((position < self.size()?).then_some(position))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {

@@ -13,6 +13,8 @@ mod directory;
 mod follow;
 mod frame;
 mod fs;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod log;
 mod options;
 mod recovery;
@@ -88,17 +90,16 @@ impl<E: Event> Journal<E> {
         Ok(Self { log, head, role: Role::Writer(committer) })
     }
 
-    fn follow_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
+    fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
         let recovered = recovery::recover_read_only(&*options.file_system, &directory)?;
         let (log, head, sealed, active) = Self::parts(directory, recovered);
         let follower =
-            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, &options);
+            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options);
         let follower = follower.map_err(OpenError::io("follow", path))?;
         Ok(Self { log, head, role: Role::Reader { _follower: follower } })
     }
 
-    #[expect(clippy::type_complexity, reason = "parts that are taken apart at once")]
     fn parts(
         directory: Directory,
         recovered: Recovered,

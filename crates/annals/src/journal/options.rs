@@ -80,7 +80,7 @@ impl JournalOptions {
     /// [`OpenError`]: nothing or something else is there, or the system fails.
     pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
         self.check()?;
-        Journal::follow_with(path.as_ref(), self)
+        Journal::follow_with(path.as_ref(), &self)
     }
 
     fn check(&self) -> Result<(), OpenError> {

@@ -23,9 +23,10 @@ use super::frame::{FRAME_HEAD, Fault, FrameHead, Record};
 use super::sealed::{SealedIndex, seal};
 use super::segment::{LiveSegmentIndex, SEGMENT_HEAD, Segment, SegmentIndex, check_head, seed};
 use super::{FileSystem, StoreFile};
+use crate::encode::RECORD_HEAD;
 use crate::index::{Hasher, LiveIndexWriter};
-use crate::labels::Labels;
-use crate::{Corruption, OpenError, RawEvent, Tags};
+use crate::raw::Body;
+use crate::{Corruption, OpenError};
 
 /// A log as it was found, and where it goes on.
 pub(crate) struct Recovered {
@@ -56,16 +57,14 @@ pub(crate) struct IndexWriter {
 struct Indexer {
     index: IndexWriter,
     hasher: Hasher,
-    labels: Labels,
-    tags: Tags,
 }
 
-/// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. A file of the active
-/// segment can grow to `room` bytes beyond what it has.
+/// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. The active segment's
+/// file is made `capacity` bytes long, if it is not longer.
 pub(crate) fn recover(
     system: &dyn FileSystem,
     directory: &Directory,
-    room: u64,
+    capacity: u64,
 ) -> Result<Recovered, OpenError> {
     directory.remove_unfinished(system)?;
     let starts = check_starts(system, directory)?;
@@ -85,7 +84,7 @@ pub(crate) fn recover(
     let path = directory.log(first);
     let file = system.open(&path).map_err(OpenError::io("open", &path))?;
     let size = file.size().map_err(OpenError::io("open", &path))?;
-    file.set_size(size + room).map_err(OpenError::io("lengthen", &path))?;
+    file.set_size(size.max(capacity)).map_err(OpenError::io("lengthen", &path))?;
     let mut active = open_active(directory, first, file)?;
     repair_end(directory, &mut active)?;
     let closed = directory.closed_head(system)?;
@@ -312,7 +311,9 @@ fn write_again(active: &mut Active, closed: u64) -> io::Result<()> {
     if let Some(&(_, start)) = active.undecided.front() {
         let unsure = active.segment.bytes.slice(start..active.end);
         for (position, chunk) in (start..).step_by(1 << 20).zip(unsure.chunks(1 << 20)) {
-            active.file.write_at(&chunk.to_vec(), position as u64)?;
+            // Copied, since what it is written from is the file itself.
+            let copy = chunk.to_vec();
+            active.file.write_at(&copy, position as u64)?;
         }
     }
     active.file.sync()
@@ -335,18 +336,21 @@ fn wrong_place(active: &Active, head: FrameHead) -> Result<(), Fault> {
 
 /// The end of what is not zero from `start` on, if anything is.
 pub(crate) fn last_data(file: &dyn StoreFile, start: u64) -> io::Result<Option<usize>> {
-    let mut chunk = vec![0; 1 << 20];
+    let mut chunk = vec![0; 1 << 18];
     let (mut position, mut last) = (start, None);
-    loop {
-        let size = file.read_at(&mut chunk, position)?;
+    while let Some(data) = file.next_data(position)? {
+        let size = file.read_at(&mut chunk, data)?;
+        // All at once first: it is nearly always zeroes, and this the processor does quickly.
+        if chunk[..size].iter().fold(0, |any, byte| any | byte) != 0 {
+            let at = chunk[..size].iter().rposition(|&byte| byte != 0).unwrap_or(0);
+            last = usize::try_from(data).ok().map(|data| data + at + 1);
+        }
         if size == 0 {
-            return Ok(last);
+            break;
         }
-        if let Some(at) = chunk[..size].iter().rposition(|&byte| byte != 0) {
-            last = usize::try_from(position).ok().map(|position| position + at + 1);
-        }
-        position += size as u64;
+        position = data + size as u64;
     }
+    Ok(last)
 }
 
 /// Puts zeroes from `start` to `end`, durably.
@@ -368,12 +372,7 @@ struct Found {
 impl Indexer {
     fn new(segment: &Segment, store_id: &[u8; 16]) -> Self {
         debug_assert_eq!(seed(store_id, segment.first), segment.seed);
-        Self {
-            index: IndexWriter::new(),
-            hasher: Hasher::new(store_id),
-            labels: Labels::default(),
-            tags: Tags::default(),
-        }
+        Self { index: IndexWriter::new(), hasher: Hasher::new(store_id) }
     }
 
     /// Indexes the whole frames from `position` and `offset` on; answers where they end.
@@ -391,13 +390,7 @@ impl Indexer {
             match checked {
                 Ok(head) if head.first == next_offset => {
                     for record in records {
-                        self.index.add_record(
-                            segment,
-                            record,
-                            &self.hasher,
-                            &mut self.labels,
-                            &mut self.tags,
-                        )?;
+                        self.index.add_record(segment, record, &self.hasher)?;
                     }
                     self.index.positions.publish();
                     see(position, &head);
@@ -438,24 +431,24 @@ impl IndexWriter {
         segment: &Segment,
         record: Record<'_>,
         hasher: &Hasher,
-        labels: &mut Labels,
-        tags: &mut Tags,
     ) -> Result<(), Corruption> {
-        let corrupt = |found: String| {
+        let body = Body::check(record.body).map_err(|problem| {
+            let expected = "the body of an event".to_owned();
             let fault = Fault {
-                position: record.position + 16,
-                expected: "the body of an event".into(),
-                found,
+                position: record.position + RECORD_HEAD,
+                expected,
+                found: problem.to_owned(),
             };
             segment.corruption(fault, record.offset)
-        };
-        let event = RawEvent::from_body(segment.bytes.slice_ref(record.body))
-            .map_err(|problem| corrupt(problem.into()))?;
-        labels.clear();
-        labels.add_event(&event, tags).map_err(|problem| corrupt(problem.to_string()))?;
-        labels.hash(hasher);
+        })?;
         let place = u32::try_from(record.offset - segment.first).unwrap_or(u32::MAX);
-        self.names.add(place, &labels.event(0));
+        let tags = body.tags().map(|tag| hasher.name(tag));
+        self.names.add(
+            place,
+            hasher.name(body.event_type()),
+            tags,
+            body.id().map(|id| hasher.name(id)),
+        );
         self.positions.stage(u32::try_from(record.position).unwrap_or(u32::MAX));
         Ok(())
     }

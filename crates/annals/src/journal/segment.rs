@@ -182,12 +182,12 @@ impl Segment {
                 if rebuilt.get().is_none() && index.is_whole(kinds) {
                     return Ok(CheckedIndex::Sealed(index));
                 }
-                let rebuild = || {
+                let make = || {
                     tracing::warn!(segment = %self.path.display(), "its index is damaged; rebuilding it in memory");
                     rebuild_index(self, self.first + index.count())
                 };
                 rebuilt
-                    .get_or_init(rebuild)
+                    .get_or_init(make)
                     .as_ref()
                     .map(CheckedIndex::Live)
                     .map_err(Corruption::clone)

@@ -68,7 +68,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
                     "events up to offset {closed}, which were there when the store was last closed"
                 ),
                 found: format!("events up to offset {}", report.events),
-            })
+            });
         }
         Err(OpenError::Corrupt(damage)) => report.problems.push(damage),
         Err(error) => return Err(error),
@@ -103,7 +103,7 @@ fn verify_segment(
     report.bytes += indexed.end as u64;
     match next {
         Some(end) if indexed.next_offset == end => {
-            verify_index(system, directory, &segment, &indexed, report)?
+            verify_index(system, directory, &segment, &indexed, report)?;
         }
         Some(end) => {
             let fault = indexed.fault.unwrap_or_else(|| super::frame::Fault {
@@ -114,7 +114,7 @@ fn verify_segment(
             report.problems.push(segment.corruption(fault, indexed.next_offset));
         }
         None => {
-            verify_end(system, &segment, indexed.end, indexed.next_offset, indexed.fault, report)?
+            verify_end(system, &segment, indexed.end, indexed.next_offset, indexed.fault, report)?;
         }
     }
     Ok(indexed.next_offset)
@@ -191,7 +191,11 @@ fn verify_index(
 }
 
 /// The first difference between an index file and the index that its events make.
-fn compare(sealed: &SealedIndex, live: &LiveSegmentIndex, hasher: &Hasher) -> Option<String> {
+pub(super) fn compare(
+    sealed: &SealedIndex,
+    live: &LiveSegmentIndex,
+    hasher: &Hasher,
+) -> Option<String> {
     for (place, &position) in (0..).zip(live.positions.iter()) {
         if sealed.position(place) != position as usize {
             return Some(format!(

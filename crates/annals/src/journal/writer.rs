@@ -150,10 +150,14 @@ impl<E: Event> JournalHome<E> {
         let live = self.index.reader();
         let (first, count) = (self.segment.first, self.next_offset - self.segment.first);
         let sealed = seal(&*self.options.file_system, self.directory(), first, count, &live);
-        let index = sealed.map(SegmentIndex::sealed).unwrap_or_else(|error| {
-            tracing::warn!(%error, segment = %self.segment.path.display(), "its index was not written; it stays in memory");
-            SegmentIndex::Live(live)
-        });
+        let index = match sealed {
+            Ok(index) => SegmentIndex::sealed(index),
+            Err(error) => {
+                let segment = self.segment.path.display();
+                tracing::warn!(%error, %segment, "its index was not written; it stays in memory");
+                SegmentIndex::Live(live)
+            }
+        };
         if let Err(error) = self.file.set_size(self.end as u64) {
             tracing::warn!(%error, segment = %self.segment.path.display(), "the room that it does not need was not given back");
         }
@@ -277,7 +281,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
             record[12..16].copy_from_slice(&distance.to_le_bytes());
             head.records_crc = crc32c::crc32c_append(head.records_crc, record);
             head.count += 1;
-            self.index.names.add(place, &batch.labels.event(index));
+            self.index.names.add_event(place, &batch.labels.event(index));
             self.index.positions.stage(u32::try_from(self.end + at).unwrap_or(u32::MAX));
             self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });
             self.next_offset += 1;

@@ -1,0 +1,271 @@
+//! What the fuzz targets in fuzz/ call: the parsers behind the files, over plain bytes. No part of the face, and
+//! only there under `cfg(fuzzing)`.
+//!
+//! Checksums turn nearly every changed byte away at the door. So the `repair_…` functions make the checksums (and
+//! some of what is repeated in several places) right again, in order that what lies behind them is reached.
+//! What must hold is asserted.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+
+use annals_base::segmented_list;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+
+use super::directory::{Directory, FORMAT};
+use super::frame::{FRAME_HEAD, FrameHead};
+use super::log::Log;
+use super::recovery::{IndexWriter, index_frames, was_durable};
+use super::sealed::{SealedIndex, encode};
+use super::segment::{LiveSegmentIndex, SEGMENT_HEAD, Segment, SegmentIndex, check_head, seed};
+use super::verify::compare;
+use crate::backend::Selection;
+use crate::encode::RECORD_HEAD;
+use crate::index::{Hasher, Kind, Lookup, u32_at, u64_at};
+use crate::{Condition, EventRef, Query, QueryItem, RawEvent};
+
+const INDEX_HEAD: usize = 112;
+const SECTIONS: usize = 4;
+
+/// The checksums of a segment's head and of all frames, so far as they can be told apart.
+pub const REPAIR_CHECKSUMS: u8 = 1;
+/// What frames and records say of their places.
+pub const REPAIR_PLACES: u8 = 2;
+/// The frames' counts and sizes of their records.
+pub const REPAIR_SIZES: u8 = 4;
+
+/// Repairs a segment file in what the flags ask for.
+pub fn repair_log(bytes: &mut [u8], flags: u8) {
+    let Some((store_id, first)) = identity(bytes) else { return };
+    if flags & REPAIR_CHECKSUMS != 0 {
+        bytes[..8].copy_from_slice(b"annals.l");
+        bytes[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[16..SEGMENT_HEAD]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    }
+    let seed = seed(&store_id, first);
+    let (mut position, mut place) = (SEGMENT_HEAD, 0);
+    while let Some(frame) = bytes.get_mut(position..).filter(|rest| rest.len() > FRAME_HEAD) {
+        position += repair_frame(frame, seed, first, &mut place, flags);
+    }
+}
+
+/// Repairs the frame that these bytes begin with; answers its size, which is at least that of its head.
+fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags: u8) -> usize {
+    let (size, count) = (u32_at(bytes, 12) as usize, u32_at(bytes, 16));
+    let mut head = FrameHead {
+        records_crc: u32_at(bytes, 8),
+        records_size: u32_at(bytes, 12),
+        count,
+        first: u64_at(bytes, 24),
+        time_ms: u64_at(bytes, 32),
+        durable: u64_at(bytes, 40),
+    };
+    if flags & REPAIR_PLACES != 0 {
+        head.first = first.wrapping_add(u64::from(*place));
+    }
+    let end = FRAME_HEAD.saturating_add(size).min(bytes.len());
+    let (mut at, mut seen, mut heads_crc) = (FRAME_HEAD, 0, 0);
+    while seen < count && at + RECORD_HEAD < end {
+        let record_end = at.saturating_add(u32_at(bytes, at + 4) as usize);
+        if record_end <= at + RECORD_HEAD || record_end > end {
+            break;
+        }
+        if flags & REPAIR_PLACES != 0 {
+            bytes[at + 8..at + 12].copy_from_slice(&place.wrapping_add(seen).to_le_bytes());
+            let distance = u32::try_from(at).unwrap_or(u32::MAX);
+            bytes[at + 12..at + 16].copy_from_slice(&distance.to_le_bytes());
+            let padded = record_end.next_multiple_of(8).min(bytes.len());
+            bytes[record_end..padded].fill(0);
+        }
+        if flags & REPAIR_CHECKSUMS != 0 {
+            let checksum = crc32c::crc32c(&bytes[at + RECORD_HEAD..record_end]);
+            bytes[at..at + 4].copy_from_slice(&checksum.to_le_bytes());
+        }
+        heads_crc = crc32c::crc32c_append(heads_crc, &bytes[at..at + RECORD_HEAD]);
+        seen += 1;
+        at = record_end.next_multiple_of(8);
+    }
+    if flags & REPAIR_SIZES != 0 {
+        head.count = seen;
+        head.records_size = u32::try_from(at - FRAME_HEAD).unwrap_or(u32::MAX);
+    }
+    if flags & REPAIR_CHECKSUMS != 0 {
+        head.records_crc = heads_crc;
+        bytes[..4].copy_from_slice(b"ANfr");
+        head.write(bytes, seed);
+    }
+    *place = place.wrapping_add(seen);
+    at.max(head.size())
+}
+
+/// Reads a segment file as recovery does, then every event, then seals it and holds the index against the log.
+pub fn read_log(bytes: &[u8]) {
+    let Some((store_id, first)) = identity(bytes) else { return };
+    if check_head(bytes, &store_id, first).is_err() {
+        return;
+    }
+    let segment = segment(bytes, &store_id, first);
+    let Ok(indexed) = index_frames(&segment) else { return };
+    assert!(indexed.end <= bytes.len(), "the whole frames are in the file");
+    let _ = was_durable(&segment, indexed.end, bytes.len(), indexed.next_offset);
+    let segment = Segment { index: SegmentIndex::Live(indexed.index.clone()), ..segment };
+    for offset in first..indexed.next_offset {
+        assert!(segment.read(offset).is_ok(), "an event of a whole frame is read");
+    }
+    let count = indexed.next_offset - first;
+    let written = encode(&store_id, first, count, &indexed.index);
+    let sealed = SealedIndex::open(written.into(), &store_id, first, count);
+    let sealed = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
+    let difference = sealed.map(|sealed| compare(&sealed, &indexed.index, &Hasher::new(&store_id)));
+    assert_eq!(difference, Some(None), "a sealed index says what the live one does");
+}
+
+/// Makes an index file's head and checksums those of the segment `log`, whatever its sections say.
+pub fn repair_index(index: &mut [u8], log: &[u8]) {
+    let Some((store_id, first)) = identity(log).filter(|_| index.len() >= INDEX_HEAD) else {
+        return;
+    };
+    let Ok(indexed) = index_frames(&segment(log, &store_id, first)) else { return };
+    index[..8].copy_from_slice(b"annals.i");
+    index[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
+    index[16..32].copy_from_slice(&store_id);
+    index[32..40].copy_from_slice(&first.to_le_bytes());
+    index[40..48].copy_from_slice(&(indexed.next_offset - first).to_le_bytes());
+    for at in (48..).step_by(16).take(SECTIONS) {
+        let (start, size) = (u32_at(index, at) as usize, u32_at(index, at + 4) as usize);
+        let checksum = crc32c::crc32c(index.get(start..start + size).unwrap_or_default());
+        index[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
+    }
+    let checksum = crc32c::crc32c(&index[16..INDEX_HEAD]);
+    index[12..16].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Asks for everything that the whole segment `log` has through the index file `index`. What is answered is always
+/// an event of the log; unless the index was `repaired`, which may make a liar of it, it is just what was asked for.
+pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
+    let Some((store_id, first)) = identity(log) else { return };
+    let segment = segment(log, &store_id, first);
+    let Ok(indexed) = index_frames(&segment) else { return };
+    let end = indexed.next_offset;
+    let opened = SealedIndex::open(Bytes::copy_from_slice(index), &store_id, first, end - first);
+    let truth = Segment {
+        index: SegmentIndex::Live(indexed.index.clone()),
+        path: PathBuf::new(),
+        bytes: segment.bytes.clone(),
+        ..segment
+    };
+    let index = opened.map_or(SegmentIndex::Live(indexed.index.clone()), SegmentIndex::sealed);
+    let log = log_of(Segment { index, ..segment }, &store_id, end);
+    for query in queries(&indexed.index) {
+        for reverse in [false, true] {
+            let expected = expected(&truth, first..end, &query, reverse);
+            let found = ask(&log, first..end, &query, reverse);
+            assert!(
+                found.iter().flatten().all(|(offset, event)| truth
+                    .read(*offset)
+                    .is_ok_and(|(known, _)| known == *event)),
+                "what is answered is in the log"
+            );
+            assert!(repaired || found == Some(expected), "{query:?}, reverse: {reverse}");
+        }
+        let conflict = log.conflict(&Condition::fail_if(query.clone()).after(first), end);
+        let expected = expected(&truth, first..end, &query, false).first().map(|found| found.0);
+        assert!(repaired || conflict.ok() == Some(expected), "a conflict with {query:?}");
+    }
+    for kind in [Kind::Type, Kind::Tag] {
+        let names = log.names(kind, "", end);
+        assert!(
+            repaired
+                || names.is_ok_and(|names| names.len() == indexed.index.names.names(kind).len())
+        );
+    }
+    for (id, mut posting) in indexed.index.names.names(Kind::Id).iter() {
+        let found = log.find_id(log.hasher.name(id));
+        let expected = first + u64::from(posting.get(0));
+        assert!(repaired || found.ok() == Some(Some(expected)), "id {id:?}");
+    }
+}
+
+/// What a segment file's head says of its store and its first offset.
+fn identity(bytes: &[u8]) -> Option<([u8; 16], u64)> {
+    let head = bytes.first_chunk::<SEGMENT_HEAD>()?;
+    let mut store_id = [0; 16];
+    store_id.copy_from_slice(&head[16..32]);
+    Some((store_id, u64_at(head, 32)))
+}
+
+fn segment(bytes: &[u8], store_id: &[u8; 16], first: u64) -> Segment {
+    Segment {
+        first,
+        path: PathBuf::new(),
+        seed: seed(store_id, first),
+        bytes: Bytes::copy_from_slice(bytes),
+        index: SegmentIndex::Live(IndexWriter::new().reader()),
+    }
+}
+
+/// A log of one sealed segment, with nothing in the active one.
+fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
+    let (mut writer, sealed) = segmented_list();
+    writer.push(sealed_segment);
+    Log {
+        hasher: Hasher::new(store_id),
+        directory: Directory { path: PathBuf::new(), store_id: *store_id },
+        sealed,
+        active: ArcSwap::from_pointee(segment(&[], store_id, end)),
+        active_bytes: AtomicU64::new(0),
+    }
+}
+
+/// Everything, every name, and some names together.
+fn queries(index: &LiveSegmentIndex) -> Vec<Query> {
+    let names = |kind| -> Vec<String> {
+        index.names.names(kind).iter().map(|(name, _)| name.to_owned()).collect()
+    };
+    let (types, tags) = (names(Kind::Type), names(Kind::Tag));
+    let mut queries = vec![Query::all(), Query::tag("no such tag"), Query::event_type("none")];
+    queries.extend(types.iter().map(Query::event_type));
+    queries.extend(tags.iter().map(Query::tag));
+    for (tag, other) in tags.iter().zip(tags.iter().skip(1)).take(8) {
+        queries.push(Query::item(QueryItem::new().tag(tag).tag(other)));
+        queries.push(Query::tag(tag).or(QueryItem::new().tag(other)));
+        queries.extend(
+            types
+                .iter()
+                .take(4)
+                .map(|name| Query::item(QueryItem::new().event_type(name).tag(tag))),
+        );
+    }
+    queries
+}
+
+type Events = Vec<(u64, RawEvent)>;
+
+fn expected(truth: &Segment, range: std::ops::Range<u64>, query: &Query, reverse: bool) -> Events {
+    let mut events: Events = range
+        .filter_map(|offset| Some((offset, truth.read(offset).ok()?.0)))
+        .filter(|(_, event)| query.matches(event.event_type(), event.tags()))
+        .collect();
+    if reverse {
+        events.reverse();
+    }
+    events
+}
+
+/// What the log answers; nothing when it refuses.
+fn ask(log: &Log, mut range: std::ops::Range<u64>, query: &Query, reverse: bool) -> Option<Events> {
+    let mut events = Vec::new();
+    while !range.is_empty() {
+        let mut page: Vec<EventRef<'_, RawEvent>> = Vec::new();
+        let selection = Selection { query, range: range.clone(), reverse, limit: 3 };
+        let left = log.read(selection, &mut page).ok()?;
+        assert!(left.is_empty() || left.end - left.start < range.end - range.start, "goes on");
+        range = left;
+        events.extend(page.into_iter().map(|event| {
+            let event = event.into_owned();
+            (event.offset, event.event)
+        }));
+    }
+    Some(events)
+}

@@ -1,10 +1,10 @@
 //! From a caller's events to what the commit path needs, on the caller's own thread: labels checked and hashed and,
 //! for a durable home, every event's record written but for its place.
 
-use crate::index::Hasher;
 use crate::labels::Labels;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
-use crate::{AppendError, Event, Metadata, Tags, raw};
+use crate::name::Hasher;
+use crate::{AppendError, Event, InvalidEvent, Metadata, Tags, raw};
 
 /// Bytes in front of a record's body: checksum, size, place.
 pub(crate) const RECORD_HEAD: usize = 16;
@@ -26,8 +26,7 @@ impl Encoded {
         let mut labels = Labels::default();
         let mut tags = Tags::default();
         for (index, event) in events.iter().enumerate() {
-            labels
-                .add_event(event, &mut tags)
+            add_labels(&mut labels, event, &mut tags)
                 .map_err(|source| AppendError::Invalid { index, source })?;
         }
         labels.hash(hasher);
@@ -69,9 +68,20 @@ impl Encoded {
     /// The body of event `index`.
     pub(crate) fn body(&self, index: usize) -> &[u8] {
         let start = self.starts[index] as usize;
-        let size = crate::index::u32_at(&self.records, start + 4) as usize;
+        let size = crate::little_endian::u32_at(&self.records, start + 4) as usize;
         &self.records[start + RECORD_HEAD..start + size]
     }
+}
+
+/// Reads the labels of an event.
+fn add_labels<E: Event>(
+    labels: &mut Labels,
+    event: &E,
+    tags: &mut Tags,
+) -> Result<(), InvalidEvent> {
+    tags.clear();
+    event.tags(tags);
+    labels.add(event.event_type(), tags, event.id().as_deref())
 }
 
 /// Refuses a batch of too many events.

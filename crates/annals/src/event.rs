@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::{CodecError, RawEvent};
+use crate::{CodecError, Metadata, RawEvent, Tags};
 
 /// Something that happened: implemented by the user's own type, usually with `#[derive(Event)]`.
 ///
@@ -35,6 +35,11 @@ use crate::{CodecError, RawEvent};
 /// let event = Booking::SeatSold { seat: "12A".into(), price: 90 };
 /// assert_eq!(event.event_type(), "seat-sold");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event",
+    note = "derive it: `#[derive(annals::Event, serde::Serialize, serde::Deserialize)]` on a struct, \
+            `#[derive(annals::Event)]` on an enum"
+)]
 pub trait Event: Sized + Send + Sync + 'static {
     /// The event's type, its name in the log: 1 to 255 bytes of UTF-8 without control characters.
     fn event_type(&self) -> &str;
@@ -68,102 +73,32 @@ pub trait Event: Sized + Send + Sync + 'static {
     fn decode(raw: &RawEvent) -> Result<Self, CodecError>;
 }
 
-/// A place to put an event's tags, in order; one given twice counts once.
-#[derive(Debug, Default, Clone)]
-pub struct Tags {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Tags {
-    /// Adds `name:value`, for example `seat:12A`.
-    pub fn add(&mut self, name: &str, value: impl std::fmt::Display) {
-        use std::fmt::Write as _;
-        self.text.push_str(name);
-        self.text.push(':');
-        // Writing into a String does not fail; a Display that gives up half-way leaves what it wrote.
-        let _ = write!(self.text, "{value}");
-        self.end();
+impl Event for RawEvent {
+    fn event_type(&self) -> &str {
+        Self::event_type(self)
     }
 
-    /// Adds a tag as it is.
-    pub fn push(&mut self, tag: &str) {
-        self.text.push_str(tag);
-        self.end();
+    fn tags(&self, tags: &mut Tags) {
+        Self::tags(self).for_each(|tag| tags.push(tag));
     }
 
-    /// The tags, in the order they were added.
-    #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.ends.len()).map(|at| &self.text[self.start(at)..self.ends[at]])
+    fn id(&self) -> Option<Cow<'_, str>> {
+        Self::id(self).map(Cow::Borrowed)
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// Forgets them all and keeps the room they took.
-    pub(crate) fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
-    }
-
-    fn start(&self, at: usize) -> usize {
-        if at == 0 { 0 } else { self.ends[at - 1] }
-    }
-
-    fn end(&mut self) {
-        let tag = &self.text[self.ends.last().copied().unwrap_or(0)..];
-        if self.iter().any(|known| known == tag) {
-            self.text.truncate(self.ends.last().copied().unwrap_or(0));
-        } else {
-            self.ends.push(self.text.len());
+    fn metadata(&self, metadata: &mut Metadata) {
+        for (name, value) in Self::metadata(self) {
+            metadata.set(name, value);
         }
     }
-}
 
-/// A place to put an event's metadata: names and values, both text, kept sorted by name.
-///
-/// At most 64 entries; a name is 1 to 255 bytes, a value at most 65,535.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Metadata(std::collections::BTreeMap<String, String>);
-
-impl Metadata {
-    /// Sets `name` to `value`; a name set twice keeps the later value.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(name.into(), value.into());
+    fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+        data.extend_from_slice(self.data_bytes());
+        Ok(())
     }
 
-    /// The value of `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// Names and values, sorted by name.
-    #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+        Ok(raw.clone())
     }
 }
 
@@ -208,19 +143,5 @@ impl<E: Clone> EventRef<'_, E> {
             Self::Borrowed(recorded) => recorded.clone(),
             Self::Owned(recorded) => recorded,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tag_given_twice_counts_once() {
-        let mut tags = Tags::default();
-        tags.add("seat", "12A");
-        tags.push("row:12");
-        tags.add("seat", "12A");
-        assert_eq!(tags.iter().collect::<Vec<_>>(), ["seat:12A", "row:12"]);
     }
 }

@@ -6,8 +6,9 @@
 //!   events  (first label, first byte, tags, has an id) of each event
 //! ```
 
-use crate::limits::{MAX_DATA_BYTES, MAX_NAME_BYTES, MAX_TAGS};
-use crate::{Event, InvalidEvent, Tags};
+use crate::limits::{MAX_DATA_BYTES, MAX_TAGS};
+use crate::name::{Hasher, Name, check_name};
+use crate::{InvalidEvent, Tags};
 
 /// Types, tags and ids of some events.
 #[derive(Debug, Default)]
@@ -31,13 +32,6 @@ struct EventLabels {
     id: bool,
 }
 
-/// A name and its hash.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Name<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) hash: u64,
-}
-
 /// The labels of one event.
 pub(crate) struct EventNames<'a> {
     labels: &'a Labels,
@@ -49,17 +43,6 @@ pub(crate) struct EventNames<'a> {
 }
 
 impl Labels {
-    /// Reads the labels of an event.
-    pub(crate) fn add_event<E: Event>(
-        &mut self,
-        event: &E,
-        tags: &mut Tags,
-    ) -> Result<(), InvalidEvent> {
-        tags.clear();
-        event.tags(tags);
-        self.add(event.event_type(), tags, event.id().as_deref())
-    }
-
     /// Adds an event's labels; on an error nothing of them is there.
     pub(crate) fn add(
         &mut self,
@@ -91,7 +74,7 @@ impl Labels {
     }
 
     /// Computes every label's hash.
-    pub(crate) fn hash(&mut self, hasher: &crate::index::Hasher) {
+    pub(crate) fn hash(&mut self, hasher: &Hasher) {
         let mut start = 0;
         for label in &mut self.names {
             label.hash = hasher.hash(&self.text.as_bytes()[start..label.end]);
@@ -163,28 +146,6 @@ impl<'a> EventNames<'a> {
     }
 }
 
-/// Refuses a name that is empty, too long, or has control characters.
-pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), InvalidEvent> {
-    if name.is_empty() {
-        return Err(InvalidEvent::EmptyName { what });
-    }
-    if name.len() > MAX_NAME_BYTES {
-        return Err(InvalidEvent::NameTooLong {
-            what,
-            start: name.chars().take(24).collect(),
-            bytes: name.len(),
-        });
-    }
-    // Control characters are those below U+0020, DEL and U+0080 to U+009F: the last begin with 0xC2 in UTF-8.
-    let plain = name.bytes().all(|byte| byte >= 0x20 && byte != 0x7f && byte != 0xc2);
-    match name.char_indices().find(|(_, character)| !plain && character.is_control()) {
-        Some((at, character)) => {
-            Err(InvalidEvent::ControlCharacter { what, name: name.to_owned(), character, at })
-        }
-        None => Ok(()),
-    }
-}
-
 /// Refuses a payload that is too large.
 pub(crate) fn check_data(bytes: usize) -> Result<(), InvalidEvent> {
     if bytes > MAX_DATA_BYTES { Err(InvalidEvent::DataTooLarge { bytes }) } else { Ok(()) }
@@ -211,22 +172,5 @@ mod tests {
         assert_eq!(first.id_name().map(|name| name.text), Some("id-1"));
         let second = labels.event(1);
         assert_eq!((second.event_type, second.id, second.tag_count()), ("second", None, 0));
-    }
-
-    #[test]
-    fn names_outside_the_limits_are_refused() {
-        assert!(matches!(check_name("tag", ""), Err(InvalidEvent::EmptyName { what: "tag" })));
-        assert!(check_name("tag", &"x".repeat(255)).is_ok());
-        assert!(matches!(
-            check_name("tag", &"x".repeat(256)),
-            Err(InvalidEvent::NameTooLong { bytes: 256, .. })
-        ));
-        for bad in ["a\0", "a\n", "a\u{7f}", "a\u{85}"] {
-            assert!(
-                matches!(check_name("tag", bad), Err(InvalidEvent::ControlCharacter { at: 1, .. })),
-                "{bad:?}"
-            );
-        }
-        assert!(check_name("tag", "Ä ©").is_ok());
     }
 }

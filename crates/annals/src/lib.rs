@@ -20,18 +20,21 @@ mod index;
 mod journal;
 mod labels;
 mod limits;
+mod little_endian;
 mod memory;
+mod name;
 mod query;
 mod raw;
 mod store;
 mod subscription;
+mod tags;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
 pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
 pub use codec::{Codec, Json};
 pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
-pub use event::{Event, EventRef, Metadata, Recorded, Tags};
+pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
@@ -47,6 +50,7 @@ pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
 pub use store::EventStore;
 pub use subscription::Subscription;
+pub use tags::{Metadata, Tags};
 
 /// For the fuzz targets; no part of the face.
 #[cfg(fuzzing)]

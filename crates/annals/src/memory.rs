@@ -13,8 +13,9 @@ use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selectio
 use crate::commit::{Committer, Home};
 use crate::encode::Encoded;
 use crate::head::Published;
-use crate::index::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
-use crate::labels::Name;
+use crate::index::{Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
+use crate::name::Hasher;
+use crate::name::Name;
 use crate::{AppendError, Condition, Event, EventRef, Head, ReadError, Recorded};
 
 /// Events that a log in memory can hold.

@@ -11,13 +11,11 @@
 //! Numbers are little-endian. The data's size is what is left. A body is read in place: from a Journal a `RawEvent`
 //! is a slice of the mapped segment.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use crate::labels::Labels;
 use crate::limits::{MAX_METADATA, MAX_METADATA_VALUE_BYTES};
-use crate::{CodecError, Event, InvalidEvent, Metadata, Tags};
+use crate::{CodecError, InvalidEvent, Metadata, Tags};
 
 const HEAD: usize = 8;
 
@@ -281,7 +279,7 @@ fn check_metadata(metadata: &Metadata) -> Result<(), InvalidEvent> {
         return Err(InvalidEvent::TooMuchMetadata { count: metadata.len() });
     }
     for (name, value) in metadata.iter() {
-        crate::labels::check_name("metadata name", name)?;
+        crate::name::check_name("metadata name", name)?;
         if value.len() > MAX_METADATA_VALUE_BYTES {
             return Err(InvalidEvent::MetadataValueTooLong {
                 name: name.to_owned(),
@@ -301,35 +299,6 @@ impl std::fmt::Debug for RawEvent {
             .field("metadata", &self.metadata())
             .field("data", &self.data())
             .finish()
-    }
-}
-
-impl Event for RawEvent {
-    fn event_type(&self) -> &str {
-        Self::event_type(self)
-    }
-
-    fn tags(&self, tags: &mut Tags) {
-        Self::tags(self).for_each(|tag| tags.push(tag));
-    }
-
-    fn id(&self) -> Option<Cow<'_, str>> {
-        Self::id(self).map(Cow::Borrowed)
-    }
-
-    fn metadata(&self, metadata: &mut Metadata) {
-        for (name, value) in Self::metadata(self) {
-            metadata.set(name, value);
-        }
-    }
-
-    fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
-        data.extend_from_slice(self.data_bytes());
-        Ok(())
-    }
-
-    fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
-        Ok(raw.clone())
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Lookup, Names, NamesWriter, Posting};
-use crate::labels::{EventNames, Name};
+use super::lookup::{Kind, Lookup, Posting};
+use super::names::{Names, NamesWriter};
+use crate::labels::EventNames;
+use crate::name::Name;
 
 /// The readers' side.
 #[derive(Debug, Clone)]
@@ -77,6 +79,6 @@ impl LiveIndex {
 
 impl Lookup for LiveIndex {
     fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
-        self.names(kind).posting(name)
+        self.names(kind).posting(name).map(Posting::Live)
     }
 }

@@ -13,8 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
-use crate::index::Posting;
-use crate::labels::Name;
+use crate::name::Name;
 
 /// Slots of the first table.
 const FIRST_TABLE: usize = 256;
@@ -60,22 +59,19 @@ struct Tail {
 
 impl Names {
     /// The offsets with this name.
-    pub(crate) fn posting(&self, name: Name<'_>) -> Option<Posting<'_>> {
+    pub(crate) fn posting(&self, name: Name<'_>) -> Option<LivePosting<'_>> {
         let entry = &self.entries.get(self.find(name)?)?;
         // Acquire: pairs with the Release of `count` in `NamesWriter::add`; the offsets counted are there.
         let count = entry.count.load(Ordering::Acquire);
-        Some(Posting::Live(LivePosting { names: self, entry, count, chunk: 0, start: 0 }))
+        Some(LivePosting { names: self, entry, count, chunk: 0, start: 0 })
     }
 
     /// Every name with its number of offsets, in the order in which they came.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Posting<'_>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, LivePosting<'_>)> {
         self.entries.iter().map(|entry| {
             // Acquire: as in `posting`.
             let count = entry.count.load(Ordering::Acquire);
-            (
-                &*entry.text,
-                Posting::Live(LivePosting { names: self, entry, count, chunk: 0, start: 0 }),
-            )
+            (&*entry.text, LivePosting { names: self, entry, count, chunk: 0, start: 0 })
         })
     }
 

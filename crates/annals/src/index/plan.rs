@@ -3,9 +3,10 @@
 //! An item's lists are asked for their next offset from a candidate on; whoever answers a later one makes it the
 //! candidate, until all agree (the "leapfrog" of Veldhuizen's Leapfrog Triejoin, on one variable).
 
-use super::{Hasher, Kind, Lookup, Posting};
+use super::lookup::{Kind, Lookup, Posting};
 use crate::Query;
-use crate::labels::Name;
+use crate::name::Hasher;
+use crate::name::Name;
 
 /// A query whose names are hashed.
 pub(crate) struct Search<'q> {

@@ -16,12 +16,11 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::file::{self, FORMAT};
+use super::fs::{FileSystem, StoreFile};
 use super::fs::{UNFINISHED, read_all, write_all};
-use super::{FileSystem, StoreFile};
+use crate::name::Hasher;
 use crate::{Corruption, OpenError};
-
-/// The newest format that is known here, and the one that is written.
-pub(crate) const FORMAT: u64 = 1;
 
 const STORE: &str = "store.json";
 const CLOSED: &str = "closed.json";
@@ -56,6 +55,11 @@ enum Found {
 }
 
 impl Directory {
+    /// The hash of names in this store.
+    pub(crate) fn hasher(&self) -> Hasher {
+        Hasher::new(&self.store_id)
+    }
+
     /// The store at `path`, for reading.
     pub(crate) fn open(system: &dyn FileSystem, path: &Path) -> Result<Self, OpenError> {
         match look(system, path)? {
@@ -125,7 +129,7 @@ impl Directory {
         }
         let store_id = uuid::Uuid::new_v4();
         let directory = Self { path: path.to_owned(), store_id: *store_id.as_bytes() };
-        super::segment::create(system, &directory, 0, 0)?;
+        file::create(system, &directory.log(0), &directory.store_id, 0, 0)?;
         let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let content = StoreFileContent { format: FORMAT, store_id, created };
         let content = serde_json::to_string(&content).unwrap_or_default() + "\n";

@@ -11,19 +11,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::frame::{FRAME_HEAD, FrameHead, Record, check_frame};
+use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::frame::{FrameHead, check_frame};
+use super::fs::{FileSystem, StoreFile};
+use super::live::IndexWriter;
 use super::log::Log;
 use super::options::JournalOptions;
-use super::recovery::{Active, IndexWriter};
+use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
-use super::segment::{self, SEGMENT_HEAD, Segment, SegmentIndex};
-use super::{FileSystem, StoreFile};
+use super::segment::{Segment, SegmentIndex};
 use crate::head::Published;
-use crate::{Corruption, Event, Head};
+use crate::{Event, Head, OpenError};
 
 /// How long the thread sleeps when it found something, and at most when it did not.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
 const SLEEP_MOST: Duration = Duration::from_millis(20);
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 20;
 
 /// The thread that follows; it ends with this.
 #[derive(Debug)]
@@ -43,6 +48,7 @@ struct Follow<E> {
     index: IndexWriter,
     end: usize,
     next_offset: u64,
+    buffer: Vec<u8>,
 }
 
 impl Follower {
@@ -52,7 +58,8 @@ impl Follower {
         sealed: annals_base::ListWriter<Segment>,
         active: Active,
         options: &JournalOptions,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, OpenError> {
+        let directory = log.directory.path.clone();
         let Active { file, index, end, next_offset, .. } = active;
         let mut follow = Follow {
             segment: log.active.load_full(),
@@ -64,12 +71,15 @@ impl Follower {
             index,
             end,
             next_offset,
+            buffer: Vec::new(),
         };
+        let follow_error = || OpenError::io("follow", &directory);
+        while follow.step().map_err(follow_error())? {}
+        follow.warn_of_damage()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name("annals-follow".into())
-            .spawn(move || follow.run(&stopped))?;
+        let thread = thread::Builder::new().name("annals-follow".into());
+        let thread = thread.spawn(move || follow.run(&stopped)).map_err(follow_error())?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }
@@ -88,6 +98,18 @@ impl Drop for Follower {
 }
 
 impl<E: Event> Follow<E> {
+    /// Says so if what ends the log here is damage and not just its end.
+    fn warn_of_damage(&self) -> Result<(), OpenError> {
+        let closed = self.log.directory.closed_head(&*self.system)?;
+        let (end, next_offset) = (self.end, self.next_offset);
+        if let End::Damaged(damage) =
+            judge_end(&*self.file, &self.segment, end, next_offset, closed)?
+        {
+            tracing::warn!(%damage, "opened what is good before it");
+        }
+        Ok(())
+    }
+
     fn run(&mut self, stop: &AtomicBool) {
         let mut sleep = SLEEP_LEAST;
         let mut told = false;
@@ -109,33 +131,19 @@ impl<E: Event> Follow<E> {
         }
     }
 
-    /// Takes the next frame, or the next segment, if there is one.
+    /// Takes the next frames, or the next segment, if there are any.
     fn step(&mut self) -> io::Result<bool> {
-        // First this: once there is a next segment, this one is complete, and its file may be cut.
-        let next = self.log.directory.log(self.next_offset);
-        let is_last = self.next_offset == self.segment.first || !self.exists(&next)?;
-        let mut bytes = vec![0; FRAME_HEAD];
-        if self.file.read_at(&mut bytes, self.end as u64)? == FRAME_HEAD
-            && let Ok(head) = FrameHead::read(&bytes, 0, self.segment.seed)
-        {
-            bytes.resize(head.size(), 0);
-            let size = self.file.read_at(&mut bytes, self.end as u64)?;
-            let frame = check_frame(
-                &bytes[..size],
-                self.end,
-                self.segment.seed,
-                self.segment.first,
-                |_| {},
-            );
-            if frame.is_ok_and(|frame| frame.first == self.next_offset) {
-                self.take(head)?;
-                return Ok(true);
-            }
+        if self.take_frames()? {
+            return Ok(true);
         }
-        if is_last {
+        let next = self.log.directory.log(self.next_offset);
+        if self.next_offset == self.segment.first || !self.exists(&next)? {
             return Ok(false);
         }
-        self.roll()?;
+        // Once there is a next segment this one is complete: what it has, and was not there just now, is there now.
+        if !self.take_frames()? {
+            self.roll()?;
+        }
         Ok(true)
     }
 
@@ -147,32 +155,57 @@ impl<E: Event> Follow<E> {
         }
     }
 
-    /// Indexes and publishes a frame that was found whole.
-    fn take(&mut self, head: FrameHead) -> io::Result<()> {
-        let end = self.end + head.size();
-        if end > self.segment.bytes.len() {
+    /// Indexes and publishes the whole frames that are there, as far as they fit the buffer; false if there are none.
+    fn take_frames(&mut self) -> io::Result<bool> {
+        self.buffer.resize(BUFFER, 0);
+        let mut size = self.file.read_at(&mut self.buffer, self.end as u64)?;
+        if let Ok(head) = FrameHead::read(&self.buffer[..size], 0, self.segment.seed)
+            && head.size() > size
+        {
+            self.buffer.resize(head.size(), 0);
+            size = self.file.read_at(&mut self.buffer, self.end as u64)?;
+        }
+        let first = self.next_offset;
+        let mut at = 0;
+        loop {
+            let mut records = Vec::new();
+            let (frame, position) = (&self.buffer[at..size], self.end + at);
+            let (seed, segment_first) = (self.segment.seed, self.segment.first);
+            match check_frame(frame, position, seed, segment_first, |record| records.push(record)) {
+                Ok(head) if head.first == self.next_offset => {
+                    for record in records {
+                        let indexed =
+                            self.index.add_record(&self.segment, record, &self.log.hasher);
+                        indexed
+                            .map_err(|damage| io::Error::new(io::ErrorKind::InvalidData, damage))?;
+                    }
+                    at += head.size();
+                    self.next_offset = head.end();
+                }
+                _ => break,
+            }
+        }
+        if at == 0 {
+            return Ok(false);
+        }
+        self.end += at;
+        self.publish(first)?;
+        Ok(true)
+    }
+
+    /// Shows the events from `first` on, which are indexed.
+    fn publish(&mut self, first: u64) -> io::Result<()> {
+        if self.end > self.segment.bytes.len() {
             // The file grew since it was mapped.
-            let Segment { first, path, seed, .. } = &*self.segment;
-            let (first, path, seed) = (*first, path.clone(), *seed);
             let bytes = Bytes::from_owner(self.file.map(self.file.size()?)?);
+            let file = SegmentFile { bytes, ..self.segment.file.clone() };
             let index = SegmentIndex::Live(self.index.reader());
-            self.segment = Arc::new(Segment { first, path, seed, bytes, index });
+            self.segment = Arc::new(Segment { file, index });
             self.log.active.store(Arc::clone(&self.segment));
         }
-        let damaged = |damage: Corruption| io::Error::new(io::ErrorKind::InvalidData, damage);
-        let segment = Arc::clone(&self.segment);
-        let mut records: Vec<Record<'_>> = Vec::new();
-        let checked = segment.check_frame(self.end, |record| records.push(record));
-        checked.map_err(|fault| damaged(segment.corruption(fault, self.next_offset)))?;
-        for record in records {
-            let indexed = self.index.add_record(&segment, record, &self.log.hasher);
-            indexed.map_err(damaged)?;
-        }
         self.index.positions.publish();
-        let first = self.next_offset;
-        (self.end, self.next_offset) = (end, head.end());
         // Relaxed: a number to look at.
-        self.log.active_bytes.store(end as u64, Ordering::Relaxed);
+        self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);
         let mut events = Vec::new();
         if self.head.subscriber_count() > 0 {
             for offset in first..self.next_offset {
@@ -194,30 +227,16 @@ impl<E: Event> Follow<E> {
         let path = directory.log(self.next_offset);
         let file = self.system.open_read_only(&path)?;
         let mapped = Bytes::from_owner(file.map(file.size()?)?);
+        let segment = SegmentFile::new(path, &directory.store_id, self.next_offset, mapped);
+        let checked = segment.check_head(&directory.store_id);
+        checked.map_err(|damage| io::Error::new(io::ErrorKind::InvalidData, damage))?;
         let index = IndexWriter::new();
-        let next = Arc::new(Segment {
-            first: self.next_offset,
-            path,
-            seed: segment::seed(&directory.store_id, self.next_offset),
-            bytes: mapped,
-            index: SegmentIndex::Live(index.reader()),
-        });
-        let checked = segment::check_head(&next.bytes, &directory.store_id, next.first);
-        checked.map_err(|fault| {
-            io::Error::new(io::ErrorKind::InvalidData, next.corruption(fault, next.first))
-        })?;
+        let next = Arc::new(Segment { file: segment, index: SegmentIndex::Live(index.reader()) });
         let live = SegmentIndex::Live(self.index.reader());
-        let Segment { first, path, seed, bytes, .. } = &*self.segment;
-        let index_of_sealed = self.sealed_index(*first).map_or(live, SegmentIndex::sealed);
-        let bytes = bytes.slice(..self.end);
-        let sealed = Segment {
-            first: *first,
-            path: path.clone(),
-            seed: *seed,
-            bytes,
-            index: index_of_sealed,
-        };
-        self.sealed.push(sealed);
+        let sealed_index = self.sealed_index(self.segment.first).map_or(live, SegmentIndex::sealed);
+        let bytes = self.segment.bytes.slice(..self.end);
+        let sealed = SegmentFile { bytes, ..self.segment.file.clone() };
+        self.sealed.push(Segment { file: sealed, index: sealed_index });
         self.log.active.store(Arc::clone(&next));
         (self.segment, self.file, self.index, self.end) = (next, file, index, SEGMENT_HEAD);
         Ok(())

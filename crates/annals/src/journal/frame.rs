@@ -14,7 +14,7 @@
 use std::fmt::Display;
 
 use crate::encode::RECORD_HEAD;
-use crate::index::{u32_at, u64_at};
+use crate::little_endian::{u32_at, u64_at};
 
 /// Bytes of a frame's head.
 pub(crate) const FRAME_HEAD: usize = 48;

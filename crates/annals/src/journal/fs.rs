@@ -297,5 +297,33 @@ pub(crate) fn write_all(system: &dyn FileSystem, path: &Path, bytes: &[u8]) -> i
     system.sync_directory(directory)
 }
 
+/// The end of what is not zero from `start` on, if anything is.
+pub(crate) fn last_data(file: &dyn StoreFile, start: u64) -> io::Result<Option<usize>> {
+    let mut chunk = vec![0; 1 << 18];
+    let (mut position, mut last) = (start, None);
+    while let Some(data) = file.next_data(position)? {
+        let size = file.read_at(&mut chunk, data)?;
+        // All at once first: it is nearly always zeroes, and this the processor does quickly.
+        if chunk[..size].iter().fold(0, |any, byte| any | byte) != 0 {
+            let at = chunk[..size].iter().rposition(|&byte| byte != 0).unwrap_or(0);
+            last = usize::try_from(data).ok().map(|data| data + at + 1);
+        }
+        if size == 0 {
+            break;
+        }
+        position = data + size as u64;
+    }
+    Ok(last)
+}
+
+/// Puts zeroes from `start` to `end`, durably.
+pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Result<()> {
+    let zeroes = vec![0; (end - start).min(1 << 20)];
+    for position in (start..end).step_by(1 << 20) {
+        file.write_at(&zeroes[..(end - position).min(zeroes.len())], position as u64)?;
+    }
+    file.sync()
+}
+
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";

@@ -12,16 +12,19 @@ use annals_base::segmented_list;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
-use super::directory::{Directory, FORMAT};
+use super::directory::Directory;
+use super::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
 use super::frame::{FRAME_HEAD, FrameHead};
+use super::live::{IndexWriter, Indexed, LiveSegmentIndex, index_frames};
 use super::log::Log;
-use super::recovery::{IndexWriter, index_frames, was_durable};
 use super::sealed::{SealedIndex, encode};
-use super::segment::{LiveSegmentIndex, SEGMENT_HEAD, Segment, SegmentIndex, check_head, seed};
+use super::segment::{Segment, SegmentIndex};
 use super::verify::compare;
 use crate::backend::Selection;
 use crate::encode::RECORD_HEAD;
-use crate::index::{Hasher, Kind, Lookup, u32_at, u64_at};
+use crate::index::Kind;
+use crate::little_endian::{u32_at, u64_at};
+use crate::name::Hasher;
 use crate::{Condition, EventRef, Query, QueryItem, RawEvent};
 
 const INDEX_HEAD: usize = 112;
@@ -102,22 +105,23 @@ fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags:
 /// Reads a segment file as recovery does, then every event, then seals it and holds the index against the log.
 pub fn read_log(bytes: &[u8]) {
     let Some((store_id, first)) = identity(bytes) else { return };
-    if check_head(bytes, &store_id, first).is_err() {
+    let file = file(bytes, &store_id, first);
+    if file.check_head(&store_id).is_err() {
         return;
     }
-    let segment = segment(bytes, &store_id, first);
-    let Ok(indexed) = index_frames(&segment) else { return };
+    let Some(indexed) = indexed_frames(&file, &store_id) else { return };
     assert!(indexed.end <= bytes.len(), "the whole frames are in the file");
-    let _ = was_durable(&segment, indexed.end, bytes.len(), indexed.next_offset);
-    let segment = Segment { index: SegmentIndex::Live(indexed.index.clone()), ..segment };
+    let _ = file.was_durable(&bytes[indexed.end..], indexed.end, indexed.next_offset);
+    let live = indexed.index.reader();
+    let segment = Segment { file, index: SegmentIndex::Live(live.clone()) };
     for offset in first..indexed.next_offset {
         assert!(segment.read(offset).is_ok(), "an event of a whole frame is read");
     }
     let count = indexed.next_offset - first;
-    let written = encode(&store_id, first, count, &indexed.index);
+    let written = encode(&store_id, first, count, &live);
     let sealed = SealedIndex::open(written.into(), &store_id, first, count);
     let sealed = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
-    let difference = sealed.map(|sealed| compare(&sealed, &indexed.index, &Hasher::new(&store_id)));
+    let difference = sealed.map(|sealed| compare(&sealed, &live, &Hasher::new(&store_id)));
     assert_eq!(difference, Some(None), "a sealed index says what the live one does");
 }
 
@@ -126,7 +130,7 @@ pub fn repair_index(index: &mut [u8], log: &[u8]) {
     let Some((store_id, first)) = identity(log).filter(|_| index.len() >= INDEX_HEAD) else {
         return;
     };
-    let Ok(indexed) = index_frames(&segment(log, &store_id, first)) else { return };
+    let Some(indexed) = indexed_frames(&file(log, &store_id, first), &store_id) else { return };
     index[..8].copy_from_slice(b"annals.i");
     index[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
     index[16..32].copy_from_slice(&store_id);
@@ -145,19 +149,15 @@ pub fn repair_index(index: &mut [u8], log: &[u8]) {
 /// an event of the log; unless the index was `repaired`, which may make a liar of it, it is just what was asked for.
 pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     let Some((store_id, first)) = identity(log) else { return };
-    let segment = segment(log, &store_id, first);
-    let Ok(indexed) = index_frames(&segment) else { return };
+    let file = file(log, &store_id, first);
+    let Some(indexed) = indexed_frames(&file, &store_id) else { return };
+    let live = indexed.index.reader();
     let end = indexed.next_offset;
     let opened = SealedIndex::open(Bytes::copy_from_slice(index), &store_id, first, end - first);
-    let truth = Segment {
-        index: SegmentIndex::Live(indexed.index.clone()),
-        path: PathBuf::new(),
-        bytes: segment.bytes.clone(),
-        ..segment
-    };
-    let index = opened.map_or(SegmentIndex::Live(indexed.index.clone()), SegmentIndex::sealed);
-    let log = log_of(Segment { index, ..segment }, &store_id, end);
-    for query in queries(&indexed.index) {
+    let truth = Segment { file: file.clone(), index: SegmentIndex::Live(live.clone()) };
+    let index = opened.map_or(SegmentIndex::Live(live.clone()), SegmentIndex::sealed);
+    let log = log_of(Segment { file, index }, &store_id, end);
+    for query in queries(&live) {
         for reverse in [false, true] {
             let expected = expected(&truth, first..end, &query, reverse);
             let found = ask(&log, first..end, &query, reverse);
@@ -175,12 +175,9 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     }
     for kind in [Kind::Type, Kind::Tag] {
         let names = log.names(kind, "", end);
-        assert!(
-            repaired
-                || names.is_ok_and(|names| names.len() == indexed.index.names.names(kind).len())
-        );
+        assert!(repaired || names.is_ok_and(|names| names.len() == live.names.names(kind).len()));
     }
-    for (id, mut posting) in indexed.index.names.names(Kind::Id).iter() {
+    for (id, mut posting) in live.names.names(Kind::Id).iter() {
         let found = log.find_id(log.hasher.name(id));
         let expected = first + u64::from(posting.get(0));
         assert!(repaired || found.ok() == Some(Some(expected)), "id {id:?}");
@@ -195,25 +192,25 @@ fn identity(bytes: &[u8]) -> Option<([u8; 16], u64)> {
     Some((store_id, u64_at(head, 32)))
 }
 
-fn segment(bytes: &[u8], store_id: &[u8; 16], first: u64) -> Segment {
-    Segment {
-        first,
-        path: PathBuf::new(),
-        seed: seed(store_id, first),
-        bytes: Bytes::copy_from_slice(bytes),
-        index: SegmentIndex::Live(IndexWriter::new().reader()),
-    }
+fn file(bytes: &[u8], store_id: &[u8; 16], first: u64) -> SegmentFile {
+    SegmentFile::new(PathBuf::new(), store_id, first, Bytes::copy_from_slice(bytes))
+}
+
+fn indexed_frames(file: &SegmentFile, store_id: &[u8; 16]) -> Option<Indexed> {
+    index_frames(file, &Hasher::new(store_id), |_, _| {}).ok()
 }
 
 /// A log of one sealed segment, with nothing in the active one.
 fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     let (mut writer, sealed) = segmented_list();
     writer.push(sealed_segment);
+    let index = SegmentIndex::Live(IndexWriter::new().reader());
+    let active = Segment { file: file(&[], store_id, end), index };
     Log {
         hasher: Hasher::new(store_id),
         directory: Directory { path: PathBuf::new(), store_id: *store_id },
         sealed,
-        active: ArcSwap::from_pointee(segment(&[], store_id, end)),
+        active: ArcSwap::from_pointee(active),
         active_bytes: AtomicU64::new(0),
     }
 }

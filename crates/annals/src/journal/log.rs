@@ -14,8 +14,9 @@ use arc_swap::{ArcSwap, Guard};
 use super::directory::Directory;
 use super::segment::{Segment, SegmentIndex};
 use crate::backend::{NameCount, Selection};
-use crate::index::{Hasher, Kind, Lookup, Search};
-use crate::labels::Name;
+use crate::index::{Kind, Lookup, Search};
+use crate::name::Hasher;
+use crate::name::Name;
 use crate::{Condition, Corruption, Event, EventRef, RawEvent, ReadError, Recorded};
 
 /// The readers' side of a Journal.

@@ -1,20 +1,25 @@
 //! The home in files: a log in segments that are mapped to be read, appended to through one leader, and synced.
 //!
 //! ```text
-//!   directory   what the store's directory has            frame      what one commit adds to a segment
-//!   fs          the seam to the file system               segment    a file of frames, mapped
-//!   recovery    what is found on opening, and done        sealed     a sealed segment's index
-//!   log         the readers' side                         writer     the writer's side
-//!   follow      reading beside another process            verify     every checksum, every index entry
+//!   follow      reading beside another process     verify     every checksum, every index entry
+//!   writer      the writer's side                  log        the readers' side
+//!   recovery    what is found on opening, and what is done
+//!   segment     a file and its index
+//!   sealed      an index as a file                 live       an index in memory
+//!   directory   the store's files and lock         file       a segment's file, mapped
+//!   options     how it is opened                   frame      what one commit adds to a file
+//!   fs          the seam to the file system
 //! ```
 //! The files are described in docs/FORMAT.md, what is promised of them in docs/DURABILITY.md.
 
 mod directory;
+mod file;
 mod follow;
 mod frame;
 mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod live;
 mod log;
 mod options;
 mod recovery;
@@ -38,7 +43,8 @@ pub use verify::{VerifyReport, verify};
 use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
 use crate::commit::Committer;
 use crate::encode::Encoded;
-use crate::index::{Hasher, Kind};
+use crate::index::Kind;
+use crate::name::Hasher;
 use crate::{AppendError, Event, EventRef, Head, OpenError, RawEvent, ReadError};
 use directory::Directory;
 use follow::Follower;
@@ -79,6 +85,28 @@ impl Journal<RawEvent> {
     }
 }
 
+impl JournalOptions {
+    /// Opens the log in the directory `path` for appending and reading, or creates it there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: an option is out of bounds, something else is there, another process writes to it, it is
+    /// damaged, or the system fails.
+    pub fn open<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
+        self.check()?;
+        Journal::open_with(path.as_ref(), self)
+    }
+
+    /// Opens the log in the directory `path` for reading, also while another process writes to it, and follows it.
+    /// Where the log is damaged, what is good before the damage is read.
+    ///
+    /// # Errors
+    /// [`OpenError`]: nothing or something else is there, or the system fails.
+    pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
+        self.check()?;
+        Journal::follow_with(path.as_ref(), &self)
+    }
+}
+
 impl<E: Event> Journal<E> {
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let system = Arc::clone(&options.file_system);
@@ -95,8 +123,7 @@ impl<E: Event> Journal<E> {
         let recovered = recovery::recover_read_only(&*options.file_system, &directory)?;
         let (log, head, sealed, active) = Self::parts(directory, recovered);
         let follower =
-            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options);
-        let follower = follower.map_err(OpenError::io("follow", path))?;
+            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options)?;
         Ok(Self { log, head, role: Role::Reader { _follower: follower } })
     }
 
@@ -108,11 +135,8 @@ impl<E: Event> Journal<E> {
         recovered.sealed.into_iter().for_each(|segment| {
             writer.push(segment);
         });
-        let recovery::Active { segment, .. } = &recovered.active;
-        let Segment { first, path, seed, bytes, .. } = segment;
         let index = segment::SegmentIndex::Live(recovered.active.index.reader());
-        let active =
-            Segment { first: *first, path: path.clone(), seed: *seed, bytes: bytes.clone(), index };
+        let active = Segment { file: recovered.active.segment.clone(), index };
         let log = Log {
             hasher: Hasher::new(&directory.store_id),
             directory,

@@ -1,10 +1,9 @@
 //! How a Journal is opened.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use super::{FileSystem, Journal, RealFileSystem};
-use crate::{Event, OpenError};
+use super::fs::{FileSystem, RealFileSystem};
+use crate::OpenError;
 
 /// When an append to a Journal returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,27 +62,7 @@ impl JournalOptions {
         self
     }
 
-    /// Opens the log in the directory `path` for appending and reading, or creates it there.
-    ///
-    /// # Errors
-    /// [`OpenError`]: an option is out of bounds, something else is there, another process writes to it, it is
-    /// damaged, or the system fails.
-    pub fn open<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
-        self.check()?;
-        Journal::open_with(path.as_ref(), self)
-    }
-
-    /// Opens the log in the directory `path` for reading, also while another process writes to it, and follows it.
-    /// Where the log is damaged, what is good before the damage is read.
-    ///
-    /// # Errors
-    /// [`OpenError`]: nothing or something else is there, or the system fails.
-    pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
-        self.check()?;
-        Journal::follow_with(path.as_ref(), &self)
-    }
-
-    fn check(&self) -> Result<(), OpenError> {
+    pub(super) fn check(&self) -> Result<(), OpenError> {
         if (MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes) {
             return Ok(());
         }

@@ -15,17 +15,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use annals_base::{ListWriter, segmented_list};
 use bytes::Bytes;
 
 use super::directory::Directory;
-use super::frame::{FRAME_HEAD, Fault, FrameHead, Record};
+use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::frame::{Fault, check_frame};
+use super::fs::{FileSystem, StoreFile};
+use super::fs::{erase, last_data};
+use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
 use super::sealed::{SealedIndex, seal};
-use super::segment::{LiveSegmentIndex, SEGMENT_HEAD, Segment, SegmentIndex, check_head, seed};
-use super::{FileSystem, StoreFile};
-use crate::encode::RECORD_HEAD;
-use crate::index::{Hasher, LiveIndexWriter};
-use crate::raw::Body;
+use super::segment::{Segment, SegmentIndex};
 use crate::{Corruption, OpenError};
 
 /// A log as it was found, and where it goes on.
@@ -36,7 +35,7 @@ pub(crate) struct Recovered {
 
 /// The segment that is appended to, or followed.
 pub(crate) struct Active {
-    pub(crate) segment: Segment,
+    pub(crate) segment: SegmentFile,
     pub(crate) file: Box<dyn StoreFile>,
     pub(crate) index: IndexWriter,
     /// Where the next frame goes.
@@ -45,18 +44,6 @@ pub(crate) struct Active {
     pub(crate) last_time_ms: u64,
     /// Where the frames begin of which no later one says that they were durable.
     undecided: VecDeque<(u64, usize)>,
-}
-
-/// The writer's side of an index in memory.
-pub(crate) struct IndexWriter {
-    pub(crate) positions: ListWriter<u32>,
-    pub(crate) names: LiveIndexWriter,
-}
-
-/// Fills an index from the log.
-struct Indexer {
-    index: IndexWriter,
-    hasher: Hasher,
 }
 
 /// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. The active segment's
@@ -86,23 +73,24 @@ pub(crate) fn recover(
     let size = file.size().map_err(OpenError::io("open", &path))?;
     file.set_size(size.max(capacity)).map_err(OpenError::io("lengthen", &path))?;
     let mut active = open_active(directory, first, file)?;
-    repair_end(directory, &mut active)?;
     let closed = directory.closed_head(system)?;
-    write_again(&mut active, closed).map_err(OpenError::io("sync", &path))?;
-    if closed > active.next_offset {
-        let fault = Fault {
-            position: active.end,
-            expected: format!(
-                "events up to offset {closed}, which were there when the store was last closed"
-            ),
-            found: format!("events up to offset {}", active.next_offset),
-        };
-        return Err(active.segment.corruption(fault, active.next_offset).into());
+    match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
+        End::Clean => {}
+        End::Unfinished(left) => {
+            tracing::warn!(
+                segment = %path.display(), position = active.end, offset = active.next_offset,
+                bytes = left - active.end, "cutting a commit that a crash left unfinished"
+            );
+            erase(&*active.file, active.end, left).map_err(OpenError::io("cut", &path))?;
+        }
+        End::Damaged(damage) => return Err(damage.into()),
     }
+    write_again(&mut active, closed).map_err(OpenError::io("sync", &path))?;
     Ok(Recovered { sealed, active })
 }
 
-/// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage.
+/// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage. The last
+/// segment is not read yet: that is for whoever follows it.
 pub(crate) fn recover_read_only(
     system: &dyn FileSystem,
     directory: &Directory,
@@ -129,7 +117,14 @@ pub(crate) fn recover_read_only(
     }
     let path = directory.log(first);
     let file = system.open_read_only(&path).map_err(OpenError::io("open", &path))?;
-    Ok(Recovered { sealed, active: open_active(directory, first, file)? })
+    let mapped =
+        file.size().and_then(|size| file.map(size)).map_err(OpenError::io("map", &path))?;
+    let segment = SegmentFile::new(path, &directory.store_id, first, Bytes::from_owner(mapped));
+    let last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
+    let (index, undecided) = (IndexWriter::new(), VecDeque::new());
+    let (end, next_offset) = (SEGMENT_HEAD, first);
+    let active = Active { segment, file, index, end, next_offset, last_time_ms, undecided };
+    Ok(Recovered { sealed, active })
 }
 
 /// The first offsets of all segments: from 0 on, and a last one that was never sealed.
@@ -170,22 +165,19 @@ fn open_sealed(
 ) -> Result<Segment, OpenError> {
     let path = directory.log(first);
     let bytes = map(system, &path)?;
-    let seed = seed(&directory.store_id, first);
-    let empty = IndexWriter::new().reader();
-    let mut segment = Segment { first, path, seed, bytes, index: SegmentIndex::Live(empty) };
-    check_head(&segment.bytes, &directory.store_id, first)
-        .map_err(|fault| segment.corruption(fault, first))?;
+    let file = SegmentFile::new(path, &directory.store_id, first, bytes);
+    file.check_head(&directory.store_id)?;
     let index_file = directory.index(first);
     let sealed = match map(system, &index_file) {
         Ok(bytes) => SealedIndex::open(bytes, &directory.store_id, first, end - first),
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    segment.index = match sealed {
+    let index = match sealed {
         Some(index) => SegmentIndex::sealed(index),
-        None => SegmentIndex::Live(rebuild_index(&segment, end)?),
+        None => SegmentIndex::Live(rebuild_index(&file, &directory.hasher(), end)?),
     };
-    Ok(segment)
+    Ok(Segment { file, index })
 }
 
 pub(crate) fn map(system: &dyn FileSystem, path: &Path) -> Result<Bytes, OpenError> {
@@ -194,63 +186,6 @@ pub(crate) fn map(system: &dyn FileSystem, path: &Path) -> Result<Bytes, OpenErr
         file.map(file.size()?)
     };
     Ok(Bytes::from_owner(mapped().map_err(OpenError::io("open", path))?))
-}
-
-/// The index of a sealed segment, from its events, which are those up to `end`.
-pub(crate) fn rebuild_index(segment: &Segment, end: u64) -> Result<LiveSegmentIndex, Corruption> {
-    let indexed = index_frames(segment)?;
-    if indexed.next_offset == end {
-        return Ok(indexed.index);
-    }
-    let fault = indexed.fault.unwrap_or_else(|| Fault {
-        position: indexed.end,
-        expected: format!("events up to offset {end}, where the next segment begins"),
-        found: format!("events up to offset {}", indexed.next_offset),
-    });
-    Err(segment.corruption(fault, indexed.next_offset))
-}
-
-/// What the whole frames are that a segment begins with.
-pub(crate) struct Indexed {
-    pub(crate) index: LiveSegmentIndex,
-    pub(crate) end: usize,
-    pub(crate) next_offset: u64,
-    /// What is wrong where they end, if it is not just the end.
-    pub(crate) fault: Option<Fault>,
-}
-
-/// Checks and indexes the whole frames that a segment begins with.
-pub(crate) fn index_frames(segment: &Segment) -> Result<Indexed, Corruption> {
-    let mut indexer = Indexer::new(segment, &store_id_of(segment)?);
-    let (end, found) = indexer.walk(segment, SEGMENT_HEAD, segment.first, |_, _| {})?;
-    Ok(Indexed {
-        index: indexer.index.reader(),
-        end,
-        next_offset: found.next_offset,
-        fault: found.fault,
-    })
-}
-
-/// Whether a whole frame after `position` says that the log was durable beyond `offset`.
-pub(crate) fn was_durable(segment: &Segment, position: usize, left: usize, offset: u64) -> bool {
-    (position + 8..left.next_multiple_of(8)).step_by(8).any(|position| {
-        FrameHead::read(&segment.bytes, position, segment.seed)
-            .is_ok_and(|head| head.durable > offset)
-            && segment.check_frame(position, |_| {}).is_ok()
-    })
-}
-
-/// The id of the store that a segment is of, from its head, which was checked.
-fn store_id_of(segment: &Segment) -> Result<[u8; 16], Corruption> {
-    let id = segment.bytes.get(16..).and_then(|rest| rest.first_chunk::<16>()).copied();
-    id.ok_or_else(|| {
-        let fault = Fault {
-            position: 16,
-            expected: "a store id".into(),
-            found: "the end of the file".into(),
-        };
-        segment.corruption(fault, segment.first)
-    })
 }
 
 /// The last segment, with all whole frames that it begins with.
@@ -262,46 +197,64 @@ fn open_active(
     let path = directory.log(first);
     let mapped =
         file.size().and_then(|size| file.map(size)).map_err(OpenError::io("map", &path))?;
-    let index = IndexWriter::new();
-    let segment = Segment {
-        first,
-        path,
-        seed: seed(&directory.store_id, first),
-        bytes: Bytes::from_owner(mapped),
-        index: SegmentIndex::Live(index.reader()),
-    };
-    let head = check_head(&segment.bytes, &directory.store_id, first)
-        .map_err(|fault| segment.corruption(fault, first))?;
-    let mut indexer = Indexer { index, ..Indexer::new(&segment, &directory.store_id) };
-    let mut last_time_ms = head.time_before_ms;
+    let bytes = Bytes::from_owner(mapped);
+    let segment = SegmentFile::new(path, &directory.store_id, first, bytes);
+    let mut last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
     let mut undecided = VecDeque::new();
-    let (end, found) = indexer.walk(&segment, SEGMENT_HEAD, first, |position, frame| {
+    let indexed = index_frames(&segment, &directory.hasher(), |position, frame| {
         last_time_ms = frame.time_ms;
         undecided.push_back((frame.first, position));
         forget_below(&mut undecided, frame.durable);
     })?;
-    let next_offset = found.next_offset;
-    Ok(Active { segment, file, index: indexer.index, end, next_offset, last_time_ms, undecided })
+    let Indexed { index, end, next_offset, .. } = indexed;
+    Ok(Active { segment, file, index, end, next_offset, last_time_ms, undecided })
 }
 
-/// Cuts what a crash left behind the last whole frame, or finds that it is damage.
-fn repair_end(directory: &Directory, active: &mut Active) -> Result<(), OpenError> {
-    let path = directory.log(active.segment.first);
-    let left = last_data(&*active.file, active.end as u64).map_err(OpenError::io("read", &path))?;
-    let Some(left) = left else { return Ok(()) };
-    let Err(fault) =
-        active.segment.check_frame(active.end, |_| {}).and_then(|head| wrong_place(active, head))
-    else {
-        return Ok(());
+/// What stands behind the last whole frame of the log.
+pub(crate) enum End {
+    /// Nothing.
+    Clean,
+    /// What a crash left of a commit, or a commit that is under way, up to this position.
+    Unfinished(usize),
+    /// Something that was durable once.
+    Damaged(Corruption),
+}
+
+/// Tells a clean end from one torn by a crash and from damage. The whole frames end at `end`, the offset after their
+/// last is `next_offset`, and the head at the last clean close was `closed`.
+pub(crate) fn judge_end(
+    file: &dyn StoreFile,
+    segment: &SegmentFile,
+    end: usize,
+    next_offset: u64,
+    closed: u64,
+) -> Result<End, OpenError> {
+    let read_error = || OpenError::io("read", &segment.path);
+    let left = last_data(file, end as u64).map_err(read_error())?;
+    let mut tail = vec![0; left.map_or(0, |left| left.next_multiple_of(8) - end)];
+    let size = file.read_at(&mut tail, end as u64).map_err(read_error())?;
+    tail.truncate(size);
+    let damaged = |expected: String| {
+        let faulty = check_frame(&tail, end, segment.seed, segment.first, |_| {}).err();
+        let found = match faulty {
+            Some(fault) if tail.iter().any(|&byte| byte != 0) => {
+                format!("{} instead of {} at byte {}", fault.found, fault.expected, fault.position)
+            }
+            _ => format!("no event from offset {next_offset} on"),
+        };
+        let fault = Fault { position: end, expected, found };
+        Ok(End::Damaged(segment.corruption(fault, next_offset)))
     };
-    if was_durable(&active.segment, active.end, left, active.next_offset) {
-        return Err(active.segment.corruption(fault, active.next_offset).into());
+    if closed > next_offset {
+        return damaged(format!(
+            "events up to offset {closed}, which were there at the last close"
+        ));
     }
-    tracing::warn!(
-        segment = %path.display(), position = active.end, offset = active.next_offset, bytes = left - active.end,
-        "cutting a commit that a crash left unfinished"
-    );
-    erase(&*active.file, active.end, left).map_err(OpenError::io("cut", &path))
+    let Some(left) = left else { return Ok(End::Clean) };
+    if segment.was_durable(&tail, end, next_offset) {
+        return damaged("a whole frame, since a later one says that it was durable".to_owned());
+    }
+    Ok(End::Unfinished(left))
 }
 
 /// Makes durable what is not known to be. Writing it once more is not vain: after a sync that failed, a system may
@@ -322,134 +275,5 @@ fn write_again(active: &mut Active, closed: u64) -> io::Result<()> {
 fn forget_below(undecided: &mut VecDeque<(u64, usize)>, durable: u64) {
     while undecided.front().is_some_and(|&(first, _)| first < durable) {
         undecided.pop_front();
-    }
-}
-
-/// A whole frame where the log ends is of another place.
-fn wrong_place(active: &Active, head: FrameHead) -> Result<(), Fault> {
-    Err(Fault {
-        position: active.end,
-        expected: format!("the frame of offset {}", active.next_offset),
-        found: format!("that of offset {}", head.first),
-    })
-}
-
-/// The end of what is not zero from `start` on, if anything is.
-pub(crate) fn last_data(file: &dyn StoreFile, start: u64) -> io::Result<Option<usize>> {
-    let mut chunk = vec![0; 1 << 18];
-    let (mut position, mut last) = (start, None);
-    while let Some(data) = file.next_data(position)? {
-        let size = file.read_at(&mut chunk, data)?;
-        // All at once first: it is nearly always zeroes, and this the processor does quickly.
-        if chunk[..size].iter().fold(0, |any, byte| any | byte) != 0 {
-            let at = chunk[..size].iter().rposition(|&byte| byte != 0).unwrap_or(0);
-            last = usize::try_from(data).ok().map(|data| data + at + 1);
-        }
-        if size == 0 {
-            break;
-        }
-        position = data + size as u64;
-    }
-    Ok(last)
-}
-
-/// Puts zeroes from `start` to `end`, durably.
-pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Result<()> {
-    let zeroes = vec![0; (end - start).min(1 << 20)];
-    for position in (start..end).step_by(1 << 20) {
-        file.write_at(&zeroes[..(end - position).min(zeroes.len())], position as u64)?;
-    }
-    file.sync()
-}
-
-/// Where a walk over frames ended.
-struct Found {
-    next_offset: u64,
-    /// What is wrong there, if it is not just the end.
-    fault: Option<Fault>,
-}
-
-impl Indexer {
-    fn new(segment: &Segment, store_id: &[u8; 16]) -> Self {
-        debug_assert_eq!(seed(store_id, segment.first), segment.seed);
-        Self { index: IndexWriter::new(), hasher: Hasher::new(store_id) }
-    }
-
-    /// Indexes the whole frames from `position` and `offset` on; answers where they end.
-    fn walk(
-        &mut self,
-        segment: &Segment,
-        position: usize,
-        offset: u64,
-        mut see: impl FnMut(usize, &FrameHead),
-    ) -> Result<(usize, Found), Corruption> {
-        let (mut position, mut next_offset) = (position, offset);
-        loop {
-            let mut records = Vec::new();
-            let checked = segment.check_frame(position, |record| records.push(record));
-            match checked {
-                Ok(head) if head.first == next_offset => {
-                    for record in records {
-                        self.index.add_record(segment, record, &self.hasher)?;
-                    }
-                    self.index.positions.publish();
-                    see(position, &head);
-                    position += head.size();
-                    next_offset = head.end();
-                }
-                Ok(head) => {
-                    let expected = format!("the frame of offset {next_offset}");
-                    let fault = Fault {
-                        position,
-                        expected,
-                        found: format!("that of offset {}", head.first),
-                    };
-                    return Ok((position, Found { next_offset, fault: Some(fault) }));
-                }
-                Err(fault) => {
-                    let rest = segment.bytes.get(position..).unwrap_or_default();
-                    let ended = rest.iter().take(FRAME_HEAD).all(|&byte| byte == 0);
-                    return Ok((position, Found { next_offset, fault: (!ended).then_some(fault) }));
-                }
-            }
-        }
-    }
-}
-
-impl IndexWriter {
-    pub(crate) fn new() -> Self {
-        Self { positions: segmented_list().0, names: LiveIndexWriter::new() }
-    }
-
-    pub(crate) fn reader(&self) -> LiveSegmentIndex {
-        LiveSegmentIndex { positions: self.positions.list().clone(), names: self.names.reader() }
-    }
-
-    /// Indexes a record that was found whole. (The caller publishes the positions.)
-    pub(crate) fn add_record(
-        &mut self,
-        segment: &Segment,
-        record: Record<'_>,
-        hasher: &Hasher,
-    ) -> Result<(), Corruption> {
-        let body = Body::check(record.body).map_err(|problem| {
-            let expected = "the body of an event".to_owned();
-            let fault = Fault {
-                position: record.position + RECORD_HEAD,
-                expected,
-                found: problem.to_owned(),
-            };
-            segment.corruption(fault, record.offset)
-        })?;
-        let place = u32::try_from(record.offset - segment.first).unwrap_or(u32::MAX);
-        let tags = body.tags().map(|tag| hasher.name(tag));
-        self.names.add(
-            place,
-            hasher.name(body.event_type()),
-            tags,
-            body.id().map(|id| hasher.name(id)),
-        );
-        self.positions.stage(u32::try_from(record.position).unwrap_or(u32::MAX));
-        Ok(())
     }
 }

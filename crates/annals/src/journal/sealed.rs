@@ -19,11 +19,14 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::FileSystem;
-use super::directory::{Directory, FORMAT};
-use super::segment::LiveSegmentIndex;
-use crate::index::{Hasher, Kind, Names, Posting, u32_at, u64_at};
-use crate::labels::Name;
+use super::directory::Directory;
+use super::file::FORMAT;
+use super::fs::FileSystem;
+use super::live::LiveSegmentIndex;
+use crate::index::{Kind, Names, Posting};
+use crate::little_endian::{u32_at, u64_at};
+use crate::name::Hasher;
+use crate::name::Name;
 
 const MAGIC: &[u8; 8] = b"annals.i";
 const HEAD: usize = 112;
@@ -34,6 +37,7 @@ const ENTRY: usize = 16;
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     bytes: Bytes,
+    hasher: Hasher,
     count: u64,
     whole: [OnceLock<bool>; SECTIONS],
 }
@@ -57,8 +61,14 @@ impl SealedIndex {
             && &head[16..32] == store_id
             && u64_at(head, 32) == first
             && u64_at(head, 40) == count;
-        let index = Self { bytes, count, whole: [const { OnceLock::new() }; SECTIONS] };
+        let hasher = Hasher::new(store_id);
+        let index = Self { bytes, hasher, count, whole: [const { OnceLock::new() }; SECTIONS] };
         right.then_some(index)
+    }
+
+    /// The hash of its names.
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
     /// How many events it covers.

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::directory::Directory;
+use super::file::SegmentFile;
+use super::fs::FileSystem;
+use super::fs::read_all;
+use super::live::{Indexed, LiveSegmentIndex, index_frames};
 use super::options::JournalOptions;
-use super::recovery::{Indexed, check_starts, index_frames, last_data, map, was_durable};
+use super::recovery::{End, check_starts, judge_end, map};
 use super::sealed::SealedIndex;
-use super::segment::{CheckedIndex, LiveSegmentIndex, Segment, SegmentIndex, check_head, seed};
-use super::{FileSystem, recovery::IndexWriter};
-use crate::index::{Hasher, Kind, Lookup};
+use super::segment::CheckedIndex;
+use crate::index::{Kind, Lookup};
+use crate::name::Hasher;
 use crate::{Corruption, OpenError};
 
 /// What a look at all of a Journal found.
@@ -58,22 +62,6 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
         }
         report.segments += 1;
     }
-    match directory.closed_head(&*system) {
-        Ok(closed) if closed > report.events && report.problems.is_empty() => {
-            report.problems.push(Corruption {
-                file: directory.log(starts.last().copied().unwrap_or(0)),
-                position: 0,
-                offset: report.events,
-                expected: format!(
-                    "events up to offset {closed}, which were there when the store was last closed"
-                ),
-                found: format!("events up to offset {}", report.events),
-            });
-        }
-        Err(OpenError::Corrupt(damage)) => report.problems.push(damage),
-        Err(error) => return Err(error),
-        Ok(_) => {}
-    }
     Ok(report)
 }
 
@@ -86,14 +74,16 @@ fn verify_segment(
     report: &mut VerifyReport,
 ) -> Result<u64, OpenError> {
     let path = directory.log(first);
-    let bytes = map(system, &path)?;
-    let index = SegmentIndex::Live(IndexWriter::new().reader());
-    let segment = Segment { first, path, seed: seed(&directory.store_id, first), bytes, index };
-    if let Err(fault) = check_head(&segment.bytes, &directory.store_id, first) {
-        report.problems.push(segment.corruption(fault, first));
-        return Ok(first);
-    }
-    let indexed = match index_frames(&segment) {
+    // A writer may cut the last segment's file when it seals it, so that one is not mapped.
+    let bytes = match next {
+        Some(_) => map(system, &path)?,
+        None => read_all(system, &path).map_err(OpenError::io("read", &path))?.into(),
+    };
+    let segment = SegmentFile::new(path, &directory.store_id, first, bytes);
+    let indexed = segment
+        .check_head(&directory.store_id)
+        .and_then(|_| index_frames(&segment, &directory.hasher(), |_, _| {}));
+    let indexed = match indexed {
         Ok(indexed) => indexed,
         Err(damage) => {
             report.problems.push(damage);
@@ -101,21 +91,10 @@ fn verify_segment(
         }
     };
     report.bytes += indexed.end as u64;
-    match next {
-        Some(end) if indexed.next_offset == end => {
-            verify_index(system, directory, &segment, &indexed, report)?;
-        }
-        Some(end) => {
-            let fault = indexed.fault.unwrap_or_else(|| super::frame::Fault {
-                position: indexed.end,
-                expected: format!("events up to offset {end}, where the next segment begins"),
-                found: format!("events up to offset {}", indexed.next_offset),
-            });
-            report.problems.push(segment.corruption(fault, indexed.next_offset));
-        }
-        None => {
-            verify_end(system, &segment, indexed.end, indexed.next_offset, indexed.fault, report)?;
-        }
+    match next.map(|end| indexed.short_of(end)) {
+        Some(None) => verify_index(system, directory, &segment, &indexed, report)?,
+        Some(Some(fault)) => report.problems.push(segment.corruption(fault, indexed.next_offset)),
+        None => verify_end(system, directory, &segment, &indexed, report)?,
     }
     Ok(indexed.next_offset)
 }
@@ -123,29 +102,29 @@ fn verify_segment(
 /// Looks at what stands behind the last whole frame of the log.
 fn verify_end(
     system: &dyn FileSystem,
-    segment: &Segment,
-    end: usize,
-    offset: u64,
-    fault: Option<super::frame::Fault>,
+    directory: &Directory,
+    segment: &SegmentFile,
+    indexed: &Indexed,
     report: &mut VerifyReport,
 ) -> Result<(), OpenError> {
+    let closed = match directory.closed_head(system) {
+        Err(OpenError::Corrupt(damage)) => {
+            report.problems.push(damage);
+            0
+        }
+        closed => closed?,
+    };
     let file =
         system.open_read_only(&segment.path).map_err(OpenError::io("open", &segment.path))?;
-    let left = last_data(&*file, end as u64).map_err(OpenError::io("read", &segment.path))?;
-    let Some(left) = left else { return Ok(()) };
-    if was_durable(segment, end, left.min(segment.bytes.len()), offset) {
-        let fault = fault.unwrap_or_else(|| super::frame::Fault {
-            position: end,
-            expected: format!("the frame of offset {offset}"),
-            found: "zeroes".into(),
-        });
-        report.problems.push(segment.corruption(fault, offset));
-    } else {
-        report.notes.push(format!(
-            "{}: {} bytes from byte {end} on are of a commit that is not finished: one under way, or cut off by a crash",
+    match judge_end(&*file, segment, indexed.end, indexed.next_offset, closed)? {
+        End::Clean => {}
+        End::Unfinished(left) => report.notes.push(format!(
+            "{}: {} bytes from byte {} on are of a commit that is not finished: one under way, or cut off by a crash",
             segment.path.display(),
-            left - end
-        ));
+            left - indexed.end,
+            indexed.end
+        )),
+        End::Damaged(damage) => report.problems.push(damage),
     }
     Ok(())
 }
@@ -154,7 +133,7 @@ fn verify_end(
 fn verify_index(
     system: &dyn FileSystem,
     directory: &Directory,
-    segment: &Segment,
+    segment: &SegmentFile,
     indexed: &Indexed,
     report: &mut VerifyReport,
 ) -> Result<(), OpenError> {
@@ -174,7 +153,7 @@ fn verify_index(
     let whole = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
     let wrong = match whole {
         None => Some("a head or checksum that is wrong".to_owned()),
-        Some(index) => compare(&index, &indexed.index, &Hasher::new(&directory.store_id)),
+        Some(index) => compare(&index, &indexed.index.reader(), index.hasher()),
     };
     report.problems.extend(wrong.map(|found| {
         Corruption {

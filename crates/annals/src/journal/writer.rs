@@ -14,18 +14,22 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::directory::Directory;
+use super::file::{self, SEGMENT_HEAD, SegmentFile};
 use super::frame::{FRAME_HEAD, FrameHead};
+use super::fs::StoreFile;
+use super::fs::erase;
+use super::live::IndexWriter;
 use super::log::Log;
+use super::options::Durability;
 use super::options::JournalOptions;
-use super::recovery::{Active, IndexWriter, erase};
+use super::recovery::Active;
 use super::sealed::seal;
-use super::segment::{self, SEGMENT_HEAD, Segment, SegmentIndex};
-use super::{Durability, StoreFile};
+use super::segment::{Segment, SegmentIndex};
 use crate::commit::Home;
 use crate::encode::{Encoded, RECORD_HEAD};
 use crate::head::Published;
-use crate::labels::Name;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
+use crate::name::Name;
 use crate::{Condition, Event, ReadError, Recorded};
 
 /// How far a commit may reach beyond the size at which its segment is sealed: one commit's batches, with their heads.
@@ -124,15 +128,15 @@ impl<E: Event> JournalHome<E> {
         self.file.sync()?;
         self.durable = self.next_offset;
         let first = self.next_offset;
-        let file = segment::create(system, self.directory(), first, self.last_time_ms)?;
+        let Directory { store_id, .. } = self.directory();
+        let path = self.directory().log(first);
+        let file = file::create(system, &path, store_id, first, self.last_time_ms)?;
         let size = SEGMENT_HEAD as u64 + capacity(&self.options);
         file.set_size(size)?;
         let index = IndexWriter::new();
+        let bytes = Bytes::from_owner(file.map(size)?);
         let next = Arc::new(Segment {
-            first,
-            path: self.directory().log(first),
-            seed: segment::seed(&self.directory().store_id, first),
-            bytes: Bytes::from_owner(file.map(size)?),
+            file: SegmentFile::new(path, store_id, first, bytes),
             index: SegmentIndex::Live(index.reader()),
         });
         self.seal_active();
@@ -161,9 +165,11 @@ impl<E: Event> JournalHome<E> {
         if let Err(error) = self.file.set_size(self.end as u64) {
             tracing::warn!(%error, segment = %self.segment.path.display(), "the room that it does not need was not given back");
         }
-        let Segment { first, path, seed, bytes, .. } = &*self.segment;
-        let (path, bytes) = (path.clone(), bytes.slice(..self.end));
-        self.sealed.push(Segment { first: *first, path, seed: *seed, bytes, index });
+        let file = SegmentFile {
+            bytes: self.segment.bytes.slice(..self.end),
+            ..self.segment.file.clone()
+        };
+        self.sealed.push(Segment { file, index });
     }
 
     /// Begins a frame, or goes on with the last one if it is of the same time.
@@ -261,7 +267,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
             "an id is found only where an event is"
         );
         let body = start.and_then(|start| {
-            let size = crate::index::u32_at(&self.staged.bytes, start + 4) as usize;
+            let size = crate::little_endian::u32_at(&self.staged.bytes, start + 4) as usize;
             self.staged.bytes.get(start + RECORD_HEAD..start + size)
         });
         Ok(body == Some(batch.body(index)))

@@ -10,61 +10,27 @@
 //! waits for company. Leadership passes to whoever waits first; for `submit`, whose caller must not block, to a
 //! thread of the committer's own. (Group commit by a leader is how `LevelDB` and `RocksDB` do it.)
 
-use std::collections::{HashSet, VecDeque};
-use std::future::Future;
+mod admit;
+mod home;
+mod request;
+mod ticket;
+
+use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Context, Poll, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::backend::{AppendFuture, Batch};
 use crate::encode::Encoded;
-use crate::head::{Published, thread_waker};
-use crate::labels::Name;
 use crate::limits::MAX_BATCH_BYTES;
-use crate::{AppendError, Condition, Event, Head, ReadError};
-
-/// What a home does for the commit path. The leader alone calls it.
-pub(crate) trait Home<E>: Send + 'static {
-    /// The offset that the next event staged gets.
-    fn next_offset(&self) -> u64;
-
-    /// When the last event was recorded; 0 if there is none.
-    fn last_time_ms(&self) -> u64;
-
-    /// Makes sure that so many more bytes and labels can be in this commit. If there is no room for them
-    /// ([`io::ErrorKind::StorageFull`] and its like), everything stays as it was and may be tried again.
-    fn reserve(&mut self, bytes: usize, labels: usize) -> io::Result<()>;
-
-    /// The first event that the condition forbids, staged ones included.
-    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError>;
-
-    /// The event with this id, staged ones included.
-    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
-
-    /// Whether the event at `offset`, maybe a staged one, says the same as event `index` of the batch.
-    fn is_same(
-        &self,
-        offset: u64,
-        events: &[E],
-        batch: &Encoded,
-        index: usize,
-    ) -> Result<bool, ReadError>;
-
-    /// Takes a batch's events at the next offsets. No reader sees them yet.
-    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64);
-
-    /// Makes all that is staged durable, and readable below the new head.
-    fn commit(&mut self) -> io::Result<Published<E>>;
-
-    /// Makes all that was ever committed durable.
-    fn sync(&mut self) -> io::Result<()>;
-}
+use crate::{AppendError, Event, Head};
+use admit::admit;
+pub(crate) use home::Home;
+use request::Request;
+use ticket::{Answer, Helper, HelperCall, Pending, Ticket, TicketState};
 
 /// The commit path of one home.
 pub(crate) struct Committer<E, H> {
@@ -84,44 +50,6 @@ struct Queue<E> {
     led: bool,
     closed: bool,
     poison: Option<AppendError>,
-}
-
-/// A batch on its way, and who waits for it.
-struct Request<E> {
-    events: Vec<E>,
-    batch: Encoded,
-    condition: Option<Condition>,
-    time_ms: Option<u64>,
-    ticket: Option<Arc<Ticket>>,
-}
-
-type Answer = Result<Range<u64>, AppendError>;
-
-/// Where a caller that waits finds its answer, or the leadership.
-struct Ticket {
-    may_lead: bool,
-    state: Mutex<TicketState>,
-}
-
-enum TicketState {
-    Waiting(Option<Waker>),
-    Lead,
-    Done(Answer),
-}
-
-/// Wakes the thread that leads for those who must not block.
-#[derive(Default)]
-struct Helper {
-    call: Mutex<HelperCall>,
-    called: Condvar,
-}
-
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum HelperCall {
-    #[default]
-    None,
-    Lead,
-    End,
 }
 
 impl<E: Event, H: Home<E>> Committer<E, H> {
@@ -354,111 +282,12 @@ fn help<E: Event, H: Home<E>>(helper: &Helper, committer: &Weak<Committer<E, H>>
     }
 }
 
-impl Helper {
-    fn set(&self, call: HelperCall) {
-        *self.call.lock() = call;
-        self.called.notify_one();
-    }
-
-    fn wait(&self) -> HelperCall {
-        let mut call = self.call.lock();
-        self.called.wait_while(&mut call, |call| *call == HelperCall::None);
-        std::mem::take(&mut *call)
-    }
-}
-
 impl<E, H> Drop for Committer<E, H> {
     fn drop(&mut self) {
         if let Some(Some(helper)) = self.helper.get() {
             helper.set(HelperCall::End);
         }
     }
-}
-
-/// Decides on one batch: its offsets if it is staged now or was recorded before, or why not.
-fn admit<E: Event>(home: &mut impl Home<E>, request: Request<E>, now: u64) -> Answer {
-    let Request { events, batch, condition, time_ms, .. } = request;
-    if let Some(range) = recorded_before(home, &events, &batch)? {
-        return Ok(range);
-    }
-    if let Some(condition) = condition
-        && let Some(offset) = home.conflict(&condition)?
-    {
-        return Err(AppendError::Conflict { offset });
-    }
-    let last = home.last_time_ms();
-    if let Some(given) = time_ms.filter(|&given| given < last) {
-        return Err(AppendError::TimeGoesBack { given, last });
-    }
-    home.reserve(batch.size(), batch.labels.label_count())
-        .map_err(|error| no_room(error, batch.size()))?;
-    let first = home.next_offset();
-    let count = events.len() as u64;
-    if count > 0 {
-        home.stage(events, &batch, time_ms.unwrap_or(now.max(last)));
-    }
-    debug_assert_eq!(
-        home.next_offset(),
-        first + count,
-        "a home stages each event at the next offset"
-    );
-    Ok(first..first + count)
-}
-
-/// Tells a lack of room from a failure.
-fn no_room(error: io::Error, bytes: usize) -> AppendError {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    match error.kind() {
-        StorageFull | QuotaExceeded | FileTooLarge => {
-            AppendError::NoRoom { bytes: bytes as u64, source: Arc::new(error) }
-        }
-        _ => AppendError::Failed { source: Arc::new(error) },
-    }
-}
-
-/// Where the log has this batch already, if its events' ids say so.
-fn recorded_before<E: Event>(
-    home: &impl Home<E>,
-    events: &[E],
-    batch: &Encoded,
-) -> Result<Option<Range<u64>>, AppendError> {
-    let labels = &batch.labels;
-    if !labels.has_ids() {
-        return Ok(None);
-    }
-    let mut ids = HashSet::new();
-    let mut found = None;
-    for index in 0..labels.len() {
-        let Some(id) = labels.event(index).id_name() else { continue };
-        if !ids.insert(id.text) {
-            return Err(AppendError::IdTwice { id: id.text.to_owned() });
-        }
-        if found.is_none() {
-            found = home.find_id(id)?.map(|offset| (index as u64, offset, id));
-        }
-    }
-    let Some((index, offset, id)) = found else { return Ok(None) };
-    let conflict =
-        |id: &str, offset, how| Err(AppendError::IdConflict { id: id.to_owned(), offset, how });
-    let Some(first) = offset.checked_sub(index) else {
-        return conflict(id.text, offset, "where this batch cannot be");
-    };
-    for (index, offset) in (0..labels.len()).zip(first..) {
-        let Some(own) = labels.event(index).id_name() else {
-            return conflict(id.text, offset, "and not all of this batch's events have ids");
-        };
-        match home.find_id(own)? {
-            Some(found) if found == offset => {}
-            Some(found) => {
-                return conflict(own.text, found, "at another place than the rest of this batch");
-            }
-            None => return conflict(id.text, offset, "but not all of this batch is"),
-        }
-        if !home.is_same(offset, events, batch, index)? {
-            return conflict(own.text, offset, "with other content");
-        }
-    }
-    Ok(Some(first..first + labels.len() as u64))
 }
 
 /// The answers of one commit; the usual one needs no allocation.
@@ -507,62 +336,6 @@ impl<E> Queue<E> {
         });
         let count = fits.count().max(1).min(self.pending.len());
         self.pending.drain(..count).collect()
-    }
-}
-
-impl<E> Request<E> {
-    fn new(batch: Batch<E>, encoded: Encoded) -> Self {
-        let Batch { events, condition, time_ms } = batch;
-        Self { events, batch: encoded, condition, time_ms, ticket: None }
-    }
-}
-
-impl Ticket {
-    fn new(may_lead: bool) -> Arc<Self> {
-        Arc::new(Self { may_lead, state: Mutex::new(TicketState::Waiting(None)) })
-    }
-
-    fn set(&self, state: TicketState) {
-        let before = std::mem::replace(&mut *self.state.lock(), state);
-        if let TicketState::Waiting(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-
-    /// The answer, `None` for the leadership, or pending.
-    fn poll(&self, waker: &Waker) -> Poll<Option<Answer>> {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, TicketState::Waiting(Some(waker.clone()))) {
-            TicketState::Waiting(_) => Poll::Pending,
-            TicketState::Lead => Poll::Ready(None),
-            TicketState::Done(answer) => Poll::Ready(Some(answer)),
-        }
-    }
-
-    /// Blocks until there is an answer, or the leadership (`None`).
-    fn wait(&self) -> Option<Answer> {
-        let waker = thread_waker();
-        loop {
-            if let Poll::Ready(outcome) = self.poll(&waker) {
-                return outcome;
-            }
-            std::thread::park();
-        }
-    }
-}
-
-/// The future of a batch in the queue.
-struct Pending(Arc<Ticket>);
-
-impl Future for Pending {
-    type Output = Answer;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        match self.0.poll(context.waker()) {
-            Poll::Ready(Some(answer)) => Poll::Ready(answer),
-            // Only tickets that may lead are told to.
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        }
     }
 }
 

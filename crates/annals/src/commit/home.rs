@@ -1,0 +1,45 @@
+//! What a home does for the commit path.
+
+use std::io;
+
+use crate::encode::Encoded;
+use crate::head::Published;
+use crate::name::Name;
+use crate::{Condition, ReadError};
+
+/// What a home does for the commit path. The leader alone calls it.
+pub(crate) trait Home<E>: Send + 'static {
+    /// The offset that the next event staged gets.
+    fn next_offset(&self) -> u64;
+
+    /// When the last event was recorded; 0 if there is none.
+    fn last_time_ms(&self) -> u64;
+
+    /// Makes sure that so many more bytes and labels can be in this commit. If there is no room for them
+    /// ([`io::ErrorKind::StorageFull`] and its like), everything stays as it was and may be tried again.
+    fn reserve(&mut self, bytes: usize, labels: usize) -> io::Result<()>;
+
+    /// The first event that the condition forbids, staged ones included.
+    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError>;
+
+    /// The event with this id, staged ones included.
+    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
+
+    /// Whether the event at `offset`, maybe a staged one, says the same as event `index` of the batch.
+    fn is_same(
+        &self,
+        offset: u64,
+        events: &[E],
+        batch: &Encoded,
+        index: usize,
+    ) -> Result<bool, ReadError>;
+
+    /// Takes a batch's events at the next offsets. No reader sees them yet.
+    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64);
+
+    /// Makes all that is staged durable, and readable below the new head.
+    fn commit(&mut self) -> io::Result<Published<E>>;
+
+    /// Makes all that was ever committed durable.
+    fn sync(&mut self) -> io::Result<()>;
+}

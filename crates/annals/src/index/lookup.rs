@@ -1,0 +1,43 @@
+//! What an index is asked: for a name of a kind, its ascending offsets.
+
+use super::names::LivePosting;
+use crate::little_endian::u32_at;
+use crate::name::Name;
+
+/// What a name is: each kind has its own table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Type,
+    Tag,
+    Id,
+}
+
+/// An index that can be asked for a name.
+pub(crate) trait Lookup {
+    /// The offsets of the events with this name; `None` when there are none.
+    fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>>;
+}
+
+/// Ascending offsets, read by place.
+pub(crate) enum Posting<'a> {
+    Live(LivePosting<'a>),
+    /// Little-endian numbers of 4 bytes, in a mapped file.
+    Sealed(&'a [u8]),
+}
+
+impl Posting<'_> {
+    pub(crate) fn len(&self) -> u32 {
+        match self {
+            Self::Live(posting) => posting.len(),
+            Self::Sealed(bytes) => u32::try_from(bytes.len() / 4).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The offset at place `at`, which is below `len`.
+    pub(crate) fn get(&mut self, at: u32) -> u32 {
+        match self {
+            Self::Live(posting) => posting.get(at),
+            Self::Sealed(bytes) => u32_at(bytes, at as usize * 4),
+        }
+    }
+}

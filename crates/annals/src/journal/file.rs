@@ -1,0 +1,219 @@
+//! A segment's file: a head, then frames, mapped to be read.
+//!
+//! ```text
+//!   ┌ 0 "annals.l" │ 8 format │ 12 checksum of 16..64 │ 16 store id │ 32 first offset
+//!   │ 40 time of the event before it, ms │ 48 zeroes
+//!   └ 64 frame, frame, …, zeroes to the end of the file
+//! ```
+//! Only what lies below the log's head is ever looked at through the map; the writer appends behind it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::frame::{Fault, FrameHead, Record, check_frame, check_record};
+use super::fs::UNFINISHED;
+use super::fs::{FileSystem, StoreFile};
+use crate::little_endian::{u32_at, u64_at};
+use crate::{Corruption, RawEvent};
+
+/// The newest format that is known here, and the one that is written.
+pub(crate) const FORMAT: u64 = 1;
+
+/// Bytes of a segment file's head.
+pub(crate) const SEGMENT_HEAD: usize = 64;
+
+const MAGIC: &[u8; 8] = b"annals.l";
+
+/// What a segment file's head says, beyond what its name and store say already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentHead {
+    pub(crate) time_before_ms: u64,
+}
+
+/// Where all checksums of a segment's frames begin.
+pub(crate) fn seed(store_id: &[u8; 16], first: u64) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(store_id), &first.to_le_bytes())
+}
+
+/// Makes the file `path` of the segment that begins at `first`, durable under its name.
+pub(crate) fn create(
+    system: &dyn FileSystem,
+    path: &Path,
+    store_id: &[u8; 16],
+    first: u64,
+    time_before_ms: u64,
+) -> io::Result<Box<dyn StoreFile>> {
+    let mut head = [0; SEGMENT_HEAD];
+    head[..8].copy_from_slice(MAGIC);
+    head[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
+    head[16..32].copy_from_slice(store_id);
+    head[32..40].copy_from_slice(&first.to_le_bytes());
+    head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());
+    let checksum = crc32c::crc32c(&head[16..]);
+    head[12..16].copy_from_slice(&checksum.to_le_bytes());
+    let unfinished = path.with_added_extension(UNFINISHED);
+    let made = make(system, &unfinished, &head);
+    if made.is_err() {
+        // The error that is told is the first; what is left over is removed when the store is next opened.
+        let _ = system.remove(&unfinished);
+    }
+    let file = made?;
+    system.rename(&unfinished, path)?;
+    system.sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(file)
+}
+
+fn make(
+    system: &dyn FileSystem,
+    path: &Path,
+    head: &[u8; SEGMENT_HEAD],
+) -> io::Result<Box<dyn StoreFile>> {
+    let file = match system.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            system.remove(path)?;
+            system.create(path)?
+        }
+        created => created?,
+    };
+    file.write_at(head, 0)?;
+    file.sync()?;
+    Ok(file)
+}
+
+/// Checks a segment file's head.
+pub(crate) fn check_head(
+    bytes: &[u8],
+    store_id: &[u8; 16],
+    first: u64,
+) -> Result<SegmentHead, Fault> {
+    let fault =
+        |position, expected: String, found: String| Err(Fault { position, expected, found });
+    let Some(head) = bytes.first_chunk::<SEGMENT_HEAD>() else {
+        return fault(
+            0,
+            format!("a head of {SEGMENT_HEAD} bytes"),
+            format!("{} bytes", bytes.len()),
+        );
+    };
+    if &head[..8] != MAGIC {
+        return fault(
+            0,
+            "the beginning of a segment, \"annals.l\"".into(),
+            format!("{:02x?}", &head[..8]),
+        );
+    }
+    let (stored, computed) = (u32_at(head, 12), crc32c::crc32c(&head[16..]));
+    if stored != computed {
+        return fault(12, format!("checksum {computed:08x}"), format!("{stored:08x}"));
+    }
+    if u64::from(u32_at(head, 8)) != FORMAT {
+        return fault(8, format!("format {FORMAT}"), format!("format {}", u32_at(head, 8)));
+    }
+    if &head[16..32] != store_id {
+        let id = |bytes: &[u8]| uuid::Uuid::from_slice(bytes).unwrap_or_default().to_string();
+        return fault(
+            16,
+            format!("a segment of store {}", id(store_id)),
+            format!("one of store {}", id(&head[16..32])),
+        );
+    }
+    if u64_at(head, 32) != first {
+        return fault(
+            32,
+            format!("the segment that begins at offset {first}, as its name says"),
+            u64_at(head, 32).to_string(),
+        );
+    }
+    Ok(SegmentHead { time_before_ms: u64_at(head, 40) })
+}
+
+/// A segment's file, mapped.
+#[derive(Debug, Clone)]
+pub(crate) struct SegmentFile {
+    pub(crate) first: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) seed: u32,
+    pub(crate) bytes: Bytes,
+}
+
+impl SegmentFile {
+    /// The segment that begins at `first`, in these bytes of the file `path`.
+    pub(crate) fn new(path: PathBuf, store_id: &[u8; 16], first: u64, bytes: Bytes) -> Self {
+        Self { first, path, seed: seed(store_id, first), bytes }
+    }
+
+    /// Checks the file's head.
+    pub(crate) fn check_head(&self, store_id: &[u8; 16]) -> Result<SegmentHead, Corruption> {
+        check_head(&self.bytes, store_id, self.first)
+            .map_err(|fault| self.corruption(fault, self.first))
+    }
+
+    /// The event at `offset`, whose record starts at `position`. `frame` remembers the frame that was checked last,
+    /// where it starts and its time, so that one of many events is checked once.
+    pub(crate) fn read_at(
+        &self,
+        position: usize,
+        offset: u64,
+        frame: &mut Option<(usize, u64)>,
+    ) -> Result<(RawEvent, u64), Corruption> {
+        let corrupt = |fault: Fault| self.corruption(fault, offset);
+        let body = check_record(&self.bytes, position, offset, self.first).map_err(corrupt)?;
+        let start = position.checked_sub(u32_at(&self.bytes, position + 12) as usize);
+        let time_ms = match *frame {
+            Some((known, time_ms)) if start == Some(known) => time_ms,
+            _ => {
+                let start = start.unwrap_or(0);
+                let head = FrameHead::read(&self.bytes, start, self.seed).map_err(corrupt)?;
+                if !(head.first..head.end()).contains(&offset) {
+                    let expected = format!("the frame of offset {offset}");
+                    let found = format!("the frame of {}..{}", head.first, head.end());
+                    return Err(corrupt(Fault { position: position + 12, expected, found }));
+                }
+                *frame = Some((start, head.time_ms));
+                head.time_ms
+            }
+        };
+        let event = RawEvent::from_body(self.bytes.slice_ref(body)).map_err(|problem| {
+            let expected = "the body of an event".to_owned();
+            corrupt(Fault { position: position + 16, expected, found: problem.to_owned() })
+        })?;
+        Ok((event, time_ms))
+    }
+
+    /// Checks the frame at `position` of the mapped bytes, up to where it ends.
+    pub(crate) fn check_frame<'a>(
+        &'a self,
+        position: usize,
+        see: impl FnMut(Record<'a>),
+    ) -> Result<FrameHead, Fault> {
+        check_frame(
+            self.bytes.get(position..).unwrap_or_default(),
+            position,
+            self.seed,
+            self.first,
+            see,
+        )
+    }
+
+    /// Whether a whole frame in `tail`, which stands at `position` where no whole frame begins, says that the log was
+    /// durable beyond `offset`.
+    pub(crate) fn was_durable(&self, tail: &[u8], position: usize, offset: u64) -> bool {
+        (8..tail.len()).step_by(8).any(|at| {
+            let rest = &tail[at..];
+            FrameHead::read(rest, 0, self.seed).is_ok_and(|head| head.durable > offset)
+                && check_frame(rest, position + at, self.seed, self.first, |_| {}).is_ok()
+        })
+    }
+
+    pub(crate) fn corruption(&self, fault: Fault, offset: u64) -> Corruption {
+        Corruption {
+            file: self.path.clone(),
+            position: fault.position as u64,
+            offset,
+            expected: fault.expected,
+            found: fault.found,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A segment's index in memory: it grows with the segment, or is made again from its frames.
+
+use annals_base::{ListWriter, SegmentedList, segmented_list};
+
+use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::frame::{FRAME_HEAD, Fault, FrameHead, Record};
+use crate::Corruption;
+use crate::encode::RECORD_HEAD;
+use crate::index::{LiveIndex, LiveIndexWriter};
+use crate::name::Hasher;
+use crate::raw::Body;
+
+/// The readers' side.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveSegmentIndex {
+    /// Where each event's record starts.
+    pub(crate) positions: SegmentedList<u32>,
+    pub(crate) names: LiveIndex,
+}
+
+/// The writer's side.
+#[derive(Debug)]
+pub(crate) struct IndexWriter {
+    pub(crate) positions: ListWriter<u32>,
+    pub(crate) names: LiveIndexWriter,
+}
+
+/// The whole frames that a segment begins with.
+#[derive(Debug)]
+pub(crate) struct Indexed {
+    pub(crate) index: IndexWriter,
+    /// Where they end, and the offset of the event that would come next.
+    pub(crate) end: usize,
+    pub(crate) next_offset: u64,
+    /// What is wrong there, if it is not just the end.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Checks and indexes the whole frames that a segment begins with, and shows each with its position.
+pub(crate) fn index_frames(
+    segment: &SegmentFile,
+    hasher: &Hasher,
+    mut see: impl FnMut(usize, &FrameHead),
+) -> Result<Indexed, Corruption> {
+    let mut index = IndexWriter::new();
+    let (mut end, mut next_offset) = (SEGMENT_HEAD, segment.first);
+    let fault = loop {
+        let mut records = Vec::new();
+        match segment.check_frame(end, |record| records.push(record)) {
+            Ok(head) if head.first == next_offset => {
+                for record in records {
+                    index.add_record(segment, record, hasher)?;
+                }
+                index.positions.publish();
+                see(end, &head);
+                end += head.size();
+                next_offset = head.end();
+            }
+            Ok(head) => {
+                let expected = format!("the frame of offset {next_offset}");
+                let found = format!("that of offset {}", head.first);
+                break Some(Fault { position: end, expected, found });
+            }
+            Err(fault) => {
+                let rest = segment.bytes.get(end..).unwrap_or_default();
+                break rest.iter().take(FRAME_HEAD).any(|&byte| byte != 0).then_some(fault);
+            }
+        }
+    };
+    Ok(Indexed { index, end, next_offset, fault })
+}
+
+/// The index of a sealed segment, from its events, which are those up to `end`.
+pub(crate) fn rebuild_index(
+    segment: &SegmentFile,
+    hasher: &Hasher,
+    end: u64,
+) -> Result<LiveSegmentIndex, Corruption> {
+    let indexed = index_frames(segment, hasher, |_, _| {})?;
+    match indexed.short_of(end) {
+        None => Ok(indexed.index.reader()),
+        Some(fault) => Err(segment.corruption(fault, indexed.next_offset)),
+    }
+}
+
+impl Indexed {
+    /// What is wrong if these are not the events up to `end`.
+    pub(crate) fn short_of(&self, end: u64) -> Option<Fault> {
+        let short = || Fault {
+            position: self.end,
+            expected: format!("events up to offset {end}, where the next segment begins"),
+            found: format!("events up to offset {}", self.next_offset),
+        };
+        (self.next_offset != end).then(|| self.fault.clone().unwrap_or_else(short))
+    }
+}
+
+impl IndexWriter {
+    pub(crate) fn new() -> Self {
+        Self { positions: segmented_list().0, names: LiveIndexWriter::new() }
+    }
+
+    pub(crate) fn reader(&self) -> LiveSegmentIndex {
+        LiveSegmentIndex { positions: self.positions.list().clone(), names: self.names.reader() }
+    }
+
+    /// Indexes a record that was found whole. (The caller publishes the positions.)
+    pub(crate) fn add_record(
+        &mut self,
+        segment: &SegmentFile,
+        record: Record<'_>,
+        hasher: &Hasher,
+    ) -> Result<(), Corruption> {
+        let body = Body::check(record.body).map_err(|problem| {
+            let expected = "the body of an event".to_owned();
+            let fault = Fault {
+                position: record.position + RECORD_HEAD,
+                expected,
+                found: problem.to_owned(),
+            };
+            segment.corruption(fault, record.offset)
+        })?;
+        let place = u32::try_from(record.offset - segment.first).unwrap_or(u32::MAX);
+        let tags = body.tags().map(|tag| hasher.name(tag));
+        self.names.add(
+            place,
+            hasher.name(body.event_type()),
+            tags,
+            body.id().map(|id| hasher.name(id)),
+        );
+        self.positions.stage(u32::try_from(record.position).unwrap_or(u32::MAX));
+        Ok(())
+    }
+}

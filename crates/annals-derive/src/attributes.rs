@@ -1,10 +1,11 @@
-//! `#[event(…)]`: which keys there are, and which of them go where.
+//! `#[event(…)]`: which keys there are, and which of them go where; and attributes that allow lints.
 
-use proc_macro2::Span;
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::meta::ParseNestedMeta;
+use syn::parse::Parse;
 use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Token, Type};
+use syn::{Attribute, LitStr, Meta, Token, Type};
 
 use crate::errors::Errors;
 use crate::name::{self, Use};
@@ -54,7 +55,7 @@ impl Settings {
                 once(meta, self.rename.replace(name).is_some())
             }
             ("codec", Place::Struct | Place::Enum) => {
-                let codec = meta.value()?.parse()?;
+                let codec = value(meta, "a type: `codec = path::ToCodec`")?;
                 once(meta, self.codec.replace(codec).is_some())
             }
             ("tag", Place::Field) => {
@@ -71,18 +72,48 @@ impl Settings {
     }
 }
 
-/// The text that a key is set to, if the log takes it.
+/// The lints that `attributes` allow, allowed again where the macro repeats what they stand on, and the use of what is
+/// deprecated.
+pub(crate) fn allowances(attributes: &[Attribute]) -> TokenStream {
+    let allowed = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => {
+            let lints = &list.tokens;
+            Some(quote!(#[allow(#lints)]))
+        }
+        meta if meta.path().is_ident("deprecated") => Some(quote!(#[allow(deprecated)])),
+        _ => None,
+    });
+    allowed.collect()
+}
+
+/// The name that a key is set to, if the log takes it.
 fn name_of(meta: &ParseNestedMeta<'_>, used: Use) -> syn::Result<LitStr> {
-    let literal: LitStr = meta.value()?.parse()?;
+    let literal: LitStr = value(meta, "a text in quotes")?;
     match name::fault(&literal.value(), used) {
         Some(fault) => Err(syn::Error::new(literal.span(), fault)),
         None => Ok(literal),
     }
 }
 
+/// What a key is set to, which should be what `expected` says.
+fn value<T: Parse>(meta: &ParseNestedMeta<'_>, expected: &str) -> syn::Result<T> {
+    let parsed = meta.value().and_then(syn::parse::ParseBuffer::parse);
+    parsed.map_err(|error| {
+        let key = meta.path.to_token_stream();
+        syn::Error::new(error.span(), format!("`{key}` takes {expected}"))
+    })
+}
+
 /// Refuses a key that was there before.
 fn once(meta: &ParseNestedMeta<'_>, before: bool) -> syn::Result<()> {
-    if before { Err(meta.error("this stands here twice; keep one of them")) } else { Ok(()) }
+    let key = meta.path.to_token_stream();
+    if before {
+        return Err(syn::Error::new(
+            key.span(),
+            format!("`{key}` stands here twice; keep one of them"),
+        ));
+    }
+    Ok(())
 }
 
 /// Why `key` cannot stand at `place`, and where it can, or what can.

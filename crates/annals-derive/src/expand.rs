@@ -12,7 +12,7 @@ use crate::{labels, payload};
 
 /// The implementation of the trait.
 pub(crate) fn event(event: &Event) -> TokenStream {
-    let ident = &event.ident;
+    let Event { ident, allowances, .. } = event;
     let generics = bounded(event);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let (event_type, tags, id, metadata) = (
@@ -23,6 +23,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     );
     let (encode, decode) = (payload::encode(event), payload::decode(event));
     quote! {
+        #allowances
         #[automatically_derived]
         impl #impl_generics ::annals::Event for #ident #type_generics #where_clause {
             #event_type

@@ -39,7 +39,7 @@ use proc_macro::TokenStream;
 /// nothing. Tuple variants of several fields are refused: name the fields, so that others can join them.
 ///
 /// A **struct** (named fields, one unnamed field, or a unit) implements `Serialize` and `Deserialize` itself, and its
-/// payload is what these say. It is an event by its own, and the inner value of a newtype variant, where the
+/// payload is what these say. It is an event on its own, or the inner value of a newtype variant, where the
 /// variant's name is the event type and the enum's codec writes the payload.
 ///
 /// Nothing is borrowed: a type with lifetimes is refused. Structs may be generic, and are events where they are
@@ -92,6 +92,47 @@ use proc_macro::TokenStream;
 ///
 /// `decode` goes by the event type. One that is none of this type's is a `CodecError::UnknownType` that lists
 /// those that are; a payload that does not fit is the codec's error.
+///
+/// # Examples
+///
+/// ```
+/// use annals::{Event, EventStore, Query};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Event, Debug, PartialEq)]
+/// enum Booking {
+///     SeatSold {
+///         #[event(tag = "seat")]
+///         seat: String,
+///         #[serde(default, skip_serializing_if = "Option::is_none")]
+///         #[event(id)]
+///         order: Option<u64>,
+///     },
+///     #[event(rename = "show-cancelled")]
+///     Cancelled(Cancelled),
+///     Closed,
+/// }
+///
+/// #[derive(Event, Serialize, Deserialize, Debug, PartialEq)]
+/// struct Cancelled {
+///     #[event(tag = "show")]
+///     show: u32,
+/// }
+///
+/// let store = EventStore::in_memory();
+/// store.append(Booking::SeatSold { seat: "12A".into(), order: Some(7) })?;
+/// store.append(Booking::Cancelled(Cancelled { show: 3 }))?;
+///
+/// let found = store.query(&Query::tag("seat:12A")).next().expect("it was sold")?;
+/// let sold = &found.event;
+/// assert_eq!((sold.event_type(), sold.id().as_deref()), ("seat-sold", Some("7")));
+/// assert_eq!(store.query(&Query::tag("show:3")).count(), 1);
+///
+/// let mut payload = Vec::new();
+/// sold.encode(&mut payload)?;
+/// assert_eq!(payload, br#"{"seat":"12A","order":7}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[proc_macro_derive(Event, attributes(event, serde))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);

@@ -10,6 +10,8 @@ pub(crate) struct Event {
     pub(crate) ident: Ident,
     /// Its generics; none for an enum, and never a lifetime.
     pub(crate) generics: Generics,
+    /// Attributes that allow what the user allows in it.
+    pub(crate) allowances: TokenStream,
     /// The codec's type.
     pub(crate) codec: TokenStream,
     /// What can happen; at least one.
@@ -22,6 +24,8 @@ pub(crate) struct Case {
     pub(crate) path: TokenStream,
     /// The struct's or variant's name.
     pub(crate) ident: Ident,
+    /// Attributes that allow what the user allows in it.
+    pub(crate) allowances: TokenStream,
     /// Its event type.
     pub(crate) event_type: LitStr,
     /// Its fields; none of a newtype variant, whose one field is its payload.
@@ -46,6 +50,8 @@ pub(crate) enum Payload {
 pub(crate) struct Field {
     /// Its name, or its number.
     pub(crate) member: Member,
+    /// Attributes that allow what the user allows on it.
+    pub(crate) allowances: TokenStream,
     /// What it is called in the code that is written.
     pub(crate) binding: Ident,
     /// Its type.

@@ -1,12 +1,12 @@
 //! From what the user wrote to what the macro understands, or to errors that say what would be right.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DataEnum, DeriveInput, Fields, Ident, LitStr, Meta, Type, Variant};
 
-use crate::attributes::{Place, Settings};
+use crate::attributes::{Place, Settings, allowances};
 use crate::errors::Errors;
 use crate::model::{Case, Event, Field, Payload};
 use crate::name::{self, Use};
@@ -43,6 +43,7 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
     errors.finish(Event {
         ident: input.ident.clone(),
         generics: input.generics.clone(),
+        allowances: allowances(&input.attrs),
         codec,
         cases,
     })
@@ -66,6 +67,7 @@ fn struct_case(
     Case {
         path: quote!(Self),
         ident: ident.clone(),
+        allowances: TokenStream::new(),
         event_type: event_type(ident, rename, errors),
         fields: labelled(fields, errors),
         payload: Payload::Itself,
@@ -133,6 +135,7 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
     Case {
         path: quote!(Self::#ident),
         ident: ident.clone(),
+        allowances: allowances(&variant.attrs),
         event_type: event_type(ident, settings.rename, errors),
         fields,
         payload,
@@ -171,6 +174,7 @@ fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
             }
         }
         labelled.push(Field {
+            allowances: allowances(&field.attrs),
             binding: binding(labelled.len(), &field.ty),
             ty: field.ty.clone(),
             tags: settings.tags,

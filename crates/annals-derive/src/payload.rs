@@ -93,9 +93,9 @@ fn encode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &Ident) -> 
     for (index, field) in case.fields.iter().enumerate() {
         let ty = serde::without_self(&field.ty, &event.ident);
         if let Some(borrowed) = serde::borrowed(&field.serde, index, &ty) {
-            let (Field { member, .. }, metas) = (field, borrowed.metas);
+            let (Field { member, allowances, .. }, metas) = (field, borrowed.metas);
             functions.extend(borrowed.functions);
-            declared.push(quote!(#(#[serde(#metas)])* #member: &'__annals #ty,));
+            declared.push(quote!(#allowances #(#[serde(#metas)])* #member: &'__annals #ty,));
             encoded.push(field);
         }
     }
@@ -120,8 +120,8 @@ fn decode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &TokenStrea
     let codec = &event.codec;
     let declared = case.fields.iter().map(|field| {
         let ty = serde::without_self(&field.ty, &event.ident);
-        let Field { member, serde, .. } = field;
-        quote!(#(#[serde(#serde)])* #member: #ty,)
+        let Field { member, allowances, serde, .. } = field;
+        quote!(#allowances #(#[serde(#serde)])* #member: #ty,)
     });
     let members: Vec<_> = case.fields.iter().map(|field| &field.member).collect();
     let bindings: Vec<_> = case.fields.iter().map(|field| &field.binding).collect();
@@ -139,9 +139,11 @@ fn decode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &TokenStrea
 
 /// What stands above a payload's struct. It goes by the variant's name, which errors of decoding mention.
 fn head(derived: &TokenStream, event: &Event, case: &Case, shaping: &[Meta]) -> TokenStream {
-    let name = case.ident.unraw().to_string();
+    let Case { ident, allowances, .. } = case;
+    let name = ident.unraw().to_string();
     let expecting = format!("struct variant {}::{name}", event.ident.unraw());
     quote! {
+        #allowances
         #[derive(::annals::__private::serde::#derived)]
         #[serde(crate = "::annals::__private::serde", rename = #name, expecting = #expecting)]
         #(#[serde(#shaping)])*

@@ -4,7 +4,7 @@
 //! takes a `&T` and would get a `&&T`, which a generic one may not take: between them goes a function that takes one
 //! reference off.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -75,7 +75,7 @@ pub(crate) fn borrowed(metas: &[Meta], index: usize, ty: &TokenStream) -> Option
             ("skip" | "skip_serializing", _) => return None,
             ("skip_serializing_if", Some(function)) => {
                 let name = format_ident!("__annals_skip_{index}");
-                borrowed.functions.extend(quote_spanned! {function.span()=>
+                borrowed.functions.extend(quote_spanned! {at(&function)=>
                     fn #name(value: &&#ty) -> ::core::primitive::bool {
                         #function(*value)
                     }
@@ -87,7 +87,7 @@ pub(crate) fn borrowed(metas: &[Meta], index: usize, ty: &TokenStream) -> Option
                     function.path.segments.push(parse_quote!(serialize));
                 }
                 let name = format_ident!("__annals_serialize_{index}");
-                borrowed.functions.extend(quote_spanned! {function.span()=>
+                borrowed.functions.extend(quote_spanned! {at(&function)=>
                     fn #name<__S: ::annals::__private::serde::Serializer>(
                         value: &&#ty,
                         serializer: __S,
@@ -140,6 +140,11 @@ fn named(meta: &Meta) -> Option<ExprPath> {
     let Meta::NameValue(pair) = meta else { return None };
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
     text.parse().ok()
+}
+
+/// Code of the macro's own that is shown at `function` in errors.
+fn at(function: &ExprPath) -> Span {
+    Span::mixed_site().located_at(function.span())
 }
 
 fn set(meta: &Meta, key: &str, function: &syn::Ident) -> Meta {

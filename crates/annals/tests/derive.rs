@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// The event as the log keeps it.
 fn raw<E: Event>(event: &E) -> RawEvent {
     let mut data = Vec::new();
-    event.encode(&mut data).unwrap();
+    event.encode(&mut data).expect("it has an encoding");
     let mut builder = RawEvent::builder(event.event_type()).data(data);
     let mut tags = Tags::default();
     event.tags(&mut tags);
@@ -28,7 +28,7 @@ fn raw<E: Event>(event: &E) -> RawEvent {
     if let Some(id) = event.id() {
         builder = builder.id(id);
     }
-    builder.build().unwrap()
+    builder.build().expect("it is within the limits")
 }
 
 /// Asserts what the log keeps of an event, and that the event comes back from it.
@@ -38,12 +38,13 @@ fn kept<E: Event + fmt::Debug + PartialEq>(event: &E, event_type: &str, tags: &[
     assert_eq!(raw.event_type(), event_type);
     assert_eq!(raw.tags().collect::<Vec<_>>(), tags);
     assert_eq!(std::str::from_utf8(raw.data_bytes()), Ok(data));
-    assert_eq!(&E::decode(&raw).unwrap(), event);
+    assert_eq!(&E::decode(&raw).expect("it fits"), event);
 }
 
 /// An event read from this type and payload.
 fn read<E: Event>(event_type: &str, data: &str) -> Result<E, CodecError> {
-    E::decode(&RawEvent::builder(event_type).data(data.to_owned()).build().unwrap())
+    let raw = RawEvent::builder(event_type).data(data.to_owned()).build();
+    E::decode(&raw.expect("it is within the limits"))
 }
 
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -233,6 +234,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 mod hex {
     use serde::{Deserialize, Deserializer, Serializer};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     pub(crate) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format!("{value:#x}"))
     }
@@ -408,6 +410,7 @@ mod inside {
 
 #[derive(Event, Debug, Clone, PartialEq)]
 #[event(codec = inside::Through<Marked>)]
+#[serde(deny_unknown_fields)]
 enum Coded {
     Object { number: u8 },
     Inner(StateSigned),
@@ -422,15 +425,17 @@ struct CodedStruct {
 
 #[test]
 fn the_codec_named_writes_all_payloads() {
-    kept(&Coded::Object { number: 1 }, "object", &[], r##"#{"number":1}"##);
+    kept(&Coded::Object { number: 1 }, "object", &[], r#"#{"number":1}"#);
     kept(
         &Coded::Inner(signed()),
         "inner",
         &["channel:7"],
-        r##"#{"channel":"7","nonce":3,"hash":"0x5f"}"##,
+        r#"#{"channel":"7","nonce":3,"hash":"0x5f"}"#,
     );
     kept(&Coded::Unit, "unit", &[], "");
-    kept(&CodedStruct { number: 1 }, "coded", &[], r##"#{"number":1}"##);
+    let error = read::<Coded>("object", r#"#{"number":1,"colour":2}"#).unwrap_err().to_string();
+    assert!(error.contains("unknown field `colour`"), "{error}");
+    kept(&CodedStruct { number: 1 }, "coded", &[], r#"#{"number":1}"#);
 }
 
 /// Names that the macro's own must not meet.

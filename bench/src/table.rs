@@ -1,0 +1,84 @@
+//! Medians, spreads, ratios, and Markdown.
+
+use std::fmt::Write as _;
+
+/// Several measurements of one thing.
+#[derive(Debug, Clone, Default)]
+pub struct Figures(pub Vec<f64>);
+
+impl Figures {
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    fn spread(&self) -> (f64, f64) {
+        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min);
+        (least, self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// `median (least–most)`, with as many digits as tell something.
+    pub fn show(&self) -> String {
+        let (least, most) = self.spread();
+        format!("{} ({}–{})", digits(self.median()), digits(least), digits(most))
+    }
+}
+
+/// A number as a person reads it.
+pub fn digits(number: f64) -> String {
+    if number.abs() >= 1_000.0 {
+        let whole = format!("{number:.0}");
+        let mut shown = String::new();
+        for (at, digit) in whole.chars().enumerate() {
+            if at > 0 && (whole.len() - at).is_multiple_of(3) {
+                shown.push(',');
+            }
+            shown.push(digit);
+        }
+        shown
+    } else if number.abs() >= 100.0 {
+        format!("{number:.0}")
+    } else {
+        format!("{number:.1}")
+    }
+}
+
+/// One line of a table: what was measured, and its figures for each candidate.
+pub struct Row {
+    pub what: String,
+    pub figures: Vec<Option<Figures>>,
+}
+
+/// A Markdown table; a last column has the ratio of the first candidate's median to that of each other.
+pub fn markdown(title: &str, candidates: &[&str], rows: &[Row]) -> String {
+    let mut out = format!("### {title}\n\n| |");
+    candidates.iter().for_each(|name| write!(out, " {name} |").expect("a String"));
+    out.push_str(" ratio to each |\n|---|");
+    (0..=candidates.len()).for_each(|_| out.push_str("---|"));
+    out.push('\n');
+    for row in rows {
+        write!(out, "| {} |", row.what).expect("a String");
+        for figures in &row.figures {
+            write!(out, " {} |", figures.as_ref().map_or("–".to_owned(), Figures::show)).expect("a String");
+        }
+        let own = row.figures.first().and_then(Option::as_ref).map(Figures::median);
+        let ratio = |other: &Option<Figures>| match (own, other) {
+            (Some(own), Some(other)) => format!("{:.2}", own / other.median()),
+            _ => "–".to_owned(),
+        };
+        let ratios: Vec<String> = row.figures.iter().skip(1).map(ratio).collect();
+        writeln!(out, " {} |", ratios.join(", ")).expect("a String");
+    }
+    out
+}
+
+/// What this ran on.
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("", |rest| rest.trim_start_matches(['\t', ' ', ':']));
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{model}, {cores} cores, Linux {}", kernel.trim())
+}

@@ -47,6 +47,6 @@ mod sync;
 mod writer;
 
 pub use iter::{Iter, Slices};
-pub use list::{SegmentedList, segmented_list};
+pub use list::SegmentedList;
 pub use mapped::MappedFile;
-pub use writer::ListWriter;
+pub use writer::{ListWriter, segmented_list};

@@ -10,26 +10,10 @@ use crate::{
     place::capacity_of,
     shared::Shared,
     sync::Arc,
-    writer::ListWriter,
 };
 
-/// A new, empty list: its one writer, and a first handle to read it by. Allocates nothing for items yet.
-///
-/// # Examples
-///
-/// ```
-/// let (mut writer, list) = annals_base::segmented_list();
-/// writer.push(7);
-/// assert_eq!(list.get(0), Some(&7));
-/// ```
-#[must_use]
-pub fn segmented_list<T>() -> (ListWriter<T>, SegmentedList<T>) {
-    let list = SegmentedList { shared: Arc::new(Shared::new()) };
-    (ListWriter::of_new(list.clone()), list)
-}
-
 /// An append-only list whose items never move, to be read by any number of threads while
-/// [one writer](ListWriter) appends.
+/// [one writer](crate::ListWriter) appends.
 ///
 /// This is a handle: clones are cheap and show the same list, which lives as long as any handle or the writer
 /// does. A reference to an item is good for as long as the handle it was got through.
@@ -60,6 +44,11 @@ pub struct SegmentedList<T> {
 }
 
 impl<T> SegmentedList<T> {
+    /// An empty list, of which nobody has the writer yet.
+    pub(crate) fn new() -> Self {
+        Self { shared: Arc::new(Shared::new()) }
+    }
+
     /// How many items are published.
     #[must_use]
     #[inline]

@@ -14,6 +14,21 @@ use std::{fmt, ptr::NonNull};
 
 use crate::{list::SegmentedList, place::Place, shared::Shared};
 
+/// A new, empty list: its one writer, and a first handle to read it by. Allocates nothing for items yet.
+///
+/// # Examples
+///
+/// ```
+/// let (mut writer, list) = annals_base::segmented_list();
+/// writer.push(7);
+/// assert_eq!(list.get(0), Some(&7));
+/// ```
+#[must_use]
+pub fn segmented_list<T>() -> (ListWriter<T>, SegmentedList<T>) {
+    let list = SegmentedList::new();
+    (ListWriter::of_new(list.clone()), list)
+}
+
 /// The writing end of a [`SegmentedList`]: there is one, and it can go to another thread but not be cloned.
 ///
 /// Items are appended one by one with [`push`](Self::push), or staged and then published together, so that

@@ -11,6 +11,8 @@
 //! Use it through the crate `annals`, which has it beside the trait of the same name; what it writes begins with
 //! `::annals`.
 
+#![forbid(unsafe_code)]
+
 mod attributes;
 mod errors;
 mod expand;

@@ -62,3 +62,8 @@ pub use journal::fuzzing;
 pub mod __private {
     pub use serde;
 }
+
+/// The README's code is compiled and run like any example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

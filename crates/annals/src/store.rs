@@ -1,6 +1,7 @@
 //! The face: an [`EventStore`] appends, reads, and tells who listens, wherever the log lives.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::ops::{Bound, Range, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,14 +40,39 @@ use crate::{
 /// ```
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
-    event: std::marker::PhantomData<fn() -> E>,
+    event: PhantomData<fn() -> E>,
 }
 
-impl<E: Event> EventStore<E, Memory<E>> {
+/// Where the log lives is this one line; everything else is the same for all homes.
+impl<E: Event> EventStore<E> {
     /// An empty log in memory.
     #[must_use]
     pub fn in_memory() -> Self {
         Self::on(Memory::new())
+    }
+
+    /// Opens the log in the directory `path`, or creates it there; appends are durable when they return. For other
+    /// settings: [`Journal::options`].
+    ///
+    /// # Errors
+    /// [`OpenError`]: something else is there, another process writes to it, it is damaged, or the system fails.
+    pub fn open(path: impl AsRef<Path>) -> Result<EventStore<E, Journal<E>>, OpenError> {
+        Journal::options().open(path).map(Self::on)
+    }
+
+    /// Opens the log in the directory `path` for reading only, beside a process that may be writing to it, and
+    /// follows it. It may show a commit before that is synced: if power fails then, the commit may be gone.
+    ///
+    /// # Errors
+    /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<EventStore<E, Journal<E>>, OpenError> {
+        Journal::options().open_read_only(path).map(Self::on)
+    }
+
+    /// The log that lives on `backend`.
+    #[must_use]
+    pub fn on<B: Backend<E>>(backend: B) -> EventStore<E, B> {
+        EventStore { backend: Arc::new(backend), event: PhantomData }
     }
 
     /// The events at these offsets as contiguous slices, in order: the fastest way to read many. Beyond the head
@@ -56,33 +82,7 @@ impl<E: Event> EventStore<E, Memory<E>> {
     }
 }
 
-impl<E: Event> EventStore<E, Journal<E>> {
-    /// Opens the log in the directory `path`, or creates it there; appends are durable when they return. For other
-    /// settings: [`Journal::options`].
-    ///
-    /// # Errors
-    /// [`OpenError`]: something else is there, another process writes to it, it is damaged, or the system fails.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Journal::options().open(path).map(Self::on)
-    }
-
-    /// Opens the log in the directory `path` for reading only, beside a process that may be writing to it, and
-    /// follows it. It may show a commit before that is synced: if power fails then, the commit may be gone.
-    ///
-    /// # Errors
-    /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
-    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Journal::options().open_read_only(path).map(Self::on)
-    }
-}
-
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
-    /// The log that lives on `backend`.
-    #[must_use]
-    pub fn on(backend: B) -> Self {
-        Self { backend: Arc::new(backend), event: std::marker::PhantomData }
-    }
-
     /// Appends an event; it is as durable as was asked when this returns its offset.
     ///
     /// # Errors
@@ -255,7 +255,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
 impl<E: Event, B: Backend<E>> Clone for EventStore<E, B> {
     fn clone(&self) -> Self {
-        Self { backend: Arc::clone(&self.backend), event: std::marker::PhantomData }
+        Self { backend: Arc::clone(&self.backend), event: PhantomData }
     }
 }
 

@@ -16,7 +16,7 @@ fn event(n: u64) -> RawEvent {
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 
 fn small_segments(path: &std::path::Path) -> Store {
-    Store::on(
+    EventStore::on(
         Journal::options()
             .segment_bytes(4 << 10)
             .durability(Durability::Buffered)
@@ -61,7 +61,7 @@ fn what_was_appended_is_there_again_over_many_segments() {
         assert!(store.stats().segments > 10);
     }
     check(&small_segments(&path), 900);
-    let follower = Store::open_read_only(&path).unwrap();
+    let follower = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     check(&follower, 900);
     let report = annals::verify(&path).unwrap();
     assert_eq!((report.events, &report.problems, &report.notes), (900, &vec![], &vec![]));
@@ -72,7 +72,7 @@ fn a_read_only_store_follows_a_writer_over_segments() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let store = small_segments(&path);
-    let follower = Store::open_read_only(&path).unwrap();
+    let follower = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| (0..2_000).for_each(|n| assert_eq!(store.append(event(n)).unwrap(), n)));
         let cursor = follower.subscription(Query::all(), 0);

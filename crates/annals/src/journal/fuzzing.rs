@@ -155,23 +155,23 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     let end = indexed.next_offset;
     let opened = SealedIndex::open(Bytes::copy_from_slice(index), &store_id, first, end - first);
     let truth = Segment { file: file.clone(), index: SegmentIndex::Live(live.clone()) };
+    let events: Events =
+        (first..end).filter_map(|offset| Some((offset, truth.read(offset).ok()?.0))).collect();
     let index = opened.map_or(SegmentIndex::Live(live.clone()), SegmentIndex::sealed);
     let log = log_of(Segment { file, index }, &store_id, end);
     for query in queries(&live) {
-        for reverse in [false, true] {
-            let expected = expected(&truth, first..end, &query, reverse);
-            let found = ask(&log, first..end, &query, reverse);
-            assert!(
-                found.iter().flatten().all(|(offset, event)| truth
-                    .read(*offset)
-                    .is_ok_and(|(known, _)| known == *event)),
-                "what is answered is in the log"
-            );
-            assert!(repaired || found == Some(expected), "{query:?}, reverse: {reverse}");
-        }
+        let mut expected = events.clone();
+        expected.retain(|(_, event)| query.matches(event.event_type(), event.tags()));
         let conflict = log.conflict(&Condition::fail_if(query.clone()).after(first), end);
-        let expected = expected(&truth, first..end, &query, false).first().map(|found| found.0);
-        assert!(repaired || conflict.ok() == Some(expected), "a conflict with {query:?}");
+        let first_match = expected.first().map(|found| found.0);
+        assert!(repaired || conflict.ok() == Some(first_match), "a conflict with {query:?}");
+        for reverse in [false, true] {
+            let found = ask(&log, first..end, &query, reverse);
+            let known = |found: &(u64, RawEvent)| events.iter().any(|event| event == found);
+            assert!(found.iter().flatten().all(known), "what is answered is in the log");
+            assert!(repaired || found.as_ref() == Some(&expected), "{query:?}, reverse: {reverse}");
+            expected.reverse();
+        }
     }
     for kind in [Kind::Type, Kind::Tag] {
         let names = log.names(kind, "", end);
@@ -215,10 +215,10 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     }
 }
 
-/// Everything, every name, and some names together.
+/// Everything, some names, and some of them together.
 fn queries(index: &LiveSegmentIndex) -> Vec<Query> {
     let names = |kind| -> Vec<String> {
-        index.names.names(kind).iter().map(|(name, _)| name.to_owned()).collect()
+        index.names.names(kind).iter().map(|(name, _)| name.to_owned()).take(12).collect()
     };
     let (types, tags) = (names(Kind::Type), names(Kind::Tag));
     let mut queries = vec![Query::all(), Query::tag("no such tag"), Query::event_type("none")];
@@ -238,17 +238,6 @@ fn queries(index: &LiveSegmentIndex) -> Vec<Query> {
 }
 
 type Events = Vec<(u64, RawEvent)>;
-
-fn expected(truth: &Segment, range: std::ops::Range<u64>, query: &Query, reverse: bool) -> Events {
-    let mut events: Events = range
-        .filter_map(|offset| Some((offset, truth.read(offset).ok()?.0)))
-        .filter(|(_, event)| query.matches(event.event_type(), event.tags()))
-        .collect();
-    if reverse {
-        events.reverse();
-    }
-    events
-}
 
 /// What the log answers; nothing when it refuses.
 fn ask(log: &Log, mut range: std::ops::Range<u64>, query: &Query, reverse: bool) -> Option<Events> {

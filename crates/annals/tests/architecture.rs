@@ -1,0 +1,73 @@
+//! What docs/ARCHITECTURE.md promises of the source itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/").to_owned()
+}
+
+#[test]
+fn only_the_base_has_unsafe_code() {
+    let mut seen = 0;
+    for entry in fs::read_dir(crates()).expect("crates/ is listed") {
+        let root = entry.expect("an entry").path();
+        for file in ["src/lib.rs", "src/main.rs"].map(|file| root.join(file)) {
+            let Ok(text) = fs::read_to_string(&file) else { continue };
+            let forbids = text.contains("#![forbid(unsafe_code)]");
+            assert!(
+                forbids || root.ends_with("annals-base"),
+                "{} forbids unsafe code",
+                file.display()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "the crates were found");
+}
+
+/// The floors of `annals`, from the ground; a file may name only what lies below it.
+const FLOORS: [&str; 22] = [
+    "limits",
+    "little_endian",
+    "error",
+    "tags",
+    "name",
+    "labels",
+    "raw",
+    "event",
+    "codec",
+    "query",
+    "index",
+    "head",
+    "backend",
+    "encode",
+    "commit",
+    "memory",
+    "journal",
+    "events",
+    "subscription",
+    "store",
+    "lib",
+    "fuzzing",
+];
+
+#[test]
+fn arrows_point_down() {
+    let source = crates().join("annals/src");
+    for (floor, name) in FLOORS.iter().enumerate() {
+        let single = source.join(format!("{name}.rs"));
+        let files: Vec<PathBuf> = match fs::read_dir(source.join(name)) {
+            Ok(entries) => entries.map(|entry| entry.expect("an entry").path()).collect(),
+            Err(_) => vec![single],
+        };
+        for file in files.iter().filter(|file| file.exists()) {
+            let text = fs::read_to_string(file).expect("the file is read");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for above in &FLOORS[floor + 1..] {
+                let arrow = format!("crate::{above}::");
+                assert!(!code.contains(&arrow), "{} looks up, to {above}", file.display());
+            }
+        }
+    }
+}

@@ -9,6 +9,9 @@ use crate::{AppendError, Event, InvalidEvent, Metadata, Tags, raw};
 /// Bytes in front of a record's body: checksum, size, place.
 pub(crate) const RECORD_HEAD: usize = 16;
 
+/// Bytes that a commit may add in front of a batch.
+pub(crate) const COMMIT_HEAD: usize = 48;
+
 /// A batch ready to be committed.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
@@ -60,9 +63,9 @@ impl Encoded {
         Ok(encoded)
     }
 
-    /// Bytes that it adds to a commit.
+    /// Bytes that it adds to a commit at most, with a head of its own.
     pub(crate) fn size(&self) -> usize {
-        self.records.len()
+        self.records.len() + COMMIT_HEAD
     }
 
     /// The body of event `index`.

@@ -122,7 +122,7 @@ pub enum AppendError {
     },
     /// More bytes than a batch may have.
     #[error(
-        "the batch has {bytes} bytes; the limit is {MAX_BATCH_BYTES} (32 MiB): append it in several batches"
+        "the batch has {bytes} bytes or more; the limit is {MAX_BATCH_BYTES} (32 MiB): append it in several batches"
     )]
     BatchTooLarge {
         /// How many it has.

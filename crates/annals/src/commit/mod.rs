@@ -48,13 +48,12 @@ struct Queue<E> {
     pending: VecDeque<Request<E>>,
     /// Whether somebody leads, or is told to; never false while anything is pending.
     led: bool,
-    closed: bool,
     poison: Option<AppendError>,
 }
 
 impl<E: Event, H: Home<E>> Committer<E, H> {
     pub(crate) fn new(head: Arc<Head<E>>, home: H) -> Arc<Self> {
-        let queue = Queue { pending: VecDeque::new(), led: false, closed: false, poison: None };
+        let queue = Queue { pending: VecDeque::new(), led: false, poison: None };
         Arc::new_cyclic(|me| Self {
             head,
             queue: Mutex::new(queue),
@@ -70,7 +69,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     pub(crate) fn append(&self, batch: Batch<E>, encoded: Encoded) -> Answer {
         let mut request = Request::new(batch, encoded);
         let mut queue = self.queue.lock();
-        queue.check()?;
+        self.check(&queue)?;
         if self.head.is_delivering() {
             // Called from a callback, so this thread leads already.
             drop(queue);
@@ -101,7 +100,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         let ticket = Ticket::new(false);
         request.ticket = Some(Arc::clone(&ticket));
         let mut queue = self.queue.lock();
-        if let Err(refusal) = queue.check() {
+        if let Err(refusal) = self.check(&queue) {
             return Box::pin(std::future::ready(Err(refusal)));
         }
         queue.pending.push_back(request);
@@ -115,20 +114,17 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
 
     /// Makes all that was ever committed durable.
     pub(crate) fn sync(&self) -> Result<(), AppendError> {
-        self.queue.lock().check()?;
+        self.check(&self.queue.lock())?;
         let synced = self.home.lock().sync();
         synced.map_err(|error| self.poison(&Arc::new(error)))
     }
 
     /// Refuses appends from now on, and waits for those that are under way.
     pub(crate) fn close(&self) {
-        let mut queue = self.queue.lock();
-        queue.closed = true;
-        if !self.head.is_delivering() {
-            self.idle.wait_while(&mut queue, |queue| queue.led);
-        }
-        drop(queue);
         self.head.close();
+        if !self.head.is_delivering() {
+            self.idle.wait_while(&mut self.queue.lock(), |queue| queue.led);
+        }
     }
 
     pub(crate) fn home(&self) -> &Mutex<H> {
@@ -144,6 +140,15 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     pub(crate) fn commits(&self) -> u64 {
         // Relaxed: a number to look at, which orders nothing.
         self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Why no more appends are taken, if they are not.
+    fn check(&self, queue: &Queue<E>) -> Result<(), AppendError> {
+        match &queue.poison {
+            Some(poison) => Err(poison.clone()),
+            None if self.head.is_closed() => Err(AppendError::Closed),
+            None => Ok(()),
+        }
     }
 
     /// As the leader: commits this batch alone. (A leader who finds nobody waiting needs no queue.)
@@ -323,10 +328,6 @@ impl IntoIterator for Answers {
 }
 
 impl<E> Queue<E> {
-    fn check(&self) -> Result<(), AppendError> {
-        if self.closed { Err(AppendError::Closed) } else { self.poison.clone().map_or(Ok(()), Err) }
-    }
-
     /// All that wait, in order, as far as they fit into one commit; at least one.
     fn gather(&mut self) -> Vec<Request<E>> {
         let mut bytes = 0;

@@ -13,11 +13,11 @@
 
 use std::fmt::Display;
 
-use crate::encode::RECORD_HEAD;
+use crate::encode::{COMMIT_HEAD, RECORD_HEAD};
 use crate::little_endian::{u32_at, u64_at};
 
 /// Bytes of a frame's head.
-pub(crate) const FRAME_HEAD: usize = 48;
+pub(crate) const FRAME_HEAD: usize = COMMIT_HEAD;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"ANfr");
 

@@ -124,21 +124,13 @@ impl<E: Event> JournalHome<E> {
 
     /// Seals the active segment and begins the next. If the next cannot be made, the active one stays.
     fn roll(&mut self) -> io::Result<()> {
-        let system = &*self.options.file_system;
         self.file.sync()?;
         self.durable = self.next_offset;
-        let first = self.next_offset;
-        let Directory { store_id, .. } = self.directory();
-        let path = self.directory().log(first);
-        let file = file::create(system, &path, store_id, first, self.last_time_ms)?;
-        let size = SEGMENT_HEAD as u64 + capacity(&self.options);
-        file.set_size(size)?;
         let index = IndexWriter::new();
-        let bytes = Bytes::from_owner(file.map(size)?);
-        let next = Arc::new(Segment {
-            file: SegmentFile::new(path, store_id, first, bytes),
-            index: SegmentIndex::Live(index.reader()),
-        });
+        let (file, next) = match self.begin_segment(&index) {
+            Ok(begun) => begun,
+            Err(error) => return Err(self.withdraw_segment().err().unwrap_or(error)),
+        };
         self.seal_active();
         self.log.active.store(Arc::clone(&next));
         self.segment = next;
@@ -146,6 +138,30 @@ impl<E: Event> JournalHome<E> {
         self.index = index;
         (self.end, self.ready) = (SEGMENT_HEAD, SEGMENT_HEAD);
         Ok(())
+    }
+
+    fn begin_segment(&self, index: &IndexWriter) -> io::Result<(Box<dyn StoreFile>, Arc<Segment>)> {
+        let Directory { store_id, .. } = self.directory();
+        let first = self.next_offset;
+        let path = self.directory().log(first);
+        let system = &*self.options.file_system;
+        let file = file::create(system, &path, store_id, first, self.last_time_ms)?;
+        let size = SEGMENT_HEAD as u64 + capacity(&self.options);
+        file.set_size(size)?;
+        let bytes = Bytes::from_owner(file.map(size)?);
+        let segment = SegmentFile::new(path, store_id, first, bytes);
+        let index = SegmentIndex::Live(index.reader());
+        Ok((file, Arc::new(Segment { file: segment, index })))
+    }
+
+    /// Removes what there is of a next segment that could not be begun: as long as it is there, the active one counts
+    /// as complete.
+    fn withdraw_segment(&self) -> io::Result<()> {
+        let system = &*self.options.file_system;
+        match system.remove(&self.directory().log(self.next_offset)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| system.sync_directory(&self.directory().path)),
+        }
     }
 
     /// Puts the active segment on the list of sealed ones. Its index file can be made again at any time, so failing
@@ -237,7 +253,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
         if self.staged.bytes.is_empty() && self.end as u64 >= self.options.segment_bytes {
             self.roll()?;
         }
-        self.make_ready(self.staged.bytes.len() + FRAME_HEAD + size)
+        self.make_ready(self.staged.bytes.len() + size)
     }
 
     fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {

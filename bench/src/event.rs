@@ -8,7 +8,9 @@ pub fn payload(n: u64) -> String {
         let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt;
         (0..bytes)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 format!("{:02x}", state >> 56)
             })
             .collect()

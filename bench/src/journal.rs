@@ -32,7 +32,11 @@ fn rate(count: usize, work: impl FnOnce()) -> f64 {
 fn write_from(store: &Store, events: &[RawEvent], writers: usize) {
     std::thread::scope(|scope| {
         for part in events.chunks(events.len().div_ceil(writers)) {
-            scope.spawn(move || part.iter().for_each(|event| drop(store.append(event.clone()).expect("appends"))));
+            scope.spawn(move || {
+                for event in part {
+                    store.append(event.clone()).expect("appends");
+                }
+            });
         }
     });
 }
@@ -62,7 +66,9 @@ impl Round {
                     store.append_batch(batch.iter().cloned()).expect("appends");
                 }
             }));
-            self.size[0].0.push((store.stats().event_bytes + store.stats().index_bytes) as f64 / count as f64);
+            self.size[0].0.push(
+                (store.stats().event_bytes + store.stats().index_bytes) as f64 / count as f64,
+            );
             self.memory.0.push(store.stats().memory_bytes as f64 / 1e6);
         }
         let chunks: Vec<Vec<u8>> = events
@@ -118,21 +124,34 @@ impl Round {
         let sum = |bytes: &[u8]| bytes.chunks(64).map(|chunk| u64::from(chunk[0])).sum::<u64>();
         for figures in [None, Some(&mut self.scan)] {
             let took = rate(store.len() as usize, || {
-                black_box(store.read(..).map(|event| sum(event.expect("reads").event.data_bytes())).sum::<u64>());
+                black_box(
+                    store
+                        .read(..)
+                        .map(|event| sum(event.expect("reads").event.data_bytes()))
+                        .sum::<u64>(),
+                );
             });
             figures.into_iter().for_each(|figures| figures.0.push(took));
         }
         let at_random = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % count;
         self.get.0.push(rate(100_000, || {
             for n in 0..100_000 {
-                black_box(store.get(at_random(n)).expect("reads").map(|event| sum(event.event.data_bytes())));
+                black_box(
+                    store
+                        .get(at_random(n))
+                        .expect("reads")
+                        .map(|event| sum(event.event.data_bytes())),
+                );
             }
         }));
         let asked = 20_000;
         let mut seen = 0;
         let took = rate(1, || {
             for n in 0..asked {
-                seen += store.query(&Query::tag(tag(at_random(n), count))).map(|event| drop(event.expect("reads"))).count();
+                seen += store
+                    .query(&Query::tag(tag(at_random(n), count)))
+                    .map(|event| drop(event.expect("reads")))
+                    .count();
             }
         });
         self.tags.0.push(took * seen as f64);
@@ -148,14 +167,21 @@ pub fn run(rounds: usize, count: u64, directory: &Path) {
         all.write(&events, directory.path(), &closed);
         all.read(count, &closed);
     }
-    let row = |what: &str, own: Figures, other: Option<Figures>| Row { what: what.to_owned(), figures: vec![Some(own), other] };
+    let row = |what: &str, own: Figures, other: Option<Figures>| Row {
+        what: what.to_owned(),
+        figures: vec![Some(own), other],
+    };
     let [bulk, bulk_file] = all.bulk;
     let [single, single_file] = all.single;
     let [size, size_file] = all.size;
     let rows = [
         row("bulk: batches of 1,000, each synced, events/s", bulk, Some(bulk_file)),
         row("one writer, 1 event a sync, events/s", single, Some(single_file.clone())),
-        row("16 writers, 1 event each, synced, events/s", all.writers[0].clone(), Some(single_file.clone())),
+        row(
+            "16 writers, 1 event each, synced, events/s",
+            all.writers[0].clone(),
+            Some(single_file.clone()),
+        ),
         row("64 writers, 1 event each, synced, events/s", all.many_writers, Some(single_file)),
         row("scan all, events/s", all.scan, None),
         row("get at random, events/s", all.get, None),
@@ -164,9 +190,17 @@ pub fn run(rounds: usize, count: u64, directory: &Path) {
         row("open, ms", all.open[0].clone(), None),
         row("memory held for the log, MB", all.memory, None),
     ];
-    let title = format!("The Journal: {count} events of 500 bytes, median (least–most) of {rounds} rounds");
+    let title =
+        format!("The Journal: {count} events of 500 bytes, median (least–most) of {rounds} rounds");
     println!("{}", markdown(&title, &["annals", "one plain file"], &rows));
     let [conditional, unconditional] = all.conditional;
     let row = row("one writer, 1 event a sync, events/s", conditional, Some(unconditional));
-    println!("{}", markdown("With a condition on the event's tag, after the head", &["with", "without"], &[row]));
+    println!(
+        "{}",
+        markdown(
+            "With a condition on the event's tag, after the head",
+            &["with", "without"],
+            &[row]
+        )
+    );
 }

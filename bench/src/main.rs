@@ -29,7 +29,9 @@ fn main() -> ExitCode {
     match asked() {
         Ok(asked) => run(&asked),
         Err(problem) => {
-            eprintln!("{problem}\nusage: annals-bench [memory] [journal] [--rounds N] [--events N] [--dir DIR]");
+            eprintln!(
+                "{problem}\nusage: annals-bench [memory] [journal] [--rounds N] [--events N] [--dir DIR]"
+            );
             return ExitCode::from(2);
         }
     }
@@ -48,14 +50,19 @@ fn run(asked: &Asked) {
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { parts: Vec::new(), rounds: 5, events: 200_000, directory: std::env::temp_dir() };
+    let mut asked =
+        Asked { parts: Vec::new(), rounds: 5, events: 200_000, directory: std::env::temp_dir() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        let number = |text: String| text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+        let number = |text: String| {
+            text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
+        };
         match argument.as_str() {
             "memory" | "journal" => asked.parts.push(argument),
-            "--rounds" => asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1),
+            "--rounds" => {
+                asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1)
+            }
             "--events" => asked.events = number(value()?)?.max(1_000),
             "--dir" => asked.directory = value()?.into(),
             other => return Err(format!("what is {other:?}?")),

@@ -97,7 +97,9 @@ fn measure<L: List>(build: impl FnOnce() -> L, figures: &mut [Figures; 4]) {
     let start = Instant::now();
     let list = build();
     figures[0].0.push(start.elapsed().as_nanos() as f64 / COUNT as f64);
-    figures[1].0.push(per(COUNT, || assert_eq!(black_box(list.scan()), (COUNT as u64 - 1) * COUNT as u64 / 2)));
+    figures[1].0.push(per(COUNT, || {
+        assert_eq!(black_box(list.scan()), (COUNT as u64 - 1) * COUNT as u64 / 2)
+    }));
     let get = |index| list.get(index);
     figures[2].0.push(per(READS, || read(&get, 1)));
     figures[3].0.push(per(2 * READS, || {
@@ -181,9 +183,21 @@ pub fn run(rounds: usize) {
         figures: figures.iter().map(|list| Some(list[at].clone())).collect(),
     };
     let rows: Vec<Row> = WHAT.into_iter().enumerate().map(row).collect();
-    let title = format!("In memory: {COUNT} events of 200 bytes, ns each, median (least–most) of {rounds} rounds");
+    let title = format!(
+        "In memory: {COUNT} events of 200 bytes, ns each, median (least–most) of {rounds} rounds"
+    );
     println!("{}", markdown(&title, &["annals", "Vec", "boxcar", "locked list"], &rows));
     let [quiet, busy] = p99;
-    let row = Row { what: "read at random, p99, ns (with the clock's own cost)".into(), figures: vec![Some(busy), Some(quiet)] };
-    println!("{}", markdown("Reading while a writer appends flat out", &["a writer runs", "nobody writes"], &[row]));
+    let row = Row {
+        what: "read at random, p99, ns (with the clock's own cost)".into(),
+        figures: vec![Some(busy), Some(quiet)],
+    };
+    println!(
+        "{}",
+        markdown(
+            "Reading while a writer appends flat out",
+            &["a writer runs", "nobody writes"],
+            &[row]
+        )
+    );
 }

@@ -60,7 +60,8 @@ pub fn markdown(title: &str, candidates: &[&str], rows: &[Row]) -> String {
     for row in rows {
         write!(out, "| {} |", row.what).expect("a String");
         for figures in &row.figures {
-            write!(out, " {} |", figures.as_ref().map_or("–".to_owned(), Figures::show)).expect("a String");
+            write!(out, " {} |", figures.as_ref().map_or("–".to_owned(), Figures::show))
+                .expect("a String");
         }
         let own = row.figures.first().and_then(Option::as_ref).map(Figures::median);
         let ratio = |other: &Option<Figures>| match (own, other) {
@@ -77,7 +78,10 @@ pub fn markdown(title: &str, candidates: &[&str], rows: &[Row]) -> String {
 pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("", |rest| rest.trim_start_matches(['\t', ' ', ':']));
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("", |rest| rest.trim_start_matches(['\t', ' ', ':']));
     let kernel = read("/proc/sys/kernel/osrelease");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{model}, {cores} cores, Linux {}", kernel.trim())

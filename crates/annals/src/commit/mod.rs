@@ -32,6 +32,9 @@ pub(crate) use home::Home;
 use request::Request;
 use ticket::{Answer, Helper, HelperCall, Pending, Ticket, TicketState};
 
+/// Bytes of a commit that a home may need for each of its batches, beside their events.
+const BATCH_ROOM: usize = 64;
+
 /// The commit path of one home.
 pub(crate) struct Committer<E, H> {
     head: Arc<Head<E>>,
@@ -332,7 +335,7 @@ impl<E> Queue<E> {
     fn gather(&mut self) -> Vec<Request<E>> {
         let mut bytes = 0;
         let fits = self.pending.iter().take_while(|request| {
-            bytes += request.batch.size();
+            bytes += request.batch.size() + BATCH_ROOM;
             bytes <= MAX_BATCH_BYTES
         });
         let count = fits.count().max(1).min(self.pending.len());

@@ -124,7 +124,8 @@ impl<E: Event> JournalHome<E> {
 
     /// Seals the active segment and begins the next. If the next cannot be made, the active one stays.
     fn roll(&mut self) -> io::Result<()> {
-        self.file.sync()?;
+        // Whatever its kind: a sync that fails for lack of room is a failed sync, not a commit that waits for room.
+        self.file.sync().map_err(io::Error::other)?;
         self.durable = self.next_offset;
         let index = IndexWriter::new();
         let (file, next) = match self.begin_segment(&index) {

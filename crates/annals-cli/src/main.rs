@@ -1,2 +1,57 @@
-//! The `annals` command.
-fn main() {}
+//! The `annals` command: reads what it is asked, does it, and says what went wrong.
+//!
+//! ```text
+//!   args       the command line             lines     standard input, line by line
+//!   commands   one file a command           out       standard output; table: events in columns
+//!   store      opening a STORE              progress  bars on standard error
+//!   failure    what ends it with exit 1     log       the library's warnings on standard error
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod failure;
+mod lines;
+mod log;
+mod out;
+mod progress;
+mod store;
+mod table;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use args::{Cli, Command, Format};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let Cli { command, format } = Cli::from_command_line();
+    let damage = log::start();
+    let done = run(&command, format)
+        .and_then(|()| if damage.is_known() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            let advice = failure.advice().map_or(String::new(), |advice| format!("\n  {advice}"));
+            // If standard error is gone there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "annals: {}{advice}", failure.message());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
+    match command {
+        Command::Append(args) => commands::append::run(args, format),
+        Command::Read(args) => commands::read::run(args, format),
+        Command::Tail(args) => commands::tail::run(args, format),
+        Command::Get(args) => commands::get::run(args, format),
+        Command::Stats(args) => commands::stats::run(args, format),
+        Command::Tags(args) => commands::names::tags(args, format),
+        Command::Types(args) => commands::names::types(args, format),
+        Command::Verify(args) => commands::verify::run(args, format),
+        Command::Copy(args) => commands::copy::run(args, format),
+    }
+}

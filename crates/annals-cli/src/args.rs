@@ -1,0 +1,267 @@
+//! What the command line may say. The texts here are what `annals --help` shows.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// An append-only event log, on the command line.
+///
+/// A STORE is a directory. `append` creates it; one process at a time appends, and any number read beside it.
+#[derive(Debug, Parser)]
+#[command(name = "annals", version, after_help = TOP_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How results are shown [default: table on a terminal, jsonl elsewhere]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) format: Option<Format>,
+}
+
+const TOP_HELP: &str = r#"Begin like this:
+  echo '{"type":"book-lent","tags":["book:17","reader:ada"],"data":{"days":28}}' | annals append my.store
+  annals read my.store --tag book:17
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 refused or failed, 2 bad
+usage. When whoever reads the results stops early (`annals read my.store | head`), annals ends quietly with 0."#;
+
+/// How results are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line, for programs
+    Jsonl,
+    /// Columns, for people
+    Table,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Append(Append),
+    Read(Read),
+    Tail(Tail),
+    Get(Get),
+    Stats(Stats),
+    Tags(Tags),
+    Types(Types),
+    Verify(Verify),
+    Copy(Copy),
+}
+
+/// Append events, one JSON object a line, from standard input
+///
+/// A line is {"type": string, "tags"?: [string], "data"?: any JSON, "id"?: string, "metadata"?: object of strings}.
+/// Unknown fields are errors. Data is kept byte for byte, but for white space between tokens; bytes that are no JSON
+/// are given as `data_base64` in place of "data". A line has at most 64 MiB; blank lines are skipped.
+///
+/// Lines are appended in batches, each all or not at all. As soon as a batch is durable, its first and last offset are
+/// reported: {"first":A,"last":B}. At the end comes {"appended":N,"first":A,"last":B}. A batch ends after --batch
+/// lines, after about 8 MiB, and when no more input is there for now: what is fed by hand is durable line by line.
+///
+/// A bad line ends it with its number, its column and the reason. What was reported stays; of the batch that the bad
+/// line is in, nothing is appended. Events with an "id" that the store has already are not appended again: their
+/// report says "already". Reports that nobody reads any more do not stop it.
+#[derive(Debug, Args)]
+#[command(after_help = r#"Examples:
+  annals append my.store < events.jsonl
+  zcat events.jsonl.gz | annals append my.store --batch 10000
+  tail -f app.log.jsonl | annals append my.store
+  echo '{"type":"seat-sold","tags":["seat:12A"]}' | annals append my.store --if-none seat:12A"#)]
+pub(crate) struct Append {
+    /// The store's directory; it is created if nothing is there
+    pub(crate) store: PathBuf,
+
+    /// Append at most so many lines at once (1 to 65536)
+    #[arg(long, value_name = "N", default_value_t = 1000, hide_default_value = false)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: u32,
+
+    /// When a batch counts as appended
+    #[arg(long, value_enum, default_value_t = Durability::Sync)]
+    pub(crate) durability: Durability,
+
+    /// Append only if no event in the store has any of these as a tag or as its type
+    ///
+    /// To look and to append are one step, whoever else appends. The whole input is then one batch, all or nothing,
+    /// however slowly it comes: at most 65536 events and 32 MiB. If an event is in the way, its offset is told and the
+    /// exit code is 1.
+    #[arg(long, value_name = "TAG_OR_TYPE", num_args = 1.., conflicts_with = "batch")]
+    pub(crate) if_none: Vec<String>,
+}
+
+/// When a batch counts as appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// When it is on the disk: it survives loss of power
+    Sync,
+    /// When the system has it: it survives the end of the process; all is synced at the end
+    Buffered,
+}
+
+/// Show events, oldest first
+///
+/// A line shows what `annals append` takes, with "offset" and "time" in front. Data that is no JSON is shown as
+/// `data_base64`. What is appended while this runs is not shown; `annals tail` goes on.
+#[derive(Debug, Args)]
+#[command(after_help = r#"Examples:
+  annals read my.store
+  annals read my.store --tag book:17 --type book-lent --type book-returned
+  annals read my.store --reverse --limit 10
+  annals read my.store --from 1000 --to 2000 > events.jsonl"#)]
+pub(crate) struct Read {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+
+    /// Begin with this offset
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) from: u64,
+
+    /// End before this offset [default: the end of the log]
+    #[arg(long, value_name = "N")]
+    pub(crate) to: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+
+    /// The newest first
+    #[arg(long)]
+    pub(crate) reverse: bool,
+
+    /// Show at most so many events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// Only events of this type; given several times, of any of them
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+
+    /// Only events with this tag; given several times, with all of them
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+}
+
+/// Show the last events, then each new one as it comes
+///
+/// It follows while another process appends, and shows each event at once. It may show an event a moment before that
+/// is safe from loss of power. Ctrl-C or a SIGTERM ends it, with exit code 0.
+#[derive(Debug, Args)]
+#[command(after_help = r#"Examples:
+  annals tail my.store
+  annals tail my.store --from end --tag book:17
+  annals tail my.store --from 0 | my-program"#)]
+pub(crate) struct Tail {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+
+    /// Begin with this offset, or with what is appended from now on: `end` [default: the last 10 events]
+    #[arg(long, value_name = "N|end")]
+    pub(crate) from: Option<From>,
+
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Offset(u64),
+    End,
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "end" {
+            return Ok(Self::End);
+        }
+        let offset = text.parse().map(Self::Offset);
+        offset.map_err(|_| format!("give an offset, 0 to {}, or `end`", u64::MAX))
+    }
+}
+
+/// Show one event, as indented JSON
+///
+/// The exit code is 1 if there is none. With --format jsonl it is shown on one line.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals get my.store 7")]
+pub(crate) struct Get {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+
+    /// The event's offset
+    pub(crate) offset: u64,
+}
+
+/// Show how much is in a store
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals stats my.store\n  annals stats my.store --format jsonl"
+)]
+pub(crate) struct Stats {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+}
+
+/// Show the tags in a store, each with its number of events, sorted by name
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  annals tags my.store\n  annals tags my.store --prefix book:")]
+pub(crate) struct Tags {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+
+    /// Only tags that begin so
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+}
+
+/// Show the event types in a store, each with its number of events, sorted by name
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals types my.store")]
+pub(crate) struct Types {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+}
+
+/// Check every byte of a store: every checksum, every index entry against its event
+///
+/// It changes nothing, and a process may be appending meanwhile. Problems are damage: the exit code is then 1. Notes
+/// are no damage (a commit that a crash cut off): they are put right when the store is next appended to.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals verify my.store")]
+pub(crate) struct Verify {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+}
+
+/// Copy a store to another, offsets and times kept
+///
+/// It goes on where an earlier copy stopped, so it may be stopped and run again, also to bring a copy up to date. At
+/// the end everything is made durable and compared, event by event. Of a damaged store it copies what is good.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals copy my.store backup.store")]
+pub(crate) struct Copy {
+    /// The store to copy
+    pub(crate) from: PathBuf,
+
+    /// The copy's directory; it is created if nothing is there
+    pub(crate) to: PathBuf,
+}
+
+impl Cli {
+    /// What the command line says; on bad usage or `--help` the process ends here.
+    pub(crate) fn from_command_line() -> Self {
+        let cli = Self::parse();
+        if let Command::Read(Read { from, to: Some(to), .. }) = &cli.command
+            && from > to
+        {
+            let problem = format!("--from {from} is beyond --to {to}; give --from 0 to {to}");
+            Self::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
+        }
+        cli
+    }
+}

@@ -1,0 +1,71 @@
+//! One file a command.
+
+pub(crate) mod append;
+pub(crate) mod copy;
+pub(crate) mod get;
+pub(crate) mod names;
+pub(crate) mod read;
+pub(crate) mod stats;
+pub(crate) mod tail;
+pub(crate) mod verify;
+
+use annals::{EventRef, Query, QueryItem, RawEvent, ReadError, Recorded};
+use annals_cli::write_line;
+
+use crate::args::{Filter, Format};
+use crate::failure::Failure;
+use crate::out::{Out, terminal_width};
+use crate::table::EventTable;
+
+impl Filter {
+    /// The events that pass: types OR-ed, tags AND-ed.
+    fn query(&self) -> Query {
+        let item = self.types.iter().fold(QueryItem::new(), QueryItem::event_type);
+        Query::item(self.tags.iter().fold(item, QueryItem::tag))
+    }
+}
+
+/// Events to standard output, in either format.
+struct EventPrinter {
+    out: Out,
+    table: Option<EventTable>,
+}
+
+impl EventPrinter {
+    fn new(format: Option<Format>) -> Self {
+        let out = Out::new(format);
+        let table = (out.format() == Format::Table).then(|| EventTable::new(terminal_width()));
+        Self { out, table }
+    }
+
+    fn print(&mut self, event: &Recorded<RawEvent>) -> Result<(), Failure> {
+        let Self { out, table } = self;
+        out.with(|out| match table {
+            Some(table) => table.add(event, out),
+            None => write_line(event, out),
+        })
+    }
+
+    /// Prints what was read. If that failed, what came before it is shown first.
+    fn print_read(
+        &mut self,
+        event: Result<EventRef<'_, RawEvent>, ReadError>,
+    ) -> Result<(), Failure> {
+        match event {
+            Ok(event) => self.print(&event),
+            Err(problem) => {
+                self.flush()?;
+                Err(problem.into())
+            }
+        }
+    }
+
+    /// Shows all that was printed.
+    fn flush(&mut self) -> Result<(), Failure> {
+        let Self { out, table } = self;
+        if let Some(table) = table {
+            out.with(|out| table.settle(out))?;
+        }
+        out.flush()
+    }
+}

@@ -1,0 +1,19 @@
+//! `annals read`: the events of a range that pass a filter.
+
+use crate::args::{Format, Read};
+use crate::commands::EventPrinter;
+use crate::failure::Failure;
+use crate::store;
+
+/// Shows the events that were asked for.
+pub(crate) fn run(args: &Read, format: Option<Format>) -> Result<(), Failure> {
+    let store = store::open_read_only(&args.store)?;
+    let events = store.query(&args.filter.query());
+    let events = events.from(args.from).to(args.to.unwrap_or(u64::MAX));
+    let events = if args.reverse { events.rev() } else { events };
+    let mut printer = EventPrinter::new(format);
+    for event in events.limit(args.limit.unwrap_or(u64::MAX)) {
+        printer.print_read(event)?;
+    }
+    printer.flush()
+}

@@ -1,0 +1,68 @@
+//! `annals verify`: what is wrong with a store, where.
+
+use annals::{Corruption, VerifyReport};
+use indicatif::HumanBytes;
+use serde_json::json;
+
+use crate::args::{Format, Verify};
+use crate::failure::Failure;
+use crate::out::{Out, counted};
+use crate::{progress, store};
+
+/// Checks a store and shows what was found.
+pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> {
+    let path = store::journal_path(&args.store)?;
+    let spinner = progress::spinner("checking");
+    let report = annals::verify(path);
+    spinner.finish_and_clear();
+    let report = report?;
+    // Whether it is damaged is told by the exit code, too, whoever reads.
+    let mut out = Out::for_reports(format);
+    match out.format() {
+        Format::Jsonl => show_lines(&report, &mut out)?,
+        Format::Table => show_text(&report, &mut out)?,
+    }
+    out.flush()?;
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    let problems = counted(report.problems.len() as u64, "problem");
+    Err(Failure::Damaged { store: args.store.clone(), problems })
+}
+
+fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
+    for problem in &report.problems {
+        let Corruption { file, position, offset, expected, found } = problem;
+        out.object([
+            ("problem", json!(problem.to_string())),
+            ("file", json!(file.display().to_string())),
+            ("position", json!(position)),
+            ("offset", json!(offset)),
+            ("expected", json!(expected)),
+            ("found", json!(found)),
+        ])?;
+    }
+    for note in &report.notes {
+        out.object([("note", json!(note))])?;
+    }
+    out.object([
+        ("events", json!(report.events)),
+        ("segments", json!(report.segments)),
+        ("bytes", json!(report.bytes)),
+        ("problems", json!(report.problems.len())),
+    ])
+}
+
+fn show_text(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
+    for problem in &report.problems {
+        out.text(format_args!("problem: {problem}"))?;
+    }
+    for note in &report.notes {
+        out.text(format_args!("note: {note}"))?;
+    }
+    let whole =
+        if report.problems.is_empty() { "everything is whole" } else { "whole up to there" };
+    let (events, bytes) = (counted(report.events, "event"), HumanBytes(report.bytes));
+    let segments = counted(report.segments, "segment");
+    out.text(format_args!("{whole}: {events}, {bytes}, in {segments}"))
+}

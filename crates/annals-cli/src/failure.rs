@@ -1,0 +1,163 @@
+//! What can end the command with exit code 1, what is said of it, and what the user can do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError};
+use annals_cli::LineError;
+
+use crate::lines::MAX_LINE_BYTES;
+
+/// Why the command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Failure {
+    /// A store did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An event could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Events could not be appended, for no fault of a line.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The store is of a kind that this build cannot open.
+    #[error("{store}: this build of annals has no RocksDB stores")]
+    NotBuiltIn { store: String },
+    /// A line is no event.
+    #[error("line {line}, {problem}")]
+    Line { line: u64, problem: LineError },
+    /// A line is too long to be read.
+    #[error("line {line} is longer than {MAX_LINE_BYTES} bytes (64 MiB), the limit of a line")]
+    LineTooLong { line: u64 },
+    /// The event of a line cannot be appended.
+    #[error("line {line}, column 1: {problem}")]
+    EventOfLine { line: u64, problem: AppendError },
+    /// Input that must be one batch does not fit into one.
+    #[error(
+        "line {line}: the input is too large; with --if-none it is one batch, of at most {MAX_BATCH_EVENTS} events and {MAX_BATCH_BYTES} bytes (32 MiB)"
+    )]
+    TooMuchForOneBatch { line: u64 },
+    /// What must not be in the store is in it.
+    #[error("nothing appended: the event at offset {offset} has one of {names} as a tag or type")]
+    InTheWay { offset: u64, names: String },
+    /// A batch could not be appended, after others were.
+    #[error("{problem}")]
+    AfterLines {
+        /// What happened.
+        #[source]
+        problem: Box<Failure>,
+        /// The first line of which nothing is in the store.
+        next_line: u64,
+    },
+    /// There is no event of this offset.
+    #[error("there is no event at offset {offset}: {}", extent(*len))]
+    NoEvent { offset: u64, len: u64 },
+    /// A verification found damage.
+    #[error("{} is damaged: {problems} found", store.display())]
+    Damaged { store: PathBuf, problems: String },
+    /// A store was opened as far as it is good, and that was told as a warning.
+    #[error("the log is damaged; only what is good before the damage was used")]
+    OnlyTheGoodPart,
+    /// A copy's target is no copy of its source.
+    #[error("{} is no copy of {}: {difference}", to.display(), from.display())]
+    OtherLog { from: PathBuf, to: PathBuf, difference: String },
+    /// A copy's source could not be read to its end.
+    #[error("{problem}")]
+    SourceUnreadable { problem: ReadError, copied: u64 },
+    /// Standard input could not be read.
+    #[error("cannot read the input")]
+    Input(#[source] io::Error),
+    /// Standard output could not be written.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    /// Signals could not be listened for.
+    #[error("cannot listen for Ctrl-C")]
+    Signals(#[source] ctrlc::Error),
+}
+
+impl Failure {
+    /// Whether it is only that nobody reads the results any more.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+
+    /// The error with all its causes; one that says already what its cause says does not say it twice.
+    pub(crate) fn message(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                // Writing into a String does not fail.
+                let _ = write!(message, ": {text}");
+            }
+            cause = error.source();
+        }
+        message
+    }
+
+    /// What the user can do, if the error does not say that itself.
+    pub(crate) fn advice(&self) -> Option<String> {
+        match self {
+            Self::Open(OpenError::Io { source, .. }) => io_advice(source),
+            Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong".into()),
+            Self::Read(ReadError::Corrupt(_)) | Self::Damaged { .. } => {
+                Some("`annals copy STORE NEW` saves the events before the damage; or bring the files back from a backup".into())
+            }
+            Self::Append(AppendError::Read(_)) => {
+                Some("`annals verify STORE` tells all that is wrong".into())
+            }
+            Self::NotBuiltIn { store } => {
+                Some(format!("give the path of a directory; one of that name is ./{store}"))
+            }
+            Self::LineTooLong { .. } => Some("end each event with a line feed".into()),
+            Self::EventOfLine { problem: AppendError::IdConflict { how, .. }, .. } => {
+                Some(if how.contains("content") {
+                    "give the event another id, or leave it out if it is the same event".into()
+                } else {
+                    "events that are in the store already and new ones cannot be one batch: use --batch 1, or give only the new lines".into()
+                })
+            }
+            Self::TooMuchForOneBatch { .. } => Some("append less at a time".into()),
+            Self::InTheWay { offset, .. } => Some(format!("`annals get STORE {offset}` shows it")),
+            Self::AfterLines { problem, next_line } => {
+                let done = match next_line - 1 {
+                    0 => "nothing was appended".to_owned(),
+                    last => format!("the lines up to {last} are appended, none from {next_line} on"),
+                };
+                Some(problem.advice().map_or(done.clone(), |advice| format!("{advice}; {done}")))
+            }
+            Self::SourceUnreadable { copied, .. } => {
+                Some(format!("the copy has the {copied} events before that; bring the rest from a backup"))
+            }
+            Self::OtherLog { .. } => {
+                Some("copy to a path where nothing is yet, or to an earlier copy of the same store".into())
+            }
+            Self::Output(error) => io_advice(error),
+            _ => None,
+        }
+    }
+}
+
+fn io_advice(error: &io::Error) -> Option<String> {
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => "check who may read and write there, or give another path",
+        ErrorKind::ReadOnlyFilesystem => "give a path on a file system that can be written to",
+        ErrorKind::NotFound => {
+            "create the directory that the path is in first, or check the path's spelling"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some room and try again",
+        _ => return None,
+    };
+    Some(advice.into())
+}
+
+fn extent(len: u64) -> String {
+    match len {
+        0 => "the store is empty".to_owned(),
+        len => format!("the store has offsets 0 to {}", len - 1),
+    }
+}

@@ -1,0 +1,102 @@
+//! An event to a line, or to an indented text of the same content.
+
+use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
+
+use annals::{RawEvent, Recorded};
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::Data;
+use crate::json::write_indented;
+
+/// 9999-12-31T23:59:59.999Z: RFC 3339 knows no later time.
+const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
+
+/// Writes an event as a line, with its line feed: as [`parse_line`](crate::parse_line) takes it, with `"offset"` and
+/// `"time"` in front.
+///
+/// The time is RFC 3339 in UTC with milliseconds; after the year 9999, which that cannot say, the number of
+/// milliseconds since 1970. Data that is no JSON is written in base64 as `"data_base64"`. What the event does not
+/// have is left out.
+///
+/// ```
+/// use annals::{RawEvent, Recorded};
+/// let event = RawEvent::builder("seat-sold").tag("seat:12A").data(r#"{"price":90}"#).build()?;
+/// let mut line = Vec::new();
+/// annals_cli::write_line(&Recorded { offset: 7, time_ms: 0, event }, &mut line)?;
+/// let expected =
+///     r#"{"offset":7,"time":"1970-01-01T00:00:00.000Z","type":"seat-sold","tags":["seat:12A"],"data":{"price":90}}"#;
+/// assert_eq!(String::from_utf8(line)?, format!("{expected}\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_line(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Result<()> {
+    let Recorded { offset, time_ms, event } = recorded;
+    write!(out, "{{\"offset\":{offset},\"time\":")?;
+    if *time_ms <= LAST_RFC3339_MS {
+        let time = UNIX_EPOCH + Duration::from_millis(*time_ms);
+        write!(out, "\"{}\"", humantime::format_rfc3339_millis(time))?;
+    } else {
+        write!(out, "{time_ms}")?;
+    }
+    out.write_all(b",\"type\":")?;
+    write_text(event.event_type(), out)?;
+    write_list(",\"tags\":[", event.tags(), "]", out, |tag, out| write_text(tag, out))?;
+    match Data::of(event.data_bytes()) {
+        Data::Absent => {}
+        Data::Json(json) => {
+            out.write_all(b",\"data\":")?;
+            out.write_all(json.as_bytes())?;
+        }
+        Data::Bytes(bytes) => {
+            write!(out, ",\"data_base64\":\"{}\"", Base64Display::new(bytes, &STANDARD))?;
+        }
+    }
+    if let Some(id) = event.id() {
+        out.write_all(b",\"id\":")?;
+        write_text(id, out)?;
+    }
+    let metadata = event.metadata().into_iter();
+    write_list(",\"metadata\":{", metadata, "}", out, |(name, value), out| {
+        write_text(name, out)?;
+        out.write_all(b":")?;
+        write_text(value, out)
+    })?;
+    out.write_all(b"}\n")
+}
+
+/// Writes what [`write_line`] writes on several lines, indented. (Values nested deeper than 32 levels stay on one.)
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_pretty(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    write_line(recorded, &mut line)?;
+    let line = std::str::from_utf8(&line).map_err(io::Error::other)?;
+    write_indented(line.trim_end(), out)?;
+    out.write_all(b"\n")
+}
+
+fn write_text(text: &str, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer(out, text).map_err(io::Error::from)
+}
+
+/// Writes items with commas between them, or nothing at all if there are none.
+fn write_list<T, W: Write>(
+    open: &str,
+    items: impl Iterator<Item = T>,
+    close: &str,
+    out: &mut W,
+    mut write: impl FnMut(T, &mut W) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut any = false;
+    for item in items {
+        out.write_all(if any { "," } else { open }.as_bytes())?;
+        any = true;
+        write(item, out)?;
+    }
+    if any { out.write_all(close.as_bytes()) } else { Ok(()) }
+}

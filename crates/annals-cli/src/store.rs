@@ -1,0 +1,29 @@
+//! Opening the store that a STORE argument names.
+
+use std::path::Path;
+
+use annals::{Durability, EventStore, Journal, RawEvent};
+
+use crate::failure::Failure;
+
+/// A store of events of any type.
+pub(crate) type Store = EventStore<RawEvent, Journal<RawEvent>>;
+
+/// Opens a store for appending, and creates it if nothing is there.
+pub(crate) fn open(path: &Path, durability: Durability) -> Result<Store, Failure> {
+    let journal = Journal::options().durability(durability).open(journal_path(path)?)?;
+    Ok(EventStore::on(journal))
+}
+
+/// Opens a store for reading, also beside a process that appends to it.
+pub(crate) fn open_read_only(path: &Path) -> Result<Store, Failure> {
+    Ok(EventStore::<RawEvent>::open_read_only(journal_path(path)?)?)
+}
+
+/// The path itself, unless it names a store of another kind.
+pub(crate) fn journal_path(path: &Path) -> Result<&Path, Failure> {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"rocksdb:") {
+        return Err(Failure::NotBuiltIn { store: path.display().to_string() });
+    }
+    Ok(path)
+}

@@ -1,0 +1,242 @@
+//! Paths that are no store, stores that cannot be opened, and damaged ones: the message says what to do.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::harness::{Place, Run, Running, all, annals, line, lines, store_of_segments};
+
+const COMMANDS: [&[&str]; 7] =
+    [&["read"], &["tail"], &["get", "0"], &["stats"], &["tags"], &["types"], &["verify"]];
+
+/// Runs a command that reads, on this store.
+fn run(command: &[&str], store: &str) -> Run {
+    annals([command[0], store].into_iter().chain(command[1..].iter().copied()), "")
+}
+
+#[test]
+fn a_path_with_nothing_there() {
+    let place = Place::new();
+    let nowhere = place.arg("nowhere");
+    for command in COMMANDS {
+        run(command, &nowhere).fails(&[
+            "there is no store at",
+            &nowhere,
+            "append to it to create one",
+        ]);
+    }
+    assert!(!place.path("nowhere").exists());
+}
+
+#[test]
+fn a_file_or_another_directory() {
+    let place = Place::new();
+    let file = place.arg("file");
+    fs::write(&file, "hello").unwrap();
+    let directory = place.arg("");
+    for (path, reason) in [(&file, "it is a file"), (&directory, "without store.json")] {
+        annals(["append", path], line(0)).fails(&[
+            "is no annals store",
+            reason,
+            "give the path of a store",
+        ]);
+        for command in COMMANDS {
+            run(command, path).fails(&["is no annals store", reason]);
+        }
+        annals(["copy", path, &place.arg("new")], "").fails(&["is no annals store"]);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "hello");
+}
+
+#[test]
+fn a_path_that_cannot_be_written_to() {
+    let place = Place::new();
+    annals(["append", &place.arg("missing/a.store")], line(0)).fails(&[
+        "cannot create",
+        "create the directory",
+        "first",
+    ]);
+    // Not even root makes directories there.
+    if fs::exists("/proc/self").unwrap() {
+        annals(["append", "/proc/a.store"], line(0)).fails(&["cannot create /proc/a.store"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_without_permission() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    fs::create_dir(place.path("closed")).unwrap();
+    fs::set_permissions(place.path("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read_dir(place.path("closed")).is_ok() {
+        return; // This user cannot be stopped.
+    }
+    let store = place.arg("closed/a.store");
+    annals(["append", &store], line(0)).fails(&["Permission denied", "check who may"]);
+    annals(["read", &store], "").fails(&["Permission denied", "check who may"]);
+    fs::set_permissions(place.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_store_of_a_newer_format() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..1));
+    let file = place.path("a.store").join("store.json");
+    let content = fs::read_to_string(&file).unwrap();
+    fs::write(&file, content.replace("\"format\":1", "\"format\":99")).unwrap();
+    annals(["append", &store], line(0)).fails(&["format 99", "up to 1", "use a newer one"]);
+    for command in COMMANDS {
+        run(command, &store).fails(&["format 99", "use a newer one"]);
+    }
+    fs::write(&file, "{").unwrap();
+    annals(["append", &store], line(0)).fails(&["store.json cannot be read"]);
+}
+
+#[test]
+fn a_store_that_another_process_writes() {
+    let place = Place::new();
+    let store = place.arg("a.store");
+    let mut append = Running::start(["append", &store]);
+    append.say(&line(0));
+    append.hear();
+    let holder = format!("process {}", append.child.id());
+    annals(["append", &store], line(1)).fails(&["open for writing", &holder, "end that process"]);
+    annals(["copy", &place.store("b.store", ""), &store], "").fails(&["open for writing", &holder]);
+    assert_eq!(all(&store), [line(0)]);
+    append.say(&line(1));
+    append.hear();
+    assert_eq!(all(&store).len(), 2);
+}
+
+#[test]
+fn a_kind_of_store_that_is_not_built_in() {
+    for command in ["append", "read", "verify", "stats"] {
+        annals([command, "rocksdb:x"], "").fails(&["rocksdb:x", "this build", "./rocksdb:x"]);
+    }
+    annals(["copy", "rocksdb:x", "y"], "").fails(&["this build"]);
+}
+
+#[test]
+fn a_commit_that_a_crash_cut_off() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..10));
+    let log = place.path("a.store").join(format!("{:020}.log", 0));
+    let mut bytes = fs::read(&log).unwrap();
+    let torn = bytes[64..64 + 100].to_vec();
+    bytes.extend(torn);
+    fs::write(&log, bytes).unwrap();
+    let report = annals(["verify", &store], "").succeeds();
+    assert!(report.lines()[0]["note"].as_str().unwrap().contains("not finished"), "{report:?}");
+    let run = annals(["append", &store], line(10));
+    assert_eq!(run.code, Some(0));
+    assert!(
+        run.err.starts_with("annals: warning: ") && run.err.lines().count() == 1,
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("position: ") && run.err.contains("0.log"), "{}", run.err);
+    assert_eq!(all(&store).len(), 11);
+}
+
+/// A store of some segments, and their files.
+fn segments(place: &Place) -> (String, Vec<PathBuf>) {
+    let path = place.path("a.store");
+    store_of_segments(&path, 300);
+    let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|end| end == "log")).collect();
+    files.sort();
+    (place.arg("a.store"), files)
+}
+
+/// A store that was damaged: verify says so, and where; reading stops with a failure, after what is good.
+#[track_caller]
+fn damaged(damage: impl FnOnce(&[PathBuf])) {
+    let place = Place::new();
+    let (store, files) = segments(&place);
+    damage(&files);
+    let report =
+        annals(["verify", &store], "").fails(&["damaged", "problem", "annals copy", "backup"]);
+    let problem = &report.lines()[0];
+    assert!(problem["problem"].as_str().unwrap().contains("expected"), "{report:?}");
+    let summary = report.lines().pop().unwrap();
+    assert!(summary["problems"].as_u64().unwrap() >= 1);
+    let text = annals(["verify", &store, "--format", "table"], "").fails(&["damaged"]).out;
+    assert!(text.starts_with("problem: "), "{text}");
+    let read = annals(["read", &store], "").fails(&["damaged"]);
+    assert!(read.err.contains("annals verify") || read.err.contains("annals copy"), "{}", read.err);
+    let good = read.out.lines().count() as u64;
+    assert!(good < 300, "{good}");
+    assert_eq!(read.offsets(), (0..good).collect::<Vec<_>>());
+    // What is good can be saved.
+    if good > 0 {
+        annals(["copy", &store, &place.arg("saved.store")], "").fails(&["damaged"]);
+        assert_eq!(all(&place.arg("saved.store")).len() as u64, good);
+    }
+}
+
+#[test]
+fn a_segment_cut_short() {
+    damaged(|files| {
+        let bytes = fs::read(&files[1]).unwrap();
+        fs::write(&files[1], &bytes[..bytes.len() / 2]).unwrap();
+    });
+}
+
+#[test]
+fn a_segment_with_a_byte_flipped() {
+    damaged(|files| {
+        let mut bytes = fs::read(&files[1]).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&files[1], bytes).unwrap();
+    });
+}
+
+#[test]
+fn two_segments_swapped() {
+    damaged(|files| {
+        let (one, two) = (fs::read(&files[1]).unwrap(), fs::read(&files[2]).unwrap());
+        fs::write(&files[1], two).unwrap();
+        fs::write(&files[2], one).unwrap();
+    });
+}
+
+#[test]
+fn a_segment_missing() {
+    damaged(|files| fs::remove_file(&files[1]).unwrap());
+}
+
+#[test]
+fn the_first_segment_missing() {
+    let place = Place::new();
+    let (store, files) = segments(&place);
+    fs::remove_file(&files[0]).unwrap();
+    for command in ["append", "read"] {
+        annals([command, &store], "").fails(&["damaged", "no such file", "annals verify"]);
+    }
+    annals(["verify", &store], "").fails(&["damaged"]);
+}
+
+#[test]
+fn the_last_segment_missing_or_damaged() {
+    damaged(|files| fs::remove_file(files.last().unwrap()).unwrap());
+    damaged(|files| {
+        let last = files.last().unwrap();
+        let mut bytes = fs::read(last).unwrap();
+        bytes[100] ^= 1;
+        fs::write(last, bytes).unwrap();
+    });
+}
+
+#[test]
+fn an_append_to_a_damaged_store_is_refused() {
+    let place = Place::new();
+    let (store, files) = segments(&place);
+    let bytes = fs::read(&files[1]).unwrap();
+    fs::remove_file(&files[1]).unwrap();
+    annals(["append", &store], line(0)).fails(&["damaged", "expected", "found", "annals verify"]);
+    fs::write(&files[1], bytes).unwrap();
+    annals(["append", &store], line(300)).succeeds();
+    assert_eq!(all(&store).len(), 301);
+}

@@ -1,0 +1,88 @@
+//! Copying, and going on with a copy.
+
+use crate::harness::{Place, Running, all, annals, line, lines, store_of_segments};
+
+#[test]
+fn a_copy_is_the_same_and_is_brought_up_to_date() {
+    let place = Place::new();
+    let from = place.store("from.store", &lines(0..50));
+    let special = [
+        r#"{"type":"id","id":"1","metadata":{"a":"b"}}"#,
+        r#"{"type":"bytes","data_base64":"AP8="}"#,
+    ];
+    annals(["append", &from], special.join("\n")).succeeds();
+    let to = place.arg("to.store");
+    let read = |store: &str| annals(["read", store], "").succeeds().out;
+    assert_eq!(annals(["copy", &from, &to], "").succeeds().out, "{\"copied\":52,\"events\":52}\n");
+    assert_eq!(read(&from), read(&to));
+    annals(["append", &from], lines(52..60)).succeeds();
+    assert_eq!(annals(["copy", &from, &to], "").succeeds().out, "{\"copied\":8,\"events\":60}\n");
+    assert_eq!(read(&from), read(&to));
+    let text = annals(["copy", &from, &to, "--format", "table"], "").succeeds().out;
+    assert_eq!(text, "0 events copied; all 60 compared, and the same\n");
+    annals(["verify", &to], "").succeeds();
+}
+
+#[test]
+fn another_log_is_refused_and_left_alone() {
+    let place = Place::new();
+    let from = place.store("from.store", &lines(0..10));
+    let other = place.store("other.store", &lines(1..6));
+    let words = ["is no copy of", "at offset 4", "another event", "nothing is yet"];
+    annals(["copy", &from, &other], "").fails(&words);
+    let longer = place.store("longer.store", &lines(0..11));
+    annals(["copy", &from, &longer], "").fails(&["11 events", "only 10"]);
+    assert_eq!((all(&other).len(), all(&longer).len()), (5, 11));
+    annals(["copy", &place.arg("none.store"), &place.arg("new.store")], "")
+        .fails(&["there is no store"]);
+    assert!(!place.path("new.store").exists());
+}
+
+#[test]
+fn a_difference_before_the_last_event_is_found() {
+    let place = Place::new();
+    let from = place.store("from.store", &lines(0..3));
+    let to = place.arg("to.store");
+    // The same last event, of the same time, after another first one.
+    {
+        use annals::{Batch, EventStore, Journal, RawEvent};
+        let read = EventStore::<RawEvent, _>::on(Journal::options().open_read_only(&from).unwrap());
+        let write = EventStore::<RawEvent, _>::on(Journal::options().open(&to).unwrap());
+        for event in read.read(..) {
+            let event = event.unwrap().into_owned();
+            let raw = if event.offset == 0 {
+                annals_cli::parse_line(line(9).as_bytes()).unwrap()
+            } else {
+                event.event
+            };
+            write
+                .append_as(Batch {
+                    events: vec![raw],
+                    condition: None,
+                    time_ms: Some(event.time_ms),
+                })
+                .unwrap();
+        }
+    }
+    annals(["copy", &from, &to], "").fails(&["at offset 0", "another event"]);
+}
+
+#[test]
+fn it_goes_on_after_a_kill() {
+    let place = Place::new();
+    let from = place.arg("from.store");
+    store_of_segments(&place.path("from.store"), 3_000);
+    let to = place.arg("to.store");
+    for _ in 0..5 {
+        let mut copy = Running::start(["copy", &from, &to]);
+        // As soon as there is something to be killed over.
+        while !place.path("to.store").join("store.json").exists() {
+            std::thread::yield_now();
+        }
+        copy.child.kill().unwrap();
+        copy.code();
+    }
+    annals(["copy", &from, &to], "").succeeds();
+    let read = |store: &str| annals(["read", store], "").succeeds().out;
+    assert_eq!(read(&from), read(&to));
+}

@@ -1,0 +1,224 @@
+//! Running the command, and looking at what it says.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+
+use annals::{EventStore, Journal, RawEvent};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory for one test.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A path as an argument.
+    pub(crate) fn arg(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// A store with the events of these lines.
+    pub(crate) fn store(&self, name: &str, lines: &str) -> String {
+        let store = self.arg(name);
+        annals(["append", &store], lines).succeeds();
+        store
+    }
+}
+
+/// What a run of the command left behind.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Self {
+        assert_eq!((self.code, &*self.err), (Some(0), ""), "{self:?}");
+        self
+    }
+
+    /// It ended with exit code 1, and its message has all of these in it.
+    #[track_caller]
+    pub(crate) fn fails(self, words: &[&str]) -> Self {
+        self.ends(1, words)
+    }
+
+    /// It ended with exit code 2, and its message has all of these in it.
+    #[track_caller]
+    pub(crate) fn complains(self, words: &[&str]) -> Self {
+        self.ends(2, words)
+    }
+
+    #[track_caller]
+    fn ends(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
+        }
+        self
+    }
+
+    /// The lines of its output, as JSON.
+    #[track_caller]
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The offsets in the lines of its output.
+    #[track_caller]
+    pub(crate) fn offsets(&self) -> Vec<u64> {
+        self.lines().iter().map(|line| line["offset"].as_u64().unwrap()).collect()
+    }
+}
+
+fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the command with this input, through a pipe.
+#[track_caller]
+pub(crate) fn annals<'a>(args: impl IntoIterator<Item = &'a str>, input: impl AsRef<[u8]>) -> Run {
+    let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.as_ref().to_vec();
+    // It may end before it has read everything: then there is nobody to write to.
+    let feeder = thread::spawn(move || stdin.write_all(&input));
+    let run = finish(child);
+    let _ = feeder.join().unwrap();
+    run
+}
+
+/// Runs the command with a file as its input.
+pub(crate) fn annals_with_file<'a>(args: impl IntoIterator<Item = &'a str>, file: &Path) -> Run {
+    finish(command(args).stdin(std::fs::File::open(file).unwrap()).spawn().unwrap())
+}
+
+fn finish(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The command while it runs.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) input: Option<ChildStdin>,
+    output: Option<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    pub(crate) fn start<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let input = child.stdin.take();
+        let output = child.stdout.take().map(BufReader::new);
+        Self { child, input, output }
+    }
+
+    /// Writes a line to its input.
+    pub(crate) fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// The next line of its output, once it comes.
+    #[track_caller]
+    pub(crate) fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.as_mut().unwrap().read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The whole lines that it still has to say; to be called when it has ended or will.
+    pub(crate) fn hear_out(&mut self) -> Vec<Value> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.output.as_mut().unwrap().read_line(&mut line).unwrap();
+            if !line.ends_with('\n') {
+                return lines;
+            }
+            lines.push(serde_json::from_str(&line).unwrap());
+        }
+    }
+
+    /// Closes its input.
+    pub(crate) fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Nobody reads its output any more.
+    pub(crate) fn turn_away(&mut self) {
+        self.output = None;
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit code, once it has ended.
+    pub(crate) fn code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed leaves nobody behind. One that has ended cannot be killed, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The line of event `n`, as it is given.
+pub(crate) fn line(n: u64) -> String {
+    format!(r#"{{"type":"type-{}","tags":["digit:{}","all"],"data":{{"n":{n}}}}}"#, n % 3, n % 10)
+}
+
+/// The lines of events.
+pub(crate) fn lines(range: std::ops::Range<u64>) -> String {
+    range.map(|n| line(n) + "\n").collect()
+}
+
+/// The line as it was given, of one that was read.
+pub(crate) fn as_given(read: &str) -> String {
+    let at = read.find(r#""type""#).unwrap();
+    format!("{{{}", &read[at..])
+}
+
+/// All events of a store, as they were given.
+pub(crate) fn all(store: &str) -> Vec<String> {
+    annals(["read", store], "").succeeds().out.lines().map(as_given).collect()
+}
+
+/// A store of `count` events in several segments, which the command itself cannot make so small.
+pub(crate) fn store_of_segments(path: &Path, count: u64) {
+    let journal = Journal::options().segment_bytes(4 << 10).open(path).unwrap();
+    let store = EventStore::<RawEvent, _>::on(journal);
+    for n in (0..count).step_by(10) {
+        store
+            .append_batch((n..n + 10).map(|n| annals_cli::parse_line(line(n).as_bytes()).unwrap()))
+            .unwrap();
+    }
+    assert!(store.stats().segments > 3);
+}

@@ -1,0 +1,182 @@
+//! Reading: which events, in which order, in which shape.
+
+use crate::harness::{Place, Running, annals, line, lines, store_of_segments};
+
+#[test]
+fn a_range_a_filter_a_limit_and_both_directions() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..100));
+    let offsets = |args: &[&str]| {
+        annals(["read", &store].into_iter().chain(args.iter().copied()), "").succeeds().offsets()
+    };
+    let expected = |keep: &dyn Fn(u64) -> bool| (0..100).filter(|&n| keep(n)).collect::<Vec<u64>>();
+    assert_eq!(offsets(&[]), expected(&|_| true));
+    assert_eq!(offsets(&["--from", "10", "--to", "20"]), expected(&|n| (10..20).contains(&n)));
+    assert_eq!(offsets(&["--from", "100"]), [0; 0]);
+    assert_eq!(offsets(&["--from", "97", "--to", "1000"]), [97, 98, 99]);
+    assert_eq!(offsets(&["--from", "5", "--to", "5"]), [0; 0]);
+    assert_eq!(offsets(&["--tag", "digit:7"]), expected(&|n| n % 10 == 7));
+    assert_eq!(offsets(&["--tag", "digit:7", "--tag", "all"]), expected(&|n| n % 10 == 7));
+    assert_eq!(offsets(&["--tag", "digit:7", "--tag", "digit:8"]), [0; 0]);
+    assert_eq!(offsets(&["--type", "type-0", "--type", "type-1"]), expected(&|n| n % 3 < 2));
+    assert_eq!(offsets(&["--type", "type-0", "--tag", "digit:0"]), expected(&|n| n % 30 == 0));
+    assert_eq!(offsets(&["--type", "no-such"]), [0; 0]);
+    assert_eq!(offsets(&["--reverse", "--limit", "3"]), [99, 98, 97]);
+    assert_eq!(offsets(&["--reverse", "--tag", "digit:7", "--to", "60", "--limit", "2"]), [57, 47]);
+    assert_eq!(offsets(&["--limit", "2", "--from", "4"]), [4, 5]);
+    assert_eq!(offsets(&["--limit", "0"]), [0; 0]);
+}
+
+#[test]
+fn bad_usage_says_what_is_right() {
+    let place = Place::new();
+    let store = place.store("a.store", "");
+    annals(["read", &store, "--from", "9", "--to", "3"], "")
+        .complains(&["--from 9", "--from 0 to 3"]);
+    annals(["read", &store, "--from", "-1"], "").complains(&["-1"]);
+    annals(["read", &store, "--limit", "many"], "").complains(&["many", "--limit"]);
+    annals(["append", &store, "--batch", "0"], "").complains(&["1..=65536"]);
+    annals(["append", &store, "--batch", "65537"], "").complains(&["1..=65536"]);
+    annals(["append", &store, "--durability", "maybe"], "").complains(&["sync", "buffered"]);
+    annals(["tail", &store, "--from", "start"], "").complains(&["18446744073709551615", "`end`"]);
+    annals(["get", &store], "").complains(&["OFFSET"]);
+    annals(["reed", &store], "").complains(&["read"]);
+    annals([], "").complains(&["Usage", "append", "verify"]);
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    for command in ["append", "read", "tail", "get", "stats", "tags", "types", "verify", "copy"] {
+        let help = annals([command, "--help"], "").succeeds().out;
+        assert!(
+            help.contains("Example") && help.contains(&format!("annals {command} my.store")),
+            "{help}"
+        );
+    }
+    assert!(annals(["--help"], "").succeeds().out.contains("Begin like this"));
+    assert_eq!(
+        annals(["--version"], "").succeeds().out,
+        format!("annals {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn a_line_has_offset_and_time_in_front() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..1));
+    let read = annals(["read", &store], "").succeeds().out;
+    let (front, rest) = read.split_at(r#"{"offset":0,"time":"2026-01-05T09:30:00.000Z","#.len());
+    assert!(front.starts_with(r#"{"offset":0,"time":"2"#) && front.ends_with(r#"Z","#), "{front}");
+    assert_eq!(format!("{{{rest}"), line(0) + "\n");
+}
+
+#[test]
+fn a_table_for_people() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..3));
+    let table = annals(["read", &store, "--format", "table"], "").succeeds().out;
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[0], ["OFFSET", "TIME", "TYPE", "TAGS", "ID", "DATA"]);
+    assert_eq!((rows[3][0], &rows[3][2..]), ("2", &["type-2", "digit:2", "all", "{\"n\":2}"][..]));
+    let empty = place.store("b.store", "");
+    assert_eq!(annals(["read", &empty, "--format", "table"], "").succeeds().out, "");
+}
+
+#[test]
+fn one_event_is_shown_indented() {
+    let place = Place::new();
+    let store = place.store("a.store", r#"{"type":"a","data":{"x":[1.0,{}]}}"#);
+    let shown = annals(["get", &store, "0"], "").succeeds().out;
+    assert!(
+        shown.ends_with("  \"data\": {\n    \"x\": [\n      1.0,\n      {}\n    ]\n  }\n}\n"),
+        "{shown}"
+    );
+    assert_eq!(
+        annals(["get", &store, "0", "--format", "jsonl"], "").succeeds().out.lines().count(),
+        1
+    );
+    let none = annals(["get", &store, "1"], "").fails(&["no event at offset 1", "offsets 0 to 0"]);
+    assert_eq!(none.out, "");
+    annals(["get", &place.store("b.store", ""), "0"], "").fails(&["the store is empty"]);
+}
+
+#[test]
+fn stats_count_everything() {
+    let place = Place::new();
+    let path = place.path("a.store");
+    store_of_segments(&path, 300);
+    let store = place.arg("a.store");
+    let stats = annals(["stats", &store], "").succeeds().lines().remove(0);
+    for (field, expected) in [("events", 300), ("head", 300), ("types", 3), ("tags", 11)] {
+        assert_eq!(stats[field], expected, "{field}");
+    }
+    for field in ["bytes", "bytes_per_event", "segments", "index_bytes"] {
+        assert!(stats[field].as_u64().unwrap() > 3, "{field}");
+    }
+    assert!(stats["first_time"].as_str() <= stats["last_time"].as_str());
+    let table = annals(["stats", &store, "--format", "table"], "").succeeds().out;
+    assert!(table.contains("events          300\n") && table.contains("KiB"), "{table}");
+    let empty = annals(["stats", &place.store("b.store", "")], "").succeeds().lines().remove(0);
+    assert_eq!((&empty["events"], empty["first_time"].is_null()), (&0.into(), true));
+}
+
+#[test]
+fn names_come_with_counts() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..10));
+    let types = annals(["types", &store], "").succeeds().out;
+    assert_eq!(
+        types,
+        "{\"type\":\"type-0\",\"count\":4}\n{\"type\":\"type-1\",\"count\":3}\n{\"type\":\"type-2\",\"count\":3}\n"
+    );
+    assert_eq!(annals(["tags", &store], "").succeeds().out.lines().count(), 11);
+    let tags = annals(["tags", &store, "--prefix", "digit:4"], "").succeeds().out;
+    assert_eq!(tags, "{\"tag\":\"digit:4\",\"count\":1}\n");
+    let table = annals(["tags", &store, "--prefix", "a", "--format", "table"], "").succeeds().out;
+    assert_eq!(table, "      EVENTS  TAG\n          10  all\n");
+}
+
+#[test]
+fn nobody_reading_any_more_is_no_failure() {
+    let place = Place::new();
+    // Far more than a pipe holds.
+    let store = place.store("a.store", &lines(0..20_000));
+    let mut read = Running::start(["read", &store]);
+    assert_eq!(read.hear()["offset"], 0);
+    let mut errors = String::new();
+    let mut stderr = read.child.stderr.take().unwrap();
+    read.turn_away();
+    assert_eq!(read.code(), Some(0));
+    std::io::Read::read_to_string(&mut stderr, &mut errors).unwrap();
+    assert_eq!(errors, "");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..10));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_annals"));
+    let output = command.args(["read", &store]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("cannot write the output: No space left")
+            && message.contains("free some room"),
+        "{message}"
+    );
+}
+
+#[test]
+fn verify_finds_a_good_store_good() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..10));
+    let report = annals(["verify", &store], "").succeeds().lines().remove(0);
+    assert_eq!(
+        (&report["events"], &report["problems"], &report["segments"]),
+        (&10.into(), &0.into(), &1.into())
+    );
+    let text = annals(["verify", &store, "--format", "table"], "").succeeds().out;
+    assert!(text.starts_with("everything is whole: 10 events"), "{text}");
+}

@@ -15,9 +15,15 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Store, Failure
     Ok(EventStore::on(journal))
 }
 
-/// Opens a store for reading, also beside a process that appends to it.
-pub(crate) fn open_read_only(path: &Path) -> Result<Store, Failure> {
-    Ok(EventStore::<RawEvent>::open_read_only(journal_path(path)?)?)
+/// Opens a store for reading, also beside a process that appends to it, and has it read. If it is damaged, what is
+/// good is read first, and then that is said.
+pub(crate) fn reading(
+    path: &Path,
+    read: impl FnOnce(&Store) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let store = EventStore::<RawEvent>::open_read_only(journal_path(path)?)?;
+    read(&store)?;
+    if store.backend().damage().is_some() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) }
 }
 
 /// The path itself, unless it names a store of another kind.

@@ -17,7 +17,10 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// Copies what the target does not have yet, and compares all.
 pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
-    let from = store::open_read_only(&args.from)?;
+    store::reading(&args.from, |from| copy_all(from, args, format))
+}
+
+fn copy_all(from: &Store, args: &Copy, format: Option<Format>) -> Result<(), Failure> {
     let to = store::open(&args.to, Durability::Buffered)?;
     let other_log = |difference: String| Failure::OtherLog {
         from: args.from.clone(),
@@ -31,9 +34,9 @@ pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
     if begun > 0 && to.get(begun - 1)?.as_deref() != from.get(begun - 1)?.as_deref() {
         return Err(other_log(format!("at offset {} it has another event", begun - 1)));
     }
-    copy(&from, &to, begun..head)?;
+    copy(from, &to, begun..head)?;
     to.sync()?;
-    if let Some(offset) = first_difference(&from, &to, head)? {
+    if let Some(offset) = first_difference(from, &to, head)? {
         return Err(other_log(format!("at offset {offset} it has another event")));
     }
     if to.len() != head {

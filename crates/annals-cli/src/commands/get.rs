@@ -5,11 +5,14 @@ use annals_cli::{write_line, write_pretty};
 use crate::args::{Format, Get};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store;
+use crate::store::{self, Store};
 
 /// Shows the event at an offset.
 pub(crate) fn run(args: &Get, format: Option<Format>) -> Result<(), Failure> {
-    let store = store::open_read_only(&args.store)?;
+    store::reading(&args.store, |store| show(store, args, format))
+}
+
+fn show(store: &Store, args: &Get, format: Option<Format>) -> Result<(), Failure> {
     let Some(event) = store.get(args.offset)? else {
         return Err(Failure::NoEvent { offset: args.offset, len: store.len() });
     };

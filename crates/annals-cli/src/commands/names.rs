@@ -11,14 +11,12 @@ use crate::store;
 
 /// Shows the tags of a store.
 pub(crate) fn tags(args: &Tags, format: Option<Format>) -> Result<(), Failure> {
-    let store = store::open_read_only(&args.store)?;
-    show("tag", &store.tags(&args.prefix)?, format)
+    store::reading(&args.store, |store| show("tag", &store.tags(&args.prefix)?, format))
 }
 
 /// Shows the types of a store.
 pub(crate) fn types(args: &Types, format: Option<Format>) -> Result<(), Failure> {
-    let store = store::open_read_only(&args.store)?;
-    show("type", &store.types()?, format)
+    store::reading(&args.store, |store| show("type", &store.types()?, format))
 }
 
 fn show(kind: &str, names: &[NameCount], format: Option<Format>) -> Result<(), Failure> {

@@ -3,11 +3,14 @@
 use crate::args::{Format, Read};
 use crate::commands::EventPrinter;
 use crate::failure::Failure;
-use crate::store;
+use crate::store::{self, Store};
 
 /// Shows the events that were asked for.
 pub(crate) fn run(args: &Read, format: Option<Format>) -> Result<(), Failure> {
-    let store = store::open_read_only(&args.store)?;
+    store::reading(&args.store, |store| show(store, args, format))
+}
+
+fn show(store: &Store, args: &Read, format: Option<Format>) -> Result<(), Failure> {
     let events = store.query(&args.filter.query());
     let events = events.from(args.from).to(args.to.unwrap_or(u64::MAX));
     let events = if args.reverse { events.rev() } else { events };

@@ -6,12 +6,15 @@ use serde_json::json;
 use crate::args::{Format, Stats};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store;
+use crate::store::{self, Store};
 use crate::table::time;
 
 /// Shows the numbers of a store.
 pub(crate) fn run(args: &Stats, format: Option<Format>) -> Result<(), Failure> {
-    let store = store::open_read_only(&args.store)?;
+    store::reading(&args.store, |store| show(store, format))
+}
+
+fn show(store: &Store, format: Option<Format>) -> Result<(), Failure> {
     let stats = store.stats();
     let (types, tags) = (store.types()?.len() as u64, store.tags("")?.len() as u64);
     let time_at = |offset: u64| -> Result<Option<String>, Failure> {

@@ -15,8 +15,11 @@ const LAST_EVENTS: u64 = 10;
 
 /// Shows events until Ctrl-C.
 pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
-    let store = store::open_read_only(&args.store)?;
-    let stop = stop_on_signal(&store)?;
+    store::reading(&args.store, |store| follow(store, args, format))
+}
+
+fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Failure> {
+    let stop = stop_on_signal(store)?;
     let mut printer = EventPrinter::new(format);
     let query = args.filter.query();
     let head = store.len();
@@ -24,7 +27,7 @@ pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
         Some(From::Offset(offset)) => offset,
         Some(From::End) => head,
         None => {
-            show_last(&store, &query, head, &mut printer)?;
+            show_last(store, &query, head, &mut printer)?;
             head
         }
     };

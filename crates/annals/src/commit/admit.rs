@@ -79,19 +79,19 @@ fn recorded_before<E: Event>(
     let Some(first) = offset.checked_sub(index) else {
         return conflict(id.text, offset, "where this batch cannot be");
     };
-    for (index, offset) in (0..labels.len()).zip(first..) {
+    for (index, place) in (0..labels.len()).zip(first..) {
         let Some(own) = labels.event(index).id_name() else {
             return conflict(id.text, offset, "and not all of this batch's events have ids");
         };
         match home.find_id(own)? {
-            Some(found) if found == offset => {}
+            Some(found) if found == place => {}
             Some(found) => {
                 return conflict(own.text, found, "at another place than the rest of this batch");
             }
             None => return conflict(id.text, offset, "but not all of this batch is"),
         }
-        if !home.is_same(offset, events, batch, index)? {
-            return conflict(own.text, offset, "with other content");
+        if !home.is_same(place, events, batch, index)? {
+            return conflict(own.text, place, "with other content");
         }
     }
     Ok(Some(first..first + labels.len() as u64))

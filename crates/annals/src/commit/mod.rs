@@ -17,7 +17,7 @@ mod ticket;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -42,6 +42,8 @@ pub(crate) struct Committer<E, H> {
     /// Told when nobody leads any more.
     idle: Condvar,
     home: Mutex<H>,
+    /// Whether a write failed; why, the queue knows.
+    poisoned: AtomicBool,
     commits: AtomicU64,
     helper: OnceLock<Option<Arc<Helper>>>,
     me: Weak<Self>,
@@ -62,6 +64,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
             queue: Mutex::new(queue),
             idle: Condvar::new(),
             home: Mutex::new(home),
+            poisoned: AtomicBool::new(false),
             commits: AtomicU64::new(0),
             helper: OnceLock::new(),
             me: Weak::clone(me),
@@ -117,9 +120,9 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
 
     /// Makes all that was ever committed durable.
     pub(crate) fn sync(&self) -> Result<(), AppendError> {
+        let mut home = self.home.lock();
         self.check(&self.queue.lock())?;
-        let synced = self.home.lock().sync();
-        synced.map_err(|error| self.poison(&Arc::new(error)))
+        home.sync().map_err(|error| self.poison(&Arc::new(error)))
     }
 
     /// Refuses appends from now on, and waits for those that are under way.
@@ -163,16 +166,10 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
 
     /// As the leader: commits all that wait, as far as one commit may go, and answers them.
     fn lead_pending(&self) {
-        let mut queue = self.queue.lock();
-        let poison = queue.poison.clone();
-        let mut group = queue.gather();
-        drop(queue);
+        let mut group = self.queue.lock().gather();
         let tickets: Vec<_> = group.iter_mut().map(|request| request.ticket.take()).collect();
         let mut answers = Vec::with_capacity(tickets.len());
-        match poison {
-            None => self.commit(&mut group.into_iter(), &mut |_, answer| answers.push(answer)),
-            Some(poison) => answers.resize(tickets.len(), Err(poison)),
-        }
+        self.commit(&mut group.into_iter(), &mut |_, answer| answers.push(answer));
         for (ticket, answer) in tickets.into_iter().zip(answers) {
             if let Some(ticket) = ticket {
                 ticket.set(TicketState::Done(answer));
@@ -211,7 +208,8 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         let before = home.next_offset();
         let mut answers = Answers::default();
         let now = now_ms();
-        let mut failure = None;
+        // Looked at again: a write or sync may have failed since the batches were let in.
+        let mut failure = self.refusal();
         for request in group {
             let admitted = match &failure {
                 None => admit(&mut *home, request, now),
@@ -244,9 +242,18 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         answers.into_iter().enumerate().for_each(|(index, given)| answer(index, given));
     }
 
-    /// Refuses appends from now on since a write failed; answers the error for those who were in it.
+    /// Why nothing more is committed, if a write failed. (Asked with the home's lock held.)
+    fn refusal(&self) -> Option<AppendError> {
+        // Relaxed: it changes under the home's lock only.
+        if self.poisoned.load(Ordering::Relaxed) { self.queue.lock().poison.clone() } else { None }
+    }
+
+    /// Refuses appends from now on since a write failed; answers the error for those who were in it. (Called with the
+    /// home's lock held.)
     fn poison(&self, error: &Arc<io::Error>) -> AppendError {
         tracing::error!(%error, "a write failed; the store takes no more appends until it is reopened");
+        // Relaxed: see `refusal`.
+        self.poisoned.store(true, Ordering::Relaxed);
         self.queue.lock().poison = Some(AppendError::Poisoned { cause: error.to_string().into() });
         AppendError::Failed { source: Arc::clone(error) }
     }
@@ -313,9 +320,9 @@ impl Answers {
         }
     }
 
-    /// Turns every success into this failure.
+    /// Turns all of them into this failure: also a refusal may be due to an event that is not there after all.
     fn fail(&mut self, error: &AppendError) {
-        for answer in self.first.iter_mut().chain(&mut self.rest).filter(|answer| answer.is_ok()) {
+        for answer in self.first.iter_mut().chain(&mut self.rest) {
             *answer = Err(error.clone());
         }
     }

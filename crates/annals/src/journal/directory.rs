@@ -86,8 +86,14 @@ impl Directory {
         let lock = lock(system, path)?;
         // Again: before the lock was had somebody else may have made it.
         match look(system, path)? {
-            Found::Store => Ok((Self::read(system, path)?, lock)),
+            Found::Store => {
+                let directory = Self::read(system, path)?;
+                // A process that ended between a rename and its sync leaves names that a loss of power takes.
+                system.sync_directory(path).map_err(OpenError::io("sync", path))?;
+                Ok((directory, lock))
+            }
             Found::Nothing | Found::EmptyDirectory => {
+                refuse_lost_log(system, path)?;
                 let directory =
                     Self::create(system, path).map_err(OpenError::io("create a store in", path))?;
                 Ok((directory, lock))
@@ -122,7 +128,8 @@ impl Directory {
         Ok(Self { path: path.to_owned(), store_id: *content.store_id.as_bytes() })
     }
 
-    /// Makes a store in an empty directory. `store.json` comes last: without it there is no store.
+    /// Makes a store in an empty directory. `store.json` comes last: without it there is no store, and where it is
+    /// the directory itself is durable.
     fn create(system: &dyn FileSystem, path: &Path) -> io::Result<Self> {
         for name in system.list(path)?.iter().filter(|name| *name != LOCK) {
             system.remove(&path.join(name))?;
@@ -130,12 +137,12 @@ impl Directory {
         let store_id = uuid::Uuid::new_v4();
         let directory = Self { path: path.to_owned(), store_id: *store_id.as_bytes() };
         file::create(system, &directory.log(0), &directory.store_id, 0, 0)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        system.sync_directory(parent.unwrap_or(Path::new(".")))?;
         let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let content = StoreFileContent { format: FORMAT, store_id, created };
         let content = serde_json::to_string(&content).unwrap_or_default() + "\n";
         write_all(system, &path.join(STORE), content.as_bytes())?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        system.sync_directory(parent.unwrap_or(Path::new(".")))?;
         Ok(directory)
     }
 
@@ -229,6 +236,22 @@ fn look(system: &dyn FileSystem, path: &Path) -> Result<Found, OpenError> {
         others => Err(not_a_store(format!(
             "it is a directory of {others} other entries, without {STORE}"
         ))),
+    }
+}
+
+/// Refuses a first segment that has more than its head: it is of no store in the making, but of one that lost its
+/// `store.json`.
+fn refuse_lost_log(system: &dyn FileSystem, path: &Path) -> Result<(), OpenError> {
+    let segment = path.join(format!("{:020}.log", 0));
+    match system.open_read_only(&segment).and_then(|file| file.size()) {
+        Ok(size) if size > file::SEGMENT_HEAD as u64 => {
+            let found = format!("it has a segment of {size} bytes, without {STORE}");
+            Err(OpenError::NotAStore { path: path.to_owned(), found })
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(OpenError::io("open", segment)(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
 use super::segment::{Segment, SegmentIndex};
 use crate::head::Published;
-use crate::{Event, Head, OpenError};
+use crate::{Corruption, Event, Head, OpenError};
 
 /// How long the thread sleeps when it found something, and at most when it did not.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
@@ -35,6 +35,7 @@ const BUFFER: usize = 1 << 20;
 pub(crate) struct Follower {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    damage: Option<Corruption>,
 }
 
 /// What the thread has.
@@ -58,6 +59,7 @@ impl Follower {
         sealed: annals_base::ListWriter<Segment>,
         active: Active,
         options: &JournalOptions,
+        damage: Option<Corruption>,
     ) -> Result<Self, OpenError> {
         let directory = log.directory.path.clone();
         let Active { file, index, end, next_offset, .. } = active;
@@ -74,13 +76,30 @@ impl Follower {
             buffer: Vec::new(),
         };
         let follow_error = || OpenError::io("follow", &directory);
-        while follow.step().map_err(follow_error())? {}
-        follow.warn_of_damage()?;
+        let mut damage = damage;
+        if damage.is_some() {
+            while follow.take_frames().map_err(follow_error())? {}
+        } else {
+            while follow.step().map_err(follow_error())? {}
+            damage = follow.damage()?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
+        if let Some(damage) = damage {
+            // Nobody appends to a damaged log.
+            tracing::warn!(%damage, "opened what is good before it");
+            return Ok(Self { stop, thread: None, damage: Some(damage) });
+        }
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("annals-follow".into());
         let thread = thread.spawn(move || follow.run(&stopped)).map_err(follow_error())?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread), damage: None })
+    }
+}
+
+impl Follower {
+    /// The damage that ends the log, if there is any.
+    pub(crate) fn damage(&self) -> Option<&Corruption> {
+        self.damage.as_ref()
     }
 }
 
@@ -98,16 +117,17 @@ impl Drop for Follower {
 }
 
 impl<E: Event> Follow<E> {
-    /// Says so if what ends the log here is damage and not just its end.
-    fn warn_of_damage(&self) -> Result<(), OpenError> {
-        let closed = self.log.directory.closed_head(&*self.system)?;
+    /// What ends the log here, if it is damage and not just its end.
+    fn damage(&self) -> Result<Option<Corruption>, OpenError> {
+        let closed = match self.log.directory.closed_head(&*self.system) {
+            Err(OpenError::Corrupt(damage)) => return Ok(Some(damage)),
+            closed => closed?,
+        };
         let (end, next_offset) = (self.end, self.next_offset);
-        if let End::Damaged(damage) =
-            judge_end(&*self.file, &self.segment, end, next_offset, closed)?
-        {
-            tracing::warn!(%damage, "opened what is good before it");
+        match judge_end(&*self.file, &self.segment, end, next_offset, closed)? {
+            End::Damaged(damage) => Ok(Some(damage)),
+            End::Clean | End::Unfinished(_) => Ok(None),
         }
-        Ok(())
     }
 
     fn run(&mut self, stop: &AtomicBool) {

@@ -54,7 +54,7 @@ impl FrameHead {
 
     /// The offset after the frame's last.
     pub(crate) fn end(&self) -> u64 {
-        self.first.saturating_add(u64::from(self.count))
+        self.first + u64::from(self.count)
     }
 
     pub(crate) fn write(&self, out: &mut [u8], seed: u32) {
@@ -92,11 +92,15 @@ impl FrameHead {
         if stored != computed {
             return Err(Fault::new(position + 4, hex(computed), hex(stored)));
         }
+        let (first, count) = (u64_at(head, 24), u32_at(head, 16));
+        if first.checked_add(count.into()).is_none() {
+            return Err(Fault::new(position + 24, "an offset that leaves room for more", first));
+        }
         Ok(Self {
             records_crc: u32_at(head, 8),
             records_size: u32_at(head, 12),
-            count: u32_at(head, 16),
-            first: u64_at(head, 24),
+            count,
+            first,
             time_ms: u64_at(head, 32),
             durable: u64_at(head, 40),
         })
@@ -137,7 +141,7 @@ pub(crate) fn check_frame<'a>(
     let mut heads_crc = 0;
     let mut at = FRAME_HEAD;
     for index in 0..head.count {
-        let offset = head.first.saturating_add(u64::from(index));
+        let offset = head.first + u64::from(index);
         let body = check_record(frame, at, offset, segment_first).map_err(shift)?;
         if u32_at(frame, at + 12) as usize != at {
             return Err(Fault::new(position + at + 12, at, u32_at(frame, at + 12)));
@@ -176,12 +180,9 @@ pub(crate) fn check_record(
         return Err(Fault::new(at + 4, "the size of a record", size));
     };
     let index = u64::from(u32_at(bytes, at + 8));
-    if segment_first + index != offset {
-        return Err(Fault::new(
-            at + 8,
-            format!("the record of offset {offset}"),
-            segment_first + index,
-        ));
+    if offset.checked_sub(segment_first) != Some(index) {
+        let expected = format!("the record of offset {offset}");
+        return Err(Fault::new(at + 8, expected, format!("that of {segment_first} + {index}")));
     }
     let (stored, computed) = (u32_at(bytes, at), crc32c::crc32c(body));
     if stored != computed {
@@ -213,5 +214,22 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(FrameHead::read(&damaged, 0, 77).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_frame_beyond_the_last_offset_is_none() {
+        let mut bytes = [0; FRAME_HEAD];
+        let head = FrameHead {
+            records_crc: 0,
+            records_size: 24,
+            count: 2,
+            first: u64::MAX - 1,
+            time_ms: 0,
+            durable: 0,
+        };
+        head.write(&mut bytes, 0);
+        assert!(FrameHead::read(&bytes, 0, 0).is_err());
+        FrameHead { count: 1, ..head }.write(&mut bytes, 0);
+        assert_eq!(FrameHead::read(&bytes, 0, 0).map(|head| head.end()), Ok(u64::MAX));
     }
 }

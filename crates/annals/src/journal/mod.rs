@@ -45,7 +45,7 @@ use crate::commit::Committer;
 use crate::encode::Encoded;
 use crate::index::Kind;
 use crate::name::Hasher;
-use crate::{AppendError, Event, EventRef, Head, OpenError, RawEvent, ReadError};
+use crate::{AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError};
 use directory::Directory;
 use follow::Follower;
 use log::Log;
@@ -72,9 +72,7 @@ pub struct Journal<E: Event> {
 enum Role<E: Event> {
     Writer(Arc<Committer<E, JournalHome<E>>>),
     /// Held so that its thread ends with the Journal.
-    Reader {
-        _follower: Follower,
-    },
+    Reader(Follower),
 }
 
 impl Journal<RawEvent> {
@@ -108,6 +106,16 @@ impl JournalOptions {
 }
 
 impl<E: Event> Journal<E> {
+    /// The damage before which the log ends, where one was opened read-only that has any; for all of it:
+    /// [`verify`].
+    #[must_use]
+    pub fn damage(&self) -> Option<&Corruption> {
+        match &self.role {
+            Role::Writer(_) => None,
+            Role::Reader(follower) => follower.damage(),
+        }
+    }
+
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let system = Arc::clone(&options.file_system);
         let (directory, lock) = Directory::open_locked(&*system, path)?;
@@ -120,11 +128,11 @@ impl<E: Event> Journal<E> {
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
-        let recovered = recovery::recover_read_only(&*options.file_system, &directory)?;
+        let (recovered, damage) = recovery::recover_read_only(&*options.file_system, &directory)?;
         let (log, head, sealed, active) = Self::parts(directory, recovered);
         let follower =
-            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options)?;
-        Ok(Self { log, head, role: Role::Reader { _follower: follower } })
+            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options, damage)?;
+        Ok(Self { log, head, role: Role::Reader(follower) })
     }
 
     fn parts(
@@ -152,12 +160,14 @@ impl<E: Event> Drop for Journal<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
         committer.close();
-        if committer.is_poisoned() {
-            return;
-        }
-        if let Err(error) = committer.home().lock().close() {
+        let mut home = committer.home().lock();
+        if !committer.is_poisoned()
+            && let Err(error) = home.close()
+        {
             tracing::error!(%error, store = %self.log.directory.path.display(), "the store was not closed cleanly");
         }
+        // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
+        home.unlock();
     }
 }
 
@@ -209,7 +219,7 @@ impl<E: Event> Backend<E> for Journal<E> {
     fn stats(&self) -> Stats {
         let commits = match &self.role {
             Role::Writer(committer) => committer.commits(),
-            Role::Reader { .. } => 0,
+            Role::Reader(_) => 0,
         };
         Stats {
             events: self.head.get(),
@@ -225,7 +235,7 @@ impl<E: Event> Backend<E> for Journal<E> {
     fn sync(&self) -> Result<(), AppendError> {
         match &self.role {
             Role::Writer(committer) => committer.sync(),
-            Role::Reader { .. } => Ok(()),
+            Role::Reader(_) => Ok(()),
         }
     }
 }

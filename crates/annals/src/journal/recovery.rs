@@ -60,12 +60,18 @@ pub(crate) fn recover(
         let segment = open_sealed(system, directory, pair[0], pair[1])?;
         if let SegmentIndex::Live(index) = &segment.index {
             tracing::info!(segment = %segment.path.display(), "writing the index that it lacks");
-            let written = seal(system, directory, pair[0], pair[1] - pair[0], index);
-            let written = written.map_err(OpenError::io("write", directory.index(pair[0])))?;
-            sealed.push(Segment { index: SegmentIndex::sealed(written), ..segment });
-        } else {
-            sealed.push(segment);
+            match seal(system, directory, pair[0], pair[1] - pair[0], index) {
+                Ok(written) => {
+                    sealed.push(Segment { index: SegmentIndex::sealed(written), ..segment });
+                    continue;
+                }
+                // It is derived, and the log can be read and written without; on a full disk it must be.
+                Err(error) => {
+                    tracing::warn!(%error, segment = %segment.path.display(), "its index was not written; it stays in memory");
+                }
+            }
         }
+        sealed.push(segment);
     }
     let first = starts.last().copied().unwrap_or(0);
     let path = directory.log(first);
@@ -89,32 +95,52 @@ pub(crate) fn recover(
     Ok(Recovered { sealed, active })
 }
 
-/// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage. The last
-/// segment is not read yet: that is for whoever follows it.
+/// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage, which it
+/// answers too. The last segment is not read yet: that is for whoever follows it.
 pub(crate) fn recover_read_only(
     system: &dyn FileSystem,
     directory: &Directory,
-) -> Result<Recovered, OpenError> {
+) -> Result<(Recovered, Option<Corruption>), OpenError> {
+    let mut damage = None;
     let starts = match check_starts(system, directory) {
-        Err(OpenError::Corrupt(damage)) if directory.segments(system)?.0.first() == Some(&0) => {
-            tracing::warn!(%damage, "opening what is good before it");
+        Err(OpenError::Corrupt(found)) if directory.segments(system)?.0.first() == Some(&0) => {
+            damage = Some(found);
             directory.segments(system)?.0
         }
         checked => checked?,
     };
     let mut sealed = Vec::new();
-    let mut first = starts.first().copied().unwrap_or(0);
-    for pair in starts.windows(2) {
+    let mut last = starts.len() - 1;
+    for (at, pair) in starts.windows(2).enumerate() {
         match open_sealed(system, directory, pair[0], pair[1]) {
             Ok(segment) => sealed.push(segment),
-            Err(OpenError::Corrupt(damage)) => {
-                tracing::warn!(%damage, "opening what is good before it");
+            Err(OpenError::Corrupt(found)) => {
+                damage = Some(found);
+                last = at;
                 break;
             }
             Err(error) => return Err(error),
         }
-        first = pair[1];
     }
+    loop {
+        match open_to_follow(system, directory, starts[last]) {
+            Ok(active) => return Ok((Recovered { sealed, active }, damage)),
+            // Its head is not good, so the segment before it is the last that is.
+            Err(OpenError::Corrupt(found)) if sealed.pop().is_some() => {
+                damage.get_or_insert(found);
+                last -= 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The segment that begins at `first`, of which nothing was read yet.
+fn open_to_follow(
+    system: &dyn FileSystem,
+    directory: &Directory,
+    first: u64,
+) -> Result<Active, OpenError> {
     let path = directory.log(first);
     let file = system.open_read_only(&path).map_err(OpenError::io("open", &path))?;
     let mapped =
@@ -123,8 +149,7 @@ pub(crate) fn recover_read_only(
     let last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
     let (index, undecided) = (IndexWriter::new(), VecDeque::new());
     let (end, next_offset) = (SEGMENT_HEAD, first);
-    let active = Active { segment, file, index, end, next_offset, last_time_ms, undecided };
-    Ok(Recovered { sealed, active })
+    Ok(Active { segment, file, index, end, next_offset, last_time_ms, undecided })
 }
 
 /// The first offsets of all segments: from 0 on, and a last one that was never sealed.

@@ -56,10 +56,10 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
         let end = verify_segment(&*system, &directory, first, next, &mut report)?;
-        trusted = trusted && report.problems.is_empty();
         if trusted {
             report.events = end;
         }
+        trusted = report.problems.is_empty();
         report.segments += 1;
     }
     Ok(report)

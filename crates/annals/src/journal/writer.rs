@@ -59,7 +59,7 @@ pub(crate) struct JournalHome<E> {
     last_commit: usize,
     staged: Staged<E>,
     /// Held for as long as this process may write.
-    _lock: Box<dyn StoreFile>,
+    lock: Option<Box<dyn StoreFile>>,
 }
 
 /// The frames of the commit that is being built.
@@ -93,7 +93,7 @@ impl<E: Event> JournalHome<E> {
             last_time_ms,
             last_commit: 0,
             staged: Staged { bytes: Vec::new(), frame: None, events: Vec::new() },
-            _lock: lock,
+            lock: Some(lock),
         }
     }
 
@@ -233,6 +233,11 @@ impl<E: Event> JournalHome<E> {
         self.file.set_size(self.end as u64)?;
         self.file.sync()?;
         self.directory().set_closed_head(&*self.options.file_system, self.next_offset)
+    }
+
+    /// Lets others write to the store.
+    pub(crate) fn unlock(&mut self) {
+        self.lock = None;
     }
 }
 

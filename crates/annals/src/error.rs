@@ -169,7 +169,8 @@ pub enum AppendError {
         source: Arc<io::Error>,
     },
     /// Writing or syncing failed: the log shows nothing of the batch, and takes no more appends until it is reopened.
-    #[error("writing failed: {source}; nothing of it is in the log; reopen the store to go on")]
+    /// (What was written is taken back; should that fail too, the batch may be there, whole, when it is.)
+    #[error("writing failed: {source}; reopen the store to go on from what is on disk")]
     Failed {
         /// What the system said.
         source: Arc<io::Error>,

@@ -255,8 +255,14 @@ fn refuse_lost_log(system: &dyn FileSystem, path: &Path) -> Result<(), OpenError
     }
 }
 
+/// Whether it is a file of ours that was being written when a process ended.
 fn is_unfinished(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == UNFINISHED)
+    let Some((name, UNFINISHED)) = name.rsplit_once('.') else { return false };
+    let digits = |name: &str| name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    match name.rsplit_once('.') {
+        Some((first, "log" | "idx")) => digits(first),
+        _ => name == STORE || name == CLOSED,
+    }
 }
 
 fn lock(system: &dyn FileSystem, directory: &Path) -> Result<Box<dyn StoreFile>, OpenError> {

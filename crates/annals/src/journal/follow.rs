@@ -145,6 +145,9 @@ impl<E: Event> Follow<E> {
                     if !std::mem::replace(&mut told, true) {
                         tracing::error!(%error, "cannot follow the log");
                     }
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        return;
+                    }
                     thread::park_timeout(SLEEP_MOST);
                 }
             }
@@ -181,6 +184,7 @@ impl<E: Event> Follow<E> {
         let mut size = self.file.read_at(&mut self.buffer, self.end as u64)?;
         if let Ok(head) = FrameHead::read(&self.buffer[..size], 0, self.segment.seed)
             && head.size() > size
+            && (self.end + head.size()) as u64 <= self.file.size()?
         {
             self.buffer.resize(head.size(), 0);
             size = self.file.read_at(&mut self.buffer, self.end as u64)?;

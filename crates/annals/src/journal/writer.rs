@@ -230,8 +230,11 @@ impl<E: Event> JournalHome<E> {
     /// Everything durable, the file as long as what is in it, and the head noted.
     pub(crate) fn close(&mut self) -> io::Result<()> {
         self.sync()?;
-        self.file.set_size(self.end as u64)?;
-        self.file.sync()?;
+        // Only to give back room that is not needed; some systems cut no file that is mapped.
+        if let Err(error) = self.file.set_size(self.end as u64).and_then(|()| self.file.sync()) {
+            let segment = self.segment.path.display();
+            tracing::warn!(%error, %segment, "the room that it does not need was not given back");
+        }
         self.directory().set_closed_head(&*self.options.file_system, self.next_offset)
     }
 

@@ -1,0 +1,265 @@
+//! A file's bytes, twice: as processes see them, and as the disk has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+
+use annals_base::MappedFile;
+
+use super::Loss;
+use crate::Random;
+
+const SECTOR: u64 = 512;
+const PAGE: u64 = 4096;
+
+type Sector = [u8; 512];
+/// Sectors by number; one that is not there is zeroes.
+type Sectors = BTreeMap<u64, Sector>;
+
+/// A file's content.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    cache: Sectors,
+    durable: Sectors,
+    /// What stood in a sector since the last sync, in order; the last is what stands there now.
+    dirty: BTreeMap<u64, Vec<Sector>>,
+    size: u64,
+    durable_size: u64,
+    /// Sizes since the last sync.
+    sizes: Vec<u64>,
+    /// Sectors that take room on the disk.
+    allocated: BTreeSet<u64>,
+    /// The real file behind what is mapped.
+    mapped: Option<File>,
+    /// The handle that holds the lock.
+    pub(super) locked: Option<u64>,
+}
+
+impl Content {
+    /// A file that has these bytes, durably.
+    pub(super) fn of(bytes: &[u8]) -> io::Result<Self> {
+        let mut content = Self::default();
+        content.write(bytes, 0)?;
+        content.sync();
+        Ok(content)
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of room that it takes.
+    pub(super) fn used(&self) -> u64 {
+        self.allocated.len() as u64 * SECTOR
+    }
+
+    pub(super) fn read(&self, bytes: &mut [u8], position: u64) -> usize {
+        let end = self.size.min(position.saturating_add(bytes.len() as u64));
+        let Some(size) = end.checked_sub(position).and_then(|size| usize::try_from(size).ok())
+        else {
+            return 0;
+        };
+        bytes[..size].fill(0);
+        for (&number, sector) in self.cache.range(position / SECTOR..end.div_ceil(SECTOR)) {
+            let start = (number * SECTOR).max(position);
+            let stop = ((number + 1) * SECTOR).min(end);
+            let (from, to) = (place(start - position), place(stop - position));
+            let inside = place(start - number * SECTOR);
+            bytes[from..to].copy_from_slice(&sector[inside..inside + to - from]);
+        }
+        size
+    }
+
+    /// The first byte at or after `position` that may not be zero.
+    pub(super) fn next_data(&self, position: u64) -> Option<u64> {
+        let (&number, _) = self.cache.range(position / SECTOR..).next()?;
+        Some((number * SECTOR).max(position)).filter(|&position| position < self.size)
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
+        let end = position + bytes.len() as u64;
+        if end > self.size {
+            self.resize(end)?;
+        }
+        for number in position / SECTOR..end.div_ceil(SECTOR) {
+            let start = (number * SECTOR).max(position);
+            let stop = ((number + 1) * SECTOR).min(end);
+            let inside = place(start - number * SECTOR)..place(stop - number * SECTOR);
+            let sector = self.cache.entry(number).or_insert([0; 512]);
+            sector[inside].copy_from_slice(&bytes[place(start - position)..place(stop - position)]);
+            self.dirty.entry(number).or_default().push(*sector);
+            self.allocated.insert(number);
+        }
+        if let Some(mut file) = self.mapped.as_ref() {
+            file.seek(SeekFrom::Start(position))?;
+            file.write_all(bytes)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn resize(&mut self, size: u64) -> io::Result<()> {
+        if size < self.size {
+            let whole = size.div_ceil(SECTOR);
+            if !size.is_multiple_of(SECTOR)
+                && let Some(sector) = self.cache.get_mut(&(size / SECTOR))
+            {
+                sector[place(size % SECTOR)..].fill(0);
+                self.dirty.entry(size / SECTOR).or_default().push(*sector);
+            }
+            for (number, _) in self.cache.split_off(&whole) {
+                self.dirty.entry(number).or_default().push([0; 512]);
+            }
+            self.allocated.split_off(&whole);
+        }
+        self.size = size;
+        self.sizes.push(size);
+        self.mapped.as_ref().map_or(Ok(()), |file| file.set_len(size))
+    }
+
+    /// How many of the bytes `position..position + size` lie in sectors that have room on the disk, or get it if
+    /// `room` bytes are left.
+    pub(super) fn fitting(&self, position: u64, size: u64, room: u64) -> u64 {
+        let end = position + size;
+        let mut left = room / SECTOR;
+        for number in position / SECTOR..end.div_ceil(SECTOR) {
+            if !self.allocated.contains(&number) {
+                let Some(less) = left.checked_sub(1) else {
+                    return (number * SECTOR).saturating_sub(position);
+                };
+                left = less;
+            }
+        }
+        size
+    }
+
+    pub(super) fn allocate(&mut self, position: u64, size: u64) {
+        self.allocated.extend(position / SECTOR..(position + size).div_ceil(SECTOR));
+    }
+
+    pub(super) fn sync(&mut self) {
+        for (number, versions) in std::mem::take(&mut self.dirty) {
+            if let Some(last) = versions.last() {
+                put(&mut self.durable, number, last);
+            }
+        }
+        self.sizes.clear();
+        self.durable_size = self.size;
+    }
+
+    /// A sync that fails: of what was dirty some is on the disk, and all of it is taken for clean.
+    pub(super) fn fail_to_sync(&mut self, random: &mut Random) {
+        for (number, versions) in std::mem::take(&mut self.dirty) {
+            if let Some(last) = versions.last().filter(|_| random.once_in(2)) {
+                put(&mut self.durable, number, last);
+            }
+        }
+        if random.once_in(2) {
+            self.durable_size = self.size;
+        }
+    }
+
+    /// What processes see, all of it durable.
+    pub(super) fn settled(&self) -> Self {
+        Self {
+            cache: self.cache.clone(),
+            durable: self.cache.clone(),
+            size: self.size,
+            durable_size: self.size,
+            allocated: self.allocated.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// What is there after a loss of power.
+    pub(super) fn after(&self, loss: Loss, random: &mut Random) -> Self {
+        let mut sectors = self.durable.clone();
+        let size = match loss {
+            Loss::Everything => self.durable_size,
+            Loss::Nothing => self.size,
+            Loss::Sectors(_) | Loss::Pages(_) => {
+                let choice = random.index(self.sizes.len() + 1);
+                if choice == 0 { self.durable_size } else { self.sizes[choice - 1] }
+            }
+        };
+        let mut page = (u64::MAX, false);
+        for (&number, versions) in &self.dirty {
+            let version = match loss {
+                Loss::Everything => None,
+                Loss::Nothing => versions.last(),
+                Loss::Sectors(_) => {
+                    let choice = random.index(versions.len() + 1);
+                    // Half of the time old, for what was written many times too.
+                    choice
+                        .checked_sub(1)
+                        .filter(|_| random.once_in(2))
+                        .map(|choice| &versions[choice])
+                }
+                Loss::Pages(_) => {
+                    if page.0 != number / (PAGE / SECTOR) {
+                        page = (number / (PAGE / SECTOR), random.once_in(2));
+                    }
+                    versions.last().filter(|_| page.1)
+                }
+            };
+            if let Some(version) = version {
+                put(&mut sectors, number, version);
+            }
+        }
+        sectors.split_off(&size.div_ceil(SECTOR));
+        if !size.is_multiple_of(SECTOR)
+            && let Some(sector) = sectors.get_mut(&(size / SECTOR))
+        {
+            sector[place(size % SECTOR)..].fill(0);
+        }
+        let allocated = sectors.keys().copied().collect();
+        let durable = sectors.clone();
+        Self { cache: sectors, durable, size, durable_size: size, allocated, ..Self::default() }
+    }
+
+    /// A process is gone: its lock and its mapping are, too.
+    pub(super) fn forget_process(&mut self) {
+        self.locked = None;
+        self.mapped = None;
+    }
+
+    pub(super) fn map(&mut self, size: u64) -> io::Result<MappedFile> {
+        let size = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        if self.mapped.is_none() {
+            let file = in_memory()?;
+            self.copy_to(&file)?;
+            self.mapped = Some(file);
+        }
+        match &self.mapped {
+            Some(file) => MappedFile::map(file, size),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn copy_to(&self, mut file: &File) -> io::Result<()> {
+        file.set_len(self.size)?;
+        for (&number, sector) in &self.cache {
+            let position = number * SECTOR;
+            file.seek(SeekFrom::Start(position))?;
+            file.write_all(&sector[..place(SECTOR.min(self.size - position))])?;
+        }
+        Ok(())
+    }
+}
+
+/// A file without a name, in memory where the system has such a place.
+fn in_memory() -> io::Result<File> {
+    tempfile::tempfile_in("/dev/shm").or_else(|_| tempfile::tempfile())
+}
+
+fn put(sectors: &mut Sectors, number: u64, sector: &Sector) {
+    if sector.iter().any(|&byte| byte != 0) {
+        sectors.insert(number, *sector);
+    } else {
+        sectors.remove(&number);
+    }
+}
+
+/// A position inside of a buffer: it fits, buffers do.
+fn place(position: u64) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,131 @@
+//! An open file of the disk.
+
+use std::io;
+
+use annals::StoreFile;
+use annals_base::MappedFile;
+
+use super::disk::Disk;
+use super::{Call, Ending, FaultFileSystem, Refused};
+
+#[derive(Debug)]
+pub(super) struct FaultFile {
+    pub(super) system: FaultFileSystem,
+    pub(super) file: usize,
+    pub(super) handle: u64,
+    pub(super) write: bool,
+}
+
+impl FaultFile {
+    /// A call that changes nothing.
+    fn look<T>(&self, look: impl FnOnce(&mut Disk) -> io::Result<T>) -> io::Result<T> {
+        let mut disk = self.system.disk();
+        disk.check_power(self.system.process)?;
+        look(&mut disk)
+    }
+
+    fn begin(&self, call: Call) -> Result<parking_lot::MutexGuard<'_, Disk>, Refused<'_>> {
+        self.system.begin(call)
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.write { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+}
+
+impl StoreFile for FaultFile {
+    fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+        self.look(|disk| Ok(disk.names.content(self.file).read(bytes, position)))
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.check_writable()?;
+        match self.begin(Call::Write) {
+            Ok(mut disk) => {
+                let left = disk.left();
+                let content = disk.names.content(self.file);
+                let fitting = content.fitting(position, bytes.len() as u64, left);
+                let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
+                content.write(&bytes[..fitting], position)?;
+                if fitting < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+            }
+            Err(Refused { mut disk, error, ending }) => {
+                if ending == Ending::Partly {
+                    let part = disk.random.index(bytes.len() + 1);
+                    disk.names.content(self.file).write(&bytes[..part], position)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn allocate(&self, position: u64, size: u64) -> io::Result<()> {
+        let mut disk = self.begin(Call::Allocate)?;
+        let left = disk.left();
+        let content = disk.names.content(self.file);
+        if content.fitting(position, size, left) < size {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        content.allocate(position, size);
+        Ok(())
+    }
+
+    fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
+        self.look(|disk| Ok(disk.names.content(self.file).next_data(position)))
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.check_writable()?;
+        self.begin(Call::SetSize)?.names.content(self.file).resize(size)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.look(|disk| Ok(disk.names.content(self.file).size()))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.begin(Call::Sync) {
+            Ok(mut disk) => {
+                if !disk.lies {
+                    disk.names.content(self.file).sync();
+                }
+                Ok(())
+            }
+            Err(Refused { mut disk, error, ending }) => {
+                // When the power went off, what was dirty is dirty still, and is lost as that loss decides.
+                if ending == Ending::Partly && disk.power {
+                    let Disk { names, random, .. } = &mut *disk;
+                    names.content(self.file).fail_to_sync(random);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn map(&self, size: u64) -> io::Result<MappedFile> {
+        self.look(|disk| disk.names.content(self.file).map(size))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.look(|disk| {
+            let locked = &mut disk.names.content(self.file).locked;
+            if locked.is_some_and(|holder| holder != self.handle) {
+                return Ok(false);
+            }
+            *locked = Some(self.handle);
+            Ok(true)
+        })
+    }
+}
+
+impl Drop for FaultFile {
+    fn drop(&mut self) {
+        let mut disk = self.system.disk();
+        if self.system.process == Some(disk.epoch) {
+            let locked = &mut disk.names.content(self.file).locked;
+            if *locked == Some(self.handle) {
+                *locked = None;
+            }
+        }
+    }
+}

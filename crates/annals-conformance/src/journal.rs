@@ -1,0 +1,107 @@
+//! The home in files, as a subject: on a disk that fails as asked.
+
+use std::error::Error;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use annals::{Durability, Journal};
+
+use crate::fault::{Call, FaultFileSystem, Hold, Loss, on_disk};
+use crate::{Fault, Home, Sample, Subject};
+
+/// [`Journal`] on a [`FaultFileSystem`], in small segments.
+#[derive(Debug, Clone, Copy)]
+pub struct JournalSubject {
+    /// When an append returns. Buffered, a crash is the end of the process, else a loss of power.
+    pub durability: Durability,
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+}
+
+impl JournalSubject {
+    /// With segments of 4 KiB, the smallest there are, so that they are sealed often.
+    #[must_use]
+    pub fn new(durability: Durability) -> Self {
+        Self { durability, segment_bytes: 4 << 10 }
+    }
+
+    /// The options to open one on `disk` with, in the process that runs there now.
+    #[must_use]
+    pub fn options(&self, disk: &FaultFileSystem) -> annals::JournalOptions {
+        Journal::options()
+            .durability(self.durability)
+            .segment_bytes(self.segment_bytes)
+            .file_system(Arc::new(disk.process()))
+    }
+}
+
+impl Subject for JournalSubject {
+    type Backend = Journal<Sample>;
+
+    fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+        Arc::new(JournalHome {
+            subject: *self,
+            disk: FaultFileSystem::new(7),
+            path: on_disk("store"),
+        })
+    }
+}
+
+struct JournalHome {
+    subject: JournalSubject,
+    disk: FaultFileSystem,
+    path: PathBuf,
+}
+
+impl Home<Journal<Sample>> for JournalHome {
+    fn open(&self) -> Result<Journal<Sample>, Box<dyn Error + Send + Sync>> {
+        Ok(self.subject.options(&self.disk).open(&self.path)?)
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+
+    fn crash(&self, loss: Loss) -> bool {
+        match self.subject.durability {
+            Durability::Sync => self.disk.restart(loss),
+            Durability::Buffered => self.disk.kill(),
+        }
+        true
+    }
+
+    fn fail(&self, fault: Fault) -> bool {
+        match fault {
+            Fault::Write => self.disk.fail(Call::Write, 1, ErrorKind::Other),
+            Fault::Sync => self.disk.fail(Call::Sync, 1, ErrorKind::Other),
+            Fault::Full => self.disk.set_room(Some(0)),
+        }
+        true
+    }
+
+    fn heal(&self) {
+        self.disk.set_room(None);
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        Some(self.disk.hold(match self.subject.durability {
+            Durability::Sync => Call::Sync,
+            Durability::Buffered => Call::Write,
+        }))
+    }
+
+    fn damage(&self, needle: &[u8]) -> bool {
+        let names = self.disk.names(&self.path).unwrap_or_default();
+        names.iter().any(|name| {
+            let file = self.path.join(name);
+            let bytes = self.disk.contents(&file).unwrap_or_default();
+            let at = bytes.windows(needle.len()).position(|window| window == needle);
+            at.is_some_and(|at| self.disk.flip(&file, at as u64, 1))
+        })
+    }
+}

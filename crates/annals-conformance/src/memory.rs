@@ -1,0 +1,30 @@
+//! The home in memory, as a subject.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use annals::Memory;
+
+use crate::{Home, Sample, Subject};
+
+/// [`Memory`]: gone when it is dropped, and nothing in it can fail.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MemorySubject;
+
+impl Subject for MemorySubject {
+    type Backend = Memory<Sample>;
+
+    fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+        Arc::new(*self)
+    }
+
+    fn encodes(&self) -> bool {
+        false
+    }
+}
+
+impl Home<Memory<Sample>> for MemorySubject {
+    fn open(&self) -> Result<Memory<Sample>, Box<dyn Error + Send + Sync>> {
+        Ok(Memory::new())
+    }
+}

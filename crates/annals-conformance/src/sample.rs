@@ -1,0 +1,114 @@
+//! The event that the suite appends: anything that can be said, also what a log must refuse.
+
+use std::borrow::Cow;
+
+use annals::{CodecError, Event, Metadata, RawEvent, Tags};
+
+/// An event of the suite. A backend that is to be tested is a `Backend<Sample>`.
+///
+/// Nothing about it is checked before it is appended, so that the suite can see what the backend refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sample {
+    event_type: String,
+    tags: Vec<String>,
+    id: Option<String>,
+    metadata: Metadata,
+    data: Vec<u8>,
+    without_encoding: bool,
+}
+
+impl Sample {
+    /// An event of this type.
+    #[must_use]
+    pub fn new(event_type: impl Into<String>) -> Self {
+        Self { event_type: event_type.into(), ..Self::default() }
+    }
+
+    /// Also about this.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// With this id.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// With these metadata, too.
+    #[must_use]
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.set(name, value);
+        self
+    }
+
+    /// With this payload.
+    #[must_use]
+    pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
+        self.data = data.into();
+        self
+    }
+
+    /// Whose payload has no encoding.
+    #[must_use]
+    pub fn without_encoding(mut self) -> Self {
+        self.without_encoding = true;
+        self
+    }
+
+    /// Its tags.
+    #[must_use]
+    pub fn tag_list(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// Its payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Event for Sample {
+    fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    fn tags(&self, tags: &mut Tags) {
+        self.tags.iter().for_each(|tag| tags.push(tag));
+    }
+
+    fn id(&self) -> Option<Cow<'_, str>> {
+        self.id.as_deref().map(Cow::Borrowed)
+    }
+
+    fn metadata(&self, metadata: &mut Metadata) {
+        self.metadata.iter().for_each(|(name, value)| metadata.set(name, value));
+    }
+
+    fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+        if self.without_encoding {
+            return Err(CodecError::payload(std::io::Error::other(
+                "a payload without an encoding",
+            )));
+        }
+        data.extend_from_slice(&self.data);
+        Ok(())
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+        let mut metadata = Metadata::default();
+        raw.metadata().into_iter().for_each(|(name, value)| metadata.set(name, value));
+        Ok(Self {
+            event_type: raw.event_type().to_owned(),
+            tags: raw.tags().map(str::to_owned).collect(),
+            id: raw.id().map(str::to_owned),
+            metadata,
+            data: raw.data_bytes().to_vec(),
+            without_encoding: false,
+        })
+    }
+}

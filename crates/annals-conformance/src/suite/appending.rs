@@ -1,0 +1,137 @@
+//! Appending: nothing, anything that is allowed, and without waiting.
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use annals::{
+    Batch, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES, MAX_NAME_BYTES, MAX_TAGS, Query,
+};
+
+use super::tools::{Seen, Store, fresh, nth, nths, open, spawn, wait_for};
+use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::{Sample, Subject};
+
+pub(super) fn an_empty_batch_changes_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    let seen = Seen::subscribed::<S>(&store);
+    same("the range of nothing", store.append_batch([])?, 0..0)?;
+    store.append_batch(nths(0..3))?;
+    same("the range of nothing", store.append_batch([])?, 3..3)?;
+    let nothing = wait_for(store.append_batch_async(Batch::new(Vec::new())), subject.patience())??;
+    same("the range of nothing, asynchronously", nothing, 3..3)?;
+    same("the head", store.len(), 3)?;
+    same("what a callback saw", seen.offsets(), vec![0, 1, 2])?;
+    Ok(Outcome::Held)
+}
+
+pub(super) fn an_append_arrives_whether_awaited_or_not<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    let patience = subject.patience();
+    for n in 0..20 {
+        same("where it went", wait_for(store.append_async(nth(n)), patience)??, n)?;
+    }
+    // Many at once, in the order in which they were made, waited for in another.
+    let mut futures: Vec<_> = (20..120).map(|n| (n, store.append_async(nth(n)))).collect();
+    while let Some((n, future)) = futures.pop() {
+        same("where it went", wait_for(future, patience)??, n)?;
+    }
+    for n in 120..140 {
+        drop(store.append_async(nth(n)));
+    }
+    let mut cursor = store.subscription(Query::all(), 120);
+    for n in 120..140 {
+        let event = cursor.next_timeout(patience).transpose()?;
+        let event = event.ok_or_else(|| {
+            Broken::new(format!("append {n}, whose future was dropped, does not arrive"))
+        })?;
+        same("what arrived", &event.event, &nth(n))?;
+    }
+    let refused =
+        wait_for(store.append_batch_async(Batch::new(vec![nth(140), nth(141).tag("")])), patience)?;
+    ensure!(refused.is_err(), "an invalid event went in");
+    let mixed = store.append_async(nth(140));
+    same("where one that blocks went, behind one that does not", store.append(nth(141))?, 141)?;
+    same("where the one before it went", wait_for(mixed, patience)??, 140)?;
+    same("the head", store.len(), 142)?;
+    whoever_must_not_block_does_not(subject)
+}
+
+/// While a commit is held up, an asynchronous append is handed in all the same.
+fn whoever_must_not_block_does_not<S: Subject + ?Sized>(subject: &S) -> Check {
+    let home = subject.home();
+    let store = open::<S>(&home)?;
+    let patience = subject.patience();
+    let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| store.append(nth(0)));
+        let reached = hold.wait(patience);
+        let caller = spawn(scope, "a caller that must not block", patience, || {
+            (1..5).map(|n| store.append_async(nth(n))).collect::<Vec<_>>()
+        });
+        let in_time = caller.in_time();
+        hold.release();
+        ensure!(reached, "an append did not come to where it was to be held");
+        in_time?;
+        for (n, future) in (1..).zip(caller.join()) {
+            same("where it went", wait_for(future, patience)??, n)?;
+        }
+        same(
+            "where the one before went",
+            writer.join().unwrap_or_else(|panic| resume_unwind(panic))?,
+            0,
+        )
+    })?;
+    Ok(Outcome::Held)
+}
+
+pub(super) fn events_come_back_as_they_were<S: Subject + ?Sized>(subject: &S) -> Check {
+    let longest = "ß".repeat(MAX_NAME_BYTES / 2) + "x";
+    let full = |mut event: Sample| {
+        for n in 0..MAX_TAGS {
+            event = event.tag(format!("{n:0>MAX_NAME_BYTES$}"));
+        }
+        for n in 0..MAX_METADATA {
+            event = event.metadata(format!("{n:0>MAX_NAME_BYTES$}"), "v".repeat(n));
+        }
+        event
+    };
+    let events = vec![
+        Sample::new("plain"),
+        Sample::new(&longest)
+            .tag(&longest)
+            .id(&longest)
+            .metadata(&longest, "x".repeat(MAX_METADATA_VALUE_BYTES)),
+        full(Sample::new("full")),
+        Sample::new("binary").data((0..=255).collect::<Vec<u8>>()),
+        Sample::new("zeroes").data(vec![0; 5000]),
+        Sample::new("like a frame").data(b"ANfr".repeat(100)),
+        Sample::new("日本語 \u{202e} ©").tag("emoji:🦀").tag(" ").metadata("空", "").data("{}"),
+        Sample::new("largest").data(vec![0xa5; MAX_DATA_BYTES]),
+        Sample::new("last"),
+    ];
+    let home = subject.home();
+    let store = open::<S>(&home)?;
+    for (n, event) in (0..).zip(&events) {
+        same("where it went", store.append(event.clone())?, n)?;
+    }
+    let check = |store: &Store<S>| -> Result<(), Broken> {
+        for (event, (n, expected)) in store.read(..).zip((0..).zip(&events)) {
+            let event = event?;
+            ensure!(event.offset == n && event.event == *expected, "event {n} comes back changed");
+        }
+        for (n, tag) in [(1, &*longest), (6, "emoji:🦀"), (6, " ")] {
+            let found: Vec<u64> = store
+                .query(&Query::tag(tag))
+                .map(|event| Ok(event?.offset))
+                .collect::<Result<_, Broken>>()?;
+            same("what has the tag", found, vec![n])?;
+        }
+        same("what has the longest type", store.query(&Query::event_type(&longest)).count(), 1)
+    };
+    check(&store)?;
+    if home.keeps() {
+        drop(store);
+        check(&open::<S>(&home)?)?;
+    }
+    Ok(Outcome::Held)
+}

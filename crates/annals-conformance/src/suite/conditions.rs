@@ -1,0 +1,248 @@
+//! Conditions and ids: what an append depends on.
+
+use std::sync::Barrier;
+use std::thread;
+
+use annals::{AppendError, Batch, Condition, Query, QueryItem};
+
+use super::tools::{Seen, fresh, nth, nths, open};
+use crate::check::{Broken, Check, Outcome, ensure, same, says};
+use crate::{Sample, Subject};
+
+const THREADS: usize = 8;
+
+pub(super) fn condition_and_append_are_one_step<S: Subject + ?Sized>(subject: &S) -> Check {
+    only_one_of_a_race_wins(subject)?;
+    a_counter_loses_no_step(subject)
+}
+
+fn only_one_of_a_race_wins<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
+    const ROUNDS: usize = 40;
+    let store = fresh(subject)?;
+    let barrier = Barrier::new(THREADS);
+    let results = thread::scope(|scope| {
+        let racers: Vec<_> = (0..THREADS)
+            .map(|racer| {
+                let (store, barrier) = (&store, &barrier);
+                scope.spawn(move || {
+                    let mut results = Vec::new();
+                    for round in 0..ROUNDS {
+                        let tag = format!("round:{round}");
+                        let free = Condition::fail_if(Query::tag(&tag));
+                        let event = Sample::new("claimed").tag(tag).data(racer.to_string());
+                        barrier.wait();
+                        results.push(store.append_if([event], &free));
+                    }
+                    results
+                })
+            })
+            .collect();
+        racers.into_iter().map(|racer| racer.join().unwrap_or_default()).collect::<Vec<_>>()
+    });
+    for round in 0..ROUNDS {
+        let of_round: Vec<_> = results.iter().filter_map(|results| results.get(round)).collect();
+        let winners: Vec<u64> = of_round
+            .iter()
+            .filter_map(|result| result.as_ref().ok())
+            .map(|range| range.start)
+            .collect();
+        ensure!(
+            winners.len() == 1,
+            "round {round}: {} of {THREADS} appends went ahead, and one should",
+            winners.len()
+        );
+        for result in of_round {
+            if let Err(error) = result {
+                ensure!(
+                    matches!(error, AppendError::Conflict { offset } if *offset == winners[0]),
+                    "round {round}: {error:?}"
+                );
+            }
+        }
+    }
+    same("the head", store.len(), ROUNDS as u64)
+}
+
+/// Everyone reads the count and appends the next one, unless somebody else did since.
+fn a_counter_loses_no_step<S: Subject + ?Sized>(subject: &S) -> Check {
+    const STEPS: usize = 30;
+    let store = fresh(subject)?;
+    let counter = Query::tag("counter");
+    let barrier = Barrier::new(4);
+    let results: Vec<Result<(), Broken>> = thread::scope(|scope| {
+        let counting: Vec<_> = (0..4)
+            .map(|_| {
+                let (store, counter, barrier) = (&store, &counter, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    for _ in 0..STEPS {
+                        loop {
+                            let seen = store.len();
+                            let last = store.query(counter).to(seen).rev().next().transpose()?;
+                            let count: u64 = last.map_or(0, |event| {
+                                String::from_utf8_lossy(event.event.payload()).parse().unwrap_or(0)
+                            });
+                            let next =
+                                Sample::new("counted").tag("counter").data((count + 1).to_string());
+                            match store
+                                .append_if([next], &Condition::fail_if(counter.clone()).after(seen))
+                            {
+                                Ok(_) => break,
+                                Err(AppendError::Conflict { .. }) => {}
+                                Err(error) => return Err(error.into()),
+                            }
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        counting
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    results.into_iter().collect::<Result<(), Broken>>()?;
+    for (expected, event) in (1..).zip(store.read(..)) {
+        let event = event?;
+        same(
+            "the count",
+            String::from_utf8_lossy(event.event.payload()).into_owned(),
+            expected.to_string(),
+        )?;
+    }
+    same("the head", store.len(), 4 * STEPS as u64)?;
+    Ok(Outcome::Held)
+}
+
+pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> Check {
+    let home = subject.home();
+    let mut store = open::<S>(&home)?;
+    store.append_batch(nths(0..50))?;
+    let mut head = 50;
+    let both = Query::item(QueryItem::new().event_type("type-1").tag("digit:7"));
+    let neither = Query::item(QueryItem::new().event_type("type-2").tag("number:7"));
+    // A query, from where on it looks, and the first event that is in its way.
+    let cases = [
+        (Query::all(), 0, Some(0)),
+        (Query::all(), 49, Some(49)),
+        (Query::all(), 50, None),
+        (Query::all(), u64::MAX, None),
+        (Query::tag("number:20"), 0, Some(20)),
+        (Query::tag("number:20"), 20, Some(20)),
+        (Query::tag("number:20"), 21, None),
+        (Query::tag("number:200"), 0, None),
+        (Query::event_type("type-0"), 46, Some(48)),
+        (Query::event_type("type-0"), 49, None),
+        (both.clone(), 8, Some(37)),
+        (both, 38, None),
+        (neither, 0, None),
+        (Query::tag("number:48").or(QueryItem::new().tag("number:47")), 0, Some(47)),
+    ];
+    for keeps in [false, true] {
+        if keeps && home.keeps() {
+            drop(store);
+            store = open::<S>(&home)?;
+        }
+        for (case, (query, after, expected)) in cases.iter().enumerate() {
+            // What was recorded for a case before this one is in nobody's way.
+            let after = if *after < 50 { *after } else { (*after).max(head) };
+            let condition = Condition::fail_if(query.clone()).after(after);
+            let event = Sample::new("decided").tag(format!("case:{case}"));
+            match (store.append_if([event], &condition), expected) {
+                (Ok(range), None) => {
+                    same("where it went", range, head..head + 1)?;
+                    head += 1;
+                }
+                (Err(AppendError::Conflict { offset }), Some(expected)) => {
+                    same("what is in the way", offset, *expected)?;
+                }
+                (result, expected) => {
+                    return Err(Broken::new(format!(
+                        "case {case}: {result:?}, where {expected:?} should be in the way"
+                    )));
+                }
+            }
+            same("the head", store.len(), head)?;
+        }
+    }
+    let error = store.append_if([nth(1)], &Condition::fail_if(Query::tag("number:3"))).err();
+    says(
+        &error.ok_or_else(|| Broken::new("a condition did not hold the append up"))?,
+        &["condition", "offset 3"],
+    )?;
+    // The events of a batch are not in their own way, and an empty batch has its condition looked at.
+    let own = Condition::fail_if(Query::tag("own"));
+    store.append_if([Sample::new("a").tag("own"), Sample::new("b").tag("own")], &own)?;
+    ensure!(store.append_if([], &own).is_err(), "an empty batch went ahead against its condition");
+    Ok(Outcome::Held)
+}
+
+pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
+    let home = subject.home();
+    let mut store = open::<S>(&home)?;
+    let named = |n: u64| nth(n).id(format!("id-{n}"));
+    store.append_batch((0..30).map(named))?;
+    let seen = Seen::subscribed::<S>(&store);
+    for again in 0..2 {
+        same("where an id is", store.append(named(7))?, 7)?;
+        same("where a batch of ids is", store.append_batch((10..14).map(named))?, 10..14)?;
+        let unless = Batch {
+            condition: Some(Condition::fail_if(Query::all())),
+            ..Batch::new(vec![named(3)])
+        };
+        same("where an id is, whatever the condition", store.append_as(unless)?, 3..4)?;
+        same("the head", store.len(), 30)?;
+        let refused = |events: Vec<Sample>, words: &[&str]| -> Result<(), Broken> {
+            let error = store.append_batch(events.clone()).err();
+            let error = error.ok_or_else(|| Broken::new(format!("{events:?} went in")))?;
+            says(&error, words)?;
+            same("the head", store.len(), 30)
+        };
+        refused(vec![nth(8).id("id-7")], &["\"id-7\"", "offset 7", "other content"])?;
+        refused(vec![named(29), named(30)], &["\"id-29\"", "offset 29", "not all of this batch"])?;
+        refused(vec![named(30), named(29)], &["\"id-29\"", "offset 29"])?;
+        refused(vec![named(5), named(7)], &["\"id-7\"", "offset 7"])?;
+        refused(vec![named(5), nth(6)], &["\"id-5\"", "offset 5"])?;
+        refused(vec![nth(5), named(0)], &["\"id-0\"", "offset 0"])?;
+        let error = store.append_batch([named(40), named(41), named(40)]).err();
+        let error = error.ok_or_else(|| Broken::new("an id went in twice in one batch"))?;
+        ensure!(matches!(&error, AppendError::IdTwice { id } if id == "id-40"), "{error:?}");
+        says(&error, &["\"id-40\"", "twice"])?;
+        same("what a callback saw", seen.offsets(), Vec::new())?;
+        if again == 0 && home.keeps() {
+            drop(store);
+            store = open::<S>(&home)?;
+        }
+    }
+    race_with_one_id(subject)
+}
+
+/// Whoever comes first records it; everybody gets its offset.
+fn race_with_one_id<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    let barrier = Barrier::new(THREADS);
+    let offsets = thread::scope(|scope| {
+        let racers: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..30)
+                        .map(|n| {
+                            barrier.wait();
+                            store.append(nth(n).id(format!("id-{n}")))
+                        })
+                        .collect::<Result<Vec<u64>, AppendError>>()
+                })
+            })
+            .collect();
+        racers
+            .into_iter()
+            .map(|racer| racer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Vec<_>>()
+    });
+    for offsets in offsets {
+        same("the offsets that each got", offsets?, (0..30).collect::<Vec<_>>())?;
+    }
+    same("the head", store.len(), 30)?;
+    Ok(Outcome::Held)
+}

@@ -1,0 +1,254 @@
+//! Durability: what is known of is durable, what was acknowledged survives, what is damaged is told.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use annals::{Query, ReadError};
+
+use super::tools::{HomeOf, Seen, Store, all, nth, nths, open};
+use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::fault::Loss;
+use crate::{Random, Subject};
+
+pub(super) fn published_is_durable<S: Subject + ?Sized>(subject: &S) -> Check {
+    let held = nobody_learns_of_what_is_held(subject)?;
+    let crashed = what_a_callback_sees_survives(subject)?;
+    Ok(if held || crashed {
+        Outcome::Held
+    } else {
+        Outcome::Skipped("a writer cannot be held, and nothing crashes")
+    })
+}
+
+fn nobody_learns_of_what_is_held<S: Subject + ?Sized>(subject: &S) -> Result<bool, Broken> {
+    let home = subject.home();
+    let store = open::<S>(&home)?;
+    store.append_batch(nths(0..3))?;
+    let seen = Seen::subscribed::<S>(&store);
+    let Some(hold) = home.hold() else { return Ok(false) };
+    let mut cursor = store.subscription(Query::all(), 3);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| store.append_batch(nths(3..5)));
+        let reached = hold.wait(subject.patience());
+        let learned = || -> Result<(), Broken> {
+            ensure!(reached, "an append did not come to where it was to be held");
+            ensure!(!writer.is_finished(), "an append returned before it was durable");
+            same("the head", store.len(), 3)?;
+            ensure!(store.get(3)?.is_none(), "an event is there before it is durable");
+            same("what is read", store.read(..).count(), 3)?;
+            same("what a query finds", store.query(&Query::tag("number:3")).count(), 0)?;
+            same("names", store.tags("number:3")?, Vec::new())?;
+            same("the number of events", store.stats().events, 3)?;
+            ensure!(cursor.try_next().is_none(), "a cursor gives an event before it is durable");
+            same("what a callback saw", seen.offsets(), Vec::new())
+        }();
+        hold.release();
+        let appended = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        learned?;
+        same("where the batch went", appended?, 3..5)?;
+        same("what a callback saw then", seen.offsets(), vec![3, 4])
+    })?;
+    Ok(true)
+}
+
+fn what_a_callback_sees_survives<S: Subject + ?Sized>(subject: &S) -> Result<bool, Broken> {
+    let home = subject.home();
+    let store = open::<S>(&home)?;
+    store.append_batch(nths(0..3))?;
+    let (fuse, told) = (Arc::clone(&home), Arc::new(AtomicU64::new(0)));
+    let note = Arc::clone(&told);
+    store.subscribe(move |event| {
+        if event.offset == 5 && fuse.crash(Loss::Everything) {
+            note.store(event.offset + 1, Ordering::SeqCst);
+        }
+    });
+    // The append whose callback sees the crash may still say that it succeeded; those after it cannot.
+    let _ = store.append_batch(nths(3..6));
+    drop(store);
+    let told = told.load(Ordering::SeqCst);
+    if told == 0 {
+        return Ok(false);
+    }
+    let store = open::<S>(&home)?;
+    ensure!(store.len() >= told, "a callback saw offset {}, which is gone after a crash", told - 1);
+    Ok(true)
+}
+
+pub(super) fn recovery_keeps_every_acknowledged_event<S: Subject + ?Sized>(subject: &S) -> Check {
+    if !subject.home().keeps() {
+        return Ok(Outcome::Skipped("it keeps nothing"));
+    }
+    let home = subject.home();
+    for session in 0..4 {
+        let store = open::<S>(&home)?;
+        is_just::<S>(&store, session * 50, "after it was dropped and opened")?;
+        for n in session * 50..(session + 1) * 50 {
+            store.append(nth(n))?;
+        }
+    }
+    for seed in 0..24 {
+        let home = subject.home();
+        let mut random = Random::new(seed);
+        let mut count = 0;
+        for _ in 0..3 {
+            let loss = match seed % 4 {
+                0 => Loss::Everything,
+                1 => Loss::Nothing,
+                2 => Loss::Sectors(random.number()),
+                _ => Loss::Pages(random.number()),
+            };
+            let store = open::<S>(&home)?;
+            is_just::<S>(&store, count, "after a crash")?;
+            for _ in 0..4 + random.below(12) {
+                let end = count + 1 + random.below(8);
+                same("where a batch went", store.append_batch(nths(count..end))?, count..end)?;
+                count = end;
+            }
+            if !home.crash(loss) {
+                return Ok(Outcome::Held);
+            }
+            drop(store);
+        }
+        is_just::<S>(&open::<S>(&home)?, count, "after a crash")?;
+    }
+    Ok(Outcome::Held)
+}
+
+/// That a log has just the first `count` events, and finds them.
+fn is_just<S: Subject + ?Sized>(store: &Store<S>, count: u64, when: &str) -> Result<(), Broken> {
+    let events = all::<S>(store)?;
+    ensure!(
+        events.len() as u64 == count,
+        "{} events {when}, where {count} were acknowledged",
+        events.len()
+    );
+    for (n, event) in (0..).zip(&events) {
+        ensure!(
+            event.offset == n && event.event == nth(n),
+            "another event at {n} {when}: {event:?}"
+        );
+    }
+    let sevens = store.query(&Query::tag("digit:7")).count();
+    ensure!(
+        sevens == (0..count).filter(|n| n % 10 == 7).count(),
+        "a query finds {sevens} sevens of {count} {when}"
+    );
+    Ok(())
+}
+
+pub(super) fn corruption_is_reported_never_skipped<S: Subject + ?Sized>(subject: &S) -> Check {
+    const COUNT: u64 = 120;
+    for damaged in [0, 1, COUNT / 2, COUNT - 2] {
+        let home = subject.home();
+        if !home.keeps() {
+            return Ok(Outcome::Skipped("it keeps nothing"));
+        }
+        let store = open::<S>(&home)?;
+        for n in 0..COUNT {
+            store.append(nth(n))?;
+        }
+        drop(store);
+        if !home.damage(nth(damaged).payload()) {
+            return Ok(Outcome::Skipped("nothing can be damaged"));
+        }
+        match home.open() {
+            Err(error) => tells_where(&*error)?,
+            Ok(backend) => look_at_damage::<S>(&annals::EventStore::on(backend), damaged, COUNT)?,
+        }
+    }
+    Ok(Outcome::Held)
+}
+
+/// That a message of damage has a place in it.
+fn tells_where(error: &dyn Error) -> Result<(), Broken> {
+    let message = error.to_string();
+    ensure!(
+        message.contains(|character: char| character.is_ascii_digit()),
+        "the error does not say where: {message}"
+    );
+    Ok(())
+}
+
+fn look_at_damage<S: Subject + ?Sized>(
+    store: &Store<S>,
+    damaged: u64,
+    count: u64,
+) -> Result<(), Broken> {
+    same("the head", store.len(), count)?;
+    for n in 0..count {
+        match store.get(n) {
+            Ok(Some(event)) => {
+                ensure!(event.event == nth(n), "another event at {n}: {:?}", *event);
+                ensure!(n != damaged, "the damaged event at {n} is read as if it were whole");
+            }
+            Ok(None) => return Err(Broken::new(format!("nothing at {n}, which was acknowledged"))),
+            Err(error) => {
+                ensure!(
+                    matches!(error, ReadError::Corrupt(_) | ReadError::Io { .. }),
+                    "damage is told as {error:?}"
+                );
+                tells_where(&error)?;
+            }
+        }
+    }
+    let mut expected = 0;
+    let mut told = false;
+    for event in store.read(..) {
+        match event {
+            Ok(event) => {
+                ensure!(
+                    event.offset == expected,
+                    "offset {} follows on {expected}: damage was passed over",
+                    event.offset
+                );
+                ensure!(!told, "reading went on behind damage");
+                ensure!(event.event == nth(expected), "another event at {expected}");
+                expected += 1;
+            }
+            Err(_) => told = true,
+        }
+    }
+    ensure!(told && expected <= damaged, "all was read, though the event at {damaged} is damaged");
+    let backwards: Vec<_> =
+        store.read(..).rev().map(|event| event.map(|event| event.offset)).collect();
+    let (last, before) =
+        backwards.split_last().ok_or_else(|| Broken::new("nothing is read from the end"))?;
+    ensure!(last.is_err(), "read from the end, the damage at {damaged} is passed over");
+    for (offset, event) in (0..count).rev().zip(before) {
+        ensure!(
+            matches!(event, Ok(found) if *found == offset),
+            "read from the end: {event:?} where {offset} should be"
+        );
+    }
+    let mut cursor = store.subscription(Query::all(), damaged);
+    for _ in 0..2 {
+        let next = cursor.try_next().map(|event| event.map(|event| event.offset));
+        ensure!(matches!(next, Some(Err(_))), "a cursor passes over damage: {next:?}");
+    }
+    Ok(())
+}
+
+pub(super) fn a_second_writer_is_refused<S: Subject + ?Sized>(subject: &S) -> Check {
+    let home: HomeOf<S> = subject.home();
+    if !home.is_exclusive() {
+        return Ok(Outcome::Skipped("every handle that is opened is a log of its own"));
+    }
+    let store = open::<S>(&home)?;
+    store.append(nth(0))?;
+    for _ in 0..3 {
+        let error = home.open().err().ok_or_else(|| Broken::new("a second writer opened it"))?;
+        let message = error.to_string();
+        ensure!(message.contains("open"), "the second writer is told: {message}");
+    }
+    store.append(nth(1))?;
+    drop(store);
+    // Also after appends on the way of those who must not block, whose thread may be the last to let go.
+    for n in 2..40 {
+        let store = open::<S>(&home).map_err(Broken::when("held by nobody, and yet"))?;
+        let appended = super::tools::wait_for(store.append_async(nth(n)), subject.patience())?;
+        same("where it went", appended?, n)?;
+    }
+    Ok(Outcome::Held)
+}

@@ -1,0 +1,288 @@
+//! Order: offsets, batches, times.
+
+use std::collections::BTreeMap;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use annals::{AppendError, Batch, Query, Recorded};
+use parking_lot::Mutex;
+
+use super::tools::{Store, fresh, nth, nths, offsets, open};
+use crate::check::{Broken, Check, Outcome, ensure, same, says};
+use crate::fault::Loss;
+use crate::{Random, Sample, Subject};
+
+const THREADS: u64 = 4;
+
+/// An event that says which batch it is of, of how many, and which of them it is.
+fn part(batch: u64, index: u64, of: u64) -> Sample {
+    Sample::new("part").tag(format!("batch:{batch}")).data(format!("{batch} {index} {of}"))
+}
+
+fn batch(number: u64, of: u64) -> Vec<Sample> {
+    (0..of).map(|index| part(number, index, of)).collect()
+}
+
+/// That these events, from the first of a batch on, are whole batches.
+fn whole_batches(events: &[Recorded<Sample>]) -> Result<(), Broken> {
+    let mut expected: Option<(u64, u64, u64)> = None;
+    for event in events {
+        let text = String::from_utf8_lossy(event.event.payload()).into_owned();
+        let mut numbers = text.split(' ').filter_map(|number| number.parse().ok());
+        let (Some(batch), Some(index), Some(of)) = (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return Err(Broken::new(format!(
+                "the event at {} is of no batch: {text}",
+                event.offset
+            )));
+        };
+        let (wanted, next, _) = expected.unwrap_or((batch, 0, of));
+        ensure!(
+            (batch, index) == (wanted, next),
+            "at offset {} stands event {index} of batch {batch}, and not event {next} of batch {wanted}",
+            event.offset
+        );
+        expected = (index + 1 < of).then_some((batch, index + 1, of));
+    }
+    ensure!(expected.is_none(), "the last batch is not whole: {expected:?} is missing");
+    Ok(())
+}
+
+/// Reads again and again until it is told to stop, and every time finds whole batches at the offsets 0, 1, 2, ….
+fn read_on<S: Subject + ?Sized>(store: &Store<S>, stop: &AtomicBool) -> Result<(), Broken> {
+    loop {
+        let last = stop.load(Ordering::SeqCst);
+        let before = store.len();
+        let events = super::tools::all::<S>(store)?;
+        ensure!(events.len() as u64 >= before, "{} events where {before} had been", events.len());
+        for (expected, event) in (0..).zip(&events) {
+            ensure!(event.offset == expected, "offset {} where {expected} should be", event.offset);
+        }
+        whole_batches(&events)?;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+pub(super) fn offsets_are_gapless<S: Subject + ?Sized>(subject: &S) -> Check {
+    let home = subject.home();
+    let store = open::<S>(&home)?;
+    let given: Mutex<BTreeMap<u64, Sample>> = Mutex::default();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_on::<S>(&store, &stop));
+        let writers: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (store, given) = (&store, &given);
+                scope.spawn(move || -> Result<(), Broken> {
+                    let mut random = Random::new(thread);
+                    for n in 0..40 {
+                        let events = batch(thread * 1000 + n, 1 + random.below(6));
+                        let count = events.len() as u64;
+                        let range = store.append_batch(events.clone())?;
+                        same("how many offsets a batch got", range.end - range.start, count)?;
+                        ensure!(
+                            store.len() >= range.end,
+                            "the head is behind what was acknowledged"
+                        );
+                        for (offset, event) in range.zip(events) {
+                            let twice = given.lock().insert(offset, event).is_some();
+                            ensure!(!twice, "two events got offset {offset}");
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let written: Vec<_> = writers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        stop.store(true, Ordering::SeqCst);
+        for result in written.into_iter().chain([reader.join()]) {
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok::<(), Broken>(())
+    })?;
+    let given = given.into_inner();
+    same(
+        "the offsets that were given",
+        given.keys().copied().collect::<Vec<_>>(),
+        (0..store.len()).collect::<Vec<_>>(),
+    )?;
+    let check = |store: &Store<S>| -> Result<(), Broken> {
+        for (found, (offset, expected)) in store.read(..).zip(&given) {
+            let found = found?;
+            same("an offset", found.offset, *offset)?;
+            same("the event there", &found.event, expected)?;
+            let got = store
+                .get(*offset)?
+                .ok_or_else(|| Broken::new(format!("nothing at offset {offset}")))?;
+            same("the same event by its offset", (got.offset, &got.event), (*offset, expected))?;
+        }
+        same("how many are read", offsets::<S>(store)?.len(), given.len())
+    };
+    check(&store)?;
+    if home.keeps() {
+        drop(store);
+        check(&open::<S>(&home)?)?;
+    }
+    Ok(Outcome::Held)
+}
+
+pub(super) fn batches_are_atomic<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    // A callback sees the first of a batch only when all of it is there.
+    let (torn, watched) = (std::sync::Arc::new(Mutex::new(None)), store.clone());
+    let note = std::sync::Arc::clone(&torn);
+    let callback = store.subscribe(move |event| {
+        let text = String::from_utf8_lossy(event.event.payload()).into_owned();
+        let numbers: Vec<u64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+        if let &[_, index, of] = &numbers[..]
+            && watched.len() < event.offset - index + of
+        {
+            *note.lock() =
+                Some(format!("event {text:?} is seen while the head is {}", watched.len()));
+        }
+    });
+    let stop = AtomicBool::new(false);
+    let barrier = Barrier::new(usize::try_from(THREADS).unwrap_or(4));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_on::<S>(&store, &stop));
+        let writers: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (store, barrier) = (&store, &barrier);
+                scope.spawn(move || -> Result<(), Broken> {
+                    barrier.wait();
+                    for n in 0..30 {
+                        store.append_batch(batch(thread * 1000 + n, 2 + (n + thread) % 7))?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let written: Vec<_> = writers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        stop.store(true, Ordering::SeqCst);
+        for result in written.into_iter().chain([reader.join()]) {
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok::<(), Broken>(())
+    })?;
+    ensure!(store.unsubscribe(callback), "a callback is not known any more");
+    if let Some(message) = torn.lock().take() {
+        return Err(Broken::new(message));
+    }
+    // A batch of which one event is refused is refused.
+    let (before, bad) = (store.len(), part(9, 1, 3).tag(""));
+    let refused = store.append_batch([part(9, 0, 3), bad, part(9, 2, 3)]);
+    ensure!(refused.is_err(), "a batch with an event that is invalid went in");
+    same("the head after it", store.len(), before)?;
+    after_crashes(subject)
+}
+
+/// After a crash in the middle of appends, whole batches are there and nothing else.
+fn after_crashes<S: Subject + ?Sized>(subject: &S) -> Check {
+    for seed in 0..12 {
+        let home = subject.home();
+        let store = open::<S>(&home)?;
+        store.append_batch(batch(0, 3))?;
+        let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
+        let reached = thread::scope(|scope| {
+            let writer = scope.spawn(|| store.append_batch(batch(1, 40)));
+            let reached = hold.wait(subject.patience());
+            let crashed = home.crash(Loss::Sectors(seed));
+            hold.release();
+            let _ = writer.join();
+            reached && crashed
+        });
+        ensure!(
+            reached,
+            "a writer did not come to where it was to be held, or the home does not crash"
+        );
+        drop(store);
+        let store = open::<S>(&home)?;
+        let events = super::tools::all::<S>(&store)?;
+        ensure!(events.len() == 3 || events.len() == 43, "{} events after a crash", events.len());
+        whole_batches(&events)?;
+    }
+    Ok(Outcome::Held)
+}
+
+pub(super) fn ten_threads_append_a_thousand_events<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    let given: Mutex<Vec<u64>> = Mutex::default();
+    let barrier = Barrier::new(10);
+    let appended: Result<(), AppendError> = thread::scope(|scope| {
+        let writers: Vec<_> = (0..10)
+            .map(|thread| {
+                let (store, given, barrier) = (&store, &given, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    for n in 0..100 {
+                        let offset =
+                            store.append(nth(thread * 100 + n).tag(format!("thread:{thread}")))?;
+                        given.lock().push(offset);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        writers.into_iter().try_for_each(|writer| {
+            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    });
+    appended?;
+    let mut given = given.into_inner();
+    given.sort_unstable();
+    same("the offsets of all threads together", &given, &(0..1000).collect::<Vec<_>>())?;
+    same("the offsets that are read", offsets::<S>(&store)?, given)?;
+    for thread in 0..10_u64 {
+        // Each thread's events stand in the order in which it appended them.
+        let mut expected = thread * 100..(thread + 1) * 100;
+        for event in store.query(&Query::tag(format!("thread:{thread}"))) {
+            let wanted = expected.next().map(|n| nth(n).tag(format!("thread:{thread}")));
+            same("a thread's next event", Some(&event?.event), wanted.as_ref())?;
+        }
+        same("what is missing of a thread's events", expected.count(), 0)?;
+    }
+    Ok(Outcome::Held)
+}
+
+pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
+    let home = subject.home();
+    let store = open::<S>(&home)?;
+    let at = |time_ms| Batch { time_ms: Some(time_ms), ..Batch::new(nths(0..2)) };
+    same("where the first went", store.append_as(at(1_000))?, 0..2)?;
+    same("where one of the same time went", store.append_as(at(1_000))?, 2..4)?;
+    store.append_as(at(5_000))?;
+    let error = store.append_as(at(4_999)).err().ok_or_else(|| Broken::new("a time went back"))?;
+    ensure!(matches!(error, AppendError::TimeGoesBack { given: 4_999, last: 5_000 }), "{error:?}");
+    says(&error, &["4999", "5000", "never go back"])?;
+    let (now, future) = (store.append(nth(6))?, u64::MAX / 2);
+    same("where the next went", now, 6)?;
+    store.append_as(at(future))?;
+    // The clock is behind that; time stands still until it has caught up.
+    store.append(nth(9))?;
+    let check = |store: &Store<S>| -> Result<(), Broken> {
+        let times: Vec<u64> =
+            super::tools::all::<S>(store)?.iter().map(|event| event.time_ms).collect();
+        ensure!(times.is_sorted(), "times go back: {times:?}");
+        same(
+            "the times that were given",
+            &times[..6],
+            &[1_000, 1_000, 1_000, 1_000, 5_000, 5_000][..],
+        )?;
+        ensure!(times[6] > 1_600_000_000_000, "the clock says {} ms", times[6]);
+        same("the times after a time to come", &times[7..], &[future, future, future][..])
+    };
+    check(&store)?;
+    if home.keeps() {
+        drop(store);
+        let store = open::<S>(&home)?;
+        check(&store)?;
+        ensure!(store.append_as(at(future - 1)).is_err(), "a time went back after opening again");
+        store.append(nth(10))?;
+        let time = store.get(10)?.map(|event| event.time_ms);
+        same("the time of the next after opening again", time, Some(future))?;
+    }
+    Ok(Outcome::Held)
+}

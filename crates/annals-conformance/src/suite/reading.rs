@@ -1,0 +1,134 @@
+//! Reading: what is held stays, either end, nothing beyond the head.
+
+use std::collections::VecDeque;
+
+use annals::{EventRef, Recorded};
+
+use super::tools::{fresh, nth, nths};
+use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::{Random, Sample, Subject};
+
+pub(super) fn references_stay<S: Subject + ?Sized>(subject: &S) -> Check {
+    const HELD: u64 = 60;
+    let store = fresh(subject)?;
+    store.append_batch(nths(0..HELD))?;
+    let mut held: Vec<EventRef<'_, Sample>> = Vec::new();
+    for n in 0..HELD {
+        held.push(store.get(n)?.ok_or_else(|| Broken::new(format!("nothing at {n}")))?);
+    }
+    for event in store.read(..).rev() {
+        held.push(event?);
+    }
+    let before: Vec<(Recorded<Sample>, Option<*const Recorded<Sample>>)> =
+        held.iter().map(|event| (Recorded::clone(event), address(event))).collect();
+    let mut reading = store.read(..);
+    let first = reading.next().transpose()?.map(EventRef::into_owned);
+    same("the first event", first.as_ref(), before.first().map(|(event, _)| event))?;
+    for round in 1..=60 {
+        store.append_batch(nths(round * HELD..(round + 1) * HELD))?;
+    }
+    for (event, (was, at)) in held.iter().zip(&before) {
+        ensure!(**event == *was, "an event that is held changed from {was:?} to {:?}", **event);
+        same("where it is", address(event), *at)?;
+        let again = store
+            .get(was.offset)?
+            .ok_or_else(|| Broken::new(format!("nothing at {} any more", was.offset)))?;
+        ensure!(*again == *was, "the event at {} changed from {was:?} to {:?}", was.offset, *again);
+        if let (Some(was), Some(is)) = (at, address(&again)) {
+            ensure!(*was == is, "an event moved from {was:p} to {is:p}");
+        }
+    }
+    // An iterator that was begun goes on where it was, to where the head was.
+    let rest: Vec<_> =
+        reading.map(|event| event.map(EventRef::into_owned)).collect::<Result<_, _>>()?;
+    ensure!(
+        rest.iter()
+            .eq(before[1..usize::try_from(HELD).unwrap_or(1)].iter().map(|(event, _)| event)),
+        "an iterator that was begun before appends gives other events after"
+    );
+    Ok(Outcome::Held)
+}
+
+/// Where an event that is lent lies; one that was copied for its reader may lie anywhere.
+fn address(event: &EventRef<'_, Sample>) -> Option<*const Recorded<Sample>> {
+    match event {
+        EventRef::Borrowed(event) => Some(std::ptr::from_ref(*event)),
+        EventRef::Owned(_) => None,
+    }
+}
+
+pub(super) fn reading_goes_from_both_ends<S: Subject + ?Sized>(subject: &S) -> Check {
+    const COUNT: u64 = 300;
+    let store = fresh(subject)?;
+    for start in (0..COUNT).step_by(25) {
+        store.append_batch(nths(start..start + 25))?;
+    }
+    let mut random = Random::new(3);
+    for round in 0..80 {
+        let (start, end) = (random.below(COUNT + 20), random.below(COUNT + 20));
+        let limit = if random.once_in(2) { u64::MAX } else { random.below(COUNT) };
+        let reverse = random.once_in(2);
+        let mut expected: VecDeque<u64> = (start..end.min(COUNT)).collect();
+        let events = store.read(start..end).limit(limit);
+        let mut events = if reverse { events.rev() } else { events };
+        let switch = 1 + random.below(5);
+        for step in 0..limit {
+            // Mostly from one end for a while, then from the other.
+            let back = (step / (switch * 10)) % 2 == 1 || random.once_in(9);
+            let found = if back { events.next_back() } else { events.next() };
+            let wanted = if back == reverse { expected.pop_front() } else { expected.pop_back() };
+            let found = found.transpose()?;
+            let same_event = found.as_ref().map(|event| (event.offset, event.event.clone()));
+            ensure!(
+                same_event == wanted.map(|wanted| (wanted, nth(wanted))),
+                "round {round}: {start}..{end}, reverse {reverse}, limit {limit}, step {step} (back {back}): \
+                 found {same_event:?}, expected {wanted:?}"
+            );
+            if wanted.is_none() {
+                break;
+            }
+        }
+    }
+    let some = |events: Vec<u64>, expected: &[u64]| same("offsets", &events[..], expected);
+    let take = |events: annals::Events<'_, Sample, S::Backend>| -> Result<Vec<u64>, Broken> {
+        events.map(|event| Ok(event?.offset)).collect()
+    };
+    some(take(store.read(297..))?, &[297, 298, 299])?;
+    some(take(store.read(..=2))?, &[0, 1, 2])?;
+    some(take(store.read(..).from(298))?, &[298, 299])?;
+    some(take(store.read(..).to(2).rev())?, &[1, 0])?;
+    some(take(store.read(..).rev().limit(2))?, &[299, 298])?;
+    some(take(store.read(5..5))?, &[])?;
+    some(take(store.read(..).limit(0))?, &[])?;
+    some(take(store.read(..).rev().rev().limit(1))?, &[0])?;
+    Ok(Outcome::Held)
+}
+
+pub(super) fn past_the_head_is_none<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    for count in 0..3 {
+        same("the head", (store.len(), store.is_empty()), (count, count == 0))?;
+        for beyond in
+            [count, count + 1, u64::from(u32::MAX), u64::from(u32::MAX) + 1, u64::MAX - 1, u64::MAX]
+        {
+            ensure!(store.get(beyond)?.is_none(), "something at {beyond}, of {count} events");
+            same("what is read from there", store.read(beyond..).count(), 0)?;
+            same("what is read from there backwards", store.read(beyond..).rev().count(), 0)?;
+            same(
+                "what a query finds there",
+                store.query(&annals::Query::tag("digit:0")).from(beyond).count(),
+                0,
+            )?;
+            let mut cursor = store.subscription(annals::Query::all(), beyond);
+            ensure!(cursor.try_next().is_none(), "a cursor from {beyond} gives something");
+        }
+        same("what is read of more than there is", store.read(..u64::MAX).count() as u64, count)?;
+        same(
+            "what is read of all that could be",
+            store.read(0..=u64::MAX).rev().count() as u64,
+            count,
+        )?;
+        store.append(nth(count))?;
+    }
+    Ok(Outcome::Held)
+}

@@ -1,0 +1,441 @@
+//! The suite catches what it is for: backends that each break one thing, and the invariant that tells.
+
+use std::error::Error;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use annals::{
+    AppendError, AppendFuture, Backend, Batch, Condition, Durability, EventRef, Head, Memory,
+    NameCount, NameKind, Published, ReadError, Recorded, Selection, Stats,
+};
+use annals_conformance::fault::{FaultFileSystem, Hold, Loss, on_disk};
+use annals_conformance::{
+    Fault, Home, JournalSubject, MemorySubject, Outcome, Sample, Subject, Violation,
+};
+use parking_lot::{Condvar, Mutex};
+
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Defect {
+    Nothing,
+    ReversesBatches,
+    TearsBatches,
+    LeavesGaps,
+    LeavesWhatFailed,
+    ChecksThenAppends,
+    ForgetsIds,
+    ChangesEvents,
+    SkipsAnEvent,
+    RepeatsAnEvent,
+    PublishesEarly,
+    LocksReadersOut,
+    BlocksWhoMustNot,
+    WaitsForReaders,
+    ForgetsItsPoison,
+    PassesOverDamage,
+    MissesAMatch,
+    HidesTheHead,
+    ForgetsNames,
+}
+
+/// A backend that does what another does, but for its defect.
+struct Broken {
+    inner: Box<dyn Backend<Sample>>,
+    defect: Defect,
+    /// For those who publish in their own way.
+    head: Arc<Head<Sample>>,
+    lock: Mutex<()>,
+    racing: AtomicUsize,
+    never: (Mutex<()>, Condvar),
+    fails: Arc<AtomicBool>,
+}
+
+impl Broken {
+    fn new(inner: Box<dyn Backend<Sample>>, defect: Defect, fails: Arc<AtomicBool>) -> Self {
+        let head = Arc::new(Head::new(inner.head().get()));
+        let told = Arc::clone(&head);
+        let publishes = matches!(
+            defect,
+            Defect::SkipsAnEvent | Defect::RepeatsAnEvent | Defect::PublishesEarly
+        );
+        let tell = move |event: &Recorded<Sample>| {
+            let events = match (defect, event.offset) {
+                (Defect::SkipsAnEvent, 150) => vec![],
+                (Defect::RepeatsAnEvent, 150) => vec![event.clone(), event.clone()],
+                _ => vec![event.clone()],
+            };
+            told.publish(told.get().max(event.offset + 1), Published::events(events));
+        };
+        if publishes {
+            inner.head().subscribe(tell);
+        }
+        Self {
+            inner,
+            defect,
+            head,
+            lock: Mutex::default(),
+            racing: AtomicUsize::new(0),
+            never: Default::default(),
+            fails,
+        }
+    }
+
+    fn is(&self, defect: Defect) -> bool {
+        self.defect == defect
+    }
+
+    /// Looks, and lets others look, before it appends.
+    fn check(&self, condition: Option<Condition>) -> Result<(), AppendError> {
+        let Some(condition) = condition else { return Ok(()) };
+        let range = condition.head()..self.inner.head().get();
+        let mut page = Vec::new();
+        if !range.is_empty() {
+            self.inner.read(
+                Selection { query: condition.query(), range, reverse: false, limit: 1 },
+                &mut page,
+            )?;
+        }
+        self.racing.fetch_add(1, Ordering::SeqCst);
+        (0..200).for_each(|_| std::thread::yield_now());
+        page.first().map_or(Ok(()), |found| Err(AppendError::Conflict { offset: found.offset }))
+    }
+}
+
+impl Backend<Sample> for Broken {
+    fn append(&self, mut batch: Batch<Sample>) -> Result<Range<u64>, AppendError> {
+        match self.defect {
+            Defect::ReversesBatches => batch.events.reverse(),
+            Defect::TearsBatches if batch.events.len() > 1 => {
+                let first = self.inner.head().get();
+                for event in batch.events {
+                    self.inner.append(Batch::new(vec![event]))?;
+                }
+                return Ok(first..self.inner.head().get());
+            }
+            Defect::LeavesGaps => {
+                let range = self.inner.append(batch)?;
+                return Ok(if range.start < 5 { range } else { range.start + 1..range.end + 1 });
+            }
+            Defect::LeavesWhatFailed => {
+                let events = batch.events.clone();
+                return self.inner.append(batch).inspect_err(|_| {
+                    let _ = self.inner.append(Batch::new(events));
+                });
+            }
+            Defect::ChecksThenAppends => self.check(batch.condition.take())?,
+            Defect::ForgetsIds => {
+                let nameless = |event: Sample| {
+                    let tags = event.tag_list().iter();
+                    tags.fold(Sample::new("nameless"), annals_conformance::Sample::tag)
+                        .data(event.payload())
+                };
+                batch.events = batch.events.into_iter().map(nameless).collect();
+            }
+            Defect::PublishesEarly => {
+                let head = self.inner.head().get() + batch.events.len() as u64;
+                self.head.publish(head, Published::events(Vec::new()));
+            }
+            Defect::LocksReadersOut => {
+                let _locked = self.lock.lock();
+                return self.inner.append(batch);
+            }
+            Defect::WaitsForReaders => {
+                // As if the readers that were there had to go first.
+                let mut never = self.never.0.lock();
+                self.never.1.wait_for(
+                    &mut never,
+                    Duration::from_millis(if self.racing.load(Ordering::SeqCst) > 0 {
+                        2
+                    } else {
+                        0
+                    }),
+                );
+            }
+            Defect::ForgetsItsPoison if self.fails.swap(false, Ordering::SeqCst) => {
+                return Err(AppendError::Failed {
+                    source: Arc::new(std::io::Error::other("as planned")),
+                });
+            }
+            _ => {}
+        }
+        self.inner.append(batch)
+    }
+
+    fn submit(&self, batch: Batch<Sample>) -> AppendFuture {
+        match self.defect {
+            Defect::Nothing => self.inner.submit(batch),
+            _ => Box::pin(std::future::ready(self.append(batch))),
+        }
+    }
+
+    fn head(&self) -> &Head<Sample> {
+        match self.defect {
+            Defect::SkipsAnEvent | Defect::RepeatsAnEvent | Defect::PublishesEarly => &self.head,
+            _ => self.inner.head(),
+        }
+    }
+
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, Sample>>, ReadError> {
+        self.racing.fetch_add(usize::from(self.is(Defect::WaitsForReaders)), Ordering::SeqCst);
+        match self.defect {
+            Defect::LocksReadersOut => {
+                let _locked = self.lock.lock();
+                self.inner.get(offset)
+            }
+            Defect::ChangesEvents if offset == 7 && self.inner.head().get() > 1_000 => {
+                let was = self.inner.get(offset)?.map(EventRef::into_owned);
+                Ok(was.map(|was| {
+                    EventRef::Owned(Recorded { event: was.event.data("changed"), ..was })
+                }))
+            }
+            Defect::PassesOverDamage => Ok(self.inner.get(offset).unwrap_or(None)),
+            Defect::HidesTheHead => {
+                self.inner.get(offset.min(self.inner.head().get().saturating_sub(1)))
+            }
+            _ => self.inner.get(offset),
+        }
+    }
+
+    fn read<'a>(
+        &'a self,
+        mut selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, Sample>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let _locked = self.is(Defect::LocksReadersOut).then(|| self.lock.lock());
+        if self.is(Defect::PassesOverDamage) {
+            loop {
+                match self.inner.read(selection.clone(), page) {
+                    Err(_) if selection.reverse => selection.range.end -= 1,
+                    Err(_) => selection.range.start += 1,
+                    read => return read,
+                }
+                if selection.range.is_empty() {
+                    return Ok(selection.range);
+                }
+            }
+        }
+        let before = page.len();
+        let left = self.inner.read(selection.clone(), page)?;
+        if self.is(Defect::MissesAMatch) && !selection.query.is_all() {
+            let kept = page.drain(before..).filter(|event| event.offset != 77).collect::<Vec<_>>();
+            page.extend(kept);
+        }
+        Ok(left)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        let _locked = self.is(Defect::LocksReadersOut).then(|| self.lock.lock());
+        let mut names = self.inner.names(kind, prefix)?;
+        if self.is(Defect::ForgetsNames) {
+            names.pop();
+        }
+        Ok(names)
+    }
+
+    fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    fn sync(&self) -> Result<(), AppendError> {
+        self.inner.sync()
+    }
+}
+
+/// A defect, on the home in memory or in files.
+struct With {
+    defect: Defect,
+    files: bool,
+    disk_lies: bool,
+}
+
+impl With {
+    fn memory(defect: Defect) -> Self {
+        Self { defect, files: false, disk_lies: false }
+    }
+
+    fn files(defect: Defect) -> Self {
+        Self { defect, files: true, disk_lies: false }
+    }
+}
+
+impl Subject for With {
+    type Backend = Broken;
+
+    fn home(&self) -> Arc<dyn Home<Broken>> {
+        let fails = Arc::default();
+        if self.disk_lies {
+            let disk = FaultFileSystem::new(1);
+            disk.ignore_syncs();
+            return Arc::new(LyingHome { disk });
+        }
+        if self.files {
+            let home = JournalSubject::new(Durability::Sync).home();
+            return Arc::new(BrokenHome { defect: self.defect, home, fails });
+        }
+        let home = MemorySubject.home();
+        Arc::new(BrokenHome { defect: self.defect, home, fails })
+    }
+
+    fn encodes(&self) -> bool {
+        self.files
+    }
+
+    /// What is broken may wait for ever.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+}
+
+struct BrokenHome<B> {
+    defect: Defect,
+    home: Arc<dyn Home<B>>,
+    fails: Arc<AtomicBool>,
+}
+
+impl<B: Backend<Sample> + 'static> Home<Broken> for BrokenHome<B> {
+    fn open(&self) -> Result<Broken, Box<dyn Error + Send + Sync>> {
+        Ok(Broken::new(Box::new(self.home.open()?), self.defect, Arc::clone(&self.fails)))
+    }
+
+    fn keeps(&self) -> bool {
+        self.home.keeps()
+    }
+
+    fn is_exclusive(&self) -> bool {
+        // Memory opens as often as one likes: so it breaks this, if it is asked.
+        true
+    }
+
+    fn crash(&self, loss: Loss) -> bool {
+        self.home.crash(loss)
+    }
+
+    fn fail(&self, fault: Fault) -> bool {
+        if self.defect == Defect::ForgetsItsPoison {
+            self.fails.store(true, Ordering::SeqCst);
+            return true;
+        }
+        self.home.fail(fault)
+    }
+
+    fn heal(&self) {
+        self.home.heal();
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        self.home.hold()
+    }
+
+    fn damage(&self, needle: &[u8]) -> bool {
+        self.home.damage(needle)
+    }
+}
+
+/// A Journal on a disk whose syncs do nothing.
+struct LyingHome {
+    disk: FaultFileSystem,
+}
+
+impl Home<Broken> for LyingHome {
+    fn open(&self) -> Result<Broken, Box<dyn Error + Send + Sync>> {
+        let journal =
+            JournalSubject::new(Durability::Sync).options(&self.disk).open(on_disk("store"))?;
+        Ok(Broken::new(Box::new(journal), Defect::Nothing, Arc::default()))
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn crash(&self, loss: Loss) -> bool {
+        self.disk.restart(loss);
+        true
+    }
+}
+
+type Check = fn(&With) -> Result<Outcome, Violation>;
+
+fn catches(subject: &With, name: &str, check: Check, words: &str) {
+    match check(subject) {
+        Err(violation) => {
+            assert_eq!(violation.invariant, name);
+            assert!(
+                violation.message.contains(words),
+                "caught, but for another reason: {violation}"
+            );
+        }
+        Ok(outcome) => panic!("{:?} gets by {name}: {outcome:?}", subject.defect),
+    }
+}
+
+macro_rules! caught {
+    ($($test:ident: $subject:expr => $invariant:ident, $words:literal;)+) => {
+        $(#[test]
+        fn $test() {
+            catches(&$subject, stringify!($invariant), annals_conformance::$invariant, $words);
+        })+
+    };
+}
+
+caught! {
+    offsets_with_a_gap: With::memory(Defect::LeavesGaps) => offsets_are_gapless, "head";
+    a_batch_in_another_order: With::memory(Defect::ReversesBatches) => batches_are_atomic, "and not event 0";
+    a_batch_that_comes_in_pieces: With::memory(Defect::TearsBatches) => batches_are_atomic, "";
+    a_failed_append_that_leaves_something: With::memory(Defect::LeavesWhatFailed) => a_failed_append_leaves_nothing, "the head is";
+    a_condition_that_is_looked_at_before: With::memory(Defect::ChecksThenAppends) => condition_and_append_are_one_step, "";
+    ids_that_are_forgotten: With::memory(Defect::ForgetsIds) => ids_are_recorded_once, "where an id is";
+    an_event_that_changes: With::memory(Defect::ChangesEvents) => references_stay, "changed";
+    an_event_that_a_subscriber_does_not_see:
+        With::memory(Defect::SkipsAnEvent) => every_subscriber_sees_each_event_once_in_order, "callback saw";
+    an_event_that_a_subscriber_sees_twice:
+        With::memory(Defect::RepeatsAnEvent) => every_subscriber_sees_each_event_once_in_order, "callback saw";
+    an_asynchronous_append_that_blocks:
+        With::files(Defect::BlocksWhoMustNot) => an_append_arrives_whether_awaited_or_not, "must not block waits";
+    a_head_before_what_is_below_it_is_durable: With::files(Defect::PublishesEarly) => published_is_durable, "the head";
+    readers_that_wait_for_a_writer: With::files(Defect::LocksReadersOut) => readers_do_not_wait, "waits";
+    a_writer_that_waits_for_readers: With::memory(Defect::WaitsForReaders) => writers_do_not_wait_for_readers, "waits";
+    a_failure_that_is_forgotten: With::memory(Defect::ForgetsItsPoison) => a_failed_sync_poisons, "an append after";
+    damage_that_is_passed_over: With::files(Defect::PassesOverDamage) => corruption_is_reported_never_skipped, "nothing at 0";
+    a_match_that_is_missed: With::memory(Defect::MissesAMatch) => queries_answer_what_matches, "expected";
+    something_beyond_the_head: With::memory(Defect::HidesTheHead) => past_the_head_is_none, "something at";
+    a_name_that_is_forgotten: With::memory(Defect::ForgetsNames) => names_are_counted, "types";
+    a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";
+    a_disk_that_lies_about_recovery:
+        With { disk_lies: true, ..With::files(Defect::Nothing) } => recovery_keeps_every_acknowledged_event, "acknowledged";
+    a_disk_that_lies_to_subscribers:
+        With { disk_lies: true, ..With::files(Defect::Nothing) } => published_is_durable, "gone after a crash";
+}
+
+#[test]
+fn nothing_is_found_wrong_with_a_backend_that_is_right() {
+    struct Patient;
+
+    impl Subject for Patient {
+        type Backend = Broken;
+        fn home(&self) -> Arc<dyn Home<Broken>> {
+            With::files(Defect::Nothing).home()
+        }
+    }
+
+    let report = annals_conformance::run(&Patient);
+    assert_eq!(report.violations().collect::<Vec<_>>(), Vec::<&Violation>::new(), "{report}");
+    assert_eq!(report.skipped().count(), 0, "{report}");
+    assert_eq!(report.held().count(), annals_conformance::INVARIANTS.len());
+}
+
+#[test]
+fn a_panic_is_a_violation() {
+    struct Panics;
+
+    impl Subject for Panics {
+        type Backend = Memory<Sample>;
+        fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+            std::panic::resume_unwind(Box::new("no home".to_owned()));
+        }
+    }
+
+    let violation = annals_conformance::past_the_head_is_none(&Panics).expect_err("a violation");
+    assert_eq!(violation.to_string(), "past_the_head_is_none does not hold: a panic: no home");
+}

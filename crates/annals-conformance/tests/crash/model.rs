@@ -1,0 +1,221 @@
+//! What a log must have: the batches that were acknowledged, and what may be there of those that were not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use annals::{Condition, Event, NameCount, Query};
+use annals_conformance::{Random, Sample};
+
+use crate::schedule::Store;
+
+/// The batches of a log, in order.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    batches: Vec<Vec<Sample>>,
+    /// How many batches are in the log now, as far as is known.
+    acknowledged: usize,
+    /// How many of them a loss of power cannot take.
+    durable: usize,
+    events: Vec<Sample>,
+    ids: HashMap<String, u64>,
+    /// Batches behind those acknowledged that may be there or not, in this order.
+    maybe: Vec<(Vec<Sample>, Option<Condition>)>,
+    numbers: u64,
+}
+
+/// What should come of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    New(Range<u64>),
+    Recorded(Range<u64>),
+    Conflict(u64),
+    IdConflict,
+}
+
+impl Verdict {
+    pub(super) fn range(&self) -> Option<Range<u64>> {
+        match self {
+            Self::New(range) | Self::Recorded(range) => Some(range.clone()),
+            Self::Conflict(_) | Self::IdConflict => None,
+        }
+    }
+}
+
+impl Model {
+    pub(super) fn len(&self) -> u64 {
+        self.events.len() as u64
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// An event with an id that the log has, or nearly.
+    pub(super) fn named(&self, random: &mut Random) -> Option<Sample> {
+        let named: Vec<&Sample> = self.events.iter().filter(|event| event.id().is_some()).collect();
+        let event = (*named.get(random.index(named.len()))?).clone();
+        Some(if random.once_in(4) { event.data("other content") } else { event })
+    }
+
+    pub(super) fn judge(&self, events: &[Sample], condition: Option<&Condition>) -> Verdict {
+        if let Some(&at) = events.first().and_then(Event::id).and_then(|id| self.ids.get(&*id)) {
+            let range = at..at + events.len() as u64;
+            let same = (range.clone()).zip(events).all(|(at, event)| self.at(at) == Some(event));
+            return if same { Verdict::Recorded(range) } else { Verdict::IdConflict };
+        }
+        let matches = |event: &Sample, query: &Query| {
+            query.matches(event.event_type(), event.tag_list().iter().map(String::as_str))
+        };
+        if let Some(condition) = condition {
+            let mut looked_at =
+                (condition.head()..self.len()).filter_map(|at| Some((at, self.at(at)?)));
+            if let Some((at, _)) = looked_at.find(|(_, event)| matches(event, condition.query())) {
+                return Verdict::Conflict(at);
+            }
+        }
+        Verdict::New(self.len()..self.len() + events.len() as u64)
+    }
+
+    fn at(&self, offset: u64) -> Option<&Sample> {
+        self.events.get(usize::try_from(offset).ok()?)
+    }
+
+    /// An append that was acknowledged.
+    pub(super) fn take(&mut self, events: Vec<Sample>, verdict: &Verdict) {
+        if matches!(verdict, Verdict::New(_)) {
+            self.push(events);
+        }
+    }
+
+    fn push(&mut self, events: Vec<Sample>) {
+        for event in &events {
+            if let Some(id) = event.id() {
+                self.ids.insert(id.into_owned(), self.events.len() as u64);
+            }
+            self.events.push(event.clone());
+        }
+        self.batches.push(events);
+        self.acknowledged = self.batches.len();
+    }
+
+    /// An append that failed: it may be there when the log is opened again.
+    pub(super) fn maybe(&mut self, events: Vec<Sample>, condition: Option<Condition>) {
+        self.maybe.push((events, condition));
+    }
+
+    /// Everything up to now is durable.
+    pub(super) fn all_durable(&mut self) {
+        self.durable = self.acknowledged;
+    }
+
+    /// What was only buffered may be gone, from some batch on.
+    pub(super) fn power_was_cut(&mut self) {
+        let lost = self.batches.split_off(self.durable);
+        let maybe = std::mem::take(&mut self.maybe);
+        self.rebuild();
+        self.maybe = lost.into_iter().map(|batch| (batch, None)).chain(maybe).collect();
+    }
+
+    fn rebuild(&mut self) {
+        let batches = std::mem::take(&mut self.batches);
+        (self.events, self.ids) = (Vec::new(), HashMap::new());
+        for batch in batches {
+            self.push(batch);
+        }
+        self.acknowledged = self.batches.len();
+    }
+
+    /// Opened again: what was acknowledged is there, and of what may be there some first ones, as whole batches.
+    pub(super) fn settle(&mut self, store: &Store, note: &str) {
+        assert!(
+            store.len() >= self.len(),
+            "{note}: {} events, of which {} were acknowledged",
+            store.len(),
+            self.len()
+        );
+        for (batch, condition) in std::mem::take(&mut self.maybe) {
+            if self.len() == store.len() {
+                break;
+            }
+            // One that was handed in twice is recorded once.
+            if let verdict @ Verdict::New(_) = self.judge(&batch, condition.as_ref()) {
+                self.take(batch, &verdict);
+            }
+        }
+        self.check(store, note);
+        // Whoever opens a log makes what he finds durable.
+        self.all_durable();
+    }
+
+    /// That a log has just this, whatever way it is asked.
+    pub(super) fn check(&self, store: &Store, note: &str) {
+        assert_eq!(store.len(), self.len(), "{note}: the head");
+        let mut time = 0;
+        for (expected, (offset, event)) in self.events.iter().zip((0..).zip(store.read(..))) {
+            let event = event.unwrap_or_else(|error| panic!("{note}: {error}"));
+            assert_eq!(event.offset, offset, "{note}");
+            assert!(
+                event.event == *expected,
+                "{note}: at {offset} {:?}, and not {expected:?}",
+                event.event
+            );
+            assert!(event.time_ms >= time, "{note}: time goes back at {offset}");
+            time = event.time_ms;
+        }
+        assert_eq!(store.read(..).rev().count() as u64, self.len(), "{note}: read from the end");
+        for key in 0..7 {
+            let tag = format!("key:{key}");
+            let expected: Vec<u64> = self.having(&tag).collect();
+            let found: Vec<u64> =
+                store.query(&Query::tag(&tag)).map(|event| event.expect("read").offset).collect();
+            assert_eq!(found, expected, "{note}: {tag}");
+        }
+        let mut types: BTreeMap<&str, u64> = BTreeMap::new();
+        self.events.iter().for_each(|event| *types.entry(event.event_type()).or_default() += 1);
+        let types: Vec<_> = types
+            .into_iter()
+            .map(|(name, count)| NameCount { name: name.to_owned(), count })
+            .collect();
+        assert_eq!(store.types().expect("types"), types, "{note}");
+    }
+
+    fn having<'a>(&'a self, tag: &'a str) -> impl Iterator<Item = u64> + 'a {
+        let has = move |event: &Sample| event.tag_list().iter().any(|known| known == tag);
+        (0..).zip(&self.events).filter(move |(_, event)| has(event)).map(|(offset, _)| offset)
+    }
+}
+
+/// That all that was acknowledged is there, where it was said to be, and everything is of a whole batch.
+pub(super) fn check_race(store: &Store, acknowledged: &[(u64, Vec<Sample>)], seed: u64) {
+    let events: Vec<Sample> =
+        store.read(..).map(|event| event.expect("read").into_owned().event).collect();
+    for (start, batch) in acknowledged {
+        let start = usize::try_from(*start).expect("small");
+        assert_eq!(
+            events.get(start..start + batch.len()),
+            Some(&batch[..]),
+            "seed {seed}: acknowledged at {start}"
+        );
+    }
+    let mut at = 0;
+    while at < events.len() {
+        let text = String::from_utf8_lossy(events[at].payload()).into_owned();
+        let numbers: Vec<usize> =
+            text.split(' ').filter_map(|number| number.parse().ok()).collect();
+        let &[number, 0, count] = &numbers[..] else {
+            panic!("seed {seed}: no batch begins at {at}: {text}")
+        };
+        for index in 0..count {
+            let found = events
+                .get(at + index)
+                .map(|event| String::from_utf8_lossy(event.payload()).into_owned());
+            assert_eq!(
+                found,
+                Some(format!("{number} {index} {count} ")),
+                "seed {seed}: a batch is not whole"
+            );
+        }
+        at += count;
+    }
+}

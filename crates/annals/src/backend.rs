@@ -81,6 +81,18 @@ impl<E> Batch<E> {
     pub fn new(events: Vec<E>) -> Self {
         Self { events, condition: None, time_ms: None }
     }
+
+    /// The same, but only if nothing happened that the condition forbids.
+    #[must_use]
+    pub fn condition(self, condition: Condition) -> Self {
+        Self { condition: Some(condition), ..self }
+    }
+
+    /// The same, recorded at this time (ms since 1970 UTC), which is not before the last event's: for copying logs.
+    #[must_use]
+    pub fn time_ms(self, time_ms: u64) -> Self {
+        Self { time_ms: Some(time_ms), ..self }
+    }
 }
 
 /// Which events to read, and which way.

@@ -257,8 +257,8 @@ pub enum OpenError {
         /// What is there instead.
         found: String,
     },
-    /// Another process has it open for writing.
-    #[error("{} is open for writing in another process (process {holder}); open it read-only, or end that process", path.display())]
+    /// It is open for writing already.
+    #[error("{} is open for writing {}", path.display(), held_by(holder))]
     Locked {
         /// The store.
         path: PathBuf,
@@ -276,9 +276,7 @@ pub enum OpenError {
         supported: u64,
     },
     /// The log is damaged: not by a crash, which leaves nothing to repair.
-    #[error(
-        "{0}; `annals verify` tells all that is wrong, and the store opens read-only up to there"
-    )]
+    #[error("{0}; `annals verify` tells all that is wrong{way_out}", way_out = way_out(.0))]
     Corrupt(#[from] Corruption),
     /// An option that makes no sense.
     #[error("the option {name} is {value}; it must be {expected}")]
@@ -309,5 +307,23 @@ impl OpenError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.into(), source }
+    }
+}
+
+/// Who holds a store, and what can be done.
+fn held_by(holder: &str) -> String {
+    if holder == std::process::id().to_string() {
+        return "in this process: use a clone of that store, or drop all of them first (callbacks may hold some)".into();
+    }
+    format!("in another process (process {holder}): open it read-only, or end that process")
+}
+
+/// What can still be read of a damaged log.
+fn way_out(damage: &Corruption) -> String {
+    match damage.offset {
+        0 => "; the files are to be had back from a backup".into(),
+        offset => format!(
+            ", and the events before offset {offset} can be read when it is opened read-only"
+        ),
     }
 }

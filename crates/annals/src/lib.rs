@@ -49,7 +49,7 @@ pub use memory::Memory;
 pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
 pub use store::EventStore;
-pub use subscription::Subscription;
+pub use subscription::{EventStream, Subscription};
 pub use tags::{Metadata, Tags};
 
 /// For the fuzz targets; no part of the face.

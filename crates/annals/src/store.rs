@@ -18,6 +18,10 @@ use crate::{
 ///
 /// Clone it freely: clones are handles to the same log.
 ///
+/// The second type is where the log lives, memory unless another is named. A field for a store in files is an
+/// `EventStore<Booking, Journal<Booking>>`; what works on any takes `EventStore<Booking, B>` with `B: Backend<Booking>`,
+/// or an `EventStore<Booking, Box<dyn Backend<Booking>>>` where the program chooses as it runs.
+///
 /// ```
 /// use annals::{Condition, Event, EventStore, Query};
 /// use serde::{Deserialize, Serialize};
@@ -61,10 +65,13 @@ impl<E: Event> EventStore<E> {
     }
 
     /// Opens the log in the directory `path` for reading only, beside a process that may be writing to it, and
-    /// follows it. It may show a commit before that is synced: if power fails then, the commit may be gone.
+    /// follows it. It may show a commit before that is synced: if power fails then, the commit may be gone. Of a log
+    /// that is damaged it shows what is good before the damage: ask [`Journal::damage`] through
+    /// [`backend`](Self::backend).
     ///
     /// # Errors
-    /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
+    /// [`OpenError`]: nothing or something else is there, the log is damaged from its first segment's head on, or the
+    /// system fails.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<EventStore<E, Journal<E>>, OpenError> {
         Journal::options().open_read_only(path).map(Self::on)
     }
@@ -182,7 +189,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Calls `callback` for each event from now on: in order, once each, before its append returns.
     ///
     /// A callback that panics is dropped, with an error logged. One that appends gets its offset at once; callbacks
-    /// see that event after they have seen the current ones.
+    /// see that event after they have seen the current ones. The callback lives as long as the log: one that holds a
+    /// clone of the store keeps it open, until it is [ended](Self::unsubscribe).
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }

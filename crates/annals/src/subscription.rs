@@ -16,8 +16,9 @@ const PAGE: usize = 64;
 /// A cursor over the events that match a query, from an offset on, for ever: first those that are there, then each
 /// as it comes.
 ///
-/// As an `Iterator` it blocks at the head; as a `futures` `Stream` it is pending there. It ends when the store is
-/// closed and all was read; after an error it stays where it is and tries again.
+/// As an `Iterator` it blocks at the head; [`stream`](Self::stream) makes a `futures` `Stream` of it. It ends when the
+/// store is closed and all was read; after an error it stays where it is and tries again. It borrows the store: a
+/// thread that follows takes a clone of the store along and makes the cursor there.
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent};
@@ -60,6 +61,34 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             return Some(Err(error));
         }
         self.ready.pop_front().map(Ok)
+    }
+
+    /// The same cursor for asynchronous code.
+    ///
+    /// It borrows the store; a task that must own all it uses takes a clone of the store along:
+    /// ```
+    /// use annals::{EventStore, Query, RawEvent};
+    /// use futures_executor::block_on;
+    /// use futures_util::StreamExt;
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// let follow = {
+    ///     let store = store.clone();
+    ///     async move {
+    ///         let mut events = store.subscription(Query::all(), 0).stream();
+    ///         let mut seen = Vec::new();
+    ///         while let Some(event) = events.next().await {
+    ///             seen.push(event?.event.event_type().to_owned());
+    ///         }
+    ///         Ok::<_, annals::ReadError>(seen)
+    ///     }
+    /// };
+    /// store.append(RawEvent::builder("first").build()?)?;
+    /// store.close()?; // else it would wait for more
+    /// assert_eq!(block_on(follow)?, ["first"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stream(self) -> EventStream<'a, E, B> {
+        EventStream(self)
     }
 
     /// The offset that it will look at next, all before it having been given or passed over: a place to go on from.
@@ -122,18 +151,20 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Subscription<'a, E, B> {
     }
 }
 
-impl<'a, E: Event, B: Backend<E>> Stream for Subscription<'a, E, B>
-where
-    EventRef<'a, E>: Unpin,
-{
+/// A [`Subscription`] as a `futures` `Stream`: pending at the head, woken when it moves.
+#[derive(Debug)]
+#[must_use = "a stream reads nothing until it is polled"]
+pub struct EventStream<'a, E: Event, B>(Subscription<'a, E, B>);
+
+impl<'a, E: Event, B: Backend<E>> Stream for EventStream<'a, E, B> {
     type Item = Result<EventRef<'a, E>, ReadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_event(context.waker())
+        self.get_mut().0.poll_event(context.waker())
     }
 }
 
-impl<E: Event, B> Unpin for Subscription<'_, E, B> {}
+impl<E: Event, B> Unpin for EventStream<'_, E, B> {}
 
 impl<E: Event, B> std::fmt::Debug for Subscription<'_, E, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -153,7 +184,7 @@ mod tests {
     #[test]
     fn a_stream_is_pending_at_the_head_and_ends_when_the_store_closes() {
         let store = EventStore::in_memory();
-        let mut cursor = store.subscription(Query::all(), 0);
+        let mut cursor = store.subscription(Query::all(), 0).stream();
         let waker = thread_waker();
         let mut context = Context::from_waker(&waker);
         assert!(Pin::new(&mut cursor).poll_next(&mut context).is_pending());

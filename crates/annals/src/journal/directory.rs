@@ -195,7 +195,7 @@ impl Directory {
             file: file.clone(),
             position: 0,
             offset: 0,
-            expected: r#"{"head":…}"#.into(),
+            expected: r#"{"head":…}, or no such file: it may be removed"#.into(),
             found: format!(
                 "{:?} ({error})",
                 String::from_utf8_lossy(&bytes[..bytes.len().min(40)])
@@ -233,8 +233,9 @@ fn look(system: &dyn FileSystem, path: &Path) -> Result<Found, OpenError> {
         .count();
     match others {
         0 => Ok(Found::EmptyDirectory),
+        _ if names.contains(&first_segment) => Err(not_a_store(lost_store_file())),
         others => Err(not_a_store(format!(
-            "it is a directory of {others} other entries, without {STORE}"
+            "it is a directory of other files ({others}), without {STORE}"
         ))),
     }
 }
@@ -245,14 +246,19 @@ fn refuse_lost_log(system: &dyn FileSystem, path: &Path) -> Result<(), OpenError
     let segment = path.join(format!("{:020}.log", 0));
     match system.open_read_only(&segment).and_then(|file| file.size()) {
         Ok(size) if size > file::SEGMENT_HEAD as u64 => {
-            let found = format!("it has a segment of {size} bytes, without {STORE}");
-            Err(OpenError::NotAStore { path: path.to_owned(), found })
+            Err(OpenError::NotAStore { path: path.to_owned(), found: lost_store_file() })
         }
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(OpenError::io("open", segment)(error))
         }
         _ => Ok(()),
     }
+}
+
+fn lost_store_file() -> String {
+    format!(
+        "it has segments of a log, but its {STORE} is missing: restore that file (its store id is in the segments' heads)"
+    )
 }
 
 /// Whether it is a file of ours that was being written when a process ended.

@@ -316,11 +316,19 @@ pub(crate) fn last_data(file: &dyn StoreFile, start: u64) -> io::Result<Option<u
     Ok(last)
 }
 
-/// Puts zeroes from `start` to `end`, durably.
+/// Puts zeroes from `start` to `end`, durably: only into pages that have something else, so that it needs no room on a
+/// full disk.
 pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Result<()> {
-    let zeroes = vec![0; (end - start).min(1 << 20)];
-    for position in (start..end).step_by(1 << 20) {
-        file.write_at(&zeroes[..(end - position).min(zeroes.len())], position as u64)?;
+    const PAGE: usize = 4096;
+    let (zeroes, mut page) = ([0; PAGE], [0; PAGE]);
+    let mut position = start;
+    while position < end {
+        let size = (PAGE - position % PAGE).min(end - position);
+        let read = file.read_at(&mut page[..size], position as u64)?;
+        if page[..read] != zeroes[..read] {
+            file.write_at(&zeroes[..read], position as u64)?;
+        }
+        position += size;
     }
     file.sync()
 }

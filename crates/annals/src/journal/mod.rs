@@ -95,7 +95,7 @@ impl JournalOptions {
     }
 
     /// Opens the log in the directory `path` for reading, also while another process writes to it, and follows it.
-    /// Where the log is damaged, what is good before the damage is read.
+    /// Where the log is damaged, what is good before the damage is read, and [`Journal::damage`] tells of it.
     ///
     /// # Errors
     /// [`OpenError`]: nothing or something else is there, or the system fails.

@@ -101,7 +101,8 @@ impl<E: Event> JournalHome<E> {
         &self.log.directory
     }
 
-    /// Makes sure that `size` more bytes can be written to the segment.
+    /// Makes sure that `size` more bytes can be written to the segment, and if there is room for many, at once for the
+    /// next commits too.
     fn make_ready(&mut self, size: usize) -> io::Result<()> {
         let needed = self.end + size;
         if needed <= self.ready {
@@ -109,16 +110,22 @@ impl<E: Event> JournalHome<E> {
         }
         let small = size <= SMALL_COMMIT && self.last_commit <= SMALL_COMMIT;
         let step = if small { READY_ZEROED } else { READY_ALLOCATED };
-        let limit = self.segment.bytes.len();
-        let target = needed.max(
-            (self.ready + step).min(usize::try_from(self.options.segment_bytes).unwrap_or(limit)),
-        );
-        let (start, size) = (self.ready as u64, target - self.ready);
+        let segment = usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX);
+        let wanted = needed.max((self.ready + step).min(segment));
+        match self.make_room(wanted, small) {
+            Err(error) if wanted > needed && is_full(&error) => self.make_room(needed, small),
+            made => made,
+        }
+    }
+
+    /// Makes room up to `end`, filled with zeroes if it is for small commits.
+    fn make_room(&mut self, end: usize, small: bool) -> io::Result<()> {
+        let (start, size) = (self.ready as u64, end - self.ready);
         self.file.allocate(start, size as u64)?;
         if small {
             self.file.write_at(&vec![0; size], start)?;
         }
-        self.ready = target;
+        self.ready = end;
         Ok(())
     }
 
@@ -242,6 +249,12 @@ impl<E: Event> JournalHome<E> {
     pub(crate) fn unlock(&mut self) {
         self.lock = None;
     }
+}
+
+/// Whether it is for lack of room.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 /// Bytes that a segment's file can hold.

@@ -113,7 +113,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         condition: &Condition,
     ) -> Result<Range<u64>, AppendError> {
         let events = events.into_iter().collect();
-        self.backend.append(Batch { events, condition: Some(condition.clone()), time_ms: None })
+        self.append_as(Batch { events, condition: Some(condition.clone()), time_ms: None })
     }
 
     /// Appends a batch with its condition and time as they stand in it: what the other ways to append come down to.
@@ -121,7 +121,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`AppendError`]; then the log holds none of them.
     pub fn append_as(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        self.backend.append(batch)
+        self.backend.append(with_aliases(batch))
     }
 
     /// As [`append`](Self::append), for callers that must not block. The event is on its way when this returns;
@@ -146,7 +146,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         &self,
         batch: Batch<E>,
     ) -> impl Future<Output = Result<Range<u64>, AppendError>> + Send + use<E, B> {
-        self.backend.submit(batch)
+        self.backend.submit(with_aliases(batch))
     }
 
     /// The event at `offset`; `None` at and beyond the head.
@@ -164,7 +164,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
     /// The events that match, in order or from the end.
     pub fn query(&self, query: &Query) -> Events<'_, E, B> {
-        Events::new(&*self.backend, query.clone(), 0..self.len())
+        Events::new(&*self.backend, query.clone().with_aliases::<E>(), 0..self.len())
     }
 
     /// How many events there are: the offset that the next will get, the log's head.
@@ -196,7 +196,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// A cursor over the events that match, from `from` on and then as they come; from [`len`](Self::len) for those
     /// to come only.
     pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
-        Subscription::new(&*self.backend, query, from)
+        Subscription::new(&*self.backend, query.with_aliases::<E>(), from)
     }
 
     /// The event types in the log with their numbers of events, sorted by name.
@@ -265,8 +265,14 @@ impl<E: Event, B: Backend<E>> std::fmt::Debug for EventStore<E, B> {
     }
 }
 
+/// The batch with a condition that knows the older names of event types.
+fn with_aliases<E: Event>(mut batch: Batch<E>) -> Batch<E> {
+    batch.condition = batch.condition.map(Condition::with_aliases::<E>);
+    batch
+}
+
 /// The offsets of `range` that are below `head`.
-fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
+pub(crate) fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),

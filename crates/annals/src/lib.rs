@@ -23,8 +23,10 @@ mod limits;
 mod little_endian;
 mod memory;
 mod name;
+mod projection;
 mod query;
 mod raw;
+mod snapshot;
 mod store;
 mod subscription;
 mod tags;
@@ -38,16 +40,20 @@ pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
-    Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile, VerifyReport,
-    verify,
+    DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile,
+    VerifyReport, verify,
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
     MAX_NAME_BYTES, MAX_TAGS,
 };
 pub use memory::Memory;
+pub use projection::{
+    Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps, UnknownEvents,
+};
 pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
+pub use snapshot::{MemorySnapshots, SnapshotPolicy, SnapshotStore};
 pub use store::EventStore;
 pub use subscription::Subscription;
 pub use tags::{Metadata, Tags};

@@ -11,10 +11,12 @@ extern crate self as annals;
 mod backend;
 mod codec;
 mod commit;
+mod decision;
 mod encode;
 mod error;
 mod event;
 mod events;
+mod given;
 mod head;
 mod index;
 mod journal;
@@ -35,9 +37,11 @@ pub use annals_base::Slices;
 pub use annals_derive::Event;
 pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
 pub use codec::{Codec, Json};
+pub use decision::{DecideError, Decision, Rejection};
 pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
 pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
+pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
     DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile,

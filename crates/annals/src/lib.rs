@@ -23,6 +23,7 @@ mod journal;
 mod labels;
 mod limits;
 mod little_endian;
+mod live;
 mod memory;
 mod name;
 mod projection;
@@ -51,6 +52,7 @@ pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
     MAX_NAME_BYTES, MAX_TAGS,
 };
+pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
 pub use memory::Memory;
 pub use projection::{
     Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps, UnknownEvents,

@@ -13,9 +13,13 @@ use annals::{
 use common::{Booking, Seat, freed, sold};
 
 fn sell(seat: u32, price: u64) -> impl Fn(&Option<u64>) -> Result<Vec<Booking>, Rejection> {
-    move |known| match known {
-        None => Ok(vec![sold(seat, price)]),
-        Some(_) => Err(Rejection::new(format!("seat {seat} is sold already"))),
+    move |known| {
+        // Others get their chance between what was seen and what is done about it.
+        std::thread::yield_now();
+        match known {
+            None => Ok(vec![sold(seat, price)]),
+            Some(_) => Err(Rejection::new(format!("seat {seat} is sold already"))),
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! ```sh
 //! cargo run --release --manifest-path bench/Cargo.toml            # everything
-//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal
+//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold
 //! ```
 //! Options: `--rounds N` (5), `--events N` (of the Journal; 200,000), `--dir DIR` (where the files go; the system's
 //! directory for temporary files).
 
 mod event;
+mod fold;
 mod journal;
 mod locked;
 mod memory;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
     match asked() {
         Ok(asked) => run(&asked),
         Err(problem) => {
-            eprintln!("{problem}\nusage: annals-bench [memory] [journal] [--rounds N] [--events N] [--dir DIR]");
+            eprintln!(
+                "{problem}\nusage: annals-bench [memory] [journal] [fold] [--rounds N] [--events N] [--dir DIR]"
+            );
             return ExitCode::from(2);
         }
     }
@@ -45,17 +48,25 @@ fn run(asked: &Asked) {
     if wanted("journal") {
         journal::run(asked.rounds, asked.events, &asked.directory);
     }
+    if wanted("fold") {
+        fold::run(asked.rounds, &asked.directory);
+    }
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { parts: Vec::new(), rounds: 5, events: 200_000, directory: std::env::temp_dir() };
+    let mut asked =
+        Asked { parts: Vec::new(), rounds: 5, events: 200_000, directory: std::env::temp_dir() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        let number = |text: String| text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+        let number = |text: String| {
+            text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
+        };
         match argument.as_str() {
-            "memory" | "journal" => asked.parts.push(argument),
-            "--rounds" => asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1),
+            "memory" | "journal" | "fold" => asked.parts.push(argument),
+            "--rounds" => {
+                asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1)
+            }
             "--events" => asked.events = number(value()?)?.max(1_000),
             "--dir" => asked.directory = value()?.into(),
             other => return Err(format!("what is {other:?}?")),

@@ -6,8 +6,16 @@
 //!         └──────── fold only that, and ask again ───────────────┘
 //! ```
 //! The consistency boundary is the projection's query and nothing else: decisions about other things do not meet.
+//!
+//! Whoever is slower than all others would lose for ever, so who lost several times asks the other deciders of this
+//! process to wait, once. Nothing depends on that but fairness; the wait is bounded, so that a decision inside a
+//! decision or a callback never hangs.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{
     AppendError, Backend, Condition, Event, EventStore, Projection, ReadError, Reconstructor,
@@ -15,6 +23,10 @@ use crate::{
 
 /// How often a decision is taken anew by default when others come between.
 const RETRIES: u32 = 100;
+
+/// How often somebody loses before he asks the others to wait, and how long he, and they, wait at most.
+const PATIENCE: u32 = 8;
+const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// What became of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +81,22 @@ pub enum DecideError<R> {
     /// The log cannot be read.
     #[error("the log could not be read for a decision: {0}")]
     Read(#[source] ReadError),
+}
+
+/// What is held while one decides, if it could be had.
+enum Turn<'a> {
+    Shared(#[expect(dead_code, reason = "held, not read")] Option<RwLockReadGuard<'a, ()>>),
+    Alone(#[expect(dead_code, reason = "held, not read")] Option<RwLockWriteGuard<'a, ()>>),
+}
+
+impl<'a> Turn<'a> {
+    fn take(turns: &'a RwLock<()>, retries: u32) -> Self {
+        if retries < PATIENCE {
+            Self::Shared(turns.try_read_for(WAIT_MAX))
+        } else {
+            Self::Alone(turns.try_write_for(WAIT_MAX))
+        }
+    }
 }
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
@@ -134,7 +162,9 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         mut decision: impl FnMut(&P::State) -> Result<Vec<P::Event>, R>,
     ) -> Result<Decision, DecideError<R>> {
         let mut retries = 0;
+        let turns = Arc::clone(self.store().turns());
         loop {
+            let _turn = Turn::take(&turns, retries);
             let state = self.now().map_err(DecideError::Read)?;
             let events = decision(state).map_err(DecideError::Rejected)?;
             let head = self.head();

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals_base::Slices;
+use parking_lot::RwLock;
 
 use crate::backend::{Backend, Batch, NameCount, NameKind, Stats};
 use crate::{
@@ -41,6 +42,8 @@ use crate::{
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
     event: PhantomData<fn() -> E>,
+    /// Those who decide share it; who lost too often has it alone for a while.
+    turns: Arc<RwLock<()>>,
 }
 
 /// Where the log lives is this one line; everything else is the same for all homes.
@@ -72,7 +75,7 @@ impl<E: Event> EventStore<E> {
     /// The log that lives on `backend`.
     #[must_use]
     pub fn on<B: Backend<E>>(backend: B) -> EventStore<E, B> {
-        EventStore { backend: Arc::new(backend), event: PhantomData }
+        EventStore { backend: Arc::new(backend), event: PhantomData, turns: Arc::default() }
     }
 
     /// The events at these offsets as contiguous slices, in order: the fastest way to read many. Beyond the head
@@ -246,6 +249,10 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         synced
     }
 
+    pub(crate) fn turns(&self) -> &Arc<RwLock<()>> {
+        &self.turns
+    }
+
     /// Where the log lives.
     #[must_use]
     pub fn backend(&self) -> &B {
@@ -255,7 +262,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
 impl<E: Event, B: Backend<E>> Clone for EventStore<E, B> {
     fn clone(&self) -> Self {
-        Self { backend: Arc::clone(&self.backend), event: PhantomData }
+        let (backend, turns) = (Arc::clone(&self.backend), Arc::clone(&self.turns));
+        Self { backend, event: PhantomData, turns }
     }
 }
 

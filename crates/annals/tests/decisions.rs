@@ -1,7 +1,5 @@
 //! Decisions: taken on what is so when they are appended, however many threads decide at once.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 mod common;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,18 +104,26 @@ fn a_balance_is_never_below_zero() {
                         store.append(Money::PaidIn { amount: 3 }).unwrap();
                     }
                     let amount = 1 + (thread + round) % 5;
-                    let decided = balance.decide_within(u32::MAX, |balance| match balance {
-                        balance if *balance >= amount => Ok(vec![Money::Withdrawn { amount }]),
-                        _ => Err(()),
+                    let decided = balance.decide(|balance| {
+                        std::thread::yield_now();
+                        match *balance >= amount {
+                            true => Ok(vec![Money::Withdrawn { amount }]),
+                            false => Err(()),
+                        }
                     });
-                    if let Ok(decided) = decided {
-                        withdrawn.fetch_add(amount, Ordering::Relaxed);
-                        retries.fetch_add(u64::from(decided.retries), Ordering::Relaxed);
+                    match decided {
+                        Ok(decided) => {
+                            withdrawn.fetch_add(amount, Ordering::Relaxed);
+                            retries.fetch_add(u64::from(decided.retries), Ordering::Relaxed);
+                        }
+                        Err(DecideError::Rejected(())) => {}
+                        Err(error) => panic!("{error:?}"),
                     }
                 }
             });
         }
     });
+    assert!(retries.into_inner() > 0, "they did race");
     // The fold itself panics if any event takes it below zero.
     assert_eq!(*store.reconstruct(Balance).now().unwrap(), 3_000 - withdrawn.into_inner());
 }
@@ -147,6 +153,21 @@ fn retries_are_counted_and_bounded() {
     });
     assert!(matches!(always, Err(DecideError::Contended { retries: 2, offset: 6 })), "{always:?}");
     assert_eq!(store.len(), 7);
+}
+
+#[test]
+fn a_decision_inside_a_decision_does_not_hang_and_patience_ends() {
+    let store = EventStore::in_memory();
+    let mut rivals = 12;
+    let decided = store.decide(&Seat(1), |_| {
+        store.decide(&Seat(2), |_| Ok::<_, Rejection>(vec![sold(2, 1)])).unwrap();
+        if rivals > 0 {
+            rivals -= 1;
+            store.append(sold(1, rivals)).unwrap();
+        }
+        Ok::<_, Rejection>(vec![freed(1)])
+    });
+    assert_eq!(decided.unwrap().retries, 12);
 }
 
 #[test]

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals::{
-    Backend, DirectorySnapshots, EventStore, Journal, Memory, MemorySnapshots, Projection, Query,
-    Reconstructor, Recorded, SnapshotPolicy, SnapshotStore, SnapshotVerdict,
+    Backend, DirectorySnapshots, EventStore, Journal, Projection, Query, Reconstructor, Recorded,
+    SnapshotPolicy, SnapshotStore, SnapshotVerdict,
 };
 use common::{AllSales, Booking, SALES, Sales, Seat, model, nth};
-use proptest::prelude::*;
 
 fn bookings(count: u64) -> Vec<Booking> {
     (0..count).map(nth).collect()
@@ -122,6 +121,17 @@ fn a_journal_keeps_them_in_its_directory_and_opens_with_them() {
     assert_eq!(from_scratch(&store, SALES, None), (model(&bookings(100)), 100));
 }
 
+#[test]
+fn a_directory_with_nothing_but_snapshots_is_a_place_for_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    std::fs::create_dir_all(path.join("snapshots")).unwrap();
+    std::fs::write(path.join("snapshots/left.snapshot"), "from another store").unwrap();
+    EventStore::open(&path).unwrap().append(nth(0)).unwrap();
+    assert!(path.join("snapshots/left.snapshot").exists());
+    assert_eq!(EventStore::<Booking>::open(&path).unwrap().len(), 1);
+}
+
 /// A Journal of 100 events with its snapshots at 10, 20, … 100.
 struct Kept {
     _directory: tempfile::TempDir,
@@ -167,8 +177,35 @@ fn check_ignored(kept: &Kept, reason: &str, folded: u64) {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].1.contains(reason), "{found:?}");
     let state = model(&bookings(100));
-    assert_eq!(source.at(u64::MAX).unwrap(), state);
-    assert_eq!(from_scratch(&store, SALES, None), (state, folded));
+    let log = logged(|| {
+        assert_eq!(source.at(u64::MAX).unwrap(), state);
+        assert_eq!(from_scratch(&store, SALES, None), (state, folded));
+    });
+    assert!(log.contains("a snapshot is ignored") && log.contains(reason), "{log}");
+}
+
+/// What is logged meanwhile.
+fn logged(work: impl FnOnce()) -> String {
+    /// Writes to all who hold it.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -320,74 +357,4 @@ impl SnapshotStore for Broken {
 fn a_place_that_fails_changes_nothing_but_the_time_it_takes() {
     let store = memory(35);
     assert_eq!(from_scratch(&store, SALES, Some(Arc::new(Broken))), (model(&bookings(35)), 35));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Whatever the policy, whenever the state is asked for, and whichever snapshots are lost or damaged.
-    #[test]
-    fn with_any_snapshots_the_state_is_that_of_a_plain_fold(
-        seats in prop::collection::vec((0_u32..6, prop::option::of(any::<u64>())), 1..120),
-        asked in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
-        (every, keep) in (1_u64..40, 1_usize..5),
-        harm in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-        then in any::<prop::sample::Index>(),
-    ) {
-        let event = |(seat, price): &(u32, Option<u64>)| match price {
-            Some(price) => common::sold(*seat, *price),
-            None => common::freed(*seat),
-        };
-        let events: Vec<Booking> = seats.iter().map(event).collect();
-        let asked: Vec<usize> = asked.iter().map(|at| at.index(events.len())).collect();
-        let store = EventStore::on(Memory::new());
-        let place = Arc::new(MemorySnapshots::new());
-        let policy = SnapshotPolicy::every(every).keep(keep);
-        let source = || store.reconstruct(SALES).snapshots_in(place.clone(), policy);
-        let mut running = source();
-        for (at, event) in events.iter().enumerate() {
-            store.append(event.clone()).unwrap();
-            if asked.contains(&at) {
-                prop_assert_eq!(running.now().unwrap(), &model(&events[..=at]));
-            }
-        }
-        prop_assert_eq!(source().now().unwrap().clone(), model(&events));
-        let kept = good_heads(&source());
-        prop_assert!(kept.len() <= keep);
-        let files = Files::of(&place, &source());
-        for (which, byte) in harm {
-            files.harm(&which, byte);
-        }
-        let then = then.index(events.len());
-        prop_assert_eq!(source().at(then as u64).unwrap(), model(&events[..=then]));
-        prop_assert_eq!(running.at(then as u64).unwrap(), model(&events[..=then]));
-        prop_assert_eq!(source().now().unwrap().clone(), model(&events));
-    }
-}
-
-/// The bytes of a projection's snapshots.
-struct Files {
-    place: Arc<MemorySnapshots>,
-    series: String,
-    heads: Vec<u64>,
-}
-
-impl Files {
-    fn of(place: &Arc<MemorySnapshots>, source: &Reconstructor<AllSales, Memory<Booking>>) -> Self {
-        let heads = source.verify_snapshots().unwrap().iter().map(|check| check.head).collect();
-        let series = place.series().first().cloned().unwrap_or_default();
-        Self { place: place.clone(), series, heads }
-    }
-
-    fn harm(&self, which: &prop::sample::Index, byte: u8) {
-        let Some(&head) = self.heads.get(which.index(self.heads.len().max(1))) else { return };
-        match self.place.load(&self.series, head) {
-            Ok(mut bytes) if byte > 0 => {
-                let at = which.index(bytes.len());
-                bytes[at] ^= byte;
-                self.place.save(&self.series, head, &bytes).unwrap();
-            }
-            _ => self.place.remove(&self.series, head).unwrap(),
-        }
-    }
 }

@@ -43,15 +43,15 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.
     pub fn verify_snapshots(&self) -> Result<Vec<SnapshotCheck>, ReadError> {
-        let Some(shelf) = &self.shelf else { return Ok(Vec::new()) };
+        let Some(snapshots) = &self.shelf else { return Ok(Vec::new()) };
         let mut folded = self.beginning();
         let mut checks = Vec::new();
-        for head in shelf.heads() {
-            let verdict = match shelf.load(&self.store, head) {
+        for head in snapshots.heads() {
+            let verdict = match snapshots.load(&self.store, head) {
                 Err(reason) => SnapshotVerdict::Ignored { reason },
                 Ok(snapshot) => {
                     self.fold(&mut folded, head, None)?;
-                    let hash = |state| shelf.fingerprint(state).map(|hash| hash.to_string());
+                    let hash = |state| snapshots.fingerprint(state).map(|hash| hash.to_string());
                     match hash(&snapshot.state).and_then(|kept| Ok((kept, hash(&folded.state)?))) {
                         Ok((kept, folded)) if kept == folded => {
                             SnapshotVerdict::Good { sha256: kept }

@@ -57,7 +57,7 @@ use crate::{Event, Query, Recorded};
 ///
 /// let store = EventStore::in_memory();
 /// store.append(Booking::SeatSold { seat: "12A".into(), price: 90 })?;
-/// assert!(store.reconstruct(Sold("12A")).now()?);
+/// assert!(*store.reconstruct(Sold("12A")).now()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Projection {

@@ -19,15 +19,6 @@ impl MemorySnapshots {
     pub fn new() -> Self {
         Self::default()
     }
-
-    /// The series that have snapshots in it, in order.
-    #[must_use]
-    pub fn series(&self) -> Vec<String> {
-        let mut series: Vec<String> =
-            self.kept.read().keys().map(|(series, _)| series.clone()).collect();
-        series.dedup();
-        series
-    }
 }
 
 impl SnapshotStore for MemorySnapshots {

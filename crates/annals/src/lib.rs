@@ -79,3 +79,8 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
+
+/// So is that of the page on projections.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/PROJECTIONS.md")]
+mod projections_page {}

@@ -106,10 +106,10 @@ fn a_balance_is_never_below_zero() {
                     let amount = 1 + (thread + round) % 5;
                     let decided = balance.decide(|balance| {
                         std::thread::yield_now();
-                        match *balance >= amount {
-                            true => Ok(vec![Money::Withdrawn { amount }]),
-                            false => Err(()),
+                        if *balance < amount {
+                            return Err(());
                         }
+                        Ok(vec![Money::Withdrawn { amount }])
                     });
                     match decided {
                         Ok(decided) => {

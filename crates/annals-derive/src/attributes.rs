@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
 use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Meta, Token, Type};
+use syn::{Attribute, LitStr, Meta, Path, Token, Type};
 
 use crate::errors::Errors;
 use crate::name::{self, Use};
@@ -27,6 +27,10 @@ pub(crate) enum Place {
 pub(crate) struct Settings {
     /// The event type.
     pub(crate) rename: Option<LitStr>,
+    /// Older event types.
+    pub(crate) aliases: Vec<LitStr>,
+    /// The function that reads older payloads.
+    pub(crate) upcast: Option<Path>,
     /// The codec.
     pub(crate) codec: Option<Type>,
     /// A tag each, with its name if it has one.
@@ -53,6 +57,14 @@ impl Settings {
             ("rename", Place::Struct | Place::Variant) => {
                 let name = name_of(meta, Use::EventType)?;
                 once(meta, self.rename.replace(name).is_some())
+            }
+            ("alias", Place::Struct | Place::Variant) => {
+                self.aliases.push(name_of(meta, Use::EventType)?);
+                Ok(())
+            }
+            ("upcast", Place::Struct | Place::Variant) => {
+                let upcast = value(meta, "a function: `upcast = path::to_function`")?;
+                once(meta, self.upcast.replace(upcast).is_some())
             }
             ("codec", Place::Struct | Place::Enum) => {
                 let codec = value(meta, "a type: `codec = path::ToCodec`")?;
@@ -128,6 +140,17 @@ fn refusal(key: &str, place: Place) -> String {
              rename a field in the payload, write `#[serde(rename = \"…\")]`"
                 .to_owned()
         }
+        ("alias" | "upcast", Place::Enum) => {
+            format!("`{key}` goes on a variant, the one whose older events it is about")
+        }
+        ("alias", Place::Field | Place::Inner) => {
+            "`alias` is an older event type and goes on a variant or a struct; for an older name of a field in the \
+             payload, write `#[serde(alias = \"…\")]`"
+                .to_owned()
+        }
+        ("upcast", Place::Field | Place::Inner) => {
+            "`upcast` reads older payloads as a whole and goes on a variant or a struct".to_owned()
+        }
         ("codec", _) => {
             "`codec` goes on the enum or the struct: all of its payloads are encoded in one way"
                 .to_owned()
@@ -145,9 +168,11 @@ fn refusal(key: &str, place: Place) -> String {
 /// What can stand at `place`.
 fn keys(place: Place) -> &'static str {
     match place {
-        Place::Struct => "a struct takes `rename = \"…\"` and `codec = …`",
+        Place::Struct => {
+            "a struct takes `rename = \"…\"`, `alias = \"…\"`, `upcast = …` and `codec = …`"
+        }
         Place::Enum => "an enum takes `codec = …`",
-        Place::Variant => "a variant takes `rename = \"…\"`",
+        Place::Variant => "a variant takes `rename = \"…\"`, `alias = \"…\"` and `upcast = …`",
         Place::Field => "a field takes `tag = \"…\"`, `tag` and `id`",
         Place::Inner => {
             "the inner value of a newtype variant takes none, for all is said in its own type"

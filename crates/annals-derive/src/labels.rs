@@ -1,4 +1,4 @@
-//! What an event shows: the code of `event_type`, `tags`, `id` and `metadata`.
+//! What an event shows: the code of `event_type`, `aliases`, `tags`, `id` and `metadata`.
 //!
 //! A method is written only if some case has something to say in it; the trait's own says nothing.
 
@@ -20,6 +20,29 @@ pub(crate) fn event_type(event: &Event) -> TokenStream {
             match self { #(#arms)* }
         }
     }
+}
+
+/// `aliases`.
+pub(crate) fn aliases(event: &Event) -> Option<TokenStream> {
+    let arms = event.cases.iter().filter(|case| !case.aliases.is_empty()).map(|case| {
+        let (event_type, aliases) = (&case.event_type, &case.aliases);
+        quote!(#event_type => &[#(#aliases),*],)
+    });
+    let arms: TokenStream = arms.collect();
+    if arms.is_empty() {
+        return None;
+    }
+    let event_type = Ident::new("event_type", Span::mixed_site());
+    Some(quote! {
+        fn aliases(
+            #event_type: &::core::primitive::str,
+        ) -> &'static [&'static ::core::primitive::str] {
+            match #event_type {
+                #arms
+                _ => &[],
+            }
+        }
+    })
 }
 
 /// `tags`.

@@ -67,6 +67,8 @@ use proc_macro::TokenStream;
 /// | Attribute | Where | What it does |
 /// |---|---|---|
 /// | `#[event(rename = "…")]` | struct, variant | sets the event type: 1 to 255 bytes without control characters |
+/// | `#[event(alias = "…")]` | struct, variant | an event type that it had before: events of that type are read as this one, and found when this one is asked for; any number |
+/// | `#[event(upcast = path)]` | struct, variant | the function that reads older payloads, see below |
 /// | `#[event(codec = Path)]` | struct, enum | the `annals::Codec` of the payload; `annals::Json` by default |
 /// | `#[event(tag = "name")]` | field | adds the tag `name:value`, the value by its `Display` |
 /// | `#[event(tag)]` | field | adds the value's `Display` as a tag, as it is |
@@ -94,6 +96,46 @@ use proc_macro::TokenStream;
 ///
 /// `decode` goes by the event type. One that is none of this type's is a `CodecError::UnknownType` that lists
 /// those that are; a payload that does not fit is the codec's error.
+///
+/// # Older events
+///
+/// The log's bytes never change, so what an event was once is read for ever. Fields that joined, were renamed or went
+/// need no more than serde's `default` and `alias`. For what does not, `upcast` names a function of the type
+///
+/// ```text
+/// fn(&RawEvent) -> Result<Option<Self>, CodecError>
+/// ```
+///
+/// It is asked first, for events of the type and of its aliases, and answers the event that an older payload is
+/// today, or `None` for one of today's, which is then decoded as always. `Self` is the struct or the enum. A newtype
+/// variant has its `alias` and `upcast` itself: those of its inner type are for that as an event on its own.
+///
+/// ```
+/// use annals::{Codec, CodecError, Event, Json, RawEvent};
+/// use serde::Deserialize;
+///
+/// #[derive(Event, Debug, PartialEq)]
+/// enum Booking {
+///     #[event(alias = "seat-booked", upcast = in_euros)]
+///     SeatSold { seat: String, cents: u64 },
+/// }
+///
+/// /// While it was called `seat-booked`, prices were in euros.
+/// fn in_euros(raw: &RawEvent) -> Result<Option<Booking>, CodecError> {
+///     #[derive(Deserialize)]
+///     struct SeatBooked { seat: String, price: u64 }
+///
+///     if raw.event_type() != "seat-booked" {
+///         return Ok(None);
+///     }
+///     let SeatBooked { seat, price } = Json::decode(raw.data_bytes())?;
+///     Ok(Some(Booking::SeatSold { seat, cents: 100 * price }))
+/// }
+///
+/// let old = RawEvent::builder("seat-booked").data(r#"{"seat":"12A","price":90}"#).build()?;
+/// assert_eq!(Booking::decode(&old)?, Booking::SeatSold { seat: "12A".into(), cents: 9_000 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Examples
 ///

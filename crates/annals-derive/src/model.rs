@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Generics, Ident, LitStr, Member, Meta, Type};
+use syn::{Generics, Ident, LitStr, Member, Meta, Path, Type};
 
 /// A type that is to be an event.
 pub(crate) struct Event {
@@ -28,6 +28,10 @@ pub(crate) struct Case {
     pub(crate) allowances: TokenStream,
     /// Its event type.
     pub(crate) event_type: LitStr,
+    /// Its older event types.
+    pub(crate) aliases: Vec<LitStr>,
+    /// The function that reads older payloads.
+    pub(crate) upcast: Option<Path>,
     /// Its fields; none of a newtype variant, whose one field is its payload.
     pub(crate) fields: Vec<Field>,
     /// What it keeps.
@@ -65,6 +69,11 @@ pub(crate) struct Field {
 }
 
 impl Case {
+    /// Its event type, and behind it the older ones.
+    pub(crate) fn event_types(&self) -> impl Iterator<Item = &LitStr> {
+        std::iter::once(&self.event_type).chain(&self.aliases)
+    }
+
     /// What it is matched with: the bindings of those of its fields that are `wanted`.
     pub(crate) fn pattern(&self, wanted: impl Fn(&Field) -> bool) -> TokenStream {
         let path = &self.path;

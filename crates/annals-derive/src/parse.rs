@@ -1,5 +1,7 @@
 //! From what the user wrote to what the macro understands, or to errors that say what would be right.
 
+use std::collections::HashMap;
+
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
@@ -24,8 +26,9 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
     let (settings, cases) = match &input.data {
         Data::Struct(data) => {
             let mut settings = Settings::of(&input.attrs, Place::Struct, &mut errors);
-            let case = struct_case(&input.ident, &data.fields, settings.rename.take(), &mut errors);
-            (settings, vec![case])
+            let case = struct_case(&input.ident, &data.fields, &mut settings, &mut errors);
+            let cases = distinct(vec![case], &mut errors);
+            (settings, cases)
         }
         Data::Enum(data) => {
             let settings = Settings::of(&input.attrs, Place::Enum, &mut errors);
@@ -52,7 +55,7 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
 fn struct_case(
     ident: &Ident,
     fields: &Fields,
-    rename: Option<LitStr>,
+    settings: &mut Settings,
     errors: &mut Errors,
 ) -> Case {
     if let Fields::Unnamed(unnamed) = fields
@@ -68,7 +71,9 @@ fn struct_case(
         path: quote!(Self),
         ident: ident.clone(),
         allowances: TokenStream::new(),
-        event_type: event_type(ident, rename, errors),
+        event_type: event_type(ident, settings.rename.take(), errors),
+        aliases: std::mem::take(&mut settings.aliases),
+        upcast: settings.upcast.take(),
         fields: labelled(fields, errors),
         payload: Payload::Itself,
     }
@@ -91,23 +96,33 @@ fn enum_cases(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> Vec<
         );
     }
     let of_enum = serde::metas(&input.attrs, errors);
-    let mut cases: Vec<Case> = Vec::with_capacity(data.variants.len());
-    for variant in &data.variants {
-        let case = variant_case(variant, &of_enum, errors);
-        let (name, span) = (case.event_type.value(), case.event_type.span());
-        match cases.iter().find(|known| known.event_type.value() == name) {
-            Some(known) => errors.at(
-                span,
-                format!(
-                    "the event type {name:?} is that of the variant `{}` already: give one of them another, with \
-                     `#[event(rename = \"…\")]`",
-                    known.ident
-                ),
-            ),
-            None => cases.push(case),
+    let cases = data.variants.iter().map(|variant| variant_case(variant, &of_enum, errors));
+    let cases = cases.collect();
+    distinct(cases, errors)
+}
+
+/// The cases, each event type of which leads to one of them only; those for which that is not so are refused.
+fn distinct(cases: Vec<Case>, errors: &mut Errors) -> Vec<Case> {
+    let mut known: HashMap<String, Ident> = HashMap::new();
+    let mut is_new = |case: &Case| {
+        let mut all_new = true;
+        for event_type in case.event_types() {
+            let name = event_type.value();
+            if let Some(other) = known.get(&name) {
+                errors.at(
+                    event_type.span(),
+                    format!(
+                        "the event type {name:?} is that of `{other}` already: give one of them another, with \
+                         `#[event(rename = \"…\")]`"
+                    ),
+                );
+                all_new = false;
+            }
+            known.entry(name).or_insert_with(|| case.ident.clone());
         }
-    }
-    cases
+        all_new
+    };
+    cases.into_iter().filter(|case| is_new(case)).collect()
 }
 
 fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Case {
@@ -137,6 +152,8 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
         ident: ident.clone(),
         allowances: allowances(&variant.attrs),
         event_type: event_type(ident, settings.rename, errors),
+        aliases: settings.aliases,
+        upcast: settings.upcast,
         fields,
         payload,
     }

@@ -4,8 +4,9 @@
 //! that owns its fields to be decoded. Each is local to the arm that uses it.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Ident, Meta};
 
 use crate::model::{Case, Event, Field, Payload};
@@ -32,15 +33,17 @@ pub(crate) fn encode(event: &Event) -> TokenStream {
 pub(crate) fn decode(event: &Event) -> TokenStream {
     let raw = Ident::new("raw", Span::mixed_site());
     let types = event.cases.iter().map(|case| case.event_type.value());
-    let expected = types.clone().collect::<Vec<_>>().join(", ");
-    let bodies = event
-        .cases
-        .iter()
-        .map(|case| decode_case(event, case, &quote!(::annals::RawEvent::data_bytes(#raw))));
+    let expected = types.collect::<Vec<_>>().join(", ");
+    let arms = event.cases.iter().map(|case| {
+        let names = case.event_types();
+        let body = decode_case(event, case, &quote!(::annals::RawEvent::data_bytes(#raw)));
+        let body = upcast(case, &raw, body);
+        quote!(#(#names)|* => #body,)
+    });
     quote! {
         fn decode(#raw: &::annals::RawEvent) -> ::core::result::Result<Self, ::annals::CodecError> {
             match ::annals::RawEvent::event_type(#raw) {
-                #(#types => #bodies,)*
+                #(#arms)*
                 found => ::core::result::Result::Err(::annals::CodecError::UnknownType {
                     found: ::std::string::ToString::to_string(found),
                     expected: ::std::string::ToString::to_string(#expected),
@@ -48,6 +51,23 @@ pub(crate) fn decode(event: &Event) -> TokenStream {
             }
         }
     }
+}
+
+/// What the user's function makes of an older payload, if there is one and it takes it; else what `body` does.
+fn upcast(case: &Case, raw: &Ident, body: TokenStream) -> TokenStream {
+    let Some(path) = &case.upcast else { return body };
+    let (function, older) =
+        (Ident::new("upcast", Span::mixed_site()), Ident::new("older", Span::mixed_site()));
+    // Through a type of its own, so that a function of another signature is an error at the function.
+    quote_spanned! {path.span()=> {
+        let #function: fn(
+            &::annals::RawEvent,
+        ) -> ::core::result::Result<::core::option::Option<Self>, ::annals::CodecError> = #path;
+        match #function(#raw)? {
+            ::core::option::Option::Some(#older) => ::core::result::Result::Ok(#older),
+            ::core::option::Option::None => #body,
+        }
+    }}
 }
 
 /// An arm of `encode`.

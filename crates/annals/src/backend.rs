@@ -10,8 +10,9 @@
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use crate::{AppendError, Condition, Event, EventRef, Head, Query, ReadError};
+use crate::{AppendError, Condition, Event, EventRef, Head, Query, ReadError, SnapshotStore};
 
 /// The answer of an append that is under way.
 pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Range<u64>, AppendError>> + Send>>;
@@ -62,6 +63,17 @@ pub trait Backend<E: Event>: Send + Sync {
     /// # Errors
     /// [`AppendError`] when that fails; then the store is poisoned.
     fn sync(&self) -> Result<(), AppendError>;
+
+    /// The id that this log has and no other, the same whenever it is opened; `None` if it has none. What is kept
+    /// beside a log, as snapshots are, tells by it whose it is.
+    fn store_id(&self) -> Option<[u8; 16]> {
+        None
+    }
+
+    /// The home's own place for snapshots; `None` if it has none.
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        None
+    }
 }
 
 /// Events to append together.
@@ -181,5 +193,13 @@ impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for Box<B> {
 
     fn sync(&self) -> Result<(), AppendError> {
         (**self).sync()
+    }
+
+    fn store_id(&self) -> Option<[u8; 16]> {
+        (**self).store_id()
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        (**self).snapshots()
     }
 }

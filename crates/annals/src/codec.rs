@@ -31,6 +31,26 @@ impl Codec for Json {
     }
 
     fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError> {
-        serde_json::from_slice(data).map_err(CodecError::payload)
+        serde_json::from_slice(data).map_err(|error| {
+            // Once more, keeping track of where it is: that takes time, which only what does not fit has to spend.
+            let mut again = serde_json::Deserializer::from_slice(data);
+            match serde_path_to_error::deserialize::<_, T>(&mut again) {
+                Err(located) => CodecError::payload(located),
+                Ok(_) => CodecError::payload(error),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_named_with_its_place() {
+        type Nested = std::collections::BTreeMap<String, Vec<u8>>;
+        let error = Json::decode::<Nested>(br#"{"row":[1,"x"]}"#).unwrap_err().to_string();
+        assert!(error.contains("row[1]: invalid type: string \"x\", expected u8"), "{error}");
+        assert!(Json::decode::<u8>(b"1 2").unwrap_err().to_string().contains("trailing"));
     }
 }

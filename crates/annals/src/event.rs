@@ -66,6 +66,16 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// When the payload has no encoding, for example a JSON map whose keys are no strings.
     fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError>;
 
+    /// Other names under which the log may have events whose type is now `event_type`: what they were called
+    /// before they were renamed. None by default.
+    ///
+    /// Whoever asks the store for `event_type` gets those as well.
+    #[must_use]
+    fn aliases(event_type: &str) -> &'static [&'static str] {
+        let _ = event_type;
+        &[]
+    }
+
     /// The event that `raw` holds.
     ///
     /// # Errors

@@ -11,20 +11,25 @@ extern crate self as annals;
 mod backend;
 mod codec;
 mod commit;
+mod decision;
 mod encode;
 mod error;
 mod event;
 mod events;
+mod given;
 mod head;
 mod index;
 mod journal;
 mod labels;
 mod limits;
 mod little_endian;
+mod live;
 mod memory;
 mod name;
+mod projection;
 mod query;
 mod raw;
+mod snapshot;
 mod store;
 mod subscription;
 mod tags;
@@ -33,21 +38,28 @@ pub use annals_base::Slices;
 pub use annals_derive::Event;
 pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
 pub use codec::{Codec, Json};
+pub use decision::{DecideError, Decision, Rejection};
 pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
 pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
+pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
-    Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile, VerifyReport,
-    verify,
+    DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile,
+    VerifyReport, verify,
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
     MAX_NAME_BYTES, MAX_TAGS,
 };
+pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
 pub use memory::Memory;
+pub use projection::{
+    Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps, UnknownEvents,
+};
 pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
+pub use snapshot::{MemorySnapshots, SnapshotPolicy, SnapshotStore};
 pub use store::EventStore;
 pub use subscription::{EventStream, Subscription};
 pub use tags::{Metadata, Tags};
@@ -67,3 +79,8 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
+
+/// So is that of the page on projections.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/PROJECTIONS.md")]
+mod projections_page {}

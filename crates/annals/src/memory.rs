@@ -16,7 +16,10 @@ use crate::head::Published;
 use crate::index::{Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
 use crate::name::Hasher;
 use crate::name::Name;
-use crate::{AppendError, Condition, Event, EventRef, Head, ReadError, Recorded};
+use crate::{
+    AppendError, Condition, Event, EventRef, Head, MemorySnapshots, ReadError, Recorded,
+    SnapshotStore,
+};
 
 /// Events that a log in memory can hold.
 const MAX_EVENTS: u64 = u32::MAX as u64;
@@ -31,6 +34,8 @@ pub struct Memory<E: Event> {
     index: LiveIndex,
     hasher: Hasher,
     committer: Arc<Committer<E, MemoryHome<E>>>,
+    store_id: uuid::Uuid,
+    snapshots: Arc<MemorySnapshots>,
 }
 
 /// The writer's side.
@@ -52,7 +57,8 @@ impl<E: Event> Memory<E> {
         let head = Arc::new(Head::new(0));
         let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
         let committer = Committer::new(Arc::clone(&head), home);
-        Self { head, list, index: reader, hasher, committer }
+        let (store_id, snapshots) = (uuid::Uuid::new_v4(), Arc::default());
+        Self { head, list, index: reader, hasher, committer, store_id, snapshots }
     }
 
     /// Contiguous slices of the events at these offsets, in order: the fastest way to read many.
@@ -174,6 +180,14 @@ impl<E: Event> Backend<E> for Memory<E> {
 
     fn sync(&self) -> Result<(), AppendError> {
         self.committer.sync()
+    }
+
+    fn store_id(&self) -> Option<[u8; 16]> {
+        Some(self.store_id.into_bytes())
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
     }
 }
 

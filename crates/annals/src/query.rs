@@ -6,6 +6,8 @@
 //! ```
 //! The shape of these is that of the Dynamic Consistency Boundary specification (dcb.events).
 
+use crate::Event;
+
 /// One alternative of a [`Query`]: types OR-ed, tags AND-ed; without types any type, without tags any tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryItem {
@@ -109,6 +111,20 @@ impl Query {
         &self.items
     }
 
+    /// This query, which asks for events of a renamed type by their older names too.
+    pub(crate) fn with_aliases<E: Event>(mut self) -> Self {
+        for item in &mut self.items {
+            for at in 0..item.types.len() {
+                for alias in E::aliases(&item.types[at]) {
+                    if !item.types.iter().any(|known| known == alias) {
+                        item.types.push((*alias).to_owned());
+                    }
+                }
+            }
+        }
+        self
+    }
+
     /// Whether an event of this type and with these tags matches.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "an iterator is passed as iterators are")]
@@ -152,6 +168,12 @@ impl Condition {
     #[must_use]
     pub fn after(mut self, head: u64) -> Self {
         self.head = head;
+        self
+    }
+
+    /// This condition, which looks for events of a renamed type by their older names too.
+    pub(crate) fn with_aliases<E: Event>(mut self) -> Self {
+        self.query = self.query.with_aliases::<E>();
         self
     }
 

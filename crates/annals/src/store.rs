@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals_base::Slices;
+use parking_lot::RwLock;
 
 use crate::backend::{Backend, Batch, NameCount, NameKind, Stats};
 use crate::{
@@ -45,6 +46,8 @@ use crate::{
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
     event: PhantomData<fn() -> E>,
+    /// Those who decide share it; who lost too often has it alone for a while.
+    turns: Arc<RwLock<()>>,
 }
 
 /// Where the log lives is this one line; everything else is the same for all homes.
@@ -79,7 +82,7 @@ impl<E: Event> EventStore<E> {
     /// The log that lives on `backend`.
     #[must_use]
     pub fn on<B: Backend<E>>(backend: B) -> EventStore<E, B> {
-        EventStore { backend: Arc::new(backend), event: PhantomData }
+        EventStore { backend: Arc::new(backend), event: PhantomData, turns: Arc::default() }
     }
 
     /// The events at these offsets as contiguous slices, in order: the fastest way to read many. Beyond the head
@@ -120,7 +123,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         condition: &Condition,
     ) -> Result<Range<u64>, AppendError> {
         let events = events.into_iter().collect();
-        self.backend.append(Batch { events, condition: Some(condition.clone()), time_ms: None })
+        self.append_as(Batch { events, condition: Some(condition.clone()), time_ms: None })
     }
 
     /// Appends a batch with its condition and time as they stand in it: what the other ways to append come down to.
@@ -128,7 +131,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`AppendError`]; then the log holds none of them.
     pub fn append_as(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        self.backend.append(batch)
+        self.backend.append(with_aliases(batch))
     }
 
     /// As [`append`](Self::append), for callers that must not block. The event is on its way when this returns;
@@ -153,7 +156,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         &self,
         batch: Batch<E>,
     ) -> impl Future<Output = Result<Range<u64>, AppendError>> + Send + use<E, B> {
-        self.backend.submit(batch)
+        self.backend.submit(with_aliases(batch))
     }
 
     /// The event at `offset`; `None` at and beyond the head.
@@ -171,7 +174,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
     /// The events that match, in order or from the end.
     pub fn query(&self, query: &Query) -> Events<'_, E, B> {
-        Events::new(&*self.backend, query.clone(), 0..self.len())
+        Events::new(&*self.backend, query.clone().with_aliases::<E>(), 0..self.len())
     }
 
     /// How many events there are: the offset that the next will get, the log's head.
@@ -204,7 +207,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// A cursor over the events that match, from `from` on and then as they come; from [`len`](Self::len) for those
     /// to come only.
     pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
-        Subscription::new(&*self.backend, query, from)
+        Subscription::new(&*self.backend, query.with_aliases::<E>(), from)
     }
 
     /// The event types in the log with their numbers of events, sorted by name.
@@ -254,6 +257,10 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         synced
     }
 
+    pub(crate) fn turns(&self) -> &Arc<RwLock<()>> {
+        &self.turns
+    }
+
     /// Where the log lives.
     #[must_use]
     pub fn backend(&self) -> &B {
@@ -263,7 +270,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
 impl<E: Event, B: Backend<E>> Clone for EventStore<E, B> {
     fn clone(&self) -> Self {
-        Self { backend: Arc::clone(&self.backend), event: PhantomData }
+        let (backend, turns) = (Arc::clone(&self.backend), Arc::clone(&self.turns));
+        Self { backend, event: PhantomData, turns }
     }
 }
 
@@ -273,8 +281,14 @@ impl<E: Event, B: Backend<E>> std::fmt::Debug for EventStore<E, B> {
     }
 }
 
+/// The batch with a condition that knows the older names of event types.
+fn with_aliases<E: Event>(mut batch: Batch<E>) -> Batch<E> {
+    batch.condition = batch.condition.map(Condition::with_aliases::<E>);
+    batch
+}
+
 /// The offsets of `range` that are below `head`.
-fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
+pub(crate) fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),

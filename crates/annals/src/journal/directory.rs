@@ -7,6 +7,7 @@
 //!     LOCK                       locked by the one writing process; its id is in it
 //!     00000000000000000000.log   a segment, named by its first offset
 //!     00000000000000000000.idx   its index, once it is sealed
+//!     snapshots/                 what projections keep of their states; no part of the log
 //!     *.new                      a file that was being written when the process ended
 //! ```
 
@@ -25,6 +26,7 @@ use crate::{Corruption, OpenError};
 const STORE: &str = "store.json";
 const CLOSED: &str = "closed.json";
 const LOCK: &str = "LOCK";
+const SNAPSHOTS: &str = "snapshots";
 
 /// What makes a directory a store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -131,7 +133,7 @@ impl Directory {
     /// Makes a store in an empty directory. `store.json` comes last: without it there is no store, and where it is
     /// the directory itself is durable.
     fn create(system: &dyn FileSystem, path: &Path) -> io::Result<Self> {
-        for name in system.list(path)?.iter().filter(|name| *name != LOCK) {
+        for name in system.list(path)?.iter().filter(|name| *name != LOCK && *name != SNAPSHOTS) {
             system.remove(&path.join(name))?;
         }
         let store_id = uuid::Uuid::new_v4();
@@ -183,6 +185,11 @@ impl Directory {
         self.path.join(format!("{first:020}.idx"))
     }
 
+    /// Where the store's snapshots are, if there are any.
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.path.join(SNAPSHOTS)
+    }
+
     /// The head when the store was last closed cleanly; 0 if it never was.
     pub(crate) fn closed_head(&self, system: &dyn FileSystem) -> Result<u64, OpenError> {
         let file = self.path.join(CLOSED);
@@ -229,7 +236,9 @@ fn look(system: &dyn FileSystem, path: &Path) -> Result<Found, OpenError> {
     let first_segment = format!("{:020}.log", 0);
     let others = names
         .iter()
-        .filter(|name| *name != LOCK && **name != first_segment && !is_unfinished(name))
+        .filter(|name| {
+            ![LOCK, SNAPSHOTS, &first_segment].contains(&name.as_str()) && !is_unfinished(name)
+        })
         .count();
     match others {
         0 => Ok(Found::EmptyDirectory),

@@ -3,6 +3,7 @@
 //! ```text
 //!   follow      reading beside another process     verify     every checksum, every index entry
 //!   writer      the writer's side                  log        the readers' side
+//!   snapshots   a directory of snapshots
 //!   recovery    what is found on opening, and what is done
 //!   segment     a file and its index
 //!   sealed      an index as a file                 live       an index in memory
@@ -25,6 +26,7 @@ mod options;
 mod recovery;
 mod sealed;
 mod segment;
+mod snapshots;
 mod verify;
 mod writer;
 
@@ -38,6 +40,7 @@ use arc_swap::ArcSwap;
 
 pub use fs::{FileSystem, RealFileSystem, StoreFile};
 pub use options::{Durability, JournalOptions};
+pub use snapshots::DirectorySnapshots;
 pub use verify::{VerifyReport, verify};
 
 use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
@@ -45,7 +48,9 @@ use crate::commit::Committer;
 use crate::encode::Encoded;
 use crate::index::Kind;
 use crate::name::Hasher;
-use crate::{AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError};
+use crate::{
+    AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError, SnapshotStore,
+};
 use directory::Directory;
 use follow::Follower;
 use log::Log;
@@ -66,6 +71,7 @@ use writer::JournalHome;
 pub struct Journal<E: Event> {
     log: Arc<Log>,
     head: Arc<Head<E>>,
+    snapshots: Arc<DirectorySnapshots>,
     role: Role<E>,
 }
 
@@ -120,19 +126,21 @@ impl<E: Event> Journal<E> {
         let system = Arc::clone(&options.file_system);
         let (directory, lock) = Directory::open_locked(&*system, path)?;
         let recovered = recovery::recover(&*system, &directory, writer::capacity(&options))?;
+        let snapshots = snapshots(&directory, &system);
         let (log, head, sealed, active) = Self::parts(directory, recovered);
         let home = JournalHome::new(Arc::clone(&log), sealed, active, options, lock);
         let committer = Committer::new(Arc::clone(&head), home);
-        Ok(Self { log, head, role: Role::Writer(committer) })
+        Ok(Self { log, head, snapshots, role: Role::Writer(committer) })
     }
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
         let (recovered, damage) = recovery::recover_read_only(&*options.file_system, &directory)?;
+        let snapshots = snapshots(&directory, &options.file_system);
         let (log, head, sealed, active) = Self::parts(directory, recovered);
         let follower =
             Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options, damage)?;
-        Ok(Self { log, head, role: Role::Reader(follower) })
+        Ok(Self { log, head, snapshots, role: Role::Reader(follower) })
     }
 
     fn parts(
@@ -238,6 +246,19 @@ impl<E: Event> Backend<E> for Journal<E> {
             Role::Reader(_) => Ok(()),
         }
     }
+
+    fn store_id(&self) -> Option<[u8; 16]> {
+        Some(self.log.directory.store_id)
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
+    }
+}
+
+/// The place for snapshots that a store's directory has.
+fn snapshots(directory: &Directory, system: &Arc<dyn FileSystem>) -> Arc<DirectorySnapshots> {
+    Arc::new(DirectorySnapshots::on(Arc::clone(system), directory.snapshots()))
 }
 
 impl<E: Event> std::fmt::Debug for Journal<E> {

@@ -1,0 +1,291 @@
+//! The state of a projection: now, and as it was at any time before.
+
+use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::shelf::{Candidates, Shelf};
+use super::walk::{Walk, unknown};
+use super::{Projection, UnknownEvents};
+use crate::snapshot::Binding;
+use crate::{
+    Backend, Event, EventStore, Memory, MemorySnapshots, Query, ReadError, SnapshotPolicy,
+    SnapshotStore,
+};
+
+/// Folds a log into the state of a projection: as it is now, as it was then, step by step.
+///
+/// It keeps the state of [`now`](Self::now) and folds only what came since.
+///
+/// ```
+/// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+/// struct Count;
+/// impl Projection for Count {
+///     type Event = RawEvent;
+///     type State = u64;
+///     fn initial(&self) -> u64 { 0 }
+///     fn query(&self) -> Query { Query::all() }
+///     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1; }
+/// }
+///
+/// let store = EventStore::in_memory();
+/// for _ in 0..3 {
+///     store.append(RawEvent::builder("counted").build()?)?;
+/// }
+/// let mut counts = store.reconstruct(Count);
+/// assert_eq!(*counts.now()?, 3);
+/// assert_eq!(counts.at(0)?, 1); // after the event at offset 0
+/// let steps: Vec<u64> = counts.steps(1..)?.map(|step| Ok(step?.state)).collect::<Result<_, annals::ReadError>>()?;
+/// assert_eq!(steps, [2, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "it folds nothing until it is asked for a state"]
+pub struct Reconstructor<P: Projection, B: Backend<P::Event> = Memory<<P as Projection>::Event>> {
+    pub(super) store: EventStore<P::Event, B>,
+    pub(super) projection: P,
+    pub(super) query: Query,
+    pub(super) unknown: UnknownEvents,
+    pub(super) shelf: Option<Shelf<P::State>>,
+    current: Option<Folded<P::State>>,
+}
+
+/// A state, and how it came about.
+#[derive(Clone)]
+pub(super) struct Folded<S> {
+    pub(super) state: S,
+    /// Everything below it is in the state.
+    pub(super) head: u64,
+    /// The offset of the last event in the state.
+    last: Option<u64>,
+    /// Events folded since the last snapshot.
+    since: u64,
+    passed_over: u64,
+}
+
+impl<E: Event, B: Backend<E>> EventStore<E, B> {
+    /// The state of a projection, now and at any time before. Nothing is folded yet.
+    pub fn reconstruct<P: Projection<Event = E>>(&self, projection: P) -> Reconstructor<P, B> {
+        Reconstructor::new(self, projection)
+    }
+}
+
+impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
+    /// Of this projection on this log. Nothing is folded yet, and there are no snapshots.
+    pub fn new(store: &EventStore<P::Event, B>, projection: P) -> Self {
+        let query = projection.query();
+        Self {
+            store: store.clone(),
+            projection,
+            query,
+            unknown: UnknownEvents::default(),
+            shelf: None,
+            current: None,
+        }
+    }
+
+    /// What to do with events of unknown types: by default they are an error.
+    pub fn unknown_events(mut self, unknown: UnknownEvents) -> Self {
+        self.unknown = unknown;
+        self.current = None;
+        self
+    }
+
+    /// Keeps snapshots in the home's own place, in memory if it has none, and begins at them. By default there are
+    /// no snapshots.
+    pub fn snapshots(self, policy: SnapshotPolicy) -> Self
+    where
+        P::State: Serialize + DeserializeOwned,
+    {
+        let own = self.store.backend().snapshots();
+        self.snapshots_in(own.unwrap_or_else(|| Arc::new(MemorySnapshots::new())), policy)
+    }
+
+    /// Keeps snapshots in `place`, and begins at them.
+    pub fn snapshots_in(mut self, place: Arc<dyn SnapshotStore>, policy: SnapshotPolicy) -> Self
+    where
+        P::State: Serialize + DeserializeOwned,
+    {
+        let store = self.store.backend().store_id();
+        let projection = &self.projection;
+        let binding = Binding::new(store, &projection.name(), projection.version(), &self.query);
+        self.shelf = Some(Shelf::new(place, policy, binding));
+        self
+    }
+
+    /// The state as it is now: all that is in the log when this is called.
+    ///
+    /// # Errors
+    /// [`ReadError`] for an event that cannot be read; what was folded before it is kept, so that the next call goes
+    /// on from there.
+    pub fn now(&mut self) -> Result<&P::State, ReadError> {
+        let end = self.store.len();
+        // Taken out, so that a panic of the projection leaves nothing half-folded behind.
+        let mut folded = match self.current.take() {
+            Some(current) => current,
+            None => self.begin(0, end),
+        };
+        let mut candidates = self.shelf.as_ref().map(Shelf::candidates);
+        let done = self.fold(&mut folded, end, candidates.as_mut());
+        if let Some((shelf, candidates)) = self.shelf.as_ref().zip(candidates) {
+            shelf.save(&self.store, candidates);
+        }
+        let current = self.current.insert(folded);
+        done.map(|()| &current.state)
+    }
+
+    /// The log's head when [`now`](Self::now) was last called: everything below it is in that state. 0 before.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.current.as_ref().map_or(0, |current| current.head)
+    }
+
+    /// How many events of unknown types were passed over on the way to the state of [`now`](Self::now).
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.current.as_ref().map_or(0, |current| current.passed_over)
+    }
+
+    /// The state as it was once the event at `offset` was recorded, that event included; beyond the head, as it is
+    /// now.
+    ///
+    /// # Errors
+    /// [`ReadError`] for an event that cannot be read.
+    pub fn at(&self, offset: u64) -> Result<P::State, ReadError> {
+        Ok(self.folded_to(offset.saturating_add(1))?.state)
+    }
+
+    /// The state as it was at this time, in ms since 1970 UTC: with all events recorded until then, and at it.
+    ///
+    /// # Errors
+    /// [`ReadError`] for an event that cannot be read.
+    pub fn at_time(&self, time_ms: u64) -> Result<P::State, ReadError> {
+        Ok(self.folded_to(self.head_at(time_ms)?)?.state)
+    }
+
+    /// The projection.
+    pub fn projection(&self) -> &P {
+        &self.projection
+    }
+
+    /// The log.
+    pub fn store(&self) -> &EventStore<P::Event, B> {
+        &self.store
+    }
+
+    /// The events that it folds.
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The state of `now`, as it was when that was last called.
+    pub(crate) fn state(&self) -> Option<&P::State> {
+        self.current.as_ref().map(|current| &current.state)
+    }
+
+    /// The offset of the last event in the state of `now`.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.current.as_ref().and_then(|current| current.last)
+    }
+
+    /// The state of everything below `head`.
+    pub(super) fn folded_to(&self, head: u64) -> Result<Folded<P::State>, ReadError> {
+        let end = head.min(self.store.len());
+        let current = self.current.as_ref().filter(|current| current.head <= end);
+        let snapshot = self.begin(current.map_or(0, |current| current.head), end);
+        let mut folded = match current {
+            Some(current) if current.head >= snapshot.head => current.clone(),
+            _ => snapshot,
+        };
+        self.fold(&mut folded, end, None)?;
+        Ok(folded)
+    }
+
+    /// The newest snapshot after `from` and at most at `end`, or else the beginning.
+    fn begin(&self, from: u64, end: u64) -> Folded<P::State> {
+        let snapshot =
+            self.shelf.as_ref().and_then(|shelf| shelf.newest(&self.store, &(from + 1..=end)));
+        match snapshot {
+            Some(snapshot) => Folded {
+                state: snapshot.state,
+                head: snapshot.head,
+                last: snapshot.last.map(|last| last.offset),
+                since: 0,
+                passed_over: 0,
+            },
+            None => self.beginning(),
+        }
+    }
+
+    /// The state before anything happened.
+    pub(super) fn beginning(&self) -> Folded<P::State> {
+        let state = self.projection.initial();
+        Folded { state, head: 0, last: None, since: 0, passed_over: 0 }
+    }
+
+    /// Folds what lies between. With an error it stands where it came to.
+    pub(super) fn fold(
+        &self,
+        folded: &mut Folded<P::State>,
+        end: u64,
+        mut candidates: Option<&mut Candidates<P::State>>,
+    ) -> Result<(), ReadError> {
+        let before = folded.passed_over;
+        let mut walk = Walk::new(&self.store, &self.query, folded.head..end, self.unknown);
+        while let Some(event) = walk.next() {
+            folded.passed_over = before + walk.passed_over();
+            let event = event?;
+            self.projection.apply(&mut folded.state, &event);
+            folded.head = event.offset + 1;
+            folded.last = Some(event.offset);
+            folded.since += 1;
+            if let Some(candidates) = &mut candidates
+                && folded.passed_over == 0
+                && candidates.offer(folded.since, &folded.state, folded.head, folded.last)
+            {
+                folded.since = 0;
+            }
+        }
+        folded.passed_over = before + walk.passed_over();
+        folded.head = folded.head.max(end);
+        Ok(())
+    }
+
+    /// The log's head at this time: the offset of the first event recorded after it.
+    fn head_at(&self, time_ms: u64) -> Result<u64, ReadError> {
+        let (mut low, mut high) = (0, self.store.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.time_from(middle, high)? {
+                Some((offset, time)) if time <= time_ms => low = offset + 1,
+                // What lies between `middle` and the event whose time is known is of unknown types, and so of no
+                // matter to the state.
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The first event from `from` on and before `end` whose type is known, and its time.
+    fn time_from(&self, from: u64, end: u64) -> Result<Option<(u64, u64)>, ReadError> {
+        for offset in from..end {
+            match self.store.get(offset) {
+                Ok(event) => return Ok(event.map(|event| (offset, event.time_ms))),
+                // Of whatever query, for only its time is asked for: what the projection does not read need not be
+                // known to it.
+                Err(error) if unknown(&error).is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<P: Projection, B: Backend<P::Event>> std::fmt::Debug for Reconstructor<P, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reconstructor")
+            .field("projection", &self.projection.name())
+            .field("query", &self.query)
+            .field("head", &self.head())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! The snapshots of one projection: the best that can be used, and those that are worth keeping.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::snapshot::{Binding, Fingerprint, Last, Snapshot, fingerprint};
+use crate::{Backend, Event, EventStore, ReadError, SnapshotPolicy, SnapshotStore};
+
+type FromBytes<S> = fn(&[u8], &Binding, u64) -> Result<Snapshot<S>, String>;
+
+/// Where a projection's snapshots are, and which.
+pub(super) struct Shelf<S> {
+    place: Arc<dyn SnapshotStore>,
+    policy: SnapshotPolicy,
+    binding: Binding,
+    series: String,
+    /// Heads whose snapshots were found to be of no use; they go when one of use is saved.
+    useless: Mutex<BTreeSet<u64>>,
+    to_bytes: fn(&Snapshot<S>, &Binding) -> Result<Vec<u8>, String>,
+    from_bytes: FromBytes<S>,
+    fingerprint: fn(&S) -> serde_json::Result<Fingerprint>,
+}
+
+/// States on their way to become snapshots: the last of a fold, for a long one passes more than are kept.
+pub(super) struct Candidates<S> {
+    policy: SnapshotPolicy,
+    /// The state, its head, and the offset of the last event in it.
+    states: VecDeque<(S, u64, Option<u64>)>,
+}
+
+impl<S> Shelf<S> {
+    pub(super) fn new(
+        place: Arc<dyn SnapshotStore>,
+        policy: SnapshotPolicy,
+        binding: Binding,
+    ) -> Self
+    where
+        S: Serialize + DeserializeOwned,
+    {
+        Self {
+            place,
+            policy,
+            series: binding.series(),
+            binding,
+            useless: Mutex::default(),
+            to_bytes: Snapshot::to_bytes,
+            from_bytes: Snapshot::from_bytes,
+            fingerprint,
+        }
+    }
+
+    pub(super) fn candidates(&self) -> Candidates<S> {
+        Candidates { policy: self.policy, states: VecDeque::new() }
+    }
+
+    /// The hash of a state's canonical form.
+    pub(super) fn fingerprint(&self, state: &S) -> serde_json::Result<Fingerprint> {
+        (self.fingerprint)(state)
+    }
+
+    /// The heads that have snapshots, in order.
+    pub(super) fn heads(&self) -> Vec<u64> {
+        let mut heads = self.place.heads(&self.series).unwrap_or_else(|error| {
+            tracing::warn!(%error, series = self.series, "the snapshots cannot be listed");
+            Vec::new()
+        });
+        heads.sort_unstable();
+        heads
+    }
+
+    /// The newest snapshot in these heads that can be used.
+    pub(super) fn newest<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        heads: &RangeInclusive<u64>,
+    ) -> Option<Snapshot<S>> {
+        let log_head = store.len();
+        for head in self.heads().into_iter().rev() {
+            if head > log_head {
+                self.warn(head, &beyond(log_head));
+            } else if heads.contains(&head) {
+                match self.load(store, head) {
+                    Ok(snapshot) => return Some(snapshot),
+                    Err(reason) => self.warn(head, &reason),
+                }
+            }
+        }
+        None
+    }
+
+    /// The snapshot at `head`, or why it cannot be used.
+    pub(super) fn load<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        head: u64,
+    ) -> Result<Snapshot<S>, String> {
+        if head > store.len() {
+            return Err(beyond(store.len()));
+        }
+        let bytes = self.place.load(&self.series, head);
+        let bytes = bytes.map_err(|error| format!("it cannot be read ({error})"))?;
+        let loaded = (self.from_bytes)(&bytes, &self.binding, head)
+            .and_then(|snapshot| check_last(store, snapshot.last.as_ref()).map(|()| snapshot));
+        if loaded.is_err() {
+            self.useless.lock().insert(head);
+        }
+        loaded
+    }
+
+    /// Keeps the candidates of a fold, and no more than the policy says. What cannot be kept is logged: the next
+    /// fold begins earlier.
+    pub(super) fn save<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        candidates: Candidates<S>,
+    ) {
+        if candidates.states.is_empty() {
+            return;
+        }
+        // A snapshot must not outlive the events in it: where appends are only buffered these might still be lost.
+        if let Err(error) = store.sync() {
+            tracing::warn!(%error, "no snapshots are kept, for the log cannot be synced");
+            return;
+        }
+        let mut saved = BTreeSet::new();
+        for (state, head, last) in candidates.states {
+            match self.save_one(store, state, head, last) {
+                Ok(()) => {
+                    saved.insert(head);
+                }
+                Err(reason) => {
+                    tracing::warn!(series = self.series, head, reason, "a snapshot was not kept");
+                }
+            }
+        }
+        if !saved.is_empty() {
+            self.forget(store.len(), &saved);
+        }
+    }
+
+    fn save_one<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        state: S,
+        head: u64,
+        last: Option<u64>,
+    ) -> Result<(), String> {
+        let last = last.map(|offset| last_event(store, offset)).transpose()?;
+        let bytes = (self.to_bytes)(&Snapshot { head, last, state }, &self.binding)?;
+        self.place.save(&self.series, head, &bytes).map_err(|error| error.to_string())?;
+        self.useless.lock().remove(&head);
+        Ok(())
+    }
+
+    /// Removes what is of no use, and of the others the oldest beyond the number kept. What lies beyond the head is
+    /// left alone: another process may be further on.
+    fn forget(&self, log_head: u64, saved: &BTreeSet<u64>) {
+        let mut useless = std::mem::take(&mut *self.useless.lock());
+        let good: Vec<u64> = self
+            .heads()
+            .into_iter()
+            .filter(|head| *head <= log_head && !useless.contains(head))
+            .collect();
+        let surplus = good.len().saturating_sub(self.policy.keep);
+        useless.extend(good.iter().filter(|head| !saved.contains(head)).take(surplus));
+        for head in useless {
+            if let Err(error) = self.place.remove(&self.series, head) {
+                tracing::warn!(%error, series = self.series, head, "a snapshot cannot be removed");
+            }
+        }
+    }
+
+    fn warn(&self, head: u64, reason: &str) {
+        tracing::warn!(series = self.series, head, reason, "a snapshot is ignored");
+    }
+}
+
+impl<S: Clone> Candidates<S> {
+    /// Takes the state if it is time for it, `since` events after the last; whether it did.
+    pub(super) fn offer(&mut self, since: u64, state: &S, head: u64, last: Option<u64>) -> bool {
+        if since < self.policy.every {
+            return false;
+        }
+        if self.states.len() == self.policy.keep {
+            self.states.pop_front();
+        }
+        self.states.push_back((state.clone(), head, last));
+        true
+    }
+}
+
+fn beyond(log_head: u64) -> String {
+    format!("it is from beyond the log's head, {log_head}")
+}
+
+/// What tells the event at `offset` from another in its place.
+fn last_event<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    offset: u64,
+) -> Result<Last, String> {
+    let read = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
+    let event = store.get(offset).map_err(read)?.ok_or("the log is shorter")?;
+    Ok(Last { offset, time_ms: event.time_ms, event_type: event.event.event_type().to_owned() })
+}
+
+/// Whether the log still has the last event that a snapshot was made of.
+fn check_last<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    last: Option<&Last>,
+) -> Result<(), String> {
+    let Some(last) = last else { return Ok(()) };
+    if last_event(store, last.offset)? == *last {
+        return Ok(());
+    }
+    Err(format!("the log has another event at {}", last.offset))
+}

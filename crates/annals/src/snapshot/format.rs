@@ -1,0 +1,243 @@
+//! A snapshot as bytes: three lines of JSON.
+//!
+//! ```text
+//!   {"annals_snapshot":1,"sha256":"…"}        the hash of all that follows
+//!   {"store":…,"projection":…,"version":…,"query":…,"head":…,"last":…,"state_sha256":"…"}
+//!   {…}                                        the state
+//! ```
+//! So `tail -n +2 FILE | sha256sum` checks one, and `jq` reads it.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::canonical::{Fingerprint, fingerprint};
+use crate::Query;
+
+/// The format that is written, and the only one there is so far.
+const FORMAT: u64 = 1;
+
+/// What a snapshot must be of to be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Binding {
+    pub(crate) store: Option<uuid::Uuid>,
+    pub(crate) projection: String,
+    pub(crate) version: u32,
+    pub(crate) query: Vec<Item>,
+}
+
+/// An item of a query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    types: Vec<String>,
+    tags: Vec<String>,
+}
+
+/// The last event that was folded. That it is still there tells that the log is the one that was folded, and did
+/// not lose its end and grow another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Last {
+    pub(crate) offset: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) event_type: String,
+}
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    annals_snapshot: u64,
+    sha256: Fingerprint,
+}
+
+/// The second line.
+#[derive(Serialize, Deserialize)]
+struct About {
+    #[serde(flatten)]
+    binding: Binding,
+    head: u64,
+    last: Option<Last>,
+    state_sha256: Fingerprint,
+}
+
+/// A snapshot, read or about to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot<S> {
+    pub(crate) head: u64,
+    pub(crate) last: Option<Last>,
+    pub(crate) state: S,
+}
+
+impl Binding {
+    pub(crate) fn new(
+        store: Option<[u8; 16]>,
+        projection: &str,
+        version: u32,
+        query: &Query,
+    ) -> Self {
+        let item = |item: &crate::QueryItem| Item {
+            types: item.types().to_vec(),
+            tags: item.tags().to_vec(),
+        };
+        Self {
+            store: store.map(uuid::Uuid::from_bytes),
+            projection: projection.to_owned(),
+            version,
+            query: query.items().iter().map(item).collect(),
+        }
+    }
+
+    /// The name under which this projection keeps its snapshots, whatever its version and the store: at most 49
+    /// letters, digits and dashes.
+    pub(crate) fn series(&self) -> String {
+        let named = serde_json::to_string(&(&self.projection, &self.query)).unwrap_or_default();
+        let hash = Fingerprint::of(named.as_bytes());
+        // Of a path its last name, for people; the hash makes it the only one.
+        let last = self.projection.rsplit("::").next().unwrap_or_default();
+        let shown: String = last
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+            .take(32)
+            .collect();
+        format!("{shown}-{}", &hash.as_str()[..16])
+    }
+
+    /// What differs in `found`, if anything does.
+    fn difference(&self, found: &Self) -> Option<String> {
+        if found.store != self.store {
+            return Some("it is from another store".into());
+        }
+        if found.projection != self.projection {
+            return Some(format!("it is of the projection {:?}", found.projection));
+        }
+        if found.version != self.version {
+            return Some(format!(
+                "it is of version {} of the projection, and this is version {}",
+                found.version, self.version
+            ));
+        }
+        (found.query != self.query).then(|| "it is of another query".into())
+    }
+}
+
+impl<S: Serialize + DeserializeOwned> Snapshot<S> {
+    /// The bytes to keep, or why the state cannot be kept.
+    pub(crate) fn to_bytes(&self, binding: &Binding) -> Result<Vec<u8>, String> {
+        let unfit = |error: serde_json::Error| format!("the state has no JSON ({error})");
+        let state = serde_json::to_vec(&self.state).map_err(unfit)?;
+        let state_sha256 = fingerprint(&self.state).map_err(unfit)?;
+        let back: S = serde_json::from_slice(&state)
+            .map_err(|error| format!("the state does not come back from its JSON ({error})"))?;
+        if fingerprint(&back).map_err(unfit)? != state_sha256 {
+            return Err("the state comes back from its JSON as another".into());
+        }
+        let about = About {
+            binding: binding.clone(),
+            head: self.head,
+            last: self.last.clone(),
+            state_sha256,
+        };
+        let mut content = serde_json::to_vec(&about).map_err(unfit)?;
+        content.push(b'\n');
+        content.extend_from_slice(&state);
+        content.push(b'\n');
+        let mark = Mark { annals_snapshot: FORMAT, sha256: Fingerprint::of(&content) };
+        let mut bytes = serde_json::to_vec(&mark).map_err(unfit)?;
+        bytes.push(b'\n');
+        bytes.append(&mut content);
+        Ok(bytes)
+    }
+
+    /// The snapshot at `head` that `bytes` are, or why they cannot be used.
+    pub(crate) fn from_bytes(bytes: &[u8], binding: &Binding, head: u64) -> Result<Self, String> {
+        let (mark, content) = split_line(bytes).ok_or("it is no snapshot")?;
+        let mark: Mark =
+            serde_json::from_slice(mark).map_err(|error| format!("it is no snapshot ({error})"))?;
+        if mark.annals_snapshot != FORMAT {
+            return Err(format!(
+                "it has format {}; this annals reads {FORMAT}",
+                mark.annals_snapshot
+            ));
+        }
+        if Fingerprint::of(content) != mark.sha256 {
+            return Err("it is damaged: its checksum does not fit".into());
+        }
+        let (first, state) = split_line(content).ok_or("it has no state")?;
+        let found: About = serde_json::from_slice(first)
+            .map_err(|error| format!("its second line cannot be read ({error})"))?;
+        if let Some(difference) = binding.difference(&found.binding) {
+            return Err(difference);
+        }
+        if found.head != head {
+            return Err(format!(
+                "it is of head {} and stands where that of {head} should",
+                found.head
+            ));
+        }
+        let state: S = serde_json::from_slice(state)
+            .map_err(|error| format!("its state does not fit the projection's ({error})"))?;
+        Ok(Self { head, last: found.last, state })
+    }
+}
+
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(version: u32) -> Binding {
+        Binding::new(Some([7; 16]), "shop::Seat<12A>", version, &Query::tag("seat:12A"))
+    }
+
+    fn bytes() -> Vec<u8> {
+        Snapshot { head: 10, last: None, state: (1_u8, "ö".to_owned()) }
+            .to_bytes(&binding(1))
+            .unwrap()
+    }
+
+    fn read(bytes: &[u8], binding: &Binding, head: u64) -> Result<(u8, String), String> {
+        Snapshot::from_bytes(bytes, binding, head).map(|snapshot| snapshot.state)
+    }
+
+    #[test]
+    fn a_snapshot_reads_back_and_any_changed_or_lost_byte_is_found() {
+        let whole = bytes();
+        assert_eq!(read(&whole, &binding(1), 10).unwrap(), (1, "ö".into()));
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            assert!(read(&damaged, &binding(1), 10).is_err(), "byte {at} changed");
+            assert!(read(&whole[..at], &binding(1), 10).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn what_it_is_bound_to_is_asked_for() {
+        let error = |binding: &Binding, head| read(&bytes(), binding, head).unwrap_err();
+        assert!(error(&binding(2), 10).contains("version 1 of"));
+        assert!(error(&binding(1), 11).contains("head 10"));
+        let other = |store, name: &str, query| Binding::new(store, name, 1, &query);
+        let seat = || Query::tag("seat:12A");
+        assert!(error(&other(None, "shop::Seat<12A>", seat()), 10).contains("another store"));
+        assert!(error(&other(Some([7; 16]), "Row", seat()), 10).contains("shop::Seat<12A>"));
+        assert!(
+            error(&other(Some([7; 16]), "shop::Seat<12A>", Query::all()), 10).contains("query")
+        );
+        assert!(Snapshot::<bool>::from_bytes(&bytes(), &binding(1), 10).is_err());
+    }
+
+    #[test]
+    fn a_state_that_does_not_come_back_is_not_kept() {
+        let snapshot = Snapshot { head: 1, last: None, state: f64::NAN };
+        assert!(snapshot.to_bytes(&binding(1)).unwrap_err().contains("come back"));
+    }
+
+    #[test]
+    fn a_series_is_a_file_name_and_knows_the_query() {
+        let series = binding(1).series();
+        assert!(series.starts_with("Seat-12A--"), "{series}");
+        assert_eq!(series, binding(2).series());
+        assert_ne!(series, Binding::new(None, "shop::Seat<12A>", 1, &Query::all()).series());
+    }
+}

@@ -1,0 +1,107 @@
+//! A small shop to test with: seats are sold and freed, one seat at a time or all of them.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeMap;
+
+use annals::{Event, Projection, Query, Recorded};
+
+#[derive(Event, Debug, Clone, PartialEq)]
+pub(crate) enum Booking {
+    SeatSold {
+        #[event(tag = "seat")]
+        seat: u32,
+        price: u64,
+    },
+    SeatFreed {
+        #[event(tag = "seat")]
+        seat: u32,
+    },
+}
+
+pub(crate) fn sold(seat: u32, price: u64) -> Booking {
+    Booking::SeatSold { seat, price }
+}
+
+pub(crate) fn freed(seat: u32) -> Booking {
+    Booking::SeatFreed { seat }
+}
+
+/// Prices of the seats that are sold, and how many events there were.
+pub(crate) type Sales = (BTreeMap<u32, u64>, u64);
+
+/// All seats.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AllSales {
+    pub(crate) version: u32,
+}
+
+pub(crate) const SALES: AllSales = AllSales { version: 1 };
+
+impl Projection for AllSales {
+    type Event = Booking;
+    type State = Sales;
+
+    fn initial(&self) -> Sales {
+        Sales::default()
+    }
+
+    fn query(&self) -> Query {
+        Query::all()
+    }
+
+    fn apply(&self, (sales, count): &mut Sales, event: &Recorded<Booking>) {
+        *count += 1;
+        match event.event {
+            Booking::SeatSold { seat, price } => sales.insert(seat, price),
+            Booking::SeatFreed { seat } => sales.remove(&seat),
+        };
+    }
+
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        "sales".into()
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+/// The price at which one seat is sold, if it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seat(pub(crate) u32);
+
+impl Projection for Seat {
+    type Event = Booking;
+    type State = Option<u64>;
+
+    fn initial(&self) -> Option<u64> {
+        None
+    }
+
+    fn query(&self) -> Query {
+        Query::tag(format!("seat:{}", self.0))
+    }
+
+    fn apply(&self, price: &mut Option<u64>, event: &Recorded<Booking>) {
+        *price = match event.event {
+            Booking::SeatSold { price, .. } => Some(price),
+            Booking::SeatFreed { .. } => None,
+        };
+    }
+}
+
+/// The fold as anyone would write it.
+pub(crate) fn model(events: &[Booking]) -> Sales {
+    let mut sales = Sales::default();
+    for (offset, event) in (0..).zip(events) {
+        SALES.apply(&mut sales, &Recorded { offset, time_ms: 0, event: event.clone() });
+    }
+    sales
+}
+
+/// Event `n` of a log that is always the same.
+pub(crate) fn nth(n: u64) -> Booking {
+    let seat = u32::try_from(n * 7 % 13).unwrap_or_default();
+    if n % 5 == 4 { freed(seat) } else { sold(seat, n) }
+}

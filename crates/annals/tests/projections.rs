@@ -1,0 +1,168 @@
+//! Projections: the state now and then, step by step, on every home; events that do not fit.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod common;
+
+use annals::{
+    Backend, Batch, CodecError, Durability, Event, EventRef, EventStore, Journal, Projection,
+    Query, RawEvent, ReadError, Recorded, UnknownEvents,
+};
+use common::{Booking, SALES, Seat, model, nth};
+
+/// Event `n` is recorded at `1000 + 10 * (n / 3)` ms.
+fn fill<B: Backend<Booking>>(store: &EventStore<Booking, B>, count: u64) -> Vec<Booking> {
+    for n in 0..count {
+        let time_ms = Some(1_000 + n / 3 * 10);
+        store.append_as(Batch { events: vec![nth(n)], condition: None, time_ms }).unwrap();
+    }
+    (0..count).map(nth).collect()
+}
+
+fn check_time_travel<B: Backend<Booking>>(store: &EventStore<Booking, B>) {
+    let events = fill(store, 50);
+    let mut sales = store.reconstruct(SALES);
+    // First with nothing folded, then beside the state now.
+    for _ in 0..2 {
+        for offset in 0..50 {
+            assert_eq!(
+                sales.at(offset).unwrap(),
+                model(&events[..=usize::try_from(offset).unwrap()])
+            );
+        }
+        assert_eq!(sales.at(u64::MAX).unwrap(), model(&events));
+        assert_eq!(sales.at_time(999).unwrap(), model(&[]));
+        assert_eq!(sales.at_time(1_000).unwrap(), model(&events[..3]));
+        assert_eq!(sales.at_time(1_019).unwrap(), model(&events[..6]));
+        assert_eq!(sales.at_time(u64::MAX).unwrap(), model(&events));
+        assert_eq!(*sales.now().unwrap(), model(&events));
+    }
+    let steps = sales.steps(10..20).unwrap().map(Result::unwrap);
+    for (n, step) in (10..20).zip(steps) {
+        assert_eq!((step.event.offset, &step.event.event), (n, &nth(n)));
+        assert_eq!(step.state, model(&events[..=usize::try_from(n).unwrap()]));
+    }
+    assert_eq!(sales.steps(..).unwrap().count(), 50);
+    let seat: Vec<_> =
+        store.reconstruct(Seat(7)).steps(..).unwrap().map(|step| step.unwrap().state).collect();
+    assert_eq!(seat, [Some(1), None, Some(27), Some(40)]);
+}
+
+#[test]
+fn the_state_is_that_of_any_time_in_memory() {
+    check_time_travel(&EventStore::in_memory());
+}
+
+#[test]
+fn the_state_is_that_of_any_time_in_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::options().durability(Durability::Buffered);
+    check_time_travel(&EventStore::on(journal.open(directory.path().join("log.store")).unwrap()));
+}
+
+#[test]
+fn the_state_is_that_of_any_time_on_a_home_chosen_at_run_time() {
+    let backend: Box<dyn Backend<Booking>> = Box::new(annals::Memory::new());
+    check_time_travel(&EventStore::<Booking>::on(backend));
+}
+
+#[test]
+fn now_folds_only_what_is_new() {
+    /// Panics if it sees an event twice.
+    struct Once(std::cell::RefCell<Vec<u64>>);
+    impl Projection for Once {
+        type Event = Booking;
+        type State = u64;
+        fn initial(&self) -> u64 {
+            0
+        }
+        fn query(&self) -> Query {
+            Query::all()
+        }
+        fn apply(&self, count: &mut u64, event: &Recorded<Booking>) {
+            assert_eq!(event.offset, *count);
+            self.0.borrow_mut().push(event.offset);
+            *count += 1;
+        }
+    }
+    let store = EventStore::in_memory();
+    let mut once = store.reconstruct(Once(Vec::new().into()));
+    for n in 0..10 {
+        store.append(nth(n)).unwrap();
+        assert_eq!(*once.now().unwrap(), n + 1);
+        assert_eq!(once.head(), n + 1);
+    }
+    assert_eq!(*once.projection().0.borrow(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn memory_lends_its_events_to_a_fold() {
+    let store = EventStore::in_memory();
+    fill(&store, 3);
+    let sales = store.reconstruct(SALES);
+    for step in sales.steps(..).unwrap() {
+        assert!(matches!(step.unwrap().event, EventRef::Borrowed(_)));
+    }
+}
+
+fn raw(event_type: &str, data: &str) -> RawEvent {
+    RawEvent::builder(event_type).tag("seat:1").data(data.to_owned()).build().unwrap()
+}
+
+/// A log that programs of several versions wrote to, as today's program reads it.
+fn read_as_bookings(
+    directory: &tempfile::TempDir,
+    events: Vec<RawEvent>,
+) -> EventStore<Booking, Journal<Booking>> {
+    let path = directory.path().join("log.store");
+    EventStore::<RawEvent>::open(&path).unwrap().append_batch(events).unwrap();
+    EventStore::open(&path).unwrap()
+}
+
+#[test]
+fn events_of_unknown_types_are_refused_or_passed_over_as_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let known = |seat| raw("seat-sold", &format!(r#"{{"seat":{seat},"price":1}}"#));
+    let newer = || raw("seat-upgraded", "{}");
+    let events = vec![newer(), known(1), newer(), newer(), known(2), newer()];
+    let store = read_as_bookings(&directory, events);
+
+    let mut strict = store.reconstruct(SALES);
+    let error = strict.now().unwrap_err();
+    assert!(matches!(
+        &error,
+        ReadError::Decode { offset: 0, source: CodecError::UnknownType { .. }, .. }
+    ));
+    assert!(error.to_string().contains("seat-upgraded"), "{error}");
+
+    let mut lenient = store.reconstruct(SALES).unknown_events(UnknownEvents::PassOver);
+    let all = model(&[common::sold(1, 1), common::sold(2, 1)]);
+    assert_eq!(*lenient.now().unwrap(), all);
+    assert_eq!((lenient.head(), lenient.passed_over()), (6, 4));
+    assert_eq!(lenient.at(3).unwrap(), model(&[common::sold(1, 1)]));
+    assert_eq!(lenient.at_time(u64::MAX).unwrap(), all);
+    assert_eq!(lenient.at_time(0).unwrap(), model(&[]));
+    assert_eq!(lenient.steps(..).unwrap().count(), 2);
+    // They are still in the log.
+    assert_eq!(store.len(), 6);
+}
+
+#[test]
+fn a_payload_that_does_not_fit_is_named_by_offset_type_and_field() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = || raw("seat-freed", r#"{"seat":1}"#);
+    let bad = raw("seat-sold", r#"{"seat":1,"price":"dear"}"#);
+    let store = read_as_bookings(&directory, vec![good(), bad, good()]);
+    for unknown in [UnknownEvents::Refuse, UnknownEvents::PassOver] {
+        let mut sales = store.reconstruct(SALES).unknown_events(unknown);
+        for _ in 0..2 {
+            let error = sales.now().unwrap_err().to_string();
+            for part in ["offset 1", "\"seat-sold\"", "price: invalid type", "\"dear\""] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+        assert_eq!(sales.at(0).unwrap().1, 1);
+    }
+    let missing = Booking::decode(&raw("seat-sold", r#"{"seat":1}"#)).unwrap_err().to_string();
+    assert!(missing.contains("missing field `price`"), "{missing}");
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use annals::MAX_BATCH_EVENTS;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// An append-only event log, on the command line.
@@ -59,8 +60,15 @@ pub(crate) enum Command {
 /// lines, after about 8 MiB, and when no more input is there for now: what is fed by hand is durable line by line.
 ///
 /// A bad line ends it with its number, its column and the reason. What was reported stays; of the batch that the bad
-/// line is in, nothing is appended. Events with an "id" that the store has already are not appended again: their
-/// report says "already". Reports that nobody reads any more do not stop it.
+/// line is in, nothing is appended.
+///
+/// Events with an "id" that the store has already are not appended again: their report says "already". A batch that
+/// the store has in part is appended and reported in parts, so the same input may be given again, after a kill say;
+/// only events without an "id" are then there twice. An id that the store has with other content is an error, and what
+/// stands before that line is appended.
+///
+/// Reports that nobody reads any more do not stop it. Nor do reports that cannot be written, to a full disk say: that
+/// is told at once, all input is appended, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   annals append my.store < events.jsonl
@@ -73,19 +81,19 @@ pub(crate) struct Append {
 
     /// Append at most so many lines at once (1 to 65536)
     #[arg(long, value_name = "N", default_value_t = 1000, hide_default_value = false)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(crate) batch: u32,
+    #[arg(value_parser = batch_size, allow_negative_numbers = true)]
+    pub(crate) batch: usize,
 
     /// When a batch counts as appended
     #[arg(long, value_enum, default_value_t = Durability::Sync)]
     pub(crate) durability: Durability,
 
-    /// Append only if no event in the store has any of these as a tag or as its type
+    /// Append only if no event in the store has this as a tag or as its type; given several times, any of them
     ///
     /// To look and to append are one step, whoever else appends. The whole input is then one batch, all or nothing,
     /// however slowly it comes: at most 65536 events and 32 MiB. If an event is in the way, its offset is told and the
     /// exit code is 1.
-    #[arg(long, value_name = "TAG_OR_TYPE", num_args = 1.., conflicts_with = "batch")]
+    #[arg(long, value_name = "TAG_OR_TYPE", conflicts_with = "batch")]
     pub(crate) if_none: Vec<String>,
 }
 
@@ -114,10 +122,11 @@ pub(crate) struct Read {
 
     /// Begin with this offset
     #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) from: u64,
 
     /// End before this offset [default: the end of the log]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) to: Option<u64>,
 
     #[command(flatten)]
@@ -128,7 +137,7 @@ pub(crate) struct Read {
     pub(crate) reverse: bool,
 
     /// Show at most so many events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) limit: Option<u64>,
 }
 
@@ -147,7 +156,8 @@ pub(crate) struct Filter {
 /// Show the last events, then each new one as it comes
 ///
 /// It follows while another process appends, and shows each event at once. It may show an event a moment before that
-/// is safe from loss of power. Ctrl-C or a SIGTERM ends it, with exit code 0.
+/// is safe from loss of power. Ctrl-C or a SIGTERM ends it, with exit code 0. When whoever reads the events is gone, it
+/// ends quietly at the next event that it would show, not at once.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   annals tail my.store
@@ -158,7 +168,7 @@ pub(crate) struct Tail {
     pub(crate) store: PathBuf,
 
     /// Begin with this offset, or with what is appended from now on: `end` [default: the last 10 events]
-    #[arg(long, value_name = "N|end")]
+    #[arg(long, value_name = "N|end", allow_negative_numbers = true)]
     pub(crate) from: Option<From>,
 
     #[command(flatten)]
@@ -179,8 +189,7 @@ impl FromStr for From {
         if text == "end" {
             return Ok(Self::End);
         }
-        let offset = text.parse().map(Self::Offset);
-        offset.map_err(|_| format!("give an offset, 0 to {}, or `end`", u64::MAX))
+        whole_number(text).map(Self::Offset).map_err(|right| format!("{right}, or `end`"))
     }
 }
 
@@ -194,6 +203,7 @@ pub(crate) struct Get {
     pub(crate) store: PathBuf,
 
     /// The event's offset
+    #[arg(value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) offset: u64,
 }
 
@@ -229,8 +239,9 @@ pub(crate) struct Types {
 
 /// Check every byte of a store: every checksum, every index entry against its event
 ///
-/// It changes nothing, and a process may be appending meanwhile. Problems are damage: the exit code is then 1. Notes
-/// are no damage (a commit that a crash cut off): they are put right when the store is next appended to.
+/// It changes nothing, and a process may be appending meanwhile. Problems are damage: the exit code is then 1. If all
+/// are in index files (*.idx), no event is lost: without these files, they are made again from the log when the store
+/// is next opened for appending. Notes are no damage (a commit that a crash cut off): they are put right then, too.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals verify my.store")]
 pub(crate) struct Verify {
@@ -241,7 +252,8 @@ pub(crate) struct Verify {
 /// Copy a store to another, offsets and times kept
 ///
 /// It goes on where an earlier copy stopped, so it may be stopped and run again, also to bring a copy up to date. At
-/// the end everything is made durable and compared, event by event. Of a damaged store it copies what is good.
+/// the end everything is made durable and compared, event by event. Of a damaged store it copies what is good. The copy
+/// must not be the store itself, nor be in its directory.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals copy my.store backup.store")]
 pub(crate) struct Copy {
@@ -250,6 +262,17 @@ pub(crate) struct Copy {
 
     /// The copy's directory; it is created if nothing is there
     pub(crate) to: PathBuf,
+}
+
+/// An offset or a number of events.
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("give a whole number from 0 on, at most {}", u64::MAX))
+}
+
+/// A number of lines that can be one batch.
+fn batch_size(text: &str) -> Result<usize, String> {
+    let size = text.parse().ok().filter(|size| (1..=MAX_BATCH_EVENTS).contains(size));
+    size.ok_or_else(|| format!("give a whole number from 1 to {MAX_BATCH_EVENTS}"))
 }
 
 impl Cli {

@@ -52,18 +52,42 @@ pub(crate) enum Failure {
         /// The first line of which nothing is in the store.
         next_line: u64,
     },
+    /// Everything was appended, and that could not be told.
+    #[error("{problem}")]
+    Unreported {
+        /// Why it could not be.
+        #[source]
+        problem: Box<Failure>,
+        /// The last line of the input.
+        last_line: u64,
+    },
     /// There is no event of this offset.
     #[error("there is no event at offset {offset}: {}", extent(*len))]
     NoEvent { offset: u64, len: u64 },
     /// A verification found damage.
     #[error("{} is damaged: {problems} found", store.display())]
     Damaged { store: PathBuf, problems: String },
+    /// A verification found damage, and all of it in files that are made from the log.
+    #[error("{} is damaged: {problems} found, in index files only; no event is lost", store.display())]
+    DamagedIndex { store: PathBuf, problems: String },
     /// A store was opened as far as it is good, and that was told as a warning.
     #[error("the log is damaged; only what is good before the damage was used")]
     OnlyTheGoodPart,
     /// A copy's target is no copy of its source.
     #[error("{} is no copy of {}: {difference}", to.display(), from.display())]
     OtherLog { from: PathBuf, to: PathBuf, difference: String },
+    /// A copy's target is its source, or in it.
+    #[error("{} is {} {}: a store is not copied into itself", to.display(), if *inside { "inside" } else { "the same store as" }, from.display())]
+    IntoItself { from: PathBuf, to: PathBuf, inside: bool },
+    /// A copy could not be appended to.
+    #[error("{problem}")]
+    CopyStopped {
+        /// What happened.
+        #[source]
+        problem: AppendError,
+        /// Events that the copy has.
+        copied: u64,
+    },
     /// A copy's source could not be read to its end.
     #[error("{problem}")]
     SourceUnreadable { problem: ReadError, copied: u64 },
@@ -118,17 +142,36 @@ impl Failure {
                 Some(if how.contains("content") {
                     "give the event another id, or leave it out if it is the same event".into()
                 } else {
-                    "events that are in the store already and new ones cannot be one batch: use --batch 1, or give only the new lines".into()
+                    "with --if-none the input is one batch, which cannot have both new events and ones that are in the store already: give only the new lines".into()
                 })
             }
             Self::TooMuchForOneBatch { .. } => Some("append less at a time".into()),
             Self::InTheWay { offset, .. } => Some(format!("`annals get STORE {offset}` shows it")),
             Self::AfterLines { problem, next_line } => {
-                let done = match next_line - 1 {
+                let mut done = match next_line - 1 {
                     0 => "nothing was appended".to_owned(),
                     last => format!("the lines up to {last} are appended, none from {next_line} on"),
                 };
+                if matches!(**problem, Self::Append(AppendError::NoRoom { .. })) {
+                    // Writing into a String does not fail.
+                    let _ = write!(done, "; once there is room, go on with line {next_line}");
+                }
                 Some(problem.advice().map_or(done.clone(), |advice| format!("{advice}; {done}")))
+            }
+            Self::Unreported { last_line: 0, .. } => {
+                Some("there was nothing to append; only the report could not be written".into())
+            }
+            Self::Unreported { last_line, .. } => Some(format!(
+                "everything up to line {last_line}, the last one, is appended; only the report could not be written, so do not append it again"
+            )),
+            Self::DamagedIndex { .. } => Some(
+                "remove the index files named above; they are made again from the log when the store is next opened for appending".into(),
+            ),
+            Self::IntoItself { .. } => {
+                Some("copy to a path outside the store, where nothing is yet or an earlier copy is".into())
+            }
+            Self::CopyStopped { copied, .. } => {
+                Some(format!("the copy has the first {copied} events; run the same again, and it goes on from there"))
             }
             Self::SourceUnreadable { copied, .. } => {
                 Some(format!("the copy has the {copied} events before that; bring the rest from a backup"))
@@ -159,5 +202,33 @@ fn extent(len: u64) -> String {
     match len {
         0 => "the store is empty".to_owned(),
         len => format!("the store has offsets 0 to {}", len - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn no_room() -> AppendError {
+        AppendError::NoRoom { bytes: 9, source: Arc::new(ErrorKind::StorageFull.into()) }
+    }
+
+    /// A test of the command cannot, without privileges, have the system run out of room.
+    #[test]
+    fn when_there_is_no_room_it_is_told_what_is_there() {
+        let after =
+            |next_line| Failure::AfterLines { problem: Box::new(no_room().into()), next_line };
+        assert_eq!(
+            after(1).advice().unwrap(),
+            "nothing was appended; once there is room, go on with line 1"
+        );
+        assert_eq!(
+            after(21).advice().unwrap(),
+            "the lines up to 20 are appended, none from 21 on; once there is room, go on with line 21"
+        );
+        let copy = Failure::CopyStopped { problem: no_room(), copied: 7 };
+        assert!(copy.message().starts_with("no room for 9 bytes"), "{}", copy.message());
+        assert!(copy.advice().unwrap().starts_with("the copy has the first 7 events"));
     }
 }

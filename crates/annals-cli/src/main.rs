@@ -5,6 +5,7 @@
 //!   commands   one file a command           out       standard output; table: events in columns
 //!   store      opening a STORE              progress  bars on standard error
 //!   failure    what ends it with exit 1     log       the library's warnings on standard error
+//!   reports    what append tells of batches
 //! ```
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ mod lines;
 mod log;
 mod out;
 mod progress;
+mod reports;
 mod store;
 mod table;
 

@@ -1,19 +1,19 @@
 //! `annals append`: lines to events, in batches.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::ops::Range;
 
 use annals::{
     AppendError, Batch, Condition, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Query, QueryItem, RawEvent,
 };
 use annals_cli::parse_line;
-use indicatif::{HumanCount, ProgressBar};
+use indicatif::ProgressBar;
 
 use crate::args::{Append, Durability, Format};
 use crate::failure::Failure;
 use crate::lines::{Lines, Step, standard_input};
-use crate::out::{Out, counted};
+use crate::out::Out;
 use crate::progress;
+use crate::reports::Reports;
 use crate::store::{self, Store};
 
 /// Bytes of lines at which a batch ends. With the largest event behind it, it is still far from a batch's limit.
@@ -43,20 +43,22 @@ pub(crate) fn run(args: &Append, format: Option<Format>) -> Result<(), Failure> 
         names: args.if_none.join(", "),
         // A file does not pause, whatever the reading thread is at.
         never_pauses: size.is_some(),
-        most_events: args.batch as usize,
-        reports: Reports {
-            out: Out::for_reports(format),
-            bar: if by_hand { ProgressBar::hidden() } else { progress::bytes(size) },
-            appended: 0,
-            already: 0,
-            all: None,
-        },
+        most_events: args.batch,
+        next_line: 1,
+        reports: Reports::new(
+            Out::for_reports(format),
+            if by_hand { ProgressBar::hidden() } else { progress::bytes(size) },
+        ),
     };
     let done = appender.append_all();
-    appender.reports.bar.finish_and_clear();
+    appender.reports.clear_bar();
     done?;
     appender.store.close()?;
-    appender.reports.end()
+    let last_line = appender.lines.number();
+    appender
+        .reports
+        .end()
+        .map_err(|problem| Failure::Unreported { problem: Box::new(problem), last_line })
 }
 
 /// What must not have happened, for these tags or types.
@@ -76,10 +78,12 @@ struct Appender {
     names: String,
     never_pauses: bool,
     most_events: usize,
+    /// The first line of which nothing is in the store: what it takes to go on after a failure.
+    next_line: u64,
     reports: Reports,
 }
 
-/// The batch that is being gathered.
+/// A batch: the one that is being gathered, or a part of it.
 #[derive(Default)]
 struct InHand {
     events: Vec<RawEvent>,
@@ -91,15 +95,15 @@ struct InHand {
 
 impl Appender {
     fn append_all(&mut self) -> Result<(), Failure> {
-        // The first line that nothing is known of: what it takes to go on after a failure.
-        let mut next_line = 1;
-        self.append_batches(&mut next_line).map_err(|problem| match problem {
+        self.append_batches().map_err(|problem| match problem {
             Failure::InTheWay { .. } => problem,
-            problem => Failure::AfterLines { problem: Box::new(problem), next_line },
+            problem => {
+                Failure::AfterLines { problem: Box::new(problem), next_line: self.next_line }
+            }
         })
     }
 
-    fn append_batches(&mut self, next_line: &mut u64) -> Result<(), Failure> {
+    fn append_batches(&mut self) -> Result<(), Failure> {
         loop {
             let is_whole = self.condition.is_some();
             let wait = self.in_hand.events.is_empty() || is_whole || self.never_pauses;
@@ -111,9 +115,10 @@ impl Appender {
                 && (self.in_hand.events.len() >= self.most_events
                     || self.in_hand.line_bytes >= BATCH_LINE_BYTES);
             if full || step != Step::Line {
-                self.append_in_hand()?;
-                self.reports.bar.set_position(self.lines.bytes());
-                *next_line = self.lines.number() + 1;
+                let batch = std::mem::take(&mut self.in_hand);
+                self.append(batch)?;
+                self.reports.received(self.lines.bytes());
+                self.next_line = self.lines.number() + 1;
             }
             if step == Step::End {
                 return Ok(());
@@ -140,23 +145,39 @@ impl Appender {
         Ok(())
     }
 
-    fn append_in_hand(&mut self) -> Result<(), Failure> {
-        let batch = std::mem::take(&mut self.in_hand);
-        if batch.events.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<Option<String>> =
-            batch.events.iter().map(|event| event.id().map(str::to_owned)).collect();
+    /// Appends a batch. If the store has some of its events already, it is appended in halves: what is there, and what
+    /// is not, end up in parts of their own.
+    fn append(&mut self, batch: InHand) -> Result<(), Failure> {
+        let InHand { events, mut lines, .. } = batch;
+        let Some(&last_line) = lines.last() else { return Ok(()) };
+        // What a conflict of ids is explained with, and appended from in halves.
+        let has_ids = events.iter().any(|event| event.id().is_some());
+        let mut kept = if has_ids { events.clone() } else { Vec::new() };
         let before = self.store.len();
         let condition = self.condition.clone();
-        let appended =
-            self.store.append_as(Batch { events: batch.events, condition, time_ms: None });
-        let range = appended.map_err(|problem| self.explain(problem, &batch.lines, &ids))?;
-        self.reports.batch(range.clone(), range.start < before)
+        match self.store.append_as(Batch { events, condition, time_ms: None }) {
+            Ok(range) => {
+                self.next_line = last_line + 1;
+                self.reports.batch(range.clone(), range.start < before);
+                Ok(())
+            }
+            // With a condition the batch is all or nothing.
+            Err(AppendError::IdConflict { .. }) if self.condition.is_none() && lines.len() > 1 => {
+                let half = lines.len() / 2;
+                let later = InHand {
+                    events: kept.split_off(half),
+                    lines: lines.split_off(half),
+                    ..InHand::default()
+                };
+                self.append(InHand { events: kept, lines, ..InHand::default() })?;
+                self.append(later)
+            }
+            Err(problem) => Err(self.explain(problem, &lines, &kept)),
+        }
     }
 
     /// The failure of a batch, with the line that is to blame, if one is.
-    fn explain(&self, problem: AppendError, lines: &[u64], ids: &[Option<String>]) -> Failure {
+    fn explain(&self, problem: AppendError, lines: &[u64], events: &[RawEvent]) -> Failure {
         let blamed = match &problem {
             AppendError::Conflict { offset } => {
                 return Failure::InTheWay { offset: *offset, names: self.names.clone() };
@@ -165,9 +186,9 @@ impl Appender {
                 return Failure::TooMuchForOneBatch { line: lines.last().copied().unwrap_or(1) };
             }
             AppendError::Invalid { index, .. } => Some(*index),
-            AppendError::IdTwice { id } => ids.iter().rposition(|known| known.as_ref() == Some(id)),
+            AppendError::IdTwice { id } => events.iter().rposition(|event| event.id() == Some(id)),
             AppendError::IdConflict { id, .. } => {
-                ids.iter().position(|known| known.as_ref() == Some(id))
+                events.iter().position(|event| event.id() == Some(id))
             }
             _ => None,
         };
@@ -176,73 +197,4 @@ impl Appender {
             None => problem.into(),
         }
     }
-}
-
-/// What is told of the batches.
-struct Reports {
-    out: Out,
-    bar: ProgressBar,
-    appended: u64,
-    /// Events that were not appended, since their ids were in the store.
-    already: u64,
-    /// All offsets that were appended.
-    all: Option<Range<u64>>,
-}
-
-impl Reports {
-    /// A batch is in the store at these offsets, already or now.
-    fn batch(&mut self, range: Range<u64>, already: bool) -> Result<(), Failure> {
-        let (first, last) = (range.start, range.end - 1);
-        let events = last - first + 1;
-        if already {
-            self.already += events;
-        } else {
-            self.appended += events;
-            self.all = Some(self.all.as_ref().map_or(first, |all| all.start)..range.end);
-        }
-        match self.out.format() {
-            Format::Jsonl => {
-                let place = [("first", first.into()), ("last", last.into())];
-                self.out
-                    .object(place.into_iter().chain(already.then(|| ("already", true.into()))))?;
-            }
-            // The bar says it.
-            Format::Table if !self.bar.is_hidden() => {
-                self.bar.set_message(counted(self.appended + self.already, "event"));
-                return Ok(());
-            }
-            Format::Table => {
-                let done = if already { "already in the store" } else { "appended" };
-                self.out.text(format_args!("{done}: {}", offsets(first, last)))?;
-            }
-        }
-        self.out.flush()
-    }
-
-    fn end(&mut self) -> Result<(), Failure> {
-        if self.out.format() == Format::Jsonl {
-            let mut report = vec![("appended", self.appended.into())];
-            if let Some(all) = &self.all {
-                report.extend([("first", all.start.into()), ("last", (all.end - 1).into())]);
-            }
-            if self.already > 0 {
-                report.push(("already", self.already.into()));
-            }
-            self.out.object(report)?;
-        } else {
-            let place =
-                self.all.as_ref().map(|all| format!(", {}", offsets(all.start, all.end - 1)));
-            let already = match self.already {
-                0 => String::new(),
-                already => format!("; {} were in the store already", HumanCount(already)),
-            };
-            let (appended, place) = (counted(self.appended, "event"), place.unwrap_or_default());
-            self.out.text(format_args!("{appended} appended{place}{already}"))?;
-        }
-        self.out.flush()
-    }
-}
-
-fn offsets(first: u64, last: u64) -> String {
-    if first == last { format!("offset {first}") } else { format!("offsets {first} to {last}") }
 }

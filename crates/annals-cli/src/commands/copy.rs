@@ -1,6 +1,8 @@
 //! `annals copy`: a store to another, offsets and times kept.
 
+use std::fs;
 use std::ops::Range;
+use std::path::Path;
 
 use annals::{Batch, Durability, RawEvent};
 use indicatif::HumanCount;
@@ -21,6 +23,7 @@ pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
 }
 
 fn copy_all(from: &Store, args: &Copy, format: Option<Format>) -> Result<(), Failure> {
+    refuse_itself(&args.from, &args.to)?;
     let to = store::open(&args.to, Durability::Buffered)?;
     let other_log = |difference: String| Failure::OtherLog {
         from: args.from.clone(),
@@ -55,6 +58,21 @@ fn copy_all(from: &Store, args: &Copy, format: Option<Format>) -> Result<(), Fai
     out.flush()
 }
 
+/// Refuses a target that is the source, or would be in its directory.
+fn refuse_itself(from: &Path, to: &Path) -> Result<(), Failure> {
+    // What cannot be resolved is not there, or is an error for whoever opens it.
+    let Ok(source) = fs::canonicalize(from) else { return Ok(()) };
+    let resolved = |path: &Path| {
+        fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
+    };
+    // Of a target that is not there yet: the directory that is, and that it will be in.
+    if !to.ancestors().find_map(resolved).is_some_and(|place| place.starts_with(&source)) {
+        return Ok(());
+    }
+    let inside = resolved(to).as_ref() != Some(&source);
+    Err(Failure::IntoItself { from: from.to_owned(), to: to.to_owned(), inside })
+}
+
 /// Appends the events of a range: those of the same time together, with that time.
 fn copy(from: &Store, to: &Store, range: Range<u64>) -> Result<(), Failure> {
     let bar = progress::events(range.end - range.start, "copying");
@@ -85,7 +103,9 @@ fn copy(from: &Store, to: &Store, range: Range<u64>) -> Result<(), Failure> {
 
 fn append(to: &Store, events: Vec<RawEvent>, time_ms: u64) -> Result<(), Failure> {
     if !events.is_empty() {
-        to.append_as(Batch { events, condition: None, time_ms: Some(time_ms) })?;
+        let batch = Batch { events, condition: None, time_ms: Some(time_ms) };
+        to.append_as(batch)
+            .map_err(|problem| Failure::CopyStopped { problem, copied: to.len() })?;
     }
     Ok(())
 }

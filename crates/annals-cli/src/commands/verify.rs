@@ -26,8 +26,17 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     if report.problems.is_empty() {
         return Ok(());
     }
-    let problems = counted(report.problems.len() as u64, "problem");
-    Err(Failure::Damaged { store: args.store.clone(), problems })
+    let (store, problems) = (args.store.clone(), counted(report.problems.len() as u64, "problem"));
+    Err(if is_in_indexes_only(&report) {
+        Failure::DamagedIndex { store, problems }
+    } else {
+        Failure::Damaged { store, problems }
+    })
+}
+
+/// Whether every event is whole, and only what is made from them is not.
+fn is_in_indexes_only(report: &VerifyReport) -> bool {
+    report.problems.iter().all(|problem| problem.file.extension().is_some_and(|end| end == "idx"))
 }
 
 fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
@@ -60,8 +69,13 @@ fn show_text(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     for note in &report.notes {
         out.text(format_args!("note: {note}"))?;
     }
-    let whole =
-        if report.problems.is_empty() { "everything is whole" } else { "whole up to there" };
+    let whole = if report.problems.is_empty() {
+        "everything is whole"
+    } else if is_in_indexes_only(report) {
+        "every event is whole"
+    } else {
+        "whole up to there"
+    };
     let (events, bytes) = (counted(report.events, "event"), HumanBytes(report.bytes));
     let segments = counted(report.segments, "segment");
     out.text(format_args!("{whole}: {events}, {bytes}, in {segments}"))

@@ -80,8 +80,14 @@ fn ids_make_it_safe_to_append_again() {
         "another id",
     ]);
     let new = "{\"type\":\"a\",\"id\":\"2\"}\n{\"type\":\"a\",\"id\":\"3\"}\n";
-    annals(["append", &store], new).fails(&["line 1", "--batch 1", "nothing was appended"]);
-    annals(["append", &store, "--batch", "1"], new).succeeds();
+    // With a condition it is all or nothing.
+    annals(["append", &store, "--if-none", "b"], new).fails(&[
+        "line 1",
+        "--if-none",
+        "only the new lines",
+        "nothing was appended",
+    ]);
+    annals(["append", &store], new).succeeds();
     let twice = "{\"type\":\"a\"}\n{\"type\":\"a\",\"id\":\"4\"}\n{\"type\":\"a\",\"id\":\"4\"}\n";
     annals(["append", &store], twice).fails(&["line 3", "twice"]);
     assert_eq!(all(&store).len(), 3);
@@ -92,14 +98,15 @@ fn if_none_appends_only_what_was_not_there() {
     let place = Place::new();
     let store = place.store("a.store", &lines(0..3));
     let sold = "{\"type\":\"seat-sold\",\"tags\":[\"seat:12A\"]}\n{\"type\":\"seat-paid\"}\n";
-    let args = ["append", &store, "--if-none", "seat:12A", "no-such-type"];
+    let args = ["append", "--if-none", "no-such-type", "--if-none", "seat:12A", &store];
     assert_eq!(
         annals(args, sold).succeeds().out,
         "{\"first\":3,\"last\":4}\n{\"appended\":2,\"first\":3,\"last\":4}\n"
     );
     let words = ["nothing appended", "offset 3", "seat:12A", "annals get"];
     assert_eq!(annals(args, sold).fails(&words).out, "");
-    annals(["append", &store, "--if-none", "seat-paid"], sold).fails(&["offset 4"]);
+    annals(["append", "--if-none", "seat-paid", &store], sold).fails(&["offset 4"]);
+    annals(["append", &store, "--if-none", "a", "b"], sold).complains(&["'b'"]);
     assert_eq!(all(&store).len(), 5);
 }
 
@@ -163,4 +170,11 @@ fn the_sample_log_in_the_repository_reads_back() {
     annals_with_file(["append", &store], &sample).succeeds();
     let sample = std::fs::read_to_string(sample).unwrap();
     assert_eq!(all(&store), sample.lines().collect::<Vec<_>>());
+    // Only one of its events has an id.
+    let again = annals(["append", &store], &sample).succeeds();
+    assert_eq!(
+        again.lines().pop().unwrap(),
+        json!({"appended": 19, "first": 20, "last": 38, "already": 1})
+    );
+    assert_eq!(all(&store).len(), 39);
 }

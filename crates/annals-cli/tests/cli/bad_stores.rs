@@ -240,3 +240,40 @@ fn an_append_to_a_damaged_store_is_refused() {
     annals(["append", &store], line(300)).succeeds();
     assert_eq!(all(&store).len(), 301);
 }
+
+#[test]
+fn damage_in_index_files_only_loses_no_event() {
+    let place = Place::new();
+    let (store, files) = segments(&place);
+    let index = |log: &PathBuf| log.with_extension("idx");
+    for log in &files[..2] {
+        let mut bytes = fs::read(index(log)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(index(log), bytes).unwrap();
+    }
+    let report = annals(["verify", &store], "").fails(&[
+        "2 problems found, in index files only; no event is lost",
+        "remove the index files named above",
+        "made again from the log when the store is next opened for appending",
+    ]);
+    assert!(!report.err.contains("backup") && !report.err.contains("annals copy"), "{report:?}");
+    for (problem, log) in report.lines().iter().zip(&files[..2]) {
+        assert_eq!(problem["file"], index(log).to_str().unwrap());
+    }
+    let text = annals(["verify", &store, "--format", "table"], "").fails(&["no event is lost"]);
+    assert!(text.out.contains("every event is whole"), "{text:?}");
+    for log in &files[..2] {
+        fs::remove_file(index(log)).unwrap();
+    }
+    annals(["append", &store], line(300)).succeeds();
+    annals(["verify", &store], "").succeeds();
+    assert!(files[..2].iter().all(|log| index(log).exists()));
+    assert_eq!(all(&store).len(), 301);
+    // With an event lost as well, the advice is how to save the others.
+    let mut bytes = fs::read(index(&files[0])).unwrap();
+    bytes[10] ^= 1;
+    fs::write(index(&files[0]), bytes).unwrap();
+    fs::write(&files[2], "").unwrap();
+    annals(["verify", &store], "").fails(&["annals copy", "backup"]);
+}

@@ -86,3 +86,33 @@ fn it_goes_on_after_a_kill() {
     let read = |store: &str| annals(["read", store], "").succeeds().out;
     assert_eq!(read(&from), read(&to));
 }
+
+#[test]
+fn a_store_is_not_copied_into_itself() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..10));
+    let files = || std::fs::read_dir(&store).unwrap().count();
+    let before = files();
+    let dotted = place.arg("a.store/../a.store");
+    let slashed = format!("{store}/");
+    for to in [&store, &dotted, &slashed] {
+        annals(["copy", &store, to], "").fails(&["is the same store as", "outside the store"]);
+    }
+    for inside in ["a.store/backup", "a.store/b/c", "a.store/b/../c", "a.store/../a.store/b"] {
+        annals(["copy", &store, &place.arg(inside)], "").fails(&[
+            "is inside",
+            &store,
+            "into itself",
+            "outside the store",
+        ]);
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&store, place.path("link")).unwrap();
+        annals(["copy", &store, &place.arg("link")], "").fails(&["is the same store as"]);
+        annals(["copy", &place.arg("link"), &place.arg("link/b")], "").fails(&["is inside"]);
+    }
+    assert_eq!((files(), all(&store).len()), (before, 10));
+    // A name that only begins with the other is another.
+    annals(["copy", &store, &place.arg("a.store2")], "").succeeds();
+}

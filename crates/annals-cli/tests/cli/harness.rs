@@ -83,7 +83,7 @@ impl Run {
     }
 }
 
-fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+pub(crate) fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -107,7 +107,7 @@ pub(crate) fn annals_with_file<'a>(args: impl IntoIterator<Item = &'a str>, file
     finish(command(args).stdin(std::fs::File::open(file).unwrap()).spawn().unwrap())
 }
 
-fn finish(child: Child) -> Run {
+pub(crate) fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
     Run {
         code: output.status.code(),

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod append;
+mod append_again;
 mod bad_lines;
 mod bad_stores;
 mod copy;
 mod harness;
 mod kill;
+mod no_room;
+mod numbers;
 mod read;
 mod tail;

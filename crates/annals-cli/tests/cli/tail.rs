@@ -79,3 +79,17 @@ fn a_signal_ends_it_though_it_is_far_behind() {
     assert_eq!(tail.code(), Some(0));
     assert!(rest.len() < 49_999, "{}", rest.len());
 }
+
+#[test]
+fn it_ends_quietly_at_the_next_event_when_its_reader_is_gone() {
+    let place = Place::new();
+    let store = place.store("a.store", &lines(0..5));
+    let mut tail = Running::start(["tail", &store, "--from", "0", "--tag", "digit:4"]);
+    assert_eq!(tail.hear()["offset"], 4);
+    tail.turn_away();
+    annals(["append", &store], lines(5..15)).succeeds();
+    assert_eq!(tail.code(), Some(0));
+    let help = annals(["tail", "--help"], "").succeeds().out;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("ends quietly at the next event"), "{help}");
+}

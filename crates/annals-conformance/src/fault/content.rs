@@ -27,7 +27,7 @@ pub(super) struct Content {
     durable_size: u64,
     /// Sizes since the last sync.
     sizes: Vec<u64>,
-    /// Sectors that take room on the disk.
+    /// Pages that take room on the disk.
     allocated: BTreeSet<u64>,
     /// The real file behind what is mapped.
     mapped: Option<File>,
@@ -50,7 +50,7 @@ impl Content {
 
     /// Bytes of room that it takes.
     pub(super) fn used(&self) -> u64 {
-        self.allocated.len() as u64 * SECTOR
+        self.allocated.len() as u64 * PAGE
     }
 
     pub(super) fn read(&self, bytes: &mut [u8], position: u64) -> usize {
@@ -88,8 +88,8 @@ impl Content {
             let sector = self.cache.entry(number).or_insert([0; 512]);
             sector[inside].copy_from_slice(&bytes[place(start - position)..place(stop - position)]);
             self.dirty.entry(number).or_default().push(*sector);
-            self.allocated.insert(number);
         }
+        self.allocate(position, bytes.len() as u64);
         if let Some(mut file) = self.mapped.as_ref() {
             file.seek(SeekFrom::Start(position))?;
             file.write_all(bytes)?;
@@ -109,22 +109,22 @@ impl Content {
             for (number, _) in self.cache.split_off(&whole) {
                 self.dirty.entry(number).or_default().push([0; 512]);
             }
-            self.allocated.split_off(&whole);
+            self.allocated.split_off(&size.div_ceil(PAGE));
         }
         self.size = size;
         self.sizes.push(size);
         self.mapped.as_ref().map_or(Ok(()), |file| file.set_len(size))
     }
 
-    /// How many of the bytes `position..position + size` lie in sectors that have room on the disk, or get it if
+    /// How many of the bytes `position..position + size` lie in pages that have room on the disk, or get it if
     /// `room` bytes are left.
     pub(super) fn fitting(&self, position: u64, size: u64, room: u64) -> u64 {
         let end = position + size;
-        let mut left = room / SECTOR;
-        for number in position / SECTOR..end.div_ceil(SECTOR) {
+        let mut left = room / PAGE;
+        for number in position / PAGE..end.div_ceil(PAGE) {
             if !self.allocated.contains(&number) {
                 let Some(less) = left.checked_sub(1) else {
-                    return (number * SECTOR).saturating_sub(position);
+                    return (number * PAGE).saturating_sub(position);
                 };
                 left = less;
             }
@@ -133,7 +133,7 @@ impl Content {
     }
 
     pub(super) fn allocate(&mut self, position: u64, size: u64) {
-        self.allocated.extend(position / SECTOR..(position + size).div_ceil(SECTOR));
+        self.allocated.extend(position / PAGE..(position + size).div_ceil(PAGE));
     }
 
     pub(super) fn sync(&mut self) {
@@ -211,7 +211,7 @@ impl Content {
         {
             sector[place(size % SECTOR)..].fill(0);
         }
-        let allocated = sectors.keys().copied().collect();
+        let allocated = sectors.keys().map(|number| number / (PAGE / SECTOR)).collect();
         let durable = sectors.clone();
         Self { cache: sectors, durable, size, durable_size: size, allocated, ..Self::default() }
     }

@@ -48,15 +48,15 @@ fn run_all(count: u64, schedule: impl Fn(u64) + Sync) {
 
 #[test]
 fn synced_appends_survive_crashes() {
-    run_all(2_000, |seed| schedule::run(seed, Durability::Sync));
+    run_all(4_000, |seed| schedule::run(seed, Durability::Sync));
 }
 
 #[test]
 fn buffered_appends_survive_the_end_of_the_process_and_are_a_prefix_after_a_power_cut() {
-    run_all(1_000, |seed| schedule::run(seed, Durability::Buffered));
+    run_all(2_000, |seed| schedule::run(seed, Durability::Buffered));
 }
 
 #[test]
 fn racing_writers_survive_crashes() {
-    run_all(150, schedule::race);
+    run_all(200, schedule::race);
 }

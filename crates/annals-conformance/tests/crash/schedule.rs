@@ -246,21 +246,21 @@ fn append_together(
     if group.is_empty() {
         return vec![Some(store.append_as(as_batch(first)))];
     }
-    let futures = Arc::new(Mutex::new(None));
+    // Once only: a callback may still be called while it is being ended.
+    let mut group_left = Some(group.to_vec());
+    let futures = Arc::new(Mutex::new(Vec::new()));
     let handed_in = Arc::clone(&futures);
-    let batches: Vec<_> = group.to_vec();
     let inner = store.clone();
     let subscriber = store.subscribe(move |_| {
-        let mut futures = handed_in.lock().expect("not poisoned");
-        if futures.is_none() {
-            let submit = |batch| inner.append_batch_async(as_batch(batch));
-            *futures = Some(batches.iter().cloned().map(submit).collect::<Vec<_>>());
+        for batch in group_left.take().into_iter().flatten() {
+            let future = inner.append_batch_async(as_batch(batch));
+            handed_in.lock().expect("not poisoned").push(future);
         }
     });
     let mut answers = vec![Some(store.append_as(as_batch(first)))];
     assert!(store.unsubscribe(subscriber));
     // A first one that was not recorded, or was before, has no callback.
-    let futures = futures.lock().expect("not poisoned").take().unwrap_or_default();
+    let futures = std::mem::take(&mut *futures.lock().expect("not poisoned"));
     answers.extend(futures.into_iter().map(|future| Some(wait(future))));
     answers.resize_with(1 + group.len(), || None);
     if answers[1..].iter().all(Option::is_none)

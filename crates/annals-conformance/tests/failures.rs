@@ -1,0 +1,115 @@
+//! A Journal's commit that fails, and who was on the way meanwhile.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use annals::{AppendError, Batch, Condition, Durability, EventStore, Journal, Query};
+use annals_conformance::fault::{Call, FaultFileSystem, on_disk};
+use annals_conformance::{JournalSubject, Sample};
+
+type Store = EventStore<Sample, Journal<Sample>>;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn open(disk: &FaultFileSystem, durability: Durability) -> Store {
+    let options = JournalSubject::new(durability).options(disk);
+    EventStore::on(options.open(on_disk("store")).expect("it opens"))
+}
+
+/// Waits for a future on this thread.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::task::Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(output) =
+            future.as_mut().poll(&mut std::task::Context::from_waker(&waker))
+        {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+#[test]
+fn an_append_that_waits_while_a_sync_fails_is_not_committed() {
+    for _ in 0..20 {
+        let disk = FaultFileSystem::new(0);
+        let store = open(&disk, Durability::Buffered);
+        store.append(Sample::new("first")).expect("appended");
+        disk.fail(Call::Sync, 1, ErrorKind::Other);
+        let hold = disk.hold(Call::Sync);
+        thread::scope(|scope| {
+            let syncing = scope.spawn(|| store.sync());
+            assert!(hold.wait(PATIENCE));
+            let waiting = store.append_async(Sample::new("second"));
+            // So that the thread that commits it has come to where it waits for the sync; if not, it is refused anyway.
+            (0..100).for_each(|_| thread::yield_now());
+            hold.release();
+            let synced = syncing.join().expect("no panic");
+            assert!(matches!(synced, Err(AppendError::Failed { .. })), "{synced:?}");
+            let waited = wait(waiting);
+            assert!(matches!(waited, Err(AppendError::Poisoned { .. })), "{waited:?}");
+        });
+        assert_eq!(store.len(), 1);
+        assert!(matches!(store.sync(), Err(AppendError::Poisoned { .. })));
+    }
+}
+
+#[test]
+fn nobody_is_told_of_an_event_whose_commit_fails() {
+    let disk = FaultFileSystem::new(0);
+    let store = open(&disk, Durability::Sync);
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let (inner, handed_in, failing) = (store.clone(), Arc::clone(&answers), disk.clone());
+    // Handed in from a callback, so that all are in one commit: the second is in the way of those behind it.
+    let mut first = true;
+    let callback = store.subscribe(move |_| {
+        if std::mem::take(&mut first) {
+            failing.fail(Call::Sync, 1, ErrorKind::Other);
+            let event = || Sample::new("event").tag("tag").id("id");
+            let none = Condition::fail_if(Query::tag("tag"));
+            let other = event().data("other content");
+            for batch in [
+                Batch::new(vec![event()]),
+                Batch { condition: Some(none), ..Batch::new(vec![Sample::new("event")]) },
+                Batch::new(vec![event()]),
+                Batch::new(vec![other]),
+            ] {
+                handed_in.lock().expect("not poisoned").push(inner.append_batch_async(batch));
+            }
+        }
+    });
+    store.append(Sample::new("first")).expect("appended");
+    assert!(store.unsubscribe(callback));
+    for future in std::mem::take(&mut *answers.lock().expect("not poisoned")) {
+        let answer = wait(future);
+        assert!(matches!(answer, Err(AppendError::Failed { .. })), "{answer:?}");
+    }
+    assert_eq!(store.len(), 1);
+}
+
+#[test]
+fn a_sync_that_fails_for_want_of_room_is_a_failed_sync() {
+    let disk = FaultFileSystem::new(0);
+    let store = open(&disk, Durability::Buffered);
+    // The first sync is the one that seals the first segment.
+    disk.fail(Call::Sync, 1, ErrorKind::StorageFull);
+    let error = loop {
+        if let Err(error) = store.append(Sample::new("event").data(vec![1; 500])) {
+            break error;
+        }
+    };
+    assert!(matches!(error, AppendError::Failed { .. }), "{error:?}");
+    assert!(matches!(store.append(Sample::new("event")), Err(AppendError::Poisoned { .. })));
+    let count = store.len();
+    drop(store);
+    assert_eq!(open(&disk, Durability::Buffered).len(), count);
+}

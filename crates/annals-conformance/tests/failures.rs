@@ -1,7 +1,7 @@
 //! A Journal's commit that fails, and who was on the way meanwhile.
 
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -67,32 +67,33 @@ fn an_append_that_waits_while_a_sync_fails_is_not_committed() {
 fn nobody_is_told_of_an_event_whose_commit_fails() {
     let disk = FaultFileSystem::new(0);
     let store = open(&disk, Durability::Sync);
-    let answers = Arc::new(Mutex::new(Vec::new()));
-    let (inner, handed_in, failing) = (store.clone(), Arc::clone(&answers), disk.clone());
-    // Handed in from a callback, so that all are in one commit: the second is in the way of those behind it.
-    let mut first = true;
+    // All are handed in while a callback holds up the leader, so that they are in one commit: the second is in the way
+    // of those behind it.
+    let (held, is_held) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
     let callback = store.subscribe(move |_| {
-        if std::mem::take(&mut first) {
-            failing.fail(Call::Sync, 1, ErrorKind::Other);
-            let event = || Sample::new("event").tag("tag").id("id");
-            let none = Condition::fail_if(Query::tag("tag"));
-            let other = event().data("other content");
-            for batch in [
-                Batch::new(vec![event()]),
-                Batch { condition: Some(none), ..Batch::new(vec![Sample::new("event")]) },
-                Batch::new(vec![event()]),
-                Batch::new(vec![other]),
-            ] {
-                handed_in.lock().expect("not poisoned").push(inner.append_batch_async(batch));
-            }
+        held.send(()).expect("somebody waits");
+        may_go_on.recv().expect("somebody says so");
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| store.append(Sample::new("first")).expect("appended"));
+        is_held.recv().expect("the callback is called");
+        let event = || Sample::new("event").tag("tag").id("id");
+        let none = Condition::fail_if(Query::tag("tag"));
+        let answers = [
+            Batch::new(vec![event()]),
+            Batch::new(vec![Sample::new("event")]).condition(none),
+            Batch::new(vec![event()]),
+            Batch::new(vec![event().data("other content")]),
+        ]
+        .map(|batch| store.append_batch_async(batch));
+        disk.fail(Call::Sync, 1, ErrorKind::Other);
+        go_on.send(()).expect("the callback waits");
+        for answer in answers.map(wait) {
+            assert!(matches!(answer, Err(AppendError::Failed { .. })), "{answer:?}");
         }
     });
-    store.append(Sample::new("first")).expect("appended");
     assert!(store.unsubscribe(callback));
-    for future in std::mem::take(&mut *answers.lock().expect("not poisoned")) {
-        let answer = wait(future);
-        assert!(matches!(answer, Err(AppendError::Failed { .. })), "{answer:?}");
-    }
     assert_eq!(store.len(), 1);
 }
 

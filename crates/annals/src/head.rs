@@ -24,6 +24,7 @@ use crate::Recorded;
 /// A log's published head. Every [`Backend`](crate::Backend) has one and moves it with [`publish`](Self::publish).
 pub struct Head<E> {
     published: AtomicU64,
+    stopped: AtomicBool,
     closed: AtomicBool,
     sleepers: AtomicUsize,
     sleeping: Mutex<Vec<Waker>>,
@@ -43,6 +44,7 @@ struct Subscribers<E> {
 struct Subscriber<E> {
     id: SubscriberId,
     from: u64,
+    ended: AtomicBool,
     callback: Mutex<Callback<E>>,
 }
 
@@ -89,6 +91,7 @@ impl<E> Head<E> {
     pub fn new(head: u64) -> Self {
         Self {
             published: AtomicU64::new(head),
+            stopped: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
             sleeping: Mutex::default(),
@@ -109,6 +112,11 @@ impl<E> Head<E> {
     /// Everything below `head` must be durable (as was asked) and readable. One thread at a time; a call from inside
     /// a callback moves the head at once and leaves the telling to the call that it is inside of.
     pub fn publish(&self, head: u64, events: Published<E>) {
+        self.publish_with(head, || events);
+    }
+
+    /// As [`publish`](Self::publish), for a home that must read the events it publishes: only if anybody is told.
+    pub fn publish_with(&self, head: u64, events: impl FnOnce() -> Published<E>) {
         let told = {
             let subscribers = self.subscribers.lock();
             // SeqCst: a Release for `get`; and before the load of `sleepers` in `wake`, where a sleeper does the
@@ -117,7 +125,7 @@ impl<E> Head<E> {
             !subscribers.list.is_empty()
         };
         if told {
-            self.deliveries.lock().push_back(events);
+            self.deliveries.lock().push_back(events());
             if !self.is_delivering() {
                 self.deliver();
             }
@@ -131,22 +139,32 @@ impl<E> Head<E> {
         let id = SubscriberId(subscribers.next_id);
         subscribers.next_id += 1;
         // The head moves under this lock: a publication is wholly before this subscriber or wholly his.
-        let subscriber =
-            Subscriber { id, from: self.get(), callback: Mutex::new(Box::new(callback)) };
+        let subscriber = Subscriber {
+            id,
+            from: self.get(),
+            ended: AtomicBool::new(false),
+            callback: Mutex::new(Box::new(callback)),
+        };
         let mut list = Vec::clone(&subscribers.list);
         list.push(Arc::new(subscriber));
         subscribers.list = Arc::new(list);
         id
     }
 
-    /// Ends a callback subscriber; false if there is none of that id.
+    /// Ends a callback subscriber, which is not called again; false if there is none of that id.
     pub fn unsubscribe(&self, id: SubscriberId) -> bool {
         let mut subscribers = self.subscribers.lock();
-        let list: Vec<_> =
-            subscribers.list.iter().filter(|subscriber| subscriber.id != id).cloned().collect();
-        let found = list.len() < subscribers.list.len();
-        subscribers.list = Arc::new(list);
-        found
+        let (ended, left): (Vec<_>, Vec<_>) =
+            subscribers.list.iter().cloned().partition(|subscriber| subscriber.id == id);
+        let before = std::mem::replace(&mut subscribers.list, Arc::new(left));
+        drop(subscribers);
+        // Relaxed: another thread that is calling it just now may do so once more.
+        for subscriber in &ended {
+            subscriber.ended.store(true, Ordering::Relaxed);
+        }
+        // Only now, without the lock: what a callback holds may want it when it is dropped.
+        drop(before);
+        !ended.is_empty()
     }
 
     /// How many callback subscribers there are.
@@ -186,8 +204,22 @@ impl<E> Head<E> {
         }
     }
 
-    /// Says that the head will not move again: cursors end when they have caught up.
+    /// Says that no more appends are to be taken; those under way still move the head.
+    pub fn stop_appends(&self) {
+        // SeqCst: pairs with the load in `takes_appends`; it is seldom, so the plainest order will do.
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether appends are to be taken: backends ask before they take one.
+    #[must_use]
+    pub fn takes_appends(&self) -> bool {
+        // Acquire: pairs with the store in `stop_appends`.
+        !self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Says that the head will not move again, and no appends are taken: cursors end when they have caught up.
     pub fn close(&self) {
+        self.stop_appends();
         // SeqCst: before the load of `sleepers` in `wake`, as in `publish`.
         self.closed.store(true, Ordering::SeqCst);
         self.wake();
@@ -200,8 +232,9 @@ impl<E> Head<E> {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Whether this thread is inside one of this head's callbacks.
-    pub(crate) fn is_delivering(&self) -> bool {
+    /// Whether this thread is inside one of this head's callbacks: then it may hold the home's leadership already.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
         DELIVERING.with_borrow(|heads| heads.contains(&self.address()))
     }
 
@@ -228,30 +261,51 @@ impl<E> Head<E> {
 
     /// Takes what waits to be told through all callbacks, also what they append meanwhile.
     fn deliver(&self) {
-        DELIVERING.with_borrow_mut(|heads| heads.push(self.address()));
+        let _delivering = Delivering::new(self.address());
         loop {
             let Some(events) = self.deliveries.lock().pop_front() else { break };
             let list = Arc::clone(&self.subscribers.lock().list);
-            events
-                .for_each(|event| list.iter().for_each(|subscriber| self.tell(subscriber, event)));
+            events.for_each(|event| {
+                list.iter().for_each(|subscriber| self.tell(subscriber, event));
+            });
         }
-        DELIVERING.with_borrow_mut(Vec::pop);
     }
 
     fn tell(&self, subscriber: &Subscriber<E>, event: &Recorded<E>) {
-        if event.offset < subscriber.from {
+        // Relaxed: see `unsubscribe`.
+        if event.offset < subscriber.from || subscriber.ended.load(Ordering::Relaxed) {
             return;
         }
         let mut callback = subscriber.callback.lock();
         if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
             tracing::error!(offset = event.offset, "a callback subscriber panicked; it is dropped");
+            let dropped = std::mem::replace(&mut *callback, Box::new(|_| {}));
+            // What it holds may panic, too, when it is dropped.
+            if catch_unwind(AssertUnwindSafe(|| drop(dropped))).is_err() {
+                tracing::error!("a callback subscriber panicked once more when it was dropped");
+            }
             self.unsubscribe(subscriber.id);
-            *callback = Box::new(|_| {});
         }
     }
 
     fn address(&self) -> *const () {
         std::ptr::from_ref(self).cast()
+    }
+}
+
+/// Says, while it lives, that this thread is inside the callbacks of a head.
+struct Delivering;
+
+impl Delivering {
+    fn new(head: *const ()) -> Self {
+        DELIVERING.with_borrow_mut(|heads| heads.push(head));
+        Self
+    }
+}
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        DELIVERING.with_borrow_mut(Vec::pop);
     }
 }
 

@@ -246,12 +246,14 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.sync()
     }
 
-    /// Makes everything durable and ends all cursors once they have read it. (Dropping the last handle closes the
-    /// files as well, but cannot tell of a failure.)
+    /// Takes no more appends, makes those durable that were taken, and ends all cursors once they have read them.
+    /// Reading goes on; closing again does nothing more. (Dropping the last handle closes the files as well, but
+    /// cannot tell of a failure.)
     ///
     /// # Errors
     /// [`AppendError`] when the last sync fails.
     pub fn close(&self) -> Result<(), AppendError> {
+        self.backend.head().stop_appends();
         let synced = self.backend.sync();
         self.backend.head().close();
         synced

@@ -13,6 +13,9 @@ use crate::{Event, EventRef, Query, ReadError};
 /// Events read ahead at most. A cursor that lags costs nothing: the log itself is its buffer.
 const PAGE: usize = 64;
 
+/// How often a poll looks again when the head has moved meanwhile.
+const POLL_ROUNDS: usize = 16;
+
 /// A cursor over the events that match a query, from an offset on, for ever: first those that are there, then each
 /// as it comes.
 ///
@@ -97,6 +100,12 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         self.ready.front().map_or(self.next, |event| event.offset)
     }
 
+    /// Goes on at `offset`: behind an event that cannot be read, or back to read again.
+    pub fn seek(&mut self, offset: u64) {
+        self.ready.clear();
+        self.next = offset;
+    }
+
     fn next_until(
         &mut self,
         deadline: Option<Instant>,
@@ -104,6 +113,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         loop {
             if let Some(event) = self.try_next() {
                 return Some(event);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return None;
             }
             if self.backend.head().wait_beyond(self.next, deadline) <= self.next {
                 return None;
@@ -113,8 +125,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 
     /// Reads on until something matches or the head is reached.
     fn fill(&mut self) -> Result<(), ReadError> {
+        // Up to the head as it is now: who waits has a deadline, or others to let go first.
+        let head = self.backend.head().get();
         loop {
-            let head = self.backend.head().get();
             if self.next >= head || !self.ready.is_empty() {
                 return Ok(());
             }
@@ -130,7 +143,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     }
 
     fn poll_event(&mut self, waker: &Waker) -> Poll<Option<Result<EventRef<'a, E>, ReadError>>> {
-        loop {
+        for _ in 0..POLL_ROUNDS {
             if let Some(event) = self.try_next() {
                 return Poll::Ready(Some(event));
             }
@@ -140,6 +153,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
                 Poll::Pending => return Poll::Pending,
             }
         }
+        // The head keeps moving over what does not match: others are let go first.
+        waker.wake_by_ref();
+        Poll::Pending
     }
 }
 

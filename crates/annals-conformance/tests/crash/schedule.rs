@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use annals::{AppendError, Batch, Condition, Durability, EventStore, Journal, Query};
@@ -277,14 +276,12 @@ fn append_together(
 }
 
 fn wait(future: impl Future<Output = Answer> + Send) -> Answer {
-    let (sender, receiver) = channel();
     let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
         if let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) {
-            let _ = sender.send(answer);
-            return receiver.recv().expect("just sent");
+            return answer;
         }
         std::thread::park();
     }

@@ -26,6 +26,9 @@ pub(super) fn admit<E: Event>(home: &mut impl Home<E>, request: Request<E>, now:
     if let Some(given) = time_ms.filter(|&given| given < last) {
         return Err(AppendError::TimeGoesBack { given, last });
     }
+    if events.is_empty() {
+        return Ok(home.next_offset()..home.next_offset());
+    }
     home.reserve(batch.size(), batch.labels.label_count())
         .map_err(|error| no_room(error, batch.size()))?;
     let first = home.next_offset();

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread::{self, ThreadId};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
@@ -53,12 +54,14 @@ struct Queue<E> {
     pending: VecDeque<Request<E>>,
     /// Whether somebody leads, or is told to; never false while anything is pending.
     led: bool,
+    /// Who leads, once he does.
+    leader: Option<ThreadId>,
     poison: Option<AppendError>,
 }
 
 impl<E: Event, H: Home<E>> Committer<E, H> {
     pub(crate) fn new(head: Arc<Head<E>>, home: H) -> Arc<Self> {
-        let queue = Queue { pending: VecDeque::new(), led: false, poison: None };
+        let queue = Queue { pending: VecDeque::new(), led: false, leader: None, poison: None };
         Arc::new_cyclic(|me| Self {
             head,
             queue: Mutex::new(queue),
@@ -82,8 +85,9 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
             return self.lead_one(request);
         }
         if !queue.led {
-            queue.led = true;
+            (queue.led, queue.leader) = (true, Some(thread::current().id()));
             drop(queue);
+            let _leadership = Leadership(self);
             let answer = self.lead_one(request);
             self.pass_on();
             return answer;
@@ -96,7 +100,6 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
             return answer;
         }
         self.lead_pending();
-        self.pass_on();
         ticket.wait().unwrap_or(Err(AppendError::Closed))
     }
 
@@ -109,6 +112,11 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         if let Err(refusal) = self.check(&queue) {
             return Box::pin(std::future::ready(Err(refusal)));
         }
+        if self.head.is_delivering() {
+            // Called from a callback, so this thread leads already, and may wait for the future there.
+            drop(queue);
+            return Box::pin(std::future::ready(self.lead_one(request)));
+        }
         queue.pending.push_back(request);
         if !queue.led {
             queue.led = true;
@@ -118,18 +126,39 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         Box::pin(Pending(ticket))
     }
 
-    /// Makes all that was ever committed durable.
+    /// Makes all that was ever committed durable; once no more appends are taken, all that were.
     pub(crate) fn sync(&self) -> Result<(), AppendError> {
+        if !self.head.takes_appends() {
+            self.wait_for_others();
+        }
         let mut home = self.home.lock();
-        self.check(&self.queue.lock())?;
+        if let Some(poison) = &self.queue.lock().poison {
+            return Err(poison.clone());
+        }
         home.sync().map_err(|error| self.poison(&Arc::new(error)))
     }
 
     /// Refuses appends from now on, and waits for those that are under way.
     pub(crate) fn close(&self) {
+        self.head.stop_appends();
+        let mut queue = self.queue.lock();
+        if queue.is_led_here() {
+            // A callback, or a waker, dropped the store's last handle: what waits, waits for this thread.
+            let pending = std::mem::take(&mut queue.pending);
+            drop(queue);
+            answer_all(pending, &AppendError::Closed);
+        } else {
+            drop(queue);
+            self.wait_for_others();
+        }
         self.head.close();
-        if !self.head.is_delivering() {
-            self.idle.wait_while(&mut self.queue.lock(), |queue| queue.led);
+    }
+
+    /// Waits until nobody leads, unless this thread does.
+    fn wait_for_others(&self) {
+        let mut queue = self.queue.lock();
+        if !queue.is_led_here() {
+            self.idle.wait_while(&mut queue, |queue| queue.led);
         }
     }
 
@@ -152,7 +181,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     fn check(&self, queue: &Queue<E>) -> Result<(), AppendError> {
         match &queue.poison {
             Some(poison) => Err(poison.clone()),
-            None if self.head.is_closed() => Err(AppendError::Closed),
+            None if !self.head.takes_appends() => Err(AppendError::Closed),
             None => Ok(()),
         }
     }
@@ -164,22 +193,28 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         answer
     }
 
-    /// As the leader: commits all that wait, as far as one commit may go, and answers them.
+    /// Leads once: commits all that wait, as far as one commit may go, answers them, and passes the leadership on.
     fn lead_pending(&self) {
-        let mut group = self.queue.lock().gather();
-        let tickets: Vec<_> = group.iter_mut().map(|request| request.ticket.take()).collect();
-        let mut answers = Vec::with_capacity(tickets.len());
+        let _leadership = Leadership(self);
+        let mut queue = self.queue.lock();
+        queue.leader = Some(thread::current().id());
+        let mut group = queue.gather();
+        drop(queue);
+        let mut tickets = Tickets(group.iter_mut().map(|request| request.ticket.take()).collect());
+        let mut answers = Vec::with_capacity(group.len());
         self.commit(&mut group.into_iter(), &mut |_, answer| answers.push(answer));
-        for (ticket, answer) in tickets.into_iter().zip(answers) {
-            if let Some(ticket) = ticket {
+        for (ticket, answer) in tickets.0.iter_mut().zip(answers) {
+            if let Some(ticket) = ticket.take() {
                 ticket.set(TicketState::Done(answer));
             }
         }
+        self.pass_on();
     }
 
     /// Ends a leadership: whoever waits first leads next.
     fn pass_on(&self) {
         let mut queue = self.queue.lock();
+        queue.leader = None;
         let Some(next) = queue.pending.front() else {
             queue.led = false;
             self.idle.notify_all();
@@ -262,15 +297,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     fn call_helper(&self) {
         match self.helper.get_or_init(|| self.start_helper()) {
             Some(helper) => helper.set(HelperCall::Lead),
-            None => loop {
-                self.lead_pending();
-                let mut queue = self.queue.lock();
-                if queue.pending.is_empty() {
-                    queue.led = false;
-                    self.idle.notify_all();
-                    return;
-                }
-            },
+            None => self.lead_pending(),
         }
     }
 
@@ -293,7 +320,43 @@ fn help<E: Event, H: Home<E>>(helper: &Helper, committer: &Weak<Committer<E, H>>
     while helper.wait() == HelperCall::Lead {
         let Some(committer) = committer.upgrade() else { return };
         committer.lead_pending();
-        committer.pass_on();
+    }
+}
+
+/// Held while this thread leads: a panic (of an event's own code) must not leave the others waiting for ever.
+struct Leadership<'a, E: Event, H: Home<E>>(&'a Committer<E, H>);
+
+impl<E: Event, H: Home<E>> Drop for Leadership<'_, E, H> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let committer = self.0;
+            let error = committer.poison(&Arc::new(io::Error::other("a panic while committing")));
+            let mut queue = committer.queue.lock();
+            let pending = std::mem::take(&mut queue.pending);
+            (queue.led, queue.leader) = (false, None);
+            committer.idle.notify_all();
+            drop(queue);
+            answer_all(pending, &error);
+        }
+    }
+}
+
+/// Those who wait for a commit; whoever was not answered when this is dropped is told that it failed.
+struct Tickets(Vec<Option<Arc<Ticket>>>);
+
+impl Drop for Tickets {
+    fn drop(&mut self) {
+        for ticket in self.0.iter_mut().filter_map(Option::take) {
+            let source = Arc::new(io::Error::other("a panic while committing"));
+            ticket.set(TicketState::Done(Err(AppendError::Failed { source })));
+        }
+    }
+}
+
+/// Gives all of these requests the same answer.
+fn answer_all<E>(requests: VecDeque<Request<E>>, error: &AppendError) {
+    for ticket in requests.into_iter().filter_map(|request| request.ticket) {
+        ticket.set(TicketState::Done(Err(error.clone())));
     }
 }
 
@@ -338,6 +401,11 @@ impl IntoIterator for Answers {
 }
 
 impl<E> Queue<E> {
+    /// Whether this thread leads.
+    fn is_led_here(&self) -> bool {
+        self.leader == Some(thread::current().id())
+    }
+
     /// All that wait, in order, as far as they fit into one commit; at least one.
     fn gather(&mut self) -> Vec<Request<E>> {
         let mut bytes = 0;

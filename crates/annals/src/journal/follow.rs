@@ -4,8 +4,8 @@
 //! the last frame, and memory beyond a file's end must not be touched. A frame that was found whole stays.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::file::{SEGMENT_HEAD, SegmentFile};
 use super::frame::{FrameHead, check_frame};
-use super::fs::{FileSystem, StoreFile};
+use super::fs::{FileSystem, StoreFile, map_all};
 use super::live::IndexWriter;
 use super::log::Log;
 use super::options::JournalOptions;
@@ -27,6 +27,9 @@ use crate::{Corruption, Event, Head, OpenError};
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
 const SLEEP_MOST: Duration = Duration::from_millis(20);
 
+/// How often, at most, a segment's index file is waited for.
+const INDEX_ROUNDS: u32 = 50;
+
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
 
@@ -35,7 +38,7 @@ const BUFFER: usize = 1 << 20;
 pub(crate) struct Follower {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    damage: Option<Corruption>,
+    damage: Arc<OnceLock<Corruption>>,
 }
 
 /// What the thread has.
@@ -50,6 +53,11 @@ struct Follow<E> {
     end: usize,
     next_offset: u64,
     buffer: Vec<u8>,
+    /// The head that was published last.
+    published: u64,
+    /// How often a next segment was found while this one had no index file yet.
+    waited: u32,
+    damage: Arc<OnceLock<Corruption>>,
 }
 
 impl Follower {
@@ -59,6 +67,7 @@ impl Follower {
         sealed: annals_base::ListWriter<Segment>,
         active: Active,
         options: &JournalOptions,
+        closed: u64,
         damage: Option<Corruption>,
     ) -> Result<Self, OpenError> {
         let directory = log.directory.path.clone();
@@ -74,6 +83,9 @@ impl Follower {
             end,
             next_offset,
             buffer: Vec::new(),
+            published: next_offset,
+            waited: 0,
+            damage: Arc::default(),
         };
         let follow_error = || OpenError::io("follow", &directory);
         let mut damage = damage;
@@ -81,25 +93,26 @@ impl Follower {
             while follow.take_frames().map_err(follow_error())? {}
         } else {
             while follow.step().map_err(follow_error())? {}
-            damage = follow.damage()?;
+            damage = follow.damage(closed)?;
         }
         let stop = Arc::new(AtomicBool::new(false));
         if let Some(damage) = damage {
             // Nobody appends to a damaged log.
             tracing::warn!(%damage, "opened what is good before it");
-            return Ok(Self { stop, thread: None, damage: Some(damage) });
+            return Ok(Self { stop, thread: None, damage: Arc::new(OnceLock::from(damage)) });
         }
         let stopped = Arc::clone(&stop);
+        let found = Arc::clone(&follow.damage);
         let thread = thread::Builder::new().name("annals-follow".into());
         let thread = thread.spawn(move || follow.run(&stopped)).map_err(follow_error())?;
-        Ok(Self { stop, thread: Some(thread), damage: None })
+        Ok(Self { stop, thread: Some(thread), damage: found })
     }
 }
 
 impl Follower {
     /// The damage that ends the log, if there is any.
     pub(crate) fn damage(&self) -> Option<&Corruption> {
-        self.damage.as_ref()
+        self.damage.get()
     }
 }
 
@@ -109,7 +122,8 @@ impl Drop for Follower {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            if thread.join().is_err() {
+            // The last handle may be dropped by a callback, on that thread itself.
+            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
                 tracing::error!("the thread that follows the log panicked");
             }
         }
@@ -118,11 +132,7 @@ impl Drop for Follower {
 
 impl<E: Event> Follow<E> {
     /// What ends the log here, if it is damage and not just its end.
-    fn damage(&self) -> Result<Option<Corruption>, OpenError> {
-        let closed = match self.log.directory.closed_head(&*self.system) {
-            Err(OpenError::Corrupt(damage)) => return Ok(Some(damage)),
-            closed => closed?,
-        };
+    fn damage(&self, closed: u64) -> Result<Option<Corruption>, OpenError> {
         let (end, next_offset) = (self.end, self.next_offset);
         match judge_end(&*self.file, &self.segment, end, next_offset, closed)? {
             End::Damaged(damage) => Ok(Some(damage)),
@@ -145,7 +155,10 @@ impl<E: Event> Follow<E> {
                     if !std::mem::replace(&mut told, true) {
                         tracing::error!(%error, "cannot follow the log");
                     }
-                    if error.kind() == io::ErrorKind::InvalidData {
+                    if let Some(damage) = error.get_ref().and_then(|error| error.downcast_ref()) {
+                        // No more comes of a damaged log: who waits for it is let go, and may ask for this.
+                        self.damage.get_or_init(|| Corruption::clone(damage));
+                        self.head.close();
                         return;
                     }
                     thread::park_timeout(SLEEP_MOST);
@@ -156,11 +169,25 @@ impl<E: Event> Follow<E> {
 
     /// Takes the next frames, or the next segment, if there are any.
     fn step(&mut self) -> io::Result<bool> {
+        if self.published < self.next_offset {
+            // It failed when it was tried first.
+            self.publish()?;
+        }
         if self.take_frames()? {
             return Ok(true);
         }
-        let next = self.log.directory.log(self.next_offset);
-        if self.next_offset == self.segment.first || !self.exists(&next)? {
+        if self.next_offset == self.segment.first {
+            return self.open_again();
+        }
+        if !self.exists(&self.log.directory.log(self.next_offset))? {
+            return Ok(false);
+        }
+        // The writer seals a segment just after it began the next. Its index is worth waiting for a little: else this
+        // process has to keep its own in memory.
+        if self.waited < INDEX_ROUNDS
+            && !self.exists(&self.log.directory.index(self.segment.first))?
+        {
+            self.waited += 1;
             return Ok(false);
         }
         // Once there is a next segment this one is complete: what it has, and was not there just now, is there now.
@@ -168,6 +195,25 @@ impl<E: Event> Follow<E> {
             self.roll()?;
         }
         Ok(true)
+    }
+
+    /// A segment without events may be withdrawn and made again: then this is the file by that name. There is nothing
+    /// to lose in opening it anew.
+    fn open_again(&mut self) -> io::Result<bool> {
+        let file = match self.system.open_read_only(&self.segment.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            opened => opened?,
+        };
+        let bytes = Bytes::from_owner(map_all(&*file)?);
+        let segment = SegmentFile { bytes, ..self.segment.file.clone() };
+        if segment.check_head(&self.log.directory.store_id).is_err() {
+            return Ok(false);
+        }
+        let index = SegmentIndex::Live(self.index.reader());
+        self.segment = Arc::new(Segment { file: segment, index });
+        self.log.active.store(Arc::clone(&self.segment));
+        self.file = file;
+        self.take_frames()
     }
 
     fn exists(&self, path: &std::path::Path) -> io::Result<bool> {
@@ -189,39 +235,35 @@ impl<E: Event> Follow<E> {
             self.buffer.resize(head.size(), 0);
             size = self.file.read_at(&mut self.buffer, self.end as u64)?;
         }
-        let first = self.next_offset;
         let mut at = 0;
         loop {
             let mut records = Vec::new();
-            let (frame, position) = (&self.buffer[at..size], self.end + at);
-            let (seed, segment_first) = (self.segment.seed, self.segment.first);
+            let (frame, seed) = (&self.buffer[at..size], self.segment.seed);
+            let (position, segment_first) = (self.end, self.segment.first);
             match check_frame(frame, position, seed, segment_first, |record| records.push(record)) {
                 Ok(head) if head.first == self.next_offset => {
                     for record in records {
-                        let indexed =
-                            self.index.add_record(&self.segment, record, &self.log.hasher);
-                        indexed
+                        let added = self.index.add_record(&self.segment, record, &self.log.hasher);
+                        added
                             .map_err(|damage| io::Error::new(io::ErrorKind::InvalidData, damage))?;
                     }
                     at += head.size();
-                    self.next_offset = head.end();
+                    (self.end, self.next_offset) = (self.end + head.size(), head.end());
                 }
                 _ => break,
             }
         }
-        if at == 0 {
-            return Ok(false);
+        if at > 0 {
+            self.publish()?;
         }
-        self.end += at;
-        self.publish(first)?;
-        Ok(true)
+        Ok(at > 0)
     }
 
-    /// Shows the events from `first` on, which are indexed.
-    fn publish(&mut self, first: u64) -> io::Result<()> {
+    /// Shows the events that are indexed and were not shown yet.
+    fn publish(&mut self) -> io::Result<()> {
         if self.end > self.segment.bytes.len() {
             // The file grew since it was mapped.
-            let bytes = Bytes::from_owner(self.file.map(self.file.size()?)?);
+            let bytes = Bytes::from_owner(map_all(&*self.file)?);
             let file = SegmentFile { bytes, ..self.segment.file.clone() };
             let index = SegmentIndex::Live(self.index.reader());
             self.segment = Arc::new(Segment { file, index });
@@ -230,18 +272,18 @@ impl<E: Event> Follow<E> {
         self.index.positions.publish();
         // Relaxed: a number to look at.
         self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);
-        let mut events = Vec::new();
-        if self.head.subscriber_count() > 0 {
-            for offset in first..self.next_offset {
-                match self.log.get(offset) {
-                    Ok(event) => events.push(event),
-                    Err(error) => {
-                        tracing::error!(%error, "callback subscribers do not see an event");
-                    }
+        let new = self.published..self.next_offset;
+        self.published = self.next_offset;
+        self.head.publish_with(new.end, || {
+            let read = |offset| match self.log.get(offset) {
+                Ok(event) => Some(event),
+                Err(error) => {
+                    tracing::error!(%error, "callback subscribers do not see an event");
+                    None
                 }
-            }
-        }
-        self.head.publish(self.next_offset, Published::events(events));
+            };
+            Published::events(new.filter_map(read).collect())
+        });
         Ok(())
     }
 
@@ -250,7 +292,7 @@ impl<E: Event> Follow<E> {
         let directory = &self.log.directory;
         let path = directory.log(self.next_offset);
         let file = self.system.open_read_only(&path)?;
-        let mapped = Bytes::from_owner(file.map(file.size()?)?);
+        let mapped = Bytes::from_owner(map_all(&*file)?);
         let segment = SegmentFile::new(path, &directory.store_id, self.next_offset, mapped);
         let checked = segment.check_head(&directory.store_id);
         checked.map_err(|damage| io::Error::new(io::ErrorKind::InvalidData, damage))?;
@@ -263,6 +305,7 @@ impl<E: Event> Follow<E> {
         self.sealed.push(Segment { file: sealed, index: sealed_index });
         self.log.active.store(Arc::clone(&next));
         (self.segment, self.file, self.index, self.end) = (next, file, index, SEGMENT_HEAD);
+        self.waited = 0;
         Ok(())
     }
 
@@ -270,7 +313,7 @@ impl<E: Event> Follow<E> {
     fn sealed_index(&self, first: u64) -> Option<SealedIndex> {
         let directory = &self.log.directory;
         let file = self.system.open_read_only(&directory.index(first)).ok()?;
-        let mapped = file.map(file.size().ok()?).ok()?;
+        let mapped = map_all(&*file).ok()?;
         SealedIndex::open(
             Bytes::from_owner(mapped),
             &directory.store_id,

@@ -273,6 +273,14 @@ fn write_some(file: &fs::File, bytes: &[u8], position: u64) -> io::Result<usize>
     std::os::windows::fs::FileExt::seek_write(file, bytes, position)
 }
 
+/// All of a file, mapped. A writer may cut it meanwhile, once.
+pub(crate) fn map_all(file: &dyn StoreFile) -> io::Result<MappedFile> {
+    match file.map(file.size()?) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => file.map(file.size()?),
+        mapped => mapped,
+    }
+}
+
 /// All of a file.
 pub(crate) fn read_all(system: &dyn FileSystem, path: &Path) -> io::Result<Vec<u8>> {
     let file = system.open_read_only(path)?;

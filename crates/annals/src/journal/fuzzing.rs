@@ -197,7 +197,7 @@ fn file(bytes: &[u8], store_id: &[u8; 16], first: u64) -> SegmentFile {
 }
 
 fn indexed_frames(file: &SegmentFile, store_id: &[u8; 16]) -> Option<Indexed> {
-    index_frames(file, &Hasher::new(store_id), |_, _| {}).ok()
+    index_frames(file, &Hasher::new(store_id), u64::MAX, |_, _| {}).ok()
 }
 
 /// A log of one sealed segment, with nothing in the active one.

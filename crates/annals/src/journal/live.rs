@@ -36,15 +36,20 @@ pub(crate) struct Indexed {
     pub(crate) fault: Option<Fault>,
 }
 
-/// Checks and indexes the whole frames that a segment begins with, and shows each with its position.
+/// Checks and indexes the whole frames that a segment begins with, up to the offset `until`, and shows each with its
+/// position. What stands behind that offset is not looked at: a writer may be cutting it off.
 pub(crate) fn index_frames(
     segment: &SegmentFile,
     hasher: &Hasher,
+    until: u64,
     mut see: impl FnMut(usize, &FrameHead),
 ) -> Result<Indexed, Corruption> {
     let mut index = IndexWriter::new();
     let (mut end, mut next_offset) = (SEGMENT_HEAD, segment.first);
     let fault = loop {
+        if next_offset == until {
+            break None;
+        }
         let mut records = Vec::new();
         match segment.check_frame(end, |record| records.push(record)) {
             Ok(head) if head.first == next_offset => {
@@ -76,7 +81,7 @@ pub(crate) fn rebuild_index(
     hasher: &Hasher,
     end: u64,
 ) -> Result<LiveSegmentIndex, Corruption> {
-    let indexed = index_frames(segment, hasher, |_, _| {})?;
+    let indexed = index_frames(segment, hasher, end, |_, _| {})?;
     match indexed.short_of(end) {
         None => Ok(indexed.index.reader()),
         Some(fault) => Err(segment.corruption(fault, indexed.next_offset)),

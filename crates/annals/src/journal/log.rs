@@ -206,6 +206,9 @@ impl Log {
     }
 }
 
+/// Bytes of events that are read at once, about: they may be large.
+const PAGE_BYTES: usize = 1 << 20;
+
 /// The place of `offset` in its segment.
 fn place(segment: &Segment, offset: u64) -> u32 {
     u32::try_from(offset.saturating_sub(segment.first)).unwrap_or(u32::MAX)
@@ -225,7 +228,8 @@ fn read_part<E: Event>(
     let index = segment.index(kinds).map_err(|damage| (damage.into(), range.clone()))?;
     let mut plan = search.plan(&index);
     let mut frame = None;
-    while page.len() < full && !range.is_empty() {
+    let mut bytes = 0;
+    while page.len() < full && bytes < PAGE_BYTES && !range.is_empty() {
         let found = if reverse {
             plan.previous(place(segment, range.end))
         } else {
@@ -239,7 +243,10 @@ fn read_part<E: Event>(
         let offset = segment.first + u64::from(place);
         let read =
             segment.read_at(index.position(place), offset, &mut frame).map_err(ReadError::from);
-        let recorded = read.and_then(|(event, time_ms)| decode(offset, time_ms, &event));
+        let recorded = read.and_then(|(event, time_ms)| {
+            bytes += event.body().len();
+            decode(offset, time_ms, &event)
+        });
         page.push(EventRef::Owned(recorded.map_err(|error| (error, range.clone()))?));
         if reverse { range.end = offset } else { range.start = offset + 1 }
     }

@@ -31,7 +31,7 @@ mod verify;
 mod writer;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -97,7 +97,7 @@ impl JournalOptions {
     /// damaged, or the system fails.
     pub fn open<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
         self.check()?;
-        Journal::open_with(path.as_ref(), self)
+        Journal::open_with(&absolute(path.as_ref())?, self)
     }
 
     /// Opens the log in the directory `path` for reading, also while another process writes to it, and follows it.
@@ -107,7 +107,7 @@ impl JournalOptions {
     /// [`OpenError`]: nothing or something else is there, or the system fails.
     pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
         self.check()?;
-        Journal::follow_with(path.as_ref(), &self)
+        Journal::follow_with(&absolute(path.as_ref())?, &self)
     }
 }
 
@@ -135,11 +135,24 @@ impl<E: Event> Journal<E> {
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
+        // Before the segments: a process that closes the store meanwhile notes a head beyond what is then read.
+        let closed = directory.closed_head(&*options.file_system);
         let (recovered, damage) = recovery::recover_read_only(&*options.file_system, &directory)?;
+        let (closed, damage) = match closed {
+            Err(OpenError::Corrupt(found)) => (0, damage.or(Some(found))),
+            closed => (closed?, damage),
+        };
         let snapshots = snapshots(&directory, &options.file_system);
         let (log, head, sealed, active) = Self::parts(directory, recovered);
-        let follower =
-            Follower::start(Arc::clone(&log), Arc::clone(&head), sealed, active, options, damage)?;
+        let follower = Follower::start(
+            Arc::clone(&log),
+            Arc::clone(&head),
+            sealed,
+            active,
+            options,
+            closed,
+            damage,
+        )?;
         Ok(Self { log, head, snapshots, role: Role::Reader(follower) })
     }
 
@@ -254,6 +267,11 @@ impl<E: Event> Backend<E> for Journal<E> {
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
     }
+}
+
+/// The same path wherever the process goes: files are made for as long as the store is open.
+fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    std::path::absolute(path).map_err(OpenError::io("find", path))
 }
 
 /// The place for snapshots that a store's directory has.

@@ -19,12 +19,13 @@ use bytes::Bytes;
 
 use super::directory::Directory;
 use super::file::{SEGMENT_HEAD, SegmentFile};
-use super::frame::{Fault, check_frame};
+use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
 use super::fs::{FileSystem, StoreFile};
-use super::fs::{erase, last_data};
+use super::fs::{erase, last_data, map_all};
 use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
-use super::sealed::{SealedIndex, seal};
+use super::sealed::{SealedIndex, index_count, seal};
 use super::segment::{Segment, SegmentIndex};
+use crate::little_endian::u32_at;
 use crate::{Corruption, OpenError};
 
 /// A log as it was found, and where it goes on.
@@ -143,8 +144,7 @@ fn open_to_follow(
 ) -> Result<Active, OpenError> {
     let path = directory.log(first);
     let file = system.open_read_only(&path).map_err(OpenError::io("open", &path))?;
-    let mapped =
-        file.size().and_then(|size| file.map(size)).map_err(OpenError::io("map", &path))?;
+    let mapped = map_all(&*file).map_err(OpenError::io("map", &path))?;
     let segment = SegmentFile::new(path, &directory.store_id, first, Bytes::from_owner(mapped));
     let last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
     let (index, undecided) = (IndexWriter::new(), VecDeque::new());
@@ -157,26 +157,29 @@ pub(crate) fn check_starts(
     system: &dyn FileSystem,
     directory: &Directory,
 ) -> Result<Vec<u64>, OpenError> {
-    let (logs, indexes) = directory.segments(system)?;
-    let missing = |file, offset, found: &str| {
+    let missing = |first| {
         OpenError::Corrupt(Corruption {
-            file,
+            file: directory.log(first),
             position: 0,
-            offset,
+            offset: first,
             expected: "a segment".into(),
-            found: found.into(),
+            found: "no such file".into(),
         })
     };
+    let (mut logs, mut indexes) = directory.segments(system)?;
+    if indexes.last() >= logs.last() {
+        // A listing is not of one moment: a writer may just have begun a segment and sealed the one before it.
+        (logs, indexes) = directory.segments(system)?;
+    }
     if logs.first() != Some(&0) {
-        return Err(missing(directory.log(0), 0, "no such file"));
+        return Err(missing(0));
     }
     match (logs.last(), indexes.last()) {
         // An index is written only when the next segment is there.
-        (Some(last), Some(sealed)) if sealed >= last => Err(missing(
-            directory.path.join("….log"),
-            *last + 1,
-            "no segment after one that was sealed",
-        )),
+        (Some(&last), Some(&sealed)) if sealed >= last => {
+            let index = map(system, &directory.index(sealed))?;
+            Err(missing(sealed + index_count(&index).max(1)))
+        }
         _ => Ok(logs),
     }
 }
@@ -198,6 +201,9 @@ fn open_sealed(
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
+    if let Some(index) = &sealed {
+        check_last(&file, index, end)?;
+    }
     let index = match sealed {
         Some(index) => SegmentIndex::sealed(index),
         None => SegmentIndex::Live(rebuild_index(&file, &directory.hasher(), end)?),
@@ -205,10 +211,24 @@ fn open_sealed(
     Ok(Segment { file, index })
 }
 
+/// Refuses a sealed segment's file that is shorter than its events: what is far inside is checked when it is read.
+fn check_last(file: &SegmentFile, index: &SealedIndex, end: u64) -> Result<(), Corruption> {
+    let count = u32::try_from(end - file.first).unwrap_or(u32::MAX);
+    let last = index.position(count.saturating_sub(1));
+    let size =
+        if last + 8 <= file.bytes.len() { u32_at(&file.bytes, last + 4) as usize } else { 8 };
+    if last + size <= file.bytes.len() {
+        return Ok(());
+    }
+    let expected = format!("events up to offset {end}, where the next segment begins");
+    let found = format!("a file of {} bytes, cut short", file.bytes.len());
+    Err(file.corruption(Fault { position: file.bytes.len(), expected, found }, file.first))
+}
+
 pub(crate) fn map(system: &dyn FileSystem, path: &Path) -> Result<Bytes, OpenError> {
     let mapped = || {
         let file = system.open_read_only(path)?;
-        file.map(file.size()?)
+        map_all(&*file)
     };
     Ok(Bytes::from_owner(mapped().map_err(OpenError::io("open", path))?))
 }
@@ -220,13 +240,12 @@ fn open_active(
     file: Box<dyn StoreFile>,
 ) -> Result<Active, OpenError> {
     let path = directory.log(first);
-    let mapped =
-        file.size().and_then(|size| file.map(size)).map_err(OpenError::io("map", &path))?;
+    let mapped = map_all(&*file).map_err(OpenError::io("map", &path))?;
     let bytes = Bytes::from_owner(mapped);
     let segment = SegmentFile::new(path, &directory.store_id, first, bytes);
     let mut last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
     let mut undecided = VecDeque::new();
-    let indexed = index_frames(&segment, &directory.hasher(), |position, frame| {
+    let indexed = index_frames(&segment, &directory.hasher(), u64::MAX, |position, frame| {
         last_time_ms = frame.time_ms;
         undecided.push_back((frame.first, position));
         forget_below(&mut undecided, frame.durable);
@@ -268,6 +287,10 @@ pub(crate) fn judge_end(
             _ => format!("no event from offset {next_offset} on"),
         };
         let fault = Fault { position: end, expected, found };
+        // Reading is not of one moment: if what should be here is here now, a writer has gone on meanwhile.
+        if is_whole_now(file, segment, end, next_offset).map_err(read_error())? {
+            return Ok(End::Clean);
+        }
         Ok(End::Damaged(segment.corruption(fault, next_offset)))
     };
     if closed > next_offset {
@@ -280,6 +303,25 @@ pub(crate) fn judge_end(
         return damaged("a whole frame, since a later one says that it was durable".to_owned());
     }
     Ok(End::Unfinished(left))
+}
+
+/// Whether the frame of `next_offset` stands at `end` by now.
+fn is_whole_now(
+    file: &dyn StoreFile,
+    segment: &SegmentFile,
+    end: usize,
+    next_offset: u64,
+) -> io::Result<bool> {
+    let mut frame = vec![0; FRAME_HEAD];
+    file.read_at(&mut frame, end as u64)?;
+    let Ok(head) = FrameHead::read(&frame, 0, segment.seed) else { return Ok(false) };
+    if (end + head.size()) as u64 > file.size()? {
+        return Ok(false);
+    }
+    frame.resize(head.size(), 0);
+    file.read_at(&mut frame, end as u64)?;
+    let checked = check_frame(&frame, end, segment.seed, segment.first, |_| {});
+    Ok(checked.is_ok_and(|head| head.first == next_offset))
 }
 
 /// Makes durable what is not known to be. Writing it once more is not vain: after a sync that failed, a system may

@@ -175,6 +175,11 @@ impl<'a> Table<'a> {
     }
 }
 
+/// How many events an index file says that it covers.
+pub(crate) fn index_count(bytes: &[u8]) -> u64 {
+    u64_at(bytes, 40)
+}
+
 /// Writes the index of a segment whose index in memory covers all its `count` events; answers the file's bytes.
 pub(crate) fn seal(
     system: &dyn FileSystem,

@@ -1,0 +1,164 @@
+//! Who holds a store, who drops it last and where, and what others see meanwhile.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use annals::{AppendError, Batch, EventStore, Journal, Query, RawEvent};
+use futures_executor::block_on;
+
+type Store = EventStore<RawEvent, Journal<RawEvent>>;
+
+fn event(n: u64) -> RawEvent {
+    RawEvent::builder("counted").data(n.to_string()).build().unwrap()
+}
+
+#[test]
+fn verify_beside_a_writer_finds_nothing_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let stop = std::sync::atomic::Ordering::SeqCst;
+    std::thread::scope(|scope| {
+        let (begun, is_begun) = mpsc::channel();
+        scope.spawn(|| {
+            let begun = begun;
+            while !done.load(stop) {
+                let options = Journal::options().segment_bytes(4 << 10);
+                let store: Store = EventStore::on(options.open(&path).unwrap());
+                (0..40).for_each(|n| drop(store.append(event(n)).map(|offset| offset + n)));
+                // At the end nobody listens any more.
+                let _ = begun.send(());
+            }
+        });
+        is_begun.recv().unwrap();
+        for _ in 0..60 {
+            let report = annals::verify(&path).unwrap();
+            assert_eq!(report.problems, [], "after {} events", report.events);
+            let store = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+            assert_eq!(store.backend().damage(), None);
+        }
+        done.store(true, stop);
+    });
+}
+
+#[test]
+fn a_last_handle_dropped_by_a_callback_closes_the_store_and_answers_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store: Store = EventStore::<RawEvent>::open(&path).unwrap();
+    let held = Arc::new(Mutex::new(None));
+    let (told, is_told) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let mine = Arc::clone(&held);
+    store.subscribe(move |_| {
+        told.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        drop(mine.lock().unwrap().take());
+    });
+    let first = store.append_async(event(0));
+    is_told.recv().unwrap();
+    let others: Vec<_> = (1..4).map(|n| store.append_async(event(n))).collect();
+    *held.lock().unwrap() = Some(store);
+    go_on.send(()).unwrap();
+    assert_eq!(block_on(first).unwrap(), 0);
+    for other in others {
+        assert!(matches!(block_on(other), Err(AppendError::Closed)));
+    }
+    let again: Store = EventStore::<RawEvent>::open(&path).unwrap();
+    assert_eq!(again.append(event(1)).unwrap(), 1);
+}
+
+#[test]
+fn closing_takes_what_was_handed_in_and_cursors_read_it_all() {
+    for _ in 0..20 {
+        let store = EventStore::in_memory();
+        let (answers, seen) = std::thread::scope(|scope| {
+            let seen = scope.spawn(|| store.subscription(Query::all(), 0).count());
+            let answers: Vec<_> = (0..100).map(|n| store.append_async(event(n))).collect();
+            store.close().unwrap();
+            store.close().unwrap();
+            assert!(matches!(store.append(event(100)), Err(AppendError::Closed)));
+            (answers, seen.join().unwrap())
+        });
+        assert!(answers.into_iter().all(|answer| block_on(answer).is_ok()));
+        assert_eq!(seen, 100);
+    }
+}
+
+#[test]
+fn a_callback_may_wait_for_an_asynchronous_append() {
+    let store = EventStore::in_memory();
+    let (inner, seen) = (store.clone(), Arc::new(Mutex::new(Vec::new())));
+    let log = Arc::clone(&seen);
+    let callback = store.subscribe(move |recorded| {
+        log.lock().unwrap().push(recorded.offset);
+        if recorded.offset < 3 {
+            assert_eq!(block_on(inner.append_async(event(0))).unwrap(), recorded.offset + 1);
+        }
+    });
+    assert_eq!(store.append(event(0)).unwrap(), 0);
+    assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3]);
+    assert!(store.unsubscribe(callback));
+}
+
+#[test]
+fn a_callback_that_ends_itself_is_not_called_again() {
+    let store = EventStore::in_memory();
+    let (inner, calls) = (store.clone(), Arc::new(Mutex::new((0, None))));
+    let mine = Arc::clone(&calls);
+    let id = store.subscribe(move |_| {
+        let mut mine = mine.lock().unwrap();
+        mine.0 += 1;
+        assert!(inner.unsubscribe(mine.1.unwrap()));
+    });
+    calls.lock().unwrap().1 = Some(id);
+    store.append_batch((0..10).map(event)).unwrap();
+    assert_eq!(calls.lock().unwrap().0, 1);
+}
+
+/// An event whose own code panics while it is compared, under the leadership.
+#[derive(Debug, Clone, Copy)]
+struct Trap;
+
+impl annals::Event for Trap {
+    fn event_type(&self) -> &'static str {
+        "trap"
+    }
+
+    fn id(&self) -> Option<std::borrow::Cow<'_, str>> {
+        Some("same".into())
+    }
+
+    fn encode(&self, _: &mut Vec<u8>) -> Result<(), annals::CodecError> {
+        panic!("sprung")
+    }
+
+    fn decode(_: &RawEvent) -> Result<Self, annals::CodecError> {
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_panic_in_an_events_own_code_leaves_nobody_waiting() {
+    let store = EventStore::in_memory();
+    store.append(Trap).unwrap();
+    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| store.append(Trap)));
+    assert!(again.is_err());
+    assert!(matches!(store.append(Trap), Err(AppendError::Poisoned { .. })));
+    assert_eq!(store.len(), 1);
+}
+
+#[test]
+fn a_read_stops_at_bytes_too_so_that_large_events_do_not_fill_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Store = EventStore::<RawEvent>::open(directory.path().join("store")).unwrap();
+    let large = || RawEvent::builder("large").data(vec![7; 1 << 20]).build().unwrap();
+    store.append_as(Batch::new((0..8).map(|_| large()).collect())).unwrap();
+    let mut page = Vec::new();
+    let selection =
+        annals::Selection { query: &Query::all(), range: 0..8, reverse: false, limit: 8 };
+    let left = annals::Backend::read(store.backend(), selection, &mut page).unwrap();
+    assert_eq!((page.len(), left), (1, 1..8));
+    assert_eq!(store.read(..).count(), 8);
+}

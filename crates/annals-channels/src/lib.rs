@@ -9,14 +9,25 @@ mod error;
 mod event;
 mod fields;
 mod hex;
+mod rules;
 #[cfg(test)]
 mod schemas;
 mod signing;
 mod state;
+mod views;
 
 pub use error::InvalidField;
 pub use event::*;
 pub use fields::{Amount, EventVersion, Participants};
 pub use hex::{Address, Hash, Hex, Signature};
+pub use rules::{
+    BrokenRule, RecordError, RecordedEvent, Rule, check_channel, check_message, check_objective,
+    record,
+};
 pub use signing::{SecretKey, SignatureError, recover};
 pub use state::{Allocation, AssetExit, FixedPart, State};
+pub use views::{
+    Challenge, Channel, ChannelState, ChannelStatus, Channels, ChannelsState, Equivocation,
+    FinalState, Holding, Message, MessageState, Objective, ObjectiveState, ObjectiveStatus,
+    Objectives, ObjectivesState, Signed, Supported, Withdrawal,
+};

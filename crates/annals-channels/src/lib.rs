@@ -31,3 +31,8 @@ pub use views::{
     FinalState, Holding, Message, MessageState, Objective, ObjectiveState, ObjectiveStatus,
     Objectives, ObjectivesState, Signed, Supported, Withdrawal,
 };
+
+/// The page's code is compiled and run like any example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/CHANNELS.md")]
+mod page {}

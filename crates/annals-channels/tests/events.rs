@@ -1,5 +1,7 @@
 //! Every event, from its JSON and back; and JSON that is none.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use annals::{Event, EventStore, Query, Tags};
 use annals_channels::ChannelEvent;
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! The rules, each kept and each broken.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 mod common;
 
 use annals::{DecideError, EventStore};

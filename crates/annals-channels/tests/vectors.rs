@@ -3,6 +3,8 @@
 //! The expected values were made with Python's eth-abi 6.0.0, eth-account 0.14.0 and rfc8785 0.1.4, from the keys
 //! 0x11…11 and 0x22…22 and the inputs below.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use annals::Event;
 use annals_channels::{
     Address, Allocation, AssetExit, ChannelEvent, FixedPart, Hash, Participants, SecretKey,

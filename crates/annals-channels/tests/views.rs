@@ -1,5 +1,7 @@
 //! The views: a channel's life, seen at every offset, and what go-nitro asks.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 mod common;
 
 use annals::{MemorySnapshots, SnapshotPolicy, SnapshotVerdict};

@@ -18,7 +18,7 @@ pub struct BrokenRule {
 }
 
 impl BrokenRule {
-    pub(super) fn new(event: &ChannelEvent, rule: Rule) -> Self {
+    pub(crate) fn new(event: &ChannelEvent, rule: Rule) -> Self {
         let event_id = event.id().unwrap_or_default().into_owned();
         Self { event_type: event.event_type().to_owned(), event_id, rule: Box::new(rule) }
     }
@@ -67,6 +67,14 @@ pub enum Rule {
         expected: Hash,
         /// The id.
         found: Hash,
+    },
+    /// A party is in one channel.
+    #[error("this party is in channel {expected}; this is about {found:?}")]
+    OwnChannel {
+        /// The party's channel.
+        expected: Hash,
+        /// The other one, if any.
+        found: Option<Hash>,
     },
     /// A channel is created once.
     #[error("a channel is created once; {channel_id} exists")]

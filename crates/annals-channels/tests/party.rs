@@ -98,6 +98,24 @@ fn a_party_signs_no_second_state_and_keeps_the_others_as_evidence() {
 }
 
 #[test]
+fn of_two_states_for_a_turn_the_movers_is_supported_by_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let [mut alice, mut bob] = [open(&directory, 0), open(&directory, 1)];
+    let messages = [
+        (alice.sign(&at(1, 0, false)).unwrap(), bob.sign(&at(1, 0, false)).unwrap()),
+        // Turn 2 is Alice's to move.
+        (alice.sign(&at(2, 0, false)).unwrap(), bob.sign(&at(2, 1, false)).unwrap()),
+    ];
+    for (from_alice, from_bob) in &messages {
+        bob.receive(from_alice).unwrap();
+        alice.receive(from_bob).unwrap();
+    }
+    let supported = alice.state().unwrap().supported.unwrap();
+    assert_eq!((supported.turn_num, supported.state_hash), (2, at(2, 0, false).hash()));
+    assert_eq!(bob.state().unwrap().supported, Some(supported));
+}
+
+#[test]
 fn a_party_is_in_one_channel() {
     let directory = tempfile::tempdir().unwrap();
     let mut alice = open(&directory, 0);

@@ -83,7 +83,8 @@ pub struct SignedState {
 /// let mut alice = Party::open(&EventStore::in_memory(), alice, &fixed)?;
 /// let mut bob = Party::open(&EventStore::in_memory(), bob, &fixed)?;
 ///
-/// let state = State { channel_id: fixed.channel_id(), app_data: vec![], outcome: vec![], turn_num: 1, is_final: false };
+/// let channel_id = fixed.channel_id();
+/// let state = State { channel_id, app_data: vec![], outcome: vec![], turn_num: 1, is_final: false };
 /// let from_alice = alice.sign(&state)?;
 /// bob.receive(&from_alice)?;
 /// alice.receive(&bob.sign(&state)?)?;

@@ -1,7 +1,7 @@
 //! The rules: checked when somebody decides to append, never when the log is folded.
 //!
 //! ```text
-//!   record(store, event) ─▶ state of what the event is about ─▶ check ─▶ append, unless that state changed meanwhile
+//!   record(store, event) ─▶ state of what it is about ─▶ check ─▶ append, unless that state changed meanwhile
 //! ```
 
 mod broken;

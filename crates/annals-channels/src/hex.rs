@@ -9,6 +9,7 @@ use std::hash;
 use std::str::FromStr;
 
 use alloy_primitives::B256;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::InvalidField;
@@ -124,18 +125,27 @@ impl<const N: usize> FromStr for Hex<N> {
     }
 }
 
+impl<const N: usize> Hex<N> {
+    /// Gives `use_text` the text. Lengths that do not fit here, more than a signature's, have no name and are not made.
+    fn with_text<R>(&self, use_text: impl FnOnce(&str) -> R) -> Option<R> {
+        let mut buffer = [0; 2 + 2 * 65];
+        let text = buffer.get_mut(..2 + 2 * N)?;
+        text[..2].copy_from_slice(b"0x");
+        alloy_primitives::hex::encode_to_slice(self.bytes, &mut text[2..]).ok()?;
+        if self.upper != [0; 3] {
+            for (at, digit) in text[2..].iter_mut().enumerate() {
+                if self.upper[at / 64] >> (at % 64) & 1 == 1 {
+                    digit.make_ascii_uppercase();
+                }
+            }
+        }
+        std::str::from_utf8(text).ok().map(use_text)
+    }
+}
+
 impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Long enough for a signature; other lengths have no name and are not made.
-        let mut text = [0; 132];
-        text[..2].copy_from_slice(b"0x");
-        for at in 0..2 * N {
-            let value = self.bytes[at / 2] >> (4 * (1 - at % 2)) & 15;
-            let upper = self.upper[at / 64] >> (at % 64) & 1 == 1;
-            text[2 + at] =
-                if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" }[usize::from(value)];
-        }
-        f.write_str(std::str::from_utf8(&text[..2 + 2 * N]).map_err(|_| fmt::Error)?)
+        self.with_text(|text| f.write_str(text)).unwrap_or(Err(fmt::Error))
     }
 }
 
@@ -173,7 +183,8 @@ impl<const N: usize> hash::Hash for Hex<N> {
 
 impl<const N: usize> Serialize for Hex<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|text| serializer.serialize_str(text))
+            .unwrap_or_else(|| Err(S::Error::custom("too long")))
     }
 }
 

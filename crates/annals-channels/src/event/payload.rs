@@ -1,0 +1,64 @@
+//! What the payloads have in common: how each becomes an event of the log, and its id.
+//!
+//! ```text
+//!   id = 0x keccak256( "ev1|" type "|" payload )      payload: canonical JSON, the very bytes in the log
+//! ```
+//! Canonical as RFC 8785 has it: keys sorted, no white space. Each payload is one object without objects in it, and
+//! declares its fields sorted, so serde writes it canonically at once; a test compares with a canonicalizer. The RFC
+//! has no form for integers beyond 2^53 - 1 (it would write them as doubles, in which they run together); here they
+//! keep all their digits.
+
+use alloy_primitives::keccak256;
+use serde::Serialize;
+
+use crate::hex::Hash;
+
+/// The id of an event; `None` if the payload has no JSON, which is refused when it is encoded.
+pub(crate) fn id(event_type: &str, payload: &impl Serialize) -> Option<Hash> {
+    let mut text = Vec::with_capacity(1024);
+    for part in ["ev1|", event_type, "|"] {
+        text.extend_from_slice(part.as_bytes());
+    }
+    serde_json::to_writer(&mut text, payload).ok()?;
+    Some(keccak256(text).into())
+}
+
+/// Makes a payload an event: its type, and its tags as `name: field`.
+macro_rules! payload {
+    ($name:ident, $event_type:literal, $($tag:ident: $field:ident),*) => {
+        impl $name {
+            /// The event type.
+            pub const TYPE: &str = $event_type;
+        }
+
+        impl annals::Event for $name {
+            fn event_type(&self) -> &str {
+                Self::TYPE
+            }
+
+            fn tags(&self, tags: &mut annals::Tags) {
+                $(crate::fields::Tagged::tag(&self.$field, stringify!($tag), tags);)*
+            }
+
+            fn id(&self) -> Option<std::borrow::Cow<'_, str>> {
+                crate::event::payload::id(Self::TYPE, self).map(|id| id.to_string().into())
+            }
+
+            fn encode(&self, data: &mut Vec<u8>) -> Result<(), annals::CodecError> {
+                <annals::Json as annals::Codec>::encode(self, data)
+            }
+
+            fn decode(raw: &annals::RawEvent) -> Result<Self, annals::CodecError> {
+                if raw.event_type() != Self::TYPE {
+                    return Err(annals::CodecError::UnknownType {
+                        found: raw.event_type().to_owned(),
+                        expected: Self::TYPE.to_owned(),
+                    });
+                }
+                <annals::Json as annals::Codec>::decode(raw.data_bytes())
+            }
+        }
+    };
+}
+
+pub(crate) use payload;

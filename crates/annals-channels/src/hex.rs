@@ -1,0 +1,240 @@
+//! Bytes as the events write them: `0x…` hex, of one length, read back in the case they came in.
+//!
+//! An event's id is a hash of its text, so the text must survive: each value keeps which of its digits came in upper
+//! case. Nothing else looks at that; values are compared by their bytes.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash;
+use std::str::FromStr;
+
+use alloy_primitives::B256;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::InvalidField;
+
+/// A hash or an id: 32 bytes.
+pub type Hash = Hex<32>;
+/// An account: 20 bytes. Text in mixed case must have its EIP-55 checksum.
+pub type Address = Hex<20>;
+/// A recoverable secp256k1 signature: r, s, v, 65 bytes.
+pub type Signature = Hex<65>;
+
+/// `N` bytes, in text `0x` and two hex digits a byte.
+///
+/// ```
+/// use annals_channels::Address;
+/// let address: Address = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A".parse()?;
+/// assert_eq!(address.to_string(), "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A");
+/// assert_eq!(address, "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a".parse()?);
+/// assert!("0x19E7e376E7C213B7E7e7e46cc70A5dD086DAff2A".parse::<Address>().is_err());
+/// # Ok::<(), annals_channels::InvalidField>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Hex<const N: usize> {
+    bytes: [u8; N],
+    /// Bit i: digit i came in upper case. 192 bits are enough for a signature's 130 digits.
+    upper: [u64; 3],
+}
+
+impl<const N: usize> Hex<N> {
+    /// What it is called in errors.
+    const WHAT: &str = match N {
+        20 => "an address",
+        65 => "a signature",
+        _ => "a hash",
+    };
+
+    /// These bytes, in text in lower case.
+    #[must_use]
+    pub const fn new(bytes: [u8; N]) -> Self {
+        Self { bytes, upper: [0; 3] }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; N] {
+        &self.bytes
+    }
+
+    /// The same, in text in lower case: how tags have it.
+    #[must_use]
+    pub const fn lower(self) -> Self {
+        Self::new(self.bytes)
+    }
+}
+
+impl Hash {
+    pub(crate) fn alloy(self) -> B256 {
+        self.bytes.into()
+    }
+}
+
+impl From<B256> for Hash {
+    fn from(hash: B256) -> Self {
+        Self::new(hash.0)
+    }
+}
+
+impl Address {
+    pub(crate) fn alloy(self) -> alloy_primitives::Address {
+        self.bytes.into()
+    }
+}
+
+impl From<alloy_primitives::Address> for Address {
+    fn from(address: alloy_primitives::Address) -> Self {
+        Self::new(address.into_array())
+    }
+}
+
+impl<const N: usize> FromStr for Hex<N> {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        let what = Self::WHAT;
+        let Some(digits) = text.strip_prefix("0x") else {
+            return Err(InvalidField::NoPrefix { what });
+        };
+        if let Some((at, found)) =
+            digits.char_indices().find(|(_, digit)| !digit.is_ascii_hexdigit())
+        {
+            return Err(InvalidField::NoHexDigit { what, found, at: at + 2 });
+        }
+        if digits.len() != 2 * N {
+            return Err(InvalidField::WrongLength { what, expected: 2 * N, found: digits.len() });
+        }
+        let mut read = Self::new([0; N]);
+        for (at, digit) in digits.bytes().enumerate() {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                _ => digit.to_ascii_lowercase() - b'a' + 10,
+            };
+            read.bytes[at / 2] = read.bytes[at / 2] << 4 | value;
+            read.upper[at / 64] |= u64::from(digit.is_ascii_uppercase()) << (at % 64);
+        }
+        let lower = digits.bytes().any(|digit| digit.is_ascii_lowercase());
+        if N == 20 && lower && read.upper != [0; 3] {
+            let expected = alloy_primitives::Address::from_slice(&read.bytes).to_checksum(None);
+            if expected != text {
+                return Err(InvalidField::Checksum { expected, found: text.to_owned() });
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl<const N: usize> Hex<N> {
+    /// Gives `use_text` the text. Lengths that do not fit here, more than a signature's, have no name and are not made.
+    fn with_text<R>(&self, use_text: impl FnOnce(&str) -> R) -> Option<R> {
+        let mut buffer = [0; 2 + 2 * 65];
+        let text = buffer.get_mut(..2 + 2 * N)?;
+        text[..2].copy_from_slice(b"0x");
+        alloy_primitives::hex::encode_to_slice(self.bytes, &mut text[2..]).ok()?;
+        if self.upper != [0; 3] {
+            for (at, digit) in text[2..].iter_mut().enumerate() {
+                if self.upper[at / 64] >> (at % 64) & 1 == 1 {
+                    digit.make_ascii_uppercase();
+                }
+            }
+        }
+        std::str::from_utf8(text).ok().map(use_text)
+    }
+}
+
+impl<const N: usize> fmt::Display for Hex<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.write_str(text)).unwrap_or(Err(fmt::Error))
+    }
+}
+
+impl<const N: usize> fmt::Debug for Hex<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<const N: usize> PartialEq for Hex<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<const N: usize> Eq for Hex<N> {}
+
+impl<const N: usize> PartialOrd for Hex<N> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<const N: usize> Ord for Hex<N> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
+    }
+}
+
+impl<const N: usize> hash::Hash for Hex<N> {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+impl<const N: usize> Serialize for Hex<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.with_text(|text| serializer.serialize_str(text))
+            .unwrap_or_else(|| Err(S::Error::custom("too long")))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::fields::from_text(deserializer, "a string of 0x and hex digits")
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> schemars::JsonSchema for Hex<N> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Self::WHAT.rsplit(' ').next().unwrap().into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let pattern = format!("^0x[0-9a-fA-F]{{{}}}$", 2 * N);
+        schemars::json_schema!({ "type": "string", "pattern": pattern })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error<const N: usize>(text: &str) -> String {
+        text.parse::<Hex<N>>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn text_comes_back_in_its_case() {
+        for text in [format!("0x{}", "aB".repeat(65)), format!("0x{}", "F0".repeat(65))] {
+            assert_eq!(text.parse::<Signature>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Signature>().unwrap(), text.to_lowercase().parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(error::<32>("ab"), "a hash begins with 0x");
+        assert_eq!(error::<32>("0xabc"), "a hash has 64 hex digits behind 0x; found 3");
+        assert_eq!(error::<20>("0xag"), "an address is made of hex digits; found 'g' at 3");
+        assert_eq!(error::<65>("0xé"), "a signature is made of hex digits; found 'é' at 2");
+        assert!(error::<20>(&format!("0x{}", "aB".repeat(20))).contains("EIP-55"));
+    }
+
+    #[test]
+    fn an_address_of_one_case_needs_no_checksum() {
+        for text in ["ab".repeat(20), "AB".repeat(20), "12".repeat(20)] {
+            format!("0x{text}").parse::<Address>().unwrap();
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The rules of channels: who signs what in which order, what is supported and final, and what the chain may say.
+
+use super::{BrokenRule, Rule};
+use crate::views::{ChannelState, Signed, signed_by};
+use crate::{
+    ChannelCreated, ChannelEvent, ChannelFinalized, DepositDetected, FixedPart, Hash,
+    StateSupportedUpdated, recover,
+};
+
+/// Checks an event about a channel against the state of that channel; others pass.
+///
+/// A second state for a turn passes, for it is evidence: see [`ChannelState::equivocation`].
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_channel(state: &ChannelState, event: &ChannelEvent) -> Result<(), BrokenRule> {
+    check(state, event).map_err(|rule| BrokenRule::new(event, rule))
+}
+
+fn check(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
+    match event {
+        ChannelEvent::ChannelCreated(event) => created(state, event),
+        ChannelEvent::StateSigned(body) => {
+            signature(state, body.channel_id, event)?;
+            turn(state, event)
+        }
+        ChannelEvent::StateReceived(body) => signature(state, body.channel_id, event),
+        ChannelEvent::StateSupportedUpdated(event) => supported(state, event),
+        ChannelEvent::ChannelFinalized(event) => finalized(state, event),
+        ChannelEvent::DepositDetected(event) => deposit(state, event),
+        ChannelEvent::ChallengeCleared(event) => match state.challenge {
+            None => Err(Rule::ChallengeExists { channel_id: event.channel_id }),
+            Some(challenge) if event.new_turn_num_record <= challenge.turn_num_record => {
+                let (challenged, found) = (challenge.turn_num_record, event.new_turn_num_record);
+                Err(Rule::ClearingBeats { challenged, found })
+            }
+            Some(_) => Ok(()),
+        },
+        ChannelEvent::WithdrawCompleted(event) if !state.concluded => {
+            Err(Rule::ConcludedFirst { channel_id: event.channel_id })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn created(state: &ChannelState, event: &ChannelCreated) -> Result<(), Rule> {
+    let (expected, found) = (FixedPart::from(event).channel_id(), event.channel_id);
+    if found != expected {
+        return Err(Rule::ChannelId { expected, found });
+    }
+    if state.fixed.is_some() {
+        return Err(Rule::ChannelIsNew { channel_id: found });
+    }
+    Ok(())
+}
+
+/// The channel exists, the signer is a participant, and the signature is the signer's.
+fn signature(state: &ChannelState, channel_id: Hash, event: &ChannelEvent) -> Result<(), Rule> {
+    let fixed = existing(state, channel_id)?;
+    let Some((_, Signed { signer, state_hash, signature, .. })) = signed_by(event) else {
+        return Ok(());
+    };
+    if !fixed.participants.contains(&signer) {
+        return Err(Rule::SignerIsParticipant { signer });
+    }
+    match recover(state_hash, signature).map_err(Rule::SignatureIsValid)? {
+        found if found == signer => Ok(()),
+        found => Err(Rule::SignatureIsSigners { signer, found }),
+    }
+}
+
+/// What we sign goes up by turn, unless it is evidence against us.
+fn turn(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
+    let Some((found, signed)) = signed_by(event) else { return Ok(()) };
+    if state.equivocation(found, &signed).is_some() {
+        return Ok(());
+    }
+    let ours = |known: &Signed| known.own && known.signer == signed.signer;
+    let mut turns = state.signatures.iter().rev();
+    match turns.find(|(_, known)| known.iter().any(ours)) {
+        Some((&latest, _)) if found <= latest => Err(Rule::TurnGoesUp { latest, found }),
+        _ => Ok(()),
+    }
+}
+
+/// Everyone signed one of the last turns, as many as there are participants; who signed this turn, signed this
+/// state, and somebody did.
+fn supported(state: &ChannelState, event: &StateSupportedUpdated) -> Result<(), Rule> {
+    let fixed = existing(state, event.channel_id)?;
+    let (turn_num, state_hash) = (event.supported_turn, event.state_hash);
+    let (current, found) =
+        (state.supported.map_or(0, |known| known.turn_num), event.prev_supported_turn);
+    if found != current {
+        return Err(Rule::PreviousIsCurrent { current, found });
+    }
+    if turn_num <= found {
+        return Err(Rule::SupportGoesUp { previous: found, found: turn_num });
+    }
+    let count = fixed.participants.len();
+    if u64::from(event.num_signatures.get()) != count as u64 {
+        return Err(Rule::SignatureCount { expected: count, found: event.num_signatures.get() });
+    }
+    if !state.signatures_at(turn_num).iter().any(|signed| signed.state_hash == state_hash) {
+        return Err(Rule::SupportedWasSigned { turn_num, state_hash });
+    }
+    let first = turn_num.saturating_sub(count as u64 - 1);
+    let held = |signer| {
+        state.signatures.range(first..=turn_num).any(|(turn, signatures)| {
+            signatures.iter().any(|signed| {
+                signed.signer == signer && (*turn < turn_num || signed.state_hash == state_hash)
+            })
+        })
+    };
+    match fixed.participants.iter().find(|&&signer| !held(signer)) {
+        Some(&missing) => Err(Rule::SupportedByAll { turn_num, missing }),
+        None => Ok(()),
+    }
+}
+
+fn finalized(state: &ChannelState, event: &ChannelFinalized) -> Result<(), Rule> {
+    let fixed = existing(state, event.channel_id)?;
+    let turn_num = event.final_turn;
+    let held = |signer| {
+        state.signatures_at(turn_num).iter().any(|signed| {
+            signed.signer == signer
+                && signed.is_final
+                && signed.state_hash == event.final_state_hash
+        })
+    };
+    match fixed.participants.iter().find(|&&signer| !held(signer)) {
+        Some(&missing) => Err(Rule::FinalByAll { turn_num, missing }),
+        None => Ok(()),
+    }
+}
+
+fn deposit(state: &ChannelState, event: &DepositDetected) -> Result<(), Rule> {
+    let Some(holding) = state.holdings.get(&event.asset) else { return Ok(()) };
+    let (block_num, tx_index) = (event.block_num, event.tx_index);
+    if holding.deposits.contains(&(block_num, tx_index)) {
+        return Err(Rule::DepositIsNew { block_num, tx_index, asset: event.asset });
+    }
+    if event.now_held < holding.amount {
+        return Err(Rule::HoldingGrows { held: holding.amount, found: event.now_held });
+    }
+    Ok(())
+}
+
+fn existing(state: &ChannelState, channel_id: Hash) -> Result<&FixedPart, Rule> {
+    state.fixed.as_ref().ok_or(Rule::ChannelExists { channel_id })
+}

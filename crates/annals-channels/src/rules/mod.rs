@@ -1,0 +1,17 @@
+//! The rules: checked when somebody decides to append, never when the log is folded.
+//!
+//! ```text
+//!   record(store, event) ─▶ state of what it is about ─▶ check ─▶ append, unless that state changed meanwhile
+//! ```
+
+mod broken;
+mod channel;
+mod message;
+mod objective;
+mod record;
+
+pub use broken::{BrokenRule, Rule};
+pub use channel::check_channel;
+pub use message::check_message;
+pub use objective::check_objective;
+pub use record::{RecordError, RecordedEvent, record};

@@ -1,0 +1,45 @@
+//! The rules of objectives: their order, and that one at a time owns a channel.
+
+use super::{BrokenRule, Rule};
+use crate::views::{ObjectiveStatus, ObjectivesState, objective_of};
+use crate::{ChannelEvent, Hash};
+
+/// Checks an event about an objective against the state of all; others pass.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_objective(state: &ObjectivesState, event: &ChannelEvent) -> Result<(), BrokenRule> {
+    let Some(objective_id) = objective_of(event) else { return Ok(()) };
+    check(state, event, objective_id).map_err(|rule| BrokenRule::new(event, rule))
+}
+
+fn check(state: &ObjectivesState, event: &ChannelEvent, objective_id: Hash) -> Result<(), Rule> {
+    let known = state.objectives.get(&objective_id);
+    if let ChannelEvent::ObjectiveCreated(_) = event {
+        return match known.map(|objective| objective.status) {
+            None => Ok(()),
+            Some(status) => Err(Rule::ObjectiveIsNew { objective_id, status }),
+        };
+    }
+    let Some(objective) = known else { return Err(Rule::ObjectiveExists { objective_id }) };
+    let status = objective.status;
+    let (allowed, needed) = match event {
+        ChannelEvent::ObjectiveApproved(_) => (status == ObjectiveStatus::Created, "created"),
+        // An approved one too, for rejecting releases the channel.
+        ChannelEvent::ObjectiveRejected(_) => (
+            matches!(status, ObjectiveStatus::Created | ObjectiveStatus::Approved),
+            "created or approved",
+        ),
+        _ => (status == ObjectiveStatus::Approved, "approved"),
+    };
+    if !allowed {
+        return Err(Rule::ObjectiveStatus { objective_id, needed, status });
+    }
+    let channel_id = objective.channel_id;
+    match (event, state.owners.get(&channel_id)) {
+        (ChannelEvent::ObjectiveApproved(_), Some(&owner)) => {
+            Err(Rule::OneOwner { channel_id, owner })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,30 @@
+//! The JSON Schemas in `schemas/` are those of the types.
+
+use std::path::Path;
+
+use crate::event::schemas;
+
+/// With `UPDATE_SCHEMAS=1` in the environment it writes them instead.
+#[test]
+fn schemas_are_current() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let update = std::env::var_os("UPDATE_SCHEMAS").is_some();
+    let all = schemas();
+    assert_eq!(all.len(), 20);
+    for (event_type, schema) in all {
+        let file = folder.join(format!("{event_type}.schema.json"));
+        let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        if update {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&file, &text).unwrap();
+        }
+        let found = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            found,
+            text,
+            "{} is out of date: UPDATE_SCHEMAS=1 cargo test -p annals-channels",
+            file.display()
+        );
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 20, "no others are there");
+}

@@ -1,0 +1,103 @@
+//! Signing state hashes, and finding out who signed: secp256k1 over Ethereum's personal message.
+
+use alloy_primitives::{U256, eip191_hash_message};
+use k256::ecdsa::SigningKey;
+
+use crate::hex::{Address, Hash, Signature};
+
+/// Why a signature has no signer, or a key is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// The last byte.
+    #[error("a signature's v is 27 or 28; found {found}")]
+    V {
+        /// What it is.
+        found: u8,
+    },
+    /// Not the one of the two signatures that counts: anybody could make the other of it.
+    #[error("a signature's s is at most half of the curve's order; found {found}")]
+    HighS {
+        /// What it is.
+        found: U256,
+    },
+    /// Numbers that no key signs with.
+    #[error("no key can have made this signature")]
+    Unrecoverable,
+    /// Zero, or not below the curve's order.
+    #[error("a secret key is a number from 1 to the curve's order - 1")]
+    Key,
+}
+
+/// A participant's secret key. It is not shown, and is wiped when dropped.
+#[derive(Clone)]
+pub struct SecretKey {
+    key: SigningKey,
+    address: Address,
+}
+
+impl SecretKey {
+    /// This key.
+    ///
+    /// # Errors
+    /// [`SignatureError::Key`] if these bytes are none.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
+        let key = SigningKey::from_bytes(bytes.into()).map_err(|_| SignatureError::Key)?;
+        let address = alloy_primitives::Address::from_private_key(&key).into();
+        Ok(Self { key, address })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Signs a state hash: the same hash gets the same signature (RFC 6979), with a low s.
+    ///
+    /// # Errors
+    /// [`SignatureError::Unrecoverable`], which one hash in 2^127 would give.
+    pub fn sign(&self, state_hash: Hash) -> Result<Signature, SignatureError> {
+        let signed = self.key.sign_prehash_recoverable(message(state_hash).as_slice());
+        let (signature, recovery) = signed.map_err(|_| SignatureError::Unrecoverable)?;
+        let signature = alloy_primitives::Signature::from((signature, recovery));
+        Ok(Signature::new(signature.as_bytes()))
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretKey").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Who signed this state hash.
+///
+/// ```
+/// # use annals_channels::{Hash, SecretKey, recover};
+/// let key = SecretKey::from_bytes(&[0x11; 32])?;
+/// let state_hash = Hash::new([7; 32]);
+/// assert_eq!(recover(state_hash, key.sign(state_hash)?)?, key.address());
+/// # Ok::<(), annals_channels::SignatureError>(())
+/// ```
+///
+/// # Errors
+/// [`SignatureError`]: v is not 27 or 28, s is high, or no key can have made it.
+pub fn recover(state_hash: Hash, signature: Signature) -> Result<Address, SignatureError> {
+    let found = signature.bytes()[64];
+    if !matches!(found, 27 | 28) {
+        return Err(SignatureError::V { found });
+    }
+    let signature = alloy_primitives::Signature::from_raw_array(signature.bytes())
+        .map_err(|_| SignatureError::Unrecoverable)?;
+    if signature.normalize_s().is_some() {
+        return Err(SignatureError::HighS { found: signature.s() });
+    }
+    let signer = signature.recover_address_from_prehash(&message(state_hash));
+    signer.map(Address::from).map_err(|_| SignatureError::Unrecoverable)
+}
+
+/// What is signed: keccak256("\x19Ethereum Signed Message:\n32" + state hash).
+fn message(state_hash: Hash) -> alloy_primitives::B256 {
+    eip191_hash_message(state_hash.bytes())
+}

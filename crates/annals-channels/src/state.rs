@@ -1,0 +1,148 @@
+//! Channel ids and state hashes: keccak256 of Ethereum's ABI encoding, as the contracts compute them.
+
+use std::num::NonZeroU32;
+
+use alloy_primitives::{B256, Bytes, U256, keccak256};
+use alloy_sol_types::{SolType, sol_data};
+
+use crate::fields::Participants;
+use crate::hex::{Address, Hash};
+use crate::{Amount, ChannelCreated};
+
+/// What of a channel never changes; its id is a hash of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FixedPart {
+    /// Who takes part, in the order of their turns.
+    pub participants: Participants,
+    /// What tells it from other channels of the same participants.
+    pub channel_nonce: u64,
+    /// The contract that rules its application.
+    pub app_definition: Address,
+    /// How long a challenge can be answered, in seconds.
+    pub challenge_duration: NonZeroU32,
+}
+
+impl FixedPart {
+    /// keccak256(abi.encode(address\[\] participants, uint256 nonce, address app, uint256 challenge duration)).
+    #[must_use]
+    pub fn channel_id(&self) -> Hash {
+        type Encoded = (
+            sol_data::Array<sol_data::Address>,
+            sol_data::Uint<256>,
+            sol_data::Address,
+            sol_data::Uint<256>,
+        );
+        let participants: Vec<_> = self.participants.iter().map(|one| one.alloy()).collect();
+        keccak256(Encoded::abi_encode_params(&(
+            participants,
+            U256::from(self.channel_nonce),
+            self.app_definition.alloy(),
+            U256::from(self.challenge_duration.get()),
+        )))
+        .into()
+    }
+}
+
+impl From<&ChannelCreated> for FixedPart {
+    fn from(created: &ChannelCreated) -> Self {
+        Self {
+            participants: created.participants.clone(),
+            channel_nonce: created.channel_nonce,
+            app_definition: created.app_definition,
+            challenge_duration: created.challenge_duration,
+        }
+    }
+}
+
+/// A state of a channel: what the participants sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The channel.
+    pub channel_id: Hash,
+    /// What the application's contract reads.
+    pub app_data: Vec<u8>,
+    /// Who gets what if the channel ends here, asset by asset.
+    pub outcome: Vec<AssetExit>,
+    /// The turn.
+    pub turn_num: u64,
+    /// Whether the channel may end here without waiting.
+    pub is_final: bool,
+}
+
+/// Who gets what of one asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetExit {
+    /// The asset's contract; zero is ETH.
+    pub asset: Address,
+    /// The contract's kind, as a number of the exit format.
+    pub asset_type: u8,
+    /// What that kind needs to know.
+    pub asset_metadata: Vec<u8>,
+    /// Who gets what, in order.
+    pub allocations: Vec<Allocation>,
+}
+
+/// What one of them gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allocation {
+    /// An account, in the last 20 bytes, or a channel.
+    pub destination: Hash,
+    /// How much.
+    pub amount: Amount,
+    /// What kind of allocation, as a number of the exit format.
+    pub allocation_type: u8,
+    /// What that kind needs to know.
+    pub metadata: Vec<u8>,
+}
+
+type AssetMetadata = (sol_data::Uint<8>, sol_data::Bytes);
+type EncodedAllocation =
+    (sol_data::FixedBytes<32>, sol_data::Uint<256>, sol_data::Uint<8>, sol_data::Bytes);
+type EncodedExit = (sol_data::Address, AssetMetadata, sol_data::Array<EncodedAllocation>);
+type EncodedState = (
+    sol_data::FixedBytes<32>,
+    sol_data::Bytes,
+    sol_data::Array<EncodedExit>,
+    sol_data::Uint<256>,
+    sol_data::Bool,
+);
+
+impl State {
+    /// keccak256(abi.encode(bytes32 channel id, bytes app data, Exit outcome, uint256 turn, bool final)).
+    ///
+    /// ```
+    /// # use annals_channels::{Hash, State};
+    /// let state = State { channel_id: Hash::new([1; 32]), app_data: vec![], outcome: vec![], turn_num: 0, is_final: false };
+    /// let next = State { turn_num: 1, ..state.clone() };
+    /// assert_ne!(state.hash(), next.hash());
+    /// ```
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        let outcome: Vec<_> = self.outcome.iter().map(AssetExit::encodable).collect();
+        keccak256(EncodedState::abi_encode_params(&(
+            self.channel_id.alloy(),
+            Bytes::copy_from_slice(&self.app_data),
+            outcome,
+            U256::from(self.turn_num),
+            self.is_final,
+        )))
+        .into()
+    }
+}
+
+type ExitValue = (alloy_primitives::Address, (u8, Bytes), Vec<(B256, U256, u8, Bytes)>);
+
+impl AssetExit {
+    fn encodable(&self) -> ExitValue {
+        let allocations = self.allocations.iter().map(|allocation| {
+            (
+                allocation.destination.alloy(),
+                allocation.amount.get(),
+                allocation.allocation_type,
+                Bytes::copy_from_slice(&allocation.metadata),
+            )
+        });
+        let metadata = (self.asset_type, Bytes::copy_from_slice(&self.asset_metadata));
+        (self.asset.alloy(), metadata, allocations.collect())
+    }
+}

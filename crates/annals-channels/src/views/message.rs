@@ -1,0 +1,58 @@
+//! One message: to whom it went, and who has it.
+
+use std::collections::BTreeSet;
+
+use annals::{Projection, Query, Recorded};
+use serde::{Deserialize, Serialize};
+
+use crate::{ChannelEvent, Hash};
+
+/// The projection of one message.
+#[derive(Debug, Clone, Copy)]
+pub struct Message(pub Hash);
+
+/// What is known of a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageState {
+    /// The peers it was sent to.
+    pub sent_to: BTreeSet<String>,
+    /// The peers that said that they have it.
+    pub acked_by: BTreeSet<String>,
+    /// The peers it came from.
+    pub received_from: BTreeSet<String>,
+}
+
+impl Projection for Message {
+    type Event = ChannelEvent;
+    type State = MessageState;
+
+    fn initial(&self) -> MessageState {
+        MessageState::default()
+    }
+
+    fn query(&self) -> Query {
+        Query::tag(format!("message:{}", self.0.lower()))
+    }
+
+    fn apply(&self, state: &mut MessageState, event: &Recorded<ChannelEvent>) {
+        let (peers, peer) = match &event.event {
+            ChannelEvent::MessageSent(sent) => (&mut state.sent_to, &sent.peer_id),
+            ChannelEvent::MessageAcked(acked) => (&mut state.acked_by, &acked.peer_id),
+            ChannelEvent::MessageReceived(received) => {
+                (&mut state.received_from, &received.peer_id)
+            }
+            _ => return,
+        };
+        peers.insert(peer.clone());
+    }
+}
+
+/// The message whose state an event changes.
+pub(crate) fn subject(event: &ChannelEvent) -> Option<Hash> {
+    match event {
+        ChannelEvent::MessageSent(event) => Some(event.message_id),
+        ChannelEvent::MessageReceived(event) => Some(event.message_id),
+        ChannelEvent::MessageAcked(event) => Some(event.message_id),
+        _ => None,
+    }
+}

@@ -113,7 +113,7 @@ impl JournalOptions {
 
 impl<E: Event> Journal<E> {
     /// The damage before which the log ends, where one was opened read-only that has any; for all of it:
-    /// [`verify`].
+    /// [`verify()`].
     #[must_use]
     pub fn damage(&self) -> Option<&Corruption> {
         match &self.role {

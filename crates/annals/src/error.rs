@@ -100,7 +100,7 @@ pub enum InvalidEvent {
     Encode(#[from] CodecError),
 }
 
-/// Why nothing was appended. Whatever the reason, the log holds none of the batch.
+/// Why nothing was appended: the log shows none of the batch. (After [`AppendError::Failed`] it may, when it is reopened.)
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {

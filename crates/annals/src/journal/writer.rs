@@ -49,7 +49,7 @@ pub(crate) struct JournalHome<E> {
     segment: Arc<Segment>,
     file: Box<dyn StoreFile>,
     index: IndexWriter,
-    /// Where the next commit goes, up to where there is room for it, and what the segment can hold.
+    /// Where the next commit goes, and up to where there is room made ready.
     end: usize,
     ready: usize,
     next_offset: u64,

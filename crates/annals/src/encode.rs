@@ -1,7 +1,7 @@
 //! From a caller's events to what the commit path needs, on the caller's own thread: labels checked and hashed and,
 //! for a durable home, every event's record written but for its place.
 
-use crate::labels::Labels;
+use crate::labels::{EventNames, Labels};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use crate::name::Hasher;
 use crate::{AppendError, Event, InvalidEvent, Metadata, Tags, raw};
@@ -14,7 +14,7 @@ pub(crate) const COMMIT_HEAD: usize = 48;
 
 /// A batch ready to be committed.
 #[derive(Debug, Default)]
-pub(crate) struct Encoded {
+pub struct Encoded {
     pub(crate) labels: Labels,
     /// Records, one behind the other, each at a multiple of 8; empty for a home that keeps events as they are.
     pub(crate) records: Vec<u8>,
@@ -36,8 +36,11 @@ impl Encoded {
         Ok(Self { labels, records: Vec::new(), starts: Vec::new() })
     }
 
-    /// Labels and records.
-    pub(crate) fn records<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
+    /// The labels and bodies of a batch's events, checked against the limits.
+    ///
+    /// # Errors
+    /// [`AppendError`] for the limit that is broken, or the event that has no encoding.
+    pub fn records<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
         let mut encoded = Self::labels(events, hasher)?;
         let Self { labels, records, starts } = &mut encoded;
         starts.reserve_exact(events.len());
@@ -68,8 +71,15 @@ impl Encoded {
         self.records.len() + COMMIT_HEAD
     }
 
-    /// The body of event `index`.
-    pub(crate) fn body(&self, index: usize) -> &[u8] {
+    /// The names of event `index` of the batch, from 0.
+    #[must_use]
+    pub fn names(&self, index: usize) -> EventNames<'_> {
+        self.labels.event(index)
+    }
+
+    /// The body of event `index` of the batch: what [`RawEvent::from_body`](crate::RawEvent::from_body) reads.
+    #[must_use]
+    pub fn body(&self, index: usize) -> &[u8] {
         let start = self.starts[index] as usize;
         let size = crate::little_endian::u32_at(&self.records, start + 4) as usize;
         &self.records[start + RECORD_HEAD..start + size]

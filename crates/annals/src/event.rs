@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::{CodecError, Metadata, RawEvent, Tags};
+use crate::{CodecError, Metadata, RawEvent, ReadError, Tags};
 
 /// Something that happened: implemented by the user's own type, usually with `#[derive(Event)]`.
 ///
@@ -121,6 +121,21 @@ pub struct Recorded<E> {
     pub time_ms: u64,
     /// What happened.
     pub event: E,
+}
+
+impl<E: Event> Recorded<E> {
+    /// The event in the log at `offset`, as its own type.
+    ///
+    /// # Errors
+    /// [`ReadError::Decode`] if it does not fit.
+    pub fn decode(offset: u64, time_ms: u64, raw: &RawEvent) -> Result<Self, ReadError> {
+        let event = E::decode(raw).map_err(|source| ReadError::Decode {
+            offset,
+            event_type: raw.event_type().to_owned(),
+            source,
+        })?;
+        Ok(Self { offset, time_ms, event })
+    }
 }
 
 /// An event read from the log: a reference where the home can lend (memory), the event itself elsewhere.

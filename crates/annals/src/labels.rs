@@ -33,7 +33,8 @@ struct EventLabels {
 }
 
 /// The labels of one event.
-pub(crate) struct EventNames<'a> {
+#[derive(Debug)]
+pub struct EventNames<'a> {
     labels: &'a Labels,
     at: EventLabels,
     pub(crate) event_type: &'a str,

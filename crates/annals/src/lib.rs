@@ -18,6 +18,7 @@ mod event;
 mod events;
 mod given;
 mod head;
+pub mod home;
 mod index;
 mod journal;
 mod labels;

@@ -7,17 +7,20 @@ use crate::limits::MAX_NAME_BYTES;
 
 /// A name and its hash.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Name<'a> {
-    pub(crate) text: &'a str,
+pub struct Name<'a> {
+    /// The event type, tag or id.
+    pub text: &'a str,
     pub(crate) hash: u64,
 }
 
 /// The keyed hash of names (SipHash-1-3), so that nobody who only chooses names can make them collide.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hasher(siphasher::sip::SipHasher13);
+pub struct Hasher(siphasher::sip::SipHasher13);
 
 impl Hasher {
-    pub(crate) fn new(key: &[u8; 16]) -> Self {
+    /// With this key: the store's id, for what one store hashes another must not.
+    #[must_use]
+    pub fn new(key: &[u8; 16]) -> Self {
         Self(siphasher::sip::SipHasher13::new_with_key(key))
     }
 
@@ -27,7 +30,9 @@ impl Hasher {
         hasher.finish()
     }
 
-    pub(crate) fn name<'a>(&self, text: &'a str) -> Name<'a> {
+    /// The name, hashed.
+    #[must_use]
+    pub fn name<'a>(&self, text: &'a str) -> Name<'a> {
         Name { text, hash: self.hash(text.as_bytes()) }
     }
 }

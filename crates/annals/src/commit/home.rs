@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::{Condition, ReadError};
 
 /// What a home does for the commit path. The leader alone calls it.
-pub(crate) trait Home<E>: Send + 'static {
+pub trait Home<E>: Send + 'static {
     /// The offset that the next event staged gets.
     fn next_offset(&self) -> u64;
 
@@ -17,15 +17,27 @@ pub(crate) trait Home<E>: Send + 'static {
 
     /// Makes sure that so many more bytes and labels can be in this commit. If there is no room for them
     /// ([`io::ErrorKind::StorageFull`] and its like), everything stays as it was and may be tried again.
+    ///
+    /// # Errors
+    /// There is no room, or the system's.
     fn reserve(&mut self, bytes: usize, labels: usize) -> io::Result<()>;
 
     /// The first event that the condition forbids, staged ones included.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the log cannot be read.
     fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError>;
 
     /// The event with this id, staged ones included.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the log cannot be read.
     fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
 
     /// Whether the event at `offset`, maybe a staged one, says the same as event `index` of the batch.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the log cannot be read.
     fn is_same(
         &self,
         offset: u64,
@@ -38,8 +50,14 @@ pub(crate) trait Home<E>: Send + 'static {
     fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64);
 
     /// Makes all that is staged durable, and readable below the new head.
+    ///
+    /// # Errors
+    /// The system's; then no more appends are taken.
     fn commit(&mut self) -> io::Result<Published<E>>;
 
     /// Makes all that was ever committed durable.
+    ///
+    /// # Errors
+    /// The system's; then no more appends are taken.
     fn sync(&mut self) -> io::Result<()>;
 }

@@ -17,6 +17,7 @@ mod ticket;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, ThreadId};
@@ -29,7 +30,7 @@ use crate::encode::Encoded;
 use crate::limits::MAX_BATCH_BYTES;
 use crate::{AppendError, Event, Head};
 use admit::admit;
-pub(crate) use home::Home;
+pub use home::Home;
 use request::Request;
 use ticket::{Answer, Helper, HelperCall, Pending, Ticket, TicketState};
 
@@ -37,7 +38,7 @@ use ticket::{Answer, Helper, HelperCall, Pending, Ticket, TicketState};
 const BATCH_ROOM: usize = 64;
 
 /// The commit path of one home.
-pub(crate) struct Committer<E, H> {
+pub struct Committer<E, H> {
     head: Arc<Head<E>>,
     queue: Mutex<Queue<E>>,
     /// Told when nobody leads any more.
@@ -60,7 +61,9 @@ struct Queue<E> {
 }
 
 impl<E: Event, H: Home<E>> Committer<E, H> {
-    pub(crate) fn new(head: Arc<Head<E>>, home: H) -> Arc<Self> {
+    /// The commit path of this home, whose published head `head` is.
+    #[must_use]
+    pub fn new(head: Arc<Head<E>>, home: H) -> Arc<Self> {
         let queue = Queue { pending: VecDeque::new(), led: false, leader: None, poison: None };
         Arc::new_cyclic(|me| Self {
             head,
@@ -75,7 +78,10 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     }
 
     /// Appends and waits for it.
-    pub(crate) fn append(&self, batch: Batch<E>, encoded: Encoded) -> Answer {
+    ///
+    /// # Errors
+    /// [`AppendError`]; then the log holds nothing of the batch.
+    pub fn append(&self, batch: Batch<E>, encoded: Encoded) -> Result<Range<u64>, AppendError> {
         let mut request = Request::new(batch, encoded);
         let mut queue = self.queue.lock();
         self.check(&queue)?;
@@ -104,7 +110,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     }
 
     /// Appends without waiting: the batch is in the queue when this returns.
-    pub(crate) fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
+    pub fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
         let mut request = Request::new(batch, encoded);
         let ticket = Ticket::new(false);
         request.ticket = Some(Arc::clone(&ticket));
@@ -127,7 +133,10 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     }
 
     /// Makes all that was ever committed durable; once no more appends are taken, all that were.
-    pub(crate) fn sync(&self) -> Result<(), AppendError> {
+    ///
+    /// # Errors
+    /// [`AppendError`] when that fails; then no more appends are taken.
+    pub fn sync(&self) -> Result<(), AppendError> {
         if !self.head.takes_appends() {
             self.wait_for_others();
         }
@@ -139,7 +148,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     }
 
     /// Refuses appends from now on, and waits for those that are under way.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.head.stop_appends();
         let mut queue = self.queue.lock();
         if queue.is_led_here() {
@@ -162,17 +171,20 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         }
     }
 
-    pub(crate) fn home(&self) -> &Mutex<H> {
-        &self.home
+    /// What `f` makes of the home, while nothing is committed.
+    pub fn with_home<R>(&self, f: impl FnOnce(&mut H) -> R) -> R {
+        f(&mut self.home.lock())
     }
 
-    /// Whether a write failed.
-    pub(crate) fn is_poisoned(&self) -> bool {
+    /// Whether a write failed, so that no more appends are taken.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
         self.queue.lock().poison.is_some()
     }
 
     /// Commits so far.
-    pub(crate) fn commits(&self) -> u64 {
+    #[must_use]
+    pub fn commits(&self) -> u64 {
         // Relaxed: a number to look at, which orders nothing.
         self.commits.load(Ordering::Relaxed)
     }

@@ -4,31 +4,36 @@ use std::sync::Arc;
 
 use super::lookup::{Kind, Lookup, Posting};
 use super::names::{Names, NamesWriter};
+use crate::RawEvent;
 use crate::labels::EventNames;
-use crate::name::Name;
+use crate::name::{Hasher, Name};
 
-/// The readers' side.
+/// The readers' side of an index that is growing.
 #[derive(Debug, Clone)]
-pub(crate) struct LiveIndex {
+pub struct LiveIndex {
     pub(crate) types: Arc<Names>,
     pub(crate) tags: Arc<Names>,
     pub(crate) ids: Arc<Names>,
 }
 
-/// The one writer's side.
+/// The one writer's side of an index that is growing.
 #[derive(Debug)]
-pub(crate) struct LiveIndexWriter {
+pub struct LiveIndexWriter {
     types: NamesWriter,
     tags: NamesWriter,
     ids: NamesWriter,
 }
 
 impl LiveIndexWriter {
-    pub(crate) fn new() -> Self {
+    /// An index of nothing.
+    #[must_use]
+    pub fn new() -> Self {
         Self { types: NamesWriter::new(), tags: NamesWriter::new(), ids: NamesWriter::new() }
     }
 
-    pub(crate) fn reader(&self) -> LiveIndex {
+    /// The readers' side.
+    #[must_use]
+    pub fn reader(&self) -> LiveIndex {
         LiveIndex {
             types: Arc::clone(self.types.names()),
             tags: Arc::clone(self.tags.names()),
@@ -57,8 +62,20 @@ impl LiveIndexWriter {
     }
 
     /// Indexes the event at `offset`, as its labels have it.
-    pub(crate) fn add_event(&mut self, offset: u32, event: &EventNames<'_>) {
+    pub fn add_event(&mut self, offset: u32, event: &EventNames<'_>) {
         self.add(offset, event.type_name(), event.tag_names(), event.id_name());
+    }
+
+    /// As [`add_event`](Self::add_event), of an event that was read.
+    pub fn add_raw(&mut self, offset: u32, event: &RawEvent, hasher: &Hasher) {
+        let name = |text| hasher.name(text);
+        self.add(offset, name(event.event_type()), event.tags().map(name), event.id().map(name));
+    }
+}
+
+impl Default for LiveIndexWriter {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -71,8 +88,14 @@ impl LiveIndex {
         }
     }
 
+    /// Shows every name of a kind with its offsets, in the order in which the names came.
+    pub fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
+        self.names(kind).iter().for_each(|(name, posting)| see(name, Posting::Live(posting)));
+    }
+
     /// Bytes of memory that it takes.
-    pub(crate) fn allocated_bytes(&self) -> usize {
+    #[must_use]
+    pub fn allocated_bytes(&self) -> usize {
         self.types.allocated_bytes() + self.tags.allocated_bytes() + self.ids.allocated_bytes()
     }
 }

@@ -6,27 +6,40 @@ use crate::name::Name;
 
 /// What a name is: each kind has its own table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// An event type.
     Type,
+    /// A tag.
     Tag,
+    /// An event's own id.
     Id,
 }
 
 /// An index that can be asked for a name.
-pub(crate) trait Lookup {
+pub trait Lookup {
     /// The offsets of the events with this name; `None` when there are none.
     fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>>;
 }
 
 /// Ascending offsets, read by place.
-pub(crate) enum Posting<'a> {
+#[derive(Debug)]
+pub enum Posting<'a> {
+    /// Of a [`LiveIndex`](super::LiveIndex).
     Live(LivePosting<'a>),
-    /// Little-endian numbers of 4 bytes, in a mapped file.
+    /// Little-endian numbers of 4 bytes: in a mapped file, say.
     Sealed(&'a [u8]),
 }
 
 impl Posting<'_> {
-    pub(crate) fn len(&self) -> u32 {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many offsets.
+    #[must_use]
+    pub fn len(&self) -> u32 {
         match self {
             Self::Live(posting) => posting.len(),
             Self::Sealed(bytes) => u32::try_from(bytes.len() / 4).unwrap_or(u32::MAX),
@@ -34,7 +47,7 @@ impl Posting<'_> {
     }
 
     /// The offset at place `at`, which is below `len`.
-    pub(crate) fn get(&mut self, at: u32) -> u32 {
+    pub fn get(&mut self, at: u32) -> u32 {
         match self {
             Self::Live(posting) => posting.get(at),
             Self::Sealed(bytes) => u32_at(bytes, at as usize * 4),

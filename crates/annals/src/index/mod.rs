@@ -13,7 +13,8 @@ mod lookup;
 mod names;
 mod plan;
 
-pub(crate) use live::{LiveIndex, LiveIndexWriter};
-pub(crate) use lookup::{Kind, Lookup, Posting};
+pub use live::{LiveIndex, LiveIndexWriter};
+pub use lookup::{Kind, Lookup, Posting};
+pub use names::LivePosting;
 pub(crate) use names::Names;
-pub(crate) use plan::Search;
+pub use plan::{Plan, Search, SearchItem};

@@ -229,7 +229,8 @@ fn put(table: &[AtomicU32], hash: u64, place: usize) {
 }
 
 /// The offsets of one name, as many as there were when it was asked for.
-pub(crate) struct LivePosting<'a> {
+#[derive(Debug)]
+pub struct LivePosting<'a> {
     names: &'a Names,
     entry: &'a Entry,
     count: u32,

@@ -9,18 +9,25 @@ use crate::name::Hasher;
 use crate::name::Name;
 
 /// A query whose names are hashed.
-pub(crate) struct Search<'q> {
+#[derive(Debug)]
+pub struct Search<'q> {
     /// `None`: every event.
     items: Option<Vec<SearchItem<'q>>>,
 }
 
-struct SearchItem<'q> {
-    types: Vec<Name<'q>>,
-    tags: Vec<Name<'q>>,
+/// An item of it: one of its types, if it has any, and all of its tags.
+#[derive(Debug)]
+pub struct SearchItem<'q> {
+    /// The types, OR-ed; none: any type.
+    pub types: Vec<Name<'q>>,
+    /// The tags, AND-ed.
+    pub tags: Vec<Name<'q>>,
 }
 
 impl<'q> Search<'q> {
-    pub(crate) fn new(query: &'q Query, hasher: &Hasher) -> Self {
+    /// The query, with its names hashed.
+    #[must_use]
+    pub fn new(query: &'q Query, hasher: &Hasher) -> Self {
         let names = |texts: &'q [String]| texts.iter().map(|text| hasher.name(text)).collect();
         let items = query
             .items()
@@ -30,23 +37,32 @@ impl<'q> Search<'q> {
     }
 
     /// Whether every event matches, so that no index is needed.
-    pub(crate) fn is_all(&self) -> bool {
+    #[must_use]
+    pub fn is_all(&self) -> bool {
         self.items.is_none()
     }
 
+    /// The items, OR-ed; none if every event matches.
+    #[must_use]
+    pub fn items(&self) -> &[SearchItem<'q>] {
+        self.items.as_deref().unwrap_or_default()
+    }
+
     /// How to find what matches in one index.
-    pub(crate) fn plan<'a>(&self, index: &'a impl Lookup) -> Plan<'a> {
+    pub fn plan<'a>(&self, index: &'a impl Lookup) -> Plan<'a> {
         let Some(items) = &self.items else { return Plan { items: None } };
         Plan { items: Some(items.iter().filter_map(|item| PlanItem::new(item, index)).collect()) }
     }
 }
 
 /// A query on one index. It may be walked in either direction; walking in one is quickest.
-pub(crate) struct Plan<'a> {
+#[derive(Debug)]
+pub struct Plan<'a> {
     /// `None`: every event. Items that cannot match here are not in it.
     items: Option<Vec<PlanItem<'a>>>,
 }
 
+#[derive(Debug)]
 struct PlanItem<'a> {
     types: Vec<Cursor<'a>>,
     tags: Vec<Cursor<'a>>,
@@ -54,7 +70,7 @@ struct PlanItem<'a> {
 
 impl Plan<'_> {
     /// The first match at or after `from`.
-    pub(crate) fn next(&mut self, from: u32) -> Option<u32> {
+    pub fn next(&mut self, from: u32) -> Option<u32> {
         match &mut self.items {
             None => Some(from),
             Some(items) => items.iter_mut().filter_map(|item| item.next(from)).min(),
@@ -62,7 +78,7 @@ impl Plan<'_> {
     }
 
     /// The last match before `below`.
-    pub(crate) fn previous(&mut self, below: u32) -> Option<u32> {
+    pub fn previous(&mut self, below: u32) -> Option<u32> {
         match &mut self.items {
             None => below.checked_sub(1),
             Some(items) => items.iter_mut().filter_map(|item| item.previous(below)).max(),
@@ -114,6 +130,7 @@ impl<'a> PlanItem<'a> {
 }
 
 /// A place in a list of offsets.
+#[derive(Debug)]
 struct Cursor<'a> {
     posting: Posting<'a>,
     /// Where the last search ended: how many offsets are below what it looked for.

@@ -74,7 +74,7 @@ impl Log {
     /// The event at `offset`, which is below the head.
     pub(crate) fn get<E: Event>(&self, offset: u64) -> Result<Recorded<E>, ReadError> {
         let (event, time_ms) = self.get_raw(offset)?;
-        decode(offset, time_ms, &event)
+        Recorded::decode(offset, time_ms, &event)
     }
 
     pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
@@ -140,7 +140,7 @@ impl Log {
         for segment in std::iter::once(&**active).chain(self.sealed.iter().rev()) {
             let index = segment.index(&[Kind::Id])?;
             if let Some(mut posting) = index.posting(Kind::Id, id)
-                && posting.len() > 0
+                && !posting.is_empty()
             {
                 return Ok(Some(segment.first + u64::from(posting.get(0))));
             }
@@ -245,20 +245,10 @@ fn read_part<E: Event>(
             segment.read_at(index.position(place), offset, &mut frame).map_err(ReadError::from);
         let recorded = read.and_then(|(event, time_ms)| {
             bytes += event.body().len();
-            decode(offset, time_ms, &event)
+            Recorded::decode(offset, time_ms, &event)
         });
         page.push(EventRef::Owned(recorded.map_err(|error| (error, range.clone()))?));
         if reverse { range.end = offset } else { range.start = offset + 1 }
     }
     Ok(range)
-}
-
-/// The event as its own type.
-fn decode<E: Event>(offset: u64, time_ms: u64, event: &RawEvent) -> Result<Recorded<E>, ReadError> {
-    let decoded = E::decode(event).map_err(|source| ReadError::Decode {
-        offset,
-        event_type: event.event_type().to_owned(),
-        source,
-    })?;
-    Ok(Recorded { offset, time_ms, event: decoded })
 }

@@ -181,14 +181,14 @@ impl<E: Event> Drop for Journal<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
         committer.close();
-        let mut home = committer.home().lock();
-        if !committer.is_poisoned()
-            && let Err(error) = home.close()
-        {
-            tracing::error!(%error, store = %self.log.directory.path.display(), "the store was not closed cleanly");
-        }
-        // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
-        home.unlock();
+        let poisoned = committer.is_poisoned();
+        committer.with_home(|home| {
+            if !poisoned && let Err(error) = home.close() {
+                tracing::error!(%error, store = %self.log.directory.path.display(), "the store was not closed cleanly");
+            }
+            // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
+            home.unlock();
+        });
     }
 }
 

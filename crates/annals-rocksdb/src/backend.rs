@@ -1,0 +1,256 @@
+//! The calls: what a program has of a log in RocksDB.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annals::home::{Committer, Encoded};
+use annals::{
+    AppendError, AppendFuture, Backend, Batch, Event, EventRef, Head, NameCount, NameKind,
+    OpenError, RawEvent, ReadError, Selection, SnapshotStore, Stats,
+};
+use arc_swap::ArcSwap;
+use rocksdb::checkpoint::Checkpoint;
+
+use crate::database::Database;
+use crate::follow::Follower;
+use crate::log::Log;
+use crate::options::RocksDbOptions;
+use crate::recovery::{Recovered, recover};
+use crate::snapshots::RocksDbSnapshots;
+use crate::status::io_error;
+use crate::writer::RocksDbHome;
+
+/// A log in RocksDB: durable, compressed, and with its snapshots one database.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_rocksdb::RocksDb;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("rocks");
+/// let store = EventStore::<RawEvent>::on(RocksDb::open(&path)?);
+/// let offset = store.append(RawEvent::builder("seat-sold").tag("seat:12A").build()?)?;
+/// assert_eq!(store.get(offset)?.map(|event| event.event.event_type().to_owned()), Some("seat-sold".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// What a conformance test shows of the Journal it shows of this home, too; where they differ: an append that finds
+/// the disk full is a failed write here, after which the log is opened again.
+pub struct RocksDb<E: Event> {
+    log: Arc<Log>,
+    head: Arc<Head<E>>,
+    snapshots: Arc<RocksDbSnapshots>,
+    role: Role<E>,
+}
+
+enum Role<E: Event> {
+    Writer(Arc<Committer<E, RocksDbHome<E>>>),
+    /// Held so that its thread ends with the log.
+    Reader {
+        _follower: Follower,
+    },
+}
+
+impl RocksDb<RawEvent> {
+    /// The settings as they are by default, to be changed and opened with, whatever the type of the events.
+    #[must_use]
+    pub fn options() -> RocksDbOptions {
+        RocksDbOptions::default()
+    }
+}
+
+impl RocksDbOptions {
+    /// Opens the log in the database at `path` for appending and reading, or creates it there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: an option is out of bounds, something else is there, it is open already, it is damaged, or the
+    /// system fails.
+    pub fn open<E: Event>(self, path: impl AsRef<Path>) -> Result<RocksDb<E>, OpenError> {
+        self.check()?;
+        let database = Database::open(&absolute(path.as_ref())?, &self)?;
+        let (log, head, recovered) = parts(database)?;
+        let Recovered { chunk, next_offset, last_time_ms } = recovered;
+        let home = RocksDbHome::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
+        Ok(RocksDb::new(log, Arc::clone(&head), Role::Writer(Committer::new(head, home))))
+    }
+
+    /// Opens the log in the database at `path` for reading, also while another process writes to it, and follows it.
+    ///
+    /// # Errors
+    /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
+    pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<RocksDb<E>, OpenError> {
+        self.check()?;
+        let database = Database::follow(&absolute(path.as_ref())?, &self)?;
+        let (log, head, recovered) = parts(database)?;
+        let follower = Follower::start(Arc::clone(&log), Arc::clone(&head), recovered)?;
+        Ok(RocksDb::new(log, head, Role::Reader { _follower: follower }))
+    }
+}
+
+type Parts<E> = (Arc<Log>, Arc<Head<E>>, Recovered);
+
+/// What a log is made of, once its end was found.
+fn parts<E: Event>(database: Database) -> Result<Parts<E>, OpenError> {
+    let hasher = database.hasher();
+    let recovered = recover(&database, &hasher)?;
+    let live = ArcSwap::from_pointee(recovered.chunk.reader());
+    let head = Arc::new(Head::new(recovered.next_offset));
+    Ok((Arc::new(Log { database, hasher, live }), head, recovered))
+}
+
+/// The same path wherever the process goes.
+fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    std::path::absolute(path).map_err(|source| OpenError::Io {
+        action: "find",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl<E: Event> RocksDb<E> {
+    /// Opens the log in the database at `path`, or creates it there, with the settings as they are by default.
+    ///
+    /// # Errors
+    /// As [`RocksDbOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        RocksDbOptions::default().open(path)
+    }
+
+    /// Opens the log in the database at `path` for reading, also while another process writes to it.
+    ///
+    /// # Errors
+    /// As [`RocksDbOptions::open_read_only`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        RocksDbOptions::default().open_read_only(path)
+    }
+
+    /// Makes a copy of the store as it is now, snapshots included, in the directory `target`, which must not be there
+    /// yet. Appends go on meanwhile. On the same file system files are linked, not copied, so it takes next to no time or
+    /// room. The copy opens as a store, with the same store id.
+    ///
+    /// # Errors
+    /// The system's: the directory is there already, its parent is not, there is no room; then nothing is left there.
+    pub fn checkpoint(&self, target: impl AsRef<Path>) -> io::Result<()> {
+        let target = target.as_ref();
+        if target.exists() {
+            let text =
+                format!("{} is there already; a checkpoint makes its directory", target.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        let checkpoint = Checkpoint::new(self.log.database.db()).map_err(io_error)?;
+        checkpoint.create_checkpoint(target).map_err(io_error)
+    }
+
+    fn new(log: Arc<Log>, head: Arc<Head<E>>, role: Role<E>) -> Self {
+        let snapshots = Arc::new(RocksDbSnapshots::new(Arc::clone(&log)));
+        Self { log, head, snapshots, role }
+    }
+
+    fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
+        Encoded::records(&batch.events, &self.log.hasher)
+    }
+}
+
+impl<E: Event> Drop for RocksDb<E> {
+    fn drop(&mut self) {
+        let Role::Writer(committer) = &self.role else { return };
+        committer.close();
+        if !committer.is_poisoned()
+            && let Err(error) = committer.with_home(RocksDbHome::close)
+        {
+            let store = self.log.database.path.display();
+            tracing::error!(%error, %store, "the store was not closed cleanly");
+        }
+    }
+}
+
+impl<E: Event> Backend<E> for RocksDb<E> {
+    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+        let Role::Writer(committer) = &self.role else { return Err(AppendError::ReadOnly) };
+        let encoded = self.encode(&batch)?;
+        committer.append(batch, encoded)
+    }
+
+    fn submit(&self, batch: Batch<E>) -> AppendFuture {
+        let Role::Writer(committer) = &self.role else {
+            return Box::pin(std::future::ready(Err(AppendError::ReadOnly)));
+        };
+        match self.encode(&batch) {
+            Ok(encoded) => committer.submit(batch, encoded),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn head(&self) -> &Head<E> {
+        &self.head
+    }
+
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(Some(EventRef::Owned(self.log.get(offset)?)))
+    }
+
+    fn read<'a>(
+        &'a self,
+        selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, E>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let Range { start, end } = selection.range;
+        self.log.read(Selection { range: start..end.min(self.head.get()), ..selection }, page)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        self.log.names(kind, prefix, self.head.get())
+    }
+
+    fn stats(&self) -> Stats {
+        let database = &self.log.database;
+        let commits = match &self.role {
+            Role::Writer(committer) => committer.commits(),
+            Role::Reader { .. } => 0,
+        };
+        let families = [database.events(), database.index(), database.ids(), database.snapshots()];
+        let sum = |name: &str| families.iter().map(|family| family.property(name)).sum::<u64>();
+        let memtables = sum("rocksdb.cur-size-all-mem-tables");
+        let tables = sum("rocksdb.estimate-table-readers-mem");
+        let live = self.log.live.load().index.allocated_bytes() as u64;
+        let mut stats = Stats::default();
+        stats.events = self.head.get();
+        stats.event_bytes = database.events().property("rocksdb.total-sst-files-size")
+            + database.events().property("rocksdb.cur-size-all-mem-tables");
+        stats.index_bytes = database.index().property("rocksdb.total-sst-files-size")
+            + database.ids().property("rocksdb.total-sst-files-size");
+        stats.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
+        stats.memory_bytes = memtables + tables + live + database.cache().get_usage() as u64;
+        stats.commits = commits;
+        stats.subscribers = self.head.subscriber_count() as u64;
+        stats
+    }
+
+    fn sync(&self) -> Result<(), AppendError> {
+        match &self.role {
+            Role::Writer(committer) => committer.sync(),
+            Role::Reader { .. } => Ok(()),
+        }
+    }
+
+    fn store_id(&self) -> Option<[u8; 16]> {
+        Some(self.log.database.store_id)
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
+    }
+}
+
+impl<E: Event> std::fmt::Debug for RocksDb<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksDb")
+            .field("path", &self.log.database.path)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,344 @@
+//! The database: its column families, what makes it a store, and opening it.
+//!
+//! ```text
+//!   default     format, store id, when it was made, the head when it was last closed
+//!   events      blocks of events                     index   where names are: types and tags
+//!   ids         where events with an id are          snapshots
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use annals::home::Hasher;
+use annals::{OpenError, ReadError};
+use rocksdb::{
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Error, Options, ReadOptions,
+    WriteBatch, WriteOptions,
+};
+use tempfile::TempDir;
+
+use crate::keys;
+use crate::options::{Families, RocksDbOptions};
+use crate::status::{io_error, not_ours, open_error, read_error};
+
+/// The newest format that is known here.
+const FORMAT: u64 = 1;
+
+const EVENTS: &str = "events";
+const INDEX: &str = "index";
+const IDS: &str = "ids";
+const SNAPSHOTS: &str = "snapshots";
+const DEFAULT: &str = "default";
+
+/// An open database that is a store.
+pub(crate) struct Database {
+    db: DB,
+    pub(crate) path: PathBuf,
+    pub(crate) store_id: [u8; 16],
+    cache: Cache,
+    /// Where a follower keeps what RocksDB needs a directory for; removed with it.
+    _aside: Option<TempDir>,
+}
+
+impl Database {
+    /// The store at `path`, made if nothing is there, to be written to.
+    pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        match look(path)? {
+            Found::Database => check_families(path, &options.database(false))?,
+            Found::Nothing => {}
+        }
+        let (descriptors, cache) = descriptors(options.families());
+        let opened = DB::open_cf_descriptors(&options.database(true), path, descriptors);
+        let db = opened.map_err(|error| open_error(path, error))?;
+        let store_id = match read_store_id(&db, path)? {
+            Some(store_id) => store_id,
+            None => make_store(&db, path)?,
+        };
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None })
+    }
+
+    /// The store at `path`, to be read and followed while another process may write to it.
+    pub(crate) fn follow(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        match look(path)? {
+            Found::Database => check_families(path, &options.database(false))?,
+            Found::Nothing => return Err(OpenError::NotFound { path: path.to_owned() }),
+        }
+        let io = |source| OpenError::Io {
+            action: "make a directory beside",
+            path: std::env::temp_dir(),
+            source,
+        };
+        let aside = tempfile::Builder::new().prefix("annals-follow-").tempdir().map_err(io)?;
+        let (descriptors, cache) = descriptors(options.families());
+        let mut database = options.database(false);
+        // The writing process removes files that it needs no more; they must be open by then.
+        database.set_max_open_files(-1);
+        let opened =
+            DB::open_cf_descriptors_as_secondary(&database, path, aside.path(), descriptors);
+        let db = opened.map_err(|error| open_error(path, error))?;
+        let Some(store_id) = read_store_id(&db, path)? else {
+            return Err(OpenError::NotFound { path: path.to_owned() });
+        };
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: Some(aside) })
+    }
+
+    pub(crate) fn db(&self) -> &DB {
+        &self.db
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The hash of names in this store.
+    pub(crate) fn hasher(&self) -> Hasher {
+        Hasher::new(&self.store_id)
+    }
+
+    pub(crate) fn events(&self) -> Family<'_> {
+        self.family(EVENTS)
+    }
+
+    pub(crate) fn index(&self) -> Family<'_> {
+        self.family(INDEX)
+    }
+
+    pub(crate) fn ids(&self) -> Family<'_> {
+        self.family(IDS)
+    }
+
+    pub(crate) fn snapshots(&self) -> Family<'_> {
+        self.family(SNAPSHOTS)
+    }
+
+    fn family(&self, name: &'static str) -> Family<'_> {
+        Family { database: self, name }
+    }
+
+    /// For `map_err`: a read that failed, of what concerns the events from `offset` on.
+    pub(crate) fn unreadable(&self, offset: u64) -> impl Fn(Error) -> ReadError + '_ {
+        move |error| read_error(&self.path, offset, error)
+    }
+
+    /// The head that was noted when the store was last closed cleanly; 0 if it never was.
+    pub(crate) fn closed_head(&self) -> Result<u64, OpenError> {
+        let value =
+            self.db.get(keys::CLOSED_HEAD).map_err(|error| open_error(&self.path, error))?;
+        let Some(value) = value else { return Ok(0) };
+        keys::number(&value).ok_or_else(|| {
+            not_ours(
+                &self.path,
+                0,
+                "the head at which the store was closed, 8 bytes",
+                format!("{value:?}"),
+            )
+            .into()
+        })
+    }
+
+    /// Everything in files, so that the next opening has nothing to replay, and the head noted.
+    pub(crate) fn close(&self, head: u64) -> Result<(), Error> {
+        self.db.put_opt(keys::CLOSED_HEAD, head.to_be_bytes(), &synced())?;
+        let families = [EVENTS, INDEX, IDS, SNAPSHOTS, DEFAULT];
+        let handles: Vec<_> = families.iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        self.db.flush_cfs_opt(&handles, &rocksdb::FlushOptions::default())?;
+        self.db.flush_wal(true)
+    }
+}
+
+/// One of the column families, which are there for as long as the database is open.
+#[derive(Clone, Copy)]
+pub(crate) struct Family<'a> {
+    database: &'a Database,
+    name: &'static str,
+}
+
+impl<'a> Family<'a> {
+    fn handle(self) -> Result<&'a ColumnFamily, ReadError> {
+        self.database.db.cf_handle(self.name).ok_or_else(|| {
+            not_ours(&self.database.path, 0, &format!("the column family {}", self.name), "none")
+                .into()
+        })
+    }
+
+    pub(crate) fn get(self, key: &[u8], offset: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let value = self.database.db.get_cf(self.handle()?, key);
+        value.map_err(self.database.unreadable(offset))
+    }
+
+    pub(crate) fn iterator(self, options: ReadOptions) -> Result<DBRawIterator<'a>, ReadError> {
+        Ok(self.database.db.raw_iterator_cf_opt(self.handle()?, options))
+    }
+
+    /// Adds a key and its value to a batch.
+    pub(crate) fn put(self, batch: &mut WriteBatch, key: &[u8], value: &[u8]) {
+        if let Some(handle) = self.database.db.cf_handle(self.name) {
+            batch.put_cf(handle, key, value);
+        }
+    }
+
+    /// Adds a key to be removed to a batch.
+    pub(crate) fn delete(self, batch: &mut WriteBatch, key: &[u8]) {
+        if let Some(handle) = self.database.db.cf_handle(self.name) {
+            batch.delete_cf(handle, key);
+        }
+    }
+
+    /// One of RocksDB's numbers; 0 if there is none.
+    pub(crate) fn property(self, name: &str) -> u64 {
+        let handle = self.database.db.cf_handle(self.name);
+        handle
+            .and_then(|handle| self.database.db.property_int_value_cf(handle, name).ok().flatten())
+            .unwrap_or(0)
+    }
+}
+
+/// Writes that are on the disk when they return.
+pub(crate) fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+/// What a path has.
+enum Found {
+    Nothing,
+    Database,
+}
+
+fn look(path: &Path) -> Result<Found, OpenError> {
+    let io = |source| OpenError::Io { action: "look at", path: path.to_owned(), source };
+    let not_a_store =
+        |found: &str| OpenError::NotAStore { path: path.to_owned(), found: found.to_owned() };
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        found if !found.as_ref().is_ok_and(std::fs::Metadata::is_dir) => {
+            found.map_err(io)?;
+            return Err(not_a_store("it is a file"));
+        }
+        _ => {}
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
+    }
+    if names.iter().any(|name| name == "CURRENT") {
+        return Ok(Found::Database);
+    }
+    if names.iter().any(|name| name == "store.json") {
+        return Err(not_a_store(
+            "it is a Journal, which is opened without `rocksdb:`, with EventStore::open",
+        ));
+    }
+    // What RocksDB leaves when it is stopped while it makes a database, before there is anything in it.
+    let of_rocksdb = |name: &String| {
+        ["LOCK", "LOG", "IDENTITY"].contains(&name.as_str())
+            || ["LOG.old.", "MANIFEST-", "OPTIONS-"].iter().any(|start| name.starts_with(start))
+            || [".dbtmp", ".log"].iter().any(|end| name.ends_with(end))
+    };
+    match names.iter().find(|name| !of_rocksdb(name)) {
+        None => Ok(Found::Nothing),
+        Some(other) if names.iter().any(|name| name.starts_with("MANIFEST-")) => Err(not_a_store(
+            &format!("a RocksDB database without its file CURRENT, and with {other}"),
+        )),
+        Some(other) => Err(not_a_store(&format!("there is {other} in it"))),
+    }
+}
+
+/// Refuses a database that has column families of something else. (One with fewer than ours was being made.)
+fn check_families(path: &Path, options: &Options) -> Result<(), OpenError> {
+    let families = DB::list_cf(options, path).map_err(|error| open_error(path, error))?;
+    let ours = [DEFAULT, EVENTS, INDEX, IDS, SNAPSHOTS];
+    match families.iter().find(|name| !ours.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(other) => Err(not_ours_at_all(path, &format!("with a column family {other:?}"))),
+    }
+}
+
+fn not_ours_at_all(path: &Path, what: &str) -> OpenError {
+    OpenError::NotAStore {
+        path: path.to_owned(),
+        found: format!("a RocksDB database of something else, {what}"),
+    }
+}
+
+fn descriptors(families: Families) -> (Vec<ColumnFamilyDescriptor>, Cache) {
+    let Families { events, index, ids, snapshots, cache } = families;
+    let all = [
+        (DEFAULT, Options::default()),
+        (EVENTS, events),
+        (INDEX, index),
+        (IDS, ids),
+        (SNAPSHOTS, snapshots),
+    ];
+    (all.map(|(name, options)| ColumnFamilyDescriptor::new(name, options)).into(), cache)
+}
+
+/// The store's id, if the database has been made a store.
+fn read_store_id(db: &DB, path: &Path) -> Result<Option<[u8; 16]>, OpenError> {
+    let get = |key: &[u8]| db.get(key).map_err(|error| open_error(path, error));
+    let Some(format) = get(keys::FORMAT)? else {
+        let mut all = db.raw_iterator();
+        all.seek_to_first();
+        return match all.key() {
+            None => all.status().map(|()| None).map_err(|error| open_error(path, error)),
+            Some(key) => {
+                let key = String::from_utf8_lossy(key).into_owned();
+                Err(not_ours_at_all(path, &format!("with a key {key:?}")))
+            }
+        };
+    };
+    match keys::number(&format) {
+        Some(FORMAT) => {}
+        Some(found) if found > FORMAT => {
+            return Err(OpenError::NewerFormat { path: path.to_owned(), found, supported: FORMAT });
+        }
+        _ => {
+            return Err(not_ours(
+                path,
+                0,
+                "a format number that was ever used",
+                format!("{format:?}"),
+            )
+            .into());
+        }
+    }
+    let id = get(keys::STORE_ID)?.unwrap_or_default();
+    match <[u8; 16]>::try_from(id.as_slice()) {
+        Ok(store_id) => Ok(Some(store_id)),
+        Err(_) => Err(not_ours(path, 0, "the store's id, 16 bytes", format!("{id:?}")).into()),
+    }
+}
+
+/// Makes an empty database a store, in one write.
+fn make_store(db: &DB, path: &Path) -> Result<[u8; 16], OpenError> {
+    let store_id = uuid::Uuid::new_v4().into_bytes();
+    let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut batch = WriteBatch::default();
+    batch.put(keys::FORMAT, FORMAT.to_be_bytes());
+    batch.put(keys::STORE_ID, store_id);
+    batch.put(keys::CREATED, format!("{created} seconds after 1970-01-01 UTC"));
+    let io = |error| OpenError::Io {
+        action: "make a store of the database",
+        path: path.to_owned(),
+        source: io_error(error),
+    };
+    db.write_opt(batch, &synced()).map_err(io)?;
+    // RocksDB syncs the directory, but not the one that it is in.
+    sync_parent(path).map_err(|source| OpenError::Io {
+        action: "sync the directory of",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(store_id)
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    // Only Unix can sync a directory; elsewhere there is nothing to do.
+    if cfg!(unix) {
+        std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! A home for annals logs in RocksDB: the same calls as in memory and in files, and nothing else to change.
+//!
+//! ```no_run
+//! use annals::{EventStore, RawEvent};
+//! use annals_rocksdb::RocksDb;
+//!
+//! let store = EventStore::<RawEvent>::on(RocksDb::open("data/rocks")?);
+//! # Ok::<(), annals::OpenError>(())
+//! ```
+//! For who runs RocksDB already, wants its compression, checkpoints and tools, or one database for a log and the
+//! snapshots of its projections. The Journal, which needs no C++, is faster at nearly everything.
+//!
+//! ```text
+//!   backend     the calls                         follow      reading beside another process
+//!   writer      the writer's side                 log         the readers' side
+//!   verify      everything looked at              snapshots   the projections' snapshots
+//!   chunk       the index of 65,536 events        cursor      walking over the events
+//!   recovery    what is made again on opening
+//!   database    opening, column families          options     how it is opened
+//!   block       some events as one value          keys        what keys look like
+//!   status      RocksDB's errors as the log's
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod block;
+mod chunk;
+mod cursor;
+mod database;
+mod follow;
+mod keys;
+mod log;
+mod options;
+mod recovery;
+mod snapshots;
+mod status;
+mod verify;
+mod writer;
+
+pub use backend::RocksDb;
+pub use options::{Compression, RocksDbOptions};
+pub use verify::verify;

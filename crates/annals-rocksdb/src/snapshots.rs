@@ -1,0 +1,75 @@
+//! The projections' snapshots, in a column family of the store's own database.
+
+use std::io;
+use std::sync::Arc;
+
+use annals::{ReadError, SnapshotStore};
+use rocksdb::{ReadOptions, WriteBatch};
+
+use crate::keys;
+use crate::log::Log;
+use crate::status::io_error;
+
+/// The place for snapshots that a log in RocksDB has: they are backed up, copied and compressed with it.
+///
+/// They are written as everything is, through the write-ahead log, and not synced by themselves: one that a loss of
+/// power takes is made again.
+#[derive(Clone)]
+pub(crate) struct RocksDbSnapshots {
+    log: Arc<Log>,
+}
+
+impl RocksDbSnapshots {
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self { log }
+    }
+
+    fn write(&self, batch: WriteBatch) -> io::Result<()> {
+        self.log.database.db().write(batch).map_err(io_error)
+    }
+}
+
+impl SnapshotStore for RocksDbSnapshots {
+    fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut batch = WriteBatch::default();
+        let key = keys::snapshot_key(series, head);
+        self.log.database.snapshots().put(&mut batch, &key, bytes);
+        self.write(batch)
+    }
+
+    fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
+        let key = keys::snapshot_key(series, head);
+        let bytes = self.log.database.snapshots().get(&key, head).map_err(as_io)?;
+        bytes.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
+        let start = keys::snapshots_prefix(series);
+        let mut found =
+            self.log.database.snapshots().iterator(ReadOptions::default()).map_err(as_io)?;
+        let mut heads = Vec::new();
+        found.seek(&start);
+        while let Some(head) = found.key().and_then(|key| key.strip_prefix(start.as_slice())) {
+            heads.extend(keys::number(head));
+            found.next();
+        }
+        found.status().map_err(io_error)?;
+        Ok(heads)
+    }
+
+    fn remove(&self, series: &str, head: u64) -> io::Result<()> {
+        let mut batch = WriteBatch::default();
+        self.log.database.snapshots().delete(&mut batch, &keys::snapshot_key(series, head));
+        self.write(batch)
+    }
+}
+
+fn as_io(error: ReadError) -> io::Error {
+    io::Error::other(error)
+}
+
+impl std::fmt::Debug for RocksDbSnapshots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksDbSnapshots").field("path", &self.log.database.path).finish()
+    }
+}

@@ -1,0 +1,149 @@
+//! Looking at everything: every block that RocksDB has a checksum of, and every key of the index against its events.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use annals::home::{Hasher, Kind};
+use annals::{OpenError, ReadError, VerifyReport};
+use rocksdb::ReadOptions;
+
+use crate::chunk::{ChunkWriter, LiveChunk, widen};
+use crate::cursor::EventCursor;
+use crate::database::Database;
+use crate::keys;
+use crate::options::RocksDbOptions;
+use crate::status::not_ours;
+
+/// Looks at every event of the log in the database at `path`, and at every key of its index, and changes none. A
+/// process may be writing to it. `segments` counts RocksDB's files.
+///
+/// # Errors
+/// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
+/// report is about.
+pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
+    let mut report = VerifyReport::default();
+    let path = path.as_ref();
+    let database = match Database::follow(path, &RocksDbOptions::default()) {
+        Ok(database) => database,
+        Err(OpenError::Corrupt(damage)) => {
+            report.problems.push(damage);
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    report.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
+    let mut check =
+        Check { hasher: database.hasher(), database: &database, report: &mut report, known: 0 };
+    let checked = check.events().and_then(|()| check.surplus());
+    match checked {
+        Err(ReadError::Corrupt(damage)) => report.problems.push(damage),
+        Err(error) => {
+            let source = std::io::Error::other(error);
+            return Err(OpenError::Io { action: "read", path: path.to_owned(), source });
+        }
+        Ok(()) => {}
+    }
+    let closed = database.closed_head()?;
+    if report.problems.is_empty() && report.events < closed {
+        let expected = format!("events up to offset {closed}, where it was closed");
+        let found = format!("events up to offset {}", report.events);
+        report.problems.push(not_ours(&database.path, report.events, &expected, found));
+    }
+    Ok(report)
+}
+
+struct Check<'a> {
+    database: &'a Database,
+    hasher: Hasher,
+    report: &'a mut VerifyReport,
+    /// Keys of the index and of ids that are as they should be.
+    known: u64,
+}
+
+impl Check<'_> {
+    /// Reads every event, and compares the keys of every chunk that is full.
+    fn events(&mut self) -> Result<(), ReadError> {
+        let mut events = EventCursor::new(self.database, true)?;
+        let Some(last) = events.last()? else { return Ok(()) };
+        let mut chunk = ChunkWriter::new(0);
+        let mut last_time_ms = 0;
+        for offset in 0..last.offsets.end {
+            if !chunk.covers(offset) {
+                self.compare(&chunk.reader())?;
+                chunk = ChunkWriter::new(keys::chunk_of(offset));
+            }
+            let (event, time_ms) = events.read(offset, true)?;
+            if time_ms < last_time_ms {
+                let (expected, found) =
+                    (format!("a time from {last_time_ms} ms on"), format!("{time_ms} ms"));
+                self.problem(offset, &expected, found);
+            }
+            last_time_ms = time_ms;
+            chunk.add_raw(offset, &event, &self.hasher);
+            self.report.events = offset + 1;
+            self.report.bytes += event.body().len() as u64 + 4;
+        }
+        Ok(())
+    }
+
+    /// Compares the keys of a full chunk with what its events say.
+    fn compare(&mut self, chunk: &LiveChunk) -> Result<(), ReadError> {
+        let first = chunk.chunk * keys::CHUNK_EVENTS;
+        let mut expected = BTreeMap::new();
+        for kind in [Kind::Type, Kind::Tag] {
+            chunk.index.for_each_name(kind, |name, mut posting| {
+                let offsets = (0..posting.len()).flat_map(|at| posting.get(at).to_le_bytes());
+                expected
+                    .insert(keys::index_key(kind, name, chunk.chunk), offsets.collect::<Vec<u8>>());
+            });
+        }
+        for (key, offsets) in expected {
+            let found = self.database.index().get(&key, first)?.map(|places| widen(&places));
+            self.judge(&key, first, found.as_ref() == Some(&offsets), found.is_some());
+        }
+        let mut ids = Vec::new();
+        chunk.index.for_each_name(Kind::Id, |id, mut posting| {
+            ids.push((id.to_owned(), first + u64::from(posting.get(0))));
+        });
+        for (id, offset) in ids {
+            let found = self.database.ids().get(id.as_bytes(), offset)?;
+            let right = found.as_deref() == Some(&offset.to_be_bytes());
+            self.judge(id.as_bytes(), offset, right, found.is_some());
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, key: &[u8], offset: u64, right: bool, found: bool) {
+        if right {
+            self.known += 1;
+            return;
+        }
+        let expected = format!("the key {:?} with its offsets", String::from_utf8_lossy(key));
+        self.problem(offset, &expected, if found { "it with others" } else { "none" });
+    }
+
+    /// Looks for keys of the index that no event is the reason of.
+    fn surplus(&mut self) -> Result<(), ReadError> {
+        let mut count = 0;
+        for family in [self.database.index(), self.database.ids()] {
+            let mut options = ReadOptions::default();
+            options.set_total_order_seek(true);
+            let mut found = family.iterator(options)?;
+            found.seek_to_first();
+            while found.valid() {
+                count += 1;
+                found.next();
+            }
+            found.status().map_err(self.database.unreadable(0))?;
+        }
+        if count > self.known && self.report.problems.is_empty() {
+            let expected = format!("{} keys in the index and of ids", self.known);
+            self.problem(0, &expected, format!("{count}"));
+        }
+        Ok(())
+    }
+
+    fn problem(&mut self, offset: u64, expected: &str, found: impl Into<String>) {
+        self.report.problems.push(not_ours(&self.database.path, offset, expected, found));
+    }
+}

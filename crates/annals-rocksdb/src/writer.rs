@@ -1,0 +1,182 @@
+//! The writing side: blocks are filled, and one write batch a commit takes them into RocksDB.
+
+use std::io;
+use std::sync::Arc;
+
+use annals::home::{Encoded, Home, Name};
+use annals::{Condition, Durability, Event, Published, ReadError, Recorded};
+use rocksdb::{WriteBatch, WriteOptions};
+
+use crate::block::{self, BlockWriter};
+use crate::chunk::{ChunkWriter, LiveChunk};
+use crate::keys;
+use crate::log::Log;
+use crate::options::RocksDbOptions;
+use crate::status::io_error;
+
+/// The writer's side of a log in RocksDB.
+pub(crate) struct RocksDbHome<E> {
+    log: Arc<Log>,
+    write: WriteOptions,
+    durability: Durability,
+    block_bytes: usize,
+    chunk: ChunkWriter,
+    next_offset: u64,
+    last_time_ms: u64,
+    /// Whether there is something in the write-ahead log that was not synced.
+    unsynced: bool,
+    staged: Staged<E>,
+}
+
+/// The commit that is being gathered.
+struct Staged<E> {
+    /// Blocks that are full, by their first offsets, and the one that is being filled.
+    blocks: Vec<(u64, Vec<u8>)>,
+    block: Option<BlockWriter>,
+    /// Chunks that are full, and the growing one.
+    chunks: Vec<LiveChunk>,
+    events: Vec<Recorded<E>>,
+}
+
+impl<E: Event> RocksDbHome<E> {
+    pub(crate) fn new(
+        log: Arc<Log>,
+        options: &RocksDbOptions,
+        chunk: ChunkWriter,
+        next_offset: u64,
+        last_time_ms: u64,
+    ) -> Self {
+        let mut write = WriteOptions::default();
+        write.set_sync(options.durability == Durability::Sync);
+        let chunks = vec![chunk.reader()];
+        Self {
+            log,
+            write,
+            durability: options.durability,
+            block_bytes: options.block_bytes,
+            chunk,
+            next_offset,
+            last_time_ms,
+            unsynced: false,
+            staged: Staged { blocks: Vec::new(), block: None, chunks, events: Vec::new() },
+        }
+    }
+
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.log.database.close(self.next_offset).map_err(io_error)
+    }
+
+    /// Begins the chunk of the next offset if the growing one is full.
+    fn roll_chunk(&mut self) {
+        if !self.chunk.covers(self.next_offset) {
+            self.finish_block();
+            self.chunk = ChunkWriter::new(keys::chunk_of(self.next_offset));
+            self.staged.chunks.push(self.chunk.reader());
+        }
+    }
+
+    /// The block that the next event of this time goes into.
+    fn block_at(&mut self, time_ms: u64) -> &mut BlockWriter {
+        let fits =
+            |block: &BlockWriter| block.time_ms == time_ms && block.size() < self.block_bytes;
+        if !self.staged.block.as_ref().is_some_and(fits) {
+            self.finish_block();
+        }
+        let next_offset = self.next_offset;
+        self.staged.block.get_or_insert_with(|| BlockWriter::new(next_offset, time_ms))
+    }
+
+    fn finish_block(&mut self) {
+        if let Some(block) = self.staged.block.take() {
+            self.staged.blocks.push((block.first, block.finish()));
+        }
+    }
+
+    /// The body of a staged event.
+    fn staged_body(&self, offset: u64) -> Option<Vec<u8>> {
+        let of = |first: u64, bytes: &[u8]| {
+            block::body(bytes, offset - first).map(|at| bytes[at].to_vec())
+        };
+        match &self.staged.block {
+            Some(block) if block.first <= offset => of(block.first, block.bytes()),
+            _ => {
+                let blocks = &self.staged.blocks;
+                let at = blocks.partition_point(|(first, _)| *first <= offset).checked_sub(1)?;
+                of(blocks[at].0, &blocks[at].1)
+            }
+        }
+    }
+}
+
+impl<E: Event> Home<E> for RocksDbHome<E> {
+    fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    fn last_time_ms(&self) -> u64 {
+        self.last_time_ms
+    }
+
+    fn reserve(&mut self, _bytes: usize, _labels: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+        self.log.conflict(condition, self.next_offset, &self.staged.chunks)
+    }
+
+    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+        self.log.find_id(id, &self.staged.chunks)
+    }
+
+    fn is_same(
+        &self,
+        offset: u64,
+        _events: &[E],
+        batch: &Encoded,
+        index: usize,
+    ) -> Result<bool, ReadError> {
+        let committed = self.next_offset - self.staged.events.len() as u64;
+        if offset < committed {
+            return Ok(self.log.get_raw(offset)?.0.body() == batch.body(index));
+        }
+        Ok(self.staged_body(offset).is_some_and(|body| body == batch.body(index)))
+    }
+
+    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64) {
+        for (index, event) in events.into_iter().enumerate() {
+            self.roll_chunk();
+            let offset = self.next_offset;
+            self.block_at(time_ms).push(batch.body(index));
+            self.chunk.index().add_event(keys::place_of(offset), &batch.names(index));
+            self.staged.events.push(Recorded { offset, time_ms, event });
+            self.next_offset += 1;
+        }
+        self.last_time_ms = time_ms;
+    }
+
+    fn commit(&mut self) -> io::Result<Published<E>> {
+        self.finish_block();
+        let database = &self.log.database;
+        let mut batch = WriteBatch::default();
+        for (first, block) in self.staged.blocks.drain(..) {
+            database.events().put(&mut batch, &first.to_be_bytes(), &block);
+        }
+        let growing = self.staged.chunks.len() - 1;
+        self.staged.chunks[..growing].iter().for_each(|full| full.seal(database, &mut batch));
+        database.db().write_opt(batch, &self.write).map_err(io_error)?;
+        self.unsynced = self.durability == Durability::Buffered;
+        if growing > 0 {
+            self.staged.chunks.drain(..growing);
+            self.log.set_live(self.chunk.reader());
+        }
+        Ok(Published::events(std::mem::take(&mut self.staged.events)))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.unsynced) {
+            self.log.database.db().flush_wal(true).map_err(io_error)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! A log of several chunks: what the index has as keys and what it has in memory answer as one.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use annals::{
+    AppendError, Backend, Batch, Condition, EventStore, NameCount, Query, QueryItem, RawEvent,
+};
+use annals_conformance::Random;
+use annals_rocksdb::{Compression, RocksDb, verify};
+
+const EVENTS: u64 = 150_000;
+
+/// The event that the log has at `offset`: two types, a common tag, rarer ones, and some ids.
+fn event(offset: u64) -> RawEvent {
+    let mut random = Random::new(offset);
+    let event_type = if random.below(3) == 0 { "seat-freed" } else { "seat-sold" };
+    let mut event = RawEvent::builder(event_type).data(format!(r#"{{"n":{offset}}}"#));
+    if random.below(2) == 0 {
+        event = event.tag("show:7");
+    }
+    event = event.tag(format!("seat:{}", random.below(40_000)));
+    if offset == 3 || offset == 70_000 {
+        event = event.tag("rare");
+    }
+    if offset.is_multiple_of(11) {
+        event = event.id(format!("id-{offset}"));
+    }
+    event.build().unwrap()
+}
+
+fn filled(path: &std::path::Path) -> EventStore<RawEvent, RocksDb<RawEvent>> {
+    let options =
+        RocksDb::options().durability(annals::Durability::Buffered).memtable_bytes(4 << 20);
+    let store =
+        EventStore::<RawEvent>::on(options.compression(Compression::None).open(path).unwrap());
+    let mut random = Random::new(1);
+    while store.len() < EVENTS {
+        // Some batches reach over a chunk's end.
+        let count = (1 + random.below(6_000)).min(EVENTS - store.len());
+        let first = store.len();
+        store.append_batch((first..first + count).map(event)).unwrap();
+    }
+    store
+}
+
+fn queries() -> Vec<Query> {
+    let sold_show = QueryItem::new().event_type("seat-sold").tag("show:7");
+    vec![
+        Query::all(),
+        Query::tag("seat:77"),
+        Query::tag("rare"),
+        Query::tag("nobody"),
+        Query::event_type("seat-freed"),
+        Query::item(sold_show.clone()),
+        Query::item(QueryItem::new().tag("show:7").tag("seat:5")),
+        Query::tag("rare").or(QueryItem::new().event_type("seat-freed").tag("seat:1234")),
+        Query::event_type("never").or(QueryItem::new().tag("seat:39999")),
+    ]
+}
+
+fn answers_right<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
+    for query in queries() {
+        let expected: Vec<u64> = (0..EVENTS)
+            .filter(|&offset| {
+                let event = event(offset);
+                query.matches(event.event_type(), event.tags())
+            })
+            .collect();
+        let found: Vec<u64> = store.query(&query).map(|event| event.unwrap().offset).collect();
+        assert_eq!(found, expected, "{query:?}");
+        let mut back: Vec<u64> =
+            store.query(&query).rev().map(|event| event.unwrap().offset).collect();
+        back.reverse();
+        assert_eq!(back, expected, "{query:?}, from the end");
+        for from in [1, 65_535, 65_536, 65_537, 131_072, EVENTS - 1, EVENTS] {
+            let found = store.query(&query).from(from).next().map(|event| event.unwrap().offset);
+            assert_eq!(
+                found,
+                expected.iter().copied().find(|&offset| offset >= from),
+                "{query:?} from {from}"
+            );
+            let blocked = store.append_as(
+                Batch::new(vec![]).condition(Condition::fail_if(query.clone()).after(from)),
+            );
+            match (blocked, found) {
+                (Err(AppendError::Conflict { offset }), Some(found)) => assert_eq!(offset, found),
+                (Ok(_), None) | (Err(AppendError::ReadOnly), _) => {}
+                (blocked, found) => panic!("{query:?} after {from}: {blocked:?}, but {found:?}"),
+            }
+        }
+    }
+    for offset in [0, 1, 65_535, 65_536, 131_071, 131_072, EVENTS - 1] {
+        assert_eq!(store.get(offset).unwrap().unwrap().event, event(offset));
+    }
+}
+
+fn counted(mut names: Vec<NameCount>) -> Vec<(String, u64)> {
+    names.sort_by(|a, b| a.name.cmp(&b.name));
+    names.into_iter().map(|name| (name.name, name.count)).collect()
+}
+
+#[test]
+fn chunks_answer_as_one() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("rocks");
+    let store = filled(&path);
+    answers_right(&store);
+
+    let types = counted(store.types().unwrap());
+    assert_eq!(types.iter().map(|(_, count)| count).sum::<u64>(), EVENTS);
+    let shows = counted(store.tags("show").unwrap());
+    let expected = store.query(&Query::tag("show:7")).count() as u64;
+    assert_eq!(shows, [("show:7".to_owned(), expected)]);
+
+    // An id from a chunk that has keys, and one from the growing chunk.
+    for offset in [0, 66_000, 143_000] {
+        assert_eq!(store.append(event(offset)).unwrap(), offset);
+    }
+    let other = RawEvent::builder("seat-sold").id("id-66000").build().unwrap();
+    assert!(matches!(store.append(other), Err(AppendError::IdConflict { offset: 66_000, .. })));
+
+    // Beside the one who writes, from a checkpoint, and opened again.
+    answers_right(&EventStore::<RawEvent>::on(RocksDb::open_read_only(&path).unwrap()));
+    let copy = place.path().join("checkpoint");
+    store.backend().checkpoint(&copy).unwrap();
+    assert!(store.backend().checkpoint(&copy).unwrap_err().to_string().contains("already"));
+    drop(store);
+    let report = verify(&path).unwrap();
+    assert_eq!((report.events, report.problems.as_slice()), (EVENTS, &[][..]));
+    let store = EventStore::<RawEvent>::on(RocksDb::open(&path).unwrap());
+    answers_right(&store);
+    let restored = EventStore::<RawEvent>::on(RocksDb::open(&copy).unwrap());
+    answers_right(&restored);
+    assert_eq!(restored.backend().store_id(), store.backend().store_id());
+    restored.append(event(EVENTS)).unwrap();
+    assert_eq!((restored.len(), store.len()), (EVENTS + 1, EVENTS));
+}

@@ -4,7 +4,8 @@
 //! cargo run --release --manifest-path bench/Cargo.toml            # everything
 //! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold
 //! ```
-//! Options: `--rounds N` (5), `--events N` (of the Journal; 200,000), `--dir DIR` (where the files go; the system's
+//! RocksDB, ours and used plainly, is among the peers with `--features rocksdb` (its C++ takes twenty minutes to build).
+//! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N` (of the Journal; 200,000), `--dir DIR` (where the files go; the system's
 //! directory for temporary files).
 
 mod event;
@@ -12,6 +13,7 @@ mod fold;
 mod journal;
 mod locked;
 mod memory;
+mod peers;
 mod table;
 mod yardstick;
 
@@ -24,6 +26,7 @@ struct Asked {
     rounds: usize,
     events: u64,
     directory: PathBuf,
+    only: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
         Ok(asked) => run(&asked),
         Err(problem) => {
             eprintln!(
-                "{problem}\nusage: annals-bench [memory] [journal] [fold] [--rounds N] [--events N] [--dir DIR]"
+                "{problem}\nusage: annals-bench [memory] [journal] [fold] [peers] [--only NAME] [--rounds N] [--events N] [--dir DIR]"
             );
             return ExitCode::from(2);
         }
@@ -48,14 +51,22 @@ fn run(asked: &Asked) {
     if wanted("journal") {
         journal::run(asked.rounds, asked.events, &asked.directory);
     }
+    if wanted("peers") {
+        peers::run(asked.rounds, asked.events, &asked.directory, &asked.only);
+    }
     if wanted("fold") {
         fold::run(asked.rounds, &asked.directory);
     }
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut asked =
-        Asked { parts: Vec::new(), rounds: 5, events: 200_000, directory: std::env::temp_dir() };
+    let mut asked = Asked {
+        parts: Vec::new(),
+        rounds: 5,
+        events: 200_000,
+        directory: std::env::temp_dir(),
+        only: Vec::new(),
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -63,11 +74,12 @@ fn asked() -> Result<Asked, String> {
             text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
         };
         match argument.as_str() {
-            "memory" | "journal" | "fold" => asked.parts.push(argument),
+            "memory" | "journal" | "fold" | "peers" => asked.parts.push(argument),
             "--rounds" => {
                 asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1)
             }
             "--events" => asked.events = number(value()?)?.max(1_000),
+            "--only" => asked.only.push(value()?),
             "--dir" => asked.directory = value()?.into(),
             other => return Err(format!("what is {other:?}?")),
         }

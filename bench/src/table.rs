@@ -74,6 +74,46 @@ pub fn markdown(title: &str, candidates: &[&str], rows: &[Row]) -> String {
     out
 }
 
+/// A Markdown table with a line a measurement and a column a candidate, and one with the ratios of the first candidate's
+/// medians to those of the others.
+pub fn by_candidate(
+    title: &str,
+    candidates: &[&str],
+    measured: &[&str],
+    figures: &[Vec<Figures>],
+) -> String {
+    let mut out = format!("### {title}\n\n");
+    let head = |out: &mut String, names: &[&str]| {
+        writeln!(out, "| | {} |", names.join(" | ")).expect("a String");
+        writeln!(out, "|---|{}", "---|".repeat(names.len())).expect("a String");
+    };
+    let line = |out: &mut String, what: &str, cells: Vec<String>| {
+        writeln!(out, "| {what} | {} |", cells.join(" | ")).expect("a String");
+    };
+    let has = |figures: &Figures| !figures.0.is_empty();
+    head(&mut out, candidates);
+    for (at, what) in measured.iter().enumerate() {
+        let show = |of: &Vec<Figures>| if has(&of[at]) { of[at].show() } else { "–".to_owned() };
+        line(&mut out, what, figures.iter().map(show).collect());
+    }
+    for (first, name) in
+        candidates.iter().enumerate().filter(|(_, name)| name.starts_with("annals"))
+    {
+        let others: Vec<usize> = (0..candidates.len()).filter(|&other| other != first).collect();
+        writeln!(out, "\n{name}, as a multiple of each:\n").expect("a String");
+        head(&mut out, &others.iter().map(|&other| candidates[other]).collect::<Vec<_>>());
+        for (at, what) in measured.iter().enumerate() {
+            let (own, of) = (&figures[first][at], |other: usize| &figures[other][at]);
+            let ratio = |&other: &usize| match has(own) && has(of(other)) {
+                true => format!("{:.2}", own.median() / of(other).median()),
+                false => "–".to_owned(),
+            };
+            line(&mut out, what, others.iter().map(ratio).collect());
+        }
+    }
+    out
+}
+
 /// What this ran on.
 pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

@@ -12,6 +12,12 @@ impl Yardstick {
         Self(File::create(path).expect("a file can be made"))
     }
 
+    /// The file at `path`, which may be there, to be appended to.
+    pub fn open(path: &Path) -> Self {
+        let file = File::options().append(true).create(true).open(path);
+        Self(file.expect("a file can be made"))
+    }
+
     pub fn append(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).and_then(|()| self.0.sync_data()).expect("the disk works");
     }

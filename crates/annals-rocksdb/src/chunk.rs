@@ -9,6 +9,7 @@
 
 use annals::home::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Name, Posting, Search};
 use annals::{RawEvent, ReadError};
+use annals_base::{ListWriter, SegmentedList, segmented_list};
 use rocksdb::{DBRawIterator, ReadOptions, WriteBatch};
 
 use crate::database::Database;
@@ -20,6 +21,8 @@ use crate::status::not_ours;
 pub(crate) struct LiveChunk {
     pub(crate) chunk: u64,
     pub(crate) index: LiveIndex,
+    /// Where its blocks start.
+    blocks: SegmentedList<u16>,
 }
 
 /// A chunk that is growing, for its writer.
@@ -27,15 +30,20 @@ pub(crate) struct LiveChunk {
 pub(crate) struct ChunkWriter {
     chunk: u64,
     index: LiveIndexWriter,
+    blocks: ListWriter<u16>,
 }
 
 impl ChunkWriter {
     pub(crate) fn new(chunk: u64) -> Self {
-        Self { chunk, index: LiveIndexWriter::new() }
+        Self { chunk, index: LiveIndexWriter::new(), blocks: segmented_list().0 }
     }
 
     pub(crate) fn reader(&self) -> LiveChunk {
-        LiveChunk { chunk: self.chunk, index: self.index.reader() }
+        LiveChunk {
+            chunk: self.chunk,
+            index: self.index.reader(),
+            blocks: self.blocks.list().clone(),
+        }
     }
 
     /// Whether `offset`, the next after all that are indexed, belongs to this chunk.
@@ -45,6 +53,11 @@ impl ChunkWriter {
 
     pub(crate) fn index(&mut self) -> &mut LiveIndexWriter {
         &mut self.index
+    }
+
+    /// Notes that a block starts at `offset`.
+    pub(crate) fn add_block(&mut self, offset: u64) {
+        self.blocks.push(narrow(keys::place_of(offset)));
     }
 
     /// Indexes an event that was read.
@@ -70,6 +83,7 @@ impl LiveChunk {
                 index.put(batch, key, places);
             }
         }
+        database.index().put(batch, &keys::blocks_key(self.chunk), &self.block_starts());
         let mut ids = Vec::new();
         self.index.for_each_name(Kind::Id, |id, mut posting| {
             ids.push((id.to_owned(), self.first() + u64::from(posting.get(0))));
@@ -78,6 +92,18 @@ impl LiveChunk {
         for (id, offset) in ids {
             database.ids().put(batch, id.as_bytes(), &offset.to_be_bytes());
         }
+    }
+
+    /// Where its blocks start, as a value of the index: places in the chunk, ascending.
+    pub(crate) fn block_starts(&self) -> Vec<u8> {
+        self.blocks.iter().flat_map(|place| place.to_le_bytes()).collect()
+    }
+
+    /// The start of the block that has `offset`, an event of this chunk.
+    pub(crate) fn block_of(&self, offset: u64) -> Option<u64> {
+        let place = narrow(keys::place_of(offset));
+        let get = |at| self.blocks.get(at).copied();
+        last_start(self.blocks.len(), get, place).map(|start| self.first() + u64::from(start))
     }
 
     fn first(&self) -> u64 {
@@ -95,6 +121,20 @@ impl Lookup for LiveChunk {
 fn narrow(place: u32) -> u16 {
     // Below 65,536.
     u16::try_from(place).unwrap_or(u16::MAX)
+}
+
+/// The last of `count` ascending starts that is not behind `place`.
+pub(crate) fn last_start(
+    count: usize,
+    get: impl Fn(usize) -> Option<u16>,
+    place: u16,
+) -> Option<u16> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if get(middle)? <= place { low = middle + 1 } else { high = middle }
+    }
+    get(low.checked_sub(1)?)
 }
 
 /// The offsets of a value of the index, four bytes each, as a [`Posting`] has them.

@@ -12,8 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use annals::home::Hasher;
 use annals::{OpenError, ReadError};
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Error, Options, ReadOptions,
-    WriteBatch, WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Error,
+    Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use tempfile::TempDir;
 
@@ -163,6 +163,16 @@ impl<'a> Family<'a> {
 
     pub(crate) fn get(self, key: &[u8], offset: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let value = self.database.db.get_cf(self.handle()?, key);
+        value.map_err(self.database.unreadable(offset))
+    }
+
+    /// As [`get`](Self::get), without a copy of what is in RocksDB's cache.
+    pub(crate) fn get_pinned(
+        self,
+        key: &[u8],
+        offset: u64,
+    ) -> Result<Option<DBPinnableSlice<'a>>, ReadError> {
+        let value = self.database.db.get_pinned_cf(self.handle()?, key);
         value.map_err(self.database.unreadable(offset))
     }
 

@@ -97,7 +97,7 @@ impl<E: Event> Follow<E> {
     fn step(&mut self) -> io::Result<bool> {
         let database = &self.log.database;
         database.db().try_catch_up_with_primary().map_err(crate::status::io_error)?;
-        let last = EventCursor::new(database, true).and_then(|mut events| events.last());
+        let last = EventCursor::in_order(database).and_then(|mut events| events.last());
         let end = last.map_err(io::Error::other)?.map_or(0, |last| last.offsets.end);
         if end <= self.next_offset {
             return Ok(false);
@@ -110,13 +110,16 @@ impl<E: Event> Follow<E> {
     /// Indexes the events up to `end`, and shows them.
     fn index(&mut self, end: u64) -> Result<(), ReadError> {
         let first = self.next_offset;
-        let mut events = EventCursor::new(&self.log.database, true)?;
+        let mut events = EventCursor::in_order(&self.log.database)?;
         for offset in first..end {
             let (event, _) = events.read(offset, true)?;
             if !self.chunk.covers(offset) {
                 // The chunk before this one has its keys: they were written with this very event.
                 self.chunk = ChunkWriter::new(keys::chunk_of(offset));
                 self.log.set_live(self.chunk.reader());
+            }
+            if events.block_starts_at(offset) {
+                self.chunk.add_block(offset);
             }
             self.chunk.add_raw(offset, &event, &self.log.hasher);
             self.next_offset = offset + 1;

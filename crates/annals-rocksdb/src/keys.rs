@@ -3,6 +3,7 @@
 //! ```text
 //!   events      first offset of the block (8, big-endian)
 //!   index       kind (1) │ name │ 0 │ chunk (4, big-endian)       a name has no control characters, so no 0
+//!               "b" │ 0 │ chunk                                   where the chunk's blocks start
 //!   ids         id
 //!   snapshots   series │ 0 │ head (8, big-endian)
 //!   default     "annals/format", "annals/store-id", "annals/created", "annals/closed-head"
@@ -67,6 +68,12 @@ pub(crate) fn index_key(kind: Kind, name: &str, chunk: u64) -> Vec<u8> {
     // A log of more chunks would have 2^48 events.
     key.extend_from_slice(&u32::try_from(chunk).unwrap_or(u32::MAX).to_be_bytes());
     key
+}
+
+/// The index's key of where the blocks of a chunk start.
+pub(crate) fn blocks_key(chunk: u64) -> [u8; 6] {
+    let [a, b, c, d] = u32::try_from(chunk).unwrap_or(u32::MAX).to_be_bytes();
+    [b'b', 0, a, b, c, d]
 }
 
 /// The kind, name and chunk of a key of the index.

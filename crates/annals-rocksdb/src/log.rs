@@ -44,7 +44,7 @@ impl Log {
     }
 
     pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), ReadError> {
-        EventCursor::new(&self.database, false)?.read(offset, false)
+        EventCursor::at_random(&self.database, &self.live.load()).read(offset, false)
     }
 
     /// As [`Backend::read`](annals::Backend::read), of offsets below the head.
@@ -56,11 +56,14 @@ impl Log {
         let Selection { query, mut range, reverse, limit } = selection;
         let search = Search::new(query, &self.hasher);
         let live = [LiveChunk::clone(&self.live.load())];
-        let in_order = search.is_all()
-            && limit as u64 >= MANY
-            && range.end.saturating_sub(range.start) >= MANY;
+        let many = limit as u64 >= MANY && range.end.saturating_sub(range.start) >= MANY;
+        let in_order = search.is_all() && !reverse && many;
         let mut reading = Reading {
-            events: EventCursor::new(&self.database, in_order)?,
+            events: if in_order {
+                EventCursor::in_order(&self.database)?
+            } else {
+                EventCursor::at_random(&self.database, &live[0])
+            },
             full: page.len() + limit,
             begun: page.len(),
             bytes: 0,

@@ -49,7 +49,7 @@ impl Default for RocksDbOptions {
             compression: Compression::Lz4,
             cache_bytes: 128 << 20,
             memtable_bytes: 64 << 20,
-            block_bytes: 8 << 10,
+            block_bytes: 4 << 10,
         }
     }
 }
@@ -143,6 +143,8 @@ impl RocksDbOptions {
         let mut events = self.family(&cache, |_| {});
         // Appended in the order of the keys: files do not overlap, are moved down the levels and never merged.
         events.set_target_file_size_base(64 << 20);
+        // At once: every file of level 0 is looked into by every seek.
+        events.set_level_zero_file_num_compaction_trigger(1);
         let mut index = self.family(&cache, filter);
         // A bloom filter of names, not of keys: whether a name is in a file at all is what is asked.
         let name_part = SliceTransform::create("annals.name", keys::name_part, None);
@@ -160,7 +162,7 @@ impl RocksDbOptions {
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-        blocks.set_block_size(8 << 10);
+        blocks.set_block_size(4 << 10);
         blocks.set_format_version(6);
         table(&mut blocks);
         let mut options = Options::default();

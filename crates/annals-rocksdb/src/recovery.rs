@@ -30,7 +30,7 @@ pub(crate) fn recover(database: &Database, hasher: &Hasher) -> Result<Recovered,
 }
 
 fn read_last_chunk(database: &Database, hasher: &Hasher) -> Result<Recovered, ReadError> {
-    let mut events = EventCursor::new(database, true)?;
+    let mut events = EventCursor::in_order(database)?;
     let Some(last) = events.last()? else {
         return Ok(Recovered { chunk: ChunkWriter::new(0), next_offset: 0, last_time_ms: 0 });
     };
@@ -39,6 +39,9 @@ fn read_last_chunk(database: &Database, hasher: &Hasher) -> Result<Recovered, Re
     let mut chunk = ChunkWriter::new(number);
     for offset in number * CHUNK_EVENTS..next_offset {
         let (event, _) = events.read(offset, true)?;
+        if events.block_starts_at(offset) {
+            chunk.add_block(offset);
+        }
         chunk.add_raw(offset, &event, hasher);
     }
     Ok(Recovered { chunk, next_offset, last_time_ms: last.time_ms })

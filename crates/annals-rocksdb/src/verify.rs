@@ -63,7 +63,7 @@ struct Check<'a> {
 impl Check<'_> {
     /// Reads every event, and compares the keys of every chunk that is full.
     fn events(&mut self) -> Result<(), ReadError> {
-        let mut events = EventCursor::new(self.database, true)?;
+        let mut events = EventCursor::in_order(self.database)?;
         let Some(last) = events.last()? else { return Ok(()) };
         let mut chunk = ChunkWriter::new(0);
         let mut last_time_ms = 0;
@@ -79,6 +79,9 @@ impl Check<'_> {
                 self.problem(offset, &expected, found);
             }
             last_time_ms = time_ms;
+            if events.block_starts_at(offset) {
+                chunk.add_block(offset);
+            }
             chunk.add_raw(offset, &event, &self.hasher);
             self.report.events = offset + 1;
             self.report.bytes += event.body().len() as u64 + 4;
@@ -101,6 +104,9 @@ impl Check<'_> {
             let found = self.database.index().get(&key, first)?.map(|places| widen(&places));
             self.judge(&key, first, found.as_ref() == Some(&offsets), found.is_some());
         }
+        let key = keys::blocks_key(chunk.chunk);
+        let found = self.database.index().get(&key, first)?;
+        self.judge(&key, first, found == Some(chunk.block_starts()), found.is_some());
         let mut ids = Vec::new();
         chunk.index.for_each_name(Kind::Id, |id, mut posting| {
             ids.push((id.to_owned(), first + u64::from(posting.get(0))));

@@ -82,8 +82,11 @@ impl<E: Event> RocksDbHome<E> {
         if !self.staged.block.as_ref().is_some_and(fits) {
             self.finish_block();
         }
-        let next_offset = self.next_offset;
-        self.staged.block.get_or_insert_with(|| BlockWriter::new(next_offset, time_ms))
+        let Self { chunk, staged, next_offset, .. } = self;
+        staged.block.get_or_insert_with(|| {
+            chunk.add_block(*next_offset);
+            BlockWriter::new(*next_offset, time_ms)
+        })
     }
 
     fn finish_block(&mut self) {

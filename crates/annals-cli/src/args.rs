@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use annals::MAX_BATCH_EVENTS;
+use annals_channels::{Hash, InvalidField};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// An append-only event log, on the command line.
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Types(Types),
     Verify(Verify),
     Copy(Copy),
+    State(State),
 }
 
 /// Append events, one JSON object a line, from standard input
@@ -264,6 +266,29 @@ pub(crate) struct Copy {
     pub(crate) to: PathBuf,
 }
 
+/// Show a state channel, as it is or as it was
+///
+/// It is folded from the channel's events in the log: who signed what, what is supported, what the chain holds. Events of
+/// types that this annals does not know are passed over, with a warning. Elsewhere than on a terminal it is one line of
+/// JSON with sorted keys: the same events give the same bytes. The exit code is 1 if the log knows no such channel.
+#[derive(Debug, Args)]
+#[command(after_help = r#"Examples:
+  annals state my.store --channel 0x5f…
+  annals state my.store --channel 0x5f… --at 7
+  annals tags my.store --prefix channel:"#)]
+pub(crate) struct State {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+
+    /// The channel's id, 0x and 64 hex digits; or its tag, channel:0x…
+    #[arg(long, value_name = "ID", value_parser = channel_id)]
+    pub(crate) channel: Hash,
+
+    /// As it was right after the event at this offset, that event included [default: as it is now]
+    #[arg(long, value_name = "OFFSET", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) at: Option<u64>,
+}
+
 /// An offset or a number of events.
 fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("give a whole number from 0 on, at most {}", u64::MAX))
@@ -273,6 +298,14 @@ fn whole_number(text: &str) -> Result<u64, String> {
 fn batch_size(text: &str) -> Result<usize, String> {
     let size = text.parse().ok().filter(|size| (1..=MAX_BATCH_EVENTS).contains(size));
     size.ok_or_else(|| format!("give a whole number from 1 to {MAX_BATCH_EVENTS}"))
+}
+
+/// A channel's id, with or without what tags have in front of it.
+fn channel_id(text: &str) -> Result<Hash, String> {
+    let right = |problem: InvalidField| {
+        format!("{problem}; a channel's id is 0x and 64 hex digits, 32 bytes")
+    };
+    text.strip_prefix("channel:").unwrap_or(text).parse().map_err(right)
 }
 
 impl Cli {

@@ -6,9 +6,11 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError};
+use annals_channels::Hash;
 use annals_cli::LineError;
 
 use crate::lines::MAX_LINE_BYTES;
+use crate::out::counted;
 
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,20 @@ pub(crate) enum Failure {
     /// There is no event of this offset.
     #[error("there is no event at offset {offset}: {}", extent(*len))]
     NoEvent { offset: u64, len: u64 },
+    /// There is no such channel.
+    #[error("the log knows no channel {channel_id}: {}", channel_count(*count))]
+    NoChannel {
+        channel_id: Hash,
+        /// How many it knows.
+        count: usize,
+        /// The first of them.
+        first: Vec<String>,
+    },
+    /// There was no such channel yet.
+    #[error(
+        "at offset {offset} there was no channel {channel_id} yet: its first event is at offset {first}"
+    )]
+    NoChannelYet { channel_id: Hash, offset: u64, first: u64 },
     /// A verification found damage.
     #[error("{} is damaged: {problems} found", store.display())]
     Damaged { store: PathBuf, problems: String },
@@ -131,6 +147,15 @@ impl Failure {
             Self::Read(ReadError::Corrupt(_)) | Self::Damaged { .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage; or bring the files back from a backup".into())
             }
+            Self::Read(ReadError::Decode { offset, .. }) => {
+                Some(format!("`annals get STORE {offset}` shows it"))
+            }
+            Self::NoChannel { first, count: 1.., .. } => Some(format!(
+                "it knows {}; `annals tags STORE --prefix channel:` shows all there are", first.join(", ")
+            )),
+            Self::NoChannelYet { first, .. } => {
+                Some(format!("`--at {first}` shows it right after that event"))
+            }
             Self::Append(AppendError::Read(_)) => {
                 Some("`annals verify STORE` tells all that is wrong".into())
             }
@@ -196,6 +221,13 @@ fn io_advice(error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(advice.into())
+}
+
+fn channel_count(count: usize) -> String {
+    match count {
+        0 => "it has none".to_owned(),
+        count => format!("it has {}", counted(count as u64, "channel")),
+    }
 }
 
 fn extent(len: u64) -> String {

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod channel_table;
 mod commands;
 mod failure;
 mod lines;
@@ -53,5 +54,6 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Types(args) => commands::names::types(args, format),
         Command::Verify(args) => commands::verify::run(args, format),
         Command::Copy(args) => commands::copy::run(args, format),
+        Command::State(args) => commands::state::run(args, format),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!   args       the command line             lines     standard input, line by line
-//!   commands   one file a command           out       standard output; table: events in columns
+//!   commands   one file a command           out       standard output; table, channel_table: for people
 //!   store      opening a STORE              progress  bars on standard error
 //!   failure    what ends it with exit 1     log       the library's warnings on standard error
-//!   reports    what append tells of batches
+//!   reports    what append tells of batches demo      `annals demo`
 //! ```
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@
 mod args;
 mod channel_table;
 mod commands;
+mod demo;
 mod failure;
 mod lines;
 mod log;
@@ -55,5 +56,7 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Verify(args) => commands::verify::run(args, format),
         Command::Copy(args) => commands::copy::run(args, format),
         Command::State(args) => commands::state::run(args, format),
+        Command::Demo(args) => demo::run(args, format),
+        Command::DemoWriter(args) => demo::sign_until_killed(&args.directory),
     }
 }

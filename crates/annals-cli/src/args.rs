@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use annals::MAX_BATCH_EVENTS;
+use annals_channels::{Hash, InvalidField};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// An append-only event log, on the command line.
@@ -20,7 +21,9 @@ pub(crate) struct Cli {
     pub(crate) format: Option<Format>,
 }
 
-const TOP_HELP: &str = r#"Begin like this:
+const TOP_HELP: &str = r#"See it at work: annals demo
+
+Begin like this:
   echo '{"type":"book-lent","tags":["book:17","reader:ada"],"data":{"days":28}}' | annals append my.store
   annals read my.store --tag book:17
 
@@ -47,6 +50,10 @@ pub(crate) enum Command {
     Types(Types),
     Verify(Verify),
     Copy(Copy),
+    State(State),
+    Demo(Demo),
+    #[command(hide = true)]
+    DemoWriter(DemoWriter),
 }
 
 /// Append events, one JSON object a line, from standard input
@@ -264,6 +271,52 @@ pub(crate) struct Copy {
     pub(crate) to: PathBuf,
 }
 
+/// Show a state channel, as it is or as it was
+///
+/// It is folded from the channel's events in the log: who signed what, what is supported, what the chain holds. Events
+/// of types that this annals does not know are passed over, with a warning. Elsewhere than on a terminal it is one line
+/// of JSON with sorted keys: the same events give the same bytes. The exit code is 1 if the log knows no such channel.
+#[derive(Debug, Args)]
+#[command(after_help = r#"Examples:
+  annals state my.store --channel 0x5f…
+  annals state my.store --channel 0x5f… --at 7
+  annals tags my.store --prefix channel:"#)]
+pub(crate) struct State {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+
+    /// The channel's id, 0x and 64 hex digits; or its tag, channel:0x…
+    #[arg(long, value_name = "ID", value_parser = channel_id)]
+    pub(crate) channel: Hash,
+
+    /// As it was right after the event at this offset, that event included [default: as it is now]
+    #[arg(long, value_name = "OFFSET", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) at: Option<u64>,
+}
+
+/// Show a state channel's whole life, in a few seconds
+///
+/// From deposit to withdrawal: two parties, each with a log in files, sign states with real keys. One is killed while it
+/// writes and comes back, one cheats and is noticed, and in the end the channel is shown as it was at any time.
+/// Everything that is claimed is checked first; if something is not so, the exit code is 1. It is a text for people,
+/// whatever --format says.
+///
+/// It writes only to its own directory, which it leaves for you to look at: remove it when you are done.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  annals demo\n  annals demo my.demo")]
+pub(crate) struct Demo {
+    /// A directory that is empty, or not there yet [default: annals-demo, or annals-demo-2, …, the first not there]
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// The process that the demo kills: signs for Alice until then
+#[derive(Debug, Args)]
+pub(crate) struct DemoWriter {
+    /// The demo's directory
+    pub(crate) directory: PathBuf,
+}
+
 /// An offset or a number of events.
 fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("give a whole number from 0 on, at most {}", u64::MAX))
@@ -273,6 +326,14 @@ fn whole_number(text: &str) -> Result<u64, String> {
 fn batch_size(text: &str) -> Result<usize, String> {
     let size = text.parse().ok().filter(|size| (1..=MAX_BATCH_EVENTS).contains(size));
     size.ok_or_else(|| format!("give a whole number from 1 to {MAX_BATCH_EVENTS}"))
+}
+
+/// A channel's id, with or without what tags have in front of it.
+fn channel_id(text: &str) -> Result<Hash, String> {
+    let right = |problem: InvalidField| {
+        format!("{problem}; a channel's id is 0x and 64 hex digits, 32 bytes")
+    };
+    text.strip_prefix("channel:").unwrap_or(text).parse().map_err(right)
 }
 
 impl Cli {

@@ -6,9 +6,11 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError};
+use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
 use annals_cli::LineError;
 
 use crate::lines::MAX_LINE_BYTES;
+use crate::out::counted;
 
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,20 @@ pub(crate) enum Failure {
     /// There is no event of this offset.
     #[error("there is no event at offset {offset}: {}", extent(*len))]
     NoEvent { offset: u64, len: u64 },
+    /// There is no such channel.
+    #[error("the log knows no channel {channel_id}: {}", channel_count(*count))]
+    NoChannel {
+        channel_id: Hash,
+        /// How many it knows.
+        count: usize,
+        /// The first of them.
+        first: Vec<String>,
+    },
+    /// There was no such channel yet.
+    #[error(
+        "at offset {offset} there was no channel {channel_id} yet: its first event is at offset {first}"
+    )]
+    NoChannelYet { channel_id: Hash, offset: u64, first: u64 },
     /// A verification found damage.
     #[error("{} is damaged: {problems} found", store.display())]
     Damaged { store: PathBuf, problems: String },
@@ -91,6 +107,43 @@ pub(crate) enum Failure {
     /// A copy's source could not be read to its end.
     #[error("{problem}")]
     SourceUnreadable { problem: ReadError, copied: u64 },
+    /// The demo did not come to its end.
+    #[error("the demo failed: {problem}")]
+    Demo {
+        /// What happened.
+        #[source]
+        problem: Box<Failure>,
+        /// Where it wrote.
+        directory: PathBuf,
+    },
+    /// The demo found that something is not as it says.
+    #[error("this does not hold: {claim}")]
+    NotSo { claim: String },
+    /// The demo's directory has something in it, or is none.
+    #[error("{} is there already, and is no empty directory", directory.display())]
+    DemoPlaceTaken { directory: PathBuf },
+    /// The demo's directory could not be made or read.
+    #[error("cannot create {}", directory.display())]
+    DemoPlace {
+        directory: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The process that the demo kills could not be started, heard or killed.
+    #[error("cannot run the demo's second process")]
+    DemoProcess(#[source] io::Error),
+    /// A party refused.
+    #[error(transparent)]
+    Party(#[from] PartyError),
+    /// What the chain says was not recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Something could not be signed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// A value that no channel can have.
+    #[error(transparent)]
+    Field(#[from] InvalidField),
     /// Standard input could not be read.
     #[error("cannot read the input")]
     Input(#[source] io::Error),
@@ -126,10 +179,23 @@ impl Failure {
     /// What the user can do, if the error does not say that itself.
     pub(crate) fn advice(&self) -> Option<String> {
         match self {
-            Self::Open(OpenError::Io { source, .. }) => io_advice(source),
+            Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
+                io_advice(source)
+            }
             Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong".into()),
             Self::Read(ReadError::Corrupt(_)) | Self::Damaged { .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage; or bring the files back from a backup".into())
+            }
+            Self::Read(ReadError::Decode { offset, .. }) => {
+                Some(format!("`annals get STORE {offset}` shows it"))
+            }
+            Self::NoChannel { first, count: count @ 1.., .. } => {
+                let others = if first.len() < *count { ", among others," } else { "" };
+                let first = first.join(", ");
+                Some(format!("it knows{others} {first}; `annals tags STORE --prefix channel:` shows all there are"))
+            }
+            Self::NoChannelYet { first, .. } => {
+                Some(format!("`--at {first}` shows it right after that event"))
             }
             Self::Append(AppendError::Read(_)) => {
                 Some("`annals verify STORE` tells all that is wrong".into())
@@ -179,6 +245,12 @@ impl Failure {
             Self::OtherLog { .. } => {
                 Some("copy to a path where nothing is yet, or to an earlier copy of the same store".into())
             }
+            Self::Demo { problem, directory } => problem.advice().or_else(|| {
+                Some(format!("what it wrote is in {}, to be looked at", directory.display()))
+            }),
+            Self::DemoPlaceTaken { .. } => Some(
+                "the demo writes only where nothing is: give it another directory, or remove that one if it is of an earlier demo".into(),
+            ),
             Self::Output(error) => io_advice(error),
             _ => None,
         }
@@ -196,6 +268,13 @@ fn io_advice(error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(advice.into())
+}
+
+fn channel_count(count: usize) -> String {
+    match count {
+        0 => "it has none".to_owned(),
+        count => format!("it has {}", counted(count as u64, "channel")),
+    }
 }
 
 fn extent(len: u64) -> String {

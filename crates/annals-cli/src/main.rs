@@ -2,16 +2,18 @@
 //!
 //! ```text
 //!   args       the command line             lines     standard input, line by line
-//!   commands   one file a command           out       standard output; table: events in columns
+//!   commands   one file a command           out       standard output; table, channel_table: for people
 //!   store      opening a STORE              progress  bars on standard error
 //!   failure    what ends it with exit 1     log       the library's warnings on standard error
-//!   reports    what append tells of batches
+//!   reports    what append tells of batches demo      `annals demo`
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod channel_table;
 mod commands;
+mod demo;
 mod failure;
 mod lines;
 mod log;
@@ -53,5 +55,8 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Types(args) => commands::names::types(args, format),
         Command::Verify(args) => commands::verify::run(args, format),
         Command::Copy(args) => commands::copy::run(args, format),
+        Command::State(args) => commands::state::run(args, format),
+        Command::Demo(args) => demo::run(args, format),
+        Command::DemoWriter(args) => demo::sign_until_killed(&args.directory),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use annals::{Durability, EventStore, Journal, RawEvent};
+use annals::{Durability, Event, EventStore, Journal, RawEvent};
 
 use crate::failure::Failure;
 
-/// A store of events of any type.
-pub(crate) type Store = EventStore<RawEvent, Journal<RawEvent>>;
+/// A store of events of any type, or of these.
+pub(crate) type Store<E = RawEvent> = EventStore<E, Journal<E>>;
 
 /// Opens a store for appending, and creates it if nothing is there.
 pub(crate) fn open(path: &Path, durability: Durability) -> Result<Store, Failure> {
@@ -17,11 +17,11 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Store, Failure
 
 /// Opens a store for reading, also beside a process that appends to it, and has it read. If it is damaged, what is
 /// good is read first, and then that is said.
-pub(crate) fn reading(
+pub(crate) fn reading<E: Event>(
     path: &Path,
-    read: impl FnOnce(&Store) -> Result<(), Failure>,
+    read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let store = EventStore::<RawEvent>::open_read_only(journal_path(path)?)?;
+    let store = EventStore::<E>::open_read_only(journal_path(path)?)?;
     read(&store)?;
     if store.backend().damage().is_some() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) }
 }

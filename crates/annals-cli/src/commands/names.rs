@@ -7,16 +7,16 @@ use serde_json::json;
 use crate::args::{Format, Tags, Types};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store;
+use crate::store::{self, Store};
 
 /// Shows the tags of a store.
 pub(crate) fn tags(args: &Tags, format: Option<Format>) -> Result<(), Failure> {
-    store::reading(&args.store, |store| show("tag", &store.tags(&args.prefix)?, format))
+    store::reading(&args.store, |store: &Store| show("tag", &store.tags(&args.prefix)?, format))
 }
 
 /// Shows the types of a store.
 pub(crate) fn types(args: &Types, format: Option<Format>) -> Result<(), Failure> {
-    store::reading(&args.store, |store| show("type", &store.types()?, format))
+    store::reading(&args.store, |store: &Store| show("type", &store.types()?, format))
 }
 
 fn show(kind: &str, names: &[NameCount], format: Option<Format>) -> Result<(), Failure> {

@@ -5,8 +5,16 @@ use std::path::PathBuf;
 
 use crate::harness::{Place, Run, Running, all, annals, line, lines, store_of_segments};
 
-const COMMANDS: [&[&str]; 7] =
-    [&["read"], &["tail"], &["get", "0"], &["stats"], &["tags"], &["types"], &["verify"]];
+const COMMANDS: [&[&str]; 8] = [
+    &["read"],
+    &["tail"],
+    &["get", "0"],
+    &["stats"],
+    &["tags"],
+    &["types"],
+    &["verify"],
+    &["state", "--channel", "0x0000000000000000000000000000000000000000000000000000000000000001"],
+];
 
 /// Runs a command that reads, on this store.
 fn run(command: &[&str], store: &str) -> Run {

@@ -85,8 +85,14 @@ impl Run {
 
 pub(crate) fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(args);
+    streams(&mut command);
     command
+}
+
+/// With nothing to read, and pipes for what it says.
+pub(crate) fn streams(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
 }
 
 /// Runs the command with this input, through a pipe.
@@ -125,7 +131,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
+        Self::of(command(args))
+    }
+
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = streams(&mut command).stdin(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
         let output = child.stdout.take().map(BufReader::new);
         Self { child, input, output }

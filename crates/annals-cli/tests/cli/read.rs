@@ -46,14 +46,22 @@ fn bad_usage_says_what_is_right() {
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in ["append", "read", "tail", "get", "stats", "tags", "types", "verify", "copy"] {
+    for command in
+        ["append", "read", "tail", "get", "stats", "tags", "types", "verify", "copy", "state"]
+    {
         let help = annals([command, "--help"], "").succeeds().out;
         assert!(
             help.contains("Example") && help.contains(&format!("annals {command} my.store")),
             "{help}"
         );
     }
-    assert!(annals(["--help"], "").succeeds().out.contains("Begin like this"));
+    let help = annals(["demo", "--help"], "").succeeds().out;
+    assert!(help.contains("Example") && help.contains("annals demo my.demo"), "{help}");
+    let help = annals(["state", "--help"], "").succeeds().out;
+    assert!(help.contains("right after the event at this offset, that event included"), "{help}");
+    let help = annals(["--help"], "").succeeds().out;
+    assert!(help.contains("Begin like this") && help.contains("See it at work: annals demo"));
+    assert!(!help.contains("demo-writer"), "{help}");
     assert_eq!(
         annals(["--version"], "").succeeds().out,
         format!("annals {}\n", env!("CARGO_PKG_VERSION"))

@@ -139,7 +139,7 @@ impl RocksDbOptions {
 
     /// Of each column family, with one cache for all.
     pub(crate) fn families(&self) -> Families {
-        let cache = Cache::new_lru_cache(self.cache_bytes);
+        let cache = Cache::new_hyper_clock_cache(self.cache_bytes, 0);
         let mut events = self.family(&cache, |_| {});
         // Appended in the order of the keys: files do not overlap, are moved down the levels and never merged.
         events.set_target_file_size_base(64 << 20);

@@ -21,7 +21,7 @@ pub use error::InvalidField;
 pub use event::*;
 pub use fields::{Amount, EventVersion, Participants};
 pub use hex::{Address, Hash, Hex, Signature};
-pub use party::{Party, PartyError, Refusal, SignedState};
+pub use party::{Party, PartyError, PartyOptions, Refusal, SignedState};
 pub use rules::{
     BrokenRule, RecordError, RecordedEvent, Rule, check_channel, check_message, check_objective,
     record,

@@ -128,6 +128,12 @@ impl State {
         )))
         .into()
     }
+
+    /// keccak256 of the application's data.
+    #[must_use]
+    pub fn app_data_hash(&self) -> Hash {
+        keccak256(&self.app_data).into()
+    }
 }
 
 type ExitValue = (alloy_primitives::Address, (u8, Bytes), Vec<(B256, U256, u8, Bytes)>);

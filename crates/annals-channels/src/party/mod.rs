@@ -9,36 +9,31 @@
 //! It keeps nothing but its key: dropped or killed at any moment and opened again on its log, it knows what it signed.
 
 mod agreement;
+mod chain;
+mod objective;
 mod options;
+mod proof;
 mod recent;
 mod refusal;
+mod told;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agreement::agreed;
 use annals::{Backend, DecideError, Decision, EventStore, Memory, ReadError, Reconstructor};
+pub use chain::OnChain;
 pub use options::PartyOptions;
+pub use proof::SupportProof;
 use recent::{Recent, last_signed, signatures_of};
 pub use refusal::{PartyError, Refusal};
 use refusal::{Stop, refused};
 
-use crate::rules::{BrokenRule, RecordError, RecordedEvent, Rule, check_channel};
+use crate::rules::{BrokenRule, Rule, check_channel};
 use crate::views::{ChannelState, Equivocation, Signed, channel_of, second_state, signed_by};
 use crate::{
-    Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, SecretKey, Signature,
-    State, StateReceived, StateSigned, record,
+    Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, SecretKey, SignedState,
+    State, StateReceived, StateSigned,
 };
-
-/// A state with somebody's signature: what parties send each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedState {
-    /// The state.
-    pub state: State,
-    /// Who signed.
-    pub signer: Address,
-    /// The signature of the state's hash.
-    pub signature: Signature,
-}
 
 /// A participant in one channel.
 ///
@@ -189,11 +184,19 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     /// # Errors
     /// [`PartyError`]: the signature is no participant's, or the log fails.
     pub fn receive(&mut self, turn: &SignedState) -> Result<Option<Equivocation>, PartyError> {
+        self.receive_from(turn, None)
+    }
+
+    fn receive_from(
+        &mut self,
+        turn: &SignedState,
+        peer_id: Option<&str>,
+    ) -> Result<Option<Equivocation>, PartyError> {
         let event = ChannelEvent::from(StateReceived {
             channel_id: turn.state.channel_id,
             event_version: EventVersion,
             is_final: turn.state.is_final,
-            peer_id: None,
+            peer_id: peer_id.map(str::to_owned),
             signature: turn.signature,
             signer: turn.signer,
             state_hash: turn.state.hash(),
@@ -217,15 +220,6 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(evidence)
     }
 
-    /// Takes what the chain says of the channel: deposits, challenges, its end.
-    ///
-    /// # Errors
-    /// [`RecordError`]: it is about another channel or breaks a rule, or the log fails.
-    pub fn observe(&mut self, event: ChannelEvent) -> Result<RecordedEvent, RecordError> {
-        self.is_ours(&event).map_err(DecideError::Rejected)?;
-        record(self.view.store(), event)
-    }
-
     /// The turn with which to answer the challenge that is there: the supported one, if it beats it.
     ///
     /// # Errors
@@ -237,6 +231,15 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(supported.filter(|turn| challenged.is_some_and(|challenged| *turn > challenged)))
     }
 
+    /// The supported state's signatures, to take it to the chain; `None` if no state is supported.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the log cannot be read.
+    pub fn support(&mut self) -> Result<Option<SupportProof>, ReadError> {
+        let (store, channel_id) = (self.view.store().clone(), self.channel_id());
+        SupportProof::of_supported(&store, channel_id, self.view.now()?)
+    }
+
     /// Records what the signatures in the log now add up to: a later supported turn, a final state.
     fn agree(&mut self) -> Result<(), PartyError> {
         let channel_id = self.channel_id();
@@ -245,13 +248,13 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     }
 
     /// Decides on the channel as it is, with the log at hand for what is not in mind.
-    fn decide(
+    fn decide<R>(
         &mut self,
         mut decision: impl FnMut(
             &ChannelState,
             &EventStore<ChannelEvent, B>,
-        ) -> Result<Vec<ChannelEvent>, Stop>,
-    ) -> Result<Decision, PartyError> {
+        ) -> Result<Vec<ChannelEvent>, Stop<R>>,
+    ) -> Result<Decision, DecideError<R>> {
         let store = self.view.store().clone();
         let mut unread = None;
         let decided = self.view.decide(|state| match decision(state, &store) {

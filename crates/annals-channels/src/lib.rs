@@ -22,8 +22,8 @@ pub use event::*;
 pub use fields::{Amount, EventVersion, Participants};
 pub use hex::{Address, Hash, Hex, Signature};
 pub use party::{
-    OnChain, Party, PartyError, PartyOptions, Refusal,
-    SupportProof,
+    Envelope, EnvelopeError, MAX_MESSAGE_BYTES, OnChain, Party, PartyError, PartyOptions, Refusal,
+    SupportProof, Taken,
 };
 pub use rules::{
     BrokenRule, RecordError, RecordedEvent, Rule, check_channel, check_message, check_objective,

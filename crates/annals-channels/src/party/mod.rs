@@ -10,6 +10,7 @@
 
 mod agreement;
 mod chain;
+mod messages;
 mod objective;
 mod options;
 mod proof;
@@ -22,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use agreement::agreed;
 use annals::{Backend, DecideError, Decision, EventStore, Memory, ReadError, Reconstructor};
 pub use chain::OnChain;
+pub use messages::{Envelope, EnvelopeError, MAX_MESSAGE_BYTES, Taken};
 pub use options::PartyOptions;
 pub use proof::SupportProof;
 use recent::{Recent, last_signed, signatures_of};

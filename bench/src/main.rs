@@ -2,11 +2,12 @@
 //!
 //! ```sh
 //! cargo run --release --manifest-path bench/Cargo.toml            # everything
-//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold
+//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold, channels
 //! ```
 //! Options: `--rounds N` (5), `--events N` (of the Journal; 200,000), `--dir DIR` (where the files go; the system's
 //! directory for temporary files).
 
+mod channels;
 mod event;
 mod fold;
 mod journal;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
         Ok(asked) => run(&asked),
         Err(problem) => {
             eprintln!(
-                "{problem}\nusage: annals-bench [memory] [journal] [fold] [--rounds N] [--events N] [--dir DIR]"
+                "{problem}\nusage: annals-bench [memory] [journal] [fold] [channels] [--rounds N] [--events N] [--dir DIR]"
             );
             return ExitCode::from(2);
         }
@@ -51,6 +52,9 @@ fn run(asked: &Asked) {
     if wanted("fold") {
         fold::run(asked.rounds, &asked.directory);
     }
+    if wanted("channels") {
+        channels::run(asked.rounds, &asked.directory);
+    }
 }
 
 fn asked() -> Result<Asked, String> {
@@ -63,7 +67,7 @@ fn asked() -> Result<Asked, String> {
             text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
         };
         match argument.as_str() {
-            "memory" | "journal" | "fold" => asked.parts.push(argument),
+            "memory" | "journal" | "fold" | "channels" => asked.parts.push(argument),
             "--rounds" => {
                 asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1)
             }

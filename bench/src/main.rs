@@ -2,12 +2,13 @@
 //!
 //! ```sh
 //! cargo run --release --manifest-path bench/Cargo.toml            # everything
-//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold
+//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold, channels
 //! ```
 //! RocksDB, ours and used plainly, is among the peers with `--features rocksdb` (its C++ takes twenty minutes to build).
-//! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N` (of the Journal; 200,000), `--dir DIR` (where the files go; the system's
-//! directory for temporary files).
+//! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N` (of
+//! the Journal and its peers; 200,000), `--dir DIR` (where the files go; the system's directory for temporary files).
 
+mod channels;
 mod event;
 mod fold;
 mod journal;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         Ok(asked) => run(&asked),
         Err(problem) => {
             eprintln!(
-                "{problem}\nusage: annals-bench [memory] [journal] [fold] [peers] [--only NAME] [--rounds N] [--events N] [--dir DIR]"
+                "{problem}\nusage: annals-bench [memory] [journal] [fold] [channels] [peers] [--only NAME] [--rounds N] [--events N] [--dir DIR]"
             );
             return ExitCode::from(2);
         }
@@ -57,6 +58,9 @@ fn run(asked: &Asked) {
     if wanted("fold") {
         fold::run(asked.rounds, &asked.directory);
     }
+    if wanted("channels") {
+        channels::run(asked.rounds, &asked.directory);
+    }
 }
 
 fn asked() -> Result<Asked, String> {
@@ -74,7 +78,7 @@ fn asked() -> Result<Asked, String> {
             text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
         };
         match argument.as_str() {
-            "memory" | "journal" | "fold" | "peers" => asked.parts.push(argument),
+            "memory" | "journal" | "fold" | "channels" | "peers" => asked.parts.push(argument),
             "--rounds" => {
                 asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1)
             }

@@ -194,6 +194,46 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     }
 }
 
+/// Any number of bytes as `0x…` hex, for fields that nothing is hashed of as text.
+pub(crate) mod bytes {
+    use alloy_primitives::hex;
+    use serde::{Deserializer, Serializer};
+
+    use crate::error::InvalidField;
+
+    /// Bytes on their way from text.
+    struct Bytes(Vec<u8>);
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode_prefixed(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let read = crate::fields::from_text(deserializer, "a string of 0x and hex digits");
+        read.map(|Bytes(bytes)| bytes)
+    }
+
+    impl std::str::FromStr for Bytes {
+        type Err = InvalidField;
+
+        fn from_str(text: &str) -> Result<Self, InvalidField> {
+            let what = "data";
+            let digits = text.strip_prefix("0x").ok_or(InvalidField::NoPrefix { what })?;
+            let mut odd = digits.char_indices().filter(|(_, digit)| !digit.is_ascii_hexdigit());
+            if let Some((at, found)) = odd.next() {
+                return Err(InvalidField::NoHexDigit { what, found, at: at + 2 });
+            }
+            // Of hex digits all that can be wrong is how many there are.
+            let found = digits.len();
+            let expected = found.next_multiple_of(2);
+            let wrong = |_| InvalidField::WrongLength { what, expected, found };
+            hex::decode(digits).map(Self).map_err(wrong)
+        }
+    }
+}
+
 #[cfg(test)]
 impl<const N: usize> schemars::JsonSchema for Hex<N> {
     fn schema_name() -> std::borrow::Cow<'static, str> {

@@ -21,13 +21,16 @@ pub use error::InvalidField;
 pub use event::*;
 pub use fields::{Amount, EventVersion, Participants};
 pub use hex::{Address, Hash, Hex, Signature};
-pub use party::{Party, PartyError, Refusal, SignedState};
+pub use party::{
+    Envelope, EnvelopeError, MAX_MESSAGE_BYTES, OnChain, Party, PartyError, PartyOptions, Refusal,
+    SupportProof, Taken,
+};
 pub use rules::{
     BrokenRule, RecordError, RecordedEvent, Rule, check_channel, check_message, check_objective,
     record,
 };
 pub use signing::{SecretKey, SignatureError, recover};
-pub use state::{Allocation, AssetExit, FixedPart, State};
+pub use state::{Allocation, AssetExit, FixedPart, SignedState, State};
 pub use views::{
     Challenge, Channel, ChannelState, ChannelStatus, Channels, ChannelsState, Equivocation,
     FinalState, Holding, Message, MessageState, Objective, ObjectiveState, ObjectiveStatus,

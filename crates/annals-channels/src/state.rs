@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolType, sol_data};
 
 use crate::fields::Participants;
-use crate::hex::{Address, Hash};
+use crate::hex::{Address, Hash, Signature};
 use crate::{Amount, ChannelCreated};
 
 /// What of a channel never changes; its id is a hash of it.
@@ -55,35 +55,51 @@ impl From<&ChannelCreated> for FixedPart {
 }
 
 /// A state of a channel: what the participants sign.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
+    /// What the application's contract reads.
+    #[serde(with = "crate::hex::bytes")]
+    pub app_data: Vec<u8>,
     /// The channel.
     pub channel_id: Hash,
-    /// What the application's contract reads.
-    pub app_data: Vec<u8>,
+    /// Whether the channel may end here without waiting.
+    pub is_final: bool,
     /// Who gets what if the channel ends here, asset by asset.
     pub outcome: Vec<AssetExit>,
     /// The turn.
     pub turn_num: u64,
-    /// Whether the channel may end here without waiting.
-    pub is_final: bool,
+}
+
+/// A state with somebody's signature: what parties send each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedState {
+    /// The state.
+    pub state: State,
+    /// Who signed.
+    pub signer: Address,
+    /// The signature of the state's hash.
+    pub signature: Signature,
 }
 
 /// Who gets what of one asset.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AssetExit {
     /// The asset's contract; zero is ETH.
     pub asset: Address,
     /// The contract's kind, as a number of the exit format.
     pub asset_type: u8,
     /// What that kind needs to know.
+    #[serde(with = "crate::hex::bytes")]
     pub asset_metadata: Vec<u8>,
     /// Who gets what, in order.
     pub allocations: Vec<Allocation>,
 }
 
 /// What one of them gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Allocation {
     /// An account, in the last 20 bytes, or a channel.
     pub destination: Hash,
@@ -92,6 +108,7 @@ pub struct Allocation {
     /// What kind of allocation, as a number of the exit format.
     pub allocation_type: u8,
     /// What that kind needs to know.
+    #[serde(with = "crate::hex::bytes")]
     pub metadata: Vec<u8>,
 }
 
@@ -127,6 +144,12 @@ impl State {
             self.is_final,
         )))
         .into()
+    }
+
+    /// keccak256 of the application's data.
+    #[must_use]
+    pub fn app_data_hash(&self) -> Hash {
+        keccak256(&self.app_data).into()
     }
 }
 

@@ -1,17 +1,14 @@
-//! Two parties over real signatures: a channel's life, and whatever may happen to their messages and to themselves.
+//! Two parties over real signatures: a channel's life, and what a party refuses.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod common;
-
-use std::collections::BTreeMap;
 
 use annals::{DecideError, Durability, EventStore, Journal};
 use annals_channels::{
     ChannelEvent, ChannelStatus, Hash, Party, Refusal, Rule, SignedState, State,
 };
 use common::*;
-use proptest::prelude::*;
 use serde_json::json;
 
 type Durable = Journal<ChannelEvent>;
@@ -126,87 +123,4 @@ fn a_party_is_in_one_channel() {
         panic!("it is about no channel")
     };
     assert!(matches!(*broken.rule, Rule::OwnChannel { found: None, .. }));
-}
-
-/// What may happen.
-#[derive(Debug, Clone)]
-enum Move {
-    /// A party is asked to sign a state.
-    Sign { party: usize, turn: u64, variant: u8, is_final: bool },
-    /// A message, chosen from all that were ever sent, arrives: late, again, or never.
-    Deliver { message: prop::sample::Index },
-    /// A message arrives with another signer or another state.
-    Forge { message: prop::sample::Index, state: bool },
-    /// A party is dropped and opened again on its log.
-    Reopen { party: usize },
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = prop_oneof![
-        5 => (0..2_usize, 0..8_u64, 0..2_u8, prop::bool::weighted(0.1))
-            .prop_map(|(party, turn, variant, is_final)| Move::Sign { party, turn, variant, is_final }),
-        6 => any::<prop::sample::Index>().prop_map(|message| Move::Deliver { message }),
-        1 => (any::<prop::sample::Index>(), any::<bool>())
-            .prop_map(|(message, state)| Move::Forge { message, state }),
-        1 => (0..2_usize).prop_map(|party| Move::Reopen { party }),
-    ];
-    prop::collection::vec(one, 1..40)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn no_party_signs_two_states_for_a_turn_or_forgets_one(moves in moves()) {
-        let directory = tempfile::tempdir().unwrap();
-        let mut all = [0, 1].map(|party| Some(open(&directory, party)));
-        let mut sent: Vec<(usize, SignedState)> = Vec::new();
-        let mut signed: [BTreeMap<u64, Hash>; 2] = Default::default();
-        for one in moves {
-            match one {
-                Move::Sign { party, turn, variant, is_final } => {
-                    let state = at(turn, variant, is_final);
-                    if let Ok(message) = all[party].as_mut().unwrap().sign(&state) {
-                        let first = *signed[party].entry(turn).or_insert(state.hash());
-                        prop_assert_eq!(first, state.hash(), "one state for a turn");
-                        sent.push((party, message));
-                    }
-                }
-                Move::Deliver { message } if !sent.is_empty() => {
-                    let (from, message) = message.get(&sent);
-                    let evidence = all[1 - from].as_mut().unwrap().receive(message).unwrap();
-                    prop_assert_eq!(evidence, None, "an honest party equivocates never");
-                }
-                Move::Forge { message, state } if !sent.is_empty() => {
-                    let (from, message) = message.get(&sent);
-                    let mut forged = message.clone();
-                    if state {
-                        forged.state.app_data.push(9);
-                    } else {
-                        forged.signer = key(0x33).address();
-                    }
-                    prop_assert!(all[1 - from].as_mut().unwrap().receive(&forged).is_err());
-                }
-                Move::Reopen { party } => {
-                    all[party] = None;
-                    all[party] = Some(open(&directory, party));
-                }
-                Move::Deliver { .. } | Move::Forge { .. } => {}
-            }
-            for (party, signed) in signed.iter().enumerate() {
-                let state = all[party].as_mut().unwrap().state().unwrap();
-                for (turn, hash) in signed {
-                    let kept = state.signatures_at(*turn).iter().any(|known| known.own && known.state_hash == *hash);
-                    prop_assert!(kept, "what was signed is known");
-                }
-            }
-        }
-        // Once every message has arrived, both have the same.
-        for (from, message) in &sent {
-            all[1 - from].as_mut().unwrap().receive(message).unwrap();
-        }
-        let [first, second] = all.map(|party| party.unwrap().state().unwrap().clone());
-        prop_assert_eq!(first.supported, second.supported);
-        prop_assert_eq!(first.finalized, second.finalized);
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::rules::check_channel;
+use crate::rules::channel_rule;
 use crate::views::{ChannelState, Signed};
 use crate::{Address, ChannelEvent, ChannelFinalized, EventVersion, Hash, StateSupportedUpdated};
 
@@ -25,7 +25,7 @@ pub(super) fn agreed(
         let later = state.signatures.range(prev_supported_turn..).rev();
         later.flat_map(|(turn_num, signed)| signed.iter().map(|signed| (*turn_num, signed)))
     };
-    let allowed = |event: &ChannelEvent| check_channel(state, event).is_ok();
+    let allowed = |event: &ChannelEvent| channel_rule(state, event).is_ok();
     let moved = |&(turn_num, of): &(u64, &Signed)| {
         let signs = |who: &Address| {
             let by = |one: &Signed| one.signer == *who && one.state_hash == of.state_hash;

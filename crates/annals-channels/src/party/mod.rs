@@ -9,62 +9,33 @@
 //! It keeps nothing but its key: dropped or killed at any moment and opened again on its log, it knows what it signed.
 
 mod agreement;
+mod chain;
+mod messages;
+mod objective;
+mod options;
+mod proof;
+mod recent;
+mod refusal;
+mod told;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agreement::agreed;
-use annals::{Backend, DecideError, EventStore, Memory, ReadError, Reconstructor};
+use annals::{Backend, DecideError, Decision, EventStore, Memory, ReadError, Reconstructor};
+pub use chain::OnChain;
+pub use messages::{Envelope, EnvelopeError, MAX_MESSAGE_BYTES, Taken};
+pub use options::PartyOptions;
+pub use proof::SupportProof;
+use recent::{Recent, last_signed, signatures_of};
+pub use refusal::{PartyError, Refusal};
+use refusal::{Stop, refused};
 
-use crate::rules::{BrokenRule, RecordError, RecordedEvent, Rule, check_channel};
-use crate::views::{Channel, ChannelState, Equivocation, Signed, channel_of, signed_by};
+use crate::rules::{BrokenRule, Rule, check_channel};
+use crate::views::{ChannelState, Equivocation, Signed, channel_of, second_state, signed_by};
 use crate::{
-    Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, SecretKey, Signature,
-    SignatureError, State, StateReceived, StateSigned, record,
+    Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, SecretKey, SignedState,
+    State, StateReceived, StateSigned,
 };
-
-/// Why a party did not do it; its log holds nothing of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// It breaks a rule.
-    #[error(transparent)]
-    Broken(#[from] BrokenRule),
-    /// It signed another state for that turn, and signs no second.
-    #[error("turn {turn_num} is signed with state {first}; it signs no second, {asked}")]
-    SecondState {
-        /// The turn.
-        turn_num: u64,
-        /// The hash of the state that it signed.
-        first: Hash,
-        /// The hash of the state that it was asked to sign.
-        asked: Hash,
-    },
-    /// It signed a final state, and signs nothing after it.
-    #[error("turn {final_turn} was signed as the final one; it signs no turn after it, {asked}")]
-    Ended {
-        /// The turn of the final state.
-        final_turn: u64,
-        /// The turn that it was asked to sign.
-        asked: u64,
-    },
-    /// The state cannot be signed.
-    #[error("the state cannot be signed: {0}")]
-    Signature(#[from] SignatureError),
-}
-
-/// Why a party could not do something.
-pub type PartyError = DecideError<Box<Refusal>>;
-
-/// A state with somebody's signature: what parties send each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedState {
-    /// The state.
-    pub state: State,
-    /// Who signed.
-    pub signer: Address,
-    /// The signature of the state's hash.
-    pub signature: Signature,
-}
 
 /// A participant in one channel.
 ///
@@ -95,11 +66,19 @@ pub struct SignedState {
 #[derive(Debug)]
 pub struct Party<B: Backend<ChannelEvent> = Memory<ChannelEvent>> {
     key: SecretKey,
-    view: Reconstructor<Channel, B>,
+    view: Reconstructor<Recent, B>,
+}
+
+impl Party {
+    /// How to open one with snapshots.
+    pub fn options() -> PartyOptions {
+        PartyOptions::default()
+    }
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// The party with this key in this channel, as its log has it; opens the channel if the log has none.
+    /// The party with this key in this channel, as its log has it; opens the channel if the log has none. For
+    /// other settings: [`Party::options`].
     ///
     /// # Errors
     /// [`PartyError`] if the channel cannot be opened.
@@ -108,26 +87,41 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         key: SecretKey,
         fixed: &FixedPart,
     ) -> Result<Self, PartyError> {
-        let channel_id = fixed.channel_id();
-        let mut party = Self { key, view: store.reconstruct(Channel(channel_id)) };
+        PartyOptions::default().open(store, key, fixed)
+    }
+
+    fn create(&mut self, fixed: &FixedPart) -> Result<(), PartyError> {
         let created = ChannelEvent::from(ChannelCreated {
             app_definition: fixed.app_definition,
             challenge_duration: fixed.challenge_duration,
-            channel_id,
+            channel_id: self.channel_id(),
             channel_nonce: fixed.channel_nonce,
             event_version: EventVersion,
             participants: fixed.participants.clone(),
             timestamp_ms: now_ms(),
         });
-        party.view.decide(|state| match state.fixed {
+        self.decide(|state, _| match state.fixed {
             Some(_) => Ok(vec![]),
             None => checked(state, created.clone()),
         })?;
-        party.agree()?;
-        Ok(party)
+        self.agree()
     }
 
-    /// The channel as the party's log has it.
+    /// The channel's id.
+    #[must_use]
+    pub fn channel_id(&self) -> Hash {
+        self.view.projection().0
+    }
+
+    /// Whose signatures the party makes.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// The channel as the party's log has it, but for turns that are settled: of those 64 and more behind the
+    /// supported one (or as many as participants, if these are more) only each participant's last signature is in
+    /// it, and no evidence that comes later. [`Channel`](crate::Channel) has all.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
@@ -142,10 +136,10 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     /// or the log fails.
     pub fn sign(&mut self, state: &State) -> Result<SignedState, PartyError> {
         let (state_hash, signer) = (state.hash(), self.key.address());
-        let signature = self.key.sign(state_hash).map_err(refused)?;
         let turn_num = state.turn_num;
+        let mut signature = self.key.sign(state_hash).map_err(refused)?;
         let event = ChannelEvent::from(StateSigned {
-            app_data_hash: None,
+            app_data_hash: Some(state.app_data_hash()),
             channel_id: state.channel_id,
             event_version: EventVersion,
             is_final: state.is_final,
@@ -156,20 +150,30 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             turn_num,
         });
         self.is_ours(&event).map_err(refused)?;
-        self.view.decide(|known| {
-            let ours = |known: &&Signed| known.signer == signer;
-            match known.signatures_at(turn_num).iter().find(ours) {
-                Some(first) if first.state_hash == state_hash => Ok(vec![]),
-                Some(first) => {
-                    let (first, asked) = (first.state_hash, state_hash);
-                    Err(Box::new(Refusal::SecondState { turn_num, first, asked }))
+        let channel_id = self.channel_id();
+        self.decide(|known, store| {
+            let at_turn =
+                signatures_of(store, channel_id, known, turn_num).map_err(Stop::Unread)?;
+            let mut ours = at_turn.iter().filter(|known| known.signer == signer);
+            if let Some(same) = ours.clone().find(|ours| ours.state_hash == state_hash) {
+                // What is handed out is what the log has.
+                signature = same.signature;
+                return Ok(vec![]);
+            }
+            if let Some(first) = ours.next() {
+                let (first, asked) = (first.state_hash, state_hash);
+                return Err(Refusal::SecondState { turn_num, first, asked }.into());
+            }
+            match last_signed(known, signer) {
+                // Whether it knows it as its own or got it back from somebody: what bears its signature binds it.
+                Some((latest, _)) if turn_num <= latest => {
+                    let rule = Rule::TurnGoesUp { latest, found: turn_num };
+                    Err(BrokenRule::new(&event, rule).into())
                 }
-                None => match signed_as_final(known, signer) {
-                    Some(final_turn) if final_turn < turn_num => {
-                        Err(Box::new(Refusal::Ended { final_turn, asked: turn_num }))
-                    }
-                    _ => checked(known, event.clone()),
-                },
+                Some((final_turn, last)) if last.is_final => {
+                    Err(Refusal::Ended { final_turn, asked: turn_num }.into())
+                }
+                _ => checked(known, event.clone()),
             }
         })?;
         self.agree()?;
@@ -182,11 +186,19 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     /// # Errors
     /// [`PartyError`]: the signature is no participant's, or the log fails.
     pub fn receive(&mut self, turn: &SignedState) -> Result<Option<Equivocation>, PartyError> {
+        self.receive_from(turn, None)
+    }
+
+    fn receive_from(
+        &mut self,
+        turn: &SignedState,
+        peer_id: Option<&str>,
+    ) -> Result<Option<Equivocation>, PartyError> {
         let event = ChannelEvent::from(StateReceived {
             channel_id: turn.state.channel_id,
             event_version: EventVersion,
             is_final: turn.state.is_final,
-            peer_id: None,
+            peer_id: peer_id.map(str::to_owned),
             signature: turn.signature,
             signer: turn.signer,
             state_hash: turn.state.hash(),
@@ -194,26 +206,20 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             turn_num: turn.state.turn_num,
         });
         self.is_ours(&event).map_err(refused)?;
+        let channel_id = self.channel_id();
         let mut evidence = None;
-        self.view.decide(|known| {
+        self.decide(|known, store| {
             let events = checked(known, event.clone())?;
             let Some((turn_num, signed)) = signed_by(&event) else { return Ok(vec![]) };
-            evidence = known.equivocation(turn_num, &signed);
+            let at_turn =
+                signatures_of(store, channel_id, known, turn_num).map_err(Stop::Unread)?;
+            evidence = second_state(&at_turn, turn_num, &signed);
             let has =
                 |one: &Signed| one.signer == signed.signer && one.state_hash == signed.state_hash;
-            Ok(if known.signatures_at(turn_num).iter().any(has) { vec![] } else { events })
+            Ok(if at_turn.iter().any(has) { vec![] } else { events })
         })?;
         self.agree()?;
         Ok(evidence)
-    }
-
-    /// Takes what the chain says of the channel: deposits, challenges, its end.
-    ///
-    /// # Errors
-    /// [`RecordError`]: it is about another channel or breaks a rule, or the log fails.
-    pub fn observe(&mut self, event: ChannelEvent) -> Result<RecordedEvent, RecordError> {
-        self.is_ours(&event).map_err(DecideError::Rejected)?;
-        record(self.view.store(), event)
     }
 
     /// The turn with which to answer the challenge that is there: the supported one, if it beats it.
@@ -227,15 +233,45 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(supported.filter(|turn| challenged.is_some_and(|challenged| *turn > challenged)))
     }
 
+    /// The supported state's signatures, to take it to the chain; `None` if no state is supported.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the log cannot be read.
+    pub fn support(&mut self) -> Result<Option<SupportProof>, ReadError> {
+        let (store, channel_id) = (self.view.store().clone(), self.channel_id());
+        SupportProof::of_supported(&store, channel_id, self.view.now()?)
+    }
+
     /// Records what the signatures in the log now add up to: a later supported turn, a final state.
     fn agree(&mut self) -> Result<(), PartyError> {
-        let channel_id = self.view.projection().0;
+        let channel_id = self.channel_id();
         self.view.decide(|state| Ok::<_, Box<Refusal>>(agreed(state, channel_id, now_ms())))?;
         Ok(())
     }
 
+    /// Decides on the channel as it is, with the log at hand for what is not in mind.
+    fn decide<R>(
+        &mut self,
+        mut decision: impl FnMut(
+            &ChannelState,
+            &EventStore<ChannelEvent, B>,
+        ) -> Result<Vec<ChannelEvent>, Stop<R>>,
+    ) -> Result<Decision, DecideError<R>> {
+        let store = self.view.store().clone();
+        let mut unread = None;
+        let decided = self.view.decide(|state| match decision(state, &store) {
+            Err(Stop::Refused(refusal)) => Err(refusal),
+            Err(Stop::Unread(error)) => {
+                unread = Some(error);
+                Ok(vec![])
+            }
+            Ok(events) => Ok(events),
+        })?;
+        unread.map_or(Ok(decided), |error| Err(DecideError::Read(error)))
+    }
+
     fn is_ours(&self, event: &ChannelEvent) -> Result<(), BrokenRule> {
-        let (expected, found) = (self.view.projection().0, channel_of(event));
+        let (expected, found) = (self.channel_id(), channel_of(event));
         if found == Some(expected) {
             return Ok(());
         }
@@ -243,20 +279,9 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     }
 }
 
-fn refused(reason: impl Into<Refusal>) -> PartyError {
-    DecideError::Rejected(Box::new(reason.into()))
-}
-
-fn checked(state: &ChannelState, event: ChannelEvent) -> Result<Vec<ChannelEvent>, Box<Refusal>> {
-    check_channel(state, &event).map_err(|broken| Box::new(broken.into()))?;
+fn checked(state: &ChannelState, event: ChannelEvent) -> Result<Vec<ChannelEvent>, Stop> {
+    check_channel(state, &event)?;
     Ok(vec![event])
-}
-
-/// The turn that this party signed last, if it signed it as final.
-fn signed_as_final(state: &ChannelState, signer: Address) -> Option<u64> {
-    let last = state.latest_signed_turn?;
-    let ours = |signed: &Signed| signed.own && signed.signer == signer && signed.is_final;
-    state.signatures_at(last).iter().any(ours).then_some(last)
 }
 
 /// Milliseconds since 1970 UTC, by the system's clock; 0 before that.

@@ -76,6 +76,11 @@ pub enum Rule {
         /// The other one, if any.
         found: Option<Hash>,
     },
+    /// What the chain said is of the chain.
+    #[error(
+        "what the chain says are deposits, allocations, challenges, the end and withdrawals; this is none"
+    )]
+    OfTheChain,
     /// A channel is created once.
     #[error("a channel is created once; {channel_id} exists")]
     ChannelIsNew {

@@ -17,7 +17,8 @@ pub fn check_channel(state: &ChannelState, event: &ChannelEvent) -> Result<(), B
     check(state, event).map_err(|rule| BrokenRule::new(event, rule))
 }
 
-fn check(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
+/// As [`check_channel`], without telling which event it was: that takes its id, and so its JSON.
+pub(crate) fn check(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
     match event {
         ChannelEvent::ChannelCreated(event) => created(state, event),
         ChannelEvent::StateSigned(body) => {

@@ -11,6 +11,7 @@ mod objective;
 mod record;
 
 pub use broken::{BrokenRule, Rule};
+pub(crate) use channel::check as channel_rule;
 pub use channel::check_channel;
 pub use message::check_message;
 pub use objective::check_objective;

@@ -144,13 +144,7 @@ impl ChannelState {
     /// What this signature would prove: that its signer has signed another state for the turn before.
     #[must_use]
     pub fn equivocation(&self, turn_num: u64, second: &Signed) -> Option<Equivocation> {
-        let of_signer =
-            || self.signatures_at(turn_num).iter().filter(|known| known.signer == second.signer);
-        if of_signer().any(|known| known.state_hash == second.state_hash) {
-            return None;
-        }
-        let first = of_signer().next()?.clone();
-        Some(Equivocation { turn_num, first, second: second.clone() })
+        second_state(self.signatures_at(turn_num), turn_num, second)
     }
 
     pub(super) fn apply(&mut self, event: &ChannelEvent) {
@@ -229,6 +223,20 @@ impl ChannelState {
             _ => ChannelStatus::Created,
         })
     }
+}
+
+/// What a signature proves beside those of its turn: that its signer has signed another state for it before.
+pub(crate) fn second_state(
+    known: &[Signed],
+    turn_num: u64,
+    second: &Signed,
+) -> Option<Equivocation> {
+    let of_signer = || known.iter().filter(|known| known.signer == second.signer);
+    if of_signer().any(|known| known.state_hash == second.state_hash) {
+        return None;
+    }
+    let first = of_signer().next()?.clone();
+    Some(Equivocation { turn_num, first, second: second.clone() })
 }
 
 /// The signature that an event brings, and its turn.

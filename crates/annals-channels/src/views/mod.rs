@@ -23,6 +23,6 @@ pub use channels::{Channels, ChannelsState};
 pub use message::{Message, MessageState};
 pub use objective::{Objective, ObjectiveState, ObjectiveStatus, Objectives, ObjectivesState};
 
-pub(crate) use channel::{signed as signed_by, subject as channel_of};
+pub(crate) use channel::{second_state, signed as signed_by, subject as channel_of};
 pub(crate) use message::subject as message_of;
 pub(crate) use objective::subject as objective_of;

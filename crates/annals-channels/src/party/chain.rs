@@ -1,0 +1,259 @@
+//! What a party does on the chain, and what it is told of it.
+//!
+//! ```text
+//!   deposited ─▶ … ─▶ challenge ─▶ clear ─▶ … ─▶ conclude ─▶ withdraw
+//!                     ╰─ each answers the signatures to submit ─╯
+//! ```
+//! Each is in the log first. Where on the chain something happened tells it from anything else of its kind: told
+//! again, from the same place, it changes nothing and has the same answer. So who was interrupted asks again.
+
+use annals::{Backend, DecideError, EventStore};
+
+use super::refusal::{Refusal, Stop, refused};
+use super::told::{is_of_the_chain, told};
+use super::{Party, PartyError, SupportProof, now_ms};
+use crate::rules::{BrokenRule, RecordError, RecordedEvent, Rule, check_channel};
+use crate::views::ChannelState;
+use crate::{
+    Address, AllocationUpdated, Amount, ChallengeCleared, ChallengeRegistered, ChannelConcluded,
+    ChannelEvent, DepositDetected, EventVersion, Hash, WithdrawCompleted,
+};
+
+/// Where on the chain something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnChain {
+    /// The block.
+    pub block_num: u64,
+    /// The place of the transaction in its block.
+    pub tx_index: u32,
+    /// The transaction, if it is known.
+    pub tx_hash: Option<Hash>,
+}
+
+impl<B: Backend<ChannelEvent>> Party<B> {
+    /// Takes what the chain says of the channel: deposits, challenges, its end. What it said before, to all but the
+    /// time at which it was heard, changes nothing.
+    ///
+    /// # Errors
+    /// [`RecordError`]: it is about another channel, not of the chain or breaks a rule, or the log fails.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an event is given away as it is to `record`"
+    )]
+    pub fn observe(&mut self, event: ChannelEvent) -> Result<RecordedEvent, RecordError> {
+        self.is_ours(&event).map_err(DecideError::Rejected)?;
+        if !is_of_the_chain(&event) {
+            return Err(DecideError::Rejected(BrokenRule::new(&event, Rule::OfTheChain)));
+        }
+        let mut told_at = None;
+        let decided = self.decide(|state, store| {
+            told_at = told(store, &event).map_err(Stop::Unread)?;
+            if told_at.is_some() {
+                return Ok(vec![]);
+            }
+            check_channel(state, &event).map_err(Stop::Refused)?;
+            Ok(vec![event.clone()])
+        })?;
+        let offset = told_at.unwrap_or(decided.offsets.start);
+        Ok(RecordedEvent { offset, equivocation: None })
+    }
+
+    /// Takes a deposit: `amount` more of the asset, which makes it `now_held`.
+    ///
+    /// # Errors
+    /// [`PartyError`]: another deposit of the asset is there, less is held than before, or the log fails.
+    pub fn deposited(
+        &mut self,
+        at: OnChain,
+        asset: Address,
+        amount: Amount,
+        now_held: Amount,
+    ) -> Result<(), PartyError> {
+        let event = ChannelEvent::from(DepositDetected {
+            amount_deposited: amount,
+            asset,
+            block_num: at.block_num,
+            channel_id: self.channel_id(),
+            event_version: EventVersion,
+            now_held,
+            timestamp_ms: now_ms(),
+            tx_hash: at.tx_hash,
+            tx_index: at.tx_index,
+        });
+        self.act(|_, _| Ok(Act { events: vec![event.clone()], refusal: None }))
+    }
+
+    /// Registers a challenge with the supported state, which ends at `finalization_time`, in seconds since 1970 UTC;
+    /// answers the signatures that support it. ([`support`](Self::support) has these before.)
+    ///
+    /// # Errors
+    /// [`PartyError`]: no state is supported, no later one than is challenged already, the channel is concluded, or
+    /// the log fails.
+    pub fn challenge(
+        &mut self,
+        at: OnChain,
+        finalization_time: u64,
+    ) -> Result<SupportProof, PartyError> {
+        let (channel_id, ours, timestamp_ms) = (self.channel_id(), self.address(), now_ms());
+        self.act_with(|state, store| {
+            let proof = supported(store, channel_id, state)?;
+            let (turn, challenge) = (proof.turn_num, state.challenge);
+            let challenged = challenge.map(|challenge| challenge.turn_num_record);
+            let refusal = match challenged.filter(|challenged| *challenged >= turn) {
+                _ if state.concluded => Some(Refusal::Concluded { channel_id }),
+                Some(challenged) => Some(Refusal::Challenged { challenged, supported: turn }),
+                None => None,
+            };
+            let event = ChallengeRegistered {
+                block_num: at.block_num,
+                candidate_state_hash: Some(proof.state_hash),
+                challenger: ours,
+                channel_id,
+                event_version: EventVersion,
+                finalization_time,
+                is_final: proof.is_final,
+                timestamp_ms,
+                turn_num_record: turn,
+                tx_hash: at.tx_hash,
+                tx_index: at.tx_index,
+            };
+            Ok((Act { events: vec![event.into()], refusal }, proof))
+        })
+    }
+
+    /// Answers the challenge that is there with the supported state, which clears it; answers the signatures that
+    /// support that.
+    ///
+    /// # Errors
+    /// [`PartyError`]: there is no challenge, no state is supported that beats it, the channel is concluded, or the
+    /// log fails.
+    pub fn clear(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
+        let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
+        self.act_with(|state, store| {
+            let proof = supported(store, channel_id, state)?;
+            let event = ChallengeCleared {
+                block_num: at.block_num,
+                channel_id,
+                event_version: EventVersion,
+                new_turn_num_record: proof.turn_num,
+                timestamp_ms,
+                tx_hash: at.tx_hash,
+                tx_index: at.tx_index,
+            };
+            let refusal = state.concluded.then_some(Refusal::Concluded { channel_id });
+            Ok((Act { events: vec![event.into()], refusal }, proof))
+        })
+    }
+
+    /// Concludes the channel with the final state that everyone signed; answers the signatures of it. (That a
+    /// challenge ran out, the chain says: [`observe`](Self::observe).)
+    ///
+    /// # Errors
+    /// [`PartyError`]: not everyone signed a final state, the channel is concluded already, or the log fails.
+    pub fn conclude(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
+        let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
+        self.act_with(|state, store| {
+            let proof = SupportProof::of_final(store, channel_id, state).map_err(Stop::Unread)?;
+            let proof = proof.ok_or(Refusal::NotFinal)?;
+            let event = ChannelConcluded {
+                block_num: at.block_num,
+                channel_id,
+                event_version: EventVersion,
+                finalized_at_turn: Some(proof.turn_num),
+                timestamp_ms,
+                tx_hash: at.tx_hash,
+                tx_index: at.tx_index,
+            };
+            let refusal = state.concluded.then_some(Refusal::Concluded { channel_id });
+            Ok((Act { events: vec![event.into()], refusal }, proof))
+        })
+    }
+
+    /// Takes funds out of the concluded channel: what is held is that much less, and the recipient has it.
+    ///
+    /// # Errors
+    /// [`PartyError`]: the channel is not concluded or holds less of the asset, or the log fails.
+    pub fn withdraw(
+        &mut self,
+        at: OnChain,
+        asset: Address,
+        recipient: Address,
+        amount: Amount,
+    ) -> Result<(), PartyError> {
+        let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
+        let paid = WithdrawCompleted {
+            amount,
+            asset,
+            block_num: at.block_num,
+            channel_id,
+            event_version: EventVersion,
+            recipient,
+            timestamp_ms,
+            tx_hash: at.tx_hash,
+            tx_index: at.tx_index,
+        };
+        self.act(|state, _| {
+            let held = state.holdings.get(&asset).map_or(Amount::default(), |held| held.amount);
+            let refusal = Refusal::NotHeld { asset, held, asked: amount };
+            let left = AllocationUpdated {
+                asset,
+                block_num: at.block_num,
+                channel_id,
+                event_version: EventVersion,
+                new_amount: held.get().saturating_sub(amount.get()).into(),
+                timestamp_ms,
+                tx_hash: at.tx_hash,
+                tx_index: at.tx_index,
+            };
+            let events = vec![paid.clone().into(), left.into()];
+            Ok(Act { events, refusal: (held < amount).then_some(refusal) })
+        })
+    }
+
+    fn act(
+        &mut self,
+        mut action: impl FnMut(&ChannelState, &EventStore<ChannelEvent, B>) -> Result<Act, Stop>,
+    ) -> Result<(), PartyError> {
+        self.act_with(|state, store| Ok((action(state, store)?, ())))
+    }
+
+    /// Records an action that is allowed, unless it was recorded before; answers what belongs to it.
+    fn act_with<T>(
+        &mut self,
+        mut action: impl FnMut(&ChannelState, &EventStore<ChannelEvent, B>) -> Result<(Act, T), Stop>,
+    ) -> Result<T, PartyError> {
+        let mut answer = None;
+        self.decide(|state, store| {
+            let (Act { events, refusal }, belongs) = action(state, store)?;
+            answer = Some(belongs);
+            if let Some(first) = events.first()
+                && told(store, first).map_err(Stop::Unread)?.is_some()
+            {
+                return Ok(vec![]);
+            }
+            if let Some(refusal) = refusal {
+                return Err(refusal.into());
+            }
+            events.iter().try_for_each(|event| check_channel(state, event))?;
+            Ok(events)
+        })?;
+        answer.ok_or_else(|| refused(Refusal::NothingSupported))
+    }
+}
+
+/// What an action comes to.
+struct Act {
+    /// Its events, the one first that tells whether it was done before.
+    events: Vec<ChannelEvent>,
+    /// Why not, if it was not done before.
+    refusal: Option<Refusal>,
+}
+
+fn supported<B: Backend<ChannelEvent>>(
+    store: &EventStore<ChannelEvent, B>,
+    channel_id: Hash,
+    state: &ChannelState,
+) -> Result<SupportProof, Stop> {
+    let proof = SupportProof::of_supported(store, channel_id, state).map_err(Stop::Unread)?;
+    Ok(proof.ok_or(Refusal::NothingSupported)?)
+}

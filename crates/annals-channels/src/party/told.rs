@@ -1,0 +1,59 @@
+//! What the chain said before.
+
+use annals::{Backend, Event as _, EventStore, Query, QueryItem, ReadError};
+
+use crate::views::channel_of;
+use crate::{AllocationUpdated, ChannelEvent, DepositDetected, WithdrawCompleted};
+
+/// The offset at which the log has this from the chain.
+pub(super) fn told<B: Backend<ChannelEvent>>(
+    store: &EventStore<ChannelEvent, B>,
+    event: &ChannelEvent,
+) -> Result<Option<u64>, ReadError> {
+    let Some(channel_id) = channel_of(event) else { return Ok(None) };
+    let item = QueryItem::new().event_type(event.event_type());
+    let query = Query::item(item.tag(format!("channel:{}", channel_id.lower())));
+    for recorded in store.query(&query).rev() {
+        let recorded = recorded?;
+        if same(&recorded.event, event) {
+            return Ok(Some(recorded.offset));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether it is the chain that says this.
+pub(super) fn is_of_the_chain(event: &ChannelEvent) -> bool {
+    same(event, event)
+}
+
+/// Whether both are the same that happened on the chain, heard perhaps at another time. A transaction challenges,
+/// clears and concludes once, but may move several amounts.
+fn same(one: &ChannelEvent, other: &ChannelEvent) -> bool {
+    use ChannelEvent as Event;
+    macro_rules! all_but_time {
+        ($name:ident, $one:expr, $other:expr) => {
+            *$one == $name { timestamp_ms: $one.timestamp_ms, ..$other.clone() }
+        };
+    }
+    macro_rules! place {
+        ($one:expr, $other:expr) => {
+            ($one.block_num, $one.tx_index) == ($other.block_num, $other.tx_index)
+        };
+    }
+    match (one, other) {
+        (Event::DepositDetected(a), Event::DepositDetected(b)) => {
+            all_but_time!(DepositDetected, a, b)
+        }
+        (Event::AllocationUpdated(a), Event::AllocationUpdated(b)) => {
+            all_but_time!(AllocationUpdated, a, b)
+        }
+        (Event::WithdrawCompleted(a), Event::WithdrawCompleted(b)) => {
+            all_but_time!(WithdrawCompleted, a, b)
+        }
+        (Event::ChallengeRegistered(a), Event::ChallengeRegistered(b)) => place!(a, b),
+        (Event::ChallengeCleared(a), Event::ChallengeCleared(b)) => place!(a, b),
+        (Event::ChannelConcluded(a), Event::ChannelConcluded(b)) => place!(a, b),
+        _ => false,
+    }
+}

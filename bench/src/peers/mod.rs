@@ -52,20 +52,24 @@ const COLUMNS: [&str; 9] = [
 const SINGLES: usize = 1_000;
 const TOGETHER: usize = 8_000;
 
-fn candidates() -> Vec<Candidate> {
+/// Those whose names have one of `only`, or all.
+fn candidates(only: &[String]) -> Vec<Candidate> {
     let mut all = vec![annals::JOURNAL];
     #[cfg(feature = "rocksdb")]
     all.extend([rocksdb::ANNALS, rocksdb::PLAIN]);
     all.push(file::FILE);
+    all.retain(|one| only.is_empty() || only.iter().any(|name| one.name.contains(name.as_str())));
+    #[cfg(feature = "rocksdb")]
+    if only.iter().any(|name| name == "layout") {
+        all.extend(rocksdb::LAYOUTS);
+    }
     all
 }
 
 /// Measures all of them.
 pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String]) {
     let events = events(count);
-    let wanted =
-        |one: &Candidate| only.is_empty() || only.iter().any(|name| one.name.contains(name));
-    let candidates: Vec<Candidate> = candidates().into_iter().filter(wanted).collect();
+    let candidates = candidates(only);
     let mut figures: Vec<Vec<Figures>> =
         candidates.iter().map(|_| COLUMNS.iter().map(|_| Figures::default()).collect()).collect();
     for _ in 0..rounds {

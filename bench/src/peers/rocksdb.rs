@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use annals::{EventStore, RawEvent};
-use annals_rocksdb::RocksDb;
+use annals_rocksdb::{Compression, RocksDb, RocksDbOptions};
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, ReadOptions, WriteBatch,
     WriteOptions,
@@ -16,8 +16,36 @@ use crate::yardstick::line;
 pub const ANNALS: Candidate = Candidate { name: "annals RocksDB", open: open_annals };
 pub const PLAIN: Candidate = Candidate { name: "plain RocksDB", open: open_plain };
 
+/// Other layouts of ours, measured when they are asked for: `--only layout`.
+pub const LAYOUTS: [Candidate; 5] = [
+    Candidate {
+        name: "annals RocksDB (layout: each event a value)",
+        open: |path| layout(path, |o| o.block_bytes(1)),
+    },
+    Candidate {
+        name: "annals RocksDB (layout: 4 KiB)",
+        open: |path| layout(path, |o| o.block_bytes(4 << 10)),
+    },
+    Candidate {
+        name: "annals RocksDB (layout: 16 KiB)",
+        open: |path| layout(path, |o| o.block_bytes(16 << 10)),
+    },
+    Candidate {
+        name: "annals RocksDB (layout: 4 KiB, not compressed)",
+        open: |path| layout(path, |o| o.block_bytes(4 << 10).compression(Compression::None)),
+    },
+    Candidate {
+        name: "annals RocksDB (layout: 4 KiB, Zstandard)",
+        open: |path| layout(path, |o| o.block_bytes(4 << 10).compression(Compression::Zstd)),
+    },
+];
+
 fn open_annals(path: &Path) -> Box<dyn Peer> {
-    let log = RocksDb::open(path.join("log")).expect("the store opens");
+    layout(path, |options| options)
+}
+
+fn layout(path: &Path, set: impl FnOnce(RocksDbOptions) -> RocksDbOptions) -> Box<dyn Peer> {
+    let log = set(RocksDb::options()).open(path.join("log")).expect("the store opens");
     Box::new(EventStore::<RawEvent>::on(log))
 }
 

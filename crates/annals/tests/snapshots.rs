@@ -12,7 +12,7 @@ use annals::{
     Backend, DirectorySnapshots, EventStore, Journal, Projection, Query, Reconstructor, Recorded,
     SnapshotPolicy, SnapshotStore, SnapshotVerdict,
 };
-use common::{AllSales, Booking, SALES, Sales, Seat, model, nth};
+use common::{AllSales, Booking, SALES, Sales, Seat, logged, model, nth};
 
 fn bookings(count: u64) -> Vec<Booking> {
     (0..count).map(nth).collect()
@@ -182,30 +182,6 @@ fn check_ignored(kept: &Kept, reason: &str, folded: u64) {
         assert_eq!(from_scratch(&store, SALES, None), (state, folded));
     });
     assert!(log.contains("a snapshot is ignored") && log.contains(reason), "{log}");
-}
-
-/// What is logged meanwhile.
-fn logged(work: impl FnOnce()) -> String {
-    /// Writes to all who hold it.
-    #[derive(Clone, Default)]
-    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {

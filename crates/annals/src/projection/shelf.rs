@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::snapshot::{Binding, Fingerprint, Last, Snapshot, fingerprint};
+use crate::snapshot::{Binding, Comparison, Last, Snapshot, compare};
 use crate::{Backend, Event, EventStore, ReadError, SnapshotPolicy, SnapshotStore};
 
 type FromBytes<S> = fn(&[u8], &Binding, u64) -> Result<Snapshot<S>, String>;
@@ -22,7 +22,7 @@ pub(super) struct Shelf<S> {
     useless: Mutex<BTreeSet<u64>>,
     to_bytes: fn(&Snapshot<S>, &Binding) -> Result<Vec<u8>, String>,
     from_bytes: FromBytes<S>,
-    fingerprint: fn(&S) -> serde_json::Result<Fingerprint>,
+    compare: fn(&S, &S) -> serde_json::Result<Comparison>,
 }
 
 /// States on their way to become snapshots: the last of a fold, for a long one passes more than are kept.
@@ -49,7 +49,7 @@ impl<S> Shelf<S> {
             useless: Mutex::default(),
             to_bytes: Snapshot::to_bytes,
             from_bytes: Snapshot::from_bytes,
-            fingerprint,
+            compare: compare::<S>,
         }
     }
 
@@ -57,9 +57,9 @@ impl<S> Shelf<S> {
         Candidates { policy: self.policy, states: VecDeque::new() }
     }
 
-    /// The hash of a state's canonical form.
-    pub(super) fn fingerprint(&self, state: &S) -> serde_json::Result<Fingerprint> {
-        (self.fingerprint)(state)
+    /// How the state of a snapshot compares with that of a fold.
+    pub(super) fn compare(&self, kept: &S, folded: &S) -> serde_json::Result<Comparison> {
+        (self.compare)(kept, folded)
     }
 
     /// The heads that have snapshots, in order.

@@ -8,13 +8,16 @@
 //! Whatever is wrong with a snapshot, the fold begins earlier and the answer is the same.
 
 mod canonical;
+mod compare;
+mod exact;
 mod format;
 mod memory;
+mod several;
 
 use std::fmt::Debug;
 use std::io;
 
-pub(crate) use canonical::{Fingerprint, fingerprint};
+pub(crate) use compare::{Comparison, compare};
 pub(crate) use format::{Binding, Last, Snapshot};
 pub use memory::MemorySnapshots;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::shelf::{Candidates, Shelf};
+use super::candidates::Candidates;
+use super::shelf::Shelf;
 use super::walk::{Walk, unknown};
 use super::{Projection, UnknownEvents};
 use crate::snapshot::Binding;
@@ -56,9 +57,9 @@ pub(super) struct Folded<S> {
     /// Everything below it is in the state.
     pub(super) head: u64,
     /// The offset of the last event in the state.
-    last: Option<u64>,
-    /// Events folded since the last snapshot.
-    since: u64,
+    pub(super) last: Option<u64>,
+    /// Events folded since it was time for a snapshot.
+    pub(super) since: u64,
     passed_over: u64,
 }
 
@@ -124,9 +125,12 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             Some(current) => current,
             None => self.begin(0, end),
         };
-        let mut candidates = self.shelf.as_ref().map(Shelf::candidates);
+        let mut candidates = self.shelf.as_ref().map(|shelf| shelf.candidates(end));
         let done = self.fold(&mut folded, end, candidates.as_mut());
-        if let Some((shelf, candidates)) = self.shelf.as_ref().zip(candidates) {
+        if let Some((shelf, mut candidates)) = self.shelf.as_ref().zip(candidates) {
+            if folded.passed_over == 0 {
+                candidates.finish(&mut folded);
+            }
             shelf.save(&self.store, candidates);
         }
         let current = self.current.insert(folded);
@@ -240,9 +244,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             folded.since += 1;
             if let Some(candidates) = &mut candidates
                 && folded.passed_over == 0
-                && candidates.offer(folded.since, &folded.state, folded.head, folded.last)
             {
-                folded.since = 0;
+                candidates.offer(folded);
             }
         }
         folded.passed_over = before + walk.passed_over();

@@ -1,12 +1,13 @@
 //! The snapshots of one projection: the best that can be used, and those that are worth keeping.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::candidates::{Candidate, Candidates};
 use crate::snapshot::{Binding, Comparison, Last, Snapshot, compare};
 use crate::{Backend, Event, EventStore, ReadError, SnapshotPolicy, SnapshotStore};
 
@@ -23,13 +24,6 @@ pub(super) struct Shelf<S> {
     to_bytes: fn(&Snapshot<S>, &Binding) -> Result<Vec<u8>, String>,
     from_bytes: FromBytes<S>,
     compare: fn(&S, &S) -> serde_json::Result<Comparison>,
-}
-
-/// States on their way to become snapshots: the last of a fold, for a long one passes more than are kept.
-pub(super) struct Candidates<S> {
-    policy: SnapshotPolicy,
-    /// The state, its head, and the offset of the last event in it.
-    states: VecDeque<(S, u64, Option<u64>)>,
 }
 
 impl<S> Shelf<S> {
@@ -53,8 +47,9 @@ impl<S> Shelf<S> {
         }
     }
 
-    pub(super) fn candidates(&self) -> Candidates<S> {
-        Candidates { policy: self.policy, states: VecDeque::new() }
+    /// None yet, of a fold up to `end`.
+    pub(super) fn candidates(&self, end: u64) -> Candidates<S> {
+        Candidates::new(self.policy, end)
     }
 
     /// How the state of a snapshot compares with that of a fold.
@@ -118,7 +113,8 @@ impl<S> Shelf<S> {
         store: &EventStore<E, B>,
         candidates: Candidates<S>,
     ) {
-        if candidates.states.is_empty() {
+        let states = candidates.into_states();
+        if states.is_empty() {
             return;
         }
         // A snapshot must not outlive the events in it: where appends are only buffered these might still be lost.
@@ -127,8 +123,9 @@ impl<S> Shelf<S> {
             return;
         }
         let mut saved = BTreeSet::new();
-        for (state, head, last) in candidates.states {
-            match self.save_one(store, state, head, last) {
+        for candidate in states {
+            let head = candidate.head;
+            match self.save_one(store, candidate) {
                 Ok(()) => {
                     saved.insert(head);
                 }
@@ -145,9 +142,7 @@ impl<S> Shelf<S> {
     fn save_one<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
-        state: S,
-        head: u64,
-        last: Option<u64>,
+        Candidate { state, head, last }: Candidate<S>,
     ) -> Result<(), String> {
         let last = last.map(|offset| last_event(store, offset)).transpose()?;
         let bytes = (self.to_bytes)(&Snapshot { head, last, state }, &self.binding)?;
@@ -176,20 +171,6 @@ impl<S> Shelf<S> {
 
     fn warn(&self, head: u64, reason: &str) {
         tracing::warn!(series = self.series, head, reason, "a snapshot is ignored");
-    }
-}
-
-impl<S: Clone> Candidates<S> {
-    /// Takes the state if it is time for it, `since` events after the last; whether it did.
-    pub(super) fn offer(&mut self, since: u64, state: &S, head: u64, last: Option<u64>) -> bool {
-        if since < self.policy.every {
-            return false;
-        }
-        if self.states.len() == self.policy.keep {
-            self.states.pop_front();
-        }
-        self.states.push_back((state.clone(), head, last));
-        true
     }
 }
 

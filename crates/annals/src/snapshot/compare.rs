@@ -26,31 +26,50 @@ pub(crate) fn compare<S: Serialize + DeserializeOwned>(kept: &S, folded: &S) -> 
     if forms.0 == forms.1 {
         return fingerprint(kept).map(Comparison::Same);
     }
-    let keeps_order = || Ok((0..TRIES).all(|_| comes_back(folded).is_ok()));
+    let keeps_order = || Ok((0..TRIES).all(|_| to_json(folded).is_ok()));
     if without_order(kept)? == without_order(folded)? && !keeps_order()? {
         return Ok(Comparison::AnyOrder);
     }
     Ok(Comparison::Different { kept: Fingerprint::of(&forms.0), folded: Fingerprint::of(&forms.1) })
 }
 
+/// What is kept of a state.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) json: Vec<u8>,
+    /// The hash of the exact form.
+    pub(crate) exact_sha256: Fingerprint,
+}
+
 /// The JSON of `state`, from which it comes back as it was; or why there is none.
-pub(crate) fn comes_back<S: Serialize + DeserializeOwned>(
+pub(crate) fn to_json<S: Serialize + DeserializeOwned>(
     state: &S,
-) -> std::result::Result<Vec<u8>, String> {
+) -> std::result::Result<Kept, String> {
     let unfit = |error| format!("the state has no JSON ({error}); {MANUAL}");
     let json = serde_json::to_vec(state).map_err(unfit)?;
     let back: S = serde_json::from_slice(&json).map_err(|error| {
         format!("the state does not come back from its JSON ({error}); {MANUAL}")
     })?;
-    if exact(state).map_err(unfit)? == exact(&back).map_err(unfit)? {
-        return Ok(json);
+    let form = exact(state).map_err(unfit)?;
+    if form == exact(&back).map_err(unfit)? {
+        return Ok(Kept { json, exact_sha256: Fingerprint::of(&form) });
     }
-    let how = if without_order(state).ok() == without_order(&back).ok() {
-        "in another order"
-    } else {
-        "as another"
-    };
+    let same_values = without_order(state).ok() == without_order(&back).ok();
+    let how = if same_values { "in another order" } else { "as another" };
     Err(format!("the state comes back from its JSON {how}; {MANUAL}"))
+}
+
+/// The state of which this was kept, or why it cannot be had.
+pub(crate) fn from_json<S: Serialize + DeserializeOwned>(
+    json: &[u8],
+    exact_sha256: &Fingerprint,
+) -> std::result::Result<S, String> {
+    let unfit = |error| format!("its state does not fit the projection's ({error})");
+    let state: S = serde_json::from_slice(json).map_err(unfit)?;
+    if Fingerprint::of(&exact(&state).map_err(unfit)?) != *exact_sha256 {
+        return Err("its state is read as another than it was: has its type changed?".into());
+    }
+    Ok(state)
 }
 
 /// Where to read on.
@@ -169,19 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn a_state_of_another_shape_is_not_taken_for_what_was_kept() {
+        let Kept { json, exact_sha256 } = to_json(&(1_u8, Some(2))).unwrap();
+        assert_eq!(from_json::<(u8, Option<i32>)>(&json, &exact_sha256).unwrap(), (1, Some(2)));
+        let error = from_json::<(u16, Option<i32>)>(&json, &exact_sha256).unwrap_err();
+        assert!(error.contains("as another"), "{error}");
+    }
+
+    #[test]
     fn what_json_changes_does_not_come_back() {
-        assert!(comes_back(&Some(1.5)).is_ok());
-        assert!(comes_back(&Untagged::Large(5)).is_ok());
+        assert!(to_json(&Some(1.5)).is_ok());
+        assert!(to_json(&Untagged::Large(5)).is_ok());
         for error in [
-            comes_back(&Some(None::<u8>)),
-            comes_back(&Some(f64::INFINITY)),
-            comes_back(&Some(f64::NAN)),
-            comes_back(&vec![Untagged::Signed(5)]),
+            to_json(&Some(None::<u8>)),
+            to_json(&Some(f64::INFINITY)),
+            to_json(&Some(f64::NAN)),
+            to_json(&vec![Untagged::Signed(5)]),
         ] {
             assert!(error.unwrap_err().contains("as another"));
         }
-        assert!(comes_back(&BTreeMap::from([((1, 2), 3)])).unwrap_err().contains("no JSON"));
-        assert!(comes_back(&f64::NAN).unwrap_err().contains("does not come back"));
+        assert!(to_json(&BTreeMap::from([((1, 2), 3)])).unwrap_err().contains("no JSON"));
+        assert!(to_json(&f64::NAN).unwrap_err().contains("does not come back"));
     }
 
     /// A set whose type does not say so.
@@ -192,7 +219,7 @@ mod tests {
     #[test]
     fn an_order_that_is_not_kept_is_no_difference() {
         let set = |numbers: std::ops::Range<u64>| Disguised(numbers.collect());
-        let error = comes_back(&set(0..20)).unwrap_err();
+        let error = to_json(&set(0..20)).unwrap_err();
         assert!(error.contains("in another order"), "{error}");
         assert_eq!(compare(&set(0..20), &set(0..20)).unwrap(), Comparison::AnyOrder);
         let different = compare(&set(0..20), &set(1..21)).unwrap();
@@ -200,7 +227,7 @@ mod tests {
         let different = compare(&vec![1, 2], &vec![2, 1]).unwrap();
         assert!(matches!(different, Comparison::Different { .. }));
         let set = |numbers: std::ops::Range<u64>| numbers.collect::<HashSet<_>>();
-        assert!(comes_back(&set(0..20)).is_ok());
+        assert!(to_json(&set(0..20)).is_ok());
         assert!(matches!(compare(&set(0..20), &set(0..20)).unwrap(), Comparison::Same(_)));
     }
 }

@@ -5,12 +5,13 @@
 //!   {"store":…,"projection":…,"version":…,"query":…,"head":…,"last":…,"state_sha256":"…"}
 //!   {…}                                        the state
 //! ```
-//! So `tail -n +2 FILE | sha256sum` checks one, and `jq` reads it.
+//! So `tail -n +2 FILE | sha256sum` checks one, and `jq` reads it. The hash in the second line is of the state's exact
+//! form: the state is read as it was, or not at all.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::canonical::{Fingerprint, fingerprint};
-use super::compare::comes_back;
+use super::canonical::Fingerprint;
+use super::compare::{Kept, from_json, to_json};
 use crate::Query;
 
 /// The format that is written, and the only one there is so far.
@@ -121,9 +122,8 @@ impl Binding {
 impl<S: Serialize + DeserializeOwned> Snapshot<S> {
     /// The bytes to keep, or why the state cannot be kept.
     pub(crate) fn to_bytes(&self, binding: &Binding) -> Result<Vec<u8>, String> {
-        let unfit = |error: serde_json::Error| format!("the state has no JSON ({error})");
-        let state = comes_back(&self.state)?;
-        let state_sha256 = fingerprint(&self.state).map_err(unfit)?;
+        let unfit = |error: serde_json::Error| format!("the snapshot has no JSON ({error})");
+        let Kept { json: state, exact_sha256: state_sha256 } = to_json(&self.state)?;
         let about = About {
             binding: binding.clone(),
             head: self.head,
@@ -167,8 +167,7 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
                 found.head
             ));
         }
-        let state: S = serde_json::from_slice(state)
-            .map_err(|error| format!("its state does not fit the projection's ({error})"))?;
+        let state = from_json(state, &found.state_sha256)?;
         Ok(Self { head, last: found.last, state })
     }
 }

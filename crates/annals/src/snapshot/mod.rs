@@ -53,6 +53,10 @@ pub trait SnapshotStore: Send + Sync + Debug {
 
 /// How often a snapshot is taken, and how many are kept.
 ///
+/// A fold that comes by many such places at once takes snapshots only at the last of them, as many as are kept. Where
+/// its projection reads few of the log's events, these cannot be told beforehand; then there are fewer, further apart,
+/// and one at the end.
+///
 /// ```
 /// use annals::SnapshotPolicy;
 /// let policy = SnapshotPolicy::default(); // every 1,000 events, the last 10

@@ -209,6 +209,18 @@ fn a_damaged_or_torn_or_empty_snapshot_is_ignored() {
 }
 
 #[test]
+fn a_snapshot_that_seems_larger_than_memory_is_ignored() {
+    let kept = Kept::new();
+    let file = std::fs::File::options().write(true).open(&kept.files()[9]).unwrap();
+    // 8 TiB, of which next to nothing is on disk.
+    file.set_len(1 << 43).unwrap();
+    check_ignored(&kept, "it cannot be read", 10);
+    // It gave way to one that can.
+    let store = kept.open();
+    assert_eq!(reasons(&store.reconstruct(SALES).snapshots(SnapshotPolicy::every(10))), []);
+}
+
+#[test]
 fn a_snapshot_that_stands_at_another_head_is_ignored() {
     let kept = Kept::new();
     std::fs::copy(&kept.files()[0], &kept.files()[9]).unwrap();

@@ -283,9 +283,21 @@ pub(crate) fn map_all(file: &dyn StoreFile) -> io::Result<MappedFile> {
 
 /// All of a file.
 pub(crate) fn read_all(system: &dyn FileSystem, path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to(system, path, u64::MAX)
+}
+
+/// All of a file, or an error if it has more than `limit` bytes. A file may seem to have far more than there is room
+/// for, so that is asked for.
+pub(crate) fn read_up_to(system: &dyn FileSystem, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = system.open_read_only(path)?;
-    let mut bytes =
-        vec![0; usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let size = file.size()?;
+    if size > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let size = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size)?;
+    bytes.resize(size, 0);
     let size = file.read_at(&mut bytes, 0)?;
     bytes.truncate(size);
     Ok(bytes)
@@ -343,3 +355,18 @@ pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Resul
 
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_larger_than_asked_for_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "content").unwrap();
+        assert_eq!(read_up_to(&RealFileSystem, &path, 7).unwrap(), b"content");
+        let error = read_up_to(&RealFileSystem, &path, 6).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+}

@@ -10,14 +10,18 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fs::{FileSystem, RealFileSystem, UNFINISHED, read_all, write_all};
+use super::fs::{FileSystem, RealFileSystem, UNFINISHED, read_up_to, write_all};
 use crate::SnapshotStore;
 
 const EXTENSION: &str = ".snapshot";
 
+/// Bytes of the largest snapshot. One that seems larger is damaged; to read it would cost all memory.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// Snapshots in the files of a directory, which is made when the first is kept.
 ///
-/// Each is written under another name, synced and renamed, so it is there whole or not at all.
+/// Each is written under another name, synced and renamed, so it is there whole or not at all. It has at most 1 GiB; a
+/// larger one is not kept.
 #[derive(Debug, Clone)]
 pub struct DirectorySnapshots {
     path: PathBuf,
@@ -68,6 +72,9 @@ impl DirectorySnapshots {
 
 impl SnapshotStore for DirectorySnapshots {
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
         match self.system.create_directory(&self.path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             created => {
@@ -81,7 +88,7 @@ impl SnapshotStore for DirectorySnapshots {
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
-        read_all(&*self.system, &self.file(series, head))
+        read_up_to(&*self.system, &self.file(series, head), MAX_BYTES)
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {

@@ -1,6 +1,7 @@
 //! The snapshots of one projection: the best that can be used, and those that are worth keeping.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -97,10 +98,13 @@ impl<S> Shelf<S> {
             return Err(beyond(store.len()));
         }
         let bytes = self.place.load(&self.series, head);
-        let bytes = bytes.map_err(|error| format!("it cannot be read ({error})"))?;
-        let loaded = (self.from_bytes)(&bytes, &self.binding, head)
+        // It may well be read the next time, but for one that never will.
+        let passing = bytes.as_ref().is_err_and(|error| error.kind() != ErrorKind::FileTooLarge);
+        let loaded = bytes
+            .map_err(|error| format!("it cannot be read ({error})"))
+            .and_then(|bytes| (self.from_bytes)(&bytes, &self.binding, head))
             .and_then(|snapshot| check_last(store, snapshot.last.as_ref()).map(|()| snapshot));
-        if loaded.is_err() {
+        if loaded.is_err() && !passing {
             self.useless.lock().insert(head);
         }
         loaded

@@ -310,11 +310,21 @@ pub(crate) fn write_all(system: &dyn FileSystem, path: &Path, bytes: &[u8]) -> i
     if system.list(directory)?.iter().any(|name| unfinished.ends_with(name)) {
         system.remove(&unfinished)?;
     }
-    let file = system.create(&unfinished)?;
+    write_by(system, &unfinished, path, bytes)
+}
+
+/// As [`write_all`], by way of the file `unfinished` in the same directory, which is not there yet.
+pub(crate) fn write_by(
+    system: &dyn FileSystem,
+    unfinished: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let file = system.create(unfinished)?;
     file.write_at(bytes, 0)?;
     file.sync()?;
-    system.rename(&unfinished, path)?;
-    system.sync_directory(directory)
+    system.rename(unfinished, path)?;
+    system.sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
 /// The end of what is not zero from `start` on, if anything is.

@@ -248,6 +248,7 @@ impl<S> Shared<S> {
     }
 
     /// Folds what is new, and shows the state if an event came that is not in the one shown, which ends at `shown`.
+    /// With an error it shows what comes before the event that cannot be read.
     fn advance<P, B>(
         &self,
         source: &mut Reconstructor<P, B>,
@@ -258,7 +259,7 @@ impl<S> Shared<S> {
         B: Backend<P::Event>,
         S: Clone,
     {
-        source.now()?;
+        let folded = source.now().map(|_| ());
         let head = source.head();
         if source.last() != *shown
             && let Some(state) = source.state().cloned()
@@ -271,7 +272,7 @@ impl<S> Shared<S> {
         // Release: pairs with the load in `head`, after the state is in the cell.
         self.head.store(head, Ordering::Release);
         self.moved.notify_all();
-        Ok(())
+        folded
     }
 
     fn fail(&self, failure: LiveError) {

@@ -122,3 +122,23 @@ fn one_that_cannot_read_an_event_says_so() {
     assert!(error.to_string().contains("seat-upgraded"), "{error}");
     assert_eq!(live.load().1, 0);
 }
+
+#[test]
+fn one_that_cannot_read_an_event_shows_what_comes_before_it() {
+    use annals::RawEvent;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    let reader = EventStore::<Booking>::open_read_only(&path).unwrap();
+    let live = reader.reconstruct(SALES).live().unwrap();
+    let freed = |seat: &str| {
+        let data = format!(r#"{{"seat":{seat}}}"#);
+        RawEvent::builder("seat-freed").data(data).build().unwrap()
+    };
+    let batch = [freed("1"), freed("2"), freed("\"three\""), freed("4")];
+    store.append_batch(batch).unwrap();
+    assert!(live.wait_for(3, EVER).is_err());
+    assert_eq!((live.load().1, live.head()), (2, 2));
+    assert!(live.wait_for(1, EVER).unwrap());
+    assert!(matches!(live.failure(), Some(LiveError::Read(_))));
+}

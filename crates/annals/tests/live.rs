@@ -76,6 +76,29 @@ fn it_ends_with_itself_and_outlives_the_end_of_the_log() {
     assert_eq!((held.1, live.load().1), (1, 2));
 }
 
+#[test]
+fn nobody_waits_for_what_comes_after_the_end_of_the_log() {
+    let store = EventStore::in_memory();
+    store.append(nth(0)).unwrap();
+    let live = store.reconstruct(SALES).live().unwrap();
+    let (told, answer) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for timeout in [EVER * 2, Duration::MAX] {
+            let (told, live) = (told.clone(), &live);
+            scope.spawn(move || told.send(live.wait_for(9, timeout).unwrap()).unwrap());
+        }
+        store.append(nth(1)).unwrap();
+        store.close().unwrap();
+        for _ in 0..2 {
+            // Who never comes back shows as a test that is stopped.
+            assert!(!answer.recv_timeout(EVER).expect("it comes back"));
+        }
+    });
+    assert!(!live.wait_for(2, Duration::MAX).unwrap());
+    assert!(live.wait_for(1, Duration::MAX).unwrap());
+    assert!(live.failure().is_none());
+}
+
 /// Panics at offset 2.
 struct Panics;
 

@@ -182,14 +182,15 @@ fn beyond(log_head: u64) -> String {
     format!("it is from beyond the log's head, {log_head}")
 }
 
-/// What tells the event at `offset` from another in its place.
+/// What tells the event at `offset` from another in its place: when it was recorded. Its type is that of today's
+/// program, which may have another name for it.
 fn last_event<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     offset: u64,
 ) -> Result<Last, String> {
     let read = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
-    let event = store.get(offset).map_err(read)?.ok_or("the log is shorter")?;
-    Ok(Last { offset, time_ms: event.time_ms, event_type: event.event.event_type().to_owned() })
+    let time_ms = store.backend().time_ms(offset).map_err(read)?.ok_or("the log is shorter")?;
+    Ok(Last { offset, time_ms })
 }
 
 /// Whether the log still has the last event that a snapshot was made of.

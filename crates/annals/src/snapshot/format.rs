@@ -39,7 +39,6 @@ pub(crate) struct Item {
 pub(crate) struct Last {
     pub(crate) offset: u64,
     pub(crate) time_ms: u64,
-    pub(crate) event_type: String,
 }
 
 /// The first line.

@@ -5,8 +5,15 @@
 mod common;
 
 use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use annals::{EventStore, Projection, Query, Reconstructor, Recorded, SnapshotPolicy};
+use annals::{
+    DirectorySnapshots, EventStore, FileSystem, Projection, Query, RealFileSystem, Reconstructor,
+    Recorded, SnapshotPolicy, SnapshotStore, StoreFile,
+};
 use common::{Booking, nth, sold};
 use serde::{Deserialize, Serialize};
 
@@ -107,4 +114,65 @@ fn a_projection_that_reads_few_events_begins_near_the_last_of_them() {
         let (folded, _) = now(&mut anew());
         assert!(folded < 100, "{folded}");
     }
+}
+
+/// The system's files, and how many names it told of.
+#[derive(Debug, Default)]
+struct Listed(AtomicUsize);
+
+impl FileSystem for Listed {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        RealFileSystem.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        RealFileSystem.open(path)
+    }
+
+    fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        RealFileSystem.open_read_only(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let names = RealFileSystem.list(directory)?;
+        self.0.fetch_add(names.len(), Ordering::Relaxed);
+        Ok(names)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        RealFileSystem.create_directory(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFileSystem.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealFileSystem.remove(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        RealFileSystem.sync_directory(path)
+    }
+}
+
+#[test]
+fn nobody_looks_through_the_snapshots_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let system = Arc::new(Listed::default());
+    let place = DirectorySnapshots::on(system.clone(), directory.path().join("snapshots"));
+    let place: Arc<dyn SnapshotStore> = Arc::new(place);
+    let store = log((0..100).map(|n| sold(n, 1)));
+    let source = |n: u32| {
+        let grow = Grow(Query::tag(format!("seat:{n}")));
+        store.reconstruct(grow).snapshots_in(place.clone(), SnapshotPolicy::every(1).keep(2))
+    };
+    for n in 0..100 {
+        source(n).now().unwrap();
+    }
+    system.0.store(0, Ordering::Relaxed);
+    assert_eq!(source(7).at(7).unwrap(), Grown(1));
+    source(8).now().unwrap();
+    let listed = system.0.load(Ordering::Relaxed);
+    assert!(listed <= 10, "{listed}");
 }

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!   snapshots/
-//!     SERIES.00000000000000001000.snapshot   what a projection with a query keeps at head 1000
-//!     *.TIME-UUID.new                        one that is being written since TIME, in ms since 1970
+//!     SERIES/                           what a projection with a query keeps
+//!       00000000000000001000.snapshot   at head 1000
+//!       *.TIME-UUID.new                 one that is being written since TIME, in ms since 1970
 //! ```
+//! So nobody looks through what others keep, however many there are. What lies elsewhere in the directory is ignored.
+//!
 //! Any number of processes and threads may save at once, the same snapshot too: each writes a file of its own name,
 //! and whoever renames his last has it there. A file that a process left behind when it ended is known by its age,
 //! for nobody can tell of all processes that may share a directory which are still there.
@@ -55,11 +58,23 @@ impl DirectorySnapshots {
     }
 
     fn file(&self, series: &str, head: u64) -> PathBuf {
-        self.path.join(format!("{series}.{head:020}{EXTENSION}"))
+        self.path.join(series).join(format!("{head:020}{EXTENSION}"))
     }
 
-    fn names(&self) -> io::Result<Vec<String>> {
-        match self.system.list(&self.path) {
+    /// Makes a directory unless it is there, and makes that durable.
+    fn create(&self, directory: &Path) -> io::Result<()> {
+        match self.system.create_directory(directory) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+                self.system.sync_directory(parent.unwrap_or(Path::new(".")))
+            }
+        }
+    }
+
+    fn names(&self, series: &str) -> io::Result<Vec<String>> {
+        match self.system.list(&self.path.join(series)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             names => names,
         }
@@ -68,9 +83,9 @@ impl DirectorySnapshots {
     /// Removes what processes that ended left half-written of this series.
     fn remove_left(&self, series: &str) -> io::Result<()> {
         let now = now_ms();
-        for name in self.names()? {
-            if name.starts_with(series) && is_left(&name, now) {
-                remove(&*self.system, &self.path.join(name))?;
+        for name in self.names(series)? {
+            if is_left(&name, now) {
+                remove(&*self.system, &self.path.join(series).join(name))?;
             }
         }
         Ok(())
@@ -100,14 +115,8 @@ impl SnapshotStore for DirectorySnapshots {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(ErrorKind::FileTooLarge.into());
         }
-        match self.system.create_directory(&self.path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            created => {
-                created?;
-                let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                self.system.sync_directory(parent.unwrap_or(Path::new(".")))?;
-            }
-        }
+        self.create(&self.path)?;
+        self.create(&self.path.join(series))?;
         self.remove_left(series)?;
         let file = self.file(series, head);
         let unfinished = unfinished(&file);
@@ -125,10 +134,10 @@ impl SnapshotStore for DirectorySnapshots {
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
         let head = |name: &String| {
-            let digits = name.strip_prefix(series)?.strip_prefix('.')?.strip_suffix(EXTENSION)?;
+            let digits = name.strip_suffix(EXTENSION)?;
             (digits.len() == 20).then(|| digits.parse().ok())?
         };
-        Ok(self.names()?.iter().filter_map(head).collect())
+        Ok(self.names(series)?.iter().filter_map(head).collect())
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
@@ -158,9 +167,11 @@ mod tests {
         for (series, head) in [("seat", 1), ("seat", 20), ("seat-2", 3)] {
             place.save(series, head, series.as_bytes()).unwrap();
         }
-        std::fs::write(place.path().join("seat.7.snapshot"), "?").unwrap();
-        std::fs::write(place.path().join("seat.00000000000000000009.snapshot.new"), "half")
-            .unwrap();
+        for others in ["seat/7.snapshot", "seat/00000000000000000009.snapshot.new"] {
+            std::fs::write(place.path().join(others), "half").unwrap();
+        }
+        // As they were kept once.
+        std::fs::write(place.path().join("seat.00000000000000000005.snapshot"), "old").unwrap();
         let mut heads = place.heads("seat").unwrap();
         heads.sort_unstable();
         assert_eq!(heads, [1, 20]);
@@ -169,8 +180,12 @@ mod tests {
         place.save("seat", 20, b"again").unwrap();
         assert_eq!(place.load("seat", 20).unwrap(), b"again");
         // Somebody may be writing this one.
-        let left: Vec<_> =
-            place.names().unwrap().into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
+        let left: Vec<_> = place
+            .names("seat")
+            .unwrap()
+            .into_iter()
+            .filter(|name| name.ends_with(UNFINISHED))
+            .collect();
         assert_eq!(left, [unfinished.file_name().unwrap().to_str().unwrap()]);
         place.remove("seat", 1).unwrap();
         assert_eq!(place.heads("seat").unwrap(), [20]);
@@ -178,14 +193,14 @@ mod tests {
 
     #[test]
     fn what_was_left_half_written_is_known_by_its_age() {
-        let name = |since: u64| format!("seat.00000000000000000009.snapshot.{since}-5ea7.new");
+        let name = |since: u64| format!("00000000000000000009.snapshot.{since}-5ea7.new");
         let now = 1_800_000_000_000;
         assert!(!is_left(&name(now), now));
         assert!(!is_left(&name(now - LEFT_AFTER_MS), now));
         assert!(is_left(&name(now - LEFT_AFTER_MS - 1), now));
         assert!(is_left(&name(now + LEFT_AFTER_MS + 1), now));
-        assert!(is_left("seat.00000000000000000009.snapshot.new", now));
-        assert!(!is_left("seat.00000000000000000009.snapshot", now));
+        assert!(is_left("00000000000000000009.snapshot.new", now));
+        assert!(!is_left("00000000000000000009.snapshot", now));
         let now = now_ms();
         assert!(!is_left(unfinished(Path::new("seat")).to_str().unwrap(), now));
     }
@@ -210,6 +225,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(DirectorySnapshots::at(&path).names().unwrap().len(), 2);
+        assert_eq!(DirectorySnapshots::at(&path).names("seat").unwrap().len(), 2);
     }
 }

@@ -19,7 +19,8 @@ pub struct SnapshotCheck {
 pub enum SnapshotVerdict {
     /// Its state is that of the fold, in whatever serde sees of the two.
     Good {
-        /// The SHA-256 of its canonical JSON.
+        /// The SHA-256 of its canonical JSON; of a state with integers beyond 64 bits, for which there is none, of all
+        /// that serde sees of it.
         sha256: String,
     },
     /// It cannot be used, so no fold begins at it.

@@ -9,7 +9,7 @@ use super::exact::{exact, without_order};
 /// How the state of a snapshot compares with that of a fold.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
-    /// They are the same; of the canonical JSON.
+    /// They are the same; of the canonical JSON, or of the exact form if there is none for integers beyond 64 bits.
     Same(Fingerprint),
     /// They are not; of their exact forms, since JSON may well write them alike.
     Different { kept: Fingerprint, folded: Fingerprint },
@@ -24,7 +24,8 @@ const TRIES: usize = 16;
 pub(crate) fn compare<S: Serialize + DeserializeOwned>(kept: &S, folded: &S) -> Result<Comparison> {
     let forms = (exact(kept)?, exact(folded)?);
     if forms.0 == forms.1 {
-        return fingerprint(kept).map(Comparison::Same);
+        let canonical = fingerprint(kept).unwrap_or_else(|_| Fingerprint::of(&forms.0));
+        return Ok(Comparison::Same(canonical));
     }
     let keeps_order = || Ok((0..TRIES).all(|_| to_json(folded).is_ok()));
     if without_order(kept)? == without_order(folded)? && !keeps_order()? {
@@ -67,7 +68,9 @@ pub(crate) fn from_json<S: Serialize + DeserializeOwned>(
     let unfit = |error| format!("its state does not fit the projection's ({error})");
     let state: S = serde_json::from_slice(json).map_err(unfit)?;
     if Fingerprint::of(&exact(&state).map_err(unfit)?) != *exact_sha256 {
-        return Err("its state is read as another than it was: has its type changed?".into());
+        return Err("its state is read as another than it was: \
+                    its type has changed, or keeps no order"
+            .into());
     }
     Ok(state)
 }

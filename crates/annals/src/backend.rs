@@ -38,6 +38,15 @@ pub trait Backend<E: Event>: Send + Sync {
     /// [`ReadError`] when it is there and cannot be read.
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError>;
 
+    /// When the event at `offset` was recorded, in ms since 1970 UTC; `None` at and beyond the head. A home that
+    /// decodes events should answer without doing so, for the time of one that cannot be decoded is asked for as well.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is there and cannot be read.
+    fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+        Ok(self.get(offset)?.map(|event| event.time_ms))
+    }
+
     /// Adds the next events of a selection to `page`, in its direction: at most `selection.limit`, and at least one
     /// unless there are no more. Answers what is left of the range: empty when all of it was looked at.
     ///
@@ -173,6 +182,10 @@ impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for Box<B> {
 
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
         (**self).get(offset)
+    }
+
+    fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+        (**self).time_ms(offset)
     }
 
     fn read<'a>(

@@ -55,7 +55,9 @@ struct Shared<S> {
     head: AtomicU64,
     failure: ArcSwapOption<LiveError>,
     stop: AtomicBool,
-    /// Whoever waits for the head to move, or for a failure.
+    /// Nothing is folded any more.
+    ended: AtomicBool,
+    /// Whoever waits for the head to move, for a failure, or for the end.
     waiting: Mutex<()>,
     moved: Condvar,
 }
@@ -139,13 +141,17 @@ where
             head: AtomicU64::new(head),
             failure: ArcSwapOption::empty(),
             stop: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             waiting: Mutex::new(()),
             moved: Condvar::new(),
         });
         let follower = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("annals-live".into())
-            .spawn(move || follower.run(self))
+            .spawn(move || {
+                follower.run(&mut self);
+                follower.end();
+            })
             .map_err(|error| LiveError::Thread(Arc::new(error)))?;
         Ok(LiveProjection { shared, thread: Some(thread) })
     }
@@ -171,7 +177,8 @@ impl<S> LiveProjection<S> {
         self.shared.head.load(Ordering::Acquire)
     }
 
-    /// Waits until the event at `offset` is in the state, at most so long; whether it is.
+    /// Waits until the event at `offset` is in the state, at most so long; whether it is. Once the log is closed, what
+    /// is not in it will not come, and nobody waits for it.
     ///
     /// # Errors
     /// [`LiveError`] when the projection stands still before it.
@@ -184,6 +191,10 @@ impl<S> LiveProjection<S> {
             }
             if let Some(failure) = self.failure() {
                 return Err(failure);
+            }
+            // Relaxed: it is set under the lock that is held here, after the last head.
+            if self.shared.ended.load(Ordering::Relaxed) {
+                return Ok(false);
             }
             match deadline {
                 Some(deadline)
@@ -220,7 +231,7 @@ impl<S> Drop for LiveProjection<S> {
 
 impl<S> Shared<S> {
     /// Folds whenever the log has grown, until it is closed or nobody wants the state any more.
-    fn run<P, B>(&self, mut source: Reconstructor<P, B>)
+    fn run<P, B>(&self, source: &mut Reconstructor<P, B>)
     where
         P: Projection<State = S>,
         B: Backend<P::Event>,
@@ -237,7 +248,7 @@ impl<S> Shared<S> {
                 Poll::Ready(head) if head <= seen => return,
                 Poll::Ready(head) => {
                     seen = head;
-                    match catch_unwind(AssertUnwindSafe(|| self.advance(&mut source, &mut shown))) {
+                    match catch_unwind(AssertUnwindSafe(|| self.advance(source, &mut shown))) {
                         Ok(Ok(())) => self.failure.store(None),
                         Ok(Err(error)) => self.fail(LiveError::Read(error)),
                         Err(_) => return self.fail(LiveError::Panicked),
@@ -248,6 +259,7 @@ impl<S> Shared<S> {
     }
 
     /// Folds what is new, and shows the state if an event came that is not in the one shown, which ends at `shown`.
+    /// With an error it shows what comes before the event that cannot be read.
     fn advance<P, B>(
         &self,
         source: &mut Reconstructor<P, B>,
@@ -258,7 +270,7 @@ impl<S> Shared<S> {
         B: Backend<P::Event>,
         S: Clone,
     {
-        source.now()?;
+        let folded = source.now().map(|_| ());
         let head = source.head();
         if source.last() != *shown
             && let Some(state) = source.state().cloned()
@@ -271,7 +283,15 @@ impl<S> Shared<S> {
         // Release: pairs with the load in `head`, after the state is in the cell.
         self.head.store(head, Ordering::Release);
         self.moved.notify_all();
-        Ok(())
+        folded
+    }
+
+    /// Tells whoever waits that nothing more comes.
+    fn end(&self) {
+        let _waiting = self.waiting.lock();
+        // Relaxed: see `wait_for`.
+        self.ended.store(true, Ordering::Relaxed);
+        self.moved.notify_all();
     }
 
     fn fail(&self, failure: LiveError) {

@@ -76,6 +76,29 @@ fn it_ends_with_itself_and_outlives_the_end_of_the_log() {
     assert_eq!((held.1, live.load().1), (1, 2));
 }
 
+#[test]
+fn nobody_waits_for_what_comes_after_the_end_of_the_log() {
+    let store = EventStore::in_memory();
+    store.append(nth(0)).unwrap();
+    let live = store.reconstruct(SALES).live().unwrap();
+    let (told, answer) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for timeout in [EVER * 2, Duration::MAX] {
+            let (told, live) = (told.clone(), &live);
+            scope.spawn(move || told.send(live.wait_for(9, timeout).unwrap()).unwrap());
+        }
+        store.append(nth(1)).unwrap();
+        store.close().unwrap();
+        for _ in 0..2 {
+            // Who never comes back shows as a test that is stopped.
+            assert!(!answer.recv_timeout(EVER).expect("it comes back"));
+        }
+    });
+    assert!(!live.wait_for(2, Duration::MAX).unwrap());
+    assert!(live.wait_for(1, Duration::MAX).unwrap());
+    assert!(live.failure().is_none());
+}
+
 /// Panics at offset 2.
 struct Panics;
 
@@ -121,4 +144,24 @@ fn one_that_cannot_read_an_event_says_so() {
     let error = live.wait_for(0, EVER).unwrap_err();
     assert!(error.to_string().contains("seat-upgraded"), "{error}");
     assert_eq!(live.load().1, 0);
+}
+
+#[test]
+fn one_that_cannot_read_an_event_shows_what_comes_before_it() {
+    use annals::RawEvent;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    let reader = EventStore::<Booking>::open_read_only(&path).unwrap();
+    let live = reader.reconstruct(SALES).live().unwrap();
+    let freed = |seat: &str| {
+        let data = format!(r#"{{"seat":{seat}}}"#);
+        RawEvent::builder("seat-freed").data(data).build().unwrap()
+    };
+    let batch = [freed("1"), freed("2"), freed("\"three\""), freed("4")];
+    store.append_batch(batch).unwrap();
+    assert!(live.wait_for(3, EVER).is_err());
+    assert_eq!((live.load().1, live.head()), (2, 2));
+    assert!(live.wait_for(1, EVER).unwrap());
+    assert!(matches!(live.failure(), Some(LiveError::Read(_))));
 }

@@ -147,6 +147,59 @@ fn events_of_unknown_types_are_refused_or_passed_over_as_asked() {
     assert_eq!(store.len(), 6);
 }
 
+/// A log of events that were recorded one a second, as today's program reads it.
+fn one_a_second(
+    directory: &tempfile::TempDir,
+    events: Vec<RawEvent>,
+) -> EventStore<Booking, Journal<Booking>> {
+    let path = directory.path().join("log.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    for (second, event) in (0..).zip(events) {
+        store.append_as(Batch::new(vec![event]).time_ms(1_000 * second)).unwrap();
+    }
+    drop(store);
+    EventStore::open(&path).unwrap()
+}
+
+/// That the state at each time is that at the last offset until then, or the same error.
+fn check_times(source: &annals::Reconstructor<Seat, Journal<Booking>>) {
+    let text = |state: Result<_, ReadError>| state.map_err(|error| error.to_string());
+    for offset in 0..source.store().len() {
+        for time in [1_000 * offset, 1_000 * offset + 999] {
+            assert_eq!(text(source.at_time(time)), text(source.at(offset)), "time {time}");
+        }
+    }
+}
+
+#[test]
+fn a_time_is_an_offset_also_beside_an_event_of_an_unknown_type() {
+    let known = || raw("seat-sold", r#"{"seat":1,"price":1}"#);
+    let newer = || raw("seat-upgraded", "{}");
+    for events in [vec![known(), newer()], vec![known(), newer(), known(), newer(), newer()]] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = one_a_second(&directory, events);
+        let strict = store.reconstruct(Seat(1));
+        assert_eq!(strict.at_time(999).unwrap(), Some(1));
+        assert!(strict.at_time(1_000).is_err() && strict.at_time(u64::MAX).is_err());
+        check_times(&strict);
+        check_times(&store.reconstruct(Seat(1)).unknown_events(UnknownEvents::PassOver));
+        // One who does not read these events does not meet them.
+        assert_eq!(store.reconstruct(Seat(2)).at_time(u64::MAX).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_time_is_found_past_events_that_the_projection_does_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let known = |price| raw("seat-sold", &format!(r#"{{"seat":1,"price":{price}}}"#));
+    let unfit = || RawEvent::builder("seat-sold").tag("seat:2").data("{}").build().unwrap();
+    let store = one_a_second(&directory, vec![known(1), unfit(), unfit(), known(2), unfit()]);
+    let seat = store.reconstruct(Seat(1));
+    check_times(&seat);
+    assert_eq!(seat.at_time(2_500).unwrap(), Some(1));
+    assert_eq!(seat.at_time(u64::MAX).unwrap(), Some(2));
+}
+
 #[test]
 fn a_payload_that_does_not_fit_is_named_by_offset_type_and_field() {
     let directory = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use annals::{
     Backend, DirectorySnapshots, EventStore, Journal, Projection, Query, Reconstructor, Recorded,
     SnapshotPolicy, SnapshotStore, SnapshotVerdict,
 };
-use common::{AllSales, Booking, SALES, Sales, Seat, model, nth};
+use common::{AllSales, Booking, SALES, Sales, Seat, logged, model, nth};
 
 fn bookings(count: u64) -> Vec<Booking> {
     (0..count).map(nth).collect()
@@ -113,7 +113,8 @@ fn a_journal_keeps_them_in_its_directory_and_opens_with_them() {
         store.append_batch(bookings(100)).unwrap();
         assert_eq!(from_scratch(&store, SALES, None), (model(&bookings(100)), 100));
     }
-    assert_eq!(std::fs::read_dir(path.join("snapshots")).unwrap().count(), 10);
+    let [series] = &list(&path.join("snapshots"))[..] else { panic!("one projection") };
+    assert_eq!(list(series).len(), 10);
     assert_eq!(annals::verify(&path).unwrap().problems, []);
     let store = EventStore::open(&path).unwrap();
     assert_eq!(from_scratch(&store, SALES, None), (model(&bookings(100)), 0));
@@ -153,11 +154,15 @@ impl Kept {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let files = std::fs::read_dir(self.path.join("snapshots")).unwrap();
-        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        files.sort();
-        files
+        list(&list(&self.path.join("snapshots"))[0])
     }
+}
+
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(directory).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 fn reasons(source: &Reconstructor<AllSales, Journal<Booking>>) -> Vec<(u64, String)> {
@@ -184,30 +189,6 @@ fn check_ignored(kept: &Kept, reason: &str, folded: u64) {
     assert!(log.contains("a snapshot is ignored") && log.contains(reason), "{log}");
 }
 
-/// What is logged meanwhile.
-fn logged(work: impl FnOnce()) -> String {
-    /// Writes to all who hold it.
-    #[derive(Clone, Default)]
-    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
-}
-
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = std::fs::read(file).unwrap();
     change(&mut bytes);
@@ -230,6 +211,18 @@ fn a_damaged_or_torn_or_empty_snapshot_is_ignored() {
         let store = kept.open();
         assert_eq!(reasons(&store.reconstruct(SALES).snapshots(SnapshotPolicy::every(10))), []);
     }
+}
+
+#[test]
+fn a_snapshot_that_seems_larger_than_memory_is_ignored() {
+    let kept = Kept::new();
+    let file = std::fs::File::options().write(true).open(&kept.files()[9]).unwrap();
+    // 8 TiB, of which next to nothing is on disk.
+    file.set_len(1 << 43).unwrap();
+    check_ignored(&kept, "it cannot be read", 10);
+    // It gave way to one that can.
+    let store = kept.open();
+    assert_eq!(reasons(&store.reconstruct(SALES).snapshots(SnapshotPolicy::every(10))), []);
 }
 
 #[test]

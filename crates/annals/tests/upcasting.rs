@@ -4,7 +4,7 @@
 
 use annals::{
     Backend, Codec, CodecError, Condition, Event, EventStore, Json, Projection, Query, RawEvent,
-    Recorded, SnapshotPolicy, Subscription,
+    Recorded, SnapshotPolicy, SnapshotVerdict, Subscription,
 };
 use serde::{Deserialize, Serialize};
 
@@ -183,4 +183,59 @@ fn a_struct_reads_its_older_payloads_too() {
     assert_eq!(Noted::decode(&raw(("noted", r#"{"words":["hi"]}"#))).unwrap(), noted);
     assert_eq!(Noted::aliases("noted"), ["word-noted"]);
     assert!(Noted::aliases("word-noted").is_empty());
+}
+
+/// Seats as the program before called them.
+#[derive(Event, Debug, Clone, PartialEq)]
+enum Before {
+    SeatReleased {
+        #[event(tag = "seat")]
+        seat: String,
+    },
+}
+
+/// How many events there were, in a program of whichever version.
+struct Count<E>(std::marker::PhantomData<E>);
+
+impl<E: Event> Projection for Count<E> {
+    type Event = E;
+    type State = u64;
+
+    fn initial(&self) -> u64 {
+        0
+    }
+
+    fn query(&self) -> Query {
+        Query::all()
+    }
+
+    fn apply(&self, count: &mut u64, _: &Recorded<E>) {
+        *count += 1;
+    }
+
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        "count".into()
+    }
+}
+
+#[test]
+fn a_snapshot_stays_good_when_an_event_type_is_renamed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let policy = SnapshotPolicy::every(2);
+    {
+        let store = EventStore::<Before>::open(&path).unwrap();
+        let released = || Before::SeatReleased { seat: "12A".into() };
+        store.append_batch([released(), released(), released(), released()]).unwrap();
+        let count =
+            store.reconstruct(Count(std::marker::PhantomData)).snapshots(policy).now().copied();
+        assert_eq!(count.unwrap(), 4);
+    }
+    let store = EventStore::<Booking>::open(&path).unwrap();
+    let count = store.reconstruct(Count(std::marker::PhantomData)).snapshots(policy);
+    let checks = count.verify_snapshots().unwrap();
+    assert_eq!(checks.iter().map(|check| check.head).collect::<Vec<_>>(), [2, 4]);
+    for check in checks {
+        assert!(matches!(check.verdict, SnapshotVerdict::Good { .. }), "{check:?}");
+    }
 }

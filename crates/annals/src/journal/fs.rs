@@ -283,9 +283,21 @@ pub(crate) fn map_all(file: &dyn StoreFile) -> io::Result<MappedFile> {
 
 /// All of a file.
 pub(crate) fn read_all(system: &dyn FileSystem, path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to(system, path, u64::MAX)
+}
+
+/// All of a file, or an error if it has more than `limit` bytes. A file may seem to have far more than there is room
+/// for, so that is asked for.
+pub(crate) fn read_up_to(system: &dyn FileSystem, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = system.open_read_only(path)?;
-    let mut bytes =
-        vec![0; usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let size = file.size()?;
+    if size > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let size = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size)?;
+    bytes.resize(size, 0);
     let size = file.read_at(&mut bytes, 0)?;
     bytes.truncate(size);
     Ok(bytes)
@@ -298,11 +310,21 @@ pub(crate) fn write_all(system: &dyn FileSystem, path: &Path, bytes: &[u8]) -> i
     if system.list(directory)?.iter().any(|name| unfinished.ends_with(name)) {
         system.remove(&unfinished)?;
     }
-    let file = system.create(&unfinished)?;
+    write_by(system, &unfinished, path, bytes)
+}
+
+/// As [`write_all`], by way of the file `unfinished` in the same directory, which is not there yet.
+pub(crate) fn write_by(
+    system: &dyn FileSystem,
+    unfinished: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let file = system.create(unfinished)?;
     file.write_at(bytes, 0)?;
     file.sync()?;
-    system.rename(&unfinished, path)?;
-    system.sync_directory(directory)
+    system.rename(unfinished, path)?;
+    system.sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
 /// The end of what is not zero from `start` on, if anything is.
@@ -343,3 +365,18 @@ pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Resul
 
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_larger_than_asked_for_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "content").unwrap();
+        assert_eq!(read_up_to(&RealFileSystem, &path, 7).unwrap(), b"content");
+        let error = read_up_to(&RealFileSystem, &path, 6).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+}

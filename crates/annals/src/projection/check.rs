@@ -1,6 +1,7 @@
 //! Snapshots against the truth: what a fold from 0 makes of the log.
 
 use super::{Projection, Reconstructor};
+use crate::snapshot::Comparison;
 use crate::{Backend, ReadError};
 
 /// What was found of a snapshot.
@@ -16,9 +17,10 @@ pub struct SnapshotCheck {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotVerdict {
-    /// Its state is that of the fold, byte for byte in canonical JSON.
+    /// Its state is that of the fold, in whatever serde sees of the two.
     Good {
-        /// The SHA-256 of that.
+        /// The SHA-256 of its canonical JSON; of a state with integers beyond 64 bits, for which there is none, of all
+        /// that serde sees of it.
         sha256: String,
     },
     /// It cannot be used, so no fold begins at it.
@@ -29,11 +31,14 @@ pub enum SnapshotVerdict {
     /// Its state is another than that of the fold: the projection changed and its version did not, or it depends on
     /// something beside its events.
     Differs {
-        /// The SHA-256 of the snapshot's state.
+        /// The SHA-256 of the snapshot's state: of all that serde sees of it, for two states may have the same JSON.
         kept: String,
-        /// The SHA-256 of the fold's.
+        /// That of the fold's.
         folded: String,
     },
+    /// Its state holds the same values as that of the fold, in another order, and the state is of a kind that keeps
+    /// none: a set whose type does not say so. Nothing more can be told.
+    AnyOrder,
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
@@ -51,12 +56,15 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
                 Err(reason) => SnapshotVerdict::Ignored { reason },
                 Ok(snapshot) => {
                     self.fold(&mut folded, head, None)?;
-                    let hash = |state| snapshots.fingerprint(state).map(|hash| hash.to_string());
-                    match hash(&snapshot.state).and_then(|kept| Ok((kept, hash(&folded.state)?))) {
-                        Ok((kept, folded)) if kept == folded => {
-                            SnapshotVerdict::Good { sha256: kept }
+                    match snapshots.compare(&snapshot.state, &folded.state) {
+                        Ok(Comparison::Same(sha256)) => {
+                            SnapshotVerdict::Good { sha256: sha256.to_string() }
                         }
-                        Ok((kept, folded)) => SnapshotVerdict::Differs { kept, folded },
+                        Ok(Comparison::Different { kept, folded }) => SnapshotVerdict::Differs {
+                            kept: kept.to_string(),
+                            folded: folded.to_string(),
+                        },
+                        Ok(Comparison::AnyOrder) => SnapshotVerdict::AnyOrder,
                         Err(error) => SnapshotVerdict::Ignored {
                             reason: format!("the state has no JSON ({error})"),
                         },

@@ -4,9 +4,11 @@
 //!   steps, check     a state after each event; snapshots against a fold from 0
 //!   reconstructor    the state now, and at any time before
 //!   shelf            the snapshots of one projection
+//!   candidates       the states of a fold that may become such
 //!   walk             the events that a projection reads
 //! ```
 
+mod candidates;
 mod check;
 mod reconstructor;
 mod shelf;

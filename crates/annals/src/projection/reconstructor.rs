@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::shelf::{Candidates, Shelf};
-use super::walk::{Walk, unknown};
+use super::candidates::Candidates;
+use super::shelf::Shelf;
+use super::walk::Walk;
 use super::{Projection, UnknownEvents};
 use crate::snapshot::Binding;
 use crate::{
@@ -56,9 +57,9 @@ pub(super) struct Folded<S> {
     /// Everything below it is in the state.
     pub(super) head: u64,
     /// The offset of the last event in the state.
-    last: Option<u64>,
-    /// Events folded since the last snapshot.
-    since: u64,
+    pub(super) last: Option<u64>,
+    /// Events folded since it was time for a snapshot.
+    pub(super) since: u64,
     passed_over: u64,
 }
 
@@ -124,9 +125,12 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             Some(current) => current,
             None => self.begin(0, end),
         };
-        let mut candidates = self.shelf.as_ref().map(Shelf::candidates);
+        let mut candidates = self.shelf.as_ref().map(|shelf| shelf.candidates(end));
         let done = self.fold(&mut folded, end, candidates.as_mut());
-        if let Some((shelf, candidates)) = self.shelf.as_ref().zip(candidates) {
+        if let Some((shelf, mut candidates)) = self.shelf.as_ref().zip(candidates) {
+            if folded.passed_over == 0 {
+                candidates.finish(&mut folded);
+            }
             shelf.save(&self.store, candidates);
         }
         let current = self.current.insert(folded);
@@ -240,9 +244,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             folded.since += 1;
             if let Some(candidates) = &mut candidates
                 && folded.passed_over == 0
-                && candidates.offer(folded.since, &folded.state, folded.head, folded.last)
             {
-                folded.since = 0;
+                candidates.offer(folded);
             }
         }
         folded.passed_over = before + walk.passed_over();
@@ -250,33 +253,18 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Ok(())
     }
 
-    /// The log's head at this time: the offset of the first event recorded after it.
+    /// The log's head at this time: the offset of the first event recorded after it. Only times are read, whatever
+    /// the events: what matters of them is for the fold to say.
     fn head_at(&self, time_ms: u64) -> Result<u64, ReadError> {
         let (mut low, mut high) = (0, self.store.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.time_from(middle, high)? {
-                Some((offset, time)) if time <= time_ms => low = offset + 1,
-                // What lies between `middle` and the event whose time is known is of unknown types, and so of no
-                // matter to the state.
+            match self.store.backend().time_ms(middle)? {
+                Some(time) if time <= time_ms => low = middle + 1,
                 _ => high = middle,
             }
         }
         Ok(low)
-    }
-
-    /// The first event from `from` on and before `end` whose type is known, and its time.
-    fn time_from(&self, from: u64, end: u64) -> Result<Option<(u64, u64)>, ReadError> {
-        for offset in from..end {
-            match self.store.get(offset) {
-                Ok(event) => return Ok(event.map(|event| (offset, event.time_ms))),
-                // Of whatever query, for only its time is asked for: what the projection does not read need not be
-                // known to it.
-                Err(error) if unknown(&error).is_some() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
     }
 }
 

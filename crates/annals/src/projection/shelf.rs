@@ -1,13 +1,15 @@
 //! The snapshots of one projection: the best that can be used, and those that are worth keeping.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::snapshot::{Binding, Fingerprint, Last, Snapshot, fingerprint};
+use super::candidates::{Candidate, Candidates};
+use crate::snapshot::{Binding, Comparison, Last, Snapshot, compare};
 use crate::{Backend, Event, EventStore, ReadError, SnapshotPolicy, SnapshotStore};
 
 type FromBytes<S> = fn(&[u8], &Binding, u64) -> Result<Snapshot<S>, String>;
@@ -22,14 +24,7 @@ pub(super) struct Shelf<S> {
     useless: Mutex<BTreeSet<u64>>,
     to_bytes: fn(&Snapshot<S>, &Binding) -> Result<Vec<u8>, String>,
     from_bytes: FromBytes<S>,
-    fingerprint: fn(&S) -> serde_json::Result<Fingerprint>,
-}
-
-/// States on their way to become snapshots: the last of a fold, for a long one passes more than are kept.
-pub(super) struct Candidates<S> {
-    policy: SnapshotPolicy,
-    /// The state, its head, and the offset of the last event in it.
-    states: VecDeque<(S, u64, Option<u64>)>,
+    compare: fn(&S, &S) -> serde_json::Result<Comparison>,
 }
 
 impl<S> Shelf<S> {
@@ -49,17 +44,18 @@ impl<S> Shelf<S> {
             useless: Mutex::default(),
             to_bytes: Snapshot::to_bytes,
             from_bytes: Snapshot::from_bytes,
-            fingerprint,
+            compare: compare::<S>,
         }
     }
 
-    pub(super) fn candidates(&self) -> Candidates<S> {
-        Candidates { policy: self.policy, states: VecDeque::new() }
+    /// None yet, of a fold up to `end`.
+    pub(super) fn candidates(&self, end: u64) -> Candidates<S> {
+        Candidates::new(self.policy, end)
     }
 
-    /// The hash of a state's canonical form.
-    pub(super) fn fingerprint(&self, state: &S) -> serde_json::Result<Fingerprint> {
-        (self.fingerprint)(state)
+    /// How the state of a snapshot compares with that of a fold.
+    pub(super) fn compare(&self, kept: &S, folded: &S) -> serde_json::Result<Comparison> {
+        (self.compare)(kept, folded)
     }
 
     /// The heads that have snapshots, in order.
@@ -102,10 +98,13 @@ impl<S> Shelf<S> {
             return Err(beyond(store.len()));
         }
         let bytes = self.place.load(&self.series, head);
-        let bytes = bytes.map_err(|error| format!("it cannot be read ({error})"))?;
-        let loaded = (self.from_bytes)(&bytes, &self.binding, head)
+        // It may well be read the next time, but for one that never will.
+        let passing = bytes.as_ref().is_err_and(|error| error.kind() != ErrorKind::FileTooLarge);
+        let loaded = bytes
+            .map_err(|error| format!("it cannot be read ({error})"))
+            .and_then(|bytes| (self.from_bytes)(&bytes, &self.binding, head))
             .and_then(|snapshot| check_last(store, snapshot.last.as_ref()).map(|()| snapshot));
-        if loaded.is_err() {
+        if loaded.is_err() && !passing {
             self.useless.lock().insert(head);
         }
         loaded
@@ -118,7 +117,8 @@ impl<S> Shelf<S> {
         store: &EventStore<E, B>,
         candidates: Candidates<S>,
     ) {
-        if candidates.states.is_empty() {
+        let states = candidates.into_states();
+        if states.is_empty() {
             return;
         }
         // A snapshot must not outlive the events in it: where appends are only buffered these might still be lost.
@@ -127,8 +127,9 @@ impl<S> Shelf<S> {
             return;
         }
         let mut saved = BTreeSet::new();
-        for (state, head, last) in candidates.states {
-            match self.save_one(store, state, head, last) {
+        for candidate in states {
+            let head = candidate.head;
+            match self.save_one(store, candidate) {
                 Ok(()) => {
                     saved.insert(head);
                 }
@@ -145,9 +146,7 @@ impl<S> Shelf<S> {
     fn save_one<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
-        state: S,
-        head: u64,
-        last: Option<u64>,
+        Candidate { state, head, last }: Candidate<S>,
     ) -> Result<(), String> {
         let last = last.map(|offset| last_event(store, offset)).transpose()?;
         let bytes = (self.to_bytes)(&Snapshot { head, last, state }, &self.binding)?;
@@ -179,32 +178,19 @@ impl<S> Shelf<S> {
     }
 }
 
-impl<S: Clone> Candidates<S> {
-    /// Takes the state if it is time for it, `since` events after the last; whether it did.
-    pub(super) fn offer(&mut self, since: u64, state: &S, head: u64, last: Option<u64>) -> bool {
-        if since < self.policy.every {
-            return false;
-        }
-        if self.states.len() == self.policy.keep {
-            self.states.pop_front();
-        }
-        self.states.push_back((state.clone(), head, last));
-        true
-    }
-}
-
 fn beyond(log_head: u64) -> String {
     format!("it is from beyond the log's head, {log_head}")
 }
 
-/// What tells the event at `offset` from another in its place.
+/// What tells the event at `offset` from another in its place: when it was recorded. Its type is that of today's
+/// program, which may have another name for it.
 fn last_event<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     offset: u64,
 ) -> Result<Last, String> {
     let read = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
-    let event = store.get(offset).map_err(read)?.ok_or("the log is shorter")?;
-    Ok(Last { offset, time_ms: event.time_ms, event_type: event.event.event_type().to_owned() })
+    let time_ms = store.backend().time_ms(offset).map_err(read)?.ok_or("the log is shorter")?;
+    Ok(Last { offset, time_ms })
 }
 
 /// Whether the log still has the last event that a snapshot was made of.

@@ -52,7 +52,7 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Walk<'a, E, B> {
 }
 
 /// The offset and type of an event that could not be read only because its type is not known.
-pub(super) fn unknown(error: &ReadError) -> Option<(u64, &str)> {
+fn unknown(error: &ReadError) -> Option<(u64, &str)> {
     match error {
         ReadError::Decode { offset, event_type, source: CodecError::UnknownType { .. } } => {
             Some((*offset, event_type))

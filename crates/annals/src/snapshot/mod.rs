@@ -8,13 +8,16 @@
 //! Whatever is wrong with a snapshot, the fold begins earlier and the answer is the same.
 
 mod canonical;
+mod compare;
+mod exact;
 mod format;
 mod memory;
+mod several;
 
 use std::fmt::Debug;
 use std::io;
 
-pub(crate) use canonical::{Fingerprint, fingerprint};
+pub(crate) use compare::{Comparison, compare};
 pub(crate) use format::{Binding, Last, Snapshot};
 pub use memory::MemorySnapshots;
 
@@ -49,6 +52,10 @@ pub trait SnapshotStore: Send + Sync + Debug {
 }
 
 /// How often a snapshot is taken, and how many are kept.
+///
+/// A fold that comes by many such places at once takes snapshots only at the last of them, as many as are kept. Where
+/// its projection reads few of the log's events, these cannot be told beforehand; then there are fewer, further apart,
+/// and one at the end.
 ///
 /// ```
 /// use annals::SnapshotPolicy;

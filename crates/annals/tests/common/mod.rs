@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annals::{Event, Projection, Query, Recorded};
 
@@ -104,4 +105,28 @@ pub(crate) fn model(events: &[Booking]) -> Sales {
 pub(crate) fn nth(n: u64) -> Booking {
     let seat = u32::try_from(n * 7 % 13).unwrap_or_default();
     if n % 5 == 4 { freed(seat) } else { sold(seat, n) }
+}
+
+/// What is logged meanwhile.
+pub(crate) fn logged(work: impl FnOnce()) -> String {
+    /// Writes to all who hold it.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    String::from_utf8_lossy(&bytes).into_owned()
 }

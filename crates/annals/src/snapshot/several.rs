@@ -1,0 +1,121 @@
+//! What holds several values, in the exact form: its values one behind the other, and the mark of their end.
+
+use serde::Serialize;
+use serde::ser;
+use serde_json::{Error, Result};
+
+use super::exact::Writer;
+
+/// Behind the last value.
+const END: u8 = 0;
+
+/// Values that follow each other.
+pub(super) struct Several<'a> {
+    writer: &'a mut Writer,
+    /// Where each value begins, if they are to be sorted.
+    starts: Option<Vec<usize>>,
+}
+
+impl<'a> Several<'a> {
+    /// In their order, or in one that they have by themselves.
+    pub(super) fn new(writer: &'a mut Writer, any_order: bool) -> Self {
+        Self { writer, starts: any_order.then(Vec::new) }
+    }
+
+    fn begin(&mut self) {
+        if let Some(starts) = &mut self.starts {
+            starts.push(self.writer.bytes.len());
+        }
+    }
+
+    fn finish(self) {
+        let bytes = &mut self.writer.bytes;
+        if let Some((first, starts)) =
+            self.starts.as_ref().and_then(|starts| Some((*starts.first()?, starts)))
+        {
+            let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
+            let mut values: Vec<&[u8]> =
+                starts.iter().zip(ends).map(|(&start, end)| &bytes[start..end]).collect();
+            if !values.is_sorted() {
+                values.sort_unstable();
+                let sorted = values.concat();
+                bytes.truncate(first);
+                bytes.extend(sorted);
+            }
+        }
+        bytes.push(END);
+    }
+}
+
+macro_rules! sequences {
+    ($($sequence:ident $method:ident;)*) => {
+        $(impl ser::$sequence for Several<'_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+                self.begin();
+                self.writer.value(value)
+            }
+
+            fn end(self) -> Result<()> {
+                self.finish();
+                Ok(())
+            }
+        })*
+    };
+}
+
+sequences! {
+    SerializeSeq serialize_element;
+    SerializeTuple serialize_element;
+    SerializeTupleStruct serialize_field;
+    SerializeTupleVariant serialize_field;
+}
+
+macro_rules! structs {
+    ($($structure:ident;)*) => {
+        $(impl ser::$structure for Several<'_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<()> {
+                self.writer.named(b'E', name);
+                self.writer.value(value)
+            }
+
+            fn end(self) -> Result<()> {
+                self.finish();
+                Ok(())
+            }
+        })*
+    };
+}
+
+structs! {
+    SerializeStruct;
+    SerializeStructVariant;
+}
+
+impl ser::SerializeMap for Several<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
+        self.begin();
+        self.writer.value(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.writer.value(value)
+    }
+
+    fn end(self) -> Result<()> {
+        self.finish();
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! What snapshots cost: little beside the fold, however long the log and however large the state.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod common;
+
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use annals::{
+    DirectorySnapshots, EventStore, FileSystem, Projection, Query, RealFileSystem, Reconstructor,
+    Recorded, SnapshotPolicy, SnapshotStore, StoreFile,
+};
+use common::{Booking, nth, sold};
+use serde::{Deserialize, Serialize};
+
+thread_local! {
+    /// The sizes of all states that were cloned, together.
+    static CLONED: Cell<u64> = const { Cell::new(0) };
+    static FOLDED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A state that stands for one as large as the number of events in it.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Grown(u64);
+
+impl Clone for Grown {
+    fn clone(&self) -> Self {
+        CLONED.set(CLONED.get() + self.0);
+        Self(self.0)
+    }
+}
+
+struct Grow(Query);
+
+impl Projection for Grow {
+    type Event = Booking;
+    type State = Grown;
+
+    fn initial(&self) -> Grown {
+        Grown(0)
+    }
+
+    fn query(&self) -> Query {
+        self.0.clone()
+    }
+
+    fn apply(&self, state: &mut Grown, _: &Recorded<Booking>) {
+        FOLDED.set(FOLDED.get() + 1);
+        state.0 += 1;
+    }
+}
+
+fn log(events: impl IntoIterator<Item = Booking>) -> EventStore<Booking> {
+    let store = EventStore::in_memory();
+    let events: Vec<_> = events.into_iter().collect();
+    for batch in events.chunks(50_000) {
+        store.append_batch(batch.to_vec()).unwrap();
+    }
+    store
+}
+
+/// Folds to the end; answers how many events were folded for that, and the sizes of the states that were cloned.
+fn now(source: &mut Reconstructor<Grow>) -> (u64, u64) {
+    FOLDED.set(0);
+    CLONED.set(0);
+    source.now().unwrap();
+    (FOLDED.get(), CLONED.get())
+}
+
+fn heads(source: &Reconstructor<Grow>) -> Vec<u64> {
+    source.verify_snapshots().unwrap().iter().map(|check| check.head).collect()
+}
+
+#[test]
+fn a_long_fold_clones_few_states() {
+    const EVENTS: u64 = 60_000;
+    let store = log((0..EVENTS).map(nth));
+    let policy = SnapshotPolicy::every(100).keep(3);
+    for query in [Query::all(), Query::event_type("seat-sold")] {
+        let mut source = store.reconstruct(Grow(query)).snapshots(policy);
+        let (folded, cloned) = now(&mut source);
+        assert!(folded >= EVENTS * 3 / 4);
+        // The three that are kept, and four on the way.
+        assert!(cloned <= 8 * folded, "{cloned} for {folded} events");
+        assert_eq!(heads(&source).len(), 3);
+    }
+}
+
+#[test]
+fn a_projection_that_reads_few_events_begins_near_the_last_of_them() {
+    // Its last event is far from the end, and nothing told beforehand that it would be the last.
+    for rest in [0, 500_000] {
+        let rare = (0..100_000).map(|n| if n % 10 == 0 { sold(1, n) } else { sold(2, n) });
+        let store = log(rare.chain((0..rest).map(|n| sold(3, n))));
+        let policy = SnapshotPolicy::every(100).keep(5);
+        let anew = || store.reconstruct(Grow(Query::tag("seat:1"))).snapshots(policy);
+        let mut source = anew();
+        let (folded, cloned) = now(&mut source);
+        assert_eq!(folded, 10_000);
+        assert!(cloned <= 10 * folded, "{cloned}");
+        assert_eq!(heads(&source).len(), 5);
+        let (folded, _) = now(&mut anew());
+        assert!(folded < 100, "{folded}");
+        // As events come, so do snapshots.
+        for n in 0..250 {
+            store.append(sold(1, n)).unwrap();
+            source.now().unwrap();
+        }
+        assert_eq!(heads(&source).len(), 5);
+        let (folded, _) = now(&mut anew());
+        assert!(folded < 100, "{folded}");
+    }
+}
+
+/// The system's files, and how many names it told of.
+#[derive(Debug, Default)]
+struct Listed(AtomicUsize);
+
+impl FileSystem for Listed {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        RealFileSystem.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        RealFileSystem.open(path)
+    }
+
+    fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        RealFileSystem.open_read_only(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let names = RealFileSystem.list(directory)?;
+        self.0.fetch_add(names.len(), Ordering::Relaxed);
+        Ok(names)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        RealFileSystem.create_directory(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFileSystem.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealFileSystem.remove(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        RealFileSystem.sync_directory(path)
+    }
+}
+
+#[test]
+fn nobody_looks_through_the_snapshots_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let system = Arc::new(Listed::default());
+    let place = DirectorySnapshots::on(system.clone(), directory.path().join("snapshots"));
+    let place: Arc<dyn SnapshotStore> = Arc::new(place);
+    let store = log((0..100).map(|n| sold(n, 1)));
+    let source = |n: u32| {
+        let grow = Grow(Query::tag(format!("seat:{n}")));
+        store.reconstruct(grow).snapshots_in(place.clone(), SnapshotPolicy::every(1).keep(2))
+    };
+    for n in 0..100 {
+        source(n).now().unwrap();
+    }
+    system.0.store(0, Ordering::Relaxed);
+    assert_eq!(source(7).at(7).unwrap(), Grown(1));
+    source(8).now().unwrap();
+    let listed = system.0.load(Ordering::Relaxed);
+    assert!(listed <= 10, "{listed}");
+}

@@ -193,6 +193,13 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         Ok(Some(EventRef::Owned(self.log.get(offset)?)))
     }
 
+    fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(Some(self.log.get_raw(offset)?.1))
+    }
+
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,

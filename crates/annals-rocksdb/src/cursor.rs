@@ -56,7 +56,8 @@ impl<'a> EventCursor<'a> {
     /// For who reads many events, one after the other.
     pub(crate) fn in_order(database: &'a Database) -> Result<Self, ReadError> {
         let mut options = ReadOptions::default();
-        options.set_readahead_size(1 << 20);
+        // About a page of events: what was read ahead of the page's end would be read again for the next.
+        options.set_readahead_size(128 << 10);
         // What is read once is not worth what others would have to be forgotten for.
         options.fill_cache(false);
         let blocks = Blocks::InOrder(database.events().iterator(options)?);

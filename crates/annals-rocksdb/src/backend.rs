@@ -156,12 +156,15 @@ impl<E: Event> Drop for RocksDb<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
         committer.close();
-        if !committer.is_poisoned()
-            && let Err(error) = committer.with_home(RocksDbHome::close)
-        {
-            let store = self.log.database.path.display();
-            tracing::error!(%error, %store, "the store was not closed cleanly");
-        }
+        let poisoned = committer.is_poisoned();
+        committer.with_home(|home| {
+            if !poisoned && let Err(error) = home.close() {
+                let store = self.log.database.path.display();
+                tracing::error!(%error, %store, "the store was not closed cleanly");
+            }
+            // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
+            home.let_go();
+        });
     }
 }
 

@@ -9,9 +9,9 @@
 
 use annals::home::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Name, Posting, Search};
 use annals::{RawEvent, ReadError};
-use rocksdb::{DBRawIterator, ReadOptions, WriteBatch};
+use rocksdb::{DBRawIterator, ReadOptions};
 
-use crate::database::Database;
+use crate::database::{Database, Family};
 use crate::keys::{self, CHUNK_EVENTS};
 use crate::status::not_ours;
 
@@ -54,8 +54,8 @@ impl ChunkWriter {
 }
 
 impl LiveChunk {
-    /// Adds the keys of this chunk, which is full, to a batch: sorted, which is how RocksDB takes them quickest.
-    pub(crate) fn seal(&self, database: &Database, batch: &mut WriteBatch) {
+    /// Gives the keys of this chunk, which is full, to `put`: sorted, which is how RocksDB takes them quickest.
+    pub(crate) fn seal(&self, database: &Database, put: &mut dyn FnMut(Family<'_>, &[u8], &[u8])) {
         for kind in [Kind::Tag, Kind::Type] {
             let mut entries = Vec::new();
             self.index.for_each_name(kind, |name, mut posting| {
@@ -67,7 +67,7 @@ impl LiveChunk {
             entries.sort_unstable();
             let index = database.index();
             for (key, places) in &entries {
-                index.put(batch, key, places);
+                put(index, key, places);
             }
         }
         let mut ids = Vec::new();
@@ -76,7 +76,7 @@ impl LiveChunk {
         });
         ids.sort_unstable();
         for (id, offset) in ids {
-            database.ids().put(batch, id.as_bytes(), &offset.to_be_bytes());
+            put(database.ids(), id.as_bytes(), &offset.to_be_bytes());
         }
     }
 

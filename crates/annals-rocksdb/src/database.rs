@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::keys;
 use crate::options::{Families, RocksDbOptions};
 use crate::status::{io_error, not_ours, open_error, read_error};
+use crate::take_back::{FailedCommit, TakeBack};
 
 /// The newest format that is known here.
 const FORMAT: u64 = 1;
@@ -38,6 +39,8 @@ pub(crate) struct Database {
     cache: Cache,
     /// Where a follower keeps what RocksDB needs a directory for; removed with it.
     _aside: Option<TempDir>,
+    /// Behind `db`, so that it ends after that is closed. A follower has none.
+    take_back: Option<TakeBack>,
 }
 
 impl Database {
@@ -54,7 +57,8 @@ impl Database {
             Some(store_id) => store_id,
             None => make_store(&db, path)?,
         };
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None })
+        let take_back = Some(TakeBack::new(path.to_owned(), options.clone()));
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back })
     }
 
     /// The store at `path`, to be read and followed while another process may write to it.
@@ -79,7 +83,8 @@ impl Database {
         let Some(store_id) = read_store_id(&db, path)? else {
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: Some(aside) })
+        let _aside = Some(aside);
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside, take_back: None })
     }
 
     pub(crate) fn db(&self) -> &DB {
@@ -111,8 +116,15 @@ impl Database {
         self.family(SNAPSHOTS)
     }
 
-    fn family(&self, name: &'static str) -> Family<'_> {
+    pub(crate) fn family(&self, name: &'static str) -> Family<'_> {
         Family { database: self, name }
+    }
+
+    /// A commit failed, and is to be taken back once the database is closed.
+    pub(crate) fn commit_failed(&self, failed: FailedCommit) {
+        if let Some(take_back) = &self.take_back {
+            take_back.note(failed);
+        }
     }
 
     /// For `map_err`: a read that failed, of what concerns the events from `offset` on.
@@ -150,7 +162,7 @@ impl Database {
 #[derive(Clone, Copy)]
 pub(crate) struct Family<'a> {
     database: &'a Database,
-    name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 impl<'a> Family<'a> {
@@ -312,6 +324,13 @@ fn read_store_id(db: &DB, path: &Path) -> Result<Option<[u8; 16]>, OpenError> {
 
 /// Makes an empty database a store, in one write.
 fn make_store(db: &DB, path: &Path) -> Result<[u8; 16], OpenError> {
+    // RocksDB syncs the directory, but not those that it is in, which may be new as well. Before the write: once there
+    // is a store, nobody looks at them again.
+    sync_above(path).map_err(|source| OpenError::Io {
+        action: "sync the directories above",
+        path: path.to_owned(),
+        source,
+    })?;
     let store_id = uuid::Uuid::new_v4().into_bytes();
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut batch = WriteBatch::default();
@@ -324,21 +343,19 @@ fn make_store(db: &DB, path: &Path) -> Result<[u8; 16], OpenError> {
         source: io_error(error),
     };
     db.write_opt(batch, &synced()).map_err(io)?;
-    // RocksDB syncs the directory, but not the one that it is in.
-    sync_parent(path).map_err(|source| OpenError::Io {
-        action: "sync the directory of",
-        path: path.to_owned(),
-        source,
-    })?;
     Ok(store_id)
 }
 
-fn sync_parent(path: &Path) -> std::io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+/// Syncs the directories that the directory at `path`, an absolute one, is in.
+fn sync_above(path: &Path) -> std::io::Result<()> {
     // Only Unix can sync a directory; elsewhere there is nothing to do.
-    if cfg!(unix) {
-        std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-    } else {
-        Ok(())
+    for directory in path.ancestors().skip(1).take_while(|_| cfg!(unix)) {
+        match std::fs::File::open(directory) {
+            Ok(directory) => directory.sync_all()?,
+            // Not one that was made for the store.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
 }

@@ -18,7 +18,7 @@
 //!   recovery    what is made again on opening
 //!   database    opening, column families          options     how it is opened
 //!   block       some events as one value          keys        what keys look like
-//!   status      RocksDB's errors as the log's
+//!   status      RocksDB's errors as the log's       take_back   a commit that failed
 //! ```
 
 #![forbid(unsafe_code)]
@@ -35,6 +35,7 @@ mod options;
 mod recovery;
 mod snapshots;
 mod status;
+mod take_back;
 mod verify;
 mod writer;
 

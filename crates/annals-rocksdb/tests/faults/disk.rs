@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use annals_conformance::Random;
 use annals_conformance::fault::{Call, FaultFileSystem};
-use libc::{EIO, ENOSPC, O_CREAT, O_TRUNC, c_int};
+use libc::{EIO, ENOSPC, O_ACCMODE, O_CREAT, O_RDONLY, O_TRUNC, c_int};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::names::{Names, Node};
@@ -182,7 +182,9 @@ impl Life {
             known = Some(Node::File(number));
             state.names.add(&below, Node::File(number));
         }
-        if let Some(node) = known {
+        // A file that is only read may be closed by C's `fclose`, which nobody sees here.
+        let changes = flags & O_ACCMODE != O_RDONLY;
+        if let Some(node) = known.filter(|node| changes || *node == Node::Directory) {
             let number = c_int::try_from(file).unwrap_or(-1);
             let open = Open { life: Arc::clone(self), path: below, node };
             OPEN.write().get_or_insert_default().insert(number, open);

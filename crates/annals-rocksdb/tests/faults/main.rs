@@ -13,6 +13,7 @@
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod boundary;
 mod conformance;
 mod creation;
 mod disk;

@@ -30,11 +30,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The root alone, whose path is empty.
-    pub(crate) fn new() -> Self {
-        Self::durable(BTreeMap::from([(PathBuf::new(), Node::Directory)]))
-    }
-
+    /// Of these, all of them durable. The root's path is empty.
     pub(crate) fn durable(names: BTreeMap<PathBuf, Node>) -> Self {
         Self { durable: names.clone(), seen: names, changes: Vec::new() }
     }

@@ -242,3 +242,13 @@ extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
         Some(life) => life.make_directory(name, real),
     })
 }
+
+/// After a flush that failed RocksDB's one thread for flushes, which is all stores', sleeps for a second. Here for a
+/// thousandth.
+#[unsafe(no_mangle)]
+extern "C" fn usleep(microseconds: c_uint) -> c_int {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: i64::from(microseconds.min(1_000)) * 1_000 };
+    let none = std::ptr::null_mut::<libc::timespec>();
+    // SAFETY: the time stays until the call returns, and nothing is written.
+    give_int(answer(unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, none) }))
+}

@@ -17,6 +17,7 @@ use rocksdb::{
 };
 use tempfile::TempDir;
 
+use crate::found::{Found, check_families, has_a_key, look};
 use crate::keys;
 use crate::options::{Families, RocksDbOptions};
 use crate::status::{io_error, not_ours, open_error, read_error};
@@ -30,6 +31,7 @@ const INDEX: &str = "index";
 const IDS: &str = "ids";
 const SNAPSHOTS: &str = "snapshots";
 const DEFAULT: &str = "default";
+const FAMILIES: [&str; 5] = [DEFAULT, EVENTS, INDEX, IDS, SNAPSHOTS];
 
 /// An open database that is a store.
 pub(crate) struct Database {
@@ -47,7 +49,9 @@ impl Database {
     /// The store at `path`, made if nothing is there, to be written to.
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         match look(path)? {
-            Found::Database => check_families(path, &options.database(false))?,
+            Found::Database => {
+                check_families(path, &options.database(false), &FAMILIES).map(drop)?
+            }
             Found::Nothing => {}
         }
         let (descriptors, cache) = descriptors(options.families());
@@ -61,12 +65,10 @@ impl Database {
         Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back })
     }
 
-    /// The store at `path`, to be read and followed while another process may write to it.
+    /// The store at `path`, to be read and followed while another process may write to it. Where files of it are gone
+    /// or damaged, it is what it was before these.
     pub(crate) fn follow(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
-        match look(path)? {
-            Found::Database => check_families(path, &options.database(false))?,
-            Found::Nothing => return Err(OpenError::NotFound { path: path.to_owned() }),
-        }
+        Self::check_to_read(path, options)?;
         let io = |source| OpenError::Io {
             action: "make a directory beside",
             path: std::env::temp_dir(),
@@ -74,17 +76,42 @@ impl Database {
         };
         let aside = tempfile::Builder::new().prefix("annals-follow-").tempdir().map_err(io)?;
         let (descriptors, cache) = descriptors(options.families());
-        let mut database = options.database(false);
-        // The writing process removes files that it needs no more; they must be open by then.
-        database.set_max_open_files(-1);
+        let database = to_read(options);
         let opened =
             DB::open_cf_descriptors_as_secondary(&database, path, aside.path(), descriptors);
         let db = opened.map_err(|error| open_error(path, error))?;
         let Some(store_id) = read_store_id(&db, path)? else {
+            // Not made yet, or the file that says so is gone; then this tells.
+            Self::as_it_is(path, options)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
         let _aside = Some(aside);
         Ok(Self { db, path: path.to_owned(), store_id, cache, _aside, take_back: None })
+    }
+
+    /// The store at `path` as it is now, all of it or an error, while another process may write to it.
+    pub(crate) fn as_it_is(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        Self::check_to_read(path, options)?;
+        let open = || {
+            let (descriptors, cache) = descriptors(options.families());
+            let database = to_read(options);
+            DB::open_cf_descriptors_read_only(&database, path, descriptors, false)
+                .map(|db| (db, cache))
+        };
+        // The writing process may have removed a file after this one read of it.
+        let opened = open().or_else(|_| open()).or_else(|_| open());
+        let (db, cache) = opened.map_err(|error| open_error(path, error))?;
+        let Some(store_id) = read_store_id(&db, path)? else {
+            return Err(OpenError::NotFound { path: path.to_owned() });
+        };
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back: None })
+    }
+
+    fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
+        match look(path)? {
+            Found::Database if check_families(path, &options.database(false), &FAMILIES)? => Ok(()),
+            _ => Err(OpenError::NotFound { path: path.to_owned() }),
+        }
     }
 
     pub(crate) fn db(&self) -> &DB {
@@ -151,8 +178,7 @@ impl Database {
     /// Everything in files, so that the next opening has nothing to replay, and the head noted.
     pub(crate) fn close(&self, head: u64) -> Result<(), Error> {
         self.db.put_opt(keys::CLOSED_HEAD, head.to_be_bytes(), &synced())?;
-        let families = [EVENTS, INDEX, IDS, SNAPSHOTS, DEFAULT];
-        let handles: Vec<_> = families.iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        let handles: Vec<_> = FAMILIES.iter().filter_map(|name| self.db.cf_handle(name)).collect();
         self.db.flush_cfs_opt(&handles, &rocksdb::FlushOptions::default())?;
         self.db.flush_wal(true)
     }
@@ -212,66 +238,12 @@ pub(crate) fn synced() -> WriteOptions {
     options
 }
 
-/// What a path has.
-enum Found {
-    Nothing,
-    Database,
-}
-
-fn look(path: &Path) -> Result<Found, OpenError> {
-    let io = |source| OpenError::Io { action: "look at", path: path.to_owned(), source };
-    let not_a_store =
-        |found: &str| OpenError::NotAStore { path: path.to_owned(), found: found.to_owned() };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        found if !found.as_ref().is_ok_and(std::fs::Metadata::is_dir) => {
-            found.map_err(io)?;
-            return Err(not_a_store("it is a file"));
-        }
-        _ => {}
-    }
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
-    }
-    if names.iter().any(|name| name == "CURRENT") {
-        return Ok(Found::Database);
-    }
-    if names.iter().any(|name| name == "store.json") {
-        return Err(not_a_store(
-            "it is a Journal, which is opened without `rocksdb:`, with EventStore::open",
-        ));
-    }
-    // What RocksDB leaves when it is stopped while it makes a database, before there is anything in it.
-    let of_rocksdb = |name: &String| {
-        ["LOCK", "LOG", "IDENTITY"].contains(&name.as_str())
-            || ["LOG.old.", "MANIFEST-", "OPTIONS-"].iter().any(|start| name.starts_with(start))
-            || [".dbtmp", ".log"].iter().any(|end| name.ends_with(end))
-    };
-    match names.iter().find(|name| !of_rocksdb(name)) {
-        None => Ok(Found::Nothing),
-        Some(other) if names.iter().any(|name| name.starts_with("MANIFEST-")) => Err(not_a_store(
-            &format!("a RocksDB database without its file CURRENT, and with {other}"),
-        )),
-        Some(other) => Err(not_a_store(&format!("there is {other} in it"))),
-    }
-}
-
-/// Refuses a database that has column families of something else. (One with fewer than ours was being made.)
-fn check_families(path: &Path, options: &Options) -> Result<(), OpenError> {
-    let families = DB::list_cf(options, path).map_err(|error| open_error(path, error))?;
-    let ours = [DEFAULT, EVENTS, INDEX, IDS, SNAPSHOTS];
-    match families.iter().find(|name| !ours.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(other) => Err(not_ours_at_all(path, &format!("with a column family {other:?}"))),
-    }
-}
-
-fn not_ours_at_all(path: &Path, what: &str) -> OpenError {
-    OpenError::NotAStore {
-        path: path.to_owned(),
-        found: format!("a RocksDB database of something else, {what}"),
-    }
+/// Of a database that another process may write to.
+fn to_read(options: &RocksDbOptions) -> Options {
+    let mut database = options.database(false);
+    // That process removes files that it needs no more; they must be open by then.
+    database.set_max_open_files(-1);
+    database
 }
 
 fn descriptors(families: Families) -> (Vec<ColumnFamilyDescriptor>, Cache) {
@@ -294,10 +266,7 @@ fn read_store_id(db: &DB, path: &Path) -> Result<Option<[u8; 16]>, OpenError> {
         all.seek_to_first();
         return match all.key() {
             None => all.status().map(|()| None).map_err(|error| open_error(path, error)),
-            Some(key) => {
-                let key = String::from_utf8_lossy(key).into_owned();
-                Err(not_ours_at_all(path, &format!("with a key {key:?}")))
-            }
+            Some(key) => Err(has_a_key(path, key)),
         };
     };
     match keys::number(&format) {

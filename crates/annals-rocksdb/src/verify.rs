@@ -23,7 +23,7 @@ use crate::status::not_ours;
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     let mut report = VerifyReport::default();
     let path = path.as_ref();
-    let database = match Database::follow(path, &RocksDbOptions::default()) {
+    let database = match Database::as_it_is(path, &RocksDbOptions::default()) {
         Ok(database) => database,
         Err(OpenError::Corrupt(damage)) => {
             report.problems.push(damage);
@@ -43,7 +43,14 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
         }
         Ok(()) => {}
     }
-    let closed = database.closed_head()?;
+    let closed = match database.closed_head() {
+        Ok(closed) => closed,
+        Err(OpenError::Corrupt(damage)) => {
+            report.problems.push(damage);
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
     if report.problems.is_empty() && report.events < closed {
         let expected = format!("events up to offset {closed}, where it was closed");
         let found = format!("events up to offset {}", report.events);

@@ -46,7 +46,6 @@ pub(crate) struct State {
     pub(crate) names: Names,
     pub(crate) files: Vec<File>,
     pub(crate) plan: Plan,
-    pub(crate) calls: u64,
     pub(crate) random: Random,
 }
 
@@ -107,7 +106,7 @@ impl Life {
         random: Random,
     ) -> Arc<Self> {
         let plan = Plan::default();
-        let state = State { runs: true, names, files, plan, calls: 0, random };
+        let state = State { runs: true, names, files, plan, random };
         let life = Arc::new(Self { root, numbers, state: Mutex::new(state) });
         LIVES.write().push(Arc::clone(&life));
         life
@@ -134,7 +133,11 @@ impl Life {
 
     /// Begins a call that changes something: it stops if it is to be held. With it comes the error that it is to fail
     /// with, once it is done in part.
-    fn call(&self, call: Call, path: &Path) -> Result<(MutexGuard<'_, State>, Option<c_int>), c_int> {
+    fn call(
+        &self,
+        call: Call,
+        path: &Path,
+    ) -> Result<(MutexGuard<'_, State>, Option<c_int>), c_int> {
         let mut state = self.state.lock();
         if is_noise(path) {
             return if state.runs { Ok((state, None)) } else { Err(EIO) };
@@ -319,7 +322,6 @@ impl State {
         if !self.runs {
             return Err(EIO);
         }
-        self.calls += 1;
         if let Some(left) = &mut self.plan.power_left {
             *left -= 1;
             if *left == 0 {

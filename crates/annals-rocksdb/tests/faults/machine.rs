@@ -99,12 +99,23 @@ impl Machine {
                 Node::Directory => fs::create_dir(root.join(name)).unwrap(),
                 Node::File(file) => {
                     let number = before.number(*file);
-                    let is_whole = lose(&number, &root.join(name), &state.files[*file], name, loss, &mut random);
+                    let is_whole = lose(
+                        &number,
+                        &root.join(name),
+                        &state.files[*file],
+                        name,
+                        loss,
+                        &mut random,
+                    );
                     if !is_whole {
                         // Another file from now on: the process that was may still read the old one.
                         let size = fs::metadata(root.join(name)).unwrap().len();
                         *file = state.files.len();
-                        state.files.push(File { written: size, durable: size, doubtful: Vec::new() });
+                        state.files.push(File {
+                            written: size,
+                            durable: size,
+                            doubtful: Vec::new(),
+                        });
                         real::link(&root.join(name), &before.number(*file)).unwrap();
                     }
                 }
@@ -164,11 +175,6 @@ impl Machine {
         let hold = gate.hold(Call::SyncDirectory);
         self.life().state().plan.hold = Some((call, gate));
         hold
-    }
-
-    /// How many calls that change something there were in this life.
-    pub(crate) fn calls(&self) -> u64 {
-        self.life().state().calls
     }
 }
 
@@ -233,7 +239,7 @@ fn lose(from: &Path, to: &Path, file: &File, name: &Path, loss: Loss, random: &m
             return;
         }
         let mut fill = vec![0; usize::try_from(range.end - range.start).unwrap()];
-        if matches!(loss, Loss::Sectors(_)) && random.once_in(2) && !is_manifest(name) {
+        if matches!(loss, Loss::Sectors(_)) && random.once_in(2) {
             fill.fill_with(|| random.number().to_le_bytes()[0]);
         }
         kept.seek(std::io::SeekFrom::Start(range.start)).unwrap();
@@ -266,8 +272,4 @@ fn sectors(range: std::ops::Range<u64>) -> impl Iterator<Item = std::ops::Range<
     let first = range.start / SECTOR;
     (first..range.end.div_ceil(SECTOR))
         .map(move |at| range.start.max(at * SECTOR)..range.end.min((at + 1) * SECTOR))
-}
-
-fn is_manifest(_name: &Path) -> bool {
-    false
 }

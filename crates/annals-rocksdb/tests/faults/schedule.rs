@@ -234,7 +234,11 @@ impl Run {
             if failed {
                 self.model.check(store, &self.note);
                 let late = store.append(Sample::new("late"));
-                assert!(matches!(late, Err(AppendError::Poisoned { .. })), "{}: {late:?}", self.note);
+                assert!(
+                    matches!(late, Err(AppendError::Poisoned { .. })),
+                    "{}: {late:?}",
+                    self.note
+                );
                 return true;
             }
             if self.random.once_in(10) {

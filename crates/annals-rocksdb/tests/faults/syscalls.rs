@@ -89,7 +89,9 @@ extern "C" fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     let mode = if flags & O_CREAT == 0 { 0 } else { mode };
     let real = |flags: c_int| {
         // SAFETY: the arguments are those of our caller, who calls `open`.
-        answer(unsafe { libc::syscall(libc::SYS_openat, AT_FDCWD, path, flags, c_uint::from(mode)) })
+        answer(unsafe {
+            libc::syscall(libc::SYS_openat, AT_FDCWD, path, flags, c_uint::from(mode))
+        })
     };
     // SAFETY: our caller calls `open`, with a string of C's.
     let name = unsafe { given(path) };

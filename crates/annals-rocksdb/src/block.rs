@@ -99,7 +99,9 @@ mod tests {
     fn bodies_come_back_as_they_went_in() {
         let bodies: [&[u8]; 3] = [b"first", b"", b"third"];
         let mut writer = BlockWriter::new(7, 1_234);
-        bodies.iter().for_each(|body| writer.push(body));
+        for body in bodies {
+            writer.push(body);
+        }
         assert_eq!(writer.size(), 12 + 3 * 4 + 10);
         let block = writer.finish();
         assert_eq!(head(&block), Some(BlockHead { time_ms: 1_234, count: 3 }));

@@ -11,7 +11,7 @@ use annals::home::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Name, Posti
 use annals::{RawEvent, ReadError};
 use rocksdb::{DBRawIterator, ReadOptions};
 
-use crate::database::{Database, Family};
+use crate::database::{Database, Put};
 use crate::keys::{self, CHUNK_EVENTS};
 use crate::status::not_ours;
 
@@ -55,7 +55,7 @@ impl ChunkWriter {
 
 impl LiveChunk {
     /// Gives the keys of this chunk, which is full, to `put`: sorted, which is how RocksDB takes them quickest.
-    pub(crate) fn seal(&self, database: &Database, put: &mut dyn FnMut(Family<'_>, &[u8], &[u8])) {
+    pub(crate) fn seal(&self, database: &Database, put: &mut Put<'_>) {
         for kind in [Kind::Tag, Kind::Type] {
             let mut entries = Vec::new();
             self.index.for_each_name(kind, |name, mut posting| {

@@ -50,7 +50,7 @@ impl Database {
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         match look(path)? {
             Found::Database => {
-                check_families(path, &options.database(false), &FAMILIES).map(drop)?
+                check_families(path, &options.database(false), &FAMILIES)?;
             }
             Found::Nothing => {}
         }
@@ -85,8 +85,8 @@ impl Database {
             Self::as_it_is(path, options)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        let _aside = Some(aside);
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside, take_back: None })
+        let path = path.to_owned();
+        Ok(Self { db, path, store_id, cache, _aside: Some(aside), take_back: None })
     }
 
     /// The store at `path` as it is now, all of it or an error, while another process may write to it.
@@ -183,6 +183,9 @@ impl Database {
         self.db.flush_wal(true)
     }
 }
+
+/// What takes keys and their values.
+pub(crate) type Put<'a> = dyn FnMut(Family<'_>, &[u8], &[u8]) + 'a;
 
 /// One of the column families, which are there for as long as the database is open.
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ use rocksdb::{WriteBatch, WriteOptions};
 
 use crate::block::{self, BlockWriter};
 use crate::chunk::{ChunkWriter, LiveChunk};
-use crate::database::Family;
+use crate::database::Put;
 use crate::keys;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
@@ -80,7 +80,7 @@ impl<E: Event> RocksDbHome<E> {
     }
 
     /// Gives all that the commit writes to `put`.
-    fn put_all(&self, log: &Log, put: &mut dyn FnMut(Family<'_>, &[u8], &[u8])) {
+    fn put_all(&self, log: &Log, put: &mut Put<'_>) {
         let database = &log.database;
         for (first, block) in &self.staged.blocks {
             put(database.events(), &first.to_be_bytes(), block);

@@ -37,7 +37,9 @@ impl Base {
         let place = tempfile::tempdir().unwrap();
         let options = RocksDb::options().durability(Durability::Buffered).memtable_bytes(1 << 20);
         let store: Store = EventStore::on(options.open(place.path().join("rocks")).unwrap());
-        batches().for_each(|batch| drop(store.append_batch(batch).unwrap()));
+        for batch in batches() {
+            store.append_batch(batch).unwrap();
+        }
         assert_eq!(store.len(), EVENTS);
         Self { place }
     }
@@ -53,7 +55,8 @@ impl Base {
         })
     }
 
-    pub(crate) fn model(&self) -> Model {
+    /// What is in it.
+    pub(crate) fn model() -> Model {
         let mut model = Model::default();
         for batch in batches() {
             let verdict = model.judge(&batch, None);

@@ -234,13 +234,12 @@ impl Life {
         let runs = state.runs;
         match (open.node, failing) {
             (Node::Directory, None) => state.names.sync(&open.path),
-            (Node::Directory, Some(_)) => {}
             (Node::File(file), None) => state.files[file].durable = state.files[file].written,
             (Node::File(file), Some(_)) if runs => {
                 let file = &mut state.files[file];
                 file.doubtful.push(file.durable..file.written);
             }
-            (Node::File(_), Some(_)) => {}
+            (_, Some(_)) => {}
         }
         failing.map_or(Ok(0), Err)
     }

@@ -70,7 +70,10 @@ fn appends_until_it_is_killed() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("rocks"), Durability::Buffered).unwrap();
         let told = parking_lot::Mutex::new(BTreeMap::new());
-        append(&store, 0, &|number, range| drop(told.lock().insert(number, range)), 20).unwrap();
+        let tell = |number, range| {
+            told.lock().insert(number, range);
+        };
+        append(&store, 0, &tell, 20).unwrap();
         check(&store, &told.into_inner());
         return;
     };

@@ -238,12 +238,12 @@ fn lose(from: &Path, to: &Path, file: &File, name: &Path, loss: Loss, random: &m
         if range.is_empty() {
             return;
         }
-        let mut fill = vec![0; usize::try_from(range.end - range.start).unwrap()];
+        let mut spoiled = vec![0; usize::try_from(range.end - range.start).unwrap()];
         if matches!(loss, Loss::Sectors(_)) && random.once_in(2) {
-            fill.fill_with(|| random.number().to_le_bytes()[0]);
+            spoiled.fill_with(|| random.number().to_le_bytes()[0]);
         }
         kept.seek(std::io::SeekFrom::Start(range.start)).unwrap();
-        kept.write_all(&fill).unwrap();
+        kept.write_all(&spoiled).unwrap();
     };
     match loss {
         // In whole, from some page on, or sector by sector.

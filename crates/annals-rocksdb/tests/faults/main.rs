@@ -18,6 +18,7 @@ mod conformance;
 mod creation;
 mod disk;
 mod found;
+mod full;
 mod kill;
 mod machine;
 #[path = "../../../annals-conformance/tests/crash/model.rs"]

@@ -155,7 +155,7 @@ struct Run {
 fn run(seed: u64, durability: Durability, base: Option<&Base>) {
     let mut random = Random::new(seed);
     let (machine, model) = match base {
-        Some(base) => (base.machine(random.number()), base.model()),
+        Some(base) => (base.machine(random.number()), Base::model()),
         None => (Machine::new(random.number()), Model::default()),
     };
     let heavy = random.once_in(3);

@@ -114,8 +114,8 @@ extern "C" fn close(file: c_int) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn write(file: c_int, bytes: *const c_void, size: size_t) -> ssize_t {
-    // SAFETY: the arguments are those of our caller, who calls `write`; never more bytes than he gave.
     let real = |part: usize| {
+        // SAFETY: the arguments are those of our caller, who calls `write`; never more bytes than he gave.
         answer(unsafe { libc::syscall(libc::SYS_write, file, bytes, part.min(size)) })
     };
     let written = match disk::of(file) {

@@ -13,7 +13,7 @@ use annals::{
 use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
 
-use crate::database::Database;
+use crate::database::{Database, beside_a_writer};
 use crate::follow::Follower;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
@@ -81,8 +81,8 @@ impl RocksDbOptions {
     /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
     pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<RocksDb<E>, OpenError> {
         self.check()?;
-        let database = Database::follow(&absolute(path.as_ref())?, &self)?;
-        let (log, head, recovered) = parts(database)?;
+        let path = absolute(path.as_ref())?;
+        let (log, head, recovered) = beside_a_writer(|| parts(Database::follow(&path, &self)?))?;
         let follower = Follower::start(Arc::clone(&log), Arc::clone(&head), recovered)?;
         Ok(RocksDb::new(log, head, Role::Reader { _follower: follower }))
     }

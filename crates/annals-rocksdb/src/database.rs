@@ -26,6 +26,9 @@ use crate::take_back::{FailedCommit, TakeBack};
 /// The newest format that is known here.
 const FORMAT: u64 = 1;
 
+/// How often more than once something is opened that another process may be writing to.
+const ATTEMPTS: u32 = 9;
+
 const EVENTS: &str = "events";
 const INDEX: &str = "index";
 const IDS: &str = "ids";
@@ -92,15 +95,9 @@ impl Database {
     /// The store at `path` as it is now, all of it or an error, while another process may write to it.
     pub(crate) fn as_it_is(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         Self::check_to_read(path, options)?;
-        let open = || {
-            let (descriptors, cache) = descriptors(options.families());
-            let database = to_read(options);
-            DB::open_cf_descriptors_read_only(&database, path, descriptors, false)
-                .map(|db| (db, cache))
-        };
-        // The writing process may have removed a file after this one read of it.
-        let opened = open().or_else(|_| open()).or_else(|_| open());
-        let (db, cache) = opened.map_err(|error| open_error(path, error))?;
+        let (descriptors, cache) = descriptors(options.families());
+        let opened = DB::open_cf_descriptors_read_only(&to_read(options), path, descriptors, false);
+        let db = opened.map_err(|error| open_error(path, error))?;
         let Some(store_id) = read_store_id(&db, path)? else {
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
@@ -239,6 +236,19 @@ pub(crate) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options
+}
+
+/// Opens a store beside a process that may write to it, and again if that fails: that process may have removed a file
+/// after this one read of it. When it is not so, the same is found again.
+pub(crate) fn beside_a_writer<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    let mut opened = open();
+    for _ in 0..ATTEMPTS {
+        match opened {
+            Err(OpenError::Corrupt(_) | OpenError::Io { .. }) => opened = open(),
+            _ => break,
+        }
+    }
+    opened
 }
 
 /// Of a database that another process may write to.

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use annals::{AppendError, Batch, Condition, Durability, EventStore, OpenError, Query};
 use annals_conformance::{Random, Sample};
-use annals_rocksdb::RocksDb;
+use annals_rocksdb::{RocksDb, verify};
 
 use crate::schedule::{Store, verify_is_clean};
 
@@ -187,6 +187,14 @@ fn a_reader_beside_a_writer_sees_a_prefix_and_catches_up() {
             let event = cursor.next().expect("the log is not closed").unwrap();
             assert_eq!(event.offset, next);
             next += 1;
+        }
+        // Whoever opens it meanwhile finds it whole, whatever files come and go.
+        for _ in 0..10 {
+            let other = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
+            check(&other, &BTreeMap::new());
+            let report = verify(&path).unwrap();
+            assert_eq!(report.problems, [], "beside a writer");
+            assert!(report.events >= known, "{} events of {known}", report.events);
         }
         for range in writer.told.values() {
             let first = reader.get(range.start).unwrap().expect("acknowledged");

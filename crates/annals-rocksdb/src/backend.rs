@@ -13,7 +13,7 @@ use annals::{
 use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
 
-use crate::database::Database;
+use crate::database::{Database, beside_a_writer};
 use crate::follow::Follower;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
@@ -81,8 +81,8 @@ impl RocksDbOptions {
     /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
     pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<RocksDb<E>, OpenError> {
         self.check()?;
-        let database = Database::follow(&absolute(path.as_ref())?, &self)?;
-        let (log, head, recovered) = parts(database)?;
+        let path = absolute(path.as_ref())?;
+        let (log, head, recovered) = beside_a_writer(|| parts(Database::follow(&path, &self)?))?;
         let follower = Follower::start(Arc::clone(&log), Arc::clone(&head), recovered)?;
         Ok(RocksDb::new(log, head, Role::Reader { _follower: follower }))
     }
@@ -156,12 +156,15 @@ impl<E: Event> Drop for RocksDb<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
         committer.close();
-        if !committer.is_poisoned()
-            && let Err(error) = committer.with_home(RocksDbHome::close)
-        {
-            let store = self.log.database.path.display();
-            tracing::error!(%error, %store, "the store was not closed cleanly");
-        }
+        let poisoned = committer.is_poisoned();
+        committer.with_home(|home| {
+            if !poisoned && let Err(error) = home.close() {
+                let store = self.log.database.path.display();
+                tracing::error!(%error, %store, "the store was not closed cleanly");
+            }
+            // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
+            home.let_go();
+        });
     }
 }
 

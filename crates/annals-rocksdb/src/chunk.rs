@@ -10,9 +10,9 @@
 use annals::home::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Name, Posting, Search};
 use annals::{RawEvent, ReadError};
 use annals_base::{ListWriter, SegmentedList, segmented_list};
-use rocksdb::{DBRawIterator, ReadOptions, WriteBatch};
+use rocksdb::{DBRawIterator, ReadOptions};
 
-use crate::database::Database;
+use crate::database::{Database, Put};
 use crate::keys::{self, CHUNK_EVENTS};
 use crate::status::not_ours;
 
@@ -67,8 +67,8 @@ impl ChunkWriter {
 }
 
 impl LiveChunk {
-    /// Adds the keys of this chunk, which is full, to a batch: sorted, which is how RocksDB takes them quickest.
-    pub(crate) fn seal(&self, database: &Database, batch: &mut WriteBatch) {
+    /// Gives the keys of this chunk, which is full, to `put`: sorted, which is how RocksDB takes them quickest.
+    pub(crate) fn seal(&self, database: &Database, put: &mut Put<'_>) {
         for kind in [Kind::Tag, Kind::Type] {
             let mut entries = Vec::new();
             self.index.for_each_name(kind, |name, mut posting| {
@@ -80,17 +80,17 @@ impl LiveChunk {
             entries.sort_unstable();
             let index = database.index();
             for (key, places) in &entries {
-                index.put(batch, key, places);
+                put(index, key, places);
             }
         }
-        database.index().put(batch, &keys::blocks_key(self.chunk), &self.block_starts());
+        put(database.index(), &keys::blocks_key(self.chunk), &self.block_starts());
         let mut ids = Vec::new();
         self.index.for_each_name(Kind::Id, |id, mut posting| {
             ids.push((id.to_owned(), self.first() + u64::from(posting.get(0))));
         });
         ids.sort_unstable();
         for (id, offset) in ids {
-            database.ids().put(batch, id.as_bytes(), &offset.to_be_bytes());
+            put(database.ids(), id.as_bytes(), &offset.to_be_bytes());
         }
     }
 

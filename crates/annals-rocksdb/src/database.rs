@@ -17,18 +17,24 @@ use rocksdb::{
 };
 use tempfile::TempDir;
 
+use crate::found::{Found, check_families, has_a_key, look};
 use crate::keys;
 use crate::options::{Families, RocksDbOptions};
 use crate::status::{io_error, not_ours, open_error, read_error};
+use crate::take_back::{FailedCommit, TakeBack};
 
 /// The newest format that is known here.
 const FORMAT: u64 = 1;
+
+/// How often more than once something is opened that another process may be writing to.
+const ATTEMPTS: u32 = 9;
 
 const EVENTS: &str = "events";
 const INDEX: &str = "index";
 const IDS: &str = "ids";
 const SNAPSHOTS: &str = "snapshots";
 const DEFAULT: &str = "default";
+const FAMILIES: [&str; 5] = [DEFAULT, EVENTS, INDEX, IDS, SNAPSHOTS];
 
 /// An open database that is a store.
 pub(crate) struct Database {
@@ -38,13 +44,17 @@ pub(crate) struct Database {
     cache: Cache,
     /// Where a follower keeps what RocksDB needs a directory for; removed with it.
     _aside: Option<TempDir>,
+    /// Behind `db`, so that it ends after that is closed. A follower has none.
+    take_back: Option<TakeBack>,
 }
 
 impl Database {
     /// The store at `path`, made if nothing is there, to be written to.
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         match look(path)? {
-            Found::Database => check_families(path, &options.database(false))?,
+            Found::Database => {
+                check_families(path, &options.database(false), &FAMILIES)?;
+            }
             Found::Nothing => {}
         }
         let (descriptors, cache) = descriptors(options.families());
@@ -54,15 +64,14 @@ impl Database {
             Some(store_id) => store_id,
             None => make_store(&db, path)?,
         };
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None })
+        let take_back = Some(TakeBack::new(path.to_owned(), options.clone()));
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back })
     }
 
-    /// The store at `path`, to be read and followed while another process may write to it.
+    /// The store at `path`, to be read and followed while another process may write to it. Where files of it are gone
+    /// or damaged, it is what it was before these.
     pub(crate) fn follow(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
-        match look(path)? {
-            Found::Database => check_families(path, &options.database(false))?,
-            Found::Nothing => return Err(OpenError::NotFound { path: path.to_owned() }),
-        }
+        Self::check_to_read(path, options)?;
         let io = |source| OpenError::Io {
             action: "make a directory beside",
             path: std::env::temp_dir(),
@@ -70,16 +79,36 @@ impl Database {
         };
         let aside = tempfile::Builder::new().prefix("annals-follow-").tempdir().map_err(io)?;
         let (descriptors, cache) = descriptors(options.families());
-        let mut database = options.database(false);
-        // The writing process removes files that it needs no more; they must be open by then.
-        database.set_max_open_files(-1);
+        let database = to_read(options);
         let opened =
             DB::open_cf_descriptors_as_secondary(&database, path, aside.path(), descriptors);
         let db = opened.map_err(|error| open_error(path, error))?;
         let Some(store_id) = read_store_id(&db, path)? else {
+            // Not made yet, or the file that says so is gone; then this tells.
+            Self::as_it_is(path, options)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: Some(aside) })
+        let path = path.to_owned();
+        Ok(Self { db, path, store_id, cache, _aside: Some(aside), take_back: None })
+    }
+
+    /// The store at `path` as it is now, all of it or an error, while another process may write to it.
+    pub(crate) fn as_it_is(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        Self::check_to_read(path, options)?;
+        let (descriptors, cache) = descriptors(options.families());
+        let opened = DB::open_cf_descriptors_read_only(&to_read(options), path, descriptors, false);
+        let db = opened.map_err(|error| open_error(path, error))?;
+        let Some(store_id) = read_store_id(&db, path)? else {
+            return Err(OpenError::NotFound { path: path.to_owned() });
+        };
+        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back: None })
+    }
+
+    fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
+        match look(path)? {
+            Found::Database if check_families(path, &options.database(false), &FAMILIES)? => Ok(()),
+            _ => Err(OpenError::NotFound { path: path.to_owned() }),
+        }
     }
 
     pub(crate) fn db(&self) -> &DB {
@@ -111,8 +140,15 @@ impl Database {
         self.family(SNAPSHOTS)
     }
 
-    fn family(&self, name: &'static str) -> Family<'_> {
+    pub(crate) fn family(&self, name: &'static str) -> Family<'_> {
         Family { database: self, name }
+    }
+
+    /// A commit failed, and is to be taken back once the database is closed.
+    pub(crate) fn commit_failed(&self, failed: FailedCommit) {
+        if let Some(take_back) = &self.take_back {
+            take_back.note(failed);
+        }
     }
 
     /// For `map_err`: a read that failed, of what concerns the events from `offset` on.
@@ -139,18 +175,20 @@ impl Database {
     /// Everything in files, so that the next opening has nothing to replay, and the head noted.
     pub(crate) fn close(&self, head: u64) -> Result<(), Error> {
         self.db.put_opt(keys::CLOSED_HEAD, head.to_be_bytes(), &synced())?;
-        let families = [EVENTS, INDEX, IDS, SNAPSHOTS, DEFAULT];
-        let handles: Vec<_> = families.iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        let handles: Vec<_> = FAMILIES.iter().filter_map(|name| self.db.cf_handle(name)).collect();
         self.db.flush_cfs_opt(&handles, &rocksdb::FlushOptions::default())?;
         self.db.flush_wal(true)
     }
 }
 
+/// What takes keys and their values.
+pub(crate) type Put<'a> = dyn FnMut(Family<'_>, &[u8], &[u8]) + 'a;
+
 /// One of the column families, which are there for as long as the database is open.
 #[derive(Clone, Copy)]
 pub(crate) struct Family<'a> {
     database: &'a Database,
-    name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 impl<'a> Family<'a> {
@@ -210,66 +248,25 @@ pub(crate) fn synced() -> WriteOptions {
     options
 }
 
-/// What a path has.
-enum Found {
-    Nothing,
-    Database,
-}
-
-fn look(path: &Path) -> Result<Found, OpenError> {
-    let io = |source| OpenError::Io { action: "look at", path: path.to_owned(), source };
-    let not_a_store =
-        |found: &str| OpenError::NotAStore { path: path.to_owned(), found: found.to_owned() };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        found if !found.as_ref().is_ok_and(std::fs::Metadata::is_dir) => {
-            found.map_err(io)?;
-            return Err(not_a_store("it is a file"));
+/// Opens a store beside a process that may write to it, and again if that fails: that process may have removed a file
+/// after this one read of it. When it is not so, the same is found again.
+pub(crate) fn beside_a_writer<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    let mut opened = open();
+    for _ in 0..ATTEMPTS {
+        match opened {
+            Err(OpenError::Corrupt(_) | OpenError::Io { .. }) => opened = open(),
+            _ => break,
         }
-        _ => {}
     }
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
-    }
-    if names.iter().any(|name| name == "CURRENT") {
-        return Ok(Found::Database);
-    }
-    if names.iter().any(|name| name == "store.json") {
-        return Err(not_a_store(
-            "it is a Journal, which is opened without `rocksdb:`, with EventStore::open",
-        ));
-    }
-    // What RocksDB leaves when it is stopped while it makes a database, before there is anything in it.
-    let of_rocksdb = |name: &String| {
-        ["LOCK", "LOG", "IDENTITY"].contains(&name.as_str())
-            || ["LOG.old.", "MANIFEST-", "OPTIONS-"].iter().any(|start| name.starts_with(start))
-            || [".dbtmp", ".log"].iter().any(|end| name.ends_with(end))
-    };
-    match names.iter().find(|name| !of_rocksdb(name)) {
-        None => Ok(Found::Nothing),
-        Some(other) if names.iter().any(|name| name.starts_with("MANIFEST-")) => Err(not_a_store(
-            &format!("a RocksDB database without its file CURRENT, and with {other}"),
-        )),
-        Some(other) => Err(not_a_store(&format!("there is {other} in it"))),
-    }
+    opened
 }
 
-/// Refuses a database that has column families of something else. (One with fewer than ours was being made.)
-fn check_families(path: &Path, options: &Options) -> Result<(), OpenError> {
-    let families = DB::list_cf(options, path).map_err(|error| open_error(path, error))?;
-    let ours = [DEFAULT, EVENTS, INDEX, IDS, SNAPSHOTS];
-    match families.iter().find(|name| !ours.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(other) => Err(not_ours_at_all(path, &format!("with a column family {other:?}"))),
-    }
-}
-
-fn not_ours_at_all(path: &Path, what: &str) -> OpenError {
-    OpenError::NotAStore {
-        path: path.to_owned(),
-        found: format!("a RocksDB database of something else, {what}"),
-    }
+/// Of a database that another process may write to.
+fn to_read(options: &RocksDbOptions) -> Options {
+    let mut database = options.database(false);
+    // That process removes files that it needs no more; they must be open by then.
+    database.set_max_open_files(-1);
+    database
 }
 
 fn descriptors(families: Families) -> (Vec<ColumnFamilyDescriptor>, Cache) {
@@ -292,10 +289,7 @@ fn read_store_id(db: &DB, path: &Path) -> Result<Option<[u8; 16]>, OpenError> {
         all.seek_to_first();
         return match all.key() {
             None => all.status().map(|()| None).map_err(|error| open_error(path, error)),
-            Some(key) => {
-                let key = String::from_utf8_lossy(key).into_owned();
-                Err(not_ours_at_all(path, &format!("with a key {key:?}")))
-            }
+            Some(key) => Err(has_a_key(path, key)),
         };
     };
     match keys::number(&format) {
@@ -322,6 +316,13 @@ fn read_store_id(db: &DB, path: &Path) -> Result<Option<[u8; 16]>, OpenError> {
 
 /// Makes an empty database a store, in one write.
 fn make_store(db: &DB, path: &Path) -> Result<[u8; 16], OpenError> {
+    // RocksDB syncs the directory, but not those that it is in, which may be new as well. Before the write: once there
+    // is a store, nobody looks at them again.
+    sync_above(path).map_err(|source| OpenError::Io {
+        action: "sync the directories above",
+        path: path.to_owned(),
+        source,
+    })?;
     let store_id = uuid::Uuid::new_v4().into_bytes();
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut batch = WriteBatch::default();
@@ -334,21 +335,19 @@ fn make_store(db: &DB, path: &Path) -> Result<[u8; 16], OpenError> {
         source: io_error(error),
     };
     db.write_opt(batch, &synced()).map_err(io)?;
-    // RocksDB syncs the directory, but not the one that it is in.
-    sync_parent(path).map_err(|source| OpenError::Io {
-        action: "sync the directory of",
-        path: path.to_owned(),
-        source,
-    })?;
     Ok(store_id)
 }
 
-fn sync_parent(path: &Path) -> std::io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+/// Syncs the directories that the directory at `path`, an absolute one, is in.
+fn sync_above(path: &Path) -> std::io::Result<()> {
     // Only Unix can sync a directory; elsewhere there is nothing to do.
-    if cfg!(unix) {
-        std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-    } else {
-        Ok(())
+    for directory in path.ancestors().skip(1).take_while(|_| cfg!(unix)) {
+        match std::fs::File::open(directory) {
+            Ok(directory) => directory.sync_all()?,
+            // Not one that was made for the store.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
 }

@@ -15,10 +15,10 @@
 //!   writer      the writer's side                 log         the readers' side
 //!   verify      everything looked at              snapshots   the projections' snapshots
 //!   chunk       the index of 65,536 events        cursor      walking over the events
-//!   recovery    what is made again on opening
+//!   recovery    what is made again on opening     take_back   a commit that failed
 //!   database    opening, column families          options     how it is opened
-//!   block       some events as one value          keys        what keys look like
-//!   status      RocksDB's errors as the log's
+//!   found       what is there before              keys        what keys look like
+//!   block       some events as one value          status      RocksDB's errors as the log's
 //! ```
 
 #![forbid(unsafe_code)]
@@ -29,12 +29,14 @@ mod chunk;
 mod cursor;
 mod database;
 mod follow;
+mod found;
 mod keys;
 mod log;
 mod options;
 mod recovery;
 mod snapshots;
 mod status;
+mod take_back;
 mod verify;
 mod writer;
 

@@ -1,5 +1,7 @@
 //! What is made again on opening: the index of the last chunk, which has no keys yet.
 
+use std::path::Path;
+
 use annals::home::Hasher;
 use annals::{OpenError, ReadError};
 
@@ -19,7 +21,7 @@ pub(crate) struct Recovered {
 /// Reads the events of the last chunk. RocksDB has replayed its write-ahead log by now: what was acknowledged is there.
 pub(crate) fn recover(database: &Database, hasher: &Hasher) -> Result<Recovered, OpenError> {
     let recovered =
-        read_last_chunk(database, hasher).map_err(|error| as_open_error(database, error))?;
+        read_last_chunk(database, hasher).map_err(|error| as_open_error(&database.path, error))?;
     let closed = database.closed_head()?;
     if recovered.next_offset < closed {
         let found = format!("events up to offset {}", recovered.next_offset);
@@ -47,12 +49,13 @@ fn read_last_chunk(database: &Database, hasher: &Hasher) -> Result<Recovered, Re
     Ok(Recovered { chunk, next_offset, last_time_ms: last.time_ms })
 }
 
-fn as_open_error(database: &Database, error: ReadError) -> OpenError {
+/// What could not be read, told to whoever opens or verifies.
+pub(crate) fn as_open_error(path: &Path, error: ReadError) -> OpenError {
     match error {
         ReadError::Corrupt(damage) => damage.into(),
         error => OpenError::Io {
-            action: "read the end of the log in",
-            path: database.path.clone(),
+            action: "read the log in",
+            path: path.to_owned(),
             source: std::io::Error::other(error),
         },
     }

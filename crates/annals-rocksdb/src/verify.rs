@@ -9,10 +9,14 @@ use rocksdb::ReadOptions;
 
 use crate::chunk::{ChunkWriter, LiveChunk, widen};
 use crate::cursor::EventCursor;
-use crate::database::Database;
+use crate::database::{Database, beside_a_writer};
 use crate::keys;
 use crate::options::RocksDbOptions;
+use crate::recovery::as_open_error;
 use crate::status::not_ours;
+
+/// How often more than once everything is looked at that does not seem right.
+const LOOKS: u32 = 4;
 
 /// Looks at every event of the log in the database at `path`, and at every key of its index, and changes none. A
 /// process may be writing to it. `segments` counts RocksDB's files.
@@ -21,35 +25,43 @@ use crate::status::not_ours;
 /// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
 /// report is about.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    let mut report = VerifyReport::default();
     let path = path.as_ref();
-    let database = match Database::follow(path, &RocksDbOptions::default()) {
-        Ok(database) => database,
-        Err(OpenError::Corrupt(damage)) => {
-            report.problems.push(damage);
-            return Ok(report);
+    let mut report = look(path)?;
+    // A process that writes may have removed a file after this one read of it: then it is not so the next time.
+    for _ in 0..LOOKS {
+        if report.problems.is_empty() {
+            break;
         }
-        Err(error) => return Err(error),
-    };
-    report.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
-    let mut check =
-        Check { hasher: database.hasher(), database: &database, report: &mut report, known: 0 };
-    let checked = check.events().and_then(|()| check.surplus());
-    match checked {
-        Err(ReadError::Corrupt(damage)) => report.problems.push(damage),
-        Err(error) => {
-            let source = std::io::Error::other(error);
-            return Err(OpenError::Io { action: "read", path: path.to_owned(), source });
+        let before = std::mem::replace(&mut report, look(path)?);
+        if report.problems == before.problems {
+            break;
         }
-        Ok(()) => {}
     }
+    Ok(report)
+}
+
+/// Looks at everything once.
+fn look(path: &Path) -> Result<VerifyReport, OpenError> {
+    let mut report = VerifyReport::default();
+    match check(path, &mut report) {
+        Err(OpenError::Corrupt(damage)) => report.problems.push(damage),
+        checked => checked?,
+    }
+    Ok(report)
+}
+
+fn check(path: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
+    let database = beside_a_writer(|| Database::as_it_is(path, &RocksDbOptions::default()))?;
+    report.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
+    let mut check = Check { hasher: database.hasher(), database: &database, report, known: 0 };
+    check.events().and_then(|()| check.surplus()).map_err(|error| as_open_error(path, error))?;
     let closed = database.closed_head()?;
     if report.problems.is_empty() && report.events < closed {
         let expected = format!("events up to offset {closed}, where it was closed");
         let found = format!("events up to offset {}", report.events);
         report.problems.push(not_ours(&database.path, report.events, &expected, found));
     }
-    Ok(report)
+    Ok(())
 }
 
 struct Check<'a> {

@@ -1,6 +1,7 @@
 //! The writing side: blocks are filled, and one write batch a commit takes them into RocksDB.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals::home::{Encoded, Home, Name};
@@ -9,14 +10,17 @@ use rocksdb::{WriteBatch, WriteOptions};
 
 use crate::block::{self, BlockWriter};
 use crate::chunk::{ChunkWriter, LiveChunk};
+use crate::database::Put;
 use crate::keys;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
 use crate::status::io_error;
+use crate::take_back::FailedCommit;
 
 /// The writer's side of a log in RocksDB.
 pub(crate) struct RocksDbHome<E> {
-    log: Arc<Log>,
+    /// Until it is let go, so that whatever keeps this does not keep the database open.
+    log: Option<Arc<Log>>,
     write: WriteOptions,
     durability: Durability,
     block_bytes: usize,
@@ -50,7 +54,7 @@ impl<E: Event> RocksDbHome<E> {
         write.set_sync(options.durability == Durability::Sync);
         let chunks = vec![chunk.reader()];
         Self {
-            log,
+            log: Some(log),
             write,
             durability: options.durability,
             block_bytes: options.block_bytes,
@@ -63,7 +67,26 @@ impl<E: Event> RocksDbHome<E> {
     }
 
     pub(crate) fn close(&mut self) -> io::Result<()> {
-        self.log.database.close(self.next_offset).map_err(io_error)
+        self.log()?.database.close(self.next_offset).map_err(io_error)
+    }
+
+    /// Lets go of the database.
+    pub(crate) fn let_go(&mut self) {
+        self.log = None;
+    }
+
+    fn log(&self) -> io::Result<&Arc<Log>> {
+        self.log.as_ref().ok_or_else(|| io::Error::other("the store is closed"))
+    }
+
+    /// Gives all that the commit writes to `put`.
+    fn put_all(&self, log: &Log, put: &mut Put<'_>) {
+        let database = &log.database;
+        for (first, block) in &self.staged.blocks {
+            put(database.events(), &first.to_be_bytes(), block);
+        }
+        let growing = self.staged.chunks.len() - 1;
+        self.staged.chunks[..growing].iter().for_each(|full| full.seal(database, put));
     }
 
     /// Begins the chunk of the next offset if the growing one is full.
@@ -125,11 +148,11 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
     }
 
     fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
-        self.log.conflict(condition, self.next_offset, &self.staged.chunks)
+        self.log().map_err(closed)?.conflict(condition, self.next_offset, &self.staged.chunks)
     }
 
     fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
-        self.log.find_id(id, &self.staged.chunks)
+        self.log().map_err(closed)?.find_id(id, &self.staged.chunks)
     }
 
     fn is_same(
@@ -141,7 +164,8 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
     ) -> Result<bool, ReadError> {
         let committed = self.next_offset - self.staged.events.len() as u64;
         if offset < committed {
-            return Ok(self.log.get_raw(offset)?.0.body() == batch.body(index));
+            let (event, _) = self.log().map_err(closed)?.get_raw(offset)?;
+            return Ok(event.body() == batch.body(index));
         }
         Ok(self.staged_body(offset).is_some_and(|body| body == batch.body(index)))
     }
@@ -160,26 +184,35 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
 
     fn commit(&mut self) -> io::Result<Published<E>> {
         self.finish_block();
-        let database = &self.log.database;
+        let log = Arc::clone(self.log()?);
         let mut batch = WriteBatch::default();
-        for (first, block) in self.staged.blocks.drain(..) {
-            database.events().put(&mut batch, &first.to_be_bytes(), &block);
+        self.put_all(&log, &mut |family, key, value| family.put(&mut batch, key, value));
+        if let Err(error) = log.database.db().write_opt(batch, &self.write) {
+            let mut keys = Vec::new();
+            self.put_all(&log, &mut |family, key, _| keys.push((family.name, key.to_vec())));
+            let first = self.next_offset - self.staged.events.len() as u64;
+            log.database.commit_failed(FailedCommit { offsets: first..self.next_offset, keys });
+            return Err(io_error(error));
         }
-        let growing = self.staged.chunks.len() - 1;
-        self.staged.chunks[..growing].iter().for_each(|full| full.seal(database, &mut batch));
-        database.db().write_opt(batch, &self.write).map_err(io_error)?;
+        self.staged.blocks.clear();
         self.unsynced = self.durability == Durability::Buffered;
+        let growing = self.staged.chunks.len() - 1;
         if growing > 0 {
             self.staged.chunks.drain(..growing);
-            self.log.set_live(self.chunk.reader());
+            log.set_live(self.chunk.reader());
         }
         Ok(Published::events(std::mem::take(&mut self.staged.events)))
     }
 
     fn sync(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.unsynced) {
-            self.log.database.db().flush_wal(true).map_err(io_error)?;
+            self.log()?.database.db().flush_wal(true).map_err(io_error)?;
         }
         Ok(())
     }
+}
+
+/// Asked of a store that is closed, which the commit path does not do.
+fn closed(error: io::Error) -> ReadError {
+    ReadError::Io { path: PathBuf::new(), source: Arc::new(error) }
 }

@@ -1,0 +1,248 @@
+//! What is found on opening that is no store, or none any more: a clear error, and nothing changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use annals::{Durability, EventStore, OpenError, Query};
+use annals_conformance::Sample;
+use annals_rocksdb::{Compression, RocksDb, verify};
+use rocksdb::{DB, Options};
+use tempfile::TempDir;
+
+use crate::schedule::Store;
+
+const EVENTS: u64 = 300;
+
+/// Changes a byte of the first place where `file` has `needle`.
+pub(crate) fn flip(file: &Path, needle: &[u8]) -> bool {
+    let bytes = fs::read(file).unwrap();
+    let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) else {
+        return false;
+    };
+    flip_at(file, at);
+    true
+}
+
+fn flip_at(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[at] ^= 1;
+    // Another file of the same name.
+    fs::remove_file(file).unwrap();
+    fs::write(file, bytes).unwrap();
+}
+
+fn open(path: &Path) -> Result<Store, OpenError> {
+    let options = RocksDb::options().compression(Compression::None);
+    options.durability(Durability::Buffered).open(path).map(EventStore::on)
+}
+
+fn event(n: u64) -> Sample {
+    let event = Sample::new("found").tag(format!("digit:{}", n % 10)).id(format!("id-{n}"));
+    event.data(format!("{n} {}", "y".repeat(500)))
+}
+
+/// A store that was closed, opened again and closed again, so that there is something in every kind of file.
+fn filled() -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("rocks");
+    for half in [0..EVENTS / 2, EVENTS / 2..EVENTS] {
+        let store = open(&path).unwrap();
+        store.append_batch(half.map(event)).unwrap();
+    }
+    (place, path)
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn ending(path: &Path, end: &str) -> Vec<PathBuf> {
+    files(path).into_iter().filter(|file| file.extension().is_some_and(|own| own == end)).collect()
+}
+
+fn starting(path: &Path, start: &str) -> PathBuf {
+    let is_it = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().starts_with(start);
+    files(path).into_iter().find(is_it).unwrap()
+}
+
+/// What it says to whoever opens it, to write and to read.
+fn both_say(path: &Path, words: &[&str]) -> [OpenError; 2] {
+    let read_only = RocksDb::<Sample>::open_read_only(path).map(EventStore::on);
+    [open(path), read_only].map(|opened| {
+        let error = opened.expect_err("it opens");
+        let message = error.to_string();
+        for word in words {
+            assert!(message.contains(word), "it does not say {word:?}: {message}");
+        }
+        error
+    })
+}
+
+#[test]
+fn other_files_are_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("letters.txt");
+    fs::write(&file, "dear all").unwrap();
+    for error in both_say(place.path(), &["letters.txt"]) {
+        assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+    }
+    assert_eq!(files(place.path()), std::slice::from_ref(&file));
+    for error in both_say(&file, &["file"]) {
+        assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"dear all");
+}
+
+#[test]
+fn a_database_of_something_else_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("theirs");
+    let theirs = DB::open_default(&path).unwrap();
+    theirs.put("their key", "their value").unwrap();
+    drop(theirs);
+    for error in both_say(&path, &["something else", "\"their key\""]) {
+        assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+    }
+    let mut theirs = DB::open_default(&path).unwrap();
+    assert_eq!(theirs.get("their key").unwrap().as_deref(), Some(&b"their value"[..]));
+    theirs.create_cf("theirs", &Options::default()).unwrap();
+    drop(theirs);
+    for error in both_say(&path, &["something else", "theirs"]) {
+        assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+    }
+    let families = DB::list_cf(&Options::default(), &path).unwrap();
+    assert_eq!(families, ["default", "theirs"]);
+}
+
+/// The database of a store, as RocksDB has it.
+fn raw(path: &Path) -> DB {
+    let families = DB::list_cf(&Options::default(), path).unwrap();
+    DB::open_cf(&Options::default(), path, families).unwrap()
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let (_place, path) = filled();
+    raw(&path).put("annals/format", 7_u64.to_be_bytes()).unwrap();
+    for error in both_say(&path, &["7"]) {
+        assert!(matches!(error, OpenError::NewerFormat { found: 7, .. }), "{error:?}");
+    }
+    // And none that ever was.
+    raw(&path).put("annals/format", "eight").unwrap();
+    for error in both_say(&path, &["format"]) {
+        assert!(matches!(error, OpenError::Corrupt(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_second_writer_in_this_process_is_refused() {
+    let (_place, path) = filled();
+    let store = open(&path).unwrap();
+    let error = open(&path).expect_err("it opens twice");
+    assert!(matches!(&error, OpenError::Locked { .. }), "{error:?}");
+    assert!(error.to_string().contains("in this process"), "{error}");
+    assert_eq!(store.append(event(EVENTS)).unwrap(), EVENTS);
+}
+
+#[test]
+fn a_log_that_is_shorter_than_when_it_was_closed_is_refused() {
+    let (_place, path) = filled();
+    let database = raw(&path);
+    let events = database.cf_handle("events").unwrap();
+    let mut blocks = database.raw_iterator_cf(events);
+    blocks.seek_to_last();
+    let last = blocks.key().unwrap().to_vec();
+    database.delete_cf(events, &last).unwrap();
+    drop(blocks);
+    drop(database);
+    for error in both_say(&path, &["offset 300", "closed"]) {
+        assert!(matches!(error, OpenError::Corrupt(_)), "{error:?}");
+    }
+    let report = verify(&path).unwrap();
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+}
+
+/// Opens it and reads everything in every way; the first error that comes of it, or how many events there are.
+fn look_at_all(path: &Path) -> Result<u64, String> {
+    let store = open(path).map_err(|error| error.to_string())?;
+    let mut count = 0;
+    for (n, found) in (0..).zip(store.read(..)) {
+        let found = found.map_err(|error| error.to_string())?;
+        assert_eq!(found.event, event(n), "another event");
+        count += 1;
+    }
+    assert_eq!(store.len(), count);
+    let threes = store.query(&Query::tag("digit:3")).count();
+    assert_eq!(threes, (0..count).filter(|n| n % 10 == 3).count());
+    Ok(count)
+}
+
+fn copy_of(path: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in files(path) {
+        fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
+    }
+    copy
+}
+
+/// That whoever looks at a store is told of this file: who verifies it, opens it or reads it.
+fn is_told(path: &Path, name: &str) {
+    let before = files(path);
+    let report = verify(path).unwrap();
+    assert!(!report.problems.is_empty(), "{name}: nothing is found");
+    let told = report.problems[0].to_string();
+    assert!(told.contains(name), "{told}");
+    assert_eq!(files(path), before, "whoever only looks changes nothing");
+    let told = look_at_all(path).expect_err("all is read");
+    assert!(told.contains(name), "{told}");
+}
+
+#[test]
+fn a_file_that_is_gone_or_changed_is_named() {
+    let (_place, path) = filled();
+    let tables = ending(&path, "sst");
+    assert!(tables.len() >= 4, "{tables:?}");
+    for table in tables {
+        let name = table.file_name().unwrap().to_str().unwrap();
+        let size = usize::try_from(fs::metadata(&table).unwrap().len()).unwrap();
+        let copy = copy_of(&path);
+        fs::remove_file(copy.path().join(name)).unwrap();
+        is_told(copy.path(), name);
+        for at in [0, size / 3, size / 2, size - 30] {
+            let copy = copy_of(&path);
+            flip_at(&copy.path().join(name), at);
+            is_told(copy.path(), name);
+        }
+    }
+}
+
+#[test]
+fn a_manifest_that_is_gone_or_cut_is_told_or_is_one_of_before() {
+    let (_place, path) = filled();
+    let manifest = starting(&path, "MANIFEST-");
+    let (name, size) = (manifest.file_name().unwrap(), fs::metadata(&manifest).unwrap().len());
+    let mut told = 0;
+    for kept in std::iter::once(None).chain((0..size).step_by(61).map(Some)) {
+        let copy = copy_of(&path);
+        let file = copy.path().join(name);
+        match kept {
+            None => fs::remove_file(file).unwrap(),
+            Some(kept) => {
+                let file = fs::File::options().write(true).open(file).unwrap();
+                file.set_len(kept).unwrap();
+            }
+        }
+        match look_at_all(copy.path()) {
+            Err(message) => {
+                assert!(message.contains("MANIFEST-") || message.contains("WAL"), "{message}");
+                told += 1;
+            }
+            // A manifest is a list of changes, and a shorter one that of an earlier time: when it was closed before.
+            Ok(count) => assert_eq!(count, EVENTS / 2, "{kept:?} bytes of {size}"),
+        }
+    }
+    assert!(told > 10, "only {told} are told");
+}

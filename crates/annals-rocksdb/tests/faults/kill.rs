@@ -1,0 +1,274 @@
+//! A process that is killed while it appends, and one that reads beside it: what was acknowledged is there.
+//!
+//! This program runs itself again as the process to be killed; what that one acknowledges it tells through a pipe.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use annals::{AppendError, Batch, Condition, Durability, EventStore, OpenError, Query};
+use annals_conformance::{Random, Sample};
+use annals_rocksdb::{RocksDb, verify};
+
+use crate::schedule::{Store, verify_is_clean};
+
+const PATH: &str = "ANNALS_KILL_PATH";
+const SEED: &str = "ANNALS_KILL_SEED";
+const ROUNDS: u64 = 20;
+
+fn open(path: &Path, durability: Durability) -> Result<Store, OpenError> {
+    let options = RocksDb::options().memtable_bytes(1 << 20).durability(durability);
+    options.open(path).map(EventStore::on)
+}
+
+fn batch(number: u64, count: u64) -> Vec<Sample> {
+    let event = |index| {
+        let event = Sample::new("killed").tag(format!("batch:{number}"));
+        let named = number.is_multiple_of(3);
+        let event = if named { event.id(format!("id-{number}-{index}")) } else { event };
+        let size = usize::try_from(number * 7919 % 3000).unwrap_or(0);
+        event.data(format!("{number} {index} {count} {}", "x".repeat(size)))
+    };
+    (0..count).map(event).collect()
+}
+
+/// The numbers of batches of a round.
+fn first_of(round: u64) -> u64 {
+    round * 1_000_000
+}
+
+/// Appends batches in three threads and tells each when it is acknowledged, until `enough` says so.
+fn append(
+    store: &Store,
+    round: u64,
+    tell: &(dyn Fn(u64, Range<u64>) + Sync),
+    enough: u64,
+) -> Result<(), AppendError> {
+    let write = |thread: u64| {
+        let mut random = Random::new(round * 3 + thread);
+        for n in 0..enough {
+            let number = first_of(round) + n * 3 + thread;
+            let unless = Condition::fail_if(Query::tag(format!("batch:{number}")));
+            let condition = random.once_in(3).then_some(unless);
+            let events = batch(number, 1 + random.below(5));
+            tell(number, store.append_as(Batch { condition, ..Batch::new(events) })?);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..3).map(|thread| scope.spawn(move || write(thread))).collect();
+        writers.into_iter().try_for_each(|writer| writer.join().expect("no panic"))
+    })
+}
+
+/// As the process to be killed it appends until it is; run by itself it appends a few and looks at them.
+#[test]
+fn appends_until_it_is_killed() {
+    let Some(path) = std::env::var_os(PATH) else {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory.path().join("rocks"), Durability::Buffered).unwrap();
+        let told = parking_lot::Mutex::new(BTreeMap::new());
+        let tell = |number, range| {
+            told.lock().insert(number, range);
+        };
+        append(&store, 0, &tell, 20).unwrap();
+        check(&store, &told.into_inner());
+        return;
+    };
+    let round: u64 = std::env::var(SEED).unwrap().parse().unwrap();
+    let durability = if round.is_multiple_of(2) { Durability::Sync } else { Durability::Buffered };
+    let store = open(Path::new(&path), durability).unwrap();
+    let tell = |number: u64, range: Range<u64>| {
+        // One write for a line, so that none is torn but by the end.
+        let line = format!("\nack {number} {} {}\n", range.start, range.end);
+        std::io::stdout().lock().write_all(line.as_bytes()).expect("the parent listens");
+    };
+    append(&store, round, &tell, 300_000).unwrap();
+}
+
+/// The process to be killed, and what it told.
+struct Writer {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    told: BTreeMap<u64, Range<u64>>,
+}
+
+impl Writer {
+    fn start(path: &Path, round: u64) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kill::appends_until_it_is_killed", "--nocapture"])
+            .env(PATH, path)
+            .env(SEED, round.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines, told: BTreeMap::new() }
+    }
+
+    fn hear(&mut self, line: &str) {
+        let numbers = line.trim().strip_prefix("ack ").into_iter().flat_map(|rest| rest.split(' '));
+        let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
+        if let &[number, start, end] = &numbers[..] {
+            self.told.insert(number, start..end);
+        }
+    }
+
+    /// Listens until it has told so many in all; the head as far as is known then.
+    fn hear_out(&mut self, count: u64) -> u64 {
+        while (self.told.len() as u64) < count {
+            let mut line = String::new();
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "the process ended by itself");
+            self.hear(&line);
+        }
+        self.told.values().map(|range| range.end).max().unwrap_or(0)
+    }
+
+    /// Kills it, and listens to what it said before it died.
+    fn kill(mut self) -> BTreeMap<u64, Range<u64>> {
+        self.child.kill().unwrap();
+        assert!(!self.child.wait().unwrap().success(), "the process ended by itself");
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).unwrap();
+        // The last line may be cut.
+        for line in rest.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            self.hear(line);
+        }
+        self.told
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
+    let mut random = Random::new(50);
+    let mut acknowledged = BTreeMap::new();
+    let mut head = 0;
+    for round in 0..ROUNDS {
+        let mut writer = Writer::start(&path, round);
+        writer.hear_out(random.below(400));
+        acknowledged.extend(writer.kill());
+        if round % 3 == 0 {
+            // The next process finds what this one left.
+            continue;
+        }
+        let store =
+            open(&path, Durability::Sync).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert!(store.len() >= head, "round {round}: {} events of {head}", store.len());
+        check(&store, &acknowledged);
+        head = store.len();
+        answers_right(&store, &acknowledged, &mut random);
+        if round % 2 == 0 {
+            head = store.append_batch(batch(first_of(round) + 999_999, 2)).unwrap().end;
+        }
+        drop(store);
+        verify_is_clean(&path, head, &format!("round {round}"));
+    }
+    let count = acknowledged.len() as u64;
+    assert!(count > 50 * ROUNDS, "only {count} batches in all rounds");
+}
+
+#[test]
+fn a_reader_beside_a_writer_sees_a_prefix_and_catches_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
+    let mut writer = Writer::start(&path, 1);
+    writer.hear_out(5);
+    let reader = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
+    let mut cursor = reader.subscription(Query::all(), 0);
+    let mut next = 0;
+    for step in 1..8 {
+        let known = writer.hear_out(step * 150);
+        while next < known {
+            let event = cursor.next().expect("the log is not closed").unwrap();
+            assert_eq!(event.offset, next);
+            next += 1;
+        }
+        // Whoever opens it meanwhile finds it whole, whatever files come and go.
+        for _ in 0..10 {
+            let other = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
+            check(&other, &BTreeMap::new());
+            let report = verify(&path).unwrap();
+            assert_eq!(report.problems, [], "beside a writer");
+            assert!(report.events >= known, "{} events of {known}", report.events);
+        }
+        for range in writer.told.values() {
+            let first = reader.get(range.start).unwrap().expect("acknowledged");
+            let of = String::from_utf8_lossy(first.event.payload()).into_owned();
+            assert_eq!(writer.told[&of.split(' ').next().unwrap().parse().unwrap()], *range);
+        }
+    }
+    // The writer's end is not the reader's.
+    let acknowledged = writer.kill();
+    check(&reader, &acknowledged);
+    let store = open(&path, Durability::Sync).unwrap();
+    assert!(store.len() >= reader.len());
+    let end = store.append(Sample::new("killed").data("7 0 1 ")).unwrap();
+    while cursor.next().expect("the log is not closed").unwrap().offset < end {}
+    assert_eq!(reader.len(), end + 1);
+}
+
+#[test]
+fn a_second_process_that_wants_to_write_is_refused_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
+    let mut writer = Writer::start(&path, 1);
+    writer.hear_out(1);
+    let error = open(&path, Durability::Sync).expect_err("two processes write");
+    assert!(matches!(&error, OpenError::Locked { .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(
+        message.contains("open for writing in another process") && message.contains("read-only"),
+        "{message}"
+    );
+    writer.kill();
+    assert!(!open(&path, Durability::Sync).unwrap().is_empty());
+}
+
+/// That ids and conditions know what was acknowledged, and no more.
+fn answers_right(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>, random: &mut Random) {
+    let all: Vec<_> = acknowledged.iter().collect();
+    for _ in 0..20 {
+        let (&number, range) = all[random.index(all.len())];
+        let count = range.end - range.start;
+        let unless = Condition::fail_if(Query::tag(format!("batch:{number}")));
+        if number.is_multiple_of(3) {
+            assert_eq!(store.append_batch(batch(number, count)).unwrap(), *range, "the ids");
+        }
+        match store.append_if([Sample::new("killed")], &unless) {
+            Err(AppendError::Conflict { offset }) => assert_eq!(offset, range.start),
+            other => panic!("batch {number} at {range:?}: {other:?}"),
+        }
+        let never = Condition::fail_if(Query::tag(format!("batch:{number}0000000")));
+        let nothing = store.append_as(Batch::new(Vec::new()).condition(never));
+        assert_eq!(nothing.unwrap(), store.len()..store.len());
+    }
+}
+
+/// That all that was acknowledged is where it was said to be, and everything is of a whole batch, once.
+fn check(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>) {
+    let mut found: BTreeMap<u64, Range<u64>> = BTreeMap::new();
+    let mut at = 0;
+    let mut events = store.read(..);
+    while let Some(event) = events.next().transpose().unwrap() {
+        assert_eq!(event.offset, at);
+        let text = String::from_utf8_lossy(event.event.payload()).into_owned();
+        let numbers: Vec<u64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+        let &[number, 0, count] = &numbers[..] else { panic!("at {at}: {text}") };
+        let expected = batch(number, count);
+        assert_eq!(event.event, expected[0], "at {at}");
+        for event_of_batch in &expected[1..] {
+            let next = events.next().transpose().unwrap().expect("the whole batch");
+            assert_eq!(next.event, *event_of_batch, "a batch that begins at {at}");
+        }
+        assert!(found.insert(number, at..at + count).is_none(), "batch {number} is there twice");
+        at += count;
+    }
+    for (number, range) in acknowledged {
+        assert_eq!(found.get(number), Some(range), "batch {number} was acknowledged");
+    }
+}

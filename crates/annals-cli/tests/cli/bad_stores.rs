@@ -9,7 +9,7 @@ use crate::harness::{
 
 on_every_home!(a_path_with_nothing_there, a_store_that_another_process_writes,);
 
-const COMMANDS: [&[&str]; 8] = [
+pub(crate) const COMMANDS: [&[&str]; 8] = [
     &["read"],
     &["tail"],
     &["get", "0"],
@@ -21,7 +21,7 @@ const COMMANDS: [&[&str]; 8] = [
 ];
 
 /// Runs a command that reads, on this store.
-fn run(command: &[&str], store: &str) -> Run {
+pub(crate) fn run(command: &[&str], store: &str) -> Run {
     annals([command[0], store].into_iter().chain(command[1..].iter().copied()), "")
 }
 

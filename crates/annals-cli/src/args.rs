@@ -7,9 +7,12 @@ use annals::MAX_BATCH_EVENTS;
 use annals_channels::{Hash, InvalidField};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::place::Place;
+
 /// An append-only event log, on the command line.
 ///
-/// A STORE is a directory. `append` creates it; one process at a time appends, and any number read beside it.
+/// A STORE is the path of a directory with a log in files, a Journal; or `rocksdb:PATH`, one with a log in RocksDB, if
+/// this was built with that. `append` creates it; one process at a time appends, and any number read beside it.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = TOP_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -83,8 +86,8 @@ pub(crate) enum Command {
   tail -f app.log.jsonl | annals append my.store
   echo '{"type":"seat-sold","tags":["seat:12A"]}' | annals append my.store --if-none seat:12A"#)]
 pub(crate) struct Append {
-    /// The store's directory; it is created if nothing is there
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH; it is created if nothing is there
+    pub(crate) store: Place,
 
     /// Append at most so many lines at once (1 to 65536)
     #[arg(long, value_name = "N", default_value_t = 1000, hide_default_value = false)]
@@ -124,8 +127,8 @@ pub(crate) enum Durability {
   annals read my.store --reverse --limit 10
   annals read my.store --from 1000 --to 2000 > events.jsonl"#)]
 pub(crate) struct Read {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 
     /// Begin with this offset
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -171,8 +174,8 @@ pub(crate) struct Filter {
   annals tail my.store --from end --tag book:17
   annals tail my.store --from 0 | my-program"#)]
 pub(crate) struct Tail {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 
     /// Begin with this offset, or with what is appended from now on: `end` [default: the last 10 events]
     #[arg(long, value_name = "N|end", allow_negative_numbers = true)]
@@ -206,8 +209,8 @@ impl FromStr for From {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals get my.store 7")]
 pub(crate) struct Get {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 
     /// The event's offset
     #[arg(value_parser = whole_number, allow_negative_numbers = true)]
@@ -220,16 +223,16 @@ pub(crate) struct Get {
     after_help = "Examples:\n  annals stats my.store\n  annals stats my.store --format jsonl"
 )]
 pub(crate) struct Stats {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 }
 
 /// Show the tags in a store, each with its number of events, sorted by name
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  annals tags my.store\n  annals tags my.store --prefix book:")]
 pub(crate) struct Tags {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 
     /// Only tags that begin so
     #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
@@ -240,35 +243,37 @@ pub(crate) struct Tags {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals types my.store")]
 pub(crate) struct Types {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 }
 
 /// Check every byte of a store: every checksum, every index entry against its event
 ///
 /// It changes nothing, and a process may be appending meanwhile. Problems are damage: the exit code is then 1. If all
-/// are in index files (*.idx), no event is lost: without these files, they are made again from the log when the store
-/// is next opened for appending. Notes are no damage (a commit that a crash cut off): they are put right then, too.
+/// are in a Journal's index files (*.idx), no event is lost: without these files, they are made again from the log when
+/// the store is next opened for appending. Notes are no damage (a commit that a crash cut off): they are put right then, too.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals verify my.store")]
 pub(crate) struct Verify {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 }
 
-/// Copy a store to another, offsets and times kept
+/// Copy a store to another, of the same kind or the other, offsets and times kept
 ///
 /// It goes on where an earlier copy stopped, so it may be stopped and run again, also to bring a copy up to date. At
 /// the end everything is made durable and compared, event by event. Of a damaged store it copies what is good. The copy
 /// must not be the store itself, nor be in its directory.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  annals copy my.store backup.store")]
+#[command(
+    after_help = "Examples:\n  annals copy my.store backup.store\n  annals copy my.store rocksdb:my.rocks"
+)]
 pub(crate) struct Copy {
-    /// The store to copy
-    pub(crate) from: PathBuf,
+    /// The store to copy: PATH or rocksdb:PATH
+    pub(crate) from: Place,
 
-    /// The copy's directory; it is created if nothing is there
-    pub(crate) to: PathBuf,
+    /// The copy, of either kind; it is created if nothing is there
+    pub(crate) to: Place,
 }
 
 /// Show a state channel, as it is or as it was
@@ -282,8 +287,8 @@ pub(crate) struct Copy {
   annals state my.store --channel 0x5f… --at 7
   annals tags my.store --prefix channel:"#)]
 pub(crate) struct State {
-    /// The store's directory
-    pub(crate) store: PathBuf,
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: Place,
 
     /// The channel's id, 0x and 64 hex digits; or its tag, channel:0x…
     #[arg(long, value_name = "ID", value_parser = channel_id)]

@@ -11,6 +11,7 @@ use annals_cli::LineError;
 
 use crate::lines::MAX_LINE_BYTES;
 use crate::out::counted;
+use crate::place::Place;
 
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +27,9 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Append(#[from] AppendError),
     /// The store is of a kind that this build cannot open.
-    #[error("{store}: this build of annals has no RocksDB stores")]
-    NotBuiltIn { store: String },
+    #[cfg(not(feature = "rocksdb"))]
+    #[error("{store}: this annals was built without RocksDB")]
+    NotBuiltIn { store: Place },
     /// A line is no event.
     #[error("line {line}, {problem}")]
     Line { line: u64, problem: LineError },
@@ -81,20 +83,20 @@ pub(crate) enum Failure {
     )]
     NoChannelYet { channel_id: Hash, offset: u64, first: u64 },
     /// A verification found damage.
-    #[error("{} is damaged: {problems} found", store.display())]
-    Damaged { store: PathBuf, problems: String },
+    #[error("{store} is damaged: {problems} found")]
+    Damaged { store: Place, problems: String },
     /// A verification found damage, and all of it in files that are made from the log.
-    #[error("{} is damaged: {problems} found, in index files only; no event is lost", store.display())]
-    DamagedIndex { store: PathBuf, problems: String },
+    #[error("{store} is damaged: {problems} found, in index files only; no event is lost")]
+    DamagedIndex { store: Place, problems: String },
     /// A store was opened as far as it is good, and that was told as a warning.
     #[error("the log is damaged; only what is good before the damage was used")]
     OnlyTheGoodPart,
     /// A copy's target is no copy of its source.
-    #[error("{} is no copy of {}: {difference}", to.display(), from.display())]
-    OtherLog { from: PathBuf, to: PathBuf, difference: String },
+    #[error("{to} is no copy of {from}: {difference}")]
+    OtherLog { from: Place, to: Place, difference: String },
     /// A copy's target is its source, or in it.
-    #[error("{} is {} {}: a store is not copied into itself", to.display(), if *inside { "inside" } else { "the same store as" }, from.display())]
-    IntoItself { from: PathBuf, to: PathBuf, inside: bool },
+    #[error("{to} is {} {from}: a store is not copied into itself", if *inside { "inside" } else { "the same store as" })]
+    IntoItself { from: Place, to: Place, inside: bool },
     /// A copy could not be appended to.
     #[error("{problem}")]
     CopyStopped {
@@ -183,6 +185,9 @@ impl Failure {
                 io_advice(source)
             }
             Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong".into()),
+            Self::Damaged { store: Place::RocksDb(_), .. } => {
+                Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens; or bring it back from a backup".into())
+            }
             Self::Read(ReadError::Corrupt(_)) | Self::Damaged { .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage; or bring the files back from a backup".into())
             }
@@ -200,9 +205,10 @@ impl Failure {
             Self::Append(AppendError::Read(_)) => {
                 Some("`annals verify STORE` tells all that is wrong".into())
             }
-            Self::NotBuiltIn { store } => {
-                Some(format!("give the path of a directory; one of that name is ./{store}"))
-            }
+            #[cfg(not(feature = "rocksdb"))]
+            Self::NotBuiltIn { store } => Some(format!(
+                "`cargo build --release -p annals-cli --features rocksdb` builds one with it (it takes libclang, a C++ compiler, and 20 to 40 minutes); a directory of that name is ./{store}"
+            )),
             Self::LineTooLong { .. } => Some("end each event with a line feed".into()),
             Self::EventOfLine { problem: AppendError::IdConflict { how, .. }, .. } => {
                 Some(if how.contains("content") {

@@ -3,9 +3,10 @@
 //! ```text
 //!   args       the command line             lines     standard input, line by line
 //!   commands   one file a command           out       standard output; table, channel_table: for people
-//!   store      opening a STORE              progress  bars on standard error
-//!   failure    what ends it with exit 1     log       the library's warnings on standard error
-//!   reports    what append tells of batches demo      `annals demo`
+//!   place      what a STORE says            progress  bars on standard error
+//!   store      opening it                   log       the library's warnings on standard error
+//!   failure    what ends it with exit 1     reports   what append tells of batches
+//!   demo       `annals demo`
 //! ```
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod failure;
 mod lines;
 mod log;
 mod out;
+mod place;
 mod progress;
 mod reports;
 mod store;

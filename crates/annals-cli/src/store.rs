@@ -1,35 +1,64 @@
-//! Opening the store that a STORE argument names.
+//! Opening the store that a STORE argument names: here, and nowhere else, it matters of which kind it is.
 
-use std::path::Path;
+use std::sync::Arc;
 
-use annals::{Durability, Event, EventStore, Journal, RawEvent};
+use annals::{Backend, Durability, Event, EventStore, Journal, RawEvent, VerifyReport};
+#[cfg(feature = "rocksdb")]
+use annals_rocksdb::RocksDb;
 
 use crate::failure::Failure;
+use crate::place::Place;
 
-/// A store of events of any type, or of these.
-pub(crate) type Store<E = RawEvent> = EventStore<E, Journal<E>>;
+/// A store of events of any type, or of these, wherever it lives.
+pub(crate) type Store<E = RawEvent> = EventStore<E, Box<dyn Backend<E>>>;
+
+fn on<E: Event>(home: impl Backend<E> + 'static) -> Store<E> {
+    EventStore::<E>::on(Box::new(home))
+}
 
 /// Opens a store for appending, and creates it if nothing is there.
-pub(crate) fn open(path: &Path, durability: Durability) -> Result<Store, Failure> {
-    let journal = Journal::options().durability(durability).open(journal_path(path)?)?;
-    Ok(EventStore::on(journal))
+pub(crate) fn open(place: &Place, durability: Durability) -> Result<Store, Failure> {
+    match place {
+        Place::Journal(path) => Ok(on(Journal::options().durability(durability).open(path)?)),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) => Ok(on(RocksDb::options().durability(durability).open(path)?)),
+        #[cfg(not(feature = "rocksdb"))]
+        Place::RocksDb(_) => Err(not_built_in(place)),
+    }
 }
 
-/// Opens a store for reading, also beside a process that appends to it, and has it read. If it is damaged, what is
-/// good is read first, and then that is said.
+/// Opens a store for reading, also beside a process that appends to it, and has it read. If it is a Journal that is
+/// damaged, what is good is read first, and then that is said.
 pub(crate) fn reading<E: Event>(
-    path: &Path,
+    place: &Place,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let store = EventStore::<E>::open_read_only(journal_path(path)?)?;
-    read(&store)?;
-    if store.backend().damage().is_some() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) }
+    match place {
+        Place::Journal(path) => {
+            let journal = Arc::new(Journal::options().open_read_only(path)?);
+            read(&on(Arc::clone(&journal)))?;
+            // Asked last: it may be found while the log is followed.
+            if journal.damage().is_some() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) }
+        }
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) => read(&on(RocksDb::open_read_only(path)?)),
+        #[cfg(not(feature = "rocksdb"))]
+        Place::RocksDb(_) => Err(not_built_in(place)),
+    }
 }
 
-/// The path itself, unless it names a store of another kind.
-pub(crate) fn journal_path(path: &Path) -> Result<&Path, Failure> {
-    if path.as_os_str().as_encoded_bytes().starts_with(b"rocksdb:") {
-        return Err(Failure::NotBuiltIn { store: path.display().to_string() });
+/// Looks at every byte of a store.
+pub(crate) fn verify(place: &Place) -> Result<VerifyReport, Failure> {
+    match place {
+        Place::Journal(path) => Ok(annals::verify(path)?),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) => Ok(annals_rocksdb::verify(path)?),
+        #[cfg(not(feature = "rocksdb"))]
+        Place::RocksDb(_) => Err(not_built_in(place)),
     }
-    Ok(path)
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn not_built_in(place: &Place) -> Failure {
+    Failure::NotBuiltIn { store: place.clone() }
 }

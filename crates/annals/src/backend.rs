@@ -167,52 +167,60 @@ pub struct Stats {
     pub subscribers: u64,
 }
 
-impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for Box<B> {
-    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        (**self).append(batch)
-    }
+/// What points to a home is one.
+macro_rules! pointer_is_backend {
+    ($pointer:ident) => {
+        impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for $pointer<B> {
+            fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+                (**self).append(batch)
+            }
 
-    fn submit(&self, batch: Batch<E>) -> AppendFuture {
-        (**self).submit(batch)
-    }
+            fn submit(&self, batch: Batch<E>) -> AppendFuture {
+                (**self).submit(batch)
+            }
 
-    fn head(&self) -> &Head<E> {
-        (**self).head()
-    }
+            fn head(&self) -> &Head<E> {
+                (**self).head()
+            }
 
-    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
-        (**self).get(offset)
-    }
+            fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+                (**self).get(offset)
+            }
 
-    fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
-        (**self).time_ms(offset)
-    }
+            fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+                (**self).time_ms(offset)
+            }
 
-    fn read<'a>(
-        &'a self,
-        selection: Selection<'_>,
-        page: &mut Vec<EventRef<'a, E>>,
-    ) -> Result<Range<u64>, ReadError> {
-        (**self).read(selection, page)
-    }
+            fn read<'a>(
+                &'a self,
+                selection: Selection<'_>,
+                page: &mut Vec<EventRef<'a, E>>,
+            ) -> Result<Range<u64>, ReadError> {
+                (**self).read(selection, page)
+            }
 
-    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        (**self).names(kind, prefix)
-    }
+            fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+                (**self).names(kind, prefix)
+            }
 
-    fn stats(&self) -> Stats {
-        (**self).stats()
-    }
+            fn stats(&self) -> Stats {
+                (**self).stats()
+            }
 
-    fn sync(&self) -> Result<(), AppendError> {
-        (**self).sync()
-    }
+            fn sync(&self) -> Result<(), AppendError> {
+                (**self).sync()
+            }
 
-    fn store_id(&self) -> Option<[u8; 16]> {
-        (**self).store_id()
-    }
+            fn store_id(&self) -> Option<[u8; 16]> {
+                (**self).store_id()
+            }
 
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        (**self).snapshots()
-    }
+            fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+                (**self).snapshots()
+            }
+        }
+    };
 }
+
+pointer_is_backend!(Box);
+pointer_is_backend!(Arc);

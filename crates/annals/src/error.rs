@@ -262,7 +262,7 @@ pub enum OpenError {
     Locked {
         /// The store.
         path: PathBuf,
-        /// The id of the process, as far as it is known.
+        /// The id of the process; empty if it is not known.
         holder: String,
     },
     /// A newer annals wrote it.
@@ -315,7 +315,8 @@ fn held_by(holder: &str) -> String {
     if holder == std::process::id().to_string() {
         return "in this process: use a clone of that store, or drop all of them first (callbacks may hold some)".into();
     }
-    format!("in another process (process {holder}): open it read-only, or end that process")
+    let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+    format!("in another process{holder}: open it read-only, or end that process")
 }
 
 /// What can still be read of a damaged log.

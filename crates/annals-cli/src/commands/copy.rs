@@ -10,6 +10,7 @@ use indicatif::HumanCount;
 use crate::args::{Copy, Format};
 use crate::failure::Failure;
 use crate::out::{Out, counted};
+use crate::place::Place;
 use crate::progress;
 use crate::store::{self, Store};
 
@@ -59,18 +60,18 @@ fn copy_all(from: &Store, args: &Copy, format: Option<Format>) -> Result<(), Fai
 }
 
 /// Refuses a target that is the source, or would be in its directory.
-fn refuse_itself(from: &Path, to: &Path) -> Result<(), Failure> {
+fn refuse_itself(from: &Place, to: &Place) -> Result<(), Failure> {
     // What cannot be resolved is not there, or is an error for whoever opens it.
-    let Ok(source) = fs::canonicalize(from) else { return Ok(()) };
+    let Ok(source) = fs::canonicalize(from.path()) else { return Ok(()) };
     let resolved = |path: &Path| {
         fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     };
     // Of a target that is not there yet: the directory that is, and that it will be in.
-    if !to.ancestors().find_map(resolved).is_some_and(|place| place.starts_with(&source)) {
+    if !to.path().ancestors().find_map(resolved).is_some_and(|place| place.starts_with(&source)) {
         return Ok(());
     }
-    let inside = resolved(to).as_ref() != Some(&source);
-    Err(Failure::IntoItself { from: from.to_owned(), to: to.to_owned(), inside })
+    let inside = resolved(to.path()).as_ref() != Some(&source);
+    Err(Failure::IntoItself { from: from.clone(), to: to.clone(), inside })
 }
 
 /// Appends the events of a range: those of the same time together, with that time.

@@ -6,15 +6,16 @@ use serde_json::json;
 use crate::args::{Format, Stats};
 use crate::failure::Failure;
 use crate::out::Out;
+use crate::place::Place;
 use crate::store::{self, Store};
 use crate::table::time;
 
 /// Shows the numbers of a store.
 pub(crate) fn run(args: &Stats, format: Option<Format>) -> Result<(), Failure> {
-    store::reading(&args.store, |store| show(store, format))
+    store::reading(&args.store, |store| show(store, &args.store, format))
 }
 
-fn show(store: &Store, format: Option<Format>) -> Result<(), Failure> {
+fn show(store: &Store, place: &Place, format: Option<Format>) -> Result<(), Failure> {
     let stats = store.stats();
     let (types, tags) = (store.types()?.len() as u64, store.tags("")?.len() as u64);
     let time_at = |offset: u64| -> Result<Option<String>, Failure> {
@@ -40,6 +41,7 @@ fn show(store: &Store, format: Option<Format>) -> Result<(), Failure> {
         ])?;
     } else {
         let none = || "-".to_owned();
+        let files = format!("{}s", place.files());
         for (name, value) in [
             ("events", HumanCount(head).to_string()),
             ("bytes", HumanBytes(stats.event_bytes).to_string()),
@@ -48,7 +50,7 @@ fn show(store: &Store, format: Option<Format>) -> Result<(), Failure> {
                 bytes_per_event.map_or_else(none, |bytes| HumanCount(bytes).to_string()),
             ),
             ("index bytes", HumanBytes(stats.index_bytes).to_string()),
-            ("segments", HumanCount(stats.segments).to_string()),
+            (files.as_str(), HumanCount(stats.segments).to_string()),
             ("types", HumanCount(types).to_string()),
             ("tags", HumanCount(tags).to_string()),
             ("head", head.to_string()),

@@ -1,7 +1,7 @@
 //! `annals tail`: the last events, then each new one, until it is told to end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annals::Query;
 
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
 }
 
 fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Failure> {
-    let stop = stop_on_signal(store)?;
+    let stop = Stop::on_signal(store)?;
     let mut printer = EventPrinter::new(format);
     let query = args.filter.query();
     let head = store.len();
@@ -33,7 +33,7 @@ fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Fail
     };
     let mut cursor = store.subscription(query, from);
     // Relaxed: the flag carries nothing else.
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.told.load(Ordering::Relaxed) {
         let mut event = cursor.try_next();
         if event.is_none() {
             printer.flush()?;
@@ -55,19 +55,36 @@ fn show_last(
     last?.iter().rev().try_for_each(|event| printer.print(event))
 }
 
-/// Has SIGINT and SIGTERM end the store's cursors. A second one ends the process at once: the first cannot when whoever
+/// SIGINT and SIGTERM end the store's cursors. A second one ends the process at once: the first cannot when whoever
 /// reads the results has stopped reading them.
-fn stop_on_signal(store: &Store) -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (flag, store) = (Arc::clone(&stop), store.clone());
-    let handle = move || {
-        // Relaxed: the flag carries nothing else.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(0);
-        }
-        // It is read only: there is nothing that could fail to be synced.
-        let _ = store.close();
-    };
-    ctrlc::set_handler(handle).map_err(Failure::Signals)?;
-    Ok(stop)
+struct Stop {
+    told: Arc<AtomicBool>,
+    /// The store, for the thread that hears signals, which outlives everything: it must not keep the store open.
+    store: Arc<Mutex<Option<Store>>>,
+}
+
+impl Stop {
+    fn on_signal(store: &Store) -> Result<Self, Failure> {
+        let told = Arc::new(AtomicBool::new(false));
+        let store = Arc::new(Mutex::new(Some(store.clone())));
+        let (flag, kept) = (Arc::clone(&told), Arc::clone(&store));
+        let handle = move || {
+            // Relaxed: the flag carries nothing else.
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(0);
+            }
+            if let Some(store) = &*kept.lock().unwrap_or_else(PoisonError::into_inner) {
+                // It is read only: there is nothing that could fail to be synced.
+                let _ = store.close();
+            }
+        };
+        ctrlc::set_handler(handle).map_err(Failure::Signals)?;
+        Ok(Self { told, store })
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }

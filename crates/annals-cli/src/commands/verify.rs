@@ -7,20 +7,20 @@ use serde_json::json;
 use crate::args::{Format, Verify};
 use crate::failure::Failure;
 use crate::out::{Out, counted};
+use crate::place::Place;
 use crate::{progress, store};
 
 /// Checks a store and shows what was found.
 pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> {
-    let path = store::journal_path(&args.store)?;
     let spinner = progress::spinner("checking");
-    let report = annals::verify(path);
+    let report = store::verify(&args.store);
     spinner.finish_and_clear();
     let report = report?;
     // Whether it is damaged is told by the exit code, too, whoever reads.
     let mut out = Out::for_reports(format);
     match out.format() {
         Format::Jsonl => show_lines(&report, &mut out)?,
-        Format::Table => show_text(&report, &mut out)?,
+        Format::Table => show_text(&report, &args.store, &mut out)?,
     }
     out.flush()?;
     if report.problems.is_empty() {
@@ -62,7 +62,7 @@ fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     ])
 }
 
-fn show_text(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
+fn show_text(report: &VerifyReport, store: &Place, out: &mut Out) -> Result<(), Failure> {
     for problem in &report.problems {
         out.text(format_args!("problem: {problem}"))?;
     }
@@ -77,6 +77,6 @@ fn show_text(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
         "whole up to there"
     };
     let (events, bytes) = (counted(report.events, "event"), HumanBytes(report.bytes));
-    let segments = counted(report.segments, "segment");
-    out.text(format_args!("{whole}: {events}, {bytes}, in {segments}"))
+    let files = counted(report.segments, store.files());
+    out.text(format_args!("{whole}: {events}, {bytes}, in {files}"))
 }

@@ -2,12 +2,26 @@
 
 use serde_json::json;
 
-use crate::harness::{Place, Running, all, annals, annals_with_file, as_given, line, lines};
+use crate::harness::{
+    Place, Running, all, annals, annals_with_file, as_given, line, lines, on_every_home,
+};
 
-#[test]
-fn every_batch_is_reported_and_the_sum_at_the_end() {
-    let place = Place::new();
-    let (store, input) = (place.arg("a.store"), place.path("input"));
+on_every_home!(
+    every_batch_is_reported_and_the_sum_at_the_end,
+    nothing_to_append_creates_the_store_and_says_so,
+    data_comes_back_byte_for_byte_but_for_white_space_between_tokens,
+    a_line_fed_by_hand_is_reported_at_once,
+    ids_make_it_safe_to_append_again,
+    if_none_appends_only_what_was_not_there,
+    with_if_none_the_input_is_one_batch_however_slowly_it_comes,
+    buffered_appends_are_there_as_well,
+    the_largest_data_works_and_one_byte_more_does_not,
+    reports_that_nobody_reads_do_not_stop_it,
+    the_sample_log_in_the_repository_reads_back,
+);
+
+fn every_batch_is_reported_and_the_sum_at_the_end(place: &Place) {
+    let (store, input) = (place.at("a.store"), place.path("input"));
     std::fs::write(&input, lines(0..25)).unwrap();
     let run = annals_with_file(["append", &store, "--batch", "10"], &input).succeeds();
     assert_eq!(
@@ -21,19 +35,15 @@ fn every_batch_is_reported_and_the_sum_at_the_end() {
     assert_eq!(all(&store), expected);
 }
 
-#[test]
-fn nothing_to_append_creates_the_store_and_says_so() {
-    let place = Place::new();
-    let store = place.arg("a.store");
+fn nothing_to_append_creates_the_store_and_says_so(place: &Place) {
+    let store = place.at("a.store");
     assert_eq!(annals(["append", &store], "").succeeds().out, "{\"appended\":0}\n");
     assert_eq!(annals(["append", &store], "\n \t\r\n\n").succeeds().out, "{\"appended\":0}\n");
     assert_eq!(annals(["read", &store], "").succeeds().out, "");
 }
 
-#[test]
-fn data_comes_back_byte_for_byte_but_for_white_space_between_tokens() {
-    let place = Place::new();
-    let store = place.arg("a.store");
+fn data_comes_back_byte_for_byte_but_for_white_space_between_tokens(place: &Place) {
+    let store = place.at("a.store");
     let given = [
         r#"{"type":"numbers","data":[1.0e5,-0,1E400,123456789012345678901234567890]}"#,
         r#"{"type":"keys","data":{"z":1,"a":2,"z":3}}"#,
@@ -50,10 +60,8 @@ fn data_comes_back_byte_for_byte_but_for_white_space_between_tokens() {
     assert_eq!(all(&store)[7], r#"{"type":"spaced","data":[1,{"a b":" c "}]}"#);
 }
 
-#[test]
-fn a_line_fed_by_hand_is_reported_at_once() {
-    let place = Place::new();
-    let mut append = Running::start(["append", &place.arg("a.store")]);
+fn a_line_fed_by_hand_is_reported_at_once(place: &Place) {
+    let mut append = Running::start(["append", &place.at("a.store")]);
     for n in 0..20 {
         append.say(&line(n));
         assert_eq!(append.hear(), json!({"first": n, "last": n}));
@@ -63,9 +71,7 @@ fn a_line_fed_by_hand_is_reported_at_once() {
     assert_eq!(append.code(), Some(0));
 }
 
-#[test]
-fn ids_make_it_safe_to_append_again() {
-    let place = Place::new();
+fn ids_make_it_safe_to_append_again(place: &Place) {
     let given = "{\"type\":\"a\",\"id\":\"1\"}\n{\"type\":\"a\",\"id\":\"2\"}\n";
     let store = place.store("a.store", given);
     let again = annals(["append", &store], given).succeeds();
@@ -93,9 +99,7 @@ fn ids_make_it_safe_to_append_again() {
     assert_eq!(all(&store).len(), 3);
 }
 
-#[test]
-fn if_none_appends_only_what_was_not_there() {
-    let place = Place::new();
+fn if_none_appends_only_what_was_not_there(place: &Place) {
     let store = place.store("a.store", &lines(0..3));
     let sold = "{\"type\":\"seat-sold\",\"tags\":[\"seat:12A\"]}\n{\"type\":\"seat-paid\"}\n";
     let args = ["append", "--if-none", "no-such-type", "--if-none", "seat:12A", &store];
@@ -110,9 +114,7 @@ fn if_none_appends_only_what_was_not_there() {
     assert_eq!(all(&store).len(), 5);
 }
 
-#[test]
-fn with_if_none_the_input_is_one_batch_however_slowly_it_comes() {
-    let place = Place::new();
+fn with_if_none_the_input_is_one_batch_however_slowly_it_comes(place: &Place) {
     let store = place.store("a.store", "");
     let mut append = Running::start(["append", &store, "--if-none", "all"]);
     append.say(&line(0));
@@ -125,18 +127,14 @@ fn with_if_none_the_input_is_one_batch_however_slowly_it_comes() {
     annals(["append", &store, "--if-none", "a", "--batch", "2"], "").complains(&["--batch"]);
 }
 
-#[test]
-fn buffered_appends_are_there_as_well() {
-    let place = Place::new();
-    let store = place.arg("a.store");
+fn buffered_appends_are_there_as_well(place: &Place) {
+    let store = place.at("a.store");
     annals(["append", &store, "--durability", "buffered"], lines(0..100)).succeeds();
     assert_eq!(all(&store).len(), 100);
 }
 
-#[test]
-fn the_largest_data_works_and_one_byte_more_does_not() {
-    let place = Place::new();
-    let store = place.arg("a.store");
+fn the_largest_data_works_and_one_byte_more_does_not(place: &Place) {
+    let store = place.at("a.store");
     let of =
         |bytes: usize| format!("{{\"type\":\"large\",\"data\":\"{}\"}}", "x".repeat(bytes - 2));
     // Several, so that a batch has to end by its size.
@@ -149,10 +147,8 @@ fn the_largest_data_works_and_one_byte_more_does_not() {
     assert_eq!(annals(["read", &store, "--from", "4"], "").succeeds().out, "");
 }
 
-#[test]
-fn reports_that_nobody_reads_do_not_stop_it() {
-    let place = Place::new();
-    let store = place.arg("a.store");
+fn reports_that_nobody_reads_do_not_stop_it(place: &Place) {
+    let store = place.at("a.store");
     let mut append = Running::start(["append", &store, "--batch", "1"]);
     let mut input = append.input.take().unwrap();
     append.turn_away();
@@ -162,11 +158,9 @@ fn reports_that_nobody_reads_do_not_stop_it() {
     assert_eq!(all(&store).len(), 100);
 }
 
-#[test]
-fn the_sample_log_in_the_repository_reads_back() {
-    let place = Place::new();
+fn the_sample_log_in_the_repository_reads_back(place: &Place) {
     let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sample.jsonl");
-    let store = place.arg("a.store");
+    let store = place.at("a.store");
     annals_with_file(["append", &store], &sample).succeeds();
     let sample = std::fs::read_to_string(sample).unwrap();
     assert_eq!(all(&store), sample.lines().collect::<Vec<_>>());

@@ -4,7 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::harness::{Place, all, annals, annals_with_file};
+use crate::harness::{Place, all, annals, annals_with_file, on_every_home};
+
+on_every_home!(
+    what_is_there_is_a_part_of_its_own,
+    any_part_may_be_there,
+    another_event_of_the_same_id_ends_it_at_its_line,
+);
 
 /// The line of event `n`, with an id.
 fn line(n: u64) -> String {
@@ -16,9 +22,7 @@ fn input(events: impl IntoIterator<Item = u64>) -> String {
     events.into_iter().map(|n| line(n) + "\n").collect()
 }
 
-#[test]
-fn what_is_there_is_a_part_of_its_own() {
-    let place = Place::new();
+fn what_is_there_is_a_part_of_its_own(place: &Place) {
     let store = place.store("a.store", &input(0..2));
     let file = place.path("input");
     std::fs::write(&file, input(0..4)).unwrap();
@@ -32,16 +36,14 @@ fn what_is_there_is_a_part_of_its_own() {
     );
 }
 
-#[test]
-fn any_part_may_be_there() {
+fn any_part_may_be_there(place: &Place) {
     let whole = input(0..100);
     let every_seventh: Vec<u64> = (0..100).step_by(7).collect();
     let reversed: Vec<u64> = (0..100).rev().collect();
     let begun: Vec<u64> = (0..37).collect();
-    for there in [vec![0], vec![99], begun, every_seventh, reversed] {
+    for (n, there) in [vec![0], vec![99], begun, every_seventh, reversed].iter().enumerate() {
         for batch in ["1", "10", "1000"] {
-            let place = Place::new();
-            let store = place.store("a.store", &input(there.iter().copied()));
+            let store = place.store(&format!("{n}-{batch}.store"), &input(there.iter().copied()));
             let file = place.path("input");
             std::fs::write(&file, &whole).unwrap();
             let again = || annals_with_file(["append", &store, "--batch", batch], &file).succeeds();
@@ -60,9 +62,7 @@ fn any_part_may_be_there() {
     }
 }
 
-#[test]
-fn another_event_of_the_same_id_ends_it_at_its_line() {
-    let place = Place::new();
+fn another_event_of_the_same_id_ends_it_at_its_line(place: &Place) {
     let other = "{\"type\":\"other\",\"id\":\"id-6\"}\n";
     let store = place.store("a.store", &(input(0..3) + other));
     let file = place.path("input");

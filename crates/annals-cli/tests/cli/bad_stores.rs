@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::harness::{Place, Run, Running, all, annals, line, lines, store_of_segments};
+use crate::harness::{
+    Place, Run, Running, all, annals, line, lines, on_every_home, store_of_segments,
+};
 
-const COMMANDS: [&[&str]; 8] = [
+on_every_home!(a_path_with_nothing_there, a_store_that_another_process_writes,);
+
+pub(crate) const COMMANDS: [&[&str]; 8] = [
     &["read"],
     &["tail"],
     &["get", "0"],
@@ -17,18 +21,16 @@ const COMMANDS: [&[&str]; 8] = [
 ];
 
 /// Runs a command that reads, on this store.
-fn run(command: &[&str], store: &str) -> Run {
+pub(crate) fn run(command: &[&str], store: &str) -> Run {
     annals([command[0], store].into_iter().chain(command[1..].iter().copied()), "")
 }
 
-#[test]
-fn a_path_with_nothing_there() {
-    let place = Place::new();
-    let nowhere = place.arg("nowhere");
+fn a_path_with_nothing_there(place: &Place) {
+    let nowhere = place.at("nowhere");
     for command in COMMANDS {
         run(command, &nowhere).fails(&[
             "there is no store at",
-            &nowhere,
+            &place.arg("nowhere"),
             "append to it to create one",
         ]);
     }
@@ -58,7 +60,7 @@ fn a_file_or_another_directory() {
 #[test]
 fn a_path_that_cannot_be_written_to() {
     let place = Place::new();
-    annals(["append", &place.arg("missing/a.store")], line(0)).fails(&[
+    annals(["append", &place.at("missing/a.store")], line(0)).fails(&[
         "cannot create",
         "create the directory",
         "first",
@@ -100,14 +102,17 @@ fn a_store_of_a_newer_format() {
     annals(["append", &store], line(0)).fails(&["store.json cannot be read"]);
 }
 
-#[test]
-fn a_store_that_another_process_writes() {
-    let place = Place::new();
-    let store = place.arg("a.store");
+fn a_store_that_another_process_writes(place: &Place) {
+    let store = place.at("a.store");
     let mut append = Running::start(["append", &store]);
     append.say(&line(0));
     append.hear();
-    let holder = format!("process {}", append.child.id());
+    // RocksDB does not note who holds it.
+    let holder = if place.is_journal() {
+        format!("in another process (process {}):", append.child.id())
+    } else {
+        "in another process:".to_owned()
+    };
     annals(["append", &store], line(1)).fails(&["open for writing", &holder, "end that process"]);
     annals(["copy", &place.store("b.store", ""), &store], "").fails(&["open for writing", &holder]);
     assert_eq!(all(&store), [line(0)]);
@@ -116,12 +121,25 @@ fn a_store_that_another_process_writes() {
     assert_eq!(all(&store).len(), 2);
 }
 
+#[cfg(not(feature = "rocksdb"))]
 #[test]
 fn a_kind_of_store_that_is_not_built_in() {
-    for command in ["append", "read", "verify", "stats"] {
-        annals([command, "rocksdb:x"], "").fails(&["rocksdb:x", "this build", "./rocksdb:x"]);
+    let build = "`cargo build --release -p annals-cli --features rocksdb`";
+    for command in COMMANDS.into_iter().chain([&["append"][..]]) {
+        run(command, "rocksdb:x").fails(&["rocksdb:x", "without RocksDB", build, "./rocksdb:x"]);
     }
-    annals(["copy", "rocksdb:x", "y"], "").fails(&["this build"]);
+    let place = Place::new();
+    let store = place.store("a.store", &line(0));
+    annals(["copy", "rocksdb:x", "y"], "").fails(&["without RocksDB", build]);
+    annals(["copy", &store, "rocksdb:x"], "").fails(&["without RocksDB", build]);
+}
+
+#[test]
+fn an_argument_that_is_no_path() {
+    for nothing in ["", "rocksdb:"] {
+        annals(["read", nothing], "").complains(&["<STORE>", "give a path", "rocksdb:PATH"]);
+        annals(["copy", "x", nothing], "").complains(&["<TO>", "give a path"]);
+    }
 }
 
 #[test]

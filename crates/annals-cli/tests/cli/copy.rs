@@ -1,17 +1,21 @@
 //! Copying, and going on with a copy.
 
-use crate::harness::{Place, Running, all, annals, line, lines, store_of_segments};
+use crate::harness::{Place, Running, all, annals, line, lines, on_every_home, store_of_segments};
 
-#[test]
-fn a_copy_is_the_same_and_is_brought_up_to_date() {
-    let place = Place::new();
+on_every_home!(
+    a_copy_is_the_same_and_is_brought_up_to_date,
+    another_log_is_refused_and_left_alone,
+    a_store_is_not_copied_into_itself,
+);
+
+fn a_copy_is_the_same_and_is_brought_up_to_date(place: &Place) {
     let from = place.store("from.store", &lines(0..50));
     let special = [
         r#"{"type":"id","id":"1","metadata":{"a":"b"}}"#,
         r#"{"type":"bytes","data_base64":"AP8="}"#,
     ];
     annals(["append", &from], special.join("\n")).succeeds();
-    let to = place.arg("to.store");
+    let to = place.at("to.store");
     let read = |store: &str| annals(["read", store], "").succeeds().out;
     assert_eq!(annals(["copy", &from, &to], "").succeeds().out, "{\"copied\":52,\"events\":52}\n");
     assert_eq!(read(&from), read(&to));
@@ -23,9 +27,7 @@ fn a_copy_is_the_same_and_is_brought_up_to_date() {
     annals(["verify", &to], "").succeeds();
 }
 
-#[test]
-fn another_log_is_refused_and_left_alone() {
-    let place = Place::new();
+fn another_log_is_refused_and_left_alone(place: &Place) {
     let from = place.store("from.store", &lines(0..10));
     let other = place.store("other.store", &lines(1..6));
     let words = ["is no copy of", "at offset 4", "another event", "nothing is yet"];
@@ -33,7 +35,7 @@ fn another_log_is_refused_and_left_alone() {
     let longer = place.store("longer.store", &lines(0..11));
     annals(["copy", &from, &longer], "").fails(&["11 events", "only 10"]);
     assert_eq!((all(&other).len(), all(&longer).len()), (5, 11));
-    annals(["copy", &place.arg("none.store"), &place.arg("new.store")], "")
+    annals(["copy", &place.at("none.store"), &place.at("new.store")], "")
         .fails(&["there is no store"]);
     assert!(!place.path("new.store").exists());
 }
@@ -87,19 +89,17 @@ fn it_goes_on_after_a_kill() {
     assert_eq!(read(&from), read(&to));
 }
 
-#[test]
-fn a_store_is_not_copied_into_itself() {
-    let place = Place::new();
+fn a_store_is_not_copied_into_itself(place: &Place) {
     let store = place.store("a.store", &lines(0..10));
-    let files = || std::fs::read_dir(&store).unwrap().count();
+    let files = || std::fs::read_dir(place.path("a.store")).unwrap().count();
     let before = files();
-    let dotted = place.arg("a.store/../a.store");
+    let dotted = place.at("a.store/../a.store");
     let slashed = format!("{store}/");
     for to in [&store, &dotted, &slashed] {
         annals(["copy", &store, to], "").fails(&["is the same store as", "outside the store"]);
     }
     for inside in ["a.store/backup", "a.store/b/c", "a.store/b/../c", "a.store/../a.store/b"] {
-        annals(["copy", &store, &place.arg(inside)], "").fails(&[
+        annals(["copy", &store, &place.at(inside)], "").fails(&[
             "is inside",
             &store,
             "into itself",
@@ -108,11 +108,11 @@ fn a_store_is_not_copied_into_itself() {
     }
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink(&store, place.path("link")).unwrap();
-        annals(["copy", &store, &place.arg("link")], "").fails(&["is the same store as"]);
-        annals(["copy", &place.arg("link"), &place.arg("link/b")], "").fails(&["is inside"]);
+        std::os::unix::fs::symlink(place.path("a.store"), place.path("link")).unwrap();
+        annals(["copy", &store, &place.at("link")], "").fails(&["is the same store as"]);
+        annals(["copy", &place.at("link"), &place.at("link/b")], "").fails(&["is inside"]);
     }
     assert_eq!((files(), all(&store).len()), (before, 10));
     // A name that only begins with the other is another.
-    annals(["copy", &store, &place.arg("a.store2")], "").succeeds();
+    annals(["copy", &store, &place.at("a.store2")], "").succeeds();
 }

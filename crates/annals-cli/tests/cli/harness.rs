@@ -9,16 +9,60 @@ use annals::{EventStore, Journal, RawEvent};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A directory for one test.
-pub(crate) struct Place(TempDir);
+/// A directory for one test, and what its stores are.
+pub(crate) struct Place {
+    directory: TempDir,
+    home: Home,
+}
+
+/// Where logs live.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    Journal,
+    #[cfg(feature = "rocksdb")]
+    RocksDb,
+}
+
+/// Runs these tests, which are functions of a place, for every home.
+macro_rules! on_every_home {
+    ($($test:ident),+ $(,)?) => {
+        mod journal {
+            $(#[test] fn $test() { super::$test(&$crate::harness::Place::new()); })+
+        }
+        #[cfg(feature = "rocksdb")]
+        mod rocksdb {
+            use $crate::harness::{Home, Place};
+            $(#[test] fn $test() { super::$test(&Place::of(Home::RocksDb)); })+
+        }
+    };
+}
+pub(crate) use on_every_home;
 
 impl Place {
+    /// For stores in files.
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self::of(Home::Journal)
+    }
+
+    pub(crate) fn of(home: Home) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), home }
+    }
+
+    pub(crate) fn is_journal(&self) -> bool {
+        self.home == Home::Journal
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.directory.path().join(name)
+    }
+
+    /// A store as an argument.
+    pub(crate) fn at(&self, name: &str) -> String {
+        match self.home {
+            Home::Journal => self.arg(name),
+            #[cfg(feature = "rocksdb")]
+            Home::RocksDb => format!("rocksdb:{}", self.arg(name)),
+        }
     }
 
     /// A path as an argument.
@@ -28,7 +72,7 @@ impl Place {
 
     /// A store with the events of these lines.
     pub(crate) fn store(&self, name: &str, lines: &str) -> String {
-        let store = self.arg(name);
+        let store = self.at(name);
         annals(["append", &store], lines).succeeds();
         store
     }

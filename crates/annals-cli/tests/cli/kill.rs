@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::thread;
 
-use crate::harness::{Place, Running, all, annals, lines};
+use crate::harness::{Place, Running, all, annals, as_given, lines, on_every_home};
+
+on_every_home!(what_was_reported_is_there_after_a_kill,);
 
 const BATCH: u64 = 7;
 
@@ -31,15 +33,16 @@ fn killed_after(store: &str, reports: usize) -> u64 {
     reported
 }
 
-#[test]
-fn what_was_reported_is_there_after_a_kill() {
+fn what_was_reported_is_there_after_a_kill(place: &Place) {
     for reports in [0, 1, 2, 5, 17, 60] {
-        let place = Place::new();
-        let store = place.arg("a.store");
+        let store = place.at(&format!("{reports}.store"));
         let reported = killed_after(&store, reports);
-        let begun = if std::fs::exists(format!("{store}/store.json")).unwrap() {
-            all(&store)
+        let read = annals(["read", &store], "");
+        let begun: Vec<String> = if read.code == Some(0) {
+            read.out.lines().map(as_given).collect()
         } else {
+            // It was killed before there was one.
+            read.fails(&["there is no store"]);
             vec![]
         };
         assert!(begun.len() as u64 >= reported, "{reports}: {} of {reported}", begun.len());

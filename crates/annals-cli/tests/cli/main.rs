@@ -13,5 +13,9 @@ mod kill;
 mod no_room;
 mod numbers;
 mod read;
+#[cfg(feature = "rocksdb")]
+mod rocksdb_stores;
+#[cfg(feature = "rocksdb")]
+mod rocksdb_trouble;
 mod state;
 mod tail;

@@ -1,10 +1,18 @@
 //! Reading: which events, in which order, in which shape.
 
-use crate::harness::{Place, Running, annals, line, lines, store_of_segments};
+use crate::harness::{Place, Running, annals, line, lines, on_every_home, store_of_segments};
 
-#[test]
-fn a_range_a_filter_a_limit_and_both_directions() {
-    let place = Place::new();
+on_every_home!(
+    a_range_a_filter_a_limit_and_both_directions,
+    a_line_has_offset_and_time_in_front,
+    a_table_for_people,
+    one_event_is_shown_indented,
+    names_come_with_counts,
+    nobody_reading_any_more_is_no_failure,
+    verify_finds_a_good_store_good,
+);
+
+fn a_range_a_filter_a_limit_and_both_directions(place: &Place) {
     let store = place.store("a.store", &lines(0..100));
     let offsets = |args: &[&str]| {
         annals(["read", &store].into_iter().chain(args.iter().copied()), "").succeeds().offsets()
@@ -68,9 +76,7 @@ fn every_command_explains_itself_with_an_example() {
     );
 }
 
-#[test]
-fn a_line_has_offset_and_time_in_front() {
-    let place = Place::new();
+fn a_line_has_offset_and_time_in_front(place: &Place) {
     let store = place.store("a.store", &lines(0..1));
     let read = annals(["read", &store], "").succeeds().out;
     let (front, rest) = read.split_at(r#"{"offset":0,"time":"2026-01-05T09:30:00.000Z","#.len());
@@ -78,9 +84,7 @@ fn a_line_has_offset_and_time_in_front() {
     assert_eq!(format!("{{{rest}"), line(0) + "\n");
 }
 
-#[test]
-fn a_table_for_people() {
-    let place = Place::new();
+fn a_table_for_people(place: &Place) {
     let store = place.store("a.store", &lines(0..3));
     let table = annals(["read", &store, "--format", "table"], "").succeeds().out;
     let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
@@ -91,9 +95,7 @@ fn a_table_for_people() {
     assert_eq!(annals(["read", &empty, "--format", "table"], "").succeeds().out, "");
 }
 
-#[test]
-fn one_event_is_shown_indented() {
-    let place = Place::new();
+fn one_event_is_shown_indented(place: &Place) {
     let store = place.store("a.store", r#"{"type":"a","data":{"x":[1.0,{}]}}"#);
     let shown = annals(["get", &store, "0"], "").succeeds().out;
     assert!(
@@ -129,9 +131,7 @@ fn stats_count_everything() {
     assert_eq!((&empty["events"], empty["first_time"].is_null()), (&0.into(), true));
 }
 
-#[test]
-fn names_come_with_counts() {
-    let place = Place::new();
+fn names_come_with_counts(place: &Place) {
     let store = place.store("a.store", &lines(0..10));
     let types = annals(["types", &store], "").succeeds().out;
     assert_eq!(
@@ -145,9 +145,7 @@ fn names_come_with_counts() {
     assert_eq!(table, "      EVENTS  TAG\n          10  all\n");
 }
 
-#[test]
-fn nobody_reading_any_more_is_no_failure() {
-    let place = Place::new();
+fn nobody_reading_any_more_is_no_failure(place: &Place) {
     // Far more than a pipe holds.
     let store = place.store("a.store", &lines(0..20_000));
     let mut read = Running::start(["read", &store]);
@@ -176,15 +174,14 @@ fn output_that_cannot_be_written_is_a_failure() {
     );
 }
 
-#[test]
-fn verify_finds_a_good_store_good() {
-    let place = Place::new();
+fn verify_finds_a_good_store_good(place: &Place) {
     let store = place.store("a.store", &lines(0..10));
     let report = annals(["verify", &store], "").succeeds().lines().remove(0);
     assert_eq!(
-        (&report["events"], &report["problems"], &report["segments"]),
-        (&10.into(), &0.into(), &1.into())
+        (&report["events"], &report["problems"], report["segments"].as_u64() >= Some(1)),
+        (&10.into(), &0.into(), true)
     );
     let text = annals(["verify", &store, "--format", "table"], "").succeeds().out;
     assert!(text.starts_with("everything is whole: 10 events"), "{text}");
+    assert!(text.contains(if place.is_journal() { " in 1 segment\n" } else { " file" }), "{text}");
 }

@@ -32,7 +32,7 @@ fn channel(store: &str, nonce: u64) -> Hash {
 }
 
 /// A store with one channel.
-fn store(place: &Place) -> (String, String) {
+pub(crate) fn store(place: &Place) -> (String, String) {
     let store = place.arg("a.store");
     let channel = channel(&store, 1).to_string();
     (store, channel)

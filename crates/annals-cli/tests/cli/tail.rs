@@ -1,11 +1,17 @@
 //! Following a log, mostly while another process writes it.
 #![cfg(unix)]
 
-use crate::harness::{Place, Running, annals, line, lines};
+use crate::harness::{Place, Running, annals, line, lines, on_every_home};
 
-#[test]
-fn a_second_process_sees_every_event_as_it_comes() {
-    let place = Place::new();
+on_every_home!(
+    a_second_process_sees_every_event_as_it_comes,
+    it_begins_with_the_last_ten,
+    it_waits_for_an_offset_that_is_not_there_yet,
+    a_signal_ends_it_though_it_is_far_behind,
+    it_ends_quietly_at_the_next_event_when_its_reader_is_gone,
+);
+
+fn a_second_process_sees_every_event_as_it_comes(place: &Place) {
     let store = place.store("a.store", &lines(0..5));
     let mut append = Running::start(["append", &store]);
     let mut tail = Running::start(["tail", &store, "--from", "0"]);
@@ -37,9 +43,7 @@ fn a_second_process_sees_every_event_as_it_comes() {
     assert_eq!(append.code(), Some(0));
 }
 
-#[test]
-fn it_begins_with_the_last_ten() {
-    let place = Place::new();
+fn it_begins_with_the_last_ten(place: &Place) {
     let store = place.store("a.store", &lines(0..50));
     for (args, expected) in [
         (&["tail", &store][..], (40..50).collect::<Vec<u64>>()),
@@ -55,9 +59,7 @@ fn it_begins_with_the_last_ten() {
     }
 }
 
-#[test]
-fn it_waits_for_an_offset_that_is_not_there_yet() {
-    let place = Place::new();
+fn it_waits_for_an_offset_that_is_not_there_yet(place: &Place) {
     let store = place.store("a.store", &lines(0..1));
     let mut tail = Running::start(["tail", &store, "--from", "3"]);
     annals(["append", &store], lines(1..5)).succeeds();
@@ -67,9 +69,7 @@ fn it_waits_for_an_offset_that_is_not_there_yet() {
     );
 }
 
-#[test]
-fn a_signal_ends_it_though_it_is_far_behind() {
-    let place = Place::new();
+fn a_signal_ends_it_though_it_is_far_behind(place: &Place) {
     let store = place.store("a.store", &lines(0..50_000));
     let mut tail = Running::start(["tail", &store, "--from", "0"]);
     assert_eq!(tail.hear()["offset"], 0);
@@ -80,9 +80,7 @@ fn a_signal_ends_it_though_it_is_far_behind() {
     assert!(rest.len() < 49_999, "{}", rest.len());
 }
 
-#[test]
-fn it_ends_quietly_at_the_next_event_when_its_reader_is_gone() {
-    let place = Place::new();
+fn it_ends_quietly_at_the_next_event_when_its_reader_is_gone(place: &Place) {
     let store = place.store("a.store", &lines(0..5));
     let mut tail = Running::start(["tail", &store, "--from", "0", "--tag", "digit:4"]);
     assert_eq!(tail.hear()["offset"], 4);

@@ -243,6 +243,10 @@ fn look(system: &dyn FileSystem, path: &Path) -> Result<Found, OpenError> {
     match others {
         0 => Ok(Found::EmptyDirectory),
         _ if names.contains(&first_segment) => Err(not_a_store(lost_store_file())),
+        _ if is_rocksdb(&names) => Err(not_a_store(
+            "it is a RocksDB database, to be opened as `rocksdb:PATH` (in a program, with RocksDb::open)"
+                .to_owned(),
+        )),
         others => Err(not_a_store(format!(
             "it is a directory of other files ({others}), without {STORE}"
         ))),
@@ -270,6 +274,12 @@ fn lost_store_file() -> String {
     )
 }
 
+/// Whether these are the files of a RocksDB database.
+fn is_rocksdb(names: &[String]) -> bool {
+    let manifest = |name: &String| name.starts_with("MANIFEST-");
+    names.iter().any(|name| name == "CURRENT") && names.iter().any(manifest)
+}
+
 /// Whether it is a file of ours that was being written when a process ended.
 fn is_unfinished(name: &str) -> bool {
     let Some((name, UNFINISHED)) = name.rsplit_once('.') else { return false };
@@ -294,7 +304,6 @@ fn lock(system: &dyn FileSystem, directory: &Path) -> Result<Box<dyn StoreFile>,
     if !file.try_lock().map_err(OpenError::io("lock", &path))? {
         let holder = read_all(system, &path).unwrap_or_default();
         let holder = String::from_utf8_lossy(&holder).trim().to_owned();
-        let holder = if holder.is_empty() { "unknown".to_owned() } else { holder };
         return Err(OpenError::Locked { path: directory.to_owned(), holder });
     }
     // For people to read; nothing depends on it.

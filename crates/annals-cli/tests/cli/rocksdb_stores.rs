@@ -1,0 +1,205 @@
+//! Stores in RocksDB beside Journals: what is copied, or exported and appended, from one to the other is the same.
+
+use std::path::Path;
+
+use annals::{Backend, Batch, Durability, EventStore, Journal, RawEvent};
+use annals_rocksdb::RocksDb;
+use serde_json::json;
+
+use crate::harness::{Home, Place, Running, all, annals, as_given, line, lines};
+
+/// The last time that RFC 3339 can say, in ms since 1970.
+const LAST_TIME_MS: u64 = 253_402_300_799_999;
+
+/// Event `n` of a log that has some of everything.
+fn sample(n: u64) -> RawEvent {
+    let mut event =
+        RawEvent::builder(["opened", "geändert", "closed"][usize::try_from(n % 3).unwrap()]);
+    for tag in 0..n % 5 {
+        event = event.tag(format!("tag-{tag}:{}", n % 97));
+    }
+    if n.is_multiple_of(3) {
+        event = event.id(format!("id-{n}"));
+    }
+    if n.is_multiple_of(7) {
+        event = event.metadata("by", "x\ny").metadata("n", n.to_string()).metadata("empty", "");
+    }
+    event = match n % 6 {
+        0 => event,
+        1 => event.data(vec![0xFF, 0, u8::try_from(n % 256).unwrap()]),
+        2 => event.data(r#"{"z":1.0e5,"a":123456789012345678901234567890,"z":"\u00e4ä"}"#),
+        3 if n % 500 == 3 => event.data(format!("\"{}\"", "long ".repeat(20_000))),
+        _ => event.data(format!("{{\"n\":{n}}}")),
+    };
+    event.build().unwrap()
+}
+
+/// Appends `count` events to a new Journal, three of a time, the last ones at times after the year 9999.
+fn write_sample(path: &Path, count: u64) {
+    let store = EventStore::<RawEvent>::open(path).unwrap();
+    for first in (0..count).step_by(3) {
+        let events = (first..count.min(first + 3)).map(sample).collect();
+        let early = first + 30 < count;
+        let time_ms = if early { 1_700_000_000_000 } else { LAST_TIME_MS } + first;
+        store.append_as(Batch::new(events).time_ms(time_ms)).unwrap();
+    }
+}
+
+/// What a command says of a store.
+fn said(command: &str, store: &str) -> String {
+    annals([command, store], "").succeeds().out
+}
+
+#[test]
+fn a_log_goes_to_rocksdb_and_back_and_is_the_same() {
+    let place = Place::of(Home::RocksDb);
+    let (from, there, back) = (place.arg("a.store"), place.at("b.rocks"), place.arg("c.store"));
+    write_sample(&place.path("a.store"), 5_000);
+    for (from, to) in [(&from, &there), (&there, &back)] {
+        let copied = annals(["copy", from, to], "").succeeds().out;
+        assert_eq!(copied, "{\"copied\":5000,\"events\":5000}\n");
+        let again = annals(["copy", from, to], "").succeeds().out;
+        assert_eq!(again, "{\"copied\":0,\"events\":5000}\n");
+        annals(["verify", to], "").succeeds();
+    }
+    let events = said("read", &from);
+    assert_eq!(events.lines().count(), 5_000);
+    for copy in [&there, &back] {
+        for command in ["read", "types", "tags"] {
+            assert!(said(command, copy) == said(command, &from), "{command} {copy}");
+        }
+        for filter in [&["--tag", "tag-2:31"][..], &["--type", "geändert", "--tag", "tag-0:5"]] {
+            let read =
+                |store: &str| annals(["read", store].iter().chain(filter).copied(), "").succeeds();
+            assert!(read(copy).out == read(&from).out && !read(copy).out.is_empty(), "{filter:?}");
+        }
+    }
+    // Ids are known in the copy as they were in the log.
+    let with_id = as_given(events.lines().nth(3).unwrap());
+    let again = annals(["append", &there], with_id).succeeds().lines().remove(0);
+    assert_eq!(again, json!({"first": 3, "last": 3, "already": true}));
+    // And it is brought up to date.
+    annals(["append", &from], lines(0..10)).succeeds();
+    let more = annals(["copy", &from, &there], "").succeeds().out;
+    assert_eq!(more, "{\"copied\":10,\"events\":5010}\n");
+    assert!(said("read", &there) == said("read", &from));
+}
+
+#[test]
+fn what_a_log_in_memory_exports_is_the_same_events_in_every_home() {
+    let memory = EventStore::<RawEvent>::in_memory();
+    let mut export = Vec::new();
+    for n in 0..1_000 {
+        let offset = memory.append(sample(n)).unwrap();
+        annals_cli::write_line(&memory.get(offset).unwrap().unwrap(), &mut export).unwrap();
+    }
+    // Offsets and times are given by each store, and no part of what is given to it.
+    let export = String::from_utf8(export).unwrap();
+    let given: Vec<String> = export.lines().map(as_given).collect();
+    for home in [Home::Journal, Home::RocksDb] {
+        let place = Place::of(home);
+        let store = place.store("a.store", &given.join("\n"));
+        assert!(all(&store) == given, "{store}");
+        let ids = given.iter().filter(|line| line.contains("\"id\":")).count();
+        let again = annals(["append", &store], given.join("\n")).succeeds().lines().pop().unwrap();
+        assert_eq!((ids, &again["already"]), (334, &334.into()));
+    }
+}
+
+/// The events of a store that may not be there yet, or not whole.
+fn events(home: Home, path: &Path) -> u64 {
+    match home {
+        Home::Journal => Journal::options().open_read_only(path).map_or(0, |log| len(&log)),
+        Home::RocksDb => RocksDb::open_read_only(path).map_or(0, |log| len(&log)),
+    }
+}
+
+fn len(log: &impl Backend<RawEvent>) -> u64 {
+    log.head().get()
+}
+
+/// A store of `count` events, each of a time of its own, so that a copy has to commit each of them alone.
+fn write_one_by_one(home: Home, path: &Path, count: u64) {
+    let log: Box<dyn Backend<RawEvent>> = match home {
+        Home::Journal => {
+            Box::new(Journal::options().durability(Durability::Buffered).open(path).unwrap())
+        }
+        Home::RocksDb => {
+            Box::new(RocksDb::options().durability(Durability::Buffered).open(path).unwrap())
+        }
+    };
+    for n in 0..count {
+        let event = annals_cli::parse_line(line(n).as_bytes()).unwrap();
+        log.append(Batch::new(vec![event]).time_ms(n)).unwrap();
+    }
+}
+
+/// Copies a log from one home to the other, with a `SIGKILL` in between, and once more.
+fn goes_on_after_a_kill(homes: [Home; 2]) {
+    // A copy that was too quick to be caught is tried again, with more to do.
+    for count in [20_000, 80_000, 320_000] {
+        let places = homes.map(Place::of);
+        let paths = places.each_ref().map(|place| place.path("a.store"));
+        let [from, to] = places.each_ref().map(|place| place.at("a.store"));
+        write_one_by_one(homes[0], &paths[0], count);
+        let mut copy = Running::start(["copy", &from, &to]);
+        while events(homes[1], &paths[1]) == 0 && copy.child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        copy.child.kill().unwrap();
+        copy.code();
+        let begun = events(homes[1], &paths[1]);
+        if begun == count {
+            continue;
+        }
+        assert!(begun > 0);
+        let copied = annals(["copy", &from, &to], "").succeeds().lines().remove(0);
+        assert_eq!(copied, json!({"copied": count - begun, "events": count}));
+        assert!(said("read", &from) == said("read", &to));
+        annals(["verify", &to], "").succeeds();
+        return;
+    }
+    panic!("no copy was killed half-way");
+}
+
+#[test]
+fn a_copy_to_rocksdb_that_was_killed_half_way_goes_on() {
+    goes_on_after_a_kill([Home::Journal, Home::RocksDb]);
+}
+
+#[test]
+fn a_copy_from_rocksdb_that_was_killed_half_way_goes_on() {
+    goes_on_after_a_kill([Home::RocksDb, Home::Journal]);
+}
+
+#[test]
+fn a_channels_state_is_the_same_now_and_then() {
+    let place = Place::of(Home::RocksDb);
+    let (journal, channel) = crate::state::store(&place);
+    let copy = place.at("b.rocks");
+    annals(["copy", &journal, &copy], "").succeeds();
+    for at in 0..7 {
+        for format in ["jsonl", "table"] {
+            let at = at.to_string();
+            let state = |store: &str| {
+                let args = ["state", store, "--channel", &channel, "--at", &at, "--format", format];
+                annals(args, "").succeeds().out
+            };
+            assert_eq!(state(&copy), state(&journal));
+        }
+    }
+    annals(["state", &copy, "--channel", &channel, "--at", "7"], "").fails(&["offsets 0 to 6"]);
+}
+
+#[test]
+fn its_files_are_called_files() {
+    let place = Place::of(Home::RocksDb);
+    let store = place.store("a.store", &lines(0..100));
+    let table = annals(["stats", &store, "--format", "table"], "").succeeds().out;
+    assert!(table.contains("\nfiles  ") && !table.contains("segments"), "{table}");
+    assert!(table.contains("events          100\n"), "{table}");
+    let stats = annals(["stats", &store], "").succeeds().lines().remove(0);
+    for (field, expected) in [("events", 100), ("head", 100), ("types", 3), ("tags", 11)] {
+        assert_eq!(stats[field], expected, "{field}");
+    }
+}

@@ -156,6 +156,22 @@ fn what_we_sign_goes_up_by_turn() {
 }
 
 #[test]
+fn what_came_back_to_us_before_we_signed_it_is_ours() {
+    let with_kind = |kind, turn| {
+        let mut data = Vec::new();
+        annals::Event::encode(&signed(turn, 0), &mut data).unwrap();
+        let mut payload: serde_json::Value = serde_json::from_slice(&data).unwrap();
+        payload.as_object_mut().unwrap().remove("app_data_hash");
+        ChannelEvent::from_json(kind, &payload.to_string()).unwrap()
+    };
+    let store = log([created(), with_kind("state-received", 5), signed(5, 0)]);
+    assert_eq!(breaks(&store, signed(4, 0)), Rule::TurnGoesUp { latest: 5, found: 4 });
+    let state = store.reconstruct(annals_channels::Channel(channel())).now().unwrap().clone();
+    assert!(state.signatures_at(5)[0].own);
+    assert_eq!(state.signatures_at(5).len(), 1);
+}
+
+#[test]
 fn two_states_for_a_turn_are_kept_and_reported() {
     let store = log([created(), signed(1, 0), signed(2, 0), received(1, 0)]);
     for (event, signer) in [(signed(1, 9), 0), (received(1, 9), 1)] {

@@ -192,19 +192,37 @@ fn a_supported_turn_has_signatures_by_all() {
         turn_num,
         missing: parties()[party].address(),
     };
-    let store = log([created(), signed(1, 0)]);
-    assert_eq!(breaks(&store, supported(1, 0, 2)), missing(1, 1));
+    let store = log([created(), received(1, 0)]);
+    assert_eq!(breaks(&store, supported(1, 0, 2)), missing(1, 0));
     // One signature each, on the turns that each moved.
-    keeps(&store, received(2, 0));
+    keeps(&store, signed(2, 0));
     keeps(&store, supported(2, 0, 2));
     // A signature of long ago does not agree to what came since.
-    keeps(&store, signed(5, 0));
-    assert_eq!(breaks(&store, supported(5, 2, 2)), missing(5, 1));
+    keeps(&store, signed(6, 0));
+    assert_eq!(breaks(&store, supported(6, 2, 2)), missing(6, 1));
     // Nor does one of another state for this turn.
-    keeps(&store, received(5, 9));
-    assert_eq!(breaks(&store, supported(5, 2, 2)), missing(5, 1));
-    keeps(&store, received(5, 0));
-    keeps(&store, supported(5, 2, 2));
+    keeps(&store, received(6, 9));
+    assert_eq!(breaks(&store, supported(6, 2, 2)), missing(6, 1));
+    keeps(&store, received(6, 0));
+    keeps(&store, supported(6, 2, 2));
+}
+
+#[test]
+fn a_supported_turn_is_signed_by_its_mover() {
+    // Turn 4 is the first's to move; the second alone signed a state for it.
+    let store = log([created(), signed(3, 0), received(4, 0)]);
+    let mover = parties()[0].address();
+    assert_eq!(
+        breaks(&store, supported(4, 0, 2)),
+        Rule::SupportedByMover { turn_num: 4, mover }
+    );
+    keeps(&store, signed(4, 9));
+    assert_eq!(
+        breaks(&store, supported(4, 0, 2)),
+        Rule::SupportedByMover { turn_num: 4, mover }
+    );
+    let store = log([created(), signed(4, 0), received(3, 0)]);
+    keeps(&store, supported(4, 0, 2));
 }
 
 #[test]
@@ -223,7 +241,7 @@ fn a_supported_turn_goes_up_from_the_current_one() {
         Rule::SupportedWasSigned { turn_num: 3, state_hash: state(3, 0) }
     );
     assert_eq!(breaks(&store, supported(2, 2, 3)), Rule::SupportGoesUp { previous: 2, found: 2 });
-    keeps(&store, signed(3, 0));
+    keeps(&store, received(3, 0));
     assert_eq!(breaks(&store, supported(3, 2, 3)), Rule::SignatureCount { expected: 2, found: 3 });
     keeps(&store, supported(3, 2, 2));
     let nowhere = EventStore::in_memory();

@@ -144,6 +144,14 @@ pub enum Rule {
         /// Who did not sign.
         missing: Address,
     },
+    /// Whose turn it is signed the state that is said to be supported.
+    #[error("a supported turn is its mover's; at turn {turn_num} {mover} did not sign this state")]
+    SupportedByMover {
+        /// The turn.
+        turn_num: u64,
+        /// Whose turn it is.
+        mover: Address,
+    },
     /// Somebody signed the state that is said to be supported.
     #[error("a supported state was signed; nobody signed {state_hash} at turn {turn_num}")]
     SupportedWasSigned {

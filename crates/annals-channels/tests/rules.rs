@@ -263,6 +263,20 @@ fn a_final_state_is_signed_by_all() {
 }
 
 #[test]
+fn a_channel_is_finalized_once() {
+    let store = log([created()]);
+    for event in final_state(4).into_iter().chain(final_state(6)) {
+        keeps(&store, event);
+    }
+    let recorded = keeps(&store, finalized(6));
+    for found in [4, 6] {
+        let again = with(&finalized(found), "timestamp_ms", json!(5));
+        assert_eq!(breaks(&store, again), Rule::FinalOnce { final_turn: 6, found });
+    }
+    assert_eq!(keeps(&store, finalized(6)), recorded, "the very same event is where it is");
+}
+
+#[test]
 fn funds_are_withdrawn_once_concluded() {
     let store = log([created()]);
     assert_eq!(breaks(&store, withdrawn(1)), Rule::ConcludedFirst { channel_id: channel() });

@@ -178,6 +178,14 @@ pub enum Rule {
         /// Who did not sign.
         missing: Address,
     },
+    /// A channel is finalized once.
+    #[error("a channel is finalized once, as it was at turn {final_turn}; found turn {found}")]
+    FinalOnce {
+        /// The turn of the final state.
+        final_turn: u64,
+        /// The turn of the event.
+        found: u64,
+    },
     /// Concluded before withdrawn.
     #[error("a channel is concluded before funds are withdrawn; {channel_id} is not")]
     ConcludedFirst {

@@ -137,6 +137,9 @@ fn moved(
 fn finalized(state: &ChannelState, event: &ChannelFinalized) -> Result<(), Rule> {
     let fixed = existing(state, event.channel_id)?;
     let turn_num = event.final_turn;
+    if let Some(end) = state.finalized {
+        return Err(Rule::FinalOnce { final_turn: end.turn_num, found: turn_num });
+    }
     let held = |signer| {
         state.signatures_at(turn_num).iter().any(|signed| {
             signed.signer == signer

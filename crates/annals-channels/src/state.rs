@@ -43,6 +43,15 @@ impl FixedPart {
     }
 }
 
+impl FixedPart {
+    /// Whose turn it is: the participant at the turn modulo their number.
+    #[must_use]
+    pub fn mover(&self, turn_num: u64) -> Address {
+        let index = turn_num % self.participants.len() as u64;
+        self.participants[usize::try_from(index).unwrap_or(0)]
+    }
+}
+
 impl From<&ChannelCreated> for FixedPart {
     fn from(created: &ChannelCreated) -> Self {
         Self {

@@ -113,6 +113,17 @@ fn of_two_states_for_a_turn_the_movers_is_supported_by_both() {
 }
 
 #[test]
+fn a_final_state_binds_its_signer_whoever_signs_after_it() {
+    let store = common::Store::in_memory();
+    let [mut alice, mut bob] = parties().map(|key| Party::open(&store, key, &fixed(7)).unwrap());
+    alice.sign(&at(5, 0, true)).unwrap();
+    bob.sign(&at(6, 0, false)).unwrap();
+    let refused = alice.sign(&at(7, 0, false)).unwrap_err();
+    let ended = Refusal::Ended { final_turn: 5, asked: 7 };
+    assert!(matches!(refused, DecideError::Rejected(refusal) if *refusal == ended));
+}
+
+#[test]
 fn a_party_is_in_one_channel() {
     let directory = tempfile::tempdir().unwrap();
     let mut alice = open(&directory, 0);

@@ -156,6 +156,22 @@ fn what_we_sign_goes_up_by_turn() {
 }
 
 #[test]
+fn what_came_back_to_us_before_we_signed_it_is_ours() {
+    let with_kind = |kind, turn| {
+        let mut data = Vec::new();
+        annals::Event::encode(&signed(turn, 0), &mut data).unwrap();
+        let mut payload: serde_json::Value = serde_json::from_slice(&data).unwrap();
+        payload.as_object_mut().unwrap().remove("app_data_hash");
+        ChannelEvent::from_json(kind, &payload.to_string()).unwrap()
+    };
+    let store = log([created(), with_kind("state-received", 5), signed(5, 0)]);
+    assert_eq!(breaks(&store, signed(4, 0)), Rule::TurnGoesUp { latest: 5, found: 4 });
+    let state = store.reconstruct(annals_channels::Channel(channel())).now().unwrap().clone();
+    assert!(state.signatures_at(5)[0].own);
+    assert_eq!(state.signatures_at(5).len(), 1);
+}
+
+#[test]
 fn two_states_for_a_turn_are_kept_and_reported() {
     let store = log([created(), signed(1, 0), signed(2, 0), received(1, 0)]);
     for (event, signer) in [(signed(1, 9), 0), (received(1, 9), 1)] {
@@ -176,19 +192,37 @@ fn a_supported_turn_has_signatures_by_all() {
         turn_num,
         missing: parties()[party].address(),
     };
-    let store = log([created(), signed(1, 0)]);
-    assert_eq!(breaks(&store, supported(1, 0, 2)), missing(1, 1));
+    let store = log([created(), received(1, 0)]);
+    assert_eq!(breaks(&store, supported(1, 0, 2)), missing(1, 0));
     // One signature each, on the turns that each moved.
-    keeps(&store, received(2, 0));
+    keeps(&store, signed(2, 0));
     keeps(&store, supported(2, 0, 2));
     // A signature of long ago does not agree to what came since.
-    keeps(&store, signed(5, 0));
-    assert_eq!(breaks(&store, supported(5, 2, 2)), missing(5, 1));
+    keeps(&store, signed(6, 0));
+    assert_eq!(breaks(&store, supported(6, 2, 2)), missing(6, 1));
     // Nor does one of another state for this turn.
-    keeps(&store, received(5, 9));
-    assert_eq!(breaks(&store, supported(5, 2, 2)), missing(5, 1));
-    keeps(&store, received(5, 0));
-    keeps(&store, supported(5, 2, 2));
+    keeps(&store, received(6, 9));
+    assert_eq!(breaks(&store, supported(6, 2, 2)), missing(6, 1));
+    keeps(&store, received(6, 0));
+    keeps(&store, supported(6, 2, 2));
+}
+
+#[test]
+fn a_supported_turn_is_signed_by_its_mover() {
+    // Turn 4 is the first's to move; the second alone signed a state for it.
+    let store = log([created(), signed(3, 0), received(4, 0)]);
+    let mover = parties()[0].address();
+    assert_eq!(
+        breaks(&store, supported(4, 0, 2)),
+        Rule::SupportedByMover { turn_num: 4, mover }
+    );
+    keeps(&store, signed(4, 9));
+    assert_eq!(
+        breaks(&store, supported(4, 0, 2)),
+        Rule::SupportedByMover { turn_num: 4, mover }
+    );
+    let store = log([created(), signed(4, 0), received(3, 0)]);
+    keeps(&store, supported(4, 0, 2));
 }
 
 #[test]
@@ -207,7 +241,7 @@ fn a_supported_turn_goes_up_from_the_current_one() {
         Rule::SupportedWasSigned { turn_num: 3, state_hash: state(3, 0) }
     );
     assert_eq!(breaks(&store, supported(2, 2, 3)), Rule::SupportGoesUp { previous: 2, found: 2 });
-    keeps(&store, signed(3, 0));
+    keeps(&store, received(3, 0));
     assert_eq!(breaks(&store, supported(3, 2, 3)), Rule::SignatureCount { expected: 2, found: 3 });
     keeps(&store, supported(3, 2, 2));
     let nowhere = EventStore::in_memory();
@@ -226,6 +260,20 @@ fn a_final_state_is_signed_by_all() {
     assert_eq!(breaks(&store, finalized(2)), missing(2, 1));
     keeps(&store, theirs);
     keeps(&store, finalized(2));
+}
+
+#[test]
+fn a_channel_is_finalized_once() {
+    let store = log([created()]);
+    for event in final_state(4).into_iter().chain(final_state(6)) {
+        keeps(&store, event);
+    }
+    let recorded = keeps(&store, finalized(6));
+    for found in [4, 6] {
+        let again = with(&finalized(found), "timestamp_ms", json!(5));
+        assert_eq!(breaks(&store, again), Rule::FinalOnce { final_turn: 6, found });
+    }
+    assert_eq!(keeps(&store, finalized(6)), recorded, "the very same event is where it is");
 }
 
 #[test]

@@ -20,8 +20,8 @@ fn life() -> Vec<(ChannelEvent, Option<ChannelStatus>)> {
         (objective("objective-approved", OBJECTIVES[0]), None),
         (created(), Some(Created)),
         (deposit(5, ETH, "10"), Some(Created)),
-        (signed(1, 0), Some(Created)),
-        (received(2, 0), Some(Created)),
+        (received(1, 0), Some(Created)),
+        (signed(2, 0), Some(Created)),
         (supported(2, 0, 2), Some(Open)),
         (objective("objective-cranked", OBJECTIVES[0]), Some(Open)),
         (challenge(6, 2), Some(Challenged)),
@@ -48,7 +48,7 @@ fn a_channel_is_as_far_as_the_log_at_every_offset() {
     }
     let open = view.at(6).unwrap();
     assert_eq!(open.fixed, Some(fixed(7)));
-    assert_eq!((open.latest_signed_turn, open.supported.unwrap().turn_num), (Some(1), 2));
+    assert_eq!((open.latest_signed_turn, open.supported.unwrap().turn_num), (Some(2), 2));
     assert_eq!(open.holdings[&ETH.parse().unwrap()].amount, 10.into());
     let end = view.at_time(u64::MAX).unwrap();
     assert_eq!(end.finalized.unwrap().turn_num, 4);

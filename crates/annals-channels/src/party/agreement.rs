@@ -3,14 +3,13 @@
 use std::num::NonZeroU32;
 
 use crate::rules::channel_rule;
-use crate::views::{ChannelState, Signed};
-use crate::{Address, ChannelEvent, ChannelFinalized, EventVersion, Hash, StateSupportedUpdated};
+use crate::views::ChannelState;
+use crate::{ChannelEvent, ChannelFinalized, EventVersion, Hash, StateSupportedUpdated};
 
 /// The latest turn after the supported one that is supported now, and the final state that everyone signed.
 ///
-/// A turn is supported by everyone's signatures of that very state, or with its mover's, the participant whose turn
-/// it is, by what the rules ask of the others. So parties that have the same signatures agree on the same state,
-/// in whatever order these came.
+/// The rules say what supports a turn. Parties that have the same signatures agree on the same state, in whatever
+/// order these came.
 pub(super) fn agreed(
     state: &ChannelState,
     channel_id: Hash,
@@ -26,15 +25,7 @@ pub(super) fn agreed(
         later.flat_map(|(turn_num, signed)| signed.iter().map(|signed| (*turn_num, signed)))
     };
     let allowed = |event: &ChannelEvent| channel_rule(state, event).is_ok();
-    let moved = |&(turn_num, of): &(u64, &Signed)| {
-        let signs = |who: &Address| {
-            let by = |one: &Signed| one.signer == *who && one.state_hash == of.state_hash;
-            state.signatures_at(turn_num).iter().any(by)
-        };
-        let mover = usize::try_from(turn_num % u64::from(count)).unwrap_or(0);
-        signs(&participants[mover]) || participants.iter().all(signs)
-    };
-    let support = signed().filter(moved).map(|(supported_turn, signed)| {
+    let support = signed().map(|(supported_turn, signed)| {
         ChannelEvent::from(StateSupportedUpdated {
             channel_id,
             event_version: EventVersion,

@@ -144,6 +144,14 @@ pub enum Rule {
         /// Who did not sign.
         missing: Address,
     },
+    /// Whose turn it is signed the state that is said to be supported.
+    #[error("a supported turn is its mover's; at turn {turn_num} {mover} did not sign this state")]
+    SupportedByMover {
+        /// The turn.
+        turn_num: u64,
+        /// Whose turn it is.
+        mover: Address,
+    },
     /// Somebody signed the state that is said to be supported.
     #[error("a supported state was signed; nobody signed {state_hash} at turn {turn_num}")]
     SupportedWasSigned {
@@ -169,6 +177,14 @@ pub enum Rule {
         turn_num: u64,
         /// Who did not sign.
         missing: Address,
+    },
+    /// A channel is finalized once.
+    #[error("a channel is finalized once, as it was at turn {final_turn}; found turn {found}")]
+    FinalOnce {
+        /// The turn of the final state.
+        final_turn: u64,
+        /// The turn of the event.
+        found: u64,
     },
     /// Concluded before withdrawn.
     #[error("a channel is concluded before funds are withdrawn; {channel_id} is not")]

@@ -85,7 +85,7 @@ fn turn(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
 }
 
 /// Everyone signed one of the last turns, as many as there are participants; who signed this turn, signed this
-/// state, and somebody did.
+/// state, and so did its mover.
 fn supported(state: &ChannelState, event: &StateSupportedUpdated) -> Result<(), Rule> {
     let fixed = existing(state, event.channel_id)?;
     let (turn_num, state_hash) = (event.supported_turn, event.state_hash);
@@ -104,6 +104,7 @@ fn supported(state: &ChannelState, event: &StateSupportedUpdated) -> Result<(), 
     if !state.signatures_at(turn_num).iter().any(|signed| signed.state_hash == state_hash) {
         return Err(Rule::SupportedWasSigned { turn_num, state_hash });
     }
+    moved(state, fixed, turn_num, state_hash)?;
     let first = turn_num.saturating_sub(count as u64 - 1);
     let held = |signer| {
         state.signatures.range(first..=turn_num).any(|(turn, signatures)| {
@@ -118,9 +119,27 @@ fn supported(state: &ChannelState, event: &StateSupportedUpdated) -> Result<(), 
     }
 }
 
+/// Whose turn it is signed the state.
+fn moved(
+    state: &ChannelState,
+    fixed: &FixedPart,
+    turn_num: u64,
+    state_hash: Hash,
+) -> Result<(), Rule> {
+    let mover = fixed.mover(turn_num);
+    let by_mover = |signed: &Signed| signed.signer == mover && signed.state_hash == state_hash;
+    match state.signatures_at(turn_num).iter().any(by_mover) {
+        true => Ok(()),
+        false => Err(Rule::SupportedByMover { turn_num, mover }),
+    }
+}
+
 fn finalized(state: &ChannelState, event: &ChannelFinalized) -> Result<(), Rule> {
     let fixed = existing(state, event.channel_id)?;
     let turn_num = event.final_turn;
+    if let Some(end) = state.finalized {
+        return Err(Rule::FinalOnce { final_turn: end.turn_num, found: turn_num });
+    }
     let held = |signer| {
         state.signatures_at(turn_num).iter().any(|signed| {
             signed.signer == signer

@@ -68,7 +68,7 @@ pub struct Signed {
     pub signature: Signature,
     /// Whether the state is final.
     pub is_final: bool,
-    /// Whether it is ours: signed and not received.
+    /// Whether it is ours: signed, even if it was received before.
     pub own: bool,
 }
 
@@ -206,9 +206,11 @@ impl ChannelState {
         self.equivocations.extend(self.equivocation(turn_num, &signed));
         let known = self.signatures.entry(turn_num).or_default();
         let same =
-            |one: &Signed| one.signer == signed.signer && one.state_hash == signed.state_hash;
-        if !known.iter().any(same) {
-            known.push(signed);
+            |one: &&mut Signed| one.signer == signed.signer && one.state_hash == signed.state_hash;
+        match known.iter_mut().find(same) {
+            // What came back from somebody before we signed it is ours all the same.
+            Some(one) => one.own |= signed.own,
+            None => known.push(signed),
         }
     }
 

@@ -212,15 +212,9 @@ fn a_supported_turn_is_signed_by_its_mover() {
     // Turn 4 is the first's to move; the second alone signed a state for it.
     let store = log([created(), signed(3, 0), received(4, 0)]);
     let mover = parties()[0].address();
-    assert_eq!(
-        breaks(&store, supported(4, 0, 2)),
-        Rule::SupportedByMover { turn_num: 4, mover }
-    );
+    assert_eq!(breaks(&store, supported(4, 0, 2)), Rule::SupportedByMover { turn_num: 4, mover });
     keeps(&store, signed(4, 9));
-    assert_eq!(
-        breaks(&store, supported(4, 0, 2)),
-        Rule::SupportedByMover { turn_num: 4, mover }
-    );
+    assert_eq!(breaks(&store, supported(4, 0, 2)), Rule::SupportedByMover { turn_num: 4, mover });
     let store = log([created(), signed(4, 0), received(3, 0)]);
     keeps(&store, supported(4, 0, 2));
 }

@@ -128,9 +128,10 @@ fn moved(
 ) -> Result<(), Rule> {
     let mover = fixed.mover(turn_num);
     let by_mover = |signed: &Signed| signed.signer == mover && signed.state_hash == state_hash;
-    match state.signatures_at(turn_num).iter().any(by_mover) {
-        true => Ok(()),
-        false => Err(Rule::SupportedByMover { turn_num, mover }),
+    if state.signatures_at(turn_num).iter().any(by_mover) {
+        Ok(())
+    } else {
+        Err(Rule::SupportedByMover { turn_num, mover })
     }
 }
 

@@ -87,7 +87,7 @@ impl RocksDbOptions {
         self
     }
 
-    /// Bytes at which neighbouring events are one value of RocksDB's, 8 KiB by default, 1 byte (each event for itself) to 1 MiB.
+    /// Bytes at which neighbouring events are one value of RocksDB's: 4 KiB by default, 1 byte (each event for itself) to 1 MiB.
     /// Larger ones compress better and are quicker to scan; reading a single event reads all of its block.
     #[must_use]
     pub fn block_bytes(mut self, bytes: usize) -> Self {

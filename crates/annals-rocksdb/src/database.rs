@@ -254,7 +254,9 @@ pub(crate) fn beside_a_writer<T>(open: impl Fn() -> Result<T, OpenError>) -> Res
     let mut opened = open();
     for _ in 0..ATTEMPTS {
         match opened {
-            Err(OpenError::Corrupt(_) | OpenError::Io { .. }) => opened = open(),
+            Err(OpenError::Corrupt(_) | OpenError::Io { .. } | OpenError::NotFound { .. }) => {
+                opened = open();
+            }
             _ => break,
         }
     }

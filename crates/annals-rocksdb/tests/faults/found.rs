@@ -243,7 +243,7 @@ fn a_manifest_that_is_gone_or_cut_is_told_or_is_one_of_before() {
             // A manifest is a list of changes, and a shorter one that of an earlier time: when it was closed before, or
             // before a file was moved to another level.
             Ok(count) => {
-                assert!([EVENTS / 2, EVENTS].contains(&count), "{kept:?} bytes of {size}: {count}")
+                assert!([EVENTS / 2, EVENTS].contains(&count), "{kept:?} bytes of {size}: {count}");
             }
         }
     }

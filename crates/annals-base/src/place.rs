@@ -42,6 +42,13 @@ impl Place {
         Self { segment: (log2 - FIRST_CAPACITY_LOG2) as usize, offset, room: (1 << log2) - offset }
     }
 
+    /// The segment of the item at `index`: all that is needed to find one item. (Working out its offset as well
+    /// took a third of the time of a random read.)
+    #[inline]
+    pub(crate) const fn segment_of(index: usize) -> usize {
+        ((index + FIRST_CAPACITY).ilog2() - FIRST_CAPACITY_LOG2) as usize
+    }
+
     /// The place of the item at `index`, or `None` where no list reaches.
     pub(crate) fn checked(index: usize) -> Option<Self> {
         index.checked_add(FIRST_CAPACITY)?;
@@ -53,6 +60,12 @@ impl Place {
 #[inline]
 pub(crate) const fn capacity_of(segment: usize) -> usize {
     FIRST_CAPACITY << segment
+}
+
+/// The index of the first item of segment number `segment`.
+#[inline]
+pub(crate) const fn first_of(segment: usize) -> usize {
+    capacity_of(segment) - FIRST_CAPACITY
 }
 
 #[cfg(all(test, not(loom)))]
@@ -67,6 +80,8 @@ mod tests {
                 Place::of(index),
                 Place { segment, offset, room: capacity_of(segment) - offset }
             );
+            assert_eq!(Place::segment_of(index), segment);
+            assert_eq!(index - first_of(segment), offset);
             offset += 1;
             if offset == capacity_of(segment) {
                 (segment, offset) = (segment + 1, 0);

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!             written by the writer alone, read by all
-//!   segments  [ptr][ptr][ptr][null][null] ...     each set once, then never changed
-//!                |    |    |
+//!   segments  [ptr][ptr][ptr][null][null] ...     each set once, then never changed: where item 0 would be,
+//!                |    |    |                      if the segment reached down to it
 //!                v    v    v
 //!   items     published | staged | not written
 //!                       ^
@@ -24,7 +24,7 @@ use std::{
 };
 
 use crate::{
-    place::{Place, SEGMENT_COUNT_MAX, capacity_of},
+    place::{Place, SEGMENT_COUNT_MAX, capacity_of, first_of},
     segment,
     sync::{AtomicPtr, AtomicUsize, Ordering},
 };
@@ -76,10 +76,12 @@ impl<T> Shared<T> {
     pub(crate) unsafe fn segment_or_allocate(&self, segment: usize) -> NonNull<T> {
         let pointer = &self.segments.pointers[segment];
         let there = pointer.load(Ordering::Relaxed); // the writer reads its own store below
-        NonNull::new(there).unwrap_or_else(|| {
-            let fresh = segment::allocate(capacity_of(segment));
+        start_of(there, segment).unwrap_or_else(|| {
+            let fresh = segment::allocate::<T>(capacity_of(segment));
+            let origin = fresh.as_ptr().wrapping_sub(first_of(segment));
+            debug_assert!(!origin.is_null(), "an item lies as far from address 0 as from item 0");
             // Relaxed: a reader comes here only by way of an index below a length stored later, in `publish`.
-            pointer.store(fresh.as_ptr(), Ordering::Relaxed); // pairs with the Relaxed load in `pointer_to`
+            pointer.store(origin, Ordering::Relaxed); // pairs with the Relaxed load in `pointer_to`
             fresh
         })
     }
@@ -102,7 +104,7 @@ impl<T> Shared<T> {
     pub(crate) unsafe fn item(&self, index: usize) -> &T {
         // SAFETY: the item is written, by the caller's word, and is not changed while `self` is borrowed:
         // published ones never are, and to drop staged ones the writer borrows itself mutably.
-        unsafe { &*self.pointer_to(Place::of(index)) }
+        unsafe { &*self.pointer_to(index) }
     }
 
     /// Drops items `from..to`. When one panics while it is dropped the others are dropped all the same, as a
@@ -125,27 +127,28 @@ impl<T> Shared<T> {
             let count = place.room.min(to - from);
             let _rest = Rest(self, from + count, to);
             // SAFETY: `count` items from there on lie in one segment, and the caller gives them up.
-            unsafe { drop_in_place(slice_from_raw_parts_mut(self.pointer_to(place), count)) }
+            unsafe { drop_in_place(slice_from_raw_parts_mut(self.pointer_to(from), count)) }
         }
     }
 
-    /// The address of a place.
+    /// The address of the item at `index`.
     ///
     /// # Safety
     /// Its segment is allocated and the caller's thread knows: by an Acquire load of a length beyond the
-    /// place, or because it is the writer.
+    /// index, or because it is the writer.
     #[inline]
-    unsafe fn pointer_to(&self, place: Place) -> *mut T {
-        debug_assert!(place.segment < SEGMENT_COUNT_MAX);
+    unsafe fn pointer_to(&self, index: usize) -> *mut T {
+        let segment = Place::segment_of(index);
+        debug_assert!(segment < SEGMENT_COUNT_MAX);
         // SAFETY: `Place::checked` let the writer in, and the caller comes behind the writer.
-        let pointer = unsafe { self.segments.pointers.get_unchecked(place.segment) };
+        let pointer = unsafe { self.segments.pointers.get_unchecked(segment) };
         // Relaxed: ordered by the Acquire load of the length that let the caller come here.
-        let start = pointer.load(Ordering::Relaxed); // pairs with the Relaxed store in `segment_or_allocate`
+        let origin = pointer.load(Ordering::Relaxed); // pairs with the Relaxed store in `segment_or_allocate`
         if cfg!(any(loom, debug_assertions)) {
-            assert!(!start.is_null(), "a place in a segment that was never published");
+            assert!(!origin.is_null(), "a place in a segment that was never published");
         }
-        // SAFETY: the offset lies within the segment, which the caller knows to be allocated.
-        unsafe { start.add(place.offset) }
+        // Wrapping, for the origin lies outside of the segment; the item is inside again.
+        origin.wrapping_add(index)
     }
 }
 
@@ -156,6 +159,11 @@ impl<T> Drop for Shared<T> {
         // goes after them, as `segments` is dropped, even if an item panics.
         unsafe { self.drop_items(0, len) }
     }
+}
+
+/// Where a segment's memory starts, if it is allocated: `origin` is where item 0 would be.
+fn start_of<T>(origin: *mut T, segment: usize) -> Option<NonNull<T>> {
+    if origin.is_null() { None } else { NonNull::new(origin.wrapping_add(first_of(segment))) }
 }
 
 /// The segments: the memory of the items, not the items.
@@ -174,8 +182,8 @@ impl<T> Segments<T> {
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
         for (segment, pointer) in self.pointers.iter().enumerate() {
-            let start = pointer.load(Ordering::Relaxed); // alone by now, as in the drop of `Shared`
-            let Some(start) = NonNull::new(start) else { break };
+            let origin = pointer.load(Ordering::Relaxed); // alone by now, as in the drop of `Shared`
+            let Some(start) = start_of(origin, segment) else { break };
             // SAFETY: allocated by `segment_or_allocate` with this capacity; the last handle is going.
             unsafe { segment::deallocate(start, capacity_of(segment)) }
         }
@@ -222,7 +230,7 @@ impl<'a, T> Published<'a, T> {
         assert!(to <= self.len, "beyond what is published");
         let place = Place::of(from);
         // SAFETY: in one segment and below the length.
-        unsafe { self.slice(place, place.room.min(to - from)) }
+        unsafe { self.slice(from, place.room.min(to - from)) }
     }
 
     /// The last items of `from..to`, as many as lie in one segment; at least one unless the range is empty.
@@ -237,15 +245,15 @@ impl<'a, T> Published<'a, T> {
         let offset_last = Place::of(to - 1).offset;
         let count = (offset_last + 1).min(to - from);
         // SAFETY: `count` items back from the last one lie in its segment, and below the length.
-        unsafe { self.slice(Place::of(to - count), count) }
+        unsafe { self.slice(to - count, count) }
     }
 
     /// # Safety
-    /// The `count` items from `place` on lie in one segment and below `self.len`.
+    /// The `count` items from `from` on lie in one segment and below `self.len`.
     #[inline]
-    unsafe fn slice(self, place: Place, count: usize) -> &'a [T] {
+    unsafe fn slice(self, from: usize, count: usize) -> &'a [T] {
         // SAFETY: written, as they lie below a length that was loaded with Acquire; contiguous, in one segment;
         // and unchanged until the list is dropped, which `'a` keeps from happening.
-        unsafe { std::slice::from_raw_parts(self.shared.pointer_to(place), count) }
+        unsafe { std::slice::from_raw_parts(self.shared.pointer_to(from), count) }
     }
 }

@@ -44,9 +44,11 @@ mod place;
 mod segment;
 mod shared;
 mod sync;
+mod writeback;
 mod writer;
 
 pub use iter::{Iter, Slices};
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
+pub use writeback::start_writeback;
 pub use writer::{ListWriter, segmented_list};

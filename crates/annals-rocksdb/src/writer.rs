@@ -147,11 +147,11 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
         Ok(())
     }
 
-    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+    fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
         self.log().map_err(closed)?.conflict(condition, self.next_offset, &self.staged.chunks)
     }
 
-    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+    fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
         self.log().map_err(closed)?.find_id(id, &self.staged.chunks)
     }
 
@@ -170,7 +170,7 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
         Ok(self.staged_body(offset).is_some_and(|body| body == batch.body(index)))
     }
 
-    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64) {
+    fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
         for (index, event) in events.into_iter().enumerate() {
             self.roll_chunk();
             let offset = self.next_offset;

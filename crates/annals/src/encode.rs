@@ -1,6 +1,7 @@
 //! From a caller's events to what the commit path needs, on the caller's own thread: labels checked and hashed and,
 //! for a durable home, every event's record written but for its place.
 
+use crate::crc32c::crc32c;
 use crate::labels::{EventNames, Labels};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use crate::name::Hasher;
@@ -9,14 +10,16 @@ use crate::{AppendError, Event, InvalidEvent, Metadata, Tags, raw};
 /// Bytes in front of a record's body: checksum, size, place.
 pub(crate) const RECORD_HEAD: usize = 16;
 
-/// Bytes that a commit may add in front of a batch.
+/// Bytes of room in front of a batch's records, for the head of the commit: one that is a batch alone is written from
+/// where it was encoded.
 pub(crate) const COMMIT_HEAD: usize = 48;
 
 /// A batch ready to be committed.
 #[derive(Debug, Default)]
 pub struct Encoded {
     pub(crate) labels: Labels,
-    /// Records, one behind the other, each at a multiple of 8; empty for a home that keeps events as they are.
+    /// Room for a commit's head, then the records, one behind the other, each at a multiple of 8; empty for a home
+    /// that keeps events as they are, and where there are no events.
     pub(crate) records: Vec<u8>,
     /// Where each record starts.
     pub(crate) starts: Vec<u32>,
@@ -43,6 +46,9 @@ impl Encoded {
     pub fn records<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
         let mut encoded = Self::labels(events, hasher)?;
         let Self { labels, records, starts } = &mut encoded;
+        if !events.is_empty() {
+            records.resize(COMMIT_HEAD, 0);
+        }
         starts.reserve_exact(events.len());
         for (index, event) in events.iter().enumerate() {
             let mut metadata = Metadata::default();
@@ -51,24 +57,29 @@ impl Encoded {
             records.resize(start + RECORD_HEAD, 0);
             raw::write_body(records, labels, index, &metadata, |out| event.encode(out))
                 .map_err(|source| AppendError::Invalid { index, source })?;
-            if records.len() > MAX_BATCH_BYTES + RECORD_HEAD * events.len() {
-                return Err(AppendError::BatchTooLarge { bytes: records.len() });
+            if records.len() > COMMIT_HEAD + MAX_BATCH_BYTES + RECORD_HEAD * events.len() {
+                return Err(AppendError::BatchTooLarge { bytes: records.len() - COMMIT_HEAD });
             }
             // Both casts hold: a batch is below 4 GiB, as was just seen.
             #[expect(clippy::cast_possible_truncation, reason = "checked above")]
             let (place, size) = (start as u32, (records.len() - start) as u32);
             starts.push(place);
-            let checksum = crc32c::crc32c(&records[start + RECORD_HEAD..]);
+            let checksum = crc32c(&records[start + RECORD_HEAD..]);
             records[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
             records[start + 4..start + 8].copy_from_slice(&size.to_le_bytes());
             records.resize(records.len().next_multiple_of(8), 0);
+            if index == 0 {
+                // The others are often about as large: room for all at once, and nothing is moved.
+                let like_the_first = (records.len() - start).saturating_mul(events.len() - 1);
+                records.reserve(like_the_first.min(MAX_BATCH_BYTES));
+            }
         }
         Ok(encoded)
     }
 
     /// Bytes that it adds to a commit at most, with a head of its own.
     pub(crate) fn size(&self) -> usize {
-        self.records.len() + COMMIT_HEAD
+        self.records.len().max(COMMIT_HEAD)
     }
 
     /// The names of event `index` of the batch, from 0.

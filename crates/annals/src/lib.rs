@@ -11,6 +11,7 @@ extern crate self as annals;
 mod backend;
 mod codec;
 mod commit;
+mod crc32c;
 mod decision;
 mod encode;
 mod error;

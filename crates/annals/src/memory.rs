@@ -211,14 +211,14 @@ impl<E: Event> Home<E> for MemoryHome<E> {
         Ok(())
     }
 
-    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+    fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
         let from = u32::try_from(condition.head()).unwrap_or(u32::MAX);
         let found = search.plan(&self.reader).next(from).map(u64::from);
         Ok(found.filter(|&found| found < self.next_offset()))
     }
 
-    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+    fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
         Ok(self.reader.posting(Kind::Id, id).map(|mut posting| u64::from(posting.get(0))))
     }
 
@@ -237,7 +237,7 @@ impl<E: Event> Home<E> for MemoryHome<E> {
         Ok(known.zip(given).is_some_and(|(known, given)| known.body(0) == given.body(0)))
     }
 
-    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64) {
+    fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
         for (index, event) in events.into_iter().enumerate() {
             let offset = self.next_offset();
             // `reserve` saw that there is room.

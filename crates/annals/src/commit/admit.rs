@@ -34,7 +34,7 @@ pub(super) fn admit<E: Event>(home: &mut impl Home<E>, request: Request<E>, now:
     let first = home.next_offset();
     let count = events.len() as u64;
     if count > 0 {
-        home.stage(events, &batch, time_ms.unwrap_or(now.max(last)));
+        home.stage(events, batch, time_ms.unwrap_or(now.max(last)));
     }
     debug_assert_eq!(
         home.next_offset(),
@@ -57,7 +57,7 @@ fn no_room(error: io::Error, bytes: usize) -> AppendError {
 
 /// Where the log has this batch already, if its events' ids say so.
 fn recorded_before<E: Event>(
-    home: &impl Home<E>,
+    home: &mut impl Home<E>,
     events: &[E],
     batch: &Encoded,
 ) -> Result<Option<Range<u64>>, AppendError> {

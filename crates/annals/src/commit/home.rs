@@ -26,13 +26,13 @@ pub trait Home<E>: Send + 'static {
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
-    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError>;
+    fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError>;
 
     /// The event with this id, staged ones included.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
-    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
+    fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
 
     /// Whether the event at `offset`, maybe a staged one, says the same as event `index` of the batch.
     ///
@@ -47,7 +47,7 @@ pub trait Home<E>: Send + 'static {
     ) -> Result<bool, ReadError>;
 
     /// Takes a batch's events at the next offsets. No reader sees them yet.
-    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64);
+    fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64);
 
     /// Makes all that is staged durable, and readable below the new head.
     ///

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::frame::{Fault, FrameHead, Record, check_frame, check_record};
 use super::fs::UNFINISHED;
 use super::fs::{FileSystem, StoreFile};
+use crate::crc32c::{crc32c, crc32c_append};
 use crate::little_endian::{u32_at, u64_at};
 use crate::{Corruption, RawEvent};
 
@@ -34,7 +35,7 @@ pub(crate) struct SegmentHead {
 
 /// Where all checksums of a segment's frames begin.
 pub(crate) fn seed(store_id: &[u8; 16], first: u64) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(store_id), &first.to_le_bytes())
+    crc32c_append(crc32c(store_id), &first.to_le_bytes())
 }
 
 /// Makes the file `path` of the segment that begins at `first`, durable under its name.
@@ -51,7 +52,7 @@ pub(crate) fn create(
     head[16..32].copy_from_slice(store_id);
     head[32..40].copy_from_slice(&first.to_le_bytes());
     head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());
-    let checksum = crc32c::crc32c(&head[16..]);
+    let checksum = crc32c(&head[16..]);
     head[12..16].copy_from_slice(&checksum.to_le_bytes());
     let unfinished = path.with_added_extension(UNFINISHED);
     let made = make(system, &unfinished, &head);
@@ -104,7 +105,7 @@ pub(crate) fn check_head(
             format!("{:02x?}", &head[..8]),
         );
     }
-    let (stored, computed) = (u32_at(head, 12), crc32c::crc32c(&head[16..]));
+    let (stored, computed) = (u32_at(head, 12), crc32c(&head[16..]));
     if stored != computed {
         return fault(12, format!("checksum {computed:08x}"), format!("{stored:08x}"));
     }

@@ -13,6 +13,7 @@
 
 use std::fmt::Display;
 
+use crate::crc32c::{crc32c, crc32c_append};
 use crate::encode::{COMMIT_HEAD, RECORD_HEAD};
 use crate::little_endian::{u32_at, u64_at};
 
@@ -66,7 +67,7 @@ impl FrameHead {
         out[24..32].copy_from_slice(&self.first.to_le_bytes());
         out[32..40].copy_from_slice(&self.time_ms.to_le_bytes());
         out[40..48].copy_from_slice(&self.durable.to_le_bytes());
-        let checksum = crc32c::crc32c_append(seed, &out[8..FRAME_HEAD]);
+        let checksum = crc32c_append(seed, &out[8..FRAME_HEAD]);
         out[4..8].copy_from_slice(&checksum.to_le_bytes());
     }
 
@@ -88,7 +89,7 @@ impl FrameHead {
                 format_args!("{:02x?}", &head[..4]),
             ));
         }
-        let (stored, computed) = (u32_at(head, 4), crc32c::crc32c_append(seed, &head[8..]));
+        let (stored, computed) = (u32_at(head, 4), crc32c_append(seed, &head[8..]));
         if stored != computed {
             return Err(Fault::new(position + 4, hex(computed), hex(stored)));
         }
@@ -146,7 +147,7 @@ pub(crate) fn check_frame<'a>(
         if u32_at(frame, at + 12) as usize != at {
             return Err(Fault::new(position + at + 12, at, u32_at(frame, at + 12)));
         }
-        heads_crc = crc32c::crc32c_append(heads_crc, &frame[at..at + RECORD_HEAD]);
+        heads_crc = crc32c_append(heads_crc, &frame[at..at + RECORD_HEAD]);
         see(Record { offset, position: position + at, body });
         let end = at + RECORD_HEAD + body.len();
         at = end.next_multiple_of(8);
@@ -184,7 +185,7 @@ pub(crate) fn check_record(
         let expected = format!("the record of offset {offset}");
         return Err(Fault::new(at + 8, expected, format!("that of {segment_first} + {index}")));
     }
-    let (stored, computed) = (u32_at(bytes, at), crc32c::crc32c(body));
+    let (stored, computed) = (u32_at(bytes, at), crc32c(body));
     if stored != computed {
         return Err(Fault::new(at, hex(computed), hex(stored)));
     }

@@ -102,6 +102,11 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn size(&self) -> io::Result<u64>;
 
+    /// A hint that these bytes will be synced: the system may begin to write them now. Nothing is durable by it.
+    fn start_sync(&self, position: u64, size: u64) {
+        let _ = (position, size);
+    }
+
     /// Makes the file's bytes and size durable.
     ///
     /// # Errors
@@ -234,6 +239,10 @@ impl StoreFile for RealFile {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn start_sync(&self, position: u64, size: u64) {
+        annals_base::start_writeback(&self.0, position, size);
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -21,6 +21,7 @@ use super::sealed::{SealedIndex, encode};
 use super::segment::{Segment, SegmentIndex};
 use super::verify::compare;
 use crate::backend::Selection;
+use crate::crc32c::{crc32c, crc32c_append};
 use crate::encode::RECORD_HEAD;
 use crate::index::Kind;
 use crate::little_endian::{u32_at, u64_at};
@@ -43,7 +44,7 @@ pub fn repair_log(bytes: &mut [u8], flags: u8) {
     if flags & REPAIR_CHECKSUMS != 0 {
         bytes[..8].copy_from_slice(b"annals.l");
         bytes[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[16..SEGMENT_HEAD]);
+        let checksum = crc32c(&bytes[16..SEGMENT_HEAD]);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
     }
     let seed = seed(&store_id, first);
@@ -82,10 +83,10 @@ fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags:
             bytes[record_end..padded].fill(0);
         }
         if flags & REPAIR_CHECKSUMS != 0 {
-            let checksum = crc32c::crc32c(&bytes[at + RECORD_HEAD..record_end]);
+            let checksum = crc32c(&bytes[at + RECORD_HEAD..record_end]);
             bytes[at..at + 4].copy_from_slice(&checksum.to_le_bytes());
         }
-        heads_crc = crc32c::crc32c_append(heads_crc, &bytes[at..at + RECORD_HEAD]);
+        heads_crc = crc32c_append(heads_crc, &bytes[at..at + RECORD_HEAD]);
         seen += 1;
         at = record_end.next_multiple_of(8);
     }
@@ -138,10 +139,10 @@ pub fn repair_index(index: &mut [u8], log: &[u8]) {
     index[40..48].copy_from_slice(&(indexed.next_offset - first).to_le_bytes());
     for at in (48..).step_by(16).take(SECTIONS) {
         let (start, size) = (u32_at(index, at) as usize, u32_at(index, at + 4) as usize);
-        let checksum = crc32c::crc32c(index.get(start..start + size).unwrap_or_default());
+        let checksum = crc32c(index.get(start..start + size).unwrap_or_default());
         index[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
-    let checksum = crc32c::crc32c(&index[16..INDEX_HEAD]);
+    let checksum = crc32c(&index[16..INDEX_HEAD]);
     index[12..16].copy_from_slice(&checksum.to_le_bytes());
 }
 

@@ -23,6 +23,7 @@ use super::directory::Directory;
 use super::file::FORMAT;
 use super::fs::FileSystem;
 use super::live::LiveSegmentIndex;
+use crate::crc32c::crc32c;
 use crate::index::{Kind, Names, Posting};
 use crate::little_endian::{u32_at, u64_at};
 use crate::name::Hasher;
@@ -57,7 +58,7 @@ impl SealedIndex {
         let head = bytes.first_chunk::<HEAD>()?;
         let right = &head[..8] == MAGIC
             && u64::from(u32_at(head, 8)) == FORMAT
-            && u32_at(head, 12) == crc32c::crc32c(&head[16..])
+            && u32_at(head, 12) == crc32c(&head[16..])
             && &head[16..32] == store_id
             && u64_at(head, 32) == first
             && u64_at(head, 40) == count;
@@ -88,7 +89,7 @@ impl SealedIndex {
                 let (start, size) = self.place(section);
                 let bytes = self.bytes.get(start..start.saturating_add(size));
                 bytes.is_some_and(|bytes| {
-                    crc32c::crc32c(bytes) == u32_at(&self.bytes, 48 + section * 16 + 8)
+                    crc32c(bytes) == u32_at(&self.bytes, 48 + section * 16 + 8)
                 })
             })
         })
@@ -227,12 +228,12 @@ pub(crate) fn encode(
             _ => encode_table(&mut out, &index.names.ids, &hasher),
         }
         let at = 48 + section * 16;
-        let (size, checksum) = (out.len() - start, crc32c::crc32c(&out[start..]));
+        let (size, checksum) = (out.len() - start, crc32c(&out[start..]));
         out[at..at + 4].copy_from_slice(&(start as u32).to_le_bytes());
         out[at + 4..at + 8].copy_from_slice(&(size as u32).to_le_bytes());
         out[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
-    let checksum = crc32c::crc32c(&out[16..HEAD]);
+    let checksum = crc32c(&out[16..HEAD]);
     out[12..16].copy_from_slice(&checksum.to_le_bytes());
     out
 }

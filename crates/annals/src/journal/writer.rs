@@ -26,8 +26,10 @@ use super::recovery::Active;
 use super::sealed::seal;
 use super::segment::{Segment, SegmentIndex};
 use crate::commit::Home;
+use crate::crc32c::crc32c_append;
 use crate::encode::{Encoded, RECORD_HEAD};
 use crate::head::Published;
+use crate::labels::Labels;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use crate::name::Name;
 use crate::{Condition, Event, ReadError, Recorded};
@@ -35,8 +37,12 @@ use crate::{Condition, Event, ReadError, Recorded};
 /// How far a commit may reach beyond the size at which its segment is sealed: one commit's batches, with their heads.
 pub(super) const COMMIT_ROOM: u64 =
     (MAX_BATCH_BYTES + (RECORD_HEAD + FRAME_HEAD + 8) * MAX_BATCH_EVENTS) as u64;
-/// Commits of up to so many bytes are small: their room is filled with zeroes.
+/// Commits of up to so many bytes are small: their room is filled with zeroes, and they are written at once.
 const SMALL_COMMIT: usize = 64 << 10;
+/// Larger ones are written in pieces of so many bytes, for the disk to begin with the first.
+const PIECE: usize = 256 << 10;
+/// A buffer of up to so many bytes is kept for the next commit.
+const BUFFER_KEPT: usize = 1 << 20;
 /// Bytes of room made ready at once, for small commits and for large ones.
 const READY_ZEROED: usize = 1 << 20;
 const READY_ALLOCATED: usize = 8 << 20;
@@ -65,6 +71,9 @@ pub(crate) struct JournalHome<E> {
 /// The frames of the commit that is being built.
 struct Staged<E> {
     bytes: Vec<u8>,
+    /// Batches that are not in the index yet, each with its first event's place in the segment: they are indexed while
+    /// the disk writes, unless one behind them in the same commit has to look.
+    unindexed: Vec<(u32, Labels)>,
     /// Where the last frame starts in `bytes`, and its head as far as it is known.
     frame: Option<(usize, FrameHead)>,
     events: Vec<Recorded<E>>,
@@ -92,7 +101,12 @@ impl<E: Event> JournalHome<E> {
             durable: next_offset,
             last_time_ms,
             last_commit: 0,
-            staged: Staged { bytes: Vec::new(), frame: None, events: Vec::new() },
+            staged: Staged {
+                bytes: Vec::new(),
+                unindexed: Vec::new(),
+                frame: None,
+                events: Vec::new(),
+            },
             lock: Some(lock),
         }
     }
@@ -196,17 +210,25 @@ impl<E: Event> JournalHome<E> {
         self.sealed.push(Segment { file, index });
     }
 
-    /// Begins a frame, or goes on with the last one if it is of the same time.
-    fn frame_at(&mut self, time_ms: u64) {
+    /// Puts a batch's records behind what is staged: into a frame of their own, or the last one if it is of the same
+    /// time. Answers from where in `bytes` their places are counted.
+    fn put_in_frame(&mut self, records: Vec<u8>, time_ms: u64) -> usize {
         if self.staged.frame.as_ref().is_some_and(|(_, head)| head.time_ms == time_ms) {
-            return;
+            let base = self.staged.bytes.len() - FRAME_HEAD;
+            self.staged.bytes.extend_from_slice(&records[FRAME_HEAD..]);
+            return base;
         }
         self.finish_frame();
         let start = self.staged.bytes.len();
-        self.staged.bytes.resize(start + FRAME_HEAD, 0);
+        if start == 0 && records.len() > SMALL_COMMIT {
+            self.staged.bytes = records;
+        } else {
+            self.staged.bytes.extend_from_slice(&records);
+        }
         let (first, durable) = (self.next_offset, self.durable);
         let head = FrameHead { records_crc: 0, records_size: 0, count: 0, first, time_ms, durable };
         self.staged.frame = Some((start, head));
+        start
     }
 
     fn finish_frame(&mut self) {
@@ -217,14 +239,22 @@ impl<E: Event> JournalHome<E> {
         }
     }
 
-    /// Writes and, unless only buffered, syncs what is staged. If that fails, what was written is taken back as far
-    /// as that is possible.
-    fn write_staged(&mut self) -> io::Result<()> {
-        let written = self.file.write_at(&self.staged.bytes, self.end as u64).and_then(|()| {
-            match self.options.durability {
-                Durability::Sync => self.file.sync(),
-                Durability::Buffered => Ok(()),
+    /// Puts what is staged into the index.
+    fn index_staged(&mut self) {
+        for (first, labels) in self.staged.unindexed.drain(..) {
+            for (index, place) in (0..labels.len()).zip(first..) {
+                self.index.names.add_event(place, &labels.event(index));
             }
+        }
+    }
+
+    /// Writes, indexes and, unless only buffered, syncs what is staged. If that fails, what was written is taken back
+    /// as far as that is possible.
+    fn write_staged(&mut self) -> io::Result<()> {
+        let sync = self.options.durability == Durability::Sync;
+        let written = self.write_pieces(sync).and_then(|()| {
+            self.index_staged();
+            if sync { self.file.sync() } else { Ok(()) }
         });
         if written.is_err()
             && let Err(error) = erase(&*self.file, self.end, self.end + self.staged.bytes.len())
@@ -232,6 +262,21 @@ impl<E: Event> JournalHome<E> {
             tracing::error!(%error, "a commit that failed could not be taken back: it may be there when the store is reopened");
         }
         written
+    }
+
+    /// Writes what is staged; a large commit that will be synced in pieces, each of which the disk may begin with.
+    fn write_pieces(&self, sync: bool) -> io::Result<()> {
+        let bytes = &self.staged.bytes;
+        if !sync || bytes.len() <= SMALL_COMMIT {
+            return self.file.write_at(bytes, self.end as u64);
+        }
+        let mut position = self.end as u64;
+        for piece in bytes.chunks(PIECE) {
+            self.file.write_at(piece, position)?;
+            self.file.start_sync(position, piece.len() as u64);
+            position += piece.len() as u64;
+        }
+        Ok(())
     }
 
     /// Everything durable, the file as long as what is in it, and the head noted.
@@ -278,11 +323,13 @@ impl<E: Event> Home<E> for JournalHome<E> {
         self.make_ready(self.staged.bytes.len() + size)
     }
 
-    fn conflict(&self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+    fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
+        self.index_staged();
         self.log.conflict(condition, self.next_offset)
     }
 
-    fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+    fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
+        self.index_staged();
         self.log.find_id(id)
     }
 
@@ -311,21 +358,21 @@ impl<E: Event> Home<E> for JournalHome<E> {
         Ok(body == Some(batch.body(index)))
     }
 
-    fn stage(&mut self, events: Vec<E>, batch: &Encoded, time_ms: u64) {
-        self.frame_at(time_ms);
+    fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
+        let Encoded { labels, records, starts } = batch;
+        let base = self.put_in_frame(records, time_ms);
         let Some((frame, head)) = &mut self.staged.frame else { return };
-        let base = self.staged.bytes.len();
-        self.staged.bytes.extend_from_slice(&batch.records);
-        for (index, (event, &start)) in events.into_iter().zip(&batch.starts).enumerate() {
+        let place_of = |offset| u32::try_from(offset - self.segment.first).unwrap_or(u32::MAX);
+        self.staged.unindexed.push((place_of(self.next_offset), labels));
+        for (event, start) in events.into_iter().zip(starts) {
             let at = base + start as usize;
-            let place = u32::try_from(self.next_offset - self.segment.first).unwrap_or(u32::MAX);
+            let place = place_of(self.next_offset);
             let distance = u32::try_from(at - *frame).unwrap_or(u32::MAX);
             let record = &mut self.staged.bytes[at..at + RECORD_HEAD];
             record[8..12].copy_from_slice(&place.to_le_bytes());
             record[12..16].copy_from_slice(&distance.to_le_bytes());
-            head.records_crc = crc32c::crc32c_append(head.records_crc, record);
+            head.records_crc = crc32c_append(head.records_crc, record);
             head.count += 1;
-            self.index.names.add_event(place, &batch.labels.event(index));
             self.index.positions.stage(u32::try_from(self.end + at).unwrap_or(u32::MAX));
             self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });
             self.next_offset += 1;
@@ -342,6 +389,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
         self.end += self.staged.bytes.len();
         self.last_commit = self.staged.bytes.len();
         self.staged.bytes.clear();
+        self.staged.bytes.shrink_to(BUFFER_KEPT);
         self.index.positions.publish();
         // Relaxed: a number to look at.
         self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);

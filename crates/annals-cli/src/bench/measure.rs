@@ -231,10 +231,10 @@ impl Measure {
         let bytes = event.body().len() as u64;
         let condition = condition.map(|condition| condition(&tag));
         timed.call(|| {
-            match condition {
-                Some(condition) => drop(store.append_if([event], &condition)?),
-                None => drop(store.append_batch([event])?),
-            }
+            let _range = match condition {
+                Some(condition) => store.append_if([event], &condition)?,
+                None => store.append_batch([event])?,
+            };
             Ok((1, bytes))
         })
     }

@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Bench, format: Option<Format>) -> Result<(), Failure> {
     let stop = place::stop_on_signal()?;
     let phases = PHASES + args.writers.len();
     let logs = if args.store.is_none() { 2 } else { 1 };
-    let slice = Duration::from_secs_f64(args.seconds / (logs * phases) as f64);
+    let slice =
+        Duration::from_secs_f64(args.seconds) / u32::try_from(logs * phases).unwrap_or(u32::MAX);
     let bar = progress::spinner("measuring");
     let mut measure = Measure::new(args, slice, stop, bar.clone());
     let measured = measure_all(args, &mut measure);

@@ -1,5 +1,12 @@
 //! One measurement: percentiles of its samples, and how it is shown.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people: positive, and far below 2^52"
+)]
+
 use std::time::Duration;
 
 use indicatif::HumanCount;

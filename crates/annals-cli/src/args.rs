@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use annals::MAX_BATCH_EVENTS;
+use annals::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use annals_channels::{Hash, InvalidField};
+use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser, ValueParserFactory};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::place::Place;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Copy(Copy),
     State(State),
     Demo(Demo),
+    Bench(Bench),
     #[command(hide = true)]
     DemoWriter(DemoWriter),
 }
@@ -315,6 +317,77 @@ pub(crate) struct Demo {
     pub(crate) directory: Option<PathBuf>,
 }
 
+/// Measure how fast this machine and this disk are, in about ten seconds
+///
+/// Without a STORE: a log in memory, then one in files in the current directory; each written and synced in turn with
+/// a plain file on the same disk, which gets the same bytes. "of disk" is events a second, as a multiple of that
+/// file's with one writer.
+///
+/// It writes only to a directory of its own, which it removes at the end, also after Ctrl-C and errors. It never
+/// appends to a store that is there.
+#[derive(Debug, Args)]
+#[command(after_help = r#"Measured are, in events a second and microseconds a call:
+  bulk       batches of --batch events, each batch synced      scan  all events, in order
+  append     one event, synced; also with several writers      get   one event, at random
+  append-if  one event, if no event in the log has its tag     tag   a tag's 10 events
+
+Examples:
+  annals bench
+  annals bench /mnt/disk/new-directory --seconds 30
+  annals bench memory: --payload 100 --format jsonl"#)]
+pub(crate) struct Bench {
+    /// A directory that is empty, or not there yet: PATH or rocksdb:PATH; or memory: for a log in memory
+    pub(crate) store: Option<Target>,
+
+    /// How long to measure, all together, in seconds (0.01 to 3600)
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    #[arg(value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+
+    /// In bulk, append at most about so many events (1 to 10000000)
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000), allow_negative_numbers = true)]
+    pub(crate) events: u64,
+
+    /// Payload of an event, in bytes (0 to 1048576)
+    #[arg(long, value_name = "BYTES", default_value_t = 500)]
+    #[arg(value_parser = payload_bytes, allow_negative_numbers = true)]
+    pub(crate) payload: usize,
+
+    /// Writers that append at once, beside one alone (2 to 256, several with commas)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "16")]
+    #[arg(value_parser = writer_count, allow_negative_numbers = true)]
+    pub(crate) writers: Vec<usize>,
+
+    /// Events of a bulk batch (1 to 65536)
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = batch_size, allow_negative_numbers = true)]
+    pub(crate) batch: usize,
+
+    /// Leave the log that was measured there, as STORE/log
+    #[arg(long, requires = "store")]
+    pub(crate) keep: bool,
+}
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    Memory,
+    Place(Place),
+}
+
+impl ValueParserFactory for Target {
+    type Parser = ValueParser;
+
+    fn value_parser() -> ValueParser {
+        let parse = |argument: std::ffi::OsString| match argument.to_str() {
+            Some("memory:") => Ok(Self::Memory),
+            _ => Place::parse(&argument).map(Self::Place),
+        };
+        OsStringValueParser::new().try_map(parse).into()
+    }
+}
+
 /// The process that the demo kills: signs for Alice until then
 #[derive(Debug, Args)]
 pub(crate) struct DemoWriter {
@@ -325,6 +398,21 @@ pub(crate) struct DemoWriter {
 /// An offset or a number of events.
 fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("give a whole number from 0 on, at most {}", u64::MAX))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "give a number of seconds from 0.01 to 3600".to_owned())
+}
+
+fn payload_bytes(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| *bytes <= 1 << 20);
+    bytes.ok_or_else(|| "give a whole number of bytes from 0 to 1048576".to_owned())
+}
+
+fn writer_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (2..=256).contains(count));
+    count.ok_or_else(|| "give whole numbers from 2 to 256; one alone is always measured".to_owned())
 }
 
 /// A number of lines that can be one batch.
@@ -349,6 +437,15 @@ impl Cli {
             && from > to
         {
             let problem = format!("--from {from} is beyond --to {to}; give --from 0 to {to}");
+            Self::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
+        }
+        // Beside its payload, an event of the bench takes less than 100 bytes.
+        if let Command::Bench(Bench { batch, payload, .. }) = &cli.command
+            && batch * (payload + 100) > MAX_BATCH_BYTES
+        {
+            let problem = format!(
+                "--batch {batch} with --payload {payload} is more than a batch can have, {MAX_BATCH_BYTES} bytes; give less of either"
+            );
             Self::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
         }
         cli

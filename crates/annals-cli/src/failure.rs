@@ -134,6 +134,26 @@ pub(crate) enum Failure {
     /// The process that the demo kills could not be started, heard or killed.
     #[error("cannot run the demo's second process")]
     DemoProcess(#[source] io::Error),
+    /// What is to be measured is there already.
+    #[error("{} is there already, and is no empty directory: nothing of it was touched", directory.display())]
+    BenchPlaceTaken { directory: PathBuf },
+    /// The disk did not do what is to be measured.
+    #[error("cannot write {}", path.display())]
+    BenchDisk {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// What was measured could not be removed.
+    #[error("cannot remove {}", directory.display())]
+    BenchLeft {
+        directory: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The bench was told to stop.
+    #[error("interrupted: nothing was measured to its end, and nothing is left behind")]
+    BenchInterrupted,
     /// A party refused.
     #[error(transparent)]
     Party(#[from] PartyError),
@@ -257,6 +277,11 @@ impl Failure {
             Self::DemoPlaceTaken { .. } => Some(
                 "the demo writes only where nothing is: give it another directory, or remove that one if it is of an earlier demo".into(),
             ),
+            Self::BenchPlaceTaken { .. } => Some(
+                "the bench never writes to a store that is there: give it a path where nothing is yet, on the disk to measure".into(),
+            ),
+            Self::BenchDisk { source, .. } => io_advice(source),
+            Self::BenchLeft { .. } => Some("remove it yourself".into()),
             Self::Output(error) => io_advice(error),
             _ => None,
         }

@@ -6,12 +6,13 @@
 //!   place      what a STORE says            progress  bars on standard error
 //!   store      opening it                   log       the library's warnings on standard error
 //!   failure    what ends it with exit 1     reports   what append tells of batches
-//!   demo       `annals demo`
+//!   demo       `annals demo`                    bench    `annals bench`
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod channel_table;
 mod commands;
 mod demo;
@@ -59,6 +60,7 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Copy(args) => commands::copy::run(args, format),
         Command::State(args) => commands::state::run(args, format),
         Command::Demo(args) => demo::run(args, format),
+        Command::Bench(args) => bench::run(args, format),
         Command::DemoWriter(args) => demo::sign_until_killed(&args.directory),
     }
 }

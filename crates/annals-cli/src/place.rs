@@ -34,7 +34,7 @@ impl Place {
         }
     }
 
-    fn parse(argument: &OsStr) -> Result<Self, String> {
+    pub(crate) fn parse(argument: &OsStr) -> Result<Self, String> {
         let place = match after(argument, ROCKSDB) {
             Some(path) => Self::RocksDb(path.into()),
             None => Self::Journal(argument.into()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals::{Backend, Durability, Event, EventStore, Journal, RawEvent, VerifyReport};
+use annals::{Backend, Durability, Event, EventStore, Journal, Memory, RawEvent, VerifyReport};
 #[cfg(feature = "rocksdb")]
 use annals_rocksdb::RocksDb;
 
@@ -14,6 +14,11 @@ pub(crate) type Store<E = RawEvent> = EventStore<E, Box<dyn Backend<E>>>;
 
 fn on<E: Event>(home: impl Backend<E> + 'static) -> Store<E> {
     EventStore::<E>::on(Box::new(home))
+}
+
+/// A store in memory, gone with the process.
+pub(crate) fn in_memory() -> Store {
+    on(Memory::new())
 }
 
 /// Opens a store for appending, and creates it if nothing is there.

@@ -6,6 +6,7 @@ mod append;
 mod append_again;
 mod bad_lines;
 mod bad_stores;
+mod bench;
 mod copy;
 mod demo;
 mod harness;

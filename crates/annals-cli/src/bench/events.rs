@@ -1,0 +1,35 @@
+//! What the bench appends: events of one type with one tag each, and a payload that does not compress away.
+
+use annals::RawEvent;
+
+use crate::failure::Failure;
+
+/// Events between which a tag's ten are spread.
+const SPREAD: u64 = 1000;
+/// Events that share a tag.
+const PER_TAG: u64 = 10;
+
+/// The tag of event `n` of the bulk.
+pub(super) fn tag(n: u64) -> String {
+    let tags = SPREAD / PER_TAG;
+    format!("bench:{}", n / SPREAD * tags + n % tags)
+}
+
+/// An event with this tag: its payload is a JSON string of so many bytes, as far as that is possible.
+pub(super) fn event(n: u64, tag: &str, payload_bytes: usize) -> Result<RawEvent, Failure> {
+    let mut data = Vec::with_capacity(payload_bytes);
+    let mut state = n;
+    for at in 0..payload_bytes {
+        if payload_bytes >= 2 && (at == 0 || at == payload_bytes - 1) {
+            data.push(b'"');
+            continue;
+        }
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        data.push(b"0123456789abcdef"[(state >> 60) as usize]);
+    }
+    let event = RawEvent::builder("bench").tag(tag).data(data).build();
+    event.map_err(|problem| {
+        Failure::Append(annals::AppendError::Invalid { index: 0, source: problem })
+    })
+}

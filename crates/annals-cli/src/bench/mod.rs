@@ -1,0 +1,66 @@
+//! `annals bench`: how fast this machine and this disk are, next to the disk's own limit.
+//!
+//! ```text
+//!   place    the directory it writes in, and its removal     events   what is appended
+//!   measure  a log, and a plain file on the same disk        row      percentiles, and how they are shown
+//! ```
+
+mod events;
+mod measure;
+mod place;
+mod row;
+
+use std::time::Duration;
+
+use annals::Durability;
+
+use crate::args::{Bench, Format, Target};
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::place::Place;
+use crate::{progress, store};
+
+use measure::Measure;
+use place::Directory;
+
+/// What is measured of each log, beside several writers: one writer, bulk, condition, scan, get, tag.
+const PHASES: usize = 6;
+
+/// Measures what was asked for, and shows it.
+pub(crate) fn run(args: &Bench, format: Option<Format>) -> Result<(), Failure> {
+    let stop = place::stop_on_signal()?;
+    let phases = PHASES + args.writers.len();
+    let logs = if args.store.is_none() { 2 } else { 1 };
+    let slice =
+        Duration::from_secs_f64(args.seconds) / u32::try_from(logs * phases).unwrap_or(u32::MAX);
+    let bar = progress::spinner("measuring");
+    let mut measure = Measure::new(args, slice, stop, bar.clone());
+    let measured = measure_all(args, &mut measure);
+    bar.finish_and_clear();
+    measured?;
+    let mut out = Out::new(format);
+    row::show(&measure.into_rows(), &mut out)?;
+    out.flush()
+}
+
+fn measure_all(args: &Bench, measure: &mut Measure) -> Result<(), Failure> {
+    let (place, asked) = match &args.store {
+        None => {
+            measure.log("memory", &store::in_memory(), None)?;
+            (Place::Journal as fn(_) -> _, None)
+        }
+        Some(Target::Memory) => return measure.log("memory", &store::in_memory(), None),
+        Some(Target::Place(Place::Journal(path))) => (Place::Journal as fn(_) -> _, Some(path)),
+        Some(Target::Place(Place::RocksDb(path))) => (Place::RocksDb as fn(_) -> _, Some(path)),
+    };
+    let directory = Directory::make(asked.map(std::path::PathBuf::as_path))?;
+    let place = place(directory.path().join("log"));
+    let name = if matches!(place, Place::Journal(_)) { "journal" } else { "rocksdb" };
+    let measured = store::open(&place, Durability::Sync).and_then(|store| {
+        measure.log(name, &store, Some(&directory.path().join("plain-file")))?;
+        Ok(store.close()?)
+    });
+    // What was measured is not told if it could not be cleaned up: that is then the failure.
+    let removed = directory.end(args.keep && measured.is_ok());
+    measured.and(removed)
+}

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use ::annals::RawEvent;
 
 use crate::event::{events, tag};
-use crate::table::{Figures, by_candidate};
+use crate::report::Report;
+use crate::table::Figures;
 
 /// A log on disk.
 pub trait Peer: Send + Sync {
@@ -103,7 +104,7 @@ pub fn candidates(only: &[String]) -> Vec<Candidate> {
 }
 
 /// Measures all of them.
-pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String]) {
+pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String], report: &mut Report) {
     let events = events(count);
     let candidates = candidates(only);
     let mut figures: Vec<Vec<Figures>> =
@@ -121,7 +122,7 @@ pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String]) {
     let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
     let title =
         format!("On disk: {count} events of 500 bytes, median (least–most) of {rounds} rounds");
-    println!("{}", by_candidate(&title, &names, &COLUMNS, &figures));
+    report.candidates(&title, &names, &COLUMNS, &figures);
 }
 
 /// One round of one candidate: a figure for each column, if it has one.

@@ -22,10 +22,10 @@ const READABLE: usize = 20_000;
 /// Microseconds that each call took.
 type Samples = Vec<f64>;
 
-fn sample(mut call: impl FnMut(usize)) -> Samples {
+fn sample(calls: usize, mut call: impl FnMut(usize)) -> Samples {
     let start = Instant::now();
-    let mut samples = Vec::with_capacity(CALLS);
-    while start.elapsed() < TIME && samples.len() < CALLS {
+    let mut samples = Vec::with_capacity(calls);
+    while start.elapsed() < TIME && samples.len() < calls {
         let before = Instant::now();
         call(samples.len());
         samples.push(before.elapsed().as_nanos() as f64 / 1_000.0);
@@ -35,11 +35,9 @@ fn sample(mut call: impl FnMut(usize)) -> Samples {
 
 fn appends(peer: &dyn Peer, events: &[RawEvent], writers: usize) -> Samples {
     let writer = |first: usize| {
-        sample(|n| {
-            if n * writers < CALLS {
-                let event = &events[(first + n * writers) % events.len()];
-                peer.append(std::slice::from_ref(event));
-            }
+        sample(CALLS / writers, |n| {
+            let event = &events[(first + n * writers) % events.len()];
+            peer.append(std::slice::from_ref(event));
         })
     };
     std::thread::scope(|scope| {
@@ -54,7 +52,7 @@ fn reads(peer: &dyn Peer, events: &[RawEvent]) -> [Samples; 2] {
     events[..readable].chunks(1_000).for_each(|batch| peer.append(batch));
     let read = || {
         let mut seen = 0;
-        let samples = sample(|n| {
+        let samples = sample(CALLS, |n| {
             let offset = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % readable as u64;
             peer.get(offset, &mut |bytes| seen += bytes.len());
         });

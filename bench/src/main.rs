@@ -5,7 +5,7 @@
 //! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `fold`, `channels`.
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
-//! (200,000; the lists in memory have ten times as many, `scale` five and fifty times), `--dir DIR` (where the files
+//! (200,000; `scale` five and fifty times as many; `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files
 //! of the logs go; the system's directory for temporary files), `--out DIR` (where the results go), and of `scale`
 //! `--payload-bytes N` and `--scale-events N` (a long run of the Journal alone).
 //!

@@ -11,7 +11,8 @@ use annals_channels::{
     recover,
 };
 
-use crate::table::{Figures, Row, markdown};
+use crate::report::Report;
+use crate::table::{Figures, Row};
 
 /// Events of the log that a party comes back to.
 const LOG: u64 = 1_000_000;
@@ -198,7 +199,7 @@ fn calls(figures: &mut [Figures; 5]) {
     figures[4].0.push(receiving * 1_000_000.0 / f64::from(CALLS));
 }
 
-pub fn run(rounds: usize, directory: &Path) {
+pub fn run(rounds: usize, directory: &Path, report: &mut Report) {
     let directory = tempfile::tempdir_in(directory).expect("a directory can be made");
     let memory = EventStore::in_memory();
     let (channel_fixed, channel_id) = (fixed(7), fixed(7).channel_id());
@@ -241,11 +242,11 @@ pub fn run(rounds: usize, directory: &Path) {
         row(&format!("a channel's {FOLDED} events folded, in memory"), &[fold]),
     ];
     let title = format!("State channels, µs each, median (least–most) of {rounds} rounds");
-    println!("{}", markdown(&title, &["annals-channels"], &rows));
+    report.ratios(&title, &["annals-channels"], &rows);
     let title = format!(
         "A program starts: the Journal of {LOG} events opened and the party ready to sign, ms"
     );
     let [one, hundred] = recovered;
     let rows = [row("all of the party's channel", &one), row("of 100 channels", &hundred)];
-    println!("{}", markdown(&title, &["with snapshots", "without"], &rows));
+    report.ratios(&title, &["with snapshots", "without"], &rows);
 }

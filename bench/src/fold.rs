@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use annals::{Backend, Event, EventStore, Projection, Query, Recorded, SnapshotPolicy};
 
-use crate::table::{Figures, Row, markdown};
+use crate::report::Report;
+use crate::table::{Figures, Row};
 
 /// Events of the log that is folded whole; half a policy's worth lies behind its last snapshot.
 const COUNT: u64 = 100_500;
@@ -140,7 +141,7 @@ fn read_live(figures: &mut [Figures; 4], writing: bool) {
     });
 }
 
-pub fn run(rounds: usize, directory: &Path) {
+pub fn run(rounds: usize, directory: &Path, report: &mut Report) {
     let directory = tempfile::tempdir_in(directory).expect("a directory can be made");
     let events: Vec<Channel> = (0..COUNT).map(signed).collect();
     let memory = EventStore::in_memory();
@@ -174,18 +175,15 @@ pub fn run(rounds: usize, directory: &Path) {
     let title = format!(
         "One channel's 1,000 events of {COUNT}, in memory, µs, median (least–most) of {rounds} rounds"
     );
-    println!("{}", markdown(&title, &["a fold from 0"], &[row("channel of 1,000", &[thousand])]));
+    report.ratios(&title, &["a fold from 0"], &[row("channel of 1,000", &[thousand])]);
     let title = format!("The state now of {COUNT} events, by a program that has just started, µs");
     let rows = [row("in memory", &folds[..2]), row("in files", &folds[2..])];
-    println!("{}", markdown(&title, &["with snapshots", "without"], &rows));
+    report.ratios(&title, &["with snapshots", "without"], &rows);
     let rows = [
         row("read in place, nobody writes", &quiet[..2]),
         row("read in place, a writer appends flat out", &busy[..2]),
         row("taken and held, nobody writes", &quiet[2..]),
         row("taken and held, a writer appends flat out", &busy[2..]),
     ];
-    println!(
-        "{}",
-        markdown("Reading a live projection, ns", &["live projection", "plain Arc"], &rows)
-    );
+    report.ratios("Reading a live projection, ns", &["live projection", "plain Arc"], &rows);
 }

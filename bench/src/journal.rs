@@ -7,7 +7,8 @@ use std::time::Instant;
 use annals::{Condition, EventStore, Journal, Query, RawEvent};
 
 use crate::event::{events, tag};
-use crate::table::{Figures, Row, markdown};
+use crate::report::Report;
+use crate::table::{Figures, Row};
 use crate::yardstick::{Yardstick, line};
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
@@ -158,7 +159,7 @@ impl Round {
     }
 }
 
-pub fn run(rounds: usize, count: u64, directory: &Path) {
+pub fn run(rounds: usize, count: u64, directory: &Path, report: &mut Report) {
     let events = events(count);
     let mut all = Round::default();
     for _ in 0..rounds {
@@ -192,15 +193,12 @@ pub fn run(rounds: usize, count: u64, directory: &Path) {
     ];
     let title =
         format!("The Journal: {count} events of 500 bytes, median (least–most) of {rounds} rounds");
-    println!("{}", markdown(&title, &["annals", "one plain file"], &rows));
+    report.ratios(&title, &["annals", "one plain file"], &rows);
     let [conditional, unconditional] = all.conditional;
     let row = row("one writer, 1 event a sync, events/s", conditional, Some(unconditional));
-    println!(
-        "{}",
-        markdown(
-            "With a condition on the event's tag, after the head",
-            &["with", "without"],
-            &[row]
-        )
+    report.ratios(
+        "With a condition on the event's tag, after the head",
+        &["with", "without"],
+        &[row],
     );
 }

@@ -1,25 +1,50 @@
 //! Comparisons: annals and others on the same events, in the same run, in turn, repeated; medians, spread, ratios.
 //!
-//! ```sh
-//! cargo run --release --manifest-path bench/Cargo.toml            # everything
-//! cargo run --release --manifest-path bench/Cargo.toml -- memory  # or journal, fold, channels
-//! ```
-//! RocksDB, ours and used plainly, is among the peers with `--features rocksdb` (its C++ takes twenty minutes to build).
-//! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N` (of
-//! the Journal and its peers; 200,000), `--dir DIR` (where the files go; the system's directory for temporary files).
+//! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
+//!
+//! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `fold`, `channels`.
+//!
+//! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
+//! (200,000; `scale` five and fifty times as many; `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files
+//! of the logs go; the system's directory for temporary files), `--out DIR` (where the results go), and of `scale`
+//! `--payload-bytes N` and `--scale-events N` (a long run of the Journal alone).
+//!
+//! Features: `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used plainly, with
+//! `rocksdb` (its C++ takes twenty minutes to build).
 
 mod channels;
+mod conditions;
 mod event;
 mod fold;
 mod journal;
+mod latency;
+mod lists;
 mod locked;
 mod memory;
 mod peers;
+mod report;
+mod scale;
+mod subscribers;
 mod table;
 mod yardstick;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
+
+use report::Report;
+
+const PARTS: [&str; 9] = [
+    "memory",
+    "journal",
+    "peers",
+    "latency",
+    "conditions",
+    "subscribers",
+    "scale",
+    "fold",
+    "channels",
+];
 
 /// What was asked for.
 struct Asked {
@@ -27,39 +52,71 @@ struct Asked {
     rounds: usize,
     events: u64,
     directory: PathBuf,
+    out: PathBuf,
     only: Vec<String>,
+    payload_bytes: usize,
+    scale_events: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    match asked() {
-        Ok(asked) => run(&asked),
-        Err(problem) => {
-            eprintln!(
-                "{problem}\nusage: annals-bench [memory] [journal] [fold] [channels] [peers] [--only NAME] [--rounds N] [--events N] [--dir DIR]"
-            );
-            return ExitCode::from(2);
-        }
+    // A process of its own opens what `scale` has written, so that its memory is nothing else's.
+    if let [Some("--probe"), Some(name), Some(path), Some(count)] =
+        [1, 2, 3, 4].map(|at| std::env::args().nth(at)).each_ref().map(Option::as_deref)
+    {
+        scale::probe(name, Path::new(path), count.parse().expect("a number"));
+        return ExitCode::SUCCESS;
+    }
+    let done = asked().and_then(|asked| run(&asked).map_err(|error| error.to_string()));
+    if let Err(problem) = done {
+        eprintln!(
+            "{problem}\nusage: annals-bench [{}] [--only NAME] [--rounds N] [--events N] [--dir DIR] [--out DIR] \
+             [--payload-bytes N] [--scale-events N]",
+            PARTS.join("] [")
+        );
+        return ExitCode::from(2);
     }
     ExitCode::SUCCESS
 }
 
-fn run(asked: &Asked) {
-    let wanted = |part: &str| asked.parts.is_empty() || asked.parts.iter().any(|name| name == part);
-    println!("{}\n", table::machine());
-    if wanted("memory") {
-        memory::run(asked.rounds);
+fn run(asked: &Asked) -> std::io::Result<()> {
+    let machine = table::machine();
+    println!("{machine}\n");
+    let mut text = format!("{machine}\n\n");
+    for part in PARTS {
+        if !asked.parts.is_empty() && !asked.parts.iter().any(|name| name == part) {
+            continue;
+        }
+        let (start, mut report) = (Instant::now(), Report::default());
+        measure(part, asked, &mut report);
+        report.note(&format!("({part} took {:.0} s.)", start.elapsed().as_secs_f64()));
+        text += &report.write(part, &machine, &asked.out)?;
     }
-    if wanted("journal") {
-        journal::run(asked.rounds, asked.events, &asked.directory);
-    }
-    if wanted("peers") {
-        peers::run(asked.rounds, asked.events, &asked.directory, &asked.only);
-    }
-    if wanted("fold") {
-        fold::run(asked.rounds, &asked.directory);
-    }
-    if wanted("channels") {
-        channels::run(asked.rounds, &asked.directory);
+    std::fs::write(asked.out.join("results.md"), text)
+}
+
+fn measure(part: &str, asked: &Asked, report: &mut Report) {
+    let Asked { rounds, events, ref only, .. } = *asked;
+    let directory: &Path = &asked.directory;
+    match part {
+        "memory" => memory::run(rounds, report),
+        "journal" => journal::run(rounds, events, directory, report),
+        "peers" => peers::run(rounds, events, directory, only, report),
+        "latency" => latency::run(rounds.min(3), events, directory, only, report),
+        "conditions" => conditions::run(rounds.min(3), events, directory, report),
+        "subscribers" => subscribers::run(rounds, events, report),
+        "scale" => scale::run(
+            events,
+            &scale::Options {
+                payload_bytes: asked.payload_bytes,
+                long_run: asked.scale_events,
+                directory,
+                only,
+            },
+            report,
+        ),
+        "fold" => fold::run(rounds, directory, report),
+        "channels" => channels::run(rounds, directory, report),
+        other => unreachable!("{other} is no part"),
     }
 }
 
@@ -69,7 +126,10 @@ fn asked() -> Result<Asked, String> {
         rounds: 5,
         events: 200_000,
         directory: std::env::temp_dir(),
+        out: "bench/results".into(),
         only: Vec::new(),
+        payload_bytes: 0,
+        scale_events: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -78,13 +138,18 @@ fn asked() -> Result<Asked, String> {
             text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
         };
         match argument.as_str() {
-            "memory" | "journal" | "fold" | "channels" | "peers" => asked.parts.push(argument),
+            part if PARTS.contains(&part) => asked.parts.push(argument),
             "--rounds" => {
                 asked.rounds = usize::try_from(number(value()?)?).unwrap_or(usize::MAX).max(1)
             }
             "--events" => asked.events = number(value()?)?.max(1_000),
             "--only" => asked.only.push(value()?),
             "--dir" => asked.directory = value()?.into(),
+            "--out" => asked.out = value()?.into(),
+            "--payload-bytes" => {
+                asked.payload_bytes = usize::try_from(number(value()?)?).unwrap_or(usize::MAX)
+            }
+            "--scale-events" => asked.scale_events = Some(number(value()?)?),
             other => return Err(format!("what is {other:?}?")),
         }
     }

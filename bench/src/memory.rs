@@ -6,67 +6,13 @@ use std::time::Instant;
 
 use annals_base::segmented_list;
 
-use crate::locked::LockedList;
-use crate::table::{Figures, Row, markdown};
+use crate::lists::{
+    COUNT, List, annals, append_only, arcs, boxcar_vec, event, locked, plain, ring,
+};
+use crate::report::Report;
+use crate::table::{Figures, Row};
 
-const COUNT: usize = 2_000_000;
-const READS: usize = 2_000_000;
-
-#[derive(Clone)]
-struct Event {
-    offset: u64,
-    _rest: [u64; 24],
-}
-
-fn event(n: usize) -> Event {
-    Event { offset: n as u64, _rest: [n as u64; 24] }
-}
-
-/// A list with all its events, ready to be read.
-trait List: Sync {
-    fn get(&self, index: usize) -> u64;
-    fn scan(&self) -> u64;
-}
-
-struct Plain(Vec<Event>);
-
-impl List for Plain {
-    fn get(&self, index: usize) -> u64 {
-        self.0[index].offset
-    }
-    fn scan(&self) -> u64 {
-        self.0.iter().map(|event| event.offset).sum()
-    }
-}
-
-struct Annals(annals_base::SegmentedList<Event>);
-
-impl List for Annals {
-    fn get(&self, index: usize) -> u64 {
-        self.0.get(index).map_or(0, |event| event.offset)
-    }
-    fn scan(&self) -> u64 {
-        self.0.slices(..).flatten().map(|event| event.offset).sum()
-    }
-}
-
-impl List for boxcar::Vec<Event> {
-    fn get(&self, index: usize) -> u64 {
-        boxcar::Vec::get(self, index).map_or(0, |event| event.offset)
-    }
-    fn scan(&self) -> u64 {
-        self.iter().map(|(_, event)| event.offset).sum()
-    }
-}
-
-impl List for LockedList<Event> {
-    fn get(&self, index: usize) -> u64 {
-        self.with(index, |event| event.offset)
-    }
-    fn scan(&self) -> u64 {
-        (0..COUNT).map(|index| self.get(index)).sum()
-    }
-}
+const READS: usize = COUNT;
 
 /// Nanoseconds an operation, of so many.
 fn per(count: usize, work: impl FnOnce()) -> f64 {
@@ -90,6 +36,19 @@ fn read(list: &dyn Fn(usize) -> u64, seed: usize) {
     black_box(indexes(seed).map(list).fold(0, u64::wrapping_add));
 }
 
+const NAMES: [&str; 7] =
+    ["annals", "Vec", "boxcar", "append-only-vec", "locked list", "ring buffer", "array of Arc"];
+
+/// What the figures do not tell.
+const NOTE: &str = "\
+| | annals | Vec | boxcar | append-only-vec | locked list | ring buffer | array of Arc |
+|---|---|---|---|---|---|---|---|
+| references stay good while it grows | yes | no | yes | yes | no | no | the Arcs do |
+| readers wait for a writer | no | cannot be shared | no | no | yes | yes | yes |
+| keeps every event | yes | yes | yes | yes | yes | no: overwrites the oldest | yes |
+
+The ring buffer has room for all events here; a full one forgets. It and the array of Arc stand behind a reader-writer lock.";
+
 /// Append, scan, random read by one and by two threads.
 const WHAT: [&str; 4] = ["append", "read in order", "read at random", "read at random, 2 threads"];
 
@@ -108,34 +67,6 @@ fn measure<L: List>(build: impl FnOnce() -> L, figures: &mut [Figures; 4]) {
             scope.spawn(|| read(&|index| list.get(index), 3));
         });
     }));
-}
-
-fn annals() -> Annals {
-    let (mut writer, list) = segmented_list();
-    (0..COUNT).for_each(|n| {
-        writer.push(event(n));
-    });
-    Annals(list)
-}
-
-fn plain() -> Plain {
-    let mut list = Vec::new();
-    (0..COUNT).for_each(|n| list.push(event(n)));
-    Plain(list)
-}
-
-fn boxcar_vec() -> boxcar::Vec<Event> {
-    let list = boxcar::Vec::new();
-    (0..COUNT).for_each(|n| {
-        list.push(event(n));
-    });
-    list
-}
-
-fn locked() -> LockedList<Event> {
-    let list = LockedList::new();
-    (0..COUNT).for_each(|n| list.push(event(n)));
-    list
 }
 
 /// The 99th percentile of a random read, in ns, while nobody writes and while one thread appends flat out.
@@ -168,14 +99,17 @@ fn read_p99(figures: &mut [Figures; 2]) {
     }
 }
 
-pub fn run(rounds: usize) {
-    let mut figures: [[Figures; 4]; 4] = Default::default();
+pub fn run(rounds: usize, report: &mut Report) {
+    let mut figures: [[Figures; 4]; 7] = Default::default();
     let mut p99: [Figures; 2] = Default::default();
     for _ in 0..rounds {
         measure(annals, &mut figures[0]);
         measure(plain, &mut figures[1]);
         measure(boxcar_vec, &mut figures[2]);
-        measure(locked, &mut figures[3]);
+        measure(append_only, &mut figures[3]);
+        measure(locked, &mut figures[4]);
+        measure(ring, &mut figures[5]);
+        measure(arcs, &mut figures[6]);
         read_p99(&mut p99);
     }
     let row = |(at, what): (usize, &str)| Row {
@@ -186,18 +120,16 @@ pub fn run(rounds: usize) {
     let title = format!(
         "In memory: {COUNT} events of 200 bytes, ns each, median (least–most) of {rounds} rounds"
     );
-    println!("{}", markdown(&title, &["annals", "Vec", "boxcar", "locked list"], &rows));
+    report.ratios(&title, &NAMES, &rows);
+    report.note(NOTE);
     let [quiet, busy] = p99;
     let row = Row {
         what: "read at random, p99, ns (with the clock's own cost)".into(),
         figures: vec![Some(busy), Some(quiet)],
     };
-    println!(
-        "{}",
-        markdown(
-            "Reading while a writer appends flat out",
-            &["a writer runs", "nobody writes"],
-            &[row]
-        )
+    report.ratios(
+        "Reading while a writer appends flat out",
+        &["a writer runs", "nobody writes"],
+        &[row],
     );
 }

@@ -13,7 +13,7 @@ impl Figures {
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
-    fn spread(&self) -> (f64, f64) {
+    pub fn spread(&self) -> (f64, f64) {
         let least = self.0.iter().copied().fold(f64::INFINITY, f64::min);
         (least, self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max))
     }
@@ -40,7 +40,7 @@ pub fn digits(number: f64) -> String {
     } else if number.abs() >= 100.0 {
         format!("{number:.0}")
     } else {
-        format!("{number:.1}")
+        format!("{number:.*}", usize::from(number.abs() < 1.0) + 1)
     }
 }
 

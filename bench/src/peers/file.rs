@@ -23,6 +23,10 @@ impl Peer for PlainFile {
         self.0.lock().expect("nobody panicked").append(&bytes);
     }
 
+    fn readable(&self) -> bool {
+        false
+    }
+
     fn scan(&self, _see: &mut dyn FnMut(&[u8])) -> Option<u64> {
         None
     }

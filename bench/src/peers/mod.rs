@@ -2,22 +2,35 @@
 
 mod annals;
 mod file;
+mod fjall;
+mod redb;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
+#[cfg(feature = "sierradb")]
+mod sierradb;
+mod sqlite;
+#[cfg(feature = "umadb")]
+mod umadb;
 
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::annals::RawEvent;
 
 use crate::event::{events, tag};
-use crate::table::{Figures, by_candidate};
+use crate::report::Report;
+use crate::table::Figures;
 
 /// A log on disk.
 pub trait Peer: Send + Sync {
     /// Appends these events together; they are on the disk when it returns.
     fn append(&self, events: &[RawEvent]);
+
+    /// Whether it can be read.
+    fn readable(&self) -> bool {
+        true
+    }
 
     /// Reads every event in order and shows each payload; answers how many there were, or `None` if it cannot read.
     fn scan(&self, see: &mut dyn FnMut(&[u8])) -> Option<u64>;
@@ -35,6 +48,25 @@ pub struct Candidate {
     pub open: fn(&Path) -> Box<dyn Peer>,
 }
 
+impl Candidate {
+    pub const fn new(name: &'static str, open: fn(&Path) -> Box<dyn Peer>) -> Self {
+        Self { name, open }
+    }
+}
+
+/// An offset from the eight bytes of a key.
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes.try_into().expect("8 bytes"))
+}
+
+/// The key of a tag's event, in stores of keys and values.
+fn tag_key(tag: &str, offset: u64) -> Vec<u8> {
+    let mut key = tag.as_bytes().to_vec();
+    key.push(0);
+    key.extend_from_slice(&offset.to_be_bytes());
+    key
+}
+
 /// What is measured of each.
 const COLUMNS: [&str; 9] = [
     "bulk: batches of 1,000, each synced, events/s",
@@ -48,16 +80,21 @@ const COLUMNS: [&str; 9] = [
     "open, ms",
 ];
 
-/// Synced appends of single events that are timed, by one writer and by many.
+/// Synced appends of single events that are timed, by one writer and by many, and the time they may take.
 const SINGLES: usize = 1_000;
 const TOGETHER: usize = 8_000;
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Those whose names have one of `only`, or all.
-fn candidates(only: &[String]) -> Vec<Candidate> {
+pub fn candidates(only: &[String]) -> Vec<Candidate> {
     let mut all = vec![annals::JOURNAL];
     #[cfg(feature = "rocksdb")]
     all.extend([rocksdb::ANNALS, rocksdb::PLAIN]);
-    all.push(file::FILE);
+    all.extend([file::FILE, sqlite::SQLITE, fjall::FJALL, redb::REDB]);
+    #[cfg(feature = "umadb")]
+    all.push(umadb::UMADB);
+    #[cfg(feature = "sierradb")]
+    all.push(sierradb::SIERRADB);
     all.retain(|one| only.is_empty() || only.iter().any(|name| one.name.contains(name.as_str())));
     #[cfg(feature = "rocksdb")]
     if only.iter().any(|name| name == "layout") {
@@ -67,7 +104,7 @@ fn candidates(only: &[String]) -> Vec<Candidate> {
 }
 
 /// Measures all of them.
-pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String]) {
+pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String], report: &mut Report) {
     let events = events(count);
     let candidates = candidates(only);
     let mut figures: Vec<Vec<Figures>> =
@@ -85,7 +122,7 @@ pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String]) {
     let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
     let title =
         format!("On disk: {count} events of 500 bytes, median (least–most) of {rounds} rounds");
-    println!("{}", by_candidate(&title, &names, &COLUMNS, &figures));
+    report.candidates(&title, &names, &COLUMNS, &figures);
 }
 
 /// One round of one candidate: a figure for each column, if it has one.
@@ -104,12 +141,12 @@ fn measure(candidate: &Candidate, events: &[RawEvent], place: &Path) -> Vec<Opti
 
     let single = (candidate.open)(&directory("single"));
     let some = &events[..SINGLES.min(events.len())];
-    let single_rate = rate(some.len() as u64, || write_from(&*single, some, 1));
+    let single_rate = write_from(&*single, some, 1);
     drop(single);
     let many = &events[..TOGETHER.min(events.len())];
     let together = [16, 64].map(|writers| {
         let peer = (candidate.open)(&directory(&format!("writers-{writers}")));
-        rate(many.len() as u64, || write_from(&*peer, many, writers))
+        write_from(&*peer, many, writers)
     });
 
     let start = Instant::now();
@@ -129,22 +166,23 @@ fn read(peer: &dyn Peer, count: u64) -> [Option<f64>; 3] {
     let mut see =
         |bytes: &[u8]| sum += bytes.chunks(64).map(|chunk| u64::from(chunk[0])).sum::<u64>();
     // Once to warm up what there is of caches, for everybody.
-    if peer.scan(&mut see).is_none() {
+    if !peer.readable() {
         return [None; 3];
     }
+    peer.scan(&mut see);
     let scan = rate(count, || assert_eq!(peer.scan(&mut see), Some(count), "all are there"));
     let at_random = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % count;
-    let gets = 50_000;
-    let get = rate(gets, || (0..gets).for_each(|n| peer.get(at_random(n), &mut see)));
-    let (mut seen, tags) = (0, 5_000);
-    let tag = rate(1, || {
-        for n in 0..tags {
-            seen += peer.tag(&tag(at_random(n), count), &mut see);
-        }
+    let get = repeat(50_000, |n| {
+        peer.get(at_random(n), &mut see);
+        1
     });
-    assert_eq!(seen, tags * 10, "every tag has ten events");
+    let tag = repeat(5_000, |n| {
+        let seen = peer.tag(&tag(at_random(n), count), &mut see);
+        assert_eq!(seen, 10, "every tag has ten events");
+        seen
+    });
     black_box(sum);
-    [Some(scan), Some(get), Some(tag * seen as f64)]
+    [Some(scan), Some(get), Some(tag)]
 }
 
 /// Events a second.
@@ -154,15 +192,28 @@ fn rate(count: u64, work: impl FnOnce()) -> f64 {
     count as f64 / start.elapsed().as_secs_f64()
 }
 
-/// So many writers append all of `events`, one event at a time.
-fn write_from(peer: &dyn Peer, events: &[RawEvent], writers: usize) {
-    std::thread::scope(|scope| {
-        for part in events.chunks(events.len().div_ceil(writers)) {
-            scope.spawn(move || {
-                part.iter().for_each(|event| peer.append(std::slice::from_ref(event)))
-            });
-        }
+/// Does it so often, or as often as there is time: what it saw a second.
+fn repeat(times: u64, mut work: impl FnMut(u64) -> u64) -> f64 {
+    let start = Instant::now();
+    let seen: u64 = (0..times).take_while(|_| start.elapsed() < PATIENCE).map(&mut work).sum();
+    seen as f64 / start.elapsed().as_secs_f64()
+}
+
+/// So many writers append all of `events`, or what they can in time, one event at a time: events a second.
+fn write_from(peer: &dyn Peer, events: &[RawEvent], writers: usize) -> f64 {
+    let start = Instant::now();
+    let written: usize = std::thread::scope(|scope| {
+        let write = |part: &[RawEvent]| {
+            part.iter()
+                .take_while(|_| start.elapsed() < PATIENCE)
+                .map(|event| peer.append(std::slice::from_ref(event)))
+                .count()
+        };
+        let parts = events.chunks(events.len().div_ceil(writers));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || write(part))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("nobody panicked")).sum()
     });
+    written as f64 / start.elapsed().as_secs_f64()
 }
 
 /// Bytes of disk that a directory's files take: what is allocated, not how long they look.

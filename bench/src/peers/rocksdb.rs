@@ -10,7 +10,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use super::{Candidate, Peer};
+use super::{Candidate, Peer, number, tag_key};
 use crate::yardstick::line;
 
 pub const ANNALS: Candidate = Candidate { name: "annals RocksDB", open: open_annals };
@@ -70,17 +70,6 @@ fn open_plain(path: &Path) -> Box<dyn Peer> {
 struct Plain {
     db: DB,
     next: Mutex<u64>,
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    u64::from_be_bytes(bytes.try_into().expect("8 bytes"))
-}
-
-fn tag_key(tag: &str, offset: u64) -> Vec<u8> {
-    let mut key = tag.as_bytes().to_vec();
-    key.push(0);
-    key.extend_from_slice(&offset.to_be_bytes());
-    key
 }
 
 impl Plain {

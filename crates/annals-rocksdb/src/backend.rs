@@ -8,13 +8,14 @@ use std::sync::Arc;
 use annals::home::{Committer, Encoded};
 use annals::{
     AppendError, AppendFuture, Backend, Batch, Event, EventRef, Head, NameCount, NameKind,
-    OpenError, RawEvent, ReadError, Selection, SnapshotStore, Stats,
+    OpenError, RawEvent, ReadError, SegmentStats, Selection, SnapshotStore, Stats,
 };
 use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
 
 use crate::database::{Database, beside_a_writer};
 use crate::follow::Follower;
+use crate::keys;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
 use crate::recovery::{Recovered, recover};
@@ -95,7 +96,7 @@ fn parts<E: Event>(database: Database) -> Result<Parts<E>, OpenError> {
     let hasher = database.hasher();
     let recovered = recover(&database, &hasher)?;
     let live = ArcSwap::from_pointee(recovered.chunk.reader());
-    let head = Arc::new(Head::new(recovered.next_offset));
+    let head = Arc::new(Head::for_home("rocksdb", recovered.next_offset));
     Ok((Arc::new(Log { database, hasher, live }), head, recovered))
 }
 
@@ -148,7 +149,8 @@ impl<E: Event> RocksDb<E> {
     }
 
     fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
-        Encoded::records(&batch.events, &self.log.hasher)
+        let encoded = Encoded::records(&batch.events, &self.log.hasher);
+        encoded.map_err(|error| self.head.refused(error))
     }
 }
 
@@ -218,10 +220,6 @@ impl<E: Event> Backend<E> for RocksDb<E> {
 
     fn stats(&self) -> Stats {
         let database = &self.log.database;
-        let commits = match &self.role {
-            Role::Writer(committer) => committer.commits(),
-            Role::Reader { .. } => 0,
-        };
         let families = [database.events(), database.index(), database.ids(), database.snapshots()];
         let sum = |name: &str| families.iter().map(|family| family.property(name)).sum::<u64>();
         let memtables = sum("rocksdb.cur-size-all-mem-tables");
@@ -235,9 +233,26 @@ impl<E: Event> Backend<E> for RocksDb<E> {
             + database.ids().property("rocksdb.total-sst-files-size");
         stats.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
         stats.memory_bytes = memtables + tables + live + database.cache().get_usage() as u64;
-        stats.commits = commits;
         stats.subscribers = self.head.subscriber_count() as u64;
         stats
+    }
+
+    /// The files of the events; what is in none of them yet only the whole's numbers have.
+    fn segments(&self) -> Vec<SegmentStats> {
+        let database = &self.log.database;
+        let files = database.db().live_files().unwrap_or_default();
+        let of_events =
+            files.iter().filter(|file| file.column_family_name == database.events().name);
+        let mut segments: Vec<_> = of_events
+            .filter_map(|file| {
+                let first = keys::number(file.start_key.as_deref()?)?;
+                let mut segment = SegmentStats::new(first);
+                segment.event_bytes = file.size as u64;
+                Some(segment)
+            })
+            .collect();
+        segments.sort_unstable_by_key(|segment| segment.first);
+        segments
     }
 
     fn sync(&self) -> Result<(), AppendError> {

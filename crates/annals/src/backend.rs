@@ -12,7 +12,10 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{AppendError, Condition, Event, EventRef, Head, Query, ReadError, SnapshotStore};
+use crate::{
+    AppendError, Condition, Event, EventRef, Head, Query, ReadError, SegmentStats, SnapshotStore,
+    Stats,
+};
 
 /// The answer of an append that is under way.
 pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Range<u64>, AppendError>> + Send>>;
@@ -64,8 +67,14 @@ pub trait Backend<E: Event>: Send + Sync {
     /// [`ReadError`] when the index cannot be read.
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError>;
 
-    /// Numbers one can watch.
+    /// How much there is, as far as the home knows. What is measured as the log is used, its [`Head`] knows;
+    /// [`EventStore::stats`](crate::EventStore::stats) puts the two together.
     fn stats(&self) -> Stats;
+
+    /// How much there is of each segment, in order; nothing where a home has none.
+    fn segments(&self) -> Vec<SegmentStats> {
+        Vec::new()
+    }
 
     /// Makes all that was appended durable, whatever durability appends have.
     ///
@@ -147,26 +156,6 @@ pub struct NameCount {
     pub count: u64,
 }
 
-/// Numbers of a log, as they are now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Events in the log: its head.
-    pub events: u64,
-    /// Bytes of the log's events in its home, with all that frames them; in memory, what is allocated.
-    pub event_bytes: u64,
-    /// Bytes of indexes on disk.
-    pub index_bytes: u64,
-    /// Segments: of the list in memory, or files.
-    pub segments: u64,
-    /// Bytes of memory held for the log and its index; mapped files do not count.
-    pub memory_bytes: u64,
-    /// Commits since the store was opened.
-    pub commits: u64,
-    /// Callback subscribers.
-    pub subscribers: u64,
-}
-
 /// What points to a home is one.
 macro_rules! pointer_is_backend {
     ($pointer:ident) => {
@@ -205,6 +194,10 @@ macro_rules! pointer_is_backend {
 
             fn stats(&self) -> Stats {
                 (**self).stats()
+            }
+
+            fn segments(&self) -> Vec<SegmentStats> {
+                (**self).segments()
             }
 
             fn sync(&self) -> Result<(), AppendError> {

@@ -108,7 +108,8 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             self.page_size = (self.page_size * 2).min(LARGEST_PAGE);
             let selection =
                 Selection { query: &self.query, range: self.left.clone(), reverse, limit };
-            self.left = self.backend.read(selection, &mut self.page)?;
+            let meters = self.backend.head().meters();
+            self.left = meters.read_page(|| self.backend.read(selection, &mut self.page))?;
         }
         if reverse {
             self.page.drain(..).for_each(|event| self.back.push_front(event));

@@ -19,7 +19,8 @@ use std::time::Instant;
 use annals_base::SegmentedList;
 use parking_lot::Mutex;
 
-use crate::Recorded;
+use crate::meters::{Meters, Timed};
+use crate::{AppendError, Recorded, Stats};
 
 /// A log's published head. Every [`Backend`](crate::Backend) has one and moves it with [`publish`](Self::publish).
 pub struct Head<E> {
@@ -30,6 +31,7 @@ pub struct Head<E> {
     sleeping: Mutex<Vec<Waker>>,
     subscribers: Mutex<Subscribers<E>>,
     deliveries: Mutex<VecDeque<Published<E>>>,
+    meters: Arc<Meters>,
 }
 
 /// Names a callback subscriber, to end it.
@@ -86,9 +88,20 @@ thread_local! {
 }
 
 impl<E> Head<E> {
-    /// A head at `head`.
+    /// A head at `head`, of a home that has no name among what is measured.
     #[must_use]
     pub fn new(head: u64) -> Self {
+        Self::for_home("other", head)
+    }
+
+    /// A head at `head`, of a home that makes events durable. What is measured of it has this label in the recorder of
+    /// the crate `metrics`, if one was installed before.
+    #[must_use]
+    pub fn for_home(home: &'static str, head: u64) -> Self {
+        Self::with_meters(Meters::new(home, true), head)
+    }
+
+    pub(crate) fn with_meters(meters: Meters, head: u64) -> Self {
         Self {
             published: AtomicU64::new(head),
             stopped: AtomicBool::new(false),
@@ -97,7 +110,27 @@ impl<E> Head<E> {
             sleeping: Mutex::default(),
             subscribers: Mutex::new(Subscribers { next_id: 0, list: Arc::default() }),
             deliveries: Mutex::default(),
+            meters: Arc::new(meters),
         }
+    }
+
+    /// What is measured.
+    #[inline]
+    pub(crate) fn meters(&self) -> &Arc<Meters> {
+        &self.meters
+    }
+
+    /// Counts an append that a home refuses before it reaches the commit path, and gives the error back.
+    #[must_use]
+    pub fn refused(&self, error: AppendError) -> AppendError {
+        self.meters.refused(&error);
+        error
+    }
+
+    /// Adds what was measured to what the home knows.
+    pub(crate) fn measured(&self, mut stats: Stats) -> Stats {
+        self.meters.add_to(&mut stats);
+        stats
     }
 
     /// The offset that the next event will get.
@@ -277,7 +310,8 @@ impl<E> Head<E> {
             return;
         }
         let mut callback = subscriber.callback.lock();
-        if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
+        let call = || catch_unwind(AssertUnwindSafe(|| callback(event)));
+        if self.meters.time(Timed::Subscriber, call).is_err() {
             tracing::error!(offset = event.offset, "a callback subscriber panicked; it is dropped");
             let dropped = std::mem::replace(&mut *callback, Box::new(|_| {}));
             // What it holds may panic, too, when it is dropped.

@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
 
-use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
+use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 use crate::commit::{Committer, Home};
 use crate::encode::Encoded;
 use crate::head::Published;
 use crate::index::{Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
+use crate::meters::Meters;
 use crate::name::Hasher;
 use crate::name::Name;
 use crate::{
     AppendError, Condition, Event, EventRef, Head, MemorySnapshots, ReadError, Recorded,
-    SnapshotStore,
+    SegmentStats, SnapshotStore, Stats,
 };
 
 /// Events that a log in memory can hold.
@@ -54,11 +55,15 @@ impl<E: Event> Memory<E> {
         let (writer, list) = segmented_list();
         let index = LiveIndexWriter::new();
         let reader = index.reader();
-        let head = Arc::new(Head::new(0));
+        let head = Arc::new(Head::with_meters(Meters::new("memory", false), 0));
         let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
         let committer = Committer::new(Arc::clone(&head), home);
         let (store_id, snapshots) = (uuid::Uuid::new_v4(), Arc::default());
         Self { head, list, index: reader, hasher, committer, store_id, snapshots }
+    }
+
+    fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
+        Encoded::labels(&batch.events, &self.hasher).map_err(|error| self.head.refused(error))
     }
 
     /// Contiguous slices of the events at these offsets, in order: the fastest way to read many.
@@ -90,12 +95,12 @@ fn random_key() -> [u8; 16] {
 
 impl<E: Event> Backend<E> for Memory<E> {
     fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        let encoded = Encoded::labels(&batch.events, &self.hasher)?;
+        let encoded = self.encode(&batch)?;
         self.committer.append(batch, encoded)
     }
 
     fn submit(&self, batch: Batch<E>) -> AppendFuture {
-        match Encoded::labels(&batch.events, &self.hasher) {
+        match self.encode(&batch) {
             Ok(encoded) => self.committer.submit(batch, encoded),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
@@ -173,9 +178,35 @@ impl<E: Event> Backend<E> for Memory<E> {
             index_bytes: 0,
             segments: self.list.segment_count() as u64,
             memory_bytes: list_bytes + self.index.allocated_bytes() as u64,
-            commits: self.committer.commits(),
             subscribers: self.head.subscriber_count() as u64,
+            ..Stats::default()
         }
+    }
+
+    fn segments(&self) -> Vec<SegmentStats> {
+        let (mut first, mut rest) = (0, self.list.allocated_bytes() as u64);
+        let mut segments: Vec<_> = self
+            .list
+            .slices(..)
+            .map(|events| {
+                let bytes = size_of_val(events) as u64;
+                let segment = SegmentStats {
+                    first,
+                    event_bytes: bytes,
+                    memory_bytes: bytes,
+                    ..SegmentStats::default()
+                };
+                first += events.len() as u64;
+                rest = rest.saturating_sub(bytes);
+                segment
+            })
+            .collect();
+        // All but the last are full; that one has the rest of what is allocated.
+        if let Some(last) = segments.last_mut() {
+            last.event_bytes += rest;
+            last.memory_bytes += rest;
+        }
+        segments
     }
 
     fn sync(&self) -> Result<(), AppendError> {

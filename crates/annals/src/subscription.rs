@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use crate::backend::{Backend, Selection};
+use crate::meters::CursorPosition;
 use crate::{Event, EventRef, Query, ReadError};
 
 /// Events read ahead at most. A cursor that lags costs nothing: the log itself is its buffer.
@@ -41,11 +42,13 @@ pub struct Subscription<'a, E: Event, B> {
     next: u64,
     ready: VecDeque<EventRef<'a, E>>,
     page: Vec<EventRef<'a, E>>,
+    position: CursorPosition,
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
-        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new() }
+        let position = CursorPosition::new(backend.head().meters(), from);
+        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), position }
     }
 
     /// The next event, waiting at most so long for it; `None` if none came, or the log is closed and at its end.
@@ -127,6 +130,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     fn fill(&mut self) -> Result<(), ReadError> {
         // Up to the head as it is now: who waits has a deadline, or others to let go first.
         let head = self.backend.head().get();
+        let meters = self.backend.head().meters();
+        self.position.moved(self.next, head);
         loop {
             if self.next >= head || !self.ready.is_empty() {
                 return Ok(());
@@ -137,7 +142,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
                 reverse: false,
                 limit: PAGE,
             };
-            self.next = self.backend.read(selection, &mut self.page)?.start;
+            let read = || self.backend.read(selection, &mut self.page);
+            self.next = meters.read_page(read)?.start;
             self.ready.extend(self.page.drain(..));
         }
     }

@@ -9,16 +9,22 @@ use super::home::Home;
 use super::request::Request;
 use super::ticket::Answer;
 use crate::encode::Encoded;
+use crate::meters::{Meters, Timed};
 use crate::{AppendError, Event};
 
 /// Decides on one batch: its offsets if it is staged now or was recorded before, or why not.
-pub(super) fn admit<E: Event>(home: &mut impl Home<E>, request: Request<E>, now: u64) -> Answer {
+pub(super) fn admit<E: Event>(
+    home: &mut impl Home<E>,
+    request: Request<E>,
+    now: u64,
+    meters: &Meters,
+) -> Answer {
     let Request { events, batch, condition, time_ms, .. } = request;
     if let Some(range) = recorded_before(home, &events, &batch)? {
         return Ok(range);
     }
     if let Some(condition) = condition
-        && let Some(offset) = home.conflict(&condition)?
+        && let Some(offset) = meters.time(Timed::Condition, || home.conflict(&condition))?
     {
         return Err(AppendError::Conflict { offset });
     }

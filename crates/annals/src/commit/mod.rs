@@ -18,7 +18,7 @@ mod ticket;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,6 +28,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::backend::{AppendFuture, Batch};
 use crate::encode::Encoded;
 use crate::limits::MAX_BATCH_BYTES;
+use crate::meters::Timed;
 use crate::{AppendError, Event, Head};
 use admit::admit;
 pub use home::Home;
@@ -46,7 +47,6 @@ pub struct Committer<E, H> {
     home: Mutex<H>,
     /// Whether a write failed; why, the queue knows.
     poisoned: AtomicBool,
-    commits: AtomicU64,
     helper: OnceLock<Option<Arc<Helper>>>,
     me: Weak<Self>,
 }
@@ -71,7 +71,6 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
             idle: Condvar::new(),
             home: Mutex::new(home),
             poisoned: AtomicBool::new(false),
-            commits: AtomicU64::new(0),
             helper: OnceLock::new(),
             me: Weak::clone(me),
         })
@@ -82,6 +81,14 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     /// # Errors
     /// [`AppendError`]; then the log holds nothing of the batch.
     pub fn append(&self, batch: Batch<E>, encoded: Encoded) -> Result<Range<u64>, AppendError> {
+        let meters = self.head.meters();
+        let started = meters.start(Timed::Append);
+        let answer = self.append_in_turn(batch, encoded);
+        meters.appended(started, &answer);
+        answer
+    }
+
+    fn append_in_turn(&self, batch: Batch<E>, encoded: Encoded) -> Answer {
         let mut request = Request::new(batch, encoded);
         let mut queue = self.queue.lock();
         self.check(&queue)?;
@@ -98,7 +105,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
             self.pass_on();
             return answer;
         }
-        let ticket = Ticket::new(true);
+        let ticket = Ticket::new();
         request.ticket = Some(Arc::clone(&ticket));
         queue.pending.push_back(request);
         drop(queue);
@@ -112,16 +119,18 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     /// Appends without waiting: the batch is in the queue when this returns.
     pub fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
         let mut request = Request::new(batch, encoded);
-        let ticket = Ticket::new(false);
+        let ticket = Ticket::for_future(self.head.meters());
         request.ticket = Some(Arc::clone(&ticket));
         let mut queue = self.queue.lock();
         if let Err(refusal) = self.check(&queue) {
-            return Box::pin(std::future::ready(Err(refusal)));
+            ticket.set(TicketState::Done(Err(refusal)));
+            return Box::pin(Pending(ticket));
         }
         if self.head.is_delivering() {
             // Called from a callback, so this thread leads already, and may wait for the future there.
             drop(queue);
-            return Box::pin(std::future::ready(self.lead_one(request)));
+            ticket.set(TicketState::Done(self.lead_one(request)));
+            return Box::pin(Pending(ticket));
         }
         queue.pending.push_back(request);
         if !queue.led {
@@ -144,7 +153,8 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         if let Some(poison) = &self.queue.lock().poison {
             return Err(poison.clone());
         }
-        home.sync().map_err(|error| self.poison(&Arc::new(error)))
+        let synced = self.head.meters().time(Timed::Sync, || home.sync());
+        synced.map_err(|error| self.poison(&Arc::new(error)))
     }
 
     /// Refuses appends from now on, and waits for those that are under way.
@@ -180,13 +190,6 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.queue.lock().poison.is_some()
-    }
-
-    /// Commits so far.
-    #[must_use]
-    pub fn commits(&self) -> u64 {
-        // Relaxed: a number to look at, which orders nothing.
-        self.commits.load(Ordering::Relaxed)
     }
 
     /// Why no more appends are taken, if they are not.
@@ -251,6 +254,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         group: &mut dyn ExactSizeIterator<Item = Request<E>>,
         answer: &mut dyn FnMut(usize, Answer),
     ) {
+        let meters = self.head.meters();
         let mut home = self.home.lock();
         let before = home.next_offset();
         let mut answers = Answers::default();
@@ -259,7 +263,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         let mut failure = self.refusal();
         for request in group {
             let admitted = match &failure {
-                None => admit(&mut *home, request, now),
+                None => admit(&mut *home, request, now, meters),
                 Some(failure) => Err(AppendError::clone(failure)),
             };
             if let Err(AppendError::Failed { source }) = &admitted
@@ -273,11 +277,11 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         if let Some(failure) = &failure {
             answers.fail(failure);
         } else if head > before {
-            match home.commit() {
+            match meters.time(Timed::Sync, || home.commit()) {
                 Ok(events) => {
+                    // With the home's lock: one thread at a time.
+                    meters.committed(head - before);
                     drop(home);
-                    // Relaxed: see `commits`.
-                    self.commits.fetch_add(1, Ordering::Relaxed);
                     self.head.publish(head, events);
                 }
                 Err(error) => {

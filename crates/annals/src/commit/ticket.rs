@@ -6,17 +6,21 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::AppendError;
 use crate::head::thread_waker;
+use crate::meters::{Meters, Timed};
 
 pub(super) type Answer = Result<Range<u64>, AppendError>;
 
 /// Where a caller that waits finds its answer, or the leadership.
 pub(super) struct Ticket {
     pub(super) may_lead: bool,
+    /// Whom the answer is told too, for a caller that does not wait to tell it, and since when it is awaited.
+    meters: Option<(Arc<Meters>, Option<Instant>)>,
     state: Mutex<TicketState>,
 }
 
@@ -27,11 +31,23 @@ pub(super) enum TicketState {
 }
 
 impl Ticket {
-    pub(super) fn new(may_lead: bool) -> Arc<Self> {
-        Arc::new(Self { may_lead, state: Mutex::new(TicketState::Waiting(None)) })
+    /// For a caller that waits, and may lead meanwhile.
+    pub(super) fn new() -> Arc<Self> {
+        let state = Mutex::new(TicketState::Waiting(None));
+        Arc::new(Self { may_lead: true, meters: None, state })
+    }
+
+    /// For a caller that must not block, and so may not lead.
+    pub(super) fn for_future(meters: &Arc<Meters>) -> Arc<Self> {
+        let meters = Some((Arc::clone(meters), meters.start(Timed::Append)));
+        let state = Mutex::new(TicketState::Waiting(None));
+        Arc::new(Self { may_lead: false, meters, state })
     }
 
     pub(super) fn set(&self, state: TicketState) {
+        if let (TicketState::Done(answer), Some((meters, started))) = (&state, &self.meters) {
+            meters.appended(*started, answer);
+        }
         let before = std::mem::replace(&mut *self.state.lock(), state);
         if let TicketState::Waiting(Some(waker)) = before {
             waker.wake();

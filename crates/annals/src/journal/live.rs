@@ -18,6 +18,13 @@ pub(crate) struct LiveSegmentIndex {
     pub(crate) names: LiveIndex,
 }
 
+impl LiveSegmentIndex {
+    /// Bytes of memory that it takes.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        self.names.allocated_bytes() + self.positions.allocated_bytes()
+    }
+}
+
 /// The writer's side.
 #[derive(Debug)]
 pub(crate) struct IndexWriter {

@@ -12,12 +12,14 @@ use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
 use super::directory::Directory;
-use super::segment::{Segment, SegmentIndex};
+use super::segment::Segment;
 use crate::backend::{NameCount, Selection};
 use crate::index::{Kind, Lookup, Search};
 use crate::name::Hasher;
 use crate::name::Name;
-use crate::{Condition, Corruption, Event, EventRef, RawEvent, ReadError, Recorded};
+use crate::{
+    Condition, Corruption, Event, EventRef, RawEvent, ReadError, Recorded, SegmentStats, Stats,
+};
 
 /// The readers' side of a Journal.
 #[derive(Debug)]
@@ -177,32 +179,27 @@ impl Log {
         Ok(counts.into_iter().map(|(name, count)| NameCount { name, count }).collect())
     }
 
-    /// Bytes of the segments' files that are in use.
-    pub(crate) fn event_bytes(&self) -> u64 {
-        let sealed: usize = self.sealed.iter().map(|segment| segment.bytes.len()).sum();
+    /// How much there is of each segment; the active one comes last.
+    pub(crate) fn segments(&self) -> Vec<SegmentStats> {
+        let active = self.active.load();
+        let before = self.sealed.iter().take_while(|segment| segment.first < active.first);
         // Relaxed: a number to look at, which orders nothing.
-        sealed as u64 + self.active_bytes.load(Ordering::Relaxed)
+        let active_bytes = self.active_bytes.load(Ordering::Relaxed);
+        let sealed = before.map(|segment| segment.stats(segment.bytes.len() as u64));
+        sealed.chain([active.stats(active_bytes)]).collect()
     }
 
-    /// Bytes of the index files.
-    pub(crate) fn index_bytes(&self) -> u64 {
-        let size = |segment: &Segment| match &segment.index {
-            SegmentIndex::Sealed(index, _) => index.size() as u64,
-            SegmentIndex::Live(_) => 0,
-        };
-        self.sealed.iter().map(size).sum()
-    }
-
-    /// Bytes of memory that indexes take which are not mapped.
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        let size = |segment: &Segment| match &segment.index {
-            SegmentIndex::Live(index) => {
-                index.names.allocated_bytes() + index.positions.allocated_bytes()
-            }
-            SegmentIndex::Sealed(..) => 0,
-        };
-        let sealed: usize = self.sealed.iter().map(size).sum();
-        (sealed + size(&self.active.load())) as u64
+    /// How much there is of all of them.
+    pub(crate) fn stats(&self) -> Stats {
+        let segments = self.segments();
+        let sum = |bytes: fn(&SegmentStats) -> u64| segments.iter().map(bytes).sum();
+        Stats {
+            event_bytes: sum(|segment| segment.event_bytes),
+            index_bytes: sum(|segment| segment.index_bytes),
+            memory_bytes: sum(|segment| segment.memory_bytes),
+            segments: segments.len() as u64,
+            ..Stats::default()
+        }
     }
 }
 

@@ -43,13 +43,14 @@ pub use options::{Durability, JournalOptions};
 pub use snapshots::DirectorySnapshots;
 pub use verify::{VerifyReport, verify};
 
-use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection, Stats};
+use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 use crate::commit::Committer;
 use crate::encode::Encoded;
 use crate::index::Kind;
 use crate::name::Hasher;
 use crate::{
-    AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError, SnapshotStore,
+    AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError, SegmentStats,
+    SnapshotStore, Stats,
 };
 use directory::Directory;
 use follow::Follower;
@@ -122,6 +123,11 @@ impl<E: Event> Journal<E> {
         }
     }
 
+    fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
+        let encoded = Encoded::records(&batch.events, &self.log.hasher);
+        encoded.map_err(|error| self.head.refused(error))
+    }
+
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let system = Arc::clone(&options.file_system);
         let (directory, lock) = Directory::open_locked(&*system, path)?;
@@ -173,7 +179,8 @@ impl<E: Event> Journal<E> {
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
         };
-        (Arc::new(log), Arc::new(Head::new(recovered.active.next_offset)), writer, recovered.active)
+        let head = Head::for_home("journal", recovered.active.next_offset);
+        (Arc::new(log), Arc::new(head), writer, recovered.active)
     }
 }
 
@@ -195,7 +202,7 @@ impl<E: Event> Drop for Journal<E> {
 impl<E: Event> Backend<E> for Journal<E> {
     fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
         let Role::Writer(committer) = &self.role else { return Err(AppendError::ReadOnly) };
-        let encoded = Encoded::records(&batch.events, &self.log.hasher)?;
+        let encoded = self.encode(&batch)?;
         committer.append(batch, encoded)
     }
 
@@ -203,7 +210,7 @@ impl<E: Event> Backend<E> for Journal<E> {
         let Role::Writer(committer) = &self.role else {
             return Box::pin(std::future::ready(Err(AppendError::ReadOnly)));
         };
-        match Encoded::records(&batch.events, &self.log.hasher) {
+        match self.encode(&batch) {
             Ok(encoded) => committer.submit(batch, encoded),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
@@ -245,19 +252,15 @@ impl<E: Event> Backend<E> for Journal<E> {
     }
 
     fn stats(&self) -> Stats {
-        let commits = match &self.role {
-            Role::Writer(committer) => committer.commits(),
-            Role::Reader(_) => 0,
-        };
         Stats {
             events: self.head.get(),
-            event_bytes: self.log.event_bytes(),
-            index_bytes: self.log.index_bytes(),
-            segments: self.log.sealed.len() as u64 + 1,
-            memory_bytes: self.log.memory_bytes(),
-            commits,
             subscribers: self.head.subscriber_count() as u64,
+            ..self.log.stats()
         }
+    }
+
+    fn segments(&self) -> Vec<SegmentStats> {
+        self.log.segments()
     }
 
     fn sync(&self) -> Result<(), AppendError> {

@@ -11,7 +11,7 @@ use super::live::{LiveSegmentIndex, rebuild_index};
 use super::sealed::SealedIndex;
 use crate::index::{Kind, Lookup, Names, Posting};
 use crate::name::Name;
-use crate::{Corruption, RawEvent};
+use crate::{Corruption, RawEvent, SegmentStats};
 
 /// A segment's file and index.
 #[derive(Debug)]
@@ -68,6 +68,20 @@ impl Segment {
                     .map_err(Corruption::clone)
             }
         }
+    }
+
+    /// How much there is of it, `event_bytes` of its file being in use.
+    pub(crate) fn stats(&self, event_bytes: u64) -> SegmentStats {
+        let mut stats = SegmentStats { event_bytes, ..SegmentStats::new(self.first) };
+        let in_memory = match &self.index {
+            SegmentIndex::Live(index) => Some(index),
+            SegmentIndex::Sealed(index, rebuilt) => {
+                stats.index_bytes = index.size() as u64;
+                rebuilt.get().and_then(|rebuilt| rebuilt.as_ref().ok())
+            }
+        };
+        stats.memory_bytes = in_memory.map_or(0, LiveSegmentIndex::allocated_bytes) as u64;
+        stats
     }
 
     /// The event at `offset`, which is one of the segment's, and when it was recorded.

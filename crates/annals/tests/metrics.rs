@@ -1,0 +1,235 @@
+//! What is measured: that `stats` has it on every home, and that docs/METRICS.md names all that a recorder is told.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+#![allow(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    reason = "the numbers are small and whole"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use annals::{Backend, Condition, EventStore, Journal, Query, RawEvent, Stats};
+use futures_executor::block_on;
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
+};
+
+fn event(kind: &str) -> RawEvent {
+    RawEvent::builder(kind).tag("seat:1").build().unwrap()
+}
+
+fn append<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>, count: u64) {
+    for _ in 0..count {
+        store.append(event("sold")).unwrap();
+    }
+}
+
+/// A recorder that remembers what it is told.
+#[derive(Default, Clone)]
+struct Remembers(Arc<Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    /// Each name's kind and unit, as they are described.
+    described: BTreeMap<String, (&'static str, &'static str)>,
+    registered: BTreeMap<String, &'static str>,
+    homes: BTreeSet<String>,
+    values: BTreeMap<String, f64>,
+}
+
+struct Number {
+    name: String,
+    recorder: Remembers,
+}
+
+impl Number {
+    fn add(&self, value: f64) {
+        *self.recorder.0.lock().unwrap().values.entry(self.name.clone()).or_default() += value;
+    }
+}
+
+impl CounterFn for Number {
+    fn increment(&self, value: u64) {
+        self.add(value as f64);
+    }
+    fn absolute(&self, _: u64) {
+        panic!("stores of one process add up");
+    }
+}
+
+impl GaugeFn for Number {
+    fn increment(&self, value: f64) {
+        self.add(value);
+    }
+    fn decrement(&self, value: f64) {
+        self.add(-value);
+    }
+    fn set(&self, _: f64) {
+        panic!("stores of one process add up");
+    }
+}
+
+impl HistogramFn for Number {
+    fn record(&self, value: f64) {
+        self.add(value);
+    }
+}
+
+impl Remembers {
+    fn describe(&self, name: &KeyName, kind: &'static str, unit: Option<Unit>) {
+        let unit = unit.map_or("", |unit| unit.as_str());
+        self.0.lock().unwrap().described.insert(name.as_str().into(), (kind, unit));
+    }
+
+    fn register(&self, key: &Key, kind: &'static str) -> Arc<Number> {
+        let mut told = self.0.lock().unwrap();
+        told.registered.insert(key.name().into(), kind);
+        told.homes.extend(key.labels().map(|label| format!("{}={}", label.key(), label.value())));
+        Arc::new(Number { name: key.name().into(), recorder: self.clone() })
+    }
+
+    fn value(&self, name: &str) -> Option<f64> {
+        self.0.lock().unwrap().values.get(name).copied()
+    }
+}
+
+impl Recorder for Remembers {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(&name, "counter", unit);
+    }
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(&name, "gauge", unit);
+    }
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(&name, "histogram", unit);
+    }
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.register(key, "counter"))
+    }
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.register(key, "gauge"))
+    }
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.register(key, "histogram"))
+    }
+}
+
+/// The rows of the table of docs/METRICS.md: name, kind and unit.
+fn documented() -> BTreeMap<String, (String, String)> {
+    let rows = include_str!("../../../docs/METRICS.md").lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `annals_")?.split('|').map(str::trim);
+        let name = format!("annals_{}", cells.next()?.trim_end_matches('`'));
+        Some((name, (cells.next()?.to_owned(), cells.next()?.to_owned())))
+    });
+    rows.collect()
+}
+
+#[test]
+fn every_name_is_documented_and_every_documented_name_is_told() {
+    let recorder = Remembers::default();
+    let place = tempfile::tempdir().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        let _memory = EventStore::<RawEvent>::in_memory();
+        let _files = EventStore::<RawEvent>::open(place.path().join("log")).unwrap();
+    });
+    let told = recorder.0.lock().unwrap();
+    let documented = documented();
+    let kinds: BTreeMap<_, _> =
+        documented.iter().map(|(name, (kind, _))| (name.clone(), kind.as_str())).collect();
+    assert_eq!(told.registered, kinds);
+    for (name, (kind, unit)) in &documented {
+        let unit = if unit == "events" || unit == "-" { "count" } else { unit };
+        assert_eq!(told.described.get(name), Some(&(kind.as_str(), unit)), "{name}");
+    }
+    assert_eq!(told.described.len(), documented.len());
+    let homes = ["home=journal".to_owned(), "home=memory".to_owned()];
+    assert_eq!(told.homes, BTreeSet::from(homes));
+}
+
+#[test]
+fn a_store_tells_what_it_did_and_takes_back_what_it_held() {
+    let recorder = Remembers::default();
+    let stores = metrics::with_local_recorder(&recorder, || {
+        [EventStore::<RawEvent>::in_memory(), EventStore::in_memory()]
+    });
+    for (store, count) in stores.iter().zip([100, 50]) {
+        append(store, count);
+        assert_eq!(store.stats().events, count);
+    }
+    assert_eq!(recorder.value("annals_commits_total"), Some(150.0));
+    assert_eq!(recorder.value("annals_log_events"), Some(150.0));
+    assert_eq!(recorder.value("annals_segments"), Some(2.0));
+    drop(stores);
+    assert_eq!(recorder.value("annals_events_total"), Some(150.0));
+    assert_eq!(recorder.value("annals_log_events"), Some(0.0));
+    assert_eq!(recorder.value("annals_event_bytes"), Some(0.0));
+}
+
+/// Does a little of everything, and answers the numbers.
+fn used<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> Stats {
+    store.subscribe(|_| {});
+    append(store, 10);
+    store.append_batch((0..30).map(|_| event("freed"))).unwrap();
+    block_on(store.append_async(event("sold"))).unwrap();
+    let unsold = Condition::fail_if(Query::tag("seat:1")).after(0);
+    store.append_if([event("sold")], &unsold).unwrap_err();
+    store.append_batch((0..70_000).map(|_| event("sold"))).unwrap_err();
+    (0..41).for_each(|offset| drop(store.get(offset).unwrap().unwrap()));
+    assert_eq!(store.read(..).count(), 41);
+    let _behind = store.subscription(Query::all(), 1);
+    let mut cursor = store.subscription(Query::all(), 0);
+    assert_eq!(std::iter::from_fn(|| cursor.try_next()).count(), 41);
+    store.stats()
+}
+
+/// What holds of the numbers on every home.
+fn check(stats: &Stats) {
+    assert_eq!((stats.events, stats.commits, stats.conflicts), (41, 12, 1));
+    assert_eq!((stats.append_errors, stats.read_errors, stats.subscribers), (1, 0, 1));
+    let commit = stats.commit_events;
+    assert_eq!((commit.count, commit.sum, commit.p50, commit.max), (12, 41, 1, 30));
+    assert_eq!((stats.subscriber_lag_events.max, stats.largest_subscriber_lag_events), (41, 40));
+    assert!((commit.mean() - 41.0 / 12.0).abs() < 1e-9);
+    assert!(
+        stats.append_ns.p50 <= stats.append_ns.p95 && stats.append_ns.p99 <= stats.append_ns.max
+    );
+}
+
+#[test]
+fn a_log_in_memory_is_measured_now_and_then() {
+    let store = EventStore::in_memory();
+    let stats = used(&store);
+    check(&stats);
+    assert_eq!(stats.sync_ns.count, 0);
+    // A thread's first is timed: this test has one of its own, and what is asynchronous is committed by another.
+    assert_eq!((stats.append_ns.count, stats.condition_ns.count), (1, 1));
+    assert_eq!((stats.subscriber_ns.count, stats.page_ns.count), (2, 1));
+    let segments = store.segments();
+    assert_eq!((segments.len() as u64, segments[0].first), (stats.segments, 0));
+    assert_eq!(segments.iter().map(|segment| segment.event_bytes).sum::<u64>(), stats.event_bytes);
+}
+
+#[test]
+fn a_log_in_files_is_measured_each_time() {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::options().segment_bytes(4096).open(place.path().join("log")).unwrap();
+    let store = EventStore::<RawEvent, _>::on(journal);
+    let stats = used(&store);
+    check(&stats);
+    // What is too long is refused before it is under way.
+    assert_eq!((stats.append_ns.count, stats.sync_ns.count), (13, 12));
+    assert_eq!((stats.condition_ns.count, stats.subscriber_ns.count), (1, 41));
+    assert!(stats.page_ns.count > 2 && stats.read_ns.count == 1, "{stats:?}");
+    assert!(stats.append_ns.max >= stats.sync_ns.max && stats.sync_ns.p50 > 0);
+    append(&store, 200);
+    let (stats, segments) = (store.stats(), store.segments());
+    assert!(segments.len() > 2 && segments.is_sorted_by_key(|segment| segment.first));
+    let sum = |bytes: fn(&annals::SegmentStats) -> u64| segments.iter().map(bytes).sum::<u64>();
+    assert_eq!(segments.len() as u64, stats.segments);
+    assert_eq!(sum(|segment| segment.event_bytes), stats.event_bytes);
+    assert_eq!(sum(|segment| segment.index_bytes), stats.index_bytes);
+    assert_eq!(sum(|segment| segment.memory_bytes), stats.memory_bytes);
+}

@@ -41,6 +41,9 @@ def main():
                 content = file.read()
             for flags in (number, number + 2):
                 seed("indexes", f"{first}-{flags}", bytes([flags]) + content)
+    for number, segments in enumerate((8, 64, 512)):
+        head = b"annals.f" + bytes(8) + store_id + bytes([0] * 8 + [9] + [0] * 7 + [number] + [0] * 15)
+        seed("filters", str(segments), b"\1" + head + bytes(range(8)) * segments)
     for number, name in enumerate(names):
         for deed in range(4):
             seed("stores", f"{name}-{deed}", bytes([number, deed, 200, 0]) + b"ANfr\0")

@@ -325,6 +325,33 @@ fn the_reader_reads_what_is_written_closed_or_not() {
 }
 
 #[test]
+fn the_reader_holds_filters_against_their_segments() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let store = open(&path).unwrap();
+    for n in 0..2_600 {
+        store.append(event(n)).unwrap();
+    }
+    drop(store);
+    let filters = files_with(&path, "flt");
+    let of = |segments: &str| filters.iter().filter(|name| name.contains(segments)).count();
+    assert!(of(".64.") == 1 && of(".8.") > 0, "{filters:?}");
+    assert_eq!(reader_lines(&path, &[]).len(), 2_600);
+    for name in &filters {
+        let whole = std::fs::read(path.join(name)).unwrap();
+        for at in [9, 50, whole.len() - 1] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(path.join(name), bytes).unwrap();
+            let output = run_reader(&path, &[]);
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && message.contains(name), "byte {at}: {message}");
+        }
+        std::fs::write(path.join(name), whole).unwrap();
+    }
+}
+
+#[test]
 fn the_reader_reads_a_store_of_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");

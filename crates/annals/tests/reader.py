@@ -316,6 +316,49 @@ def names_of(event):
     return (TYPES, [event["type"]]), (TAGS, event["tags"]), (IDS, ids)
 
 
+class Filter:
+    """A .flt file: which of many segments may have a name."""
+
+    def __init__(self, directory, name, store_id, first, end, segments):
+        self.name, self.store_id, self.width = name, store_id, segments // 8
+        with open(os.path.join(directory, name), "rb") as file:
+            data = file.read()
+        head, self.rows = data[:64], data[64:]
+        if len(head) < 64 or head[:8] != b"annals.f" or u32(head, 8) != 1:
+            raise Damage(f"{name}: no filter of format 1")
+        if u32(head, 12) != crc32c(head[16:]) or u32(head, 56) != crc32c(self.rows):
+            raise Damage(f"{name}: a wrong checksum")
+        if head[16:32] != store_id or (u64(head, 32), u64(head, 40), u32(head, 48)) != (first, end, segments):
+            raise Damage(f"{name}: not the filter of its segments")
+        self.blocks = u32(head, 52)
+        if len(self.rows) != self.blocks * 64 * self.width:
+            raise Damage(f"{name}: not of the size that its blocks need")
+
+    def passes(self, segment, section, name):
+        """Whether the segment of this number, counted from the first of the filter, may have the name."""
+        mixed = siphash13(self.store_id, name.encode()) ^ ((section - 1) * 0x9E3779B97F4A7C15 & (1 << 64) - 1)
+        block = (mixed & 0xFFFFFFFF) % self.blocks
+        for shift in (32, 38, 44, 50):
+            row = (block * 64 + (mixed >> shift) % 64) * self.width
+            if not self.rows[row + segment // 8] >> segment % 8 & 1:
+                return False
+        return True
+
+
+def check_filters(directory, store_id, firsts, names):
+    """Holds every filter against the names of its segments, which are sets of (section, name) in order."""
+    for size in (8, 64, 512):
+        for at in range(0, len(firsts) - size, size):
+            file = f"{firsts[at]:020}.{size}.flt"
+            if not os.path.exists(os.path.join(directory, file)):
+                continue
+            found = Filter(directory, file, store_id, firsts[at], firsts[at + size], size)
+            for segment in range(size):
+                for section, name in names[at + segment]:
+                    if not found.passes(segment, section, name):
+                        raise Damage(f"{file}: {name!r} of section {section} does not pass for segment {segment}")
+
+
 # --- The store -----------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +379,7 @@ def read_store(directory, section, name):
         raise Damage("no first segment")
     if any(re.fullmatch(r"[0-9]{20}\.idx", file) and int(file[:20]) >= firsts[-1] for file in files):
         raise Damage("no segment after one that was sealed")
+    names = []
     for first, end in zip(firsts, firsts[1:] + [None]):
         segment = Segment(directory, store_id, first, end)
         index = None
@@ -351,7 +395,10 @@ def read_store(directory, section, name):
             events = list(segment.events())
             if index is not None:
                 index.check(events)
+            names.append({(kind, name) for _, event in events for kind, of in names_of(event) for name in of})
             yield from (event for _, event in events)
+    if section is None:
+        check_filters(directory, store_id, firsts, names)
     closed = os.path.join(directory, "closed.json")
     head = read_json(closed)["head"] if os.path.exists(closed) else 0
     if head > segment.end:

@@ -7,6 +7,7 @@
 //!     LOCK                       locked by the one writing process; its id is in it
 //!     00000000000000000000.log   a segment, named by its first offset
 //!     00000000000000000000.idx   its index, once it is sealed
+//!     00000000000000000000.8.flt which of 8 segments from this on may have a name; 64 and 512 likewise
 //!     snapshots/                 what projections keep of their states; no part of the log
 //!     *.new                      a file that was being written when the process ended
 //! ```
@@ -185,6 +186,11 @@ impl Directory {
         self.path.join(format!("{first:020}.idx"))
     }
 
+    /// The filter of so many segments, of which `first` is the first offset.
+    pub(crate) fn filter(&self, first: u64, segments: usize) -> PathBuf {
+        self.path.join(format!("{first:020}.{segments}.flt"))
+    }
+
     /// Where the store's snapshots are, if there are any.
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.path.join(SNAPSHOTS)
@@ -286,6 +292,7 @@ fn is_unfinished(name: &str) -> bool {
     let digits = |name: &str| name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     match name.rsplit_once('.') {
         Some((first, "log" | "idx")) => digits(first),
+        Some((span, "flt")) => span.split_once('.').is_some_and(|(first, _)| digits(first)),
         _ => name == STORE || name == CLOSED,
     }
 }

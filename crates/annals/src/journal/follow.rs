@@ -20,6 +20,7 @@ use super::options::JournalOptions;
 use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
 use super::segment::{Segment, SegmentIndex};
+use super::sieve::FilterWriter;
 use crate::head::Published;
 use crate::{Corruption, Event, Head, OpenError};
 
@@ -47,6 +48,7 @@ struct Follow<E> {
     head: Arc<Head<E>>,
     system: Arc<dyn FileSystem>,
     sealed: annals_base::ListWriter<Segment>,
+    filters: FilterWriter,
     segment: Arc<Segment>,
     file: Box<dyn StoreFile>,
     index: IndexWriter,
@@ -64,7 +66,7 @@ impl Follower {
     pub(crate) fn start<E: Event>(
         log: Arc<Log>,
         head: Arc<Head<E>>,
-        sealed: annals_base::ListWriter<Segment>,
+        (sealed, filters): (annals_base::ListWriter<Segment>, FilterWriter),
         active: Active,
         options: &JournalOptions,
         closed: u64,
@@ -78,6 +80,7 @@ impl Follower {
             head,
             system: Arc::clone(&options.file_system),
             sealed,
+            filters,
             file,
             index,
             end,
@@ -300,6 +303,10 @@ impl<E: Event> Follow<E> {
         let next = Arc::new(Segment { file: segment, index: SegmentIndex::Live(index.reader()) });
         let live = SegmentIndex::Live(self.index.reader());
         let sealed_index = self.sealed_index(self.segment.first).map_or(live, SegmentIndex::sealed);
+        // Before this segment is on the list: the writer makes filters after it sealed one, perhaps just now, and
+        // those of the segments before it are there.
+        let (system, first) = (&*self.system, self.segment.first);
+        self.filters.extend(system, directory, self.sealed.list(), first, false);
         let bytes = self.segment.bytes.slice(..self.end);
         let sealed = SegmentFile { bytes, ..self.segment.file.clone() };
         self.sealed.push(Segment { file: sealed, index: sealed_index });

@@ -314,23 +314,32 @@ pub(crate) fn read_up_to(system: &dyn FileSystem, path: &Path, limit: u64) -> io
 
 /// Puts `bytes` into the file `path`, whole and durable, or leaves it as it was.
 pub(crate) fn write_all(system: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_all_with(system, path, |file| file.write_at(bytes, 0))
+}
+
+/// As [`write_all`], what `write` writes.
+pub(crate) fn write_all_with(
+    system: &dyn FileSystem,
+    path: &Path,
+    write: impl FnOnce(&dyn StoreFile) -> io::Result<()>,
+) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let unfinished = path.with_added_extension(UNFINISHED);
     if system.list(directory)?.iter().any(|name| unfinished.ends_with(name)) {
         system.remove(&unfinished)?;
     }
-    write_by(system, &unfinished, path, bytes)
+    write_by(system, &unfinished, path, write)
 }
 
-/// As [`write_all`], by way of the file `unfinished` in the same directory, which is not there yet.
+/// As [`write_all_with`], by way of the file `unfinished` in the same directory, which is not there yet.
 pub(crate) fn write_by(
     system: &dyn FileSystem,
     unfinished: &Path,
     path: &Path,
-    bytes: &[u8],
+    write: impl FnOnce(&dyn StoreFile) -> io::Result<()>,
 ) -> io::Result<()> {
     let file = system.create(unfinished)?;
-    file.write_at(bytes, 0)?;
+    write(&*file)?;
     file.sync()?;
     system.rename(unfinished, path)?;
     system.sync_directory(path.parent().unwrap_or(Path::new(".")))

@@ -14,11 +14,13 @@ use bytes::Bytes;
 
 use super::directory::Directory;
 use super::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
+use super::filter::{Filter, Span};
 use super::frame::{FRAME_HEAD, FrameHead};
 use super::live::{IndexWriter, Indexed, LiveSegmentIndex, index_frames};
 use super::log::Log;
 use super::sealed::{SealedIndex, encode};
 use super::segment::{Segment, SegmentIndex};
+use super::sieve::{FilterWriter, SEGMENTS};
 use super::verify::compare;
 use crate::backend::Selection;
 use crate::crc32c::{crc32c, crc32c_append};
@@ -29,6 +31,7 @@ use crate::name::Hasher;
 use crate::{Condition, EventRef, Query, QueryItem, RawEvent};
 
 const INDEX_HEAD: usize = 112;
+const FILTER_HEAD: usize = 64;
 const SECTIONS: usize = 4;
 
 /// The checksums of a segment's head and of all frames, so far as they can be told apart.
@@ -185,6 +188,49 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     }
 }
 
+/// Makes a filter's head that of a filter of as many blocks as there is room for, cuts what is left over, and makes its
+/// checksums right.
+pub fn repair_filter(filter: &mut Vec<u8>) {
+    if filter.len() < FILTER_HEAD {
+        return;
+    }
+    let segments = SEGMENTS[usize::from(filter[48]) % SEGMENTS.len()];
+    let block = segments * 8;
+    let room = (filter.len() - FILTER_HEAD) / block;
+    let blocks = if room == 0 { 0 } else { 1 << room.ilog2() };
+    filter.truncate(FILTER_HEAD + blocks * block);
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+    filter[..8].copy_from_slice(b"annals.f");
+    filter[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
+    filter[48..52].copy_from_slice(&number(segments));
+    filter[52..56].copy_from_slice(&number(blocks));
+    let checksum = crc32c(&filter[FILTER_HEAD..]);
+    filter[56..60].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = crc32c(&filter[16..FILTER_HEAD]);
+    filter[12..16].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Asks a filter of any bytes for some names. What passes is walked the same in both directions.
+pub fn read_filter(bytes: &[u8]) {
+    let Some(head) = bytes.first_chunk::<FILTER_HEAD>() else { return };
+    let mut store_id = [0; 16];
+    store_id.copy_from_slice(&head[16..32]);
+    for segments in SEGMENTS {
+        let span = Span { first: u64_at(head, 32), end: u64_at(head, 40), segments };
+        let filter = Filter::open(Bytes::copy_from_slice(bytes), &store_id, span);
+        let Some(filter) = filter.filter(Filter::is_whole) else { continue };
+        let hasher = Hasher::new(&store_id);
+        for (kind, name) in [(Kind::Type, "noted"), (Kind::Tag, "seat:12A"), (Kind::Id, "")] {
+            let set = filter.having(kind, hasher.name(name));
+            let forward: Vec<usize> =
+                (0..segments).filter(|&at| set.next(at) == Some(at)).collect();
+            let backward: Vec<usize> =
+                (0..segments).filter(|&at| set.previous(at) == Some(at)).collect();
+            assert_eq!(forward, backward);
+        }
+    }
+}
+
 /// What a segment file's head says of its store and its first offset.
 fn identity(bytes: &[u8]) -> Option<([u8; 16], u64)> {
     let head = bytes.first_chunk::<SEGMENT_HEAD>()?;
@@ -211,6 +257,7 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
         hasher: Hasher::new(store_id),
         directory: Directory { path: PathBuf::new(), store_id: *store_id },
         sealed,
+        filters: FilterWriter::new().reader(),
         active: ArcSwap::from_pointee(active),
         active_bytes: AtomicU64::new(0),
     }

@@ -12,9 +12,11 @@ use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
 use super::directory::Directory;
+use super::filter::{Filter, SegmentSet};
 use super::segment::Segment;
+use super::sieve::{Filters, Sieve};
 use crate::backend::{NameCount, Selection};
-use crate::index::{Kind, Lookup, Search};
+use crate::index::{Kind, Search};
 use crate::name::Hasher;
 use crate::name::Name;
 use crate::{
@@ -27,6 +29,7 @@ pub(crate) struct Log {
     pub(crate) directory: Directory,
     pub(crate) hasher: Hasher,
     pub(crate) sealed: SegmentedList<Segment>,
+    pub(crate) filters: Filters,
     pub(crate) active: ArcSwap<Segment>,
     /// Bytes of the active segment that are in use.
     pub(crate) active_bytes: AtomicU64,
@@ -34,7 +37,8 @@ pub(crate) struct Log {
 
 /// A segment, held for as long as it is looked at.
 pub(crate) enum SegmentRef<'a> {
-    Sealed(&'a Segment),
+    /// With its number.
+    Sealed(&'a Segment, usize),
     Active(Guard<Arc<Segment>>),
 }
 
@@ -43,7 +47,7 @@ impl Deref for SegmentRef<'_> {
 
     fn deref(&self) -> &Segment {
         match self {
-            Self::Sealed(segment) => segment,
+            Self::Sealed(segment, _) => segment,
             Self::Active(segment) => segment,
         }
     }
@@ -67,7 +71,7 @@ impl Log {
         match self.sealed.get(low) {
             Some(segment) => {
                 let end = self.sealed.get(low + 1).map_or(active.first, |next| next.first);
-                (SegmentRef::Sealed(segment), end)
+                (SegmentRef::Sealed(segment, low), end)
             }
             None => (SegmentRef::Active(active), u64::MAX),
         }
@@ -91,8 +95,15 @@ impl Log {
     ) -> Result<Range<u64>, ReadError> {
         let Selection { query, mut range, reverse, limit } = selection;
         let search = Search::new(query, &self.hasher);
+        let mut sieve = self.filters.sieve(|filter| filter.matching(&search));
         let full = page.len() + limit;
         while page.len() < full && !range.is_empty() {
+            if !search.is_all() {
+                range = self.narrow(&mut sieve, range, reverse);
+                if range.is_empty() {
+                    break;
+                }
+            }
             let (segment, end) = self.segment(if reverse { range.end - 1 } else { range.start });
             let part = range.start.max(segment.first)..range.end.min(end);
             let left = match read_part(&segment, &search, part.clone(), reverse, full, page) {
@@ -113,6 +124,35 @@ impl Log {
         Ok(range)
     }
 
+    /// What is left of the range (not empty) without segments at its beginning that the sieve holds back; in reverse,
+    /// at its end.
+    fn narrow<F: Fn(&Filter) -> SegmentSet>(
+        &self,
+        sieve: &mut Sieve<'_, F>,
+        range: Range<u64>,
+        reverse: bool,
+    ) -> Range<u64> {
+        let at = if reverse { range.end - 1 } else { range.start };
+        let (SegmentRef::Sealed(_, number), _) = self.segment(at) else { return range };
+        if reverse {
+            let found = sieve.previous(number).map_or(0, |found| self.start_of(found + 1));
+            range.start..range.end.min(found).max(range.start)
+        } else {
+            let start = match sieve.next(number..self.sealed.len()) {
+                found if found == number => range.start,
+                found => self.start_of(found),
+            };
+            start.clamp(range.start, range.end)..range.end
+        }
+    }
+
+    /// The first offset of the segment of this number, which is sealed or the one after the last that is.
+    fn start_of(&self, number: usize) -> u64 {
+        // First: if it becomes sealed meanwhile, it is found on the list.
+        let active = self.active.load().first;
+        self.sealed.get(number).map_or(active, |segment| segment.first)
+    }
+
     /// The first event that the condition forbids below `end`.
     pub(crate) fn conflict(
         &self,
@@ -120,8 +160,15 @@ impl Log {
         end: u64,
     ) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
+        let mut sieve = self.filters.sieve(|filter| filter.matching(&search));
         let mut from = condition.head();
         while from < end {
+            if !search.is_all() {
+                from = self.narrow(&mut sieve, from..end, false).start;
+                if from == end {
+                    break;
+                }
+            }
             let (segment, segment_end) = self.segment(from);
             let index = segment.index(&[Kind::Type, Kind::Tag])?;
             let found = search
@@ -139,15 +186,14 @@ impl Log {
     /// The event with this id, newest segment first.
     pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
         let active = self.active.load();
-        for segment in std::iter::once(&**active).chain(self.sealed.iter().rev()) {
-            let index = segment.index(&[Kind::Id])?;
-            if let Some(mut posting) = index.posting(Kind::Id, id)
-                && !posting.is_empty()
-            {
-                return Ok(Some(segment.first + u64::from(posting.get(0))));
-            }
+        let mut found = active.find_id(id)?;
+        let mut sieve = self.filters.sieve(|filter| filter.having(Kind::Id, id));
+        let mut next = self.sealed.len().checked_sub(1);
+        while let (None, Some(number)) = (found, next.and_then(|next| sieve.previous(next))) {
+            found = self.sealed.get(number).map_or(Ok(None), |segment| segment.find_id(id))?;
+            next = number.checked_sub(1);
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The names of a kind that begin with `prefix`, counted below `head`.
@@ -195,7 +241,7 @@ impl Log {
         let sum = |bytes: fn(&SegmentStats) -> u64| segments.iter().map(bytes).sum();
         Stats {
             event_bytes: sum(|segment| segment.event_bytes),
-            index_bytes: sum(|segment| segment.index_bytes),
+            index_bytes: sum(|segment| segment.index_bytes) + self.filters.size(),
             memory_bytes: sum(|segment| segment.memory_bytes),
             segments: segments.len() as u64,
             ..Stats::default()

@@ -7,6 +7,7 @@
 //!   recovery    what is found on opening, and what is done
 //!   segment     a file and its index
 //!   sealed      an index as a file                 live       an index in memory
+//!   sieve       the segments that may match        filter     which of many segments may have a name
 //!   directory   the store's files and lock         file       a segment's file, mapped
 //!   options     how it is opened                   frame      what one commit adds to a file
 //!   fs          the seam to the file system
@@ -15,6 +16,7 @@
 
 mod directory;
 mod file;
+mod filter;
 mod follow;
 mod frame;
 mod fs;
@@ -26,8 +28,10 @@ mod options;
 mod recovery;
 mod sealed;
 mod segment;
+mod sieve;
 mod snapshots;
 mod verify;
+mod verify_filters;
 mod writer;
 
 use std::ops::Range;
@@ -57,6 +61,7 @@ use follow::Follower;
 use log::Log;
 use recovery::Recovered;
 use segment::Segment;
+use sieve::FilterWriter;
 use writer::JournalHome;
 
 /// A log in the files of a directory: durable, and as fast to read as memory that is mapped.
@@ -74,6 +79,15 @@ pub struct Journal<E: Event> {
     head: Arc<Head<E>>,
     snapshots: Arc<DirectorySnapshots>,
     role: Role<E>,
+}
+
+/// What an opened log consists of.
+struct Parts<E: Event> {
+    log: Arc<Log>,
+    head: Arc<Head<E>>,
+    sealed: annals_base::ListWriter<Segment>,
+    filters: FilterWriter,
+    active: recovery::Active,
 }
 
 enum Role<E: Event> {
@@ -133,8 +147,9 @@ impl<E: Event> Journal<E> {
         let (directory, lock) = Directory::open_locked(&*system, path)?;
         let recovered = recovery::recover(&*system, &directory, writer::capacity(&options))?;
         let snapshots = snapshots(&directory, &system);
-        let (log, head, sealed, active) = Self::parts(directory, recovered);
-        let home = JournalHome::new(Arc::clone(&log), sealed, active, options, lock);
+        let Parts { log, head, sealed, filters, active } =
+            Self::parts(&*system, directory, recovered, true);
+        let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock);
         let committer = Committer::new(Arc::clone(&head), home);
         Ok(Self { log, head, snapshots, role: Role::Writer(committer) })
     }
@@ -149,11 +164,12 @@ impl<E: Event> Journal<E> {
             closed => (closed?, damage),
         };
         let snapshots = snapshots(&directory, &options.file_system);
-        let (log, head, sealed, active) = Self::parts(directory, recovered);
+        let Parts { log, head, sealed, filters, active } =
+            Self::parts(&*options.file_system, directory, recovered, false);
         let follower = Follower::start(
             Arc::clone(&log),
             Arc::clone(&head),
-            sealed,
+            (sealed, filters),
             active,
             options,
             closed,
@@ -162,25 +178,37 @@ impl<E: Event> Journal<E> {
         Ok(Self { log, head, snapshots, role: Role::Reader(follower) })
     }
 
+    /// What both roles have in common; filters that are missing are made, if `make`.
     fn parts(
+        system: &dyn FileSystem,
         directory: Directory,
         recovered: Recovered,
-    ) -> (Arc<Log>, Arc<Head<E>>, annals_base::ListWriter<Segment>, recovery::Active) {
+        make: bool,
+    ) -> Parts<E> {
         let (mut writer, sealed) = segmented_list();
         recovered.sealed.into_iter().for_each(|segment| {
             writer.push(segment);
         });
+        let mut filters = FilterWriter::new();
+        filters.extend(system, &directory, &sealed, recovered.active.segment.first, make);
         let index = segment::SegmentIndex::Live(recovered.active.index.reader());
         let active = Segment { file: recovered.active.segment.clone(), index };
         let log = Log {
             hasher: Hasher::new(&directory.store_id),
             directory,
             sealed,
+            filters: filters.reader(),
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
         };
         let head = Head::for_home("journal", recovered.active.next_offset);
-        (Arc::new(log), Arc::new(head), writer, recovered.active)
+        Parts {
+            log: Arc::new(log),
+            head: Arc::new(head),
+            sealed: writer,
+            filters,
+            active: recovered.active,
+        }
     }
 }
 

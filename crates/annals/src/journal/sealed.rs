@@ -115,6 +115,10 @@ impl SealedIndex {
         })?
     }
 
+    pub(crate) fn name_count(&self, kind: Kind) -> usize {
+        Table(self.section(section_of(kind))).names() as usize
+    }
+
     pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
         let table = Table(self.section(section_of(kind)));
         for entry in 0..table.names() {

@@ -70,6 +70,13 @@ impl Segment {
         }
     }
 
+    /// The event with this id.
+    pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, Corruption> {
+        let index = self.index(&[Kind::Id])?;
+        let posting = index.posting(Kind::Id, id).filter(|posting| !posting.is_empty());
+        Ok(posting.map(|mut posting| self.first + u64::from(posting.get(0))))
+    }
+
     /// How much there is of it, `event_bytes` of its file being in use.
     pub(crate) fn stats(&self, event_bytes: u64) -> SegmentStats {
         let mut stats = SegmentStats { event_bytes, ..SegmentStats::new(self.first) };
@@ -100,6 +107,14 @@ impl CheckedIndex<'_> {
                 index.positions.get(place as usize).map_or(0, |&position| position as usize)
             }
             Self::Sealed(index) => index.position(place),
+        }
+    }
+
+    /// How many names of a kind it has.
+    pub(crate) fn name_count(&self, kind: Kind) -> usize {
+        match self {
+            Self::Live(index) => index.names.names(kind).len(),
+            Self::Sealed(index) => index.name_count(kind),
         }
     }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::fs::{FileSystem, RealFileSystem, UNFINISHED, read_up_to, write_by};
+use super::fs::{FileSystem, RealFileSystem, StoreFile, UNFINISHED, read_up_to, write_by};
 use crate::SnapshotStore;
 
 const EXTENSION: &str = ".snapshot";
@@ -120,7 +120,8 @@ impl SnapshotStore for DirectorySnapshots {
         self.remove_left(series)?;
         let file = self.file(series, head);
         let unfinished = unfinished(&file);
-        let written = write_by(&*self.system, &unfinished, &file, bytes);
+        let write = |file: &dyn StoreFile| file.write_at(bytes, 0);
+        let written = write_by(&*self.system, &unfinished, &file, write);
         if written.is_err() {
             // If it was not made, there is nothing to remove; if this fails as well, it is removed for its age.
             let _ = self.system.remove(&unfinished);

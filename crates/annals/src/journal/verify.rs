@@ -1,4 +1,5 @@
-//! Looking at everything: every checksum of every frame and record, and every index entry against its event.
+//! Looking at everything: every checksum of every frame and record, every index entry against its event, every name
+//! against the filters.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +16,7 @@ use super::options::JournalOptions;
 use super::recovery::{End, check_starts, judge_end, map};
 use super::sealed::SealedIndex;
 use super::segment::CheckedIndex;
+use super::verify_filters::FilterCheck;
 use crate::index::{Kind, Lookup};
 use crate::name::Hasher;
 use crate::{Corruption, OpenError};
@@ -62,22 +64,28 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
         Err(error) => return Err(error),
     };
     let mut trusted = true;
-    let is_index =
-        |problem: &Corruption| problem.file.extension().is_some_and(|kind| kind == "idx");
+    let mut filters = FilterCheck::new(&*system, &directory, &starts);
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
-        let end = verify_segment(&*system, &directory, first, next, closed, &mut report)?;
+        let names = verify_segment(&*system, &directory, first, next, closed, &mut report)?;
         if trusted {
-            report.events = end;
+            report.events = names.as_ref().map_or(first, |indexed| indexed.next_offset);
         }
-        // An index is made again from its events: they are whole whatever it says.
-        trusted = report.problems.iter().all(is_index);
+        if let Some(indexed) = names {
+            filters.check(at, &indexed.index.reader(), &mut report.problems)?;
+        }
+        // These are made again from the events, which are whole whatever they say.
+        trusted = report.problems.iter().all(is_of_derived_file);
         report.segments += 1;
     }
     Ok(report)
 }
 
-/// Looks at one segment, which ends where the next begins if there is one. Answers where its whole frames end.
+fn is_of_derived_file(problem: &Corruption) -> bool {
+    problem.file.extension().is_some_and(|kind| kind == "idx" || kind == "flt")
+}
+
+/// Looks at one segment, which ends where the next begins if there is one. Answers its whole frames.
 fn verify_segment(
     system: &dyn FileSystem,
     directory: &Directory,
@@ -85,7 +93,7 @@ fn verify_segment(
     next: Option<u64>,
     closed: u64,
     report: &mut VerifyReport,
-) -> Result<u64, OpenError> {
+) -> Result<Option<Indexed>, OpenError> {
     let path = directory.log(first);
     // A writer may cut the last segment's file when it seals it, so that one is not mapped.
     let bytes = match next {
@@ -100,7 +108,7 @@ fn verify_segment(
         Ok(indexed) => indexed,
         Err(damage) => {
             report.problems.push(damage);
-            return Ok(first);
+            return Ok(None);
         }
     };
     report.bytes += indexed.end as u64;
@@ -109,7 +117,7 @@ fn verify_segment(
         Some(Some(fault)) => report.problems.push(segment.corruption(fault, indexed.next_offset)),
         None => verify_end(system, &segment, &indexed, closed, report)?,
     }
-    Ok(indexed.next_offset)
+    Ok(Some(indexed))
 }
 
 /// Looks at what stands behind the last whole frame of the log.

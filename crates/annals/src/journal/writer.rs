@@ -25,6 +25,7 @@ use super::options::JournalOptions;
 use super::recovery::Active;
 use super::sealed::seal;
 use super::segment::{Segment, SegmentIndex};
+use super::sieve::FilterWriter;
 use crate::commit::Home;
 use crate::crc32c::crc32c_append;
 use crate::encode::{Encoded, RECORD_HEAD};
@@ -51,6 +52,7 @@ const READY_ALLOCATED: usize = 8 << 20;
 pub(crate) struct JournalHome<E> {
     log: Arc<Log>,
     sealed: annals_base::ListWriter<Segment>,
+    filters: FilterWriter,
     options: JournalOptions,
     segment: Arc<Segment>,
     file: Box<dyn StoreFile>,
@@ -83,6 +85,7 @@ impl<E: Event> JournalHome<E> {
     pub(crate) fn new(
         log: Arc<Log>,
         sealed: annals_base::ListWriter<Segment>,
+        filters: FilterWriter,
         active: Active,
         options: JournalOptions,
         lock: Box<dyn StoreFile>,
@@ -92,6 +95,7 @@ impl<E: Event> JournalHome<E> {
             segment: log.active.load_full(),
             log,
             sealed,
+            filters,
             options,
             file,
             index,
@@ -208,6 +212,9 @@ impl<E: Event> JournalHome<E> {
             ..self.segment.file.clone()
         };
         self.sealed.push(Segment { file, index });
+        let system = &*self.options.file_system;
+        let (directory, sealed) = (&self.log.directory, self.sealed.list());
+        self.filters.extend(system, directory, sealed, self.next_offset, true);
     }
 
     /// Puts a batch's records behind what is staged: into a frame of their own, or the last one if it is of the same

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!   place    the directory it writes in, and its removal     events   what is appended
-//!   measure  a log, and a plain file on the same disk        row      percentiles, and how they are shown
+//!   measure  a log, and a plain file on the same disk        timed    calls that were timed, and medians
+//!   row      percentiles, and how they are shown
 //! ```
 
 mod events;
 mod measure;
 mod place;
 mod row;
+mod timed;
 
 use std::time::Duration;
 

@@ -443,6 +443,11 @@ impl Cli {
             let problem = format!("--from {from} is beyond --to {to}; give --from 0 to {to}");
             Self::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
         }
+        if let Command::Bench(Bench { store: Some(Target::Memory), keep: true, .. }) = &cli.command
+        {
+            let problem = "--keep leaves a log in files, and memory: has none; give a path, or leave --keep out";
+            Self::command().error(clap::error::ErrorKind::ArgumentConflict, problem).exit();
+        }
         // Beside its payload, an event of the bench takes less than 100 bytes.
         if let Command::Bench(Bench { batch, payload, .. }) = &cli.command
             && batch * (payload + 100) > MAX_BATCH_BYTES

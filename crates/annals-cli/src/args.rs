@@ -319,9 +319,13 @@ pub(crate) struct Demo {
 
 /// Measure how fast this machine and this disk are, in about ten seconds
 ///
-/// Without a STORE: a log in memory, then one in files in the current directory; each written and synced in turn with
-/// a plain file on the same disk, which gets the same bytes. "of disk" is events a second, as a multiple of that
-/// file's with one writer.
+/// Without a STORE: a log in memory, then one in files in the current directory, in turn with a plain file on the same
+/// disk, which gets the same bytes and is synced as often. That file grows as it is written: no room is made for it
+/// beforehand.
+///
+/// "of disk" is events a second, as a multiple of that file's. Of bulk and append it is the median of five turns: in
+/// each, first the log is written, then the file. Of several writers and append-if, which take no turns, it is their
+/// rate divided by the median of the file's turns with one writer. All other figures are of all turns together.
 ///
 /// It writes only to a directory of its own, which it removes at the end, also after Ctrl-C and errors. It never
 /// appends to a store that is there.
@@ -438,6 +442,11 @@ impl Cli {
         {
             let problem = format!("--from {from} is beyond --to {to}; give --from 0 to {to}");
             Self::command().error(clap::error::ErrorKind::ValueValidation, problem).exit();
+        }
+        if let Command::Bench(Bench { store: Some(Target::Memory), keep: true, .. }) = &cli.command
+        {
+            let problem = "--keep leaves a log in files, and memory: has none; give a path, or leave --keep out";
+            Self::command().error(clap::error::ErrorKind::ArgumentConflict, problem).exit();
         }
         // Beside its payload, an event of the bench takes less than 100 bytes.
         if let Command::Bench(Bench { batch, payload, .. }) = &cli.command

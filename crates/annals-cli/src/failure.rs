@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError};
@@ -144,15 +144,17 @@ pub(crate) enum Failure {
         #[source]
         source: io::Error,
     },
-    /// What was measured could not be removed.
-    #[error("cannot remove {}", directory.display())]
+    /// What the bench had written could not be removed.
+    #[error("{}cannot remove {}", before(problem.as_deref()), path.display())]
     BenchLeft {
-        directory: PathBuf,
+        path: PathBuf,
         #[source]
         source: io::Error,
+        /// What else had gone wrong before.
+        problem: Option<Box<Failure>>,
     },
     /// The bench was told to stop.
-    #[error("interrupted: nothing was measured to its end, and nothing is left behind")]
+    #[error("interrupted: nothing was measured to its end")]
     BenchInterrupted,
     /// A party refused.
     #[error(transparent)]
@@ -196,6 +198,13 @@ impl Failure {
             cause = error.source();
         }
         message
+    }
+
+    /// Says it on standard error, with what the user can do.
+    pub(crate) fn tell(&self) {
+        let advice = self.advice().map_or(String::new(), |advice| format!("\n  {advice}"));
+        // If standard error is gone there is nobody to tell.
+        let _ = writeln!(io::stderr(), "annals: {}{advice}", self.message());
     }
 
     /// What the user can do, if the error does not say that itself.
@@ -280,8 +289,14 @@ impl Failure {
             Self::BenchPlaceTaken { .. } => Some(
                 "the bench never writes to a store that is there: give it a path where nothing is yet, on the disk to measure".into(),
             ),
-            Self::BenchDisk { source, .. } => io_advice(source),
-            Self::BenchLeft { .. } => Some("remove it yourself".into()),
+            Self::BenchDisk { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
+                    "free some room, measure less (--seconds, --events, --payload), or give a path on another disk".into(),
+                ),
+                _ => io_advice(source),
+            },
+            Self::BenchLeft { .. } => Some("look at what is still there, and remove it yourself".into()),
+            Self::BenchInterrupted => Some("nothing is left behind".into()),
             Self::Output(error) => io_advice(error),
             _ => None,
         }
@@ -292,13 +307,18 @@ fn io_advice(error: &io::Error) -> Option<String> {
     let advice = match error.kind() {
         ErrorKind::PermissionDenied => "check who may read and write there, or give another path",
         ErrorKind::ReadOnlyFilesystem => "give a path on a file system that can be written to",
-        ErrorKind::NotFound => {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
             "create the directory that the path is in first, or check the path's spelling"
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some room and try again",
         _ => return None,
     };
     Some(advice.into())
+}
+
+/// What went wrong first, in front of what did then.
+fn before(problem: Option<&Failure>) -> String {
+    problem.map_or(String::new(), |problem| format!("{}; ", problem.message()))
 }
 
 fn channel_count(count: usize) -> String {

@@ -26,7 +26,6 @@ mod reports;
 mod store;
 mod table;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Cli, Command, Format};
@@ -39,9 +38,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            let advice = failure.advice().map_or(String::new(), |advice| format!("\n  {advice}"));
-            // If standard error is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "annals: {}{advice}", failure.message());
+            failure.tell();
             ExitCode::FAILURE
         }
     }

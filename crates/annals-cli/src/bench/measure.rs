@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Write as _;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,14 +14,18 @@ use indicatif::ProgressBar;
 
 use super::events::{event, tag};
 use super::row::Row;
+use super::timed::{Timed, median};
 use crate::args::Bench;
 use crate::failure::Failure;
 use crate::store::Store;
 
 /// Calls after which a kind of work has been measured enough, whatever time is left.
 const MOST_CALLS: usize = 1_000_000;
-/// Turns that a log and the plain file take: a disk's speed changes within seconds.
-const TURNS: u32 = 4;
+/// Turns that a log and the plain file take: a disk's speed changes within seconds. Odd, so that one is in the middle.
+const TURNS: u32 = 5;
+
+/// Events of a long read after which it looks whether to stop.
+const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 pub(super) struct Measure {
     payload: usize,
@@ -32,34 +37,6 @@ pub(super) struct Measure {
     bar: ProgressBar,
     next: AtomicU64,
     rows: Vec<Row>,
-}
-
-/// Calls that were timed, each.
-#[derive(Default)]
-struct Timed {
-    samples: Vec<Duration>,
-    events: u64,
-    bytes: u64,
-    took: Duration,
-}
-
-impl Timed {
-    fn call(&mut self, work: impl FnOnce() -> Result<(u64, u64), Failure>) -> Result<(), Failure> {
-        let start = Instant::now();
-        let (events, bytes) = work()?;
-        let took = start.elapsed();
-        self.samples.push(took);
-        self.took += took;
-        self.events += events;
-        self.bytes += bytes;
-        Ok(())
-    }
-
-    fn row(mut self, target: &'static str, test: &'static str, disk: Option<f64>) -> Row {
-        self.samples.sort_unstable();
-        let Self { samples, events, bytes, took } = self;
-        Row { target, test, writers: 1, events, bytes, took, samples, disk }
-    }
 }
 
 impl Measure {
@@ -86,6 +63,13 @@ impl Measure {
         self.rows
     }
 
+    /// An error if it was told to stop.
+    fn go_on(&self) -> Result<(), Failure> {
+        // Relaxed: the flag carries nothing else.
+        let stop = self.stop.load(Ordering::Relaxed);
+        if stop { Err(Failure::BenchInterrupted) } else { Ok(()) }
+    }
+
     /// Does it until the time is over, but at least once.
     fn repeat(
         &self,
@@ -94,10 +78,7 @@ impl Measure {
     ) -> Result<(), Failure> {
         let start = Instant::now();
         for _ in 0..MOST_CALLS {
-            // Relaxed: the flag carries nothing else.
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::BenchInterrupted);
-            }
+            self.go_on()?;
             if !work()? || start.elapsed() >= time {
                 break;
             }
@@ -134,7 +115,7 @@ impl Measure {
     }
 
     /// Appends so many events a call, in turn with writing the same bytes to the plain file. Answers the events
-    /// appended, and the disk's events a second.
+    /// appended, and the disk's events a second: the median of its turns'.
     fn write(
         &mut self,
         target: &'static str,
@@ -146,43 +127,51 @@ impl Measure {
     ) -> Result<(u64, Option<f64>), Failure> {
         self.bar.set_message(format!("measuring {target}: {test}"));
         let (mut own, mut plain) = (Timed::default(), Timed::default());
+        let (mut rates, mut ratios) = (Vec::new(), Vec::new());
         let most = if test == "bulk" { self.most_bulk } else { u64::MAX };
-        let turn = self.slice / (TURNS * if is_on_disk { 2 } else { 1 });
-        for _ in 0..TURNS {
-            let mut written = Vec::new();
-            self.repeat(turn, || {
-                // Relaxed: only that no number is given twice matters.
-                let first = self.next.fetch_add(batch, Ordering::Relaxed);
-                let events: Result<Vec<_>, _> =
-                    (first..first + batch).map(|n| event(n, &tag(n), self.payload)).collect();
-                let events = events?;
+        let time = self.slice / (TURNS * if is_on_disk { 2 } else { 1 });
+        for turn in 1..=u64::from(TURNS) {
+            let share = (most / u64::from(TURNS)).saturating_mul(turn);
+            let (mut appended, mut written) = (Timed::default(), Timed::default());
+            let mut bytes = Vec::new();
+            self.repeat(time, || {
+                let events = self.events(batch)?;
                 if is_on_disk {
-                    written =
-                        events.iter().flat_map(|event| event.body().iter().copied()).collect();
+                    bytes = events.iter().flat_map(|event| event.body().iter().copied()).collect();
                 }
-                let bytes = events.iter().map(|event| event.body().len() as u64).sum();
-                own.call(|| {
-                    store.append_batch(events)?;
-                    Ok((batch, bytes))
+                let size = events.iter().map(|event| event.body().len() as u64).sum();
+                appended.call(|| {
+                    store.append_batch(events).map(|_| (batch, size)).map_err(Failure::from)
                 })?;
-                Ok(own.events < most)
+                Ok(own.events + appended.events < share)
             })?;
             if is_on_disk {
-                self.repeat(turn, || {
-                    plain.call(|| write(&written).map(|()| (batch, written.len() as u64)))?;
-                    Ok(plain.events < most)
+                self.repeat(time, || {
+                    written.call(|| write(&bytes).map(|()| (batch, bytes.len() as u64)))?;
+                    Ok(plain.events + written.events < share)
                 })?;
+                rates.push(written.rate());
+                ratios.push(appended.rate() / written.rate());
             }
+            own.add(appended);
+            plain.add(written);
             if own.events >= most {
                 break;
             }
         }
         let appended = own.events;
-        let plain = is_on_disk.then(|| plain.row("plain file", test, None));
-        let disk = plain.as_ref().map(Row::rate);
-        self.rows.extend(plain);
-        self.rows.push(own.row(target, test, disk));
-        Ok((appended, disk))
+        if is_on_disk {
+            self.rows.push(plain.row("plain file", test, None));
+        }
+        self.rows.push(own.row(target, test, median(ratios)));
+        Ok((appended, median(rates)))
+    }
+
+    /// The next events.
+    fn events(&self, count: u64) -> Result<Vec<RawEvent>, Failure> {
+        // Relaxed: only that no number is given twice matters.
+        let first = self.next.fetch_add(count, Ordering::Relaxed);
+        (first..first + count).map(|n| event(n, &tag(n), self.payload)).collect()
     }
 
     /// Several writers, each appending one event at a time.
@@ -207,14 +196,12 @@ impl Measure {
         });
         let mut all = Timed::default();
         for part in parts {
-            // A writer that panicked has said why.
-            let part = part.unwrap_or(Err(Failure::BenchInterrupted))?;
-            all.samples.extend(part.samples);
-            all.events += part.events;
-            all.bytes += part.bytes;
+            all.add(part.unwrap_or_else(|panic| resume_unwind(panic))?);
         }
+        // Not what each took: they appended at once.
         all.took = start.elapsed();
-        self.rows.push(Row { writers, ..all.row(target, "append", disk) });
+        let ratio = disk.map(|disk| all.rate() / disk);
+        self.rows.push(Row { writers, ..all.row(target, "append", ratio) });
         Ok(())
     }
 
@@ -252,7 +239,8 @@ impl Measure {
         self.repeat(self.slice, || {
             self.append_one(store, &mut timed, Some(&unused)).map(|()| true)
         })?;
-        self.rows.push(timed.row(target, "append-if", disk));
+        let ratio = disk.map(|disk| timed.rate() / disk);
+        self.rows.push(timed.row(target, "append-if", ratio));
         Ok(())
     }
 
@@ -265,6 +253,9 @@ impl Measure {
         let all = |events: annals::Events<'_, RawEvent, _>| -> Result<(u64, u64), Failure> {
             let mut sum = (0, 0);
             for event in events {
+                if sum.0 % EVENTS_BETWEEN_LOOKS == 0 {
+                    self.go_on()?;
+                }
                 // A byte of each is looked at, so that what is mapped is read.
                 sum = (sum.0 + 1, sum.1 + black_box(event?.event.body()).len() as u64);
             }

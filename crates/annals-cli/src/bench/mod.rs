@@ -2,17 +2,21 @@
 //!
 //! ```text
 //!   place    the directory it writes in, and its removal     events   what is appended
-//!   measure  a log, and a plain file on the same disk        row      percentiles, and how they are shown
+//!   measure  a log, and a plain file on the same disk        timed    calls that were timed, and medians
+//!   row      percentiles, and how they are shown
 //! ```
 
 mod events;
 mod measure;
 mod place;
 mod row;
+mod timed;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
-use annals::Durability;
+use annals::{AppendError, Durability};
 
 use crate::args::{Bench, Format, Target};
 use crate::failure::Failure;
@@ -53,14 +57,54 @@ fn measure_all(args: &Bench, measure: &mut Measure) -> Result<(), Failure> {
         Some(Target::Place(Place::Journal(path))) => (Place::Journal as fn(_) -> _, Some(path)),
         Some(Target::Place(Place::RocksDb(path))) => (Place::RocksDb as fn(_) -> _, Some(path)),
     };
-    let directory = Directory::make(asked.map(std::path::PathBuf::as_path))?;
+    #[cfg(not(feature = "rocksdb"))]
+    if let Some(Target::Place(place @ Place::RocksDb(_))) = &args.store {
+        return Err(Failure::NotBuiltIn { store: place.clone() });
+    }
+    let directory = Directory::make(asked.map(PathBuf::as_path))?;
     let place = place(directory.path().join("log"));
+    let file = directory.path().join("plain-file");
     let name = if matches!(place, Place::Journal(_)) { "journal" } else { "rocksdb" };
     let measured = store::open(&place, Durability::Sync).and_then(|store| {
-        measure.log(name, &store, Some(&directory.path().join("plain-file")))?;
-        Ok(store.close()?)
+        let measured = measure.log(name, &store, Some(&file));
+        if measured.is_err() {
+            // On a full disk the store needs some room to close.
+            let _ = fs::remove_file(&file);
+        }
+        measured.and_then(|()| Ok(store.close()?))
     });
+    let measured = measured.map_err(|failure| of_disk(failure, place.path()));
     // What was measured is not told if it could not be cleaned up: that is then the failure.
-    let removed = directory.end(args.keep && measured.is_ok());
-    measured.and(removed)
+    directory.end(measured, args.keep)
+}
+
+/// What the disk did not do is told of the disk: nobody will go on with this log.
+fn of_disk(failure: Failure, log: &Path) -> Failure {
+    let source = match failure {
+        Failure::Append(AppendError::NoRoom { source, .. } | AppendError::Failed { source }) => {
+            io::Error::new(source.kind(), source)
+        }
+        Failure::Append(AppendError::Poisoned { cause }) => io::Error::other(&*cause),
+        other => return other,
+    };
+    Failure::BenchDisk { path: log.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A test of the command cannot, without privileges, have a disk that is full.
+    #[test]
+    fn a_full_disk_is_named() {
+        let source = Arc::new(ErrorKind::StorageFull.into());
+        let failure = Failure::Append(AppendError::NoRoom { bytes: 9, source });
+        let failure = of_disk(failure, Path::new("new/log"));
+        let message = failure.message();
+        assert!(message.starts_with("cannot write new/log: no storage space"), "{message}");
+        assert!(failure.advice().unwrap().contains("free some room, measure less"));
+    }
 }

@@ -4,25 +4,32 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::failure::Failure;
 
-/// What a second signal removes, since it does not wait for the work to end.
-static TO_REMOVE: Mutex<Option<(PathBuf, bool)>> = Mutex::new(None);
+/// How often a directory is emptied that does not stay empty.
+const REMOVALS: usize = 100;
 
-/// A flag that Ctrl-C or SIGTERM sets. A second one removes what is there and ends the process.
+/// What the bench has written. Who removes it holds the lock until that is done: a second signal waits for it.
+static WRITTEN: Mutex<Option<Written>> = Mutex::new(None);
+
+struct Written {
+    directory: PathBuf,
+    /// Whether the directory was made here; one that was there, empty, is left empty.
+    ours: bool,
+}
+
+/// A flag that Ctrl-C or SIGTERM sets. A second one does not wait for the work to end: it removes what is there and ends
+/// the process.
 pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let told = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&told);
     let handle = move || {
         // Relaxed: the flag carries nothing else.
         if flag.swap(true, Ordering::Relaxed) {
-            if let Some((path, ours)) =
-                TO_REMOVE.lock().unwrap_or_else(PoisonError::into_inner).take()
-            {
-                // There is no time left to tell of it.
-                let _ = remove(&path, ours);
+            if let Err(failure) = remove_written(Err(Failure::BenchInterrupted)) {
+                failure.tell();
             }
             std::process::exit(1);
         }
@@ -34,9 +41,6 @@ pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
 /// The bench's directory.
 pub(super) struct Directory {
     path: PathBuf,
-    /// Whether it was made here; one that was there, empty, is left empty.
-    ours: bool,
-    ended: bool,
 }
 
 impl Directory {
@@ -58,49 +62,73 @@ impl Directory {
             }
             (path, true)
         };
-        *TO_REMOVE.lock().unwrap_or_else(PoisonError::into_inner) = Some((path.clone(), ours));
-        Ok(Self { path, ours, ended: false })
+        *written() = Some(Written { directory: path.clone(), ours });
+        Ok(Self { path })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes everything, or everything but the log.
-    pub(super) fn end(mut self, keep: bool) -> Result<(), Failure> {
-        self.ended = true;
-        *TO_REMOVE.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let removed = if keep {
-            fs::remove_file(self.path.join("plain-file"))
-        } else {
-            remove(&self.path, self.ours)
-        };
-        removed.map_err(|source| Failure::BenchLeft { directory: self.path.clone(), source })
+    /// Removes everything; or everything but the log, if that is to be kept and was measured. What went wrong is
+    /// answered: with measuring, with removing, or with both.
+    pub(super) fn end(self, measured: Result<(), Failure>, keep: bool) -> Result<(), Failure> {
+        if measured.is_err() || !keep {
+            return remove_written(measured);
+        }
+        *written() = None;
+        let path = self.path.join("plain-file");
+        fs::remove_file(&path).map_err(|source| Failure::BenchLeft { path, source, problem: None })
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if !self.ended {
-            // Something else went wrong, and that is told.
-            let _ = remove(&self.path, self.ours);
+        // Something is still there only after a panic, and that is told.
+        let _ = remove_written(Ok(()));
+    }
+}
+
+fn written() -> MutexGuard<'static, Option<Written>> {
+    WRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what was written, if that is not done; a failure of that goes with what went wrong before.
+fn remove_written(before: Result<(), Failure>) -> Result<(), Failure> {
+    let mut written = written();
+    let Some(Written { directory: path, ours }) = written.take() else { return before };
+    match remove(&path, ours) {
+        Ok(()) => before,
+        Err(source) => {
+            Err(Failure::BenchLeft { path, source, problem: before.err().map(Box::new) })
         }
     }
 }
 
-fn remove(path: &Path, ours: bool) -> io::Result<()> {
-    if ours {
-        return fs::remove_dir_all(path);
-    }
+/// Removes what the bench wrote in its directory, and the directory if it is its own.
+fn remove(directory: &Path, ours: bool) -> io::Result<()> {
     for name in ["log", "plain-file"] {
-        let path = path.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        match removed {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let path = directory.join(name);
+        // Asked first: where nothing can be written, removing what is not there fails as well.
+        if path.try_exists()? {
+            remove_one(&path)?;
         }
     }
-    Ok(())
+    if ours { fs::remove_dir(directory) } else { Ok(()) }
+}
+
+/// Removes a file, or a directory with all that is in it.
+fn remove_one(path: &Path) -> io::Result<()> {
+    for _ in 0..REMOVALS {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed.as_ref().map_err(io::Error::kind) {
+            Err(ErrorKind::NotFound) => return Ok(()),
+            // After a second signal the log is still written to.
+            Err(ErrorKind::DirectoryNotEmpty) => {}
+            _ => return removed,
+        }
+    }
+    Err(ErrorKind::DirectoryNotEmpty.into())
 }
 
 fn made(directory: &Path) -> Result<bool, Failure> {
@@ -116,5 +144,38 @@ fn is_empty(path: &Path) -> Result<bool, Failure> {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
         Err(source) => Err(Failure::BenchDisk { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, since what was written is known to the whole process.
+    #[test]
+    fn what_is_left_is_named_beside_what_went_wrong() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("new");
+        let interrupted = || Err(Failure::BenchInterrupted);
+        let written = || {
+            let directory = Directory::make(Some(&path)).unwrap();
+            fs::create_dir(path.join("log")).unwrap();
+            fs::write(path.join("plain-file"), "hello").unwrap();
+            directory
+        };
+
+        let failure = written().end(interrupted(), true).unwrap_err();
+        assert_eq!(failure.advice().unwrap(), "nothing is left behind");
+        assert!(!path.exists());
+
+        let directory = written();
+        fs::write(path.join("mine"), "somebody else's").unwrap();
+        let failure = directory.end(interrupted(), false).unwrap_err();
+        let message = failure.message();
+        assert!(message.starts_with("interrupted: "), "{message}");
+        assert!(message.contains(&format!("; cannot remove {}: ", path.display())), "{message}");
+        assert!(failure.advice().unwrap().contains("still there"));
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|left| left.unwrap().path()).collect();
+        assert_eq!(left, [path.join("mine")]);
     }
 }

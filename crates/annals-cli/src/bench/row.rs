@@ -1,7 +1,6 @@
 //! One measurement: percentiles of its samples, and how it is shown.
 
 #![expect(
-    clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "figures for people: positive, and far below 2^52"
@@ -12,6 +11,7 @@ use std::time::Duration;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
+use super::timed::per_second;
 use crate::args::Format;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -26,21 +26,17 @@ pub(super) struct Row {
     pub(super) took: Duration,
     /// How long each call took.
     pub(super) samples: Vec<Duration>,
-    /// Events a second of the disk itself, doing the same.
-    pub(super) disk: Option<f64>,
+    /// Its events a second, as a multiple of those of the disk itself.
+    pub(super) ratio: Option<f64>,
 }
 
 impl Row {
-    pub(super) fn rate(&self) -> f64 {
-        self.events as f64 / self.took.as_secs_f64().max(1e-9)
+    fn rate(&self) -> f64 {
+        per_second(self.events, self.took)
     }
 
     fn megabytes(&self) -> f64 {
-        self.bytes as f64 / 1e6 / self.took.as_secs_f64().max(1e-9)
-    }
-
-    fn ratio(&self) -> Option<f64> {
-        self.disk.map(|disk| self.rate() / disk)
+        per_second(self.bytes, self.took) / 1e6
     }
 
     /// p50, p95, p99 and the greatest, in microseconds, of sorted samples.
@@ -77,7 +73,7 @@ pub(super) fn show(rows: &[Row], out: &mut Out) -> Result<(), Failure> {
                 ("max_us", micros(3)),
                 ("events_per_second", json!(row.rate())),
                 ("mb_per_second", json!(row.megabytes())),
-                ("ratio_to_disk", json!(row.ratio())),
+                ("ratio_to_disk", json!(row.ratio)),
             ])?;
             continue;
         }
@@ -85,7 +81,7 @@ pub(super) fn show(rows: &[Row], out: &mut Out) -> Result<(), Failure> {
             || format!("{:>10}", "-").repeat(4),
             |of| of.map(|micros| format!("{micros:>10.1}")).concat(),
         );
-        let ratio = row.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+        let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let test = match row.writers {
             0 | 1 => row.test.to_owned(),
             writers => format!("{}, {writers} writers", row.test),

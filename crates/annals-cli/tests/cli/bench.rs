@@ -1,10 +1,11 @@
 //! `annals bench`: what it reports, and that it leaves what is there as it is. How fast is nobody's to assert.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Place, Run, all, annals, command, finish, lines};
+use crate::harness::{Place, Run, Running, all, annals, command, finish, lines};
 
 /// Runs a short bench in a directory.
 fn bench(place: &Place, args: &[&str]) -> Run {
@@ -98,13 +99,41 @@ fn bad_usage() {
     ] {
         annals(["bench"].into_iter().chain(args), "").complains(&["error:"]);
     }
-    annals(["bench", "no/where"], "").fails(&["cannot write no/where", "create the directory"]);
+    annals(["bench", "memory:", "--keep"], "").complains(&["memory: has none", "give a path"]);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    bench(&place, &["no/where"]).fails(&["cannot write no/where", "create the directory"]);
+    fs::write(place.path("file"), "hello").unwrap();
+    let beyond = Path::new("file").join("new");
+    bench(&place, &["file/new"]).fails(&[&format!("cannot write {}", beyond.display())]);
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
+}
+
+#[test]
+fn that_nobody_reads_the_results_is_no_failure() {
+    let place = Place::new();
+    let mut running = Running::start(["bench", &place.arg("new"), "--seconds", "0.3"]);
+    running.turn_away();
+    assert_eq!(running.code(), Some(0));
+    assert!(is_empty(&place));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_written_are_a_failure() {
+    let place = Place::new();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = command(["bench", &place.arg("new"), "--seconds", "0.1"]);
+    finish(command.stdout(full).spawn().unwrap()).fails(&["cannot write the output: No space"]);
+    assert!(is_empty(&place));
 }
 
 #[cfg(unix)]
 #[test]
 fn interrupted_it_leaves_nothing_behind() {
-    use crate::harness::Running;
     let place = Place::new();
     let mut running = Running::start(["bench", &place.arg("new"), "--seconds", "3600"]);
     while !place.path("new/plain-file").exists() {

@@ -79,7 +79,7 @@ impl<T> Shared<T> {
         start_of(there, segment).unwrap_or_else(|| {
             let fresh = segment::allocate::<T>(capacity_of(segment));
             let origin = fresh.as_ptr().wrapping_sub(first_of(segment));
-            debug_assert!(!origin.is_null(), "an item lies as far from address 0 as from item 0");
+            assert!(!origin.is_null(), "an item lies as far from address 0 as from item 0");
             // Relaxed: a reader comes here only by way of an index below a length stored later, in `publish`.
             pointer.store(origin, Ordering::Relaxed); // pairs with the Relaxed load in `pointer_to`
             fresh

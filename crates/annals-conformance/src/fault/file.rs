@@ -28,6 +28,17 @@ impl FaultFile {
         self.system.begin(call)
     }
 
+    /// What a sync that fails leaves, and its error.
+    fn fail_to_sync(&self, refused: Refused<'_>) -> io::Error {
+        let Refused { mut disk, error, ending } = refused;
+        // When the power went off, what was dirty is dirty still, and is lost as that loss decides.
+        if ending == Ending::Partly && disk.power {
+            let Disk { names, random, .. } = &mut *disk;
+            names.content(self.file).fail_to_sync(random);
+        }
+        error
+    }
+
     fn check_writable(&self) -> io::Result<()> {
         if self.write { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
     }
@@ -83,23 +94,17 @@ impl StoreFile for FaultFile {
         self.look(|disk| Ok(disk.names.content(self.file).size()))
     }
 
+    fn start_sync(&self, _position: u64, _size: u64) -> io::Result<()> {
+        // What of it reaches the disk, the loss of power decides: as of everything that is not synced.
+        self.begin(Call::StartSync).map(drop).map_err(|refused| self.fail_to_sync(refused))
+    }
+
     fn sync(&self) -> io::Result<()> {
-        match self.begin(Call::Sync) {
-            Ok(mut disk) => {
-                if !disk.lies {
-                    disk.names.content(self.file).sync();
-                }
-                Ok(())
-            }
-            Err(Refused { mut disk, error, ending }) => {
-                // When the power went off, what was dirty is dirty still, and is lost as that loss decides.
-                if ending == Ending::Partly && disk.power {
-                    let Disk { names, random, .. } = &mut *disk;
-                    names.content(self.file).fail_to_sync(random);
-                }
-                Err(error)
-            }
+        let mut disk = self.begin(Call::Sync).map_err(|refused| self.fail_to_sync(refused))?;
+        if !disk.lies {
+            disk.names.content(self.file).sync();
         }
+        Ok(())
     }
 
     fn map(&self, size: u64) -> io::Result<MappedFile> {

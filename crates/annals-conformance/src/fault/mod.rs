@@ -77,13 +77,15 @@ pub enum Call {
     Allocate,
     /// [`StoreFile::set_size`].
     SetSize,
+    /// [`StoreFile::start_sync`].
+    StartSync,
     /// [`StoreFile::sync`].
     Sync,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::CreateDirectory,
         Self::Rename,
@@ -92,6 +94,7 @@ impl Call {
         Self::Write,
         Self::Allocate,
         Self::SetSize,
+        Self::StartSync,
         Self::Sync,
     ];
 }

@@ -7,6 +7,7 @@
 //! thread races with another. (Those that do race are in `racing_writers_survive_crashes`: there the seed says only
 //! where the power goes off.)
 
+mod large;
 mod model;
 mod schedule;
 
@@ -54,6 +55,11 @@ fn synced_appends_survive_crashes() {
 #[test]
 fn buffered_appends_survive_the_end_of_the_process_and_are_a_prefix_after_a_power_cut() {
     run_all(2_000, |seed| schedule::run(seed, Durability::Buffered));
+}
+
+#[test]
+fn large_commits_survive_crashes() {
+    run_all(200, large::run);
 }
 
 #[test]

@@ -102,9 +102,13 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn size(&self) -> io::Result<u64>;
 
-    /// A hint that these bytes will be synced: the system may begin to write them now. Nothing is durable by it.
-    fn start_sync(&self, position: u64, size: u64) {
+    /// Says that these bytes will be synced: the system may begin to write them now. Nothing is durable by it.
+    ///
+    /// # Errors
+    /// The system's, when writing them fails.
+    fn start_sync(&self, position: u64, size: u64) -> io::Result<()> {
         let _ = (position, size);
+        Ok(())
     }
 
     /// Makes the file's bytes and size durable.
@@ -241,8 +245,8 @@ impl StoreFile for RealFile {
         Ok(self.0.metadata()?.len())
     }
 
-    fn start_sync(&self, position: u64, size: u64) {
-        annals_base::start_writeback(&self.0, position, size);
+    fn start_sync(&self, position: u64, size: u64) -> io::Result<()> {
+        annals_base::start_writeback(&self.0, position, size)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -27,7 +27,7 @@ use super::sealed::seal;
 use super::segment::{Segment, SegmentIndex};
 use super::sieve::FilterWriter;
 use crate::commit::Home;
-use crate::crc32c::crc32c_append;
+use crate::crc32c::crc32c;
 use crate::encode::{Encoded, RECORD_HEAD};
 use crate::head::Published;
 use crate::labels::Labels;
@@ -40,7 +40,7 @@ pub(super) const COMMIT_ROOM: u64 =
     (MAX_BATCH_BYTES + (RECORD_HEAD + FRAME_HEAD + 8) * MAX_BATCH_EVENTS) as u64;
 /// Commits of up to so many bytes are small: their room is filled with zeroes, and they are written at once.
 const SMALL_COMMIT: usize = 64 << 10;
-/// Larger ones are written in pieces of so many bytes, for the disk to begin with the first.
+/// Larger ones are written in pieces of up to so many bytes (whole pages), for the disk to begin with the first.
 const PIECE: usize = 256 << 10;
 /// A buffer of up to so many bytes is kept for the next commit.
 const BUFFER_KEPT: usize = 1 << 20;
@@ -78,6 +78,8 @@ struct Staged<E> {
     unindexed: Vec<(u32, Labels)>,
     /// Where the last frame starts in `bytes`, and its head as far as it is known.
     frame: Option<(usize, FrameHead)>,
+    /// The heads of its records, one behind the other, for their checksum.
+    record_heads: Vec<u8>,
     events: Vec<Recorded<E>>,
 }
 
@@ -109,6 +111,7 @@ impl<E: Event> JournalHome<E> {
                 bytes: Vec::new(),
                 unindexed: Vec::new(),
                 frame: None,
+                record_heads: Vec::new(),
                 events: Vec::new(),
             },
             lock: Some(lock),
@@ -158,6 +161,8 @@ impl<E: Event> JournalHome<E> {
             Err(error) => return Err(self.withdraw_segment().err().unwrap_or(error)),
         };
         self.seal_active();
+        // Relaxed: a number to look at.
+        self.log.active_bytes.store(SEGMENT_HEAD as u64, Ordering::Relaxed);
         self.log.active.store(Arc::clone(&next));
         self.segment = next;
         self.file = file;
@@ -242,6 +247,8 @@ impl<E: Event> JournalHome<E> {
         if let Some((start, mut head)) = self.staged.frame.take() {
             let records = self.staged.bytes.len() - start - FRAME_HEAD;
             head.records_size = u32::try_from(records).unwrap_or(u32::MAX);
+            head.records_crc = crc32c(&self.staged.record_heads);
+            self.staged.record_heads.clear();
             head.write(&mut self.staged.bytes[start..], self.segment.seed);
         }
     }
@@ -277,11 +284,14 @@ impl<E: Event> JournalHome<E> {
         if !sync || bytes.len() <= SMALL_COMMIT {
             return self.file.write_at(bytes, self.end as u64);
         }
-        let mut position = self.end as u64;
-        for piece in bytes.chunks(PIECE) {
-            self.file.write_at(piece, position)?;
-            self.file.start_sync(position, piece.len() as u64);
-            position += piece.len() as u64;
+        let (mut rest, mut position) = (&bytes[..], self.end);
+        while !rest.is_empty() {
+            // Up to where a page ends, so that no page is written for two pieces.
+            let piece = rest.split_off(..(PIECE - position % PIECE).min(rest.len()));
+            let piece = piece.unwrap_or_default();
+            self.file.write_at(piece, position as u64)?;
+            self.file.start_sync(position as u64, piece.len() as u64)?;
+            position += piece.len();
         }
         Ok(())
     }
@@ -378,7 +388,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
             let record = &mut self.staged.bytes[at..at + RECORD_HEAD];
             record[8..12].copy_from_slice(&place.to_le_bytes());
             record[12..16].copy_from_slice(&distance.to_le_bytes());
-            head.records_crc = crc32c_append(head.records_crc, record);
+            self.staged.record_heads.extend_from_slice(record);
             head.count += 1;
             self.index.positions.stage(u32::try_from(self.end + at).unwrap_or(u32::MAX));
             self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });

@@ -114,3 +114,22 @@ fn a_sync_that_fails_for_want_of_room_is_a_failed_sync() {
     drop(store);
     assert_eq!(open(&disk, Durability::Buffered).len(), count);
 }
+
+#[test]
+fn a_segment_that_is_just_begun_has_no_bytes_of_the_one_before() {
+    let disk = FaultFileSystem::new(0);
+    let store = open(&disk, Durability::Sync);
+    store.append(Sample::new("first").data("x".repeat(100_000))).expect("appended");
+    let before = store.stats().event_bytes;
+    let hold = disk.hold(Call::Allocate);
+    thread::scope(|scope| {
+        // It begins a segment, and is held where it makes room there.
+        let appending = scope.spawn(|| store.append(Sample::new("second")));
+        assert!(hold.wait(PATIENCE));
+        let (bytes, segments) = (store.stats().event_bytes, store.segments());
+        hold.release();
+        assert_eq!(appending.join().expect("no panic").expect("appended"), 1);
+        assert_eq!(segments.len(), 2);
+        assert!((before..before + 100).contains(&bytes), "{before} -> {bytes}");
+    });
+}

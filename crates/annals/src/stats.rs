@@ -11,7 +11,7 @@ pub struct Stats {
     pub events: u64,
     /// Bytes of the log's events in its home, with all that frames them; in memory, what is allocated.
     pub event_bytes: u64,
-    /// Bytes of indexes on disk.
+    /// Bytes of indexes on disk, of segments and over many of them.
     pub index_bytes: u64,
     /// Segments: of the list in memory, or files.
     pub segments: u64,
@@ -28,7 +28,8 @@ pub struct Stats {
     /// asynchronous ones, until their future can answer. In memory, one in 61 is timed.
     pub append_ns: Distribution,
     /// Making a commit as durable as was asked, in nanoseconds: the home's write and its sync in one; and each call of
-    /// [`EventStore::sync`](crate::EventStore::sync). None in memory.
+    /// [`EventStore::sync`](crate::EventStore::sync). Not what ending a segment and beginning the next takes, which is in
+    /// the append's. None in memory.
     pub sync_ns: Distribution,
     /// Conditions checked, in nanoseconds each. In memory, one in 61 is timed.
     pub condition_ns: Distribution,
@@ -41,20 +42,20 @@ pub struct Stats {
     pub page_ns: Distribution,
     /// How many events were in front of a cursor each time it fetched some.
     pub subscriber_lag_events: Distribution,
-    /// How many events are in front of the cursor that is the furthest behind now, whether or not they match its query;
-    /// to within a page of 64.
+    /// How many events are in front of the cursor that is the furthest behind now, whether or not they match its query.
     pub largest_subscriber_lag_events: u64,
     /// Appends refused since something had happened that their condition forbids.
     pub conflicts: u64,
     /// Appends that failed or were refused for any other reason.
     pub append_errors: u64,
-    /// Reads that failed.
+    /// Reads of events, names or times that failed.
     pub read_errors: u64,
 }
 
 /// How the values of something that was measured since the store was opened are spread.
 ///
-/// Quantiles are at most 3.2% beside a value that was measured; `max` and `sum` are exact. All are 0 if nothing was.
+/// Quantiles are at most 3.2% beside a value that was measured (of one beyond 2^40, only that it was larger); `max` and
+/// `sum` are exact. All are 0 if nothing was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Distribution {

@@ -226,8 +226,14 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.names(NameKind::Tag, prefix)
     }
 
+    /// When the event at `offset` was recorded; a failure counts as one of reading.
+    pub(crate) fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+        self.backend.head().meters().counted(self.backend.time_ms(offset))
+    }
+
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        let mut names = self.backend.names(kind, prefix)?;
+        let meters = self.backend.head().meters();
+        let mut names = meters.counted(self.backend.names(kind, prefix))?;
         names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(names)
     }

@@ -42,13 +42,14 @@ pub struct Subscription<'a, E: Event, B> {
     next: u64,
     ready: VecDeque<EventRef<'a, E>>,
     page: Vec<EventRef<'a, E>>,
-    position: CursorPosition,
+    /// Where it is, for who watches.
+    seen: CursorPosition,
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
-        let position = CursorPosition::new(backend.head().meters(), from);
-        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), position }
+        let seen = CursorPosition::new(backend.head().meters(), from);
+        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), seen }
     }
 
     /// The next event, waiting at most so long for it; `None` if none came, or the log is closed and at its end.
@@ -61,12 +62,13 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 
     /// The next event if it is there already.
     pub fn try_next(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
-        if self.ready.is_empty()
-            && let Err(error) = self.fill()
-        {
-            return Some(Err(error));
-        }
-        self.ready.pop_front().map(Ok)
+        let filled = if self.ready.is_empty() { self.fill() } else { Ok(()) };
+        let next = match filled {
+            Ok(()) => self.ready.pop_front().map(Ok),
+            Err(error) => Some(Err(error)),
+        };
+        self.seen.moved(Self::position(self));
+        next
     }
 
     /// The same cursor for asynchronous code.
@@ -107,6 +109,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     pub fn seek(&mut self, offset: u64) {
         self.ready.clear();
         self.next = offset;
+        self.seen.moved(offset);
     }
 
     fn next_until(
@@ -131,7 +134,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         // Up to the head as it is now: who waits has a deadline, or others to let go first.
         let head = self.backend.head().get();
         let meters = self.backend.head().meters();
-        self.position.moved(self.next, head);
+        self.seen.reads_on(head.saturating_sub(self.next));
         loop {
             if self.next >= head || !self.ready.is_empty() {
                 return Ok(());

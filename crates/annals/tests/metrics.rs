@@ -233,3 +233,38 @@ fn a_log_in_files_is_measured_each_time() {
     assert_eq!(sum(|segment| segment.index_bytes), stats.index_bytes);
     assert_eq!(sum(|segment| segment.memory_bytes), stats.memory_bytes);
 }
+
+#[test]
+fn a_cursor_lags_by_what_it_has_not_looked_at() {
+    let store = EventStore::in_memory();
+    let named = |n: u64| RawEvent::builder(if n % 1_000 == 999 { "seldom" } else { "often" });
+    store.append_batch((0..60_000).map(|n| named(n).build().unwrap())).unwrap();
+    let lag = || store.stats().largest_subscriber_lag_events;
+    let mut none = store.subscription(Query::event_type("never"), 0);
+    assert_eq!(lag(), 60_000);
+    assert!(none.try_next().is_none());
+    assert_eq!(lag(), 0, "it has passed over all of them");
+    let mut seldom = store.subscription(Query::event_type("seldom"), 0);
+    for n in 0..59 {
+        assert_eq!(seldom.try_next().unwrap().unwrap().offset, n * 1_000 + 999);
+        assert_eq!(lag(), 60_000 - seldom.position());
+    }
+    assert!(seldom.try_next().is_some());
+    assert_eq!(lag(), 0);
+    seldom.seek(20_000);
+    assert_eq!(lag(), 40_000);
+    drop(seldom);
+    assert_eq!(lag(), 0);
+}
+
+#[test]
+fn what_a_log_that_is_only_read_refuses_is_counted() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log");
+    append(&EventStore::<RawEvent>::open(&path).unwrap(), 1);
+    let journal = Journal::options().open_read_only(&path).unwrap();
+    let store = EventStore::<RawEvent, _>::on(journal);
+    assert!(store.append(event("sold")).is_err());
+    assert!(block_on(store.append_async(event("sold"))).is_err());
+    assert_eq!(store.stats().append_errors, 2);
+}

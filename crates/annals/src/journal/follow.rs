@@ -310,6 +310,8 @@ impl<E: Event> Follow<E> {
         let bytes = self.segment.bytes.slice(..self.end);
         let sealed = SegmentFile { bytes, ..self.segment.file.clone() };
         self.sealed.push(Segment { file: sealed, index: sealed_index });
+        // Relaxed: a number to look at.
+        self.log.active_bytes.store(SEGMENT_HEAD as u64, Ordering::Relaxed);
         self.log.active.store(Arc::clone(&next));
         (self.segment, self.file, self.index, self.end) = (next, file, index, SEGMENT_HEAD);
         self.waited = 0;

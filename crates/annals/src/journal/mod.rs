@@ -229,14 +229,17 @@ impl<E: Event> Drop for Journal<E> {
 
 impl<E: Event> Backend<E> for Journal<E> {
     fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        let Role::Writer(committer) = &self.role else { return Err(AppendError::ReadOnly) };
+        let Role::Writer(committer) = &self.role else {
+            return Err(self.head.refused(AppendError::ReadOnly));
+        };
         let encoded = self.encode(&batch)?;
         committer.append(batch, encoded)
     }
 
     fn submit(&self, batch: Batch<E>) -> AppendFuture {
         let Role::Writer(committer) = &self.role else {
-            return Box::pin(std::future::ready(Err(AppendError::ReadOnly)));
+            let refused = self.head.refused(AppendError::ReadOnly);
+            return Box::pin(std::future::ready(Err(refused)));
         };
         match self.encode(&batch) {
             Ok(encoded) => committer.submit(batch, encoded),

@@ -43,12 +43,17 @@ impl CursorPosition {
         Self { meters: Arc::clone(meters), position: meters.cursors.enter(offset) }
     }
 
-    /// The cursor is at `offset` now, and about to read on if the head is further.
-    pub(crate) fn moved(&self, offset: u64, head: u64) {
+    /// The cursor is at `offset` now.
+    #[inline]
+    pub(crate) fn moved(&self, offset: u64) {
         // Relaxed: a number to look at, which orders nothing.
         self.position.store(offset, Ordering::Relaxed);
-        if offset < head {
-            self.meters.lag.record_count(head - offset);
+    }
+
+    /// The cursor is about to read on, with so many events in front of it.
+    pub(crate) fn reads_on(&self, events: u64) {
+        if events > 0 {
+            self.meters.lag.record_count(events);
         }
     }
 }
@@ -73,7 +78,7 @@ mod tests {
             stats.largest_subscriber_lag_events
         };
         let (still, moving) = (CursorPosition::new(&meters, 7), CursorPosition::new(&meters, 0));
-        moving.moved(99, 100);
+        moving.moved(99);
         assert_eq!(lag(), 93);
         drop(still);
         assert_eq!(lag(), 1);

@@ -70,8 +70,8 @@ struct Levels {
 }
 
 thread_local! {
-    /// How many more operations of each kind this thread does before one is timed. A thread's own: readers share
-    /// nothing that any of them writes.
+    /// How many more operations of each kind this thread does before one is timed, on whatever log. A thread's own:
+    /// readers share nothing that any of them writes.
     static UNTIL: [Cell<u32>; TIMED] = const { [const { Cell::new(0) }; TIMED] };
 }
 
@@ -163,10 +163,16 @@ impl Meters {
         } else {
             offset.wrapping_mul(SPREAD) >> 58 == 0 && is_due(Timed::Read, SHORT_PERIOD)
         };
-        let started = due.then(Instant::now);
+        if due { self.read_timed(read) } else { self.counted(read()) }
+    }
+
+    /// Apart, so that what is not timed is answered where it is read.
+    #[cold]
+    fn read_timed<T>(&self, read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let started = Instant::now();
         let read = read();
-        self.stop(Timed::Read, started);
-        self.read_is(read)
+        self.record(Timed::Read, started);
+        self.counted(read)
     }
 
     /// Reads a page, and counts a failure.
@@ -175,11 +181,12 @@ impl Meters {
         read: impl FnOnce() -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let read = self.time(Timed::Page, read);
-        self.read_is(read)
+        self.counted(read)
     }
 
+    /// The same, and counts it if it is a failure.
     #[inline]
-    fn read_is<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
+    pub(crate) fn counted<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
         if read.is_err() {
             self.read_errors.count();
         }

@@ -259,7 +259,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         let (mut low, mut high) = (0, self.store.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.store.backend().time_ms(middle)? {
+            match self.store.time_ms(middle)? {
                 Some(time) if time <= time_ms => low = middle + 1,
                 _ => high = middle,
             }

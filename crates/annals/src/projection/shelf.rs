@@ -189,7 +189,7 @@ fn last_event<E: Event, B: Backend<E>>(
     offset: u64,
 ) -> Result<Last, String> {
     let read = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
-    let time_ms = store.backend().time_ms(offset).map_err(read)?.ok_or("the log is shorter")?;
+    let time_ms = store.time_ms(offset).map_err(read)?.ok_or("the log is shorter")?;
     Ok(Last { offset, time_ms })
 }
 

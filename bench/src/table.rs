@@ -10,7 +10,8 @@ impl Figures {
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+        let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
+        f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2))
     }
 
     pub fn spread(&self) -> (f64, f64) {

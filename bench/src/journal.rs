@@ -1,10 +1,12 @@
 //! The Journal against one plain file appended to with fdatasync, on the same events.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use annals::{Condition, EventStore, Journal, Query, RawEvent};
+use annals::{Batch, Condition, EventStore, Journal, Query, RawEvent};
+use futures_executor::block_on;
 
 use crate::event::{events, tag};
 use crate::report::Report;
@@ -42,9 +44,33 @@ fn write_from(store: &Store, events: &[RawEvent], writers: usize) {
     });
 }
 
+/// The events, given away in batches.
+fn batches(events: &[RawEvent]) -> Vec<Vec<RawEvent>> {
+    events.chunks(1_000).map(<[RawEvent]>::to_vec).collect()
+}
+
+/// Batches that are under way at a time, where more than one is.
+const AHEAD: usize = 4;
+
+/// Appends these batches, the next while the last are on their way.
+fn append_ahead(store: &Store, batches: Vec<Vec<RawEvent>>) {
+    let mut under_way = VecDeque::new();
+    for batch in batches {
+        under_way.push_back(store.append_batch_async(Batch::new(batch)));
+        if under_way.len() == AHEAD {
+            let first = under_way.pop_front().expect("some are");
+            block_on(first).expect("appends");
+        }
+    }
+    for append in under_way {
+        block_on(append).expect("appends");
+    }
+}
+
 #[derive(Default)]
 struct Round {
     bulk: [Figures; 2],
+    bulk_ahead: Figures,
     single: [Figures; 2],
     conditional: [Figures; 2],
     writers: [Figures; 2],
@@ -62,9 +88,10 @@ impl Round {
         let count = events.len();
         {
             let store = open(closed);
+            let batches = batches(events);
             self.bulk[0].0.push(rate(count, || {
-                for batch in events.chunks(1_000) {
-                    store.append_batch(batch.iter().cloned()).expect("appends");
+                for batch in batches {
+                    store.append_batch(batch).expect("appends");
                 }
             }));
             self.size[0].0.push(
@@ -83,6 +110,10 @@ impl Round {
         let mut file = Yardstick::create(&directory.join("bulk"));
         self.bulk[1].0.push(rate(count, || chunks.iter().for_each(|chunk| file.append(chunk))));
         self.size[1].0.push(file.size() as f64 / count as f64);
+        let store = open(&directory.join("bulk-ahead"));
+        let batches = batches(events);
+        self.bulk_ahead.0.push(rate(count, || append_ahead(&store, batches)));
+        drop(store);
         self.write_singly(events, directory);
     }
 
@@ -176,7 +207,12 @@ pub fn run(rounds: usize, count: u64, directory: &Path, report: &mut Report) {
     let [single, single_file] = all.single;
     let [size, size_file] = all.size;
     let rows = [
-        row("bulk: batches of 1,000, each synced, events/s", bulk, Some(bulk_file)),
+        row("bulk: batches of 1,000, each synced, events/s", bulk, Some(bulk_file.clone())),
+        row(
+            "bulk, four batches under way (append_batch_async), events/s",
+            all.bulk_ahead,
+            Some(bulk_file),
+        ),
         row("one writer, 1 event a sync, events/s", single, Some(single_file.clone())),
         row(
             "16 writers, 1 event each, synced, events/s",

@@ -37,7 +37,7 @@ fn appends(peer: &dyn Peer, events: &[RawEvent], writers: usize) -> Samples {
     let writer = |first: usize| {
         sample(CALLS / writers, |n| {
             let event = &events[(first + n * writers) % events.len()];
-            peer.append(std::slice::from_ref(event));
+            peer.append(vec![event.clone()]);
         })
     };
     std::thread::scope(|scope| {
@@ -49,7 +49,7 @@ fn appends(peer: &dyn Peer, events: &[RawEvent], writers: usize) -> Samples {
 /// Reads at random while nobody writes and while one writer appends batches of a hundred, one after another.
 fn reads(peer: &dyn Peer, events: &[RawEvent]) -> [Samples; 2] {
     let readable = READABLE.min(events.len());
-    events[..readable].chunks(1_000).for_each(|batch| peer.append(batch));
+    events[..readable].chunks(1_000).for_each(|batch| peer.append(batch.to_vec()));
     let read = || {
         let mut seen = 0;
         let samples = sample(CALLS, |n| {
@@ -68,7 +68,7 @@ fn reads(peer: &dyn Peer, events: &[RawEvent]) -> [Samples; 2] {
                 if done.load(Ordering::Relaxed) {
                     break;
                 }
-                peer.append(batch);
+                peer.append(batch.to_vec());
             }
         });
         let samples = read();

@@ -68,7 +68,7 @@ fn fill(name: &str, path: &Path, range: std::ops::Range<u64>, window: u64, pool:
             .map(|n| event(n).expect("within the limits"))
             .collect();
         let start = Instant::now();
-        peer.append(&batch);
+        peer.append(batch);
         took += start.elapsed();
     }
     took.as_secs_f64()

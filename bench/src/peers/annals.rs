@@ -13,8 +13,8 @@ fn open_journal(path: &Path) -> Box<dyn Peer> {
 }
 
 impl<B: Backend<RawEvent>> Peer for EventStore<RawEvent, B> {
-    fn append(&self, events: &[RawEvent]) {
-        self.append_batch(events.iter().cloned()).expect("appends");
+    fn append(&self, events: Vec<RawEvent>) {
+        self.append_batch(events).expect("appends");
     }
 
     fn scan(&self, see: &mut dyn FnMut(&[u8])) -> Option<u64> {

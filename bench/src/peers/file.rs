@@ -17,7 +17,7 @@ fn open(path: &Path) -> Box<dyn Peer> {
 }
 
 impl Peer for PlainFile {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let mut bytes = Vec::with_capacity(events.len() * 640);
         events.iter().for_each(|event| line(event, &mut bytes));
         self.0.lock().expect("nobody panicked").append(&bytes);

@@ -31,7 +31,7 @@ fn open(path: &Path) -> Box<dyn Peer> {
 }
 
 impl Peer for Fjall {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
         let first = {
             let mut next = self.next.lock().expect("nobody panicked");
@@ -39,7 +39,7 @@ impl Peer for Fjall {
             *next += events.len() as u64;
             first
         };
-        for (offset, event) in (first..).zip(events) {
+        for (offset, event) in (first..).zip(&events) {
             let mut value = Vec::with_capacity(640);
             line(event, &mut value);
             batch.insert(&self.events, offset.to_be_bytes(), value);

@@ -25,7 +25,7 @@ use crate::table::Figures;
 /// A log on disk.
 pub trait Peer: Send + Sync {
     /// Appends these events together; they are on the disk when it returns.
-    fn append(&self, events: &[RawEvent]);
+    fn append(&self, events: Vec<RawEvent>);
 
     /// Whether it can be read.
     fn readable(&self) -> bool {
@@ -134,8 +134,10 @@ fn measure(candidate: &Candidate, events: &[RawEvent], place: &Path) -> Vec<Opti
     };
     let bulk = directory("bulk");
     let peer = (candidate.open)(&bulk);
-    let bulk_rate =
-        rate(events.len() as u64, || events.chunks(1_000).for_each(|batch| peer.append(batch)));
+    let batches: Vec<Vec<RawEvent>> = events.chunks(1_000).map(<[RawEvent]>::to_vec).collect();
+    let bulk_rate = rate(events.len() as u64, || {
+        batches.into_iter().for_each(|batch| peer.append(batch));
+    });
     drop(peer);
     let bytes = size(&bulk) as f64 / events.len() as f64;
 
@@ -206,7 +208,7 @@ fn write_from(peer: &dyn Peer, events: &[RawEvent], writers: usize) -> f64 {
         let write = |part: &[RawEvent]| {
             part.iter()
                 .take_while(|_| start.elapsed() < PATIENCE)
-                .map(|event| peer.append(std::slice::from_ref(event)))
+                .map(|event| peer.append(vec![event.clone()]))
                 .count()
         };
         let parts = events.chunks(events.len().div_ceil(writers));

@@ -28,14 +28,14 @@ fn open(path: &Path) -> Box<dyn Peer> {
 }
 
 impl Peer for Redb {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let write = self.0.begin_write().expect("it begins");
         {
             let mut all = write.open_table(EVENTS).expect("is there");
             let mut tags = write.open_multimap_table(TAGS).expect("is there");
             let last = all.last().expect("reads").map(|(offset, _)| offset.value());
             let first = last.map_or(0, |last| last + 1);
-            for (offset, event) in (first..).zip(events) {
+            for (offset, event) in (first..).zip(&events) {
                 all.insert(offset, (event.event_type(), event.data_bytes())).expect("inserts");
                 for tag in event.tags() {
                     tags.insert(tag, offset).expect("inserts");

@@ -79,10 +79,10 @@ impl Plain {
 }
 
 impl Peer for Plain {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let (all, tags) = (self.family("events"), self.family("tags"));
         let mut values = Vec::with_capacity(events.len());
-        for event in events {
+        for event in &events {
             let mut value = Vec::with_capacity(640);
             line(event, &mut value);
             values.push(value);
@@ -95,7 +95,7 @@ impl Peer for Plain {
             first
         };
         let mut batch = WriteBatch::default();
-        for ((offset, event), value) in (first..).zip(events).zip(&values) {
+        for ((offset, event), value) in (first..).zip(&events).zip(&values) {
             batch.put_cf(all, offset.to_be_bytes(), value);
             for tag in event.tags() {
                 batch.put_cf(tags, tag_key(tag, offset), []);

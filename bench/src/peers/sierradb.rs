@@ -48,7 +48,7 @@ fn stream(tag: &str) -> StreamId {
 }
 
 impl Peer for Sierra {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let hash = uuid_to_partition_hash(KEY);
         let event = |event: &RawEvent| NewEvent {
             event_id: uuid_v7_with_partition_hash(hash),

@@ -70,7 +70,7 @@ impl Sqlite {
 }
 
 impl Peer for Sqlite {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let mut writer = self.writer.lock().expect("nobody panicked");
         let (connection, next) = &mut *writer;
         let transaction = connection.transaction().expect("it begins");
@@ -78,7 +78,7 @@ impl Peer for Sqlite {
             let insert = |sql| transaction.prepare_cached(sql).expect("is SQL");
             let mut event_in = insert("INSERT INTO events VALUES (?1, ?2, ?3)");
             let mut tag_in = insert("INSERT INTO tags VALUES (?1, ?2)");
-            for event in events {
+            for event in &events {
                 let offset = next.cast_signed();
                 event_in
                     .execute(params![offset, event.event_type(), event.data_bytes()])

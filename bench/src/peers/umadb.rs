@@ -71,7 +71,7 @@ impl Uma {
 }
 
 impl Peer for Uma {
-    fn append(&self, events: &[RawEvent]) {
+    fn append(&self, events: Vec<RawEvent>) {
         let event = |event: &RawEvent| {
             DcbEvent::new()
                 .event_type(event.event_type())

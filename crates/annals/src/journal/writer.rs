@@ -45,7 +45,7 @@ const PIECE: usize = 256 << 10;
 /// A buffer of up to so many bytes is kept for the next commit.
 const BUFFER_KEPT: usize = 1 << 20;
 /// Bytes of room made ready at once, for small commits and for large ones.
-const READY_ZEROED: usize = 1 << 20;
+const READY_ZEROED: usize = 256 << 10;
 const READY_ALLOCATED: usize = 8 << 20;
 
 /// The writer's side of a Journal.

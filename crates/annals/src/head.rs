@@ -158,9 +158,10 @@ impl<E> Head<E> {
             !subscribers.list.is_empty()
         };
         if told {
-            self.deliveries.lock().push_back(events());
-            if !self.is_delivering() {
-                self.deliver();
+            if self.is_delivering() {
+                self.deliveries.lock().push_back(events());
+            } else {
+                self.deliver(events());
             }
         }
         self.wake();
@@ -292,15 +293,16 @@ impl<E> Head<E> {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes what waits to be told through all callbacks, also what they append meanwhile.
-    fn deliver(&self) {
+    /// Takes events through all callbacks, and then what these append meanwhile.
+    fn deliver(&self, events: Published<E>) {
         let _delivering = Delivering::new(self.address());
-        loop {
-            let Some(events) = self.deliveries.lock().pop_front() else { break };
+        let mut next = Some(events);
+        while let Some(events) = next {
             let list = Arc::clone(&self.subscribers.lock().list);
             events.for_each(|event| {
                 list.iter().for_each(|subscriber| self.tell(subscriber, event));
             });
+            next = self.deliveries.lock().pop_front();
         }
     }
 

@@ -14,6 +14,9 @@ pub(crate) const RECORD_HEAD: usize = 16;
 /// where it was encoded.
 pub(crate) const COMMIT_HEAD: usize = 48;
 
+/// Bytes of room for the first record, so that it is seldom moved while it grows.
+const FIRST_ROOM: usize = 1 << 10;
+
 /// A batch ready to be committed.
 #[derive(Debug, Default)]
 pub struct Encoded {
@@ -29,7 +32,7 @@ impl Encoded {
     /// Labels only.
     pub(crate) fn labels<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
         check_length(events.len())?;
-        let mut labels = Labels::default();
+        let mut labels = Labels::for_events(events.len());
         let mut tags = Tags::default();
         for (index, event) in events.iter().enumerate() {
             add_labels(&mut labels, event, &mut tags)
@@ -47,6 +50,7 @@ impl Encoded {
         let mut encoded = Self::labels(events, hasher)?;
         let Self { labels, records, starts } = &mut encoded;
         if !events.is_empty() {
+            records.reserve_exact(FIRST_ROOM);
             records.resize(COMMIT_HEAD, 0);
         }
         starts.reserve_exact(events.len());

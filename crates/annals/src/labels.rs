@@ -44,6 +44,12 @@ pub struct EventNames<'a> {
 }
 
 impl Labels {
+    /// With room for those of so many events, if they are short and few.
+    pub(crate) fn for_events(count: usize) -> Self {
+        let (text, names) = (String::with_capacity(count * 64), Vec::with_capacity(count * 2));
+        Self { text, names, events: Vec::with_capacity(count) }
+    }
+
     /// Adds an event's labels; on an error nothing of them is there.
     pub(crate) fn add(
         &mut self,

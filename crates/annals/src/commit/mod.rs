@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::backend::{AppendFuture, Batch};
 use crate::encode::Encoded;
@@ -37,6 +37,9 @@ use ticket::{Answer, Helper, HelperCall, Pending, Ticket, TicketState};
 
 /// Bytes of a commit that a home may need for each of its batches, beside their events.
 const BATCH_ROOM: usize = 64;
+
+/// How often who waits for a commit in memory lets others go first before it sleeps.
+const TURNS_AWAKE: u32 = 64;
 
 /// The commit path of one home.
 pub struct Committer<E, H> {
@@ -91,12 +94,16 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
     fn append_in_turn(&self, batch: Batch<E>, encoded: Encoded) -> Answer {
         let mut request = Request::new(batch, encoded);
         let mut queue = self.queue.lock();
-        self.check(&queue)?;
         if self.head.is_delivering() {
             // Called from a callback, so this thread leads already.
+            self.check(&queue)?;
             drop(queue);
             return self.lead_one(request);
         }
+        if !self.head.meters().durable() {
+            wait_awake(&mut queue);
+        }
+        self.check(&queue)?;
         if !queue.led {
             (queue.led, queue.leader) = (true, Some(thread::current().id()));
             drop(queue);
@@ -366,6 +373,17 @@ impl Drop for Tickets {
             let source = Arc::new(io::Error::other("a panic while committing"));
             ticket.set(TicketState::Done(Err(AppendError::Failed { source })));
         }
+    }
+}
+
+/// Waits until nobody leads, or for some turns of the others: what commits in memory is done sooner than a thread
+/// sleeps and wakes.
+fn wait_awake<E>(queue: &mut MutexGuard<'_, Queue<E>>) {
+    for _ in 0..TURNS_AWAKE {
+        if !queue.led {
+            return;
+        }
+        MutexGuard::unlocked(queue, thread::yield_now);
     }
 }
 

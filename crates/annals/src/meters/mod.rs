@@ -117,6 +117,11 @@ impl Meters {
         }
     }
 
+    /// Whether its home makes events durable.
+    pub(crate) fn durable(&self) -> bool {
+        self.durable
+    }
+
     /// The time, if what begins now is to be timed.
     #[inline]
     pub(crate) fn start(&self, timed: Timed) -> Option<Instant> {

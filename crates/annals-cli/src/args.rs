@@ -252,7 +252,7 @@ pub(crate) struct Types {
 /// Check every byte of a store: every checksum, every index entry against its event
 ///
 /// It changes nothing, and a process may be appending meanwhile. Problems are damage: the exit code is then 1. If all
-/// are in a Journal's index files (*.idx), no event is lost: without these files, they are made again from the log when
+/// are in a Journal's index files (*.idx, *.flt), no event is lost: without these files, they are made again from the log when
 /// the store is next opened for appending. Notes are no damage (a commit that a crash cut off): they are put right then, too.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals verify my.store")]

@@ -133,3 +133,38 @@ fn a_segment_that_is_just_begun_has_no_bytes_of_the_one_before() {
         assert!((before..before + 100).contains(&bytes), "{before} -> {bytes}");
     });
 }
+
+#[test]
+fn what_is_derived_and_finds_no_room_takes_none() {
+    let disk = FaultFileSystem::new(1);
+    let open = || -> Store {
+        let options = Journal::options().segment_bytes(16 << 10);
+        let opened = options.file_system(Arc::new(disk.process())).open("/disk/store");
+        EventStore::on(opened.expect("it opens"))
+    };
+    let event = |n: u64| {
+        let event = Sample::new("noted").data("x".repeat(40));
+        (0..60).fold(event, |event, tag| event.tag(format!("{n}:{tag}")))
+    };
+    let store = open();
+    let mut count = 0;
+    while store.stats().segments < 64 {
+        store.append(event(count)).expect("appended");
+        count += 1;
+    }
+    // Enough for tens of events, not for the index of a segment or the filter of 64 as well.
+    disk.set_room(Some(80_000));
+    let before = count;
+    while store.append(event(count)).is_ok() {
+        count += 1;
+    }
+    assert!(count > before, "none found room");
+    let names = disk.names("/disk/store").expect("it is there");
+    let left: Vec<_> = names.iter().filter(|name| name.contains(".new")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    drop(store);
+    disk.set_room(None);
+    let store = open();
+    assert_eq!(store.len(), count);
+    assert_eq!(store.query(&Query::tag(format!("{}:7", count - 1))).count(), 1);
+}

@@ -233,6 +233,121 @@ fn a_damaged_filter_is_not_believed() {
     }
 }
 
+/// Events of another life of the log, as large as those of the first.
+fn other(n: u64) -> RawEvent {
+    let event = RawEvent::builder("often").tag(format!("other:{n}")).tag("far:0").tag("near:0");
+    event.id(format!("other-{n}")).data(vec![b'y'; 480]).build().unwrap()
+}
+
+#[test]
+fn a_filter_of_another_life_of_the_log_is_not_believed() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, backup) = (place.path().join("log"), place.path().join("backup"));
+    let copy = |from: &Path, to: &Path| {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_none_or(|extension| extension != "flt") {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    };
+    append(&open(&path), 0..20);
+    copy(&path, &backup);
+    append(&open(&path), 20..1_000);
+    // Everything is brought back but the filters, which stay as they are.
+    let left = filters(&path);
+    for swept in [true, false] {
+        std::fs::remove_dir_all(&path).unwrap();
+        copy(&backup, &path);
+        let put_back = || {
+            for (name, bytes) in &left {
+                std::fs::write(path.join(name), bytes).unwrap();
+            }
+        };
+        let store = if swept {
+            put_back();
+            open(&path)
+        } else {
+            let store = open(&path);
+            put_back();
+            store
+        };
+        for n in store.len()..store.len() + 500 {
+            assert_eq!(store.append(other(n)).unwrap(), n);
+        }
+        for store in [&store, &open_read_only(&path)] {
+            for n in 20..store.len() {
+                let found = store.query(&Query::tag(format!("other:{n}")));
+                let found: Vec<u64> = found.map(|event| event.unwrap().offset).collect();
+                assert_eq!(found, [n], "swept: {swept}");
+            }
+        }
+        let unless = |n| Condition::fail_if(Query::tag(format!("other:{n}")));
+        for n in (20..store.len()).step_by(7) {
+            let nothing = annals::Batch::new(Vec::new()).condition(unless(n));
+            let answer = store.append_as(nothing);
+            assert!(matches!(answer, Err(AppendError::Conflict { offset }) if offset == n));
+            assert_eq!(store.append(other(n)).unwrap(), n);
+        }
+        drop(store);
+        drop(open(&path));
+        assert_eq!(verify(&path).unwrap().problems, []);
+    }
+}
+
+#[test]
+fn what_a_crash_left_of_a_merge_is_removed() {
+    let (_place, path, _) = log();
+    let before = filters(&path);
+    for left in ["00000000000000000000.8.flt", "00000000000000000112.64.flt"] {
+        std::fs::write(path.join(left), b"left").unwrap();
+    }
+    drop(open_read_only(&path));
+    assert_eq!(filters(&path).len(), before.len() + 2, "who reads removes nothing");
+    drop(open(&path));
+    assert_eq!(filters(&path), before);
+}
+
+#[test]
+fn a_damaged_filter_is_made_again_when_it_is_merged() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log");
+    append(&open(&path), 0..100);
+    let file = path.join("00000000000000000000.8.flt");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[80] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let store = open(&path);
+    append(&store, 100..600);
+    check(&store, 600);
+    drop(store);
+    assert!(filters(&path).contains_key("00000000000000000000.64.flt"));
+    assert_eq!(verify(&path).unwrap().problems, []);
+}
+
+#[test]
+fn to_make_filters_makes_nothing_unreadable() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log");
+    append(&open(&path), 0..100);
+    for name in filters(&path).keys() {
+        std::fs::remove_file(path.join(name)).unwrap();
+    }
+    let flip = |name: &str, at: usize| {
+        let mut bytes = std::fs::read(path.join(name)).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(path.join(name), bytes).unwrap();
+    };
+    // A byte of an event, and one of the ids in that segment's index, whose start stands at 96.
+    flip("00000000000000000000.log", 900);
+    let index = std::fs::read(path.join("00000000000000000000.idx")).unwrap();
+    let ids = u32::from_le_bytes(*index[96..].first_chunk().unwrap());
+    flip("00000000000000000000.idx", usize::try_from(ids).unwrap() + 9);
+    let readable = |store: &Store| (0..100).filter(|&n| store.get(n).is_ok()).count();
+    assert_eq!(readable(&open_read_only(&path)), 99);
+    assert_eq!(readable(&open(&path)), 99);
+}
+
 #[test]
 fn where_no_filter_can_be_written_the_log_goes_on_without() {
     let place = tempfile::tempdir().unwrap();
@@ -271,4 +386,19 @@ fn who_follows_takes_the_filters_as_they_come() {
     };
     assert!(ours(&reader) > 0, "it found filters");
     assert!(ours(&reader) <= ours(&writer));
+    // Who comes before the filters are made finds them later.
+    drop(writer);
+    for name in filters(&path).keys() {
+        std::fs::remove_file(path.join(name)).unwrap();
+    }
+    let reader = open_read_only(&path);
+    assert_eq!(ours(&reader), 0);
+    let writer = open(&path);
+    append(&writer, writer.len()..1_600);
+    let since = Instant::now();
+    while reader.len() < 1_600 {
+        assert!(since.elapsed() < Duration::from_mins(1), "it does not follow");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(ours(&reader) * 2 > ours(&writer), "{} of {}", ours(&reader), ours(&writer));
 }

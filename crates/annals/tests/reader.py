@@ -319,7 +319,8 @@ def names_of(event):
 class Filter:
     """A .flt file: which of many segments may have a name."""
 
-    def __init__(self, directory, name, store_id, first, end, segments):
+    def __init__(self, directory, name, store_id, firsts, end):
+        first, segments = firsts[0], len(firsts)
         self.name, self.store_id, self.width = name, store_id, segments // 8
         with open(os.path.join(directory, name), "rb") as file:
             data = file.read()
@@ -328,7 +329,12 @@ class Filter:
             raise Damage(f"{name}: no filter of format 1")
         if u32(head, 12) != crc32c(head[16:]) or u32(head, 56) != crc32c(self.rows):
             raise Damage(f"{name}: a wrong checksum")
-        if head[16:32] != store_id or (u64(head, 32), u64(head, 40), u32(head, 48)) != (first, end, segments):
+        indexes = b""
+        for index in firsts:
+            with open(os.path.join(directory, f"{index:020}.idx"), "rb") as file:
+                indexes += file.read(16)[12:]
+        expected = (first, end, segments, crc32c(indexes))
+        if head[16:32] != store_id or (u64(head, 32), u64(head, 40), u32(head, 48), u32(head, 60)) != expected:
             raise Damage(f"{name}: not the filter of its segments")
         self.blocks = u32(head, 52)
         if len(self.rows) != self.blocks * 64 * self.width:
@@ -352,7 +358,7 @@ def check_filters(directory, store_id, firsts, names):
             file = f"{firsts[at]:020}.{size}.flt"
             if not os.path.exists(os.path.join(directory, file)):
                 continue
-            found = Filter(directory, file, store_id, firsts[at], firsts[at + size], size)
+            found = Filter(directory, file, store_id, firsts[at : at + size], firsts[at + size])
             for segment in range(size):
                 for section, name in names[at + segment]:
                     if not found.passes(segment, section, name):

@@ -1,5 +1,7 @@
 //! `annals verify`: what is wrong with a store, where.
 
+use std::path::Path;
+
 use annals::{Corruption, VerifyReport};
 use indicatif::HumanBytes;
 use serde_json::json;
@@ -34,9 +36,10 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     })
 }
 
-/// Whether every event is whole, and only what is made from them is not.
+/// Whether every event is whole, and only what is made from them is not: indexes, and filters.
 fn is_in_indexes_only(report: &VerifyReport) -> bool {
-    report.problems.iter().all(|problem| problem.file.extension().is_some_and(|end| end == "idx"))
+    let derived = |file: &Path| file.extension().is_some_and(|end| end == "idx" || end == "flt");
+    report.problems.iter().all(|problem| derived(&problem.file))
 }
 
 fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {

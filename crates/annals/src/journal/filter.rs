@@ -2,12 +2,15 @@
 //!
 //! ```text
 //!   ┌ 0 "annals.f" │ 8 format │ 12 checksum of 16..64 │ 16 store id │ 32 first offset │ 40 end offset
-//!   │ 48 segments │ 52 blocks (a power of two) │ 56 checksum of the blocks │ 60 zero
+//!   │ 48 segments │ 52 blocks (a power of two) │ 56 checksum of the blocks │ 60 checksum of its indexes' heads
 //!   └ 64 block, block, …: each of 64 rows, each of a bit for every segment
 //! ```
 //! A name sets its segment's bit in four rows of one block. Whoever looks for it reads these four rows and keeps the
 //! segments that have their bit in all: one look is for all segments, however many there are. Some that do not have the name
 //! are kept too, about one in a hundred; who looks into their indexes finds nothing.
+//!
+//! It is bound to its segments' indexes, of whose heads it bears a checksum: one that a backup or another life of the
+//! log left behind is none of this log.
 //!
 //! Eight filters make one of eight times as many segments: their rows are put side by side, those of a filter with
 //! fewer blocks again and again. No name is hashed for that.
@@ -22,7 +25,7 @@ use bytes::Bytes;
 
 use super::file::FORMAT;
 use super::fs::StoreFile;
-use super::segment::CheckedIndex;
+use super::sealed::SealedIndex;
 use crate::crc32c::{crc32c, crc32c_append};
 use crate::index::{Kind, Search};
 use crate::little_endian::{u32_at, u64_at};
@@ -50,12 +53,15 @@ pub(crate) struct Span {
     pub(crate) end: u64,
     /// How many segments: 8, 64 or 512.
     pub(crate) segments: usize,
+    /// The checksum of the checksums that their indexes' heads have, one behind the other.
+    pub(crate) indexes: u32,
 }
 
 /// A filter, mapped.
 #[derive(Debug)]
 pub(crate) struct Filter {
     bytes: Bytes,
+    pub(crate) span: Span,
     /// Bytes of a row.
     width: usize,
     blocks: usize,
@@ -75,14 +81,22 @@ impl Filter {
             && u64_at(head, 32) == span.first
             && u64_at(head, 40) == span.end
             && u32_at(head, 48) as usize == span.segments
+            && u32_at(head, 60) == span.indexes
             && blocks.is_power_of_two()
             && blocks.checked_mul(ROWS * width) == Some(bytes.len() - HEAD);
-        right.then(|| Self { bytes, width, blocks, whole: OnceLock::new() })
+        right.then(|| Self { bytes, span, width, blocks, whole: OnceLock::new() })
     }
 
     /// Whether its checksum is right; looked at once.
     pub(crate) fn is_whole(&self) -> bool {
-        *self.whole.get_or_init(|| crc32c(&self.bytes[HEAD..]) == u32_at(&self.bytes, 56))
+        *self.whole.get_or_init(|| {
+            let whole = crc32c(&self.bytes[HEAD..]) == u32_at(&self.bytes, 56);
+            if !whole {
+                let Span { first, segments, .. } = self.span;
+                tracing::warn!(first, segments, "a filter is damaged; reading goes on without");
+            }
+            whole
+        })
     }
 
     /// Bytes of the file.
@@ -199,11 +213,11 @@ pub(crate) fn write_first(
     file: &dyn StoreFile,
     store_id: &[u8; 16],
     span: Span,
-    indexes: &[CheckedIndex<'_>],
+    indexes: &[&SealedIndex],
 ) -> io::Result<()> {
     const KINDS: [Kind; 3] = [Kind::Type, Kind::Tag, Kind::Id];
     let hasher = Hasher::new(store_id);
-    let names = |index: &CheckedIndex<'_>| KINDS.iter().map(|&kind| index.name_count(kind)).sum();
+    let names = |index: &&SealedIndex| KINDS.iter().map(|&kind| index.name_count(kind)).sum();
     let most: usize = indexes.iter().map(names).max().unwrap_or(0);
     let blocks = (most * ROWS_PER_NAME).div_ceil(ROWS).next_power_of_two();
     let mut rows = vec![0_u8; blocks * ROWS];
@@ -267,6 +281,7 @@ fn write(
     head[48..52].copy_from_slice(&number(span.segments)?.to_le_bytes());
     head[52..56].copy_from_slice(&number(blocks)?.to_le_bytes());
     head[56..60].copy_from_slice(&checksum.to_le_bytes());
+    head[60..64].copy_from_slice(&span.indexes.to_le_bytes());
     let checksum = crc32c(&head[16..]);
     head[12..16].copy_from_slice(&checksum.to_le_bytes());
     file.write_at(&head, 0)
@@ -279,7 +294,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::fs::{FileSystem, RealFileSystem};
-    use super::super::live::{IndexWriter, LiveSegmentIndex};
+    use super::super::live::IndexWriter;
+    use super::super::sealed::encode;
     use super::*;
 
     const STORE: [u8; 16] = [7; 16];
@@ -314,14 +330,16 @@ mod tests {
             .collect()
     }
 
-    fn index(names: &[(Kind, String)]) -> LiveSegmentIndex {
+    fn index(names: &[(Kind, String)]) -> SealedIndex {
         let hasher = Hasher::new(&STORE);
         let mut index = IndexWriter::new();
         for (at, (kind, name)) in (0..).zip(names) {
             let one = |wanted| (*kind == wanted).then(|| hasher.name(name));
             index.names.add(at, hasher.name("type"), one(Kind::Tag).into_iter(), one(Kind::Id));
         }
-        index.reader()
+        let count = names.len() as u64;
+        let bytes = encode(&STORE, 0, count, &index.reader());
+        SealedIndex::open(bytes.into(), &STORE, 0, count).unwrap()
     }
 
     fn written(
@@ -343,17 +361,17 @@ mod tests {
         let count = |segment: usize| [0, 3, 700, 90][segment % 4] * (segment / 8 + 1);
         let members: Vec<Filter> = (0..FAN)
             .map(|member| {
-                let span = Span { first: member as u64 * 10, end: 0, segments: FAN };
+                let span = Span { first: member as u64 * 10, end: 0, segments: FAN, indexes: 1 };
                 let all = (0..FAN).map(|at| member * FAN + at);
-                let live: Vec<_> =
+                let sealed: Vec<_> =
                     all.map(|segment| index(&names(segment, count(segment)))).collect();
-                let indexes: Vec<_> = live.iter().map(CheckedIndex::Live).collect();
+                let indexes: Vec<_> = sealed.iter().collect();
                 let write = |file: &dyn StoreFile| write_first(file, &STORE, span, &indexes);
                 written(&place.path().join(member.to_string()), span, write)
             })
             .collect();
         assert_ne!(members[0].blocks, members[7].blocks, "so that blocks are repeated");
-        let span = Span { first: 0, end: 80, segments: FAN * FAN };
+        let span = Span { first: 0, end: 80, segments: FAN * FAN, indexes: 2 };
         let write = |file: &dyn StoreFile| write_merged(file, &STORE, span, &members);
         let merged = written(&place.path().join("merged"), span, write);
         let hasher = Hasher::new(&STORE);
@@ -380,9 +398,9 @@ mod tests {
     fn bytes_that_are_not_the_filter_asked_for_are_none() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("filter");
-        let span = Span { first: 5, end: 9, segments: FAN };
-        let live = index(&names(1, 20));
-        let indexes: Vec<_> = (0..FAN).map(|_| CheckedIndex::Live(&live)).collect();
+        let span = Span { first: 5, end: 9, segments: FAN, indexes: 3 };
+        let sealed = index(&names(1, 20));
+        let indexes = [&sealed; FAN];
         written(&path, span, |file| write_first(file, &STORE, span, &indexes));
         let bytes = std::fs::read(&path).unwrap();
         let open = |bytes: &[u8], store_id, span| {
@@ -393,6 +411,7 @@ mod tests {
         assert!(!open(&bytes, &[8; 16], span));
         assert!(!open(&bytes, &STORE, Span { first: 6, ..span }));
         assert!(!open(&bytes, &STORE, Span { end: 8, ..span }));
+        assert!(!open(&bytes, &STORE, Span { indexes: 4, ..span }));
         assert!(!open(&bytes, &STORE, Span { segments: FAN * FAN, ..span }));
         for cut in [0, 1, HEAD - 1, HEAD, bytes.len() - 1] {
             assert!(!open(&bytes[..cut], &STORE, span), "cut to {cut}");

@@ -327,12 +327,11 @@ pub(crate) fn write_all_with(
     path: &Path,
     write: impl FnOnce(&dyn StoreFile) -> io::Result<()>,
 ) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
     let unfinished = path.with_added_extension(UNFINISHED);
-    if system.list(directory)?.iter().any(|name| unfinished.ends_with(name)) {
-        system.remove(&unfinished)?;
+    match system.remove(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => write_by(system, &unfinished, path, write),
     }
-    write_by(system, &unfinished, path, write)
 }
 
 /// As [`write_all_with`], by way of the file `unfinished` in the same directory, which is not there yet.
@@ -343,9 +342,13 @@ pub(crate) fn write_by(
     write: impl FnOnce(&dyn StoreFile) -> io::Result<()>,
 ) -> io::Result<()> {
     let file = system.create(unfinished)?;
-    write(&*file)?;
-    file.sync()?;
-    system.rename(unfinished, path)?;
+    let written =
+        write(&*file).and_then(|()| file.sync()).and_then(|()| system.rename(unfinished, path));
+    if let Err(error) = written {
+        // It is of no use, and takes room, perhaps the last there was. What stays all the same goes at the next opening.
+        let _ = system.remove(unfinished);
+        return Err(error);
+    }
     system.sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 

@@ -216,7 +216,8 @@ pub fn read_filter(bytes: &[u8]) {
     let mut store_id = [0; 16];
     store_id.copy_from_slice(&head[16..32]);
     for segments in SEGMENTS {
-        let span = Span { first: u64_at(head, 32), end: u64_at(head, 40), segments };
+        let (first, end, indexes) = (u64_at(head, 32), u64_at(head, 40), u32_at(head, 60));
+        let span = Span { first, end, segments, indexes };
         let filter = Filter::open(Bytes::copy_from_slice(bytes), &store_id, span);
         let Some(filter) = filter.filter(Filter::is_whole) else { continue };
         let hasher = Hasher::new(&store_id);

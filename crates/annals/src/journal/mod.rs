@@ -149,6 +149,7 @@ impl<E: Event> Journal<E> {
         let snapshots = snapshots(&directory, &system);
         let Parts { log, head, sealed, filters, active } =
             Self::parts(&*system, directory, recovered, true);
+        filters.sweep(&*system, &log.directory).map_err(OpenError::io("list", path))?;
         let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock);
         let committer = Committer::new(Arc::clone(&head), home);
         Ok(Self { log, head, snapshots, role: Role::Writer(committer) })

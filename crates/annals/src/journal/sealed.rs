@@ -77,6 +77,11 @@ impl SealedIndex {
         self.count
     }
 
+    /// The checksum of its head, and so of all of it.
+    pub(crate) fn checksum(&self) -> [u8; 4] {
+        index_checksum(&self.bytes)
+    }
+
     /// Bytes of the file.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
@@ -178,6 +183,11 @@ impl<'a> Table<'a> {
             self.0.get(start..start.saturating_add(count.saturating_mul(4))).unwrap_or_default(),
         )
     }
+}
+
+/// The checksum that the head of an index file bears; it is of the sections' checksums too.
+pub(crate) fn index_checksum(bytes: &[u8]) -> [u8; 4] {
+    u32_at(bytes, 12).to_le_bytes()
 }
 
 /// How many events an index file says that it covers.

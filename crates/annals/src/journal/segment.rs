@@ -37,6 +37,14 @@ pub(crate) enum SegmentIndex {
 }
 
 impl SegmentIndex {
+    /// The index file.
+    pub(crate) fn file(&self) -> Option<&SealedIndex> {
+        match self {
+            Self::Live(_) => None,
+            Self::Sealed(index, _) => Some(index),
+        }
+    }
+
     pub(crate) fn sealed(index: SealedIndex) -> Self {
         Self::Sealed(Box::new(index), OnceLock::new())
     }
@@ -107,14 +115,6 @@ impl CheckedIndex<'_> {
                 index.positions.get(place as usize).map_or(0, |&position| position as usize)
             }
             Self::Sealed(index) => index.position(place),
-        }
-    }
-
-    /// How many names of a kind it has.
-    pub(crate) fn name_count(&self, kind: Kind) -> usize {
-        match self {
-            Self::Live(index) => index.names.names(kind).len(),
-            Self::Sealed(index) => index.name_count(kind),
         }
     }
 

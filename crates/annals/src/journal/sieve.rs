@@ -8,8 +8,11 @@
 //! are few, and a search over ten thousand segments looks into those that have what it wants and hardly any other.
 //! Filters are derived: without one its segments are all candidates.
 
+use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 use bytes::Bytes;
@@ -17,28 +20,48 @@ use bytes::Bytes;
 use super::directory::Directory;
 use super::filter::{self, FAN, Filter, MOST_SEGMENTS, SegmentSet, Span};
 use super::fs::{FileSystem, map_all, write_all_with};
-use super::segment::{CheckedIndex, Segment};
+use super::sealed::SealedIndex;
+use super::segment::Segment;
+use crate::crc32c::crc32c;
 use crate::index::Kind;
 
 /// How many segments a filter is for, tier by tier.
 pub(super) const SEGMENTS: [usize; TIERS] = [FAN, FAN * FAN, MOST_SEGMENTS];
 const TIERS: usize = 3;
 
-/// The filters as readers have them: of each tier those of the first segments, the next, and so on; `None` where one
-/// of a higher tier is there, or none could be had.
+/// The filters as readers have them: of each tier those of the first segments, the next, and so on. One stays unset
+/// where one of a higher tier is there instead, or none could be had.
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
-    tiers: [SegmentedList<Option<Filter>>; TIERS],
+    tiers: [SegmentedList<OnceLock<Filter>>; TIERS],
 }
 
 impl Filters {
+    fn get(&self, tier: usize, number: usize) -> Option<&Filter> {
+        self.tiers[tier].get(number)?.get()
+    }
+
     /// The filter to ask about a segment, and the segments that it is for.
     fn of(&self, segment: usize) -> Option<(&Filter, Range<usize>)> {
         (0..TIERS).rev().find_map(|tier| {
-            let size = SEGMENTS[tier];
-            let filter = self.tiers[tier].get(segment / size)?.as_ref()?;
-            let start = segment / size * size;
-            filter.is_whole().then_some((filter, start..start + size))
+            let number = segment / SEGMENTS[tier];
+            let filter = self.get(tier, number).filter(|filter| filter.is_whole())?;
+            Some((filter, segments_of(tier, number)))
+        })
+    }
+
+    /// Whether there is one of a higher tier instead.
+    fn is_covered(&self, tier: usize, number: usize) -> bool {
+        (tier + 1..TIERS)
+            .any(|higher| self.get(higher, number * SEGMENTS[tier] / SEGMENTS[higher]).is_some())
+    }
+
+    /// Those that are not covered by another.
+    fn used(&self) -> impl Iterator<Item = &Filter> {
+        (0..TIERS).flat_map(move |tier| {
+            let all = self.tiers[tier].iter().enumerate();
+            all.filter(move |&(number, _)| !self.is_covered(tier, number))
+                .filter_map(|(_, filter)| filter.get())
         })
     }
 
@@ -47,22 +70,9 @@ impl Filters {
         Sieve { filters: self, ask, asked: 0..0, candidates: SegmentSet::ALL }
     }
 
-    /// Whether there is one of a higher tier instead.
-    fn is_covered(&self, tier: usize, number: usize) -> bool {
-        (tier + 1..TIERS).any(|higher| {
-            let number = number * SEGMENTS[tier] / SEGMENTS[higher];
-            matches!(self.tiers[higher].get(number), Some(Some(_)))
-        })
-    }
-
     /// Bytes of their files.
     pub(crate) fn size(&self) -> u64 {
-        let of_tier = |tier: usize| {
-            let used = self.tiers[tier].iter().enumerate();
-            let used = used.filter(move |&(number, _)| !self.is_covered(tier, number));
-            used.filter_map(|(_, filter)| Some(filter.as_ref()?.size() as u64)).sum::<u64>()
-        };
-        (0..TIERS).map(of_tier).sum()
+        self.used().map(|filter| filter.size() as u64).sum()
     }
 }
 
@@ -116,7 +126,7 @@ impl<F: Fn(&Filter) -> SegmentSet> Sieve<'_, F> {
 /// Finds the filters of sealed segments, and makes those that are not there.
 #[derive(Debug)]
 pub(crate) struct FilterWriter {
-    tiers: [ListWriter<Option<Filter>>; TIERS],
+    tiers: [ListWriter<OnceLock<Filter>>; TIERS],
 }
 
 /// Where filters are found and made.
@@ -126,8 +136,6 @@ struct Source<'a> {
     sealed: &'a SegmentedList<Segment>,
     /// The offset after the last of them.
     end: u64,
-    /// Whether those that are not there are made.
-    make: bool,
 }
 
 impl FilterWriter {
@@ -139,7 +147,8 @@ impl FilterWriter {
         Filters { tiers: std::array::from_fn(|tier| self.tiers[tier].list().clone()) }
     }
 
-    /// Adds the filters of all that is sealed by now, up to the offset `end`; those without a file are made, if `make`.
+    /// Adds the filters of all that is sealed by now, up to the offset `end`. Those without a file are made, if `make`;
+    /// if not, they are looked for again when there are more.
     pub(crate) fn extend(
         &mut self,
         system: &dyn FileSystem,
@@ -148,37 +157,95 @@ impl FilterWriter {
         end: u64,
         make: bool,
     ) {
-        let source = Source { system, directory, sealed, end, make };
-        let there = self.reader();
+        let source = Source { system, directory, sealed, end };
+        let filters = self.reader();
         for tier in (0..TIERS).rev() {
-            for number in there.tiers[tier].len()..sealed.len() / SEGMENTS[tier] {
-                let covered = there.is_covered(tier, number);
-                self.tiers[tier].push(if covered { None } else { source.filter(tier, number) });
+            let (known, count) = (filters.tiers[tier].len(), sealed.len() / SEGMENTS[tier]);
+            for _ in known..count {
+                self.tiers[tier].push(OnceLock::new());
+            }
+            let first = if make { known } else { 0 };
+            for number in (first..count).take_while(|_| known < count) {
+                let Some(item) = filters.tiers[tier].get(number) else { continue };
+                if item.get().is_none()
+                    && !filters.is_covered(tier, number)
+                    && let Some(filter) = source.filter(tier, number, make)
+                {
+                    // Unset, as was just seen, and set by nobody else.
+                    let _ = item.set(filter);
+                }
             }
         }
     }
+
+    /// Removes the files of filters that are not used: merged ones that a crash left, and those of another life of the
+    /// log. For who opens it for writing.
+    pub(crate) fn sweep(&self, system: &dyn FileSystem, directory: &Directory) -> io::Result<()> {
+        let filters = self.reader();
+        let used: HashSet<PathBuf> = filters
+            .used()
+            .map(|filter| directory.filter(filter.span.first, filter.span.segments))
+            .collect();
+        let files = system.list(&directory.path)?;
+        let files =
+            files.iter().filter(|name| is_filter(name)).map(|name| directory.path.join(name));
+        for path in files.filter(|path| !used.contains(path)) {
+            if let Err(error) = system.remove(&path) {
+                // It takes room, and nothing else.
+                tracing::debug!(%error, file = %path.display(), "a filter that is not used stays");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The segments that a filter is for.
+fn segments_of(tier: usize, number: usize) -> Range<usize> {
+    number * SEGMENTS[tier]..(number + 1) * SEGMENTS[tier]
+}
+
+/// Whether this is the name of a filter's file.
+fn is_filter(name: &str) -> bool {
+    let parts = name.strip_suffix(".flt").and_then(|span| span.split_once('.'));
+    parts.is_some_and(|(first, segments)| {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        first.len() == 20 && digits(first) && digits(segments)
+    })
 }
 
 impl Source<'_> {
     /// The filter of this tier and number, if it is there or can be made.
-    fn filter(&self, tier: usize, number: usize) -> Option<Filter> {
-        let first = number * SEGMENTS[tier];
-        let end = first + SEGMENTS[tier];
-        let span = Span {
-            first: self.sealed.get(first)?.first,
-            end: self.sealed.get(end).map_or(self.end, |next| next.first),
-            segments: end - first,
-        };
-        match open(self.system, self.directory, span) {
-            Ok(None) if self.make => {}
-            Ok(found) => return found,
+    fn filter(&self, tier: usize, number: usize, make: bool) -> Option<Filter> {
+        match open(self.system, self.directory, self.span(tier, number)?) {
+            Ok(None) if make => self.make(tier, number),
+            Ok(found) => found,
             Err(error) => {
-                tracing::warn!(%error, first = span.first, "a filter cannot be opened; reading goes on without");
-                return None;
+                let first = self.span(tier, number)?.first;
+                tracing::warn!(%error, first, "a filter cannot be opened; reading goes on without");
+                None
             }
         }
+    }
+
+    /// `None` as long as one of its segments has no index file.
+    fn span(&self, tier: usize, number: usize) -> Option<Span> {
+        let segments = segments_of(tier, number);
+        let mut checksums = Vec::with_capacity(4 * segments.len());
+        for segment in segments.clone() {
+            checksums.extend(self.sealed.get(segment)?.index.file()?.checksum());
+        }
+        Some(Span {
+            first: self.sealed.get(segments.start)?.first,
+            end: self.sealed.get(segments.end).map_or(self.end, |next| next.first),
+            segments: segments.len(),
+            indexes: crc32c(&checksums),
+        })
+    }
+
+    fn make(&self, tier: usize, number: usize) -> Option<Filter> {
+        let span = self.span(tier, number)?;
         let made = match tier.checked_sub(1) {
-            None => self.make_first(span, first..end),
+            None => self.make_first(span, segments_of(tier, number))?,
             Some(lower) => self.make_merged(span, lower, number * FAN)?,
         };
         match made.and_then(|()| open(self.system, self.directory, span)) {
@@ -190,35 +257,39 @@ impl Source<'_> {
         }
     }
 
-    fn make_first(&self, span: Span, segments: Range<usize>) -> io::Result<()> {
-        let kinds = [Kind::Type, Kind::Tag, Kind::Id];
-        let segments = segments.filter_map(|segment| self.sealed.get(segment));
-        let indexes: Result<Vec<CheckedIndex<'_>>, _> =
-            segments.map(|segment| segment.index(&kinds)).collect();
-        let indexes = indexes.map_err(io::Error::other)?;
+    /// `None` if an index is damaged: to make it anew is for who needs it.
+    fn make_first(&self, span: Span, segments: Range<usize>) -> Option<io::Result<()>> {
+        let index = |segment| {
+            let index = self.sealed.get(segment)?.index.file()?;
+            index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]).then_some(index)
+        };
+        let indexes: Option<Vec<&SealedIndex>> = segments.map(index).collect();
+        let indexes = indexes?;
         let path = self.directory.filter(span.first, span.segments);
-        write_all_with(self.system, &path, |file| {
+        Some(write_all_with(self.system, &path, |file| {
             filter::write_first(file, &self.directory.store_id, span, &indexes)
-        })
+        }))
     }
 
-    /// Makes it from the eight of the tier below, from number `first` on; these are removed. `None` if one is missing.
+    /// Makes it from the eight of the tier below, from number `first` on, which are then removed. `None` if one of
+    /// them cannot be had.
     fn make_merged(&self, span: Span, lower: usize, first: usize) -> Option<io::Result<()>> {
-        let members: Option<Vec<Filter>> =
-            (first..first + FAN).map(|number| self.filter(lower, number)).collect();
-        let members = members.filter(|members| members.iter().all(Filter::is_whole))?;
+        let member = |number| {
+            let found = self.filter(lower, number, true).filter(Filter::is_whole);
+            found.or_else(|| self.make(lower, number))
+        };
+        let members: Vec<Filter> = (first..first + FAN).map(member).collect::<Option<_>>()?;
         let path = self.directory.filter(span.first, span.segments);
         let written = write_all_with(self.system, &path, |file| {
             filter::write_merged(file, &self.directory.store_id, span, &members)
         });
-        if written.is_ok() {
-            for number in first..first + FAN {
-                let segment = self.sealed.get(number * SEGMENTS[lower])?;
-                let path = self.directory.filter(segment.first, SEGMENTS[lower]);
-                if let Err(error) = self.system.remove(&path) {
-                    // Some systems remove no file that is mapped. It takes room, and nothing else.
-                    tracing::debug!(%error, file = %path.display(), "a filter that is not needed any more stays");
-                }
+        for Span { first, segments, .. } in members.iter().map(|member| member.span) {
+            let path = self.directory.filter(first, segments);
+            if written.is_ok()
+                && let Err(error) = self.system.remove(&path)
+            {
+                // Some systems remove no file that is mapped; the next opening will.
+                tracing::debug!(%error, file = %path.display(), "a filter that is not used stays");
             }
         }
         Some(written)

@@ -1,10 +1,15 @@
 //! Looking at the filters: whether each lets pass every name that its segments have.
 
+use std::io::ErrorKind;
+
 use super::directory::Directory;
 use super::filter::{Filter, Span};
 use super::fs::FileSystem;
 use super::live::LiveSegmentIndex;
+use super::recovery::map;
+use super::sealed::index_checksum;
 use super::sieve::{self, SEGMENTS};
+use crate::crc32c::crc32c;
 use crate::index::Kind;
 use crate::name::Hasher;
 use crate::{Corruption, OpenError};
@@ -39,18 +44,39 @@ impl<'a> FilterCheck<'a> {
             let (number, at) = (segment / segments, segment % segments);
             let start = number * segments;
             let Some(&end) = self.starts.get(start + segments) else { continue };
-            let span = Span { first: self.starts[start], end, segments };
             if self.opened[tier].as_ref().is_none_or(|opened| opened.0 != number) {
-                let opened = self.open(span, problems)?;
+                let first = self.starts[start];
+                let indexes = self.indexes(&self.starts[start..start + segments])?;
+                let opened = match indexes {
+                    Some(indexes) => self.open(Span { first, end, segments, indexes }, problems)?,
+                    // Without all of their indexes nobody uses it.
+                    None => None,
+                };
                 self.opened[tier] = Some((number, opened));
             }
             let Some((_, Some(filter))) = &self.opened[tier] else { continue };
             if let Some(name) = not_passed(filter, at, index, &self.directory.hasher()) {
-                problems.push(self.problem(span, format!("no bit for {name}")));
+                problems.push(self.problem(filter.span, format!("no bit for {name}")));
                 self.opened[tier] = Some((number, None));
             }
         }
         Ok(())
+    }
+
+    /// The checksum of the checksums of these segments' index files, if all are there.
+    fn indexes(&self, firsts: &[u64]) -> Result<Option<u32>, OpenError> {
+        let mut checksums = Vec::with_capacity(4 * firsts.len());
+        for &first in firsts {
+            let path = self.directory.index(first);
+            match map(self.system, &path) {
+                Ok(bytes) => checksums.extend(index_checksum(&bytes)),
+                Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(crc32c(&checksums)))
     }
 
     fn open(
@@ -59,14 +85,21 @@ impl<'a> FilterCheck<'a> {
         problems: &mut Vec<Corruption>,
     ) -> Result<Option<Filter>, OpenError> {
         let path = self.directory.filter(span.first, span.segments);
-        let opened = sieve::open(self.system, self.directory, span);
-        let found = opened.map_err(OpenError::io("open", &path))?;
-        let there = found.is_some() || self.system.open_read_only(&path).is_ok();
-        let whole = found.filter(Filter::is_whole);
-        if there && whole.is_none() {
-            problems.push(self.problem(span, "a head or checksum that is wrong".to_owned()));
+        let is_there = || self.system.open_read_only(&path).is_ok();
+        let look = || {
+            let found = sieve::open(self.system, self.directory, span);
+            found.map(|found| found.filter(Filter::is_whole)).map_err(OpenError::io("open", &path))
+        };
+        let mut found = look()?;
+        if found.is_none() && is_there() {
+            // A writer may just have put it there.
+            found = look()?;
+            if found.is_none() && is_there() {
+                let wrong = "a head or checksum that is wrong, or of other segments";
+                problems.push(self.problem(span, wrong.to_owned()));
+            }
         }
-        Ok(whole)
+        Ok(found)
     }
 
     fn problem(&self, span: Span, found: String) -> Corruption {
@@ -98,7 +131,7 @@ fn not_passed(
 
 #[cfg(test)]
 mod tests {
-    use crate::crc32c::crc32c;
+    use super::*;
     use crate::{EventStore, Journal, RawEvent, verify};
 
     #[test]

@@ -162,3 +162,30 @@ fn a_read_stops_at_bytes_too_so_that_large_events_do_not_fill_memory() {
     assert_eq!((page.len(), left), (1, 1..8));
     assert_eq!(store.read(..).count(), 8);
 }
+
+/// Between its fork and its program, a process that is being started has all that this one has open.
+#[cfg(unix)]
+#[test]
+fn a_closed_store_opens_again_while_processes_are_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::SeqCst;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(order) {
+                    let mut command = std::process::Command::new("true");
+                    assert!(command.status().unwrap().success());
+                }
+            });
+        }
+        let opened = (0..400).try_for_each(|n| {
+            let store: Store = EventStore::on(Journal::options().open(&path)?);
+            assert_eq!(store.append(event(n)).ok(), Some(n));
+            Ok::<_, annals::OpenError>(())
+        });
+        done.store(true, order);
+        opened.unwrap();
+    });
+}

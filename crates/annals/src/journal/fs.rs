@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_base::MappedFile;
 
@@ -137,15 +138,15 @@ pub struct RealFileSystem;
 impl FileSystem for RealFileSystem {
     fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        Ok(Box::new(RealFile(fs::OpenOptions::new().read(true).write(true).open(path)?)))
+        Ok(Box::new(RealFile::new(fs::OpenOptions::new().read(true).write(true).open(path)?)))
     }
 
     fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        Ok(Box::new(RealFile(fs::File::open(path)?)))
+        Ok(Box::new(RealFile::new(fs::File::open(path)?)))
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
@@ -177,8 +178,27 @@ impl FileSystem for RealFileSystem {
     }
 }
 
+/// A file, and whether it is locked.
 #[derive(Debug)]
-struct RealFile(fs::File);
+struct RealFile(fs::File, AtomicBool);
+
+impl RealFile {
+    fn new(file: fs::File) -> Self {
+        Self(file, AtomicBool::new(false))
+    }
+}
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that another thread is just starting has the lock too until it runs its
+        // own program.
+        if *self.1.get_mut()
+            && let Err(error) = self.0.unlock()
+        {
+            tracing::debug!(%error, "a lock goes only when its file is closed");
+        }
+    }
+}
 
 impl StoreFile for RealFile {
     fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
@@ -259,7 +279,11 @@ impl StoreFile for RealFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         match self.0.try_lock() {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                // Relaxed: looked at when nobody else has the file.
+                self.1.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(fs::TryLockError::WouldBlock) => Ok(false),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }

@@ -159,13 +159,17 @@ impl FilterWriter {
     ) {
         let source = Source { system, directory, sealed, end };
         let filters = self.reader();
+        let count = |tier: usize| sealed.len() / SEGMENTS[tier];
+        if (0..TIERS).all(|tier| filters.tiers[tier].len() == count(tier)) {
+            return;
+        }
         for tier in (0..TIERS).rev() {
-            let (known, count) = (filters.tiers[tier].len(), sealed.len() / SEGMENTS[tier]);
+            let (known, count) = (filters.tiers[tier].len(), count(tier));
             for _ in known..count {
                 self.tiers[tier].push(OnceLock::new());
             }
             let first = if make { known } else { 0 };
-            for number in (first..count).take_while(|_| known < count) {
+            for number in first..count {
                 let Some(item) = filters.tiers[tier].get(number) else { continue };
                 if item.get().is_none()
                     && !filters.is_covered(tier, number)

@@ -51,12 +51,12 @@ pub(crate) fn run_all(count: u64, schedule: impl Fn(u64) + Sync) {
 
 #[test]
 fn synced_appends_survive_crashes() {
-    run_all(150, |seed| run(seed, Durability::Sync, None));
+    run_all(40, |seed| run(seed, Durability::Sync, None));
 }
 
 #[test]
 fn buffered_appends_survive_the_end_of_the_process_and_are_a_prefix_after_a_power_cut() {
-    run_all(100, |seed| run(seed, Durability::Buffered, None));
+    run_all(30, |seed| run(seed, Durability::Buffered, None));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_crash_where_a_chunk_ends_takes_nothing() {
 
 #[test]
 fn racing_writers_survive_crashes() {
-    run_all(40, race);
+    run_all(20, race);
 }
 
 /// What happens to the machine in one life of the store.

@@ -305,6 +305,26 @@ fn deposits_are_counted_once_and_add_up() {
 }
 
 #[test]
+fn what_is_deposited_is_held() {
+    let store = log([created()]);
+    let too_little = with(&deposit(1, ETH, "3"), "amount_deposited", json!("4"));
+    let broken = breaks(&store, too_little);
+    assert_eq!(broken, Rule::DepositIsHeld { deposited: 4.into(), found: 3.into() });
+    keeps(&store, with(&deposit(1, ETH, "3"), "amount_deposited", json!("3")));
+}
+
+#[test]
+fn participants_differ() {
+    let mut fixed = fixed(7);
+    let twice = fixed.participants[0];
+    let participants = vec![twice, fixed.participants[1], twice];
+    fixed.participants = participants.try_into().unwrap();
+    let event = with(&created(), "participants", json!(fixed.participants));
+    let event = with(&event, "channel_id", json!(fixed.channel_id()));
+    assert_eq!(breaks(&log([]), event), Rule::ParticipantsDiffer { twice });
+}
+
+#[test]
 fn what_is_acknowledged_was_sent() {
     let store = log([message("message-sent", "bob"), message("message-received", "carol")]);
     for peer in ["carol", "dave"] {

@@ -9,7 +9,8 @@ use crate::{ChannelEvent, ChannelFinalized, EventVersion, Hash, StateSupportedUp
 /// The latest turn after the supported one that is supported now, and the final state that everyone signed.
 ///
 /// The rules say what supports a turn. Parties that have the same signatures agree on the same state, in whatever
-/// order these came.
+/// order these came: of two states that a mover signed for one turn, on that with the lower hash. (Who had told
+/// of one before the other came stays with it.)
 pub(super) fn agreed(
     state: &ChannelState,
     channel_id: Hash,
@@ -22,7 +23,11 @@ pub(super) fn agreed(
     let prev_supported_turn = state.supported.map_or(0, |supported| supported.turn_num);
     let signed = || {
         let later = state.signatures.range(prev_supported_turn..).rev();
-        later.flat_map(|(turn_num, signed)| signed.iter().map(|signed| (*turn_num, signed)))
+        later.flat_map(|(turn_num, signed)| {
+            let mut signed: Vec<_> = signed.iter().map(|signed| (*turn_num, signed)).collect();
+            signed.sort_by_key(|(_, signed)| signed.state_hash);
+            signed
+        })
     };
     let allowed = |event: &ChannelEvent| channel_rule(state, event).is_ok();
     let support = signed().map(|(supported_turn, signed)| {
@@ -47,4 +52,47 @@ pub(super) fn agreed(
         })
     });
     support.into_iter().find(allowed).into_iter().chain(end.into_iter().find(allowed)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::Signed;
+    use crate::{Address, FixedPart, Signature};
+
+    fn address(number: u8) -> Address {
+        Address::new([number; 20])
+    }
+
+    fn signed(participant: u8, state: u8) -> Signed {
+        Signed {
+            signer: address(participant),
+            state_hash: Hash::new([state; 32]),
+            signature: Signature::new([0; 65]),
+            is_final: false,
+            own: false,
+        }
+    }
+
+    #[test]
+    fn of_two_states_of_a_mover_that_all_support_everyone_takes_the_same() {
+        let fixed = FixedPart {
+            participants: vec![address(0), address(1), address(2)].try_into().expect("three"),
+            channel_nonce: 1,
+            app_definition: address(9),
+            challenge_duration: std::num::NonZeroU32::MIN,
+        };
+        let channel_id = fixed.channel_id();
+        for [first, second] in [[7, 8], [8, 7]] {
+            let mut state = ChannelState { fixed: Some(fixed.clone()), ..ChannelState::default() };
+            state.signatures.insert(3, vec![signed(0, 1)]);
+            state.signatures.insert(4, vec![signed(1, 2)]);
+            state.signatures.insert(5, vec![signed(2, first), signed(2, second)]);
+            let agreed = agreed(&state, channel_id, 0);
+            let [ChannelEvent::StateSupportedUpdated(support)] = &agreed[..] else {
+                panic!("{agreed:?}");
+            };
+            assert_eq!((support.supported_turn, support.state_hash), (5, Hash::new([7; 32])));
+        }
+    }
 }

@@ -87,6 +87,12 @@ pub enum Rule {
         /// The channel.
         channel_id: Hash,
     },
+    /// Each participant signs for himself.
+    #[error("a channel's participants differ; {twice} is there twice")]
+    ParticipantsDiffer {
+        /// Who is there twice.
+        twice: Address,
+    },
     /// A channel is created before anything is signed in it.
     #[error("a channel is created first; there is no {channel_id}")]
     ChannelExists {
@@ -212,6 +218,14 @@ pub enum Rule {
         /// What is held.
         held: Amount,
         /// What the deposit says.
+        found: Amount,
+    },
+    /// What was deposited is held.
+    #[error("what is deposited is held; {deposited} was deposited, and {found} is held")]
+    DepositIsHeld {
+        /// What was deposited.
+        deposited: Amount,
+        /// What the deposit says is held.
         found: Amount,
     },
     /// A deposit is counted once.

@@ -1,5 +1,7 @@
 //! The rules of channels: who signs what in which order, what is supported and final, and what the chain may say.
 
+use std::collections::BTreeSet;
+
 use super::{BrokenRule, Rule};
 use crate::views::{ChannelState, Signed, signed_by};
 use crate::{
@@ -51,6 +53,10 @@ fn created(state: &ChannelState, event: &ChannelCreated) -> Result<(), Rule> {
     }
     if state.fixed.is_some() {
         return Err(Rule::ChannelIsNew { channel_id: found });
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(&twice) = event.participants.iter().find(|&&one| !seen.insert(one)) {
+        return Err(Rule::ParticipantsDiffer { twice });
     }
     Ok(())
 }
@@ -155,13 +161,17 @@ fn finalized(state: &ChannelState, event: &ChannelFinalized) -> Result<(), Rule>
 }
 
 fn deposit(state: &ChannelState, event: &DepositDetected) -> Result<(), Rule> {
+    let (deposited, found) = (event.amount_deposited, event.now_held);
+    if found < deposited {
+        return Err(Rule::DepositIsHeld { deposited, found });
+    }
     let Some(holding) = state.holdings.get(&event.asset) else { return Ok(()) };
     let (block_num, tx_index) = (event.block_num, event.tx_index);
     if holding.deposits.contains(&(block_num, tx_index)) {
         return Err(Rule::DepositIsNew { block_num, tx_index, asset: event.asset });
     }
-    if event.now_held < holding.amount {
-        return Err(Rule::HoldingGrows { held: holding.amount, found: event.now_held });
+    if found < holding.amount {
+        return Err(Rule::HoldingGrows { held: holding.amount, found });
     }
     Ok(())
 }

@@ -46,6 +46,7 @@
 
 mod check;
 pub mod fault;
+mod hang;
 mod journal;
 mod memory;
 mod random;
@@ -54,6 +55,7 @@ mod subject;
 mod suite;
 
 pub use check::{Outcome, Report, Violation, judge};
+pub use hang::or_abort;
 pub use journal::JournalSubject;
 pub use memory::MemorySubject;
 pub use random::Random;

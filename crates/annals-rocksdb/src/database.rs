@@ -22,6 +22,7 @@ use crate::keys;
 use crate::options::{Families, RocksDbOptions};
 use crate::status::{io_error, not_ours, open_error, read_error};
 use crate::take_back::{FailedCommit, TakeBack};
+use crate::torn;
 
 /// The newest format that is known here.
 const FORMAT: u64 = 1;
@@ -53,6 +54,7 @@ impl Database {
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         match look(path)? {
             Found::Database => {
+                torn::mend(path)?;
                 check_families(path, &options.database(false), &FAMILIES)?;
             }
             Found::Nothing => {}
@@ -82,7 +84,10 @@ impl Database {
         let database = to_read(options);
         let opened =
             DB::open_cf_descriptors_as_secondary(&database, path, aside.path(), descriptors);
-        let db = opened.map_err(|error| open_error(path, error))?;
+        // Of a torn end, which no writer has mended, RocksDB says here that it is damage.
+        let db = opened.map_err(|error| {
+            torn::why_not_followed(path).unwrap_or_else(|| open_error(path, error))
+        })?;
         let Some(store_id) = read_store_id(&db, path)? else {
             // Not made yet, or the file that says so is gone; then this tells.
             Self::as_it_is(path, options)?;
@@ -105,9 +110,13 @@ impl Database {
     }
 
     fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
-        match look(path)? {
-            Found::Database if check_families(path, &options.database(false), &FAMILIES)? => Ok(()),
-            _ => Err(OpenError::NotFound { path: path.to_owned() }),
+        let not_found = || Err(OpenError::NotFound { path: path.to_owned() });
+        let Found::Database = look(path)? else { return not_found() };
+        torn::refuse(path)?;
+        if check_families(path, &options.database(false), &FAMILIES)? {
+            Ok(())
+        } else {
+            not_found()
         }
     }
 

@@ -19,6 +19,7 @@
 //!   database    opening, column families          options     how it is opened
 //!   found       what is there before              keys        what keys look like
 //!   block       some events as one value          status      RocksDB's errors as the log's
+//!   torn        ends that a loss of power tore
 //! ```
 
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ mod recovery;
 mod snapshots;
 mod status;
 mod take_back;
+mod torn;
 mod verify;
 mod writer;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals::{AppendError, Batch, Condition, Durability, EventStore, Query};
 use annals_conformance::fault::{Call, Loss};
-use annals_conformance::{Random, Sample};
+use annals_conformance::{Random, Sample, or_abort};
 use annals_rocksdb::{RocksDb, verify};
 use libc::{EIO, ENOSPC, c_int};
 
@@ -38,7 +38,9 @@ pub(crate) fn run_all(count: u64, schedule: impl Fn(u64) + Sync) {
             if seed >= count {
                 return;
             }
-            let run = catch_unwind(AssertUnwindSafe(|| schedule(seed)));
+            let run = catch_unwind(AssertUnwindSafe(|| {
+                or_abort(&format!("schedule {seed}"), || schedule(seed));
+            }));
             assert!(run.is_ok(), "schedule {seed} failed: ANNALS_CRASH_SEED={seed} runs it again");
         }
     };
@@ -51,12 +53,12 @@ pub(crate) fn run_all(count: u64, schedule: impl Fn(u64) + Sync) {
 
 #[test]
 fn synced_appends_survive_crashes() {
-    run_all(40, |seed| run(seed, Durability::Sync, None));
+    run_all(150, |seed| run(seed, Durability::Sync, None));
 }
 
 #[test]
 fn buffered_appends_survive_the_end_of_the_process_and_are_a_prefix_after_a_power_cut() {
-    run_all(30, |seed| run(seed, Durability::Buffered, None));
+    run_all(100, |seed| run(seed, Durability::Buffered, None));
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn a_crash_where_a_chunk_ends_takes_nothing() {
 
 #[test]
 fn racing_writers_survive_crashes() {
-    run_all(20, race);
+    run_all(40, race);
 }
 
 /// What happens to the machine in one life of the store.

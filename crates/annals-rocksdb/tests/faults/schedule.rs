@@ -102,8 +102,7 @@ impl Fate {
             2 => Self::Failure(Call::Write, call, EIO),
             3 => Self::Failure(Call::Write, call, ENOSPC),
             4 => Self::Failure(Call::Sync, 1 + random.below(30), EIO),
-            // Not of directories: RocksDB may lose its manifest by one that fails before the power does (DURABILITY.md).
-            5 => Self::Failure(Call::Sync, 1 + random.below(4), EIO),
+            5 => Self::Failure(Call::SyncDirectory, 1 + random.below(4), EIO),
             6 => Self::Failure([Call::Create, Call::Rename][random.index(2)], 1, EIO),
             7 => Self::Full(random.below(256 << 10)),
             8..11 => Self::KillAt(call),

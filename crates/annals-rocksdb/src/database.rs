@@ -7,7 +7,7 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals::home::Hasher;
 use annals::{OpenError, ReadError};
@@ -28,7 +28,7 @@ use crate::torn;
 const FORMAT: u64 = 1;
 
 /// How often more than once something is opened that another process may be writing to.
-const ATTEMPTS: u32 = 9;
+const ATTEMPTS: u64 = 9;
 
 const EVENTS: &str = "events";
 const INDEX: &str = "index";
@@ -54,8 +54,10 @@ impl Database {
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         match look(path)? {
             Found::Database => {
-                torn::mend(path)?;
-                check_families(path, &options.database(false), &FAMILIES)?;
+                // What is not ours is left as it is.
+                if check_families(path, &options.database(false), &FAMILIES)? {
+                    torn::mend(path)?;
+                }
             }
             Found::Nothing => {}
         }
@@ -84,10 +86,7 @@ impl Database {
         let database = to_read(options);
         let opened =
             DB::open_cf_descriptors_as_secondary(&database, path, aside.path(), descriptors);
-        // Of a torn end, which no writer has mended, RocksDB says here that it is damage.
-        let db = opened.map_err(|error| {
-            torn::why_not_followed(path).unwrap_or_else(|| open_error(path, error))
-        })?;
+        let db = opened.map_err(|error| open_error(path, error))?;
         let Some(store_id) = read_store_id(&db, path)? else {
             // Not made yet, or the file that says so is gone; then this tells.
             Self::as_it_is(path, options)?;
@@ -112,7 +111,7 @@ impl Database {
     fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
         let not_found = || Err(OpenError::NotFound { path: path.to_owned() });
         let Found::Database = look(path)? else { return not_found() };
-        torn::refuse(path)?;
+        torn::refuse_torn(path, "opening the store for writing mends that")?;
         if check_families(path, &options.database(false), &FAMILIES)? {
             Ok(())
         } else {
@@ -261,9 +260,11 @@ pub(crate) fn synced() -> WriteOptions {
 /// after this one read of it. When it is not so, the same is found again.
 pub(crate) fn beside_a_writer<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
     let mut opened = open();
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         match opened {
             Err(OpenError::Corrupt(_) | OpenError::Io { .. } | OpenError::NotFound { .. }) => {
+                // Or it is just opening a store that has to be mended.
+                std::thread::sleep(Duration::from_millis(attempt));
                 opened = open();
             }
             _ => break,

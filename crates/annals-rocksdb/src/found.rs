@@ -6,6 +6,7 @@ use annals::OpenError;
 use rocksdb::{DB, Options};
 
 use crate::status::open_error;
+use crate::torn;
 
 /// What a path has.
 pub(crate) enum Found {
@@ -62,6 +63,7 @@ pub(crate) fn check_families(
     ours: &[&str],
 ) -> Result<bool, OpenError> {
     let failed = |error| open_error(path, error);
+    torn::check_manifest(path)?;
     let families = DB::list_cf(options, path).map_err(failed)?;
     if let Some(other) = families.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(not_ours_at_all(path, &format!("with a column family {other:?}")));
@@ -69,6 +71,8 @@ pub(crate) fn check_families(
     if families.len() == ours.len() {
         return Ok(true);
     }
+    // While a store is made, nothing is in its log.
+    torn::refuse_torn(path, "it is of no store, which would be mended")?;
     let database = DB::open_cf_for_read_only(options, path, &families, false).map_err(failed)?;
     let mut all = database.raw_iterator();
     all.seek_to_first();

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use annals::{Durability, EventStore, OpenError};
-use annals_conformance::{Sample, or_abort};
+use annals_conformance::{Random, Sample, or_abort};
 use annals_rocksdb::{RocksDb, verify};
 use tempfile::TempDir;
 
@@ -160,6 +160,9 @@ fn zeroes_in_a_write_ahead_log_leave_no_hole() {
     let end = usize::try_from(BLOCK).unwrap();
     bytes[torn..end].fill(0);
     fs::write(log(&crashed), bytes).unwrap();
+    let refused = or_abort("zeroes", || open_read_only(&crashed).map(|store| store.len()));
+    let refused = refused.expect_err("nothing is read that is behind zeroes").to_string();
+    assert!(refused.contains("for writing"), "{refused}");
     let head = or_abort("zeroes", || {
         let store = open(&crashed).unwrap();
         assert!(store.read(..).all(|found| found.is_ok()));
@@ -169,53 +172,163 @@ fn zeroes_in_a_write_ahead_log_leave_no_hole() {
 }
 
 #[test]
-fn a_manifest_opens_whatever_its_torn_end_is() {
+fn a_manifest_that_ends_early_or_in_zeroes_opens_and_others_are_told_and_left() {
     let (_place, path) = crashed();
     let whole = fs::read(manifest(&path)).unwrap();
-    records(&whole);
+    let starts = records(&whole);
+    let mut opened = 0;
     for kind in kinds() {
-        for size in [20, 60_000_u16] {
+        for (size, behind) in [(20_u16, false), (60_000, false), (0, false), (20, true)] {
             let place = tempfile::tempdir().unwrap();
             let copied = place.path().join("rocks");
             copy(&path, &copied);
             let [low, high] = size.to_le_bytes();
-            let torn = [&[1, 2, 3, 4, low, high, kind][..], &[kind; 30]].concat();
-            fs::write(manifest(&copied), [&whole[..], &torn].concat()).unwrap();
-            let what = format!("manifest, type {kind}, size {size}");
-            let read = or_abort(&format!("read, {what}"), || {
-                open_read_only(&copied).map(|store| store.len())
-            });
+            let header = [low, low, low, low, low, high, kind];
+            let torn = if behind {
+                // Damage, and whole records behind it.
+                let mut torn = whole.clone();
+                torn[starts[starts.len() / 2]..][..7].copy_from_slice(&header);
+                torn
+            } else {
+                [&whole[..], &header, &[kind; 30]].concat()
+            };
+            fs::write(manifest(&copied), &torn).unwrap();
+            let what = format!("manifest, type {kind}, size {size}, {behind}");
+            let read = or_abort(&what, || open_read_only(&copied).map(|store| store.len()));
             match read {
-                Ok(head) => assert_eq!(head, EVENTS, "{what}"),
-                Err(error) => assert!(error.to_string().contains("for writing"), "{what}: {error}"),
+                Ok(EVENTS) => {
+                    opened += 1;
+                    opens(&what, &copied, true);
+                }
+                Err(OpenError::Corrupt(_)) => {
+                    let error = or_abort(&what, || open(&copied).map(|store| store.len()));
+                    let error = error.expect_err("it is damaged").to_string();
+                    assert!(error.contains("MANIFEST-"), "{what}: {error}");
+                    assert_eq!(fs::read(manifest(&copied)).unwrap(), torn, "{what}");
+                }
+                other => panic!("{what}: {other:?}"),
             }
-            opens(&what, &copied, true);
         }
+    }
+    assert!((10..50).contains(&opened), "{opened}");
+}
+
+#[test]
+fn damage_at_the_end_of_a_closed_stores_manifest_is_told_and_removes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("rocks");
+    open(&path).unwrap().append_batch((0..EVENTS).map(event)).unwrap();
+    let whole = fs::read(manifest(&path)).unwrap();
+    let names = |path: &Path| {
+        let mut names: Vec<_> =
+            fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let starts = records(&whole);
+    for &start in &starts {
+        let copied = place.path().join(format!("copy-{start}"));
+        copy(&path, &copied);
+        let mut damaged = whole.clone();
+        // All checksums from there on are wrong.
+        starts.iter().filter(|later| **later >= start).for_each(|later| damaged[*later] ^= 1);
+        fs::write(manifest(&copied), &damaged).unwrap();
+        let before = names(&copied);
+        for error in [open(&copied), open_read_only(&copied)] {
+            let error = error.map(|store| store.len()).expect_err("it is damaged");
+            assert!(matches!(error, OpenError::Corrupt(_)), "{start}: {error:?}");
+        }
+        assert_eq!(names(&copied), before);
     }
 }
 
 #[test]
-fn damage_in_the_middle_of_a_manifest_is_told() {
-    let (_place, path) = crashed();
-    let whole = fs::read(manifest(&path)).unwrap();
-    let starts = records(&whole);
-    for kind in kinds() {
-        let place = tempfile::tempdir().unwrap();
-        let copied = place.path().join("rocks");
-        copy(&path, &copied);
-        let mut bytes = whole.clone();
-        let middle = starts[starts.len() / 2];
-        bytes[middle] ^= 1;
-        bytes[middle + 6] = kind;
-        fs::write(manifest(&copied), &bytes).unwrap();
-        for opened in [
-            or_abort(&format!("write, {kind}"), || open(&copied)),
-            or_abort(&format!("read, {kind}"), || open_read_only(&copied)),
-        ] {
-            let error = opened.map(|store| store.len()).expect_err("it opens");
-            assert!(matches!(error, OpenError::Corrupt(_)), "{kind}: {error:?}");
-            assert!(error.to_string().contains("MANIFEST-"), "{error}");
-        }
-        assert_eq!(fs::read(manifest(&copied)).unwrap(), bytes, "{kind}: it is left as it is");
+fn what_is_no_store_is_left_as_it_is() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("theirs");
+    let theirs = rocksdb::DB::open_default(&path).unwrap();
+    theirs.put("their key", "their value").unwrap();
+    let copied = place.path().join("copied");
+    copy(&path, &copied);
+    drop(theirs);
+    let torn = [&fs::read(log(&copied)).unwrap()[..], &[1, 2, 3, 4, 1, 0, 5], &[9; 99]].concat();
+    fs::write(log(&copied), &torn).unwrap();
+    fs::write(copied.join("app.log"), [9; 50]).unwrap();
+    for opened in [open(&copied), open_read_only(&copied)] {
+        let error = opened.map(|store| store.len()).expect_err("it is none");
+        assert!(error.to_string().contains(".log"), "{error}");
     }
+    assert_eq!(fs::read(log(&copied)).unwrap(), torn);
+    assert_eq!(fs::read(copied.join("app.log")).unwrap(), [9; 50]);
+}
+
+/// A store with events of many blocks, and bytes of its log that become something else, here and there.
+#[test]
+fn whatever_is_torn_nothing_hangs_and_what_was_before_is_there() {
+    const BLOCK: usize = 32 << 10;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("rocks");
+    let mut random = Random::new(7);
+    let most = [20, 3_000, 200_000];
+    let sizes: Vec<usize> = (0..30).map(|n| random.index(most[n % 3])).collect();
+    let event_of = |n: usize| Sample::new("torn").data(format!("{n} {}", "x".repeat(sizes[n])));
+    let store = open(&path).unwrap();
+    let mut ends = vec![0];
+    for n in 0..sizes.len() {
+        store.append(event_of(n)).unwrap();
+        ends.push(fs::metadata(log(&path)).unwrap().len());
+    }
+    let crashed = place.path().join("crashed");
+    copy(&path, &crashed);
+    drop(store);
+    let whole = fs::read(log(&crashed)).unwrap();
+    let blocks = whole.len() / BLOCK;
+    let mut refused = 0;
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let copied = place.path().join(format!("copy-{seed}"));
+        copy(&crashed, &copied);
+        let mut torn = whole.clone();
+        let mut first = torn.len();
+        for _ in 0..=random.index(5) {
+            // A header, that of a block or of an event, or anything.
+            let at = match random.below(5) {
+                0..3 => BLOCK * random.index(blocks + 1),
+                3 => usize::try_from(ends[random.index(ends.len())]).unwrap(),
+                _ => random.index(torn.len()),
+            };
+            let size = [1, 7, 500, 40_000][random.index(4)].min(torn.len() - at);
+            let kinds: Vec<u8> = kinds().collect();
+            let byte = if random.once_in(2) { 0 } else { kinds[random.index(kinds.len())] };
+            torn[at..at + size].fill(byte);
+            if size == 7 {
+                torn[at + 6] = kinds[random.index(kinds.len())];
+            }
+            first = first.min(at);
+        }
+        torn.truncate(torn.len() - random.index(100));
+        let first = first.min(torn.len());
+        fs::write(log(&copied), &torn).unwrap();
+        let what = format!("seed {seed}");
+        let before = ends.iter().take_while(|end| **end <= first as u64).count().max(1) - 1;
+        let check = |store: Store| {
+            let head = usize::try_from(store.len()).unwrap();
+            assert!((before..=sizes.len()).contains(&head), "{what}: {head} of {before}");
+            for (n, found) in store.read(..).enumerate() {
+                assert_eq!(found.unwrap().event, event_of(n), "{what}: {n}");
+            }
+        };
+        match or_abort(&what, || open_read_only(&copied)) {
+            Ok(store) => check(store),
+            Err(error) => {
+                assert!(error.to_string().contains("for writing"), "{what}: {error}");
+                refused += 1;
+            }
+        }
+        or_abort(&what, || check(open(&copied).unwrap()));
+        let report = verify(&copied).unwrap();
+        assert_eq!(report.problems, [], "{what}");
+        fs::remove_dir_all(&copied).unwrap();
+    }
+    assert!((100..200).contains(&refused), "{refused}");
 }

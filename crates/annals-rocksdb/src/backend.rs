@@ -208,6 +208,11 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         Ok(Some(self.log.get_raw(offset)?.1))
     }
 
+    /// An iterator has to find its place in every file.
+    fn page_limit(&self) -> usize {
+        4_096
+    }
+
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,
@@ -228,6 +233,7 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         let memtables = sum("rocksdb.cur-size-all-mem-tables");
         let tables = sum("rocksdb.estimate-table-readers-mem");
         let live = self.log.live.load().index.allocated_bytes() as u64;
+        let lists = database.block_starts.allocated_bytes() as u64;
         let mut stats = Stats::default();
         stats.events = self.head.get();
         stats.event_bytes = database.events().property("rocksdb.total-sst-files-size")
@@ -235,7 +241,8 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         stats.index_bytes = database.index().property("rocksdb.total-sst-files-size")
             + database.ids().property("rocksdb.total-sst-files-size");
         stats.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
-        stats.memory_bytes = memtables + tables + live + database.cache().get_usage() as u64;
+        stats.memory_bytes =
+            memtables + tables + live + lists + database.cache().get_usage() as u64;
         stats.subscribers = self.head.subscriber_count() as u64;
         stats
     }

@@ -14,6 +14,7 @@ use rocksdb::{DBRawIterator, ReadOptions};
 
 use crate::database::{Database, Put};
 use crate::keys::{self, CHUNK_EVENTS};
+use crate::starts::last_start;
 use crate::status::not_ours;
 
 /// A chunk that is growing, for its readers.
@@ -101,9 +102,7 @@ impl LiveChunk {
 
     /// The start of the block that has `offset`, an event of this chunk.
     pub(crate) fn block_of(&self, offset: u64) -> Option<u64> {
-        let place = narrow(keys::place_of(offset));
-        let get = |at| self.blocks.get(at).copied();
-        last_start(self.blocks.len(), get, place).map(|start| self.first() + u64::from(start))
+        last_start(self.blocks.len(), |at| self.blocks.get(at).copied(), offset)
     }
 
     fn first(&self) -> u64 {
@@ -121,20 +120,6 @@ impl Lookup for LiveChunk {
 fn narrow(place: u32) -> u16 {
     // Below 65,536.
     u16::try_from(place).unwrap_or(u16::MAX)
-}
-
-/// The last of `count` ascending starts that is not behind `place`.
-pub(crate) fn last_start(
-    count: usize,
-    get: impl Fn(usize) -> Option<u16>,
-    place: u16,
-) -> Option<u16> {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if get(middle)? <= place { low = middle + 1 } else { high = middle }
-    }
-    get(low.checked_sub(1)?)
 }
 
 /// The offsets of a value of the index, four bytes each, as a [`Posting`] has them.

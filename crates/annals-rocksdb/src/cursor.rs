@@ -7,15 +7,17 @@
 //! An iterator has to look into every file for the block before an offset; who knows the block's key does not.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use annals::{Corruption, RawEvent, ReadError};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rocksdb::{DBPinnableSlice, DBRawIterator, ReadOptions};
 
 use crate::block;
-use crate::chunk::{LiveChunk, last_start};
+use crate::chunk::LiveChunk;
 use crate::database::Database;
-use crate::keys::{self, CHUNK_EVENTS};
+use crate::keys;
+use crate::starts::Starts;
 use crate::status::not_ours;
 
 /// A place among the events. What is in the same block, or the next, is found without looking for it.
@@ -25,13 +27,20 @@ pub(crate) struct EventCursor<'a> {
     at: Option<Place>,
 }
 
+/// Bytes of blocks in order that share an allocation.
+const COPIES_BYTES: usize = 32 << 10;
+
 /// How blocks are found.
 enum Blocks<'a> {
-    InOrder(DBRawIterator<'a>),
+    InOrder {
+        blocks: DBRawIterator<'a>,
+        /// Room for copies of the blocks that come next.
+        copies: BytesMut,
+    },
     AtRandom {
         live: LiveChunk,
         /// The chunk that was asked for last, and where its blocks start.
-        starts: Option<(u64, DBPinnableSlice<'a>)>,
+        starts: Option<Arc<Starts>>,
         block: Option<DBPinnableSlice<'a>>,
     },
 }
@@ -42,7 +51,7 @@ struct Place {
     time_ms: u64,
     offset: u64,
     body: Range<usize>,
-    /// The whole block, once it was copied.
+    /// The whole block, of which events in order are slices. What is read at random is copied by itself.
     copy: Option<Bytes>,
 }
 
@@ -60,7 +69,8 @@ impl<'a> EventCursor<'a> {
         options.set_readahead_size(128 << 10);
         // What is read once is not worth what others would have to be forgotten for.
         options.fill_cache(false);
-        let blocks = Blocks::InOrder(database.events().iterator(options)?);
+        let blocks = database.events().iterator(options)?;
+        let blocks = Blocks::InOrder { blocks, copies: BytesMut::new() };
         Ok(Self { database, blocks, at: None })
     }
 
@@ -72,7 +82,7 @@ impl<'a> EventCursor<'a> {
 
     /// The last block of all, for who reads in order; `None` if there are no events.
     pub(crate) fn last(&mut self) -> Result<Option<Block>, ReadError> {
-        let Blocks::InOrder(blocks) = &mut self.blocks else { return Ok(None) };
+        let Blocks::InOrder { blocks, .. } = &mut self.blocks else { return Ok(None) };
         blocks.seek_to_last();
         self.take_block(0, 0)?;
         let block = |at: &Place| Block { offsets: at.offsets.clone(), time_ms: at.time_ms };
@@ -84,49 +94,34 @@ impl<'a> EventCursor<'a> {
         self.at.as_ref().is_some_and(|place| place.offsets.start == offset)
     }
 
-    /// The event at `offset`, which the log has, and when it was recorded. Who keeps neighbours has them share one
-    /// copy of their block.
-    pub(crate) fn read(&mut self, offset: u64, shared: bool) -> Result<(RawEvent, u64), ReadError> {
-        self.go_to(offset)?;
-        let path = &self.database.path;
-        let Some((place, value)) = self.at.as_mut().zip(self.blocks.value()) else {
-            return Err(missing(self.database, offset).into());
-        };
-        let body = if shared {
-            let copy = place.copy.get_or_insert_with(|| Bytes::copy_from_slice(value));
-            copy.slice(place.body.clone())
-        } else {
-            Bytes::copy_from_slice(&value[place.body.clone()])
-        };
-        let event = RawEvent::from_body(body)
-            .map_err(|problem| not_ours(path, offset, "the body of an event", problem))?;
-        Ok((event, place.time_ms))
-    }
-
-    /// Goes to the block of `offset`, and to its body there.
-    fn go_to(&mut self, offset: u64) -> Result<(), ReadError> {
+    /// The event at `offset`, which the log has, and when it was recorded.
+    pub(crate) fn read(&mut self, offset: u64) -> Result<(RawEvent, u64), ReadError> {
         if !self.at.as_ref().is_some_and(|place| place.offsets.contains(&offset)) {
             self.find_block(offset)?;
         }
-        let missing = || missing(self.database, offset);
-        let place = self.at.as_mut().filter(|place| place.offsets.contains(&offset));
-        let (place, value) = place.zip(self.blocks.value()).ok_or_else(missing)?;
-        let (mut at, mut body) = (place.offset, place.body.clone());
-        if offset < at {
-            (at, body) = (place.offsets.start, block::first_body(value).ok_or_else(missing)?);
-        }
-        while at < offset {
-            body = block::body_after(value, &body).ok_or_else(missing)?;
-            at += 1;
-        }
-        (place.offset, place.body) = (at, body);
-        Ok(())
+        let Self { database, blocks, at } = self;
+        let missing = || missing(database, offset);
+        let place = at.as_mut().filter(|place| place.offsets.contains(&offset));
+        let place = place.ok_or_else(missing)?;
+        let block = match &place.copy {
+            Some(copy) => copy,
+            None => blocks.value().ok_or_else(missing)?,
+        };
+        place.body = place.body_of(offset, block).ok_or_else(missing)?;
+        place.offset = offset;
+        let body = match &place.copy {
+            Some(copy) => copy.slice(place.body.clone()),
+            None => Bytes::copy_from_slice(&block[place.body.clone()]),
+        };
+        let event = RawEvent::from_body(body)
+            .map_err(|problem| not_ours(&database.path, offset, "the body of an event", problem))?;
+        Ok((event, place.time_ms))
     }
 
     fn find_block(&mut self, offset: u64) -> Result<(), ReadError> {
         let next = self.at.take().is_some_and(|place| place.offsets.end == offset);
         let first = match &mut self.blocks {
-            Blocks::InOrder(blocks) => {
+            Blocks::InOrder { blocks, .. } => {
                 if next {
                     blocks.next();
                 } else {
@@ -147,22 +142,50 @@ impl<'a> EventCursor<'a> {
     /// Reads the head of the block that was found. Where the iterator does not tell its key, that is `first`.
     fn take_block(&mut self, offset: u64, first: u64) -> Result<(), ReadError> {
         self.at = None;
-        let first = match &self.blocks {
-            Blocks::InOrder(blocks) => {
+        let (first, value, copy) = match &mut self.blocks {
+            Blocks::InOrder { blocks, copies } => {
                 blocks.status().map_err(self.database.unreadable(offset))?;
-                blocks.key().and_then(keys::number)
+                let Some(value) = blocks.value() else { return Ok(()) };
+                let copy = copy_to(copies, value);
+                (blocks.key().and_then(keys::number), value, Some(copy))
             }
-            Blocks::AtRandom { .. } => Some(first),
+            Blocks::AtRandom { block, .. } => {
+                let Some(value) = block.as_deref() else { return Ok(()) };
+                (Some(first), value, None)
+            }
         };
-        let Some(value) = self.blocks.value() else { return Ok(()) };
         let parts = first.zip(block::head(value)).zip(block::first_body(value));
         let Some(((first, head), body)) = parts else {
             let found = format!("{} bytes that are none", value.len());
             return Err(not_ours(&self.database.path, offset, "a block of events", found).into());
         };
         let (offsets, time_ms) = (first..first + head.count, head.time_ms);
-        self.at = Some(Place { offsets, time_ms, offset: first, body, copy: None });
+        self.at = Some(Place { offsets, time_ms, offset: first, body, copy });
         Ok(())
+    }
+}
+
+/// Copies a block to where others are, or to a new such place if there is no room.
+fn copy_to(copies: &mut BytesMut, block: &[u8]) -> Bytes {
+    if copies.capacity() < block.len() {
+        *copies = BytesMut::with_capacity(COPIES_BYTES.max(block.len()));
+    }
+    copies.extend_from_slice(block);
+    copies.split().freeze()
+}
+
+impl Place {
+    /// Where the body of `offset` lies in this place's block.
+    fn body_of(&self, offset: u64, block: &[u8]) -> Option<Range<usize>> {
+        let (mut at, mut body) = (self.offset, self.body.clone());
+        if offset < at {
+            (at, body) = (self.offsets.start, block::first_body(block)?);
+        }
+        while at < offset {
+            body = block::body_after(block, &body)?;
+            at += 1;
+        }
+        Some(body)
     }
 }
 
@@ -170,34 +193,28 @@ impl Blocks<'_> {
     /// The block that was found last.
     fn value(&self) -> Option<&[u8]> {
         match self {
-            Self::InOrder(blocks) => blocks.value(),
+            Self::InOrder { blocks, .. } => blocks.value(),
             Self::AtRandom { block, .. } => block.as_deref(),
         }
     }
 }
 
 /// Where the block of `offset` starts.
-fn block_of<'a>(
-    database: &'a Database,
+fn block_of(
+    database: &Database,
     live: &LiveChunk,
-    starts: &mut Option<(u64, DBPinnableSlice<'a>)>,
+    starts: &mut Option<Arc<Starts>>,
     offset: u64,
 ) -> Result<u64, ReadError> {
-    let chunk = keys::chunk_of(offset);
     let none = || missing(database, offset);
-    if chunk >= live.chunk {
+    if keys::chunk_of(offset) >= live.chunk {
         return Ok(live.block_of(offset).ok_or_else(none)?);
     }
-    if starts.as_ref().is_none_or(|(known, _)| *known != chunk) {
-        let value = database.index().get_pinned(&keys::blocks_key(chunk), offset)?;
-        *starts = Some((chunk, value.ok_or_else(none)?));
+    if !starts.as_ref().is_some_and(|starts| starts.covers(offset)) {
+        *starts = database.block_starts.get(database, offset)?;
     }
-    let known: &[u8] = starts.as_ref().map_or(&[], |(_, value)| value);
-    let get = |at: usize| Some(u16::from_le_bytes(*known.get(2 * at..)?.first_chunk()?));
-    // Below 65,536.
-    let place = u16::try_from(keys::place_of(offset)).unwrap_or(u16::MAX);
-    let start = last_start(known.len() / 2, get, place).ok_or_else(none)?;
-    Ok(chunk * CHUNK_EVENTS + u64::from(start))
+    let found = starts.as_ref().and_then(|starts| starts.block_of(offset));
+    Ok(found.ok_or_else(none)?)
 }
 
 fn missing(database: &Database, offset: u64) -> Corruption {

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::found::{Found, check_families, has_a_key, look};
 use crate::keys;
 use crate::options::{Families, RocksDbOptions};
+use crate::starts::BlockStarts;
 use crate::status::{io_error, not_ours, open_error, read_error};
 use crate::take_back::{FailedCommit, TakeBack};
 use crate::torn;
@@ -43,6 +44,7 @@ pub(crate) struct Database {
     pub(crate) path: PathBuf,
     pub(crate) store_id: [u8; 16],
     cache: Cache,
+    pub(crate) block_starts: BlockStarts,
     /// Where a follower keeps what RocksDB needs a directory for; removed with it.
     _aside: Option<TempDir>,
     /// Behind `db`, so that it ends after that is closed. A follower has none.
@@ -69,7 +71,15 @@ impl Database {
             None => make_store(&db, path)?,
         };
         let take_back = Some(TakeBack::new(path.to_owned(), options.clone()));
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back })
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+            store_id,
+            cache,
+            block_starts: BlockStarts::default(),
+            _aside: None,
+            take_back,
+        })
     }
 
     /// The store at `path`, to be read and followed while another process may write to it. Where files of it are gone
@@ -93,7 +103,15 @@ impl Database {
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
         let path = path.to_owned();
-        Ok(Self { db, path, store_id, cache, _aside: Some(aside), take_back: None })
+        Ok(Self {
+            db,
+            path,
+            store_id,
+            cache,
+            block_starts: BlockStarts::default(),
+            _aside: Some(aside),
+            take_back: None,
+        })
     }
 
     /// The store at `path` as it is now, all of it or an error, while another process may write to it.
@@ -105,7 +123,15 @@ impl Database {
         let Some(store_id) = read_store_id(&db, path)? else {
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        Ok(Self { db, path: path.to_owned(), store_id, cache, _aside: None, take_back: None })
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+            store_id,
+            cache,
+            block_starts: BlockStarts::default(),
+            _aside: None,
+            take_back: None,
+        })
     }
 
     fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {

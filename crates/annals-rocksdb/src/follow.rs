@@ -112,7 +112,7 @@ impl<E: Event> Follow<E> {
         let first = self.next_offset;
         let mut events = EventCursor::in_order(&self.log.database)?;
         for offset in first..end {
-            let (event, _) = events.read(offset, true)?;
+            let (event, _) = events.read(offset)?;
             if !self.chunk.covers(offset) {
                 // The chunk before this one has its keys: they were written with this very event.
                 self.chunk = ChunkWriter::new(keys::chunk_of(offset));

@@ -19,7 +19,7 @@
 //!   database    opening, column families          options     how it is opened
 //!   found       what is there before              keys        what keys look like
 //!   block       some events as one value          status      RocksDB's errors as the log's
-//!   torn        ends that a loss of power tore
+//!   starts      where blocks start                torn        ends that a loss of power tore
 //! ```
 
 #![forbid(unsafe_code)]
@@ -36,6 +36,7 @@ mod log;
 mod options;
 mod recovery;
 mod snapshots;
+mod starts;
 mod status;
 mod take_back;
 mod torn;

@@ -44,7 +44,7 @@ impl Log {
     }
 
     pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), ReadError> {
-        EventCursor::at_random(&self.database, &self.live.load()).read(offset, false)
+        EventCursor::at_random(&self.database, &self.live.load()).read(offset)
     }
 
     /// As [`Backend::read`](annals::Backend::read), of offsets below the head.
@@ -298,13 +298,12 @@ impl<E: Event> Reading<'_, '_, E> {
         reverse: bool,
         mut find: impl FnMut(Range<u64>) -> Result<Option<u64>, ReadError>,
     ) -> Result<(), ReadError> {
-        let shared = self.full - self.begun > 1;
         while !self.is_full() {
             let Some(offset) = find(range.clone())? else {
                 *range = if reverse { range.start..range.start } else { range.end..range.end };
                 return Ok(());
             };
-            let read = self.events.read(offset, shared).and_then(|(event, time_ms)| {
+            let read = self.events.read(offset).and_then(|(event, time_ms)| {
                 self.bytes += event.body().len();
                 Recorded::decode(offset, time_ms, &event)
             });

@@ -40,7 +40,7 @@ fn read_last_chunk(database: &Database, hasher: &Hasher) -> Result<Recovered, Re
     let number = keys::chunk_of(next_offset - 1);
     let mut chunk = ChunkWriter::new(number);
     for offset in number * CHUNK_EVENTS..next_offset {
-        let (event, _) = events.read(offset, true)?;
+        let (event, _) = events.read(offset)?;
         if events.block_starts_at(offset) {
             chunk.add_block(offset);
         }

@@ -84,7 +84,7 @@ impl Check<'_> {
                 self.compare(&chunk.reader())?;
                 chunk = ChunkWriter::new(keys::chunk_of(offset));
             }
-            let (event, time_ms) = events.read(offset, true)?;
+            let (event, time_ms) = events.read(offset)?;
             if time_ms < last_time_ms {
                 let (expected, found) =
                     (format!("a time from {last_time_ms} ms on"), format!("{time_ms} ms"));

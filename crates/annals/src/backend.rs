@@ -50,6 +50,12 @@ pub trait Backend<E: Event>: Send + Sync {
         Ok(self.get(offset)?.map(|event| event.time_ms))
     }
 
+    /// The largest `selection.limit` that [`read`](Self::read) is asked with where many events are wanted: 256 unless a
+    /// home, for which each call has a price of its own, says more. They are in memory at once.
+    fn page_limit(&self) -> usize {
+        256
+    }
+
     /// Adds the next events of a selection to `page`, in its direction: at most `selection.limit`, and at least one
     /// unless there are no more. Answers what is left of the range: empty when all of it was looked at.
     ///
@@ -178,6 +184,10 @@ macro_rules! pointer_is_backend {
 
             fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
                 (**self).time_ms(offset)
+            }
+
+            fn page_limit(&self) -> usize {
+                (**self).page_limit()
             }
 
             fn read<'a>(

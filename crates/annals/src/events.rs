@@ -6,10 +6,8 @@ use std::ops::Range;
 use crate::backend::{Backend, Selection};
 use crate::{Event, EventRef, Query, ReadError};
 
-/// Events asked for at first; each next page is twice as large.
+/// Events asked for at first; each next page is twice as large, up to what the home says.
 const FIRST_PAGE: usize = 16;
-/// Events asked for at most.
-const LARGEST_PAGE: usize = 256;
 
 /// Events of a log in order: an iterator, and before its first step also a builder.
 ///
@@ -105,7 +103,7 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             let limit = self
                 .page_size
                 .min(usize::try_from(self.limit.saturating_add(1)).unwrap_or(usize::MAX));
-            self.page_size = (self.page_size * 2).min(LARGEST_PAGE);
+            self.page_size = (self.page_size * 2).min(self.backend.page_limit());
             let selection =
                 Selection { query: &self.query, range: self.left.clone(), reverse, limit };
             let meters = self.backend.head().meters();

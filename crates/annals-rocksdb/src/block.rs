@@ -14,44 +14,65 @@ use std::ops::Range;
 /// Bytes before the first body.
 const HEAD: usize = 12;
 
-/// A block that is being filled.
-#[derive(Debug)]
-pub(crate) struct BlockWriter {
-    pub(crate) first: u64,
-    pub(crate) time_ms: u64,
-    count: u32,
+/// Room that is kept for the next commit's blocks, at most.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// Blocks that are being filled, one after the other, in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct BlocksWriter {
     bytes: Vec<u8>,
+    /// Their first offsets, and where they begin.
+    blocks: Vec<(u64, usize)>,
 }
 
-impl BlockWriter {
-    pub(crate) fn new(first: u64, time_ms: u64) -> Self {
-        let mut bytes = Vec::with_capacity(1 << 10);
-        bytes.extend_from_slice(&time_ms.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        Self { first, time_ms, count: 0, bytes }
+impl BlocksWriter {
+    /// Begins a block with the next event, which has this offset.
+    pub(crate) fn begin(&mut self, first: u64, time_ms: u64) {
+        self.blocks.push((first, self.bytes.len()));
+        self.bytes.extend_from_slice(&time_ms.to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
     }
 
-    /// Adds the next event.
+    /// Adds the next event to the last block.
     pub(crate) fn push(&mut self, body: &[u8]) {
+        let Some(&(_, start)) = self.blocks.last() else { return };
+        if let Some(count) = self.bytes[start..].get_mut(8..HEAD).and_then(|at| at.as_mut_array()) {
+            *count = (u32::from_le_bytes(*count) + 1).to_le_bytes();
+        }
         // A batch, and so a body, has at most 32 MiB.
         self.bytes.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
         self.bytes.extend_from_slice(body);
-        self.count += 1;
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+    /// The size of the last block.
+    pub(crate) fn last_size(&self) -> Option<usize> {
+        self.blocks.last().map(|(_, start)| self.bytes.len() - start)
     }
 
-    /// What there is so far; the count is not in it yet.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The blocks, by their first offsets.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let ends = self.blocks.iter().skip(1).map(|(_, start)| *start).chain([self.bytes.len()]);
+        self.blocks.iter().zip(ends).map(|((first, start), end)| (*first, &self.bytes[*start..end]))
     }
 
-    /// The value.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.bytes[8..HEAD].copy_from_slice(&self.count.to_le_bytes());
-        self.bytes
+    /// The body of an event that is in one of them.
+    pub(crate) fn body(&self, offset: u64) -> Option<&[u8]> {
+        let at = self.blocks.partition_point(|(first, _)| *first <= offset).checked_sub(1)?;
+        let (first, start) = self.blocks[at];
+        let block = &self.bytes[start..];
+        body(block, offset - first).map(|at| &block[at])
+    }
+
+    /// About how many bytes a write batch of them has.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.bytes.len() + 32 * (self.blocks.len() + 1)
+    }
+
+    /// Forgets them, but for some of the room that they took.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
+        self.blocks.clear();
     }
 }
 
@@ -95,15 +116,23 @@ pub(crate) fn body(block: &[u8], index: u64) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn bodies_come_back_as_they_went_in() {
-        let bodies: [&[u8]; 3] = [b"first", b"", b"third"];
-        let mut writer = BlockWriter::new(7, 1_234);
+    fn block_of(bodies: &[&[u8]]) -> Vec<u8> {
+        let mut writer = BlocksWriter::default();
+        writer.begin(7, 1_234);
         for body in bodies {
             writer.push(body);
         }
-        assert_eq!(writer.size(), 12 + 3 * 4 + 10);
-        let block = writer.finish();
+        let mut blocks = writer.iter();
+        let (first, block) = blocks.next().expect("one block");
+        assert_eq!((first, blocks.next()), (7, None));
+        block.to_vec()
+    }
+
+    #[test]
+    fn bodies_come_back_as_they_went_in() {
+        let bodies: [&[u8]; 3] = [b"first", b"", b"third"];
+        let block = block_of(&bodies);
+        assert_eq!(block.len(), 12 + 3 * 4 + 10);
         assert_eq!(head(&block), Some(BlockHead { time_ms: 1_234, count: 3 }));
         for (index, expected) in (0..).zip(bodies) {
             assert_eq!(body(&block, index).map(|at| &block[at]), Some(expected));
@@ -112,10 +141,29 @@ mod tests {
     }
 
     #[test]
+    fn several_blocks_are_told_apart() {
+        let mut writer = BlocksWriter::default();
+        assert_eq!((writer.last_size(), writer.iter().count(), writer.body(0)), (None, 0, None));
+        for again in 0..2 {
+            writer.begin(5, 1);
+            writer.push(b"five");
+            writer.push(b"six");
+            writer.begin(7, again);
+            writer.push(b"seven");
+            assert_eq!(writer.last_size(), Some(12 + 4 + 5));
+            let heads: Vec<_> = writer.iter().map(|(first, block)| (first, head(block))).collect();
+            let head = |time_ms, count| Some(BlockHead { time_ms, count });
+            assert_eq!(heads, [(5, head(1, 2)), (7, head(again, 1))]);
+            let bodies = [4, 5, 6, 7].map(|offset| writer.body(offset));
+            assert_eq!(bodies, [None, Some(&b"five"[..]), Some(b"six"), Some(b"seven")]);
+            writer.clear();
+        }
+        assert_eq!(writer.iter().count(), 0);
+    }
+
+    #[test]
     fn no_bytes_make_it_panic() {
-        let mut writer = BlockWriter::new(0, 1);
-        writer.push(b"some body");
-        let block = writer.finish();
+        let block = block_of(&[b"some body"]);
         for at in 0..block.len() {
             let mut damaged = block.clone();
             damaged[at] ^= 0xff;

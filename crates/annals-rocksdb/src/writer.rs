@@ -8,7 +8,7 @@ use annals::home::{Encoded, Home, Name};
 use annals::{Condition, Durability, Event, Published, ReadError, Recorded};
 use rocksdb::{WriteBatch, WriteOptions};
 
-use crate::block::{self, BlockWriter};
+use crate::block::BlocksWriter;
 use crate::chunk::{ChunkWriter, LiveChunk};
 use crate::database::Put;
 use crate::keys;
@@ -34,9 +34,9 @@ pub(crate) struct RocksDbHome<E> {
 
 /// The commit that is being gathered.
 struct Staged<E> {
-    /// Blocks that are full, by their first offsets, and the one that is being filled.
-    blocks: Vec<(u64, Vec<u8>)>,
-    block: Option<BlockWriter>,
+    blocks: BlocksWriter,
+    /// Of the block that is being filled; none: the next event begins another.
+    block_time_ms: Option<u64>,
     /// Chunks that are full, and the growing one.
     chunks: Vec<LiveChunk>,
     events: Vec<Recorded<E>>,
@@ -62,7 +62,12 @@ impl<E: Event> RocksDbHome<E> {
             next_offset,
             last_time_ms,
             unsynced: false,
-            staged: Staged { blocks: Vec::new(), block: None, chunks, events: Vec::new() },
+            staged: Staged {
+                blocks: BlocksWriter::default(),
+                block_time_ms: None,
+                chunks,
+                events: Vec::new(),
+            },
         }
     }
 
@@ -82,7 +87,7 @@ impl<E: Event> RocksDbHome<E> {
     /// Gives all that the commit writes to `put`.
     fn put_all(&self, log: &Log, put: &mut Put<'_>) {
         let database = &log.database;
-        for (first, block) in &self.staged.blocks {
+        for (first, block) in self.staged.blocks.iter() {
             put(database.events(), &first.to_be_bytes(), block);
         }
         let growing = self.staged.chunks.len() - 1;
@@ -92,44 +97,20 @@ impl<E: Event> RocksDbHome<E> {
     /// Begins the chunk of the next offset if the growing one is full.
     fn roll_chunk(&mut self) {
         if !self.chunk.covers(self.next_offset) {
-            self.finish_block();
+            self.staged.block_time_ms = None;
             self.chunk = ChunkWriter::new(keys::chunk_of(self.next_offset));
             self.staged.chunks.push(self.chunk.reader());
         }
     }
 
-    /// The block that the next event of this time goes into.
-    fn block_at(&mut self, time_ms: u64) -> &mut BlockWriter {
-        let fits =
-            |block: &BlockWriter| block.time_ms == time_ms && block.size() < self.block_bytes;
-        if !self.staged.block.as_ref().is_some_and(fits) {
-            self.finish_block();
-        }
+    /// Begins a block with the next event, unless that fits into the last one.
+    fn roll_block(&mut self, time_ms: u64) {
         let Self { chunk, staged, next_offset, .. } = self;
-        staged.block.get_or_insert_with(|| {
+        let has_room = staged.blocks.last_size().is_some_and(|size| size < self.block_bytes);
+        if staged.block_time_ms != Some(time_ms) || !has_room {
             chunk.add_block(*next_offset);
-            BlockWriter::new(*next_offset, time_ms)
-        })
-    }
-
-    fn finish_block(&mut self) {
-        if let Some(block) = self.staged.block.take() {
-            self.staged.blocks.push((block.first, block.finish()));
-        }
-    }
-
-    /// The body of a staged event.
-    fn staged_body(&self, offset: u64) -> Option<Vec<u8>> {
-        let of = |first: u64, bytes: &[u8]| {
-            block::body(bytes, offset - first).map(|at| bytes[at].to_vec())
-        };
-        match &self.staged.block {
-            Some(block) if block.first <= offset => of(block.first, block.bytes()),
-            _ => {
-                let blocks = &self.staged.blocks;
-                let at = blocks.partition_point(|(first, _)| *first <= offset).checked_sub(1)?;
-                of(blocks[at].0, &blocks[at].1)
-            }
+            staged.blocks.begin(*next_offset, time_ms);
+            staged.block_time_ms = Some(time_ms);
         }
     }
 }
@@ -167,14 +148,15 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
             let (event, _) = self.log().map_err(closed)?.get_raw(offset)?;
             return Ok(event.body() == batch.body(index));
         }
-        Ok(self.staged_body(offset).is_some_and(|body| body == batch.body(index)))
+        Ok(self.staged.blocks.body(offset).is_some_and(|body| body == batch.body(index)))
     }
 
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
         for (index, event) in events.into_iter().enumerate() {
             self.roll_chunk();
             let offset = self.next_offset;
-            self.block_at(time_ms).push(batch.body(index));
+            self.roll_block(time_ms);
+            self.staged.blocks.push(batch.body(index));
             self.chunk.index().add_event(keys::place_of(offset), &batch.names(index));
             self.staged.events.push(Recorded { offset, time_ms, event });
             self.next_offset += 1;
@@ -183,9 +165,9 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
     }
 
     fn commit(&mut self) -> io::Result<Published<E>> {
-        self.finish_block();
+        self.staged.block_time_ms = None;
         let log = Arc::clone(self.log()?);
-        let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::with_capacity_bytes(self.staged.blocks.batch_bytes());
         self.put_all(&log, &mut |family, key, value| family.put(&mut batch, key, value));
         if let Err(error) = log.database.db().write_opt(batch, &self.write) {
             let mut keys = Vec::new();

@@ -73,6 +73,7 @@ impl BlocksWriter {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES);
         self.blocks.clear();
+        self.blocks.shrink_to(KEPT_BYTES / (4 << 10));
     }
 }
 

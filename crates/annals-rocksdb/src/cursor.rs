@@ -7,7 +7,6 @@
 //! An iterator has to look into every file for the block before an offset; who knows the block's key does not.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use annals::{Corruption, RawEvent, ReadError};
 use bytes::{Bytes, BytesMut};
@@ -17,7 +16,6 @@ use crate::block;
 use crate::chunk::LiveChunk;
 use crate::database::Database;
 use crate::keys;
-use crate::starts::Starts;
 use crate::status::not_ours;
 
 /// A place among the events. What is in the same block, or the next, is found without looking for it.
@@ -27,7 +25,7 @@ pub(crate) struct EventCursor<'a> {
     at: Option<Place>,
 }
 
-/// Bytes of blocks in order that share an allocation.
+/// Bytes of blocks in order that share an allocation: an event that is kept keeps so many.
 const COPIES_BYTES: usize = 32 << 10;
 
 /// How blocks are found.
@@ -39,8 +37,6 @@ enum Blocks<'a> {
     },
     AtRandom {
         live: LiveChunk,
-        /// The chunk that was asked for last, and where its blocks start.
-        starts: Option<Arc<Starts>>,
         block: Option<DBPinnableSlice<'a>>,
     },
 }
@@ -65,7 +61,7 @@ impl<'a> EventCursor<'a> {
     /// For who reads many events, one after the other.
     pub(crate) fn in_order(database: &'a Database) -> Result<Self, ReadError> {
         let mut options = ReadOptions::default();
-        // About a page of events: what was read ahead of the page's end would be read again for the next.
+        // What is read ahead of a page's end, which is a megabyte of events, is read again for the next.
         options.set_readahead_size(128 << 10);
         // What is read once is not worth what others would have to be forgotten for.
         options.fill_cache(false);
@@ -76,7 +72,7 @@ impl<'a> EventCursor<'a> {
 
     /// For who reads events here and there; `live` is the growing chunk.
     pub(crate) fn at_random(database: &'a Database, live: &LiveChunk) -> Self {
-        let blocks = Blocks::AtRandom { live: live.clone(), starts: None, block: None };
+        let blocks = Blocks::AtRandom { live: live.clone(), block: None };
         Self { database, blocks, at: None }
     }
 
@@ -129,9 +125,8 @@ impl<'a> EventCursor<'a> {
                 }
                 0
             }
-            Blocks::AtRandom { live, starts, block } => {
-                let first =
-                    if next { offset } else { block_of(self.database, live, starts, offset)? };
+            Blocks::AtRandom { live, block } => {
+                let first = if next { offset } else { block_of(self.database, live, offset)? };
                 *block = self.database.events().get_pinned(&first.to_be_bytes(), offset)?;
                 first
             }
@@ -200,21 +195,13 @@ impl Blocks<'_> {
 }
 
 /// Where the block of `offset` starts.
-fn block_of(
-    database: &Database,
-    live: &LiveChunk,
-    starts: &mut Option<Arc<Starts>>,
-    offset: u64,
-) -> Result<u64, ReadError> {
-    let none = || missing(database, offset);
-    if keys::chunk_of(offset) >= live.chunk {
-        return Ok(live.block_of(offset).ok_or_else(none)?);
-    }
-    if !starts.as_ref().is_some_and(|starts| starts.covers(offset)) {
-        *starts = database.block_starts.get(database, offset)?;
-    }
-    let found = starts.as_ref().and_then(|starts| starts.block_of(offset));
-    Ok(found.ok_or_else(none)?)
+fn block_of(database: &Database, live: &LiveChunk, offset: u64) -> Result<u64, ReadError> {
+    let start = if keys::chunk_of(offset) >= live.chunk {
+        live.block_of(offset)
+    } else {
+        database.block_starts.block_of(database, offset)?
+    };
+    Ok(start.ok_or_else(|| missing(database, offset))?)
 }
 
 fn missing(database: &Database, offset: u64) -> Corruption {

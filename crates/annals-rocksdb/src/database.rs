@@ -54,17 +54,19 @@ pub(crate) struct Database {
 impl Database {
     /// The store at `path`, made if nothing is there, to be written to.
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        let mut database = options.database(true);
         match look(path)? {
             Found::Database => {
                 // What is not ours is left as it is.
                 if check_families(path, &options.database(false), &FAMILIES)? {
                     torn::mend(path)?;
                 }
+                check_logs(&mut database, path)?;
             }
-            Found::Nothing => {}
+            Found::Nothing => check_logs_always(&mut database, path)?,
         }
         let (descriptors, cache) = descriptors(options.families());
-        let opened = DB::open_cf_descriptors(&options.database(true), path, descriptors);
+        let opened = DB::open_cf_descriptors(&database, path, descriptors);
         let db = opened.map_err(|error| open_error(path, error))?;
         let store_id = match read_store_id(&db, path)? {
             Some(store_id) => store_id,
@@ -118,7 +120,9 @@ impl Database {
     pub(crate) fn as_it_is(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         Self::check_to_read(path, options)?;
         let (descriptors, cache) = descriptors(options.families());
-        let opened = DB::open_cf_descriptors_read_only(&to_read(options), path, descriptors, false);
+        let mut database = to_read(options);
+        check_logs(&mut database, path)?;
+        let opened = DB::open_cf_descriptors_read_only(&database, path, descriptors, false);
         let db = opened.map_err(|error| open_error(path, error))?;
         let Some(store_id) = read_store_id(&db, path)? else {
             return Err(OpenError::NotFound { path: path.to_owned() });
@@ -305,6 +309,25 @@ fn to_read(options: &RocksDbOptions) -> Options {
     // That process removes files that it needs no more; they must be open by then.
     database.set_max_open_files(-1);
     database
+}
+
+/// Has RocksDB begin each write-ahead log with what the one before it was like, and look at that when it replays them. Of
+/// two logs that were not synced a loss of power may leave the first without its end and the second whole: then nothing
+/// of the second is taken.
+fn check_logs_always(database: &mut Options, path: &Path) -> Result<(), OpenError> {
+    // The binding has no call for it.
+    let checked = database.get_options_from_string("track_and_verify_wals=true");
+    *database = checked.map_err(|error| open_error(path, error))?;
+    Ok(())
+}
+
+/// The same of a database that is there, unless it has no log: a checkpoint has none, and would not open.
+fn check_logs(database: &mut Options, path: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { action: "look at", path: path.to_owned(), source };
+    if torn::logs(path).map_err(io)?.is_empty() {
+        return Ok(());
+    }
+    check_logs_always(database, path)
 }
 
 fn descriptors(families: Families) -> (Vec<ColumnFamilyDescriptor>, Cache) {

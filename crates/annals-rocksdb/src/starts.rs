@@ -2,6 +2,7 @@
 //! one look into RocksDB instead of two.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals::ReadError;
 use arc_swap::ArcSwapOption;
@@ -15,56 +16,53 @@ const SLOTS: usize = 32;
 /// The lists that are kept, by their chunks' numbers modulo their count.
 #[derive(Default)]
 pub(crate) struct BlockStarts {
-    slots: [ArcSwapOption<Starts>; SLOTS],
+    slots: [Slot; SLOTS],
+}
+
+#[derive(Default)]
+struct Slot {
+    kept: ArcSwapOption<Starts>,
+    /// One more than the chunk that was asked for last and not kept. In a log of more chunks than there are slots, a list
+    /// that is asked for once is not worth a copy.
+    missed: AtomicU64,
 }
 
 /// Where the blocks of a chunk start: places in it, ascending.
-pub(crate) struct Starts {
+struct Starts {
     chunk: u64,
     places: Box<[u16]>,
 }
 
-impl Starts {
-    /// Whether the event at `offset` is of this chunk.
-    pub(crate) fn covers(&self, offset: u64) -> bool {
-        keys::chunk_of(offset) == self.chunk
-    }
-
-    /// The start of the block that has `offset`, an event of this chunk.
-    pub(crate) fn block_of(&self, offset: u64) -> Option<u64> {
-        last_start(self.places.len(), |at| self.places.get(at).copied(), offset)
-    }
-}
-
 impl BlockStarts {
-    /// The list of the chunk that has `offset`, which is sealed. `None`: RocksDB has none.
-    pub(crate) fn get(
+    /// The start of the block that has `offset`, an event of a sealed chunk. `None`: RocksDB has none.
+    pub(crate) fn block_of(
         &self,
         database: &Database,
         offset: u64,
-    ) -> Result<Option<Arc<Starts>>, ReadError> {
+    ) -> Result<Option<u64>, ReadError> {
         let chunk = keys::chunk_of(offset);
         let slot = &self.slots[usize::try_from(chunk % SLOTS as u64).unwrap_or(0)];
-        if let Some(starts) = slot.load_full().filter(|starts| starts.chunk == chunk) {
-            return Ok(Some(starts));
+        if let Some(starts) = slot.kept.load().as_ref().filter(|starts| starts.chunk == chunk) {
+            let place = |at| starts.places.get(at).copied();
+            return Ok(last_start(starts.places.len(), place, offset));
         }
         let Some(value) = database.index().get_pinned(&keys::blocks_key(chunk), offset)? else {
             return Ok(None);
         };
         let (pairs, _) = value.as_chunks::<2>();
-        let places = pairs.iter().map(|place| u16::from_le_bytes(*place)).collect();
-        let starts = Arc::new(Starts { chunk, places });
-        slot.store(Some(Arc::clone(&starts)));
-        Ok(Some(starts))
+        let place = |at: usize| pairs.get(at).map(|place| u16::from_le_bytes(*place));
+        // Relaxed: what is kept does not depend on it.
+        if slot.missed.swap(chunk + 1, Ordering::Relaxed) == chunk + 1 {
+            let places = (0..pairs.len()).filter_map(place).collect();
+            slot.kept.store(Some(Arc::new(Starts { chunk, places })));
+        }
+        Ok(last_start(pairs.len(), place, offset))
     }
 
     /// Bytes of memory that the lists take.
     pub(crate) fn allocated_bytes(&self) -> usize {
-        self.slots
-            .iter()
-            .filter_map(ArcSwapOption::load_full)
-            .map(|list| list.places.len() * 2)
-            .sum()
+        let kept = self.slots.iter().filter_map(|slot| slot.kept.load_full());
+        kept.map(|list| size_of_val(&*list.places)).sum()
     }
 }
 

@@ -31,6 +31,8 @@ const TYPE_AT: usize = 6;
 const ZERO: u8 = 0;
 /// Of recycled logs. Behind the header they have the log's number, 4 bytes, which the checksum is of as well.
 const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
+/// Of parts of a record that are not its last.
+const PARTS: [u8; 4] = [2, 3, 6, 7];
 /// What no record has for its type; not such as a reader may pass over, which have the highest bit.
 const NO_TYPE: u8 = 0x7f;
 
@@ -74,19 +76,28 @@ fn masked_crc(bytes: &[u8]) -> [u8; 4] {
 /// What a log ends with that is not whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Torn {
+    how: How,
     /// Where the first record begins that is not whole.
     first: u64,
     /// Where the blocks begin behind it.
     blocks: Vec<u64>,
-    /// Whether there are zeroes from there on and nothing else: an end to RocksDB.
-    is_zero: bool,
 }
 
-/// How a log is torn. `None`: it is whole, or its file ends early, which is an end to RocksDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// The file ends before the record does: an end to RocksDB.
+    Cut,
+    /// Zeroes and nothing else, and no part of a record before them: an end as well.
+    Zeroes,
+    Otherwise,
+}
+
+/// How a log is torn. `None`: it is whole.
 fn torn(log: &mut impl Read) -> io::Result<Option<Torn>> {
-    let mut torn = None;
+    let mut torn: Option<Torn> = None;
     let mut block = Vec::with_capacity(BLOCK);
     let mut is_recycled = false;
+    let mut before = 0;
     for start in (0..).step_by(BLOCK) {
         block.clear();
         log.by_ref().take(BLOCK as u64).read_to_end(&mut block)?;
@@ -94,35 +105,48 @@ fn torn(log: &mut impl Read) -> io::Result<Option<Torn>> {
             is_recycled = matches!(record_at(&block, true), Some(Found::Whole { .. }))
                 && RECYCLED.contains(&block[TYPE_AT]);
         }
-        let is_last = block.len() < BLOCK;
         match &mut torn {
-            None => torn = torn_in(&block, start, is_recycled),
-            Some(Torn { blocks, is_zero, .. }) => {
+            None => torn = torn_in(&block, start, is_recycled, &mut before),
+            Some(torn) => {
                 if block.len() >= HEADER {
-                    blocks.push(start);
+                    torn.blocks.push(start);
                 }
-                *is_zero &= block.iter().all(|byte| *byte == 0);
+                if !is_zero(&block) {
+                    torn.how = How::Otherwise;
+                }
             }
         }
-        if is_last {
+        if block.len() < BLOCK {
             break;
         }
     }
     Ok(torn)
 }
 
-/// How a log is torn in this block of it, which begins at `start`.
-fn torn_in(block: &[u8], start: u64, is_recycled: bool) -> Option<Torn> {
+/// How a log is torn in this block of it, which begins at `start`; the type of the whole record `before` it is
+/// replaced by that of the last one in it.
+fn torn_in(block: &[u8], start: u64, is_recycled: bool, before: &mut u8) -> Option<Torn> {
+    let is_last = block.len() < BLOCK;
     let mut at = 0;
-    loop {
-        match record_at(&block[at..], is_recycled)? {
-            Found::Whole { size } => at += size,
-            Found::Cut if block.len() < BLOCK => return None,
-            Found::Cut | Found::Broken => break,
+    let how = loop {
+        let rest = &block[at..];
+        match record_at(rest, is_recycled) {
+            Some(Found::Whole { size }) => {
+                *before = rest[TYPE_AT];
+                at += size;
+            }
+            None if !is_last || rest.is_empty() => return None,
+            None => break How::Cut,
+            Some(Found::Cut) if is_last => break How::Cut,
+            Some(_) if is_zero(rest) && !PARTS.contains(before) => break How::Zeroes,
+            Some(Found::Cut | Found::Broken) => break How::Otherwise,
         }
-    }
-    let is_zero = block[at..].iter().all(|byte| *byte == 0);
-    Some(Torn { first: start + at as u64, blocks: Vec::new(), is_zero })
+    };
+    Some(Torn { how, first: start + at as u64, blocks: Vec::new() })
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 /// Mends the ends of the write-ahead logs of the store at `path`, which is to be opened for writing.
@@ -138,7 +162,7 @@ pub(crate) fn mend(path: &Path) -> Result<(), OpenError> {
 }
 
 fn mend_log(log: &Path) -> io::Result<()> {
-    let Some(torn) = look_at(log)? else { return Ok(()) };
+    let Some(torn) = look_at(log)?.filter(|torn| torn.how != How::Cut) else { return Ok(()) };
     let Some(mut file) = if_there(File::options().write(true).open(log))? else { return Ok(()) };
     tracing::warn!(log = %log.display(), position = torn.first, "the torn end of a log is mended");
     for record in std::iter::once(torn.first).chain(torn.blocks) {
@@ -148,20 +172,25 @@ fn mend_log(log: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Refuses to read a database that has a torn write-ahead log; `why_not` is told of it.
+/// Refuses to read a database that has a torn write-ahead log; `why_not` is told of it. The last log may have an end that
+/// is one to RocksDB.
 pub(crate) fn refuse_torn(path: &Path, why_not: &str) -> Result<(), OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { action: "read", path, source }
     };
-    for log in logs(path).map_err(failed(path))? {
-        if let Some(torn) = look_at(&log).map_err(failed(&log))?.filter(|torn| !torn.is_zero) {
+    let mut is_last = true;
+    for log in logs(path).map_err(failed(path))?.into_iter().rev() {
+        let torn = look_at(&log).map_err(failed(&log))?;
+        if let Some(torn) = torn.filter(|torn| torn.how == How::Otherwise || !is_last) {
             let what = format!(
                 "from byte {} on it is torn, as a loss of power leaves it; {why_not}",
                 torn.first
             );
             return Err(failed(&log)(io::Error::new(io::ErrorKind::InvalidData, what)));
         }
+        // What has nothing in it is none.
+        is_last &= fs::metadata(&log).is_ok_and(|log| log.len() == 0);
     }
     Ok(())
 }
@@ -174,7 +203,7 @@ pub(crate) fn check_manifest(path: &Path) -> Result<(), OpenError> {
         _ => return Ok(()),
     };
     let io = |source| OpenError::Io { action: "read", path: manifest.clone(), source };
-    match look_at(&manifest).map_err(io)?.filter(|torn| !torn.is_zero) {
+    match look_at(&manifest).map_err(io)?.filter(|torn| torn.how == How::Otherwise) {
         None => Ok(()),
         Some(torn) => Err(OpenError::Corrupt(Corruption {
             file: manifest,
@@ -186,8 +215,8 @@ pub(crate) fn check_manifest(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The write-ahead logs of a database.
-fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// The write-ahead logs of a database, in order.
+pub(crate) fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut logs = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -197,7 +226,8 @@ fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
             logs.push(entry.path());
         }
     }
-    logs.sort();
+    // Numbers of six digits at least: longer ones are later.
+    logs.sort_by_key(|log| (log.as_os_str().len(), log.clone()));
     Ok(logs)
 }
 
@@ -247,10 +277,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_whole_or_ends_early_is_not_torn() {
+    fn what_is_whole_or_ends_early_is_told_apart() {
         let (log, _) = two();
         for end in 0..=log.len() {
-            assert_eq!(find(&log[..end]), None);
+            let how = find(&log[..end]).map(|torn| torn.how);
+            let is_whole = [0, log.len() / 2, log.len()].contains(&end);
+            assert_eq!(how, (!is_whole).then_some(How::Cut), "{end}");
         }
     }
 
@@ -310,7 +342,7 @@ mod tests {
         let whole = record(2, &vec![7; BLOCK - HEADER]);
         log.extend([&whole[..], &whole, &[0; 6]].concat());
         let blocks = vec![BLOCK as u64, 2 * BLOCK as u64];
-        assert_eq!(find(&log), Some(Torn { first: end, blocks, is_zero: false }));
+        assert_eq!(find(&log), Some(Torn { how: How::Otherwise, first: end, blocks }));
     }
 
     #[test]
@@ -318,9 +350,12 @@ mod tests {
         let (mut log, end) = two();
         log.resize(2 * BLOCK + 100, 0);
         let blocks = vec![BLOCK as u64, 2 * BLOCK as u64];
-        assert_eq!(find(&log), Some(Torn { first: end, blocks: blocks.clone(), is_zero: true }));
+        let torn = |how| Some(Torn { how, first: end, blocks: blocks.clone() });
+        assert_eq!(find(&log), torn(How::Zeroes));
         log.push(1);
-        assert_eq!(find(&log), Some(Torn { first: end, blocks, is_zero: false }));
+        assert_eq!(find(&log), torn(How::Otherwise));
+        let part = [record(2, b"a part"), vec![0; 100]].concat();
+        assert_eq!(find(&part).map(|torn| torn.how), Some(How::Otherwise));
     }
 
     proptest! {
@@ -338,6 +373,9 @@ mod tests {
                 }
             }
             let Some(torn) = find(&log) else { return Ok(()) };
+            if torn.how == How::Cut {
+                return Ok(());
+            }
             for place in std::iter::once(torn.first).chain(torn.blocks) {
                 let at = usize::try_from(place).expect("within it");
                 log[at + TYPE_AT] = NO_TYPE;

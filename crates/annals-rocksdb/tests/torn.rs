@@ -332,3 +332,112 @@ fn whatever_is_torn_nothing_hangs_and_what_was_before_is_there() {
     }
     assert!((100..200).contains(&refused), "{refused}");
 }
+
+/// The files of a store as they are while RocksDB has two logs that have not become files yet.
+fn with_two_logs(place: &Path) -> (PathBuf, PathBuf) {
+    let path = place.join("rocks");
+    let options = RocksDb::options().durability(Durability::Buffered).memtable_bytes(4 << 20);
+    let store: Store = EventStore::on(options.open(&path).unwrap());
+    let logs = |path: &Path| {
+        let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        let is_log = |file: &PathBuf| file.extension().is_some_and(|end| end == "log");
+        let size = |file: &PathBuf| fs::metadata(file).map_or(0, |file| file.len());
+        let mut logs: Vec<_> = files.filter(|file| is_log(file) && size(file) > 0).collect();
+        logs.sort();
+        logs
+    };
+    for n in 0.. {
+        store.append(numbered(n)).unwrap();
+        let crashed = place.join(format!("crashed-{n}"));
+        // First what says which logs are needed; then these, if they still are there.
+        if logs(&path).len() == 2 && try_copy(&path, &crashed) {
+            let logs = logs(&crashed);
+            if let [first, _] = &logs[..] {
+                return (crashed, first.clone());
+            }
+        }
+    }
+    unreachable!("it writes a memtable to a file some time");
+}
+
+fn try_copy(from: &Path, to: &Path) -> bool {
+    fs::create_dir(to).unwrap();
+    let mut files: Vec<_> =
+        fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|file| file.extension().is_some_and(|end| end == "log"));
+    let copied =
+        files.iter().all(|file| fs::copy(file, to.join(file.file_name().unwrap())).is_ok());
+    copied
+}
+
+fn numbered(n: u64) -> Sample {
+    Sample::new("torn").data(format!("{n} {}", "z".repeat(10_000)))
+}
+
+#[test]
+fn what_is_in_a_log_behind_one_that_lost_its_end_is_not_taken() {
+    let place = tempfile::tempdir().unwrap();
+    let (crashed, first) = with_two_logs(place.path());
+    let whole = fs::read(&first).unwrap();
+    // Where an event ends: a record of RocksDB's, in one block or in two.
+    let mut ends = Vec::new();
+    for start in (0..whole.len()).step_by(32 << 10) {
+        let block = &whole[start..whole.len().min(start + (32 << 10))];
+        let mut at = 0;
+        while let Some(header) = block.get(at..at + 7) {
+            at += 7 + usize::from(u16::from_le_bytes([header[4], header[5]]));
+            if header[6] == 1 || header[6] == 4 {
+                ends.push(start + at);
+            }
+        }
+    }
+    let middle = ends[ends.len() / 2];
+    let torn = [
+        ("a whole record", whole[..middle].to_vec(), false),
+        ("a header", whole[..middle + 3].to_vec(), true),
+        ("a record", whole[..middle + 300].to_vec(), true),
+        ("zeroes", [&whole[..middle], &vec![0; whole.len() - middle]].concat(), true),
+        ("zeroes in a record", [&whole[..middle + 99], &vec![0; 90_000]].concat(), true),
+    ];
+    for (what, torn, is_refused) in torn {
+        let copied = place.path().join(what);
+        copy(&crashed, &copied);
+        fs::write(copied.join(first.file_name().unwrap()), torn).unwrap();
+        let read = or_abort(what, || open_read_only(&copied).map(|store| store.len()));
+        if is_refused {
+            let error = read.expect_err("it has a hole").to_string();
+            assert!(error.contains("for writing"), "{what}: {error}");
+        }
+        let head = or_abort(what, || {
+            let store = open(&copied).unwrap_or_else(|error| panic!("{what}: {error}"));
+            for (n, found) in (0..).zip(store.read(..)) {
+                assert_eq!(found.unwrap().event, numbered(n), "{what}: {n}");
+            }
+            store.append(numbered(store.len())).unwrap();
+            store.len() - 1
+        });
+        // The log's first records are the store's own.
+        assert!((100..ends.len() as u64).contains(&head), "{what}: {head} of {}", ends.len());
+        assert_eq!(open_read_only(&copied).unwrap().len(), head + 1, "{what}");
+        assert_eq!(verify(&copied).unwrap().problems, [], "{what}");
+    }
+}
+
+#[test]
+fn zeroes_behind_a_part_of_an_event_are_no_end_to_who_reads() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("rocks");
+    let store = open(&path).unwrap();
+    store.append(event(0)).unwrap();
+    store.append(Sample::new("torn").data("w".repeat(100_000))).unwrap();
+    let crashed = place.path().join("crashed");
+    copy(&path, &crashed);
+    drop(store);
+    let mut bytes = fs::read(log(&crashed)).unwrap();
+    bytes[32 << 10..].fill(0);
+    fs::write(log(&crashed), bytes).unwrap();
+    let error = open_read_only(&crashed).map(|store| store.len()).expect_err("it is torn");
+    assert!(error.to_string().contains("for writing"), "{error}");
+    assert_eq!(open(&crashed).unwrap().len(), 1);
+    assert_eq!(open_read_only(&crashed).unwrap().len(), 1);
+}

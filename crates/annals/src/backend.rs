@@ -50,8 +50,8 @@ pub trait Backend<E: Event>: Send + Sync {
         Ok(self.get(offset)?.map(|event| event.time_ms))
     }
 
-    /// The largest `selection.limit` that [`read`](Self::read) is asked with where many events are wanted: 256 unless a
-    /// home, for which each call has a price of its own, says more. They are in memory at once.
+    /// The largest `selection.limit` that [`read`](Self::read) is asked with where many events are wanted, at least 16:
+    /// 256 unless a home, for which each call has a price of its own, says more. They are in memory at once.
     fn page_limit(&self) -> usize {
         256
     }

@@ -103,7 +103,7 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             let limit = self
                 .page_size
                 .min(usize::try_from(self.limit.saturating_add(1)).unwrap_or(usize::MAX));
-            self.page_size = (self.page_size * 2).min(self.backend.page_limit());
+            self.page_size = (self.page_size * 2).min(self.backend.page_limit().max(FIRST_PAGE));
             let selection =
                 Selection { query: &self.query, range: self.left.clone(), reverse, limit };
             let meters = self.backend.head().meters();

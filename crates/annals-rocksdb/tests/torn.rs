@@ -365,9 +365,7 @@ fn try_copy(from: &Path, to: &Path) -> bool {
     let mut files: Vec<_> =
         fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort_by_key(|file| file.extension().is_some_and(|end| end == "log"));
-    let copied =
-        files.iter().all(|file| fs::copy(file, to.join(file.file_name().unwrap())).is_ok());
-    copied
+    files.iter().all(|file| fs::copy(file, to.join(file.file_name().unwrap())).is_ok())
 }
 
 fn numbered(n: u64) -> Sample {

@@ -216,7 +216,7 @@ impl<'a> IndexCursor<'a> {
         let key = keys::index_key(kind, name, chunk);
         if reverse {
             self.keys.seek_for_prev(&key);
-        } else {
+        } else if !self.step_to(&key) {
             self.keys.seek(&key);
         }
         self.check()?;
@@ -230,6 +230,17 @@ impl<'a> IndexCursor<'a> {
             let found = format!("{found:?}");
             Err(not_ours(&self.database.path, 0, "a key of the index", found).into())
         }
+    }
+
+    /// Goes to the first key from `key` on, if that is the next one of the same name: a name that is in many chunks is
+    /// then looked for once.
+    fn step_to(&mut self, key: &[u8]) -> bool {
+        let is_before = |at: &[u8]| at < key && keys::name_part(at) == keys::name_part(key);
+        if !self.keys.key().is_some_and(is_before) {
+            return false;
+        }
+        self.keys.next();
+        self.keys.key().is_none_or(|at| at >= key)
     }
 
     fn check(&self) -> Result<(), ReadError> {

@@ -60,7 +60,7 @@ impl Log {
         let in_order = search.is_all() && !reverse && many;
         let mut reading = Reading {
             events: if in_order {
-                EventCursor::in_order(&self.database)?
+                EventCursor::in_order_from(&self.database, &live[0], range.start)?
             } else {
                 EventCursor::at_random(&self.database, &live[0])
             },

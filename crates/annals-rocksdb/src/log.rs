@@ -40,7 +40,7 @@ impl Log {
     /// The event at `offset`, which is below the head.
     pub(crate) fn get<E: Event>(&self, offset: u64) -> Result<Recorded<E>, ReadError> {
         let (event, time_ms) = self.get_raw(offset)?;
-        Recorded::decode(offset, time_ms, &event)
+        Recorded::decode(offset, time_ms, event)
     }
 
     pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), ReadError> {
@@ -305,7 +305,7 @@ impl<E: Event> Reading<'_, '_, E> {
             };
             let read = self.events.read(offset).and_then(|(event, time_ms)| {
                 self.bytes += event.body().len();
-                Recorded::decode(offset, time_ms, &event)
+                Recorded::decode(offset, time_ms, event)
             });
             match read {
                 Ok(event) => self.page.push(EventRef::Owned(event)),

@@ -81,6 +81,14 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// # Errors
     /// When the type is none of this event's, or the payload does not fit it.
     fn decode(raw: &RawEvent) -> Result<Self, CodecError>;
+
+    /// The same of an event that nobody needs afterwards: what is in it may be taken rather than copied.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); then it is as it was.
+    fn decode_taking(raw: &mut RawEvent) -> Result<Self, CodecError> {
+        Self::decode(raw)
+    }
 }
 
 impl Event for RawEvent {
@@ -110,6 +118,10 @@ impl Event for RawEvent {
     fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
         Ok(raw.clone())
     }
+
+    fn decode_taking(raw: &mut RawEvent) -> Result<Self, CodecError> {
+        Ok(raw.take())
+    }
 }
 
 /// An event in the log: the event, its place, and when it was recorded.
@@ -128,8 +140,8 @@ impl<E: Event> Recorded<E> {
     ///
     /// # Errors
     /// [`ReadError::Decode`] if it does not fit.
-    pub fn decode(offset: u64, time_ms: u64, raw: &RawEvent) -> Result<Self, ReadError> {
-        let event = E::decode(raw).map_err(|source| ReadError::Decode {
+    pub fn decode(offset: u64, time_ms: u64, mut raw: RawEvent) -> Result<Self, ReadError> {
+        let event = E::decode_taking(&mut raw).map_err(|source| ReadError::Decode {
             offset,
             event_type: raw.event_type().to_owned(),
             source,

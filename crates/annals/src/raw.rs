@@ -83,6 +83,11 @@ impl RawEvent {
         Ok(Self { body })
     }
 
+    /// The event, out of a place that is not looked at any more.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { body: std::mem::take(&mut self.body) }
+    }
+
     /// The body's bytes, as the module's picture has them.
     #[must_use]
     pub fn body(&self) -> &Bytes {

@@ -80,7 +80,7 @@ impl Log {
     /// The event at `offset`, which is below the head.
     pub(crate) fn get<E: Event>(&self, offset: u64) -> Result<Recorded<E>, ReadError> {
         let (event, time_ms) = self.get_raw(offset)?;
-        Recorded::decode(offset, time_ms, &event)
+        Recorded::decode(offset, time_ms, event)
     }
 
     pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
@@ -288,7 +288,7 @@ fn read_part<E: Event>(
             segment.read_at(index.position(place), offset, &mut frame).map_err(ReadError::from);
         let recorded = read.and_then(|(event, time_ms)| {
             bytes += event.body().len();
-            Recorded::decode(offset, time_ms, &event)
+            Recorded::decode(offset, time_ms, event)
         });
         page.push(EventRef::Owned(recorded.map_err(|error| (error, range.clone()))?));
         if reverse { range.end = offset } else { range.start = offset + 1 }

@@ -73,15 +73,12 @@ impl Database {
             None => make_store(&db, path)?,
         };
         let take_back = Some(TakeBack::new(path.to_owned(), options.clone()));
-        Ok(Self {
-            db,
-            path: path.to_owned(),
-            store_id,
-            cache,
-            block_starts: BlockStarts::default(),
-            _aside: None,
-            take_back,
-        })
+        Ok(Self { take_back, ..Self::new(db, path, store_id, cache) })
+    }
+
+    fn new(db: DB, path: &Path, store_id: [u8; 16], cache: Cache) -> Self {
+        let (path, block_starts) = (path.to_owned(), BlockStarts::default());
+        Self { db, path, store_id, cache, block_starts, _aside: None, take_back: None }
     }
 
     /// The store at `path`, to be read and followed while another process may write to it. Where files of it are gone
@@ -104,16 +101,7 @@ impl Database {
             Self::as_it_is(path, options)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        let path = path.to_owned();
-        Ok(Self {
-            db,
-            path,
-            store_id,
-            cache,
-            block_starts: BlockStarts::default(),
-            _aside: Some(aside),
-            take_back: None,
-        })
+        Ok(Self { _aside: Some(aside), ..Self::new(db, path, store_id, cache) })
     }
 
     /// The store at `path` as it is now, all of it or an error, while another process may write to it.
@@ -127,15 +115,7 @@ impl Database {
         let Some(store_id) = read_store_id(&db, path)? else {
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        Ok(Self {
-            db,
-            path: path.to_owned(),
-            store_id,
-            cache,
-            block_starts: BlockStarts::default(),
-            _aside: None,
-            take_back: None,
-        })
+        Ok(Self::new(db, path, store_id, cache))
     }
 
     fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {

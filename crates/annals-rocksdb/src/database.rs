@@ -121,12 +121,10 @@ impl Database {
     fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
         let not_found = || Err(OpenError::NotFound { path: path.to_owned() });
         let Found::Database = look(path)? else { return not_found() };
-        torn::refuse_torn(path, "opening the store for writing mends that")?;
-        if check_families(path, &options.database(false), &FAMILIES)? {
-            Ok(())
-        } else {
-            not_found()
+        if !check_families(path, &options.database(false), &FAMILIES)? {
+            return not_found();
         }
+        torn::refuse_torn(path, "opening the store for writing mends that")
     }
 
     pub(crate) fn db(&self) -> &DB {

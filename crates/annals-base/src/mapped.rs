@@ -11,20 +11,6 @@ use memmap2::{Mmap, MmapOptions};
 
 /// The first bytes of a file, mapped read-only and shared with whoever else has the file open.
 ///
-/// # What is assumed of the file
-/// Rust wants the bytes behind a `&[u8]` to stay as they are, and the operating system does not see to that.
-/// So this type is sound on two conditions, both about the file and neither checked after the call:
-///
-/// * The file is **not truncated** below the mapped length while it is mapped, by this process or another. If it
-///   is, looking at a byte that is gone kills the process with SIGBUS (on Windows the truncation fails).
-/// * The bytes a caller **looks at are never rewritten**, neither before nor after. If they are, what is read may be
-///   neither the old nor the new, and may change between two looks: to Rust, undefined behaviour.
-///   Bytes nobody looks at may still be written, so a file may grow into its mapping.
-///
-/// An append-only file that one process writes under a lock, and that is mapped as far as it is final, meets
-/// both. Do not map a file that others may do with as they please. That the function is safe all the same
-/// is a choice: no caller could check more than this paragraph asks.
-///
 /// # Examples
 ///
 /// ```
@@ -32,7 +18,8 @@ use memmap2::{Mmap, MmapOptions};
 ///
 /// let mut file = tempfile::tempfile()?;
 /// file.write_all(b"what happened")?;
-/// let mapped = annals_base::MappedFile::map(&file, 4)?;
+/// // SAFETY: nobody else has the file, and its first four bytes stay as they are.
+/// let mapped = unsafe { annals_base::MappedFile::map(&file, 4)? };
 /// assert_eq!(mapped.as_ref(), b"what");
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -44,11 +31,23 @@ pub struct MappedFile {
 impl MappedFile {
     /// Maps the first `len` bytes of `file`, which may be closed afterwards. Nothing is read yet.
     ///
+    /// # Safety
+    /// Rust requires that the bytes behind a `&[u8]` do not change, and the operating system does not enforce that. For as
+    /// long as the mapping lives, the caller guarantees of the file, for this process and all others:
+    ///
+    /// * **Bytes that a reader looks at are never rewritten**, neither before nor after the look: otherwise the behaviour
+    ///   is undefined. Bytes that no reader looks at may still be written, so a file may grow into its mapping.
+    /// * **The file is not truncated** below what a reader looks at: reading a byte that is gone kills the process with
+    ///   SIGBUS. (On Windows the truncation fails.)
+    ///
+    /// An append-only file that one process writes under a lock, and of which readers look only at what is durable, meets
+    /// both.
+    ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is shorter than `len` bytes, because reading
     /// beyond its end would kill the process; otherwise what the operating system says, for instance that the
     /// file is not open for reading.
-    pub fn map(file: &File, len: usize) -> io::Result<Self> {
+    pub unsafe fn map(file: &File, len: usize) -> io::Result<Self> {
         let file_len = file.metadata()?.len();
         if len as u64 > file_len {
             let message = format!("cannot map {len} bytes of a file that has {file_len}");
@@ -57,8 +56,7 @@ impl MappedFile {
         if len == 0 {
             return Ok(Self { mapping: None });
         }
-        // SAFETY: the bytes are there, checked above, and that they stay there as they are is what the type's
-        // documentation asks of the file.
+        // SAFETY: the bytes are there, checked above, and the caller guarantees that they stay there as they are.
         let mapping = unsafe { MmapOptions::new().len(len).map(file)? };
         Ok(Self { mapping: Some(mapping) })
     }

@@ -200,7 +200,7 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     assert!(lines.any(|line| line.expect("read").starts_with("ack ")));
     let error = open(&path, Durability::Sync).expect_err("two processes write");
     assert!(
-        matches!(&error, annals::OpenError::Locked { holder, .. } if *holder == child.id().to_string()),
+        matches!(&error, annals::OpenError::Locked { holder, .. } if *holder == annals::LockHolder::Process(child.id())),
         "{error:?}"
     );
     let message = error.to_string();

@@ -186,6 +186,14 @@ pub enum AppendError {
     /// The store was opened read-only.
     #[error("the store was opened read-only")]
     ReadOnly,
+    /// The store was opened by another process, of which this one is a fork.
+    #[error(
+        "process {opened_by} opened the store, and this process was forked from it; open the store after the fork"
+    )]
+    Forked {
+        /// The process that opened the store.
+        opened_by: u32,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -239,6 +247,33 @@ pub struct Corruption {
     pub found: String,
 }
 
+/// Why a store that is open read-only is not followed any more. What was read up to then can still be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// The log is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Corruption),
+    /// The writer took back a commit that was seen already, since its write or sync failed.
+    #[error(
+        "{}: the event at offset {offset} was read before it was synced, and the writer took it back since the sync failed; open the store again", path.display()
+    )]
+    TakenBack {
+        /// The store.
+        path: PathBuf,
+        /// The first event that is not there any more.
+        offset: u64,
+    },
+    /// The store's files were removed, or others are in their place: after a restored backup, for example.
+    #[error("{}: {found}; open the store again", path.display())]
+    Replaced {
+        /// The store, where it was when it was opened.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
+}
+
 /// Why a store did not open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -258,12 +293,12 @@ pub enum OpenError {
         found: String,
     },
     /// It is open for writing already.
-    #[error("{} is open for writing {}", path.display(), held_by(holder))]
+    #[error("{} is open for writing {holder}; {}", path.display(), holder.way_out())]
     Locked {
         /// The store.
         path: PathBuf,
-        /// The id of the process; empty if it is not known.
-        holder: String,
+        /// Where it is open.
+        holder: LockHolder,
     },
     /// A newer annals wrote it.
     #[error("{} has format {found}; this annals reads formats up to {supported}: use a newer one", path.display())]
@@ -310,17 +345,58 @@ impl OpenError {
     }
 }
 
-/// Who holds a store, and what can be done.
-fn held_by(holder: &str) -> String {
-    if holder == std::process::id().to_string() {
-        return "in this process: use a clone of that store, or drop all of them first (callbacks may hold some)".into();
+/// Where a store is open for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockHolder {
+    /// In this process.
+    ThisProcess,
+    /// In this other process.
+    Process(u32),
+    /// In a process of another container, where the process has this number: here the number means nothing.
+    OtherContainer(u32),
+    /// Its writer has closed it or has ended, and a process that was forked from the writer still has the lock.
+    Inherited,
+    /// In another process, which is not known.
+    Unknown,
+}
+
+impl LockHolder {
+    /// What a program can do.
+    fn way_out(self) -> &'static str {
+        match self {
+            Self::ThisProcess => {
+                "use a clone of that store, or drop all of its handles first (callbacks may hold some)"
+            }
+            Self::Process(_) | Self::OtherContainer(_) | Self::Unknown => {
+                "open it read-only, or end that process"
+            }
+            Self::Inherited => "end that process, or open it read-only",
+        }
     }
-    let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
-    format!("in another process{holder}: open it read-only, or end that process")
+}
+
+impl std::fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ThisProcess => f.write_str("in this process"),
+            Self::Process(process) => write!(f, "in process {process}"),
+            Self::OtherContainer(process) => {
+                write!(f, "in another container (as process {process} there)")
+            }
+            Self::Inherited => f.write_str(
+                "in a process that was forked from its last writer and still has its lock",
+            ),
+            Self::Unknown => f.write_str("in another process"),
+        }
+    }
 }
 
 /// What can still be read of a damaged log.
 fn way_out(damage: &Corruption) -> String {
+    if damage.file.ends_with("closed.json") {
+        return "; that file holds no events: remove it, and the store opens".into();
+    }
     match damage.offset {
         0 => "; the files are to be had back from a backup".into(),
         offset => format!(

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals::{
-    DirectorySnapshots, EventStore, FileSystem, Projection, Query, RealFileSystem, Reconstructor,
-    Recorded, SnapshotPolicy, SnapshotStore, StoreFile,
+    DirectorySnapshots, EventStore, FileId, FileSystem, Projection, Query, RealFileSystem,
+    Reconstructor, Recorded, SnapshotPolicy, SnapshotStore, StoreDirectory, StoreFile,
 };
 use common::{Booking, nth, sold};
 use serde::{Deserialize, Serialize};
@@ -116,51 +116,72 @@ fn a_projection_that_reads_few_events_begins_near_the_last_of_them() {
     }
 }
 
-/// The system's files, and how many names it told of.
-#[derive(Debug, Default)]
-struct Listed(AtomicUsize);
+/// The system's directories, and how many names they listed.
+#[derive(Debug, Default, Clone)]
+struct Listed(Arc<AtomicUsize>);
 
 impl FileSystem for Listed {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        RealFileSystem.create(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        RealFileSystem.open(path)
-    }
-
-    fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        RealFileSystem.open_read_only(path)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let names = RealFileSystem.list(directory)?;
-        self.0.fetch_add(names.len(), Ordering::Relaxed);
-        Ok(names)
+    fn open_directory(&self, path: &Path) -> io::Result<Arc<dyn StoreDirectory>> {
+        Ok(Arc::new(ListedDirectory(RealFileSystem.open_directory(path)?, self.clone())))
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         RealFileSystem.create_directory(path)
     }
+}
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFileSystem.rename(from, to)
+#[derive(Debug)]
+struct ListedDirectory(Arc<dyn StoreDirectory>, Listed);
+
+impl StoreDirectory for ListedDirectory {
+    fn create(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
+        self.0.create(name)
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealFileSystem.remove(path)
+    fn open(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
+        self.0.open(name)
     }
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        RealFileSystem.sync_directory(path)
+    fn open_read_only(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
+        self.0.open_read_only(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let names = self.0.list()?;
+        self.1.0.fetch_add(names.len(), Ordering::Relaxed);
+        Ok(names)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn create_directory(&self, name: &str) -> io::Result<()> {
+        self.0.create_directory(name)
+    }
+
+    fn open_directory(&self, name: &str) -> io::Result<Arc<dyn StoreDirectory>> {
+        Ok(Arc::new(Self(self.0.open_directory(name)?, self.1.clone())))
+    }
+
+    fn file_id(&self, name: &str) -> io::Result<Option<FileId>> {
+        self.0.file_id(name)
     }
 }
 
 #[test]
 fn nobody_looks_through_the_snapshots_of_others() {
     let directory = tempfile::tempdir().unwrap();
-    let system = Arc::new(Listed::default());
-    let place = DirectorySnapshots::on(system.clone(), directory.path().join("snapshots"));
+    let system = Listed::default();
+    let place = DirectorySnapshots::on(Arc::new(system.clone()), directory.path().join("snapshots"));
     let place: Arc<dyn SnapshotStore> = Arc::new(place);
     let store = log((0..100).map(|n| sold(n, 1)));
     let source = |n: u32| {

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
-use annals_base::MappedFile;
-
 use super::Loss;
 use crate::Random;
 
@@ -222,17 +220,14 @@ impl Content {
         self.mapped = None;
     }
 
-    pub(super) fn map(&mut self, size: u64) -> io::Result<MappedFile> {
-        let size = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    /// The real file that has the same bytes, now and after later writes.
+    pub(super) fn real_file(&mut self) -> io::Result<File> {
         if self.mapped.is_none() {
             let file = in_memory()?;
             self.copy_to(&file)?;
             self.mapped = Some(file);
         }
-        match &self.mapped {
-            Some(file) => MappedFile::map(file, size),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
+        self.mapped.as_ref().map_or_else(|| Err(io::ErrorKind::NotFound.into()), File::try_clone)
     }
 
     pub(super) fn copy_to(&self, mut file: &File) -> io::Result<()> {

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use annals::StoreFile;
-use annals_base::MappedFile;
+use annals::{FileId, StoreFile};
 
 use super::disk::Disk;
 use super::{Call, Ending, FaultFileSystem, Refused};
@@ -107,8 +106,12 @@ impl StoreFile for FaultFile {
         Ok(())
     }
 
-    fn map(&self, size: u64) -> io::Result<MappedFile> {
-        self.look(|disk| disk.names.content(self.file).map(size))
+    fn file(&self) -> io::Result<std::fs::File> {
+        self.look(|disk| disk.names.content(self.file).real_file())
+    }
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        self.look(|_| Ok(Some(FileId { device: 0, number: self.file as u64 })))
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -12,6 +12,7 @@
 //! what was not: new, old, or something in between. Names are lost likewise, until their directory is synced.
 
 mod content;
+mod directory;
 mod disk;
 mod file;
 mod names;
@@ -21,9 +22,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annals::{FileSystem, StoreFile};
+use annals::{FileSystem, StoreDirectory, StoreFile};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use directory::FaultDirectory;
 use disk::{Disk, Failure};
 use file::FaultFile;
 
@@ -61,15 +63,15 @@ struct Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Call {
-    /// [`FileSystem::create`].
+    /// [`StoreDirectory::create`].
     Create,
-    /// [`FileSystem::create_directory`].
+    /// [`FileSystem::create_directory`] and [`StoreDirectory::create_directory`].
     CreateDirectory,
-    /// [`FileSystem::rename`].
+    /// [`StoreDirectory::rename`].
     Rename,
-    /// [`FileSystem::remove`].
+    /// [`StoreDirectory::remove`].
     Remove,
-    /// [`FileSystem::sync_directory`].
+    /// [`StoreDirectory::sync`].
     SyncDirectory,
     /// [`StoreFile::write_at`].
     Write,
@@ -322,53 +324,18 @@ impl From<Refused<'_>> for io::Error {
 }
 
 impl FileSystem for FaultFileSystem {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        let mut disk = self.begin(Call::Create)?;
-        disk.check_room()?;
-        let file = disk.names.create(path)?;
-        Ok(self.handle(&mut disk, file, true))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        let mut disk = self.disk();
-        disk.check_power(self.process)?;
-        let file = disk.names.file(path)?;
-        Ok(self.handle(&mut disk, file, true))
-    }
-
-    fn open_read_only(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        let mut disk = self.disk();
-        disk.check_power(self.process)?;
-        let file = disk.names.file(path)?;
-        Ok(self.handle(&mut disk, file, false))
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+    fn open_directory(&self, path: &Path) -> io::Result<Arc<dyn StoreDirectory>> {
         let disk = self.disk();
         disk.check_power(self.process)?;
-        disk.names.list(directory)
+        disk.names.list(path)?;
+        let system = Self { shared: Arc::clone(&self.shared), process: Some(disk.epoch) };
+        Ok(Arc::new(FaultDirectory { system, path: path.to_owned() }))
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.begin(Call::CreateDirectory)?;
         disk.check_room()?;
         disk.names.create_directory(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut disk = self.begin(Call::Rename)?;
-        disk.names.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut disk = self.begin(Call::Remove)?;
-        disk.names.remove(path)
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        let mut disk = self.begin(Call::SyncDirectory)?;
-        let lies = disk.lies;
-        disk.names.sync_directory(path, lies)
     }
 }
 

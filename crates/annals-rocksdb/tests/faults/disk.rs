@@ -146,7 +146,8 @@ impl Life {
         if let Some((_, gate)) = state.plan.hold.take_if(|(held, _)| *held == call && of_log) {
             drop(state);
             // Where the suite stops it.
-            let _ = annals::FileSystem::sync_directory(&gate, Path::new(FaultFileSystem::ROOT));
+            let root = annals::FileSystem::open_directory(&gate, Path::new(FaultFileSystem::ROOT));
+            let _ = root.and_then(|root| root.sync());
             state = self.state.lock();
         }
         let failing = state.begin(call, of_log)?;

@@ -14,20 +14,22 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, FORMAT};
-use super::fs::{FileSystem, StoreFile};
-use super::fs::{UNFINISHED, read_all, write_all};
+use super::fs::{FileSystem, StoreDirectory, UNFINISHED, read_all, write_all};
+use super::lock::{LOCK, Lock};
 use crate::name::Hasher;
 use crate::{Corruption, OpenError};
 
-const STORE: &str = "store.json";
+pub(super) const STORE: &str = "store.json";
 const CLOSED: &str = "closed.json";
-const LOCK: &str = "LOCK";
-const SNAPSHOTS: &str = "snapshots";
+pub(super) const SNAPSHOTS: &str = "snapshots";
+/// What file systems put into their topmost directory: a store may be there all the same.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// What makes a directory a store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,18 +44,19 @@ struct ClosedFileContent {
     head: u64,
 }
 
-/// A store's directory, which exists and is one.
+/// A store's directory, which exists and is one, open. Names are looked up in it wherever it is moved to.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory {
+    /// Where it was when it was opened: for messages.
     pub(crate) path: PathBuf,
     pub(crate) store_id: [u8; 16],
+    pub(crate) handle: Arc<dyn StoreDirectory>,
 }
 
-/// What a path has.
+/// What a directory has.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
-    EmptyDirectory,
     Store,
 }
 
@@ -63,51 +66,55 @@ impl Directory {
         Hasher::new(&self.store_id)
     }
 
-    /// The store at `path`, for reading.
+    /// Opens the store at `path` for reading.
     pub(crate) fn open(system: &dyn FileSystem, path: &Path) -> Result<Self, OpenError> {
-        match look(system, path)? {
-            Found::Store => Self::read(system, path),
-            Found::Nothing | Found::EmptyDirectory => {
-                Err(OpenError::NotFound { path: path.to_owned() })
-            }
+        let not_found = || OpenError::NotFound { path: path.to_owned() };
+        let handle = open_directory(system, path)?.ok_or_else(not_found)?;
+        match look(&*handle, path)? {
+            Found::Store => Self::read(handle, path),
+            Found::Nothing => Err(not_found()),
         }
     }
 
-    /// The store at `path`, made if there is none, and the right to write to it, for as long as the file that is
-    /// answered stays open.
+    /// Opens the store at `path`, made if there is none, with the right to write to it for as long as the lock is held.
     pub(crate) fn open_locked(
         system: &dyn FileSystem,
         path: &Path,
-    ) -> Result<(Self, Box<dyn StoreFile>), OpenError> {
-        if look(system, path)? == Found::Nothing {
-            match system.create_directory(path) {
-                // Somebody was quicker.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                created => created.map_err(OpenError::io("create", path))?,
+    ) -> Result<(Self, Lock), OpenError> {
+        let handle = match open_directory(system, path)? {
+            Some(handle) => handle,
+            None => {
+                match system.create_directory(path) {
+                    // Another process was quicker.
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                    created => created.map_err(OpenError::io("create", path))?,
+                }
+                system.open_directory(path).map_err(OpenError::io("open", path))?
             }
-        }
-        let lock = lock(system, path)?;
-        // Again: before the lock was had somebody else may have made it.
-        match look(system, path)? {
+        };
+        look(&*handle, path)?;
+        let lock = Lock::take(&*handle, path)?;
+        // Again: before this process had the lock another one may have made the store.
+        match look(&*handle, path)? {
             Found::Store => {
-                let directory = Self::read(system, path)?;
+                let directory = Self::read(handle, path)?;
                 // A process that ended between a rename and its sync leaves names that a loss of power takes.
-                system.sync_directory(path).map_err(OpenError::io("sync", path))?;
+                directory.handle.sync().map_err(OpenError::io("sync", path))?;
                 Ok((directory, lock))
             }
-            Found::Nothing | Found::EmptyDirectory => {
-                refuse_lost_log(system, path)?;
-                let directory =
-                    Self::create(system, path).map_err(OpenError::io("create a store in", path))?;
+            Found::Nothing => {
+                refuse_lost_log(&*handle, path)?;
+                let directory = Self::create(system, handle, path)
+                    .map_err(OpenError::io("create a store in", path))?;
                 Ok((directory, lock))
             }
         }
     }
 
-    fn read(system: &dyn FileSystem, path: &Path) -> Result<Self, OpenError> {
+    fn read(handle: Arc<dyn StoreDirectory>, path: &Path) -> Result<Self, OpenError> {
         let not_a_store = |found: String| OpenError::NotAStore { path: path.to_owned(), found };
-        let file = path.join(STORE);
-        let bytes = read_all(system, &file).map_err(OpenError::io("read", &file))?;
+        let bytes =
+            read_all(&*handle, STORE).map_err(OpenError::io("read", path.join(STORE)))?;
         let unreadable =
             |error: serde_json::Error| not_a_store(format!("its {STORE} cannot be read ({error})"));
         // The format first: a newer one may say the rest in another way.
@@ -128,33 +135,36 @@ impl Directory {
             }
         }
         let content: StoreFileContent = serde_json::from_value(value).map_err(unreadable)?;
-        Ok(Self { path: path.to_owned(), store_id: *content.store_id.as_bytes() })
+        Ok(Self { path: path.to_owned(), store_id: *content.store_id.as_bytes(), handle })
     }
 
     /// Makes a store in an empty directory. `store.json` comes last: without it there is no store, and where it is
     /// the directory itself is durable.
-    fn create(system: &dyn FileSystem, path: &Path) -> io::Result<Self> {
-        for name in system.list(path)?.iter().filter(|name| *name != LOCK && *name != SNAPSHOTS) {
-            system.remove(&path.join(name))?;
+    fn create(
+        system: &dyn FileSystem,
+        handle: Arc<dyn StoreDirectory>,
+        path: &Path,
+    ) -> io::Result<Self> {
+        let left = handle.list()?;
+        for name in left.iter().filter(|name| !is_kept(name)) {
+            handle.remove(name)?;
         }
         let store_id = uuid::Uuid::new_v4();
-        let directory = Self { path: path.to_owned(), store_id: *store_id.as_bytes() };
-        file::create(system, &directory.log(0), &directory.store_id, 0, 0)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        system.sync_directory(parent.unwrap_or(Path::new(".")))?;
+        let (path, id) = (path.to_owned(), *store_id.as_bytes());
+        let directory = Self { path, store_id: id, handle };
+        file::create(&directory, 0, 0)?;
+        let parent = directory.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        system.open_directory(parent.unwrap_or(Path::new(".")))?.sync()?;
         let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let content = StoreFileContent { format: FORMAT, store_id, created };
         let content = serde_json::to_string(&content).unwrap_or_default() + "\n";
-        write_all(system, &path.join(STORE), content.as_bytes())?;
+        write_all(&*directory.handle, STORE, content.as_bytes())?;
         Ok(directory)
     }
 
     /// The first offsets of the segments, in order, and of those that have an index file.
-    pub(crate) fn segments(
-        &self,
-        system: &dyn FileSystem,
-    ) -> Result<(Vec<u64>, Vec<u64>), OpenError> {
-        let names = system.list(&self.path).map_err(OpenError::io("list", &self.path))?;
+    pub(crate) fn segments(&self) -> Result<(Vec<u64>, Vec<u64>), OpenError> {
+        let names = self.handle.list().map_err(OpenError::io("list", &self.path))?;
         let with = |extension: &str| {
             let offset = |name: &String| {
                 let digits = name.strip_suffix(extension)?;
@@ -168,38 +178,24 @@ impl Directory {
     }
 
     /// Removes what was being written when a process ended.
-    pub(crate) fn remove_unfinished(&self, system: &dyn FileSystem) -> Result<(), OpenError> {
-        for name in system.list(&self.path).map_err(OpenError::io("list", &self.path))? {
+    pub(crate) fn remove_unfinished(&self) -> Result<(), OpenError> {
+        for name in self.handle.list().map_err(OpenError::io("list", &self.path))? {
             if is_unfinished(&name) {
-                let path = self.path.join(name);
-                system.remove(&path).map_err(OpenError::io("remove", &path))?;
+                self.handle.remove(&name).map_err(OpenError::io("remove", self.at(&name)))?;
             }
         }
         Ok(())
     }
 
-    pub(crate) fn log(&self, first: u64) -> PathBuf {
-        self.path.join(format!("{first:020}.log"))
-    }
-
-    pub(crate) fn index(&self, first: u64) -> PathBuf {
-        self.path.join(format!("{first:020}.idx"))
-    }
-
-    /// The filter of so many segments, of which `first` is the first offset.
-    pub(crate) fn filter(&self, first: u64, segments: usize) -> PathBuf {
-        self.path.join(format!("{first:020}.{segments}.flt"))
-    }
-
-    /// Where the store's snapshots are, if there are any.
-    pub(crate) fn snapshots(&self) -> PathBuf {
-        self.path.join(SNAPSHOTS)
+    /// The path of a name in the directory, for messages.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// The head when the store was last closed cleanly; 0 if it never was.
-    pub(crate) fn closed_head(&self, system: &dyn FileSystem) -> Result<u64, OpenError> {
-        let file = self.path.join(CLOSED);
-        let bytes = match read_all(system, &file) {
+    pub(crate) fn closed_head(&self) -> Result<u64, OpenError> {
+        let file = self.at(CLOSED);
+        let bytes = match read_all(&*self.handle, CLOSED) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             read => read.map_err(OpenError::io("read", &file))?,
         };
@@ -208,7 +204,7 @@ impl Directory {
             file: file.clone(),
             position: 0,
             offset: 0,
-            expected: r#"{"head":…}, or no such file: it may be removed"#.into(),
+            expected: r#"{"head":…}, or no such file"#.into(),
             found: format!(
                 "{:?} ({error})",
                 String::from_utf8_lossy(&bytes[..bytes.len().min(40)])
@@ -218,36 +214,63 @@ impl Directory {
     }
 
     /// Notes that everything below `head` is in the log and durable.
-    pub(crate) fn set_closed_head(&self, system: &dyn FileSystem, head: u64) -> io::Result<()> {
+    pub(crate) fn set_closed_head(&self, head: u64) -> io::Result<()> {
         let content = serde_json::to_string(&ClosedFileContent { head }).unwrap_or_default() + "\n";
-        write_all(system, &self.path.join(CLOSED), content.as_bytes())
+        write_all(&*self.handle, CLOSED, content.as_bytes())
     }
 }
 
-/// What is at `path`; an error if it is something else than a store or a place for one.
-fn look(system: &dyn FileSystem, path: &Path) -> Result<Found, OpenError> {
+/// The name of the segment's file that begins at `first`.
+pub(crate) fn log_name(first: u64) -> String {
+    format!("{first:020}.log")
+}
+
+/// The name of a sealed segment's index file.
+pub(crate) fn index_name(first: u64) -> String {
+    format!("{first:020}.idx")
+}
+
+/// The name of the filter of so many segments, of which `first` is the first offset.
+pub(crate) fn filter_name(first: u64, segments: usize) -> String {
+    format!("{first:020}.{segments}.flt")
+}
+
+/// Opens the directory at `path`; `None` if nothing is there.
+fn open_directory(
+    system: &dyn FileSystem,
+    path: &Path,
+) -> Result<Option<Arc<dyn StoreDirectory>>, OpenError> {
+    match system.open_directory(path) {
+        Ok(handle) => Ok(Some(handle)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(OpenError::NotAStore {
+            path: path.to_owned(),
+            found: "it is a file, and a store is a directory".to_owned(),
+        }),
+        Err(error) => Err(OpenError::io("open", path)(error)),
+    }
+}
+
+/// What stays when a store is made in a directory.
+fn is_kept(name: &str) -> bool {
+    [LOCK, SNAPSHOTS, LOST_AND_FOUND].contains(&name)
+}
+
+/// Returns what is in the directory; an error if it is something else than a store or a place for one.
+fn look(handle: &dyn StoreDirectory, path: &Path) -> Result<Found, OpenError> {
     let not_a_store = |found| OpenError::NotAStore { path: path.to_owned(), found };
-    let names = match system.list(path) {
-        Ok(names) => names,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            return Err(not_a_store("it is a file, and a store is a directory".to_owned()));
-        }
-        Err(error) => return Err(OpenError::io("list", path)(error)),
-    };
+    let names = handle.list().map_err(OpenError::io("list", path))?;
     if names.iter().any(|name| name == STORE) {
         return Ok(Found::Store);
     }
-    // What a process leaves that ended while it made a store counts as empty.
-    let first_segment = format!("{:020}.log", 0);
+    // What a process leaves that ended while it made a store counts as nothing.
+    let first_segment = log_name(0);
     let others = names
         .iter()
-        .filter(|name| {
-            ![LOCK, SNAPSHOTS, &first_segment].contains(&name.as_str()) && !is_unfinished(name)
-        })
+        .filter(|name| **name != first_segment && !is_kept(name) && !is_unfinished(name))
         .count();
     match others {
-        0 => Ok(Found::EmptyDirectory),
+        0 => Ok(Found::Nothing),
         _ if names.contains(&first_segment) => Err(not_a_store(lost_store_file())),
         _ if is_rocksdb(&names) => Err(not_a_store(
             "it is a RocksDB database, to be opened as `rocksdb:PATH` (in a program, with RocksDb::open)"
@@ -261,14 +284,14 @@ fn look(system: &dyn FileSystem, path: &Path) -> Result<Found, OpenError> {
 
 /// Refuses a first segment that has more than its head: it is of no store in the making, but of one that lost its
 /// `store.json`.
-fn refuse_lost_log(system: &dyn FileSystem, path: &Path) -> Result<(), OpenError> {
-    let segment = path.join(format!("{:020}.log", 0));
-    match system.open_read_only(&segment).and_then(|file| file.size()) {
+fn refuse_lost_log(handle: &dyn StoreDirectory, path: &Path) -> Result<(), OpenError> {
+    let segment = log_name(0);
+    match handle.open_read_only(&segment).and_then(|file| file.size()) {
         Ok(size) if size > file::SEGMENT_HEAD as u64 => {
             Err(OpenError::NotAStore { path: path.to_owned(), found: lost_store_file() })
         }
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(OpenError::io("open", segment)(error))
+            Err(OpenError::io("open", path.join(segment))(error))
         }
         _ => Ok(()),
     }
@@ -295,29 +318,4 @@ fn is_unfinished(name: &str) -> bool {
         Some((span, "flt")) => span.split_once('.').is_some_and(|(first, _)| digits(first)),
         _ => name == STORE || name == CLOSED,
     }
-}
-
-fn lock(system: &dyn FileSystem, directory: &Path) -> Result<Box<dyn StoreFile>, OpenError> {
-    let path = directory.join(LOCK);
-    let file = match system.open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => match system.create(&path) {
-            // Somebody was quicker.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => system.open(&path),
-            created => created,
-        },
-        opened => opened,
-    };
-    let file = file.map_err(OpenError::io("open", &path))?;
-    if !file.try_lock().map_err(OpenError::io("lock", &path))? {
-        let holder = read_all(system, &path).unwrap_or_default();
-        let holder = String::from_utf8_lossy(&holder).trim().to_owned();
-        return Err(OpenError::Locked { path: directory.to_owned(), holder });
-    }
-    // For people to read; nothing depends on it.
-    let process = format!("{}\n", std::process::id());
-    let noted = file.set_size(0).and_then(|()| file.write_at(process.as_bytes(), 0));
-    if let Err(error) = noted {
-        tracing::debug!(%error, "the lock file does not say who holds it");
-    }
-    Ok(file)
 }

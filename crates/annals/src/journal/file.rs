@@ -5,16 +5,18 @@
 //!   │ 40 time of the event before it, ms │ 48 zeroes
 //!   └ 64 frame, frame, …, zeroes to the end of the file
 //! ```
-//! Only what lies below the log's head is ever looked at through the map; the writer appends behind it.
+//! Only what lies below the log's head is ever looked at through the map; the writer appends behind it. A follower lends
+//! through the map only what is durable; the rest, its tail, it has copied.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use annals_base::SegmentedList;
 use bytes::Bytes;
 
+use super::directory::{Directory, log_name};
 use super::frame::{Fault, FrameHead, Record, check_frame, check_record};
-use super::fs::UNFINISHED;
-use super::fs::{FileSystem, StoreFile};
+use super::fs::{StoreDirectory, StoreFile, UNFINISHED};
 use crate::crc32c::{crc32c, crc32c_append};
 use crate::little_endian::{u32_at, u64_at};
 use crate::{Corruption, RawEvent};
@@ -38,43 +40,42 @@ pub(crate) fn seed(store_id: &[u8; 16], first: u64) -> u32 {
     crc32c_append(crc32c(store_id), &first.to_le_bytes())
 }
 
-/// Makes the file `path` of the segment that begins at `first`, durable under its name.
+/// Makes the file of the segment that begins at `first`, durable under its name.
 pub(crate) fn create(
-    system: &dyn FileSystem,
-    path: &Path,
-    store_id: &[u8; 16],
+    directory: &Directory,
     first: u64,
     time_before_ms: u64,
 ) -> io::Result<Box<dyn StoreFile>> {
     let mut head = [0; SEGMENT_HEAD];
     head[..8].copy_from_slice(MAGIC);
     head[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
-    head[16..32].copy_from_slice(store_id);
+    head[16..32].copy_from_slice(&directory.store_id);
     head[32..40].copy_from_slice(&first.to_le_bytes());
     head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());
     let checksum = crc32c(&head[16..]);
     head[12..16].copy_from_slice(&checksum.to_le_bytes());
-    let unfinished = path.with_added_extension(UNFINISHED);
-    let made = make(system, &unfinished, &head);
+    let (handle, name) = (&*directory.handle, log_name(first));
+    let unfinished = format!("{name}.{UNFINISHED}");
+    let made = make(handle, &unfinished, &head);
     if made.is_err() {
         // The error that is told is the first; what is left over is removed when the store is next opened.
-        let _ = system.remove(&unfinished);
+        let _ = handle.remove(&unfinished);
     }
     let file = made?;
-    system.rename(&unfinished, path)?;
-    system.sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+    handle.rename(&unfinished, &name)?;
+    handle.sync()?;
     Ok(file)
 }
 
 fn make(
-    system: &dyn FileSystem,
-    path: &Path,
+    handle: &dyn StoreDirectory,
+    name: &str,
     head: &[u8; SEGMENT_HEAD],
 ) -> io::Result<Box<dyn StoreFile>> {
-    let file = match system.create(path) {
+    let file = match handle.create(name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            system.remove(path)?;
-            system.create(path)?
+            handle.remove(name)?;
+            handle.create(name)?
         }
         created => created?,
     };
@@ -137,12 +138,44 @@ pub(crate) struct SegmentFile {
     pub(crate) path: PathBuf,
     pub(crate) seed: u32,
     pub(crate) bytes: Bytes,
+    /// What stands behind the frames that a follower knows to be durable. Everyone else has none.
+    pub(crate) tail: Option<Tail>,
+}
+
+/// The end of a segment that its writer may still take back, copied: pieces one behind the other, each of whole frames.
+pub(crate) type Tail = SegmentedList<Piece>;
+
+/// Frames that were read from the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    /// Where they start in the file.
+    pub(crate) start: usize,
+    /// The offset after their last.
+    pub(crate) end_offset: u64,
+    pub(crate) bytes: Bytes,
 }
 
 impl SegmentFile {
     /// The segment that begins at `first`, in these bytes of the file `path`.
     pub(crate) fn new(path: PathBuf, store_id: &[u8; 16], first: u64, bytes: Bytes) -> Self {
-        Self { first, path, seed: seed(store_id, first), bytes }
+        Self { first, path, seed: seed(store_id, first), bytes, tail: None }
+    }
+
+    /// The bytes that have what stands at `position`, and where in the file they start.
+    fn bytes_at(&self, position: usize) -> (&Bytes, usize) {
+        let piece = self.tail.as_ref().and_then(|tail| {
+            let (mut low, mut high) = (0, tail.len());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if tail.get(middle).is_some_and(|piece| piece.start <= position) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            tail.get(low.checked_sub(1)?)
+        });
+        piece.map_or((&self.bytes, 0), |piece| (&piece.bytes, piece.start))
     }
 
     /// Checks the file's head.
@@ -159,24 +192,28 @@ impl SegmentFile {
         offset: u64,
         frame: &mut Option<(usize, u64)>,
     ) -> Result<(RawEvent, u64), Corruption> {
-        let corrupt = |fault: Fault| self.corruption(fault, offset);
-        let body = check_record(&self.bytes, position, offset, self.first).map_err(corrupt)?;
-        let start = position.checked_sub(u32_at(&self.bytes, position + 12) as usize);
+        let (bytes, base) = self.bytes_at(position);
+        let corrupt = |fault: Fault| {
+            self.corruption(Fault { position: fault.position + base, ..fault }, offset)
+        };
+        let position = position - base;
+        let body = check_record(bytes, position, offset, self.first).map_err(corrupt)?;
+        let start = position.checked_sub(u32_at(bytes, position + 12) as usize);
         let time_ms = match *frame {
-            Some((known, time_ms)) if start == Some(known) => time_ms,
+            Some((known, time_ms)) if start.map(|start| base + start) == Some(known) => time_ms,
             _ => {
                 let start = start.unwrap_or(0);
-                let head = FrameHead::read(&self.bytes, start, self.seed).map_err(corrupt)?;
+                let head = FrameHead::read(bytes, start, self.seed).map_err(corrupt)?;
                 if !(head.first..head.end()).contains(&offset) {
                     let expected = format!("the frame of offset {offset}");
                     let found = format!("the frame of {}..{}", head.first, head.end());
                     return Err(corrupt(Fault { position: position + 12, expected, found }));
                 }
-                *frame = Some((start, head.time_ms));
+                *frame = Some((base + start, head.time_ms));
                 head.time_ms
             }
         };
-        let event = RawEvent::from_body(self.bytes.slice_ref(body)).map_err(|problem| {
+        let event = RawEvent::from_body(bytes.slice_ref(body)).map_err(|problem| {
             let expected = "the body of an event".to_owned();
             corrupt(Fault { position: position + 16, expected, found: problem.to_owned() })
         })?;

@@ -293,7 +293,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::fs::{FileSystem, RealFileSystem};
+    use super::super::fs::{FileSystem as _, RealFileSystem};
     use super::super::live::IndexWriter;
     use super::super::sealed::encode;
     use super::*;
@@ -347,7 +347,9 @@ mod tests {
         span: Span,
         write: impl FnOnce(&dyn StoreFile) -> io::Result<()>,
     ) -> Filter {
-        let file = RealFileSystem.create(path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let file = RealFileSystem.open_directory(path.parent().unwrap()).unwrap();
+        let file = file.create(name).unwrap();
         write(&*file).unwrap();
         let bytes = std::fs::read(path).unwrap();
         let filter = Filter::open(bytes.into(), &STORE, span).unwrap();

@@ -10,6 +10,7 @@
 //!   sieve       the segments that may match        filter     which of many segments may have a name
 //!   directory   the store's files and lock         file       a segment's file, mapped
 //!   options     how it is opened                   frame      what one commit adds to a file
+//!   lock        the right to write                 map        files as memory
 //!   fs          the seam to the file system
 //! ```
 //! The files are described in docs/FORMAT.md, what is promised of them in docs/DURABILITY.md.
@@ -23,7 +24,9 @@ mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod live;
+mod lock;
 mod log;
+mod map;
 mod options;
 mod recovery;
 mod sealed;
@@ -42,7 +45,7 @@ use std::sync::atomic::AtomicU64;
 use annals_base::segmented_list;
 use arc_swap::ArcSwap;
 
-pub use fs::{FileSystem, RealFileSystem, StoreFile};
+pub use fs::{FileId, FileSystem, RealFileSystem, StoreDirectory, StoreFile};
 pub use options::{Durability, JournalOptions};
 pub use snapshots::DirectorySnapshots;
 pub use verify::{VerifyReport, verify};
@@ -52,11 +55,12 @@ use crate::commit::Committer;
 use crate::encode::Encoded;
 use crate::index::Kind;
 use crate::name::Hasher;
+use crate::process::Opener;
 use crate::{
-    AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError, SegmentStats,
-    SnapshotStore, Stats,
+    AppendError, Corruption, Event, EventRef, FollowError, Head, OpenError, RawEvent, ReadError,
+    SegmentStats, SnapshotStore, Stats,
 };
-use directory::Directory;
+use directory::{Directory, log_name};
 use follow::Follower;
 use log::Log;
 use recovery::Recovered;
@@ -79,6 +83,7 @@ pub struct Journal<E: Event> {
     head: Arc<Head<E>>,
     snapshots: Arc<DirectorySnapshots>,
     role: Role<E>,
+    opener: Opener,
 }
 
 /// What an opened log consists of.
@@ -127,61 +132,72 @@ impl JournalOptions {
 }
 
 impl<E: Event> Journal<E> {
-    /// The damage before which the log ends, where one was opened read-only that has any; for all of it:
+    /// Returns the damage before which the log ends, where one was opened read-only that has any; for all of it:
     /// [`verify()`].
     #[must_use]
     pub fn damage(&self) -> Option<&Corruption> {
+        match self.follow_error() {
+            Some(FollowError::Damaged(damage)) => Some(damage),
+            _ => None,
+        }
+    }
+
+    /// Returns why a log that was opened read-only is not followed any more: it is damaged, its writer took back what
+    /// was read before it was synced, or its files were removed or replaced. Its cursors have ended then, and it has to
+    /// be opened again.
+    #[must_use]
+    pub fn follow_error(&self) -> Option<&FollowError> {
         match &self.role {
             Role::Writer(_) => None,
-            Role::Reader(follower) => follower.damage(),
+            Role::Reader(follower) => follower.error(),
         }
     }
 
     fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
+        self.opener.check().map_err(|error| self.head.refused(error))?;
         let encoded = Encoded::records(&batch.events, &self.log.hasher);
         encoded.map_err(|error| self.head.refused(error))
     }
 
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
-        let system = Arc::clone(&options.file_system);
-        let (directory, lock) = Directory::open_locked(&*system, path)?;
-        let recovered = recovery::recover(&*system, &directory, writer::capacity(&options))?;
-        let snapshots = snapshots(&directory, &system);
-        let Parts { log, head, sealed, filters, active } =
-            Self::parts(&*system, directory, recovered, true);
-        filters.sweep(&*system, &log.directory).map_err(OpenError::io("list", path))?;
-        let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock);
+        let (directory, mut lock) = Directory::open_locked(&*options.file_system, path)?;
+        lock_active(&directory, &mut lock)?;
+        let recovered = recovery::recover(&directory, writer::capacity(&options))?;
+        let snapshots = snapshots(&directory);
+        let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
+        filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
+        let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock)
+            .map_err(OpenError::io("look at", path))?;
         let committer = Committer::new(Arc::clone(&head), home);
-        Ok(Self { log, head, snapshots, role: Role::Writer(committer) })
+        Ok(Self { log, head, snapshots, role: Role::Writer(committer), opener: Opener::this_process() })
     }
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
         // Before the segments: a process that closes the store meanwhile notes a head beyond what is then read.
-        let closed = directory.closed_head(&*options.file_system);
-        let (recovered, damage) = recovery::recover_read_only(&*options.file_system, &directory)?;
-        let (closed, damage) = match closed {
-            Err(OpenError::Corrupt(found)) => (0, damage.or(Some(found))),
-            closed => (closed?, damage),
+        let closed = match directory.closed_head() {
+            Err(OpenError::Corrupt(found)) => {
+                tracing::warn!(%found, "whether the log lost its end since it was closed is not known");
+                0
+            }
+            closed => closed?,
         };
-        let snapshots = snapshots(&directory, &options.file_system);
-        let Parts { log, head, sealed, filters, active } =
-            Self::parts(&*options.file_system, directory, recovered, false);
+        let (recovered, damage) = recovery::recover_read_only(&directory)?;
+        let snapshots = snapshots(&directory);
+        let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, false);
         let follower = Follower::start(
             Arc::clone(&log),
             Arc::clone(&head),
             (sealed, filters),
             active,
-            options,
             closed,
             damage,
         )?;
-        Ok(Self { log, head, snapshots, role: Role::Reader(follower) })
+        Ok(Self { log, head, snapshots, role: Role::Reader(follower), opener: Opener::this_process() })
     }
 
     /// What both roles have in common; filters that are missing are made, if `make`.
     fn parts(
-        system: &dyn FileSystem,
         directory: Directory,
         recovered: Recovered,
         make: bool,
@@ -191,7 +207,7 @@ impl<E: Event> Journal<E> {
             writer.push(segment);
         });
         let mut filters = FilterWriter::new();
-        filters.extend(system, &directory, &sealed, recovered.active.segment.first, make);
+        filters.extend(&directory, &sealed, recovered.active.segment.first, make);
         let index = segment::SegmentIndex::Live(recovered.active.index.reader());
         let active = Segment { file: recovered.active.segment.clone(), index };
         let log = Log {
@@ -216,6 +232,10 @@ impl<E: Event> Journal<E> {
 impl<E: Event> Drop for Journal<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
+        if !self.opener.is_here() {
+            // Forked: the files, the lock and whoever commits are those of the process that opened the store.
+            return;
+        }
         committer.close();
         let poisoned = committer.is_poisoned();
         committer.with_home(|home| {
@@ -297,7 +317,10 @@ impl<E: Event> Backend<E> for Journal<E> {
 
     fn sync(&self) -> Result<(), AppendError> {
         match &self.role {
-            Role::Writer(committer) => committer.sync(),
+            Role::Writer(committer) => {
+                self.opener.check()?;
+                committer.sync()
+            }
             Role::Reader(_) => Ok(()),
         }
     }
@@ -317,8 +340,16 @@ fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// The place for snapshots that a store's directory has.
-fn snapshots(directory: &Directory, system: &Arc<dyn FileSystem>) -> Arc<DirectorySnapshots> {
-    Arc::new(DirectorySnapshots::on(Arc::clone(system), directory.snapshots()))
+fn snapshots(directory: &Directory) -> Arc<DirectorySnapshots> {
+    Arc::new(DirectorySnapshots::of_store(Arc::clone(&directory.handle), &directory.path))
+}
+
+/// Locks the segment that is appended to: a writer whose file `LOCK` was removed still has it.
+fn lock_active(directory: &Directory, lock: &mut lock::Lock) -> Result<(), OpenError> {
+    let Some(&last) = directory.segments()?.0.last() else { return Ok(()) };
+    let name = log_name(last);
+    let segment = directory.handle.open_read_only(&name);
+    segment.and_then(|segment| lock.follow(segment)).map_err(OpenError::io("lock", directory.at(&name)))
 }
 
 impl<E: Event> std::fmt::Debug for Journal<E> {

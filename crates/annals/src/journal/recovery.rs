@@ -13,16 +13,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
-
 use bytes::Bytes;
 
-use super::directory::Directory;
+use super::directory::{Directory, index_name, log_name};
 use super::file::{SEGMENT_HEAD, SegmentFile};
 use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
-use super::fs::{FileSystem, StoreFile};
-use super::fs::{erase, last_data, map_all};
+use super::fs::{StoreFile, erase, last_data};
 use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
+use super::map::map_all;
 use super::sealed::{SealedIndex, index_count, seal};
 use super::segment::{Segment, SegmentIndex};
 use crate::little_endian::u32_at;
@@ -49,19 +47,15 @@ pub(crate) struct Active {
 
 /// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. The active segment's
 /// file is made `capacity` bytes long, if it is not longer.
-pub(crate) fn recover(
-    system: &dyn FileSystem,
-    directory: &Directory,
-    capacity: u64,
-) -> Result<Recovered, OpenError> {
-    directory.remove_unfinished(system)?;
-    let starts = check_starts(system, directory)?;
+pub(crate) fn recover(directory: &Directory, capacity: u64) -> Result<Recovered, OpenError> {
+    directory.remove_unfinished()?;
+    let starts = check_starts(directory)?;
     let mut sealed = Vec::new();
     for pair in starts.windows(2) {
-        let segment = open_sealed(system, directory, pair[0], pair[1])?;
+        let segment = open_sealed(directory, pair[0], pair[1])?;
         if let SegmentIndex::Live(index) = &segment.index {
             tracing::info!(segment = %segment.path.display(), "writing the index that it lacks");
-            match seal(system, directory, pair[0], pair[1] - pair[0], index) {
+            match seal(directory, pair[0], pair[1] - pair[0], index) {
                 Ok(written) => {
                     sealed.push(Segment { index: SegmentIndex::sealed(written), ..segment });
                     continue;
@@ -75,12 +69,13 @@ pub(crate) fn recover(
         sealed.push(segment);
     }
     let first = starts.last().copied().unwrap_or(0);
-    let path = directory.log(first);
-    let file = system.open(&path).map_err(OpenError::io("open", &path))?;
+    let path = directory.at(&log_name(first));
+    let opened = directory.handle.open(&log_name(first));
+    let file = opened.map_err(OpenError::io("open", &path))?;
     let size = file.size().map_err(OpenError::io("open", &path))?;
     file.set_size(size.max(capacity)).map_err(OpenError::io("lengthen", &path))?;
     let mut active = open_active(directory, first, file)?;
-    let closed = directory.closed_head(system)?;
+    let closed = directory.closed_head()?;
     match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
         End::Clean => {}
         End::Unfinished(left) => {
@@ -99,21 +94,20 @@ pub(crate) fn recover(
 /// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage, which it
 /// answers too. The last segment is not read yet: that is for whoever follows it.
 pub(crate) fn recover_read_only(
-    system: &dyn FileSystem,
     directory: &Directory,
 ) -> Result<(Recovered, Option<Corruption>), OpenError> {
     let mut damage = None;
-    let starts = match check_starts(system, directory) {
-        Err(OpenError::Corrupt(found)) if directory.segments(system)?.0.first() == Some(&0) => {
+    let starts = match check_starts(directory) {
+        Err(OpenError::Corrupt(found)) if directory.segments()?.0.first() == Some(&0) => {
             damage = Some(found);
-            directory.segments(system)?.0
+            directory.segments()?.0
         }
         checked => checked?,
     };
     let mut sealed = Vec::new();
     let mut last = starts.len() - 1;
     for (at, pair) in starts.windows(2).enumerate() {
-        match open_sealed(system, directory, pair[0], pair[1]) {
+        match open_sealed(directory, pair[0], pair[1]) {
             Ok(segment) => sealed.push(segment),
             Err(OpenError::Corrupt(found)) => {
                 damage = Some(found);
@@ -124,7 +118,7 @@ pub(crate) fn recover_read_only(
         }
     }
     loop {
-        match open_to_follow(system, directory, starts[last]) {
+        match open_to_follow(directory, starts[last]) {
             Ok(active) => return Ok((Recovered { sealed, active }, damage)),
             // Its head is not good, so the segment before it is the last that is.
             Err(OpenError::Corrupt(found)) if sealed.pop().is_some() => {
@@ -137,15 +131,12 @@ pub(crate) fn recover_read_only(
 }
 
 /// The segment that begins at `first`, of which nothing was read yet.
-fn open_to_follow(
-    system: &dyn FileSystem,
-    directory: &Directory,
-    first: u64,
-) -> Result<Active, OpenError> {
-    let path = directory.log(first);
-    let file = system.open_read_only(&path).map_err(OpenError::io("open", &path))?;
+fn open_to_follow(directory: &Directory, first: u64) -> Result<Active, OpenError> {
+    let path = directory.at(&log_name(first));
+    let opened = directory.handle.open_read_only(&log_name(first));
+    let file = opened.map_err(OpenError::io("open", &path))?;
     let mapped = map_all(&*file).map_err(OpenError::io("map", &path))?;
-    let segment = SegmentFile::new(path, &directory.store_id, first, Bytes::from_owner(mapped));
+    let segment = SegmentFile::new(path, &directory.store_id, first, mapped);
     let last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
     let (index, undecided) = (IndexWriter::new(), VecDeque::new());
     let (end, next_offset) = (SEGMENT_HEAD, first);
@@ -153,23 +144,20 @@ fn open_to_follow(
 }
 
 /// The first offsets of all segments: from 0 on, and a last one that was never sealed.
-pub(crate) fn check_starts(
-    system: &dyn FileSystem,
-    directory: &Directory,
-) -> Result<Vec<u64>, OpenError> {
+pub(crate) fn check_starts(directory: &Directory) -> Result<Vec<u64>, OpenError> {
     let missing = |first| {
         OpenError::Corrupt(Corruption {
-            file: directory.log(first),
+            file: directory.at(&log_name(first)),
             position: 0,
             offset: first,
             expected: "a segment".into(),
             found: "no such file".into(),
         })
     };
-    let (mut logs, mut indexes) = directory.segments(system)?;
+    let (mut logs, mut indexes) = directory.segments()?;
     if indexes.last() >= logs.last() {
         // A listing is not of one moment: a writer may just have begun a segment and sealed the one before it.
-        (logs, indexes) = directory.segments(system)?;
+        (logs, indexes) = directory.segments()?;
     }
     if logs.first() != Some(&0) {
         return Err(missing(0));
@@ -177,7 +165,7 @@ pub(crate) fn check_starts(
     match (logs.last(), indexes.last()) {
         // An index is written only when the next segment is there.
         (Some(&last), Some(&sealed)) if sealed >= last => {
-            let index = map(system, &directory.index(sealed))?;
+            let index = map(directory, &index_name(sealed))?;
             Err(missing(sealed + index_count(&index).max(1)))
         }
         _ => Ok(logs),
@@ -185,18 +173,12 @@ pub(crate) fn check_starts(
 }
 
 /// The sealed segment `first..end`; with an index in memory if its index file is missing or not right.
-fn open_sealed(
-    system: &dyn FileSystem,
-    directory: &Directory,
-    first: u64,
-    end: u64,
-) -> Result<Segment, OpenError> {
-    let path = directory.log(first);
-    let bytes = map(system, &path)?;
-    let file = SegmentFile::new(path, &directory.store_id, first, bytes);
+fn open_sealed(directory: &Directory, first: u64, end: u64) -> Result<Segment, OpenError> {
+    let name = log_name(first);
+    let bytes = map(directory, &name)?;
+    let file = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
     file.check_head(&directory.store_id)?;
-    let index_file = directory.index(first);
-    let sealed = match map(system, &index_file) {
+    let sealed = match map(directory, &index_name(first)) {
         Ok(bytes) => SealedIndex::open(bytes, &directory.store_id, first, end - first),
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -225,12 +207,10 @@ fn check_last(file: &SegmentFile, index: &SealedIndex, end: u64) -> Result<(), C
     Err(file.corruption(Fault { position: file.bytes.len(), expected, found }, file.first))
 }
 
-pub(crate) fn map(system: &dyn FileSystem, path: &Path) -> Result<Bytes, OpenError> {
-    let mapped = || {
-        let file = system.open_read_only(path)?;
-        map_all(&*file)
-    };
-    Ok(Bytes::from_owner(mapped().map_err(OpenError::io("open", path))?))
+/// Maps a file of the store.
+pub(crate) fn map(directory: &Directory, name: &str) -> Result<Bytes, OpenError> {
+    let mapped = directory.handle.open_read_only(name).and_then(|file| map_all(&*file));
+    mapped.map_err(OpenError::io("open", directory.at(name)))
 }
 
 /// The last segment, with all whole frames that it begins with.
@@ -239,9 +219,8 @@ fn open_active(
     first: u64,
     file: Box<dyn StoreFile>,
 ) -> Result<Active, OpenError> {
-    let path = directory.log(first);
-    let mapped = map_all(&*file).map_err(OpenError::io("map", &path))?;
-    let bytes = Bytes::from_owner(mapped);
+    let path = directory.at(&log_name(first));
+    let bytes = map_all(&*file).map_err(OpenError::io("map", &path))?;
     let segment = SegmentFile::new(path, &directory.store_id, first, bytes);
     let mut last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
     let mut undecided = VecDeque::new();

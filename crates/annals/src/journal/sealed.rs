@@ -19,10 +19,11 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::directory::Directory;
+use super::directory::{Directory, index_name};
 use super::file::FORMAT;
-use super::fs::FileSystem;
+use super::fs::write_all;
 use super::live::LiveSegmentIndex;
+use super::map::map_all;
 use crate::crc32c::crc32c;
 use crate::index::{Kind, Names, Posting};
 use crate::little_endian::{u32_at, u64_at};
@@ -197,17 +198,16 @@ pub(crate) fn index_count(bytes: &[u8]) -> u64 {
 
 /// Writes the index of a segment whose index in memory covers all its `count` events; answers the file's bytes.
 pub(crate) fn seal(
-    system: &dyn FileSystem,
     directory: &Directory,
     first: u64,
     count: u64,
     index: &LiveSegmentIndex,
 ) -> io::Result<SealedIndex> {
     let bytes = encode(&directory.store_id, first, count, index);
-    let path = directory.index(first);
-    super::fs::write_all(system, &path, &bytes)?;
-    let map = system.open_read_only(&path)?.map(bytes.len() as u64)?;
-    SealedIndex::open(Bytes::from_owner(map), &directory.store_id, first, count).ok_or_else(|| {
+    let (handle, name) = (&*directory.handle, index_name(first));
+    write_all(handle, &name, &bytes)?;
+    let map = map_all(&*handle.open_read_only(&name)?)?;
+    SealedIndex::open(map, &directory.store_id, first, count).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "the index reads back other than it was written")
     })
 }

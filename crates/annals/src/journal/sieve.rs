@@ -11,15 +11,14 @@
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
-use bytes::Bytes;
 
-use super::directory::Directory;
+use super::directory::{Directory, filter_name};
 use super::filter::{self, FAN, Filter, MOST_SEGMENTS, SegmentSet, Span};
-use super::fs::{FileSystem, map_all, write_all_with};
+use super::fs::write_all_with;
+use super::map::map_all;
 use super::sealed::SealedIndex;
 use super::segment::Segment;
 use crate::crc32c::crc32c;
@@ -131,7 +130,6 @@ pub(crate) struct FilterWriter {
 
 /// Where filters are found and made.
 struct Source<'a> {
-    system: &'a dyn FileSystem,
     directory: &'a Directory,
     sealed: &'a SegmentedList<Segment>,
     /// The offset after the last of them.
@@ -151,13 +149,12 @@ impl FilterWriter {
     /// if not, they are looked for again when there are more.
     pub(crate) fn extend(
         &mut self,
-        system: &dyn FileSystem,
         directory: &Directory,
         sealed: &SegmentedList<Segment>,
         end: u64,
         make: bool,
     ) {
-        let source = Source { system, directory, sealed, end };
+        let source = Source { directory, sealed, end };
         let filters = self.reader();
         let count = |tier: usize| sealed.len() / SEGMENTS[tier];
         if (0..TIERS).all(|tier| filters.tiers[tier].len() == count(tier)) {
@@ -184,19 +181,17 @@ impl FilterWriter {
 
     /// Removes the files of filters that are not used: merged ones that a crash left, and those of another life of the
     /// log. For who opens it for writing.
-    pub(crate) fn sweep(&self, system: &dyn FileSystem, directory: &Directory) -> io::Result<()> {
+    pub(crate) fn sweep(&self, directory: &Directory) -> io::Result<()> {
         let filters = self.reader();
-        let used: HashSet<PathBuf> = filters
+        let used: HashSet<String> = filters
             .used()
-            .map(|filter| directory.filter(filter.span.first, filter.span.segments))
+            .map(|filter| filter_name(filter.span.first, filter.span.segments))
             .collect();
-        let files = system.list(&directory.path)?;
-        let files =
-            files.iter().filter(|name| is_filter(name)).map(|name| directory.path.join(name));
-        for path in files.filter(|path| !used.contains(path)) {
-            if let Err(error) = system.remove(&path) {
+        let files = directory.handle.list()?;
+        for name in files.iter().filter(|name| is_filter(name) && !used.contains(*name)) {
+            if let Err(error) = directory.handle.remove(name) {
                 // It takes room, and nothing else.
-                tracing::debug!(%error, file = %path.display(), "a filter that is not used stays");
+                tracing::debug!(%error, file = name, "a filter that is not used stays");
             }
         }
         Ok(())
@@ -220,7 +215,7 @@ fn is_filter(name: &str) -> bool {
 impl Source<'_> {
     /// The filter of this tier and number, if it is there or can be made.
     fn filter(&self, tier: usize, number: usize, make: bool) -> Option<Filter> {
-        match open(self.system, self.directory, self.span(tier, number)?) {
+        match open(self.directory, self.span(tier, number)?) {
             Ok(None) if make => self.make(tier, number),
             Ok(found) => found,
             Err(error) => {
@@ -252,7 +247,7 @@ impl Source<'_> {
             None => self.make_first(span, segments_of(tier, number))?,
             Some(lower) => self.make_merged(span, lower, number * FAN)?,
         };
-        match made.and_then(|()| open(self.system, self.directory, span)) {
+        match made.and_then(|()| open(self.directory, span)) {
             Ok(filter) => filter,
             Err(error) => {
                 tracing::warn!(%error, first = span.first, "a filter was not written; reading goes on without");
@@ -269,8 +264,8 @@ impl Source<'_> {
         };
         let indexes: Option<Vec<&SealedIndex>> = segments.map(index).collect();
         let indexes = indexes?;
-        let path = self.directory.filter(span.first, span.segments);
-        Some(write_all_with(self.system, &path, |file| {
+        let name = filter_name(span.first, span.segments);
+        Some(write_all_with(&*self.directory.handle, &name, |file| {
             filter::write_first(file, &self.directory.store_id, span, &indexes)
         }))
     }
@@ -283,17 +278,17 @@ impl Source<'_> {
             found.or_else(|| self.make(lower, number))
         };
         let members: Vec<Filter> = (first..first + FAN).map(member).collect::<Option<_>>()?;
-        let path = self.directory.filter(span.first, span.segments);
-        let written = write_all_with(self.system, &path, |file| {
+        let (handle, name) = (&*self.directory.handle, filter_name(span.first, span.segments));
+        let written = write_all_with(handle, &name, |file| {
             filter::write_merged(file, &self.directory.store_id, span, &members)
         });
         for Span { first, segments, .. } in members.iter().map(|member| member.span) {
-            let path = self.directory.filter(first, segments);
+            let name = filter_name(first, segments);
             if written.is_ok()
-                && let Err(error) = self.system.remove(&path)
+                && let Err(error) = handle.remove(&name)
             {
                 // Some systems remove no file that is mapped; the next opening will.
-                tracing::debug!(%error, file = %path.display(), "a filter that is not used stays");
+                tracing::debug!(%error, file = name, "a filter that is not used stays");
             }
         }
         Some(written)
@@ -301,16 +296,11 @@ impl Source<'_> {
 }
 
 /// The filter of this span, if its file is there and right.
-pub(super) fn open(
-    system: &dyn FileSystem,
-    directory: &Directory,
-    span: Span,
-) -> io::Result<Option<Filter>> {
-    let mapped = system
-        .open_read_only(&directory.filter(span.first, span.segments))
-        .and_then(|file| map_all(&*file));
+pub(super) fn open(directory: &Directory, span: Span) -> io::Result<Option<Filter>> {
+    let name = filter_name(span.first, span.segments);
+    let mapped = directory.handle.open_read_only(&name).and_then(|file| map_all(&*file));
     match mapped {
-        Ok(mapped) => Ok(Filter::open(Bytes::from_owner(mapped), &directory.store_id, span)),
+        Ok(mapped) => Ok(Filter::open(mapped, &directory.store_id, span)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

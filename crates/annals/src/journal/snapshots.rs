@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::fs::{FileSystem, RealFileSystem, StoreFile, UNFINISHED, read_up_to, write_by};
+use super::directory::SNAPSHOTS;
+use super::fs::{
+    FileSystem, RealFileSystem, StoreDirectory, StoreFile, UNFINISHED, read_up_to, write_by,
+};
 use crate::SnapshotStore;
 
 const EXTENSION: &str = ".snapshot";
@@ -35,7 +38,16 @@ const LEFT_AFTER_MS: u64 = 60 * 60 * 1_000;
 #[derive(Debug, Clone)]
 pub struct DirectorySnapshots {
     path: PathBuf,
-    system: Arc<dyn FileSystem>,
+    above: Above,
+}
+
+/// Where the directory is looked up.
+#[derive(Debug, Clone)]
+enum Above {
+    /// By its path, whatever is there.
+    Path(Arc<dyn FileSystem>),
+    /// In a store's own directory, wherever that is moved to.
+    Store(Arc<dyn StoreDirectory>),
 }
 
 impl DirectorySnapshots {
@@ -48,7 +60,12 @@ impl DirectorySnapshots {
     /// As [`at`](Self::at), on another file system.
     #[must_use]
     pub fn on(system: Arc<dyn FileSystem>, path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), system }
+        Self { path: path.into(), above: Above::Path(system) }
+    }
+
+    /// The directory `snapshots` of the store whose directory this is, which was at `path` when it was opened.
+    pub(super) fn of_store(directory: Arc<dyn StoreDirectory>, path: &Path) -> Self {
+        Self { path: path.join(SNAPSHOTS), above: Above::Store(directory) }
     }
 
     /// The directory.
@@ -57,45 +74,80 @@ impl DirectorySnapshots {
         &self.path
     }
 
-    fn file(&self, series: &str, head: u64) -> PathBuf {
-        self.path.join(series).join(format!("{head:020}{EXTENSION}"))
+    fn open(&self) -> io::Result<Arc<dyn StoreDirectory>> {
+        match &self.above {
+            Above::Path(system) => system.open_directory(&self.path),
+            Above::Store(directory) => directory.open_directory(SNAPSHOTS),
+        }
     }
 
-    /// Makes a directory unless it is there, and makes that durable.
-    fn create(&self, directory: &Path) -> io::Result<()> {
-        match self.system.create_directory(directory) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => {
-                let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-                self.system.sync_directory(parent.unwrap_or(Path::new(".")))
+    /// Opens the directory, made if it is not there.
+    fn open_or_create(&self) -> io::Result<Arc<dyn StoreDirectory>> {
+        match self.open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match &self.above {
+            Above::Path(system) => {
+                made(system.create_directory(&self.path))?;
+                let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                system.open_directory(parent.unwrap_or(Path::new(".")))?.sync()?;
+            }
+            Above::Store(directory) => {
+                made(directory.create_directory(SNAPSHOTS))?;
+                directory.sync()?;
             }
         }
+        self.open()
     }
 
-    fn names(&self, series: &str) -> io::Result<Vec<String>> {
-        match self.system.list(&self.path.join(series)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            names => names,
+    /// Opens the directory of a series; `None` if nothing was kept of it.
+    fn series(&self, series: &str) -> io::Result<Option<Arc<dyn StoreDirectory>>> {
+        match self.open().and_then(|directory| directory.open_directory(series)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
         }
     }
 
-    /// Removes what processes that ended left half-written of this series.
-    fn remove_left(&self, series: &str) -> io::Result<()> {
-        let now = now_ms();
-        for name in self.names(series)? {
-            if is_left(&name, now) {
-                remove(&*self.system, &self.path.join(series).join(name))?;
+    /// Opens the directory of a series, made if it is not there.
+    fn series_or_create(&self, series: &str) -> io::Result<Arc<dyn StoreDirectory>> {
+        let directory = self.open_or_create()?;
+        match directory.open_directory(series) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                made(directory.create_directory(series))?;
+                directory.sync()?;
+                directory.open_directory(series)
             }
+            opened => opened,
         }
-        Ok(())
     }
 }
 
-/// A name for the file at `path` while it is written, which no other has.
-fn unfinished(path: &Path) -> PathBuf {
-    let extension = format!("{}-{}.{UNFINISHED}", now_ms(), uuid::Uuid::new_v4().simple());
-    path.with_added_extension(extension)
+/// That a directory was made, also by another process just now.
+fn made(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// The name of the snapshot at `head`.
+fn file_name(head: u64) -> String {
+    format!("{head:020}{EXTENSION}")
+}
+
+/// Removes what processes that ended left half-written in the directory of a series.
+fn remove_left(directory: &dyn StoreDirectory) -> io::Result<()> {
+    let now = now_ms();
+    for name in directory.list()?.iter().filter(|name| is_left(name, now)) {
+        remove(directory, name)?;
+    }
+    Ok(())
+}
+
+/// A name for the file `name` while it is written, which no other file has.
+fn unfinished(name: &str) -> String {
+    format!("{name}.{}-{}.{UNFINISHED}", now_ms(), uuid::Uuid::new_v4().simple())
 }
 
 /// Whether this is the name of a file that nobody writes any more. A time that lies ahead is that of another clock.
@@ -115,22 +167,22 @@ impl SnapshotStore for DirectorySnapshots {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(ErrorKind::FileTooLarge.into());
         }
-        self.create(&self.path)?;
-        self.create(&self.path.join(series))?;
-        self.remove_left(series)?;
-        let file = self.file(series, head);
-        let unfinished = unfinished(&file);
+        let directory = self.series_or_create(series)?;
+        remove_left(&*directory)?;
+        let name = file_name(head);
+        let unfinished = unfinished(&name);
         let write = |file: &dyn StoreFile| file.write_at(bytes, 0);
-        let written = write_by(&*self.system, &unfinished, &file, write);
+        let written = write_by(&*directory, &unfinished, &name, write);
         if written.is_err() {
             // If it was not made, there is nothing to remove; if this fails as well, it is removed for its age.
-            let _ = self.system.remove(&unfinished);
+            let _ = directory.remove(&unfinished);
         }
         written
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
-        read_up_to(&*self.system, &self.file(series, head), MAX_BYTES)
+        let directory = self.series(series)?.ok_or(ErrorKind::NotFound)?;
+        read_up_to(&*directory, &file_name(head), MAX_BYTES)
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
@@ -138,16 +190,18 @@ impl SnapshotStore for DirectorySnapshots {
             let digits = name.strip_suffix(EXTENSION)?;
             (digits.len() == 20).then(|| digits.parse().ok())?
         };
-        Ok(self.names(series)?.iter().filter_map(head).collect())
+        let Some(directory) = self.series(series)? else { return Ok(Vec::new()) };
+        Ok(directory.list()?.iter().filter_map(head).collect())
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
-        remove(&*self.system, &self.file(series, head))
+        let Some(directory) = self.series(series)? else { return Ok(()) };
+        remove(&*directory, &file_name(head))
     }
 }
 
-fn remove(system: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    match system.remove(path) {
+fn remove(directory: &dyn StoreDirectory, name: &str) -> io::Result<()> {
+    match directory.remove(name) {
         // Another process was quicker.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
@@ -176,18 +230,15 @@ mod tests {
         let mut heads = place.heads("seat").unwrap();
         heads.sort_unstable();
         assert_eq!(heads, [1, 20]);
-        let unfinished = unfinished(&place.file("seat", 20));
-        std::fs::write(&unfinished, "half").unwrap();
+        let names = || place.series("seat").unwrap().unwrap().list().unwrap();
+        let unfinished = unfinished(&file_name(20));
+        std::fs::write(place.path().join("seat").join(&unfinished), "half").unwrap();
         place.save("seat", 20, b"again").unwrap();
         assert_eq!(place.load("seat", 20).unwrap(), b"again");
         // Somebody may be writing this one.
-        let left: Vec<_> = place
-            .names("seat")
-            .unwrap()
-            .into_iter()
-            .filter(|name| name.ends_with(UNFINISHED))
-            .collect();
-        assert_eq!(left, [unfinished.file_name().unwrap().to_str().unwrap()]);
+        let left: Vec<_> =
+            names().into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
+        assert_eq!(left, [unfinished]);
         place.remove("seat", 1).unwrap();
         assert_eq!(place.heads("seat").unwrap(), [20]);
     }
@@ -203,7 +254,7 @@ mod tests {
         assert!(is_left("00000000000000000009.snapshot.new", now));
         assert!(!is_left("00000000000000000009.snapshot", now));
         let now = now_ms();
-        assert!(!is_left(unfinished(Path::new("seat")).to_str().unwrap(), now));
+        assert!(!is_left(&unfinished("seat"), now));
     }
 
     #[test]
@@ -226,6 +277,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(DirectorySnapshots::at(&path).names("seat").unwrap().len(), 2);
+        let kept = DirectorySnapshots::at(&path).series("seat").unwrap().unwrap();
+        assert_eq!(kept.list().unwrap().len(), 2);
     }
 }

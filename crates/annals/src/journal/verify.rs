@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::directory::Directory;
+use super::directory::{Directory, index_name, log_name};
 use super::file::SegmentFile;
-use super::fs::FileSystem;
 use super::fs::read_all;
 use super::live::{Indexed, LiveSegmentIndex, index_frames};
 use super::options::JournalOptions;
@@ -48,26 +47,26 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     let directory = Directory::open(&*system, &path)?;
     let mut report = VerifyReport::default();
     // Before the segments: a process that closes the store meanwhile notes a head beyond what is then looked at.
-    let closed = match directory.closed_head(&*system) {
+    let closed = match directory.closed_head() {
         Err(OpenError::Corrupt(damage)) => {
             report.problems.push(damage);
             0
         }
         closed => closed?,
     };
-    let starts = match check_starts(&*system, &directory) {
+    let starts = match check_starts(&directory) {
         Ok(starts) => starts,
         Err(OpenError::Corrupt(damage)) => {
             report.problems.push(damage);
-            directory.segments(&*system)?.0
+            directory.segments()?.0
         }
         Err(error) => return Err(error),
     };
     let mut trusted = true;
-    let mut filters = FilterCheck::new(&*system, &directory, &starts);
+    let mut filters = FilterCheck::new(&directory, &starts);
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
-        let names = verify_segment(&*system, &directory, first, next, closed, &mut report)?;
+        let names = verify_segment(&directory, first, next, closed, &mut report)?;
         if trusted {
             report.events = names.as_ref().map_or(first, |indexed| indexed.next_offset);
         }
@@ -87,20 +86,22 @@ fn is_of_derived_file(problem: &Corruption) -> bool {
 
 /// Looks at one segment, which ends where the next begins if there is one. Answers its whole frames.
 fn verify_segment(
-    system: &dyn FileSystem,
     directory: &Directory,
     first: u64,
     next: Option<u64>,
     closed: u64,
     report: &mut VerifyReport,
 ) -> Result<Option<Indexed>, OpenError> {
-    let path = directory.log(first);
+    let name = log_name(first);
     // A writer may cut the last segment's file when it seals it, so that one is not mapped.
     let bytes = match next {
-        Some(_) => map(system, &path)?,
-        None => read_all(system, &path).map_err(OpenError::io("read", &path))?.into(),
+        Some(_) => map(directory, &name)?,
+        None => {
+            let read = read_all(&*directory.handle, &name);
+            read.map_err(OpenError::io("read", directory.at(&name)))?.into()
+        }
     };
-    let segment = SegmentFile::new(path, &directory.store_id, first, bytes);
+    let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
     let indexed = segment.check_head(&directory.store_id).and_then(|_| {
         index_frames(&segment, &directory.hasher(), next.unwrap_or(u64::MAX), |_, _| {})
     });
@@ -113,23 +114,23 @@ fn verify_segment(
     };
     report.bytes += indexed.end as u64;
     match next.map(|end| indexed.short_of(end)) {
-        Some(None) => verify_index(system, directory, &segment, &indexed, report)?,
+        Some(None) => verify_index(directory, &segment, &indexed, report)?,
         Some(Some(fault)) => report.problems.push(segment.corruption(fault, indexed.next_offset)),
-        None => verify_end(system, &segment, &indexed, closed, report)?,
+        None => verify_end(directory, &segment, &indexed, closed, report)?,
     }
     Ok(Some(indexed))
 }
 
 /// Looks at what stands behind the last whole frame of the log.
 fn verify_end(
-    system: &dyn FileSystem,
+    directory: &Directory,
     segment: &SegmentFile,
     indexed: &Indexed,
     closed: u64,
     report: &mut VerifyReport,
 ) -> Result<(), OpenError> {
     let file =
-        system.open_read_only(&segment.path).map_err(OpenError::io("open", &segment.path))?;
+        directory.handle.open_read_only(&log_name(segment.first)).map_err(OpenError::io("open", &segment.path))?;
     match judge_end(&*file, segment, indexed.end, indexed.next_offset, closed)? {
         End::Clean => {}
         End::Unfinished(left) => report.notes.push(format!(
@@ -145,14 +146,13 @@ fn verify_end(
 
 /// Holds a sealed segment's index file against its events.
 fn verify_index(
-    system: &dyn FileSystem,
     directory: &Directory,
     segment: &SegmentFile,
     indexed: &Indexed,
     report: &mut VerifyReport,
 ) -> Result<(), OpenError> {
-    let path = directory.index(segment.first);
-    let bytes: Bytes = match map(system, &path) {
+    let path = directory.at(&index_name(segment.first));
+    let bytes: Bytes = match map(directory, &index_name(segment.first)) {
         Ok(bytes) => bytes,
         Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             report

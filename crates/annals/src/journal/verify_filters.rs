@@ -2,9 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::directory::Directory;
+use super::directory::{Directory, filter_name, index_name};
 use super::filter::{Filter, Span};
-use super::fs::FileSystem;
 use super::live::LiveSegmentIndex;
 use super::recovery::map;
 use super::sealed::index_checksum;
@@ -16,7 +15,6 @@ use crate::{Corruption, OpenError};
 
 /// Holds the filters against the names of one segment after the other.
 pub(crate) struct FilterCheck<'a> {
-    system: &'a dyn FileSystem,
     directory: &'a Directory,
     /// The first offsets of all segments.
     starts: &'a [u64],
@@ -26,11 +24,10 @@ pub(crate) struct FilterCheck<'a> {
 
 impl<'a> FilterCheck<'a> {
     pub(crate) fn new(
-        system: &'a dyn FileSystem,
-        directory: &'a Directory,
+            directory: &'a Directory,
         starts: &'a [u64],
     ) -> Self {
-        Self { system, directory, starts, opened: Default::default() }
+        Self { directory, starts, opened: Default::default() }
     }
 
     /// Looks whether every filter of a segment, the one of this number, lets all its names pass.
@@ -67,8 +64,7 @@ impl<'a> FilterCheck<'a> {
     fn indexes(&self, firsts: &[u64]) -> Result<Option<u32>, OpenError> {
         let mut checksums = Vec::with_capacity(4 * firsts.len());
         for &first in firsts {
-            let path = self.directory.index(first);
-            match map(self.system, &path) {
+            match map(self.directory, &index_name(first)) {
                 Ok(bytes) => checksums.extend(index_checksum(&bytes)),
                 Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
                     return Ok(None);
@@ -84,11 +80,11 @@ impl<'a> FilterCheck<'a> {
         span: Span,
         problems: &mut Vec<Corruption>,
     ) -> Result<Option<Filter>, OpenError> {
-        let path = self.directory.filter(span.first, span.segments);
-        let is_there = || self.system.open_read_only(&path).is_ok();
+        let name = filter_name(span.first, span.segments);
+        let is_there = || self.directory.handle.open_read_only(&name).is_ok();
         let look = || {
-            let found = sieve::open(self.system, self.directory, span);
-            found.map(|found| found.filter(Filter::is_whole)).map_err(OpenError::io("open", &path))
+            let found = sieve::open(self.directory, span).map_err(OpenError::io("open", self.directory.at(&name)));
+            found.map(|found| found.filter(Filter::is_whole))
         };
         let mut found = look()?;
         if found.is_none() && is_there() {
@@ -104,7 +100,7 @@ impl<'a> FilterCheck<'a> {
 
     fn problem(&self, span: Span, found: String) -> Corruption {
         Corruption {
-            file: self.directory.filter(span.first, span.segments),
+            file: self.directory.at(&filter_name(span.first, span.segments)),
             position: 0,
             offset: span.first,
             expected:

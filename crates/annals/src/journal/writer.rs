@@ -11,15 +11,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
-use super::directory::Directory;
+use super::directory::{Directory, log_name};
 use super::file::{self, SEGMENT_HEAD, SegmentFile};
 use super::frame::{FRAME_HEAD, FrameHead};
-use super::fs::StoreFile;
-use super::fs::erase;
+use super::fs::{FileId, StoreFile, erase};
 use super::live::IndexWriter;
+use super::lock::Lock;
 use super::log::Log;
+use super::map::map;
 use super::options::Durability;
 use super::options::JournalOptions;
 use super::recovery::Active;
@@ -67,8 +66,14 @@ pub(crate) struct JournalHome<E> {
     last_commit: usize,
     staged: Staged<E>,
     /// Held for as long as this process may write.
-    lock: Option<Box<dyn StoreFile>>,
+    lock: Option<Lock>,
+    /// The name of the active segment's file, and which file that is.
+    name: String,
+    id: Option<FileId>,
 }
+
+/// The file of the active segment, and which file it is.
+type ActiveFile = (Box<dyn StoreFile>, Option<FileId>);
 
 /// The frames of the commit that is being built.
 struct Staged<E> {
@@ -90,11 +95,14 @@ impl<E: Event> JournalHome<E> {
         filters: FilterWriter,
         active: Active,
         options: JournalOptions,
-        lock: Box<dyn StoreFile>,
-    ) -> Self {
+        lock: Lock,
+    ) -> io::Result<Self> {
         let Active { file, index, end, next_offset, last_time_ms, .. } = active;
-        Self {
-            segment: log.active.load_full(),
+        let segment = log.active.load_full();
+        Ok(Self {
+            name: log_name(segment.first),
+            id: file.id()?,
+            segment,
             log,
             sealed,
             filters,
@@ -115,11 +123,23 @@ impl<E: Event> JournalHome<E> {
                 events: Vec::new(),
             },
             lock: Some(lock),
-        }
+        })
     }
 
     fn directory(&self) -> &Directory {
         &self.log.directory
+    }
+
+    /// Fails if what is written here is not in the store any more: its files were removed, or others are in their place.
+    fn check_place(&self) -> io::Result<()> {
+        if self.directory().handle.file_id(&self.name)? == self.id {
+            return Ok(());
+        }
+        let text = format!(
+            "{} was removed, or another file is in its place, while the store was open",
+            self.segment.path.display()
+        );
+        Err(io::Error::new(io::ErrorKind::NotFound, text))
     }
 
     /// Makes sure that `size` more bytes can be written to the segment, and if there is room for many, at once for the
@@ -153,7 +173,7 @@ impl<E: Event> JournalHome<E> {
     /// Seals the active segment and begins the next. If the next cannot be made, the active one stays.
     fn roll(&mut self) -> io::Result<()> {
         // Whatever its kind: a sync that fails for lack of room is a failed sync, not a commit that waits for room.
-        self.file.sync().map_err(io::Error::other)?;
+        self.file.sync().and_then(|()| self.check_place()).map_err(io::Error::other)?;
         self.durable = self.next_offset;
         let index = IndexWriter::new();
         let (file, next) = match self.begin_segment(&index) {
@@ -164,34 +184,37 @@ impl<E: Event> JournalHome<E> {
         // Relaxed: a number to look at.
         self.log.active_bytes.store(SEGMENT_HEAD as u64, Ordering::Relaxed);
         self.log.active.store(Arc::clone(&next));
+        self.name = log_name(next.first);
         self.segment = next;
-        self.file = file;
+        (self.file, self.id) = file;
         self.index = index;
         (self.end, self.ready) = (SEGMENT_HEAD, SEGMENT_HEAD);
         Ok(())
     }
 
-    fn begin_segment(&self, index: &IndexWriter) -> io::Result<(Box<dyn StoreFile>, Arc<Segment>)> {
-        let Directory { store_id, .. } = self.directory();
+    fn begin_segment(&mut self, index: &IndexWriter) -> io::Result<(ActiveFile, Arc<Segment>)> {
         let first = self.next_offset;
-        let path = self.directory().log(first);
-        let system = &*self.options.file_system;
-        let file = file::create(system, &path, store_id, first, self.last_time_ms)?;
+        let (name, directory) = (log_name(first), &self.log.directory);
+        let file = file::create(directory, first, self.last_time_ms)?;
         let size = SEGMENT_HEAD as u64 + capacity(&self.options);
         file.set_size(size)?;
-        let bytes = Bytes::from_owner(file.map(size)?);
-        let segment = SegmentFile::new(path, store_id, first, bytes);
+        let bytes = map(&*file, size)?;
+        let id = file.id()?;
+        if let Some(lock) = &mut self.lock {
+            lock.follow(directory.handle.open_read_only(&name)?)?;
+        }
+        let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
         let index = SegmentIndex::Live(index.reader());
-        Ok((file, Arc::new(Segment { file: segment, index })))
+        Ok(((file, id), Arc::new(Segment { file: segment, index })))
     }
 
     /// Removes what there is of a next segment that could not be begun: as long as it is there, the active one counts
     /// as complete.
     fn withdraw_segment(&self) -> io::Result<()> {
-        let system = &*self.options.file_system;
-        match system.remove(&self.directory().log(self.next_offset)) {
+        let handle = &*self.directory().handle;
+        match handle.remove(&log_name(self.next_offset)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| system.sync_directory(&self.directory().path)),
+            removed => removed.and_then(|()| handle.sync()),
         }
     }
 
@@ -200,7 +223,7 @@ impl<E: Event> JournalHome<E> {
     fn seal_active(&mut self) {
         let live = self.index.reader();
         let (first, count) = (self.segment.first, self.next_offset - self.segment.first);
-        let sealed = seal(&*self.options.file_system, self.directory(), first, count, &live);
+        let sealed = seal(self.directory(), first, count, &live);
         let index = match sealed {
             Ok(index) => SegmentIndex::sealed(index),
             Err(error) => {
@@ -217,9 +240,8 @@ impl<E: Event> JournalHome<E> {
             ..self.segment.file.clone()
         };
         self.sealed.push(Segment { file, index });
-        let system = &*self.options.file_system;
         let (directory, sealed) = (&self.log.directory, self.sealed.list());
-        self.filters.extend(system, directory, sealed, self.next_offset, true);
+        self.filters.extend(directory, sealed, self.next_offset, true);
     }
 
     /// Puts a batch's records behind what is staged: into a frame of their own, or the last one if it is of the same
@@ -268,7 +290,8 @@ impl<E: Event> JournalHome<E> {
         let sync = self.options.durability == Durability::Sync;
         let written = self.write_pieces(sync).and_then(|()| {
             self.index_staged();
-            if sync { self.file.sync() } else { Ok(()) }
+            if sync { self.file.sync()? }
+            self.check_place()
         });
         if written.is_err()
             && let Err(error) = erase(&*self.file, self.end, self.end + self.staged.bytes.len())
@@ -304,7 +327,7 @@ impl<E: Event> JournalHome<E> {
             let segment = self.segment.path.display();
             tracing::warn!(%error, %segment, "the room that it does not need was not given back");
         }
-        self.directory().set_closed_head(&*self.options.file_system, self.next_offset)
+        self.directory().set_closed_head(self.next_offset)
     }
 
     /// Lets others write to the store.
@@ -418,6 +441,6 @@ impl<E: Event> Home<E> for JournalHome<E> {
             self.file.sync()?;
             self.durable = self.next_offset;
         }
-        Ok(())
+        self.check_place()
     }
 }

@@ -1,0 +1,164 @@
+//! The right to write to a store: held by one open handle at a time, among all processes of the machine.
+//!
+//! ```text
+//!   LOCK   locked with flock; "PROCESS NAMESPACE" while a writer has it, empty once the writer has closed the store
+//! ```
+//! A process that is started while the lock is held inherits it until it runs its own program, and a process that was
+//! forked keeps it for as long as it has the file open, although it may not write: its copy of the store refuses to. So
+//! whoever closes the store empties the file first, and an opener that finds the lock held and the file empty waits a
+//! moment for such processes.
+//!
+//! The writer also locks the segment that it appends to: who removes the file `LOCK` does not let a second writer in.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::fs::{StoreDirectory, StoreFile, read_up_to};
+use crate::OpenError;
+use crate::error::LockHolder;
+use crate::process::Opener;
+
+pub(super) const LOCK: &str = "LOCK";
+
+/// How long an opener waits for a lock whose holder has closed the store.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Bytes of `LOCK` that are read.
+const MOST_BYTES: u64 = 1 << 10;
+
+/// The right to write, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: Box<dyn StoreFile>,
+    /// The segment that is appended to, by a handle of its own.
+    segment: Option<Box<dyn StoreFile>>,
+    opener: Opener,
+}
+
+impl Lock {
+    /// Takes the lock of the store in this directory, which `path` led to.
+    pub(super) fn take(directory: &dyn StoreDirectory, path: &Path) -> Result<Self, OpenError> {
+        let file = path.join(LOCK);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let opened = open(directory).map_err(OpenError::io("open", &file))?;
+            if opened.try_lock().map_err(OpenError::io("lock", &file))? {
+                let named = directory.file_id(LOCK).map_err(OpenError::io("look at", &file))?;
+                // Otherwise the file was removed, or replaced, before it was locked.
+                if named == opened.id().map_err(OpenError::io("look at", &file))? {
+                    note_holder(&*opened);
+                    return Ok(Self { file: opened, segment: None, opener: Opener::this_process() });
+                }
+            } else {
+                let content = read_up_to(directory, LOCK, MOST_BYTES).unwrap_or_default();
+                let holder = LockHolder::of(&String::from_utf8_lossy(&content));
+                if holder != LockHolder::Inherited || Instant::now() >= deadline {
+                    return Err(OpenError::Locked { path: path.to_owned(), holder });
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Locks the segment that is now appended to, by this handle of it, instead of the one before.
+    pub(super) fn follow(&mut self, segment: Box<dyn StoreFile>) -> io::Result<()> {
+        if !segment.try_lock()? {
+            let text = "another process has locked the segment that is appended to: it writes to this store, \
+                        although this process has the lock";
+            return Err(io::Error::new(ErrorKind::WouldBlock, text));
+        }
+        self.segment = Some(segment);
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A forked process only closes its copies of the files: the lock is that of the process that took it.
+        if self.opener.is_here()
+            && let Err(error) = self.file.set_size(0)
+        {
+            tracing::debug!(%error, "the lock file does not say that the store was closed");
+        }
+    }
+}
+
+fn open(directory: &dyn StoreDirectory) -> io::Result<Box<dyn StoreFile>> {
+    match directory.open(LOCK) {
+        Err(error) if error.kind() == ErrorKind::NotFound => match directory.create(LOCK) {
+            // Another process was quicker.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => directory.open(LOCK),
+            created => created,
+        },
+        opened => opened,
+    }
+}
+
+/// Writes who has the lock, for people and for messages; nothing else depends on it.
+fn note_holder(file: &dyn StoreFile) {
+    let holder = format!("{} {}\n", process::id(), namespace());
+    let noted = file.set_size(0).and_then(|()| file.write_at(holder.as_bytes(), 0));
+    if let Err(error) = noted {
+        tracing::debug!(%error, "the lock file does not say who holds it");
+    }
+}
+
+/// The namespace that the numbers of processes are of: another in each container. Empty where there is no such thing.
+fn namespace() -> String {
+    let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    link.to_string_lossy().into_owned()
+}
+
+impl LockHolder {
+    /// The holder that the content of `LOCK` names.
+    fn of(content: &str) -> Self {
+        let mut words = content.split_whitespace();
+        let Some(process) = words.next() else { return Self::Inherited };
+        let Ok(process) = process.parse() else { return Self::Unknown };
+        match words.next() {
+            Some(there) if there != namespace() => Self::OtherContainer(process),
+            _ if process == process::id() => Self::ThisProcess,
+            _ if is_gone(process) => Self::Inherited,
+            _ => Self::Process(process),
+        }
+    }
+}
+
+/// Whether there is no such process any more.
+#[cfg(unix)]
+fn is_gone(process: u32) -> bool {
+    let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    process.is_some_and(|process| {
+        rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
+    })
+}
+
+#[cfg(not(unix))]
+fn is_gone(_process: u32) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_is_named_only_where_its_number_means_something() {
+        let here = format!("{} {}", process::id(), namespace());
+        assert_eq!(LockHolder::of(&here), LockHolder::ThisProcess);
+        assert_eq!(LockHolder::of(&process::id().to_string()), LockHolder::ThisProcess);
+        assert_eq!(LockHolder::of("1 pid:[1]"), LockHolder::OtherContainer(1));
+        assert_eq!(LockHolder::of(""), LockHolder::Inherited);
+        assert_eq!(LockHolder::of("nobody"), LockHolder::Unknown);
+        #[cfg(unix)]
+        {
+            let parent = std::os::unix::process::parent_id();
+            assert_eq!(LockHolder::of(&parent.to_string()), LockHolder::Process(parent));
+            // No system gives out so large a number.
+            assert_eq!(LockHolder::of("2147483646"), LockHolder::Inherited);
+        }
+    }
+}

@@ -205,7 +205,8 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     );
     let message = error.to_string();
     assert!(
-        message.contains("open for writing in another process") && message.contains("read-only"),
+        message.contains(&format!("open for writing in process {}", child.id()))
+            && message.contains("read-only"),
         "{message}"
     );
     child.kill().expect("killed");

@@ -47,7 +47,8 @@ pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 pub use codec::{Codec, Json};
 pub use decision::{DecideError, Decision, Rejection};
 pub use error::{
-    AppendError, CodecError, Corruption, FollowError, InvalidEvent, LockHolder, OpenError, ReadError,
+    AppendError, CodecError, Corruption, FollowError, InvalidEvent, LockHolder, OpenError,
+    ReadError,
 };
 pub use event::{Event, EventRef, Recorded};
 pub use events::Events;

@@ -181,7 +181,8 @@ impl StoreDirectory for ListedDirectory {
 fn nobody_looks_through_the_snapshots_of_others() {
     let directory = tempfile::tempdir().unwrap();
     let system = Listed::default();
-    let place = DirectorySnapshots::on(Arc::new(system.clone()), directory.path().join("snapshots"));
+    let place =
+        DirectorySnapshots::on(Arc::new(system.clone()), directory.path().join("snapshots"));
     let place: Arc<dyn SnapshotStore> = Arc::new(place);
     let store = log((0..100).map(|n| sold(n, 1)));
     let source = |n: u32| {

@@ -113,8 +113,7 @@ impl Directory {
 
     fn read(handle: Arc<dyn StoreDirectory>, path: &Path) -> Result<Self, OpenError> {
         let not_a_store = |found: String| OpenError::NotAStore { path: path.to_owned(), found };
-        let bytes =
-            read_all(&*handle, STORE).map_err(OpenError::io("read", path.join(STORE)))?;
+        let bytes = read_all(&*handle, STORE).map_err(OpenError::io("read", path.join(STORE)))?;
         let unreadable =
             |error: serde_json::Error| not_a_store(format!("its {STORE} cannot be read ({error})"));
         // The format first: a newer one may say the rest in another way.

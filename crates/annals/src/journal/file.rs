@@ -9,6 +9,7 @@
 //! through the map only what is durable; the rest, its tail, it has copied.
 
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use annals_base::SegmentedList;
@@ -150,8 +151,8 @@ pub(crate) type Tail = SegmentedList<Piece>;
 pub(crate) struct Piece {
     /// Where they start in the file.
     pub(crate) start: usize,
-    /// The offset after their last.
-    pub(crate) end_offset: u64,
+    /// The offsets of their events.
+    pub(crate) offsets: Range<u64>,
     pub(crate) bytes: Bytes,
 }
 

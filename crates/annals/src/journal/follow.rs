@@ -10,6 +10,7 @@
 //! and was seen there.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -326,8 +327,13 @@ impl<E: Event> Follow<E> {
         let name = log_name(self.segment.first);
         let named = directory.handle.file_id(&name)?;
         if named.is_none() && self.file.id()?.is_some() {
-            let withdrawn = self.next_offset == self.segment.first && exists(&*directory.handle, STORE)?;
-            return if withdrawn { Ok(false) } else { Err(self.replaced("its files were removed")) };
+            let withdrawn =
+                self.next_offset == self.segment.first && exists(&*directory.handle, STORE)?;
+            return if withdrawn {
+                Ok(false)
+            } else {
+                Err(self.replaced("its files were removed"))
+            };
         }
         if named == self.file.id()? {
             return Ok(false);
@@ -371,9 +377,8 @@ impl<E: Event> Follow<E> {
     fn changed(&self) -> Stop {
         let path = self.log.directory.path.clone();
         match self.pieces.first() {
-            Some(_) => {
-                let offset = self.durable.clamp(self.segment.first, self.next_offset);
-                Stop::Ended(FollowError::TakenBack { path, offset })
+            Some(piece) => {
+                Stop::Ended(FollowError::TakenBack { path, offset: piece.offsets.start })
             }
             None => self.replaced("its files were changed behind its back"),
         }
@@ -415,7 +420,7 @@ impl<E: Event> Follow<E> {
                     }
                     self.anchor = (position, frame[..FRAME_HEAD].to_vec());
                     self.durable = self.durable.max(head.durable);
-                    frames.push((at, head.end()));
+                    frames.push((at, head.first..head.end()));
                     at += head.size();
                     (self.end, self.next_offset) = (self.end + head.size(), head.end());
                 }
@@ -430,22 +435,27 @@ impl<E: Event> Follow<E> {
     }
 
     /// Keeps the `size` bytes of frames that were just taken: those that are durable, and the others, as a piece each.
-    fn keep(&mut self, size: usize, frames: &[(usize, u64)]) {
+    fn keep(&mut self, size: usize, frames: &[(usize, Range<u64>)]) {
         let durable = self.durable;
-        let split = frames.iter().find(|(_, end)| *end > durable).map_or(size, |(start, _)| *start);
-        let end_of = |until: usize| frames.iter().rev().find(|(start, _)| *start < until);
+        let split = frames.iter().position(|(_, offsets)| offsets.end > durable);
+        let (durable, others) = frames.split_at(split.unwrap_or(frames.len()));
+        let middle = others.first().map_or(size, |(start, _)| *start);
         let start = self.end - size;
-        for part in [0..split, split..size] {
-            if let Some(&(_, end_offset)) = end_of(part.end).filter(|_| !part.is_empty()) {
-                let bytes = Bytes::copy_from_slice(&self.buffer[part.clone()]);
-                self.pieces.push(Piece { start: start + part.start, end_offset, bytes });
+        for (frames, bytes) in [(durable, 0..middle), (others, middle..size)] {
+            if let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) {
+                self.pieces.push(Piece {
+                    start: start + bytes.start,
+                    offsets: first.start..last.end,
+                    bytes: Bytes::copy_from_slice(&self.buffer[bytes]),
+                });
             }
         }
     }
 
     /// Lets go of the pieces that are durable, once the mapping shows them, and gives readers the others.
     fn settle(&mut self) -> Result<(), Stop> {
-        let durable = self.pieces.iter().take_while(|piece| piece.end_offset <= self.durable).count();
+        let durable =
+            self.pieces.iter().take_while(|piece| piece.offsets.end <= self.durable).count();
         for number in 0..durable {
             if !shows(&self.segment.bytes, &self.pieces[number]) {
                 // The file grew since it was mapped, or the name leads to another one.

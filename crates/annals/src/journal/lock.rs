@@ -50,7 +50,11 @@ impl Lock {
                 // Otherwise the file was removed, or replaced, before it was locked.
                 if named == opened.id().map_err(OpenError::io("look at", &file))? {
                     note_holder(&*opened);
-                    return Ok(Self { file: opened, segment: None, opener: Opener::this_process() });
+                    return Ok(Self {
+                        file: opened,
+                        segment: None,
+                        opener: Opener::this_process(),
+                    });
                 }
             } else {
                 let content = read_up_to(directory, LOCK, MOST_BYTES).unwrap_or_default();

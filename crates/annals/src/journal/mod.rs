@@ -169,7 +169,13 @@ impl<E: Event> Journal<E> {
         let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
         let committer = Committer::new(Arc::clone(&head), home);
-        Ok(Self { log, head, snapshots, role: Role::Writer(committer), opener: Opener::this_process() })
+        Ok(Self {
+            log,
+            head,
+            snapshots,
+            role: Role::Writer(committer),
+            opener: Opener::this_process(),
+        })
     }
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
@@ -193,15 +199,17 @@ impl<E: Event> Journal<E> {
             closed,
             damage,
         )?;
-        Ok(Self { log, head, snapshots, role: Role::Reader(follower), opener: Opener::this_process() })
+        Ok(Self {
+            log,
+            head,
+            snapshots,
+            role: Role::Reader(follower),
+            opener: Opener::this_process(),
+        })
     }
 
     /// What both roles have in common; filters that are missing are made, if `make`.
-    fn parts(
-        directory: Directory,
-        recovered: Recovered,
-        make: bool,
-    ) -> Parts<E> {
+    fn parts(directory: Directory, recovered: Recovered, make: bool) -> Parts<E> {
         let (mut writer, sealed) = segmented_list();
         recovered.sealed.into_iter().for_each(|segment| {
             writer.push(segment);
@@ -349,7 +357,9 @@ fn lock_active(directory: &Directory, lock: &mut lock::Lock) -> Result<(), OpenE
     let Some(&last) = directory.segments()?.0.last() else { return Ok(()) };
     let name = log_name(last);
     let segment = directory.handle.open_read_only(&name);
-    segment.and_then(|segment| lock.follow(segment)).map_err(OpenError::io("lock", directory.at(&name)))
+    segment
+        .and_then(|segment| lock.follow(segment))
+        .map_err(OpenError::io("lock", directory.at(&name)))
 }
 
 impl<E: Event> std::fmt::Debug for Journal<E> {

@@ -11,9 +11,9 @@
 //!
 //! Reading only, nothing is changed, and of a damaged log what is good before the damage is opened.
 
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
-use bytes::Bytes;
 
 use super::directory::{Directory, index_name, log_name};
 use super::file::{SEGMENT_HEAD, SegmentFile};

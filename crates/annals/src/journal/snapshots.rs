@@ -236,8 +236,7 @@ mod tests {
         place.save("seat", 20, b"again").unwrap();
         assert_eq!(place.load("seat", 20).unwrap(), b"again");
         // Somebody may be writing this one.
-        let left: Vec<_> =
-            names().into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
+        let left: Vec<_> = names().into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
         assert_eq!(left, [unfinished]);
         place.remove("seat", 1).unwrap();
         assert_eq!(place.heads("seat").unwrap(), [20]);

@@ -129,8 +129,10 @@ fn verify_end(
     closed: u64,
     report: &mut VerifyReport,
 ) -> Result<(), OpenError> {
-    let file =
-        directory.handle.open_read_only(&log_name(segment.first)).map_err(OpenError::io("open", &segment.path))?;
+    let file = directory
+        .handle
+        .open_read_only(&log_name(segment.first))
+        .map_err(OpenError::io("open", &segment.path))?;
     match judge_end(&*file, segment, indexed.end, indexed.next_offset, closed)? {
         End::Clean => {}
         End::Unfinished(left) => report.notes.push(format!(

@@ -23,10 +23,7 @@ pub(crate) struct FilterCheck<'a> {
 }
 
 impl<'a> FilterCheck<'a> {
-    pub(crate) fn new(
-            directory: &'a Directory,
-        starts: &'a [u64],
-    ) -> Self {
+    pub(crate) fn new(directory: &'a Directory, starts: &'a [u64]) -> Self {
         Self { directory, starts, opened: Default::default() }
     }
 
@@ -83,7 +80,8 @@ impl<'a> FilterCheck<'a> {
         let name = filter_name(span.first, span.segments);
         let is_there = || self.directory.handle.open_read_only(&name).is_ok();
         let look = || {
-            let found = sieve::open(self.directory, span).map_err(OpenError::io("open", self.directory.at(&name)));
+            let found = sieve::open(self.directory, span)
+                .map_err(OpenError::io("open", self.directory.at(&name)));
             found.map(|found| found.filter(Filter::is_whole))
         };
         let mut found = look()?;

@@ -290,7 +290,9 @@ impl<E: Event> JournalHome<E> {
         let sync = self.options.durability == Durability::Sync;
         let written = self.write_pieces(sync).and_then(|()| {
             self.index_staged();
-            if sync { self.file.sync()? }
+            if sync {
+                self.file.sync()?
+            }
             self.check_place()
         });
         if written.is_err()

@@ -17,7 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealFileSystem;
-pub(crate) use tools::{erase, last_data, read_all, read_up_to, write_all, write_all_with, write_by};
+pub(crate) use tools::{
+    erase, last_data, read_all, read_up_to, write_all, write_all_with, write_by,
+};
 
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";

@@ -152,9 +152,7 @@ mod system {
 
     use std::path::PathBuf;
 
-    use super::{
-        Arc, ErrorKind, File, FileId, Path, RealFile, StoreDirectory, StoreFile, fs, io,
-    };
+    use super::{Arc, ErrorKind, File, FileId, Path, RealFile, StoreDirectory, StoreFile, fs, io};
 
     /// A directory, by its path.
     #[derive(Debug)]

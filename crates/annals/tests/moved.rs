@@ -1,0 +1,289 @@
+//! A store whose directory or files are moved, removed or replaced while a program has it open.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::fs;
+use std::path::Path;
+
+use annals::{
+    AppendError, Durability, EventStore, FollowError, Journal, LockHolder, OpenError, Projection,
+    Query, RawEvent, Recorded, SnapshotPolicy, verify,
+};
+
+type Store = EventStore<RawEvent, Journal<RawEvent>>;
+
+fn event(event_type: &str) -> RawEvent {
+    RawEvent::builder(event_type).data(vec![b'0'; 500]).build().unwrap()
+}
+
+/// Opens a store whose segments are full after a few events.
+fn open(path: &Path, durability: Durability) -> Store {
+    let options = Journal::options().segment_bytes(4 << 10).durability(durability);
+    EventStore::on(options.open(path).unwrap())
+}
+
+fn types(path: &Path) -> Vec<String> {
+    let store = EventStore::<RawEvent>::open(path).unwrap();
+    store.read(..).map(|event| event.unwrap().event.event_type().to_owned()).collect()
+}
+
+struct Count;
+
+impl Projection for Count {
+    type Event = RawEvent;
+    type State = u64;
+
+    fn initial(&self) -> u64 {
+        0
+    }
+
+    fn query(&self) -> Query {
+        Query::all()
+    }
+
+    fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) {
+        *count += 1;
+    }
+}
+
+#[test]
+fn a_writer_follows_its_directory_and_leaves_a_new_store_alone() {
+    for durability in [Durability::Sync, Durability::Buffered] {
+        let place = tempfile::tempdir().unwrap();
+        let (path, moved) = (place.path().join("st"), place.path().join("st.1"));
+        let old = open(&path, durability);
+        old.append(event("old")).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        let new = open(&path, Durability::Sync);
+        new.append(event("new")).unwrap();
+        // Over many segments, with their indexes and filters, and with snapshots.
+        for _ in 0..99 {
+            old.append(event("old")).unwrap();
+        }
+        let policy = SnapshotPolicy::every(10);
+        assert_eq!(*old.reconstruct(Count).snapshots(policy).now().unwrap(), 100);
+        old.close().unwrap();
+        drop((old, new));
+        assert_eq!(types(&path), ["new"]);
+        assert_eq!(types(&moved), ["old"; 100]);
+        assert!(!path.join("snapshots").exists() && moved.join("snapshots").exists());
+        for store in [&path, &moved] {
+            assert_eq!(verify(store).unwrap().problems, []);
+            assert_eq!(verify(store).unwrap().notes, [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_store_that_was_removed_takes_no_more_appends() {
+    for durability in [Durability::Sync, Durability::Buffered] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("st");
+        let store = open(&path, durability);
+        store.append(event("there")).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        let refused = store.append(event("gone"));
+        assert!(matches!(refused, Err(AppendError::Failed { .. })), "{refused:?}");
+        assert!(refused.unwrap_err().to_string().contains("was removed"));
+        assert!(store.append(event("gone")).is_err());
+        assert!(store.close().is_err());
+        assert_eq!(store.len(), 1, "what was read stays readable");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, Durability::Sync);
+    store.append(event("there")).unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    assert!(store.close().is_err());
+}
+
+#[test]
+fn a_segment_that_was_replaced_takes_no_more_appends_also_if_a_backup_has_the_old_one() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, Durability::Sync);
+    store.append(event("there")).unwrap();
+    let (name, backup) = (path.join("00000000000000000000.log"), place.path().join("backup"));
+    fs::hard_link(&name, &backup).unwrap();
+    fs::copy(&name, path.join("copy")).unwrap();
+    fs::rename(path.join("copy"), &name).unwrap();
+    let before = fs::read(&backup).unwrap();
+    assert!(matches!(store.append(event("lost")), Err(AppendError::Failed { .. })));
+    assert!(fs::read(&backup).unwrap() == before, "what was written to the backup was taken back");
+    drop(store);
+    assert_eq!(types(&path), ["there"]);
+}
+
+#[test]
+fn a_second_writer_is_refused_also_when_the_lock_was_removed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, Durability::Sync);
+    for round in 0..20 {
+        store.append(event("first")).unwrap();
+        fs::remove_file(path.join("LOCK")).unwrap();
+        let refused = Journal::options().open::<RawEvent>(&path);
+        assert!(
+            matches!(refused, Err(OpenError::Io { action: "lock", .. })),
+            "{round}: {refused:?}"
+        );
+    }
+    drop(store);
+    assert_eq!(types(&path), ["first"; 20]);
+}
+
+#[test]
+fn the_holder_of_the_lock_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, Durability::Sync);
+    let refused = Journal::options().open::<RawEvent>(&path).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::Locked { holder: LockHolder::ThisProcess, .. }),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("in this process; use a clone"), "{refused}");
+    // As a process of another container would have it.
+    fs::write(path.join("LOCK"), "1 pid:[1]\n").unwrap();
+    let refused = Journal::options().open::<RawEvent>(&path).unwrap_err();
+    assert!(refused.to_string().contains("in another container (as process 1 there)"), "{refused}");
+    drop(store);
+    assert_eq!(types(&path), [""; 0]);
+}
+
+/// Everything that a cursor shows until it ends.
+fn follow_to_the_end(store: &Store) -> Vec<String> {
+    let events = store.subscription(Query::all(), 0);
+    events.map(|event| event.unwrap().event.event_type().to_owned()).collect()
+}
+
+#[test]
+fn a_follower_follows_its_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, moved) = (place.path().join("st"), place.path().join("st.1"));
+    let writer = open(&path, Durability::Sync);
+    writer.append(event("old")).unwrap();
+    let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+    fs::rename(&path, &moved).unwrap();
+    let new = open(&path, Durability::Sync);
+    new.append(event("new")).unwrap();
+    for _ in 0..50 {
+        writer.append(event("old")).unwrap();
+    }
+    let seen: Vec<String> = reader
+        .subscription(Query::all(), 0)
+        .take(51)
+        .map(|event| event.unwrap().event.event_type().to_owned())
+        .collect();
+    assert_eq!(seen, ["old"; 51]);
+    assert!(reader.backend().follow_error().is_none());
+}
+
+#[test]
+fn a_follower_of_a_store_that_was_removed_ends_and_says_so() {
+    for events in [0, 1, 30] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("st");
+        let writer = open(&path, Durability::Sync);
+        writer.append_batch((0..events).map(|_| event("there"))).unwrap();
+        let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(follow_to_the_end(&reader).len(), events);
+        let error = reader.backend().follow_error();
+        assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
+    }
+}
+
+#[test]
+fn a_follower_of_a_store_whose_files_were_replaced_ends_and_says_so() {
+    // By an older copy of the same log that went on another way, put there file by file.
+    let place = tempfile::tempdir().unwrap();
+    let (path, backup) = (place.path().join("st"), place.path().join("backup"));
+    let copy = |from: &Path, to: &Path| {
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            fs::copy(from.join(&name), to.join("copying")).unwrap();
+            fs::rename(to.join("copying"), to.join(&name)).unwrap();
+        }
+    };
+    EventStore::<RawEvent>::open(&path).unwrap().append(event("common")).unwrap();
+    fs::create_dir(&backup).unwrap();
+    copy(&path, &backup);
+    EventStore::<RawEvent>::open(&backup).unwrap().append(event("restored")).unwrap();
+    EventStore::<RawEvent>::open(&path).unwrap().append(event("followed")).unwrap();
+    let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+    assert_eq!(reader.len(), 2);
+    copy(&backup, &path);
+    assert_eq!(follow_to_the_end(&reader), ["common", "followed"]);
+    let error = reader.backend().follow_error();
+    assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
+    assert!(error.unwrap().to_string().contains("open the store again"));
+    assert!(reader.backend().damage().is_none(), "the log is not damaged");
+}
+
+#[test]
+fn a_follower_goes_on_when_a_copy_is_in_the_place_of_its_file() {
+    // As an overlay file system does when a file of a lower layer is first written to.
+    for events in [0, 1, 3] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("st");
+        let writer = open(&path, Durability::Sync);
+        writer.append_batch((0..events).map(|_| event("image"))).unwrap();
+        drop(writer);
+        let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+        let segment = path.join("00000000000000000000.log");
+        fs::copy(&segment, path.join("copy")).unwrap();
+        fs::rename(path.join("copy"), &segment).unwrap();
+        let writer = open(&path, Durability::Sync);
+        writer.append(event("new")).unwrap();
+        writer.append(event("new")).unwrap();
+        let seen: Vec<String> = reader
+            .subscription(Query::event_type("new"), 0)
+            .take(2)
+            .map(|event| event.unwrap().event.event_type().to_owned())
+            .collect();
+        assert_eq!(seen, ["new", "new"]);
+        assert_eq!(reader.len(), events + 2);
+        for event in reader.read(..) {
+            assert!(event.unwrap().event.event_type().len() > 2);
+        }
+        assert!(reader.backend().follow_error().is_none());
+    }
+}
+
+#[test]
+fn a_store_is_made_at_a_mount_point() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("lost+found")).unwrap();
+    let store = EventStore::<RawEvent>::open(place.path()).unwrap();
+    store.append(event("mounted")).unwrap();
+    drop(store);
+    assert_eq!(types(place.path()), ["mounted"]);
+    assert!(place.path().join("lost+found").is_dir());
+    assert_eq!(verify(place.path()).unwrap().problems, []);
+}
+
+#[test]
+fn a_file_that_should_say_where_the_log_ended_and_does_not() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    open(&path, Durability::Sync).append(event("there")).unwrap();
+    fs::write(path.join("closed.json"), "").unwrap();
+    let refused = Journal::options().open::<RawEvent>(&path).unwrap_err();
+    let text = refused.to_string();
+    assert!(matches!(refused, OpenError::Corrupt(_)), "{text}");
+    assert!(text.contains("remove it, and the store opens") && !text.contains("backup"), "{text}");
+    // A reader sees all of the log, and follows it.
+    let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+    assert_eq!((reader.len(), reader.backend().damage()), (1, None));
+    fs::remove_file(path.join("closed.json")).unwrap();
+    let writer = open(&path, Durability::Sync);
+    writer.append(event("more")).unwrap();
+    assert_eq!(reader.subscription(Query::all(), 1).next().unwrap().unwrap().offset, 1);
+}

@@ -48,7 +48,7 @@ pub(crate) fn create(
 ) -> io::Result<Box<dyn StoreFile>> {
     let mut head = [0; SEGMENT_HEAD];
     head[..8].copy_from_slice(MAGIC);
-    head[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
+    head[8..12].copy_from_slice(&FORMAT.to_le_bytes()[..4]);
     head[16..32].copy_from_slice(store_id);
     head[32..40].copy_from_slice(&first.to_le_bytes());
     head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());

@@ -22,6 +22,8 @@ mod frame;
 mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(test)]
+mod index_limits;
 mod live;
 mod log;
 mod options;
@@ -145,7 +147,7 @@ impl<E: Event> Journal<E> {
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let system = Arc::clone(&options.file_system);
         let (directory, lock) = Directory::open_locked(&*system, path)?;
-        let recovered = recovery::recover(&*system, &directory, writer::capacity(&options))?;
+        let recovered = recovery::recover(&*system, &directory, &options)?;
         let snapshots = snapshots(&directory, &system);
         let Parts { log, head, sealed, filters, active } =
             Self::parts(&*system, directory, recovered, true);

@@ -23,8 +23,10 @@ use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
 use super::fs::{FileSystem, StoreFile};
 use super::fs::{erase, last_data, map_all};
 use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
+use super::options::JournalOptions;
 use super::sealed::{SealedIndex, index_count, seal};
 use super::segment::{Segment, SegmentIndex};
+use super::writer::capacity;
 use crate::little_endian::u32_at;
 use crate::{Corruption, OpenError};
 
@@ -48,37 +50,24 @@ pub(crate) struct Active {
 }
 
 /// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. The active segment's
-/// file is made `capacity` bytes long, if it is not longer.
+/// file is made as long as a segment may become, if it is not longer.
 pub(crate) fn recover(
     system: &dyn FileSystem,
     directory: &Directory,
-    capacity: u64,
+    options: &JournalOptions,
 ) -> Result<Recovered, OpenError> {
     directory.remove_unfinished(system)?;
     let starts = check_starts(system, directory)?;
     let mut sealed = Vec::new();
     for pair in starts.windows(2) {
         let segment = open_sealed(system, directory, pair[0], pair[1])?;
-        if let SegmentIndex::Live(index) = &segment.index {
-            tracing::info!(segment = %segment.path.display(), "writing the index that it lacks");
-            match seal(system, directory, pair[0], pair[1] - pair[0], index) {
-                Ok(written) => {
-                    sealed.push(Segment { index: SegmentIndex::sealed(written), ..segment });
-                    continue;
-                }
-                // It is derived, and the log can be read and written without; on a full disk it must be.
-                Err(error) => {
-                    tracing::warn!(%error, segment = %segment.path.display(), "its index was not written; it stays in memory");
-                }
-            }
-        }
-        sealed.push(segment);
+        sealed.push(with_index_file(system, directory, options, segment, pair[1])?);
     }
     let first = starts.last().copied().unwrap_or(0);
     let path = directory.log(first);
     let file = system.open(&path).map_err(OpenError::io("open", &path))?;
     let size = file.size().map_err(OpenError::io("open", &path))?;
-    file.set_size(size.max(capacity)).map_err(OpenError::io("lengthen", &path))?;
+    file.set_size(size.max(capacity(options))).map_err(OpenError::io("lengthen", &path))?;
     let mut active = open_active(directory, first, file)?;
     let closed = directory.closed_head(system)?;
     match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
@@ -94,6 +83,36 @@ pub(crate) fn recover(
     }
     write_again(&mut active, closed).map_err(OpenError::io("sync", &path))?;
     Ok(Recovered { sealed, active })
+}
+
+/// Writes the index file of a sealed segment, whose events end at the offset `end`, if it has none.
+fn with_index_file(
+    system: &dyn FileSystem,
+    directory: &Directory,
+    options: &JournalOptions,
+    segment: Segment,
+    end: u64,
+) -> Result<Segment, OpenError> {
+    let SegmentIndex::Live(index) = &segment.index else { return Ok(segment) };
+    let (first, most) = (segment.first, options.index_limits.most);
+    let error = match seal(system, directory, first, end - first, index, most) {
+        Ok(written) => {
+            tracing::info!(segment = %segment.path.display(), "wrote the index that it lacked");
+            return Ok(Segment { index: SegmentIndex::sealed(written), ..segment });
+        }
+        Err(error) => error,
+    };
+    // It is derived, and the log can be read and written without; on a full disk it must be.
+    tracing::warn!(%error, segment = %segment.path.display(), "its index was not written; it stays in memory");
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        // What stands there is not its index: an older annals wrote larger files, with positions that wrapped.
+        let path = directory.index(first);
+        match system.remove(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(OpenError::io("remove", &path))?,
+        }
+    }
+    Ok(segment)
 }
 
 /// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage, which it

@@ -37,6 +37,15 @@ pub(crate) fn place_of(offset: u64) -> u32 {
     }
 }
 
+/// How far an offset lies behind the first of its chunk: up to 65,536, where the next chunk begins.
+pub(crate) fn place_from(offset: u64, first: u64) -> u32 {
+    offset
+        .checked_sub(first)
+        .filter(|&place| place <= CHUNK_EVENTS)
+        .and_then(|place| u32::try_from(place).ok())
+        .unwrap_or_else(|| panic!("offset {offset} is not in the chunk from {first} on"))
+}
+
 /// The number that a key or value of 8 bytes is.
 pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)

@@ -9,7 +9,10 @@
 //! | a bad head, a segment missing or of another store | damage | refuse |
 //! | a sealed segment without its index, or with a bad one | crash while sealing, damage to what is derived | rebuild |
 //!
-//! Reading only, nothing is changed, and of a damaged log what is good before the damage is opened.
+//! The log is judged first. Only if it is good, something is changed: what a crash left is removed, indexes that are
+//! missing are written, and the active file is lengthened. So a store that is refused stays byte for byte as it was.
+//!
+//! Reading only, nothing is changed at all, and of a damaged log what is good before the damage is opened.
 
 use std::collections::VecDeque;
 use std::io;
@@ -56,33 +59,51 @@ pub(crate) fn recover(
     directory: &Directory,
     options: &JournalOptions,
 ) -> Result<Recovered, OpenError> {
-    directory.remove_unfinished(system)?;
+    // Up to the verdict nothing is changed.
     let starts = check_starts(system, directory)?;
-    let mut sealed = Vec::new();
-    for pair in starts.windows(2) {
-        let segment = open_sealed(system, directory, pair[0], pair[1])?;
-        sealed.push(with_index_file(system, directory, options, segment, pair[1])?);
-    }
-    let first = starts.last().copied().unwrap_or(0);
+    let sealed = starts.windows(2).map(|pair| open_sealed(system, directory, pair[0], pair[1]));
+    let sealed: Vec<Segment> = sealed.collect::<Result<_, _>>()?;
+    let first = starts[starts.len() - 1];
     let path = directory.log(first);
     let file = system.open(&path).map_err(OpenError::io("open", &path))?;
-    let size = file.size().map_err(OpenError::io("open", &path))?;
-    file.set_size(size.max(capacity(options))).map_err(OpenError::io("lengthen", &path))?;
     let mut active = open_active(directory, first, file)?;
     let closed = directory.closed_head(system)?;
-    match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
-        End::Clean => {}
-        End::Unfinished(left) => {
-            tracing::warn!(
-                segment = %path.display(), position = active.end, offset = active.next_offset,
-                bytes = left - active.end, "cutting a commit that a crash left unfinished"
-            );
-            erase(&*active.file, active.end, left).map_err(OpenError::io("cut", &path))?;
-        }
-        End::Damaged(damage) => return Err(damage.into()),
+    let left =
+        match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
+            End::Clean => None,
+            End::Unfinished(left) => Some(left),
+            End::Damaged(damage) => return Err(damage.into()),
+        };
+    // The log is good.
+    directory.remove_unfinished(system)?;
+    let ends = starts[1..].iter();
+    let sealed = sealed
+        .into_iter()
+        .zip(ends)
+        .map(|(segment, &end)| with_index_file(system, directory, options, segment, end))
+        .collect::<Result<_, _>>()?;
+    lengthen(&mut active, capacity(options))?;
+    if let Some(left) = left {
+        tracing::warn!(
+            segment = %path.display(), position = active.end, offset = active.next_offset,
+            bytes = left - active.end, "cutting a commit that a crash left unfinished"
+        );
+        erase(&*active.file, active.end, left).map_err(OpenError::io("cut", &path))?;
     }
     write_again(&mut active, closed).map_err(OpenError::io("sync", &path))?;
     Ok(Recovered { sealed, active })
+}
+
+/// Makes the active file `capacity` bytes long, if it is not longer, and maps all of it: also what will be written.
+fn lengthen(active: &mut Active, capacity: u64) -> Result<(), OpenError> {
+    let Active { file, segment, .. } = active;
+    let size = file.size().map_err(OpenError::io("open", &segment.path))?;
+    if size < capacity {
+        file.set_size(capacity).map_err(OpenError::io("lengthen", &segment.path))?;
+    }
+    let mapped = map_all(&**file).map_err(OpenError::io("map", &segment.path))?;
+    segment.bytes = Bytes::from_owner(mapped);
+    Ok(())
 }
 
 /// Writes the index file of a sealed segment, whose events end at the offset `end`, if it has none.

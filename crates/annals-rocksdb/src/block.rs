@@ -39,8 +39,7 @@ impl BlocksWriter {
         if let Some(count) = self.bytes[start..].get_mut(8..HEAD).and_then(|at| at.as_mut_array()) {
             *count = (u32::from_le_bytes(*count) + 1).to_le_bytes();
         }
-        // A batch, and so a body, has at most 32 MiB.
-        self.bytes.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&body_size(body).to_le_bytes());
         self.bytes.extend_from_slice(body);
     }
 
@@ -111,6 +110,11 @@ fn body_at(block: &[u8], at: usize) -> Option<Range<usize>> {
 /// Where body `index` lies.
 pub(crate) fn body(block: &[u8], index: u64) -> Option<Range<usize>> {
     (0..index).try_fold(first_body(block)?, |body, _| body_after(block, &body))
+}
+
+/// The size of a body as it is written. A batch, and so a body, has at most 32 MiB.
+fn body_size(body: &[u8]) -> u32 {
+    u32::try_from(body.len()).unwrap_or_else(|_| panic!("a body of {} bytes", body.len()))
 }
 
 #[cfg(test)]

@@ -118,8 +118,7 @@ impl Lookup for LiveChunk {
 
 /// A place in a chunk in two bytes.
 fn narrow(place: u32) -> u16 {
-    // Below 65,536.
-    u16::try_from(place).unwrap_or(u16::MAX)
+    u16::try_from(place).unwrap_or_else(|_| panic!("{place} is not a place in a chunk"))
 }
 
 /// The offsets of a value of the index, four bytes each, as a [`Posting`] has them.

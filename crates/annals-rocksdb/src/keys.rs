@@ -30,8 +30,20 @@ pub(crate) fn chunk_of(offset: u64) -> u64 {
 
 /// Where an offset lies in its chunk.
 pub(crate) fn place_of(offset: u64) -> u32 {
-    // Below 65,536.
-    u32::try_from(offset % CHUNK_EVENTS).unwrap_or(u32::MAX)
+    const { assert!(CHUNK_EVENTS <= 1 << 16) };
+    #[expect(clippy::cast_possible_truncation, reason = "below 65,536, as was just seen")]
+    {
+        (offset % CHUNK_EVENTS) as u32
+    }
+}
+
+/// How far an offset lies behind the first of its chunk: up to 65,536, where the next chunk begins.
+pub(crate) fn place_from(offset: u64, first: u64) -> u32 {
+    offset
+        .checked_sub(first)
+        .filter(|&place| place <= CHUNK_EVENTS)
+        .and_then(|place| u32::try_from(place).ok())
+        .unwrap_or_else(|| panic!("offset {offset} is not in the chunk from {first} on"))
 }
 
 /// The number that a key or value of 8 bytes is.
@@ -65,14 +77,18 @@ pub(crate) fn name_prefix(kind: Kind, name: &str) -> Vec<u8> {
 /// The index's key of a name in a chunk.
 pub(crate) fn index_key(kind: Kind, name: &str, chunk: u64) -> Vec<u8> {
     let mut key = name_prefix(kind, name);
-    // A log of more chunks would have 2^48 events.
-    key.extend_from_slice(&u32::try_from(chunk).unwrap_or(u32::MAX).to_be_bytes());
+    key.extend_from_slice(&chunk_number(chunk).to_be_bytes());
     key
+}
+
+/// The number of a chunk as keys have it: a log of more chunks would have 2^48 events.
+fn chunk_number(chunk: u64) -> u32 {
+    u32::try_from(chunk).unwrap_or_else(|_| panic!("chunk {chunk} has no key"))
 }
 
 /// The index's key of where the blocks of a chunk start.
 pub(crate) fn blocks_key(chunk: u64) -> [u8; 6] {
-    let [a, b, c, d] = u32::try_from(chunk).unwrap_or(u32::MAX).to_be_bytes();
+    let [a, b, c, d] = chunk_number(chunk).to_be_bytes();
     [b'b', 0, a, b, c, d]
 }
 

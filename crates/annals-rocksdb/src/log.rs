@@ -86,7 +86,7 @@ impl Log {
             let mut rest = part.offsets.clone();
             let mut take = |plan: &mut annals::home::Plan<'_>| {
                 reading.take(&mut rest, reverse, |at| {
-                    let place = |offset: u64| u32::try_from(offset - first).unwrap_or(u32::MAX);
+                    let place = |offset| keys::place_from(offset, first);
                     let found = if reverse {
                         plan.previous(place(at.end))
                     } else {

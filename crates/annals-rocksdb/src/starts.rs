@@ -41,7 +41,8 @@ impl BlockStarts {
         offset: u64,
     ) -> Result<Option<u64>, ReadError> {
         let chunk = keys::chunk_of(offset);
-        let slot = &self.slots[usize::try_from(chunk % SLOTS as u64).unwrap_or(0)];
+        #[expect(clippy::cast_possible_truncation, reason = "below `SLOTS`")]
+        let slot = &self.slots[(chunk % SLOTS as u64) as usize];
         if let Some(starts) = slot.kept.load().as_ref().filter(|starts| starts.chunk == chunk) {
             let place = |at| starts.places.get(at).copied();
             return Ok(last_start(starts.places.len(), place, offset));

@@ -28,6 +28,7 @@ mod labels;
 mod limits;
 mod little_endian;
 mod live;
+mod local;
 mod memory;
 mod meters;
 mod name;

@@ -14,6 +14,7 @@ use crate::commit::{Committer, Home};
 use crate::encode::Encoded;
 use crate::head::Published;
 use crate::index::{Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
+use crate::local::local_offset;
 use crate::meters::Meters;
 use crate::name::Hasher;
 use crate::name::Name;
@@ -51,9 +52,13 @@ impl<E: Event> Memory<E> {
     /// An empty log.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_index(LiveIndexWriter::new())
+    }
+
+    /// An empty log that has room for as much as this empty index.
+    fn with_index(index: LiveIndexWriter) -> Self {
         let hasher = Hasher::new(&random_key());
         let (writer, list) = segmented_list();
-        let index = LiveIndexWriter::new();
         let reader = index.reader();
         let head = Arc::new(Head::with_meters(Meters::new("memory", false), 0));
         let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
@@ -68,8 +73,7 @@ impl<E: Event> Memory<E> {
 
     /// Contiguous slices of the events at these offsets, in order: the fastest way to read many.
     pub(crate) fn slices(&self, range: Range<u64>) -> Slices<'_, Recorded<E>> {
-        let clamp =
-            |offset: u64| usize::try_from(offset.min(self.head.get())).unwrap_or(usize::MAX);
+        let clamp = |offset: u64| local_offset(offset.min(self.head.get()), 0) as usize;
         self.list.slices(clamp(range.start)..clamp(range.end))
     }
 }
@@ -130,7 +134,8 @@ impl<E: Event> Backend<E> for Memory<E> {
         range.end = range.end.min(self.head.get());
         let search = Search::new(query, &self.hasher);
         let mut plan = search.plan(&self.index);
-        let small = |offset: u64| u32::try_from(offset).unwrap_or(u32::MAX);
+        // Below the head, which `reserve` keeps within 4 bytes.
+        let small = |offset| local_offset(offset, 0);
         for _ in 0..limit {
             if range.is_empty() {
                 break;
@@ -143,9 +148,7 @@ impl<E: Event> Backend<E> for Memory<E> {
             let Some(found) = found.map(u64::from).filter(|found| range.contains(found)) else {
                 return Ok(range.end..range.end);
             };
-            page.extend(
-                self.list.get(usize::try_from(found).unwrap_or(usize::MAX)).map(EventRef::Borrowed),
-            );
+            page.extend(self.list.get(local_offset(found, 0) as usize).map(EventRef::Borrowed));
             if reverse { range.end = found } else { range.start = found + 1 }
         }
         Ok(range)
@@ -244,7 +247,8 @@ impl<E: Event> Home<E> for MemoryHome<E> {
 
     fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
-        let from = u32::try_from(condition.head()).unwrap_or(u32::MAX);
+        // No event is that far on, if it does not fit.
+        let Ok(from) = u32::try_from(condition.head()) else { return Ok(None) };
         let found = search.plan(&self.reader).next(from).map(u64::from);
         Ok(found.filter(|&found| found < self.next_offset()))
     }
@@ -272,8 +276,7 @@ impl<E: Event> Home<E> for MemoryHome<E> {
         for (index, event) in events.into_iter().enumerate() {
             let offset = self.next_offset();
             // `reserve` saw that there is room.
-            self.index
-                .add_event(u32::try_from(offset).unwrap_or(u32::MAX), &batch.labels.event(index));
+            self.index.add_event(local_offset(offset, 0), &batch.labels.event(index));
             self.list.stage(Recorded { offset, time_ms, event });
         }
     }
@@ -292,5 +295,41 @@ impl<E: Event> Home<E> for MemoryHome<E> {
 impl<E: Event> std::fmt::Debug for Memory<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memory").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EventStore, Query, RawEvent};
+
+    /// An event with tags that no other has, and with one that all have.
+    fn event(n: u64) -> RawEvent {
+        let own = (0..7).map(|tag| format!("own:{n}:{tag}"));
+        let builder = own.fold(RawEvent::builder("noted"), |event, tag| event.tag(tag));
+        builder.tag("all").id(format!("id-{n}")).build().unwrap()
+    }
+
+    #[test]
+    fn a_log_whose_index_is_full_refuses_more_and_keeps_what_it_has() {
+        let most = 4_000;
+        let store =
+            EventStore::<RawEvent, _>::on(Memory::with_index(LiveIndexWriter::with_most(most)));
+        let refused = (0..2_000).find_map(|n| store.append(event(n)).err().map(|error| (n, error)));
+        let (count, error) = refused.unwrap();
+        assert!(matches!(error, AppendError::NoRoom { .. }), "{error}");
+        assert!(count > 100, "{count} events in an index of {most} names and offsets");
+        let Memory { index, .. } = store.backend();
+        let names = |kind| index.names(kind).iter().count();
+        assert!([Kind::Type, Kind::Tag, Kind::Id].into_iter().all(|kind| names(kind) < most));
+        // What is smaller still fits, and what is known is known.
+        assert_eq!(store.append(event(3)).unwrap(), 3);
+        assert_eq!(store.append(RawEvent::builder("noted").build().unwrap()).unwrap(), count);
+        let all = store.query(&Query::tag("all"));
+        assert!(all.map(|event| event.unwrap().offset).eq(0..count));
+        for n in 0..count {
+            let own = store.query(&Query::tag(format!("own:{n}:6")));
+            assert!(own.map(|event| event.unwrap().offset).eq([n]));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Paths that are no store, stores that cannot be opened, and damaged ones: the message says what to do.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::harness::{
     Place, Run, Running, all, annals, line, lines, on_every_home, store_of_segments,
@@ -175,6 +176,37 @@ fn segments(place: &Place) -> (String, Vec<PathBuf>) {
     (place.arg("a.store"), files)
 }
 
+/// The files of a store, but the lock, with their bytes.
+pub(crate) fn contents(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.is_file() && !file.ends_with("LOCK"));
+    files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+}
+
+/// No command that meets damage changes a file of the store. (An append does not meet it everywhere: opening looks at the
+/// last segment, and at the heads of the others.)
+#[track_caller]
+fn stays_as_it_is(place: &Place, store: &str) {
+    let before = contents(&place.path("a.store"));
+    let copy = place.store("b.store", &line(0));
+    let reading = COMMANDS.iter().filter(|command| command[0] != "tail");
+    for command in reading.copied().chain([&["append"][..], &["copy"]]) {
+        let run = match command[0] {
+            "append" => annals(["append", store], line(0)),
+            "copy" => annals(["copy", &copy, store], ""),
+            _ => run(command, store),
+        };
+        if run.code == Some(0) && command[0] == "append" {
+            return;
+        }
+        let after = contents(&place.path("a.store"));
+        assert!(before.keys().eq(after.keys()), "{command:?}: {:?}", after.keys());
+        for (file, bytes) in &before {
+            assert!(after[file] == *bytes, "{command:?} changed {}", file.display());
+        }
+    }
+}
+
 /// A store that was damaged: verify says so, and where; reading stops with a failure, after what is good.
 #[track_caller]
 fn damaged(damage: impl FnOnce(&[PathBuf])) {
@@ -194,6 +226,7 @@ fn damaged(damage: impl FnOnce(&[PathBuf])) {
     let good = read.out.lines().count() as u64;
     assert!(good < 300, "{good}");
     assert_eq!(read.offsets(), (0..good).collect::<Vec<_>>());
+    stays_as_it_is(&place, &store);
     // What is good can be saved.
     if good > 0 {
         annals(["copy", &store, &place.arg("saved.store")], "").fails(&["damaged"]);

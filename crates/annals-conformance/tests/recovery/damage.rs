@@ -1,11 +1,14 @@
 //! Every byte of a small store flipped, every file of it cut and zeroed: nothing is read wrong, and nothing is missing
-//! without being told.
+//! without being told. A store that is refused stays as it was.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals_conformance::fault::{FaultFileSystem, Image, on_disk};
 
-use crate::found::{Expected, RealCopy, active_log, end_of_data, files, image, judge, open};
+use crate::found::{
+    Expected, RealCopy, active_log, all_but_lock, end_of_data, files, image, is_unchanged, judge,
+    open,
+};
 
 /// Harms a store in many ways, each on its own, and has each judged; on all processors.
 fn harm_each(whole: &Image, harms: &[Harm], closed: bool) {
@@ -19,8 +22,13 @@ fn harm_each(whole: &Image, harms: &[Harm], closed: bool) {
                     let disk = FaultFileSystem::of(whole, 0);
                     let bytes = harm.apply(&disk);
                     let note = format!("{harm:?}");
+                    let before = all_but_lock(&disk);
                     let expected = Expected { events: 50, cut_allowed: !closed };
-                    judge(open(&disk), &expected, &note);
+                    let opened = open(&disk);
+                    if opened.is_err() {
+                        is_unchanged(&before, &disk, &note);
+                    }
+                    judge(opened, &expected, &note);
                     real.judge(&harm.name, &bytes, closed, &note);
                 }
             });

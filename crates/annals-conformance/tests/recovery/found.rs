@@ -55,6 +55,24 @@ pub(super) fn files(disk: &FaultFileSystem) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
+/// Names and contents of all files but the lock.
+pub(super) fn all_but_lock(disk: &FaultFileSystem) -> Vec<(String, Vec<u8>)> {
+    files(disk).into_iter().filter(|(name, _)| name != "LOCK").collect()
+}
+
+/// That a store that was refused has the same files with the same bytes.
+pub(super) fn is_unchanged(before: &[(String, Vec<u8>)], disk: &FaultFileSystem, note: &str) {
+    let after = all_but_lock(disk);
+    let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
+        files.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(before), names(&after), "{note}: refusing it changed which files there are");
+    for ((name, was), (_, is)) in before.iter().zip(&after) {
+        let (had, has) = (was.len(), is.len());
+        assert!(was == is, "{note}: refusing it changed {name}, of {had} bytes, now {has}");
+    }
+}
+
 fn has_extension(name: &str, extension: &str) -> bool {
     Path::new(name).extension().is_some_and(|is| is == extension)
 }

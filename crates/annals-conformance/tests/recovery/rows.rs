@@ -7,8 +7,8 @@ use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
 use annals_conformance::{JournalSubject, Sample};
 
 use crate::found::{
-    Store, active_log, end_of_data, event, files, frames, image, image_with, is_whole, open,
-    sealed_logs,
+    Store, active_log, all_but_lock, end_of_data, event, frames, image, image_with, is_unchanged,
+    is_whole, open, sealed_logs,
 };
 
 /// Harms a file's bytes, or the file.
@@ -22,7 +22,7 @@ fn open_read_only(disk: &FaultFileSystem) -> Store {
 
 /// That it is refused as damage of this file, in words that help, and that nothing is changed by that.
 fn is_refused(disk: &FaultFileSystem, file: &str, words: &[&str]) {
-    let before = files(disk);
+    let before = all_but_lock(disk);
     let error = open(disk).expect_err("damage, and it opens");
     let OpenError::Corrupt(damage) = &error else { panic!("damage is told as {error:?}") };
     assert!(
@@ -34,13 +34,7 @@ fn is_refused(disk: &FaultFileSystem, file: &str, words: &[&str]) {
     let way_out = if damage.offset == 0 { "backup" } else { "read-only" };
     says(&message, &[file, "byte", "offset", "annals verify", way_out]);
     says(&message, words);
-    for ((name, was), (_, is)) in
-        before.iter().zip(&files(disk)).filter(|((name, _), _)| name != "LOCK")
-    {
-        let end = was.len().min(is.len());
-        let zeroes = |bytes: &[u8]| bytes[end..].iter().all(|&byte| byte == 0);
-        assert!(was[..end] == is[..end] && zeroes(was) && zeroes(is), "refusing it changed {name}");
-    }
+    is_unchanged(&before, disk, file);
 }
 
 /// That a message has these words in it.
@@ -220,6 +214,40 @@ fn a_missing_segment_is_damage() {
     let name = active.file_name().expect("a file").to_string_lossy().into_owned();
     assert!(disk.take_away(&active));
     is_refused(&disk, &name, &["no such file"]);
+}
+
+#[test]
+fn what_a_crash_left_stays_as_long_as_the_store_is_refused() {
+    let whole = image(50, true);
+    let disk = FaultFileSystem::of(&whole, 0);
+    let (sealed, active) = (sealed_logs(&disk), active_log(&disk));
+    let store = on_disk("store");
+    let left = ["00000000000000000049.log.new", "closed.json.new", "00000000000000000000.64.flt"];
+    for name in left {
+        disk.put(store.join(name), b"left behind");
+    }
+    // Two sealed segments without their indexes, one of them before the damage.
+    for log in &sealed[..2] {
+        assert!(disk.take_away(log.with_extension("idx")));
+    }
+    let name = |log: &Path| log.file_name().expect("a name").to_string_lossy().into_owned();
+    let cases: [(&Path, u64); 3] = [(&sealed[1], 20), (&active, 20), (&active, 70)];
+    for (log, position) in cases {
+        assert!(disk.flip(log, position, 1));
+        is_refused(&disk, &name(log), &[]);
+        assert!(disk.flip(log, position, 1));
+    }
+    disk.put(store.join("closed.json"), b"{");
+    is_refused(&disk, "closed.json", &[]);
+    disk.put(store.join("closed.json"), b"{\"head\":50}");
+    // Once it opens, all of that is put right.
+    is_whole(&open(&disk).expect("it opens"), 50);
+    let names = disk.names(&store).expect("listed");
+    assert!(left.iter().all(|left| !names.iter().any(|name| name == left)), "{names:?}");
+    assert!(
+        sealed.iter().all(|log| names.contains(&name(&log.with_extension("idx")))),
+        "{names:?}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lookup::{Kind, Lookup, Posting};
-use super::names::{Names, NamesWriter};
+use super::names::{Names, NamesWriter, Totals};
 use crate::RawEvent;
 use crate::labels::EventNames;
 use crate::name::{Hasher, Name};
@@ -31,6 +31,13 @@ impl LiveIndexWriter {
         Self { types: NamesWriter::new(), tags: NamesWriter::new(), ids: NamesWriter::new() }
     }
 
+    /// An index that has room for about `most` names of each kind, and as many offsets.
+    #[cfg(test)]
+    pub(crate) fn with_most(most: usize) -> Self {
+        let names = || NamesWriter::with_most(most);
+        Self { types: names(), tags: names(), ids: names() }
+    }
+
     /// The readers' side.
     #[must_use]
     pub fn reader(&self) -> LiveIndex {
@@ -44,6 +51,11 @@ impl LiveIndexWriter {
     /// Whether there is certainly room for events with this many labels.
     pub(crate) fn has_room(&self, labels: usize) -> bool {
         self.types.has_room(labels) && self.tags.has_room(labels) && self.ids.has_room(labels)
+    }
+
+    /// How much each table has: of types, tags and ids.
+    pub(crate) fn totals(&self) -> [Totals; 3] {
+        [self.types.totals(), self.tags.totals(), self.ids.totals()]
     }
 
     /// Indexes the event at `offset`, the next after all that are indexed.
@@ -86,6 +98,11 @@ impl LiveIndex {
             Kind::Tag => &self.tags,
             Kind::Id => &self.ids,
         }
+    }
+
+    /// How much each table has: of types, tags and ids. Every name is looked at.
+    pub(crate) fn totals(&self) -> [Totals; 3] {
+        [self.types.totals(), self.tags.totals(), self.ids.totals()]
     }
 
     /// Shows every name of a kind with its offsets, in the order in which the names came.

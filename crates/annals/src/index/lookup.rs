@@ -2,6 +2,7 @@
 
 use super::names::LivePosting;
 use crate::little_endian::u32_at;
+use crate::local::local_size;
 use crate::name::Name;
 
 /// What a name is: each kind has its own table.
@@ -42,7 +43,7 @@ impl Posting<'_> {
     pub fn len(&self) -> u32 {
         match self {
             Self::Live(posting) => posting.len(),
-            Self::Sealed(bytes) => u32::try_from(bytes.len() / 4).unwrap_or(u32::MAX),
+            Self::Sealed(bytes) => local_size(bytes.len() / 4),
         }
     }
 

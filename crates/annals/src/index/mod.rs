@@ -16,5 +16,5 @@ mod plan;
 pub use live::{LiveIndex, LiveIndexWriter};
 pub use lookup::{Kind, Lookup, Posting};
 pub use names::LivePosting;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, Totals};
 pub use plan::{Plan, Search, SearchItem};

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
+use crate::local::local_size;
 use crate::name::Name;
 
 /// Slots of the first table.
@@ -21,6 +22,9 @@ const FIRST_TABLE: usize = 256;
 const TABLES: usize = 26;
 /// Offsets in a chain's first chunk.
 const FIRST_CHUNK: u32 = 4;
+/// The most entries and the most words with which `has_room` lets more in. A chain's next chunk is as large as all of
+/// the chain before it and its new offsets, so one batch at most doubles the words; they stay below what 4 bytes number.
+const MOST: usize = (u32::MAX / 2) as usize;
 
 /// The readers' side.
 #[derive(Debug)]
@@ -47,6 +51,18 @@ pub(crate) struct NamesWriter {
     entries: ListWriter<Entry>,
     words: ListWriter<AtomicU32>,
     tails: Vec<Tail>,
+    totals: Totals,
+    most: usize,
+}
+
+/// How much a table has: what the size of its sealed form follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    pub(crate) names: u64,
+    /// Bytes of all names.
+    pub(crate) text_bytes: u64,
+    /// Offsets of all names.
+    pub(crate) offsets: u64,
 }
 
 /// Where an entry's next offset goes.
@@ -78,6 +94,15 @@ impl Names {
     /// How many names there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How much there is, counted name by name.
+    pub(crate) fn totals(&self) -> Totals {
+        self.iter().fold(Totals::default(), |mut totals, (name, posting)| {
+            totals.add_name(name);
+            totals.offsets += u64::from(posting.len());
+            totals
+        })
     }
 
     /// Bytes of memory that it takes.
@@ -116,8 +141,21 @@ fn probe(table: &[AtomicU32], hash: u64) -> impl Iterator<Item = usize> + use<> 
     (0..=mask).map(move |step| (start.wrapping_add(step)) & mask)
 }
 
+impl Totals {
+    fn add_name(&mut self, name: &str) {
+        self.names += 1;
+        self.text_bytes += name.len() as u64;
+    }
+}
+
 impl NamesWriter {
     pub(crate) fn new() -> Self {
+        Self::with_most(MOST)
+    }
+
+    /// An empty table that has room for about `most` words and `most` names.
+    pub(crate) fn with_most(most: usize) -> Self {
+        assert!(most <= MOST, "{most} words and names; 4 bytes number at most {MOST}");
         let (entries, entry_list) = segmented_list();
         let (words, word_list) = segmented_list();
         let names = Names {
@@ -127,7 +165,14 @@ impl NamesWriter {
             table: AtomicUsize::new(0),
         };
         names.tables[0].get_or_init(|| empty_table(FIRST_TABLE));
-        Self { names: Arc::new(names), entries, words, tails: Vec::new() }
+        Self {
+            names: Arc::new(names),
+            entries,
+            words,
+            tails: Vec::new(),
+            totals: Totals::default(),
+            most,
+        }
     }
 
     pub(crate) fn names(&self) -> &Arc<Names> {
@@ -136,12 +181,18 @@ impl NamesWriter {
 
     /// Whether there is certainly room for `offsets` more.
     pub(crate) fn has_room(&self, offsets: usize) -> bool {
-        self.words.list().len().saturating_add(8 * offsets) < (u32::MAX / 2) as usize
-            && self.entries.list().len().saturating_add(offsets) < (u32::MAX / 2) as usize
+        self.words.list().len() + 8 * offsets < self.most
+            && self.entries.list().len() + offsets < self.most
+    }
+
+    /// How much there is, without counting.
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Adds `offset`, which is above all that the name has; a name that has it already is left as it is.
     pub(crate) fn add(&mut self, name: Name<'_>, offset: u32) {
+        self.totals.offsets += 1;
         let Some(place) = self.names.find(name) else { return self.insert(name, offset) };
         let tail = self.tails[place];
         let tail = if tail.next == tail.link { self.extend(place, tail) } else { tail };
@@ -156,6 +207,7 @@ impl NamesWriter {
     }
 
     fn insert(&mut self, name: Name<'_>, offset: u32) {
+        self.totals.add_name(name.text);
         let table_size = self
             .names
             .tables
@@ -182,10 +234,9 @@ impl NamesWriter {
     }
 
     /// Gives an entry its next chunk, twice as large as its last.
-    #[expect(clippy::cast_possible_truncation, reason = "`has_room` keeps the words below 4 bytes")]
     fn extend(&mut self, place: usize, tail: Tail) -> Tail {
         let capacity = if tail.capacity == 0 { FIRST_CHUNK } else { tail.capacity * 2 };
-        let start = self.words.list().len() as u32;
+        let start = local_size(self.words.list().len());
         for _ in 0..=capacity {
             self.words.stage(AtomicU32::new(0));
         }
@@ -219,12 +270,11 @@ fn empty_table(size: usize) -> Box<[AtomicU32]> {
     (0..size).map(|_| AtomicU32::new(0)).collect()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "`has_room` keeps the entries below 4 bytes")]
 fn put(table: &[AtomicU32], hash: u64, place: usize) {
     // Relaxed: only the writer's thread writes slots. There is a free one: tables are at most half full.
     if let Some(slot) = probe(table, hash).find(|&slot| table[slot].load(Ordering::Relaxed) == 0) {
         // Release: pairs with the Acquire of the slot in `Names::find`.
-        table[slot].store(place as u32 + 1, Ordering::Release);
+        table[slot].store(local_size(place + 1), Ordering::Release);
     }
 }
 

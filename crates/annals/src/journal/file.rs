@@ -49,7 +49,7 @@ pub(crate) fn create(
 ) -> io::Result<Box<dyn StoreFile>> {
     let mut head = [0; SEGMENT_HEAD];
     head[..8].copy_from_slice(MAGIC);
-    head[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
+    head[8..12].copy_from_slice(&FORMAT.to_le_bytes()[..4]);
     head[16..32].copy_from_slice(&directory.store_id);
     head[32..40].copy_from_slice(&first.to_le_bytes());
     head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());
@@ -241,7 +241,7 @@ impl SegmentFile {
     pub(crate) fn was_durable(&self, tail: &[u8], position: usize, offset: u64) -> bool {
         (8..tail.len()).step_by(8).any(|at| {
             let rest = &tail[at..];
-            FrameHead::read(rest, 0, self.seed).is_ok_and(|head| head.durable > offset)
+            FrameHead::probe(rest, self.seed).is_some_and(|head| head.durable > offset)
                 && check_frame(rest, position + at, self.seed, self.first, |_| {}).is_ok()
         })
     }
@@ -253,6 +253,54 @@ impl SegmentFile {
             offset,
             expected: fault.expected,
             found: fault.found,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::FAULTS;
+    use super::*;
+    use crate::encode::Encoded;
+    use crate::name::Hasher;
+
+    const STORE: [u8; 16] = [7; 16];
+
+    /// A frame of one event, which has the local offset 0 and says that all below `durable` was durable.
+    fn frame(durable: u64) -> Vec<u8> {
+        let event = RawEvent::builder("noted").data(vec![1; 100]).build().unwrap();
+        let mut bytes = Encoded::records(&[event], &Hasher::new(&STORE)).unwrap().records;
+        let head = u32::try_from(super::super::frame::FRAME_HEAD).unwrap();
+        bytes[head as usize + 12..][..4].copy_from_slice(&head.to_le_bytes());
+        let records_crc = crc32c(&bytes[head as usize..][..16]);
+        let records_size = u32::try_from(bytes.len()).unwrap() - head;
+        let head = FrameHead { records_crc, records_size, count: 1, first: 0, time_ms: 1, durable };
+        head.write(&mut bytes, seed(&STORE, 0));
+        bytes
+    }
+
+    /// A torn commit of the largest batch: every position of 32 MiB is looked at, also such as begin like a frame.
+    #[test]
+    fn a_frame_that_says_what_was_durable_is_found_anywhere_in_a_torn_tail_of_32_mib() {
+        let segment = SegmentFile::new(PathBuf::new(), &STORE, 0, Bytes::new());
+        let size = 32 << 20;
+        let mut tail: Vec<u8> = (0..size / 8).flat_map(|n: u64| n.to_le_bytes()).collect();
+        for at in (0..tail.len()).step_by(4096) {
+            tail[at..at + 4].copy_from_slice(b"ANfr");
+        }
+        assert!(!segment.was_durable(&tail, SEGMENT_HEAD, 0));
+        assert_eq!(FAULTS.get(), 0, "what is not a frame is passed over without a word");
+        let says = frame(6);
+        let end = tail.len() - says.len();
+        for at in [8, 4096, (16 << 20) + 8, end / 8 * 8] {
+            let before = tail[at..at + says.len()].to_vec();
+            tail[at..at + says.len()].copy_from_slice(&says);
+            assert!(segment.was_durable(&tail, SEGMENT_HEAD, 5), "at {at}");
+            assert!(!segment.was_durable(&tail, SEGMENT_HEAD, 6), "at {at}");
+            // A frame is whole, or says nothing.
+            tail[at + says.len() - 8] ^= 1;
+            assert!(!segment.was_durable(&tail, SEGMENT_HEAD, 5), "at {at}");
+            tail[at..at + says.len()].copy_from_slice(&before);
         }
     }
 }

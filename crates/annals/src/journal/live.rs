@@ -7,6 +7,7 @@ use super::frame::{FRAME_HEAD, Fault, FrameHead, Record};
 use crate::Corruption;
 use crate::encode::RECORD_HEAD;
 use crate::index::{LiveIndex, LiveIndexWriter};
+use crate::local::local_offset;
 use crate::name::Hasher;
 use crate::raw::Body;
 
@@ -132,7 +133,14 @@ impl IndexWriter {
             };
             segment.corruption(fault, record.offset)
         })?;
-        let place = u32::try_from(record.offset - segment.first).unwrap_or(u32::MAX);
+        let Ok(position) = u32::try_from(record.position) else {
+            let expected = "a record that begins before 4 GiB".to_owned();
+            let found = format!("one at byte {}", record.position);
+            let fault = Fault { position: record.position, expected, found };
+            return Err(segment.corruption(fault, record.offset));
+        };
+        // The record bears it in 4 bytes, as `check_record` saw.
+        let place = local_offset(record.offset, segment.first);
         let tags = body.tags().map(|tag| hasher.name(tag));
         self.names.add(
             place,
@@ -140,7 +148,7 @@ impl IndexWriter {
             tags,
             body.id().map(|id| hasher.name(id)),
         );
-        self.positions.stage(u32::try_from(record.position).unwrap_or(u32::MAX));
+        self.positions.stage(position);
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ use super::segment::Segment;
 use super::sieve::{Filters, Sieve};
 use crate::backend::{NameCount, Selection};
 use crate::index::{Kind, Search};
+use crate::local::local_offset;
 use crate::name::Hasher;
 use crate::name::Name;
 use crate::{
@@ -254,7 +255,7 @@ const PAGE_BYTES: usize = 1 << 20;
 
 /// The place of `offset` in its segment.
 fn place(segment: &Segment, offset: u64) -> u32 {
-    u32::try_from(offset.saturating_sub(segment.first)).unwrap_or(u32::MAX)
+    local_offset(offset, segment.first)
 }
 
 /// Reads what matches in `range` of one segment until `page` has `full` events. Answers what is left of the range,

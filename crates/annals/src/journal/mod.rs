@@ -23,6 +23,8 @@ mod frame;
 mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(test)]
+mod index_limits;
 mod live;
 mod lock;
 mod log;
@@ -162,7 +164,7 @@ impl<E: Event> Journal<E> {
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let (directory, mut lock) = Directory::open_locked(&*options.file_system, path)?;
         lock_active(&directory, &mut lock)?;
-        let recovered = recovery::recover(&directory, writer::capacity(&options))?;
+        let recovered = recovery::recover(&directory, &options)?;
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
         filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;

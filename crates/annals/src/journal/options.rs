@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::fs::{FileSystem, RealFileSystem};
+use super::sealed::MOST_INDEX_BYTES;
+use super::writer::COMMIT_ROOM;
 use crate::OpenError;
 
 /// When an append to a Journal returns.
@@ -20,6 +22,7 @@ pub enum Durability {
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
     pub(super) segment_bytes: u64,
+    pub(super) index_limits: IndexLimits,
     pub(super) durability: Durability,
     pub(super) file_system: Arc<dyn FileSystem>,
 }
@@ -29,10 +32,33 @@ const MIN_SEGMENT_BYTES: u64 = 4 << 10;
 /// The greatest size of a segment, in bytes: positions in it take 4 bytes, and a last batch may reach beyond it.
 const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 
+/// How large the index of a segment may become.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexLimits {
+    /// Bytes of its file at which the segment is sealed; the commit that reaches it is still the segment's.
+    pub(super) sealed_at: u64,
+    /// The most bytes of an index file that is written.
+    pub(super) most: u64,
+}
+
+/// The most bytes that one commit adds to its segment's index: less than 20 for each byte of its records. A tag, the
+/// dearest, takes its size and at least 1 byte in a record, and 33, its text and an offset of 4 bytes in an index: 38 for 2.
+/// An event with a type and an id takes at least 26 bytes in a record, and adds 78 bytes and its two names to an index.
+const COMMIT_INDEX_ROOM: u64 = 20 * COMMIT_ROOM;
+
+const _: () = assert!(COMMIT_INDEX_ROOM < MOST_INDEX_BYTES / 4, "most of an index is for use");
+
+impl Default for IndexLimits {
+    fn default() -> Self {
+        Self { sealed_at: MOST_INDEX_BYTES - COMMIT_INDEX_ROOM, most: MOST_INDEX_BYTES }
+    }
+}
+
 impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
+            index_limits: IndexLimits::default(),
             durability: Durability::Sync,
             file_system: Arc::new(RealFileSystem),
         }
@@ -41,7 +67,8 @@ impl Default for JournalOptions {
 
 impl JournalOptions {
     /// The size, in bytes, at which a segment is sealed and the next begun: 64 MiB by default, 4 KiB to 2 GiB. The
-    /// batch that reaches it is still the segment's.
+    /// batch that reaches it is still the segment's. A segment with very many names (tags and ids) is sealed earlier: before
+    /// its index file reaches 4 GiB.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;

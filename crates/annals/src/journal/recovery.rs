@@ -9,7 +9,10 @@
 //! | a bad head, a segment missing or of another store | damage | refuse |
 //! | a sealed segment without its index, or with a bad one | crash while sealing, damage to what is derived | rebuild |
 //!
-//! Reading only, nothing is changed, and of a damaged log what is good before the damage is opened.
+//! The log is judged first. Only if it is good, something is changed: what a crash left is removed, indexes that are
+//! missing are written, and the active file is lengthened. So a store that is refused stays byte for byte as it was.
+//!
+//! Reading only, nothing is changed at all, and of a damaged log what is good before the damage is opened.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -21,8 +24,10 @@ use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
 use super::fs::{StoreFile, erase, last_data};
 use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
 use super::map::map_all;
+use super::options::JournalOptions;
 use super::sealed::{SealedIndex, index_count, seal};
 use super::segment::{Segment, SegmentIndex};
+use super::writer::capacity;
 use crate::little_endian::u32_at;
 use crate::{Corruption, OpenError};
 
@@ -46,49 +51,86 @@ pub(crate) struct Active {
 }
 
 /// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. The active segment's
-/// file is made `capacity` bytes long, if it is not longer.
-pub(crate) fn recover(directory: &Directory, capacity: u64) -> Result<Recovered, OpenError> {
-    directory.remove_unfinished()?;
+/// file is made as long as a segment may become, if it is not longer.
+pub(crate) fn recover(
+    directory: &Directory,
+    options: &JournalOptions,
+) -> Result<Recovered, OpenError> {
+    // Up to the verdict nothing is changed.
     let starts = check_starts(directory)?;
-    let mut sealed = Vec::new();
-    for pair in starts.windows(2) {
-        let segment = open_sealed(directory, pair[0], pair[1])?;
-        if let SegmentIndex::Live(index) = &segment.index {
-            tracing::info!(segment = %segment.path.display(), "writing the index that it lacks");
-            match seal(directory, pair[0], pair[1] - pair[0], index) {
-                Ok(written) => {
-                    sealed.push(Segment { index: SegmentIndex::sealed(written), ..segment });
-                    continue;
-                }
-                // It is derived, and the log can be read and written without; on a full disk it must be.
-                Err(error) => {
-                    tracing::warn!(%error, segment = %segment.path.display(), "its index was not written; it stays in memory");
-                }
-            }
-        }
-        sealed.push(segment);
-    }
-    let first = starts.last().copied().unwrap_or(0);
+    let sealed = starts.windows(2).map(|pair| open_sealed(directory, pair[0], pair[1]));
+    let sealed: Vec<Segment> = sealed.collect::<Result<_, _>>()?;
+    let first = starts[starts.len() - 1];
     let path = directory.at(&log_name(first));
     let opened = directory.handle.open(&log_name(first));
     let file = opened.map_err(OpenError::io("open", &path))?;
-    let size = file.size().map_err(OpenError::io("open", &path))?;
-    file.set_size(size.max(capacity)).map_err(OpenError::io("lengthen", &path))?;
     let mut active = open_active(directory, first, file)?;
     let closed = directory.closed_head()?;
-    match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
-        End::Clean => {}
-        End::Unfinished(left) => {
-            tracing::warn!(
-                segment = %path.display(), position = active.end, offset = active.next_offset,
-                bytes = left - active.end, "cutting a commit that a crash left unfinished"
-            );
-            erase(&*active.file, active.end, left).map_err(OpenError::io("cut", &path))?;
-        }
-        End::Damaged(damage) => return Err(damage.into()),
+    let left =
+        match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
+            End::Clean => None,
+            End::Unfinished(left) => Some(left),
+            End::Damaged(damage) => return Err(damage.into()),
+        };
+    // The log is good.
+    directory.remove_unfinished()?;
+    let ends = starts[1..].iter();
+    let sealed = sealed
+        .into_iter()
+        .zip(ends)
+        .map(|(segment, &end)| with_index_file(directory, options, segment, end))
+        .collect::<Result<_, _>>()?;
+    lengthen(&mut active, capacity(options))?;
+    if let Some(left) = left {
+        tracing::warn!(
+            segment = %path.display(), position = active.end, offset = active.next_offset,
+            bytes = left - active.end, "cutting a commit that a crash left unfinished"
+        );
+        erase(&*active.file, active.end, left).map_err(OpenError::io("cut", &path))?;
     }
     write_again(&mut active, closed).map_err(OpenError::io("sync", &path))?;
     Ok(Recovered { sealed, active })
+}
+
+/// Makes the active file `capacity` bytes long, if it is not longer, and maps all of it: also what will be written.
+fn lengthen(active: &mut Active, capacity: u64) -> Result<(), OpenError> {
+    let Active { file, segment, .. } = active;
+    let size = file.size().map_err(OpenError::io("open", &segment.path))?;
+    if size < capacity {
+        file.set_size(capacity).map_err(OpenError::io("lengthen", &segment.path))?;
+    }
+    let mapped = map_all(&**file).map_err(OpenError::io("map", &segment.path))?;
+    segment.bytes = mapped;
+    Ok(())
+}
+
+/// Writes the index file of a sealed segment, whose events end at the offset `end`, if it has none.
+fn with_index_file(
+    directory: &Directory,
+    options: &JournalOptions,
+    segment: Segment,
+    end: u64,
+) -> Result<Segment, OpenError> {
+    let SegmentIndex::Live(index) = &segment.index else { return Ok(segment) };
+    let (first, most) = (segment.first, options.index_limits.most);
+    let error = match seal(directory, first, end - first, index, most) {
+        Ok(written) => {
+            tracing::info!(segment = %segment.path.display(), "wrote the index that it lacked");
+            return Ok(Segment { index: SegmentIndex::sealed(written), ..segment });
+        }
+        Err(error) => error,
+    };
+    // It is derived, and the log can be read and written without; on a full disk it must be.
+    tracing::warn!(%error, segment = %segment.path.display(), "its index was not written; it stays in memory");
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        // What stands there is not its index: an older annals wrote larger files, with positions that wrapped.
+        let name = index_name(first);
+        match directory.handle.remove(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(OpenError::io("remove", directory.at(&name)))?,
+        }
+    }
+    Ok(segment)
 }
 
 /// Opens a log for reading: changes nothing, and of a damaged log opens what is good before the damage, which it

@@ -11,6 +11,10 @@
 //!              │ names: size (1), bytes
 //!              └ offsets less the segment's first, ascending (4 each), from a multiple of 4
 //! ```
+//! Every position and size takes 4 bytes, so an index file ends before 4 GiB. A segment is sealed before its index could
+//! become larger (see `IndexLimits`). Of a segment whose index is too large all the same, an older annals wrote a file whose
+//! positions wrapped: a larger file is none, and the index of that segment is kept in memory.
+//!
 //! A name is looked for from slot `hash mod slots` on, slot by slot, up to an empty one. The hash is SipHash-1-3 of
 //! the name's bytes under the store id as key. A section's checksum is looked at when it is first used.
 
@@ -25,8 +29,9 @@ use super::fs::write_all;
 use super::live::LiveSegmentIndex;
 use super::map::map_all;
 use crate::crc32c::crc32c;
-use crate::index::{Kind, Names, Posting};
+use crate::index::{Kind, Names, Posting, Totals};
 use crate::little_endian::{u32_at, u64_at};
+use crate::local::local_size;
 use crate::name::Hasher;
 use crate::name::Name;
 
@@ -34,6 +39,9 @@ const MAGIC: &[u8; 8] = b"annals.i";
 const HEAD: usize = 112;
 const SECTIONS: usize = 4;
 const ENTRY: usize = 16;
+
+/// The most bytes of an index file: positions in it take 4 bytes.
+pub(crate) const MOST_INDEX_BYTES: u64 = u32::MAX as u64;
 
 /// A sealed index, mapped.
 #[derive(Debug)]
@@ -57,7 +65,9 @@ impl SealedIndex {
     /// The index in these bytes, if they are that of this segment: `count` events from `first` on.
     pub(crate) fn open(bytes: Bytes, store_id: &[u8; 16], first: u64, count: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
-        let right = &head[..8] == MAGIC
+        let right = bytes.len() as u64 <= MOST_INDEX_BYTES
+            && u32::try_from(count).is_ok()
+            && &head[..8] == MAGIC
             && u64::from(u32_at(head, 8)) == FORMAT
             && u32_at(head, 12) == crc32c(&head[16..])
             && &head[16..32] == store_id
@@ -154,7 +164,7 @@ struct Table<'a>(&'a [u8]);
 impl<'a> Table<'a> {
     fn names(&self) -> u32 {
         // No more than there is room for, whatever the bytes say.
-        u32_at(self.0, 0).min(u32::try_from(self.0.len() / ENTRY).unwrap_or(u32::MAX))
+        u32_at(self.0, 0).min(local_size(self.0.len() / ENTRY))
     }
 
     /// How many slots; 0 unless it is a power of two.
@@ -196,13 +206,52 @@ pub(crate) fn index_count(bytes: &[u8]) -> u64 {
     u64_at(bytes, 40)
 }
 
-/// Writes the index of a segment whose index in memory covers all its `count` events; answers the file's bytes.
+/// Returns the bytes of the index file of a segment with so many events, if its tables have so many slots.
+fn file_size(events: u64, tables: &[Totals; 3], slots: impl Fn(u64) -> u64) -> u64 {
+    let table = |totals: &Totals| {
+        let names = 8 + 4 * slots(totals.names) + ENTRY as u64 * totals.names;
+        // A byte for the size of each name, and zeroes up to a multiple of 4.
+        (names + totals.names + totals.text_bytes).next_multiple_of(4) + 4 * totals.offsets
+    };
+    HEAD as u64 + 4 * events + tables.iter().map(table).sum::<u64>()
+}
+
+/// Slots of a table with so many names: at most half of them are used.
+fn slots(names: u64) -> u64 {
+    (names * 2).next_power_of_two()
+}
+
+/// Returns the most bytes that the index file of so many events can have. It grows evenly with each event, name and
+/// offset: by at most 33 bytes and its text for a name, and 4 for an offset.
+pub(crate) fn most_bytes(events: u64, tables: &[Totals; 3]) -> u64 {
+    file_size(events, tables, |names| 4 * names + 1)
+}
+
+/// Returns the bytes that the index file of a segment with this index has.
+pub(crate) fn exact_bytes(index: &LiveSegmentIndex) -> u64 {
+    file_size(index.positions.len() as u64, &index.names.totals(), slots)
+}
+
+/// Refuses an index of which a file would be larger than `most` bytes.
+fn check_size(index: &LiveSegmentIndex, most: u64) -> io::Result<()> {
+    let size = exact_bytes(index);
+    if size <= most {
+        return Ok(());
+    }
+    let message = format!("it would have {size} bytes; an index file has at most {most}");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+}
+
+/// Writes the index of a segment whose index in memory covers all its `count` events, and returns it mapped. If its
+/// file would be larger than `most` bytes, nothing is written, and the error is `FileTooLarge`.
 pub(crate) fn seal(
     directory: &Directory,
     first: u64,
     count: u64,
     index: &LiveSegmentIndex,
+    most: u64,
 ) -> io::Result<SealedIndex> {
+    check_size(index, most)?;
     let bytes = encode(&directory.store_id, first, count, index);
     let (handle, name) = (&*directory.handle, index_name(first));
     write_all(handle, &name, &bytes)?;
@@ -212,11 +261,7 @@ pub(crate) fn seal(
     })
 }
 
-/// The bytes of an index file.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "an index of a segment of at most 2 GiB and a batch is below 4 GiB"
-)]
+/// The bytes of an index file, which has at most [`MOST_INDEX_BYTES`].
 pub(crate) fn encode(
     store_id: &[u8; 16],
     first: u64,
@@ -226,7 +271,7 @@ pub(crate) fn encode(
     let hasher = Hasher::new(store_id);
     let mut out = vec![0; HEAD];
     out[..8].copy_from_slice(MAGIC);
-    out[8..12].copy_from_slice(&(FORMAT as u32).to_le_bytes());
+    out[8..12].copy_from_slice(&FORMAT.to_le_bytes()[..4]);
     out[16..32].copy_from_slice(store_id);
     out[32..40].copy_from_slice(&first.to_le_bytes());
     out[40..48].copy_from_slice(&count.to_le_bytes());
@@ -243,8 +288,8 @@ pub(crate) fn encode(
         }
         let at = 48 + section * 16;
         let (size, checksum) = (out.len() - start, crc32c(&out[start..]));
-        out[at..at + 4].copy_from_slice(&(start as u32).to_le_bytes());
-        out[at + 4..at + 8].copy_from_slice(&(size as u32).to_le_bytes());
+        out[at..at + 4].copy_from_slice(&local_size(start).to_le_bytes());
+        out[at + 4..at + 8].copy_from_slice(&local_size(size).to_le_bytes());
         out[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
     let checksum = crc32c(&out[16..HEAD]);
@@ -252,37 +297,43 @@ pub(crate) fn encode(
     out
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "as of `encode`")]
 fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {
     let base = out.len();
     let count = names.len();
+    // The same as `slots`, which `check_size` counted with.
     let slot_count = (count * 2).next_power_of_two();
     let (slots, entries) = (base + 8, base + 8 + slot_count * 4);
-    out.extend_from_slice(&(count as u32).to_le_bytes());
-    out.extend_from_slice(&(slot_count as u32).to_le_bytes());
+    out.extend_from_slice(&local_size(count).to_le_bytes());
+    out.extend_from_slice(&local_size(slot_count).to_le_bytes());
     out.resize(entries + count * ENTRY, 0);
     for (entry, (name, _)) in names.iter().enumerate() {
         let hash = hasher.hash(name.as_bytes());
         let at = entries + entry * ENTRY;
-        let start = (out.len() - base) as u32;
+        let start = local_size(out.len() - base);
         out[at..at + 4].copy_from_slice(&upper(hash).to_le_bytes());
         out[at + 4..at + 8].copy_from_slice(&start.to_le_bytes());
-        out.push(name.len() as u8);
+        out.push(name_size(name));
         out.extend_from_slice(name.as_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
         let mut slot = hash as usize & (slot_count - 1);
         while u32_at(out, slots + slot * 4) != 0 {
             slot = (slot + 1) & (slot_count - 1);
         }
         out[slots + slot * 4..slots + slot * 4 + 4]
-            .copy_from_slice(&(entry as u32 + 1).to_le_bytes());
+            .copy_from_slice(&local_size(entry + 1).to_le_bytes());
     }
     out.resize(base + (out.len() - base).next_multiple_of(4), 0);
     for (entry, (_, mut posting)) in names.iter().enumerate() {
         let at = entries + entry * ENTRY;
-        let start = (out.len() - base) as u32;
+        let start = local_size(out.len() - base);
         out[at + 8..at + 12].copy_from_slice(&start.to_le_bytes());
         out[at + 12..at + 16].copy_from_slice(&posting.len().to_le_bytes());
         (0..posting.len())
             .for_each(|place| out.extend_from_slice(&posting.get(place).to_le_bytes()));
     }
+}
+
+/// The byte in front of a name: names have at most 255.
+fn name_size(name: &str) -> u8 {
+    u8::try_from(name.len()).unwrap_or_else(|_| panic!("a name of {} bytes", name.len()))
 }

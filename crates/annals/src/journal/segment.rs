@@ -10,6 +10,7 @@ use super::file::SegmentFile;
 use super::live::{LiveSegmentIndex, rebuild_index};
 use super::sealed::SealedIndex;
 use crate::index::{Kind, Lookup, Names, Posting};
+use crate::local::local_offset;
 use crate::name::Name;
 use crate::{Corruption, RawEvent, SegmentStats};
 
@@ -102,7 +103,7 @@ impl Segment {
     /// The event at `offset`, which is one of the segment's, and when it was recorded.
     pub(crate) fn read(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
         let index = self.index(&[])?;
-        let place = u32::try_from(offset - self.first).unwrap_or(u32::MAX);
+        let place = local_offset(offset, self.first);
         self.read_at(index.position(place), offset, &mut None)
     }
 }

@@ -13,7 +13,7 @@ use super::fs::read_all;
 use super::live::{Indexed, LiveSegmentIndex, index_frames};
 use super::options::JournalOptions;
 use super::recovery::{End, check_starts, judge_end, map};
-use super::sealed::SealedIndex;
+use super::sealed::{SealedIndex, exact_bytes};
 use super::segment::CheckedIndex;
 use super::verify_filters::FilterCheck;
 use crate::index::{Kind, Lookup};
@@ -32,7 +32,7 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong. Empty: everything is as it was written.
     pub problems: Vec<Corruption>,
-    /// What is no damage and will be put right when the store is next opened for appending.
+    /// What is not damage. Most of it is put right when the store is next opened for appending.
     pub notes: Vec<String>,
 }
 
@@ -42,8 +42,16 @@ pub struct VerifyReport {
 /// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
 /// report is about.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    let system = Arc::clone(&JournalOptions::default().file_system);
-    let path = std::path::absolute(path.as_ref()).map_err(OpenError::io("find", path.as_ref()))?;
+    verify_with(path.as_ref(), &JournalOptions::default())
+}
+
+/// As [`verify`], of a Journal that is opened with these options.
+pub(super) fn verify_with(
+    path: &Path,
+    options: &JournalOptions,
+) -> Result<VerifyReport, OpenError> {
+    let system = Arc::clone(&options.file_system);
+    let path = std::path::absolute(path).map_err(OpenError::io("find", path))?;
     let directory = Directory::open(&*system, &path)?;
     let mut report = VerifyReport::default();
     // Before the segments: a process that closes the store meanwhile notes a head beyond what is then looked at.
@@ -66,7 +74,8 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     let mut filters = FilterCheck::new(&directory, &starts);
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
-        let names = verify_segment(&directory, first, next, closed, &mut report)?;
+        let most = options.index_limits.most;
+        let names = verify_segment(&directory, first, next, (closed, most), &mut report)?;
         if trusted {
             report.events = names.as_ref().map_or(first, |indexed| indexed.next_offset);
         }
@@ -84,12 +93,13 @@ fn is_of_derived_file(problem: &Corruption) -> bool {
     problem.file.extension().is_some_and(|kind| kind == "idx" || kind == "flt")
 }
 
-/// Looks at one segment, which ends where the next begins if there is one. Answers its whole frames.
+/// Looks at one segment, which ends where the next begins if there is one. The log's head at its last clean close was
+/// `closed`, and an index file has at most so many bytes. Answers its whole frames.
 fn verify_segment(
     directory: &Directory,
     first: u64,
     next: Option<u64>,
-    closed: u64,
+    (closed, most_index_bytes): (u64, u64),
     report: &mut VerifyReport,
 ) -> Result<Option<Indexed>, OpenError> {
     let name = log_name(first);
@@ -114,7 +124,9 @@ fn verify_segment(
     };
     report.bytes += indexed.end as u64;
     match next.map(|end| indexed.short_of(end)) {
-        Some(None) => verify_index(directory, &segment, &indexed, report)?,
+        Some(None) => {
+            verify_index(directory, &segment, &indexed, most_index_bytes, report)?;
+        }
         Some(Some(fault)) => report.problems.push(segment.corruption(fault, indexed.next_offset)),
         None => verify_end(directory, &segment, &indexed, closed, report)?,
     }
@@ -151,18 +163,30 @@ fn verify_index(
     directory: &Directory,
     segment: &SegmentFile,
     indexed: &Indexed,
+    most_bytes: u64,
     report: &mut VerifyReport,
 ) -> Result<(), OpenError> {
     let path = directory.at(&index_name(segment.first));
-    let bytes: Bytes = match map(directory, &index_name(segment.first)) {
-        Ok(bytes) => bytes,
-        Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            report
-                .notes
-                .push(format!("{}: not there yet; it is made from the log", path.display()));
-            return Ok(());
-        }
+    let size = exact_bytes(&indexed.index.reader());
+    let bytes: Option<Bytes> = match map(directory, &index_name(segment.first)) {
+        Ok(bytes) => Some(bytes),
+        Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
+    };
+    let file_bytes = bytes.as_ref().map(|bytes| bytes.len() as u64);
+    let note = match file_bytes {
+        Some(found) if found > most_bytes => Some(format!(
+            "not usable: it has {found} bytes, and an index file has at most {most_bytes}; it is replaced or removed when the store is next opened for appending"
+        )),
+        _ if size > most_bytes => Some(format!(
+            "it would have {size} bytes, and an index file has at most {most_bytes}; the index is kept in memory, which takes time at each opening"
+        )),
+        None => Some("not there yet; it is made from the log".to_owned()),
+        Some(_) => None,
+    };
+    report.notes.extend(note.map(|note| format!("{}: {note}", path.display())));
+    let Some(bytes) = bytes.filter(|bytes| size.max(bytes.len() as u64) <= most_bytes) else {
+        return Ok(());
     };
     let count = indexed.next_offset - segment.first;
     let sealed = SealedIndex::open(bytes, &directory.store_id, segment.first, count);

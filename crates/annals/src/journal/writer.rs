@@ -22,7 +22,7 @@ use super::map::map;
 use super::options::Durability;
 use super::options::JournalOptions;
 use super::recovery::Active;
-use super::sealed::seal;
+use super::sealed::{most_bytes, seal};
 use super::segment::{Segment, SegmentIndex};
 use super::sieve::FilterWriter;
 use crate::commit::Home;
@@ -31,6 +31,7 @@ use crate::encode::{Encoded, RECORD_HEAD};
 use crate::head::Published;
 use crate::labels::Labels;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
+use crate::local::{local_offset, local_size};
 use crate::name::Name;
 use crate::{Condition, Event, ReadError, Recorded};
 
@@ -170,6 +171,15 @@ impl<E: Event> JournalHome<E> {
         Ok(())
     }
 
+    /// Whether the active segment has all that it is to have: the size of one, or an index that could become too large
+    /// with the next commit. (Asked when nothing is staged, so the index has all events.)
+    fn is_complete(&self) -> bool {
+        let events = self.next_offset - self.segment.first;
+        let index_bytes = most_bytes(events, &self.index.names.totals());
+        self.end as u64 >= self.options.segment_bytes
+            || events > 0 && index_bytes >= self.options.index_limits.sealed_at
+    }
+
     /// Seals the active segment and begins the next. If the next cannot be made, the active one stays.
     fn roll(&mut self) -> io::Result<()> {
         // Whatever its kind: a sync that fails for lack of room is a failed sync, not a commit that waits for room.
@@ -223,7 +233,8 @@ impl<E: Event> JournalHome<E> {
     fn seal_active(&mut self) {
         let live = self.index.reader();
         let (first, count) = (self.segment.first, self.next_offset - self.segment.first);
-        let sealed = seal(self.directory(), first, count, &live);
+        let most = self.options.index_limits.most;
+        let sealed = seal(self.directory(), first, count, &live, most);
         let index = match sealed {
             Ok(index) => SegmentIndex::sealed(index),
             Err(error) => {
@@ -268,7 +279,7 @@ impl<E: Event> JournalHome<E> {
     fn finish_frame(&mut self) {
         if let Some((start, mut head)) = self.staged.frame.take() {
             let records = self.staged.bytes.len() - start - FRAME_HEAD;
-            head.records_size = u32::try_from(records).unwrap_or(u32::MAX);
+            head.records_size = local_size(records);
             head.records_crc = crc32c(&self.staged.record_heads);
             self.staged.record_heads.clear();
             head.write(&mut self.staged.bytes[start..], self.segment.seed);
@@ -359,7 +370,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
     }
 
     fn reserve(&mut self, size: usize, _labels: usize) -> io::Result<()> {
-        if self.staged.bytes.is_empty() && self.end as u64 >= self.options.segment_bytes {
+        if self.staged.bytes.is_empty() && self.is_complete() {
             self.roll()?;
         }
         self.make_ready(self.staged.bytes.len() + size)
@@ -387,7 +398,7 @@ impl<E: Event> Home<E> for JournalHome<E> {
             return Ok(self.log.get_raw(offset)?.0.body() == batch.body(index));
         };
         // Not written yet: its record lies in the frames that are being built.
-        let place = usize::try_from(offset - self.segment.first).unwrap_or(usize::MAX);
+        let place = local_offset(offset, self.segment.first) as usize;
         let start = self.index.positions.get(place).map(|&position| position as usize - self.end);
         debug_assert!(
             staged < self.staged.events.len() as u64,
@@ -404,18 +415,18 @@ impl<E: Event> Home<E> for JournalHome<E> {
         let Encoded { labels, records, starts } = batch;
         let base = self.put_in_frame(records, time_ms);
         let Some((frame, head)) = &mut self.staged.frame else { return };
-        let place_of = |offset| u32::try_from(offset - self.segment.first).unwrap_or(u32::MAX);
+        let place_of = |offset| local_offset(offset, self.segment.first);
         self.staged.unindexed.push((place_of(self.next_offset), labels));
         for (event, start) in events.into_iter().zip(starts) {
             let at = base + start as usize;
             let place = place_of(self.next_offset);
-            let distance = u32::try_from(at - *frame).unwrap_or(u32::MAX);
+            let distance = local_size(at - *frame);
             let record = &mut self.staged.bytes[at..at + RECORD_HEAD];
             record[8..12].copy_from_slice(&place.to_le_bytes());
             record[12..16].copy_from_slice(&distance.to_le_bytes());
             self.staged.record_heads.extend_from_slice(record);
             head.count += 1;
-            self.index.positions.stage(u32::try_from(self.end + at).unwrap_or(u32::MAX));
+            self.index.positions.stage(local_size(self.end + at));
             self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });
             self.next_offset += 1;
         }

@@ -13,8 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::{
-    AppendError, Condition, Event, EventRef, Head, Query, ReadError, SegmentStats, SnapshotStore,
-    Stats,
+    AppendError, CodecError, Condition, Event, EventDigest, EventRef, Head, Query, ReadError,
+    SegmentStats, SnapshotStore, Stats,
 };
 
 /// The answer of an append that is under way.
@@ -48,6 +48,28 @@ pub trait Backend<E: Event>: Send + Sync {
     /// [`ReadError`] when it is there and cannot be read.
     fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         Ok(self.get(offset)?.map(|event| event.time_ms))
+    }
+
+    /// Returns the digest of the event at `offset`; `None` at and beyond the head. A snapshot is bound by it to the log
+    /// that was folded, so it must differ between any two events that this offset may ever have, and stay the same while
+    /// the event does, also when the log is opened again.
+    ///
+    /// By default it is of the event as [`get`](Self::get) decodes it and [`Event::encode`] writes it. A backend that
+    /// stores bytes returns the digest of these, without decoding: snapshots then outlive a new version of the program,
+    /// and an event that this program cannot decode does not hinder them.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the event is there and cannot be read, or, by default, cannot be encoded.
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        let Some(event) = self.get(offset)? else { return Ok(None) };
+        match EventDigest::of_event(&event.event) {
+            Ok(digest) => Ok(Some(digest)),
+            Err(error) => Err(ReadError::Decode {
+                offset,
+                event_type: event.event.event_type().to_owned(),
+                source: CodecError::payload(error),
+            }),
+        }
     }
 
     /// The largest `selection.limit` that [`read`](Self::read) is asked with where many events are wanted, at least 16:
@@ -184,6 +206,10 @@ macro_rules! pointer_is_backend {
 
             fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
                 (**self).time_ms(offset)
+            }
+
+            fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+                (**self).digest(offset)
             }
 
             fn page_limit(&self) -> usize {

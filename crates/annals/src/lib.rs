@@ -64,7 +64,7 @@ pub use projection::{
 };
 pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
-pub use snapshot::{MemorySnapshots, SnapshotPolicy, SnapshotStore};
+pub use snapshot::{EventDigest, MemorySnapshots, SnapshotPolicy, SnapshotStore};
 pub use stats::{Distribution, SegmentStats, Stats};
 pub use store::EventStore;
 pub use subscription::{EventStream, Subscription};

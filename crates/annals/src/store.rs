@@ -11,8 +11,8 @@ use parking_lot::RwLock;
 
 use crate::backend::{Backend, Batch, NameCount, NameKind};
 use crate::{
-    AppendError, Condition, Event, EventRef, Events, Journal, Memory, OpenError, Query, ReadError,
-    Recorded, SegmentStats, Stats, SubscriberId, Subscription,
+    AppendError, Condition, Event, EventDigest, EventRef, Events, Journal, Memory, OpenError,
+    Query, ReadError, Recorded, SegmentStats, Stats, SubscriberId, Subscription,
 };
 
 /// An append-only log of events.
@@ -229,6 +229,11 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// When the event at `offset` was recorded; a failure counts as one of reading.
     pub(crate) fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         self.backend.head().meters().counted(self.backend.time_ms(offset))
+    }
+
+    /// The digest of the event at `offset`; a failure counts as one of reading.
+    pub(crate) fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        self.backend.head().meters().counted(self.backend.digest(offset))
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

@@ -53,8 +53,8 @@ use crate::encode::Encoded;
 use crate::index::Kind;
 use crate::name::Hasher;
 use crate::{
-    AppendError, Corruption, Event, EventRef, Head, OpenError, RawEvent, ReadError, SegmentStats,
-    SnapshotStore, Stats,
+    AppendError, Corruption, Event, EventDigest, EventRef, Head, OpenError, RawEvent, ReadError,
+    SegmentStats, SnapshotStore, Stats,
 };
 use directory::Directory;
 use follow::Follower;
@@ -264,6 +264,13 @@ impl<E: Event> Backend<E> for Journal<E> {
             return Ok(None);
         }
         Ok(Some(self.log.get_raw(offset)?.1))
+    }
+
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(Some(EventDigest::of(self.log.get_raw(offset)?.0.body())))
     }
 
     fn read<'a>(

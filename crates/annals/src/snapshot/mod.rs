@@ -9,6 +9,7 @@
 
 mod canonical;
 mod compare;
+mod digest;
 mod exact;
 mod format;
 mod memory;
@@ -18,13 +19,15 @@ use std::fmt::Debug;
 use std::io;
 
 pub(crate) use compare::{Comparison, compare};
-pub(crate) use format::{Binding, Last, Snapshot};
+pub use digest::EventDigest;
+pub(crate) use format::{Binding, Mark, Snapshot};
 pub use memory::MemorySnapshots;
 
 /// A place for snapshots: named bytes, of which any may be lost without harm.
 ///
 /// Homes have one of their own ([`Backend::snapshots`](crate::Backend::snapshots)): a Journal the directory
 /// `snapshots/`, memory its memory. A place belongs to one log; several projections share it, each with its series.
+/// Logs that share a place all the same are told apart by their [store ids](crate::Backend::store_id).
 pub trait SnapshotStore: Send + Sync + Debug {
     /// Keeps `bytes` as the snapshot at `head`, in place of what is there: whole, or not at all.
     ///

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Condition, Durability, EventRef, Head, Memory,
-    NameCount, NameKind, Published, ReadError, Recorded, Selection, Stats,
+    AppendError, AppendFuture, Backend, Batch, Condition, Durability, EventDigest, EventRef, Head,
+    Memory, NameCount, NameKind, Published, ReadError, Recorded, Selection, Stats,
 };
 use annals_conformance::fault::{FaultFileSystem, Hold, Loss, on_disk};
 use annals_conformance::{
@@ -38,6 +38,7 @@ enum Defect {
     MissesAMatch,
     HidesTheHead,
     ForgetsNames,
+    ConfusesEvents,
 }
 
 /// A backend that does what another does, but for its defect.
@@ -234,6 +235,12 @@ impl Backend<Sample> for Broken {
         Ok(names)
     }
 
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        let digest = self.inner.digest(offset)?;
+        let of_offset = || EventDigest::of(&offset.to_le_bytes());
+        Ok(digest.map(|digest| if self.is(Defect::ConfusesEvents) { of_offset() } else { digest }))
+    }
+
     fn stats(&self) -> Stats {
         self.inner.stats()
     }
@@ -401,6 +408,7 @@ caught! {
     a_match_that_is_missed: With::memory(Defect::MissesAMatch) => queries_answer_what_matches, "expected";
     something_beyond_the_head: With::memory(Defect::HidesTheHead) => past_the_head_is_none, "something at";
     a_name_that_is_forgotten: With::memory(Defect::ForgetsNames) => names_are_counted, "types";
+    events_that_have_the_same_digest: With::memory(Defect::ConfusesEvents) => digests_tell_events_apart, "how many digests";
     a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";
     a_disk_that_lies_about_recovery:
         With { disk_lies: true, ..With::files(Defect::Nothing) } => recovery_keeps_every_acknowledged_event, "acknowledged";

@@ -19,7 +19,7 @@ use super::log::Log;
 use super::options::JournalOptions;
 use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
-use super::segment::{Segment, SegmentIndex};
+use super::segment::{Segment, SegmentIndex, is_index_of};
 use super::sieve::FilterWriter;
 use crate::head::Published;
 use crate::{Corruption, Event, Head, OpenError};
@@ -323,11 +323,9 @@ impl<E: Event> Follow<E> {
         let directory = &self.log.directory;
         let file = self.system.open_read_only(&directory.index(first)).ok()?;
         let mapped = map_all(&*file).ok()?;
-        SealedIndex::open(
-            Bytes::from_owner(mapped),
-            &directory.store_id,
-            first,
-            self.next_offset - first,
-        )
+        let count = self.next_offset - first;
+        let index =
+            SealedIndex::open(Bytes::from_owner(mapped), &directory.store_id, first, count)?;
+        is_index_of(&index, &self.segment, self.next_offset).then_some(index)
     }
 }

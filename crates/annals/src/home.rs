@@ -14,3 +14,4 @@ pub use crate::index::{
 };
 pub use crate::labels::EventNames;
 pub use crate::name::{Hasher, Name};
+pub use crate::snapshot::check_series;

@@ -262,6 +262,7 @@ mod tests {
     fn a_series_is_a_file_name_and_knows_the_query() {
         let series = binding(1).series();
         assert!(series.starts_with("Seat-12A--"), "{series}");
+        super::super::check_series(&series).unwrap();
         assert_eq!(series, binding(2).series());
         assert_ne!(series, Binding::new(None, "shop::Seat<12A>", 1, &Query::all()).series());
     }

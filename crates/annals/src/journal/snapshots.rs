@@ -208,7 +208,9 @@ mod tests {
             directory.path().join("a.1-5ea7.new"),
             directory.path().join("00000000000000000007.snapshot"),
         ];
-        others.iter().for_each(|file| std::fs::write(file, "others'").unwrap());
+        for file in &others {
+            std::fs::write(file, "others'").unwrap();
+        }
         let absolute = directory.path().to_str().unwrap();
         for series in ["..", ".", "", "../", "seat/..", "seat/../..", absolute, "\\seat", "a\0"] {
             let kinds = [

@@ -82,7 +82,8 @@ pub trait Backend<E: Event>: Send + Sync {
     /// unless there are no more. Answers what is left of the range: empty when all of it was looked at.
     ///
     /// # Errors
-    /// [`ReadError`] for the first that cannot be read, if it comes first; those before it are answered without.
+    /// [`ReadError`] for the first that cannot be read, if it comes first; those before it are answered without. The offset
+    /// of a [`ReadError::Decode`] is that of the event: readers go on behind it.
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,

@@ -46,7 +46,7 @@ pub use codec::{Codec, Json};
 pub use decision::{DecideError, Decision, Rejection};
 pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
 pub use event::{Event, EventRef, Recorded};
-pub use events::Events;
+pub use events::{Events, UnknownEvents};
 pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
@@ -59,9 +59,7 @@ pub use limits::{
 };
 pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
 pub use memory::Memory;
-pub use projection::{
-    Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps, UnknownEvents,
-};
+pub use projection::{Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps};
 pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
 pub use snapshot::{EventDigest, MemorySnapshots, SnapshotPolicy, SnapshotStore};

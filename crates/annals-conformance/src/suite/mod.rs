@@ -2,6 +2,7 @@
 
 mod appending;
 mod conditions;
+mod decoding;
 mod durability;
 mod failing;
 mod limits;
@@ -98,6 +99,8 @@ suite! {
     durability::a_second_writer_is_refused;
     /// An event has one digest, which no other event has, in this log or in another.
     reading::digests_tell_events_apart;
+    /// An event that cannot be decoded is one error, with its offset, and what lies behind it is read all the same.
+    decoding::what_cannot_be_decoded_is_one_error;
 }
 
 /// Makes a test of each invariant, for a [`Subject`]: `conformance!(MySubject);`
@@ -119,6 +122,7 @@ macro_rules! conformance {
             past_the_head_is_none an_append_arrives_whether_awaited_or_not a_subscriber_that_panics_harms_nobody
             a_subscriber_may_append closing_ends_cursors events_come_back_as_they_were
             ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
+            what_cannot_be_decoded_is_one_error
         }
     };
 }

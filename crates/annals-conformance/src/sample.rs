@@ -1,8 +1,17 @@
 //! The event that the suite appends: anything that can be said, also what a log must refuse.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use annals::{CodecError, Event, Metadata, RawEvent, Tags};
+
+/// The type of events that only newer programs know.
+const NEWER: &str = "newer";
+
+thread_local! {
+    /// Whether this thread is a program that does not know that type.
+    static IS_OLDER: Cell<bool> = const { Cell::new(false) };
+}
 
 /// An event of the suite. A backend that is to be tested is a `Backend<Sample>`.
 ///
@@ -59,6 +68,26 @@ impl Sample {
         self
     }
 
+    /// Returns an event of a type that only newer programs know: it is appended as any other, and cannot be decoded while
+    /// the reader is [`an older program`](Self::as_an_older_program).
+    #[must_use]
+    pub fn newer() -> Self {
+        Self::new(NEWER)
+    }
+
+    /// Does something on this thread as a program that does not know the type of [`newer`](Self::newer) events.
+    pub fn as_an_older_program<R>(work: impl FnOnce() -> R) -> R {
+        struct Known;
+        impl Drop for Known {
+            fn drop(&mut self) {
+                IS_OLDER.set(false);
+            }
+        }
+        IS_OLDER.set(true);
+        let _known = Known;
+        work()
+    }
+
     /// Its tags.
     #[must_use]
     pub fn tag_list(&self) -> &[String] {
@@ -100,6 +129,10 @@ impl Event for Sample {
     }
 
     fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+        if IS_OLDER.get() && raw.event_type() == NEWER {
+            let expected = "any other type".to_owned();
+            return Err(CodecError::UnknownType { found: NEWER.to_owned(), expected });
+        }
         let mut metadata = Metadata::default();
         raw.metadata().into_iter().for_each(|(name, value)| metadata.set(name, value));
         Ok(Self {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Condition, Durability, EventRef, Head, Memory,
-    NameCount, NameKind, Published, ReadError, Recorded, Selection, Stats,
+    AppendError, AppendFuture, Backend, Batch, Condition, Durability, EventDigest, EventRef, Head,
+    Memory, NameCount, NameKind, Published, ReadError, Recorded, Selection, Stats,
 };
 use annals_conformance::fault::{FaultFileSystem, Hold, Loss, on_disk};
 use annals_conformance::{
@@ -38,6 +38,8 @@ enum Defect {
     MissesAMatch,
     HidesTheHead,
     ForgetsNames,
+    ConfusesEvents,
+    MisplacesErrors,
 }
 
 /// A backend that does what another does, but for its defect.
@@ -217,7 +219,15 @@ impl Backend<Sample> for Broken {
             }
         }
         let before = page.len();
-        let left = self.inner.read(selection.clone(), page)?;
+        let last = selection.range.end.saturating_sub(1);
+        let left = match self.inner.read(selection.clone(), page) {
+            Err(ReadError::Decode { event_type, source, .. })
+                if self.is(Defect::MisplacesErrors) =>
+            {
+                return Err(ReadError::Decode { offset: last, event_type, source });
+            }
+            read => read?,
+        };
         if self.is(Defect::MissesAMatch) && !selection.query.is_all() {
             let kept = page.drain(before..).filter(|event| event.offset != 77).collect::<Vec<_>>();
             page.extend(kept);
@@ -232,6 +242,12 @@ impl Backend<Sample> for Broken {
             names.pop();
         }
         Ok(names)
+    }
+
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        let digest = self.inner.digest(offset)?;
+        let of_offset = || EventDigest::of(&offset.to_le_bytes());
+        Ok(digest.map(|digest| if self.is(Defect::ConfusesEvents) { of_offset() } else { digest }))
     }
 
     fn stats(&self) -> Stats {
@@ -401,6 +417,9 @@ caught! {
     a_match_that_is_missed: With::memory(Defect::MissesAMatch) => queries_answer_what_matches, "expected";
     something_beyond_the_head: With::memory(Defect::HidesTheHead) => past_the_head_is_none, "something at";
     a_name_that_is_forgotten: With::memory(Defect::ForgetsNames) => names_are_counted, "types";
+    events_that_have_the_same_digest: With::memory(Defect::ConfusesEvents) => digests_tell_events_apart, "how many digests";
+    an_error_that_is_told_of_another_event:
+        With::files(Defect::MisplacesErrors) => what_cannot_be_decoded_is_one_error, "what is read";
     a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";
     a_disk_that_lies_about_recovery:
         With { disk_lies: true, ..With::files(Defect::Nothing) } => recovery_keeps_every_acknowledged_event, "acknowledged";

@@ -8,5 +8,6 @@ annals_conformance::conformance!(
         a_failed_sync_poisons,
         corruption_is_reported_never_skipped,
         a_second_writer_is_refused,
+        what_cannot_be_decoded_is_one_error,
     ]
 );

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use annals::home::{Committer, Encoded};
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Event, EventRef, Head, NameCount, NameKind,
-    OpenError, RawEvent, ReadError, SegmentStats, Selection, SnapshotStore, Stats,
+    AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, Head, NameCount,
+    NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection, SnapshotStore, Stats,
 };
 use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
@@ -206,6 +206,13 @@ impl<E: Event> Backend<E> for RocksDb<E> {
             return Ok(None);
         }
         Ok(Some(self.log.get_raw(offset)?.1))
+    }
+
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(Some(EventDigest::of(self.log.get_raw(offset)?.0.body())))
     }
 
     /// An iterator has to find its place in every file.

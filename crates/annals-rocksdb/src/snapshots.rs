@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use annals::home::check_series;
 use annals::{ReadError, SnapshotStore};
 use rocksdb::{ReadOptions, WriteBatch};
 
@@ -31,6 +32,7 @@ impl RocksDbSnapshots {
 
 impl SnapshotStore for RocksDbSnapshots {
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
+        check_series(series)?;
         let mut batch = WriteBatch::default();
         let key = keys::snapshot_key(series, head);
         self.log.database.snapshots().put(&mut batch, &key, bytes);
@@ -38,12 +40,14 @@ impl SnapshotStore for RocksDbSnapshots {
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
+        check_series(series)?;
         let key = keys::snapshot_key(series, head);
         let bytes = self.log.database.snapshots().get(&key, head).map_err(as_io)?;
         bytes.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
+        check_series(series)?;
         let start = keys::snapshots_prefix(series);
         let mut found =
             self.log.database.snapshots().iterator(ReadOptions::default()).map_err(as_io)?;
@@ -58,6 +62,7 @@ impl SnapshotStore for RocksDbSnapshots {
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
+        check_series(series)?;
         let mut batch = WriteBatch::default();
         self.log.database.snapshots().delete(&mut batch, &keys::snapshot_key(series, head));
         self.write(batch)

@@ -13,8 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::{
-    AppendError, Condition, Event, EventRef, Head, Query, ReadError, SegmentStats, SnapshotStore,
-    Stats,
+    AppendError, CodecError, Condition, Event, EventDigest, EventRef, Head, Query, ReadError,
+    SegmentStats, SnapshotStore, Stats,
 };
 
 /// The answer of an append that is under way.
@@ -50,6 +50,28 @@ pub trait Backend<E: Event>: Send + Sync {
         Ok(self.get(offset)?.map(|event| event.time_ms))
     }
 
+    /// Returns the digest of the event at `offset`; `None` at and beyond the head. A snapshot is bound by it to the log
+    /// that was folded, so it must differ between any two events that this offset may ever have, and stay the same while
+    /// the event does, also when the log is opened again.
+    ///
+    /// By default it is of the event as [`get`](Self::get) decodes it and [`Event::encode`] writes it. A backend that
+    /// stores bytes returns the digest of these, without decoding: snapshots then outlive a new version of the program,
+    /// and an event that this program cannot decode does not hinder them.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the event is there and cannot be read, or, by default, cannot be encoded.
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        let Some(event) = self.get(offset)? else { return Ok(None) };
+        match EventDigest::of_event(&event.event) {
+            Ok(digest) => Ok(Some(digest)),
+            Err(error) => Err(ReadError::Decode {
+                offset,
+                event_type: event.event.event_type().to_owned(),
+                source: CodecError::payload(error),
+            }),
+        }
+    }
+
     /// The largest `selection.limit` that [`read`](Self::read) is asked with where many events are wanted, at least 16:
     /// 256 unless a home, for which each call has a price of its own, says more. They are in memory at once.
     fn page_limit(&self) -> usize {
@@ -60,7 +82,8 @@ pub trait Backend<E: Event>: Send + Sync {
     /// unless there are no more. Answers what is left of the range: empty when all of it was looked at.
     ///
     /// # Errors
-    /// [`ReadError`] for the first that cannot be read, if it comes first; those before it are answered without.
+    /// [`ReadError`] for the first that cannot be read, if it comes first; those before it are answered without. The offset
+    /// of a [`ReadError::Decode`] is that of the event: readers go on behind it.
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,
@@ -184,6 +207,10 @@ macro_rules! pointer_is_backend {
 
             fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
                 (**self).time_ms(offset)
+            }
+
+            fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+                (**self).digest(offset)
             }
 
             fn page_limit(&self) -> usize {

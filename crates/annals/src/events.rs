@@ -4,14 +4,52 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::backend::{Backend, Selection};
-use crate::{Event, EventRef, Query, ReadError};
+use crate::{CodecError, Event, EventRef, Query, ReadError};
 
 /// Events asked for at first; each next page is twice as large, up to what the home says.
 const FIRST_PAGE: usize = 16;
 
+/// What reading does with an event whose type the program does not know: one that a newer program wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownEvents {
+    /// Returns an error that names the event's offset and type: a state without the event might be wrong. The default.
+    #[default]
+    Refuse,
+    /// Leaves the event out, and counts it. It stays in the log. A fold takes no snapshots after it, for a program that
+    /// knows it would come to another state.
+    PassOver,
+}
+
+impl UnknownEvents {
+    /// Returns whether reading goes on without the event that this error is about, and notes that in the log.
+    pub(crate) fn pass_over(self, error: &ReadError) -> bool {
+        let ReadError::Decode { offset, event_type, source: CodecError::UnknownType { .. } } =
+            error
+        else {
+            return false;
+        };
+        let passes = self == Self::PassOver;
+        if passes {
+            tracing::debug!(offset, event_type, "passed over an event of an unknown type");
+        }
+        passes
+    }
+}
+
+/// Returns the offset of the one event that this error is about, if the events behind it can be read all the same.
+pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
+    match error {
+        ReadError::Decode { offset, .. } => Some(*offset),
+        _ => None,
+    }
+}
+
 /// Events of a log in order: an iterator, and before its first step also a builder.
 ///
-/// The range was fixed when it was made: what is appended later is not in it. After an error it ends.
+/// The range was fixed when it was made: what is appended later is not in it. An event that cannot be decoded is an
+/// error, once, and the iterator goes on behind it. After any other error (damage, a failure of the system) the iterator
+/// ends.
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent};
@@ -36,6 +74,8 @@ pub struct Events<'a, E: Event, B> {
     page_size: usize,
     reverse: bool,
     limit: u64,
+    unknown: UnknownEvents,
+    passed_over: u64,
 }
 
 impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
@@ -50,6 +90,8 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             page_size: FIRST_PAGE,
             reverse: false,
             limit: u64::MAX,
+            unknown: UnknownEvents::default(),
+            passed_over: 0,
         }
     }
 
@@ -77,14 +119,31 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         self
     }
 
+    /// Sets what to do with events of unknown types: an error for each by default.
+    pub fn unknown_events(mut self, unknown: UnknownEvents) -> Self {
+        self.unknown = unknown;
+        self
+    }
+
+    /// Returns how many events of unknown types were passed over so far.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
     fn step(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
         self.limit = self.limit.checked_sub(1)?;
-        if !self.take_is_ready(reverse)
-            && let Err(error) = self.fill(reverse)
-        {
-            self.left.start = self.left.end;
-            self.limit = 0;
-            return Some(Err(error));
+        while !self.take_is_ready(reverse) {
+            let Err(error) = self.fill(reverse) else { break };
+            if !self.get_past(&error, reverse) {
+                self.left.start = self.left.end;
+                self.limit = 0;
+                return Some(Err(error));
+            }
+            if !self.unknown.pass_over(&error) {
+                return Some(Err(error));
+            }
+            self.passed_over += 1;
         }
         let event = if reverse {
             self.back.pop_back().or_else(|| self.front.pop_back())
@@ -92,6 +151,19 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             self.front.pop_front().or_else(|| self.back.pop_front())
         };
         event.map(Ok)
+    }
+
+    /// Goes on behind the event that an error is about; false if the error is not about one event.
+    fn get_past(&mut self, error: &ReadError, reverse: bool) -> bool {
+        let Some(offset) = undecoded(error).filter(|offset| self.left.contains(offset)) else {
+            return false;
+        };
+        if reverse {
+            self.left.end = offset;
+        } else {
+            self.left.start = offset + 1;
+        }
+        true
     }
 
     fn take_is_ready(&self, reverse: bool) -> bool {

@@ -15,3 +15,4 @@ pub use crate::index::{
 pub use crate::labels::EventNames;
 pub use crate::name::{Hasher, Name};
 pub use crate::process::Opener;
+pub use crate::snapshot::check_series;

@@ -52,7 +52,7 @@ pub use error::{
     ReadError,
 };
 pub use event::{Event, EventRef, Recorded};
-pub use events::Events;
+pub use events::{Events, UnknownEvents};
 pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
@@ -65,12 +65,10 @@ pub use limits::{
 };
 pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
 pub use memory::Memory;
-pub use projection::{
-    Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps, UnknownEvents,
-};
+pub use projection::{Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps};
 pub use query::{Condition, Query, QueryItem};
 pub use raw::{RawEvent, RawEventBuilder};
-pub use snapshot::{MemorySnapshots, SnapshotPolicy, SnapshotStore};
+pub use snapshot::{EventDigest, MemorySnapshots, SnapshotPolicy, SnapshotStore};
 pub use stats::{Distribution, SegmentStats, Stats};
 pub use store::EventStore;
 pub use subscription::{EventStream, Subscription};

@@ -113,7 +113,8 @@ impl<S> LiveReader<S> {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveError {
-    /// An event cannot be read; tried again whenever the log grows.
+    /// An event cannot be read. The projection stands still in front of the event, and tries again whenever the log grows;
+    /// the program's log has the error once.
     #[error("the projection stands still: {0}")]
     Read(#[source] ReadError),
     /// The projection panicked; its state stays what it was.
@@ -295,7 +296,11 @@ impl<S> Shared<S> {
     }
 
     fn fail(&self, failure: LiveError) {
-        tracing::error!(error = %failure, "a live projection stands still");
+        // The same event may be tried again with every append: the log of the program tells of it once.
+        let message = failure.to_string();
+        if self.failure.load().as_ref().is_none_or(|known| known.to_string() != message) {
+            tracing::error!(error = message, "a live projection stands still");
+        }
         let _waiting = self.waiting.lock();
         self.failure.store(Some(Arc::new(failure)));
         self.moved.notify_all();

@@ -19,8 +19,8 @@ use crate::meters::Meters;
 use crate::name::Hasher;
 use crate::name::Name;
 use crate::{
-    AppendError, Condition, Event, EventRef, Head, MemorySnapshots, ReadError, Recorded,
-    SegmentStats, SnapshotStore, Stats,
+    AppendError, Condition, Event, EventDigest, EventRef, Head, MemorySnapshots, ReadError,
+    Recorded, SegmentStats, SnapshotStore, Stats,
 };
 
 /// Events that a log in memory can hold.
@@ -123,6 +123,14 @@ impl<E: Event> Backend<E> for Memory<E> {
             .ok()
             .and_then(|index| self.list.get(index))
             .map(EventRef::Borrowed))
+    }
+
+    /// An event here never changes, and no other log has this store's id: so the id and the offset tell it from all
+    /// others, also where the event has no encoding.
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        let mut name = self.store_id.into_bytes().to_vec();
+        name.extend_from_slice(&offset.to_le_bytes());
+        Ok((offset < self.head.get()).then(|| EventDigest::of(&name)))
     }
 
     fn read<'a>(

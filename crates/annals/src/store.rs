@@ -11,8 +11,8 @@ use parking_lot::RwLock;
 
 use crate::backend::{Backend, Batch, NameCount, NameKind};
 use crate::{
-    AppendError, Condition, Event, EventRef, Events, Journal, Memory, OpenError, Query, ReadError,
-    Recorded, SegmentStats, Stats, SubscriberId, Subscription,
+    AppendError, Condition, Event, EventDigest, EventRef, Events, Journal, Memory, OpenError,
+    Query, ReadError, Recorded, SegmentStats, Stats, SubscriberId, Subscription,
 };
 
 /// An append-only log of events.
@@ -194,6 +194,9 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// A callback that panics is dropped, with an error logged. One that appends gets its offset at once; callbacks
     /// see that event after they have seen the current ones. The callback lives as long as the log: one that holds a
     /// clone of the store keeps it open, until it is [ended](Self::unsubscribe).
+    ///
+    /// In a store that is open read-only, a callback does not see an event that this program cannot decode; the program's
+    /// log has an error for each. A [`subscription`](Self::subscription) returns that error.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }
@@ -229,6 +232,11 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// When the event at `offset` was recorded; a failure counts as one of reading.
     pub(crate) fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         self.backend.head().meters().counted(self.backend.time_ms(offset))
+    }
+
+    /// The digest of the event at `offset`; a failure counts as one of reading.
+    pub(crate) fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        self.backend.head().meters().counted(self.backend.digest(offset))
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

@@ -8,21 +8,29 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use crate::backend::{Backend, Selection};
+use crate::events::{UnknownEvents, undecoded};
 use crate::meters::CursorPosition;
 use crate::{Event, EventRef, Query, ReadError};
 
 /// Events read ahead at most. A cursor that lags costs nothing: the log itself is its buffer.
 const PAGE: usize = 64;
 
-/// How often a poll looks again when the head has moved meanwhile.
-const POLL_ROUNDS: usize = 16;
+/// What reading a page without a match counts, in events, before a stream lets other tasks go first.
+const EMPTY_PAGE: usize = 4;
 
 /// A cursor over the events that match a query, from an offset on, for ever: first those that are there, then each
 /// as it comes.
 ///
 /// As an `Iterator` it blocks at the head; [`stream`](Self::stream) makes a `futures` `Stream` of it. It ends when the
-/// store is closed and all was read; after an error it stays where it is and tries again. It borrows the store: a
-/// thread that follows takes a clone of the store along and makes the cursor there.
+/// store is closed and all was read. It borrows the store: a thread that follows takes a clone of the store along and
+/// makes the cursor there.
+///
+/// **Errors.** Each is returned once, and no event is left out without one:
+/// * An event that cannot be decoded is an error, and the cursor then goes on behind that event. (With
+///   [`unknown_events`](Self::unknown_events) it passes over those whose type the program does not know.)
+/// * After any other error (damage, a failure of the system) the cursor stops: it returns `None`, and
+///   [`is_stopped`](Self::is_stopped) is true. [`position`](Self::position) is in front of what cannot be read.
+///   [`seek`](Self::seek) goes on: to the same position to try again, or to one behind the damage.
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent};
@@ -44,15 +52,68 @@ pub struct Subscription<'a, E: Event, B> {
     page: Vec<EventRef<'a, E>>,
     /// Where it is, for who watches.
     seen: CursorPosition,
+    unknown: UnknownEvents,
+    passed_over: u64,
+    /// Reading failed, and not for one event.
+    stopped: bool,
+    /// Events that a stream gave since it let other tasks go first.
+    given: usize,
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
         let seen = CursorPosition::new(backend.head().meters(), from);
-        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), seen }
+        Self {
+            backend,
+            query,
+            next: from,
+            ready: VecDeque::new(),
+            page: Vec::new(),
+            seen,
+            unknown: UnknownEvents::default(),
+            passed_over: 0,
+            stopped: false,
+            given: 0,
+        }
     }
 
-    /// The next event, waiting at most so long for it; `None` if none came, or the log is closed and at its end.
+    /// Sets what to do with events of unknown types: an error for each by default.
+    ///
+    /// ```
+    /// # use annals::{Event, EventStore, Query, RawEvent, UnknownEvents};
+    /// # #[derive(Event, Debug)]
+    /// # enum Booking { SeatFreed { seat: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("log.store");
+    /// # EventStore::<RawEvent>::open(&path)?.append(RawEvent::builder("seat-upgraded").build()?)?;
+    /// # let store = EventStore::<Booking>::open(&path)?;
+    /// # store.append(Booking::SeatFreed { seat: 1 })?;
+    /// // The log begins with an event of a type that `Booking` does not have.
+    /// let mut cursor = store.subscription(Query::all(), 0).unknown_events(UnknownEvents::PassOver);
+    /// assert_eq!(cursor.next().unwrap()?.offset, 1);
+    /// assert_eq!(cursor.passed_over(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unknown_events(mut self, unknown: UnknownEvents) -> Self {
+        self.unknown = unknown;
+        self
+    }
+
+    /// Returns how many events of unknown types were passed over so far.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    /// Returns whether the cursor stopped after damage or a failure of the system, until it is told to
+    /// [`seek`](Self::seek).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The next event, waiting at most so long for it; `None` if none came, if the log is closed and at its end, or if
+    /// the cursor is stopped.
     pub fn next_timeout(
         &mut self,
         timeout: Duration,
@@ -71,7 +132,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         next
     }
 
-    /// The same cursor for asynchronous code.
+    /// The same cursor for asynchronous code. While it catches up it lets other tasks go first after every 64 events: it
+    /// is pending once, with the task woken already.
     ///
     /// It borrows the store; a task that must own all it uses takes a clone of the store along:
     /// ```
@@ -99,15 +161,18 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         EventStream(self)
     }
 
-    /// The offset that it will look at next, all before it having been given or passed over: a place to go on from.
+    /// Returns the offset that it will look at next: a place to go on from. Each matching event before it was given, was
+    /// passed over, or was an error.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.ready.front().map_or(self.next, |event| event.offset)
     }
 
-    /// Goes on at `offset`: behind an event that cannot be read, or back to read again.
+    /// Goes on at `offset`, also when the cursor [stopped](Self::is_stopped): behind what cannot be read, or back to read
+    /// again.
     pub fn seek(&mut self, offset: u64) {
         self.ready.clear();
+        self.stopped = false;
         self.next = offset;
         self.seen.moved(offset);
     }
@@ -119,6 +184,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         loop {
             if let Some(event) = self.try_next() {
                 return Some(event);
+            }
+            if self.stopped {
+                return None;
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
@@ -133,38 +201,78 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     fn fill(&mut self) -> Result<(), ReadError> {
         // Up to the head as it is now: who waits has a deadline, or others to let go first.
         let head = self.backend.head().get();
-        let meters = self.backend.head().meters();
         self.seen.reads_on(head.saturating_sub(self.next));
-        loop {
-            if self.next >= head || !self.ready.is_empty() {
-                return Ok(());
+        while self.next < head && self.ready.is_empty() && !self.stopped {
+            self.read_page(head)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the next page of what is below `head`, or gets past an event of an unknown type.
+    fn read_page(&mut self, head: u64) -> Result<(), ReadError> {
+        let range = self.next..head;
+        let selection =
+            Selection { query: &self.query, range: range.clone(), reverse: false, limit: PAGE };
+        let meters = self.backend.head().meters();
+        match meters.read_page(|| self.backend.read(selection, &mut self.page)) {
+            Ok(left) => {
+                self.next = left.start;
+                self.ready.extend(self.page.drain(..));
+                Ok(())
             }
-            let selection = Selection {
-                query: &self.query,
-                range: self.next..head,
-                reverse: false,
-                limit: PAGE,
-            };
-            let read = || self.backend.read(selection, &mut self.page);
-            self.next = meters.read_page(read)?.start;
-            self.ready.extend(self.page.drain(..));
+            Err(error) => {
+                let Some(offset) = undecoded(&error).filter(|offset| range.contains(offset)) else {
+                    self.stopped = true;
+                    return Err(error);
+                };
+                self.next = offset + 1;
+                if !self.unknown.pass_over(&error) {
+                    return Err(error);
+                }
+                self.passed_over += 1;
+                Ok(())
+            }
         }
     }
 
     fn poll_event(&mut self, waker: &Waker) -> Poll<Option<Result<EventRef<'a, E>, ReadError>>> {
-        for _ in 0..POLL_ROUNDS {
-            if let Some(event) = self.try_next() {
-                return Poll::Ready(Some(event));
+        loop {
+            if self.given >= PAGE {
+                self.given = 0;
+                waker.wake_by_ref();
+                return Poll::Pending;
+            }
+            let next = self.ready_or_page();
+            self.seen.moved(Self::position(self));
+            if let Some(next) = next {
+                self.given += 1;
+                return Poll::Ready(Some(next));
+            }
+            if self.stopped {
+                return Poll::Ready(None);
             }
             match self.backend.head().poll_beyond(self.next, waker) {
                 Poll::Ready(head) if head <= self.next => return Poll::Ready(None),
-                Poll::Ready(_) => {}
-                Poll::Pending => return Poll::Pending,
+                // A page without a match, or events that came meanwhile.
+                Poll::Ready(_) => self.given += EMPTY_PAGE,
+                Poll::Pending => {
+                    self.given = 0;
+                    return Poll::Pending;
+                }
             }
         }
-        // The head keeps moving over what does not match: others are let go first.
-        waker.wake_by_ref();
-        Poll::Pending
+    }
+
+    /// The next event that was read, or the first of the next page; `None` if that page has no match.
+    fn ready_or_page(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        let head = self.backend.head().get();
+        if self.ready.is_empty() && self.next < head && !self.stopped {
+            self.seen.reads_on(head - self.next);
+            if let Err(error) = self.read_page(head) {
+                return Some(Err(error));
+            }
+        }
+        self.ready.pop_front().map(Ok)
     }
 }
 
@@ -176,10 +284,59 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Subscription<'a, E, B> {
     }
 }
 
-/// A [`Subscription`] as a `futures` `Stream`: pending at the head, woken when it moves.
+/// A [`Subscription`] as a `futures` `Stream`: pending at the head, woken when it moves. Errors are as those of the
+/// [`Subscription`]: each is returned once, and after one that is not about a single event the stream ends until it is
+/// told to [`seek`](Self::seek).
+///
+/// ```
+/// use annals::{EventStore, Query, RawEvent};
+/// use futures_executor::block_on;
+/// use futures_util::StreamExt;
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("first").build()?)?;
+/// let mut events = store.subscription(Query::all(), 0).stream();
+/// assert_eq!(block_on(events.next()).unwrap()?.offset, 0);
+/// assert_eq!(events.position(), 1); // where to go on from another time
+/// events.seek(0);
+/// assert_eq!(block_on(events.next()).unwrap()?.offset, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a stream reads nothing until it is polled"]
 pub struct EventStream<'a, E: Event, B>(Subscription<'a, E, B>);
+
+impl<E: Event, B: Backend<E>> EventStream<'_, E, B> {
+    /// Sets what to do with events of unknown types: an error for each by default.
+    pub fn unknown_events(self, unknown: UnknownEvents) -> Self {
+        Self(self.0.unknown_events(unknown))
+    }
+
+    /// Returns how many events of unknown types were passed over so far.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.0.passed_over()
+    }
+
+    /// Returns whether the stream stopped after damage or a failure of the system, until it is told to
+    /// [`seek`](Self::seek).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_stopped()
+    }
+
+    /// Returns the offset that it will look at next: a place to go on from. Each matching event before it was given, was
+    /// passed over, or was an error.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.0.position()
+    }
+
+    /// Goes on at `offset`, also when the stream [stopped](Self::is_stopped): behind what cannot be read, or back to read
+    /// again.
+    pub fn seek(&mut self, offset: u64) {
+        self.0.seek(offset);
+    }
+}
 
 impl<'a, E: Event, B: Backend<E>> Stream for EventStream<'a, E, B> {
     type Item = Result<EventRef<'a, E>, ReadError>;

@@ -226,6 +226,14 @@ fn look_at_damage<S: Subject + ?Sized>(
     for _ in 0..2 {
         let next = cursor.try_next().map(|event| event.map(|event| event.offset));
         ensure!(matches!(next, Some(Err(_))), "a cursor passes over damage: {next:?}");
+        let next = cursor.try_next().map(|event| event.map(|event| event.offset));
+        ensure!(next.is_none(), "a cursor does not stop at damage: {next:?}");
+        same(
+            "whether it is stopped, and where",
+            (cursor.is_stopped(), cursor.position()),
+            (true, damaged),
+        )?;
+        cursor.seek(damaged);
     }
     Ok(())
 }

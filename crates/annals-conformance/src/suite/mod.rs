@@ -2,6 +2,7 @@
 
 mod appending;
 mod conditions;
+mod decoding;
 mod durability;
 mod failing;
 mod limits;
@@ -96,6 +97,10 @@ suite! {
     order::ten_threads_append_a_thousand_events;
     /// A log that is open for writing cannot be opened so again.
     durability::a_second_writer_is_refused;
+    /// An event has one digest, which no other event has, in this log or in another.
+    reading::digests_tell_events_apart;
+    /// An event that cannot be decoded is one error, with its offset, and what lies behind it is read all the same.
+    decoding::what_cannot_be_decoded_is_one_error;
 }
 
 /// Makes a test of each invariant, for a [`Subject`]: `conformance!(MySubject);`
@@ -116,7 +121,8 @@ macro_rules! conformance {
             reading_goes_from_both_ends names_are_counted times_never_go_back an_empty_batch_changes_nothing
             past_the_head_is_none an_append_arrives_whether_awaited_or_not a_subscriber_that_panics_harms_nobody
             a_subscriber_may_append closing_ends_cursors events_come_back_as_they_were
-            ten_threads_append_a_thousand_events a_second_writer_is_refused
+            ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
+            what_cannot_be_decoded_is_one_error
         }
     };
 }

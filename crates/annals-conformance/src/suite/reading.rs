@@ -1,10 +1,10 @@
 //! Reading: what is held stays, either end, nothing beyond the head.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-use annals::{EventRef, Recorded};
+use annals::{Backend, EventDigest, EventRef, Recorded};
 
-use super::tools::{fresh, nth, nths};
+use super::tools::{Store, fresh, nth, nths, open};
 use crate::check::{Broken, Check, Outcome, ensure, same};
 use crate::{Random, Sample, Subject};
 
@@ -112,6 +112,8 @@ pub(super) fn past_the_head_is_none<S: Subject + ?Sized>(subject: &S) -> Check {
             [count, count + 1, u64::from(u32::MAX), u64::from(u32::MAX) + 1, u64::MAX - 1, u64::MAX]
         {
             ensure!(store.get(beyond)?.is_none(), "something at {beyond}, of {count} events");
+            let digest = store.backend().digest(beyond)?;
+            ensure!(digest.is_none(), "a digest at {beyond}, of {count} events");
             same("what is read from there", store.read(beyond..).count(), 0)?;
             same("what is read from there backwards", store.read(beyond..).rev().count(), 0)?;
             same(
@@ -131,4 +133,32 @@ pub(super) fn past_the_head_is_none<S: Subject + ?Sized>(subject: &S) -> Check {
         store.append(nth(count))?;
     }
     Ok(Outcome::Held)
+}
+
+pub(super) fn digests_tell_events_apart<S: Subject + ?Sized>(subject: &S) -> Check {
+    const COUNT: u64 = 10;
+    let home = subject.home();
+    let (store, other) = (open::<S>(&home)?, fresh(subject)?);
+    store.append_batch(nths(0..COUNT))?;
+    other.append_batch(nths(COUNT..2 * COUNT))?;
+    let first = digests::<S>(&store)?;
+    let all: HashSet<_> = first.iter().chain(&digests::<S>(&other)?).copied().collect();
+    same("how many digests two logs of different events have", all.len() as u64, 2 * COUNT)?;
+    store.append_batch(nths(2 * COUNT..3 * COUNT))?;
+    let again = digests::<S>(&store)?;
+    same("the digests after more was appended", again.get(..first.len()), Some(&first[..]))?;
+    if home.keeps() {
+        drop(store);
+        same("the digests of the log opened again", digests::<S>(&open::<S>(&home)?)?, again)?;
+    }
+    Ok(Outcome::Held)
+}
+
+/// The digests of all events of a log.
+fn digests<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<EventDigest>, Broken> {
+    let digest = |offset| {
+        let digest = store.backend().digest(offset)?;
+        digest.ok_or_else(|| Broken::new(format!("no digest at {offset}")))
+    };
+    (0..store.len()).map(digest).collect()
 }

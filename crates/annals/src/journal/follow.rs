@@ -28,7 +28,7 @@ use super::log::Log;
 use super::map::map_all;
 use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
-use super::segment::{Segment, SegmentIndex};
+use super::segment::{Segment, SegmentIndex, is_index_of};
 use super::sieve::FilterWriter;
 use crate::head::Published;
 use crate::{Corruption, Event, FollowError, Head, OpenError};
@@ -546,7 +546,9 @@ impl<E: Event> Follow<E> {
         let directory = &self.log.directory;
         let file = directory.handle.open_read_only(&index_name(first)).ok()?;
         let mapped = map_all(&*file).ok()?;
-        SealedIndex::open(mapped, &directory.store_id, first, self.next_offset - first)
+        let count = self.next_offset - first;
+        let index = SealedIndex::open(mapped, &directory.store_id, first, count)?;
+        is_index_of(&index, &self.segment, self.next_offset).then_some(index)
     }
 }
 

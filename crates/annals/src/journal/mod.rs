@@ -59,8 +59,8 @@ use crate::index::Kind;
 use crate::name::Hasher;
 use crate::process::Opener;
 use crate::{
-    AppendError, Corruption, Event, EventRef, FollowError, Head, OpenError, RawEvent, ReadError,
-    SegmentStats, SnapshotStore, Stats,
+    AppendError, Corruption, Event, EventDigest, EventRef, FollowError, Head, OpenError, RawEvent,
+    ReadError, SegmentStats, SnapshotStore, Stats,
 };
 use directory::{Directory, log_name};
 use follow::Follower;
@@ -294,6 +294,13 @@ impl<E: Event> Backend<E> for Journal<E> {
             return Ok(None);
         }
         Ok(Some(self.log.get_raw(offset)?.1))
+    }
+
+    fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
+        if offset >= self.head.get() {
+            return Ok(None);
+        }
+        Ok(Some(EventDigest::of(self.log.get_raw(offset)?.0.body())))
     }
 
     fn read<'a>(

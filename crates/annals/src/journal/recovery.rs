@@ -7,16 +7,17 @@
 //! | a bad frame, and a whole later one says so | damage | refuse |
 //! | less than what was there at the last clean close | damage | refuse |
 //! | a bad head, a segment missing or of another store | damage | refuse |
-//! | a sealed segment without its index, or with a bad one | crash while sealing, damage to what is derived | rebuild |
+//! | a sealed segment without its index, or with one that is bad or of another segment | crash while sealing, damage to what is derived, a return to an older copy | rebuild |
 //!
 //! The log is judged first. Only if it is good, something is changed: what a crash left is removed, indexes that are
 //! missing are written, and the active file is lengthened. So a store that is refused stays byte for byte as it was.
 //!
 //! Reading only, nothing is changed at all, and of a damaged log what is good before the damage is opened.
 
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
+
+use bytes::Bytes;
 
 use super::directory::{Directory, index_name, log_name};
 use super::file::{SEGMENT_HEAD, SegmentFile};
@@ -26,7 +27,7 @@ use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
 use super::map::map_all;
 use super::options::JournalOptions;
 use super::sealed::{SealedIndex, index_count, seal};
-use super::segment::{Segment, SegmentIndex};
+use super::segment::{Segment, SegmentIndex, is_index_of};
 use super::writer::capacity;
 use crate::little_endian::u32_at;
 use crate::{Corruption, OpenError};
@@ -225,9 +226,17 @@ fn open_sealed(directory: &Directory, first: u64, end: u64) -> Result<Segment, O
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    if let Some(index) = &sealed {
-        check_last(&file, index, end)?;
-    }
+    let sealed = match sealed {
+        Some(index) if is_index_of(&index, &file, end) => {
+            check_last(&file, &index, end)?;
+            Some(index)
+        }
+        Some(_) => {
+            tracing::warn!(segment = %file.path.display(), "its index is of another segment; making it again");
+            None
+        }
+        None => None,
+    };
     let index = match sealed {
         Some(index) => SegmentIndex::sealed(index),
         None => SegmentIndex::Live(rebuild_index(&file, &directory.hasher(), end)?),

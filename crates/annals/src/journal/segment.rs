@@ -6,10 +6,12 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use super::file::SegmentFile;
+use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::frame::FrameHead;
 use super::live::{LiveSegmentIndex, rebuild_index};
 use super::sealed::SealedIndex;
 use crate::index::{Kind, Lookup, Names, Posting};
+use crate::little_endian::u32_at;
 use crate::local::local_offset;
 use crate::name::Name;
 use crate::{Corruption, RawEvent, SegmentStats};
@@ -49,6 +51,40 @@ impl SegmentIndex {
     pub(crate) fn sealed(index: SealedIndex) -> Self {
         Self::Sealed(Box::new(index), OnceLock::new())
     }
+}
+
+/// Returns whether `index` was made of this segment, whose events end at `end`, as far as the last event tells: that the
+/// event is where the index says, and has the names that the index says. After a return to an older copy of the log, an
+/// index file may be left of a segment that began at the same offset and had as many events.
+///
+/// An event that is damaged tells nothing, and counts as the index's: reading it reports the damage.
+pub(crate) fn is_index_of(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
+    let Some(place) = end.checked_sub(file.first + 1).and_then(|last| u32::try_from(last).ok())
+    else {
+        return false;
+    };
+    let position = index.position(place);
+    let frame = || {
+        let start = position.checked_sub(u32_at(&file.bytes, position + 12) as usize)?;
+        FrameHead::read(&file.bytes, start, file.seed).ok()
+    };
+    let is_record = position >= SEGMENT_HEAD && u32_at(&file.bytes, position + 8) == place;
+    // One of the two may be damaged.
+    if !is_record && frame().is_none_or(|frame| frame.end() != end) {
+        return false;
+    }
+    let Ok((event, _)) = file.read_at(position, end - 1, &mut None) else { return true };
+    let has = |kind, name: &str| {
+        let posting = index.posting(kind, index.hasher().name(name));
+        posting.is_some_and(|mut posting| {
+            posting.len().checked_sub(1).is_some_and(|at| posting.get(at) == place)
+        })
+    };
+    // An id is indexed where it came first.
+    let has_id = |id| index.posting(Kind::Id, index.hasher().name(id)).is_some();
+    has(Kind::Type, event.event_type())
+        && event.tags().all(|tag| has(Kind::Tag, tag))
+        && event.id().is_none_or(has_id)
 }
 
 /// The index of a segment once its checksums have been looked at.

@@ -22,6 +22,7 @@ use super::fs::{
     FileSystem, RealFileSystem, StoreDirectory, StoreFile, UNFINISHED, read_up_to, write_by,
 };
 use crate::SnapshotStore;
+use crate::snapshot::check_series;
 
 const EXTENSION: &str = ".snapshot";
 
@@ -164,6 +165,7 @@ fn now_ms() -> u64 {
 
 impl SnapshotStore for DirectorySnapshots {
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
+        check_series(series)?;
         if bytes.len() as u64 > MAX_BYTES {
             return Err(ErrorKind::FileTooLarge.into());
         }
@@ -181,11 +183,13 @@ impl SnapshotStore for DirectorySnapshots {
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
+        check_series(series)?;
         let directory = self.series(series)?.ok_or(ErrorKind::NotFound)?;
         read_up_to(&*directory, &file_name(head), MAX_BYTES)
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
+        check_series(series)?;
         let head = |name: &String| {
             let digits = name.strip_suffix(EXTENSION)?;
             (digits.len() == 20).then(|| digits.parse().ok())?
@@ -195,6 +199,7 @@ impl SnapshotStore for DirectorySnapshots {
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
+        check_series(series)?;
         let Some(directory) = self.series(series)? else { return Ok(()) };
         remove(&*directory, &file_name(head))
     }
@@ -240,6 +245,34 @@ mod tests {
         assert_eq!(left, [unfinished]);
         place.remove("seat", 1).unwrap();
         assert_eq!(place.heads("seat").unwrap(), [20]);
+    }
+
+    #[test]
+    fn it_never_leaves_its_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("snapshots");
+        let place = DirectorySnapshots::at(&path);
+        place.save("seat", 1, b"kept").unwrap();
+        // As left by a process that ended; beside the directory it is not this store's to remove.
+        let others = [
+            directory.path().join("a.1-5ea7.new"),
+            directory.path().join("00000000000000000007.snapshot"),
+        ];
+        for file in &others {
+            std::fs::write(file, "others'").unwrap();
+        }
+        let absolute = directory.path().to_str().unwrap();
+        for series in ["..", ".", "", "../", "seat/..", "seat/../..", absolute, "\\seat", "a\0"] {
+            let kinds = [
+                place.save(series, 7, b"astray").unwrap_err().kind(),
+                place.load(series, 7).unwrap_err().kind(),
+                place.heads(series).unwrap_err().kind(),
+                place.remove(series, 7).unwrap_err().kind(),
+            ];
+            assert_eq!(kinds, [ErrorKind::InvalidInput; 4], "{series:?}");
+        }
+        assert!(others.iter().all(|file| std::fs::read(file).unwrap() == b"others'"));
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //!   reconstructor    the state now, and at any time before
 //!   shelf            the snapshots of one projection
 //!   candidates       the states of a fold that may become such
-//!   walk             the events that a projection reads
 //! ```
 
 mod candidates;
@@ -13,7 +12,6 @@ mod check;
 mod reconstructor;
 mod shelf;
 mod steps;
-mod walk;
 
 use std::borrow::Cow;
 
@@ -114,16 +112,4 @@ impl<P: Projection + ?Sized> Projection for &P {
     fn version(&self) -> u32 {
         (**self).version()
     }
-}
-
-/// What a fold does with an event whose type the program does not know: one that a newer program wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UnknownEvents {
-    /// Ends with an error that names the event's offset and type: a state without it might be wrong. The default.
-    #[default]
-    Refuse,
-    /// Leaves it out, and counts it. It stays in the log; snapshots are not taken after it, for a program that knows
-    /// it would come to another state.
-    PassOver,
 }

@@ -1,17 +1,17 @@
 //! The state of a projection: now, and as it was at any time before.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::Projection;
 use super::candidates::Candidates;
 use super::shelf::Shelf;
-use super::walk::Walk;
-use super::{Projection, UnknownEvents};
 use crate::snapshot::Binding;
 use crate::{
-    Backend, Event, EventStore, Memory, MemorySnapshots, Query, ReadError, SnapshotPolicy,
-    SnapshotStore,
+    Backend, Event, EventStore, Events, Memory, MemorySnapshots, Query, ReadError, SnapshotPolicy,
+    SnapshotStore, UnknownEvents,
 };
 
 /// Folds a log into the state of a projection: as it is now, as it was then, step by step.
@@ -234,9 +234,9 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         mut candidates: Option<&mut Candidates<P::State>>,
     ) -> Result<(), ReadError> {
         let before = folded.passed_over;
-        let mut walk = Walk::new(&self.store, &self.query, folded.head..end, self.unknown);
-        while let Some(event) = walk.next() {
-            folded.passed_over = before + walk.passed_over();
+        let mut events = self.events(folded.head..end);
+        while let Some(event) = events.next() {
+            folded.passed_over = before + events.passed_over();
             let event = event?;
             self.projection.apply(&mut folded.state, &event);
             folded.head = event.offset + 1;
@@ -248,9 +248,15 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
                 candidates.offer(folded);
             }
         }
-        folded.passed_over = before + walk.passed_over();
+        folded.passed_over = before + events.passed_over();
         folded.head = folded.head.max(end);
         Ok(())
+    }
+
+    /// The events that the projection reads of these offsets, which are below the head.
+    pub(super) fn events(&self, range: Range<u64>) -> Events<'_, P::Event, B> {
+        let events = self.store.query(&self.query).from(range.start).to(range.end);
+        events.unknown_events(self.unknown)
     }
 
     /// The log's head at this time: the offset of the first event recorded after it. Only times are read, whatever

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::candidates::{Candidate, Candidates};
-use crate::snapshot::{Binding, Comparison, Last, Snapshot, compare};
+use crate::snapshot::{Binding, Comparison, Mark, Snapshot, compare};
 use crate::{Backend, Event, EventStore, ReadError, SnapshotPolicy, SnapshotStore};
 
 type FromBytes<S> = fn(&[u8], &Binding, u64) -> Result<Snapshot<S>, String>;
@@ -103,7 +103,7 @@ impl<S> Shelf<S> {
         let loaded = bytes
             .map_err(|error| format!("it cannot be read ({error})"))
             .and_then(|bytes| (self.from_bytes)(&bytes, &self.binding, head))
-            .and_then(|snapshot| check_last(store, snapshot.last.as_ref()).map(|()| snapshot));
+            .and_then(|snapshot| check_events(store, &snapshot).map(|()| snapshot));
         if loaded.is_err() && !passing {
             self.useless.lock().insert(head);
         }
@@ -148,8 +148,13 @@ impl<S> Shelf<S> {
         store: &EventStore<E, B>,
         Candidate { state, head, last }: Candidate<S>,
     ) -> Result<(), String> {
-        let last = last.map(|offset| last_event(store, offset)).transpose()?;
-        let bytes = (self.to_bytes)(&Snapshot { head, last, state }, &self.binding)?;
+        let end = head.checked_sub(1).ok_or("there is no event before it")?;
+        let end = mark(store, end)?;
+        let last = match last {
+            Some(offset) if offset != end.offset => Some(mark(store, offset)?),
+            last => last.map(|_| end.clone()),
+        };
+        let bytes = (self.to_bytes)(&Snapshot { head, end, last, state }, &self.binding)?;
         self.place.save(&self.series, head, &bytes).map_err(|error| error.to_string())?;
         self.useless.lock().remove(&head);
         Ok(())
@@ -182,25 +187,27 @@ fn beyond(log_head: u64) -> String {
     format!("it is from beyond the log's head, {log_head}")
 }
 
-/// What tells the event at `offset` from another in its place: when it was recorded. Its type is that of today's
-/// program, which may have another name for it.
-fn last_event<E: Event, B: Backend<E>>(
-    store: &EventStore<E, B>,
-    offset: u64,
-) -> Result<Last, String> {
-    let read = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
-    let time_ms = store.time_ms(offset).map_err(read)?.ok_or("the log is shorter")?;
-    Ok(Last { offset, time_ms })
+/// Returns what tells the event at `offset` from another in its place. Its type is not compared by name: today's program
+/// may have another name for it.
+fn mark<E: Event, B: Backend<E>>(store: &EventStore<E, B>, offset: u64) -> Result<Mark, String> {
+    let unread = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
+    let short = || format!("the log has no event at {offset}");
+    let time_ms = store.time_ms(offset).map_err(unread)?.ok_or_else(short)?;
+    let digest = store.digest(offset).map_err(unread)?.ok_or_else(short)?;
+    Ok(Mark { offset, time_ms, sha256: digest.to_string() })
 }
 
-/// Whether the log still has the last event that a snapshot was made of.
-fn check_last<E: Event, B: Backend<E>>(
+/// Checks that the log still has the two events that a snapshot names: the one in front of its head, which tells of all
+/// that the log had, and the last that was folded.
+fn check_events<E: Event, B: Backend<E>, S>(
     store: &EventStore<E, B>,
-    last: Option<&Last>,
+    snapshot: &Snapshot<S>,
 ) -> Result<(), String> {
-    let Some(last) = last else { return Ok(()) };
-    if last_event(store, last.offset)? == *last {
-        return Ok(());
+    let Snapshot { end, last, .. } = snapshot;
+    for known in [end].into_iter().chain(last.as_ref().filter(|last| *last != end)) {
+        if mark(store, known.offset)? != *known {
+            return Err(format!("the log has another event at {}", known.offset));
+        }
     }
-    Err(format!("the log has another event at {}", last.offset))
+    Ok(())
 }

@@ -4,9 +4,8 @@ use std::ops::RangeBounds;
 
 use super::Projection;
 use super::reconstructor::{Folded, Reconstructor};
-use super::walk::Walk;
 use crate::store::bounds;
-use crate::{Backend, EventRef, ReadError};
+use crate::{Backend, EventRef, Events, ReadError};
 
 /// An event, and the state after it.
 #[derive(Debug)]
@@ -19,12 +18,13 @@ pub struct Step<'a, E, S> {
 
 /// The states of a projection after each event that it reads: what [`Reconstructor::steps`] answers.
 ///
-/// After an error it ends.
+/// After an error it ends: without the event that cannot be read, each later state might be wrong.
 #[must_use = "an iterator folds nothing until it is used"]
 pub struct Steps<'a, P: Projection, B: Backend<P::Event>> {
     projection: &'a P,
-    walk: Walk<'a, P::Event, B>,
+    events: Events<'a, P::Event, B>,
     state: P::State,
+    failed: bool,
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
@@ -36,8 +36,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     pub fn steps(&self, range: impl RangeBounds<u64>) -> Result<Steps<'_, P, B>, ReadError> {
         let range = bounds(&range, self.store.len());
         let Folded { state, .. } = self.folded_to(range.start)?;
-        let walk = Walk::new(&self.store, &self.query, range, self.unknown);
-        Ok(Steps { projection: &self.projection, walk, state })
+        let events = self.events(range);
+        Ok(Steps { projection: &self.projection, events, state, failed: false })
     }
 }
 
@@ -45,7 +45,12 @@ impl<'a, P: Projection, B: Backend<P::Event>> Iterator for Steps<'a, P, B> {
     type Item = Result<Step<'a, P::Event, P::State>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.walk.next()?.map(|event| {
+        if self.failed {
+            return None;
+        }
+        let event = self.events.next()?;
+        self.failed = event.is_err();
+        Some(event.map(|event| {
             self.projection.apply(&mut self.state, &event);
             Step { event, state: self.state.clone() }
         }))

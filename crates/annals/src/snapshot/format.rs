@@ -1,12 +1,13 @@
 //! A snapshot as bytes: three lines of JSON.
 //!
 //! ```text
-//!   {"annals_snapshot":1,"sha256":"…"}        the hash of all that follows
-//!   {"store":…,"projection":…,"version":…,"query":…,"head":…,"last":…,"state_sha256":"…"}
+//!   {"annals_snapshot":2,"sha256":"…"}        the hash of all that follows
+//!   {"store":…,"projection":…,"version":…,"query":…,"head":…,"end":…,"last":…,"state_sha256":"…"}
 //!   {…}                                        the state
 //! ```
 //! So `tail -n +2 FILE | sha256sum` checks one, and `jq` reads it. The hash in the second line is of the state's exact
-//! form: the state is read as it was, or not at all.
+//! form: the state is read as it was, or not at all. `end` is the event in front of the head, `last` the last event of
+//! the query; each is `{"offset":…,"time_ms":…,"sha256":"…"}`. Format 1 had no `end`, and no hashes of events.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -14,8 +15,8 @@ use super::canonical::Fingerprint;
 use super::compare::{Kept, from_json, to_json};
 use crate::Query;
 
-/// The format that is written, and the only one there is so far.
-const FORMAT: u64 = 1;
+/// The format that is written, and the only one that is read: a snapshot of another format is replaced.
+const FORMAT: u64 = 2;
 
 /// What a snapshot must be of to be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,17 +34,18 @@ pub(crate) struct Item {
     tags: Vec<String>,
 }
 
-/// The last event that was folded. That it is still there tells that the log is the one that was folded, and did
-/// not lose its end and grow another.
+/// An event of the log. A log that has it is the one that was folded, and did not lose its end and grow another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Last {
+pub(crate) struct Mark {
     pub(crate) offset: u64,
     pub(crate) time_ms: u64,
+    /// The event's digest.
+    pub(crate) sha256: String,
 }
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
-struct Mark {
+struct Seal {
     annals_snapshot: u64,
     sha256: Fingerprint,
 }
@@ -54,7 +56,8 @@ struct About {
     #[serde(flatten)]
     binding: Binding,
     head: u64,
-    last: Option<Last>,
+    end: Mark,
+    last: Option<Mark>,
     state_sha256: Fingerprint,
 }
 
@@ -62,7 +65,10 @@ struct About {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot<S> {
     pub(crate) head: u64,
-    pub(crate) last: Option<Last>,
+    /// The log's event in front of the head.
+    pub(crate) end: Mark,
+    /// The last event of the query.
+    pub(crate) last: Option<Mark>,
     pub(crate) state: S,
 }
 
@@ -126,6 +132,7 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
         let about = About {
             binding: binding.clone(),
             head: self.head,
+            end: self.end.clone(),
             last: self.last.clone(),
             state_sha256,
         };
@@ -133,8 +140,8 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
         content.push(b'\n');
         content.extend_from_slice(&state);
         content.push(b'\n');
-        let mark = Mark { annals_snapshot: FORMAT, sha256: Fingerprint::of(&content) };
-        let mut bytes = serde_json::to_vec(&mark).map_err(unfit)?;
+        let seal = Seal { annals_snapshot: FORMAT, sha256: Fingerprint::of(&content) };
+        let mut bytes = serde_json::to_vec(&seal).map_err(unfit)?;
         bytes.push(b'\n');
         bytes.append(&mut content);
         Ok(bytes)
@@ -142,16 +149,16 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
 
     /// The snapshot at `head` that `bytes` are, or why they cannot be used.
     pub(crate) fn from_bytes(bytes: &[u8], binding: &Binding, head: u64) -> Result<Self, String> {
-        let (mark, content) = split_line(bytes).ok_or("it is no snapshot")?;
-        let mark: Mark =
-            serde_json::from_slice(mark).map_err(|error| format!("it is no snapshot ({error})"))?;
-        if mark.annals_snapshot != FORMAT {
+        let (seal, content) = split_line(bytes).ok_or("it is not a snapshot")?;
+        let seal: Seal = serde_json::from_slice(seal)
+            .map_err(|error| format!("it is not a snapshot ({error})"))?;
+        if seal.annals_snapshot != FORMAT {
             return Err(format!(
                 "it has format {}; this annals reads {FORMAT}",
-                mark.annals_snapshot
+                seal.annals_snapshot
             ));
         }
-        if Fingerprint::of(content) != mark.sha256 {
+        if Fingerprint::of(content) != seal.sha256 {
             return Err("it is damaged: its checksum does not fit".into());
         }
         let (first, state) = split_line(content).ok_or("it has no state")?;
@@ -166,8 +173,11 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
                 found.head
             ));
         }
+        if found.end.offset.checked_add(1) != Some(head) {
+            return Err(format!("it is of head {head} and names event {}", found.end.offset));
+        }
         let state = from_json(state, &found.state_sha256)?;
-        Ok(Self { head, last: found.last, state })
+        Ok(Self { head, end: found.end, last: found.last, state })
     }
 }
 
@@ -184,8 +194,12 @@ mod tests {
         Binding::new(Some([7; 16]), "shop::Seat<12A>", version, &Query::tag("seat:12A"))
     }
 
+    fn end(head: u64) -> Mark {
+        Mark { offset: head - 1, time_ms: 5, sha256: "5ea1".into() }
+    }
+
     fn bytes() -> Vec<u8> {
-        Snapshot { head: 10, last: None, state: (1_u8, "ö".to_owned()) }
+        Snapshot { head: 10, end: end(10), last: None, state: (1_u8, "ö".to_owned()) }
             .to_bytes(&binding(1))
             .unwrap()
     }
@@ -222,8 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn the_event_it_ends_with_is_the_one_in_front_of_its_head() {
+        let wrong = Snapshot { head: 10, end: end(9), last: None, state: (1_u8, "ö".to_owned()) };
+        let error = read(&wrong.to_bytes(&binding(1)).unwrap(), &binding(1), 10).unwrap_err();
+        assert!(error.contains("names event 8"), "{error}");
+    }
+
+    #[test]
+    fn a_snapshot_of_another_format_is_refused() {
+        let text = String::from_utf8(bytes()).unwrap();
+        let older = text.replacen(":2,", ":1,", 1);
+        let error = read(older.as_bytes(), &binding(1), 10).unwrap_err();
+        assert!(error.contains("format 1"), "{error}");
+    }
+
+    #[test]
     fn a_state_that_does_not_come_back_as_it_was_is_not_kept() {
-        let kept = |state| Snapshot { head: 1, last: None, state }.to_bytes(&binding(1));
+        let kept =
+            |state| Snapshot { head: 1, end: end(1), last: None, state }.to_bytes(&binding(1));
         assert!(kept(Some(f64::MAX)).is_ok());
         assert!(kept(Some(f64::INFINITY)).unwrap_err().contains("as another"));
     }
@@ -232,6 +262,7 @@ mod tests {
     fn a_series_is_a_file_name_and_knows_the_query() {
         let series = binding(1).series();
         assert!(series.starts_with("Seat-12A--"), "{series}");
+        super::super::check_series(&series).unwrap();
         assert_eq!(series, binding(2).series());
         assert_ne!(series, Binding::new(None, "shop::Seat<12A>", 1, &Query::all()).series());
     }

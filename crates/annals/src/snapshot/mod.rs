@@ -9,22 +9,32 @@
 
 mod canonical;
 mod compare;
+mod digest;
 mod exact;
 mod format;
 mod memory;
+mod series;
 mod several;
 
 use std::fmt::Debug;
 use std::io;
 
 pub(crate) use compare::{Comparison, compare};
-pub(crate) use format::{Binding, Last, Snapshot};
+pub use digest::EventDigest;
+pub(crate) use format::{Binding, Mark, Snapshot};
 pub use memory::MemorySnapshots;
+pub use series::check_series;
 
 /// A place for snapshots: named bytes, of which any may be lost without harm.
 ///
 /// Homes have one of their own ([`Backend::snapshots`](crate::Backend::snapshots)): a Journal the directory
 /// `snapshots/`, memory its memory. A place belongs to one log; several projections share it, each with its series.
+/// Logs that share a place all the same are told apart by their [store ids](crate::Backend::store_id).
+///
+/// A series has a name of 1 to 200 bytes without control characters and without `/`, `\` and `:`, which does not end with
+/// a dot or a space: one file name on every system. All methods refuse another name with an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput). Authors of a store call [`home::check_series`](crate::home::check_series)
+/// for that.
 pub trait SnapshotStore: Send + Sync + Debug {
     /// Keeps `bytes` as the snapshot at `head`, in place of what is there: whole, or not at all.
     ///

@@ -1,0 +1,82 @@
+//! What tells one event in the log from another in its place: a digest of its stored bytes.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::labels::Labels;
+use crate::raw::write_body;
+use crate::{Event, InvalidEvent, Metadata, Tags};
+
+/// The SHA-256 of an event as a backend stores it: its type, tags, id, metadata and payload.
+///
+/// A snapshot bears the digests of two events, and is used only while the log has these events. A digest does not
+/// cover the offset and the time of the event.
+///
+/// ```
+/// use annals::{EventDigest, RawEvent};
+/// let event = RawEvent::builder("seat-sold").tag("seat:12A").build()?;
+/// let other = RawEvent::builder("seat-sold").tag("seat:12B").build()?;
+/// assert_ne!(EventDigest::of(event.body()), EventDigest::of(other.body()));
+/// # Ok::<(), annals::InvalidEvent>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventDigest([u8; 32]);
+
+impl EventDigest {
+    /// Returns the digest of an event that is stored as these bytes, for example [`RawEvent::body`](crate::RawEvent::body).
+    #[must_use]
+    pub fn of(stored: &[u8]) -> Self {
+        Self(Sha256::digest(stored).into())
+    }
+
+    /// Returns the digest of an event as it would be stored today.
+    pub(crate) fn of_event<E: Event>(event: &E) -> Result<Self, InvalidEvent> {
+        let (mut labels, mut tags) = (Labels::default(), Tags::default());
+        event.tags(&mut tags);
+        labels.add(event.event_type(), &tags, event.id().as_deref())?;
+        let mut metadata = Metadata::default();
+        event.metadata(&mut metadata);
+        let mut body = Vec::new();
+        write_body(&mut body, &labels, 0, &metadata, |out| event.encode(out))?;
+        Ok(Self::of(&body))
+    }
+
+    /// Returns the 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Writes 64 hexadecimal digits.
+impl fmt::Display for EventDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for EventDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventDigest({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RawEvent;
+
+    #[test]
+    fn an_event_has_the_digest_of_its_stored_bytes_and_each_part_counts() {
+        let builder = || RawEvent::builder("sold").tag("a:1").id("i").metadata("m", "v").data("d");
+        let event = builder().build().unwrap();
+        let digest = EventDigest::of(event.body());
+        assert_eq!(EventDigest::of_event(&event).unwrap(), digest);
+        assert_eq!(digest.to_string().len(), 64);
+        let others = [builder().tag("b:2"), builder().id("j"), builder().metadata("m", "w")];
+        for other in others.into_iter().chain([builder().data("e")]) {
+            assert_ne!(EventDigest::of_event(&other.build().unwrap()).unwrap(), digest);
+        }
+    }
+}

@@ -17,12 +17,12 @@ mod encode;
 mod error;
 mod event;
 mod events;
-mod given;
 mod head;
 mod histogram;
 pub mod home;
 mod index;
 mod journal;
+mod json;
 mod labels;
 mod limits;
 mod little_endian;
@@ -33,11 +33,13 @@ mod name;
 mod projection;
 mod query;
 mod raw;
+mod read_back;
 mod snapshot;
 mod stats;
 mod store;
 mod subscription;
 mod tags;
+pub mod testing;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
@@ -47,7 +49,6 @@ pub use decision::{DecideError, Decision, Rejection};
 pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
 pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
-pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
     DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile,
@@ -69,6 +70,7 @@ pub use stats::{Distribution, SegmentStats, Stats};
 pub use store::EventStore;
 pub use subscription::{EventStream, Subscription};
 pub use tags::{Metadata, Tags};
+pub use testing::{Given, Outcome, given};
 
 /// For the fuzz targets; no part of the face.
 #[cfg(fuzzing)]

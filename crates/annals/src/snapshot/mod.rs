@@ -17,7 +17,8 @@ mod several;
 use std::fmt::Debug;
 use std::io;
 
-pub(crate) use compare::{Comparison, compare};
+pub(crate) use compare::{Comparison, TRIES, compare};
+pub(crate) use exact::{difference, exact, without_order};
 pub(crate) use format::{Binding, Last, Snapshot};
 pub use memory::MemorySnapshots;
 

@@ -21,6 +21,7 @@ mod model;
 mod name;
 mod parse;
 mod payload;
+mod round_trip;
 mod serde;
 mod shape;
 

@@ -12,7 +12,7 @@ use crate::attributes::{Place, Settings, allowances};
 use crate::errors::Errors;
 use crate::model::{Case, Event, Field, Payload};
 use crate::name::{self, Use};
-use crate::{serde, shape};
+use crate::{round_trip, serde, shape};
 
 /// The event that `input` is.
 pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
@@ -27,6 +27,8 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
         Data::Struct(data) => {
             let mut settings = Settings::of(&input.attrs, Place::Struct, &mut errors);
             let case = struct_case(&input.ident, &data.fields, &mut settings, &mut errors);
+            let container = serde::metas(&input.attrs, &mut errors);
+            round_trip::check(&case.fields, &container, &mut errors);
             let cases = distinct(vec![case], &mut errors);
             (settings, cases)
         }
@@ -129,10 +131,15 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
     let ident = &variant.ident;
     let settings = Settings::of(&variant.attrs, Place::Variant, errors);
     let of_variant = serde::metas(&variant.attrs, errors);
+    refuse_names_for_serde(&of_variant, &settings, errors);
     let shaping = serde::shaping(of_enum, of_variant, errors);
     let (fields, payload) = match (&variant.fields, variant.fields.iter().next()) {
         (Fields::Unit, _) => (Vec::new(), Payload::None),
-        (Fields::Named(_), _) => (labelled(&variant.fields, errors), Payload::Fields(shaping)),
+        (Fields::Named(_), _) => {
+            let fields = labelled(&variant.fields, errors);
+            round_trip::check(&fields, &shaping, errors);
+            (fields, Payload::Fields(shaping))
+        }
         (Fields::Unnamed(unnamed), Some(field)) if unnamed.unnamed.len() == 1 => {
             (Vec::new(), inner(field, errors))
         }
@@ -156,6 +163,27 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
         upcast: settings.upcast,
         fields,
         payload,
+    }
+}
+
+/// Refuses a name of a variant that only serde knows, where the log's own is meant to be another too.
+fn refuse_names_for_serde(of_variant: &[Meta], settings: &Settings, errors: &mut Errors) {
+    for meta in of_variant {
+        let key = serde::key(meta);
+        let given = match key.as_str() {
+            "rename" => settings.rename.is_some(),
+            "alias" => !settings.aliases.is_empty(),
+            _ => true,
+        };
+        if !given {
+            errors.at(
+                meta.span(),
+                format!(
+                    "serde's `{key}` on a variant says nothing about the event type in the log: write \
+                     `#[event({key} = \"…\")]` in its place, or beside it if the enum has serde's traits as well"
+                ),
+            );
+        }
     }
 }
 

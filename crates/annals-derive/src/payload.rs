@@ -12,15 +12,25 @@ use syn::{Ident, Meta};
 use crate::model::{Case, Event, Field, Payload};
 use crate::serde;
 
-/// `encode`.
+/// `encode`, by way of `encode_as`, which encodes with whatever codec it is asked to.
 pub(crate) fn encode(event: &Event) -> TokenStream {
     let data = Ident::new("data", Span::mixed_site());
+    let own_codec = &event.codec;
     let arms = event.cases.iter().map(|case| encode_case(event, case, &data));
     // Where no case has a payload, a name would be one that is not used.
     let keeps = event.cases.iter().any(|case| !matches!(case.payload, Payload::None));
     let parameter = if keeps { quote!(#data) } else { quote!(_) };
     quote! {
         fn encode(
+            &self,
+            #data: &mut ::std::vec::Vec<::core::primitive::u8>,
+        ) -> ::core::result::Result<(), ::annals::CodecError> {
+            <Self as ::annals::Event>::encode_as::<#own_codec>(self, #data)
+        }
+
+        const ANY_CODEC: ::core::primitive::bool = true;
+
+        fn encode_as<__AnnalsCodec: ::annals::Codec>(
             &self,
             #parameter: &mut ::std::vec::Vec<::core::primitive::u8>,
         ) -> ::core::result::Result<(), ::annals::CodecError> {
@@ -70,9 +80,8 @@ fn upcast(case: &Case, raw: &Ident, body: TokenStream) -> TokenStream {
     }}
 }
 
-/// An arm of `encode`.
+/// An arm of `encode_as`.
 fn encode_case(event: &Event, case: &Case, data: &Ident) -> TokenStream {
-    let codec = &event.codec;
     match &case.payload {
         Payload::None => {
             let pattern = case.pattern(|_| false);
@@ -80,11 +89,11 @@ fn encode_case(event: &Event, case: &Case, data: &Ident) -> TokenStream {
         }
         Payload::Itself => {
             let pattern = case.pattern(|_| false);
-            quote!(#pattern => <#codec as ::annals::Codec>::encode::<Self>(self, #data),)
+            quote!(#pattern => <__AnnalsCodec as ::annals::Codec>::encode::<Self>(self, #data),)
         }
         Payload::Inner { binding, ty } => {
             let path = &case.path;
-            quote!(#path(#binding) => <#codec as ::annals::Codec>::encode::<#ty>(#binding, #data),)
+            quote!(#path(#binding) => <__AnnalsCodec as ::annals::Codec>::encode::<#ty>(#binding, #data),)
         }
         Payload::Fields(shaping) => encode_fields(event, case, shaping, data),
     }
@@ -104,9 +113,8 @@ fn decode_case(event: &Event, case: &Case, data: &TokenStream) -> TokenStream {
     }
 }
 
-/// The arm of `encode` for an object of fields.
+/// The arm of `encode_as` for an object of fields.
 fn encode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &Ident) -> TokenStream {
-    let codec = &event.codec;
     let mut functions = TokenStream::new();
     let mut encoded = Vec::new();
     let mut declared = Vec::new();
@@ -130,7 +138,7 @@ fn encode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &Ident) -> 
             #functions
             #head
             struct __AnnalsPayload #lifetime { #(#declared)* }
-            <#codec as ::annals::Codec>::encode(&__AnnalsPayload { #(#members: #bindings,)* }, #data)
+            <__AnnalsCodec as ::annals::Codec>::encode(&__AnnalsPayload { #(#members: #bindings,)* }, #data)
         }
     }
 }

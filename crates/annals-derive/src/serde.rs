@@ -122,7 +122,7 @@ pub(crate) fn without_self(ty: &Type, ident: &syn::Ident) -> TokenStream {
 }
 
 /// The first word of an attribute.
-fn key(meta: &Meta) -> String {
+pub(crate) fn key(meta: &Meta) -> String {
     meta.path().to_token_stream().to_string()
 }
 

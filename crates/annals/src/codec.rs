@@ -4,7 +4,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::CodecError;
+use crate::{CodecError, json};
 
 /// A way to write payloads, named in `#[event(codec = …)]`; [`Json`] unless another is named.
 pub trait Codec {
@@ -27,7 +27,7 @@ pub struct Json;
 
 impl Codec for Json {
     fn encode<T: Serialize>(payload: &T, data: &mut Vec<u8>) -> Result<(), CodecError> {
-        serde_json::to_writer(data, payload).map_err(CodecError::payload)
+        json::write(payload, data)
     }
 
     fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError> {

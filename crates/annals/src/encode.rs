@@ -2,9 +2,11 @@
 //! for a durable home, every event's record written but for its place.
 
 use crate::crc32c::crc32c;
+use crate::json::{Doubts, take_doubts};
 use crate::labels::{EventNames, Labels};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use crate::name::Hasher;
+use crate::read_back::read_back;
 use crate::{AppendError, Event, InvalidEvent, Metadata, Tags, raw};
 
 /// Bytes in front of a record's body: checksum, size, place.
@@ -42,11 +44,44 @@ impl Encoded {
         Ok(Self { labels, records: Vec::new(), starts: Vec::new() })
     }
 
-    /// The labels and bodies of a batch's events, checked against the limits.
+    /// Returns the labels and bodies of a batch's events, checked against the limits. Debug builds decode each body
+    /// once and compare; release builds do so only if a body has values that not every type reads back.
     ///
     /// # Errors
-    /// [`AppendError`] for the limit that is broken, or the event that has no encoding.
+    /// [`AppendError`] for the limit that is broken, or the event that has no encoding or does not come back from it.
     pub fn records<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
+        Self::checked_records(events, hasher, |event, body, doubts| {
+            if cfg!(debug_assertions) || doubts.any() {
+                read_back(event, body, doubts)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the labels of a batch's events, and the events as a log in files would give them back.
+    pub(crate) fn read_back<E: Event>(
+        events: &[E],
+        hasher: &Hasher,
+    ) -> Result<(Self, Vec<E>), AppendError> {
+        let mut read = Vec::with_capacity(events.len());
+        let encoded = Self::checked_records(events, hasher, |event, body, doubts| {
+            read.push(read_back(event, body, doubts)?);
+            Ok(())
+        })?;
+        Ok((encoded.without_records(), read))
+    }
+
+    /// These labels only.
+    pub(crate) fn without_records(self) -> Self {
+        Self { labels: self.labels, ..Self::default() }
+    }
+
+    /// As [`records`](Self::records); `check` sees each event with its body, and the doubts about that.
+    fn checked_records<E: Event>(
+        events: &[E],
+        hasher: &Hasher,
+        mut check: impl FnMut(&E, &[u8], Doubts) -> Result<(), InvalidEvent>,
+    ) -> Result<Self, AppendError> {
         let mut encoded = Self::labels(events, hasher)?;
         let Self { labels, records, starts } = &mut encoded;
         if !events.is_empty() {
@@ -59,8 +94,11 @@ impl Encoded {
             event.metadata(&mut metadata);
             let start = records.len();
             records.resize(start + RECORD_HEAD, 0);
+            let invalid = |source| AppendError::Invalid { index, source };
+            take_doubts();
             raw::write_body(records, labels, index, &metadata, |out| event.encode(out))
-                .map_err(|source| AppendError::Invalid { index, source })?;
+                .map_err(invalid)?;
+            check(event, &records[start + RECORD_HEAD..], take_doubts()).map_err(invalid)?;
             if records.len() > COMMIT_HEAD + MAX_BATCH_BYTES + RECORD_HEAD * events.len() {
                 return Err(AppendError::BatchTooLarge { bytes: records.len() - COMMIT_HEAD });
             }

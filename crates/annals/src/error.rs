@@ -24,6 +24,14 @@ pub enum CodecError {
     /// The bytes do not fit the payload, or the payload has no encoding.
     #[error("the payload does not fit: {0}")]
     Payload(Arc<dyn std::error::Error + Send + Sync>),
+    /// The codec can write the value, but nothing could read it back.
+    #[error("{at}: {problem}")]
+    Unreadable {
+        /// The path of the field in the payload, for example `days[2].rain`; `.` is the payload itself.
+        at: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
 }
 
 impl CodecError {
@@ -95,9 +103,32 @@ pub enum InvalidEvent {
         /// Its size.
         bytes: usize,
     },
-    /// The payload has no encoding.
-    #[error("the event has no encoding")]
+    /// The payload has no encoding, or one that could not be read back.
+    #[error(transparent)]
     Encode(#[from] CodecError),
+    /// The payload was encoded, but its own type cannot be decoded from that. Debug builds find all such events; release
+    /// builds find those with values that not every type reads back, such as integers of 128 bits.
+    #[error(
+        "the event of type {event_type:?} cannot be read back from what it encodes to: {source}; \
+         change its type so that it can (docs/EVOLUTION.md names what to look for)"
+    )]
+    NotReadBack {
+        /// The event's type.
+        event_type: String,
+        /// What does not fit.
+        source: CodecError,
+    },
+    /// The payload was encoded, but another event comes back from that. Found as [`NotReadBack`](Self::NotReadBack) is.
+    #[error(
+        "the event of type {event_type:?} is read back as another: {at} differs; change its type so that it is the \
+         same (docs/EVOLUTION.md names what to look for)"
+    )]
+    ReadBackChanged {
+        /// The event's type.
+        event_type: String,
+        /// The path of the first field that differs, or what else does.
+        at: String,
+    },
 }
 
 /// Why nothing was appended: the log shows none of the batch. (After [`AppendError::Failed`] it may, when it is reopened.)

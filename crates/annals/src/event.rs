@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::{CodecError, Metadata, RawEvent, ReadError, Tags};
+use crate::{Codec, CodecError, Metadata, RawEvent, ReadError, Tags};
 
 /// Something that happened: implemented by the user's own type, usually with `#[derive(Event)]`.
 ///
@@ -65,6 +65,16 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// # Errors
     /// When the payload has no encoding, for example a JSON map whose keys are no strings.
     fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Whether [`encode_as`](Self::encode_as) encodes with any codec. The derive sets it.
+    #[doc(hidden)]
+    const ANY_CODEC: bool = false;
+
+    /// Encodes with the codec `C` in place of the event's own. The derive writes it.
+    #[doc(hidden)]
+    fn encode_as<C: Codec>(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.encode(data)
+    }
 
     /// Other names under which the log may have events whose type is now `event_type`: what they were called
     /// before they were renamed. None by default.

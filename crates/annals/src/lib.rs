@@ -18,12 +18,12 @@ mod encode;
 mod error;
 mod event;
 mod events;
-mod given;
 mod head;
 mod histogram;
 pub mod home;
 mod index;
 mod journal;
+mod json;
 mod labels;
 mod limits;
 mod little_endian;
@@ -36,11 +36,13 @@ mod process;
 mod projection;
 mod query;
 mod raw;
+mod read_back;
 mod snapshot;
 mod stats;
 mod store;
 mod subscription;
 mod tags;
+pub mod testing;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
@@ -53,7 +55,6 @@ pub use error::{
 };
 pub use event::{Event, EventRef, Recorded};
 pub use events::{Events, UnknownEvents};
-pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
     DirectorySnapshots, Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem,
@@ -73,6 +74,7 @@ pub use stats::{Distribution, SegmentStats, Stats};
 pub use store::EventStore;
 pub use subscription::{EventStream, Subscription};
 pub use tags::{Metadata, Tags};
+pub use testing::{Given, Outcome, given};
 
 /// For the fuzz targets; no part of the face.
 #[cfg(fuzzing)]

@@ -1,6 +1,7 @@
 //! The home in memory: the segmented list, and an index beside it.
 //!
-//! Events stay as they are, are never encoded, and never move; reading one is a reference into the list.
+//! Events stay as they are and never move; reading one is a reference into the list. Only a log made by
+//! [`Memory::encoded`] encodes and decodes each event once, when it is appended.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -19,8 +20,8 @@ use crate::meters::Meters;
 use crate::name::Hasher;
 use crate::name::Name;
 use crate::{
-    AppendError, Condition, Event, EventDigest, EventRef, Head, MemorySnapshots, ReadError,
-    Recorded, SegmentStats, SnapshotStore, Stats,
+    AppendError, CodecError, Condition, Event, EventDigest, EventRef, Head, InvalidEvent,
+    MemorySnapshots, ReadError, Recorded, SegmentStats, SnapshotStore, Stats,
 };
 
 /// Events that a log in memory can hold.
@@ -28,8 +29,11 @@ const MAX_EVENTS: u64 = u32::MAX as u64;
 
 /// A log in memory: the fastest home, gone with the process.
 ///
-/// It does not encode events, so the limit on the size of a payload is one that it cannot see, except for
-/// [`RawEvent`](crate::RawEvent), whose size was checked when it was made.
+/// In release builds it does not encode events: it takes events that are too large for a log in files, or that could not
+/// be read back from one. Debug builds encode and decode each event with a derived [`Event`] once, and refuse those; an
+/// event that has no encoding at all (a map with keys that JSON has not, or an `Event` written by hand) is taken by all
+/// builds, for memory needs none. A test that stands for a log in files uses [`Memory::encoded`], which refuses all
+/// that files refuse.
 pub struct Memory<E: Event> {
     head: Arc<Head<E>>,
     list: SegmentedList<Recorded<E>>,
@@ -38,6 +42,8 @@ pub struct Memory<E: Event> {
     committer: Arc<Committer<E, MemoryHome<E>>>,
     store_id: uuid::Uuid,
     snapshots: Arc<MemorySnapshots>,
+    /// Whether events are kept as they come back from their encoding.
+    encodes: bool,
 }
 
 /// The writer's side.
@@ -64,11 +70,37 @@ impl<E: Event> Memory<E> {
         let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
         let committer = Committer::new(Arc::clone(&head), home);
         let (store_id, snapshots) = (uuid::Uuid::new_v4(), Arc::default());
-        Self { head, list, index: reader, hasher, committer, store_id, snapshots }
+        Self { head, list, index: reader, hasher, committer, store_id, snapshots, encodes: false }
     }
 
-    fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
-        Encoded::labels(&batch.events, &self.hasher).map_err(|error| self.head.refused(error))
+    /// Returns an empty log that treats events as a log in files does: each is encoded and decoded once when it is
+    /// appended, with all limits, and what comes back is what readers see. Use it for tests of a program whose log is in
+    /// files; an append costs as much as the two take.
+    #[must_use]
+    pub fn encoded() -> Self {
+        let mut memory = Self::new();
+        memory.encodes = true;
+        memory
+    }
+
+    fn encode(&self, batch: &mut Batch<E>) -> Result<Encoded, AppendError> {
+        let encoded = if self.encodes {
+            Encoded::read_back(&batch.events, &self.hasher).map(|(encoded, events)| {
+                batch.events = events;
+                encoded
+            })
+        } else if cfg!(debug_assertions) && E::ANY_CODEC {
+            match Encoded::records(&batch.events, &self.hasher) {
+                Err(AppendError::Invalid {
+                    source: InvalidEvent::Encode(CodecError::Payload(_)),
+                    ..
+                }) => Encoded::labels(&batch.events, &self.hasher),
+                encoded => encoded.map(Encoded::without_records),
+            }
+        } else {
+            Encoded::labels(&batch.events, &self.hasher)
+        };
+        encoded.map_err(|error| self.head.refused(error))
     }
 
     /// Contiguous slices of the events at these offsets, in order: the fastest way to read many.
@@ -98,13 +130,13 @@ fn random_key() -> [u8; 16] {
 }
 
 impl<E: Event> Backend<E> for Memory<E> {
-    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        let encoded = self.encode(&batch)?;
+    fn append(&self, mut batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+        let encoded = self.encode(&mut batch)?;
         self.committer.append(batch, encoded)
     }
 
-    fn submit(&self, batch: Batch<E>) -> AppendFuture {
-        match self.encode(&batch) {
+    fn submit(&self, mut batch: Batch<E>) -> AppendFuture {
+        match self.encode(&mut batch) {
             Ok(encoded) => self.committer.submit(batch, encoded),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }

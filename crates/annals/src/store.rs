@@ -58,6 +58,29 @@ impl<E: Event> EventStore<E> {
         Self::on(Memory::new())
     }
 
+    /// Returns an empty log in memory that encodes and decodes each event once when it is appended, with all limits: what
+    /// it takes, a log in files takes as well, and readers see what they would see there. For tests; see
+    /// [`Memory::encoded`].
+    ///
+    /// ```
+    /// use annals::{Event, EventStore};
+    ///
+    /// #[derive(Event)]
+    /// enum Weather {
+    ///     Measured { rain: f64 },
+    /// }
+    ///
+    /// let store = EventStore::in_memory_encoded();
+    /// store.append(Weather::Measured { rain: 1.5 })?;
+    /// let error = store.append(Weather::Measured { rain: f64::NAN }).unwrap_err();
+    /// assert!(error.to_string().contains("rain: NaN has no JSON"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn in_memory_encoded() -> Self {
+        Self::on(Memory::encoded())
+    }
+
     /// Opens the log in the directory `path`, or creates it there; appends are durable when they return. For other
     /// settings: [`Journal::options`].
     ///

@@ -265,6 +265,7 @@ struct Extra {
 #[derive(Event, Debug, Clone, PartialEq)]
 #[serde(rename_all_fields = "SCREAMING_SNAKE_CASE")]
 enum Shaped {
+    #[event(rename = "strict")]
     #[serde(rename_all = "camelCase", deny_unknown_fields, rename = "left to serde")]
     Strict {
         first_name: String,

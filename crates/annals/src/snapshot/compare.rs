@@ -18,7 +18,7 @@ pub(crate) enum Comparison {
 }
 
 /// How often a state must come back in its order before that is not taken for luck.
-const TRIES: usize = 16;
+pub(crate) const TRIES: usize = 16;
 
 /// Compares the state of a snapshot with that of a fold.
 pub(crate) fn compare<S: Serialize + DeserializeOwned>(kept: &S, folded: &S) -> Result<Comparison> {

@@ -27,10 +27,34 @@ pub(crate) fn without_order<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>>
     form(value, true)
 }
 
+/// Returns the path in `value` of the first part whose exact form is not that in `other`, the exact form of another
+/// value. The path is empty if it is the value as a whole; inside a map or a set, it is that of the map or set.
+pub(crate) fn difference<T: Serialize + ?Sized>(value: &T, other: Vec<u8>) -> String {
+    let other = Other { form: other, same: 0, any_order: 0, path: Vec::new() };
+    let mut writer =
+        Writer { bytes: Vec::new(), without_order: false, in_set: false, other: Some(other) };
+    // An error is how it stops at the first difference.
+    let _ = writer.value(value);
+    let mut path = writer.other.map_or_else(Vec::new, |other| other.path);
+    path.reverse();
+    path.join(".").replace(".[", "[")
+}
+
 fn form<T: Serialize + ?Sized>(value: &T, without_order: bool) -> Result<Vec<u8>> {
-    let mut writer = Writer { bytes: Vec::new(), without_order, in_set: false };
+    let mut writer = Writer { bytes: Vec::new(), without_order, in_set: false, other: None };
     writer.value(value)?;
     Ok(writer.bytes)
+}
+
+/// The form of another value, with which the one that is written is compared.
+struct Other {
+    form: Vec<u8>,
+    /// Bytes that are the same in both.
+    same: usize,
+    /// How many values without an order are being written, each in the one before.
+    any_order: usize,
+    /// Where the difference is, the innermost name first.
+    path: Vec<String>,
 }
 
 /// What the form is written to.
@@ -39,12 +63,47 @@ pub(super) struct Writer {
     without_order: bool,
     /// Whether the value being written is a set.
     in_set: bool,
+    other: Option<Other>,
 }
 
 impl Writer {
     pub(super) fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         self.in_set = is_set(type_name::<T>());
-        value.serialize(self)
+        value.serialize(&mut *self)?;
+        self.compare()
+    }
+
+    /// Fails if what is written is not the same in the other form.
+    fn compare(&mut self) -> Result<()> {
+        let Some(other) = self.other.as_mut().filter(|other| other.any_order == 0) else {
+            return Ok(());
+        };
+        let end = self.bytes.len();
+        if other.form.get(other.same..end) != Some(&self.bytes[other.same..]) {
+            return Err(serde::ser::Error::custom("it differs"));
+        }
+        other.same = end;
+        Ok(())
+    }
+
+    /// Notes that values without an order begin (`true`) or end.
+    pub(super) fn any_order(&mut self, begin: bool) {
+        if let Some(other) = &mut self.other {
+            other.any_order = if begin { other.any_order + 1 } else { other.any_order - 1 };
+        }
+    }
+
+    /// Writes a value that has a name in what it is in.
+    pub(super) fn part<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        name: impl FnOnce() -> String,
+    ) -> Result<()> {
+        let written = self.value(value);
+        if let (Err(_), Some(other)) = (&written, &mut self.other) {
+            other.path.push(name());
+        }
+        written
     }
 
     fn mark(&mut self, mark: u8, content: &[u8]) {

@@ -19,8 +19,9 @@ mod several;
 use std::fmt::Debug;
 use std::io;
 
-pub(crate) use compare::{Comparison, compare};
+pub(crate) use compare::{Comparison, TRIES, compare};
 pub use digest::EventDigest;
+pub(crate) use exact::{difference, exact, without_order};
 pub(crate) use format::{Binding, Mark, Snapshot};
 pub use memory::MemorySnapshots;
 pub use series::check_series;

@@ -14,12 +14,17 @@ pub(super) struct Several<'a> {
     writer: &'a mut Writer,
     /// Where each value begins, if they are to be sorted.
     starts: Option<Vec<usize>>,
+    /// How many values were written.
+    count: usize,
 }
 
 impl<'a> Several<'a> {
     /// In their order, or in one that they have by themselves.
     pub(super) fn new(writer: &'a mut Writer, any_order: bool) -> Self {
-        Self { writer, starts: any_order.then(Vec::new) }
+        if any_order {
+            writer.any_order(true);
+        }
+        Self { writer, starts: any_order.then(Vec::new), count: 0 }
     }
 
     fn begin(&mut self) {
@@ -29,6 +34,9 @@ impl<'a> Several<'a> {
     }
 
     fn finish(self) {
+        if self.starts.is_some() {
+            self.writer.any_order(false);
+        }
         let bytes = &mut self.writer.bytes;
         if let Some((first, starts)) =
             self.starts.as_ref().and_then(|starts| Some((*starts.first()?, starts)))
@@ -55,7 +63,9 @@ macro_rules! sequences {
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
                 self.begin();
-                self.writer.value(value)
+                let at = self.count;
+                self.count += 1;
+                self.writer.part(value, || format!("[{at}]"))
             }
 
             fn end(self) -> Result<()> {
@@ -85,7 +95,7 @@ macro_rules! structs {
                 value: &T,
             ) -> Result<()> {
                 self.writer.named(b'E', name);
-                self.writer.value(value)
+                self.writer.part(value, || name.to_owned())
             }
 
             fn end(self) -> Result<()> {

@@ -1,8 +1,62 @@
-//! For the tests of who uses this: given these events, when this is decided, then these events or this rejection.
+//! For the tests of programs that use annals.
+//!
+//! * [`given`]: given these events, when this is decided, then these events or this rejection.
+//! * [`assert_round_trip`]: this event comes back from a log in files as it was.
+//!
+//! For tests that need a log, [`EventStore::in_memory_encoded`] is one in memory that takes what files take.
 
 use std::fmt::{Debug, Display, Write as _};
 
-use crate::{Event, EventStore, Projection, Query};
+use crate::encode::Encoded;
+use crate::name::Hasher;
+use crate::{AppendError, Event, EventStore, Projection, Query};
+
+/// Asserts that a log in files would take `event` and give it back as it was, in whatever serde sees of it: that it has
+/// an encoding within all limits, and that the event decoded from this is the same.
+///
+/// Call it with one event of each type, and with values at the edges: `None`, an empty `Vec`, the largest number.
+///
+/// ```
+/// use annals::Event;
+/// use annals::testing::assert_round_trip;
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold { seat: String, price: u32, note: Option<String> },
+/// }
+///
+/// assert_round_trip(&Booking::SeatSold { seat: "12A".into(), price: u32::MAX, note: None });
+/// ```
+///
+/// A type whose `Serialize` and `Deserialize` do not fit each other is found:
+///
+/// ```should_panic
+/// # use annals::Event;
+/// # use annals::testing::assert_round_trip;
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Seat {
+///     #[serde(skip_serializing_if = "Vec::is_empty")] // and no `default`
+///     labels: Vec<String>,
+/// }
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold { seat: Seat },
+/// }
+///
+/// assert_round_trip(&Booking::SeatSold { seat: Seat { labels: vec![] } });
+/// ```
+///
+/// # Panics
+/// When the log would not take it, or give back another event, with the field and what would be right.
+#[track_caller]
+pub fn assert_round_trip<E: Event>(event: &E) {
+    match Encoded::read_back(std::slice::from_ref(event), &Hasher::new(&[0; 16])) {
+        Ok(_) => {}
+        Err(AppendError::Invalid { source, .. }) => panic!("{source}"),
+        Err(error) => panic!("{error}"),
+    }
+}
 
 /// Begins a test of a decision: these events are in the log, in this order.
 ///

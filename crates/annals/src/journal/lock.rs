@@ -8,7 +8,7 @@
 //! whoever closes the store empties the file first, and an opener that finds the lock held and the file empty waits a
 //! moment for such processes.
 //!
-//! The writer also locks the segment that it appends to: who removes the file `LOCK` does not let a second writer in.
+//! The writer also locks the segment that it appends to, so that a second writer is refused although `LOCK` was removed.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -67,9 +67,10 @@ impl Lock {
         }
     }
 
-    /// Locks the segment that is now appended to, by this handle of it, instead of the one before.
+    /// Locks the segment that is now appended to, by this handle of it, instead of the one before. Only on Unix: elsewhere
+    /// a lock keeps the writer's own handle from writing.
     pub(super) fn follow(&mut self, segment: Box<dyn StoreFile>) -> io::Result<()> {
-        if !segment.try_lock()? {
+        if cfg!(unix) && !segment.try_lock()? {
             let text = "another process has locked the segment that is appended to: it writes to this store, \
                         although this process has the lock";
             return Err(io::Error::new(ErrorKind::WouldBlock, text));

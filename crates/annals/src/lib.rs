@@ -51,8 +51,9 @@ pub use events::Events;
 pub use given::{Given, Outcome, given};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
-    DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile,
-    VerifyReport, verify,
+    DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem,
+    SalvageError, SalvageGap, SalvageReport, SalvagedRange, StoreFile, VerifyReport, salvage,
+    verify,
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,

@@ -39,10 +39,10 @@ pub(super) struct SegmentFileName {
     pub(super) head: Option<RawHead>,
 }
 
-/// What the head of a segment says whose checksum is right.
+/// What the head of a segment says whose checksum is right. (It is not of the format, which so may be damaged.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RawHead {
-    pub(super) format: u64,
+    format: u64,
     pub(super) store_id: [u8; 16],
     pub(super) first: u64,
     pub(super) time_before_ms: u64,
@@ -85,7 +85,14 @@ impl Files {
             return Err(not_a_store("it has no segment of a log (*.log)"));
         }
         segments.sort_by(|a, b| (a.first, &a.name).cmp(&(b.first, &b.name)));
-        let named = store_file_id(system, path, &mut notes);
+        let (named, format) = store_file(system, path, &mut notes);
+        let heads = || segments.iter().filter_map(|segment| segment.head);
+        if let Some(found) = format.filter(|&format| format > FORMAT)
+            && heads().all(|head| head.format != FORMAT)
+        {
+            let (path, supported) = (path.to_owned(), FORMAT);
+            return Err(OpenError::NewerFormat { path, found, supported });
+        }
         let store_id = store_id(named, &segments, &mut notes);
         let closed = closed_head(system, path, &mut notes);
         Ok(Self { path: path.to_owned(), store_id, segments, closed, notes })
@@ -106,9 +113,9 @@ impl RawHead {
         })
     }
 
-    /// Whether it is the head of a segment of this store in a format that is known here.
+    /// Whether it is the head of a segment of this store.
     pub(super) fn is_of(&self, store_id: Option<[u8; 16]>) -> bool {
-        self.format == FORMAT && Some(self.store_id) == store_id
+        Some(self.store_id) == store_id
     }
 }
 
@@ -134,15 +141,16 @@ fn store_id(
     found
 }
 
-/// The id in `store.json`.
-fn store_file_id(
+/// The id and the format in `store.json`.
+fn store_file(
     system: &dyn FileSystem,
     path: &Path,
     notes: &mut Vec<String>,
-) -> Option<[u8; 16]> {
-    let value = json(system, &path.join("store.json"), notes)?;
-    let id = value.get("store_id").and_then(Value::as_str)?;
-    uuid::Uuid::parse_str(id).ok().map(uuid::Uuid::into_bytes)
+) -> (Option<[u8; 16]>, Option<u64>) {
+    let Some(value) = json(system, &path.join("store.json"), notes) else { return (None, None) };
+    let id = value.get("store_id").and_then(Value::as_str);
+    let id = id.and_then(|id| uuid::Uuid::parse_str(id).ok());
+    (id.map(uuid::Uuid::into_bytes), value.get("format").and_then(Value::as_u64))
 }
 
 fn closed_head(system: &dyn FileSystem, path: &Path, notes: &mut Vec<String>) -> u64 {

@@ -119,10 +119,7 @@ fn salvage_files(
         let scan = match segment.head.filter(|head| !head.is_of(store_id)) {
             Some(head) => {
                 let id = uuid::Uuid::from_bytes(head.store_id);
-                Scan::nothing(
-                    segment.first,
-                    format!("a segment of store {id}, format {}", head.format),
-                )
+                Scan::nothing(segment.first, format!("a segment of store {id}"))
             }
             None => scan_file(system, &path, segment, store_id, &mut notes),
         };

@@ -58,7 +58,8 @@ pub use events::{Events, UnknownEvents};
 pub use head::{Head, Published, SubscriberId};
 pub use journal::{
     DirectorySnapshots, Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem,
-    StoreDirectory, StoreFile, VerifyReport, verify,
+    SalvageError, SalvageGap, SalvageReport, SalvagedRange, StoreDirectory, StoreFile,
+    VerifyReport, salvage, verify,
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,

@@ -4,3 +4,4 @@
 mod damage;
 mod found;
 mod rows;
+mod salvage;

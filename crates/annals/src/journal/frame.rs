@@ -124,6 +124,13 @@ impl FrameHead {
         Some(Self::of(head)).filter(|head| is_whole && head.leaves_room())
     }
 
+    /// What the head that `bytes` begin with says, if it begins like one. Its checksum is not looked at, so nothing of it
+    /// is known to be true.
+    pub(crate) fn of_any_seed(bytes: &[u8]) -> Option<Self> {
+        let head = bytes.first_chunk::<FRAME_HEAD>()?;
+        (u32_at(head, 0) == MAGIC).then(|| Self::of(head))
+    }
+
     fn of(head: &[u8; FRAME_HEAD]) -> Self {
         Self {
             records_crc: u32_at(head, 8),

@@ -5,6 +5,7 @@
 //!   writer      the writer's side                  log        the readers' side
 //!   snapshots   a directory of snapshots
 //!   recovery    what is found on opening, and what is done
+//!   salvage     every whole event of a damaged log, copied to a new one
 //!   segment     a file and its index
 //!   sealed      an index as a file                 live       an index in memory
 //!   sieve       the segments that may match        filter     which of many segments may have a name
@@ -31,6 +32,7 @@ mod log;
 mod map;
 mod options;
 mod recovery;
+mod salvage;
 mod sealed;
 mod segment;
 mod sieve;
@@ -49,6 +51,7 @@ use arc_swap::ArcSwap;
 
 pub use fs::{FileId, FileSystem, RealFileSystem, StoreDirectory, StoreFile};
 pub use options::{Durability, JournalOptions};
+pub use salvage::{SalvageError, SalvageGap, SalvageReport, SalvagedRange, salvage};
 pub use snapshots::DirectorySnapshots;
 pub use verify::{VerifyReport, verify};
 

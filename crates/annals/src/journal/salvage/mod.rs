@@ -1,0 +1,162 @@
+//! Salvage: every whole event of a damaged Journal, copied to a new one.
+//!
+//! ```text
+//!   files    what can be read of the damaged store       scan     whole events in one segment's bytes
+//!   merge    the events of all segments, in order        target   the new store
+//!   report   what was saved, and what is missing
+//! ```
+//! The damaged store is opened for reading only, and nothing of it is changed. Its segments are read one after the other;
+//! what an event needs in memory is a slice of its segment's bytes.
+
+mod files;
+mod merge;
+mod report;
+mod scan;
+mod target;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::file::SegmentFile;
+use super::fs::{FileSystem, StoreDirectory};
+use super::options::{Durability, JournalOptions};
+use super::{Journal, absolute};
+use crate::OpenError;
+use files::{Files, SegmentFileName, read_segment};
+use merge::Merge;
+pub use report::{SalvageError, SalvageGap, SalvageReport, SalvagedRange};
+use scan::{Lost, Scan, scan};
+use target::Target;
+
+/// Copies every whole event that can be found in the damaged Journal in the directory `from` to a new Journal at `to`, and
+/// reports what is missing. Nothing in `from` is changed.
+///
+/// An event is whole if its own record is: its checksum, its offset, and its distance to its commit's head. So what stands
+/// behind damage is saved too, which neither opening nor copying a damaged store reads. Saved events keep their content,
+/// ids, tags, metadata, times and order. Their offsets in the new log are without gaps; the report tells where each was.
+///
+/// A batch of which some events are damaged is saved in part. Events that a crash left unfinished are saved if they are
+/// whole; [`SalvageReport::never_durable`] counts those that opening the store would cut off. No process should write to the
+/// store meanwhile.
+///
+/// # Errors
+/// [`SalvageError`]: there is no Journal at `from`, something is at `to` or it lies in `from`, or the system fails. Damage is
+/// not an error: the report tells of it. If no event is found, `to` is not made.
+///
+/// # Examples
+///
+/// ```no_run
+/// let report = annals::salvage("data/log", "data/saved")?;
+/// for gap in &report.gaps {
+///     eprintln!("from offset {} on: {} in {}", gap.from, gap.found, gap.file.display());
+/// }
+/// # Ok::<(), annals::SalvageError>(())
+/// ```
+pub fn salvage(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+) -> Result<SalvageReport, SalvageError> {
+    Journal::options().salvage(from, to)
+}
+
+impl JournalOptions {
+    /// As [`salvage`], with these options for the new Journal. Its durability makes no difference: it is made durable once,
+    /// at the end.
+    ///
+    /// # Errors
+    /// As [`salvage`], and if an option is out of bounds.
+    pub fn salvage(
+        self,
+        from: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+    ) -> Result<SalvageReport, SalvageError> {
+        self.check()?;
+        let (from, to) = (absolute(from.as_ref())?, absolute(to.as_ref())?);
+        let system = Arc::clone(&self.file_system);
+        let files = Files::look(&*system, &from)?;
+        if is_inside(&from, &to) {
+            return Err(SalvageError::IntoItself { from, to });
+        }
+        refuse_taken(&*system, &to)?;
+        let target = Target::new(self.durability(Durability::Buffered), to);
+        salvage_files(files, target)
+    }
+}
+
+/// Whether a path is a directory or will be in it.
+fn is_inside(directory: &Path, path: &Path) -> bool {
+    let resolved = |path: &Path| std::fs::canonicalize(path).ok();
+    let place = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(resolved(above)?.join(rest))
+    });
+    let is_in = |path: PathBuf, directory: PathBuf| path.starts_with(directory);
+    path.starts_with(directory)
+        || place.zip(resolved(directory)).is_some_and(|(path, directory)| is_in(path, directory))
+}
+
+fn refuse_taken(system: &dyn FileSystem, to: &Path) -> Result<(), SalvageError> {
+    match system.open_directory(to).and_then(|directory| directory.list()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Ok(names) if names.is_empty() => Ok(()),
+        Err(error) if error.kind() != ErrorKind::NotADirectory => {
+            Err(OpenError::io("list", to)(error).into())
+        }
+        _ => Err(SalvageError::TargetTaken { to: to.to_owned() }),
+    }
+}
+
+fn salvage_files(files: Files, target: Target) -> Result<SalvageReport, SalvageError> {
+    let Files { path, directory, store_id, segments, closed, mut notes } = files;
+    let mut merge = Merge::new(target, path.clone(), closed);
+    for (at, segment) in segments.iter().enumerate() {
+        let next = segments.get(at + 1).map(|next| next.first);
+        let scan = match segment.head.filter(|head| !head.is_of(store_id)) {
+            Some(head) => {
+                let id = uuid::Uuid::from_bytes(head.store_id);
+                Scan::nothing(segment.first, format!("a segment of store {id}"))
+            }
+            None => scan_file(&*directory, &path, segment, store_id, &mut notes),
+        };
+        if let Some(head) = segment.head.filter(|head| head.is_of(store_id)) {
+            merge.begin_segment(segment.first, head.time_before_ms);
+        }
+        // Of the next segment, too, the head has the time of the last event of this one.
+        let mut later = segments[at + 1..].iter().filter_map(|segment| segment.head);
+        let later = later.find(|head| head.is_of(store_id) && head.first > segment.first);
+        merge.add(&segment.name, scan, next, later.map(|head| head.time_before_ms))?;
+    }
+    merge.finish(notes)
+}
+
+/// The whole events of a segment's file; of one that cannot be read at all, none.
+fn scan_file(
+    directory: &dyn StoreDirectory,
+    path: &Path,
+    segment: &SegmentFileName,
+    store_id: Option<[u8; 16]>,
+    notes: &mut Vec<String>,
+) -> Scan {
+    let file = path.join(&segment.name);
+    let mut unreadable = Vec::new();
+    let opened = directory.open_read_only(&segment.name);
+    let read = opened.and_then(|open| read_segment(&*open, &mut unreadable));
+    notes.extend(unreadable.iter().map(|note| format!("{}: {note}", file.display())));
+    match read {
+        Ok(bytes) => {
+            // Without the store's id no frame can be checked, but records can.
+            let id = store_id.unwrap_or_default();
+            scan(&SegmentFile::new(file, &id, segment.first, bytes.into()))
+        }
+        Err(error) => Scan::nothing(segment.first, format!("a file that cannot be read: {error}")),
+    }
+}
+
+impl Scan {
+    /// The scan of a file in which no event was found.
+    fn nothing(first: u64, found: String) -> Self {
+        let lost = vec![Lost { offsets: first..u64::MAX, bytes: 0..0, found, is_blank: false }];
+        Self { lost, ..Self::default() }
+    }
+}

@@ -1,0 +1,146 @@
+//! The new store: events are appended in large batches, those of one time together.
+
+use std::path::PathBuf;
+
+use super::super::options::JournalOptions;
+use super::report::{SalvageError, SalvagedRange};
+use crate::backend::{Backend, Batch};
+use crate::{AppendError, EventStore, Journal, RawEvent};
+
+/// Events and bytes at which a batch ends.
+const BATCH_EVENTS: usize = 8_192;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// The new store, which is made when the first event is written.
+#[derive(Debug)]
+pub(super) struct Target {
+    options: JournalOptions,
+    path: PathBuf,
+    journal: Option<Journal<RawEvent>>,
+    /// What is written next, with the old offsets; all of one time.
+    batch: Vec<(u64, RawEvent)>,
+    batch_bytes: usize,
+    time_ms: u64,
+    written: Written,
+}
+
+/// What the new store has.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Events that it has.
+    pub(super) events: u64,
+    pub(super) ranges: Vec<SalvagedRange>,
+    /// Events that it did not take, and why.
+    pub(super) refused: Vec<(u64, String)>,
+}
+
+impl Target {
+    pub(super) fn new(options: JournalOptions, path: PathBuf) -> Self {
+        Self {
+            options,
+            path,
+            journal: None,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            time_ms: 0,
+            written: Written::default(),
+        }
+    }
+
+    /// Adds an event whose offset was `old`. Times do not go back.
+    pub(super) fn add(
+        &mut self,
+        old: u64,
+        time_ms: u64,
+        event: RawEvent,
+    ) -> Result<(), SalvageError> {
+        let is_full = self.batch.len() >= BATCH_EVENTS || self.batch_bytes >= BATCH_BYTES;
+        if is_full || time_ms != self.time_ms {
+            self.flush()?;
+        }
+        self.time_ms = time_ms;
+        self.batch_bytes += event.body().len();
+        self.batch.push((old, event));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SalvageError> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let events = batch.iter().map(|(_, event)| event.clone()).collect();
+        if self.append(events)?.is_ok() {
+            batch.iter().for_each(|(old, _)| self.written.add(*old));
+            return Ok(());
+        }
+        // One of them is refused, which no whole log does: the others go in alone.
+        for (old, event) in batch {
+            match self.append(vec![event])? {
+                Ok(()) => self.written.add(old),
+                Err(why) => self.written.refused.push((old, why)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends events behind all that are there; answers why if the store does not take them.
+    fn append(&mut self, events: Vec<RawEvent>) -> Result<Result<(), String>, SalvageError> {
+        let journal = match &self.journal {
+            Some(journal) => journal,
+            None => self.journal.insert(self.options.clone().open(&self.path)?),
+        };
+        let expected = self.written.events..self.written.events + events.len() as u64;
+        let batch = Batch { events, condition: None, time_ms: Some(self.time_ms) };
+        match journal.append(batch) {
+            Ok(range) if range == expected => Ok(Ok(())),
+            Ok(range) => {
+                Ok(Err(format!("an event whose id the new log has already, at {}", range.start)))
+            }
+            Err(error) if is_of_the_events(&error) => {
+                Ok(Err(format!("an event that is refused: {error}")))
+            }
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    fn failed(&self, source: AppendError) -> SalvageError {
+        SalvageError::Write { to: self.path.clone(), events: self.written.events, source }
+    }
+
+    /// Makes the new store durable and closes it.
+    pub(super) fn finish(mut self) -> Result<Written, SalvageError> {
+        self.flush()?;
+        if let Some(journal) = self.journal.take() {
+            let store = EventStore::<RawEvent, _>::on(journal);
+            store.close().map_err(|source| self.failed(source))?;
+        }
+        Ok(self.written)
+    }
+}
+
+impl Written {
+    /// Notes that the next event of the new store had this offset.
+    fn add(&mut self, old: u64) {
+        let new = self.events;
+        self.events += 1;
+        match self.ranges.last_mut() {
+            Some(range) if range.old + range.count == old => range.count += 1,
+            _ => self.ranges.push(SalvagedRange { old, new, count: 1 }),
+        }
+    }
+}
+
+/// Whether an error is about the events themselves, so that others can still be appended.
+fn is_of_the_events(error: &AppendError) -> bool {
+    !matches!(
+        error,
+        AppendError::NoRoom { .. }
+            | AppendError::Failed { .. }
+            | AppendError::Poisoned { .. }
+            | AppendError::ReadOnly
+            | AppendError::Closed
+            | AppendError::Read(_)
+    )
+}

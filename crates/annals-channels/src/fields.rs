@@ -1,7 +1,6 @@
 //! The other kinds of fields: amounts, participants, the version; and how fields that may be absent are read.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::str::FromStr;
 
@@ -75,7 +74,7 @@ impl Serialize for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer, "a string of decimal digits")
+        from_text(deserializer, "a string of decimal digits", str::parse)
     }
 }
 
@@ -132,15 +131,15 @@ impl<'de> Deserialize<'de> for EventVersion {
     }
 }
 
-/// Reads a value from its text.
-pub(crate) fn from_text<'de, T, D>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
-where
-    T: FromStr<Err = InvalidField>,
-    D: Deserializer<'de>,
-{
-    struct Text<T>(&'static str, PhantomData<T>);
+/// Reads a value from its text with `parse`.
+pub(crate) fn from_text<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+    parse: fn(&str) -> Result<T, InvalidField>,
+) -> Result<T, D::Error> {
+    struct Text<T>(&'static str, fn(&str) -> Result<T, InvalidField>);
 
-    impl<T: FromStr<Err = InvalidField>> Visitor<'_> for Text<T> {
+    impl<T> Visitor<'_> for Text<T> {
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,11 +147,11 @@ where
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(E::custom)
+            (self.1)(text).map_err(E::custom)
         }
     }
 
-    deserializer.deserialize_str(Text(expected, PhantomData))
+    deserializer.deserialize_str(Text(expected, parse))
 }
 
 /// Reads a field that may be absent but, being there, is not null: the absent ones are left out of an event's text,

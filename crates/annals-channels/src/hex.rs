@@ -1,7 +1,7 @@
 //! Bytes as the events write them: `0x…` hex, of one length, read back in the case they came in.
 //!
 //! An event's id is a hash of its text, so the text must survive: each value keeps which of its digits came in upper
-//! case. Nothing else looks at that; values are compared by their bytes.
+//! case. Nothing else looks at that; values are compared, sorted and hashed by their bytes.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,7 +16,11 @@ use crate::error::InvalidField;
 
 /// A hash or an id: 32 bytes.
 pub type Hash = Hex<32>;
-/// An account: 20 bytes. Text in mixed case must have its EIP-55 checksum.
+/// An account: 20 bytes.
+///
+/// Events are decoded with addresses in any case, and keep it: other programs write them so, and an event's id depends
+/// on the case. An address that a person gives is parsed, and text in mixed case then should have its EIP-55 checksum:
+/// without it there is a warning in the program's log, for a digit may be wrong. [`Address::check_case`] tells.
 pub type Address = Hex<20>;
 /// A recoverable secp256k1 signature: r, s, v, 65 bytes.
 pub type Signature = Hex<65>;
@@ -28,7 +32,9 @@ pub type Signature = Hex<65>;
 /// let address: Address = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A".parse()?;
 /// assert_eq!(address.to_string(), "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A");
 /// assert_eq!(address, "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a".parse()?);
-/// assert!("0x19E7e376E7C213B7E7e7e46cc70A5dD086DAff2A".parse::<Address>().is_err());
+/// let odd: Address = "0x19E7e376E7C213B7E7e7e46cc70A5dD086DAff2A".parse()?; // a warning is logged
+/// assert_eq!((odd, odd.to_string().as_str()), (address, "0x19E7e376E7C213B7E7e7e46cc70A5dD086DAff2A"));
+/// assert!(address.check_case().is_ok() && odd.check_case().is_err());
 /// # Ok::<(), annals_channels::InvalidField>(())
 /// ```
 #[derive(Clone, Copy)]
@@ -78,6 +84,22 @@ impl From<B256> for Hash {
 }
 
 impl Address {
+    /// Checks that text in mixed case has its EIP-55 checksum, for an address that a person gave.
+    ///
+    /// # Errors
+    /// [`InvalidField::Checksum`] with the address as it is with its checksum.
+    pub fn check_case(&self) -> Result<(), InvalidField> {
+        let found = self.to_string();
+        let digits = &found.as_bytes()[2..];
+        let (upper, lower) =
+            (digits.iter().any(u8::is_ascii_uppercase), digits.iter().any(u8::is_ascii_lowercase));
+        let expected = self.alloy().to_checksum(None);
+        if upper && lower && found != expected {
+            return Err(InvalidField::Checksum { expected, found });
+        }
+        Ok(())
+    }
+
     pub(crate) fn alloy(self) -> alloy_primitives::Address {
         self.bytes.into()
     }
@@ -92,7 +114,21 @@ impl From<alloy_primitives::Address> for Address {
 impl<const N: usize> FromStr for Hex<N> {
     type Err = InvalidField;
 
+    /// Reads text that a person gave: an address in mixed case without its checksum is read with a warning.
     fn from_str(text: &str) -> Result<Self, InvalidField> {
+        let read = Self::decode(text)?;
+        if let Ok(bytes) = <[u8; 20]>::try_from(&read.bytes[..])
+            && let Err(problem) = (Address { bytes, upper: read.upper }).check_case()
+        {
+            tracing::warn!("{problem}: is a digit wrong?");
+        }
+        Ok(read)
+    }
+}
+
+impl<const N: usize> Hex<N> {
+    /// Reads text as an event has it: in any case, which is kept.
+    fn decode(text: &str) -> Result<Self, InvalidField> {
         let what = Self::WHAT;
         let Some(digits) = text.strip_prefix("0x") else {
             return Err(InvalidField::NoPrefix { what });
@@ -114,18 +150,9 @@ impl<const N: usize> FromStr for Hex<N> {
             read.bytes[at / 2] = read.bytes[at / 2] << 4 | value;
             read.upper[at / 64] |= u64::from(digit.is_ascii_uppercase()) << (at % 64);
         }
-        let lower = digits.bytes().any(|digit| digit.is_ascii_lowercase());
-        if N == 20 && lower && read.upper != [0; 3] {
-            let expected = alloy_primitives::Address::from_slice(&read.bytes).to_checksum(None);
-            if expected != text {
-                return Err(InvalidField::Checksum { expected, found: text.to_owned() });
-            }
-        }
         Ok(read)
     }
-}
 
-impl<const N: usize> Hex<N> {
     /// Gives `use_text` the text. Lengths that do not fit here, more than a signature's, have no name and are not made.
     fn with_text<R>(&self, use_text: impl FnOnce(&str) -> R) -> Option<R> {
         let mut buffer = [0; 2 + 2 * 65];
@@ -190,7 +217,7 @@ impl<const N: usize> Serialize for Hex<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::fields::from_text(deserializer, "a string of 0x and hex digits")
+        crate::fields::from_text(deserializer, "a string of 0x and hex digits", Self::decode)
     }
 }
 
@@ -211,7 +238,8 @@ pub(crate) mod bytes {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
-        let read = crate::fields::from_text(deserializer, "a string of 0x and hex digits");
+        let parse = str::parse::<Bytes>;
+        let read = crate::fields::from_text(deserializer, "a string of 0x and hex digits", parse);
         read.map(|Bytes(bytes)| bytes)
     }
 
@@ -268,13 +296,32 @@ mod tests {
         assert_eq!(error::<32>("0xabc"), "a hash has 64 hex digits behind 0x; found 3");
         assert_eq!(error::<20>("0xag"), "an address is made of hex digits; found 'g' at 3");
         assert_eq!(error::<65>("0xé"), "a signature is made of hex digits; found 'é' at 2");
-        assert!(error::<20>(&format!("0x{}", "aB".repeat(20))).contains("EIP-55"));
     }
 
     #[test]
     fn an_address_of_one_case_needs_no_checksum() {
         for text in ["ab".repeat(20), "AB".repeat(20), "12".repeat(20)] {
-            format!("0x{text}").parse::<Address>().unwrap();
+            format!("0x{text}").parse::<Address>().unwrap().check_case().unwrap();
         }
+        let right = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A";
+        right.parse::<Address>().unwrap().check_case().unwrap();
+        let wrong = right.replacen('1', "2", 1).parse::<Address>().unwrap();
+        assert!(wrong.check_case().unwrap_err().to_string().contains("EIP-55"));
+    }
+
+    #[test]
+    fn an_address_is_its_bytes_and_keeps_its_text() {
+        use std::collections::{BTreeSet, HashSet};
+        let texts = ["aB", "Ab", "ab", "AB"].map(|pair| format!("0x{}", pair.repeat(20)));
+        let json = |text: &String| serde_json::to_string(text).unwrap();
+        let decoded: Vec<Address> =
+            texts.iter().map(|text| serde_json::from_str(&json(text)).unwrap()).collect();
+        for (address, text) in decoded.iter().zip(&texts) {
+            assert_eq!(serde_json::to_string(address).unwrap(), json(text));
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), *text);
+            assert_eq!(*address, decoded[0]);
+        }
+        assert_eq!(decoded.iter().collect::<HashSet<_>>().len(), 1);
+        assert_eq!(decoded.iter().collect::<BTreeSet<_>>().len(), 1);
     }
 }

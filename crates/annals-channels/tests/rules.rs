@@ -376,3 +376,47 @@ fn folding_asks_for_no_rules() {
     let state = store.reconstruct(annals_channels::Channels).now().unwrap().clone();
     assert_eq!(state.channel(&channel()).unwrap().latest_signed_turn, Some(2));
 }
+
+#[test]
+fn addresses_are_compared_by_their_bytes() {
+    // As another program writes them: in mixed case, and not that of the checksum.
+    let odd = |address: Address| {
+        let digit = |(at, digit): (usize, char)| match at % 2 {
+            0 => digit.to_ascii_uppercase(),
+            _ => digit,
+        };
+        let digits = address.lower().to_string();
+        format!("0x{}", digits[2..].char_indices().map(digit).collect::<String>())
+    };
+    let [first, second] = fixed(7).participants[..].try_into().unwrap_or_else(|_| unreachable!());
+    let oddly = |event: ChannelEvent| {
+        use annals::Event;
+        let mut data = Vec::new();
+        event.encode(&mut data).unwrap();
+        let text = String::from_utf8(data).unwrap().to_lowercase();
+        let text = [first, second].iter().fold(text, |text, address: &Address| {
+            text.replace(&address.lower().to_string(), &odd(*address))
+        });
+        ChannelEvent::from_json(event.event_type(), &text).unwrap()
+    };
+    let mut fixed = fixed(7);
+    fixed.participants = vec![first, first].try_into().unwrap();
+    let twice = with(&created(), "participants", json!([odd(first), first.lower()]));
+    let twice = with(&twice, "channel_id", json!(fixed.channel_id()));
+    assert_eq!(breaks(&log([]), twice), Rule::ParticipantsDiffer { twice: first });
+    // A channel whose events come now in one case and now in the other lives like any other.
+    let store = log([oddly(created())]);
+    keeps(&store, oddly(received(1, 0)));
+    keeps(&store, signed(2, 0));
+    keeps(&store, oddly(supported(2, 0, 2)));
+    let mut view = store.reconstruct(annals_channels::Channel(channel()));
+    let state = view.now().unwrap();
+    assert_eq!(state.supported.map(|supported| supported.turn_num), Some(2));
+    assert_eq!(state.equivocations.len(), 0);
+    // Whatever the case in an event, its tags are in lower case.
+    let of = |party: Address| {
+        let tag = format!("participant:{}", party.lower());
+        store.query(&annals::Query::tag(tag)).count()
+    };
+    assert_eq!(of(first) + of(second), 4, "both in the channel, and one in each state");
+}

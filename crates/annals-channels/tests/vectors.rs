@@ -140,7 +140,17 @@ fn signatures_that_are_none_are_refused_by_rule() {
 fn event_ids() {
     let message = r#"{"event_version": 1, "timestamp_ms": 1700000000000, "message_id": "0xAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAb", "peer_id": "b\u00fc\"b\n\u0001", "objective_id": "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd", "payload_size_bytes": 12}"#;
     let deposit = r#"{"event_version": 1, "timestamp_ms": 1700000000000, "channel_id": "0x3f392630c205a965b2bdd32da8919b9a675b4829f8ef59c3a1235e6ce07bdaba", "block_num": 1, "tx_index": 2, "asset": "0x0ABc0abc0abc0aBc0ABC0abC0abc0Abc0AbC0ABc", "amount_deposited": "5", "now_held": "115792089237316195423570985008687907853269984665640564039457584007913129639935"}"#;
+    // Another case without a checksum, as other programs write it: the same deposit, and another event.
+    let odd = deposit.replace(
+        "0x0ABc0abc0abc0aBc0ABC0abC0abc0Abc0AbC0ABc",
+        "0x0aBC0ABC0ABC0AbC0abc0ABc0ABC0aBC0aBc0abC",
+    );
     for (event_type, payload, expected) in [
+        (
+            "deposit-detected",
+            odd.as_str(),
+            "0xaaa2793a1e0c59cf38d994cd7f9816684f8286cbd3445f58af0fff606dab65a9",
+        ),
         (
             "message-sent",
             message,

@@ -66,13 +66,11 @@ fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> R
     let mut found = Vec::new();
     for kind in types {
         let of_type = about(channel_id, [kind.name.as_str()]);
-        let mut from = 0;
-        // An iterator ends with its first error, which each of these is.
-        while let Some(Err(problem)) = store.query(&of_type).from(from).to(end).next() {
-            let ReadError::Decode { offset, .. } = problem else { return Err(problem.into()) };
-            (count, from) = (count + 1, offset + 1);
-        }
-        if from > 0 {
+        let mut events = store.query(&of_type).to(end).unknown_events(UnknownEvents::PassOver);
+        // None of them is known, so each is passed over.
+        events.by_ref().try_for_each(|event| event.map(drop))?;
+        if events.passed_over() > 0 {
+            count += events.passed_over();
             found.push(kind.name);
         }
     }

@@ -85,7 +85,7 @@ impl Files {
             return Err(not_a_store("it has no segment of a log (*.log)"));
         }
         segments.sort_by(|a, b| (a.first, &a.name).cmp(&(b.first, &b.name)));
-        let (named, format) = store_file(system, path, &mut notes);
+        let (id, format) = store_file(system, path, &mut notes);
         let heads = || segments.iter().filter_map(|segment| segment.head);
         if let Some(found) = format.filter(|&format| format > FORMAT)
             && heads().all(|head| head.format != FORMAT)
@@ -93,7 +93,7 @@ impl Files {
             let (path, supported) = (path.to_owned(), FORMAT);
             return Err(OpenError::NewerFormat { path, found, supported });
         }
-        let store_id = store_id(named, &segments, &mut notes);
+        let store_id = store_id(id, &segments, &mut notes);
         let closed = closed_head(system, path, &mut notes);
         Ok(Self { path: path.to_owned(), store_id, segments, closed, notes })
     }

@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Types(Types),
     Verify(Verify),
     Copy(Copy),
+    Salvage(Salvage),
     State(State),
     Demo(Demo),
     Bench(Bench),
@@ -275,6 +276,27 @@ pub(crate) struct Copy {
     pub(crate) from: Place,
 
     /// The copy, of either kind; it is created if nothing is there
+    pub(crate) to: Place,
+}
+
+/// Save every whole event of a damaged store to a new one
+///
+/// `copy` stops at the first damage; this goes on behind it. Each event has a checksum of its own, so it is known which are
+/// whole. The damaged store is read only, and nothing of it is changed. The new store has no gaps: what is shown tells which
+/// offsets are missing, what stands in their place, and where each event is now. Content, ids, tags, metadata, times and order
+/// are kept; where an event's time is damaged, it has that of the nearest event.
+///
+/// The exit code is 0 if no event is missing that is known to have been durable, and 1 if one is; what is whole is saved in
+/// both cases. A commit that a crash left unfinished is not counted as missing. Stop what writes to the store first.
+///
+/// Only a Journal can be salvaged. Of a damaged `rocksdb:PATH`, `annals copy` saves the events before the damage.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals salvage my.store saved.store")]
+pub(crate) struct Salvage {
+    /// The damaged store: PATH
+    pub(crate) from: Place,
+
+    /// The new store: PATH, where nothing is yet
     pub(crate) to: Place,
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
-use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError};
+use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError, SalvageError};
 use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
 use annals_cli::LineError;
 
@@ -91,6 +91,15 @@ pub(crate) enum Failure {
     /// A store was opened as far as it is good, and that was told as a warning.
     #[error("the log is damaged; only what is good before the damage was used")]
     OnlyTheGoodPart,
+    /// A damaged store could not be salvaged.
+    #[error(transparent)]
+    Salvage(#[from] SalvageError),
+    /// A salvage of, or to, a store that is not in files.
+    #[error("only a store in files can be salvaged, to a store in files")]
+    SalvageOfFilesOnly,
+    /// What was whole was salvaged, and that was not all.
+    #[error("{from} was salvaged in part: {saved} saved, {missing} missing")]
+    SalvagedInPart { from: Place, saved: String, missing: String },
     /// A copy's target is no copy of its source.
     #[error("{to} is no copy of {from}: {difference}")]
     OtherLog { from: Place, to: Place, difference: String },
@@ -213,12 +222,20 @@ impl Failure {
             Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
                 io_advice(source)
             }
-            Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong".into()),
+            Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong; `annals salvage STORE NEW` saves what is whole, also behind the damage".into()),
+            Self::SalvageOfFilesOnly => Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens".into()),
+            Self::SalvagedInPart { .. } => Some("what is missing is listed above; bring it back from a backup, if there is one".into()),
+            Self::Salvage(SalvageError::Write { .. }) => Some("remove the new store, and salvage again".into()),
+            Self::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
             Self::Damaged { store: Place::RocksDb(_), .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens; or bring it back from a backup".into())
             }
-            Self::Read(ReadError::Corrupt(_)) | Self::Damaged { .. } => {
-                Some("`annals copy STORE NEW` saves the events before the damage; or bring the files back from a backup".into())
+            Self::Damaged { .. } => {
+                Some("`annals salvage STORE NEW` saves every event that is whole, also behind the damage; or bring the files back from a backup".into())
+            }
+            // It may be of either kind of store.
+            Self::Read(ReadError::Corrupt(_)) | Self::Open(OpenError::Corrupt(_)) => {
+                Some("`annals salvage STORE NEW` saves every event that is whole, also behind the damage (of a store in RocksDB, `annals copy STORE NEW` those before it); or bring the files back from a backup".into())
             }
             Self::Read(ReadError::Decode { offset, .. }) => {
                 Some(format!("`annals get STORE {offset}` shows it"))
@@ -275,7 +292,7 @@ impl Failure {
                 Some(format!("the copy has the first {copied} events; run the same again, and it goes on from there"))
             }
             Self::SourceUnreadable { copied, .. } => {
-                Some(format!("the copy has the {copied} events before that; bring the rest from a backup"))
+                Some(format!("the copy has the {copied} events before that; of a store in files, `annals salvage STORE NEW` also saves those behind it; or bring the rest from a backup"))
             }
             Self::OtherLog { .. } => {
                 Some("copy to a path where nothing is yet, or to an earlier copy of the same store".into())

@@ -55,6 +55,7 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Types(args) => commands::names::types(args, format),
         Command::Verify(args) => commands::verify::run(args, format),
         Command::Copy(args) => commands::copy::run(args, format),
+        Command::Salvage(args) => commands::salvage::run(args, format),
         Command::State(args) => commands::state::run(args, format),
         Command::Demo(args) => demo::run(args, format),
         Command::Bench(args) => bench::run(args, format),

@@ -346,7 +346,7 @@ mod tests {
     /// An event with tags that no other has, and with one that all have.
     fn event(n: u64) -> RawEvent {
         let own = (0..7).map(|tag| format!("own:{n}:{tag}"));
-        let builder = own.fold(RawEvent::builder("noted"), |event, tag| event.tag(tag));
+        let builder = own.fold(RawEvent::builder("noted"), crate::RawEventBuilder::tag);
         builder.tag("all").id(format!("id-{n}")).build().unwrap()
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod copy;
 pub(crate) mod get;
 pub(crate) mod names;
 pub(crate) mod read;
+pub(crate) mod salvage;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod tail;

@@ -166,7 +166,7 @@ fn a_commit_that_a_crash_cut_off() {
 }
 
 /// A store of some segments, and their files.
-fn segments(place: &Place) -> (String, Vec<PathBuf>) {
+pub(crate) fn segments(place: &Place) -> (String, Vec<PathBuf>) {
     let path = place.path("a.store");
     store_of_segments(&path, 300);
     let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
@@ -214,7 +214,7 @@ fn damaged(damage: impl FnOnce(&[PathBuf])) {
     let (store, files) = segments(&place);
     damage(&files);
     let report =
-        annals(["verify", &store], "").fails(&["damaged", "problem", "annals copy", "backup"]);
+        annals(["verify", &store], "").fails(&["damaged", "problem", "annals salvage", "backup"]);
     let problem = &report.lines()[0];
     assert!(problem["problem"].as_str().unwrap().contains("expected"), "{report:?}");
     let summary = report.lines().pop().unwrap();
@@ -222,7 +222,7 @@ fn damaged(damage: impl FnOnce(&[PathBuf])) {
     let text = annals(["verify", &store, "--format", "table"], "").fails(&["damaged"]).out;
     assert!(text.starts_with("problem: "), "{text}");
     let read = annals(["read", &store], "").fails(&["damaged"]);
-    assert!(read.err.contains("annals verify") || read.err.contains("annals copy"), "{}", read.err);
+    assert!(read.err.contains("annals salvage STORE NEW"), "{}", read.err);
     let good = read.out.lines().count() as u64;
     assert!(good < 300, "{good}");
     assert_eq!(read.offsets(), (0..good).collect::<Vec<_>>());
@@ -316,7 +316,7 @@ fn damage_in_index_files_only_loses_no_event() {
         "remove the index files named above",
         "made again from the log when the store is next opened for appending",
     ]);
-    assert!(!report.err.contains("backup") && !report.err.contains("annals copy"), "{report:?}");
+    assert!(!report.err.contains("backup") && !report.err.contains("annals salvage"), "{report:?}");
     for (problem, log) in report.lines().iter().zip(&files[..2]) {
         assert_eq!(problem["file"], index(log).to_str().unwrap());
     }
@@ -334,5 +334,5 @@ fn damage_in_index_files_only_loses_no_event() {
     bytes[10] ^= 1;
     fs::write(index(&files[0]), bytes).unwrap();
     fs::write(&files[2], "").unwrap();
-    annals(["verify", &store], "").fails(&["annals copy", "backup"]);
+    annals(["verify", &store], "").fails(&["annals salvage", "backup"]);
 }

@@ -18,5 +18,6 @@ mod read;
 mod rocksdb_stores;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_trouble;
+mod salvage;
 mod state;
 mod tail;

@@ -31,7 +31,7 @@ fn open(options: &JournalOptions, path: &Path) -> Store {
 /// An event with so many tags that no other has, and one that every tenth has.
 fn event(n: u64, tags: u64) -> RawEvent {
     let own = (0..tags).map(|tag| format!("own:{n}:{tag}"));
-    let builder = own.fold(RawEvent::builder("noted"), |event, tag| event.tag(tag));
+    let builder = own.fold(RawEvent::builder("noted"), crate::RawEventBuilder::tag);
     builder.tag(format!("digit:{}", n % 10)).id(format!("id-{n}")).build().unwrap()
 }
 
@@ -188,7 +188,9 @@ proptest! {
         let mut index = IndexWriter::new();
         for (n, (event_type, tags, has_id)) in (0_u32..).zip(&events) {
             let (mut labels, mut set) = (Labels::default(), Tags::default());
-            tags.iter().for_each(|tag| set.push(tag));
+            for tag in tags {
+                set.push(tag);
+            }
             let id = format!("id-{n}");
             labels.add(&format!("type-{event_type}"), &set, has_id.then_some(&id)).unwrap();
             labels.hash(&hasher);
@@ -226,7 +228,7 @@ fn one_commit_adds_less_to_an_index_than_20_bytes_for_each_of_its_own() {
     });
     let mut of_names = |tags: usize| {
         let tags: Vec<String> = names.by_ref().take(tags).collect();
-        tags.iter().fold(RawEvent::builder("t"), |event, tag| event.tag(tag)).build().unwrap()
+        tags.iter().fold(RawEvent::builder("t"), crate::RawEventBuilder::tag).build().unwrap()
     };
     let alone = growth(&[of_names(26)]);
     let many = growth(&(0..200).map(|_| of_names(64)).collect::<Vec<_>>());

@@ -88,7 +88,7 @@ impl Files {
             return Err(not_a_store("it has no segment of a log (*.log)"));
         }
         segments.sort_by(|a, b| (a.first, &a.name).cmp(&(b.first, &b.name)));
-        let (named, format) = store_file(&*directory, &mut notes);
+        let (id, format) = store_file(&*directory, &mut notes);
         let heads = || segments.iter().filter_map(|segment| segment.head);
         if let Some(found) = format.filter(|&format| format > FORMAT)
             && heads().all(|head| head.format != FORMAT)
@@ -96,7 +96,7 @@ impl Files {
             let (path, supported) = (path.to_owned(), FORMAT);
             return Err(OpenError::NewerFormat { path, found, supported });
         }
-        let store_id = store_id(named, &segments, &mut notes);
+        let store_id = store_id(id, &segments, &mut notes);
         let closed = closed_head(&*directory, &mut notes);
         Ok(Self { path: path.to_owned(), directory, store_id, segments, closed, notes })
     }

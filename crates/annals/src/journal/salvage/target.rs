@@ -72,7 +72,9 @@ impl Target {
         }
         let events = batch.iter().map(|(_, event)| event.clone()).collect();
         if self.append(events)?.is_ok() {
-            batch.iter().for_each(|(old, _)| self.written.add(*old));
+            for (old, _) in batch {
+                self.written.add(old);
+            }
             return Ok(());
         }
         // One of them is refused, which no whole log does: the others go in alone.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::backend::{Backend, Selection};
-use crate::{Event, EventRef, Query, ReadError};
+use crate::{Event, EventRef, InvalidQuery, Query, ReadError};
 
 /// Events asked for at first; each next page is twice as large, up to what the home says.
 const FIRST_PAGE: usize = 16;
@@ -36,10 +36,20 @@ pub struct Events<'a, E: Event, B> {
     page_size: usize,
     reverse: bool,
     limit: u64,
+    /// Why the query finds nothing, until that was said.
+    refused: Option<InvalidQuery>,
 }
 
 impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
-    pub(crate) fn new(backend: &'a B, query: Query, range: Range<u64>) -> Self {
+    pub(crate) fn new(
+        backend: &'a B,
+        query: Result<Query, InvalidQuery>,
+        range: Range<u64>,
+    ) -> Self {
+        let (query, refused) = match query {
+            Ok(query) => (query, None),
+            Err(refused) => (Query::all(), Some(refused)),
+        };
         Self {
             backend,
             query,
@@ -50,6 +60,7 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             page_size: FIRST_PAGE,
             reverse: false,
             limit: u64::MAX,
+            refused,
         }
     }
 
@@ -79,6 +90,10 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
 
     fn step(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
         self.limit = self.limit.checked_sub(1)?;
+        if let Some(refused) = self.refused.take() {
+            self.limit = 0;
+            return Some(Err(refused.into()));
+        }
         if !self.take_is_ready(reverse)
             && let Err(error) = self.fill(reverse)
         {

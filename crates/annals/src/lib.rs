@@ -46,7 +46,9 @@ pub use annals_derive::Event;
 pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 pub use codec::{Codec, Json};
 pub use decision::{DecideError, Decision, Rejection};
-pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
+pub use error::{
+    AppendError, CodecError, Corruption, InvalidEvent, InvalidQuery, OpenError, ReadError,
+};
 pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
 pub use head::{Head, Published, SubscriberId};

@@ -9,7 +9,7 @@ use futures_core::Stream;
 
 use crate::backend::{Backend, Selection};
 use crate::meters::CursorPosition;
-use crate::{Event, EventRef, Query, ReadError};
+use crate::{Event, EventRef, InvalidQuery, Query, ReadError};
 
 /// Events read ahead at most. A cursor that lags costs nothing: the log itself is its buffer.
 const PAGE: usize = 64;
@@ -37,7 +37,8 @@ const POLL_ROUNDS: usize = 16;
 #[must_use = "a cursor reads nothing until it is used"]
 pub struct Subscription<'a, E: Event, B> {
     backend: &'a B,
-    query: Query,
+    /// An error is given once; then the cursor has ended.
+    query: Result<Query, Option<InvalidQuery>>,
     /// The next offset to look at.
     next: u64,
     ready: VecDeque<EventRef<'a, E>>,
@@ -47,7 +48,8 @@ pub struct Subscription<'a, E: Event, B> {
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
-    pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
+    pub(crate) fn new(backend: &'a B, query: Result<Query, InvalidQuery>, from: u64) -> Self {
+        let query = query.map_err(Some);
         let seen = CursorPosition::new(backend.head().meters(), from);
         Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), seen }
     }
@@ -62,6 +64,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 
     /// The next event if it is there already.
     pub fn try_next(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        if let Err(refused) = &mut self.query {
+            return refused.take().map(|refused| Err(refused.into()));
+        }
         let filled = if self.ready.is_empty() { self.fill() } else { Ok(()) };
         let next = match filled {
             Ok(()) => self.ready.pop_front().map(Ok),
@@ -120,6 +125,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             if let Some(event) = self.try_next() {
                 return Some(event);
             }
+            if self.query.is_err() {
+                return None;
+            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
             }
@@ -131,6 +139,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 
     /// Reads on until something matches or the head is reached.
     fn fill(&mut self) -> Result<(), ReadError> {
+        let Ok(query) = &self.query else { return Ok(()) };
         // Up to the head as it is now: who waits has a deadline, or others to let go first.
         let head = self.backend.head().get();
         let meters = self.backend.head().meters();
@@ -139,12 +148,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             if self.next >= head || !self.ready.is_empty() {
                 return Ok(());
             }
-            let selection = Selection {
-                query: &self.query,
-                range: self.next..head,
-                reverse: false,
-                limit: PAGE,
-            };
+            let selection =
+                Selection { query, range: self.next..head, reverse: false, limit: PAGE };
             let read = || self.backend.read(selection, &mut self.page);
             self.next = meters.read_page(read)?.start;
             self.ready.extend(self.page.drain(..));
@@ -155,6 +160,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         for _ in 0..POLL_ROUNDS {
             if let Some(event) = self.try_next() {
                 return Poll::Ready(Some(event));
+            }
+            if self.query.is_err() {
+                return Poll::Ready(None);
             }
             match self.backend.head().poll_beyond(self.next, waker) {
                 Poll::Ready(head) if head <= self.next => return Poll::Ready(None),

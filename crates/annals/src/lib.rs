@@ -94,3 +94,8 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/PROJECTIONS.md")]
 mod projections_page {}
+
+/// And that of the page on how events change over time.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/EVOLUTION.md")]
+mod evolution_page {}

@@ -24,6 +24,14 @@ use checked::Checked;
 /// Arrays and objects inside each other that `serde_json` reads.
 const MAX_DEPTH: u8 = 127;
 
+/// Whether `serde_json` was built with its feature `arbitrary_precision`, which any crate of a program may switch on: then
+/// a number keeps all digits that it was written with.
+pub(crate) fn is_arbitrary_precision_on() -> bool {
+    const MORE_DIGITS: &str = "1.00000000000000000000000000000000000000001";
+    serde_json::from_str::<serde_json::Number>(MORE_DIGITS)
+        .is_ok_and(|number| number.to_string() == MORE_DIGITS)
+}
+
 /// What may not come back of a payload that was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Doubts {

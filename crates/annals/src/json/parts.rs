@@ -29,7 +29,8 @@ impl<'n, C> Parts<'n, C> {
 
     /// The entries of a map of this length.
     pub(super) fn of_map(notes: &'n Notes, json: C, length: Option<usize>) -> Self {
-        let keys = if length.is_some() { Keys::First(None) } else { Keys::All(Vec::new()) };
+        let keys =
+            if length.is_some() { Keys::First(None) } else { Keys::All(Vec::with_capacity(8)) };
         Self { json, notes, keys }
     }
 

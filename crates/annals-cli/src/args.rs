@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use annals::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
+use annals::{InvalidQuery, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Query};
 use annals_channels::{Hash, InvalidField};
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser, ValueParserFactory};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -106,7 +106,7 @@ pub(crate) struct Append {
     /// To look and to append are one step, whoever else appends. The whole input is then one batch, all or nothing,
     /// however slowly it comes: at most 65536 events and 32 MiB. If an event is in the way, its offset is told and the
     /// exit code is 1.
-    #[arg(long, value_name = "TAG_OR_TYPE", conflicts_with = "batch")]
+    #[arg(long, value_name = "TAG_OR_TYPE", conflicts_with = "batch", value_parser = tag)]
     pub(crate) if_none: Vec<String>,
 }
 
@@ -158,11 +158,11 @@ pub(crate) struct Read {
 #[derive(Debug, Args)]
 pub(crate) struct Filter {
     /// Only events of this type; given several times, of any of them
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
     pub(crate) types: Vec<String>,
 
     /// Only events with this tag; given several times, with all of them
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = tag)]
     pub(crate) tags: Vec<String>,
 }
 
@@ -445,6 +445,16 @@ fn writer_count(text: &str) -> Result<usize, String> {
 fn batch_size(text: &str) -> Result<usize, String> {
     let size = text.parse().ok().filter(|size| (1..=MAX_BATCH_EVENTS).contains(size));
     size.ok_or_else(|| format!("give a whole number from 1 to {MAX_BATCH_EVENTS}"))
+}
+
+/// A tag that an event can have.
+fn tag(text: &str) -> Result<String, InvalidQuery> {
+    Query::tag(text).check().map(|()| text.to_owned())
+}
+
+/// A type that an event can have.
+fn event_type(text: &str) -> Result<String, InvalidQuery> {
+    Query::event_type(text).check().map(|()| text.to_owned())
 }
 
 /// A channel's id, with or without what tags have in front of it.

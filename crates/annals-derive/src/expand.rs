@@ -15,8 +15,9 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     let Event { ident, allowances, .. } = event;
     let generics = bounded(event);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let (event_type, aliases, tags, id, metadata) = (
+    let (event_type, event_types, aliases, tags, id, metadata) = (
         labels::event_type(event),
+        labels::event_types(event),
         labels::aliases(event),
         labels::tags(event),
         labels::id(event),
@@ -28,6 +29,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         #[automatically_derived]
         impl #impl_generics ::annals::Event for #ident #type_generics #where_clause {
             #event_type
+            #event_types
             #aliases
             #tags
             #id

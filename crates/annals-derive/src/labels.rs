@@ -1,4 +1,4 @@
-//! What an event shows: the code of `event_type`, `aliases`, `tags`, `id` and `metadata`.
+//! What an event shows: the code of `event_type`, `event_types`, `aliases`, `tags`, `id` and `metadata`.
 //!
 //! A method is written only if some case has something to say in it; the trait's own says nothing.
 
@@ -43,6 +43,16 @@ pub(crate) fn aliases(event: &Event) -> Option<TokenStream> {
             }
         }
     })
+}
+
+/// `event_types`.
+pub(crate) fn event_types(event: &Event) -> TokenStream {
+    let types = event.cases.iter().flat_map(Case::event_types);
+    quote! {
+        fn event_types() -> ::core::option::Option<&'static [&'static ::core::primitive::str]> {
+            ::core::option::Option::Some(&[#(#types),*])
+        }
+    }
 }
 
 /// `tags`.

@@ -131,6 +131,38 @@ pub enum InvalidEvent {
     },
 }
 
+/// Why no event can match a query, so that it finds nothing, and a condition made of it guards nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidQuery {
+    /// It asks for a name that no event can have.
+    #[error("no event can match the query: {source}")]
+    Name {
+        /// What is wrong with the name.
+        source: InvalidEvent,
+    },
+    /// It asks for an event type that the events of the store do not have.
+    #[error(
+        "no event can match the query: there is no event type {event_type:?}; {}",
+        event_types(event_type, known)
+    )]
+    UnknownType {
+        /// The type that was asked for.
+        event_type: String,
+        /// The types that there are.
+        known: &'static [&'static str],
+    },
+}
+
+/// Names the type that may have been meant, or else all that there are.
+fn event_types(event_type: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|known| (crate::name::distance(event_type, known), known)).min();
+    match near {
+        Some((distance, near)) if distance <= 1 + near.len() / 4 => format!("is it {near:?}?"),
+        _ => format!("there are {}", known.join(", ")),
+    }
+}
+
 /// Why nothing was appended: the log shows none of the batch. (After [`AppendError::Failed`] it may, when it is reopened.)
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -159,6 +191,9 @@ pub enum AppendError {
         /// How many it has.
         bytes: usize,
     },
+    /// No event can match the condition, so it guards nothing.
+    #[error("the condition guards nothing: {0}")]
+    InvalidCondition(#[source] InvalidQuery),
     /// What must not have happened has happened: read again and decide anew.
     #[error("the condition failed: the event at offset {offset} matches its query")]
     Conflict {
@@ -237,6 +272,9 @@ pub enum AppendError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
+    /// No event can match the query.
+    #[error(transparent)]
+    InvalidQuery(#[from] InvalidQuery),
     /// The log's bytes are damaged.
     #[error(transparent)]
     Corrupt(#[from] Corruption),

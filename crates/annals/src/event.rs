@@ -86,6 +86,15 @@ pub trait Event: Sized + Send + Sync + 'static {
         &[]
     }
 
+    /// Returns all event types that events of this type may have in the log, with the older names of each; `None`, the
+    /// default, if they may have any. The derive lists them.
+    ///
+    /// A query or a condition with another event type is refused, for it would find nothing.
+    #[must_use]
+    fn event_types() -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// The event that `raw` holds.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::backend::{Backend, Selection};
-use crate::{CodecError, Event, EventRef, Query, ReadError};
+use crate::{CodecError, Event, EventRef, InvalidQuery, Query, ReadError};
 
 /// Events asked for at first; each next page is twice as large, up to what the home says.
 const FIRST_PAGE: usize = 16;
@@ -76,10 +76,20 @@ pub struct Events<'a, E: Event, B> {
     limit: u64,
     unknown: UnknownEvents,
     passed_over: u64,
+    /// Why the query finds nothing, until that was said.
+    refused: Option<InvalidQuery>,
 }
 
 impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
-    pub(crate) fn new(backend: &'a B, query: Query, range: Range<u64>) -> Self {
+    pub(crate) fn new(
+        backend: &'a B,
+        query: Result<Query, InvalidQuery>,
+        range: Range<u64>,
+    ) -> Self {
+        let (query, refused) = match query {
+            Ok(query) => (query, None),
+            Err(refused) => (Query::all(), Some(refused)),
+        };
         Self {
             backend,
             query,
@@ -92,6 +102,7 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             limit: u64::MAX,
             unknown: UnknownEvents::default(),
             passed_over: 0,
+            refused,
         }
     }
 
@@ -133,6 +144,10 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
 
     fn step(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
         self.limit = self.limit.checked_sub(1)?;
+        if let Some(refused) = self.refused.take() {
+            self.limit = 0;
+            return Some(Err(refused.into()));
+        }
         while !self.take_is_ready(reverse) {
             let Err(error) = self.fill(reverse) else { break };
             if !self.get_past(&error, reverse) {

@@ -50,8 +50,8 @@ pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 pub use codec::{Codec, Json};
 pub use decision::{DecideError, Decision, Rejection};
 pub use error::{
-    AppendError, CodecError, Corruption, FollowError, InvalidEvent, LockHolder, OpenError,
-    ReadError,
+    AppendError, CodecError, Corruption, FollowError, InvalidEvent, InvalidQuery, LockHolder,
+    OpenError, ReadError,
 };
 pub use event::{Event, EventRef, Recorded};
 pub use events::{Events, UnknownEvents};
@@ -97,3 +97,8 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/PROJECTIONS.md")]
 mod projections_page {}
+
+/// And that of the page on how events change over time.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/EVOLUTION.md")]
+mod evolution_page {}

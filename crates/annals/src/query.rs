@@ -6,7 +6,8 @@
 //! ```
 //! The shape of these is that of the Dynamic Consistency Boundary specification (dcb.events).
 
-use crate::Event;
+use crate::name::check_name;
+use crate::{Event, InvalidQuery};
 
 /// One alternative of a [`Query`]: types OR-ed, tags AND-ed; without types any type, without tags any tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,8 +112,43 @@ impl Query {
         &self.items
     }
 
-    /// This query, which asks for events of a renamed type by their older names too.
-    pub(crate) fn with_aliases<E: Event>(mut self) -> Self {
+    /// Checks that events can have the names that it asks for.
+    ///
+    /// Every way to use a query checks this; an event type that the events of a store do not have is refused there as
+    /// well.
+    ///
+    /// ```
+    /// use annals::Query;
+    /// assert!(Query::tag("seat:12A").check().is_ok());
+    /// let error = Query::tag("").check().unwrap_err().to_string();
+    /// assert_eq!(error, "no event can match the query: the tag is empty; it must have 1 to 255 bytes");
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidQuery`] for a name that is empty, has a control character, or is longer than 255 bytes.
+    pub fn check(&self) -> Result<(), InvalidQuery> {
+        let names = self.items.iter().flat_map(|item| {
+            let types = item.types.iter().map(|event_type| ("event type", event_type));
+            types.chain(item.tags.iter().map(|tag| ("tag", tag)))
+        });
+        for (what, name) in names {
+            check_name(what, name).map_err(|source| InvalidQuery::Name { source })?;
+        }
+        Ok(())
+    }
+
+    /// Returns this query for a log of events of type `E`: it asks for those of a renamed type by their older names too.
+    ///
+    /// # Errors
+    /// [`InvalidQuery`] for a name that no such event can have.
+    pub(crate) fn of<E: Event>(mut self) -> Result<Self, InvalidQuery> {
+        self.check()?;
+        if let Some(known) = E::event_types() {
+            let mut types = self.items.iter().flat_map(|item| &item.types);
+            if let Some(unknown) = types.find(|asked| !known.contains(&asked.as_str())) {
+                return Err(InvalidQuery::UnknownType { event_type: unknown.clone(), known });
+            }
+        }
         for item in &mut self.items {
             for at in 0..item.types.len() {
                 for alias in E::aliases(&item.types[at]) {
@@ -122,7 +158,7 @@ impl Query {
                 }
             }
         }
-        self
+        Ok(self)
     }
 
     /// Whether an event of this type and with these tags matches.
@@ -171,10 +207,9 @@ impl Condition {
         self
     }
 
-    /// This condition, which looks for events of a renamed type by their older names too.
-    pub(crate) fn with_aliases<E: Event>(mut self) -> Self {
-        self.query = self.query.with_aliases::<E>();
-        self
+    /// Returns this condition for a log of events of type `E`, as [`Query::of`] does.
+    pub(crate) fn of<E: Event>(self) -> Result<Self, InvalidQuery> {
+        Ok(Self { query: self.query.of::<E>()?, ..self })
     }
 
     /// What must not have happened.

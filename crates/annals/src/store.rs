@@ -154,7 +154,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`AppendError`]; then the log holds none of them.
     pub fn append_as(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        self.backend.append(with_aliases(batch))
+        self.backend.append(self.of_own_events(batch)?)
     }
 
     /// As [`append`](Self::append), for callers that must not block. The event is on its way when this returns;
@@ -179,7 +179,10 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         &self,
         batch: Batch<E>,
     ) -> impl Future<Output = Result<Range<u64>, AppendError>> + Send + use<E, B> {
-        self.backend.submit(with_aliases(batch))
+        match self.of_own_events(batch) {
+            Ok(batch) => self.backend.submit(batch),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     /// The event at `offset`; `None` at and beyond the head.
@@ -192,12 +195,13 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
     /// The events at these offsets, in order or from the end; beyond the head there is nothing.
     pub fn read(&self, range: impl RangeBounds<u64>) -> Events<'_, E, B> {
-        Events::new(&*self.backend, Query::all(), bounds(&range, self.len()))
+        Events::new(&*self.backend, Ok(Query::all()), bounds(&range, self.len()))
     }
 
-    /// The events that match, in order or from the end.
+    /// The events that match, in order or from the end. A query that no event can match, as it asks for a name that no
+    /// event of this store can have, gives one error, [`ReadError::InvalidQuery`].
     pub fn query(&self, query: &Query) -> Events<'_, E, B> {
-        Events::new(&*self.backend, query.clone().with_aliases::<E>(), 0..self.len())
+        Events::new(&*self.backend, query.clone().of::<E>(), 0..self.len())
     }
 
     /// How many events there are: the offset that the next will get, the log's head.
@@ -231,9 +235,10 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     }
 
     /// A cursor over the events that match, from `from` on and then as they come; from [`len`](Self::len) for those
-    /// to come only.
+    /// to come only. A query that no event can match gives one error, [`ReadError::InvalidQuery`], and then the cursor
+    /// ends.
     pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
-        Subscription::new(&*self.backend, query.with_aliases::<E>(), from)
+        Subscription::new(&*self.backend, query.of::<E>(), from)
     }
 
     /// The event types in the log with their numbers of events, sorted by name.
@@ -317,6 +322,14 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         synced
     }
 
+    /// Returns the batch with its condition as one about events of type `E`.
+    fn of_own_events(&self, mut batch: Batch<E>) -> Result<Batch<E>, AppendError> {
+        let condition = batch.condition.take().map(Condition::of::<E>).transpose();
+        batch.condition = condition
+            .map_err(|error| self.backend.head().refused(AppendError::InvalidCondition(error)))?;
+        Ok(batch)
+    }
+
     pub(crate) fn turns(&self) -> &Arc<RwLock<()>> {
         &self.turns
     }
@@ -339,12 +352,6 @@ impl<E: Event, B: Backend<E>> std::fmt::Debug for EventStore<E, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventStore").field("len", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// The batch with a condition that knows the older names of event types.
-fn with_aliases<E: Event>(mut batch: Batch<E>) -> Batch<E> {
-    batch.condition = batch.condition.map(Condition::with_aliases::<E>);
-    batch
 }
 
 /// The offsets of `range` that are below `head`.

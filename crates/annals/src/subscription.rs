@@ -10,7 +10,7 @@ use futures_core::Stream;
 use crate::backend::{Backend, Selection};
 use crate::events::{UnknownEvents, undecoded};
 use crate::meters::CursorPosition;
-use crate::{Event, EventRef, Query, ReadError};
+use crate::{Event, EventRef, InvalidQuery, Query, ReadError};
 
 /// Events read ahead at most. A cursor that lags costs nothing: the log itself is its buffer.
 const PAGE: usize = 64;
@@ -45,7 +45,8 @@ const EMPTY_PAGE: usize = 4;
 #[must_use = "a cursor reads nothing until it is used"]
 pub struct Subscription<'a, E: Event, B> {
     backend: &'a B,
-    query: Query,
+    /// An error is given once; then the cursor has ended.
+    query: Result<Query, Option<InvalidQuery>>,
     /// The next offset to look at.
     next: u64,
     ready: VecDeque<EventRef<'a, E>>,
@@ -61,7 +62,8 @@ pub struct Subscription<'a, E: Event, B> {
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
-    pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
+    pub(crate) fn new(backend: &'a B, query: Result<Query, InvalidQuery>, from: u64) -> Self {
+        let query = query.map_err(Some);
         let seen = CursorPosition::new(backend.head().meters(), from);
         Self {
             backend,
@@ -123,6 +125,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 
     /// The next event if it is there already.
     pub fn try_next(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        if let Some(refused) = self.take_refusal() {
+            return Some(Err(refused));
+        }
         let filled = if self.ready.is_empty() { self.fill() } else { Ok(()) };
         let next = match filled {
             Ok(()) => self.ready.pop_front().map(Ok),
@@ -172,7 +177,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     /// again.
     pub fn seek(&mut self, offset: u64) {
         self.ready.clear();
-        self.stopped = false;
+        self.stopped = self.query.is_err();
         self.next = offset;
         self.seen.moved(offset);
     }
@@ -197,6 +202,13 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         }
     }
 
+    /// The reason why the query can find nothing, once; the cursor is stopped then.
+    fn take_refusal(&mut self) -> Option<ReadError> {
+        let refused = self.query.as_mut().err()?;
+        self.stopped = true;
+        refused.take().map(ReadError::from)
+    }
+
     /// Reads on until something matches or the head is reached.
     fn fill(&mut self) -> Result<(), ReadError> {
         // Up to the head as it is now: who waits has a deadline, or others to let go first.
@@ -210,9 +222,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 
     /// Reads the next page of what is below `head`, or gets past an event of an unknown type.
     fn read_page(&mut self, head: u64) -> Result<(), ReadError> {
+        let Ok(query) = &self.query else { return Ok(()) };
         let range = self.next..head;
-        let selection =
-            Selection { query: &self.query, range: range.clone(), reverse: false, limit: PAGE };
+        let selection = Selection { query, range: range.clone(), reverse: false, limit: PAGE };
         let meters = self.backend.head().meters();
         match meters.read_page(|| self.backend.read(selection, &mut self.page)) {
             Ok(left) => {
@@ -241,6 +253,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
                 self.given = 0;
                 waker.wake_by_ref();
                 return Poll::Pending;
+            }
+            if let Some(refused) = self.take_refusal() {
+                return Poll::Ready(Some(Err(refused)));
             }
             let next = self.ready_or_page();
             self.seen.moved(Self::position(self));

@@ -1,6 +1,7 @@
 //! What an append has taken can be read: what a log in files could not give back as it was is refused.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::option_option, reason = "they are what JSON does not keep")]
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -267,6 +268,7 @@ enum Whole {
     Signed(i64),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn doubled<S: serde::Serializer>(value: &u32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(2 * value)
 }

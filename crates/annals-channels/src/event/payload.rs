@@ -36,6 +36,10 @@ macro_rules! payload {
                 Self::TYPE
             }
 
+            fn event_types() -> Option<&'static [&'static str]> {
+                Some(&[Self::TYPE])
+            }
+
             fn tags(&self, tags: &mut annals::Tags) {
                 $(crate::fields::Tagged::tag(&self.$field, stringify!($tag), tags);)*
             }

@@ -48,6 +48,16 @@ fn bad_usage_says_what_is_right() {
     annals(["append", &store, "--durability", "maybe"], "").complains(&["sync", "buffered"]);
     annals(["tail", &store, "--from", "start"], "").complains(&["18446744073709551615", "`end`"]);
     annals(["get", &store], "").complains(&["OFFSET"]);
+    for (name, reason) in
+        [("", "is empty"), ("a\n", "control character"), (&"x".repeat(256), "256 bytes")]
+    {
+        for args in
+            [["read", "--tag"], ["read", "--type"], ["tail", "--tag"], ["append", "--if-none"]]
+        {
+            let [command, option] = args;
+            annals([command, &store, option, name], "").complains(&[option, reason]);
+        }
+    }
     annals(["reed", &store], "").complains(&["read"]);
     annals([], "").complains(&["Usage", "append", "verify"]);
 }

@@ -23,6 +23,10 @@ pub(super) fn admit<E: Event>(
     if let Some(range) = recorded_before(home, &events, &batch)? {
         return Ok(range);
     }
+    if let Some(condition) = &condition {
+        // The store checked it before, and more: this is for what is appended to a backend directly.
+        condition.query().check().map_err(AppendError::InvalidCondition)?;
+    }
     if let Some(condition) = condition
         && let Some(offset) = meters.time(Timed::Condition, || home.conflict(&condition))?
     {

@@ -33,8 +33,8 @@ impl<'n, S> Checked<'n, S> {
     }
 
     /// A value in this one.
-    fn inner<'a, T: ?Sized>(&self, value: &'a T, role: Role) -> Value<'a, 'n, T> {
-        Value { value, notes: self.notes, role }
+    fn inner<'a, T: ?Sized>(&self, value: &'a T, role: Role) -> Part<'a, 'n, T> {
+        Part { value, notes: self.notes, role }
     }
 
     fn key(&self, text: &str) {
@@ -58,13 +58,13 @@ impl<'n, S> Checked<'n, S> {
 }
 
 /// A value that is serialized by a checked serializer.
-pub(super) struct Value<'a, 'n, T: ?Sized> {
+pub(super) struct Part<'a, 'n, T: ?Sized> {
     pub(super) value: &'a T,
     pub(super) notes: &'n Notes,
     pub(super) role: Role,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Value<'_, '_, T> {
+impl<T: Serialize + ?Sized> Serialize for Part<'_, '_, T> {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(Checked { json, notes: self.notes, role: self.role })
     }

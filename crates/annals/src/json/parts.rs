@@ -3,7 +3,7 @@
 use serde::{Serialize, ser};
 
 use super::Notes;
-use super::checked::{Role, Value};
+use super::checked::{Part, Role};
 
 /// Values that follow each other, checked.
 pub(super) struct Parts<'n, C> {
@@ -29,7 +29,8 @@ impl<'n, C> Parts<'n, C> {
 
     /// The entries of a map of this length.
     pub(super) fn of_map(notes: &'n Notes, json: C, length: Option<usize>) -> Self {
-        let keys = if length.is_some() { Keys::First(None) } else { Keys::All(Vec::new()) };
+        let keys =
+            if length.is_some() { Keys::First(None) } else { Keys::All(Vec::with_capacity(8)) };
         Self { json, notes, keys }
     }
 
@@ -59,7 +60,7 @@ macro_rules! sequences {
             type Error = C::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                let value = Value { value, notes: self.notes, role: Role::Plain };
+                let value = Part { value, notes: self.notes, role: Role::Plain };
                 self.json.$method(&value)
             }
 
@@ -88,7 +89,7 @@ macro_rules! structs {
                 name: &'static str,
                 value: &T,
             ) -> Result<(), C::Error> {
-                let value = Value { value, notes: self.notes, role: Role::Plain };
+                let value = Part { value, notes: self.notes, role: Role::Plain };
                 self.json.serialize_field(name, &value)
             }
 
@@ -113,14 +114,14 @@ impl<C: ser::SerializeMap> ser::SerializeMap for Parts<'_, C> {
     type Error = C::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
-        let key = Value { value: key, notes: self.notes, role: Role::Key };
+        let key = Part { value: key, notes: self.notes, role: Role::Key };
         self.json.serialize_key(&key)?;
         self.add_key(self.notes.key.get());
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        let value = Value { value, notes: self.notes, role: Role::Plain };
+        let value = Part { value, notes: self.notes, role: Role::Plain };
         self.json.serialize_value(&value)
     }
 

@@ -109,8 +109,7 @@ pub(super) fn writers_do_not_wait_for_readers<S: Subject + ?Sized>(subject: &S) 
         let in_time = writer.in_time();
         // So that a writer that waits comes to its end, for whatever it waits: that events are let go, or another look.
         drop(std::mem::take(&mut held));
-        let head = store.len();
-        ensure!(head >= 200, "the head is {head}");
+        ensure!(store.len() >= 200, "the head is {}", store.len());
         in_time?;
         same(
             "what the readers had still to read",

@@ -23,9 +23,10 @@ pub trait Subject: Sync {
         true
     }
 
-    /// How long to wait for what should come at once, until it counts as missing: 20 seconds by default.
+    /// Returns how long to wait for what should come at once, until it counts as missing: 2 minutes by default, which also
+    /// a busy machine seldom takes.
     fn patience(&self) -> Duration {
-        Duration::from_secs(20)
+        Duration::from_mins(2)
     }
 }
 

@@ -49,8 +49,10 @@ struct Broken {
     /// For those who publish in their own way.
     head: Arc<Head<Sample>>,
     lock: Mutex<()>,
-    racing: AtomicUsize,
-    never: (Mutex<()>, Condvar),
+    /// How many looked at a condition.
+    looked: AtomicUsize,
+    /// Whether somebody asked for the head since events were last read.
+    idle: (Mutex<bool>, Condvar),
     fails: Arc<AtomicBool>,
 }
 
@@ -78,8 +80,8 @@ impl Broken {
             defect,
             head,
             lock: Mutex::default(),
-            racing: AtomicUsize::new(0),
-            never: Default::default(),
+            looked: AtomicUsize::new(0),
+            idle: (Mutex::new(true), Condvar::new()),
             fails,
         }
     }
@@ -88,7 +90,15 @@ impl Broken {
         self.defect == defect
     }
 
-    /// Looks, and lets others look, before it appends.
+    /// Notes that somebody reads, or asks for the head.
+    fn note(&self, idle: bool) {
+        if self.is(Defect::WaitsForReaders) {
+            *self.idle.0.lock() = idle;
+            self.idle.1.notify_all();
+        }
+    }
+
+    /// Looks, and waits until another has looked, before it appends.
     fn check(&self, condition: Option<Condition>) -> Result<(), AppendError> {
         let Some(condition) = condition else { return Ok(()) };
         let range = condition.head()..self.inner.head().get();
@@ -99,8 +109,10 @@ impl Broken {
                 &mut page,
             )?;
         }
-        self.racing.fetch_add(1, Ordering::SeqCst);
-        (0..200).for_each(|_| std::thread::yield_now());
+        self.looked.fetch_add(1, Ordering::SeqCst);
+        while self.looked.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
         page.first().map_or(Ok(()), |found| Err(AppendError::Conflict { offset: found.offset }))
     }
 }
@@ -145,15 +157,7 @@ impl Backend<Sample> for Broken {
             }
             Defect::WaitsForReaders => {
                 // As if the readers that were there had to go first.
-                let mut never = self.never.0.lock();
-                self.never.1.wait_for(
-                    &mut never,
-                    Duration::from_millis(if self.racing.load(Ordering::SeqCst) > 0 {
-                        2
-                    } else {
-                        0
-                    }),
-                );
+                self.idle.1.wait_while(&mut self.idle.0.lock(), |idle| !*idle);
             }
             Defect::ForgetsItsPoison if self.fails.swap(false, Ordering::SeqCst) => {
                 return Err(AppendError::Failed {
@@ -173,6 +177,7 @@ impl Backend<Sample> for Broken {
     }
 
     fn head(&self) -> &Head<Sample> {
+        self.note(true);
         match self.defect {
             Defect::SkipsAnEvent | Defect::RepeatsAnEvent | Defect::PublishesEarly => &self.head,
             _ => self.inner.head(),
@@ -180,7 +185,7 @@ impl Backend<Sample> for Broken {
     }
 
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, Sample>>, ReadError> {
-        self.racing.fetch_add(usize::from(self.is(Defect::WaitsForReaders)), Ordering::SeqCst);
+        self.note(false);
         match self.defect {
             Defect::LocksReadersOut => {
                 let _locked = self.lock.lock();
@@ -205,6 +210,7 @@ impl Backend<Sample> for Broken {
         mut selection: Selection<'_>,
         page: &mut Vec<EventRef<'a, Sample>>,
     ) -> Result<Range<u64>, ReadError> {
+        self.note(false);
         let _locked = self.is(Defect::LocksReadersOut).then(|| self.lock.lock());
         if self.is(Defect::PassesOverDamage) {
             loop {
@@ -298,9 +304,14 @@ impl Subject for With {
         self.files
     }
 
-    /// What is broken may wait for ever.
+    /// Short where something waits for ever: that shows whenever one looks.
     fn patience(&self) -> Duration {
-        Duration::from_millis(300)
+        match self.defect {
+            Defect::LocksReadersOut | Defect::BlocksWhoMustNot | Defect::WaitsForReaders => {
+                Duration::from_millis(300)
+            }
+            _ => Duration::from_mins(2),
+        }
     }
 }
 

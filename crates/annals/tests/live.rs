@@ -10,7 +10,7 @@ use annals::{Backend, EventStore, LiveError, Projection, Query, Recorded, Snapsh
 use common::{Booking, SALES, model, nth};
 
 /// Long enough to be reached only by what does not work.
-const EVER: Duration = Duration::from_mins(2);
+const EVER: Duration = Duration::from_hours(1);
 
 fn check_beside_writers<B: Backend<Booking> + 'static>(
     store: &EventStore<Booking, B>,

@@ -18,7 +18,7 @@ use annals::{
 use common::{Booking, Seat, freed, sold};
 
 /// Long enough to be reached only by what does not work.
-const EVER: Duration = Duration::from_mins(2);
+const EVER: Duration = Duration::from_hours(1);
 
 /// A fold of 8 events comes by one at which it would take a snapshot too many; it takes that at the log's end.
 fn policy() -> SnapshotPolicy {

@@ -7,7 +7,7 @@ use annals::{
     Batch, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES, MAX_NAME_BYTES, MAX_TAGS, Query,
 };
 
-use super::tools::{Seen, Store, fresh, nth, nths, open, spawn, wait_for};
+use super::tools::{EVER, Seen, Store, fresh, nth, nths, open, spawn, wait_for};
 use crate::check::{Broken, Check, Outcome, ensure, same};
 use crate::{Sample, Subject};
 
@@ -64,7 +64,7 @@ fn whoever_must_not_block_does_not<S: Subject + ?Sized>(subject: &S) -> Check {
     let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
     thread::scope(|scope| {
         let writer = scope.spawn(|| store.append(nth(0)));
-        let reached = hold.wait(patience);
+        let reached = hold.wait(EVER);
         let caller = spawn(scope, "a caller that must not block", patience, || {
             (1..5).map(|n| store.append_async(nth(n))).collect::<Vec<_>>()
         });

@@ -7,7 +7,7 @@ use std::thread;
 
 use annals::{Query, ReadError};
 
-use super::tools::{HomeOf, Seen, Store, all, nth, nths, open};
+use super::tools::{EVER, HomeOf, Seen, Store, all, nth, nths, open};
 use crate::check::{Broken, Check, Outcome, ensure, same};
 use crate::fault::Loss;
 use crate::{Random, Subject};
@@ -31,7 +31,7 @@ fn nobody_learns_of_what_is_held<S: Subject + ?Sized>(subject: &S) -> Result<boo
     let mut cursor = store.subscription(Query::all(), 3);
     thread::scope(|scope| {
         let writer = scope.spawn(|| store.append_batch(nths(3..5)));
-        let reached = hold.wait(subject.patience());
+        let reached = hold.wait(EVER);
         let learned = || -> Result<(), Broken> {
             ensure!(reached, "an append did not come to where it was to be held");
             ensure!(!writer.is_finished(), "an append returned before it was durable");

@@ -8,7 +8,7 @@ use std::thread;
 use annals::{AppendError, Batch, Query, Recorded};
 use parking_lot::Mutex;
 
-use super::tools::{Store, fresh, nth, nths, offsets, open};
+use super::tools::{EVER, Store, fresh, nth, nths, offsets, open};
 use crate::check::{Broken, Check, Outcome, ensure, same, says};
 use crate::fault::Loss;
 use crate::{Random, Sample, Subject};
@@ -188,7 +188,7 @@ fn after_crashes<S: Subject + ?Sized>(subject: &S) -> Check {
         let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
         let reached = thread::scope(|scope| {
             let writer = scope.spawn(|| store.append_batch(batch(1, 40)));
-            let reached = hold.wait(subject.patience());
+            let reached = hold.wait(EVER);
             let crashed = home.crash(Loss::Sectors(seed));
             hold.release();
             let _ = writer.join();

@@ -74,6 +74,9 @@ impl Seen {
     }
 }
 
+/// How long a check waits for what it needs before it can look at anything, on any machine.
+pub(super) const EVER: Duration = Duration::from_mins(5);
+
 /// Something that another thread does, and that should come to an end.
 pub(super) struct Doing<'s, T> {
     what: &'static str,

@@ -5,7 +5,7 @@ use std::thread;
 
 use annals::Query;
 
-use super::tools::{Store, fresh, nth, nths, open, spawn};
+use super::tools::{EVER, Store, fresh, nth, nths, open, spawn};
 use crate::Subject;
 use crate::check::{Broken, Check, Outcome, ensure, same};
 
@@ -37,7 +37,7 @@ pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
     });
     thread::scope(|scope| {
         let writer = spawn(scope, "a writer", patience, || store.append(nth(20)));
-        let is_in = has_entered.recv_timeout(patience);
+        let is_in = has_entered.recv_timeout(EVER);
         let reader = spawn(scope, "a reader, for a writer in a callback,", patience, || {
             read_all_ways::<S>(&store, 20)
         });
@@ -57,7 +57,7 @@ pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
     let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
     thread::scope(|scope| {
         let writer = spawn(scope, "a writer", patience, || store.append(nth(20)));
-        let reached = hold.wait(patience);
+        let reached = hold.wait(EVER);
         let reader = spawn(scope, "a reader, for a writer in a commit,", patience, || {
             read_all_ways::<S>(&store, 20)
         });
@@ -107,8 +107,9 @@ pub(super) fn writers_do_not_wait_for_readers<S: Subject + ?Sized>(subject: &S) 
             },
         );
         let in_time = writer.in_time();
-        // So that a writer that waits comes to its end.
+        // So that a writer that waits comes to its end, for whatever it waits: that events are let go, or another look.
         drop(std::mem::take(&mut held));
+        ensure!(store.len() >= 200, "the head is {}", store.len());
         in_time?;
         same(
             "what the readers had still to read",

@@ -1,5 +1,5 @@
-//! The ground floor of *annals*: a list whose items never move, a number that tasks and threads wait for, and a
-//! read-only mapping of a file.
+//! The ground floor of *annals*: a list whose items never move, a number that tasks and threads wait for, the
+//! line of a group commit, and a read-only mapping of a file.
 //! Everything in the project that needs `unsafe` is here; whatever stands on it forbids it.
 //!
 //! ```text
@@ -7,6 +7,7 @@
 //!   writer, shared    the publication protocol: who may write where, and when readers may look
 //!   segment, place    memory for the items, and which item is where in it
 //!   watched           a number that only grows, and what sleeps until it does
+//!   line              requests of which one thread at a time leads
 //!   mapped            the mapped file, on its own
 //! ```
 //!
@@ -40,6 +41,7 @@
 //! ```
 
 mod iter;
+mod line;
 mod list;
 mod mapped;
 mod place;
@@ -51,6 +53,7 @@ mod writeback;
 mod writer;
 
 pub use iter::{Iter, Slices};
+pub use line::{Line, LineGuard, LineState, Ticket, Told};
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
 pub use watched::{Sleeper, Watched};

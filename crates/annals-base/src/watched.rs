@@ -137,6 +137,12 @@ impl Sleeper {
         Self { watched, slot: None }
     }
 
+    /// Returns the number that it sleeps for.
+    #[must_use]
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
     /// Returns the number once it is beyond `seen`, or as it is once it has ended. Until then `waker` is registered in the
     /// place of the one that was before.
     pub fn poll_beyond(&mut self, seen: u64, waker: &Waker) -> Poll<u64> {
@@ -154,14 +160,14 @@ impl Sleeper {
         match self.watched.beyond(seen) {
             None => Poll::Pending,
             Some(number) => {
-                self.wake_up();
+                self.withdraw();
                 Poll::Ready(number)
             }
         }
     }
 
-    /// Takes the waker back, if one is registered.
-    fn wake_up(&self) {
+    /// Takes the waker back, if one is registered: nothing waits for the number here any more.
+    pub fn withdraw(&mut self) {
         let Some(slot) = self.slot else { return };
         let mut sleeping = self.watched.sleeping.lock();
         let before = sleeping.remove(slot);
@@ -173,7 +179,7 @@ impl Sleeper {
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        self.wake_up();
+        self.withdraw();
         if let Some(slot) = self.slot {
             self.watched.sleeping.lock().free_slot(slot);
         }

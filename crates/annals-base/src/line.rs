@@ -49,7 +49,10 @@ impl<R, X> Line<R, X> {
         self.state.lock()
     }
 
-    /// Waits until nobody leads, and so nothing waits. A thread that leads must not call this.
+    /// Waits until nobody leads, and so nothing waits.
+    ///
+    /// # Panics
+    /// When the thread that leads calls it: it would wait for itself.
     pub fn wait_until_idle<'a>(&self, mut line: LineGuard<'a, R, X>) -> LineGuard<'a, R, X> {
         assert!(!line.is_led_here(), "the leader waits for itself");
         while line.led {

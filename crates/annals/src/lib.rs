@@ -41,21 +41,21 @@ mod tags;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
-pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+pub use backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
 pub use codec::{Codec, Json};
 pub use decision::{DecideError, Decision, Rejection};
 pub use error::{AppendError, CodecError, Corruption, InvalidEvent, OpenError, ReadError};
 pub use event::{Event, EventRef, Recorded};
 pub use events::Events;
 pub use given::{Given, Outcome, given};
-pub use head::{Head, Published, SubscriberId};
+pub use head::{Head, HeadWaiter, SubscriberId};
 pub use journal::{
     DirectorySnapshots, Durability, FileSystem, Journal, JournalOptions, RealFileSystem, StoreFile,
     VerifyReport, verify,
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
-    MAX_NAME_BYTES, MAX_TAGS,
+    MAX_NAME_BYTES, MAX_QUEUED_BYTES, MAX_TAGS, MAX_TIME_AHEAD_MS,
 };
 pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
 pub use memory::Memory;

@@ -2,6 +2,7 @@
 //!
 //! Events stay as they are, are never encoded, and never move; reading one is a reference into the list.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
@@ -9,10 +10,10 @@ use std::sync::Arc;
 
 use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
 
-use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
-use crate::commit::{Committer, Home};
+use crate::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
+use crate::commit::{Clock, Committer, Home};
 use crate::encode::Encoded;
-use crate::head::Published;
+use crate::head::{HeadPublisher, Published};
 use crate::index::{Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
 use crate::meters::Meters;
 use crate::name::Hasher;
@@ -30,7 +31,7 @@ const MAX_EVENTS: u64 = u32::MAX as u64;
 /// It does not encode events, so the limit on the size of a payload is one that it cannot see, except for
 /// [`RawEvent`](crate::RawEvent), whose size was checked when it was made.
 pub struct Memory<E: Event> {
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     list: SegmentedList<Recorded<E>>,
     index: LiveIndex,
     hasher: Hasher,
@@ -51,15 +52,24 @@ impl<E: Event> Memory<E> {
     /// An empty log.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_clock(Clock::default())
+    }
+
+    pub(crate) fn with_clock(clock: Clock) -> Self {
         let hasher = Hasher::new(&random_key());
         let (writer, list) = segmented_list();
         let index = LiveIndexWriter::new();
         let reader = index.reader();
-        let head = Arc::new(Head::with_meters(Meters::new("memory", false), 0));
+        let head = HeadPublisher::with_meters(Meters::new("memory", false), 0);
         let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
-        let committer = Committer::new(Arc::clone(&head), home);
+        let committer = Committer::with_clock(head.clone(), home, clock);
         let (store_id, snapshots) = (uuid::Uuid::new_v4(), Arc::default());
         Self { head, list, index: reader, hasher, committer, store_id, snapshots }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn committer(&self) -> &Committer<E, impl Home<E>> {
+        &self.committer
     }
 
     fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
@@ -82,7 +92,7 @@ impl<E: Event> Default for Memory<E> {
 
 impl<E: Event> Drop for Memory<E> {
     fn drop(&mut self) {
-        self.committer.close();
+        self.committer.retire();
     }
 }
 
@@ -213,6 +223,14 @@ impl<E: Event> Backend<E> for Memory<E> {
         self.committer.sync()
     }
 
+    fn close(&self) -> Result<(), AppendError> {
+        self.committer.close()
+    }
+
+    fn health(&self) -> Health {
+        self.committer.health()
+    }
+
     fn store_id(&self) -> Option<[u8; 16]> {
         Some(self.store_id.into_bytes())
     }
@@ -244,7 +262,7 @@ impl<E: Event> Home<E> for MemoryHome<E> {
 
     fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
-        let from = u32::try_from(condition.head()).unwrap_or(u32::MAX);
+        let from = u32::try_from(condition.head()).expect("at most the head, which fits");
         let found = search.plan(&self.reader).next(from).map(u64::from);
         Ok(found.filter(|&found| found < self.next_offset()))
     }
@@ -253,27 +271,17 @@ impl<E: Event> Home<E> for MemoryHome<E> {
         Ok(self.reader.posting(Kind::Id, id).map(|mut posting| u64::from(posting.get(0))))
     }
 
-    fn is_same(
-        &self,
-        offset: u64,
-        events: &[E],
-        _batch: &Encoded,
-        index: usize,
-    ) -> Result<bool, ReadError> {
-        let known = usize::try_from(offset).ok().and_then(|offset| self.list.get(offset));
-        // Events that have no encoding can not be compared, and so are not the same.
-        let encode = |event: &E| Encoded::records(std::slice::from_ref(event), &self.hasher).ok();
-        let known = known.and_then(|known| encode(&known.event));
-        let given = encode(&events[index]);
-        Ok(known.zip(given).is_some_and(|(known, given)| known.body(0) == given.body(0)))
+    fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError> {
+        let event = usize::try_from(offset).ok().and_then(|offset| self.list.get(offset));
+        let event = event.expect("an id is found only where an event is");
+        Ok(event.event.event_type().into())
     }
 
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
         for (index, event) in events.into_iter().enumerate() {
             let offset = self.next_offset();
-            // `reserve` saw that there is room.
-            self.index
-                .add_event(u32::try_from(offset).unwrap_or(u32::MAX), &batch.labels.event(index));
+            let place = u32::try_from(offset).expect("`reserve` saw that there is room");
+            self.index.add_event(place, &batch.labels.event(index));
             self.list.stage(Recorded { offset, time_ms, event });
         }
     }

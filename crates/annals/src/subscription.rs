@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use crate::backend::{Backend, Selection};
+use crate::head::HeadWaiter;
 use crate::meters::CursorPosition;
 use crate::{Event, EventRef, Query, ReadError};
 
@@ -44,12 +45,14 @@ pub struct Subscription<'a, E: Event, B> {
     page: Vec<EventRef<'a, E>>,
     /// Where it is, for who watches.
     seen: CursorPosition,
+    waiter: HeadWaiter,
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     pub(crate) fn new(backend: &'a B, query: Query, from: u64) -> Self {
         let seen = CursorPosition::new(backend.head().meters(), from);
-        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), seen }
+        let waiter = backend.head().waiter();
+        Self { backend, query, next: from, ready: VecDeque::new(), page: Vec::new(), seen, waiter }
     }
 
     /// The next event, waiting at most so long for it; `None` if none came, or the log is closed and at its end.
@@ -123,7 +126,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
             }
-            if self.backend.head().wait_beyond(self.next, deadline) <= self.next {
+            if self.waiter.wait_beyond(self.next, deadline) <= self.next {
                 return None;
             }
         }
@@ -156,7 +159,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             if let Some(event) = self.try_next() {
                 return Poll::Ready(Some(event));
             }
-            match self.backend.head().poll_beyond(self.next, waker) {
+            match self.waiter.poll_beyond(self.next, waker) {
                 Poll::Ready(head) if head <= self.next => return Poll::Ready(None),
                 Poll::Ready(_) => {}
                 Poll::Pending => return Poll::Pending,

@@ -21,8 +21,8 @@ use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
 use super::segment::{Segment, SegmentIndex};
 use super::sieve::FilterWriter;
-use crate::head::Published;
-use crate::{Corruption, Event, Head, OpenError};
+use crate::head::{HeadPublisher, Published};
+use crate::{Corruption, Event, OpenError};
 
 /// How long the thread sleeps when it found something, and at most when it did not.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
@@ -45,7 +45,7 @@ pub(crate) struct Follower {
 /// What the thread has.
 struct Follow<E> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     system: Arc<dyn FileSystem>,
     sealed: annals_base::ListWriter<Segment>,
     filters: FilterWriter,
@@ -65,7 +65,7 @@ struct Follow<E> {
 impl Follower {
     pub(crate) fn start<E: Event>(
         log: Arc<Log>,
-        head: Arc<Head<E>>,
+        head: HeadPublisher<E>,
         (sealed, filters): (annals_base::ListWriter<Segment>, FilterWriter),
         active: Active,
         options: &JournalOptions,

@@ -47,9 +47,10 @@ pub use options::{Durability, JournalOptions};
 pub use snapshots::DirectorySnapshots;
 pub use verify::{VerifyReport, verify};
 
-use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+use crate::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
 use crate::commit::Committer;
 use crate::encode::Encoded;
+use crate::head::HeadPublisher;
 use crate::index::Kind;
 use crate::name::Hasher;
 use crate::{
@@ -76,7 +77,7 @@ use writer::JournalHome;
 /// ```
 pub struct Journal<E: Event> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     snapshots: Arc<DirectorySnapshots>,
     role: Role<E>,
 }
@@ -84,7 +85,7 @@ pub struct Journal<E: Event> {
 /// What an opened log consists of.
 struct Parts<E: Event> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     sealed: annals_base::ListWriter<Segment>,
     filters: FilterWriter,
     active: recovery::Active,
@@ -151,7 +152,7 @@ impl<E: Event> Journal<E> {
             Self::parts(&*system, directory, recovered, true);
         filters.sweep(&*system, &log.directory).map_err(OpenError::io("list", path))?;
         let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock);
-        let committer = Committer::new(Arc::clone(&head), home);
+        let committer = Committer::new(head.clone(), home);
         Ok(Self { log, head, snapshots, role: Role::Writer(committer) })
     }
 
@@ -169,7 +170,7 @@ impl<E: Event> Journal<E> {
             Self::parts(&*options.file_system, directory, recovered, false);
         let follower = Follower::start(
             Arc::clone(&log),
-            Arc::clone(&head),
+            head.clone(),
             (sealed, filters),
             active,
             options,
@@ -202,29 +203,16 @@ impl<E: Event> Journal<E> {
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
         };
-        let head = Head::for_home("journal", recovered.active.next_offset);
-        Parts {
-            log: Arc::new(log),
-            head: Arc::new(head),
-            sealed: writer,
-            filters,
-            active: recovered.active,
-        }
+        let head = HeadPublisher::for_home("journal", recovered.active.next_offset);
+        Parts { log: Arc::new(log), head, sealed: writer, filters, active: recovered.active }
     }
 }
 
 impl<E: Event> Drop for Journal<E> {
     fn drop(&mut self) {
-        let Role::Writer(committer) = &self.role else { return };
-        committer.close();
-        let poisoned = committer.is_poisoned();
-        committer.with_home(|home| {
-            if !poisoned && let Err(error) = home.close() {
-                tracing::error!(%error, store = %self.log.directory.path.display(), "the store was not closed cleanly");
-            }
-            // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
-            home.unlock();
-        });
+        if let Role::Writer(committer) = &self.role {
+            committer.retire();
+        }
     }
 }
 
@@ -299,6 +287,24 @@ impl<E: Event> Backend<E> for Journal<E> {
         match &self.role {
             Role::Writer(committer) => committer.sync(),
             Role::Reader(_) => Ok(()),
+        }
+    }
+
+    fn close(&self) -> Result<(), AppendError> {
+        match &self.role {
+            Role::Writer(committer) => committer.close(),
+            Role::Reader(_) => {
+                self.head.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        match &self.role {
+            Role::Writer(committer) => committer.health(),
+            Role::Reader(_) if self.head.is_closed() => Health::Closed,
+            Role::Reader(_) => Health::ReadOnly,
         }
     }
 

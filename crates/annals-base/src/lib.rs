@@ -1,10 +1,13 @@
-//! The ground floor of *annals*: a list whose items never move, and a read-only mapping of a file.
+//! The ground floor of *annals*: a list whose items never move, a number that tasks and threads wait for, the
+//! line of a group commit, and a read-only mapping of a file.
 //! Everything in the project that needs `unsafe` is here; whatever stands on it forbids it.
 //!
 //! ```text
 //!   list, iter        the face: safe code only
 //!   writer, shared    the publication protocol: who may write where, and when readers may look
 //!   segment, place    memory for the items, and which item is where in it
+//!   watched           a number that only grows, and what sleeps until it does
+//!   line              requests of which one thread at a time leads
 //!   mapped            the mapped file, on its own
 //! ```
 //!
@@ -38,17 +41,21 @@
 //! ```
 
 mod iter;
+mod line;
 mod list;
 mod mapped;
 mod place;
 mod segment;
 mod shared;
 mod sync;
+mod watched;
 mod writeback;
 mod writer;
 
 pub use iter::{Iter, Slices};
+pub use line::{Line, LineGuard, LineState, Ticket, Told};
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
+pub use watched::{Sleeper, Watched};
 pub use writeback::start_writeback;
 pub use writer::{ListWriter, segmented_list};

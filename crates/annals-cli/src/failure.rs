@@ -257,8 +257,8 @@ impl Failure {
             )),
             Self::LineTooLong { .. } => Some("end each event with a line feed".into()),
             Self::EventOfLine { problem: AppendError::IdConflict { how, .. }, .. } => {
-                Some(if how.contains("content") {
-                    "give the event another id, or leave it out if it is the same event".into()
+                Some(if how.contains("of the type") {
+                    "give the event another id".into()
                 } else {
                     "with --if-none the input is one batch, which cannot have both new events and ones that are in the store already: give only the new lines".into()
                 })

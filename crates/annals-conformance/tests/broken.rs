@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Condition, Durability, EventDigest, EventRef, Head,
-    Memory, NameCount, NameKind, Published, ReadError, Recorded, Selection, Stats,
+    AppendError, AppendFuture, Backend, Batch, Condition, Durability, Event, EventDigest, EventRef,
+    Head, Memory, NameCount, NameKind, ReadError, Recorded, Selection, Stats,
+    home::{HeadPublisher, Published},
 };
 use annals_conformance::fault::{FaultFileSystem, Hold, Loss, on_disk};
 use annals_conformance::{
@@ -40,6 +41,11 @@ enum Defect {
     ForgetsNames,
     ConfusesEvents,
     MisplacesErrors,
+    RefusesRetries,
+    KnowsByTheIdAlone,
+    GuardsNothing,
+    EndsEarly,
+    TakesAnyTime,
 }
 
 /// A backend that does what another does, but for its defect.
@@ -47,7 +53,7 @@ struct Broken {
     inner: Box<dyn Backend<Sample>>,
     defect: Defect,
     /// For those who publish in their own way.
-    head: Arc<Head<Sample>>,
+    head: HeadPublisher<Sample>,
     lock: Mutex<()>,
     /// How many looked at a condition.
     looked: AtomicUsize,
@@ -58,11 +64,14 @@ struct Broken {
 
 impl Broken {
     fn new(inner: Box<dyn Backend<Sample>>, defect: Defect, fails: Arc<AtomicBool>) -> Self {
-        let head = Arc::new(Head::new(inner.head().get()));
-        let told = Arc::clone(&head);
+        let head = HeadPublisher::new(inner.head().get());
+        let told = head.clone();
         let publishes = matches!(
             defect,
-            Defect::SkipsAnEvent | Defect::RepeatsAnEvent | Defect::PublishesEarly
+            Defect::SkipsAnEvent
+                | Defect::RepeatsAnEvent
+                | Defect::PublishesEarly
+                | Defect::EndsEarly
         );
         let tell = move |event: &Recorded<Sample>| {
             let events = match (defect, event.offset) {
@@ -96,6 +105,19 @@ impl Broken {
             *self.idle.0.lock() = idle;
             self.idle.1.notify_all();
         }
+    }
+
+    /// The event that has the id of the first of these.
+    fn known(&self, events: &[Sample]) -> Result<Option<Recorded<Sample>>, AppendError> {
+        let Some(id) = events.first().and_then(Event::id) else { return Ok(None) };
+        for offset in 0..self.inner.head().get() {
+            let known = self.inner.get(offset)?.map(EventRef::into_owned);
+            if known.as_ref().is_some_and(|known| Event::id(&known.event).as_deref() == Some(&*id))
+            {
+                return Ok(known);
+            }
+        }
+        Ok(None)
     }
 
     /// Looks, and waits until another has looked, before it appends.
@@ -147,9 +169,31 @@ impl Backend<Sample> for Broken {
                 };
                 batch.events = batch.events.into_iter().map(nameless).collect();
             }
+            Defect::RefusesRetries => {
+                if let Some(known) = self.known(&batch.events)?
+                    && known.event != batch.events[0]
+                {
+                    return Err(AppendError::IdConflict {
+                        id: Event::id(&batch.events[0]).unwrap_or_default().into_owned(),
+                        offset: known.offset,
+                        how: "with other content".into(),
+                    });
+                }
+            }
+            Defect::KnowsByTheIdAlone => {
+                if let Some(known) = self.known(&batch.events)? {
+                    return Ok(known.offset..known.offset + batch.events.len() as u64);
+                }
+            }
+            Defect::TakesAnyTime => batch.allow_future_time = true,
+            Defect::GuardsNothing => {
+                let head = self.inner.head().get();
+                batch.condition = batch.condition.filter(|condition| condition.head() <= head);
+            }
             Defect::PublishesEarly => {
+                let _alone = self.lock.lock();
                 let head = self.inner.head().get() + batch.events.len() as u64;
-                self.head.publish(head, Published::events(Vec::new()));
+                self.head.publish(head.max(self.head.get()), Published::events(Vec::new()));
             }
             Defect::LocksReadersOut => {
                 let _locked = self.lock.lock();
@@ -171,7 +215,7 @@ impl Backend<Sample> for Broken {
 
     fn submit(&self, batch: Batch<Sample>) -> AppendFuture {
         match self.defect {
-            Defect::Nothing => self.inner.submit(batch),
+            Defect::Nothing | Defect::EndsEarly => self.inner.submit(batch),
             _ => Box::pin(std::future::ready(self.append(batch))),
         }
     }
@@ -179,7 +223,10 @@ impl Backend<Sample> for Broken {
     fn head(&self) -> &Head<Sample> {
         self.note(true);
         match self.defect {
-            Defect::SkipsAnEvent | Defect::RepeatsAnEvent | Defect::PublishesEarly => &self.head,
+            Defect::SkipsAnEvent
+            | Defect::RepeatsAnEvent
+            | Defect::PublishesEarly
+            | Defect::EndsEarly => &self.head,
             _ => self.inner.head(),
         }
     }
@@ -262,6 +309,15 @@ impl Backend<Sample> for Broken {
 
     fn sync(&self) -> Result<(), AppendError> {
         self.inner.sync()
+    }
+
+    fn close(&self) -> Result<(), AppendError> {
+        if self.is(Defect::EndsEarly) {
+            self.head.close();
+        }
+        let closed = self.inner.close();
+        self.head.close();
+        closed
     }
 }
 
@@ -431,6 +487,11 @@ caught! {
     events_that_have_the_same_digest: With::memory(Defect::ConfusesEvents) => digests_tell_events_apart, "how many digests";
     an_error_that_is_told_of_another_event:
         With::files(Defect::MisplacesErrors) => what_cannot_be_decoded_is_one_error, "what is read";
+    a_retry_that_is_refused: With::memory(Defect::RefusesRetries) => ids_are_recorded_once, "where an id is, with";
+    another_event_that_is_taken_for_a_retry: With::memory(Defect::KnowsByTheIdAlone) => ids_are_recorded_once, "went in";
+    a_condition_that_guards_nothing: With::memory(Defect::GuardsNothing) => conditions_see_what_they_say, "beyond the head";
+    a_time_that_is_far_too_late: With::memory(Defect::TakesAnyTime) => times_never_go_back, "far in the future";
+    cursors_that_end_too_early: With::memory(Defect::EndsEarly) => closing_ends_cursors, "a cursor ended";
     a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";
     a_disk_that_lies_about_recovery:
         With { disk_lies: true, ..With::files(Defect::Nothing) } => recovery_keeps_every_acknowledged_event, "acknowledged";

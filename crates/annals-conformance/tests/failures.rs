@@ -84,7 +84,7 @@ fn nobody_is_told_of_an_event_whose_commit_fails() {
             Batch::new(vec![event()]),
             Batch::new(vec![Sample::new("event")]).condition(none),
             Batch::new(vec![event()]),
-            Batch::new(vec![event().data("other content")]),
+            Batch::new(vec![Sample::new("other").id("id")]),
         ]
         .map(|batch| store.append_batch_async(batch));
         disk.fail(Call::Sync, 1, ErrorKind::Other);

@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::home::{Committer, Encoded};
+use annals::home::{Committer, Encoded, HeadPublisher};
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, Head, NameCount,
-    NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection, SnapshotStore, Stats,
+    AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, Head, Health,
+    NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection, SnapshotStore,
+    Stats,
 };
 use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
@@ -40,7 +41,7 @@ use crate::writer::RocksDbHome;
 /// the disk full is a failed write here, after which the log is opened again.
 pub struct RocksDb<E: Event> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     snapshots: Arc<RocksDbSnapshots>,
     role: Role<E>,
 }
@@ -73,7 +74,7 @@ impl RocksDbOptions {
         let (log, head, recovered) = parts(database)?;
         let Recovered { chunk, next_offset, last_time_ms } = recovered;
         let home = RocksDbHome::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
-        Ok(RocksDb::new(log, Arc::clone(&head), Role::Writer(Committer::new(head, home))))
+        Ok(RocksDb::new(log, head.clone(), Role::Writer(Committer::new(head, home))))
     }
 
     /// Opens the log in the database at `path` for reading, also while another process writes to it, and follows it.
@@ -84,19 +85,19 @@ impl RocksDbOptions {
         self.check()?;
         let path = absolute(path.as_ref())?;
         let (log, head, recovered) = beside_a_writer(|| parts(Database::follow(&path, &self)?))?;
-        let follower = Follower::start(Arc::clone(&log), Arc::clone(&head), recovered)?;
+        let follower = Follower::start(Arc::clone(&log), head.clone(), recovered)?;
         Ok(RocksDb::new(log, head, Role::Reader { _follower: follower }))
     }
 }
 
-type Parts<E> = (Arc<Log>, Arc<Head<E>>, Recovered);
+type Parts<E> = (Arc<Log>, HeadPublisher<E>, Recovered);
 
 /// What a log is made of, once its end was found.
 fn parts<E: Event>(database: Database) -> Result<Parts<E>, OpenError> {
     let hasher = database.hasher();
     let recovered = recover(&database, &hasher)?;
     let live = ArcSwap::from_pointee(recovered.chunk.reader());
-    let head = Arc::new(Head::for_home("rocksdb", recovered.next_offset));
+    let head = HeadPublisher::for_home("rocksdb", recovered.next_offset);
     Ok((Arc::new(Log { database, hasher, live }), head, recovered))
 }
 
@@ -143,7 +144,7 @@ impl<E: Event> RocksDb<E> {
         checkpoint.create_checkpoint(target).map_err(io_error)
     }
 
-    fn new(log: Arc<Log>, head: Arc<Head<E>>, role: Role<E>) -> Self {
+    fn new(log: Arc<Log>, head: HeadPublisher<E>, role: Role<E>) -> Self {
         let snapshots = Arc::new(RocksDbSnapshots::new(Arc::clone(&log)));
         Self { log, head, snapshots, role }
     }
@@ -156,17 +157,9 @@ impl<E: Event> RocksDb<E> {
 
 impl<E: Event> Drop for RocksDb<E> {
     fn drop(&mut self) {
-        let Role::Writer(committer) = &self.role else { return };
-        committer.close();
-        let poisoned = committer.is_poisoned();
-        committer.with_home(|home| {
-            if !poisoned && let Err(error) = home.close() {
-                let store = self.log.database.path.display();
-                tracing::error!(%error, %store, "the store was not closed cleanly");
-            }
-            // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
-            home.let_go();
-        });
+        if let Role::Writer(committer) = &self.role {
+            committer.retire();
+        }
     }
 }
 
@@ -276,6 +269,24 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         match &self.role {
             Role::Writer(committer) => committer.sync(),
             Role::Reader { .. } => Ok(()),
+        }
+    }
+
+    fn close(&self) -> Result<(), AppendError> {
+        match &self.role {
+            Role::Writer(committer) => committer.close(),
+            Role::Reader { .. } => {
+                self.head.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        match &self.role {
+            Role::Writer(committer) => committer.health(),
+            Role::Reader { .. } if self.head.is_closed() => Health::Closed,
+            Role::Reader { .. } => Health::ReadOnly,
         }
     }
 

@@ -54,8 +54,9 @@ impl BlocksWriter {
         self.blocks.iter().zip(ends).map(|((first, start), end)| (*first, &self.bytes[*start..end]))
     }
 
-    /// The body of an event that is in one of them.
-    pub(crate) fn body(&self, offset: u64) -> Option<&[u8]> {
+    /// Returns the body of an event that is in one of them.
+    #[cfg(test)]
+    fn body(&self, offset: u64) -> Option<&[u8]> {
         let at = self.blocks.partition_point(|(first, _)| *first <= offset).checked_sub(1)?;
         let (first, start) = self.blocks[at];
         let block = &self.bytes[start..];
@@ -107,8 +108,9 @@ fn body_at(block: &[u8], at: usize) -> Option<Range<usize>> {
     (size <= block.len() - start).then_some(start..start + size)
 }
 
-/// Where body `index` lies.
-pub(crate) fn body(block: &[u8], index: u64) -> Option<Range<usize>> {
+/// Returns where body `index` lies.
+#[cfg(test)]
+fn body(block: &[u8], index: u64) -> Option<Range<usize>> {
     (0..index).try_fold(first_body(block)?, |body, _| body_after(block, &body))
 }
 

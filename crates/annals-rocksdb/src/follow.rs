@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annals::{Event, Head, OpenError, Published, ReadError};
+use annals::home::{HeadPublisher, Published};
+use annals::{Event, OpenError, ReadError};
 
 use crate::chunk::ChunkWriter;
 use crate::cursor::EventCursor;
@@ -33,7 +34,7 @@ pub(crate) struct Follower {
 
 struct Follow<E> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     chunk: ChunkWriter,
     next_offset: u64,
 }
@@ -41,7 +42,7 @@ struct Follow<E> {
 impl Follower {
     pub(crate) fn start<E: Event>(
         log: Arc<Log>,
-        head: Arc<Head<E>>,
+        head: HeadPublisher<E>,
         recovered: Recovered,
     ) -> Result<Self, OpenError> {
         let path = log.database.path.clone();

@@ -1,11 +1,12 @@
 //! The writing side: blocks are filled, and one write batch a commit takes them into RocksDB.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use annals::home::{Encoded, Home, Name};
-use annals::{Condition, Durability, Event, Published, ReadError, Recorded};
+use annals::home::{Encoded, Home, Name, Published};
+use annals::{Condition, Durability, Event, ReadError, Recorded};
 use rocksdb::{WriteBatch, WriteOptions};
 
 use crate::block::BlocksWriter;
@@ -71,15 +72,6 @@ impl<E: Event> RocksDbHome<E> {
         }
     }
 
-    pub(crate) fn close(&mut self) -> io::Result<()> {
-        self.log()?.database.close(self.next_offset).map_err(io_error)
-    }
-
-    /// Lets go of the database.
-    pub(crate) fn let_go(&mut self) {
-        self.log = None;
-    }
-
     fn log(&self) -> io::Result<&Arc<Log>> {
         self.log.as_ref().ok_or_else(|| io::Error::other("the store is closed"))
     }
@@ -136,19 +128,14 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
         self.log().map_err(closed)?.find_id(id, &self.staged.chunks)
     }
 
-    fn is_same(
-        &self,
-        offset: u64,
-        _events: &[E],
-        batch: &Encoded,
-        index: usize,
-    ) -> Result<bool, ReadError> {
+    fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError> {
         let committed = self.next_offset - self.staged.events.len() as u64;
-        if offset < committed {
+        let Some(staged) = offset.checked_sub(committed) else {
             let (event, _) = self.log().map_err(closed)?.get_raw(offset)?;
-            return Ok(event.body() == batch.body(index));
-        }
-        Ok(self.staged.blocks.body(offset).is_some_and(|body| body == batch.body(index)))
+            return Ok(event.event_type().to_owned().into());
+        };
+        let staged = usize::try_from(staged).ok().and_then(|staged| self.staged.events.get(staged));
+        Ok(staged.expect("an id is found only where an event is").event.event_type().into())
     }
 
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
@@ -191,6 +178,15 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
             self.log()?.database.db().flush_wal(true).map_err(io_error)?;
         }
         Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.log()?.database.close(self.next_offset).map_err(io_error)
+    }
+
+    /// Lets go of the database.
+    fn release(&mut self) {
+        self.log = None;
     }
 }
 

@@ -116,7 +116,10 @@ fn chunks_answer_as_one() {
     for offset in [0, 66_000, 143_000] {
         assert_eq!(store.append(event(offset)).unwrap(), offset);
     }
-    let other = RawEvent::builder("seat-sold").id("id-66000").build().unwrap();
+    let retry =
+        RawEvent::builder("seat-sold").id("id-66000").metadata("attempt", "2").build().unwrap();
+    assert_eq!(store.append(retry).unwrap(), 66_000);
+    let other = RawEvent::builder("other").id("id-66000").build().unwrap();
     assert!(matches!(store.append(other), Err(AppendError::IdConflict { offset: 66_000, .. })));
 
     // Beside the one who writes, from a checkpoint, and opened again.

@@ -7,7 +7,9 @@
 //! Offsets and conditions are the backend's: nothing above assumes that only this process appends. Whoever writes
 //! one runs the suite of the crate `annals-conformance` on it.
 
+use std::fmt;
 use std::future::Future;
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,7 +34,8 @@ pub trait Backend<E: Event>: Send + Sync {
     /// future is awaited.
     fn submit(&self, batch: Batch<E>) -> AppendFuture;
 
-    /// The published head: what readers see of the log's length, and whom to tell when it moves.
+    /// Returns the published head: what readers see of the log's length, and wait for. The backend moves it with the
+    /// [`HeadPublisher`](crate::home::HeadPublisher) that it was made from.
     fn head(&self) -> &Head<E>;
 
     /// The event at `offset`; `None` at and beyond the head.
@@ -111,6 +114,19 @@ pub trait Backend<E: Event>: Send + Sync {
     /// [`AppendError`] when that fails; then the store is poisoned.
     fn sync(&self) -> Result<(), AppendError>;
 
+    /// Takes no more appends, waits for those under way, makes all that was appended durable, and then closes the head, so
+    /// that cursors end behind the last event. Called again it does nothing more, but for what failed before.
+    ///
+    /// # Errors
+    /// [`AppendError`] for whatever would otherwise be found when the backend is dropped. The head is closed all the same.
+    fn close(&self) -> Result<(), AppendError>;
+
+    /// Returns whether appends are taken, and why not. A backend that may be read-only, run full or fail says so; by
+    /// default only whether it is closed.
+    fn health(&self) -> Health {
+        if self.head().takes_appends() { Health::Open } else { Health::Closed }
+    }
+
     /// The id that this log has and no other, the same whenever it is opened; `None` if it has none. What is kept
     /// beside a log, as snapshots are, tells by it whose it is.
     fn store_id(&self) -> Option<[u8; 16]> {
@@ -132,13 +148,15 @@ pub struct Batch<E> {
     pub condition: Option<Condition>,
     /// When they were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
     pub time_ms: Option<u64>,
+    /// Whether that may be more than a day ahead of the clock.
+    pub allow_future_time: bool,
 }
 
 impl<E> Batch<E> {
     /// These events, without a condition, recorded now.
     #[must_use]
     pub fn new(events: Vec<E>) -> Self {
-        Self { events, condition: None, time_ms: None }
+        Self { events, condition: None, time_ms: None, allow_future_time: false }
     }
 
     /// The same, but only if nothing happened that the condition forbids.
@@ -147,10 +165,79 @@ impl<E> Batch<E> {
         Self { condition: Some(condition), ..self }
     }
 
-    /// The same, recorded at this time (ms since 1970 UTC), which is not before the last event's: for copying logs.
+    /// Returns the same batch, recorded at `time_ms`, in milliseconds since 1970-01-01 UTC: for copying logs.
+    ///
+    /// The time is not before the last event's ([`AppendError::TimeGoesBack`]), and at most a day ahead of the clock
+    /// ([`AppendError::TimeInFuture`]), unless [`allow_future_time`](Self::allow_future_time) allows it. Times in a log
+    /// never go back: after an event with a time in the future all later events get that time, until the clock has
+    /// reached it. So it is, too, after events that were appended while the system's clock was wrong. Their offsets still
+    /// tell their order. To get rid of such times, copy the log into a new one with other times.
     #[must_use]
     pub fn time_ms(self, time_ms: u64) -> Self {
         Self { time_ms: Some(time_ms), ..self }
+    }
+
+    /// Returns the same batch, whose given time may be more than a day ahead of the clock: for copying a log that has such
+    /// times.
+    #[must_use]
+    pub fn allow_future_time(self) -> Self {
+        Self { allow_future_time: true, ..self }
+    }
+}
+
+/// Whether a store takes appends, and why not.
+///
+/// ```
+/// use annals::{EventStore, Health, RawEvent};
+/// let store = EventStore::<RawEvent>::in_memory();
+/// assert!(store.health().takes_appends());
+/// store.close()?;
+/// assert!(matches!(store.health(), Health::Closed));
+/// # Ok::<(), annals::AppendError>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Health {
+    /// Appends are taken.
+    Open,
+    /// Appends are taken, but the last one was refused, since there was no room for it. The next one that succeeds ends
+    /// this.
+    NoRoom {
+        /// How many bytes were wanted.
+        bytes: u64,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The store was opened read-only.
+    ReadOnly,
+    /// The store was closed.
+    Closed,
+    /// A write or sync failed: no appends are taken until the store is reopened.
+    Poisoned {
+        /// The failure.
+        cause: Arc<str>,
+    },
+}
+
+impl Health {
+    /// Returns whether the store takes appends, though there may be no room for them.
+    #[must_use]
+    pub fn takes_appends(&self) -> bool {
+        matches!(self, Self::Open | Self::NoRoom { .. })
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => write!(f, "open"),
+            Self::NoRoom { bytes, source } => {
+                write!(f, "open, but there was no room for the last {bytes} bytes: {source}")
+            }
+            Self::ReadOnly => write!(f, "open read-only"),
+            Self::Closed => write!(f, "closed"),
+            Self::Poisoned { cause } => write!(f, "a write failed ({cause}); reopen the store"),
+        }
     }
 }
 
@@ -239,6 +326,14 @@ macro_rules! pointer_is_backend {
 
             fn sync(&self) -> Result<(), AppendError> {
                 (**self).sync()
+            }
+
+            fn close(&self) -> Result<(), AppendError> {
+                (**self).close()
+            }
+
+            fn health(&self) -> Health {
+                (**self).health()
             }
 
             fn store_id(&self) -> Option<[u8; 16]> {

@@ -124,6 +124,13 @@ impl Encoded {
         self.records.len().max(COMMIT_HEAD)
     }
 
+    /// Returns the bytes of memory that it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.records.capacity()
+            + self.starts.capacity() * size_of::<u32>()
+            + self.labels.held_bytes()
+    }
+
     /// The names of event `index` of the batch, from 0.
     #[must_use]
     pub fn names(&self, index: usize) -> EventNames<'_> {

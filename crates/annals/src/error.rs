@@ -1,5 +1,6 @@
 //! What can go wrong, one enum an area: each says what was wrong, where, and what would be right.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -200,7 +201,8 @@ pub enum AppendError {
         /// An event that matches the condition's query.
         offset: u64,
     },
-    /// An id that the log has already, with other content, or as only a part of this batch.
+    /// The log has an event of this id already, but of another type, or has only a part of this batch. (If it has the whole
+    /// batch, with the same ids and types, an append returns the offsets that the batch has.)
     #[error("the id {id:?} is already in the log at offset {offset}, {how}")]
     IdConflict {
         /// The id.
@@ -208,7 +210,7 @@ pub enum AppendError {
         /// Where the log has it.
         offset: u64,
         /// What differs.
-        how: &'static str,
+        how: Cow<'static, str>,
     },
     /// An id that stands twice in one batch.
     #[error("the id {id:?} stands twice in the batch; each event needs its own")]
@@ -225,6 +227,26 @@ pub enum AppendError {
         given: u64,
         /// The last event's time.
         last: u64,
+    },
+    /// A given time more than a day ahead of the clock, which all later events would get, too.
+    #[error(
+        "the given time, {given}, is more than a day ahead of the clock, {now}; times are milliseconds since 1970-01-01 UTC (were these microseconds or nanoseconds?), and `Batch::allow_future_time` allows it"
+    )]
+    TimeInFuture {
+        /// The time that was given.
+        given: u64,
+        /// The clock's time, in ms since 1970 UTC.
+        now: u64,
+    },
+    /// The condition looks at offsets that are not there yet, so that it would guard nothing.
+    #[error(
+        "the condition looks only at events from offset {after} on, which guards nothing: the head is {head}; give `after` the head at which the decision was made, at most {head}"
+    )]
+    ConditionBeyondHead {
+        /// The offset that was given to [`Condition::after`](crate::Condition::after).
+        after: u64,
+        /// The log's head.
+        head: u64,
     },
     /// No room for the events; nothing was written, and appends work again once there is room.
     #[error("no room for {bytes} bytes: {source}; free some and append again")]
@@ -263,6 +285,15 @@ pub enum AppendError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// All that was appended is durable, but the store could not be closed cleanly: when it is opened again, it cannot tell
+    /// whether the log lost events at its end meanwhile. Close it again once the cause is removed.
+    #[error(
+        "everything is durable, but the store was not closed cleanly: {source}; close it again"
+    )]
+    NotClosed {
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
     /// The log could not be read while a condition or an id was checked.
     #[error("the log could not be read to check the append")]
     Read(#[from] ReadError),

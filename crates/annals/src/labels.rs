@@ -89,6 +89,13 @@ impl Labels {
         }
     }
 
+    /// Returns the bytes of memory that they hold.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.text.capacity()
+            + self.names.capacity() * size_of::<Label>()
+            + self.events.capacity() * size_of::<EventLabels>()
+    }
+
     /// How many events.
     pub(crate) fn len(&self) -> usize {
         self.events.len()

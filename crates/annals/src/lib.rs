@@ -46,7 +46,7 @@ pub mod testing;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
-pub use backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+pub use backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
 pub use codec::{Codec, Json};
 pub use decision::{DecideError, Decision, Rejection};
 pub use error::{
@@ -55,7 +55,7 @@ pub use error::{
 };
 pub use event::{Event, EventRef, Recorded};
 pub use events::{Events, UnknownEvents};
-pub use head::{Head, Published, SubscriberId};
+pub use head::{Head, HeadWaiter, SubscriberId};
 pub use journal::{
     DirectorySnapshots, Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem,
     SalvageError, SalvageGap, SalvageReport, SalvagedRange, StoreDirectory, StoreFile,
@@ -63,7 +63,7 @@ pub use journal::{
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
-    MAX_NAME_BYTES, MAX_TAGS,
+    MAX_NAME_BYTES, MAX_QUEUED_BYTES, MAX_TAGS, MAX_TIME_AHEAD_MS,
 };
 pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
 pub use memory::Memory;

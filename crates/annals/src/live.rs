@@ -239,12 +239,12 @@ impl<S> Shared<S> {
         S: Clone,
     {
         let store = source.store().clone();
-        let waker = thread_waker();
+        let (waker, mut waiter) = (thread_waker(), store.backend().head().waiter());
         let mut seen = source.head();
         let mut shown = source.last();
         // Relaxed: see `drop`.
         while !self.stop.load(Ordering::Relaxed) {
-            match store.backend().head().poll_beyond(seen, &waker) {
+            match waiter.poll_beyond(seen, &waker) {
                 Poll::Pending => thread::park(),
                 Poll::Ready(head) if head <= seen => return,
                 Poll::Ready(head) => {

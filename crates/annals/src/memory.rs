@@ -3,6 +3,7 @@
 //! Events stay as they are and never move; reading one is a reference into the list. Only a log made by
 //! [`Memory::encoded`] encodes and decodes each event once, when it is appended.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
@@ -10,10 +11,10 @@ use std::sync::Arc;
 
 use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
 
-use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
-use crate::commit::{Committer, Home};
+use crate::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
+use crate::commit::{Clock, Committer, Home};
 use crate::encode::Encoded;
-use crate::head::Published;
+use crate::head::{HeadPublisher, Published};
 use crate::index::{Kind, LiveIndex, LiveIndexWriter, Lookup, Search};
 use crate::local::local_offset;
 use crate::meters::Meters;
@@ -35,7 +36,7 @@ const MAX_EVENTS: u64 = u32::MAX as u64;
 /// builds, for memory needs none. A test that stands for a log in files uses [`Memory::encoded`], which refuses all
 /// that files refuse.
 pub struct Memory<E: Event> {
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     list: SegmentedList<Recorded<E>>,
     index: LiveIndex,
     hasher: Hasher,
@@ -58,19 +59,24 @@ impl<E: Event> Memory<E> {
     /// An empty log.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_index(LiveIndexWriter::new())
+        Self::with(LiveIndexWriter::new(), Clock::default())
     }
 
-    /// An empty log that has room for as much as this empty index.
-    fn with_index(index: LiveIndexWriter) -> Self {
+    /// An empty log that has room for as much as this empty index, and that reads the time from `clock`.
+    pub(crate) fn with(index: LiveIndexWriter, clock: Clock) -> Self {
         let hasher = Hasher::new(&random_key());
         let (writer, list) = segmented_list();
         let reader = index.reader();
-        let head = Arc::new(Head::with_meters(Meters::new("memory", false), 0));
+        let head = HeadPublisher::with_meters(Meters::new("memory", false), 0);
         let home = MemoryHome { list: writer, index, reader: reader.clone(), hasher };
-        let committer = Committer::new(Arc::clone(&head), home);
+        let committer = Committer::with_clock(head.clone(), home, clock);
         let (store_id, snapshots) = (uuid::Uuid::new_v4(), Arc::default());
         Self { head, list, index: reader, hasher, committer, store_id, snapshots, encodes: false }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn committer(&self) -> &Committer<E, impl Home<E>> {
+        &self.committer
     }
 
     /// Returns an empty log that treats events as a log in files does: each is encoded and decoded once when it is
@@ -118,7 +124,7 @@ impl<E: Event> Default for Memory<E> {
 
 impl<E: Event> Drop for Memory<E> {
     fn drop(&mut self) {
-        self.committer.close();
+        self.committer.retire();
     }
 }
 
@@ -256,6 +262,14 @@ impl<E: Event> Backend<E> for Memory<E> {
         self.committer.sync()
     }
 
+    fn close(&self) -> Result<(), AppendError> {
+        self.committer.close()
+    }
+
+    fn health(&self) -> Health {
+        self.committer.health()
+    }
+
     fn store_id(&self) -> Option<[u8; 16]> {
         Some(self.store_id.into_bytes())
     }
@@ -287,8 +301,7 @@ impl<E: Event> Home<E> for MemoryHome<E> {
 
     fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
-        // No event is that far on, if it does not fit.
-        let Ok(from) = u32::try_from(condition.head()) else { return Ok(None) };
+        let from = u32::try_from(condition.head()).expect("at most the head, which fits");
         let found = search.plan(&self.reader).next(from).map(u64::from);
         Ok(found.filter(|&found| found < self.next_offset()))
     }
@@ -297,19 +310,10 @@ impl<E: Event> Home<E> for MemoryHome<E> {
         Ok(self.reader.posting(Kind::Id, id).map(|mut posting| u64::from(posting.get(0))))
     }
 
-    fn is_same(
-        &self,
-        offset: u64,
-        events: &[E],
-        _batch: &Encoded,
-        index: usize,
-    ) -> Result<bool, ReadError> {
-        let known = usize::try_from(offset).ok().and_then(|offset| self.list.get(offset));
-        // Events that have no encoding can not be compared, and so are not the same.
-        let encode = |event: &E| Encoded::records(std::slice::from_ref(event), &self.hasher).ok();
-        let known = known.and_then(|known| encode(&known.event));
-        let given = encode(&events[index]);
-        Ok(known.zip(given).is_some_and(|(known, given)| known.body(0) == given.body(0)))
+    fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError> {
+        let event = usize::try_from(offset).ok().and_then(|offset| self.list.get(offset));
+        let event = event.expect("an id is found only where an event is");
+        Ok(event.event.event_type().into())
     }
 
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
@@ -353,8 +357,10 @@ mod tests {
     #[test]
     fn a_log_whose_index_is_full_refuses_more_and_keeps_what_it_has() {
         let most = 4_000;
-        let store =
-            EventStore::<RawEvent, _>::on(Memory::with_index(LiveIndexWriter::with_most(most)));
+        let store = EventStore::<RawEvent, _>::on(Memory::with(
+            LiveIndexWriter::with_most(most),
+            Clock::default(),
+        ));
         let refused = (0..2_000).find_map(|n| store.append(event(n)).err().map(|error| (n, error)));
         let (count, error) = refused.unwrap();
         assert!(matches!(error, AppendError::NoRoom { .. }), "{error}");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annals_base::Slices;
 use parking_lot::RwLock;
 
-use crate::backend::{Backend, Batch, NameCount, NameKind};
+use crate::backend::{Backend, Batch, Health, NameCount, NameKind};
 use crate::{
     AppendError, Condition, Event, EventDigest, EventRef, Events, Journal, Memory, OpenError,
     Query, ReadError, Recorded, SegmentStats, Stats, SubscriberId, Subscription,
@@ -146,7 +146,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         condition: &Condition,
     ) -> Result<Range<u64>, AppendError> {
         let events = events.into_iter().collect();
-        self.append_as(Batch { events, condition: Some(condition.clone()), time_ms: None })
+        self.append_as(Batch::new(events).condition(condition.clone()))
     }
 
     /// Appends a batch with its condition and time as they stand in it: what the other ways to append come down to.
@@ -316,17 +316,24 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`AppendError`] when the last sync fails.
     pub fn close(&self) -> Result<(), AppendError> {
-        self.backend.head().stop_appends();
-        let synced = self.backend.sync();
-        self.backend.head().close();
-        synced
+        self.backend.close()
+    }
+
+    /// Returns whether the store takes appends, and why not: it is closed, was opened read-only, a write failed, or the
+    /// last append found no room. For a service's health check.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.backend.health()
     }
 
     /// Returns the batch with its condition as one about events of type `E`.
     fn of_own_events(&self, mut batch: Batch<E>) -> Result<Batch<E>, AppendError> {
         let condition = batch.condition.take().map(Condition::of::<E>).transpose();
-        batch.condition = condition
-            .map_err(|error| self.backend.head().refused(AppendError::InvalidCondition(error)))?;
+        batch.condition = condition.map_err(|error| {
+            let error = AppendError::InvalidCondition(error);
+            self.backend.head().meters().refused(&error);
+            error
+        })?;
         Ok(batch)
     }
 

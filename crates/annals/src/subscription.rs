@@ -9,6 +9,7 @@ use futures_core::Stream;
 
 use crate::backend::{Backend, Selection};
 use crate::events::{UnknownEvents, undecoded};
+use crate::head::HeadWaiter;
 use crate::meters::CursorPosition;
 use crate::{Event, EventRef, InvalidQuery, Query, ReadError};
 
@@ -59,6 +60,7 @@ pub struct Subscription<'a, E: Event, B> {
     stopped: bool,
     /// Events that a stream gave since it let other tasks go first.
     given: usize,
+    waiter: HeadWaiter,
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
@@ -76,6 +78,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             passed_over: 0,
             stopped: false,
             given: 0,
+            waiter: backend.head().waiter(),
         }
     }
 
@@ -196,7 +199,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
             }
-            if self.backend.head().wait_beyond(self.next, deadline) <= self.next {
+            if self.waiter.wait_beyond(self.next, deadline) <= self.next {
                 return None;
             }
         }
@@ -266,7 +269,7 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
             if self.stopped {
                 return Poll::Ready(None);
             }
-            match self.backend.head().poll_beyond(self.next, waker) {
+            match self.waiter.poll_beyond(self.next, waker) {
                 Poll::Ready(head) if head <= self.next => return Poll::Ready(None),
                 // A page without a match, or events that came meanwhile.
                 Poll::Ready(_) => self.given += EMPTY_PAGE,

@@ -24,7 +24,7 @@ fn open(path: &Path) -> Result<Store, OpenError> {
 }
 
 fn at(time_ms: u64, events: Vec<RawEvent>) -> Batch<RawEvent> {
-    Batch { events, condition: None, time_ms: Some(time_ms) }
+    Batch::new(events).time_ms(time_ms)
 }
 
 /// What the golden store holds. The first frame is the example in docs/FORMAT.md.

@@ -98,10 +98,14 @@ fn conditions_and_ids_hold_over_segments_and_reopening() {
     assert_eq!(store.append(with_id(7)).unwrap(), 7);
     assert_eq!(store.append_batch((250..260).map(with_id)).unwrap(), 250..260);
     assert_eq!(store.len(), 300);
-    let other = RawEvent::builder("named").id("id-7").data("8").build().unwrap();
+    let retry = RawEvent::builder("named").id("id-7").data("8").metadata("attempt", "2");
+    assert_eq!(store.append(retry.build().unwrap()).unwrap(), 7);
+    let other = RawEvent::builder("other").id("id-7").data("7").build().unwrap();
     let error = store.append(other).unwrap_err().to_string();
     assert!(
-        error.contains("\"id-7\"") && error.contains("offset 7") && error.contains("other content"),
+        error.contains("\"id-7\"")
+            && error.contains("offset 7")
+            && error.contains("of the type \"named\", not \"other\""),
         "{error}"
     );
     assert!(store.append_batch([with_id(299), with_id(300)]).is_err());

@@ -14,7 +14,7 @@ use common::{Booking, SALES, Seat, model, nth};
 fn fill<B: Backend<Booking>>(store: &EventStore<Booking, B>, count: u64) -> Vec<Booking> {
     for n in 0..count {
         let time_ms = Some(1_000 + n / 3 * 10);
-        store.append_as(Batch { events: vec![nth(n)], condition: None, time_ms }).unwrap();
+        store.append_as(Batch { time_ms, ..Batch::new(vec![nth(n)]) }).unwrap();
     }
     (0..count).map(nth).collect()
 }

@@ -155,7 +155,7 @@ impl Appender {
         let mut kept = if has_ids { events.clone() } else { Vec::new() };
         let before = self.store.len();
         let condition = self.condition.clone();
-        match self.store.append_as(Batch { events, condition, time_ms: None }) {
+        match self.store.append_as(Batch { condition, ..Batch::new(events) }) {
             Ok(range) => {
                 self.next_line = last_line + 1;
                 self.reports.batch(range.clone(), range.start < before);

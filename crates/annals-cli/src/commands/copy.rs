@@ -104,7 +104,8 @@ fn copy(from: &Store, to: &Store, range: Range<u64>) -> Result<(), Failure> {
 
 fn append(to: &Store, events: Vec<RawEvent>, time_ms: u64) -> Result<(), Failure> {
     if !events.is_empty() {
-        let batch = Batch { events, condition: None, time_ms: Some(time_ms) };
+        // The times of a log that is there are kept, also those that a wrong clock left.
+        let batch = Batch::new(events).time_ms(time_ms).allow_future_time();
         to.append_as(batch)
             .map_err(|problem| Failure::CopyStopped { problem, copied: to.len() })?;
     }

@@ -72,7 +72,7 @@ fn another_event_of_the_same_id_ends_it_at_its_line(place: &Place) {
         "line 8, column 1",
         "\"id-6\"",
         "offset 3",
-        "with other content",
+        "an event of the type",
         "another id",
         "the lines up to 7 are appended, none from 8 on",
     ]);

@@ -57,13 +57,7 @@ fn a_difference_before_the_last_event_is_found() {
             } else {
                 event.event
             };
-            write
-                .append_as(Batch {
-                    events: vec![raw],
-                    condition: None,
-                    time_ms: Some(event.time_ms),
-                })
-                .unwrap();
+            write.append_as(Batch::new(vec![raw]).time_ms(event.time_ms)).unwrap();
         }
     }
     annals(["copy", &from, &to], "").fails(&["at offset 0", "another event"]);

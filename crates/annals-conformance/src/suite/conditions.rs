@@ -5,7 +5,7 @@ use std::thread;
 
 use annals::{AppendError, Batch, Condition, Query, QueryItem};
 
-use super::tools::{Seen, fresh, nth, nths, open};
+use super::tools::{Seen, Store, fresh, nth, nths, open};
 use crate::check::{Broken, Check, Outcome, ensure, same, says};
 use crate::{Sample, Subject};
 
@@ -127,7 +127,6 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
         (Query::all(), 0, Some(0)),
         (Query::all(), 49, Some(49)),
         (Query::all(), 50, None),
-        (Query::all(), u64::MAX, None),
         (Query::tag("number:20"), 0, Some(20)),
         (Query::tag("number:20"), 20, Some(20)),
         (Query::tag("number:20"), 21, None),
@@ -175,6 +174,19 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
     let own = Condition::fail_if(Query::tag("own"));
     store.append_if([Sample::new("a").tag("own"), Sample::new("b").tag("own")], &own)?;
     ensure!(store.append_if([], &own).is_err(), "an empty batch went ahead against its condition");
+    let (head, tag) = (store.len(), Query::tag("digit:1"));
+    let beyond = Condition::fail_if(tag.clone()).after(head + 1);
+    let refused = store.append_if([nth(1)], &beyond);
+    ensure!(
+        matches!(refused, Err(AppendError::ConditionBeyondHead { after, head: told }) if after == head + 1 && told == head),
+        "a condition that looks at nothing but what is beyond the head {head}: {refused:?}"
+    );
+    same("the head", store.len(), head)?;
+    same(
+        "where one from the head on went",
+        store.append_if([nth(1)], &Condition::fail_if(tag).after(head))?,
+        head..head + 1,
+    )?;
     Ok(Outcome::Held)
 }
 
@@ -199,7 +211,9 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
             says(&error, words)?;
             same("the head", store.len(), 30)
         };
-        refused(vec![nth(8).id("id-7")], &["\"id-7\"", "offset 7", "other content"])?;
+        known_whatever_the_content::<S>(&store)?;
+        let other_type = Sample::new("another-type").id("id-7");
+        refused(vec![other_type], &["\"id-7\"", "offset 7", "\"another-type\"", "\"type-1\""])?;
         refused(vec![named(29), named(30)], &["\"id-29\"", "offset 29", "not all of this batch"])?;
         refused(vec![named(30), named(29)], &["\"id-29\"", "offset 29"])?;
         refused(vec![named(5), named(7)], &["\"id-7\"", "offset 7"])?;
@@ -216,6 +230,25 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
         }
     }
     race_with_one_id(subject)
+}
+
+/// A retry is known by its ids and types, whatever else differs: the payload, which may be encoded in another order or
+/// with a new field, the tags and their order, and the metadata.
+fn known_whatever_the_content<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), Broken> {
+    let retries = [
+        ("other content", nth(7).data("{\"b\":1,\"a\":2}")),
+        ("no content", Sample::new("type-1")),
+        ("one tag more", nth(7).tag("new")),
+        ("its tags in another order", Sample::new("type-1").tag("number:7").tag("digit:7")),
+        ("other metadata", nth(7).metadata("trace", "another")),
+    ];
+    for (what, event) in retries {
+        let known = store.append(event.id("id-7"));
+        ensure!(matches!(known, Ok(7)), "where an id is, with {what}: {known:?}");
+    }
+    let batch = (10..14).map(|n| nth(n).metadata("attempt", "2").id(format!("id-{n}")));
+    same("where a batch of ids is, with other metadata", store.append_batch(batch)?, 10..14)?;
+    same("the head", store.len(), 30)
 }
 
 /// Whoever comes first records it; everybody gets its offset.

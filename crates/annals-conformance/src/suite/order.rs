@@ -259,7 +259,15 @@ pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
     says(&error, &["4999", "5000", "never go back"])?;
     let (now, future) = (store.append(nth(6))?, u64::MAX / 2);
     same("where the next went", now, 6)?;
-    store.append_as(at(future))?;
+    let refused = store.append_as(at(future)).err();
+    let refused = refused.ok_or_else(|| Broken::new("a time far in the future went in unasked"))?;
+    ensure!(
+        matches!(refused, AppendError::TimeInFuture { given, .. } if given == future),
+        "{refused:?}"
+    );
+    says(&refused, &["milliseconds since 1970"])?;
+    same("the head", store.len(), 7)?;
+    store.append_as(at(future).allow_future_time())?;
     // The clock is behind that; time stands still until it has caught up.
     store.append(nth(9))?;
     let check = |store: &Store<S>| -> Result<(), Broken> {

@@ -263,5 +263,53 @@ pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
     same("what is read", store.read(..).count(), 5)?;
     let refused = store.append(nth(5));
     ensure!(matches!(refused, Err(AppendError::Closed)), "an append to a closed log: {refused:?}");
+    store.close()?;
+    closing_in_a_callback_loses_nothing(subject)
+}
+
+/// A callback closes the log while another append waits behind the one that it is called for: whatever is acknowledged,
+/// cursors see before they end.
+fn closing_in_a_callback_loses_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    let patience = subject.patience();
+    let (entered, is_in) = channel();
+    let (let_go, may_go) = channel::<()>();
+    let (inner, closed) = (store.clone(), Arc::new(parking_lot::Mutex::new(None)));
+    let answer = Arc::clone(&closed);
+    store.subscribe(move |event| {
+        if event.offset == 0 {
+            let _ = entered.send(());
+            let _ = may_go.recv();
+            *answer.lock() = Some(inner.close());
+        }
+    });
+    let (first, second, seen) = thread::scope(|scope| {
+        let first =
+            spawn(scope, "an append whose callback closes", patience, || store.append(nth(0)));
+        let called = is_in.recv_timeout(patience);
+        // Handed in when this returns: it waits behind the first.
+        let second = store.append_async(nth(1));
+        let cursor = spawn(scope, "a cursor of a log that a callback closes", patience, || {
+            store.subscription(Query::all(), 0).take_while(Result::is_ok).count() as u64
+        });
+        drop(let_go);
+        ensure!(called.is_ok(), "the callback was not called");
+        first.in_time()?;
+        let second = wait_for(second, patience)?;
+        cursor.in_time()?;
+        Ok::<_, Broken>((first.join(), second, cursor.join()))
+    })?;
+    same("where the append whose callback closed went", first?, 0)?;
+    let closed = closed.lock().take();
+    ensure!(matches!(closed, Some(Ok(()))), "a close in a callback: {closed:?}");
+    let acknowledged = 1 + u64::from(second.is_ok());
+    ensure!(
+        seen == acknowledged && store.len() == acknowledged,
+        "a cursor ended after {seen} events, {acknowledged} were acknowledged ({second:?}), the head is {}",
+        store.len()
+    );
+    let refused = store.append(nth(2));
+    ensure!(matches!(refused, Err(AppendError::Closed)), "an append to a closed log: {refused:?}");
+    store.close()?;
     Ok(Outcome::Held)
 }

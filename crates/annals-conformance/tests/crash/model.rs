@@ -55,13 +55,24 @@ impl Model {
     pub(super) fn named(&self, random: &mut Random) -> Option<Sample> {
         let named: Vec<&Sample> = self.events.iter().filter(|event| event.id().is_some()).collect();
         let event = (*named.get(random.index(named.len()))?).clone();
-        Some(if random.once_in(4) { event.data("other content") } else { event })
+        let id = Event::id(&event).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        Some(match random.below(8) {
+            0 => event.data("other content"),
+            1 => event.metadata("attempt", "2"),
+            2 => Sample::new("another type").id(id),
+            _ => event,
+        })
     }
 
     pub(super) fn judge(&self, events: &[Sample], condition: Option<&Condition>) -> Verdict {
         if let Some(&at) = events.first().and_then(Event::id).and_then(|id| self.ids.get(&*id)) {
             let range = at..at + events.len() as u64;
-            let same = (range.clone()).zip(events).all(|(at, event)| self.at(at) == Some(event));
+            let is_known = |known: &Sample, event: &Sample| {
+                (Event::id(known), known.event_type()) == (Event::id(event), event.event_type())
+            };
+            let same = (range.clone())
+                .zip(events)
+                .all(|(at, event)| self.at(at).is_some_and(|known| is_known(known, event)));
             return if same { Verdict::Recorded(range) } else { Verdict::IdConflict };
         }
         let matches = |event: &Sample, query: &Query| {

@@ -102,11 +102,7 @@ fn image_of_batches(count: u64, closed: bool) -> Image {
     let mut next = 0;
     while next < count {
         let end = (next + next % 5 + 1).min(count);
-        let batch = Batch {
-            events: (next..end).map(event).collect(),
-            condition: None,
-            time_ms: Some(next),
-        };
+        let batch = Batch::new((next..end).map(event).collect()).time_ms(next);
         store.append_as(batch).expect("appended");
         next = end;
     }

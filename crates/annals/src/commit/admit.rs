@@ -9,6 +9,7 @@ use super::home::Home;
 use super::request::Request;
 use super::ticket::Answer;
 use crate::encode::Encoded;
+use crate::limits::MAX_TIME_AHEAD_MS;
 use crate::meters::{Meters, Timed};
 use crate::{AppendError, Event};
 
@@ -19,22 +20,30 @@ pub(super) fn admit<E: Event>(
     now: u64,
     meters: &Meters,
 ) -> Answer {
-    let Request { events, batch, condition, time_ms, .. } = request;
-    if let Some(range) = recorded_before(home, &events, &batch)? {
+    let Request { events, batch, condition, time_ms, allow_future_time, .. } = request;
+    if let Some(range) = recorded_before::<E>(home, &batch)? {
         return Ok(range);
     }
-    if let Some(condition) = &condition {
+    if let Some(condition) = condition {
         // The store checked it before, and more: this is for what is appended to a backend directly.
         condition.query().check().map_err(AppendError::InvalidCondition)?;
-    }
-    if let Some(condition) = condition
-        && let Some(offset) = meters.time(Timed::Condition, || home.conflict(&condition))?
-    {
-        return Err(AppendError::Conflict { offset });
+        let (after, head) = (condition.head(), home.next_offset());
+        if after > head {
+            return Err(AppendError::ConditionBeyondHead { after, head });
+        }
+        if let Some(offset) = meters.time(Timed::Condition, || home.conflict(&condition))? {
+            return Err(AppendError::Conflict { offset });
+        }
     }
     let last = home.last_time_ms();
-    if let Some(given) = time_ms.filter(|&given| given < last) {
-        return Err(AppendError::TimeGoesBack { given, last });
+    if let Some(given) = time_ms {
+        if given < last {
+            return Err(AppendError::TimeGoesBack { given, last });
+        }
+        // Not before the last event's, whatever the clock says: the log has that time already.
+        if !allow_future_time && given > last.max(now.saturating_add(MAX_TIME_AHEAD_MS)) {
+            return Err(AppendError::TimeInFuture { given, now });
+        }
     }
     if events.is_empty() {
         return Ok(home.next_offset()..home.next_offset());
@@ -43,14 +52,8 @@ pub(super) fn admit<E: Event>(
         .map_err(|error| no_room(error, batch.size()))?;
     let first = home.next_offset();
     let count = events.len() as u64;
-    if count > 0 {
-        home.stage(events, batch, time_ms.unwrap_or(now.max(last)));
-    }
-    debug_assert_eq!(
-        home.next_offset(),
-        first + count,
-        "a home stages each event at the next offset"
-    );
+    home.stage(events, batch, time_ms.unwrap_or(now.max(last)));
+    assert_eq!(home.next_offset(), first + count, "a home stages each event at the next offset");
     Ok(first..first + count)
 }
 
@@ -65,10 +68,9 @@ fn no_room(error: io::Error, bytes: usize) -> AppendError {
     }
 }
 
-/// Where the log has this batch already, if its events' ids say so.
+/// Returns where the log has this batch already, if its events' ids say so. What else is in the events does not matter.
 fn recorded_before<E: Event>(
     home: &mut impl Home<E>,
-    events: &[E],
     batch: &Encoded,
 ) -> Result<Option<Range<u64>>, AppendError> {
     let labels = &batch.labels;
@@ -87,8 +89,9 @@ fn recorded_before<E: Event>(
         }
     }
     let Some((index, offset, id)) = found else { return Ok(None) };
-    let conflict =
-        |id: &str, offset, how| Err(AppendError::IdConflict { id: id.to_owned(), offset, how });
+    let conflict = |id: &str, offset, how: &'static str| {
+        Err(AppendError::IdConflict { id: id.to_owned(), offset, how: how.into() })
+    };
     let Some(first) = offset.checked_sub(index) else {
         return conflict(id.text, offset, "where this batch cannot be");
     };
@@ -103,9 +106,21 @@ fn recorded_before<E: Event>(
             }
             None => return conflict(id.text, offset, "but not all of this batch is"),
         }
-        if !home.is_same(place, events, batch, index)? {
-            return conflict(own.text, place, "with other content");
+        let (recorded, given) = (home.event_type(place)?, labels.event(index).event_type);
+        if !is_same_type::<E>(&recorded, given) {
+            return Err(AppendError::IdConflict {
+                id: own.text.to_owned(),
+                offset: place,
+                how: format!("as an event of the type {recorded:?}, not {given:?}").into(),
+            });
         }
     }
     Ok(Some(first..first + labels.len() as u64))
+}
+
+/// Returns whether two names are of one event type, of which either may be older than the other.
+fn is_same_type<E: Event>(recorded: &str, given: &str) -> bool {
+    recorded == given
+        || E::aliases(given).contains(&recorded)
+        || E::aliases(recorded).contains(&given)
 }

@@ -1,5 +1,6 @@
 //! What a home does for the commit path.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::encode::Encoded;
@@ -34,17 +35,11 @@ pub trait Home<E>: Send + 'static {
     /// [`ReadError`] when the log cannot be read.
     fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
 
-    /// Whether the event at `offset`, maybe a staged one, says the same as event `index` of the batch.
+    /// Returns the type that the event at `offset` was recorded with, a staged event's included.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
-    fn is_same(
-        &self,
-        offset: u64,
-        events: &[E],
-        batch: &Encoded,
-        index: usize,
-    ) -> Result<bool, ReadError>;
+    fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError>;
 
     /// Takes a batch's events at the next offsets. No reader sees them yet.
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64);
@@ -60,4 +55,17 @@ pub trait Home<E>: Send + 'static {
     /// # Errors
     /// The system's; then no more appends are taken.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Closes cleanly what was committed and synced: the next opening need not look for its end. Called when no more
+    /// appends are taken, unless a write failed; and again only if it failed.
+    ///
+    /// # Errors
+    /// The system's. What was synced is durable all the same.
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Lets go of what only one process may have (a lock, an open database): the backend is gone, and nothing else is
+    /// called after this. The thread that commits for asynchronous appends may keep the home for a while.
+    fn release(&mut self) {}
 }

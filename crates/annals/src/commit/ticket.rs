@@ -1,120 +1,79 @@
-//! How those who wait for a commit are answered, and how the one thread is called that commits for those who must
-//! not block.
+//! How a caller waits for its answer.
 
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use annals_base::Told;
 
 use crate::AppendError;
-use crate::head::thread_waker;
+use crate::head::{thread_waker, wake};
 use crate::meters::{Meters, Timed};
 
 pub(super) type Answer = Result<Range<u64>, AppendError>;
 
-/// Where a caller that waits finds its answer, or the leadership.
+/// On this a caller waits for its answer, or for the lead.
 pub(super) struct Ticket {
     pub(super) may_lead: bool,
-    /// Whom the answer is told too, for a caller that does not wait to tell it, and since when it is awaited.
+    /// For a caller that does not wait, and so does not count the answer itself; and since when it is awaited.
     meters: Option<(Arc<Meters>, Option<Instant>)>,
-    state: Mutex<TicketState>,
-}
-
-pub(super) enum TicketState {
-    Waiting(Option<Waker>),
-    Lead,
-    Done(Answer),
+    state: annals_base::Ticket<Answer>,
 }
 
 impl Ticket {
-    /// For a caller that waits, and may lead meanwhile.
+    /// Makes one for a caller that waits, and may lead meanwhile.
     pub(super) fn new() -> Arc<Self> {
-        let state = Mutex::new(TicketState::Waiting(None));
-        Arc::new(Self { may_lead: true, meters: None, state })
+        Arc::new(Self { may_lead: true, meters: None, state: annals_base::Ticket::default() })
     }
 
-    /// For a caller that must not block, and so may not lead.
+    /// Makes one for a caller that must not block, and so may not lead.
     pub(super) fn for_future(meters: &Arc<Meters>) -> Arc<Self> {
         let meters = Some((Arc::clone(meters), meters.start(Timed::Append)));
-        let state = Mutex::new(TicketState::Waiting(None));
-        Arc::new(Self { may_lead: false, meters, state })
+        Arc::new(Self { may_lead: false, meters, state: annals_base::Ticket::default() })
     }
 
-    pub(super) fn set(&self, state: TicketState) {
-        if let (TicketState::Done(answer), Some((meters, started))) = (&state, &self.meters) {
-            meters.appended(*started, answer);
+    pub(super) fn answer(&self, answer: Answer) {
+        if let Some((meters, started)) = &self.meters {
+            meters.appended(*started, &answer);
         }
-        let before = std::mem::replace(&mut *self.state.lock(), state);
-        if let TicketState::Waiting(Some(waker)) = before {
-            waker.wake();
+        if let Some(waker) = self.state.answer(answer) {
+            wake(waker);
         }
     }
 
-    /// The answer, `None` for the leadership, or pending.
-    fn poll(&self, waker: &Waker) -> Poll<Option<Answer>> {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, TicketState::Waiting(Some(waker.clone()))) {
-            TicketState::Waiting(_) => Poll::Pending,
-            TicketState::Lead => Poll::Ready(None),
-            TicketState::Done(answer) => Poll::Ready(Some(answer)),
+    pub(super) fn lead(&self) {
+        if let Some(waker) = self.state.lead() {
+            wake(waker);
         }
     }
 
-    /// Blocks until there is an answer, or the leadership (`None`).
+    /// Blocks until there is an answer, or the lead (`None`).
     pub(super) fn wait(&self) -> Option<Answer> {
         let waker = thread_waker();
         loop {
-            if let Poll::Ready(outcome) = self.poll(&waker) {
-                return outcome;
+            match self.state.poll(&waker) {
+                Poll::Ready(Told::Answer(answer)) => return Some(answer),
+                Poll::Ready(Told::Lead) => return None,
+                Poll::Pending => std::thread::park(),
             }
-            std::thread::park();
         }
     }
 }
 
-/// The future of a batch in the queue.
+/// The future of a batch in the line.
 pub(super) struct Pending(pub(super) Arc<Ticket>);
 
 impl Future for Pending {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        match self.0.poll(context.waker()) {
-            Poll::Ready(Some(answer)) => Poll::Ready(answer),
+        match self.0.state.poll(context.waker()) {
+            Poll::Ready(Told::Answer(answer)) => Poll::Ready(answer),
             // Only tickets that may lead are told to.
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            Poll::Ready(Told::Lead) | Poll::Pending => Poll::Pending,
         }
-    }
-}
-
-/// Wakes the thread that leads for those who must not block.
-#[derive(Default)]
-pub(super) struct Helper {
-    call: Mutex<HelperCall>,
-    called: Condvar,
-}
-
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HelperCall {
-    #[default]
-    None,
-    Lead,
-    End,
-}
-
-impl Helper {
-    pub(super) fn set(&self, call: HelperCall) {
-        *self.call.lock() = call;
-        self.called.notify_one();
-    }
-
-    pub(super) fn wait(&self) -> HelperCall {
-        let mut call = self.call.lock();
-        self.called.wait_while(&mut call, |call| *call == HelperCall::None);
-        std::mem::take(&mut *call)
     }
 }

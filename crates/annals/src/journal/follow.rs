@@ -30,8 +30,8 @@ use super::recovery::{Active, End, judge_end};
 use super::sealed::SealedIndex;
 use super::segment::{Segment, SegmentIndex, is_index_of};
 use super::sieve::FilterWriter;
-use crate::head::Published;
-use crate::{Corruption, Event, FollowError, Head, OpenError};
+use crate::head::{HeadPublisher, Published};
+use crate::{Corruption, Event, FollowError, OpenError};
 
 /// How long the thread sleeps when it found something, and at most when it did not.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
@@ -59,7 +59,7 @@ pub(crate) struct Follower {
 /// What the thread has.
 struct Follow<E> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     sealed: ListWriter<Segment>,
     filters: FilterWriter,
     segment: Arc<Segment>,
@@ -119,7 +119,7 @@ impl From<OpenError> for Stop {
 impl Follower {
     pub(crate) fn start<E: Event>(
         log: Arc<Log>,
-        head: Arc<Head<E>>,
+        head: HeadPublisher<E>,
         (sealed, filters): (ListWriter<Segment>, FilterWriter),
         active: Active,
         closed: u64,
@@ -173,7 +173,7 @@ impl Drop for Follower {
 impl<E: Event> Follow<E> {
     fn new(
         log: Arc<Log>,
-        head: Arc<Head<E>>,
+        head: HeadPublisher<E>,
         (sealed, filters): (ListWriter<Segment>, FilterWriter),
         active: Active,
         closed: u64,

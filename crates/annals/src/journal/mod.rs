@@ -55,9 +55,10 @@ pub use salvage::{SalvageError, SalvageGap, SalvageReport, SalvagedRange, salvag
 pub use snapshots::DirectorySnapshots;
 pub use verify::{VerifyReport, verify};
 
-use crate::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+use crate::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
 use crate::commit::Committer;
 use crate::encode::Encoded;
+use crate::head::HeadPublisher;
 use crate::index::Kind;
 use crate::name::Hasher;
 use crate::process::Opener;
@@ -85,7 +86,7 @@ use writer::JournalHome;
 /// ```
 pub struct Journal<E: Event> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     snapshots: Arc<DirectorySnapshots>,
     role: Role<E>,
     opener: Opener,
@@ -94,7 +95,7 @@ pub struct Journal<E: Event> {
 /// What an opened log consists of.
 struct Parts<E: Event> {
     log: Arc<Log>,
-    head: Arc<Head<E>>,
+    head: HeadPublisher<E>,
     sealed: annals_base::ListWriter<Segment>,
     filters: FilterWriter,
     active: recovery::Active,
@@ -173,7 +174,7 @@ impl<E: Event> Journal<E> {
         filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
         let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
-        let committer = Committer::new(Arc::clone(&head), home);
+        let committer = Committer::new(head.clone(), home);
         Ok(Self {
             log,
             head,
@@ -198,7 +199,7 @@ impl<E: Event> Journal<E> {
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, false);
         let follower = Follower::start(
             Arc::clone(&log),
-            Arc::clone(&head),
+            head.clone(),
             (sealed, filters),
             active,
             closed,
@@ -231,14 +232,8 @@ impl<E: Event> Journal<E> {
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
         };
-        let head = Head::for_home("journal", recovered.active.next_offset);
-        Parts {
-            log: Arc::new(log),
-            head: Arc::new(head),
-            sealed: writer,
-            filters,
-            active: recovered.active,
-        }
+        let head = HeadPublisher::for_home("journal", recovered.active.next_offset);
+        Parts { log: Arc::new(log), head, sealed: writer, filters, active: recovered.active }
     }
 }
 
@@ -249,15 +244,7 @@ impl<E: Event> Drop for Journal<E> {
             // Forked: the files, the lock and whoever commits are those of the process that opened the store.
             return;
         }
-        committer.close();
-        let poisoned = committer.is_poisoned();
-        committer.with_home(|home| {
-            if !poisoned && let Err(error) = home.close() {
-                tracing::error!(%error, store = %self.log.directory.path.display(), "the store was not closed cleanly");
-            }
-            // Not left to the home's own end: the thread that commits for those who do not block may outlive this.
-            home.unlock();
-        });
+        committer.retire();
     }
 }
 
@@ -342,6 +329,24 @@ impl<E: Event> Backend<E> for Journal<E> {
                 committer.sync()
             }
             Role::Reader(_) => Ok(()),
+        }
+    }
+
+    fn close(&self) -> Result<(), AppendError> {
+        match &self.role {
+            Role::Writer(committer) => committer.close(),
+            Role::Reader(_) => {
+                self.head.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        match &self.role {
+            Role::Writer(committer) => committer.health(),
+            Role::Reader(_) if self.head.is_closed() => Health::Closed,
+            Role::Reader(_) => Health::ReadOnly,
         }
     }
 

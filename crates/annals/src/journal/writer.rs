@@ -7,6 +7,7 @@
 //! Room is made ready ahead of the frames, so that a full disk shows before anything is written. For small commits
 //! it is filled with zeroes: a sync then has only data to write, no allocation.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -340,22 +341,6 @@ impl<E: Event> JournalHome<E> {
         }
         Ok(())
     }
-
-    /// Everything durable, the file as long as what is in it, and the head noted.
-    pub(crate) fn close(&mut self) -> io::Result<()> {
-        self.sync()?;
-        // Only to give back room that is not needed; some systems cut no file that is mapped.
-        if let Err(error) = self.file.set_size(self.end as u64).and_then(|()| self.file.sync()) {
-            let segment = self.segment.path.display();
-            tracing::warn!(%error, %segment, "the room that it does not need was not given back");
-        }
-        self.directory().set_closed_head(self.next_offset)
-    }
-
-    /// Lets others write to the store.
-    pub(crate) fn unlock(&mut self) {
-        self.lock = None;
-    }
 }
 
 /// Whether it is for lack of room.
@@ -395,29 +380,13 @@ impl<E: Event> Home<E> for JournalHome<E> {
         self.log.find_id(id)
     }
 
-    fn is_same(
-        &self,
-        offset: u64,
-        _events: &[E],
-        batch: &Encoded,
-        index: usize,
-    ) -> Result<bool, ReadError> {
+    fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError> {
         let committed = self.next_offset - self.staged.events.len() as u64;
         let Some(staged) = offset.checked_sub(committed) else {
-            return Ok(self.log.get_raw(offset)?.0.body() == batch.body(index));
+            return Ok(self.log.get_raw(offset)?.0.event_type().to_owned().into());
         };
-        // Not written yet: its record lies in the frames that are being built.
-        let place = local_offset(offset, self.segment.first) as usize;
-        let start = self.index.positions.get(place).map(|&position| position as usize - self.end);
-        debug_assert!(
-            staged < self.staged.events.len() as u64,
-            "an id is found only where an event is"
-        );
-        let body = start.and_then(|start| {
-            let size = crate::little_endian::u32_at(&self.staged.bytes, start + 4) as usize;
-            self.staged.bytes.get(start + RECORD_HEAD..start + size)
-        });
-        Ok(body == Some(batch.body(index)))
+        let staged = usize::try_from(staged).ok().and_then(|staged| self.staged.events.get(staged));
+        Ok(staged.expect("an id is found only where an event is").event.event_type().into())
     }
 
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
@@ -464,5 +433,20 @@ impl<E: Event> Home<E> for JournalHome<E> {
             self.durable = self.next_offset;
         }
         self.check_place()
+    }
+
+    /// The file is as long as what is in it, and the head noted.
+    fn close(&mut self) -> io::Result<()> {
+        // Only to give back room that is not needed; some systems cut no file that is mapped.
+        if let Err(error) = self.file.set_size(self.end as u64).and_then(|()| self.file.sync()) {
+            let segment = self.segment.path.display();
+            tracing::warn!(%error, %segment, "the room that it does not need was not given back");
+        }
+        self.directory().set_closed_head(self.next_offset)
+    }
+
+    /// Lets others write to the store.
+    fn release(&mut self) {
+        self.lock = None;
     }
 }

@@ -94,7 +94,8 @@ impl Target {
             None => self.journal.insert(self.options.clone().open(&self.path)?),
         };
         let expected = self.written.events..self.written.events + events.len() as u64;
-        let batch = Batch { events, condition: None, time_ms: Some(self.time_ms) };
+        // The damaged log has the time, so it is taken however far ahead it is.
+        let batch = Batch::new(events).time_ms(self.time_ms).allow_future_time();
         match journal.append(batch) {
             Ok(range) if range == expected => Ok(Ok(())),
             Ok(range) => {

@@ -229,6 +229,10 @@ impl Backend<Booking> for Nameless {
         Backend::<Booking>::stats(&self.0)
     }
 
+    fn close(&self) -> Result<(), AppendError> {
+        self.0.close()
+    }
+
     fn sync(&self) -> Result<(), AppendError> {
         Backend::<Booking>::sync(&self.0)
     }

@@ -157,7 +157,8 @@ pub enum InvalidQuery {
 
 /// Names the type that may have been meant, or else all that there are.
 fn event_types(event_type: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|known| (crate::name::distance(event_type, known), known)).min();
+    let near =
+        known.iter().map(|known| (crate::spelling::distance(event_type, known), known)).min();
     match near {
         Some((distance, near)) if distance <= 1 + near.len() / 4 => format!("is it {near:?}?"),
         _ => format!("there are {}", known.join(", ")),

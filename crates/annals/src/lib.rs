@@ -38,6 +38,7 @@ mod query;
 mod raw;
 mod read_back;
 mod snapshot;
+mod spelling;
 mod stats;
 mod store;
 mod subscription;

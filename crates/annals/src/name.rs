@@ -61,39 +61,9 @@ pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), InvalidEv
     }
 }
 
-/// Returns how many characters must be added, removed or changed to make `a` of `b`.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (above, left) in a.chars().zip(1..) {
-        let mut diagonal = std::mem::replace(&mut row[0], left);
-        for (at, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(above != *other);
-            diagonal = row[at + 1];
-            row[at + 1] = changed.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_distance_is_that_of_the_fewest_changes() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("seat-sold", "seat-sold", 0),
-            ("seat-sld", "seat-sold", 1),
-            ("saet-sold", "seat-sold", 2),
-            ("kitten", "sitting", 3),
-            ("ä", "a", 1),
-        ] {
-            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
-        }
-    }
 
     #[test]
     fn names_outside_the_limits_are_refused() {

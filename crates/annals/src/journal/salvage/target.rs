@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::options::JournalOptions;
 use super::report::{SalvageError, SalvagedRange};
 use crate::backend::{Backend, Batch};
-use crate::{AppendError, EventStore, Journal, RawEvent};
+use crate::{AppendError, Journal, RawEvent};
 
 /// Events and bytes at which a batch ends.
 const BATCH_EVENTS: usize = 8_192;
@@ -115,8 +115,7 @@ impl Target {
     pub(super) fn finish(mut self) -> Result<Written, SalvageError> {
         self.flush()?;
         if let Some(journal) = self.journal.take() {
-            let store = EventStore::<RawEvent, _>::on(journal);
-            store.close().map_err(|source| self.failed(source))?;
+            journal.sync().map_err(|source| self.failed(source))?;
         }
         Ok(self.written)
     }

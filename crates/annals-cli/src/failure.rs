@@ -5,27 +5,40 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
-use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError};
+use annals::{
+    AppendError, Corruption, FollowError, LockHolder, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError,
+    ReadError,
+};
 use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
 use annals_cli::LineError;
 
 use crate::lines::MAX_LINE_BYTES;
 use crate::out::counted;
 use crate::place::Place;
+use crate::words;
 
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Failure {
-    /// A store did not open.
+    /// A store did not open, for none of the reasons below.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
+    /// A store is open for writing already.
+    #[error("{}", words::locked(store, *holder))]
+    Locked { store: PathBuf, holder: LockHolder },
+    /// A store did not open because it is damaged.
+    #[error("{0}")]
+    OpenDamaged(Corruption),
+    /// A store that was read is not followed any more.
+    #[error("{}", words::not_followed(.0))]
+    NotFollowed(FollowError),
     /// An event could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Events could not be appended, for no fault of a line.
-    #[error(transparent)]
-    Append(#[from] AppendError),
+    #[error("{}", words::not_appended(.0))]
+    Append(AppendError),
     /// The store is of a kind that this build cannot open.
     #[cfg(not(feature = "rocksdb"))]
     #[error("{store}: this annals was built without RocksDB")]
@@ -98,10 +111,9 @@ pub(crate) enum Failure {
     #[error("{to} is {} {from}: a store is not copied into itself", if *inside { "inside" } else { "the same store as" })]
     IntoItself { from: Place, to: Place, inside: bool },
     /// A copy could not be appended to.
-    #[error("{problem}")]
+    #[error("{}", words::not_appended(problem))]
     CopyStopped {
         /// What happened.
-        #[source]
         problem: AppendError,
         /// Events that the copy has.
         copied: u64,
@@ -179,6 +191,22 @@ pub(crate) enum Failure {
     Signals(#[source] ctrlc::Error),
 }
 
+impl From<OpenError> for Failure {
+    fn from(problem: OpenError) -> Self {
+        match problem {
+            OpenError::Locked { path, holder } => Self::Locked { store: path, holder },
+            OpenError::Corrupt(damage) => Self::OpenDamaged(damage),
+            problem => Self::Open(problem),
+        }
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(problem: AppendError) -> Self {
+        Self::Append(problem)
+    }
+}
+
 impl Failure {
     /// Whether it is only that nobody reads the results any more.
     pub(crate) fn is_broken_pipe(&self) -> bool {
@@ -213,6 +241,9 @@ impl Failure {
             Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
                 io_advice(source)
             }
+            Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),
+            Self::OpenDamaged(damage) => Some(words::about_damage(damage)),
+            Self::NotFollowed(error) => Some(words::about_follower(error)),
             Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong".into()),
             Self::Damaged { store: Place::RocksDb(_), .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens; or bring it back from a backup".into())
@@ -253,9 +284,13 @@ impl Failure {
                     0 => "nothing was appended".to_owned(),
                     last => format!("the lines up to {last} are appended, none from {next_line} on"),
                 };
-                if matches!(**problem, Self::Append(AppendError::NoRoom { .. })) {
+                if let Self::Append(AppendError::NoRoom { source, .. }) = &**problem {
+                    let once = match source.kind() {
+                        ErrorKind::FileTooLarge => "the limit is raised",
+                        _ => "there is room",
+                    };
                     // Writing into a String does not fail.
-                    let _ = write!(done, "; once there is room, go on with line {next_line}");
+                    let _ = write!(done, "; once {once}, go on with line {next_line}");
                 }
                 Some(problem.advice().map_or(done.clone(), |advice| format!("{advice}; {done}")))
             }

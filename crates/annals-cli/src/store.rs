@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use annals::{Backend, Durability, Event, EventStore, Journal, Memory, RawEvent, VerifyReport};
+use annals::{
+    Backend, Durability, Event, EventStore, FollowError, Journal, Memory, RawEvent,
+    VerifyReport,
+};
 #[cfg(feature = "rocksdb")]
 use annals_rocksdb::RocksDb;
 
@@ -33,7 +36,7 @@ pub(crate) fn open(place: &Place, durability: Durability) -> Result<Store, Failu
 }
 
 /// Opens a store for reading, also beside a process that appends to it, and has it read. If it is a Journal that is
-/// damaged, what is good is read first, and then that is said.
+/// damaged, what is good is read first, and then that is said. So is why a Journal is not followed any more.
 pub(crate) fn reading<E: Event>(
     place: &Place,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
@@ -41,9 +44,15 @@ pub(crate) fn reading<E: Event>(
     match place {
         Place::Journal(path) => {
             let journal = Arc::new(Journal::options().open_read_only(path)?);
+            // Then opening it has warned of that.
+            let told = journal.damage().is_some();
             read(&on(Arc::clone(&journal)))?;
             // Asked last: it may be found while the log is followed.
-            if journal.damage().is_some() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) }
+            match journal.follow_error() {
+                None => Ok(()),
+                Some(FollowError::Damaged(_)) if told => Err(Failure::OnlyTheGoodPart),
+                Some(error) => Err(Failure::NotFollowed(error.clone())),
+            }
         }
         #[cfg(feature = "rocksdb")]
         Place::RocksDb(path) => read(&on(RocksDb::open_read_only(path)?)),

@@ -52,6 +52,11 @@ pub(crate) enum Failure {
     /// The event of a line cannot be appended.
     #[error("line {line}, column 1: {problem}")]
     EventOfLine { line: u64, problem: AppendError },
+    /// The id of a line stands on an earlier line of the same batch, with another type.
+    #[error(
+        "line {line}, column 1: the id {id:?} is on line {first_line} already, for an event of another type"
+    )]
+    IdOfAnotherType { line: u64, id: String, first_line: u64 },
     /// Input that must be one batch does not fit into one.
     #[error(
         "line {line}: the input is too large; with --if-none it is one batch, of at most {MAX_BATCH_EVENTS} events and {MAX_BATCH_BYTES} bytes (32 MiB)"
@@ -277,6 +282,7 @@ impl Failure {
                     "with --if-none the input is one batch, which cannot have both new events and ones that are in the store already: give only the new lines".into()
                 })
             }
+            Self::IdOfAnotherType { .. } => Some("give the event another id".into()),
             Self::TooMuchForOneBatch { .. } => Some("append less at a time".into()),
             Self::InTheWay { offset, .. } => Some(format!("`annals get STORE {offset}` shows it")),
             Self::AfterLines { problem, next_line } => {

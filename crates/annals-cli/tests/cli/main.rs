@@ -16,6 +16,7 @@ mod kill;
 mod no_room;
 mod numbers;
 mod read;
+mod repeated_ids;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_stores;
 #[cfg(feature = "rocksdb")]

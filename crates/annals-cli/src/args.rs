@@ -72,7 +72,7 @@ pub(crate) enum Command {
 /// lines, after about 8 MiB, and when no more input is there for now: what is fed by hand is durable line by line.
 ///
 /// A bad line ends it with its number, its column and the reason. What was reported stays; of the batch that the bad
-/// line is in, nothing is appended.
+/// line is in, nothing is appended. If nothing at all is appended because of an error, no store is created.
 ///
 /// Events with an "id" that the store has already, or that an earlier line has, are not appended again: their report says
 /// "already". A batch that the store has in part is appended and reported in parts, so the same input may be given again, after a kill say;

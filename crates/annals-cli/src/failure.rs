@@ -312,6 +312,7 @@ impl Failure {
             Self::IntoItself { .. } => {
                 Some("copy to a path outside the store, where nothing is yet or an earlier copy is".into())
             }
+            Self::CopyStopped { copied: 0, .. } => Some("nothing was copied".into()),
             Self::CopyStopped { copied, .. } => {
                 Some(format!("the copy has the first {copied} events; run the same again, and it goes on from there"))
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annals::{
-    Backend, Durability, Event, EventStore, FollowError, Journal, Memory, RawEvent,
+    Backend, Durability, Event, EventStore, FollowError, Journal, Memory, OpenError, RawEvent,
     VerifyReport,
 };
 #[cfg(feature = "rocksdb")]
@@ -32,6 +32,27 @@ pub(crate) fn open(place: &Place, durability: Durability) -> Result<Store, Failu
         Place::RocksDb(path) => Ok(on(RocksDb::options().durability(durability).open(path)?)),
         #[cfg(not(feature = "rocksdb"))]
         Place::RocksDb(_) => Err(not_built_in(place)),
+    }
+}
+
+/// Returns whether nothing is there: no store, and nothing that is in the way of one.
+pub(crate) fn is_vacant(place: &Place) -> Result<bool, Failure> {
+    let opened = match place {
+        Place::Journal(path) if path.join("store.json").exists() => return Ok(false),
+        Place::Journal(path) => Journal::options().open_read_only::<RawEvent>(path).map(drop),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) if !path.exists() => return Ok(true),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) if path.join("CURRENT").exists() => return Ok(false),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) => RocksDb::<RawEvent>::open_read_only(path).map(drop),
+        #[cfg(not(feature = "rocksdb"))]
+        Place::RocksDb(_) => return Err(not_built_in(place)),
+    };
+    match opened {
+        Ok(()) => Ok(false),
+        Err(OpenError::NotFound { .. }) => Ok(true),
+        Err(problem) => Err(problem.into()),
     }
 }
 

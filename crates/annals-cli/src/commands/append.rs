@@ -15,7 +15,8 @@ use crate::lines::{Lines, Step, standard_input};
 use crate::out::Out;
 use crate::progress;
 use crate::reports::Reports;
-use crate::store::{self, Store};
+use crate::store::Store;
+use crate::target::Target;
 
 /// Bytes of lines at which a batch ends. With the largest event behind it, it is still far from a batch's limit.
 const BATCH_LINE_BYTES: usize = 8 << 20;
@@ -26,7 +27,9 @@ pub(crate) fn run(args: &Append, format: Option<Format>) -> Result<(), Failure> 
         Durability::Sync => annals::Durability::Sync,
         Durability::Buffered => annals::Durability::Buffered,
     };
-    let store = store::open(&args.store, durability)?;
+    let target = Target::new(&args.store, durability);
+    // Now, so that what is wrong with it is said before any input is read.
+    let store = target.existing()?;
     let (input, size) = standard_input().map_err(Failure::Input)?;
     let by_hand = io::stdin().is_terminal();
     if by_hand {
@@ -38,6 +41,7 @@ pub(crate) fn run(args: &Append, format: Option<Format>) -> Result<(), Failure> 
     }
     let mut appender = Appender {
         store,
+        target,
         lines: Lines::of(input).map_err(Failure::Input)?,
         in_hand: InHand::default(),
         condition: condition(&args.if_none),
@@ -53,8 +57,13 @@ pub(crate) fn run(args: &Append, format: Option<Format>) -> Result<(), Failure> 
     };
     let done = appender.append_all();
     appender.reports.clear_bar();
-    done?;
-    appender.store.close()?;
+    if let Err(problem) = done {
+        if appender.store.take().is_none_or(|store| store.is_empty()) {
+            appender.target.leave_nothing();
+        }
+        return Err(problem);
+    }
+    appender.store()?.close()?;
     let last_line = appender.lines.number();
     appender
         .reports
@@ -72,7 +81,9 @@ fn condition(names: &[String]) -> Option<Condition> {
 }
 
 struct Appender {
-    store: Store,
+    /// The store, once it is there: it is created when the first batch is ready.
+    store: Option<Store>,
+    target: Target,
     lines: Lines,
     in_hand: InHand,
     condition: Option<Condition>,
@@ -105,6 +116,15 @@ impl InHand {
 }
 
 impl Appender {
+    /// The store, created now if nothing was there.
+    fn store(&mut self) -> Result<Store, Failure> {
+        let store = match &self.store {
+            Some(store) => store,
+            None => self.store.insert(self.target.open()?),
+        };
+        Ok(store.clone())
+    }
+
     fn append_all(&mut self) -> Result<(), Failure> {
         self.append_batches().map_err(|problem| match problem {
             Failure::InTheWay { .. } => problem,
@@ -204,9 +224,10 @@ impl Appender {
         // What a conflict of ids is explained with, and appended from in halves.
         let has_ids = events.iter().any(|event| event.id().is_some());
         let mut kept = if has_ids { events.clone() } else { Vec::new() };
-        let before = self.store.len();
+        let store = self.store()?;
+        let before = store.len();
         let condition = self.condition.clone();
-        match self.store.append_as(Batch { events, condition, time_ms: None }) {
+        match store.append_as(Batch { events, condition, time_ms: None }) {
             Ok(range) => {
                 self.next_line = last_line + 1;
                 offsets.extend(range.clone());

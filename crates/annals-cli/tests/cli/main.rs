@@ -13,6 +13,7 @@ mod demo;
 mod follow_ends;
 mod harness;
 mod kill;
+mod left_behind;
 mod no_room;
 mod numbers;
 mod read;

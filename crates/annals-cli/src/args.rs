@@ -73,12 +73,12 @@ pub(crate) enum Command {
 /// lines, after about 8 MiB, and when no more input is there for now: what is fed by hand is durable line by line.
 ///
 /// A bad line ends it with its number, its column and the reason. What was reported stays; of the batch that the bad
-/// line is in, nothing is appended.
+/// line is in, nothing is appended. If nothing at all is appended because of an error, no store is created.
 ///
-/// Events with an "id" that the store has already are not appended again: their report says "already". A batch that
-/// the store has in part is appended and reported in parts, so the same input may be given again, after a kill say;
-/// only events without an "id" are then there twice. An id that the store has for an event of another type is an error, and what
-/// stands before that line is appended.
+/// Events with an "id" that the store has already, or that an earlier line has, are not appended again: their report says
+/// "already". A batch that the store has in part is appended and reported in parts, so the same input may be given again, after a kill say;
+/// only events without an "id" are then there twice. An id that the store has for an event of another type is an error,
+/// and what stands before that line is appended.
 ///
 /// Reports that nobody reads any more do not stop it. Nor do reports that cannot be written, to a full disk say: that
 /// is told at once, all input is appended, and the exit code is 1.

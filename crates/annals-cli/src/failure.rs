@@ -5,27 +5,40 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
-use annals::{AppendError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError, ReadError, SalvageError};
+use annals::{
+    AppendError, Corruption, FollowError, LockHolder, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError,
+    ReadError, SalvageError,
+};
 use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
 use annals_cli::LineError;
 
 use crate::lines::MAX_LINE_BYTES;
 use crate::out::counted;
 use crate::place::Place;
+use crate::words;
 
 /// Why the command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Failure {
-    /// A store did not open.
+    /// A store did not open, for none of the reasons below.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
+    /// A store is open for writing already.
+    #[error("{}", words::locked(store, *holder))]
+    Locked { store: PathBuf, holder: LockHolder },
+    /// A store did not open because it is damaged.
+    #[error("{0}")]
+    OpenDamaged(Corruption),
+    /// A store that was read is not followed any more.
+    #[error("{}", words::not_followed(.0))]
+    NotFollowed(FollowError),
     /// An event could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Events could not be appended, for no fault of a line.
-    #[error(transparent)]
-    Append(#[from] AppendError),
+    #[error("{}", words::not_appended(.0))]
+    Append(AppendError),
     /// The store is of a kind that this build cannot open.
     #[cfg(not(feature = "rocksdb"))]
     #[error("{store}: this annals was built without RocksDB")]
@@ -39,6 +52,11 @@ pub(crate) enum Failure {
     /// The event of a line cannot be appended.
     #[error("line {line}, column 1: {problem}")]
     EventOfLine { line: u64, problem: AppendError },
+    /// The id of a line stands on an earlier line of the same batch, with another type.
+    #[error(
+        "line {line}, column 1: the id {id:?} is on line {first_line} already, for an event of another type"
+    )]
+    IdOfAnotherType { line: u64, id: String, first_line: u64 },
     /// Input that must be one batch does not fit into one.
     #[error(
         "line {line}: the input is too large; with --if-none it is one batch, of at most {MAX_BATCH_EVENTS} events and {MAX_BATCH_BYTES} bytes (32 MiB)"
@@ -107,10 +125,9 @@ pub(crate) enum Failure {
     #[error("{to} is {} {from}: a store is not copied into itself", if *inside { "inside" } else { "the same store as" })]
     IntoItself { from: Place, to: Place, inside: bool },
     /// A copy could not be appended to.
-    #[error("{problem}")]
+    #[error("{}", words::not_appended(problem))]
     CopyStopped {
         /// What happened.
-        #[source]
         problem: AppendError,
         /// Events that the copy has.
         copied: u64,
@@ -188,6 +205,22 @@ pub(crate) enum Failure {
     Signals(#[source] ctrlc::Error),
 }
 
+impl From<OpenError> for Failure {
+    fn from(problem: OpenError) -> Self {
+        match problem {
+            OpenError::Locked { path, holder } => Self::Locked { store: path, holder },
+            OpenError::Corrupt(damage) => Self::OpenDamaged(damage),
+            problem => Self::Open(problem),
+        }
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(problem: AppendError) -> Self {
+        Self::Append(problem)
+    }
+}
+
 impl Failure {
     /// Whether it is only that nobody reads the results any more.
     pub(crate) fn is_broken_pipe(&self) -> bool {
@@ -227,6 +260,9 @@ impl Failure {
             Self::SalvagedInPart { .. } => Some("what is missing is listed above; bring it back from a backup, if there is one".into()),
             Self::Salvage(SalvageError::Write { .. }) => Some("remove the new store, and salvage again".into()),
             Self::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
+            Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),
+            Self::OpenDamaged(damage) => Some(words::about_damage(damage)),
+            Self::NotFollowed(error) => Some(words::about_follower(error)),
             Self::Damaged { store: Place::RocksDb(_), .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens; or bring it back from a backup".into())
             }
@@ -263,6 +299,7 @@ impl Failure {
                     "with --if-none the input is one batch, which cannot have both new events and ones that are in the store already: give only the new lines".into()
                 })
             }
+            Self::IdOfAnotherType { .. } => Some("give the event another id".into()),
             Self::TooMuchForOneBatch { .. } => Some("append less at a time".into()),
             Self::InTheWay { offset, .. } => Some(format!("`annals get STORE {offset}` shows it")),
             Self::AfterLines { problem, next_line } => {
@@ -270,9 +307,13 @@ impl Failure {
                     0 => "nothing was appended".to_owned(),
                     last => format!("the lines up to {last} are appended, none from {next_line} on"),
                 };
-                if matches!(**problem, Self::Append(AppendError::NoRoom { .. })) {
+                if let Self::Append(AppendError::NoRoom { source, .. }) = &**problem {
+                    let once = match source.kind() {
+                        ErrorKind::FileTooLarge => "the limit is raised",
+                        _ => "there is room",
+                    };
                     // Writing into a String does not fail.
-                    let _ = write!(done, "; once there is room, go on with line {next_line}");
+                    let _ = write!(done, "; once {once}, go on with line {next_line}");
                 }
                 Some(problem.advice().map_or(done.clone(), |advice| format!("{advice}; {done}")))
             }
@@ -288,6 +329,7 @@ impl Failure {
             Self::IntoItself { .. } => {
                 Some("copy to a path outside the store, where nothing is yet or an earlier copy is".into())
             }
+            Self::CopyStopped { copied: 0, .. } => Some("nothing was copied".into()),
             Self::CopyStopped { copied, .. } => {
                 Some(format!("the copy has the first {copied} events; run the same again, and it goes on from there"))
             }

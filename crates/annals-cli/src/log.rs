@@ -7,6 +7,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+/// What the library logs when a follower ends. The command says that itself when it ends, with what the user can do.
+const FOLLOWER_ENDED: &str = "the log is not followed any more";
+
 /// Shows warnings and errors; spans, which the library has none of, are nothing to it.
 struct Log;
 
@@ -34,6 +37,9 @@ impl Subscriber for Log {
         event.record(&mut text);
         let level = if *event.metadata().level() == Level::ERROR { "error" } else { "warning" };
         let Text { message, fields } = text;
+        if message == FOLLOWER_ENDED {
+            return;
+        }
         let fields = if fields.is_empty() { fields } else { format!(" ({fields})") };
         // If standard error is gone there is nobody to tell.
         let _ = writeln!(io::stderr(), "annals: {level}: {message}{fields}");

@@ -5,6 +5,7 @@
 //!   commands   one file a command           out       standard output; table, channel_table: for people
 //!   place      what a STORE says            progress  bars on standard error
 //!   store      opening it                   log       the library's warnings on standard error
+//!   target     creating it                  words     the library's errors, for a person at a shell
 //!   failure    what ends it with exit 1     reports   what append tells of batches
 //!   demo       `annals demo`                    bench    `annals bench`
 //! ```
@@ -25,6 +26,8 @@ mod progress;
 mod reports;
 mod store;
 mod table;
+mod target;
+mod words;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use annals::{Backend, Durability, Event, EventStore, Journal, Memory, RawEvent, VerifyReport};
+use annals::{
+    Backend, Durability, Event, EventStore, FollowError, Journal, Memory, OpenError, RawEvent,
+    VerifyReport,
+};
 #[cfg(feature = "rocksdb")]
 use annals_rocksdb::RocksDb;
 
@@ -32,8 +35,29 @@ pub(crate) fn open(place: &Place, durability: Durability) -> Result<Store, Failu
     }
 }
 
+/// Returns whether nothing is there: no store, and nothing that is in the way of one.
+pub(crate) fn is_vacant(place: &Place) -> Result<bool, Failure> {
+    let opened = match place {
+        Place::Journal(path) if path.join("store.json").exists() => return Ok(false),
+        Place::Journal(path) => Journal::options().open_read_only::<RawEvent>(path).map(drop),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) if !path.exists() => return Ok(true),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) if path.join("CURRENT").exists() => return Ok(false),
+        #[cfg(feature = "rocksdb")]
+        Place::RocksDb(path) => RocksDb::<RawEvent>::open_read_only(path).map(drop),
+        #[cfg(not(feature = "rocksdb"))]
+        Place::RocksDb(_) => return Err(not_built_in(place)),
+    };
+    match opened {
+        Ok(()) => Ok(false),
+        Err(OpenError::NotFound { .. }) => Ok(true),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
 /// Opens a store for reading, also beside a process that appends to it, and has it read. If it is a Journal that is
-/// damaged, what is good is read first, and then that is said.
+/// damaged, what is good is read first, and then that is said. So is why a Journal is not followed any more.
 pub(crate) fn reading<E: Event>(
     place: &Place,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
@@ -41,9 +65,15 @@ pub(crate) fn reading<E: Event>(
     match place {
         Place::Journal(path) => {
             let journal = Arc::new(Journal::options().open_read_only(path)?);
+            // Then opening it has warned of that.
+            let told = journal.damage().is_some();
             read(&on(Arc::clone(&journal)))?;
             // Asked last: it may be found while the log is followed.
-            if journal.damage().is_some() { Err(Failure::OnlyTheGoodPart) } else { Ok(()) }
+            match journal.follow_error() {
+                None => Ok(()),
+                Some(FollowError::Damaged(_)) if told => Err(Failure::OnlyTheGoodPart),
+                Some(error) => Err(Failure::NotFollowed(error.clone())),
+            }
         }
         #[cfg(feature = "rocksdb")]
         Place::RocksDb(path) => read(&on(RocksDb::open_read_only(path)?)),

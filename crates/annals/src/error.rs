@@ -250,7 +250,7 @@ pub enum AppendError {
         head: u64,
     },
     /// No room for the events; nothing was written, and appends work again once there is room.
-    #[error("no room for {bytes} bytes: {source}; free some and append again")]
+    #[error("no room for {bytes} bytes: {source}{}", room_way_out(source))]
     NoRoom {
         /// How many bytes were wanted.
         bytes: u64,
@@ -490,6 +490,14 @@ impl std::fmt::Display for LockHolder {
             ),
             Self::Unknown => f.write_str("in another process"),
         }
+    }
+}
+
+/// What to do about a lack of room. A limit on the size of files says itself what to do.
+fn room_way_out(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::FileTooLarge => "",
+        _ => "; free some and append again",
     }
 }
 

@@ -13,6 +13,7 @@ use crate::out::{Out, counted};
 use crate::place::Place;
 use crate::progress;
 use crate::store::{self, Store};
+use crate::target::Target;
 
 /// Events and bytes at which a batch ends.
 const BATCH_EVENTS: usize = 4_096;
@@ -20,12 +21,22 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// Copies what the target does not have yet, and compares all.
 pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
-    store::reading(&args.from, |from| copy_all(from, args, format))
+    let mut target = Target::new(&args.to, Durability::Buffered);
+    let copied = store::reading(&args.from, |from| copy_all(from, &mut target, args, format));
+    if copied.is_err() {
+        target.leave_nothing();
+    }
+    copied
 }
 
-fn copy_all(from: &Store, args: &Copy, format: Option<Format>) -> Result<(), Failure> {
+fn copy_all(
+    from: &Store,
+    target: &mut Target,
+    args: &Copy,
+    format: Option<Format>,
+) -> Result<(), Failure> {
     refuse_itself(&args.from, &args.to)?;
-    let to = store::open(&args.to, Durability::Buffered)?;
+    let to = target.open()?;
     let other_log = |difference: String| Failure::OtherLog {
         from: args.from.clone(),
         to: args.to.clone(),

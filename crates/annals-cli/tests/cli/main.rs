@@ -8,12 +8,16 @@ mod bad_lines;
 mod bad_stores;
 mod bench;
 mod copy;
+mod damaged_stores;
 mod demo;
+mod follow_ends;
 mod harness;
 mod kill;
+mod left_behind;
 mod no_room;
 mod numbers;
 mod read;
+mod repeated_ids;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_stores;
 #[cfg(feature = "rocksdb")]

@@ -46,7 +46,8 @@ fn no_mapping(error: io::Error) -> io::Error {
         let limit = std::fs::read_to_string(MAPPINGS).unwrap_or_default();
         let text = format!(
             "the system has no memory mapping left for this process ({error}). Every segment takes two; the limit, \
-             vm.max_map_count, is {}. Use larger segments (segment_bytes), or raise the limit",
+             vm.max_map_count, is {}: raise it (`sysctl -w vm.max_map_count=NUMBER`; a program can also have larger segments: \
+             segment_bytes)",
             limit.trim()
         );
         return io::Error::new(ErrorKind::OutOfMemory, text);

@@ -252,8 +252,8 @@ impl RealFile {
             return Ok(());
         }
         let text = format!(
-            "this process may write files of at most {} bytes (RLIMIT_FSIZE, `ulimit -f`), and {size} are needed; raise the \
-             limit, or use smaller segments (segment_bytes)",
+            "this process may write files of at most {} bytes (RLIMIT_FSIZE, `ulimit -f`), and {size} are needed: raise the \
+             limit (a program can also have smaller segments: segment_bytes)",
             self.largest
         );
         Err(io::Error::new(ErrorKind::FileTooLarge, text))

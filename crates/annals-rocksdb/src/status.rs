@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::{Corruption, OpenError, ReadError};
+use annals::{Corruption, LockHolder, OpenError, ReadError};
 use rocksdb::{Error, ErrorKind};
 
 /// Why a database did not open.
@@ -13,7 +13,7 @@ pub(crate) fn open_error(path: &Path, error: Error) -> OpenError {
     let path = path.to_owned();
     if is_locked(&text) {
         let here = text.contains("current process");
-        let holder = if here { std::process::id().to_string() } else { String::new() };
+        let holder = if here { LockHolder::ThisProcess } else { LockHolder::Unknown };
         return OpenError::Locked { path, holder };
     }
     match error.kind() {

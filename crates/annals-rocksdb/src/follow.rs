@@ -256,9 +256,15 @@ impl<E: Event> Follow<E> {
     /// Says what follows from damage that was found: it is looked at once more.
     fn confirm(&self, damage: Corruption) -> Stop {
         let Some(anew) = self.open_anew() else { return Stop::Suspect(damage) };
+        let last = EventCursor::in_order(&anew).and_then(|mut events| events.last());
         let read = EventCursor::in_order(&anew).and_then(|mut events| events.read(damage.offset));
-        match read {
-            Err(ReadError::Corrupt(found)) => Stop::Ended(FollowError::Damaged(found)),
+        match (last, read) {
+            (Err(ReadError::Corrupt(found)), _) => {
+                // RocksDB does not tell the offset, and what is before this one was read.
+                let offset = found.offset.max(self.next_offset);
+                Stop::Ended(FollowError::Damaged(Corruption { offset, ..found }))
+            }
+            (_, Err(ReadError::Corrupt(found))) => Stop::Ended(FollowError::Damaged(found)),
             _ => Stop::Suspect(damage),
         }
     }

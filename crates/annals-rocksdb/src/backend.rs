@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::home::{Committer, Encoded, HeadPublisher};
+use annals::home::{Committer, Encoded, HeadPublisher, Opener};
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, Head, Health,
-    NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection, SnapshotStore,
-    Stats,
+    AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, FollowError, Head,
+    Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
+    SnapshotStore, Stats,
 };
 use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
@@ -49,9 +49,7 @@ pub struct RocksDb<E: Event> {
 enum Role<E: Event> {
     Writer(Arc<Committer<E, RocksDbHome<E>>>),
     /// Held so that its thread ends with the log.
-    Reader {
-        _follower: Follower,
-    },
+    Reader(Follower),
 }
 
 impl RocksDb<RawEvent> {
@@ -85,8 +83,8 @@ impl RocksDbOptions {
         self.check()?;
         let path = absolute(path.as_ref())?;
         let (log, head, recovered) = beside_a_writer(|| parts(Database::follow(&path, &self)?))?;
-        let follower = Follower::start(Arc::clone(&log), head.clone(), recovered)?;
-        Ok(RocksDb::new(log, head, Role::Reader { _follower: follower }))
+        let follower = Follower::start(Arc::clone(&log), head.clone(), recovered, self)?;
+        Ok(RocksDb::new(log, head, Role::Reader(follower)))
     }
 }
 
@@ -133,6 +131,7 @@ impl<E: Event> RocksDb<E> {
     ///
     /// # Errors
     /// The system's: the directory is there already, its parent is not, there is no room; then nothing is left there.
+    /// And [`io::ErrorKind::NotFound`] if the store itself was moved or removed.
     pub fn checkpoint(&self, target: impl AsRef<Path>) -> io::Result<()> {
         let target = target.as_ref();
         if target.exists() {
@@ -140,8 +139,20 @@ impl<E: Event> RocksDb<E> {
                 format!("{} is there already; a checkpoint makes its directory", target.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
+        self.log.database.check()?;
         let checkpoint = Checkpoint::new(self.log.database.db()).map_err(io_error)?;
         checkpoint.create_checkpoint(target).map_err(io_error)
+    }
+
+    /// Returns why a log that was opened read-only is not followed any more: its directory was moved, removed or
+    /// replaced, its writer took back what was read before it was synced, or it is damaged. Its cursors have ended then,
+    /// and it has to be opened again. `None` while it is followed, and for a writer.
+    #[must_use]
+    pub fn follow_error(&self) -> Option<&FollowError> {
+        match &self.role {
+            Role::Writer(_) => None,
+            Role::Reader(follower) => follower.error(),
+        }
     }
 
     fn new(log: Arc<Log>, head: HeadPublisher<E>, role: Role<E>) -> Self {
@@ -149,7 +160,12 @@ impl<E: Event> RocksDb<E> {
         Self { log, head, snapshots, role }
     }
 
+    fn opener(&self) -> Opener {
+        self.log.database.opener()
+    }
+
     fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
+        self.opener().check().map_err(|error| self.head.refused(error))?;
         let encoded = Encoded::records(&batch.events, &self.log.hasher);
         encoded.map_err(|error| self.head.refused(error))
     }
@@ -157,9 +173,12 @@ impl<E: Event> RocksDb<E> {
 
 impl<E: Event> Drop for RocksDb<E> {
     fn drop(&mut self) {
-        if let Role::Writer(committer) = &self.role {
-            committer.retire();
+        let Role::Writer(committer) = &self.role else { return };
+        if !self.opener().is_here() {
+            // Forked: the database and all threads are those of the process that opened the store.
+            return;
         }
+        committer.retire();
     }
 }
 
@@ -267,15 +286,21 @@ impl<E: Event> Backend<E> for RocksDb<E> {
 
     fn sync(&self) -> Result<(), AppendError> {
         match &self.role {
-            Role::Writer(committer) => committer.sync(),
-            Role::Reader { .. } => Ok(()),
+            Role::Writer(committer) => {
+                self.opener().check()?;
+                committer.sync()
+            }
+            Role::Reader(_) => Ok(()),
         }
     }
 
     fn close(&self) -> Result<(), AppendError> {
         match &self.role {
-            Role::Writer(committer) => committer.close(),
-            Role::Reader { .. } => {
+            Role::Writer(committer) => {
+                self.opener().check()?;
+                committer.close()
+            }
+            Role::Reader(_) => {
                 self.head.close();
                 Ok(())
             }

@@ -169,6 +169,8 @@ impl<'a> EventCursor<'a> {
         let parts = first.zip(block::head(value)).zip(block::first_body(value));
         let Some(((first, head), body)) = parts else {
             let found = format!("{} bytes that are none", value.len());
+            // The last block is looked for without an offset.
+            let offset = first.map_or(offset, |first| first.max(offset));
             return Err(not_ours(&self.database.path, offset, "a block of events", found).into());
         };
         let (offsets, time_ms) = (first..first + head.count, head.time_ms);

@@ -6,10 +6,12 @@
 //!   ids         where events with an id are          snapshots
 //! ```
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use annals::home::Hasher;
+use annals::home::{Hasher, Opener};
 use annals::{OpenError, ReadError};
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Error,
@@ -18,6 +20,7 @@ use rocksdb::{
 use tempfile::TempDir;
 
 use crate::found::{Found, check_families, has_a_key, look};
+use crate::identity::{Identity, OpenHere};
 use crate::keys;
 use crate::options::{Families, RocksDbOptions};
 use crate::starts::BlockStarts;
@@ -40,14 +43,18 @@ const FAMILIES: [&str; 5] = [DEFAULT, EVENTS, INDEX, IDS, SNAPSHOTS];
 
 /// An open database that is a store.
 pub(crate) struct Database {
-    db: DB,
+    /// `None` only while this is dropped.
+    db: Option<DB>,
     pub(crate) path: PathBuf,
     pub(crate) store_id: [u8; 16],
     cache: Cache,
     pub(crate) block_starts: BlockStarts,
+    identity: Arc<Identity>,
+    opener: Opener,
     /// Where a follower keeps what RocksDB needs a directory for; removed with it.
-    _aside: Option<TempDir>,
-    /// Behind `db`, so that it ends after that is closed. A follower has none.
+    aside: Option<TempDir>,
+    /// Behind `db`, so that they end after that is closed, and in this order. A reader has none.
+    open_here: Option<OpenHere>,
     take_back: Option<TakeBack>,
 }
 
@@ -55,7 +62,14 @@ impl Database {
     /// The store at `path`, made if nothing is there, to be written to.
     pub(crate) fn open(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         let mut database = options.database(true);
-        match look(path)? {
+        let found = look(path)?;
+        let io = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
+        if let Found::Nothing = found {
+            std::fs::create_dir_all(path).map_err(io("create the directory"))?;
+        }
+        let mut identity = Identity::of(path).map_err(io("look at"))?;
+        let open_here = Some(OpenHere::enter(&identity)?);
+        match found {
             Found::Database => {
                 // What is not ours is left as it is.
                 if check_families(path, &options.database(false), &FAMILIES)? {
@@ -68,22 +82,39 @@ impl Database {
         let (descriptors, cache) = descriptors(options.families());
         let opened = DB::open_cf_descriptors(&database, path, descriptors);
         let db = opened.map_err(|error| open_error(path, error))?;
-        let store_id = match read_store_id(&db, path)? {
+        let noted = identity.note_lock();
+        let mut database = Self::new(db, identity, path, cache);
+        database.open_here = open_here;
+        noted.and_then(|()| database.check()).map_err(io("look at"))?;
+        database.store_id = match read_store_id(database.db(), path)? {
             Some(store_id) => store_id,
-            None => make_store(&db, path)?,
+            None => make_store(database.db(), path)?,
         };
-        let take_back = Some(TakeBack::new(path.to_owned(), options.clone()));
-        Ok(Self { take_back, ..Self::new(db, path, store_id, cache) })
+        let identity = Arc::clone(&database.identity);
+        database.take_back = Some(TakeBack::new(path.to_owned(), identity, options.clone()));
+        Ok(database)
     }
 
-    fn new(db: DB, path: &Path, store_id: [u8; 16], cache: Cache) -> Self {
-        let (path, block_starts) = (path.to_owned(), BlockStarts::default());
-        Self { db, path, store_id, cache, block_starts, _aside: None, take_back: None }
+    /// A database whose store id is not known yet.
+    fn new(db: DB, identity: Identity, path: &Path, cache: Cache) -> Self {
+        Self {
+            db: Some(db),
+            path: path.to_owned(),
+            store_id: [0; 16],
+            cache,
+            block_starts: BlockStarts::default(),
+            identity: Arc::new(identity),
+            opener: Opener::this_process(),
+            aside: None,
+            open_here: None,
+            take_back: None,
+        }
     }
 
     /// The store at `path`, to be read and followed while another process may write to it. Where files of it are gone
     /// or damaged, it is what it was before these.
     pub(crate) fn follow(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        let identity = identity(path)?;
         Self::check_to_read(path, options)?;
         let io = |source| OpenError::Io {
             action: "make a directory beside",
@@ -96,26 +127,32 @@ impl Database {
         let opened =
             DB::open_cf_descriptors_as_secondary(&database, path, aside.path(), descriptors);
         let db = opened.map_err(|error| open_error(path, error))?;
-        let Some(store_id) = read_store_id(&db, path)? else {
+        let mut database = Self::new(db, identity, path, cache);
+        database.aside = Some(aside);
+        let Some(store_id) = read_store_id(database.db(), path)? else {
             // Not made yet, or the file that says so is gone; then this tells.
             Self::as_it_is(path, options)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        Ok(Self { _aside: Some(aside), ..Self::new(db, path, store_id, cache) })
+        database.store_id = store_id;
+        Ok(database)
     }
 
     /// The store at `path` as it is now, all of it or an error, while another process may write to it.
     pub(crate) fn as_it_is(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
+        let identity = identity(path)?;
         Self::check_to_read(path, options)?;
         let (descriptors, cache) = descriptors(options.families());
         let mut database = to_read(options);
         check_logs(&mut database, path)?;
         let opened = DB::open_cf_descriptors_read_only(&database, path, descriptors, false);
         let db = opened.map_err(|error| open_error(path, error))?;
-        let Some(store_id) = read_store_id(&db, path)? else {
+        let mut database = Self::new(db, identity, path, cache);
+        let Some(store_id) = read_store_id(database.db(), path)? else {
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
-        Ok(Self::new(db, path, store_id, cache))
+        database.store_id = store_id;
+        Ok(database)
     }
 
     fn check_to_read(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
@@ -128,7 +165,46 @@ impl Database {
     }
 
     pub(crate) fn db(&self) -> &DB {
-        &self.db
+        let Some(db) = &self.db else { unreachable!("only the drop of a database takes it out") };
+        db
+    }
+
+    /// Whether this process is the one that opened the database.
+    pub(crate) fn opener(&self) -> Opener {
+        self.opener
+    }
+
+    /// Fails if RocksDB must not write: in a forked process, and where the path does not lead to the store any more. Then
+    /// RocksDB's own work in the background is ended as well.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.opener.check().map_err(io::Error::other)?;
+        let checked = self.identity.check();
+        if checked.is_err() && self.open_here.is_some() {
+            // Every file that RocksDB still made or removed would be one of another store.
+            if let Err(error) = self.db().disable_file_deletions() {
+                tracing::error!(%error, store = %self.path.display(), "RocksDB may still remove files");
+            }
+            self.db().cancel_all_background_work(true);
+        }
+        checked
+    }
+
+    /// Fails if the path does not lead to the store any more.
+    pub(crate) fn check_identity(&self) -> io::Result<()> {
+        self.identity.check()
+    }
+
+    /// Fails if this database is in another directory than `identity` tells of.
+    pub(crate) fn check_same_directory(&self, identity: &Identity) -> io::Result<()> {
+        if self.identity.is_same(identity) {
+            return Ok(());
+        }
+        Err(io::Error::other("another store is at the path now"))
+    }
+
+    /// The store's id as the database has it now.
+    pub(crate) fn store_id_now(&self) -> Result<Option<[u8; 16]>, OpenError> {
+        read_store_id(self.db(), &self.path)
     }
 
     pub(crate) fn cache(&self) -> &Cache {
@@ -175,7 +251,7 @@ impl Database {
     /// The head that was noted when the store was last closed cleanly; 0 if it never was.
     pub(crate) fn closed_head(&self) -> Result<u64, OpenError> {
         let value =
-            self.db.get(keys::CLOSED_HEAD).map_err(|error| open_error(&self.path, error))?;
+            self.db().get(keys::CLOSED_HEAD).map_err(|error| open_error(&self.path, error))?;
         let Some(value) = value else { return Ok(0) };
         keys::number(&value).ok_or_else(|| {
             not_ours(
@@ -189,11 +265,32 @@ impl Database {
     }
 
     /// Everything in files, so that the next opening has nothing to replay, and the head noted.
-    pub(crate) fn close(&self, head: u64) -> Result<(), Error> {
-        self.db.put_opt(keys::CLOSED_HEAD, head.to_be_bytes(), &synced())?;
-        let handles: Vec<_> = FAMILIES.iter().filter_map(|name| self.db.cf_handle(name)).collect();
-        self.db.flush_cfs_opt(&handles, &rocksdb::FlushOptions::default())?;
-        self.db.flush_wal(true)
+    pub(crate) fn close(&self, head: u64) -> io::Result<()> {
+        self.check()?;
+        let db = self.db();
+        let flush = |()| {
+            let handles: Vec<_> = FAMILIES.iter().filter_map(|name| db.cf_handle(name)).collect();
+            db.flush_cfs_opt(&handles, &rocksdb::FlushOptions::default())
+        };
+        let noted = db.put_opt(keys::CLOSED_HEAD, head.to_be_bytes(), &synced());
+        noted.and_then(flush).and_then(|()| db.flush_wal(true)).map_err(io_error)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let forked = !self.opener.is_here();
+        if !forked && (self.open_here.is_none() || self.check().is_ok()) {
+            return;
+        }
+        // RocksDB's end is never run. It removes the files at the path that it does not know, and where it does not find
+        // its manifest there it writes another, and has `CURRENT` name it: in another store that ends the other store.
+        // In a forked process it would also wait for threads that are not there. So the handle is lost on purpose, and
+        // with it, where a store was moved, its lock until the process ends; nothing is taken back by a path either.
+        std::mem::forget((self.db.take(), self.aside.take(), self.open_here.take()));
+        if let Some(take_back) = self.take_back.take() {
+            take_back.give_up(forked);
+        }
     }
 }
 
@@ -209,14 +306,14 @@ pub(crate) struct Family<'a> {
 
 impl<'a> Family<'a> {
     fn handle(self) -> Result<&'a ColumnFamily, ReadError> {
-        self.database.db.cf_handle(self.name).ok_or_else(|| {
+        self.database.db().cf_handle(self.name).ok_or_else(|| {
             not_ours(&self.database.path, 0, &format!("the column family {}", self.name), "none")
                 .into()
         })
     }
 
     pub(crate) fn get(self, key: &[u8], offset: u64) -> Result<Option<Vec<u8>>, ReadError> {
-        let value = self.database.db.get_cf(self.handle()?, key);
+        let value = self.database.db().get_cf(self.handle()?, key);
         value.map_err(self.database.unreadable(offset))
     }
 
@@ -226,33 +323,35 @@ impl<'a> Family<'a> {
         key: &[u8],
         offset: u64,
     ) -> Result<Option<DBPinnableSlice<'a>>, ReadError> {
-        let value = self.database.db.get_pinned_cf(self.handle()?, key);
+        let value = self.database.db().get_pinned_cf(self.handle()?, key);
         value.map_err(self.database.unreadable(offset))
     }
 
     pub(crate) fn iterator(self, options: ReadOptions) -> Result<DBRawIterator<'a>, ReadError> {
-        Ok(self.database.db.raw_iterator_cf_opt(self.handle()?, options))
+        Ok(self.database.db().raw_iterator_cf_opt(self.handle()?, options))
     }
 
     /// Adds a key and its value to a batch.
     pub(crate) fn put(self, batch: &mut WriteBatch, key: &[u8], value: &[u8]) {
-        if let Some(handle) = self.database.db.cf_handle(self.name) {
+        if let Some(handle) = self.database.db().cf_handle(self.name) {
             batch.put_cf(handle, key, value);
         }
     }
 
     /// Adds a key to be removed to a batch.
     pub(crate) fn delete(self, batch: &mut WriteBatch, key: &[u8]) {
-        if let Some(handle) = self.database.db.cf_handle(self.name) {
+        if let Some(handle) = self.database.db().cf_handle(self.name) {
             batch.delete_cf(handle, key);
         }
     }
 
     /// One of RocksDB's numbers; 0 if there is none.
     pub(crate) fn property(self, name: &str) -> u64 {
-        let handle = self.database.db.cf_handle(self.name);
+        let handle = self.database.db().cf_handle(self.name);
         handle
-            .and_then(|handle| self.database.db.property_int_value_cf(handle, name).ok().flatten())
+            .and_then(|handle| {
+                self.database.db().property_int_value_cf(handle, name).ok().flatten()
+            })
             .unwrap_or(0)
     }
 }
@@ -279,6 +378,14 @@ pub(crate) fn beside_a_writer<T>(open: impl Fn() -> Result<T, OpenError>) -> Res
         }
     }
     opened
+}
+
+/// The identity of the directory of a store that is to be read.
+fn identity(path: &Path) -> Result<Identity, OpenError> {
+    Identity::of(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => OpenError::NotFound { path: path.to_owned() },
+        _ => OpenError::Io { action: "look at", path: path.to_owned(), source },
+    })
 }
 
 /// Of a database that another process may write to.

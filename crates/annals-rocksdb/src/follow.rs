@@ -1,22 +1,28 @@
 //! Reading beside a writing process: RocksDB's secondary instance catches up, and a thread indexes what is new and
 //! moves the head.
 //!
-//! It reads the write-ahead log as the page cache has it: it may see a commit before that is synced.
+//! It reads the write-ahead log as the page cache has it: it may see a commit before that is synced, and the writer may
+//! take that back. RocksDB reads by path, so another store may be there all at once. What ends the following is certain:
+//! where one look might have met files while they changed, a second one, with the database opened anew, confirms it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annals::home::{HeadPublisher, Published};
-use annals::{Event, OpenError, ReadError};
+use annals::home::{HeadPublisher, Opener, Published};
+use annals::{Corruption, Event, EventDigest, FollowError, OpenError, RawEvent, ReadError};
 
 use crate::chunk::ChunkWriter;
 use crate::cursor::EventCursor;
+use crate::database::Database;
+use crate::identity::{FileId, manifest};
 use crate::keys;
 use crate::log::Log;
-use crate::recovery::Recovered;
+use crate::options::RocksDbOptions;
+use crate::recovery::{Recovered, as_open_error};
+use crate::status::io_error;
 
 /// How long the thread sleeps when it found something, and at most when it did not.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
@@ -30,13 +36,45 @@ const STEP_EVENTS: u64 = 8_192;
 pub(crate) struct Follower {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    error: Arc<OnceLock<FollowError>>,
+    opener: Opener,
 }
 
 struct Follow<E> {
     log: Arc<Log>,
     head: HeadPublisher<E>,
+    options: RocksDbOptions,
     chunk: ChunkWriter,
     next_offset: u64,
+    /// The last event that was read, which must stay as it is; `None` before there is one.
+    last: Option<EventDigest>,
+    /// The manifest that was there last, and which file that is.
+    manifest: Option<(String, FileId)>,
+}
+
+/// Why a step was not done.
+enum Stop {
+    /// The log is not followed any more.
+    Ended(FollowError),
+    /// It cannot be read now; perhaps it can the next time.
+    Failed(io::Error),
+    /// It cannot be read now, and is damaged if that is found again.
+    Suspect(Corruption),
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Corrupt(damage) => Self::Suspect(damage),
+            other => Self::Failed(io::Error::other(other)),
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Follower {
@@ -44,23 +82,43 @@ impl Follower {
         log: Arc<Log>,
         head: HeadPublisher<E>,
         recovered: Recovered,
+        options: RocksDbOptions,
     ) -> Result<Self, OpenError> {
         let path = log.database.path.clone();
+        let opener = log.database.opener();
         let Recovered { chunk, next_offset, .. } = recovered;
-        let mut follow = Follow { log, head, chunk, next_offset };
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let last = match next_offset.checked_sub(1) {
+            Some(last) => {
+                let read = log.get_raw(last).map_err(|error| as_open_error(&path, error))?;
+                Some(digest(&read.0))
+            }
+            None => None,
+        };
+        let manifest = manifest(&path);
+        let mut follow = Follow { log, head, options, chunk, next_offset, last, manifest };
+        let (stop, error) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
+        let (stopped, ended) = (Arc::clone(&stop), Arc::clone(&error));
         let thread = thread::Builder::new().name("annals-follow".into());
         let thread = thread
-            .spawn(move || follow.run(&stopped))
+            .spawn(move || follow.run(&stopped, &ended))
             .map_err(|source| OpenError::Io { action: "follow", path, source })?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread), error, opener })
+    }
+
+    /// Returns why the log is not followed any more, if it is not.
+    pub(crate) fn error(&self) -> Option<&FollowError> {
+        self.error.get()
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        // Relaxed: the flag carries nothing else, and unparking wakes whoever sleeps before he looks.
+        if !self.opener.is_here() {
+            // A forked process does not have the thread, and would wait for it for ever.
+            std::mem::forget(self.thread.take());
+            return;
+        }
+        // Relaxed: the flag carries nothing else, and unparking wakes the thread before it looks.
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
@@ -73,20 +131,37 @@ impl Drop for Follower {
 }
 
 impl<E: Event> Follow<E> {
-    fn run(&mut self, stop: &AtomicBool) {
+    fn run(&mut self, stop: &AtomicBool, ended: &OnceLock<FollowError>) {
         let mut sleep = SLEEP_LEAST;
         let mut told = false;
         // Relaxed: see `Follower::drop`.
         while !stop.load(Ordering::Relaxed) {
-            match self.step() {
+            let stepped = self.step().or_else(|stop| match stop {
+                Stop::Suspect(damage) => Err(self.confirm(damage)),
+                other => Err(other),
+            });
+            match stepped {
                 Ok(true) => (sleep, told) = (SLEEP_LEAST, false),
                 Ok(false) => {
                     thread::park_timeout(sleep);
                     sleep = (sleep * 2).min(SLEEP_MOST);
                 }
-                Err(error) => {
+                Err(Stop::Ended(error)) => {
+                    tracing::error!(%error, "the log is not followed any more");
+                    // First: a cursor that ends may ask for it at once.
+                    ended.get_or_init(|| error);
+                    self.head.close();
+                    return;
+                }
+                Err(Stop::Failed(error)) => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::error!(%error, "cannot follow the log; trying on");
+                    }
+                    thread::park_timeout(SLEEP_MOST);
+                }
+                Err(Stop::Suspect(damage)) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(%damage, "cannot follow the log; trying on");
                     }
                     thread::park_timeout(SLEEP_MOST);
                 }
@@ -95,23 +170,113 @@ impl<E: Event> Follow<E> {
     }
 
     /// Takes what is new; false if there is nothing.
-    fn step(&mut self) -> io::Result<bool> {
-        let database = &self.log.database;
-        database.db().try_catch_up_with_primary().map_err(crate::status::io_error)?;
-        let last = EventCursor::in_order(database).and_then(|mut events| events.last());
-        let end = last.map_err(io::Error::other)?.map_or(0, |last| last.offsets.end);
-        if end <= self.next_offset {
+    fn step(&mut self) -> Result<bool, Stop> {
+        self.check_files()?;
+        let log = Arc::clone(&self.log);
+        let database = &log.database;
+        database.db().try_catch_up_with_primary().map_err(io_error)?;
+        let mut events = EventCursor::in_order(database)?;
+        let end = events.last()?.map_or(0, |last| last.offsets.end);
+        if end < self.next_offset {
+            return Err(self.look_again(end));
+        }
+        if end == self.next_offset {
             return Ok(false);
         }
+        self.check_store_id()?;
         let end = end.min(self.next_offset + STEP_EVENTS);
-        self.index(end).map_err(io::Error::other)?;
+        self.index(end)?;
         Ok(true)
     }
 
+    /// Ends with an error if the path does not lead to the store any more, or its files were replaced: RocksDB would read
+    /// on in the manifest that it has open.
+    fn check_files(&mut self) -> Result<(), Stop> {
+        let database = &self.log.database;
+        match database.check_identity() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(self.replaced(error.to_string()));
+            }
+            checked => checked?,
+        }
+        let Some(found) = manifest(&database.path) else { return Ok(()) };
+        if let Some(before) = &self.manifest
+            && before.0 == found.0
+            && before.1 != found.1
+        {
+            return Err(self.replaced(format!("another file is in the place of its {}", found.0)));
+        }
+        self.manifest = Some(found);
+        Ok(())
+    }
+
+    /// Ends with an error if another store is in the directory now.
+    fn check_store_id(&self) -> Result<(), Stop> {
+        let database = &self.log.database;
+        match database.store_id_now().map_err(io::Error::other)? {
+            Some(found) if found != database.store_id => {
+                Err(self.replaced("another store is there now".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn replaced(&self, found: String) -> Stop {
+        Stop::Ended(FollowError::Replaced { path: self.log.database.path.clone(), found })
+    }
+
+    fn taken_back(&self, offset: u64) -> Stop {
+        Stop::Ended(FollowError::TakenBack { path: self.log.database.path.clone(), offset })
+    }
+
+    /// Opens the database anew, beside this follower's; `None` if that cannot be done just now.
+    fn open_anew(&self) -> Option<Database> {
+        let database = Database::as_it_is(&self.log.database.path, &self.options).ok()?;
+        // Otherwise the next step finds that out.
+        (database.store_id == self.log.database.store_id
+            && self.log.database.check_identity().is_ok())
+        .then_some(database)
+    }
+
+    /// Says what follows from a log that ends at `end`, before what was read of it: it is looked at once more.
+    fn look_again(&self, end: u64) -> Stop {
+        if let Err(stop) = self.check_store_id() {
+            return stop;
+        }
+        let anew = self.open_anew();
+        let anew = anew.and_then(|anew| EventCursor::in_order(&anew).ok()?.last().ok());
+        match anew.map(|last| last.map_or(0, |last| last.offsets.end)) {
+            Some(end) if end < self.next_offset => self.taken_back(end),
+            _ => Stop::Failed(io::Error::other(format!("the log seems to end at offset {end}"))),
+        }
+    }
+
+    /// Says what follows from damage that was found: it is looked at once more.
+    fn confirm(&self, damage: Corruption) -> Stop {
+        let Some(anew) = self.open_anew() else { return Stop::Suspect(damage) };
+        let last = EventCursor::in_order(&anew).and_then(|mut events| events.last());
+        let read = EventCursor::in_order(&anew).and_then(|mut events| events.read(damage.offset));
+        match (last, read) {
+            (Err(ReadError::Corrupt(found)), _) => {
+                // RocksDB does not tell the offset, and what is before this one was read.
+                let offset = found.offset.max(self.next_offset);
+                Stop::Ended(FollowError::Damaged(Corruption { offset, ..found }))
+            }
+            (_, Err(ReadError::Corrupt(found))) => Stop::Ended(FollowError::Damaged(found)),
+            _ => Stop::Suspect(damage),
+        }
+    }
+
     /// Indexes the events up to `end`, and shows them.
-    fn index(&mut self, end: u64) -> Result<(), ReadError> {
+    fn index(&mut self, end: u64) -> Result<(), Stop> {
         let first = self.next_offset;
-        let mut events = EventCursor::in_order(&self.log.database)?;
+        let log = Arc::clone(&self.log);
+        let mut events = EventCursor::in_order(&log.database)?;
+        if let Some(last) = self.last
+            && digest(&events.read(first - 1)?.0) != last
+        {
+            return Err(self.taken_back(first - 1));
+        }
         for offset in first..end {
             let (event, _) = events.read(offset)?;
             if !self.chunk.covers(offset) {
@@ -123,6 +288,7 @@ impl<E: Event> Follow<E> {
                 self.chunk.add_block(offset);
             }
             self.chunk.add_raw(offset, &event, &self.log.hasher);
+            self.last = Some(digest(&event));
             self.next_offset = offset + 1;
         }
         self.head.publish_with(end, || {
@@ -137,4 +303,8 @@ impl<E: Event> Follow<E> {
         });
         Ok(())
     }
+}
+
+fn digest(event: &RawEvent) -> EventDigest {
+    EventDigest::of(event.body())
 }

@@ -20,6 +20,7 @@
 //!   found       what is there before              keys        what keys look like
 //!   block       some events as one value          status      RocksDB's errors as the log's
 //!   starts      where blocks start                torn        ends that a loss of power tore
+//!   identity    whether the path still leads to the store
 //! ```
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod cursor;
 mod database;
 mod follow;
 mod found;
+mod identity;
 mod keys;
 mod log;
 mod options;

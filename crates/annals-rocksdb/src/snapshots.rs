@@ -26,6 +26,7 @@ impl RocksDbSnapshots {
     }
 
     fn write(&self, batch: WriteBatch) -> io::Result<()> {
+        self.log.database.check()?;
         self.log.database.db().write(batch).map_err(io_error)
     }
 }

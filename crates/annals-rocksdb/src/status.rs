@@ -4,17 +4,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::{Corruption, OpenError, ReadError};
+use annals::{Corruption, LockHolder, OpenError, ReadError};
 use rocksdb::{Error, ErrorKind};
 
 /// Why a database did not open.
 pub(crate) fn open_error(path: &Path, error: Error) -> OpenError {
     let text = error.to_string();
     let path = path.to_owned();
-    if is_locked(&text) {
-        let here = text.contains("current process");
-        let holder = if here { std::process::id().to_string() } else { String::new() };
+    if let Some(holder) = lock_holder(&path, &text) {
         return OpenError::Locked { path, holder };
+    }
+    if let Some(file) = locked_file(&path, &text) {
+        return OpenError::Io { action: "lock", path: file, source: io_error(error) };
     }
     match error.kind() {
         ErrorKind::Corruption => OpenError::Corrupt(corruption(&path, 0, &text)),
@@ -26,9 +27,37 @@ pub(crate) fn open_error(path: &Path, error: Error) -> OpenError {
     }
 }
 
-fn is_locked(text: &str) -> bool {
-    text.contains("lock hold by current process")
-        || (text.contains("LOCK") && text.contains("lock"))
+/// The holder of the lock, if that is why a database did not open. RocksDB says the first where it has the lock itself,
+/// before it looks at the file, and the second when the system does not give it.
+fn lock_holder(path: &Path, text: &str) -> Option<LockHolder> {
+    if text.contains("lock hold by current process") {
+        return Some(LockHolder::ThisProcess);
+    }
+    let refused = text.contains("While lock file")
+        && system_error(text).is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    refused.then(|| {
+        crate::identity::holder_of_lock(path).map_or(LockHolder::Unknown, LockHolder::Process)
+    })
+}
+
+/// The lock file, if opening or locking it is what failed.
+fn locked_file(path: &Path, text: &str) -> Option<PathBuf> {
+    ["while open a file for lock", "While lock file"]
+        .iter()
+        .any(|said| text.contains(said))
+        .then(|| path.join("LOCK"))
+}
+
+/// The largest number of an error that any system has.
+const MOST_ERRNO: i32 = 256;
+
+/// What the system said, by the text that RocksDB ends with: it passes no number on.
+fn system_error(text: &str) -> Option<io::Error> {
+    (1..=MOST_ERRNO).map(io::Error::from_raw_os_error).find(|error| {
+        let said = error.to_string();
+        let said = said.split(" (os error").next().unwrap_or_default();
+        text.strip_suffix(said).is_some_and(|before| before.ends_with(": "))
+    })
 }
 
 /// Why something of the database could not be read; `offset` is the first event that it concerns.
@@ -43,12 +72,13 @@ pub(crate) fn read_error(path: &Path, offset: u64, error: Error) -> ReadError {
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(crate) fn io_error(error: Error) -> io::Error {
     let text = error.to_string();
-    let kind = if text.contains("No space left on device") {
-        io::ErrorKind::StorageFull
-    } else if error.kind() == ErrorKind::Corruption {
+    let kind = if error.kind() == ErrorKind::Corruption {
         io::ErrorKind::InvalidData
+    } else if text.contains("No space left on device") {
+        // Also where RocksDB says more behind it.
+        io::ErrorKind::StorageFull
     } else {
-        io::ErrorKind::Other
+        system_error(&text).map_or(io::ErrorKind::Other, |error| error.kind())
     };
     io::Error::new(kind, text)
 }
@@ -111,5 +141,34 @@ mod tests {
         );
         let damage = corruption(Path::new("/d"), 0, "Corruption: checksum mismatch");
         assert_eq!((damage.file, damage.position), ("/d".into(), 0));
+    }
+
+    #[test]
+    fn the_lock_is_held_only_where_rocksdb_or_the_system_says_so() {
+        let said = |errno: i32| {
+            let text = io::Error::from_raw_os_error(errno).to_string();
+            text.split(" (os error").next().unwrap_or_default().to_owned()
+        };
+        let held = |text: &str| lock_holder(Path::new("/nowhere"), text);
+        let here = "IO error: lock hold by current process, acquire time 1 acquiring thread 2: /d/LOCK: No locks available";
+        assert_eq!(held(here), Some(LockHolder::ThisProcess));
+        #[cfg(target_os = "linux")]
+        for (errno, held_by) in [
+            (libc::EAGAIN, Some(LockHolder::Unknown)),
+            (libc::ENOLCK, None),
+            (libc::EACCES, None),
+            (libc::EROFS, None),
+        ] {
+            let text = format!("IO error: While lock file: /d/LOCK: {}", said(errno));
+            assert_eq!(held(&text), held_by, "{text}");
+        }
+        #[cfg(target_os = "linux")]
+        for errno in [libc::EMFILE, libc::EACCES, libc::EROFS, libc::EISDIR, libc::ENOSPC] {
+            let text = format!("IO error: while open a file for lock: /d/LOCK: {}", said(errno));
+            assert_eq!(held(&text), None, "{text}");
+            assert_eq!(locked_file(Path::new("/d"), &text), Some("/d/LOCK".into()));
+            assert_eq!(system_error(&text).and_then(|error| error.raw_os_error()), Some(errno));
+        }
+        assert!(system_error("Corruption: checksum mismatch").is_none());
     }
 }

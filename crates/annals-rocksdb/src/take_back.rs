@@ -6,12 +6,14 @@
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rocksdb::WriteBatch;
 
 use crate::cursor::EventCursor;
 use crate::database::{Database, synced};
+use crate::identity::Identity;
 use crate::options::RocksDbOptions;
 use crate::status::io_error;
 
@@ -25,21 +27,37 @@ pub(crate) struct FailedCommit {
 /// Dropped after the database, it takes back the commit that failed, if one did.
 pub(crate) struct TakeBack {
     path: PathBuf,
+    /// The directory that the commit was for.
+    identity: Arc<Identity>,
     options: RocksDbOptions,
     failed: Mutex<Option<FailedCommit>>,
 }
 
 impl TakeBack {
-    pub(crate) fn new(path: PathBuf, options: RocksDbOptions) -> Self {
-        Self { path, options, failed: Mutex::new(None) }
+    pub(crate) fn new(path: PathBuf, identity: Arc<Identity>, options: RocksDbOptions) -> Self {
+        Self { path, identity, options, failed: Mutex::new(None) }
     }
 
     pub(crate) fn note(&self, failed: FailedCommit) {
         *self.failed.lock() = Some(failed);
     }
 
+    /// Leaves the log as it is, since the database cannot be closed.
+    pub(crate) fn give_up(mut self, forked: bool) {
+        if let Some(failed) = self.failed.get_mut().take().filter(|_| !forked) {
+            self.tell(&failed, &io::Error::other("the store was moved or removed"));
+        }
+    }
+
+    fn tell(&self, failed: &FailedCommit, error: &io::Error) {
+        let (store, offset) = (self.path.display(), failed.offsets.start);
+        tracing::error!(%error, %store, offset, "a commit that failed may be there when the store is opened again");
+    }
+
     fn take_back(&self, failed: &FailedCommit) -> io::Result<()> {
+        self.identity.check()?;
         let database = Database::open(&self.path, &self.options).map_err(io::Error::other)?;
+        database.check_same_directory(&self.identity)?;
         let last = EventCursor::in_order(&database).and_then(|mut events| events.last());
         let end = last.map_err(io::Error::other)?.map_or(0, |last| last.offsets.end);
         if end <= failed.offsets.start {
@@ -61,8 +79,7 @@ impl Drop for TakeBack {
     fn drop(&mut self) {
         let Some(failed) = self.failed.get_mut().take() else { return };
         if let Err(error) = self.take_back(&failed) {
-            let (store, offset) = (self.path.display(), failed.offsets.start);
-            tracing::error!(%error, %store, offset, "a commit that failed may be there when the store is opened again");
+            self.tell(&failed, &error);
         }
     }
 }

@@ -154,6 +154,7 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
     fn commit(&mut self) -> io::Result<Published<E>> {
         self.staged.block_time_ms = None;
         let log = Arc::clone(self.log()?);
+        log.database.check()?;
         let mut batch = WriteBatch::with_capacity_bytes(self.staged.blocks.batch_bytes());
         self.put_all(&log, &mut |family, key, value| family.put(&mut batch, key, value));
         if let Err(error) = log.database.db().write_opt(batch, &self.write) {
@@ -161,6 +162,8 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
             self.put_all(&log, &mut |family, key, _| keys.push((family.name, key.to_vec())));
             let first = self.next_offset - self.staged.events.len() as u64;
             log.database.commit_failed(FailedCommit { offsets: first..self.next_offset, keys });
+            // A file that RocksDB did not find was perhaps removed with all others, which says more.
+            log.database.check()?;
             return Err(io_error(error));
         }
         self.staged.blocks.clear();
@@ -174,6 +177,7 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.log()?.database.check()?;
         if std::mem::take(&mut self.unsynced) {
             self.log()?.database.db().flush_wal(true).map_err(io_error)?;
         }
@@ -181,7 +185,7 @@ impl<E: Event> Home<E> for RocksDbHome<E> {
     }
 
     fn close(&mut self) -> io::Result<()> {
-        self.log()?.database.close(self.next_offset).map_err(io_error)
+        self.log()?.database.close(self.next_offset)
     }
 
     /// Lets go of the database.

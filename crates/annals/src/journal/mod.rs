@@ -334,7 +334,10 @@ impl<E: Event> Backend<E> for Journal<E> {
 
     fn close(&self) -> Result<(), AppendError> {
         match &self.role {
-            Role::Writer(committer) => committer.close(),
+            Role::Writer(committer) => {
+                self.opener.check()?;
+                committer.close()
+            }
             Role::Reader(_) => {
                 self.head.close();
                 Ok(())

@@ -49,8 +49,13 @@ pub trait Event: Sized + Send + Sync + 'static {
         let _ = tags;
     }
 
-    /// The event's own id, 1 to 255 bytes, if it has one. Appending an id that the log already has answers the
-    /// offset it has and appends nothing.
+    /// Returns the event's own id, 1 to 255 bytes, if it has one: it makes an append safe to repeat.
+    ///
+    /// An id means "this event, once". Appending an id that the log has already appends nothing and returns the offset that
+    /// the log has it at, whatever the payload, the tags and the metadata are now: a retry may encode a map in another
+    /// order, have another trace id, or come from a version of the program that writes one more field. Only an event of
+    /// another type under the same id is an error, [`AppendError::IdConflict`](crate::AppendError::IdConflict); an older
+    /// name of the same type ([`aliases`](Self::aliases)) is the same type.
     fn id(&self) -> Option<Cow<'_, str>> {
         None
     }

@@ -200,7 +200,10 @@ impl Condition {
     }
 
     /// Looks only at events recorded after the log's head was `head`, that is at offsets from `head` on: give the
-    /// `len()` at which the decision was taken. 0 by default: the whole log.
+    /// `len()` at which the decision was made. 0 by default: the whole log.
+    ///
+    /// A `head` beyond the log's own would guard nothing: then the append is refused with
+    /// [`AppendError::ConditionBeyondHead`](crate::AppendError::ConditionBeyondHead), which says what the head is.
     #[must_use]
     pub fn after(mut self, head: u64) -> Self {
         self.head = head;

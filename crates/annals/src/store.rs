@@ -138,8 +138,13 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Appends a batch if nothing happened that the condition forbids; to look and to append are one step, however
     /// many threads race.
     ///
+    /// Ids come first: if the log has the batch already, by the [ids](Event::id) of its events, this returns the offsets
+    /// that it has, and does not look at the condition. So a retry of a conditional append succeeds, though its own first
+    /// attempt is what the condition forbids.
+    ///
     /// # Errors
-    /// [`AppendError::Conflict`] if something did, or another [`AppendError`]; then the log holds none of them.
+    /// [`AppendError::Conflict`] if something did, [`AppendError::ConditionBeyondHead`] if the condition looks at nothing
+    /// that is there or comes next, or another [`AppendError`]; then the log holds none of them.
     pub fn append_if(
         &self,
         events: impl IntoIterator<Item = E>,
@@ -157,8 +162,9 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.append(self.of_own_events(batch)?)
     }
 
-    /// As [`append`](Self::append), for callers that must not block. The event is on its way when this returns;
-    /// the future tells when it has arrived, and may be dropped.
+    /// As [`append`](Self::append), for callers that must not block. If there is [room](Self::append_batch_async), the
+    /// event is on its way when this returns, and the future may be dropped; if there is none, it is appended only if the
+    /// future is awaited.
     ///
     /// # Errors
     /// The future's: [`AppendError`]; then the log holds nothing of it.
@@ -170,8 +176,20 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         async { Ok(arrival.await?.start) }
     }
 
-    /// As [`append_as`](Self::append_as), for callers that must not block. The batch is on its way when this
-    /// returns; the future tells when it has arrived, and may be dropped.
+    /// As [`append_as`](Self::append_as), for callers that must not block. The future is ready once the batch is appended.
+    ///
+    /// Batches that are queued and not committed yet hold at most [`MAX_QUEUED_BYTES`](crate::MAX_QUEUED_BYTES) together,
+    /// 64 MiB; one that is larger goes through alone. (In memory, where payloads are not encoded, what an event of a
+    /// type other than [`RawEvent`](crate::RawEvent) points to is not known, and not counted.)
+    ///
+    /// * **With room** the batch is queued when this returns. It is appended whether or not the future is awaited, in
+    ///   the order of the calls.
+    /// * **Without room** the future has it. It waits for room from its first poll on, behind those that waited before, and
+    ///   is queued as soon as there is room, also if it is not polled again. **A future that is dropped before that appends
+    ///   nothing.** So a producer that awaits its appends is slowed down to what the disk takes.
+    ///
+    /// A caller whose appends must keep their order awaits each before the next. The future of a batch that waits for
+    /// room when the store is closed, or a write fails, returns that error.
     ///
     /// # Errors
     /// The future's: [`AppendError`]; then the log holds nothing of it.
@@ -218,12 +236,34 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
     /// Calls `callback` for each event from now on: in order, once each, before its append returns.
     ///
-    /// A callback that panics is dropped, with an error logged. One that appends gets its offset at once; callbacks
-    /// see that event after they have seen the current ones. The callback lives as long as the log: one that holds a
-    /// clone of the store keeps it open, until it is [ended](Self::unsubscribe).
+    /// **A callback must not wait for another thread that appends to this store, nor lock what a thread holds while it
+    /// appends: both wait for ever**, since every append waits for the callbacks before it. The same holds for a bounded
+    /// channel to a worker that appends. In a debug build a callback that has not returned for seconds is logged as a
+    /// warning, with the offset of its event. Work that waits belongs into a thread of its own, which reads with a
+    /// [`subscription`](Self::subscription) and holds up nobody:
     ///
-    /// In a store that is open read-only, a callback does not see an event that this program cannot decode; the program's
-    /// log has an error for each. A [`subscription`](Self::subscription) returns that error.
+    /// ```
+    /// use annals::{EventStore, Query, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// let (reader, from) = (store.clone(), store.len());
+    /// let worker = std::thread::spawn(move || {
+    ///     for event in reader.subscription(Query::event_type("asked"), from) {
+    ///         let answer = RawEvent::builder("answered").tag(format!("to:{}", event?.offset));
+    ///         reader.append(answer.build()?)?;
+    ///         break; // to end the example
+    ///     }
+    ///     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// });
+    /// store.append(RawEvent::builder("asked").build()?)?;
+    /// worker.join().expect("no panic").map_err(|error| error.to_string())?;
+    /// assert_eq!(store.query(&Query::tag("to:0")).count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A callback that panics is dropped, with an error logged. A callback that appends itself gets its offset at once;
+    /// callbacks see that event after they have seen the current ones. A callback may close the store: what was on its way
+    /// is still appended, and cursors end behind it. The callback lives as long as the log: one that holds a clone of the
+    /// store keeps it open, until it is [ended](Self::unsubscribe).
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }
@@ -292,7 +332,10 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.backend.head().measured(self.backend.stats())
+        let (stats, health) = (self.backend.stats(), self.health());
+        let poisoned = matches!(health, Health::Poisoned { .. });
+        let full = matches!(health, Health::NoRoom { .. });
+        self.backend.head().measured(stats, poisoned, full)
     }
 
     /// How much there is of each segment, in order.
@@ -309,12 +352,17 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.sync()
     }
 
-    /// Takes no more appends, makes those durable that were taken, and ends all cursors once they have read them.
-    /// Reading goes on; closing again does nothing more. (Dropping the last handle closes the files as well, but
-    /// cannot tell of a failure.)
+    /// Takes no more appends, makes those durable that were taken, marks the store as cleanly closed, and ends all cursors
+    /// once they have read everything. Reading goes on. Closing again does only what failed before. (Dropping the last
+    /// handle does the same if this was not called, but can only log a failure; and it lets go of the files.)
+    ///
+    /// Inside a callback this cannot wait for the appends that wait for the callback: if there are any, it returns once all
+    /// before them is durable, and the store is closed after them. A failure then is logged.
     ///
     /// # Errors
-    /// [`AppendError`] when the last sync fails.
+    /// [`AppendError::Failed`] when something cannot be made durable, [`AppendError::Poisoned`] when a write failed before,
+    /// and [`AppendError::NotClosed`] when all is durable but the store cannot be marked as closed, for example on a full
+    /// disk. Whatever dropping the store would log as a failure, this returns.
     pub fn close(&self) -> Result<(), AppendError> {
         self.backend.close()
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::admit::admit;
 use super::request::Request;
+use super::room::give_room;
 use super::ticket::{Answer, Ticket};
 use super::{Committer, Home, Locked};
 use crate::limits::MAX_BATCH_BYTES;
@@ -34,9 +35,10 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         let mut tickets = Tickets(group.iter_mut().map(|request| request.ticket.take()).collect());
         let mut answers = Vec::with_capacity(group.len());
         self.commit(&mut group.into_iter(), &mut |_, answer| answers.push(answer));
-        if bytes > 0 {
-            self.give_room(bytes);
-        }
+        let mut line = self.line.lock();
+        give_room(&mut line, bytes);
+        // Before the last are answered: then the store is closed, and opens again.
+        drop(self.close_if_last(line));
         for (ticket, answer) in tickets.0.iter_mut().zip(answers) {
             if let Some(ticket) = ticket.take() {
                 ticket.answer(answer);

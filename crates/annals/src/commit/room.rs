@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use super::request::Request;
 use super::ticket::{Answer, Pending, Ticket};
-use super::{Committer, Home};
+use super::{Committer, Home, Locked};
 use crate::limits::MAX_QUEUED_BYTES;
 use crate::{AppendError, Event, RawEvent};
 
@@ -105,13 +105,12 @@ pub(super) fn event_bytes<E: 'static>(event: &E) -> usize {
     size_of::<E>() + raw.map_or(0, |raw| raw.body().len())
 }
 
-impl<E: Event, H: Home<E>> Committer<E, H> {
-    /// As the leader: batches of so many bytes were committed, and what waits outside is let in as far as there is room.
-    pub(super) fn give_room(&self, bytes: usize) {
-        let mut line = self.line.lock();
+/// As the leader: batches of so many bytes were committed, and what waits outside is let in as far as there is room.
+pub(super) fn give_room<E: Event>(line: &mut Locked<'_, E>, bytes: usize) {
+    if bytes > 0 {
         for request in line.extra.room.leave(bytes) {
             let unled = line.push(request);
-            debug_assert!(!unled, "the leader gives room");
+            assert!(!unled, "the leader gives room");
         }
     }
 }

@@ -231,6 +231,30 @@ mod tests {
         assert_eq!(head.subscriber_count(), 1);
     }
 
+    /// The callback returns once it is reported: without the report this test does not end.
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_callback_that_blocks_is_reported_with_its_offset() {
+        use std::sync::mpsc::channel;
+        use std::time::Duration;
+        let ((report, is_reported), (told, reported)) = (channel(), channel());
+        let callbacks = Callbacks {
+            watchdog: Watchdog::new(Duration::from_millis(1), move |offset| {
+                report.send(offset).expect("the callback receives");
+            }),
+            ..Callbacks::default()
+        };
+        let watched = Watched::new(0);
+        callbacks.subscribe(&watched, move |_: &Recorded<u64>| {
+            told.send(is_reported.recv().expect("a report")).expect("the test receives");
+        });
+        for offset in 0..2 {
+            assert!(callbacks.advance(&watched, offset + 1));
+            callbacks.deliver(&Meters::new("other", false), recorded(offset));
+            assert_eq!(reported.try_recv(), Ok(offset));
+        }
+    }
+
     fn recorded(offset: u64) -> Published<u64> {
         Published::events(vec![Recorded { offset, time_ms: 0, event: offset }])
     }

@@ -65,8 +65,9 @@ impl<E> Head<E> {
     }
 
     /// Adds what was measured to what the backend knows.
-    pub(crate) fn measured(&self, mut stats: Stats) -> Stats {
+    pub(crate) fn measured(&self, mut stats: Stats, poisoned: bool, full: bool) -> Stats {
         self.meters().add_to(&mut stats);
+        self.meters().tell_health(poisoned, full);
         stats
     }
 

@@ -1,5 +1,6 @@
 //! Where the cursors of a log are, so that also one that does not move is seen to lag.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,40 +8,51 @@ use parking_lot::Mutex;
 
 use super::Meters;
 
-/// The positions of a log's cursors.
+/// The positions of a log's cursors. To enter and to leave take the same time however many there are.
 #[derive(Default)]
-pub(super) struct Cursors(Mutex<Vec<Arc<AtomicU64>>>);
+pub(super) struct Cursors(Mutex<Positions>);
+
+#[derive(Default)]
+struct Positions {
+    next: u64,
+    by_number: HashMap<u64, Arc<AtomicU64>>,
+}
 
 impl Cursors {
-    /// One more cursor, at `offset`.
-    pub(super) fn enter(&self, offset: u64) -> Arc<AtomicU64> {
+    /// Adds a cursor at `offset`; returns its number and its position.
+    fn enter(&self, offset: u64) -> (u64, Arc<AtomicU64>) {
         let position = Arc::new(AtomicU64::new(offset));
-        self.0.lock().push(Arc::clone(&position));
-        position
+        let mut positions = self.0.lock();
+        let number = positions.next;
+        positions.next += 1;
+        positions.by_number.insert(number, Arc::clone(&position));
+        (number, position)
     }
 
-    /// One less.
-    pub(super) fn leave(&self, position: &Arc<AtomicU64>) {
-        self.0.lock().retain(|known| !Arc::ptr_eq(known, position));
+    /// Removes the cursor of this number.
+    fn leave(&self, number: u64) {
+        self.0.lock().by_number.remove(&number);
     }
 
     /// The position that is furthest behind, if there are any.
     pub(super) fn last(&self) -> Option<u64> {
         // Relaxed: numbers to look at, which order nothing.
-        self.0.lock().iter().map(|position| position.load(Ordering::Relaxed)).min()
+        self.0.lock().by_number.values().map(|position| position.load(Ordering::Relaxed)).min()
     }
 }
 
 /// A cursor as it is seen from outside: where it is, for as long as there is this.
 pub(crate) struct CursorPosition {
     meters: Arc<Meters>,
+    number: u64,
     position: Arc<AtomicU64>,
 }
 
 impl CursorPosition {
     /// That of a cursor that begins at `offset`.
     pub(crate) fn new(meters: &Arc<Meters>, offset: u64) -> Self {
-        Self { meters: Arc::clone(meters), position: meters.cursors.enter(offset) }
+        let (number, position) = meters.cursors.enter(offset);
+        Self { meters: Arc::clone(meters), number, position }
     }
 
     /// The cursor is at `offset` now.
@@ -60,7 +72,7 @@ impl CursorPosition {
 
 impl Drop for CursorPosition {
     fn drop(&mut self) {
-        self.meters.cursors.leave(&self.position);
+        self.meters.cursors.leave(self.number);
     }
 }
 

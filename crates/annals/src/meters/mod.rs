@@ -67,6 +67,8 @@ struct Levels {
     segments: Level,
     subscribers: Level,
     largest_lag: Level,
+    poisoned: Level,
+    full: Level,
 }
 
 thread_local! {
@@ -113,6 +115,8 @@ impl Meters {
                 segments: level(names::SEGMENTS),
                 subscribers: level(names::SUBSCRIBERS),
                 largest_lag: level(names::LARGEST_LAG),
+                poisoned: level(names::POISONED),
+                full: level(names::FULL),
             },
         }
     }
@@ -268,6 +272,14 @@ impl Meters {
         levels.segments.tell(stats.segments);
         levels.subscribers.tell(stats.subscribers);
         levels.largest_lag.tell(stats.largest_subscriber_lag_events);
+    }
+}
+
+impl Meters {
+    /// Tells the recorder whether a write failed, and whether the last append found no room.
+    pub(crate) fn tell_health(&self, poisoned: bool, full: bool) {
+        self.levels.poisoned.tell(u64::from(poisoned));
+        self.levels.full.tell(u64::from(full));
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) const MEMORY_BYTES: &str = "annals_memory_bytes";
 pub(super) const SEGMENTS: &str = "annals_segments";
 pub(super) const SUBSCRIBERS: &str = "annals_subscribers";
 pub(super) const LARGEST_LAG: &str = "annals_largest_subscriber_lag_events";
+pub(super) const POISONED: &str = "annals_poisoned_stores";
+pub(super) const FULL: &str = "annals_full_stores";
 
 /// Tells the recorder, if there is one, what each name means.
 pub(super) fn describe() {
@@ -59,6 +61,8 @@ pub(super) fn describe() {
         (SEGMENTS, Unit::Count, "Segments of the log"),
         (SUBSCRIBERS, Unit::Count, "Callback subscribers"),
         (LARGEST_LAG, Unit::Count, "Events in front of the cursor that is the furthest behind"),
+        (POISONED, Unit::Count, "Stores that take no appends since a write failed"),
+        (FULL, Unit::Count, "Stores whose last append found no room"),
     ] {
         describe_gauge!(name, unit, meaning);
     }

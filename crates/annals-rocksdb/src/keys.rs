@@ -31,10 +31,7 @@ pub(crate) fn chunk_of(offset: u64) -> u64 {
 /// Where an offset lies in its chunk.
 pub(crate) fn place_of(offset: u64) -> u32 {
     const { assert!(CHUNK_EVENTS <= 1 << 16) };
-    #[expect(clippy::cast_possible_truncation, reason = "below 65,536, as was just seen")]
-    {
-        (offset % CHUNK_EVENTS) as u32
-    }
+    (offset % CHUNK_EVENTS) as u32
 }
 
 /// How far an offset lies behind the first of its chunk: up to 65,536, where the next chunk begins.

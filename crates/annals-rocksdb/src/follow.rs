@@ -136,9 +136,9 @@ impl<E: Event> Follow<E> {
         let mut told = false;
         // Relaxed: see `Follower::drop`.
         while !stop.load(Ordering::Relaxed) {
-            let stepped = self.step().or_else(|stop| match stop {
-                Stop::Suspect(damage) => Err(self.confirm(damage)),
-                other => Err(other),
+            let stepped = self.step().map_err(|stop| match stop {
+                Stop::Suspect(damage) => self.confirm(damage),
+                other => other,
             });
             match stepped {
                 Ok(true) => (sleep, told) = (SLEEP_LEAST, false),

@@ -144,9 +144,10 @@ impl OpenHere {
         if cfg!(unix)
             && let Some(&process) = open.get(&identity.directory)
         {
-            let holder = match process == std::process::id() {
-                true => LockHolder::ThisProcess,
-                false => LockHolder::Process(process),
+            let holder = if process == std::process::id() {
+                LockHolder::ThisProcess
+            } else {
+                LockHolder::Process(process)
             };
             return Err(OpenError::Locked { path: identity.path.clone(), holder });
         }

@@ -30,6 +30,8 @@ fn open(path: &Path) -> Store {
 fn run(test: &str, place: &Path) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(PLACE, place);
+    // A follower makes a directory there.
+    command.env("TMPDIR", place);
     command.output().unwrap()
 }
 
@@ -110,9 +112,12 @@ fn forks() {
         end(if all { 7 } else { 1 })
     };
     assert_eq!(wait_for(child), 7);
+    let is_of_follower = |entry: io::Result<fs::DirEntry>| {
+        entry.unwrap().file_name().to_string_lossy().starts_with("annals-follow-")
+    };
+    assert_eq!(fs::read_dir(&place).unwrap().map(is_of_follower).filter(|is| *is).count(), 1);
     assert_runs("is_locked", &place);
     store.append(event("after")).unwrap();
-    // The follower's directory is still there.
     let read: Vec<_> = reader.subscription(annals::Query::all(), 0).take(2).collect();
     assert!(read.iter().all(Result::is_ok));
     drop((store, reader));

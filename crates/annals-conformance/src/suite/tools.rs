@@ -1,6 +1,7 @@
 //! What the checks share.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,9 +24,25 @@ pub(super) fn open<S: Subject + ?Sized>(home: &HomeOf<S>) -> Result<Store<S>, Br
     home.open().map(EventStore::on).map_err(Broken::when("it does not open"))
 }
 
-/// A new log.
-pub(super) fn fresh<S: Subject + ?Sized>(subject: &S) -> Result<Store<S>, Broken> {
-    open::<S>(&subject.home())
+/// A new log, with its home: what the home has, a directory for example, stays for as long as the log is open.
+pub(super) struct Fresh<S: Subject + ?Sized> {
+    // Before the home, so that it is closed first.
+    store: Store<S>,
+    _home: HomeOf<S>,
+}
+
+impl<S: Subject + ?Sized> Deref for Fresh<S> {
+    type Target = Store<S>;
+
+    fn deref(&self) -> &Store<S> {
+        &self.store
+    }
+}
+
+/// Makes a new log.
+pub(super) fn fresh<S: Subject + ?Sized>(subject: &S) -> Result<Fresh<S>, Broken> {
+    let home = subject.home();
+    Ok(Fresh { store: open::<S>(&home)?, _home: home })
 }
 
 /// The `n`th of many events that are all different.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use annals::{AppendError, Batch, Condition, Durability, EventStore, OpenError, Query};
+use annals::{AppendError, Batch, Condition, Durability, EventStore, LockHolder, OpenError, Query};
 use annals_conformance::{Random, Sample};
 use annals_rocksdb::{RocksDb, verify};
 
@@ -219,12 +219,14 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     let mut writer = Writer::start(&path, 1);
     writer.hear_out(1);
     let error = open(&path, Durability::Sync).expect_err("two processes write");
-    assert!(matches!(&error, OpenError::Locked { .. }), "{error:?}");
-    let message = error.to_string();
+    // The process is not named where the file system shows other numbers of devices than locks do.
+    let known = [LockHolder::Process(writer.child.id()), LockHolder::Unknown];
     assert!(
-        message.contains("open for writing in another process") && message.contains("read-only"),
-        "{message}"
+        matches!(&error, OpenError::Locked { holder, .. } if known.contains(holder)),
+        "{error:?}"
     );
+    let message = error.to_string();
+    assert!(message.contains("open for writing in ") && message.contains("read-only"), "{message}");
     writer.kill();
     assert!(!open(&path, Durability::Sync).unwrap().is_empty());
 }

@@ -264,6 +264,9 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// callbacks see that event after they have seen the current ones. A callback may close the store: what was on its way
     /// is still appended, and cursors end behind it. The callback lives as long as the log: one that holds a clone of the
     /// store keeps it open, until it is [ended](Self::unsubscribe).
+    ///
+    /// In a store that is open read-only, a callback does not see an event that this program cannot decode; the program's
+    /// log has an error for each. A [`subscription`](Self::subscription) returns that error.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }

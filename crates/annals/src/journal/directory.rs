@@ -81,16 +81,15 @@ impl Directory {
         system: &dyn FileSystem,
         path: &Path,
     ) -> Result<(Self, Lock), OpenError> {
-        let handle = match open_directory(system, path)? {
-            Some(handle) => handle,
-            None => {
-                match system.create_directory(path) {
-                    // Another process was quicker.
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                    created => created.map_err(OpenError::io("create", path))?,
-                }
-                system.open_directory(path).map_err(OpenError::io("open", path))?
+        let handle = if let Some(handle) = open_directory(system, path)? {
+            handle
+        } else {
+            match system.create_directory(path) {
+                // Another process was quicker.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                created => created.map_err(OpenError::io("create", path))?,
             }
+            system.open_directory(path).map_err(OpenError::io("open", path))?
         };
         look(&*handle, path)?;
         let lock = Lock::take(&*handle, path)?;

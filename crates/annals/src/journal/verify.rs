@@ -104,12 +104,11 @@ fn verify_segment(
 ) -> Result<Option<Indexed>, OpenError> {
     let name = log_name(first);
     // A writer may cut the last segment's file when it seals it, so that one is not mapped.
-    let bytes = match next {
-        Some(_) => map(directory, &name)?,
-        None => {
-            let read = read_all(&*directory.handle, &name);
-            read.map_err(OpenError::io("read", directory.at(&name)))?.into()
-        }
+    let bytes = if next.is_some() {
+        map(directory, &name)?
+    } else {
+        let read = read_all(&*directory.handle, &name);
+        read.map_err(OpenError::io("read", directory.at(&name)))?.into()
     };
     let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
     let indexed = segment.check_head(&directory.store_id).and_then(|_| {

@@ -306,7 +306,7 @@ impl<E: Event> JournalHome<E> {
         let written = self.write_pieces(sync).and_then(|()| {
             self.index_staged();
             if sync {
-                self.file.sync()?
+                self.file.sync()?;
             }
             // Without a sync the look would cost as much as the write: then one a millisecond is enough, as if the files
             // had been removed that much later.

@@ -108,6 +108,6 @@ pub enum SalvageError {
         /// How many events it has.
         events: u64,
         /// What happened.
-        source: AppendError,
+        source: Box<AppendError>,
     },
 }

@@ -109,6 +109,7 @@ impl Target {
     }
 
     fn failed(&self, source: AppendError) -> SalvageError {
+        let source = Box::new(source);
         SalvageError::Write { to: self.path.clone(), events: self.written.events, source }
     }
 
@@ -143,6 +144,8 @@ fn is_of_the_events(error: &AppendError) -> bool {
             | AppendError::Poisoned { .. }
             | AppendError::ReadOnly
             | AppendError::Closed
+            | AppendError::NotClosed { .. }
+            | AppendError::Forked { .. }
             | AppendError::Read(_)
     )
 }

@@ -94,6 +94,9 @@ fn forks() {
     let store = open(&path);
     store.append(event("before")).unwrap();
     let reader: Store = EventStore::on(RocksDb::open_read_only(&path).unwrap());
+    // RocksDB's end removes such a file, which it does not know.
+    let unknown = path.join("000001.sst");
+    fs::write(&unknown, "").unwrap();
     let Some(child) = fork() else {
         let before = files(&path);
         let refused = |result| matches!(result, Err(AppendError::Forked { .. }));
@@ -112,6 +115,7 @@ fn forks() {
         end(if all { 7 } else { 1 })
     };
     assert_eq!(wait_for(child), 7);
+    fs::remove_file(&unknown).unwrap();
     let is_of_follower = |entry: io::Result<fs::DirEntry>| {
         entry.unwrap().file_name().to_string_lossy().starts_with("annals-follow-")
     };

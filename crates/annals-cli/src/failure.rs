@@ -249,20 +249,14 @@ impl Failure {
         let _ = writeln!(io::stderr(), "annals: {}{advice}", self.message());
     }
 
-    /// What the user can do, if the error does not say that itself.
-    pub(crate) fn advice(&self) -> Option<String> {
+    /// What the user can do about a damaged store.
+    fn advice_about_damage(&self) -> Option<String> {
         match self {
-            Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
-                io_advice(source)
-            }
             Self::OnlyTheGoodPart => Some("`annals verify STORE` tells all that is wrong; `annals salvage STORE NEW` saves what is whole, also behind the damage".into()),
             Self::SalvageOfFilesOnly => Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens".into()),
             Self::SalvagedInPart { .. } => Some("what is missing is listed above; bring it back from a backup, if there is one".into()),
             Self::Salvage(SalvageError::Write { .. }) => Some("remove the new store, and salvage again".into()),
-            Self::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
-            Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),
             Self::OpenDamaged(damage) => Some(words::about_damage(damage)),
-            Self::NotFollowed(error) => Some(words::about_follower(error)),
             Self::Damaged { store: Place::RocksDb(_), .. } => {
                 Some("`annals copy STORE NEW` saves the events before the damage, if the database still opens; or bring it back from a backup".into())
             }
@@ -270,9 +264,25 @@ impl Failure {
                 Some("`annals salvage STORE NEW` saves every event that is whole, also behind the damage; or bring the files back from a backup".into())
             }
             // It may be of either kind of store.
-            Self::Read(ReadError::Corrupt(_)) | Self::Open(OpenError::Corrupt(_)) => {
+            Self::Read(ReadError::Corrupt(_)) => {
                 Some("`annals salvage STORE NEW` saves every event that is whole, also behind the damage (of a store in RocksDB, `annals copy STORE NEW` those before it); or bring the files back from a backup".into())
             }
+            _ => None,
+        }
+    }
+
+    /// What the user can do, if the error does not say that itself.
+    pub(crate) fn advice(&self) -> Option<String> {
+        if let Some(advice) = self.advice_about_damage() {
+            return Some(advice);
+        }
+        match self {
+            Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
+                io_advice(source)
+            }
+            Self::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
+            Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),
+            Self::NotFollowed(error) => Some(words::about_follower(error)),
             Self::Read(ReadError::Decode { offset, .. }) => {
                 Some(format!("`annals get STORE {offset}` shows it"))
             }

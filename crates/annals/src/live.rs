@@ -18,6 +18,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
 
 use crate::head::thread_waker;
+use crate::process::Opener;
 use crate::{Backend, Projection, ReadError, Reconstructor};
 
 /// A projection whose state is always that of a moment ago: [`Reconstructor::live`].
@@ -46,6 +47,7 @@ use crate::{Backend, Projection, ReadError, Reconstructor};
 pub struct LiveProjection<S> {
     shared: Arc<Shared<S>>,
     thread: Option<JoinHandle<()>>,
+    opener: Opener,
 }
 
 #[derive(Debug)]
@@ -154,7 +156,7 @@ where
                 follower.end();
             })
             .map_err(|error| LiveError::Thread(Arc::new(error)))?;
-        Ok(LiveProjection { shared, thread: Some(thread) })
+        Ok(LiveProjection { shared, thread: Some(thread), opener: Opener::this_process() })
     }
 }
 
@@ -222,8 +224,9 @@ impl<S> Drop for LiveProjection<S> {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // Its panics are caught; a thread that drops its own projection cannot wait for itself.
-            if thread.thread().id() != thread::current().id() {
+            // Its panics are caught; a thread that drops its own projection cannot wait for itself, and a forked process has
+            // no such thread.
+            if thread.thread().id() != thread::current().id() && self.opener.is_here() {
                 let _ = thread.join();
             }
         }

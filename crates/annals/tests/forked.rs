@@ -7,7 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use annals::{AppendError, Durability, EventStore, Journal, LockHolder, OpenError, RawEvent};
+use annals::{
+    AppendError, Durability, EventStore, Journal, LockHolder, OpenError, Projection, Query, RawEvent,
+    Recorded,
+};
 
 /// Names the directory of a test that runs in a process of its own.
 const PLACE: &str = "ANNALS_TEST_FORKED";
@@ -26,6 +29,25 @@ fn run(test: &str, place: &Path, command: &str) -> Output {
 
 fn place() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)
+}
+
+struct Count;
+
+impl Projection for Count {
+    type Event = RawEvent;
+    type State = u64;
+
+    fn initial(&self) -> u64 {
+        0
+    }
+
+    fn query(&self) -> Query {
+        Query::all()
+    }
+
+    fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) {
+        *count += 1;
+    }
 }
 
 /// Forks; returns whether this is the child.
@@ -57,7 +79,11 @@ fn forks() {
     let path = place.join("st");
     let store = EventStore::<RawEvent>::open(&path).unwrap();
     store.append(event("before")).unwrap();
+    let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+    let live = reader.reconstruct(Count).live().unwrap();
     let Some(child) = fork() else {
+        // Their threads are not here, so nothing waits for these.
+        drop((live, reader));
         let refused = |result| matches!(result, Err(AppendError::Forked { .. }));
         let mut all = refused(store.append(event("child")).map(drop));
         all &= refused(store.append_batch((0..3).map(|_| event("child"))).map(drop));

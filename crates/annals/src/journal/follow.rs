@@ -31,6 +31,7 @@ use super::sealed::SealedIndex;
 use super::segment::{Segment, SegmentIndex, is_index_of};
 use super::sieve::FilterWriter;
 use crate::head::{HeadPublisher, Published};
+use crate::process::Opener;
 use crate::{Corruption, Event, FollowError, OpenError};
 
 /// How long the thread sleeps when it found something, and at most when it did not.
@@ -54,6 +55,7 @@ pub(crate) struct Follower {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     error: Arc<OnceLock<FollowError>>,
+    opener: Opener,
 }
 
 /// What the thread has.
@@ -132,7 +134,7 @@ impl Follower {
             Some(damage) => follow.catch_up(Follow::take_frames).and(Err(damage.into())),
             None => follow.catch_up(Follow::step).and_then(|()| follow.look_at_end(closed)),
         };
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, opener) = (Arc::new(AtomicBool::new(false)), Opener::this_process());
         let error = Arc::new(OnceLock::new());
         match caught_up {
             Ok(()) => {}
@@ -140,14 +142,15 @@ impl Follower {
             Err(Stop::Ended(ended)) => {
                 tracing::warn!(error = %ended, "opened what is good before it");
                 follow.head.close();
-                return Ok(Self { stop, thread: None, error: Arc::new(OnceLock::from(ended)) });
+                let error = Arc::new(OnceLock::from(ended));
+                return Ok(Self { stop, thread: None, error, opener });
             }
         }
         let (stopped, ended) = (Arc::clone(&stop), Arc::clone(&error));
         let thread = thread::Builder::new().name("annals-follow".into());
         let thread = thread.spawn(move || follow.run(&stopped, &ended));
         let thread = Some(thread.map_err(OpenError::io("follow", path))?);
-        Ok(Self { stop, thread, error })
+        Ok(Self { stop, thread, error, opener })
     }
 
     /// Why the log is not followed any more, if it is not.
@@ -162,8 +165,9 @@ impl Drop for Follower {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // The last handle may be dropped by a callback, on that thread itself.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+            // The last handle may be dropped by a callback, on that thread itself. A forked process has no such thread.
+            let waits = thread.thread().id() != thread::current().id() && self.opener.is_here();
+            if waits && thread.join().is_err() {
                 tracing::error!("the thread that follows the log panicked");
             }
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use annals::{AppendError, Batch, Condition, Durability, EventStore, Journal, Query};
+use annals::{AppendError, Batch, Condition, Durability, EventStore, Health, Journal, Query};
 use annals_conformance::fault::{Call, FaultFileSystem, on_disk};
 use annals_conformance::{JournalSubject, Sample};
 
@@ -167,4 +167,100 @@ fn what_is_derived_and_finds_no_room_takes_none() {
     let store = open();
     assert_eq!(store.len(), count);
     assert_eq!(store.query(&Query::tag(format!("{}:7", count - 1))).count(), 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_marked_as_closed_says_so_until_it_can() {
+    for call in [Call::Create, Call::Rename] {
+        let disk = FaultFileSystem::new(0);
+        let store = open(&disk, Durability::Sync);
+        store.append(Sample::new("first")).expect("appended");
+        disk.fail(call, 1, ErrorKind::StorageFull);
+        let closed = store.close();
+        assert!(matches!(closed, Err(AppendError::NotClosed { .. })), "{call:?}: {closed:?}");
+        // It is closed for appends and cursors all the same.
+        assert!(matches!(store.health(), Health::Closed));
+        assert!(matches!(store.append(Sample::new("late")), Err(AppendError::Closed)));
+        assert_eq!(store.subscription(Query::all(), 0).count(), 1);
+        store.close().expect("there is room again");
+        let calls = disk.calls();
+        store.close().expect("it is closed");
+        assert_eq!(disk.calls(), calls, "closing again does nothing");
+        drop(store);
+        assert_eq!(open(&disk, Durability::Sync).len(), 1);
+    }
+}
+
+#[test]
+fn closing_makes_durable_and_tells_of_a_sync_that_fails() {
+    let disk = FaultFileSystem::new(0);
+    let store = open(&disk, Durability::Buffered);
+    store.append(Sample::new("first")).expect("appended");
+    disk.fail(Call::Sync, 1, ErrorKind::Other);
+    let closed = store.close();
+    assert!(matches!(closed, Err(AppendError::Failed { .. })), "{closed:?}");
+    let again = store.close();
+    assert!(matches!(again, Err(AppendError::Poisoned { .. })), "{again:?}");
+    let health = store.health();
+    assert!(
+        matches!(&health, Health::Poisoned { cause } if cause.contains("planned")),
+        "{health:?}"
+    );
+}
+
+#[test]
+fn health_says_what_is_wrong_and_when_it_is_over() {
+    let disk = FaultFileSystem::new(0);
+    let store = open(&disk, Durability::Sync);
+    let first = || Sample::new("first").id("first");
+    store.append(first()).expect("appended");
+    assert!(matches!(store.health(), Health::Open));
+    disk.set_room(Some(0));
+    let large = || Sample::new("large").data(vec![7; 1 << 20]);
+    let refused = store.append(large());
+    assert!(matches!(refused, Err(AppendError::NoRoom { .. })), "{refused:?}");
+    let health = store.health();
+    assert!(matches!(health, Health::NoRoom { bytes, .. } if bytes > 1 << 20), "{health:?}");
+    assert!(health.takes_appends() && health.to_string().contains("no room"), "{health}");
+    // What is refused for another reason, and what is known already, says nothing of the room.
+    let condition = Condition::fail_if(Query::all());
+    assert!(store.append_if([large()], &condition).is_err());
+    store.append_batch([]).expect("nothing");
+    assert_eq!(store.append(first()).expect("known"), 0);
+    disk.set_room(None);
+    assert!(matches!(store.health(), Health::NoRoom { .. }));
+    store.append(large()).expect("there is room");
+    assert!(matches!(store.health(), Health::Open));
+    let options = JournalSubject::new(Durability::Sync).options(&disk);
+    let reader = options.open_read_only::<Sample>(on_disk("store")).expect("it opens");
+    let reader = EventStore::<Sample>::on(reader);
+    assert!(matches!(reader.health(), Health::ReadOnly));
+    reader.close().expect("closed");
+    assert!(matches!(reader.health(), Health::Closed));
+    disk.fail(Call::Sync, 1, ErrorKind::Other);
+    assert!(store.append(large()).is_err());
+    assert!(matches!(store.health(), Health::Poisoned { .. }));
+    assert!(matches!(store.close(), Err(AppendError::Poisoned { .. })));
+    assert!(matches!(store.health(), Health::Poisoned { .. }), "also once it is closed");
+}
+
+/// What another process appends after a reader was closed moves its head no more.
+#[test]
+fn a_closed_reader_stands_still() {
+    let disk = FaultFileSystem::new(0);
+    let store = open(&disk, Durability::Sync);
+    store.append(Sample::new("first")).expect("appended");
+    let options = || JournalSubject::new(Durability::Sync).options(&disk);
+    let read = || options().open_read_only::<Sample>(on_disk("store")).expect("it opens");
+    let closed = EventStore::<Sample>::on(read());
+    let open = EventStore::<Sample>::on(read());
+    closed.close().expect("closed");
+    store.append(Sample::new("second")).expect("appended");
+    // The other one has come to it; so has this one, or it will, and does not show it.
+    assert_eq!(
+        open.subscription(Query::all(), 1).next().expect("not closed").expect("read").offset,
+        1
+    );
+    assert_eq!(closed.len(), 1);
+    assert_eq!(closed.subscription(Query::all(), 0).count(), 1);
 }

@@ -110,3 +110,21 @@ fn a_store_is_not_copied_into_itself(place: &Place) {
     // A name that only begins with the other is another.
     annals(["copy", &store, &place.at("a.store2")], "").succeeds();
 }
+
+/// A log that a wrong clock, or microseconds for milliseconds, left with times far in the future.
+#[test]
+fn times_far_in_the_future_are_copied_as_they_are() {
+    use annals::{Batch, EventStore, RawEvent};
+    let place = Place::new();
+    let (from, to) = (place.arg("from.store"), place.arg("to.store"));
+    let event = || RawEvent::builder("event").build().unwrap();
+    let late = 1_764_000_000_000_000;
+    let store = EventStore::<RawEvent>::open(&from).unwrap();
+    store.append_as(Batch::new(vec![event()]).time_ms(late).allow_future_time()).unwrap();
+    store.append(event()).unwrap();
+    drop(store);
+    annals(["copy", &from, &to], "").succeeds();
+    let copied = EventStore::<RawEvent>::open_read_only(&to).unwrap();
+    let times: Vec<_> = copied.read(..).map(|event| event.unwrap().time_ms).collect();
+    assert_eq!(times, [late, late]);
+}

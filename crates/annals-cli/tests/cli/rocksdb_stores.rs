@@ -41,7 +41,7 @@ fn write_sample(path: &Path, count: u64) {
         let events = (first..count.min(first + 3)).map(sample).collect();
         let early = first + 30 < count;
         let time_ms = if early { 1_700_000_000_000 } else { LAST_TIME_MS } + first;
-        store.append_as(Batch::new(events).time_ms(time_ms)).unwrap();
+        store.append_as(Batch::new(events).time_ms(time_ms).allow_future_time()).unwrap();
     }
 }
 

@@ -86,8 +86,8 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
             }
             answers.push(admitted);
         }
-        self.note_room(&answers);
         let head = home.next_offset();
+        self.note_room(&answers, head > before);
         let mut published = None;
         if let Some(failure) = &failure {
             answers.fail(failure);
@@ -112,8 +112,8 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
         answers.into_iter().enumerate().for_each(|(index, given)| answer(index, given));
     }
 
-    /// Notes whether the last append of a commit found room.
-    fn note_room(&self, answers: &Answers) {
+    /// Notes whether the last append of a commit found room. Those that needed none say nothing of it.
+    fn note_room(&self, answers: &Answers, staged: bool) {
         match answers.last() {
             Some(Err(refusal @ AppendError::NoRoom { .. })) => {
                 // Relaxed: it changes under the home's lock only.
@@ -121,7 +121,7 @@ impl<E: Event, H: Home<E>> Committer<E, H> {
                 self.line.lock().extra.no_room = Some(refusal.clone());
             }
             // Relaxed: as above.
-            Some(Ok(range)) if !range.is_empty() && self.full.load(Ordering::Relaxed) => {
+            _ if staged && self.full.load(Ordering::Relaxed) => {
                 self.full.store(false, Ordering::Relaxed);
                 self.line.lock().extra.no_room = None;
             }

@@ -1,0 +1,189 @@
+//! Appends that are repeated: an id means "this event, once", whatever else of the event differs the second time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::mpsc::channel;
+
+use annals::{
+    AppendError, Backend, Batch, CodecError, Condition, Event, EventStore, Metadata, Query,
+    RawEvent, Tags,
+};
+use futures_executor::block_on;
+
+/// Runs a check on a store in memory, and on one in files that is opened again after each part.
+macro_rules! on_both {
+    ($event:ty, $check:expr) => {{
+        $check(&EventStore::<$event>::in_memory());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        $check(&EventStore::<$event>::open(&path).unwrap());
+        // What is known is found in a sealed index and in a rebuilt one as well.
+        let store = EventStore::<$event>::open(&path).unwrap();
+        let head = store.len();
+        $check(&store);
+        assert_eq!(store.len(), head, "the second time all is known");
+    }};
+}
+
+#[derive(Event, Debug, Clone, PartialEq)]
+enum Shop {
+    Ordered {
+        #[event(id)]
+        order: String,
+        lines: HashMap<String, u32>,
+    },
+}
+
+#[test]
+fn a_map_in_another_order_is_the_same_event() {
+    fn check<B: Backend<Shop>>(store: &EventStore<Shop, B>) {
+        for n in 0..50 {
+            // Each map has an order of its own.
+            let lines = (0..8).map(|n| (format!("sku-{n}"), n)).collect::<HashMap<_, _>>();
+            let ordered = || Shop::Ordered { order: format!("order-{n}"), lines: lines.clone() };
+            let again = Shop::Ordered { order: format!("order-{n}"), lines: HashMap::new() };
+            assert_eq!(store.append(ordered()).unwrap(), n);
+            assert_eq!(store.append(again).unwrap(), n);
+            assert_eq!(store.append(ordered()).unwrap(), n);
+        }
+        assert_eq!(store.len(), 50);
+    }
+    on_both!(Shop, check);
+}
+
+/// An event of which everything can be said.
+#[derive(Debug, Clone)]
+struct Said {
+    event_type: &'static str,
+    id: &'static str,
+    tags: Vec<&'static str>,
+    attempt: &'static str,
+    data: &'static str,
+}
+
+impl Event for Said {
+    fn event_type(&self) -> &str {
+        self.event_type
+    }
+
+    fn tags(&self, tags: &mut Tags) {
+        self.tags.iter().for_each(|tag| tags.push(*tag));
+    }
+
+    fn id(&self) -> Option<Cow<'_, str>> {
+        Some(self.id.into())
+    }
+
+    fn metadata(&self, metadata: &mut Metadata) {
+        metadata.set("attempt", self.attempt);
+    }
+
+    fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+        data.extend_from_slice(self.data.as_bytes());
+        Ok(())
+    }
+
+    fn aliases(event_type: &str) -> &'static [&'static str] {
+        if event_type == "paid" { &["payed", "payment"] } else { &[] }
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+        let event_type = if raw.event_type() == "payed" { "payed" } else { "paid" };
+        Ok(said(event_type, "decoded"))
+    }
+}
+
+fn said(event_type: &'static str, id: &'static str) -> Said {
+    Said { event_type, id, tags: vec!["a", "b"], attempt: "1", data: "{}" }
+}
+
+#[test]
+fn metadata_tags_and_data_do_not_matter_and_older_names_are_the_same_type() {
+    fn check<B: Backend<Said>>(store: &EventStore<Said, B>) {
+        store.append_batch([said("paid", "new"), said("payed", "old")]).unwrap();
+        let first = said("paid", "new");
+        for again in [
+            Said { attempt: "2", ..first.clone() },
+            Said { tags: vec!["b", "a"], ..first.clone() },
+            Said { tags: vec![], ..first.clone() },
+            Said { data: "{\"more\":1}", ..first.clone() },
+            said("payed", "new"),
+            said("payment", "new"),
+        ] {
+            assert_eq!(store.append(again.clone()).unwrap(), 0, "{again:?}");
+        }
+        assert_eq!(store.append(said("paid", "old")).unwrap(), 1);
+        assert_eq!(store.append(said("payed", "old")).unwrap(), 1);
+        let renamed = [said("payment", "new"), said("paid", "old")];
+        assert_eq!(store.append_batch(renamed).unwrap(), 0..2);
+        let other = store.append(said("refunded", "old")).unwrap_err();
+        assert!(matches!(&other, AppendError::IdConflict { offset: 1, .. }), "{other:?}");
+        let told = other.to_string();
+        assert!(told.contains("\"payed\"") && told.contains("\"refunded\""), "{told}");
+        assert_eq!(store.len(), 2);
+    }
+    on_both!(Said, check);
+}
+
+#[test]
+fn a_known_id_comes_before_the_condition() {
+    fn check<B: Backend<Said>>(store: &EventStore<Said, B>) {
+        let none = Condition::fail_if(Query::all());
+        for _ in 0..2 {
+            assert_eq!(store.append_if([said("paid", "new")], &none).unwrap(), 0..1);
+        }
+        // Also before one that would be refused.
+        let beyond = none.after(9);
+        assert_eq!(store.append_if([said("paid", "new")], &beyond).unwrap(), 0..1);
+        let refused = store.append_if([said("paid", "other")], &beyond);
+        assert!(
+            matches!(refused, Err(AppendError::ConditionBeyondHead { after: 9, head: 1 })),
+            "{refused:?}"
+        );
+    }
+    on_both!(Said, check);
+}
+
+/// Batches of one commit see those staged before them: retries, other types, and conditions up to the staged head.
+#[test]
+fn a_retry_in_the_same_commit_is_known() {
+    fn check<B: Backend<Said> + 'static>(store: &EventStore<Said, B>) {
+        if !store.is_empty() {
+            return;
+        }
+        let (entered, is_in) = channel();
+        let (go_on, may_go_on) = channel();
+        let callback = store.subscribe(move |event| {
+            if event.offset == 0 {
+                entered.send(()).unwrap();
+                may_go_on.recv().unwrap();
+            }
+        });
+        let beyond = |after| Condition::fail_if(Query::event_type("never")).after(after);
+        let answers = std::thread::scope(|scope| {
+            scope.spawn(|| store.append(said("paid", "first")).unwrap());
+            is_in.recv().unwrap();
+            let futures = [
+                Batch::new(vec![said("paid", "second")]),
+                Batch::new(vec![Said { attempt: "2", ..said("payed", "second") }]),
+                Batch::new(vec![said("refunded", "second")]),
+                Batch::new(vec![said("paid", "third")]).condition(beyond(2)),
+                Batch::new(vec![said("paid", "fourth")]).condition(beyond(4)),
+            ]
+            .map(|batch| store.append_batch_async(batch));
+            go_on.send(()).unwrap();
+            futures.map(block_on)
+        });
+        assert!(store.unsubscribe(callback));
+        let [second, again, other, third, fourth] = answers;
+        assert_eq!((second.unwrap(), again.unwrap(), third.unwrap()), (1..2, 1..2, 2..3));
+        assert!(matches!(other, Err(AppendError::IdConflict { offset: 1, .. })), "{other:?}");
+        assert!(
+            matches!(fourth, Err(AppendError::ConditionBeyondHead { after: 4, head: 3 })),
+            "{fourth:?}"
+        );
+    }
+    on_both!(Said, check);
+}

@@ -144,7 +144,8 @@ fn a_follower_ends_when_its_segment_is_short_of_the_next() {
     let reader = follow(&begun);
     // The last segments are there, and of this one no more.
     for name in disk.names(on_disk("store")).expect("listed") {
-        if name.ends_with(".log") && !name.starts_with("00000000000000000000") {
+        let digits = name.strip_suffix(".log");
+        if digits.is_some_and(|digits| digits != "00000000000000000000") {
             let path = on_disk("store").join(name);
             begun.put(&path, &disk.contents(&path).expect("read"));
         }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use annals::{
-    AppendError, Durability, EventStore, Journal, LockHolder, OpenError, Projection, Query, RawEvent,
-    Recorded,
+    AppendError, Durability, EventStore, Journal, LockHolder, OpenError, Projection, Query,
+    RawEvent, Recorded,
 };
 
 /// Names the directory of a test that runs in a process of its own.

@@ -117,7 +117,7 @@ fn chunks_answer_as_one() {
         assert_eq!(store.append(event(offset)).unwrap(), offset);
     }
     let retry =
-        RawEvent::builder("seat-sold").id("id-66000").metadata("attempt", "2").build().unwrap();
+        RawEvent::builder("seat-freed").id("id-66000").metadata("attempt", "2").build().unwrap();
     assert_eq!(store.append(retry).unwrap(), 66_000);
     let other = RawEvent::builder("other").id("id-66000").build().unwrap();
     assert!(matches!(store.append(other), Err(AppendError::IdConflict { offset: 66_000, .. })));

@@ -10,7 +10,7 @@ use std::thread;
 use annals::{AppendError, Condition, Query};
 use futures_core::Stream;
 
-use super::tools::{Seen, Store, fresh, nth, nths, spawn, wait_for};
+use super::tools::{Seen, Store, fresh, nth, nths, open, spawn, wait_for};
 use crate::Subject;
 use crate::check::{Broken, Check, Outcome, ensure, same};
 
@@ -20,7 +20,9 @@ const COUNT: u64 = 600;
 pub(super) fn every_subscriber_sees_each_event_once_in_order<S: Subject + ?Sized>(
     subject: &S,
 ) -> Check {
-    let store = fresh(subject)?;
+    // Its place must be there when it is closed.
+    let home = subject.home();
+    let store = open::<S>(&home)?;
     store.append_batch(nths(0..BEFORE))?;
     let early = Seen::subscribed::<S>(&store);
     // Before the appends run and while they do, so that catching up goes over into live at any place.
@@ -232,7 +234,9 @@ pub(super) fn a_subscriber_may_append<S: Subject + ?Sized>(subject: &S) -> Check
 }
 
 pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
-    let store = fresh(subject)?;
+    // Its place must be there when it is closed.
+    let home = subject.home();
+    let store = open::<S>(&home)?;
     store.append_batch(nths(0..5))?;
     let patience = subject.patience();
     let asleep = std::sync::Barrier::new(3);
@@ -270,7 +274,9 @@ pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
 /// A callback closes the log while another append waits behind the one that it is called for: whatever is acknowledged,
 /// cursors see before they end.
 fn closing_in_a_callback_loses_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
-    let store = fresh(subject)?;
+    // Its place must be there when it is closed.
+    let home = subject.home();
+    let store = open::<S>(&home)?;
     let patience = subject.patience();
     let (entered, is_in) = channel();
     let (let_go, may_go) = channel::<()>();

@@ -141,7 +141,8 @@ fn every_name_is_documented_and_every_documented_name_is_told() {
         documented.iter().map(|(name, (kind, _))| (name.clone(), kind.as_str())).collect();
     assert_eq!(told.registered, kinds);
     for (name, (kind, unit)) in &documented {
-        let unit = if unit == "events" || unit == "-" { "count" } else { unit };
+        let is_count = ["events", "stores", "-"].contains(&unit.as_str());
+        let unit = if is_count { "count" } else { unit };
         assert_eq!(told.described.get(name), Some(&(kind.as_str(), unit)), "{name}");
     }
     assert_eq!(told.described.len(), documented.len());

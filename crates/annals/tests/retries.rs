@@ -54,16 +54,16 @@ fn a_map_in_another_order_is_the_same_event() {
 /// An event of which everything can be said.
 #[derive(Debug, Clone)]
 struct Said {
-    event_type: &'static str,
-    id: &'static str,
-    tags: Vec<&'static str>,
-    attempt: &'static str,
-    data: &'static str,
+    event_type: String,
+    id: String,
+    tags: Vec<String>,
+    attempt: String,
+    data: String,
 }
 
 impl Event for Said {
     fn event_type(&self) -> &str {
-        self.event_type
+        &self.event_type
     }
 
     fn tags(&self, tags: &mut Tags) {
@@ -71,11 +71,11 @@ impl Event for Said {
     }
 
     fn id(&self) -> Option<Cow<'_, str>> {
-        Some(self.id.into())
+        Some(self.id.as_str().into())
     }
 
     fn metadata(&self, metadata: &mut Metadata) {
-        metadata.set("attempt", self.attempt);
+        metadata.set("attempt", &self.attempt);
     }
 
     fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
@@ -88,13 +88,26 @@ impl Event for Said {
     }
 
     fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
-        let event_type = if raw.event_type() == "payed" { "payed" } else { "paid" };
-        Ok(said(event_type, "decoded"))
+        let metadata = raw.metadata();
+        let attempt = metadata.iter().find(|(name, _)| *name == "attempt");
+        Ok(Self {
+            event_type: raw.event_type().to_owned(),
+            id: raw.id().unwrap_or_default().to_owned(),
+            tags: raw.tags().map(str::to_owned).collect(),
+            attempt: attempt.map_or(String::new(), |(_, attempt)| (*attempt).to_owned()),
+            data: String::from_utf8_lossy(raw.data_bytes()).into_owned(),
+        })
     }
 }
 
-fn said(event_type: &'static str, id: &'static str) -> Said {
-    Said { event_type, id, tags: vec!["a", "b"], attempt: "1", data: "{}" }
+fn said(event_type: &str, id: &str) -> Said {
+    Said {
+        event_type: event_type.to_owned(),
+        id: id.to_owned(),
+        tags: vec!["a".to_owned(), "b".to_owned()],
+        attempt: "1".to_owned(),
+        data: "{}".to_owned(),
+    }
 }
 
 #[test]
@@ -103,10 +116,10 @@ fn metadata_tags_and_data_do_not_matter_and_older_names_are_the_same_type() {
         store.append_batch([said("paid", "new"), said("payed", "old")]).unwrap();
         let first = said("paid", "new");
         for again in [
-            Said { attempt: "2", ..first.clone() },
-            Said { tags: vec!["b", "a"], ..first.clone() },
+            Said { attempt: "2".to_owned(), ..first.clone() },
+            Said { tags: vec!["b".to_owned(), "a".to_owned()], ..first.clone() },
             Said { tags: vec![], ..first.clone() },
-            Said { data: "{\"more\":1}", ..first.clone() },
+            Said { data: "{\"more\":1}".to_owned(), ..first.clone() },
             said("payed", "new"),
             said("payment", "new"),
         ] {
@@ -165,7 +178,7 @@ fn a_retry_in_the_same_commit_is_known() {
             is_in.recv().unwrap();
             let futures = [
                 Batch::new(vec![said("paid", "second")]),
-                Batch::new(vec![Said { attempt: "2", ..said("payed", "second") }]),
+                Batch::new(vec![Said { attempt: "2".to_owned(), ..said("payed", "second") }]),
                 Batch::new(vec![said("refunded", "second")]),
                 Batch::new(vec![said("paid", "third")]).condition(beyond(2)),
                 Batch::new(vec![said("paid", "fourth")]).condition(beyond(4)),

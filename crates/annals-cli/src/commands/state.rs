@@ -1,6 +1,8 @@
 //! `annals state`: a state channel, folded from the log as far as was asked.
 
-use annals::{Query, QueryItem, ReadError, UnknownEvents};
+use std::collections::BTreeSet;
+
+use annals::{CodecError, Query, QueryItem, ReadError, UnknownEvents};
 use annals_channels::{Channel, ChannelEvent, ChannelState, Hash};
 
 use crate::args::{Format, State};
@@ -60,25 +62,28 @@ fn last_offset(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Resul
 
 /// Says how many events were passed over, and of which types.
 fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Result<(), Failure> {
-    let mut types = store.types()?;
-    types.retain(|kind| is_unknown(&kind.name));
+    if !store.types()?.iter().any(|kind| is_unknown(&kind.name)) {
+        return Ok(());
+    }
     let mut count = 0;
-    let mut found = Vec::new();
-    for kind in types {
-        let of_type = about(channel_id, [kind.name.as_str()]);
-        let mut events = store.query(&of_type).to(end).unknown_events(UnknownEvents::PassOver);
-        // None of them is known, so each is passed over.
-        events.by_ref().try_for_each(|event| event.map(drop))?;
-        if events.passed_over() > 0 {
-            count += events.passed_over();
-            found.push(kind.name);
+    let mut found = BTreeSet::new();
+    for event in store.query(&about(channel_id, [])).to(end) {
+        match event {
+            Ok(_) => {}
+            Err(ReadError::Decode {
+                event_type, source: CodecError::UnknownType { .. }, ..
+            }) => {
+                count += 1;
+                found.insert(event_type);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     if count > 0 {
         tracing::warn!(
             "{} of unknown types passed over, which a newer annals may know: {}",
             counted(count, "event"),
-            found.join(", ")
+            Vec::from_iter(found).join(", ")
         );
     }
     Ok(())
@@ -93,7 +98,7 @@ fn about<'t>(channel_id: Hash, types: impl IntoIterator<Item = &'t str>) -> Quer
 /// Whether channels have no events of this type.
 fn is_unknown(event_type: &str) -> bool {
     let read = ChannelEvent::from_json(event_type, "{}");
-    matches!(read, Err(annals::CodecError::UnknownType { .. }))
+    matches!(read, Err(CodecError::UnknownType { .. }))
 }
 
 /// The state on a line: canonical JSON, but for integers beyond 2^53, which keep their digits.

@@ -108,12 +108,7 @@ fn a_store_that_another_process_writes(place: &Place) {
     let mut append = Running::start(["append", &store]);
     append.say(&line(0));
     append.hear();
-    // RocksDB does not note who holds it.
-    let holder = if place.is_journal() {
-        format!("in process {}\n", append.child.id())
-    } else {
-        "in another process\n".to_owned()
-    };
+    let holder = format!("in process {}\n", append.child.id());
     let words = [
         "open for writing",
         &holder,

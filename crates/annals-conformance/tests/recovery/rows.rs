@@ -31,7 +31,11 @@ fn is_refused(disk: &FaultFileSystem, file: &str, words: &[&str]) {
         damage.file.display()
     );
     let message = error.to_string();
-    let way_out = if damage.offset == 0 { "backup" } else { "read-only" };
+    let way_out = match (file, damage.offset) {
+        ("closed.json", _) => "remove it",
+        (_, 0) => "backup",
+        _ => "read-only",
+    };
     says(&message, &[file, "byte", "offset", "annals verify", way_out]);
     says(&message, words);
     is_unchanged(&before, disk, file);

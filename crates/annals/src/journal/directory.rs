@@ -20,6 +20,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, FORMAT};
+use super::file_names::log_name;
 use super::fs::{FileSystem, StoreDirectory, UNFINISHED, read_all, write_all};
 use super::lock::{LOCK, Lock};
 use crate::name::Hasher;
@@ -150,7 +151,7 @@ impl Directory {
         let store_id = uuid::Uuid::new_v4();
         let (path, id) = (path.to_owned(), *store_id.as_bytes());
         let directory = Self { path, store_id: id, handle };
-        file::create(&directory, 0, 0)?;
+        file::create(&*directory.handle, &directory.store_id, 0, 0)?;
         let parent = directory.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         system.open_directory(parent.unwrap_or(Path::new(".")))?.sync()?;
         let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -216,21 +217,6 @@ impl Directory {
         let content = serde_json::to_string(&ClosedFileContent { head }).unwrap_or_default() + "\n";
         write_all(&*self.handle, CLOSED, content.as_bytes())
     }
-}
-
-/// The name of the segment's file that begins at `first`.
-pub(crate) fn log_name(first: u64) -> String {
-    format!("{first:020}.log")
-}
-
-/// The name of a sealed segment's index file.
-pub(crate) fn index_name(first: u64) -> String {
-    format!("{first:020}.idx")
-}
-
-/// The name of the filter of so many segments, of which `first` is the first offset.
-pub(crate) fn filter_name(first: u64, segments: usize) -> String {
-    format!("{first:020}.{segments}.flt")
 }
 
 /// Opens the directory at `path`; `None` if nothing is there.

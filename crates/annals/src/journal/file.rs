@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use annals_base::SegmentedList;
 use bytes::Bytes;
 
-use super::directory::{Directory, log_name};
+use super::file_names::log_name;
 use super::frame::{Fault, FrameHead, Record, check_frame, check_record};
 use super::fs::{StoreDirectory, StoreFile, UNFINISHED};
 use crate::crc32c::{crc32c, crc32c_append};
@@ -43,28 +43,29 @@ pub(crate) fn seed(store_id: &[u8; 16], first: u64) -> u32 {
 
 /// Makes the file of the segment that begins at `first`, durable under its name.
 pub(crate) fn create(
-    directory: &Directory,
+    directory: &dyn StoreDirectory,
+    store_id: &[u8; 16],
     first: u64,
     time_before_ms: u64,
 ) -> io::Result<Box<dyn StoreFile>> {
     let mut head = [0; SEGMENT_HEAD];
     head[..8].copy_from_slice(MAGIC);
     head[8..12].copy_from_slice(&FORMAT.to_le_bytes()[..4]);
-    head[16..32].copy_from_slice(&directory.store_id);
+    head[16..32].copy_from_slice(store_id);
     head[32..40].copy_from_slice(&first.to_le_bytes());
     head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());
     let checksum = crc32c(&head[16..]);
     head[12..16].copy_from_slice(&checksum.to_le_bytes());
-    let (handle, name) = (&*directory.handle, log_name(first));
+    let name = log_name(first);
     let unfinished = format!("{name}.{UNFINISHED}");
-    let made = make(handle, &unfinished, &head);
+    let made = make(directory, &unfinished, &head);
     if made.is_err() {
         // The error that is told is the first; what is left over is removed when the store is next opened.
-        let _ = handle.remove(&unfinished);
+        let _ = directory.remove(&unfinished);
     }
     let file = made?;
-    handle.rename(&unfinished, &name)?;
-    handle.sync()?;
+    directory.rename(&unfinished, &name)?;
+    directory.sync()?;
     Ok(file)
 }
 

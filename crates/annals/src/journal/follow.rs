@@ -19,8 +19,9 @@ use std::time::Duration;
 use annals_base::{ListWriter, segmented_list};
 use bytes::Bytes;
 
-use super::directory::{STORE, index_name, log_name};
+use super::directory::STORE;
 use super::file::{Piece, SEGMENT_HEAD, SegmentFile};
+use super::file_names::{index_name, log_name};
 use super::frame::{FRAME_HEAD, FrameHead, check_frame};
 use super::fs::{StoreDirectory, StoreFile};
 use super::live::IndexWriter;

@@ -18,6 +18,7 @@
 
 mod directory;
 mod file;
+mod file_names;
 mod filter;
 mod follow;
 mod frame;
@@ -66,7 +67,8 @@ use crate::{
     AppendError, Corruption, Event, EventDigest, EventRef, FollowError, Head, OpenError, RawEvent,
     ReadError, SegmentStats, SnapshotStore, Stats,
 };
-use directory::{Directory, log_name};
+use directory::Directory;
+use file_names::log_name;
 use follow::Follower;
 use log::Log;
 use recovery::Recovered;

@@ -19,8 +19,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::directory::{Directory, index_name, log_name};
+use super::directory::Directory;
 use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::file_names::{index_name, log_name};
 use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
 use super::fs::{StoreFile, erase, last_data};
 use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};

@@ -23,8 +23,9 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::directory::{Directory, index_name};
+use super::directory::Directory;
 use super::file::FORMAT;
+use super::file_names::index_name;
 use super::fs::write_all;
 use super::live::LiveSegmentIndex;
 use super::map::map_all;

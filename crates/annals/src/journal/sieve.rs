@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
-use super::directory::{Directory, filter_name};
+use super::directory::Directory;
+use super::file_names::filter_name;
 use super::filter::{self, FAN, Filter, MOST_SEGMENTS, SegmentSet, Span};
 use super::fs::write_all_with;
 use super::map::map_all;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::directory::{Directory, index_name, log_name};
+use super::directory::Directory;
 use super::file::SegmentFile;
+use super::file_names::{index_name, log_name};
 use super::fs::read_all;
 use super::live::{Indexed, LiveSegmentIndex, index_frames};
 use super::options::JournalOptions;

@@ -2,7 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::directory::{Directory, filter_name, index_name};
+use super::directory::Directory;
+use super::file_names::{filter_name, index_name};
 use super::filter::{Filter, Span};
 use super::live::LiveSegmentIndex;
 use super::recovery::map;

@@ -12,8 +12,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::directory::{Directory, log_name};
+use super::directory::Directory;
 use super::file::{self, SEGMENT_HEAD, SegmentFile};
+use super::file_names::log_name;
 use super::frame::{FRAME_HEAD, FrameHead};
 use super::fs::{FileId, StoreFile, erase};
 use super::live::IndexWriter;
@@ -209,7 +210,7 @@ impl<E: Event> JournalHome<E> {
     fn begin_segment(&mut self, index: &IndexWriter) -> io::Result<(ActiveFile, Arc<Segment>)> {
         let first = self.next_offset;
         let (name, directory) = (log_name(first), &self.log.directory);
-        let file = file::create(directory, first, self.last_time_ms)?;
+        let file = file::create(&*directory.handle, &directory.store_id, first, self.last_time_ms)?;
         let size = SEGMENT_HEAD as u64 + capacity(&self.options);
         file.set_size(size)?;
         let bytes = map(&*file, size)?;

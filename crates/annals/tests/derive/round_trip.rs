@@ -1,5 +1,7 @@
 #![allow(unreachable_patterns)]
 
+#![allow(unreachable_patterns)]
+
 use annals::Event;
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::frame::FRAME_HEAD;
 use super::fs::{FileSystem, RealFileSystem};
 use super::sealed::MOST_INDEX_BYTES;
-use super::writer::COMMIT_ROOM;
 use crate::OpenError;
+use crate::encode::RECORD_HEAD;
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 
 /// When an append to a Journal returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +42,10 @@ pub(super) struct IndexLimits {
     /// The most bytes of an index file that is written.
     pub(super) most: u64,
 }
+
+/// How far a commit may reach beyond the size at which its segment is sealed: one commit's batches, with their heads.
+const COMMIT_ROOM: u64 =
+    (MAX_BATCH_BYTES + (RECORD_HEAD + FRAME_HEAD + 8) * MAX_BATCH_EVENTS) as u64;
 
 /// The most bytes that one commit adds to its segment's index: less than 20 for each byte of its records. A tag, the
 /// dearest, takes its size and at least 1 byte in a record, and 33, its text and an offset of 4 bytes in an index: 38 for 2.
@@ -87,6 +93,11 @@ impl JournalOptions {
     pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
         self.file_system = file_system;
         self
+    }
+
+    /// Bytes that a segment's file can hold.
+    pub(super) fn capacity(&self) -> u64 {
+        self.segment_bytes + COMMIT_ROOM
     }
 
     pub(super) fn check(&self) -> Result<(), OpenError> {

@@ -29,7 +29,6 @@ use super::map::map_all;
 use super::options::JournalOptions;
 use super::sealed::{SealedIndex, index_count, seal};
 use super::segment::{Segment, SegmentIndex, is_index_of};
-use super::writer::capacity;
 use crate::little_endian::u32_at;
 use crate::{Corruption, OpenError};
 
@@ -82,7 +81,7 @@ pub(crate) fn recover(
         .zip(ends)
         .map(|(segment, &end)| with_index_file(directory, options, segment, end))
         .collect::<Result<_, _>>()?;
-    lengthen(&mut active, capacity(options))?;
+    lengthen(&mut active, options.capacity())?;
     if let Some(left) = left {
         tracing::warn!(
             segment = %path.display(), position = active.end, offset = active.next_offset,

@@ -32,14 +32,10 @@ use crate::crc32c::crc32c;
 use crate::encode::{Encoded, RECORD_HEAD};
 use crate::head::Published;
 use crate::labels::Labels;
-use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use crate::local::{local_offset, local_size};
 use crate::name::Name;
 use crate::{Condition, Event, ReadError, Recorded};
 
-/// How far a commit may reach beyond the size at which its segment is sealed: one commit's batches, with their heads.
-pub(super) const COMMIT_ROOM: u64 =
-    (MAX_BATCH_BYTES + (RECORD_HEAD + FRAME_HEAD + 8) * MAX_BATCH_EVENTS) as u64;
 /// Commits of up to so many bytes are small: their room is filled with zeroes, and they are written at once.
 const SMALL_COMMIT: usize = 64 << 10;
 /// Larger ones are written in pieces of up to so many bytes (whole pages), for the disk to begin with the first.
@@ -211,7 +207,7 @@ impl<E: Event> JournalHome<E> {
         let first = self.next_offset;
         let (name, directory) = (log_name(first), &self.log.directory);
         let file = file::create(&*directory.handle, &directory.store_id, first, self.last_time_ms)?;
-        let size = SEGMENT_HEAD as u64 + capacity(&self.options);
+        let size = SEGMENT_HEAD as u64 + self.options.capacity();
         file.set_size(size)?;
         let bytes = map(&*file, size)?;
         let id = file.id()?;
@@ -348,11 +344,6 @@ impl<E: Event> JournalHome<E> {
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
-}
-
-/// Bytes that a segment's file can hold.
-pub(super) fn capacity(options: &JournalOptions) -> u64 {
-    options.segment_bytes + COMMIT_ROOM
 }
 
 impl<E: Event> Home<E> for JournalHome<E> {

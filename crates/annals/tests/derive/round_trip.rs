@@ -1,7 +1,5 @@
 #![allow(unreachable_patterns)]
 
-#![allow(unreachable_patterns)]
-
 use annals::Event;
 use serde::{Deserialize, Serialize};
 

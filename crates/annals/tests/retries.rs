@@ -1,7 +1,5 @@
 //! Appends that are repeated: an id means "this event, once", whatever else of the event differs the second time.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::mpsc::channel;
@@ -69,7 +67,7 @@ impl Event for Said {
     }
 
     fn tags(&self, tags: &mut Tags) {
-        self.tags.iter().for_each(|tag| tags.push(*tag));
+        self.tags.iter().for_each(|tag| tags.push(tag));
     }
 
     fn id(&self) -> Option<Cow<'_, str>> {

@@ -170,14 +170,11 @@ impl Backend<Sample> for Broken {
                 batch.events = batch.events.into_iter().map(nameless).collect();
             }
             Defect::RefusesRetries => {
-                if let Some(known) = self.known(&batch.events)?
-                    && known.event != batch.events[0]
-                {
-                    return Err(AppendError::IdConflict {
-                        id: Event::id(&batch.events[0]).unwrap_or_default().into_owned(),
-                        offset: known.offset,
-                        how: "with other content".into(),
-                    });
+                let known = self.known(&batch.events)?;
+                if let Some(known) = known.filter(|known| known.event != batch.events[0]) {
+                    let id = Event::id(&batch.events[0]).unwrap_or_default().into_owned();
+                    let how = "with other content".into();
+                    return Err(AppendError::IdConflict { id, offset: known.offset, how });
                 }
             }
             Defect::KnowsByTheIdAlone => {
@@ -312,11 +309,9 @@ impl Backend<Sample> for Broken {
     }
 
     fn close(&self) -> Result<(), AppendError> {
-        if self.is(Defect::EndsEarly) {
-            self.head.close();
-        }
+        let early = self.is(Defect::EndsEarly).then(|| self.head.close());
         let closed = self.inner.close();
-        self.head.close();
+        early.unwrap_or_else(|| self.head.close());
         closed
     }
 }

@@ -135,10 +135,7 @@ fn a_second_writer_is_refused_also_when_the_lock_was_removed() {
         store.append(event("first")).unwrap();
         fs::remove_file(path.join("LOCK")).unwrap();
         let refused = Journal::options().open::<RawEvent>(&path);
-        assert!(
-            matches!(refused, Err(OpenError::Io { action: "lock", .. })),
-            "{round}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(OpenError::Locked { .. })), "{round}: {refused:?}");
     }
     drop(store);
     assert_eq!(types(&path), ["first"; 20]);

@@ -294,6 +294,10 @@ impl<E: Event> Follow<E> {
 
     /// Ends with an error if the log does not just end here, but is damaged.
     fn look_at_end(&mut self, closed: u64) -> Result<(), Stop> {
+        if exists(&*self.log.directory.handle, &log_name(self.next_offset))? {
+            // The segment is complete, and the next one is gone on with once its index is there.
+            return Ok(());
+        }
         let judged = judge_end(&*self.file, &self.segment, self.end, self.next_offset, closed)?;
         if let End::Damaged(damage) = judged {
             return Err(damage.into());
@@ -530,13 +534,12 @@ impl<E: Event> Follow<E> {
         let index = IndexWriter::new();
         let next = Arc::new(Segment { file: segment, index: SegmentIndex::Live(index.reader()) });
         let live = SegmentIndex::Live(self.index.reader());
-        let sealed_index = self.sealed_index(self.segment.first).map_or(live, SegmentIndex::sealed);
-        // Before this segment is on the list: the writer makes filters after it sealed one, perhaps just now, and
-        // those of the segments before it are there.
-        let first = self.segment.first;
-        self.filters.extend(directory, self.sealed.list(), first, false);
         let bytes = self.segment.bytes.slice(..self.end);
         let sealed = SegmentFile { bytes, tail: None, ..self.segment.file.clone() };
+        let sealed_index = self.sealed_index(&sealed).map_or(live, SegmentIndex::sealed);
+        // Before this segment is on the list: the writer makes filters after it sealed one, perhaps just now, and
+        // those of the segments before it are there.
+        self.filters.extend(directory, self.sealed.list(), sealed.first, false);
         self.sealed.push(Segment { file: sealed, index: sealed_index });
         // Relaxed: a number to look at.
         self.log.active_bytes.store(SEGMENT_HEAD as u64, Ordering::Relaxed);
@@ -547,13 +550,15 @@ impl<E: Event> Follow<E> {
     }
 
     /// The index file of a segment that was just found complete; the writer may still be at it.
-    fn sealed_index(&self, first: u64) -> Option<SealedIndex> {
-        let directory = &self.log.directory;
+    fn sealed_index(&self, segment: &SegmentFile) -> Option<SealedIndex> {
+        let (directory, first) = (&self.log.directory, segment.first);
         let file = directory.handle.open_read_only(&index_name(first)).ok()?;
         let mapped = map_all(&*file).ok()?;
         let count = self.next_offset - first;
         let index = SealedIndex::open(mapped, &directory.store_id, first, count)?;
-        is_index_of(&index, &self.segment, self.next_offset).then_some(index)
+        // The checksum of the positions first: a wrong one may be anywhere.
+        let is_own = index.is_whole(&[]) && is_index_of(&index, segment, self.next_offset);
+        is_own.then_some(index)
     }
 }
 

@@ -8,11 +8,13 @@
 //! whoever closes the store empties the file first, and an opener that finds the lock held and the file empty waits a
 //! moment for such processes.
 //!
-//! The writer also locks the segment that it appends to, so that a second writer is refused although `LOCK` was removed.
+//! The writer also locks the directory itself, where the file system lets it, so that a second writer is refused although
+//! `LOCK` was removed.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,8 +35,8 @@ const MOST_BYTES: u64 = 1 << 10;
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: Box<dyn StoreFile>,
-    /// The segment that is appended to, by a handle of its own.
-    segment: Option<Box<dyn StoreFile>>,
+    /// By a handle of its own.
+    directory: Option<Arc<dyn StoreDirectory>>,
     opener: Opener,
 }
 
@@ -47,14 +49,15 @@ impl Lock {
             let opened = open(directory).map_err(OpenError::io("open", &file))?;
             if opened.try_lock().map_err(OpenError::io("lock", &file))? {
                 let named = directory.file_id(LOCK).map_err(OpenError::io("look at", &file))?;
-                // Otherwise the file was removed, or replaced, before it was locked.
                 if named == opened.id().map_err(OpenError::io("look at", &file))? {
+                    let directory = lock_directory(directory, path, deadline)?;
                     note_holder(&*opened);
-                    return Ok(Self {
-                        file: opened,
-                        segment: None,
-                        opener: Opener::this_process(),
-                    });
+                    return Ok(Self { file: opened, directory, opener: Opener::this_process() });
+                }
+                // The file was removed, or replaced, before it was locked.
+                if Instant::now() >= deadline {
+                    let replaced = io::Error::other("its file is replaced again and again");
+                    return Err(OpenError::io("lock", &file)(replaced));
                 }
             } else {
                 let content = read_up_to(directory, LOCK, MOST_BYTES).unwrap_or_default();
@@ -66,27 +69,41 @@ impl Lock {
             }
         }
     }
-
-    /// Locks the segment that is now appended to, by this handle of it, instead of the one before. Only on Unix: elsewhere
-    /// a lock keeps the writer's own handle from writing.
-    pub(super) fn follow(&mut self, segment: Box<dyn StoreFile>) -> io::Result<()> {
-        if cfg!(unix) && !segment.try_lock()? {
-            let text = "another process has locked the segment that is appended to: it writes to this store, \
-                        although this process has the lock";
-            return Err(io::Error::new(ErrorKind::WouldBlock, text));
-        }
-        self.segment = Some(segment);
-        Ok(())
-    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // First: once `LOCK` is free, another process may open the store.
+        self.directory = None;
         // A forked process only closes its copies of the files: the lock is that of the process that took it.
         if self.opener.is_here()
             && let Err(error) = self.file.set_size(0)
         {
             tracing::debug!(%error, "the lock file does not say that the store was closed");
+        }
+    }
+}
+
+/// Locks the directory, by a handle of its own; `None` where the file system locks no directories. A writer that ends gives
+/// up its two locks one after the other, so this waits for the second.
+fn lock_directory(
+    directory: &dyn StoreDirectory,
+    path: &Path,
+    deadline: Instant,
+) -> Result<Option<Arc<dyn StoreDirectory>>, OpenError> {
+    let own = directory.open_directory(".").map_err(OpenError::io("open", path))?;
+    loop {
+        match own.try_lock() {
+            Ok(true) => return Ok(Some(own)),
+            Ok(false) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+            Ok(false) => {
+                let (path, holder) = (path.to_owned(), LockHolder::Unknown);
+                return Err(OpenError::Locked { path, holder });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the directory is not locked; its file LOCK is");
+                return Ok(None);
+            }
         }
     }
 }

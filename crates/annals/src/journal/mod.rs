@@ -68,7 +68,6 @@ use crate::{
     ReadError, SegmentStats, SnapshotStore, Stats,
 };
 use directory::Directory;
-use file_names::log_name;
 use follow::Follower;
 use log::Log;
 use recovery::Recovered;
@@ -168,8 +167,7 @@ impl<E: Event> Journal<E> {
     }
 
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
-        let (directory, mut lock) = Directory::open_locked(&*options.file_system, path)?;
-        lock_active(&directory, &mut lock)?;
+        let (directory, lock) = Directory::open_locked(&*options.file_system, path)?;
         let recovered = recovery::recover(&directory, &options)?;
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
@@ -372,16 +370,6 @@ fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
 /// The place for snapshots that a store's directory has.
 fn snapshots(directory: &Directory) -> Arc<DirectorySnapshots> {
     Arc::new(DirectorySnapshots::of_store(Arc::clone(&directory.handle), &directory.path))
-}
-
-/// Locks the segment that is appended to: a writer whose file `LOCK` was removed still has it.
-fn lock_active(directory: &Directory, lock: &mut lock::Lock) -> Result<(), OpenError> {
-    let Some(&last) = directory.segments()?.0.last() else { return Ok(()) };
-    let name = log_name(last);
-    let segment = directory.handle.open_read_only(&name);
-    segment
-        .and_then(|segment| lock.follow(segment))
-        .map_err(OpenError::io("lock", directory.at(&name)))
 }
 
 impl<E: Event> std::fmt::Debug for Journal<E> {

@@ -75,6 +75,9 @@ impl JournalOptions {
     /// The size, in bytes, at which a segment is sealed and the next begun: 64 MiB by default, 4 KiB to 2 GiB. The
     /// batch that reaches it is still the segment's. A segment with very many names (tags and ids) is sealed earlier: before
     /// its index file reaches 4 GiB.
+    ///
+    /// Each segment takes two memory mappings of the process, of which Linux allows 65,530 (`vm.max_map_count`). A log of
+    /// 64 GiB has a thousand segments of the default size; of the smallest it would have too many to be opened.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;

@@ -203,7 +203,7 @@ impl<E: Event> JournalHome<E> {
         Ok(())
     }
 
-    fn begin_segment(&mut self, index: &IndexWriter) -> io::Result<(ActiveFile, Arc<Segment>)> {
+    fn begin_segment(&self, index: &IndexWriter) -> io::Result<(ActiveFile, Arc<Segment>)> {
         let first = self.next_offset;
         let (name, directory) = (log_name(first), &self.log.directory);
         let file = file::create(&*directory.handle, &directory.store_id, first, self.last_time_ms)?;
@@ -211,9 +211,6 @@ impl<E: Event> JournalHome<E> {
         file.set_size(size)?;
         let bytes = map(&*file, size)?;
         let id = file.id()?;
-        if let Some(lock) = &mut self.lock {
-            lock.follow(directory.handle.open_read_only(&name)?)?;
-        }
         let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
         let index = SegmentIndex::Live(index.reader());
         Ok(((file, id), Arc::new(Segment { file: segment, index })))

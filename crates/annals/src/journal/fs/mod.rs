@@ -98,6 +98,15 @@ pub trait StoreDirectory: Send + Sync + Debug {
     /// The system's.
     fn open_directory(&self, name: &str) -> io::Result<Arc<dyn StoreDirectory>>;
 
+    /// Takes the one lock on the directory, held until this handle is closed; false if another handle holds it. By default
+    /// nothing is locked.
+    ///
+    /// # Errors
+    /// The system's; some file systems lock no directories.
+    fn try_lock(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Returns which file has this name now; `None` if no file has it, also because the directory was removed, or if
     /// the system cannot tell.
     ///

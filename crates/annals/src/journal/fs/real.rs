@@ -110,8 +110,12 @@ mod system {
             Ok(Arc::new(Self::open_at(&self.0, Path::new(name))?))
         }
 
+        fn try_lock(&self) -> io::Result<bool> {
+            super::try_lock(&self.0)
+        }
+
         fn file_id(&self, name: &str) -> io::Result<Option<FileId>> {
-            match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            match rustix::fs::statat(&self.0, name, AtFlags::empty()) {
                 #[allow(
                     clippy::unnecessary_cast,
                     clippy::cast_sign_loss,
@@ -345,10 +349,15 @@ impl StoreFile for RealFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match self.file.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        try_lock(&self.file)
+    }
+}
+
+/// Takes the one lock on a file or directory; false if another handle holds it.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }

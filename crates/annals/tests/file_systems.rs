@@ -21,6 +21,7 @@ use annals::{
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a trait of a file system")]
 struct How {
     /// As NFS since Linux 2.6.12 (flock(2)): an exclusive lock needs a handle that is open for writing.
     lock_needs_write: bool,
@@ -72,7 +73,7 @@ impl StoreDirectory for Dir {
         Ok(self.file(self.1.open(name)?, true))
     }
     fn open_read_only(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
-        if self.0.bad_index && name.ends_with(".idx") {
+        if self.0.bad_index && Path::new(name).extension().is_some_and(|kind| kind == "idx") {
             let file = self.1.open_read_only(name)?;
             let mut bytes = vec![0; usize::try_from(file.size()?).unwrap()];
             file.read_at(&mut bytes, 0)?;
@@ -175,7 +176,7 @@ fn open(path: &Path, how: How) -> Store {
     EventStore::on(options(how).open(path).unwrap())
 }
 
-/// flock(LOCK_EX) by a read-only handle fails on NFS.
+/// An exclusive `flock` by a read-only handle fails on NFS.
 #[test]
 fn a_store_opens_where_a_lock_needs_a_handle_that_writes() {
     let place = tempfile::tempdir().unwrap();

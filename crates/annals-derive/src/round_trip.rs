@@ -15,6 +15,11 @@ use crate::shape::Shape;
 
 /// Checks the fields of a payload whose type has the attributes `container`.
 pub(crate) fn check(fields: &[Field], container: &[Meta], errors: &mut Errors) {
+    // Through another type, the attributes of these fields say nothing of that way.
+    let converts = ["from", "try_from", "into", "remote"];
+    if container.iter().any(|meta| converts.contains(&&*key(meta))) {
+        return;
+    }
     let named = fields.iter().filter_map(|field| match &field.member {
         Member::Named(ident) if !has(field, "flatten") => Some((field, ident.unraw().to_string())),
         _ => None,

@@ -56,6 +56,11 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// order, have another trace id, or come from a version of the program that writes one more field. Only an event of
     /// another type under the same id is an error, [`AppendError::IdConflict`](crate::AppendError::IdConflict); an older
     /// name of the same type ([`aliases`](Self::aliases)) is the same type.
+    ///
+    /// A batch is known as a whole: if the log has one of its ids, it must have all of its events, each with its id, next to
+    /// each other in this order. A batch of which the log has a part, or that has an event without an id beside a known one,
+    /// is an `IdConflict` too, since appending the rest would tear it apart; and one id twice in a batch is
+    /// [`AppendError::IdTwice`](crate::AppendError::IdTwice).
     fn id(&self) -> Option<Cow<'_, str>> {
         None
     }

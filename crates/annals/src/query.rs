@@ -137,7 +137,8 @@ impl Query {
         Ok(())
     }
 
-    /// Returns this query for a log of events of type `E`: it asks for those of a renamed type by their older names too.
+    /// Returns this query for a log of events of type `E`: it asks for those of a renamed type by all its names,
+    /// whichever of them was given.
     ///
     /// # Errors
     /// [`InvalidQuery`] for a name that no such event can have.
@@ -149,11 +150,15 @@ impl Query {
                 return Err(InvalidQuery::UnknownType { event_type: unknown.clone(), known });
             }
         }
+        let names = E::event_types().unwrap_or_default();
         for item in &mut self.items {
             for at in 0..item.types.len() {
-                for alias in E::aliases(&item.types[at]) {
-                    if !item.types.iter().any(|known| known == alias) {
-                        item.types.push((*alias).to_owned());
+                let asked = item.types[at].clone();
+                let today = names.iter().find(|name| E::aliases(name).contains(&asked.as_str()));
+                let older = E::aliases(today.copied().unwrap_or(&asked));
+                for name in today.into_iter().chain(older) {
+                    if !item.types.iter().any(|known| known == name) {
+                        item.types.push((*name).to_owned());
                     }
                 }
             }

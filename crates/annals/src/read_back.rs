@@ -65,8 +65,9 @@ fn differs_in_order<E: Event>(
     read: &E,
     decode: impl Fn() -> Result<E, CodecError>,
 ) -> Result<bool, CodecError> {
-    if E::ANY_CODEC && form::<E, WithoutOrder>(event)? != form::<E, WithoutOrder>(read)? {
-        return Ok(false);
+    if E::ANY_CODEC {
+        // Which order a sequence has by itself cannot be seen: that of a set with a fixed hasher is the same each time.
+        return Ok(form::<E, WithoutOrder>(event)? == form::<E, WithoutOrder>(read)?);
     }
     let first = form::<E, Exact>(read)?;
     for _ in 0..TRIES {

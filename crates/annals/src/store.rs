@@ -238,7 +238,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     ///
     /// **A callback must not wait for another thread that appends to this store, nor lock what a thread holds while it
     /// appends: both wait for ever**, since every append waits for the callbacks before it. The same holds for a bounded
-    /// channel to a worker that appends. In a debug build a callback that has not returned for seconds is logged as a
+    /// channel to a worker that appends, and for the future of an append that was begun outside of the callback. In a debug build a callback that has not returned for seconds is logged as a
     /// warning, with the offset of its event. Work that waits belongs into a thread of its own, which reads with a
     /// [`subscription`](Self::subscription) and holds up nobody:
     ///

@@ -3,12 +3,12 @@
 //! One thread delivers at a time. A callback that appends publishes from inside a delivery: those events wait in
 //! `deliveries` until the current ones have been through all callbacks.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ThreadId};
 
 use annals_base::{SegmentedList, Watched};
 use parking_lot::Mutex;
@@ -55,6 +55,7 @@ impl<E> Published<E> {
 pub(super) struct Callbacks<E> {
     subscribers: Mutex<Subscribers<E>>,
     deliveries: Mutex<VecDeque<Published<E>>>,
+    inside: Inside,
     #[cfg(debug_assertions)]
     pub(super) watchdog: Watchdog,
 }
@@ -73,16 +74,12 @@ struct Subscriber<E> {
 
 type Callback<E> = Box<dyn FnMut(&Recorded<E>) + Send>;
 
-thread_local! {
-    /// The callbacks of the heads for which this thread is delivering now, by their addresses.
-    static DELIVERING: RefCell<Vec<*const ()>> = const { RefCell::new(Vec::new()) };
-}
-
 impl<E> Default for Callbacks<E> {
     fn default() -> Self {
         Self {
             subscribers: Mutex::new(Subscribers { next_id: 0, list: Arc::default() }),
             deliveries: Mutex::default(),
+            inside: Inside::default(),
             #[cfg(debug_assertions)]
             watchdog: Watchdog::default(),
         }
@@ -157,7 +154,7 @@ impl<E> Callbacks<E> {
             self.deliveries.lock().push_back(events);
             return;
         }
-        let _delivering = Delivering::new(self.address());
+        let _delivering = Delivering::new(&self.inside);
         let mut next = Some(events);
         while let Some(events) = next {
             let list = Arc::clone(&self.subscribers.lock().list);
@@ -190,27 +187,41 @@ impl<E> Callbacks<E> {
 
     /// Returns whether the calling thread is inside one of these callbacks.
     pub(super) fn is_delivering(&self) -> bool {
-        DELIVERING.with_borrow(|heads| heads.contains(&self.address()))
-    }
-
-    fn address(&self) -> *const () {
-        std::ptr::from_ref(self).cast()
+        self.inside.is_here()
     }
 }
 
 /// Says, while it lives, that this thread is inside the callbacks of a head.
-struct Delivering;
+struct Delivering<'a>(&'a Inside);
 
-impl Delivering {
-    fn new(head: *const ()) -> Self {
-        DELIVERING.with_borrow_mut(|heads| heads.push(head));
-        Self
+/// The thread that is inside the callbacks. (Not a thread-local value: an append may come from the destructor of one.)
+#[derive(Default)]
+struct Inside {
+    any: AtomicBool,
+    thread: Mutex<Option<ThreadId>>,
+}
+
+impl Inside {
+    fn is_here(&self) -> bool {
+        // Relaxed: a thread that is inside has stored it itself, and for any other both values mean no.
+        self.any.load(Ordering::Relaxed) && *self.thread.lock() == Some(thread::current().id())
     }
 }
 
-impl Drop for Delivering {
+impl<'a> Delivering<'a> {
+    fn new(inside: &'a Inside) -> Self {
+        *inside.thread.lock() = Some(thread::current().id());
+        // Relaxed: see `is_here`.
+        inside.any.store(true, Ordering::Relaxed);
+        Self(inside)
+    }
+}
+
+impl Drop for Delivering<'_> {
     fn drop(&mut self) {
-        DELIVERING.with_borrow_mut(Vec::pop);
+        // Relaxed: see `is_here`.
+        self.0.any.store(false, Ordering::Relaxed);
+        *self.0.thread.lock() = None;
     }
 }
 

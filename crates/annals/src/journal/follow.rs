@@ -294,7 +294,10 @@ impl<E: Event> Follow<E> {
 
     /// Ends with an error if the log does not just end here, but is damaged.
     fn look_at_end(&mut self, closed: u64) -> Result<(), Stop> {
-        if exists(&*self.log.directory.handle, &log_name(self.next_offset))? {
+        // (A segment without whole frames has that name itself.)
+        if self.next_offset > self.segment.first
+            && exists(&*self.log.directory.handle, &log_name(self.next_offset))?
+        {
             // The segment is complete, and the next one is gone on with once its index is there.
             return Ok(());
         }

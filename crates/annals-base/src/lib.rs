@@ -9,6 +9,7 @@
 //!   watched           a number that only grows, and what sleeps until it does
 //!   line              requests of which one thread at a time leads
 //!   mapped            the mapped file, on its own
+//!   process_id        the number of this process, also after a fork
 //! ```
 //!
 //! # Examples
@@ -45,6 +46,7 @@ mod line;
 mod list;
 mod mapped;
 mod place;
+mod process_id;
 mod segment;
 mod shared;
 mod sync;
@@ -56,6 +58,7 @@ pub use iter::{Iter, Slices};
 pub use line::{Line, LineGuard, LineState, Ticket, Told};
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
+pub use process_id::process_id;
 pub use watched::{Sleeper, Watched};
 pub use writeback::start_writeback;
 pub use writer::{ListWriter, segmented_list};

@@ -1,7 +1,7 @@
 //! The process that opened a store. One that was forked from it has copies of the store's handles, but not the right to
 //! write, and none of the threads that others may wait for.
 
-use std::process;
+use annals_base::process_id;
 
 use crate::AppendError;
 
@@ -13,13 +13,13 @@ impl Opener {
     /// This process.
     #[must_use]
     pub fn this_process() -> Self {
-        Self(process::id())
+        Self(process_id())
     }
 
     /// Whether the calling process is the one that opened the store.
     #[must_use]
     pub fn is_here(self) -> bool {
-        self.0 == process::id()
+        self.0 == process_id()
     }
 
     /// Refuses an append in any other process than the one that opened the store.

@@ -409,7 +409,8 @@ impl<E: Event> Follow<E> {
         let Ok(head) = FrameHead::read(&self.buffer[..size], 0, self.segment.seed) else {
             return Ok(0);
         };
-        if (self.end + head.size()) as u64 > self.file.size()? {
+        // Only for large ones: to be asked for its size makes the writer's next sync slower on some systems.
+        if head.size() > BUFFER && (self.end + head.size()) as u64 > self.file.size()? {
             return Ok(0);
         }
         self.buffer.resize(head.size().max(BUFFER), 0);

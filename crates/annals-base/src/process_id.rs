@@ -1,0 +1,60 @@
+//! The number of this process without a call of the system each time, which costs as much as a small write.
+//!
+//! It is kept in a page that a fork empties (`MADV_WIPEONFORK`, Linux 4.14), so that a forked process asks again.
+
+#[cfg(all(target_os = "linux", not(any(miri, loom))))]
+mod page {
+    use std::ptr;
+    use std::sync::OnceLock;
+    use std::sync::atomic::AtomicU32;
+
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+    const SIZE: usize = 4096;
+
+    /// Returns the page's number, 0 if it is not known here; `None` where there is no such page.
+    pub(super) fn number() -> Option<&'static AtomicU32> {
+        static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+        *PAGE.get_or_init(|| {
+            let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+            // SAFETY: the system chooses where the new mapping goes, so it replaces no memory in use.
+            let page = unsafe { mmap_anonymous(ptr::null_mut(), SIZE, protection, flags) }.ok()?;
+            // SAFETY: the bytes are those of the mapping that was just made, and nothing refers to them yet.
+            unsafe { madvise(page, SIZE, Advice::LinuxWipeOnFork) }.ok()?;
+            // SAFETY: the mapping is aligned to a page, filled with zeroes, and never unmapped. All that ever refers to it
+            // is this reference, through which it is read and written atomically; a fork empties it before the forked
+            // process runs.
+            Some(unsafe { &*page.cast::<AtomicU32>() })
+        })
+    }
+}
+
+/// Returns the number of this process, as [`std::process::id`] does: in a forked process its own.
+#[must_use]
+pub fn process_id() -> u32 {
+    #[cfg(all(target_os = "linux", not(any(miri, loom))))]
+    if let Some(number) = page::number() {
+        use std::sync::atomic::Ordering;
+        // Relaxed, as the store below: the number orders nothing, and all threads of a process store the same.
+        let known = number.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        let own = std::process::id();
+        number.store(own, Ordering::Relaxed);
+        return own;
+    }
+    std::process::id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_that_of_the_system() {
+        for _ in 0..3 {
+            assert_eq!(process_id(), std::process::id());
+        }
+    }
+}

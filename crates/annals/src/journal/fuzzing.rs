@@ -5,8 +5,9 @@
 //! some of what is repeated in several places) right again, in order that what lies behind them is reached.
 //! What must hold is asserted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use annals_base::segmented_list;
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use super::directory::Directory;
 use super::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
 use super::filter::{Filter, Span};
 use super::frame::{FRAME_HEAD, FrameHead};
+use super::fs::{FileSystem as _, RealFileSystem, StoreDirectory};
 use super::live::{IndexWriter, Indexed, LiveSegmentIndex, index_frames};
 use super::log::Log;
 use super::sealed::{SealedIndex, encode};
@@ -40,6 +42,13 @@ pub const REPAIR_CHECKSUMS: u8 = 1;
 pub const REPAIR_PLACES: u8 = 2;
 /// The frames' counts and sizes of their records.
 pub const REPAIR_SIZES: u8 = 4;
+
+/// A directory in which nothing is looked up: what is read is in memory.
+fn nowhere() -> Arc<dyn StoreDirectory> {
+    static NOWHERE: OnceLock<Arc<dyn StoreDirectory>> = OnceLock::new();
+    let open = || RealFileSystem.open_directory(Path::new(".")).expect("the working directory");
+    Arc::clone(NOWHERE.get_or_init(open))
+}
 
 /// Repairs a segment file in what the flags ask for.
 pub fn repair_log(bytes: &mut [u8], flags: u8) {
@@ -256,7 +265,7 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     let active = Segment { file: file(&[], store_id, end), index };
     Log {
         hasher: Hasher::new(store_id),
-        directory: Directory { path: PathBuf::new(), store_id: *store_id },
+        directory: Directory { path: PathBuf::new(), store_id: *store_id, handle: nowhere() },
         sealed,
         filters: FilterWriter::new().reader(),
         active: ArcSwap::from_pointee(active),

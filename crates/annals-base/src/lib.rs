@@ -7,7 +7,7 @@
 //!   writer, shared    the publication protocol: who may write where, and when readers may look
 //!   segment, place    memory for the items, and which item is where in it
 //!   watched           a number that only grows, and what sleeps until it does
-//!   line              requests of which one thread at a time leads
+//!   line              requests that one thread at a time leads
 //!   mapped            the mapped file, on its own
 //!   process_id        the number of this process, also after a fork
 //! ```

@@ -1,12 +1,12 @@
-//! A line of requests of which one thread at a time leads, and the tickets on which the others wait.
+//! A line of requests: one thread at a time leads it, and the other threads wait on tickets.
 //!
 //! ```text
 //!   nobody leads ──try_lead──▶ this thread leads ──resign──▶ nothing waits: nobody leads, and the idle are told
 //!                                   ▲                   └──▶ something waits: its first is led next
 //!                                   └── take_lead ◀── Ticket::lead, or the helper's call
 //! ```
-//! Nothing waits while nobody leads: a request is put into the line only while it is led, and whoever ends a leadership
-//! hands it to what waits first.
+//! No request waits while no thread leads: a request joins the line only while a thread leads, and a leader that ends hands
+//! the leadership to the first request that waits.
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
@@ -150,13 +150,13 @@ impl<A> Default for Ticket<A> {
 }
 
 impl<A> Ticket<A> {
-    /// Tells the sender to lead. The caller wakes what this returns.
+    /// Makes the sender of this request the leader. The caller wakes the waker that this returns.
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn lead(&self) -> Option<Waker> {
         self.tell(TicketState::Lead)
     }
 
-    /// Tells the sender the answer. The caller wakes what this returns.
+    /// Gives the sender its answer. The caller wakes the waker that this returns.
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn answer(&self, answer: A) -> Option<Waker> {
         self.tell(TicketState::Done(answer))

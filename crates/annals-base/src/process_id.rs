@@ -12,7 +12,7 @@ mod page {
 
     const SIZE: usize = 4096;
 
-    /// Returns the page's number, 0 if it is not known here; `None` where there is no such page.
+    /// Returns the number that the page holds, 0 before it is known. Returns `None` if the system has no such page.
     pub(super) fn number() -> Option<&'static AtomicU32> {
         static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
         *PAGE.get_or_init(|| {

@@ -76,3 +76,101 @@ fn an_index_that_leads_elsewhere_is_made_again() {
     // The same segments, and all but the first of their events at other positions.
     check_second_life([600, 592]);
 }
+
+/// Two histories of one log: both begin with `common` events of one batch each; `one` goes on with `seat:A`, `other` with
+/// `seat:B`. All their events have the same sizes, and the last ones of each segment are alike.
+fn diverged(directory: &Path) -> [std::path::PathBuf; 2] {
+    let append = |store: &EventStore<RawEvent, Journal<RawEvent>>, tag: &str, count| {
+        for _ in 0..count {
+            let event = RawEvent::builder("tick").tag(tag).data("d".repeat(400));
+            store.append(event.build().unwrap()).unwrap();
+        }
+    };
+    let (one, other) = (directory.join("one"), directory.join("other"));
+    append(&EventStore::on(options().open(&one).unwrap()), "all", 2);
+    copy(&one, &other, &[]);
+    for (path, seat) in [(&one, "seat:A"), (&other, "seat:B")] {
+        // Each opened twice: the checksum of the active segment's frames goes on over a reopening.
+        append(&EventStore::on(options().open(path).unwrap()), seat, 1);
+        let store = EventStore::on(options().open(path).unwrap());
+        append(&store, seat, 2);
+        append(&store, "all", 12);
+    }
+    [one, other]
+}
+
+fn of_seat(path: &Path, seat: &str) -> usize {
+    let store = EventStore::<RawEvent, _>::on(options().open(path).unwrap());
+    store.query(&Query::tag(seat)).map(Result::unwrap).count()
+}
+
+const FIRST: &str = "00000000000000000000";
+
+#[test]
+fn an_index_of_another_history_is_not_believed() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, other] = diverged(directory.path());
+    let name = format!("{FIRST}.idx");
+    std::fs::copy(other.join(&name), one.join(&name)).unwrap();
+    let report = annals::verify(&one).unwrap();
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert_eq!(report.problems[0].found, "the checksum of other frames");
+    let store = EventStore::<RawEvent, _>::on(options().open_read_only(&one).unwrap());
+    assert_eq!(store.query(&Query::tag("seat:A")).count(), 3);
+    assert_eq!(store.query(&Query::tag("seat:B")).count(), 0);
+    drop(store);
+    assert_eq!(of_seat(&one, "seat:A"), 3);
+    assert_eq!(of_seat(&one, "seat:B"), 0);
+    assert_eq!(annals::verify(&one).unwrap().problems, []);
+}
+
+#[test]
+fn a_segment_of_another_history_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, other] = diverged(directory.path());
+    for name in [format!("{FIRST}.log"), format!("{FIRST}.idx")] {
+        std::fs::copy(other.join(&name), one.join(&name)).unwrap();
+    }
+    let is_told = |problem: &annals::Corruption| {
+        problem.file.ends_with(format!("{FIRST}.log"))
+            && problem.expected.contains("was begun after")
+    };
+    assert!(annals::verify(&one).unwrap().problems.iter().any(is_told));
+    match options().open::<RawEvent>(&one) {
+        Err(annals::OpenError::Corrupt(problem)) => assert!(is_told(&problem), "{problem}"),
+        opened => panic!("{:?}", opened.map(|_| ())),
+    }
+}
+
+/// A store that an older annals wrote has no checksum of frames. (That its index is that of another history is then told
+/// by the last event only.)
+#[test]
+fn a_store_without_checksums_of_frames_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, _] = diverged(directory.path());
+    let clear = |file: &Path, word: usize, head: usize| {
+        let mut bytes = std::fs::read(file).unwrap();
+        assert_ne!(bytes[word..word + 4], [0; 4], "{}", file.display());
+        bytes[word..word + 4].fill(0);
+        let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[16..head]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes()[..4]);
+        std::fs::write(file, bytes).unwrap();
+    };
+    for file in std::fs::read_dir(&one).unwrap() {
+        let path = file.unwrap().path();
+        let is_first = path.file_stem().is_some_and(|stem| stem == FIRST);
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("idx") => clear(&path, 60, 112),
+            Some("log") if !is_first => clear(&path, 48, 64),
+            _ => {}
+        }
+    }
+    assert_eq!(annals::verify(&one).unwrap().problems, []);
+    let index = std::fs::read(one.join(format!("{FIRST}.idx"))).unwrap();
+    assert_eq!(of_seat(&one, "seat:A"), 3);
+    assert_eq!(
+        std::fs::read(one.join(format!("{FIRST}.idx"))).unwrap(),
+        index,
+        "it is used as it is"
+    );
+}

@@ -153,6 +153,7 @@ class Segment:
             raise Damage(f"{self.name}: a wrong checksum of its head")
         if head[16:32] != store_id or u64(head, 32) != first:
             raise Damage(f"{self.name}: a segment of another store or place")
+        self.crc_before, self.frames_crc = u32(head, 48), 0
         self.seed = crc32c(struct.pack("<Q", first), crc32c(store_id))
 
     def frame_head(self, at):
@@ -212,6 +213,7 @@ class Segment:
             except Damage as damage:
                 self.check_end(at, offset, damage)
                 return
+            self.frames_crc = crc32c(self.data[at + 8 : at + FRAME_HEAD], self.frames_crc)
             for position, offset, body in records:
                 yield position, {"offset": offset, "time_ms": head[4], **parse_body(body)}
             at, offset = end, offset + 1
@@ -260,7 +262,7 @@ class Index:
         count = segment.end - segment.first
         if head[16:32] != segment.store_id or (u64(head, 32), u64(head, 40)) != (segment.first, count):
             raise Damage(f"{self.name}: not the index of its segment")
-        self.sections = []
+        self.frames_crc, self.sections = u32(head, 60), []
         for at in range(48, INDEX_HEAD, 16):
             start, size, checksum, _ = struct.unpack("<IIII", head[at : at + 16])
             section = data[start : start + size]
@@ -385,7 +387,7 @@ def read_store(directory, section, name):
         raise Damage("no first segment")
     if any(re.fullmatch(r"[0-9]{20}\.idx", file) and int(file[:20]) >= firsts[-1] for file in files):
         raise Damage("no segment after one that was sealed")
-    names = []
+    names, before = [], None
     for first, end in zip(firsts, firsts[1:] + [None]):
         segment = Segment(directory, store_id, first, end)
         index = None
@@ -401,6 +403,11 @@ def read_store(directory, section, name):
             events = list(segment.events())
             if index is not None:
                 index.check(events)
+                if index.frames_crc not in (0, segment.frames_crc):
+                    raise Damage(f"{index.name}: the index of other frames")
+            if before is not None and segment.crc_before not in (0, before.frames_crc):
+                raise Damage(f"{before.name}: not the frames that {segment.name} was begun after")
+            before = segment
             names.append({(kind, name) for _, event in events for kind, of in names_of(event) for name in of})
             yield from (event for _, event in events)
     if section is None:

@@ -19,7 +19,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{self, FORMAT};
+use super::file::{self, FORMAT, SegmentHead};
 use super::file_names::log_name;
 use super::fs::{FileSystem, StoreDirectory, UNFINISHED, read_all, write_all};
 use super::lock::{LOCK, Lock};
@@ -151,7 +151,7 @@ impl Directory {
         let store_id = uuid::Uuid::new_v4();
         let (path, id) = (path.to_owned(), *store_id.as_bytes());
         let directory = Self { path, store_id: id, handle };
-        file::create(&*directory.handle, &directory.store_id, 0, 0)?;
+        file::create(&*directory.handle, &directory.store_id, 0, SegmentHead::default())?;
         let parent = directory.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         system.open_directory(parent.unwrap_or(Path::new(".")))?.sync()?;
         let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ┌ 0 "annals.l" │ 8 format │ 12 checksum of 16..64 │ 16 store id │ 32 first offset
-//!   │ 40 time of the event before it, ms │ 48 zeroes
+//!   │ 40 time of the event before it, ms │ 48 checksum of the frames before it │ 52 zeroes
 //!   └ 64 frame, frame, …, zeroes to the end of the file
 //! ```
 //! Only what lies below the log's head is ever looked at through the map; the writer appends behind it. A follower lends
@@ -31,9 +31,12 @@ pub(crate) const SEGMENT_HEAD: usize = 64;
 const MAGIC: &[u8; 8] = b"annals.l";
 
 /// What a segment file's head says, beyond what its name and store say already.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SegmentHead {
     pub(crate) time_before_ms: u64,
+    /// The [`frames_crc`](super::live::IndexWriter::frames_crc) of the segment before it. 0 in the first segment, and in
+    /// a segment that an older annals began.
+    pub(crate) crc_before: u32,
 }
 
 /// Where all checksums of a segment's frames begin.
@@ -41,19 +44,20 @@ pub(crate) fn seed(store_id: &[u8; 16], first: u64) -> u32 {
     crc32c_append(crc32c(store_id), &first.to_le_bytes())
 }
 
-/// Makes the file of the segment that begins at `first`, durable under its name.
+/// Creates the file of the segment that begins at `first`, durable under its name.
 pub(crate) fn create(
     directory: &dyn StoreDirectory,
     store_id: &[u8; 16],
     first: u64,
-    time_before_ms: u64,
+    before: SegmentHead,
 ) -> io::Result<Box<dyn StoreFile>> {
     let mut head = [0; SEGMENT_HEAD];
     head[..8].copy_from_slice(MAGIC);
     head[8..12].copy_from_slice(&FORMAT.to_le_bytes()[..4]);
     head[16..32].copy_from_slice(store_id);
     head[32..40].copy_from_slice(&first.to_le_bytes());
-    head[40..48].copy_from_slice(&time_before_ms.to_le_bytes());
+    head[40..48].copy_from_slice(&before.time_before_ms.to_le_bytes());
+    head[48..52].copy_from_slice(&before.crc_before.to_le_bytes());
     let checksum = crc32c(&head[16..]);
     head[12..16].copy_from_slice(&checksum.to_le_bytes());
     let name = log_name(first);
@@ -130,7 +134,7 @@ pub(crate) fn check_head(
             u64_at(head, 32).to_string(),
         );
     }
-    Ok(SegmentHead { time_before_ms: u64_at(head, 40) })
+    Ok(SegmentHead { time_before_ms: u64_at(head, 40), crc_before: u32_at(head, 48) })
 }
 
 /// A segment's file, mapped.

@@ -431,6 +431,7 @@ impl<E: Event> Follow<E> {
                     for record in records {
                         self.index.add_record(&self.segment, record, &self.log.hasher)?;
                     }
+                    self.index.add_frame(frame);
                     self.anchor = (position, frame[..FRAME_HEAD].to_vec());
                     self.durable = self.durable.max(head.durable);
                     frames.push((at, head.first..head.end()));
@@ -561,7 +562,8 @@ impl<E: Event> Follow<E> {
         let count = self.next_offset - first;
         let index = SealedIndex::open(mapped, &directory.store_id, first, count)?;
         // The checksum of the positions first: a wrong one may be anywhere.
-        let is_own = index.is_whole(&[]) && is_index_of(&index, segment, self.next_offset);
+        let is_own = index.is_whole(&[])
+            && is_index_of(&index, segment, self.next_offset, self.index.frames_crc);
         is_own.then_some(index)
     }
 }

@@ -5,6 +5,7 @@ use annals_base::{ListWriter, SegmentedList, segmented_list};
 use super::file::{SEGMENT_HEAD, SegmentFile};
 use super::frame::{FRAME_HEAD, Fault, FrameHead, Record};
 use crate::Corruption;
+use crate::crc32c::crc32c_append;
 use crate::encode::RECORD_HEAD;
 use crate::index::{LiveIndex, LiveIndexWriter};
 use crate::local::local_offset;
@@ -17,6 +18,8 @@ pub(crate) struct LiveSegmentIndex {
     /// Where each event's record starts.
     pub(crate) positions: SegmentedList<u32>,
     pub(crate) names: LiveIndex,
+    /// The writer's [`frames_crc`](IndexWriter::frames_crc) when it made this reader.
+    pub(crate) frames_crc: u32,
 }
 
 impl LiveSegmentIndex {
@@ -31,6 +34,9 @@ impl LiveSegmentIndex {
 pub(crate) struct IndexWriter {
     pub(crate) positions: ListWriter<u32>,
     pub(crate) names: LiveIndexWriter,
+    /// The checksum over bytes 8 to 48 of the heads of all frames, in order. These bytes have a checksum of the records,
+    /// so it tells which frames an index was made of.
+    pub(crate) frames_crc: u32,
 }
 
 /// The whole frames that a segment begins with.
@@ -65,6 +71,7 @@ pub(crate) fn index_frames(
                     index.add_record(segment, record, hasher)?;
                 }
                 index.positions.publish();
+                index.add_frame(&segment.bytes[end..]);
                 see(end, &head);
                 end += head.size();
                 next_offset = head.end();
@@ -110,11 +117,20 @@ impl Indexed {
 
 impl IndexWriter {
     pub(crate) fn new() -> Self {
-        Self { positions: segmented_list().0, names: LiveIndexWriter::new() }
+        Self { positions: segmented_list().0, names: LiveIndexWriter::new(), frames_crc: 0 }
     }
 
     pub(crate) fn reader(&self) -> LiveSegmentIndex {
-        LiveSegmentIndex { positions: self.positions.list().clone(), names: self.names.reader() }
+        LiveSegmentIndex {
+            positions: self.positions.list().clone(),
+            names: self.names.reader(),
+            frames_crc: self.frames_crc,
+        }
+    }
+
+    /// Counts in the frame that `frame` begins with, whose records are indexed.
+    pub(crate) fn add_frame(&mut self, frame: &[u8]) {
+        self.frames_crc = crc32c_append(self.frames_crc, &frame[8..FRAME_HEAD]);
     }
 
     /// Indexes a record that was found whole. (The caller publishes the positions.)

@@ -20,7 +20,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::directory::Directory;
-use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::file::{SEGMENT_HEAD, SegmentFile, SegmentHead, check_head};
 use super::file_names::{index_name, log_name};
 use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
 use super::fs::{StoreFile, erase, last_data};
@@ -215,6 +215,18 @@ pub(crate) fn check_starts(directory: &Directory) -> Result<Vec<u64>, OpenError>
     }
 }
 
+/// Returns what the head of the segment that begins at `first` says of the one before it; nothing of a segment that
+/// cannot be read: opening that segment reports why.
+pub(super) fn read_head(directory: &Directory, first: u64) -> SegmentHead {
+    let mut head = [0; SEGMENT_HEAD];
+    let read = directory
+        .handle
+        .open_read_only(&log_name(first))
+        .and_then(|file| file.read_at(&mut head, 0));
+    let size = read.unwrap_or(0);
+    check_head(&head[..size], &directory.store_id, first).unwrap_or_default()
+}
+
 /// The sealed segment `first..end`; with an index in memory if its index file is missing or not right.
 fn open_sealed(directory: &Directory, first: u64, end: u64) -> Result<Segment, OpenError> {
     let name = log_name(first);
@@ -226,8 +238,9 @@ fn open_sealed(directory: &Directory, first: u64, end: u64) -> Result<Segment, O
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
+    let crc = read_head(directory, end).crc_before;
     let sealed = match sealed {
-        Some(index) if is_index_of(&index, &file, end) => {
+        Some(index) if is_index_of(&index, &file, end, crc) => {
             check_last(&file, &index, end)?;
             Some(index)
         }
@@ -237,11 +250,32 @@ fn open_sealed(directory: &Directory, first: u64, end: u64) -> Result<Segment, O
         }
         None => None,
     };
-    let index = match sealed {
-        Some(index) => SegmentIndex::sealed(index),
-        None => SegmentIndex::Live(rebuild_index(&file, &directory.hasher(), end)?),
+    let index = if let Some(index) = sealed {
+        SegmentIndex::sealed(index)
+    } else {
+        let index = rebuild_index(&file, &directory.hasher(), end)?;
+        check_frames(&file, end, index.frames_crc, crc)?;
+        SegmentIndex::Live(index)
     };
     Ok(Segment { file, index })
+}
+
+/// Refuses a segment that is not the one after which the next segment was begun: it is of another history of the log.
+pub(super) fn check_frames(
+    file: &SegmentFile,
+    end: u64,
+    found: u32,
+    expected: u32,
+) -> Result<(), Corruption> {
+    if expected == 0 || found == expected {
+        return Ok(());
+    }
+    let expected = format!(
+        "the frames that {} was begun after, with the checksum {expected:08x}",
+        log_name(end)
+    );
+    let found = format!("other frames, with the checksum {found:08x}");
+    Err(file.corruption(Fault { position: SEGMENT_HEAD, expected, found }, file.first))
 }
 
 /// Refuses a sealed segment's file that is shorter than its events: what is far inside is checked when it is read.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ┌ 0 "annals.i" │ 8 format │ 12 checksum of 16..112 │ 16 store id │ 32 first offset │ 40 events
-//!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4)
+//!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4); but at 60 the checksum of the frames
 //!   └ 112 the four sections
 //!
 //!   positions  of each event's record in the segment (4 each)
@@ -38,6 +38,8 @@ use crate::name::Name;
 
 const MAGIC: &[u8; 8] = b"annals.i";
 const HEAD: usize = 112;
+/// Where its head has the checksum of the segment's frames.
+const FRAMES_CRC: usize = 60;
 const SECTIONS: usize = 4;
 const ENTRY: usize = 16;
 
@@ -92,6 +94,12 @@ impl SealedIndex {
     /// The checksum of its head, and so of all of it.
     pub(crate) fn checksum(&self) -> [u8; 4] {
         index_checksum(&self.bytes)
+    }
+
+    /// The [`frames_crc`](super::live::IndexWriter::frames_crc) of the segment that it was made of; 0 if an older annals
+    /// wrote it.
+    pub(crate) fn frames_crc(&self) -> u32 {
+        u32_at(&self.bytes, FRAMES_CRC)
     }
 
     /// Bytes of the file.
@@ -293,6 +301,7 @@ pub(crate) fn encode(
         out[at + 4..at + 8].copy_from_slice(&local_size(size).to_le_bytes());
         out[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
+    out[FRAMES_CRC..FRAMES_CRC + 4].copy_from_slice(&index.frames_crc.to_le_bytes());
     let checksum = crc32c(&out[16..HEAD]);
     out[12..16].copy_from_slice(&checksum.to_le_bytes());
     out

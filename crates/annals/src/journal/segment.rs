@@ -53,12 +53,27 @@ impl SegmentIndex {
     }
 }
 
-/// Returns whether `index` was made of this segment, whose events end at `end`, as far as the last event tells: that the
-/// event is where the index says, and has the names that the index says. After a return to an older copy of the log, an
-/// index file may be left of a segment that began at the same offset and had as many events.
+/// Returns whether `index` was made of this segment, whose events end at `end` and whose frames have the checksum
+/// `frames_crc` (0: not known). After a return to an older copy of the log, an index file may be left of a segment that
+/// began at the same offset and had as many events.
+pub(crate) fn is_index_of(
+    index: &SealedIndex,
+    file: &SegmentFile,
+    end: u64,
+    frames_crc: u32,
+) -> bool {
+    if frames_crc == 0 {
+        has_last_event(index, file, end)
+    } else {
+        index.frames_crc() == frames_crc
+    }
+}
+
+/// Returns whether the last event of a segment is where the index says, and has the names that the index says. This is
+/// all that can be compared in a store that an older annals wrote.
 ///
-/// An event that is damaged tells nothing, and counts as the index's: reading it reports the damage.
-pub(crate) fn is_index_of(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
+/// The index passes if that event is damaged: reading the event reports the damage.
+fn has_last_event(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
     let Some(place) = end.checked_sub(file.first + 1).and_then(|last| u32::try_from(last).ok())
     else {
         return false;

@@ -13,7 +13,7 @@ use super::file_names::{index_name, log_name};
 use super::fs::read_all;
 use super::live::{Indexed, LiveSegmentIndex, index_frames};
 use super::options::JournalOptions;
-use super::recovery::{End, check_starts, judge_end, map};
+use super::recovery::{End, check_frames, check_starts, judge_end, map, read_head};
 use super::sealed::{SealedIndex, exact_bytes};
 use super::segment::CheckedIndex;
 use super::verify_filters::FilterCheck;
@@ -123,7 +123,13 @@ fn verify_segment(
         }
     };
     report.bytes += indexed.end as u64;
-    match next.map(|end| indexed.short_of(end)) {
+    let short = next.map(|end| indexed.short_of(end));
+    if let (Some(end), Some(None)) = (next, &short) {
+        let expected = read_head(directory, end).crc_before;
+        let checked = check_frames(&segment, end, indexed.index.frames_crc, expected);
+        report.problems.extend(checked.err());
+    }
+    match short {
         Some(None) => {
             verify_index(directory, &segment, &indexed, most_index_bytes, report)?;
         }
@@ -215,6 +221,9 @@ pub(super) fn compare(
     live: &LiveSegmentIndex,
     hasher: &Hasher,
 ) -> Option<String> {
+    if ![0, live.frames_crc].contains(&sealed.frames_crc()) {
+        return Some("the checksum of other frames".to_owned());
+    }
     for (place, &position) in (0..).zip(live.positions.iter()) {
         if sealed.position(place) != position as usize {
             return Some(format!(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::directory::Directory;
-use super::file::{self, SEGMENT_HEAD, SegmentFile};
+use super::file::{self, SEGMENT_HEAD, SegmentFile, SegmentHead};
 use super::file_names::log_name;
 use super::frame::{FRAME_HEAD, FrameHead};
 use super::fs::{FileId, StoreFile, erase};
@@ -206,7 +206,9 @@ impl<E: Event> JournalHome<E> {
     fn begin_segment(&self, index: &IndexWriter) -> io::Result<(ActiveFile, Arc<Segment>)> {
         let first = self.next_offset;
         let (name, directory) = (log_name(first), &self.log.directory);
-        let file = file::create(&*directory.handle, &directory.store_id, first, self.last_time_ms)?;
+        let before =
+            SegmentHead { time_before_ms: self.last_time_ms, crc_before: self.index.frames_crc };
+        let file = file::create(&*directory.handle, &directory.store_id, first, before)?;
         let size = SEGMENT_HEAD as u64 + self.options.capacity();
         file.set_size(size)?;
         let bytes = map(&*file, size)?;
@@ -280,7 +282,9 @@ impl<E: Event> JournalHome<E> {
             head.records_size = local_size(records);
             head.records_crc = crc32c(&self.staged.record_heads);
             self.staged.record_heads.clear();
-            head.write(&mut self.staged.bytes[start..], self.segment.seed);
+            let frame = &mut self.staged.bytes[start..];
+            head.write(frame, self.segment.seed);
+            self.index.add_frame(frame);
         }
     }
 

@@ -277,8 +277,14 @@ impl Failure {
             return Some(advice);
         }
         match self {
+            Self::Open(OpenError::NotFound { .. }) => {
+                Some("check the path; `annals append` creates a store".into())
+            }
             Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
                 io_advice(source)
+            }
+            Self::Salvage(SalvageError::Open(OpenError::NotFound { .. })) => {
+                Some("check the path".into())
             }
             Self::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
             Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),

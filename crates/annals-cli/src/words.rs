@@ -15,7 +15,7 @@ pub(crate) fn locked(store: &Path, holder: LockHolder) -> String {
             "{store} is open for writing in another container, where it is open in process {process}"
         ),
         LockHolder::Inherited => format!(
-            "{store} is still locked: its last writer is gone, but a process that was forked from it is not"
+            "{store} is locked by a process that is not named in its file LOCK: one that was forked from the last writer, or a writer on a full disk"
         ),
         _ => format!("{store} is open for writing in another process"),
     }

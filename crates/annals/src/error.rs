@@ -380,7 +380,7 @@ pub enum FollowError {
 #[non_exhaustive]
 pub enum OpenError {
     /// Nothing is there, and the store was to be read only.
-    #[error("there is no store at {}; append to it to create one", path.display())]
+    #[error("there is no store at {}", path.display())]
     NotFound {
         /// Where it was looked for.
         path: PathBuf,
@@ -456,7 +456,8 @@ pub enum LockHolder {
     Process(u32),
     /// In a process of another container, where the process has this number: here the number means nothing.
     OtherContainer(u32),
-    /// Its writer has closed it or has ended, and a process that was forked from the writer still has the lock.
+    /// In a process that is not named in `LOCK`: the last writer has closed the store or has ended, and a process that was
+    /// forked from it still has the lock; or the disk was full when the writer opened the store.
     Inherited,
     /// In another process, which is not known.
     Unknown,
@@ -486,7 +487,7 @@ impl std::fmt::Display for LockHolder {
                 write!(f, "in another container (as process {process} there)")
             }
             Self::Inherited => f.write_str(
-                "in a process that was forked from its last writer and still has its lock",
+                "in a process that is not named in its file LOCK: one that was forked from the last writer, or a writer on a full disk",
             ),
             Self::Unknown => f.write_str("in another process"),
         }

@@ -8,6 +8,7 @@ mod common;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use annals::{
@@ -194,7 +195,13 @@ fn a_snapshot_of_the_first_format_is_ignored_and_replaced() {
 }
 
 /// A backend of another crate: without an id, and with no more than it must have.
-struct Nameless(Memory<Booking>);
+struct Nameless(Memory<Booking>, AtomicBool);
+
+impl Nameless {
+    fn new() -> Self {
+        Self(Memory::new(), AtomicBool::new(false))
+    }
+}
 
 impl Backend<Booking> for Nameless {
     fn append(&self, batch: Batch<Booking>) -> Result<Range<u64>, AppendError> {
@@ -209,7 +216,12 @@ impl Backend<Booking> for Nameless {
         self.0.head()
     }
 
+    /// Fails once if the flag is set.
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, Booking>>, ReadError> {
+        if self.1.swap(false, Ordering::SeqCst) {
+            let source = Arc::new(std::io::Error::other("injected"));
+            return Err(ReadError::Io { path: "disk".into(), source });
+        }
         self.0.get(offset)
     }
 
@@ -242,7 +254,7 @@ impl Backend<Booking> for Nameless {
 fn logs_without_an_id_that_share_a_place_are_told_apart_by_their_events() {
     let place: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
     let log = |price: u64, last: Booking| {
-        let store = EventStore::on(Nameless(Memory::new()));
+        let store = EventStore::on(Nameless::new());
         append(&store, 10, (0..8).map(|n| sold(1, price + n)).chain(others(5)).chain([last]));
         let mut seat = store.reconstruct(Seat(1)).snapshots_in(place.clone(), policy());
         assert_eq!(*seat.now().unwrap(), Some(price + 7));
@@ -251,6 +263,26 @@ fn logs_without_an_id_that_share_a_place_are_told_apart_by_their_events() {
     log(100, sold(2, 1));
     log(200, sold(2, 1));
     log(300, sold(2, 2));
+}
+
+#[test]
+fn a_snapshot_is_kept_if_an_event_that_it_is_compared_with_could_not_be_read_this_time() {
+    let place: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
+    let store = EventStore::on(Nameless::new());
+    append(&store, 10, (0..8).map(|n| sold(1, n)));
+    let source = |every| {
+        store
+            .reconstruct(Seat(1))
+            .snapshots_in(place.clone(), SnapshotPolicy::every(every).keep(20))
+    };
+    assert_eq!(*source(3).now().unwrap(), Some(7));
+    append(&store, 10, (8..68).map(|n| sold(1, n)));
+    let mut seat = source(50);
+    store.backend().1.store(true, Ordering::SeqCst);
+    let log = common::logged(|| assert_eq!(*seat.now().unwrap(), Some(67)));
+    assert!(log.contains("head=6 reason=\"the event at 5 cannot be read"), "{log}");
+    let heads = heads(&seat);
+    assert!(heads.contains(&6) && heads.last() > Some(&6), "{heads:?}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_path_with_nothing_there(place: &Place) {
         run(command, &nowhere).fails(&[
             "there is no store at",
             &place.arg("nowhere"),
-            "append to it to create one",
+            "`annals append` creates a store",
         ]);
     }
     assert!(!place.path("nowhere").exists());

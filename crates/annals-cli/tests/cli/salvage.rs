@@ -111,7 +111,8 @@ fn where_nothing_is_to_be_had_nothing_is_made() {
     let place = Place::new();
     let store = place.store("a.store", &lines(0..3));
     let new = place.arg("new.store");
-    annals(["salvage", &place.arg("nowhere"), &new], "").fails(&["there is no store at"]);
+    annals(["salvage", &place.arg("nowhere"), &new], "")
+        .fails(&["there is no store at", "\n  check the path\n"]);
     annals(["salvage", &place.arg(""), &new], "").fails(&["is no annals store"]);
     annals(["salvage", &store, &store], "").fails(&["inside it", "outside"]);
     annals(["salvage", &store, &place.arg("a.store/b")], "").fails(&["inside it", "outside"]);

@@ -27,6 +27,14 @@ pub(super) struct Shelf<S> {
     compare: fn(&S, &S) -> serde_json::Result<Comparison>,
 }
 
+/// Why a snapshot cannot be used.
+enum Unusable {
+    /// It never can be.
+    ForGood(String),
+    /// It, or an event that it is compared with, could not be read; the next read may succeed.
+    ThisTime(String),
+}
+
 impl<S> Shelf<S> {
     pub(super) fn new(
         place: Arc<dyn SnapshotStore>,
@@ -94,20 +102,33 @@ impl<S> Shelf<S> {
         store: &EventStore<E, B>,
         head: u64,
     ) -> Result<Snapshot<S>, String> {
-        if head > store.len() {
-            return Err(beyond(store.len()));
-        }
-        let bytes = self.place.load(&self.series, head);
-        // It may well be read the next time, but for one that never will.
-        let passing = bytes.as_ref().is_err_and(|error| error.kind() != ErrorKind::FileTooLarge);
-        let loaded = bytes
-            .map_err(|error| format!("it cannot be read ({error})"))
-            .and_then(|bytes| (self.from_bytes)(&bytes, &self.binding, head))
-            .and_then(|snapshot| check_events(store, &snapshot).map(|()| snapshot));
-        if loaded.is_err() && !passing {
+        let loaded = self.try_load(store, head);
+        if let Err(Unusable::ForGood(_)) = &loaded {
             self.useless.lock().insert(head);
         }
-        loaded
+        loaded.map_err(|unusable| match unusable {
+            Unusable::ForGood(reason) | Unusable::ThisTime(reason) => reason,
+        })
+    }
+
+    fn try_load<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        head: u64,
+    ) -> Result<Snapshot<S>, Unusable> {
+        if head > store.len() {
+            return Err(Unusable::ThisTime(beyond(store.len())));
+        }
+        let bytes = self.place.load(&self.series, head).map_err(|error| {
+            let reason = format!("it cannot be read ({error})");
+            match error.kind() {
+                ErrorKind::FileTooLarge => Unusable::ForGood(reason),
+                _ => Unusable::ThisTime(reason),
+            }
+        })?;
+        let snapshot = (self.from_bytes)(&bytes, &self.binding, head).map_err(Unusable::ForGood)?;
+        check_events(store, &snapshot)?;
+        Ok(snapshot)
     }
 
     /// Keeps the candidates of a fold, and no more than the policy says. What cannot be kept is logged: the next
@@ -202,11 +223,12 @@ fn mark<E: Event, B: Backend<E>>(store: &EventStore<E, B>, offset: u64) -> Resul
 fn check_events<E: Event, B: Backend<E>, S>(
     store: &EventStore<E, B>,
     snapshot: &Snapshot<S>,
-) -> Result<(), String> {
+) -> Result<(), Unusable> {
     let Snapshot { end, last, .. } = snapshot;
     for known in [end].into_iter().chain(last.as_ref().filter(|last| *last != end)) {
-        if mark(store, known.offset)? != *known {
-            return Err(format!("the log has another event at {}", known.offset));
+        if mark(store, known.offset).map_err(Unusable::ThisTime)? != *known {
+            let reason = format!("the log has another event at {}", known.offset);
+            return Err(Unusable::ForGood(reason));
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals::{
     AppendError, Durability, EventStore, FileSystem as _, FollowError, Journal, Query, RawEvent,
@@ -152,6 +153,40 @@ fn a_follower_ends_when_its_segment_is_short_of_the_next() {
     }
     let error = end_of(&reader);
     assert!(matches!(&error, FollowError::Damaged(damage) if damage.offset == 1), "{error:?}");
+}
+
+#[test]
+fn a_follower_in_a_withdrawn_segment_ends_when_the_log_goes_on_before_it() {
+    let disk = FaultFileSystem::new(0);
+    let sized = |bytes| options(&disk, Durability::Sync).segment_bytes(bytes);
+    let writer = sized(4 << 10).open(on_disk("store")).expect("it opens");
+    let writer: Store = EventStore::on(writer);
+    for _ in 0..20 {
+        if writer.stats().event_bytes >= 4 << 10 {
+            break;
+        }
+        writer.append(event("before")).expect("appended");
+    }
+    let len = writer.len();
+    // The next segment is there, and then its room cannot be made.
+    let hold = disk.hold(Call::SetSize);
+    disk.fail(Call::SetSize, 1, ErrorKind::Other);
+    let reader = std::thread::scope(|scope| {
+        let append = scope.spawn(|| writer.append(event("refused")));
+        assert!(hold.wait(Duration::from_hours(1)), "the segment is begun");
+        let reader = follow(&disk);
+        hold.release();
+        append.join().expect("no panic").expect_err("no next segment");
+        reader
+    });
+    assert_eq!(reader.len(), len);
+    drop(writer);
+    let writer: Store = EventStore::on(sized(1 << 20).open(on_disk("store")).expect("it opens"));
+    assert_eq!(writer.append(event("after")).expect("appended"), len);
+    let error = end_of(&reader);
+    assert!(matches!(error, FollowError::Replaced { .. }), "{error:?}");
+    assert!(error.to_string().contains("its last segment was withdrawn"), "{error}");
+    assert_eq!(types(&follow(&disk)).last().map(String::as_str), Some("after"));
 }
 
 #[test]

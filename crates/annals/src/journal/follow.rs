@@ -32,6 +32,8 @@ use super::sealed::SealedIndex;
 use super::segment::{Segment, SegmentIndex, is_index_of};
 use super::sieve::FilterWriter;
 use crate::head::{HeadPublisher, Published};
+use crate::little_endian::u32_at;
+use crate::local::local_offset;
 use crate::process::Opener;
 use crate::{Corruption, Event, FollowError, OpenError};
 
@@ -341,10 +343,12 @@ impl<E: Event> Follow<E> {
         if named.is_none() && self.file.id()?.is_some() {
             let withdrawn =
                 self.next_offset == self.segment.first && exists(&*directory.handle, STORE)?;
-            return if withdrawn {
-                Ok(false)
-            } else {
+            return if !withdrawn {
                 Err(self.replaced("its files were removed"))
+            } else if self.goes_on_before()? {
+                Err(self.replaced("its last segment was withdrawn, and it goes on in the one before; open it again"))
+            } else {
+                Ok(false)
             };
         }
         if named == self.file.id()? {
@@ -353,6 +357,22 @@ impl<E: Event> Follow<E> {
         self.map_again()?;
         self.show_segment();
         self.take_frames()
+    }
+
+    /// Returns whether the segment before this one, which was complete, has another frame now: a writer that was opened
+    /// with larger segments appends to it after this one was withdrawn.
+    fn goes_on_before(&self) -> io::Result<bool> {
+        let sealed = self.sealed.list();
+        let last = sealed.len().checked_sub(1).and_then(|last| sealed.get(last));
+        let Some(before) = last else { return Ok(false) };
+        let last = before.index(&[]).ok().zip(self.next_offset.checked_sub(1));
+        let Some((index, last)) = last else { return Ok(false) };
+        let position = index.position(local_offset(last, before.first));
+        let end = position + (u32_at(&before.bytes, position + 4) as usize).next_multiple_of(8);
+        let mut head = [0; FRAME_HEAD];
+        let file = self.log.directory.handle.open_read_only(&log_name(before.first))?;
+        file.read_at(&mut head, end as u64)?;
+        Ok(FrameHead::read(&head, 0, before.seed).is_ok_and(|head| head.first == self.next_offset))
     }
 
     /// Opens and maps the file that has the segment's name now, which must have all that was read.

@@ -1,4 +1,4 @@
-//! A segmented list behind a reader-writer lock: what the memory home is measured against.
+//! A segmented list behind a reader-writer lock: what the memory backend is measured against.
 
 use parking_lot::RwLock;
 

@@ -1,4 +1,4 @@
-//! Annals itself, on whatever home.
+//! Annals itself, on whatever backend.
 
 use std::path::Path;
 

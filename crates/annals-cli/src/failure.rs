@@ -249,6 +249,20 @@ impl Failure {
         let _ = writeln!(io::stderr(), "annals: {}{advice}", self.message());
     }
 
+    /// What the user can do about a store that is not there, or locked.
+    fn advice_about_opening(&self) -> Option<String> {
+        match self {
+            Self::Open(OpenError::NotFound { .. }) => {
+                Some("check the path; `annals append` creates a store".into())
+            }
+            Self::Salvage(SalvageError::Open(OpenError::NotFound { .. })) => {
+                Some("check the path".into())
+            }
+            Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),
+            _ => None,
+        }
+    }
+
     /// What the user can do about a damaged store.
     fn advice_about_damage(&self) -> Option<String> {
         match self {
@@ -273,21 +287,14 @@ impl Failure {
 
     /// What the user can do, if the error does not say that itself.
     pub(crate) fn advice(&self) -> Option<String> {
-        if let Some(advice) = self.advice_about_damage() {
+        if let Some(advice) = self.advice_about_damage().or_else(|| self.advice_about_opening()) {
             return Some(advice);
         }
         match self {
-            Self::Open(OpenError::NotFound { .. }) => {
-                Some("check the path; `annals append` creates a store".into())
-            }
             Self::Open(OpenError::Io { source, .. }) | Self::DemoPlace { source, .. } => {
                 io_advice(source)
             }
-            Self::Salvage(SalvageError::Open(OpenError::NotFound { .. })) => {
-                Some("check the path".into())
-            }
             Self::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
-            Self::Locked { store, holder } => Some(words::about_lock(store, *holder)),
             Self::NotFollowed(error) => Some(words::about_follower(error)),
             Self::Read(ReadError::Decode { offset, .. }) => {
                 Some(format!("`annals get STORE {offset}` shows it"))

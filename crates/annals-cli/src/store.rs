@@ -15,8 +15,8 @@ use crate::place::Place;
 /// A store of events of any type, or of these, wherever it lives.
 pub(crate) type Store<E = RawEvent> = EventStore<E, Box<dyn Backend<E>>>;
 
-fn on<E: Event>(home: impl Backend<E> + 'static) -> Store<E> {
-    EventStore::<E>::on(Box::new(home))
+fn on<E: Event>(backend: impl Backend<E> + 'static) -> Store<E> {
+    EventStore::<E>::on(Box::new(backend))
 }
 
 /// A store in memory, gone with the process.

@@ -1,4 +1,4 @@
-//! The home in files, as a subject: on a disk that fails as asked.
+//! The backend in files, as a subject: on a disk that fails as asked.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use annals::{Durability, Journal};
 
 use crate::fault::{Call, FaultFileSystem, Hold, Loss, on_disk};
-use crate::{Fault, Home, Sample, Subject};
+use crate::{Fault, Fixture, Sample, Subject};
 
 /// [`Journal`] on a [`FaultFileSystem`], in small segments.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +39,8 @@ impl JournalSubject {
 impl Subject for JournalSubject {
     type Backend = Journal<Sample>;
 
-    fn home(&self) -> Arc<dyn Home<Self::Backend>> {
-        Arc::new(JournalHome {
+    fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
+        Arc::new(JournalFixture {
             subject: *self,
             disk: FaultFileSystem::new(7),
             path: on_disk("store"),
@@ -48,13 +48,13 @@ impl Subject for JournalSubject {
     }
 }
 
-struct JournalHome {
+struct JournalFixture {
     subject: JournalSubject,
     disk: FaultFileSystem,
     path: PathBuf,
 }
 
-impl Home<Journal<Sample>> for JournalHome {
+impl Fixture<Journal<Sample>> for JournalFixture {
     fn open(&self) -> Result<Journal<Sample>, Box<dyn Error + Send + Sync>> {
         Ok(self.subject.options(&self.disk).open(&self.path)?)
     }

@@ -1,7 +1,7 @@
-//! What every home of an annals log must do, as tests that anyone's backend can run.
+//! What every backend of an annals log must do, as tests that anyone's backend can run.
 //!
 //! ```text
-//!   Subject ──home()──▶ Home ──open()──▶ your Backend<Sample> ◀──the suite
+//!   Subject ──fixture()──▶ Fixture ──open()──▶ your Backend<Sample> ◀──the suite
 //!                        └─ crash, fail, hold, damage: as far as it can be harmed
 //! ```
 //!
@@ -10,14 +10,14 @@
 //!
 //! ```
 //! use annals::Memory;
-//! use annals_conformance::{Home, Sample, Subject};
+//! use annals_conformance::{Fixture, Sample, Subject};
 //! use std::sync::Arc;
 //!
 //! struct InMemory;
 //!
 //! impl Subject for InMemory {
 //!     type Backend = Memory<Sample>;
-//!     fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+//!     fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
 //!         Arc::new(InMemory)
 //!     }
 //!     fn encodes(&self) -> bool {
@@ -25,7 +25,7 @@
 //!     }
 //! }
 //!
-//! impl Home<Memory<Sample>> for InMemory {
+//! impl Fixture<Memory<Sample>> for InMemory {
 //!     fn open(&self) -> Result<Memory<Sample>, Box<dyn std::error::Error + Send + Sync>> {
 //!         Ok(Memory::new())
 //!     }
@@ -35,8 +35,8 @@
 //! let report = annals_conformance::run(&InMemory);
 //! assert_eq!(report.violations().count(), 0, "{report}");
 //! ```
-//! What a [`Home`] cannot do is skipped: a log in memory has no recovery. A skip must be listed, so that none comes
-//! about unseen; [`Report`] tells which and why. The more of [`Home`] you write, the more is tried: to lose what is
+//! What a [`Fixture`] cannot do is skipped: a log in memory has no recovery. A skip must be listed, so that none comes
+//! about unseen; [`Report`] tells which and why. The more of [`Fixture`] you write, the more is tried: to lose what is
 //! not durable (`crash`), to fail a write or sync (`fail`), to stop a writer in the middle (`hold`), to harm what is
 //! stored (`damage`). For a backend that is on [`annals::FileSystem`], [`fault::FaultFileSystem`] does all of that.
 //!
@@ -60,5 +60,5 @@ pub use journal::JournalSubject;
 pub use memory::MemorySubject;
 pub use random::Random;
 pub use sample::Sample;
-pub use subject::{Fault, Home, Subject};
+pub use subject::{Fault, Fixture, Subject};
 pub use suite::*;

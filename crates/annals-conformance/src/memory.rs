@@ -1,11 +1,11 @@
-//! The home in memory, as a subject.
+//! The backend in memory, as a subject.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use annals::Memory;
 
-use crate::{Home, Sample, Subject};
+use crate::{Fixture, Sample, Subject};
 
 /// [`Memory`]: gone when it is dropped, and nothing in it can fail.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,7 +14,7 @@ pub struct MemorySubject;
 impl Subject for MemorySubject {
     type Backend = Memory<Sample>;
 
-    fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+    fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
         Arc::new(*self)
     }
 
@@ -23,7 +23,7 @@ impl Subject for MemorySubject {
     }
 }
 
-impl Home<Memory<Sample>> for MemorySubject {
+impl Fixture<Memory<Sample>> for MemorySubject {
     fn open(&self) -> Result<Memory<Sample>, Box<dyn Error + Send + Sync>> {
         Ok(Memory::new())
     }

@@ -15,7 +15,7 @@ pub trait Subject: Sync {
     type Backend: Backend<Sample> + 'static;
 
     /// A new place for a log, empty and apart from all others.
-    fn home(&self) -> Arc<dyn Home<Self::Backend>>;
+    fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>>;
 
     /// Whether it encodes events when they are appended, and so can refuse those that have no encoding or are too
     /// large. By default it does.
@@ -31,7 +31,7 @@ pub trait Subject: Sync {
 }
 
 /// A place where one log lives. What it cannot do it answers `false` or `None` to, and what needs that is skipped.
-pub trait Home<B>: Send + Sync {
+pub trait Fixture<B>: Send + Sync {
     /// Opens the log.
     ///
     /// # Errors

@@ -9,11 +9,11 @@ use std::time::Duration;
 use annals::{
     AppendError, AppendFuture, Backend, Batch, Condition, Durability, Event, EventDigest, EventRef,
     Head, Memory, NameCount, NameKind, ReadError, Recorded, Selection, Stats,
-    home::{HeadPublisher, Published},
+    backend::{HeadPublisher, Published},
 };
 use annals_conformance::fault::{FaultFileSystem, Hold, Loss, on_disk};
 use annals_conformance::{
-    Fault, Home, JournalSubject, MemorySubject, Outcome, Sample, Subject, Violation,
+    Fault, Fixture, JournalSubject, MemorySubject, Outcome, Sample, Subject, Violation,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -316,7 +316,7 @@ impl Backend<Sample> for Broken {
     }
 }
 
-/// A defect, on the home in memory or in files.
+/// A defect, on the backend in memory or in files.
 struct With {
     defect: Defect,
     files: bool,
@@ -336,19 +336,19 @@ impl With {
 impl Subject for With {
     type Backend = Broken;
 
-    fn home(&self) -> Arc<dyn Home<Broken>> {
+    fn fixture(&self) -> Arc<dyn Fixture<Broken>> {
         let fails = Arc::default();
         if self.disk_lies {
             let disk = FaultFileSystem::new(1);
             disk.ignore_syncs();
-            return Arc::new(LyingHome { disk });
+            return Arc::new(LyingFixture { disk });
         }
         if self.files {
-            let home = JournalSubject::new(Durability::Sync).home();
-            return Arc::new(BrokenHome { defect: self.defect, home, fails });
+            let fixture = JournalSubject::new(Durability::Sync).fixture();
+            return Arc::new(BrokenFixture { defect: self.defect, fixture, fails });
         }
-        let home = MemorySubject.home();
-        Arc::new(BrokenHome { defect: self.defect, home, fails })
+        let fixture = MemorySubject.fixture();
+        Arc::new(BrokenFixture { defect: self.defect, fixture, fails })
     }
 
     fn encodes(&self) -> bool {
@@ -366,19 +366,19 @@ impl Subject for With {
     }
 }
 
-struct BrokenHome<B> {
+struct BrokenFixture<B> {
     defect: Defect,
-    home: Arc<dyn Home<B>>,
+    fixture: Arc<dyn Fixture<B>>,
     fails: Arc<AtomicBool>,
 }
 
-impl<B: Backend<Sample> + 'static> Home<Broken> for BrokenHome<B> {
+impl<B: Backend<Sample> + 'static> Fixture<Broken> for BrokenFixture<B> {
     fn open(&self) -> Result<Broken, Box<dyn Error + Send + Sync>> {
-        Ok(Broken::new(Box::new(self.home.open()?), self.defect, Arc::clone(&self.fails)))
+        Ok(Broken::new(Box::new(self.fixture.open()?), self.defect, Arc::clone(&self.fails)))
     }
 
     fn keeps(&self) -> bool {
-        self.home.keeps()
+        self.fixture.keeps()
     }
 
     fn is_exclusive(&self) -> bool {
@@ -387,7 +387,7 @@ impl<B: Backend<Sample> + 'static> Home<Broken> for BrokenHome<B> {
     }
 
     fn crash(&self, loss: Loss) -> bool {
-        self.home.crash(loss)
+        self.fixture.crash(loss)
     }
 
     fn fail(&self, fault: Fault) -> bool {
@@ -395,28 +395,28 @@ impl<B: Backend<Sample> + 'static> Home<Broken> for BrokenHome<B> {
             self.fails.store(true, Ordering::SeqCst);
             return true;
         }
-        self.home.fail(fault)
+        self.fixture.fail(fault)
     }
 
     fn heal(&self) {
-        self.home.heal();
+        self.fixture.heal();
     }
 
     fn hold(&self) -> Option<Hold> {
-        self.home.hold()
+        self.fixture.hold()
     }
 
     fn damage(&self, needle: &[u8]) -> bool {
-        self.home.damage(needle)
+        self.fixture.damage(needle)
     }
 }
 
 /// A Journal on a disk whose syncs do nothing.
-struct LyingHome {
+struct LyingFixture {
     disk: FaultFileSystem,
 }
 
-impl Home<Broken> for LyingHome {
+impl Fixture<Broken> for LyingFixture {
     fn open(&self) -> Result<Broken, Box<dyn Error + Send + Sync>> {
         let journal =
             JournalSubject::new(Durability::Sync).options(&self.disk).open(on_disk("store"))?;
@@ -500,8 +500,8 @@ fn nothing_is_found_wrong_with_a_backend_that_is_right() {
 
     impl Subject for Patient {
         type Backend = Broken;
-        fn home(&self) -> Arc<dyn Home<Broken>> {
-            With::files(Defect::Nothing).home()
+        fn fixture(&self) -> Arc<dyn Fixture<Broken>> {
+            With::files(Defect::Nothing).fixture()
         }
     }
 
@@ -517,11 +517,11 @@ fn a_panic_is_a_violation() {
 
     impl Subject for Panics {
         type Backend = Memory<Sample>;
-        fn home(&self) -> Arc<dyn Home<Self::Backend>> {
-            std::panic::resume_unwind(Box::new("no home".to_owned()));
+        fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
+            std::panic::resume_unwind(Box::new("no fixture".to_owned()));
         }
     }
 
     let violation = annals_conformance::past_the_head_is_none(&Panics).expect_err("a violation");
-    assert_eq!(violation.to_string(), "past_the_head_is_none does not hold: a panic: no home");
+    assert_eq!(violation.to_string(), "past_the_head_is_none does not hold: a panic: no fixture");
 }

@@ -1,4 +1,4 @@
-//! The home in files does what every home must, at both durabilities, in small segments and in one large one.
+//! The backend in files does what every backend must, at both durabilities, in small segments and in one large one.
 
 mod sync {
     use annals::Durability;

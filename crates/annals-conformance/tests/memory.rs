@@ -1,4 +1,4 @@
-//! The home in memory does what every home must.
+//! The backend in memory does what every backend must.
 
 annals_conformance::conformance!(
     annals_conformance::MemorySubject,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::home::{Committer, Encoded, HeadPublisher, Opener};
+use annals::backend::{Committer, Encoded, HeadPublisher, Opener};
 use annals::{
     AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, FollowError, Head,
     Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
@@ -22,7 +22,7 @@ use crate::options::RocksDbOptions;
 use crate::recovery::{Recovered, recover};
 use crate::snapshots::RocksDbSnapshots;
 use crate::status::io_error;
-use crate::writer::RocksDbHome;
+use crate::writer::RocksDbTarget;
 
 /// A log in RocksDB: durable, compressed, and with its snapshots one database.
 ///
@@ -37,7 +37,7 @@ use crate::writer::RocksDbHome;
 /// assert_eq!(store.get(offset)?.map(|event| event.event.event_type().to_owned()), Some("seat-sold".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-/// What a conformance test shows of the Journal it shows of this home, too; where they differ: an append that finds
+/// What a conformance test shows of the Journal it shows of this backend, too; where they differ: an append that finds
 /// the disk full is a failed write here, after which the log is opened again.
 pub struct RocksDb<E: Event> {
     log: Arc<Log>,
@@ -47,7 +47,7 @@ pub struct RocksDb<E: Event> {
 }
 
 enum Role<E: Event> {
-    Writer(Arc<Committer<E, RocksDbHome<E>>>),
+    Writer(Arc<Committer<E, RocksDbTarget<E>>>),
     /// Held so that its thread ends with the log.
     Reader(Follower),
 }
@@ -71,8 +71,8 @@ impl RocksDbOptions {
         let database = Database::open(&absolute(path.as_ref())?, &self)?;
         let (log, head, recovered) = parts(database)?;
         let Recovered { chunk, next_offset, last_time_ms } = recovered;
-        let home = RocksDbHome::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
-        Ok(RocksDb::new(log, head.clone(), Role::Writer(Committer::new(head, home))))
+        let target = RocksDbTarget::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
+        Ok(RocksDb::new(log, head.clone(), Role::Writer(Committer::new(head, target))))
     }
 
     /// Opens the log in the database at `path` for reading, also while another process writes to it, and follows it.
@@ -95,7 +95,7 @@ fn parts<E: Event>(database: Database) -> Result<Parts<E>, OpenError> {
     let hasher = database.hasher();
     let recovered = recover(&database, &hasher)?;
     let live = ArcSwap::from_pointee(recovered.chunk.reader());
-    let head = HeadPublisher::for_home("rocksdb", recovered.next_offset);
+    let head = HeadPublisher::for_backend("rocksdb", recovered.next_offset);
     Ok((Arc::new(Log { database, hasher, live }), head, recovered))
 }
 

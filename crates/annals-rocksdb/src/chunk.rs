@@ -7,7 +7,7 @@
 //! So a commit writes its events and nothing else, but for every 65,536th, whose commit also writes the keys of the
 //! chunk before it. A name's offsets in a chunk are one value: two bytes each, ascending.
 
-use annals::home::{Hasher, Kind, LiveIndex, LiveIndexWriter, Lookup, Name, Posting, Search};
+use annals::backend::{Hasher, Kind, Lookup, MemIndex, MemIndexWriter, Name, Posting, Search};
 use annals::{RawEvent, ReadError};
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 use rocksdb::{DBRawIterator, ReadOptions};
@@ -21,7 +21,7 @@ use crate::status::not_ours;
 #[derive(Debug, Clone)]
 pub(crate) struct LiveChunk {
     pub(crate) chunk: u64,
-    pub(crate) index: LiveIndex,
+    pub(crate) index: MemIndex,
     /// Where its blocks start.
     blocks: SegmentedList<u16>,
 }
@@ -30,13 +30,13 @@ pub(crate) struct LiveChunk {
 #[derive(Debug)]
 pub(crate) struct ChunkWriter {
     chunk: u64,
-    index: LiveIndexWriter,
+    index: MemIndexWriter,
     blocks: ListWriter<u16>,
 }
 
 impl ChunkWriter {
     pub(crate) fn new(chunk: u64) -> Self {
-        Self { chunk, index: LiveIndexWriter::new(), blocks: segmented_list().0 }
+        Self { chunk, index: MemIndexWriter::new(), blocks: segmented_list().0 }
     }
 
     pub(crate) fn reader(&self) -> LiveChunk {
@@ -52,7 +52,7 @@ impl ChunkWriter {
         keys::chunk_of(offset) == self.chunk
     }
 
-    pub(crate) fn index(&mut self) -> &mut LiveIndexWriter {
+    pub(crate) fn index(&mut self) -> &mut MemIndexWriter {
         &mut self.index
     }
 

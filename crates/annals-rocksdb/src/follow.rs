@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annals::home::{HeadPublisher, Opener, Published};
+use annals::backend::{HeadPublisher, Opener, Published};
 use annals::{Corruption, Event, EventDigest, FollowError, OpenError, RawEvent, ReadError};
 
 use crate::chunk::ChunkWriter;

@@ -9,7 +9,7 @@
 //!   default     "annals/format", "annals/store-id", "annals/created", "annals/closed-head"
 //! ```
 
-use annals::home::Kind;
+use annals::backend::Kind;
 
 /// Events that one chunk of the index covers: places in it take two bytes.
 pub(crate) const CHUNK_EVENTS: u64 = 1 << 16;

@@ -1,4 +1,4 @@
-//! A home for annals logs in RocksDB: the same calls as in memory and in files, and nothing else to change.
+//! A backend for annals logs in RocksDB: the same calls as in memory and in files, and nothing else to change.
 //!
 //! ```no_run
 //! use annals::{EventStore, RawEvent};

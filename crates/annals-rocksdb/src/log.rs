@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use annals::home::{Hasher, Kind, Lookup, Search};
+use annals::backend::{Hasher, Kind, Lookup, Search};
 use annals::{
     Condition, Event, EventRef, NameCount, NameKind, RawEvent, ReadError, Recorded, Selection,
 };
@@ -84,7 +84,7 @@ impl Log {
             };
             let first = part.chunk * CHUNK_EVENTS;
             let mut rest = part.offsets.clone();
-            let mut take = |plan: &mut annals::home::Plan<'_>| {
+            let mut take = |plan: &mut annals::backend::Plan<'_>| {
                 reading.take(&mut rest, reverse, |at| {
                     let place = |offset| keys::place_from(offset, first);
                     let found = if reverse {
@@ -160,7 +160,7 @@ impl Log {
     /// The event with this id; `live` are the chunks that have no keys yet.
     pub(crate) fn find_id(
         &self,
-        id: annals::home::Name<'_>,
+        id: annals::backend::Name<'_>,
         live: &[LiveChunk],
     ) -> Result<Option<u64>, ReadError> {
         for live in live {

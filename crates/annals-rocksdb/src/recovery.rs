@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use annals::home::Hasher;
+use annals::backend::Hasher;
 use annals::{OpenError, ReadError};
 
 use crate::chunk::ChunkWriter;

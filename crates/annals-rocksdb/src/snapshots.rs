@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use annals::home::check_series;
+use annals::backend::check_series;
 use annals::{ReadError, SnapshotStore};
 use rocksdb::{ReadOptions, WriteBatch};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use annals::home::{Hasher, Kind};
+use annals::backend::{Hasher, Kind};
 use annals::{OpenError, ReadError, VerifyReport};
 use rocksdb::ReadOptions;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use annals::home::{Encoded, Home, Name, Published};
+use annals::backend::{CommitTarget, Encoded, Name, Published};
 use annals::{Condition, Durability, Event, ReadError, Recorded};
 use rocksdb::{WriteBatch, WriteOptions};
 
@@ -19,7 +19,7 @@ use crate::status::io_error;
 use crate::take_back::FailedCommit;
 
 /// The writer's side of a log in RocksDB.
-pub(crate) struct RocksDbHome<E> {
+pub(crate) struct RocksDbTarget<E> {
     /// Until it is let go, so that whatever keeps this does not keep the database open.
     log: Option<Arc<Log>>,
     write: WriteOptions,
@@ -43,7 +43,7 @@ struct Staged<E> {
     events: Vec<Recorded<E>>,
 }
 
-impl<E: Event> RocksDbHome<E> {
+impl<E: Event> RocksDbTarget<E> {
     pub(crate) fn new(
         log: Arc<Log>,
         options: &RocksDbOptions,
@@ -107,7 +107,7 @@ impl<E: Event> RocksDbHome<E> {
     }
 }
 
-impl<E: Event> Home<E> for RocksDbHome<E> {
+impl<E: Event> CommitTarget<E> for RocksDbTarget<E> {
     fn next_offset(&self) -> u64 {
         self.next_offset
     }

@@ -1,4 +1,4 @@
-//! The suite that every home passes.
+//! The suite that every backend passes.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals::Durability;
-use annals_conformance::{Home, Sample, Subject};
+use annals_conformance::{Fixture, Sample, Subject};
 use annals_rocksdb::{Compression, RocksDb};
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ struct Place {
 impl Subject for Rocks {
     type Backend = RocksDb<Sample>;
 
-    fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+    fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
         Arc::new(Place { durability: self.0, directory: tempfile::tempdir().unwrap() })
     }
 }
@@ -33,7 +33,7 @@ impl Place {
     }
 }
 
-impl Home<RocksDb<Sample>> for Place {
+impl Fixture<RocksDb<Sample>> for Place {
     fn open(&self) -> Result<RocksDb<Sample>, Box<dyn Error + Send + Sync>> {
         // Uncompressed, so that `damage` finds what it looks for.
         let options = RocksDb::options().compression(Compression::None).memtable_bytes(1 << 20);

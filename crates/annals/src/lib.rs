@@ -9,74 +9,56 @@
 // The derive writes `::annals::…`, also in here.
 extern crate self as annals;
 
-mod backend;
-mod codec;
-mod commit;
-mod crc32c;
-mod decision;
-mod encode;
+pub mod backend;
 mod error;
 mod event;
-mod events;
-mod head;
-mod histogram;
-pub mod home;
 mod index;
 mod journal;
-mod json;
-mod labels;
-mod limits;
-mod little_endian;
-mod live;
-mod local;
-mod memory;
-mod meters;
-mod name;
-mod process;
+mod metrics;
 mod projection;
 mod query;
-mod raw;
-mod read_back;
 mod snapshot;
-mod spelling;
-mod stats;
 mod store;
-mod subscription;
-mod tags;
-pub mod testing;
+mod util;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
-pub use backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
-pub use codec::{Codec, Json};
-pub use decision::{DecideError, Decision, Rejection};
+pub use backend::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
+pub use backend::head::callbacks::SubscriberId;
+pub use backend::head::{Head, HeadWaiter};
+pub use backend::memory::Memory;
 pub use error::{
-    AppendError, CodecError, Corruption, FollowError, InvalidEvent, InvalidQuery, LockHolder,
-    OpenError, ReadError,
+    AppendError, Corruption, FollowError, InvalidQuery, LockHolder, OpenError, ReadError,
 };
-pub use event::{Event, EventRef, Recorded};
-pub use events::{Events, UnknownEvents};
-pub use head::{Head, HeadWaiter, SubscriberId};
+pub use event::codec::{Codec, Json};
+pub use event::error::{CodecError, InvalidEvent};
+pub use event::event::{Event, EventRef, Recorded};
+pub use event::limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
+    MAX_NAME_BYTES, MAX_QUEUED_BYTES, MAX_TAGS, MAX_TIME_AHEAD_MS,
+};
+pub use event::raw::{RawEvent, RawEventBuilder};
+pub use event::tags::{Metadata, Tags};
 pub use journal::{
     DirectorySnapshots, Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem,
     SalvageError, SalvageGap, SalvageReport, SalvagedRange, StoreDirectory, StoreFile,
     VerifyReport, salvage, verify,
 };
-pub use limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES,
-    MAX_NAME_BYTES, MAX_QUEUED_BYTES, MAX_TAGS, MAX_TIME_AHEAD_MS,
-};
-pub use live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
-pub use memory::Memory;
-pub use projection::{Projection, Reconstructor, SnapshotCheck, SnapshotVerdict, Step, Steps};
+pub use metrics::stats::{Distribution, SegmentStats, Stats};
+pub use projection::Projection;
+pub use projection::check::{SnapshotCheck, SnapshotVerdict};
+pub use projection::decide::{DecideError, Decision, Rejection};
+pub use projection::live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
+pub use projection::reconstructor::Reconstructor;
+pub use projection::steps::{Step, Steps};
+pub use projection::testing::{self, Given, Outcome, given};
 pub use query::{Condition, Query, QueryItem};
-pub use raw::{RawEvent, RawEventBuilder};
-pub use snapshot::{EventDigest, MemorySnapshots, SnapshotPolicy, SnapshotStore};
-pub use stats::{Distribution, SegmentStats, Stats};
-pub use store::EventStore;
-pub use subscription::{EventStream, Subscription};
-pub use tags::{Metadata, Tags};
-pub use testing::{Given, Outcome, given};
+pub use snapshot::digest::EventDigest;
+pub use snapshot::memory::MemorySnapshots;
+pub use snapshot::{SnapshotPolicy, SnapshotStore};
+pub use store::events::{Events, UnknownEvents};
+pub use store::store::EventStore;
+pub use store::subscription::{EventStream, Subscription};
 
 /// For the fuzz targets; no part of the face.
 #[cfg(fuzzing)]

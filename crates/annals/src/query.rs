@@ -6,8 +6,9 @@
 //! ```
 //! The shape of these is that of the Dynamic Consistency Boundary specification (dcb.events).
 
-use crate::name::check_name;
-use crate::{Event, InvalidQuery};
+use crate::error::InvalidQuery;
+use crate::event::event::Event;
+use crate::event::name::check_name;
 
 /// One alternative of a [`Query`]: types OR-ed, tags AND-ed; without types any type, without tags any tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What is measured: that `stats` has it on every home, and that docs/METRICS.md names all that a recorder is told.
+//! What is measured: that `stats` has it on every backend, and that docs/METRICS.md names all that a recorder is told.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![allow(
@@ -36,7 +36,7 @@ struct Told {
     /// Each name's kind and unit, as they are described.
     described: BTreeMap<String, (&'static str, &'static str)>,
     registered: BTreeMap<String, &'static str>,
-    homes: BTreeSet<String>,
+    backends: BTreeSet<String>,
     values: BTreeMap<String, f64>,
 }
 
@@ -87,7 +87,8 @@ impl Remembers {
     fn register(&self, key: &Key, kind: &'static str) -> Arc<Number> {
         let mut told = self.0.lock().unwrap();
         told.registered.insert(key.name().into(), kind);
-        told.homes.extend(key.labels().map(|label| format!("{}={}", label.key(), label.value())));
+        told.backends
+            .extend(key.labels().map(|label| format!("{}={}", label.key(), label.value())));
         Arc::new(Number { name: key.name().into(), recorder: self.clone() })
     }
 
@@ -146,8 +147,8 @@ fn every_name_is_documented_and_every_documented_name_is_told() {
         assert_eq!(told.described.get(name), Some(&(kind.as_str(), unit)), "{name}");
     }
     assert_eq!(told.described.len(), documented.len());
-    let homes = ["home=journal".to_owned(), "home=memory".to_owned()];
-    assert_eq!(told.homes, BTreeSet::from(homes));
+    let backends = ["backend=journal".to_owned(), "backend=memory".to_owned()];
+    assert_eq!(told.backends, BTreeSet::from(backends));
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn used<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> Stats {
     store.stats()
 }
 
-/// What holds of the numbers on every home.
+/// What holds of the numbers on every backend.
 fn check(stats: &Stats) {
     assert_eq!((stats.events, stats.commits, stats.conflicts), (41, 12, 1));
     assert_eq!((stats.append_errors, stats.read_errors, stats.subscribers), (1, 0, 1));

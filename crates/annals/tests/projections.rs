@@ -1,4 +1,4 @@
-//! Projections: the state now and then, step by step, on every home; events that do not fit.
+//! Projections: the state now and then, step by step, on every backend; events that do not fit.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

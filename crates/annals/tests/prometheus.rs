@@ -16,16 +16,16 @@ fn the_numbers_of_both_homes_are_there() {
         let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("{name} is in:\n{text}"))[name.len() + 1..].parse().unwrap()
     };
-    for home in ["memory", "journal"] {
-        let of = |name: &str| value(&format!("{name}{{home=\"{home}\"}}"));
+    for backend in ["memory", "journal"] {
+        let of = |name: &str| value(&format!("{name}{{backend=\"{backend}\"}}"));
         assert_eq!((of("annals_commits_total"), of("annals_events_total")), (990.0, 990.0));
         assert_eq!((of("annals_conflicts_total"), of("annals_log_events")), (10.0, 990.0));
         assert!(of("annals_append_duration_seconds_count") >= 16.0);
         assert!(of("annals_event_bytes") > 10_000.0);
     }
-    assert_eq!(value("annals_append_duration_seconds_count{home=\"journal\"}"), 1000.0);
-    assert_eq!(value("annals_sync_duration_seconds_count{home=\"journal\"}"), 990.0);
-    let median = value("annals_sync_duration_seconds{home=\"journal\",quantile=\"0.5\"}");
+    assert_eq!(value("annals_append_duration_seconds_count{backend=\"journal\"}"), 1000.0);
+    assert_eq!(value("annals_sync_duration_seconds_count{backend=\"journal\"}"), 990.0);
+    let median = value("annals_sync_duration_seconds{backend=\"journal\",quantile=\"0.5\"}");
     assert!(median > 1e-7 && median < 10.0, "in seconds: {median}");
     assert!(text.contains("# TYPE annals_commits_total counter"));
     assert!(text.contains("# HELP annals_sync_duration_seconds "));

@@ -33,7 +33,7 @@ pub struct PartyOptions {
 }
 
 impl PartyOptions {
-    /// Keeps snapshots in the home's own place, in memory if it has none, and begins at them: a party on a long log
+    /// Keeps snapshots in the backend's own place, in memory if it has none, and begins at them: a party on a long log
     /// is there at once. By default there are none. The policy counts the channel's events.
     pub fn snapshots(mut self, policy: SnapshotPolicy) -> Self {
         self.policy = Some(policy);

@@ -12,18 +12,18 @@ use tempfile::TempDir;
 /// A directory for one test, and what its stores are.
 pub(crate) struct Place {
     directory: TempDir,
-    home: Home,
+    kind: StoreKind,
 }
 
 /// Where logs live.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Home {
+pub(crate) enum StoreKind {
     Journal,
     #[cfg(feature = "rocksdb")]
     RocksDb,
 }
 
-/// Runs these tests, which are functions of a place, for every home.
+/// Runs these tests, which are functions of a place, for every kind.
 macro_rules! on_every_home {
     ($($test:ident),+ $(,)?) => {
         mod journal {
@@ -31,8 +31,8 @@ macro_rules! on_every_home {
         }
         #[cfg(feature = "rocksdb")]
         mod rocksdb {
-            use $crate::harness::{Home, Place};
-            $(#[test] fn $test() { super::$test(&Place::of(Home::RocksDb)); })+
+            use $crate::harness::{StoreKind, Place};
+            $(#[test] fn $test() { super::$test(&Place::of(StoreKind::RocksDb)); })+
         }
     };
 }
@@ -41,15 +41,15 @@ pub(crate) use on_every_home;
 impl Place {
     /// For stores in files.
     pub(crate) fn new() -> Self {
-        Self::of(Home::Journal)
+        Self::of(StoreKind::Journal)
     }
 
-    pub(crate) fn of(home: Home) -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), home }
+    pub(crate) fn of(kind: StoreKind) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), kind }
     }
 
     pub(crate) fn is_journal(&self) -> bool {
-        self.home == Home::Journal
+        self.kind == StoreKind::Journal
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -58,10 +58,10 @@ impl Place {
 
     /// A store as an argument.
     pub(crate) fn at(&self, name: &str) -> String {
-        match self.home {
-            Home::Journal => self.arg(name),
+        match self.kind {
+            StoreKind::Journal => self.arg(name),
             #[cfg(feature = "rocksdb")]
-            Home::RocksDb => format!("rocksdb:{}", self.arg(name)),
+            StoreKind::RocksDb => format!("rocksdb:{}", self.arg(name)),
         }
     }
 

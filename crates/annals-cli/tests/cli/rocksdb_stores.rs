@@ -6,7 +6,7 @@ use annals::{Backend, Batch, Durability, EventStore, Journal, RawEvent};
 use annals_rocksdb::RocksDb;
 use serde_json::json;
 
-use crate::harness::{Home, Place, Running, all, annals, as_given, line, lines};
+use crate::harness::{Place, Running, StoreKind, all, annals, as_given, line, lines};
 
 /// The last time that RFC 3339 can say, in ms since 1970.
 const LAST_TIME_MS: u64 = 253_402_300_799_999;
@@ -52,7 +52,7 @@ fn said(command: &str, store: &str) -> String {
 
 #[test]
 fn a_log_goes_to_rocksdb_and_back_and_is_the_same() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let (from, there, back) = (place.arg("a.store"), place.at("b.rocks"), place.arg("c.store"));
     write_sample(&place.path("a.store"), 5_000);
     for (from, to) in [(&from, &there), (&there, &back)] {
@@ -96,8 +96,8 @@ fn what_a_log_in_memory_exports_is_the_same_events_in_every_home() {
     // Offsets and times are given by each store, and no part of what is given to it.
     let export = String::from_utf8(export).unwrap();
     let given: Vec<String> = export.lines().map(as_given).collect();
-    for home in [Home::Journal, Home::RocksDb] {
-        let place = Place::of(home);
+    for kind in [StoreKind::Journal, StoreKind::RocksDb] {
+        let place = Place::of(kind);
         let store = place.store("a.store", &given.join("\n"));
         assert!(all(&store) == given, "{store}");
         let ids = given.iter().filter(|line| line.contains("\"id\":")).count();
@@ -107,10 +107,10 @@ fn what_a_log_in_memory_exports_is_the_same_events_in_every_home() {
 }
 
 /// The events of a store that may not be there yet, or not whole.
-fn events(home: Home, path: &Path) -> u64 {
-    match home {
-        Home::Journal => Journal::options().open_read_only(path).map_or(0, |log| len(&log)),
-        Home::RocksDb => RocksDb::open_read_only(path).map_or(0, |log| len(&log)),
+fn events(kind: StoreKind, path: &Path) -> u64 {
+    match kind {
+        StoreKind::Journal => Journal::options().open_read_only(path).map_or(0, |log| len(&log)),
+        StoreKind::RocksDb => RocksDb::open_read_only(path).map_or(0, |log| len(&log)),
     }
 }
 
@@ -119,12 +119,12 @@ fn len(log: &impl Backend<RawEvent>) -> u64 {
 }
 
 /// A store of `count` events, each of a time of its own, so that a copy has to commit each of them alone.
-fn write_one_by_one(home: Home, path: &Path, count: u64) {
-    let log: Box<dyn Backend<RawEvent>> = match home {
-        Home::Journal => {
+fn write_one_by_one(kind: StoreKind, path: &Path, count: u64) {
+    let log: Box<dyn Backend<RawEvent>> = match kind {
+        StoreKind::Journal => {
             Box::new(Journal::options().durability(Durability::Buffered).open(path).unwrap())
         }
-        Home::RocksDb => {
+        StoreKind::RocksDb => {
             Box::new(RocksDb::options().durability(Durability::Buffered).open(path).unwrap())
         }
     };
@@ -134,22 +134,22 @@ fn write_one_by_one(home: Home, path: &Path, count: u64) {
     }
 }
 
-/// Copies a log from one home to the other, with a `SIGKILL` as soon as some of it is there, and once more.
-fn goes_on_after_a_kill(homes: [Home; 2]) {
+/// Copies a log from one kind to the other, with a `SIGKILL` as soon as some of it is there, and once more.
+fn goes_on_after_a_kill(kinds: [StoreKind; 2]) {
     const COUNT: u64 = 20_000;
     for _ in 0..3 {
-        let places = homes.map(Place::of);
+        let places = kinds.map(Place::of);
         let paths = places.each_ref().map(|place| place.path("a.store"));
         let [from, to] = places.each_ref().map(|place| place.at("a.store"));
-        write_one_by_one(homes[0], &paths[0], COUNT);
+        write_one_by_one(kinds[0], &paths[0], COUNT);
         let mut copy = Running::start(["copy", &from, &to]);
-        while events(homes[1], &paths[1]) == 0 && copy.child.try_wait().unwrap().is_none() {
+        while events(kinds[1], &paths[1]) == 0 && copy.child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         copy.child.kill().unwrap();
         copy.code();
         // All of it, perhaps: the copy may have been quicker than the kill.
-        let begun = events(homes[1], &paths[1]);
+        let begun = events(kinds[1], &paths[1]);
         assert!((1..=COUNT).contains(&begun), "{begun}");
         let copied = annals(["copy", &from, &to], "").succeeds().lines().remove(0);
         assert_eq!(copied, json!({"copied": COUNT - begun, "events": COUNT}));
@@ -160,17 +160,17 @@ fn goes_on_after_a_kill(homes: [Home; 2]) {
 
 #[test]
 fn a_copy_to_rocksdb_that_was_killed_half_way_goes_on() {
-    goes_on_after_a_kill([Home::Journal, Home::RocksDb]);
+    goes_on_after_a_kill([StoreKind::Journal, StoreKind::RocksDb]);
 }
 
 #[test]
 fn a_copy_from_rocksdb_that_was_killed_half_way_goes_on() {
-    goes_on_after_a_kill([Home::RocksDb, Home::Journal]);
+    goes_on_after_a_kill([StoreKind::RocksDb, StoreKind::Journal]);
 }
 
 #[test]
 fn a_channels_state_is_the_same_now_and_then() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let (journal, channel) = crate::state::store(&place);
     let copy = place.at("b.rocks");
     annals(["copy", &journal, &copy], "").succeeds();
@@ -189,7 +189,7 @@ fn a_channels_state_is_the_same_now_and_then() {
 
 #[test]
 fn its_files_are_called_files() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let store = place.store("a.store", &lines(0..100));
     let table = annals(["stats", &store, "--format", "table"], "").succeeds().out;
     assert!(table.contains("\nfiles  ") && !table.contains("segments"), "{table}");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rocksdb::{DB, Options};
 
 use crate::bad_stores::{COMMANDS, run};
-use crate::harness::{Home, Place, all, annals, line, lines};
+use crate::harness::{Place, StoreKind, all, annals, line, lines};
 
 /// Every command that opens a store refuses this one, with these words.
 #[track_caller]
@@ -23,7 +23,7 @@ fn is_refused(store: &str, words: &[&str]) {
 
 #[test]
 fn a_file_or_a_directory_of_other_files() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     fs::write(place.path("file"), "hello").unwrap();
     is_refused(&place.at("file"), &["is no annals store", "it is a file", "give the path of a"]);
     is_refused(&place.at(""), &["is no annals store", "there is file in it"]);
@@ -33,7 +33,7 @@ fn a_file_or_a_directory_of_other_files() {
 
 #[test]
 fn a_store_of_the_other_kind() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     place.store("a.rocks", &lines(0..3));
     let words = ["is no annals store", "it is a RocksDB database", "opened as `rocksdb:PATH`"];
     is_refused(&place.arg("a.rocks"), &words);
@@ -46,7 +46,7 @@ fn a_store_of_the_other_kind() {
 
 #[test]
 fn a_database_of_something_else() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     DB::open_default(place.path("keys")).unwrap().put("users/1", "Ada").unwrap();
     is_refused(&place.at("keys"), &["is no annals store", "of something else", "\"users/1\""]);
     {
@@ -61,7 +61,7 @@ fn a_database_of_something_else() {
 
 #[test]
 fn a_store_of_a_newer_format() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let store = place.store("a.store", &lines(0..1));
     {
         let (path, options) = (place.path("a.store"), Options::default());
@@ -74,7 +74,7 @@ fn a_store_of_a_newer_format() {
 
 #[test]
 fn a_store_is_not_copied_into_its_own_directory_by_another_name() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let rocks = place.store("a.rocks", &lines(0..3));
     let journal = place.arg("a.store");
     annals(["append", &journal], lines(0..3)).succeeds();
@@ -105,7 +105,7 @@ fn flip_byte(file: &PathBuf, at: impl FnOnce(usize) -> usize) {
 
 #[test]
 fn damage_early_in_the_log_is_told_and_what_is_before_it_is_read() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     // Opening reads only the last events.
     let store = place.store("a.store", &lines(0..100_000));
     let file = file_of_events(&place, "a.store");
@@ -127,7 +127,7 @@ fn damage_early_in_the_log_is_told_and_what_is_before_it_is_read() {
 
 #[test]
 fn damage_in_the_last_events_refuses_to_open() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let store = place.store("a.store", &lines(0..1_000));
     let file = file_of_events(&place, "a.store");
     flip_byte(&file, |size| size / 4);
@@ -139,7 +139,7 @@ fn damage_in_the_last_events_refuses_to_open() {
 
 #[test]
 fn a_file_of_the_database_missing_is_told() {
-    let place = Place::of(Home::RocksDb);
+    let place = Place::of(StoreKind::RocksDb);
     let store = place.store("a.store", &lines(0..1_000));
     let file = file_of_events(&place, "a.store");
     fs::remove_file(&file).unwrap();

@@ -58,10 +58,10 @@ pub(super) fn an_append_arrives_whether_awaited_or_not<S: Subject + ?Sized>(subj
 
 /// While a commit is held up, an asynchronous append is handed in all the same.
 fn whoever_must_not_block_does_not<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     let patience = subject.patience();
-    let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
+    let Some(hold) = fixture.hold() else { return Ok(Outcome::Held) };
     thread::scope(|scope| {
         let writer = scope.spawn(|| store.append(nth(0)));
         let reached = hold.wait(EVER);
@@ -109,8 +109,8 @@ pub(super) fn events_come_back_as_they_were<S: Subject + ?Sized>(subject: &S) ->
         Sample::new("largest").data(vec![0xa5; MAX_DATA_BYTES]),
         Sample::new("last"),
     ];
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     for (n, event) in (0..).zip(&events) {
         same("where it went", store.append(event.clone())?, n)?;
     }
@@ -129,9 +129,9 @@ pub(super) fn events_come_back_as_they_were<S: Subject + ?Sized>(subject: &S) ->
         same("what has the longest type", store.query(&Query::event_type(&longest)).count(), 1)
     };
     check(&store)?;
-    if home.keeps() {
+    if fixture.keeps() {
         drop(store);
-        check(&open::<S>(&home)?)?;
+        check(&open::<S>(&fixture)?)?;
     }
     Ok(Outcome::Held)
 }

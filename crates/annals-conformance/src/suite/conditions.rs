@@ -116,8 +116,8 @@ fn a_counter_loses_no_step<S: Subject + ?Sized>(subject: &S) -> Check {
 }
 
 pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
-    let mut store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let mut store = open::<S>(&fixture)?;
     store.append_batch(nths(0..50))?;
     let mut head = 50;
     let both = Query::item(QueryItem::new().event_type("type-1").tag("digit:7"));
@@ -139,9 +139,9 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
         (Query::tag("number:48").or(QueryItem::new().tag("number:47")), 0, Some(47)),
     ];
     for keeps in [false, true] {
-        if keeps && home.keeps() {
+        if keeps && fixture.keeps() {
             drop(store);
-            store = open::<S>(&home)?;
+            store = open::<S>(&fixture)?;
         }
         for (case, (query, after, expected)) in cases.iter().enumerate() {
             // What was recorded for a case before this one is in nobody's way.
@@ -191,8 +191,8 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
 }
 
 pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
-    let mut store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let mut store = open::<S>(&fixture)?;
     let named = |n: u64| nth(n).id(format!("id-{n}"));
     store.append_batch((0..30).map(named))?;
     let seen = Seen::subscribed::<S>(&store);
@@ -224,9 +224,9 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
         ensure!(matches!(&error, AppendError::IdTwice { id } if id == "id-40"), "{error:?}");
         says(&error, &["\"id-40\"", "twice"])?;
         same("what a callback saw", seen.offsets(), Vec::new())?;
-        if again == 0 && home.keeps() {
+        if again == 0 && fixture.keeps() {
             drop(store);
-            store = open::<S>(&home)?;
+            store = open::<S>(&fixture)?;
         }
     }
     race_with_one_id(subject)

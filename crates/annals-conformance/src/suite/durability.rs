@@ -7,7 +7,7 @@ use std::thread;
 
 use annals::{Query, ReadError};
 
-use super::tools::{EVER, HomeOf, Seen, Store, all, nth, nths, open};
+use super::tools::{EVER, FixtureOf, Seen, Store, all, nth, nths, open};
 use crate::check::{Broken, Check, Outcome, ensure, same};
 use crate::fault::Loss;
 use crate::{Random, Subject};
@@ -23,11 +23,11 @@ pub(super) fn published_is_durable<S: Subject + ?Sized>(subject: &S) -> Check {
 }
 
 fn nobody_learns_of_what_is_held<S: Subject + ?Sized>(subject: &S) -> Result<bool, Broken> {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..3))?;
     let seen = Seen::subscribed::<S>(&store);
-    let Some(hold) = home.hold() else { return Ok(false) };
+    let Some(hold) = fixture.hold() else { return Ok(false) };
     let mut cursor = store.subscription(Query::all(), 3);
     thread::scope(|scope| {
         let writer = scope.spawn(|| store.append_batch(nths(3..5)));
@@ -54,10 +54,10 @@ fn nobody_learns_of_what_is_held<S: Subject + ?Sized>(subject: &S) -> Result<boo
 }
 
 fn what_a_callback_sees_survives<S: Subject + ?Sized>(subject: &S) -> Result<bool, Broken> {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..3))?;
-    let (fuse, told) = (Arc::clone(&home), Arc::new(AtomicU64::new(0)));
+    let (fuse, told) = (Arc::clone(&fixture), Arc::new(AtomicU64::new(0)));
     let note = Arc::clone(&told);
     store.subscribe(move |event| {
         if event.offset == 5 && fuse.crash(Loss::Everything) {
@@ -71,25 +71,25 @@ fn what_a_callback_sees_survives<S: Subject + ?Sized>(subject: &S) -> Result<boo
     if told == 0 {
         return Ok(false);
     }
-    let store = open::<S>(&home)?;
+    let store = open::<S>(&fixture)?;
     ensure!(store.len() >= told, "a callback saw offset {}, which is gone after a crash", told - 1);
     Ok(true)
 }
 
 pub(super) fn recovery_keeps_every_acknowledged_event<S: Subject + ?Sized>(subject: &S) -> Check {
-    if !subject.home().keeps() {
+    if !subject.fixture().keeps() {
         return Ok(Outcome::Skipped("it keeps nothing"));
     }
-    let home = subject.home();
+    let fixture = subject.fixture();
     for session in 0..4 {
-        let store = open::<S>(&home)?;
+        let store = open::<S>(&fixture)?;
         is_just::<S>(&store, session * 50, "after it was dropped and opened")?;
         for n in session * 50..(session + 1) * 50 {
             store.append(nth(n))?;
         }
     }
     for seed in 0..24 {
-        let home = subject.home();
+        let fixture = subject.fixture();
         let mut random = Random::new(seed);
         let mut count = 0;
         for _ in 0..3 {
@@ -99,19 +99,19 @@ pub(super) fn recovery_keeps_every_acknowledged_event<S: Subject + ?Sized>(subje
                 2 => Loss::Sectors(random.number()),
                 _ => Loss::Pages(random.number()),
             };
-            let store = open::<S>(&home)?;
+            let store = open::<S>(&fixture)?;
             is_just::<S>(&store, count, "after a crash")?;
             for _ in 0..4 + random.below(12) {
                 let end = count + 1 + random.below(8);
                 same("where a batch went", store.append_batch(nths(count..end))?, count..end)?;
                 count = end;
             }
-            if !home.crash(loss) {
+            if !fixture.crash(loss) {
                 return Ok(Outcome::Held);
             }
             drop(store);
         }
-        is_just::<S>(&open::<S>(&home)?, count, "after a crash")?;
+        is_just::<S>(&open::<S>(&fixture)?, count, "after a crash")?;
     }
     Ok(Outcome::Held)
 }
@@ -141,19 +141,19 @@ fn is_just<S: Subject + ?Sized>(store: &Store<S>, count: u64, when: &str) -> Res
 pub(super) fn corruption_is_reported_never_skipped<S: Subject + ?Sized>(subject: &S) -> Check {
     const COUNT: u64 = 120;
     for damaged in [0, 1, COUNT / 2, COUNT - 2] {
-        let home = subject.home();
-        if !home.keeps() {
+        let fixture = subject.fixture();
+        if !fixture.keeps() {
             return Ok(Outcome::Skipped("it keeps nothing"));
         }
-        let store = open::<S>(&home)?;
+        let store = open::<S>(&fixture)?;
         for n in 0..COUNT {
             store.append(nth(n))?;
         }
         drop(store);
-        if !home.damage(nth(damaged).payload()) {
+        if !fixture.damage(nth(damaged).payload()) {
             return Ok(Outcome::Skipped("nothing can be damaged"));
         }
-        match home.open() {
+        match fixture.open() {
             Err(error) => tells_where(&*error)?,
             Ok(backend) => look_at_damage::<S>(&annals::EventStore::on(backend), damaged, COUNT)?,
         }
@@ -239,14 +239,14 @@ fn look_at_damage<S: Subject + ?Sized>(
 }
 
 pub(super) fn a_second_writer_is_refused<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home: HomeOf<S> = subject.home();
-    if !home.is_exclusive() {
+    let fixture: FixtureOf<S> = subject.fixture();
+    if !fixture.is_exclusive() {
         return Ok(Outcome::Skipped("every handle that is opened is a log of its own"));
     }
-    let store = open::<S>(&home)?;
+    let store = open::<S>(&fixture)?;
     store.append(nth(0))?;
     for _ in 0..3 {
-        let error = home.open().err().ok_or_else(|| Broken::new("a second writer opened it"))?;
+        let error = fixture.open().err().ok_or_else(|| Broken::new("a second writer opened it"))?;
         let message = error.to_string();
         ensure!(message.contains("open"), "the second writer is told: {message}");
     }
@@ -254,7 +254,7 @@ pub(super) fn a_second_writer_is_refused<S: Subject + ?Sized>(subject: &S) -> Ch
     drop(store);
     // Also after appends on the way of those who must not block, whose thread may be the last to let go.
     for n in 2..40 {
-        let store = open::<S>(&home).map_err(Broken::when("held by nobody, and yet"))?;
+        let store = open::<S>(&fixture).map_err(Broken::when("held by nobody, and yet"))?;
         let appended = super::tools::wait_for(store.append_async(nth(n)), subject.patience())?;
         same("where it went", appended?, n)?;
     }

@@ -2,7 +2,7 @@
 
 use annals::{AppendError, Batch, Condition, MAX_BATCH_EVENTS, Query};
 
-use super::tools::{HomeOf, Seen, Store, all, fresh, nth, nths, open, wait_for};
+use super::tools::{FixtureOf, Seen, Store, all, fresh, nth, nths, open, wait_for};
 use crate::check::{Broken, Check, Outcome, ensure, same, says};
 use crate::{Fault, Sample, Subject};
 
@@ -34,8 +34,8 @@ fn refusals<S: Subject + ?Sized>(subject: &S) -> Vec<Batch<Sample>> {
 }
 
 fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append(nth(0).id("known"))?;
     let seen = Seen::subscribed::<S>(&store);
     let mut next = 1;
@@ -56,9 +56,9 @@ fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
         store.append(Sample::new("trace").id("trace"))?,
         next,
     )?;
-    if home.keeps() {
+    if fixture.keeps() {
         drop(store);
-        same("the head after opening again", open::<S>(&home)?.len(), next + 1)?;
+        same("the head after opening again", open::<S>(&fixture)?.len(), next + 1)?;
     }
     Ok(())
 }
@@ -88,10 +88,10 @@ fn left_nothing<S: Subject + ?Sized>(
 
 /// A full disk: the append fails, and once there is room appends work again, also after the log was opened again.
 fn without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
-    let home = subject.home();
-    let mut store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let mut store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
-    if !home.fail(Fault::Full) {
+    if !fixture.fail(Fault::Full) {
         return Ok(());
     }
     let mut count = 5;
@@ -112,29 +112,29 @@ fn without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
             "a large event found room where a small one did not"
         );
         left_nothing::<S>(&store, count, "an append without room")?;
-        if reopen && home.keeps() {
+        if reopen && fixture.keeps() {
             drop(store);
-            store = open::<S>(&home)
+            store = open::<S>(&fixture)
                 .map_err(|error| Broken::new(format!("on a full disk: {error:?}")))?;
             left_nothing::<S>(&store, count, "opening again without room")?;
         }
-        home.heal();
+        fixture.heal();
         same("where the next went once there was room", store.append(nth(count))?, count)?;
         store.append_batch(nths(0..50))?;
         count += 51;
-        ensure!(home.fail(Fault::Full), "a disk cannot be filled twice");
+        ensure!(fixture.fail(Fault::Full), "a disk cannot be filled twice");
     }
-    home.heal();
+    fixture.heal();
     same("the head", store.len(), count)
 }
 
 /// A write or sync that fails: nothing of it is there, and nothing is found of it when the log is opened again.
 fn unwritten<S: Subject + ?Sized>(subject: &S, fault: Fault) -> Result<(), Broken> {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
     let seen = Seen::subscribed::<S>(&store);
-    if !home.fail(fault) {
+    if !fixture.fail(fault) {
         return Ok(());
     }
     let result = store.append_batch([Sample::new("trace").tag("trace:1"), Sample::new("trace")]);
@@ -153,7 +153,7 @@ fn unwritten<S: Subject + ?Sized>(subject: &S, fault: Fault) -> Result<(), Broke
     left_nothing::<S>(&store, 5, "a write or sync that failed")?;
     same("what a callback saw", seen.offsets(), Vec::new())?;
     drop(store);
-    let store = open::<S>(&home)?;
+    let store = open::<S>(&fixture)?;
     left_nothing::<S>(&store, 5, "a write or sync that failed, and opening again")?;
     same("where the next went", store.append(nth(5))?, 5)
 }
@@ -161,10 +161,10 @@ fn unwritten<S: Subject + ?Sized>(subject: &S, fault: Fault) -> Result<(), Broke
 pub(super) fn a_failed_sync_poisons<S: Subject + ?Sized>(subject: &S) -> Check {
     let mut tried = false;
     for fault in [Fault::Sync, Fault::Write] {
-        let home = subject.home();
-        let store = open::<S>(&home)?;
+        let fixture = subject.fixture();
+        let store = open::<S>(&fixture)?;
         store.append_batch(nths(0..5))?;
-        if !home.fail(fault) {
+        if !fixture.fail(fault) {
             continue;
         }
         tried = true;
@@ -181,9 +181,9 @@ pub(super) fn a_failed_sync_poisons<S: Subject + ?Sized>(subject: &S) -> Check {
             matches!(error, AppendError::Failed { .. }),
             "a {fault:?} that failed is told as {error:?}"
         );
-        is_poisoned(subject, &home, &store, count)?;
+        is_poisoned(subject, &fixture, &store, count)?;
         drop(store);
-        let store = open::<S>(&home)?;
+        let store = open::<S>(&fixture)?;
         same("the head after opening again", store.len(), count)?;
         same("where the next went", store.append(nth(count))?, count)?;
         store.sync()?;
@@ -193,7 +193,7 @@ pub(super) fn a_failed_sync_poisons<S: Subject + ?Sized>(subject: &S) -> Check {
 
 fn is_poisoned<S: Subject + ?Sized>(
     subject: &S,
-    home: &HomeOf<S>,
+    fixture: &FixtureOf<S>,
     store: &Store<S>,
     count: u64,
 ) -> Result<(), Broken> {
@@ -214,7 +214,7 @@ fn is_poisoned<S: Subject + ?Sized>(
         let awaited = wait_for(store.append_async(nth(9)), subject.patience())?;
         poisoned("an asynchronous append", awaited.map(|_| ()))?;
         poisoned("a sync", store.sync())?;
-        home.heal();
+        fixture.heal();
     }
     // Reads go on.
     same("the head", store.len(), count)?;

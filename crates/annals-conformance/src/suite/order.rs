@@ -67,8 +67,8 @@ fn read_on<S: Subject + ?Sized>(store: &Store<S>, stop: &AtomicBool) -> Result<(
 }
 
 pub(super) fn offsets_are_gapless<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     let given: Mutex<BTreeMap<u64, Sample>> = Mutex::default();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -122,9 +122,9 @@ pub(super) fn offsets_are_gapless<S: Subject + ?Sized>(subject: &S) -> Check {
         same("how many are read", offsets::<S>(store)?.len(), given.len())
     };
     check(&store)?;
-    if home.keeps() {
+    if fixture.keeps() {
         drop(store);
-        check(&open::<S>(&home)?)?;
+        check(&open::<S>(&fixture)?)?;
     }
     Ok(Outcome::Held)
 }
@@ -182,24 +182,24 @@ pub(super) fn batches_are_atomic<S: Subject + ?Sized>(subject: &S) -> Check {
 /// After a crash in the middle of appends, whole batches are there and nothing else.
 fn after_crashes<S: Subject + ?Sized>(subject: &S) -> Check {
     for seed in 0..12 {
-        let home = subject.home();
-        let store = open::<S>(&home)?;
+        let fixture = subject.fixture();
+        let store = open::<S>(&fixture)?;
         store.append_batch(batch(0, 3))?;
-        let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
+        let Some(hold) = fixture.hold() else { return Ok(Outcome::Held) };
         let reached = thread::scope(|scope| {
             let writer = scope.spawn(|| store.append_batch(batch(1, 40)));
             let reached = hold.wait(EVER);
-            let crashed = home.crash(Loss::Sectors(seed));
+            let crashed = fixture.crash(Loss::Sectors(seed));
             hold.release();
             let _ = writer.join();
             reached && crashed
         });
         ensure!(
             reached,
-            "a writer did not come to where it was to be held, or the home does not crash"
+            "a writer did not come to where it was to be held, or the fixture does not crash"
         );
         drop(store);
-        let store = open::<S>(&home)?;
+        let store = open::<S>(&fixture)?;
         let events = super::tools::all::<S>(&store)?;
         ensure!(events.len() == 3 || events.len() == 43, "{} events after a crash", events.len());
         whole_batches(&events)?;
@@ -248,8 +248,8 @@ pub(super) fn ten_threads_append_a_thousand_events<S: Subject + ?Sized>(subject:
 }
 
 pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     let at = |time_ms| Batch { time_ms: Some(time_ms), ..Batch::new(nths(0..2)) };
     same("where the first went", store.append_as(at(1_000))?, 0..2)?;
     same("where one of the same time went", store.append_as(at(1_000))?, 2..4)?;
@@ -283,9 +283,9 @@ pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
         same("the times after a time to come", &times[7..], &[future, future, future][..])
     };
     check(&store)?;
-    if home.keeps() {
+    if fixture.keeps() {
         drop(store);
-        let store = open::<S>(&home)?;
+        let store = open::<S>(&fixture)?;
         check(&store)?;
         ensure!(store.append_as(at(future - 1)).is_err(), "a time went back after opening again");
         store.append(nth(10))?;

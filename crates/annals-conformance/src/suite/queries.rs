@@ -72,15 +72,15 @@ fn fill<S: Subject + ?Sized>(
 }
 
 pub(super) fn queries_answer_what_matches<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
+    let fixture = subject.fixture();
     let mut random = Random::new(11);
     let events = events(&mut random);
-    let mut store = open::<S>(&home)?;
+    let mut store = open::<S>(&fixture)?;
     fill::<S>(&store, &events, &mut random)?;
     for round in 0..300 {
-        if round == 150 && home.keeps() {
+        if round == 150 && fixture.keeps() {
             drop(store);
-            store = open::<S>(&home)?;
+            store = open::<S>(&fixture)?;
         }
         let query = query(&mut random);
         let (from, to) = (random.below(COUNT as u64 + 5), random.below(COUNT as u64 + 5));
@@ -127,10 +127,10 @@ pub(super) fn queries_answer_what_matches<S: Subject + ?Sized>(subject: &S) -> C
 }
 
 pub(super) fn names_are_counted<S: Subject + ?Sized>(subject: &S) -> Check {
-    let home = subject.home();
+    let fixture = subject.fixture();
     let mut random = Random::new(12);
     let events = events(&mut random);
-    let mut store = open::<S>(&home)?;
+    let mut store = open::<S>(&fixture)?;
     same("the types of nothing", store.types()?, Vec::new())?;
     fill::<S>(&store, &events, &mut random)?;
     let counted = |names: &mut dyn Iterator<Item = String>| {
@@ -147,11 +147,11 @@ pub(super) fn names_are_counted<S: Subject + ?Sized>(subject: &S) -> Check {
                 tags.iter().filter(|tag| tag.name.starts_with(prefix)).cloned().collect();
             same("tags", store.tags(prefix)?, expected)?;
         }
-        if !home.keeps() {
+        if !fixture.keeps() {
             break;
         }
         drop(store);
-        store = open::<S>(&home)?;
+        store = open::<S>(&fixture)?;
     }
     Ok(Outcome::Held)
 }

@@ -137,8 +137,8 @@ pub(super) fn past_the_head_is_none<S: Subject + ?Sized>(subject: &S) -> Check {
 
 pub(super) fn digests_tell_events_apart<S: Subject + ?Sized>(subject: &S) -> Check {
     const COUNT: u64 = 10;
-    let home = subject.home();
-    let (store, other) = (open::<S>(&home)?, fresh(subject)?);
+    let fixture = subject.fixture();
+    let (store, other) = (open::<S>(&fixture)?, fresh(subject)?);
     store.append_batch(nths(0..COUNT))?;
     other.append_batch(nths(COUNT..2 * COUNT))?;
     let first = digests::<S>(&store)?;
@@ -147,9 +147,9 @@ pub(super) fn digests_tell_events_apart<S: Subject + ?Sized>(subject: &S) -> Che
     store.append_batch(nths(2 * COUNT..3 * COUNT))?;
     let again = digests::<S>(&store)?;
     same("the digests after more was appended", again.get(..first.len()), Some(&first[..]))?;
-    if home.keeps() {
+    if fixture.keeps() {
         drop(store);
-        same("the digests of the log opened again", digests::<S>(&open::<S>(&home)?)?, again)?;
+        same("the digests of the log opened again", digests::<S>(&open::<S>(&fixture)?)?, again)?;
     }
     Ok(Outcome::Held)
 }

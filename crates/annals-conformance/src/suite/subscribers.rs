@@ -21,8 +21,8 @@ pub(super) fn every_subscriber_sees_each_event_once_in_order<S: Subject + ?Sized
     subject: &S,
 ) -> Check {
     // Its place must be there when it is closed.
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..BEFORE))?;
     let early = Seen::subscribed::<S>(&store);
     // Before the appends run and while they do, so that catching up goes over into live at any place.
@@ -235,8 +235,8 @@ pub(super) fn a_subscriber_may_append<S: Subject + ?Sized>(subject: &S) -> Check
 
 pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
     // Its place must be there when it is closed.
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
     let patience = subject.patience();
     let asleep = std::sync::Barrier::new(3);
@@ -275,8 +275,8 @@ pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
 /// cursors see before they end.
 fn closing_in_a_callback_loses_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
     // Its place must be there when it is closed.
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     let patience = subject.patience();
     let (entered, is_in) = channel();
     let (let_go, may_go) = channel::<()>();

@@ -14,21 +14,21 @@ use annals::{EventStore, Recorded};
 use parking_lot::Mutex;
 
 use crate::check::Broken;
-use crate::{Home, Sample, Subject};
+use crate::{Fixture, Sample, Subject};
 
 pub(super) type Store<S> = EventStore<Sample, <S as Subject>::Backend>;
-pub(super) type HomeOf<S> = Arc<dyn Home<<S as Subject>::Backend>>;
+pub(super) type FixtureOf<S> = Arc<dyn Fixture<<S as Subject>::Backend>>;
 
-/// Opens a home that must open.
-pub(super) fn open<S: Subject + ?Sized>(home: &HomeOf<S>) -> Result<Store<S>, Broken> {
-    home.open().map(EventStore::on).map_err(Broken::when("it does not open"))
+/// Opens a backend that must open.
+pub(super) fn open<S: Subject + ?Sized>(fixture: &FixtureOf<S>) -> Result<Store<S>, Broken> {
+    fixture.open().map(EventStore::on).map_err(Broken::when("it does not open"))
 }
 
-/// A new log, with its home: what the home has, a directory for example, stays for as long as the log is open.
+/// A new log, with its backend: what the backend has, a directory for example, stays for as long as the log is open.
 pub(super) struct Fresh<S: Subject + ?Sized> {
-    // Before the home, so that it is closed first.
+    // Before the backend, so that it is closed first.
     store: Store<S>,
-    _home: HomeOf<S>,
+    _fixture: FixtureOf<S>,
 }
 
 impl<S: Subject + ?Sized> Deref for Fresh<S> {
@@ -41,8 +41,8 @@ impl<S: Subject + ?Sized> Deref for Fresh<S> {
 
 /// Makes a new log.
 pub(super) fn fresh<S: Subject + ?Sized>(subject: &S) -> Result<Fresh<S>, Broken> {
-    let home = subject.home();
-    Ok(Fresh { store: open::<S>(&home)?, _home: home })
+    let fixture = subject.fixture();
+    Ok(Fresh { store: open::<S>(&fixture)?, _fixture: fixture })
 }
 
 /// The `n`th of many events that are all different.

@@ -51,10 +51,10 @@ pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
         same("where the event went", writer.join()?, 20)
     })?;
     // A writer that is held up in the middle of its commit.
-    let home = subject.home();
-    let store = open::<S>(&home)?;
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..20))?;
-    let Some(hold) = home.hold() else { return Ok(Outcome::Held) };
+    let Some(hold) = fixture.hold() else { return Ok(Outcome::Held) };
     thread::scope(|scope| {
         let writer = spawn(scope, "a writer", patience, || store.append(nth(20)));
         let reached = hold.wait(EVER);

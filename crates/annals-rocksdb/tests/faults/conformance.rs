@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annals::Durability;
 use annals_conformance::fault::{Call, Hold, Loss};
-use annals_conformance::{Fault, Home, Sample, Subject};
+use annals_conformance::{Fault, Fixture, Sample, Subject};
 use annals_rocksdb::{Compression, RocksDb};
 use libc::EIO;
 
@@ -21,12 +21,12 @@ struct Place {
 impl Subject for Rocks {
     type Backend = RocksDb<Sample>;
 
-    fn home(&self) -> Arc<dyn Home<Self::Backend>> {
+    fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
         Arc::new(Place { durability: self.0, machine: Machine::new(7) })
     }
 }
 
-impl Home<RocksDb<Sample>> for Place {
+impl Fixture<RocksDb<Sample>> for Place {
     fn open(&self) -> Result<RocksDb<Sample>, Box<dyn Error + Send + Sync>> {
         // Uncompressed, so that `damage` finds what it looks for.
         let options = RocksDb::options().compression(Compression::None).memtable_bytes(1 << 20);

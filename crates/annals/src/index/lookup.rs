@@ -1,9 +1,9 @@
 //! What an index is asked: for a name of a kind, its ascending offsets.
 
-use super::names::LivePosting;
-use crate::little_endian::u32_at;
-use crate::local::local_size;
-use crate::name::Name;
+use super::names::MemPosting;
+use crate::event::name::Name;
+use crate::util::little_endian::u32_at;
+use crate::util::local_offset::local_size;
 
 /// What a name is: each kind has its own table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub trait Lookup {
 /// Ascending offsets, read by place.
 #[derive(Debug)]
 pub enum Posting<'a> {
-    /// Of a [`LiveIndex`](super::LiveIndex).
-    Live(LivePosting<'a>),
+    /// Of a [`MemIndex`](super::memory::MemIndex).
+    Mem(MemPosting<'a>),
     /// Little-endian numbers of 4 bytes: in a mapped file, say.
     Sealed(&'a [u8]),
 }
@@ -42,7 +42,7 @@ impl Posting<'_> {
     #[must_use]
     pub fn len(&self) -> u32 {
         match self {
-            Self::Live(posting) => posting.len(),
+            Self::Mem(posting) => posting.len(),
             Self::Sealed(bytes) => local_size(bytes.len() / 4),
         }
     }
@@ -50,7 +50,7 @@ impl Posting<'_> {
     /// The offset at place `at`, which is below `len`.
     pub fn get(&mut self, at: u32) -> u32 {
         match self {
-            Self::Live(posting) => posting.get(at),
+            Self::Mem(posting) => posting.get(at),
             Self::Sealed(bytes) => u32_at(bytes, at as usize * 4),
         }
     }

@@ -13,8 +13,8 @@ use std::sync::{Arc, OnceLock};
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
-use crate::local::local_size;
-use crate::name::Name;
+use crate::event::name::Name;
+use crate::util::local_offset::local_size;
 
 /// Slots of the first table.
 const FIRST_TABLE: usize = 256;
@@ -75,19 +75,19 @@ struct Tail {
 
 impl Names {
     /// The offsets with this name.
-    pub(crate) fn posting(&self, name: Name<'_>) -> Option<LivePosting<'_>> {
+    pub(crate) fn posting(&self, name: Name<'_>) -> Option<MemPosting<'_>> {
         let entry = &self.entries.get(self.find(name)?)?;
         // Acquire: pairs with the Release of `count` in `NamesWriter::add`; the offsets counted are there.
         let count = entry.count.load(Ordering::Acquire);
-        Some(LivePosting { names: self, entry, count, chunk: 0, start: 0 })
+        Some(MemPosting { names: self, entry, count, chunk: 0, start: 0 })
     }
 
     /// Every name with its number of offsets, in the order in which they came.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, LivePosting<'_>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, MemPosting<'_>)> {
         self.entries.iter().map(|entry| {
             // Acquire: as in `posting`.
             let count = entry.count.load(Ordering::Acquire);
-            (&*entry.text, LivePosting { names: self, entry, count, chunk: 0, start: 0 })
+            (&*entry.text, MemPosting { names: self, entry, count, chunk: 0, start: 0 })
         })
     }
 
@@ -280,7 +280,7 @@ fn put(table: &[AtomicU32], hash: u64, place: usize) {
 
 /// The offsets of one name, as many as there were when it was asked for.
 #[derive(Debug)]
-pub struct LivePosting<'a> {
+pub struct MemPosting<'a> {
     names: &'a Names,
     entry: &'a Entry,
     count: u32,
@@ -289,7 +289,7 @@ pub struct LivePosting<'a> {
     start: u32,
 }
 
-impl LivePosting<'_> {
+impl MemPosting<'_> {
     pub(crate) fn len(&self) -> u32 {
         self.count
     }

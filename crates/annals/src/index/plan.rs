@@ -4,9 +4,9 @@
 //! candidate, until all agree (the "leapfrog" of Veldhuizen's Leapfrog Triejoin, on one variable).
 
 use super::lookup::{Kind, Lookup, Posting};
-use crate::Query;
-use crate::name::Hasher;
-use crate::name::Name;
+use crate::event::name::Hasher;
+use crate::event::name::Name;
+use crate::query::Query;
 
 /// A query whose names are hashed.
 #[derive(Debug)]
@@ -197,10 +197,11 @@ impl<'a> Cursor<'a> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::memory::MemIndexWriter;
     use super::*;
-    use crate::index::LiveIndexWriter;
-    use crate::labels::Labels;
-    use crate::{QueryItem, Tags};
+    use crate::event::labels::Labels;
+    use crate::event::tags::Tags;
+    use crate::query::QueryItem;
 
     fn name(kind: &str, n: u8) -> String {
         format!("{kind}:{n}")
@@ -225,7 +226,7 @@ mod tests {
         ) {
             let hasher = Hasher::new(&[7; 16]);
             let query = query_of(&items);
-            let mut index = LiveIndexWriter::new();
+            let mut index = MemIndexWriter::new();
             let mut expected = Vec::new();
             for (offset, (event_type, tags)) in (0..).zip(&events) {
                 let (mut labels, mut set) = (Labels::default(), Tags::default());

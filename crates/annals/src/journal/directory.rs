@@ -19,12 +19,13 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{self, FORMAT, SegmentHead};
-use super::file_names::log_name;
-use super::fs::{FileSystem, StoreDirectory, UNFINISHED, read_all, write_all};
+use super::fs::tools::{read_all, write_all};
+use super::fs::{FileSystem, StoreDirectory, UNFINISHED};
 use super::lock::{LOCK, Lock};
-use crate::name::Hasher;
-use crate::{Corruption, OpenError};
+use super::segment::file::{self, FORMAT, SegmentHead};
+use super::segment::file_names::log_name;
+use crate::error::{Corruption, OpenError};
+use crate::event::name::Hasher;
 
 pub(super) const STORE: &str = "store.json";
 const CLOSED: &str = "closed.json";

@@ -14,23 +14,26 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::directory::Directory;
-use super::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
-use super::filter::{Filter, Span};
-use super::frame::{FRAME_HEAD, FrameHead};
-use super::fs::{FileSystem as _, RealFileSystem, StoreDirectory};
-use super::live::{IndexWriter, Indexed, LiveSegmentIndex, index_frames};
+use super::fs::real::RealFileSystem;
+use super::fs::{FileSystem as _, StoreDirectory};
 use super::log::Log;
-use super::sealed::{SealedIndex, encode};
-use super::segment::{Segment, SegmentIndex};
-use super::sieve::{FilterWriter, SEGMENTS};
-use super::verify::compare;
-use crate::backend::Selection;
-use crate::crc32c::{crc32c, crc32c_append};
-use crate::encode::RECORD_HEAD;
-use crate::index::Kind;
-use crate::little_endian::{u32_at, u64_at};
-use crate::name::Hasher;
-use crate::{Condition, EventRef, Query, QueryItem, RawEvent};
+use super::pruning::bloom::{Filter, Span};
+use super::pruning::pruning::{FilterWriter, SEGMENTS};
+use super::segment::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
+use super::segment::frame::{FRAME_HEAD, FrameHead};
+use super::segment::index_file::{SealedIndex, encode};
+use super::segment::memory_index::{IndexWriter, Indexed, SegmentMemIndex, index_frames};
+use super::segment::segment::{Segment, SegmentIndex};
+use super::verify::verify::compare;
+use crate::backend::backend::Selection;
+use crate::backend::encode::RECORD_HEAD;
+use crate::event::event::EventRef;
+use crate::event::name::Hasher;
+use crate::event::raw::RawEvent;
+use crate::index::lookup::Kind;
+use crate::query::{Condition, Query, QueryItem};
+use crate::util::crc32c::{crc32c, crc32c_append};
+use crate::util::little_endian::{u32_at, u64_at};
 
 const INDEX_HEAD: usize = 112;
 const FILTER_HEAD: usize = 64;
@@ -126,7 +129,7 @@ pub fn read_log(bytes: &[u8]) {
     assert!(indexed.end <= bytes.len(), "the whole frames are in the file");
     let _ = file.was_durable(&bytes[indexed.end..], indexed.end, indexed.next_offset);
     let live = indexed.index.reader();
-    let segment = Segment { file, index: SegmentIndex::Live(live.clone()) };
+    let segment = Segment { file, index: SegmentIndex::Mem(live.clone()) };
     for offset in first..indexed.next_offset {
         assert!(segment.read(offset).is_ok(), "an event of a whole frame is read");
     }
@@ -167,10 +170,10 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     let live = indexed.index.reader();
     let end = indexed.next_offset;
     let opened = SealedIndex::open(Bytes::copy_from_slice(index), &store_id, first, end - first);
-    let truth = Segment { file: file.clone(), index: SegmentIndex::Live(live.clone()) };
+    let truth = Segment { file: file.clone(), index: SegmentIndex::Mem(live.clone()) };
     let events: Events =
         (first..end).filter_map(|offset| Some((offset, truth.read(offset).ok()?.0))).collect();
-    let index = opened.map_or(SegmentIndex::Live(live.clone()), SegmentIndex::sealed);
+    let index = opened.map_or(SegmentIndex::Mem(live.clone()), SegmentIndex::sealed);
     let log = log_of(Segment { file, index }, &store_id, end);
     for query in queries(&live) {
         let mut expected = events.clone();
@@ -261,7 +264,7 @@ fn indexed_frames(file: &SegmentFile, store_id: &[u8; 16]) -> Option<Indexed> {
 fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     let (mut writer, sealed) = segmented_list();
     writer.push(sealed_segment);
-    let index = SegmentIndex::Live(IndexWriter::new().reader());
+    let index = SegmentIndex::Mem(IndexWriter::new().reader());
     let active = Segment { file: file(&[], store_id, end), index };
     Log {
         hasher: Hasher::new(store_id),
@@ -274,7 +277,7 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
 }
 
 /// Everything, some names, and some of them together.
-fn queries(index: &LiveSegmentIndex) -> Vec<Query> {
+fn queries(index: &SegmentMemIndex) -> Vec<Query> {
     let names = |kind| -> Vec<String> {
         index.names.names(kind).iter().map(|(name, _)| name.to_owned()).take(12).collect()
     };

@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::fs::{StoreDirectory, StoreFile, read_up_to};
-use crate::OpenError;
+use super::fs::tools::read_up_to;
+use super::fs::{StoreDirectory, StoreFile};
+use crate::backend::process::Opener;
 use crate::error::LockHolder;
-use crate::process::Opener;
+use crate::error::OpenError;
 
 pub(super) const LOCK: &str = "LOCK";
 

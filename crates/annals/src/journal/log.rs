@@ -12,17 +12,20 @@ use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
 use super::directory::Directory;
-use super::filter::{Filter, SegmentSet};
-use super::segment::Segment;
-use super::sieve::{Filters, Sieve};
-use crate::backend::{NameCount, Selection};
-use crate::index::{Kind, Search};
-use crate::local::local_offset;
-use crate::name::Hasher;
-use crate::name::Name;
-use crate::{
-    Condition, Corruption, Event, EventRef, RawEvent, ReadError, Recorded, SegmentStats, Stats,
-};
+use super::pruning::bloom::{Filter, SegmentSet};
+use super::pruning::pruning::{Filters, Sieve};
+use super::segment::segment::Segment;
+use crate::backend::backend::{NameCount, Selection};
+use crate::error::{Corruption, ReadError};
+use crate::event::event::{Event, EventRef, Recorded};
+use crate::event::name::Hasher;
+use crate::event::name::Name;
+use crate::event::raw::RawEvent;
+use crate::index::lookup::Kind;
+use crate::index::plan::Search;
+use crate::metrics::stats::{SegmentStats, Stats};
+use crate::query::Condition;
+use crate::util::local_offset::local_offset;
 
 /// The readers' side of a Journal.
 #[derive(Debug)]
@@ -214,7 +217,7 @@ impl Log {
                     return;
                 }
                 // Offsets at and beyond the head are of a commit that is under way.
-                let below = |posting: &mut crate::index::Posting<'_>, at| {
+                let below = |posting: &mut crate::index::lookup::Posting<'_>, at| {
                     segment.first + u64::from(posting.get(at)) < head
                 };
                 let last = (0..posting.len()).rev().find(|&at| below(&mut posting, at));

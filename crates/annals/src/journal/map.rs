@@ -4,7 +4,7 @@
 //! # Why it is kept
 //! * **Bytes that a reader may look at are never rewritten.** The writer appends behind the head and erases only what it
 //!   never published. A follower lends from the mapping only what the log itself says is durable, and what it copied
-//!   otherwise ([`Tail`](super::file::Tail)), since the writer takes back a commit whose sync failed. Index and filter files
+//!   otherwise ([`Tail`](super::segment::file::Tail)), since the writer takes back a commit whose sync failed. Index and filter files
 //!   are written under another name and never change once they have their own.
 //! * **Files are not cut below what a reader may look at.** The writer cuts a segment's file only behind its last frame. A
 //!   follower reads what is new through the file, not through the mapping.

@@ -1,4 +1,4 @@
-//! The home in files: a log in segments that are mapped to be read, appended to through one leader, and synced.
+//! The Journal, the backend in files: a log in segments that are mapped to be read, appended to through one leader, and synced.
 //!
 //! ```text
 //!   follow      reading beside another process     verify     every checksum, every index entry
@@ -16,31 +16,22 @@
 //! ```
 //! The files are described in docs/FORMAT.md, what is promised of them in docs/DURABILITY.md.
 
-mod directory;
-mod file;
-mod file_names;
-mod filter;
-mod follow;
-mod frame;
-mod fs;
+pub(crate) mod directory;
+pub(crate) mod follower;
+pub(crate) mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-#[cfg(test)]
-mod index_limits;
-mod live;
-mod lock;
-mod log;
-mod map;
-mod options;
-mod recovery;
-mod salvage;
-mod sealed;
-mod segment;
-mod sieve;
-mod snapshots;
-mod verify;
-mod verify_filters;
-mod writer;
+pub(crate) mod lock;
+pub(crate) mod log;
+pub(crate) mod map;
+pub(crate) mod options;
+pub(crate) mod pruning;
+pub(crate) mod recovery;
+pub(crate) mod salvage;
+pub(crate) mod segment;
+pub(crate) mod snapshots;
+pub(crate) mod verify;
+pub(crate) mod writer;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -50,30 +41,37 @@ use std::sync::atomic::AtomicU64;
 use annals_base::segmented_list;
 use arc_swap::ArcSwap;
 
-pub use fs::{FileId, FileSystem, RealFileSystem, StoreDirectory, StoreFile};
+pub use fs::real::RealFileSystem;
+pub use fs::{FileId, FileSystem, StoreDirectory, StoreFile};
 pub use options::{Durability, JournalOptions};
-pub use salvage::{SalvageError, SalvageGap, SalvageReport, SalvagedRange, salvage};
+pub use salvage::report::{SalvageError, SalvageGap, SalvageReport, SalvagedRange};
+pub use salvage::salvage;
 pub use snapshots::DirectorySnapshots;
-pub use verify::{VerifyReport, verify};
+pub use verify::verify::{VerifyReport, verify};
 
-use crate::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
-use crate::commit::Committer;
-use crate::encode::Encoded;
-use crate::head::HeadPublisher;
-use crate::index::Kind;
-use crate::name::Hasher;
-use crate::process::Opener;
-use crate::{
-    AppendError, Corruption, Event, EventDigest, EventRef, FollowError, Head, OpenError, RawEvent,
-    ReadError, SegmentStats, SnapshotStore, Stats,
+use crate::backend::backend::{
+    AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection,
 };
+use crate::backend::commit::committer::Committer;
+use crate::backend::encode::Encoded;
+use crate::backend::head::Head;
+use crate::backend::head::publisher::HeadPublisher;
+use crate::backend::process::Opener;
+use crate::error::{AppendError, Corruption, FollowError, OpenError, ReadError};
+use crate::event::event::{Event, EventRef};
+use crate::event::name::Hasher;
+use crate::event::raw::RawEvent;
+use crate::index::lookup::Kind;
+use crate::metrics::stats::{SegmentStats, Stats};
+use crate::snapshot::SnapshotStore;
+use crate::snapshot::digest::EventDigest;
 use directory::Directory;
-use follow::Follower;
+use follower::Follower;
 use log::Log;
+use pruning::pruning::FilterWriter;
 use recovery::Recovered;
-use segment::Segment;
-use sieve::FilterWriter;
-use writer::JournalHome;
+use segment::segment::{Segment, SegmentIndex};
+use writer::JournalTarget;
 
 /// A log in the files of a directory: durable, and as fast to read as memory that is mapped.
 ///
@@ -103,7 +101,7 @@ struct Parts<E: Event> {
 }
 
 enum Role<E: Event> {
-    Writer(Arc<Committer<E, JournalHome<E>>>),
+    Writer(Arc<Committer<E, JournalTarget<E>>>),
     /// Held so that its thread ends with the Journal.
     Reader(Follower),
 }
@@ -172,9 +170,9 @@ impl<E: Event> Journal<E> {
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
         filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
-        let home = JournalHome::new(Arc::clone(&log), sealed, filters, active, options, lock)
+        let target = JournalTarget::new(Arc::clone(&log), sealed, filters, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
-        let committer = Committer::new(head.clone(), home);
+        let committer = Committer::new(head.clone(), target);
         Ok(Self {
             log,
             head,
@@ -222,7 +220,7 @@ impl<E: Event> Journal<E> {
         });
         let mut filters = FilterWriter::new();
         filters.extend(&directory, &sealed, recovered.active.segment.first, make);
-        let index = segment::SegmentIndex::Live(recovered.active.index.reader());
+        let index = SegmentIndex::Mem(recovered.active.index.reader());
         let active = Segment { file: recovered.active.segment.clone(), index };
         let log = Log {
             hasher: Hasher::new(&directory.store_id),
@@ -232,7 +230,7 @@ impl<E: Event> Journal<E> {
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
         };
-        let head = HeadPublisher::for_home("journal", recovered.active.next_offset);
+        let head = HeadPublisher::for_backend("journal", recovered.active.next_offset);
         Parts { log: Arc::new(log), head, sealed: writer, filters, active: recovered.active }
     }
 }

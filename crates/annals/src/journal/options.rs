@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::frame::FRAME_HEAD;
-use super::fs::{FileSystem, RealFileSystem};
-use super::sealed::MOST_INDEX_BYTES;
-use crate::OpenError;
-use crate::encode::RECORD_HEAD;
-use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
+use super::fs::FileSystem;
+use super::fs::real::RealFileSystem;
+use super::segment::frame::FRAME_HEAD;
+use super::segment::index_file::MOST_INDEX_BYTES;
+use crate::backend::encode::RECORD_HEAD;
+use crate::error::OpenError;
+use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 
 /// When an append to a Journal returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,17 +20,18 @@ use std::io;
 use bytes::Bytes;
 
 use super::directory::Directory;
-use super::file::{SEGMENT_HEAD, SegmentFile, SegmentHead, check_head};
-use super::file_names::{index_name, log_name};
-use super::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
-use super::fs::{StoreFile, erase, last_data};
-use super::live::{IndexWriter, Indexed, index_frames, rebuild_index};
+use super::fs::StoreFile;
+use super::fs::tools::{erase, last_data};
 use super::map::map_all;
 use super::options::JournalOptions;
-use super::sealed::{SealedIndex, index_count, seal};
-use super::segment::{Segment, SegmentIndex, is_index_of};
-use crate::little_endian::u32_at;
-use crate::{Corruption, OpenError};
+use super::segment::file::{SEGMENT_HEAD, SegmentFile, SegmentHead, check_head};
+use super::segment::file_names::{index_name, log_name};
+use super::segment::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
+use super::segment::index_file::{SealedIndex, index_count, seal};
+use super::segment::memory_index::{IndexWriter, Indexed, index_frames, rebuild_index};
+use super::segment::segment::{Segment, SegmentIndex, is_index_of};
+use crate::error::{Corruption, OpenError};
+use crate::util::little_endian::u32_at;
 
 /// A log as it was found, and where it goes on.
 pub(crate) struct Recovered {
@@ -48,7 +49,7 @@ pub(crate) struct Active {
     pub(crate) next_offset: u64,
     pub(crate) last_time_ms: u64,
     /// Where the frames begin of which no later one says that they were durable.
-    undecided: VecDeque<(u64, usize)>,
+    unsynced: VecDeque<(u64, usize)>,
 }
 
 /// Opens a log for appending: afterwards what is on disk is what is answered, and is durable. The active segment's
@@ -67,12 +68,17 @@ pub(crate) fn recover(
     let file = opened.map_err(OpenError::io("open", &path))?;
     let mut active = open_active(directory, first, file)?;
     let closed = directory.closed_head()?;
-    let left =
-        match judge_end(&*active.file, &active.segment, active.end, active.next_offset, closed)? {
-            End::Clean => None,
-            End::Unfinished(left) => Some(left),
-            End::Damaged(damage) => return Err(damage.into()),
-        };
+    let left = match classify_tail(
+        &*active.file,
+        &active.segment,
+        active.end,
+        active.next_offset,
+        closed,
+    )? {
+        End::Clean => None,
+        End::Unfinished(left) => Some(left),
+        End::Damaged(damage) => return Err(damage.into()),
+    };
     // The log is good.
     directory.remove_unfinished()?;
     let ends = starts[1..].iter();
@@ -112,9 +118,10 @@ fn with_index_file(
     segment: Segment,
     end: u64,
 ) -> Result<Segment, OpenError> {
-    let SegmentIndex::Live(index) = &segment.index else { return Ok(segment) };
+    let SegmentIndex::Mem(index) = &segment.index else { return Ok(segment) };
     let (first, most) = (segment.first, options.index_limits.most);
-    let error = match seal(directory, first, end - first, index, most) {
+    let error = match seal(&*directory.handle, &directory.store_id, first, end - first, index, most)
+    {
         Ok(written) => {
             tracing::info!(segment = %segment.path.display(), "wrote the index that it lacked");
             return Ok(Segment { index: SegmentIndex::sealed(written), ..segment });
@@ -181,9 +188,9 @@ fn open_to_follow(directory: &Directory, first: u64) -> Result<Active, OpenError
     let mapped = map_all(&*file).map_err(OpenError::io("map", &path))?;
     let segment = SegmentFile::new(path, &directory.store_id, first, mapped);
     let last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
-    let (index, undecided) = (IndexWriter::new(), VecDeque::new());
+    let (index, unsynced) = (IndexWriter::new(), VecDeque::new());
     let (end, next_offset) = (SEGMENT_HEAD, first);
-    Ok(Active { segment, file, index, end, next_offset, last_time_ms, undecided })
+    Ok(Active { segment, file, index, end, next_offset, last_time_ms, unsynced })
 }
 
 /// The first offsets of all segments: from 0 on, and a last one that was never sealed.
@@ -255,7 +262,7 @@ fn open_sealed(directory: &Directory, first: u64, end: u64) -> Result<Segment, O
     } else {
         let index = rebuild_index(&file, &directory.hasher(), end)?;
         check_frames(&file, end, index.frames_crc, crc)?;
-        SegmentIndex::Live(index)
+        SegmentIndex::Mem(index)
     };
     Ok(Segment { file, index })
 }
@@ -308,14 +315,14 @@ fn open_active(
     let bytes = map_all(&*file).map_err(OpenError::io("map", &path))?;
     let segment = SegmentFile::new(path, &directory.store_id, first, bytes);
     let mut last_time_ms = segment.check_head(&directory.store_id)?.time_before_ms;
-    let mut undecided = VecDeque::new();
+    let mut unsynced = VecDeque::new();
     let indexed = index_frames(&segment, &directory.hasher(), u64::MAX, |position, frame| {
         last_time_ms = frame.time_ms;
-        undecided.push_back((frame.first, position));
-        forget_below(&mut undecided, frame.durable);
+        unsynced.push_back((frame.first, position));
+        forget_below(&mut unsynced, frame.durable);
     })?;
     let Indexed { index, end, next_offset, .. } = indexed;
-    Ok(Active { segment, file, index, end, next_offset, last_time_ms, undecided })
+    Ok(Active { segment, file, index, end, next_offset, last_time_ms, unsynced })
 }
 
 /// What stands behind the last whole frame of the log.
@@ -330,7 +337,7 @@ pub(crate) enum End {
 
 /// Tells a clean end from one torn by a crash and from damage. The whole frames end at `end`, the offset after their
 /// last is `next_offset`, and the head at the last clean close was `closed`.
-pub(crate) fn judge_end(
+pub(crate) fn classify_tail(
     file: &dyn StoreFile,
     segment: &SegmentFile,
     end: usize,
@@ -391,8 +398,8 @@ fn is_whole_now(
 /// Makes durable what is not known to be. Writing it once more is not vain: after a sync that failed, a system may
 /// hold bytes in memory, take them for written, and not write them at the next sync either.
 fn write_again(active: &mut Active, closed: u64) -> io::Result<()> {
-    forget_below(&mut active.undecided, closed);
-    if let Some(&(_, start)) = active.undecided.front() {
+    forget_below(&mut active.unsynced, closed);
+    if let Some(&(_, start)) = active.unsynced.front() {
         let unsure = active.segment.bytes.slice(start..active.end);
         for (position, chunk) in (start..).step_by(1 << 20).zip(unsure.chunks(1 << 20)) {
             // Copied, since what it is written from is the file itself.
@@ -403,8 +410,8 @@ fn write_again(active: &mut Active, closed: u64) -> io::Result<()> {
     active.file.sync()
 }
 
-fn forget_below(undecided: &mut VecDeque<(u64, usize)>, durable: u64) {
-    while undecided.front().is_some_and(|&(first, _)| first < durable) {
-        undecided.pop_front();
+fn forget_below(unsynced: &mut VecDeque<(u64, usize)>, durable: u64) {
+    while unsynced.front().is_some_and(|&(first, _)| first < durable) {
+        unsynced.pop_front();
     }
 }

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::directory::SNAPSHOTS;
-use super::fs::{
-    FileSystem, RealFileSystem, StoreDirectory, StoreFile, UNFINISHED, read_up_to, write_by,
-};
-use crate::SnapshotStore;
-use crate::snapshot::check_series;
+use super::fs::real::RealFileSystem;
+use super::fs::tools::{read_up_to, write_by};
+use super::fs::{FileSystem, StoreDirectory, StoreFile, UNFINISHED};
+use crate::snapshot::SnapshotStore;
+use crate::snapshot::series::check_series;
 
 const EXTENSION: &str = ".snapshot";
 

@@ -13,28 +13,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::directory::Directory;
-use super::file::{self, SEGMENT_HEAD, SegmentFile, SegmentHead};
-use super::file_names::log_name;
-use super::frame::{FRAME_HEAD, FrameHead};
-use super::fs::{FileId, StoreFile, erase};
-use super::live::IndexWriter;
+use super::fs::tools::erase;
+use super::fs::{FileId, StoreFile};
 use super::lock::Lock;
 use super::log::Log;
 use super::map::map;
 use super::options::Durability;
 use super::options::JournalOptions;
+use super::pruning::pruning::FilterWriter;
 use super::recovery::Active;
-use super::sealed::{most_bytes, seal};
-use super::segment::{Segment, SegmentIndex};
-use super::sieve::FilterWriter;
-use crate::commit::Home;
-use crate::crc32c::crc32c;
-use crate::encode::{Encoded, RECORD_HEAD};
-use crate::head::Published;
-use crate::labels::Labels;
-use crate::local::{local_offset, local_size};
-use crate::name::Name;
-use crate::{Condition, Event, ReadError, Recorded};
+use super::segment::file::{self, SEGMENT_HEAD, SegmentFile, SegmentHead};
+use super::segment::file_names::log_name;
+use super::segment::frame::{FRAME_HEAD, FrameHead};
+use super::segment::index_file::{most_bytes, seal};
+use super::segment::memory_index::IndexWriter;
+use super::segment::segment::{Segment, SegmentIndex};
+use crate::backend::commit::target::CommitTarget;
+use crate::backend::encode::{Encoded, RECORD_HEAD};
+use crate::backend::head::callbacks::Published;
+use crate::error::ReadError;
+use crate::event::event::{Event, Recorded};
+use crate::event::labels::Labels;
+use crate::event::name::Name;
+use crate::query::Condition;
+use crate::util::crc32c::crc32c;
+use crate::util::local_offset::{local_offset, local_size};
 
 /// Commits of up to so many bytes are small: their room is filled with zeroes, and they are written at once.
 const SMALL_COMMIT: usize = 64 << 10;
@@ -47,7 +50,7 @@ const READY_ZEROED: usize = 256 << 10;
 const READY_ALLOCATED: usize = 8 << 20;
 
 /// The writer's side of a Journal.
-pub(crate) struct JournalHome<E> {
+pub(crate) struct JournalTarget<E> {
     log: Arc<Log>,
     sealed: annals_base::ListWriter<Segment>,
     filters: FilterWriter,
@@ -89,7 +92,7 @@ struct Staged<E> {
     events: Vec<Recorded<E>>,
 }
 
-impl<E: Event> JournalHome<E> {
+impl<E: Event> JournalTarget<E> {
     pub(crate) fn new(
         log: Arc<Log>,
         sealed: annals_base::ListWriter<Segment>,
@@ -214,7 +217,7 @@ impl<E: Event> JournalHome<E> {
         let bytes = map(&*file, size)?;
         let id = file.id()?;
         let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
-        let index = SegmentIndex::Live(index.reader());
+        let index = SegmentIndex::Mem(index.reader());
         Ok(((file, id), Arc::new(Segment { file: segment, index })))
     }
 
@@ -234,13 +237,14 @@ impl<E: Event> JournalHome<E> {
         let live = self.index.reader();
         let (first, count) = (self.segment.first, self.next_offset - self.segment.first);
         let most = self.options.index_limits.most;
-        let sealed = seal(self.directory(), first, count, &live, most);
+        let directory = self.directory();
+        let sealed = seal(&*directory.handle, &directory.store_id, first, count, &live, most);
         let index = match sealed {
             Ok(index) => SegmentIndex::sealed(index),
             Err(error) => {
                 let segment = self.segment.path.display();
                 tracing::warn!(%error, %segment, "its index was not written; it stays in memory");
-                SegmentIndex::Live(live)
+                SegmentIndex::Mem(live)
             }
         };
         if let Err(error) = self.file.set_size(self.end as u64) {
@@ -347,7 +351,7 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
-impl<E: Event> Home<E> for JournalHome<E> {
+impl<E: Event> CommitTarget<E> for JournalTarget<E> {
     fn next_offset(&self) -> u64 {
         self.next_offset
     }

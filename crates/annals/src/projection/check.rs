@@ -1,8 +1,10 @@
 //! Snapshots against the truth: what a fold from 0 makes of the log.
 
-use super::{Projection, Reconstructor};
-use crate::snapshot::Comparison;
-use crate::{Backend, ReadError};
+use super::Projection;
+use super::reconstructor::Reconstructor;
+use crate::backend::backend::Backend;
+use crate::error::ReadError;
+use crate::snapshot::compare::Comparison;
 
 /// What was found of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.
     pub fn verify_snapshots(&self) -> Result<Vec<SnapshotCheck>, ReadError> {
-        let Some(snapshots) = &self.shelf else { return Ok(Vec::new()) };
+        let Some(snapshots) = &self.repository else { return Ok(Vec::new()) };
         let mut folded = self.beginning();
         let mut checks = Vec::new();
         for head in snapshots.heads() {

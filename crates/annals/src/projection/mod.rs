@@ -1,25 +1,31 @@
 //! Folding the log into state: what a projection is, and everything that is done with one.
 //!
 //! ```text
-//!   steps, check     a state after each event; snapshots against a fold from 0
-//!   reconstructor    the state now, and at any time before
-//!   shelf            the snapshots of one projection
-//!   candidates       the states of a fold that may become such
+//!   reconstructor   the state now, and at any time before
+//!   steps           the state after each event
+//!   live            the state kept up to date in a thread
+//!   decide          fold, ask, append if unchanged
+//!   repository      the snapshots of one projection
+//!   pending         the states of a fold that may become snapshots
+//!   check           snapshots against a fold from 0
+//!   folded          a state on its way through the log
+//!   testing         given, when, then; whether an event comes back
 //! ```
 
-mod candidates;
-mod check;
-mod reconstructor;
-mod shelf;
-mod steps;
+pub(crate) mod check;
+pub(crate) mod decide;
+pub(crate) mod folded;
+pub(crate) mod live;
+pub(crate) mod pending;
+pub(crate) mod reconstructor;
+pub(crate) mod repository;
+pub(crate) mod steps;
+pub mod testing;
 
 use std::borrow::Cow;
 
-pub use check::{SnapshotCheck, SnapshotVerdict};
-pub use reconstructor::Reconstructor;
-pub use steps::{Step, Steps};
-
-use crate::{Event, Query, Recorded};
+use crate::event::event::{Event, Recorded};
+use crate::query::Query;
 
 /// A fold of events into state: where it begins, which events it reads, and what each does.
 ///

@@ -6,13 +6,19 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Projection;
-use super::candidates::Candidates;
-use super::shelf::Shelf;
-use crate::snapshot::Binding;
-use crate::{
-    Backend, Event, EventStore, Events, Memory, MemorySnapshots, Query, ReadError, SnapshotPolicy,
-    SnapshotStore, UnknownEvents,
-};
+use super::folded::Folded;
+use super::pending::PendingSnapshots;
+use super::repository::SnapshotRepository;
+use crate::backend::backend::Backend;
+use crate::backend::memory::Memory;
+use crate::error::ReadError;
+use crate::event::event::Event;
+use crate::query::Query;
+use crate::snapshot::format::Binding;
+use crate::snapshot::memory::MemorySnapshots;
+use crate::snapshot::{SnapshotPolicy, SnapshotStore};
+use crate::store::events::{Events, UnknownEvents};
+use crate::store::store::EventStore;
 
 /// Folds a log into the state of a projection: as it is now, as it was then, step by step.
 ///
@@ -46,21 +52,8 @@ pub struct Reconstructor<P: Projection, B: Backend<P::Event> = Memory<<P as Proj
     pub(super) projection: P,
     pub(super) query: Query,
     pub(super) unknown: UnknownEvents,
-    pub(super) shelf: Option<Shelf<P::State>>,
+    pub(super) repository: Option<SnapshotRepository<P::State>>,
     current: Option<Folded<P::State>>,
-}
-
-/// A state, and how it came about.
-#[derive(Clone)]
-pub(super) struct Folded<S> {
-    pub(super) state: S,
-    /// Everything below it is in the state.
-    pub(super) head: u64,
-    /// The offset of the last event in the state.
-    pub(super) last: Option<u64>,
-    /// Events folded since it was time for a snapshot.
-    pub(super) since: u64,
-    passed_over: u64,
 }
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
@@ -79,7 +72,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             projection,
             query,
             unknown: UnknownEvents::default(),
-            shelf: None,
+            repository: None,
             current: None,
         }
     }
@@ -91,7 +84,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         self
     }
 
-    /// Keeps snapshots in the home's own place, in memory if it has none, and begins at them. By default there are
+    /// Keeps snapshots in the backend's own place, in memory if it has none, and begins at them. By default there are
     /// no snapshots.
     pub fn snapshots(self, policy: SnapshotPolicy) -> Self
     where
@@ -109,7 +102,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         let store = self.store.backend().store_id();
         let projection = &self.projection;
         let binding = Binding::new(store, &projection.name(), projection.version(), &self.query);
-        self.shelf = Some(Shelf::new(place, policy, binding));
+        self.repository = Some(SnapshotRepository::new(place, policy, binding));
         self
     }
 
@@ -125,13 +118,13 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             Some(current) => current,
             None => self.begin(0, end),
         };
-        let mut candidates = self.shelf.as_ref().map(|shelf| shelf.candidates(end));
-        let done = self.fold(&mut folded, end, candidates.as_mut());
-        if let Some((shelf, mut candidates)) = self.shelf.as_ref().zip(candidates) {
+        let mut pending = self.repository.as_ref().map(|repository| repository.pending(end));
+        let done = self.fold(&mut folded, end, pending.as_mut());
+        if let Some((repository, mut pending)) = self.repository.as_ref().zip(pending) {
             if folded.passed_over == 0 {
-                candidates.finish(&mut folded);
+                pending.finish(&mut folded);
             }
-            shelf.save(&self.store, candidates);
+            repository.save(&self.store, pending);
         }
         let current = self.current.insert(folded);
         done.map(|()| &current.state)
@@ -206,8 +199,10 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
 
     /// The newest snapshot after `from` and at most at `end`, or else the beginning.
     fn begin(&self, from: u64, end: u64) -> Folded<P::State> {
-        let snapshot =
-            self.shelf.as_ref().and_then(|shelf| shelf.newest(&self.store, &(from + 1..=end)));
+        let snapshot = self
+            .repository
+            .as_ref()
+            .and_then(|repository| repository.newest(&self.store, &(from + 1..=end)));
         match snapshot {
             Some(snapshot) => Folded {
                 state: snapshot.state,
@@ -231,7 +226,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         &self,
         folded: &mut Folded<P::State>,
         end: u64,
-        mut candidates: Option<&mut Candidates<P::State>>,
+        mut pending: Option<&mut PendingSnapshots<P::State>>,
     ) -> Result<(), ReadError> {
         let before = folded.passed_over;
         let mut events = self.events(folded.head..end);
@@ -242,10 +237,10 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             folded.head = event.offset + 1;
             folded.last = Some(event.offset);
             folded.since += 1;
-            if let Some(candidates) = &mut candidates
+            if let Some(pending) = &mut pending
                 && folded.passed_over == 0
             {
-                candidates.offer(folded);
+                pending.offer(folded);
             }
         }
         folded.passed_over = before + events.passed_over();

@@ -3,9 +3,13 @@
 use std::ops::RangeBounds;
 
 use super::Projection;
-use super::reconstructor::{Folded, Reconstructor};
-use crate::store::bounds;
-use crate::{Backend, EventRef, Events, ReadError};
+use super::folded::Folded;
+use super::reconstructor::Reconstructor;
+use crate::backend::backend::Backend;
+use crate::error::ReadError;
+use crate::event::event::EventRef;
+use crate::store::events::Events;
+use crate::store::store::bounds;
 
 /// An event, and the state after it.
 #[derive(Debug)]

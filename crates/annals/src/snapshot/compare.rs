@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Result;
 
 use super::canonical::{Fingerprint, fingerprint};
-use super::exact::{exact, without_order};
+use crate::util::exact_form::{TRIES, exact, without_order};
 
 /// How the state of a snapshot compares with that of a fold.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,9 +16,6 @@ pub(crate) enum Comparison {
     /// They differ only in an order that the state does not keep by itself.
     AnyOrder,
 }
-
-/// How often a state must come back in its order before that is not taken for luck.
-pub(crate) const TRIES: usize = 16;
 
 /// Compares the state of a snapshot with that of a fold.
 pub(crate) fn compare<S: Serialize + DeserializeOwned>(kept: &S, folded: &S) -> Result<Comparison> {

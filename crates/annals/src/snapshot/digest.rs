@@ -4,9 +4,11 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::labels::Labels;
-use crate::raw::write_body;
-use crate::{Event, InvalidEvent, Metadata, Tags};
+use crate::event::error::InvalidEvent;
+use crate::event::event::Event;
+use crate::event::labels::Labels;
+use crate::event::raw::write_body;
+use crate::event::tags::{Metadata, Tags};
 
 /// The SHA-256 of an event as a backend stores it: its type, tags, id, metadata and payload.
 ///
@@ -65,7 +67,7 @@ impl fmt::Debug for EventDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RawEvent;
+    use crate::event::raw::RawEvent;
 
     #[test]
     fn an_event_has_the_digest_of_its_stored_bytes_and_each_part_counts() {

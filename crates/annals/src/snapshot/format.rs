@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::canonical::Fingerprint;
 use super::compare::{Kept, from_json, to_json};
-use crate::Query;
+use crate::query::Query;
 
 /// The format that is written, and the only one that is read: a snapshot of another format is replaced.
 const FORMAT: u64 = 2;
@@ -79,7 +79,7 @@ impl Binding {
         version: u32,
         query: &Query,
     ) -> Self {
-        let item = |item: &crate::QueryItem| Item {
+        let item = |item: &crate::query::QueryItem| Item {
             types: item.types().to_vec(),
             tags: item.tags().to_vec(),
         };
@@ -262,7 +262,7 @@ mod tests {
     fn a_series_is_a_file_name_and_knows_the_query() {
         let series = binding(1).series();
         assert!(series.starts_with("Seat-12A--"), "{series}");
-        super::super::check_series(&series).unwrap();
+        crate::snapshot::series::check_series(&series).unwrap();
         assert_eq!(series, binding(2).series());
         assert_ne!(series, Binding::new(None, "shop::Seat<12A>", 1, &Query::all()).series());
     }

@@ -5,7 +5,8 @@ use std::io;
 
 use parking_lot::RwLock;
 
-use super::{SnapshotStore, check_series};
+use super::SnapshotStore;
+use super::series::check_series;
 
 /// Snapshots in memory. Every log in memory has such a place; one made with [`new`](Self::new) can be shared.
 #[derive(Debug, Default)]

@@ -7,34 +7,25 @@
 //! ```
 //! Whatever is wrong with a snapshot, the fold begins earlier and the answer is the same.
 
-mod canonical;
-mod compare;
-mod digest;
-mod exact;
-mod format;
-mod memory;
-mod series;
-mod several;
+pub(crate) mod canonical;
+pub(crate) mod compare;
+pub(crate) mod digest;
+pub(crate) mod format;
+pub(crate) mod memory;
+pub(crate) mod series;
 
 use std::fmt::Debug;
 use std::io;
 
-pub(crate) use compare::{Comparison, TRIES, compare};
-pub use digest::EventDigest;
-pub(crate) use exact::{difference, exact, without_order};
-pub(crate) use format::{Binding, Mark, Snapshot};
-pub use memory::MemorySnapshots;
-pub use series::check_series;
-
 /// A place for snapshots: named bytes, of which any may be lost without harm.
 ///
-/// Homes have one of their own ([`Backend::snapshots`](crate::Backend::snapshots)): a Journal the directory
+/// Backends have one of their own ([`Backend::snapshots`](crate::Backend::snapshots)): a Journal the directory
 /// `snapshots/`, memory its memory. A place belongs to one log; several projections share it, each with its series.
 /// Logs that share a place all the same are told apart by their [store ids](crate::Backend::store_id).
 ///
 /// A series has a name of 1 to 200 bytes without control characters and without `/`, `\` and `:`, which does not end with
 /// a dot or a space: one file name on every system. All methods refuse another name with an error of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput). Authors of a store call [`home::check_series`](crate::home::check_series)
+/// [`InvalidInput`](io::ErrorKind::InvalidInput). Authors of a store call [`backend::check_series`](crate::backend::check_series)
 /// for that.
 pub trait SnapshotStore: Send + Sync + Debug {
     /// Keeps `bytes` as the snapshot at `head`, in place of what is there: whole, or not at all.

@@ -15,8 +15,8 @@ const MAX_BYTES: usize = 200;
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) when `series` is not such a name.
 ///
 /// ```
-/// assert!(annals::home::check_series("Seat-12A--51c1e0").is_ok());
-/// assert!(annals::home::check_series("..").is_err());
+/// assert!(annals::backend::check_series("Seat-12A--51c1e0").is_ok());
+/// assert!(annals::backend::check_series("..").is_err());
 /// ```
 pub fn check_series(series: &str) -> io::Result<()> {
     let odd = |letter: char| letter.is_control() || matches!(letter, '/' | '\\' | ':');

@@ -7,19 +7,14 @@
 //! A store is opened by its path once. From then on every name is looked up in the directory that was opened, which stays
 //! the same directory when it is moved. What a Journal assumes of these calls stands in docs/DURABILITY.md.
 
-mod real;
-mod tools;
+pub(crate) mod real;
+pub(crate) mod tools;
 
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-
-pub use real::RealFileSystem;
-pub(crate) use tools::{
-    erase, last_data, read_all, read_up_to, write_all, write_all_with, write_by,
-};
 
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";

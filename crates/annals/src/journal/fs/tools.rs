@@ -108,8 +108,9 @@ pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Resul
 
 #[cfg(test)]
 mod tests {
+    use super::super::FileSystem as _;
+    use super::super::real::RealFileSystem;
     use super::*;
-    use crate::journal::fs::{FileSystem as _, RealFileSystem};
 
     #[test]
     fn a_file_larger_than_asked_for_is_an_error() {

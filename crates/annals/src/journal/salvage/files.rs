@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::file::{FORMAT, SEGMENT_HEAD};
-use super::super::fs::{FileSystem, StoreDirectory, StoreFile, read_all};
-use crate::OpenError;
-use crate::crc32c::crc32c;
-use crate::little_endian::{u32_at, u64_at};
+use crate::error::OpenError;
+use crate::journal::fs::tools::read_all;
+use crate::journal::fs::{FileSystem, StoreDirectory, StoreFile};
+use crate::journal::segment::file::{FORMAT, SEGMENT_HEAD};
+use crate::util::crc32c::crc32c;
+use crate::util::little_endian::{u32_at, u64_at};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;

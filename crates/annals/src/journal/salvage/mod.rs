@@ -8,24 +8,24 @@
 //! The damaged store is opened for reading only, and nothing of it is changed. Its segments are read one after the other;
 //! what an event needs in memory is a slice of its segment's bytes.
 
-mod files;
-mod merge;
-mod report;
-mod scan;
-mod target;
+pub(crate) mod files;
+pub(crate) mod merge;
+pub(crate) mod report;
+pub(crate) mod scan;
+pub(crate) mod target;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::SegmentFile;
 use super::fs::{FileSystem, StoreDirectory};
 use super::options::{Durability, JournalOptions};
+use super::segment::file::SegmentFile;
 use super::{Journal, absolute};
-use crate::OpenError;
+use crate::error::OpenError;
 use files::{Files, SegmentFileName, read_segment};
 use merge::Merge;
-pub use report::{SalvageError, SalvageGap, SalvageReport, SalvagedRange};
+use report::{SalvageError, SalvageReport};
 use scan::{Lost, Scan, scan};
 use target::Target;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::{AppendError, OpenError};
+use crate::error::{AppendError, OpenError};
 
 /// What [`salvage`](crate::salvage) saved and what it did not find.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::super::file::{SEGMENT_HEAD, SegmentFile};
-use super::super::frame::{FRAME_HEAD, FrameHead, check_frame, check_record};
-use crate::RawEvent;
-use crate::crc32c::crc32c_append;
-use crate::encode::RECORD_HEAD;
-use crate::little_endian::u32_at;
+use crate::backend::encode::RECORD_HEAD;
+use crate::event::raw::RawEvent;
+use crate::journal::segment::file::{SEGMENT_HEAD, SegmentFile};
+use crate::journal::segment::frame::{FRAME_HEAD, FrameHead, check_frame, check_record};
+use crate::util::crc32c::crc32c_append;
+use crate::util::little_endian::u32_at;
 
 /// What a segment's bytes have.
 #[derive(Debug, Default)]
@@ -273,9 +273,9 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::encode::Encoded;
-    use crate::journal::file::seed;
-    use crate::name::Hasher;
+    use crate::backend::encode::Encoded;
+    use crate::event::name::Hasher;
+    use crate::journal::segment::file::seed;
 
     const STORE: [u8; 16] = [7; 16];
 

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::super::options::JournalOptions;
 use super::report::{SalvageError, SalvagedRange};
-use crate::backend::{Backend, Batch};
-use crate::{AppendError, Journal, RawEvent};
+use crate::backend::backend::{Backend, Batch};
+use crate::error::AppendError;
+use crate::event::raw::RawEvent;
+use crate::journal::Journal;
+use crate::journal::options::JournalOptions;
 
 /// Events and bytes at which a batch ends.
 const BATCH_EVENTS: usize = 8_192;

@@ -1,0 +1,68 @@
+//! The thread that leads for callers that must not block.
+
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Wakes the thread.
+#[derive(Default)]
+pub(crate) struct Helper {
+    call: Mutex<HelperCall>,
+    called: Condvar,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum HelperCall {
+    #[default]
+    None,
+    Lead,
+    End,
+}
+
+impl Helper {
+    /// Starts the thread, which calls `lead` whenever it is called to, until that returns false. Returns `None` if no thread
+    /// can be had.
+    pub(super) fn start(lead: impl Fn(&Self) -> bool + Send + 'static) -> Option<Arc<Self>> {
+        let helper = Arc::new(Self::default());
+        let its = Arc::clone(&helper);
+        let thread = std::thread::Builder::new().name("annals-commit".into());
+        match thread.spawn(move || while its.wait() == HelperCall::Lead && lead(&its) {}) {
+            Ok(_) => Some(helper),
+            Err(error) => {
+                tracing::warn!(%error, "no thread for asynchronous appends: their callers commit");
+                None
+            }
+        }
+    }
+
+    /// Calls the thread to lead.
+    pub(super) fn lead(&self) {
+        self.set(HelperCall::Lead);
+    }
+
+    /// Ends the thread.
+    pub(super) fn end(&self) {
+        self.set(HelperCall::End);
+    }
+
+    fn set(&self, call: HelperCall) {
+        *self.call.lock() = call;
+        self.called.notify_one();
+    }
+
+    /// Returns whether there is a call to lead, and takes it.
+    pub(super) fn is_called_to_lead(&self) -> bool {
+        let mut call = self.call.lock();
+        let lead = *call == HelperCall::Lead;
+        if lead {
+            *call = HelperCall::None;
+        }
+        lead
+    }
+
+    fn wait(&self) -> HelperCall {
+        let mut call = self.call.lock();
+        self.called.wait_while(&mut call, |call| *call == HelperCall::None);
+        std::mem::take(&mut *call)
+    }
+}

@@ -1,0 +1,51 @@
+//! A batch on its way.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::ticket::Ticket;
+use crate::backend::backend::Batch;
+use crate::backend::encode::Encoded;
+use crate::error::AppendError;
+use crate::event::event::Event;
+use crate::event::raw::RawEvent;
+use crate::query::Condition;
+
+/// A batch on its way, and the ticket of the caller that waits for it.
+pub(crate) struct Request<E> {
+    pub(crate) events: Vec<E>,
+    pub(crate) batch: Encoded,
+    pub(crate) condition: Option<Condition>,
+    pub(crate) time_ms: Option<u64>,
+    pub(crate) allow_future_time: bool,
+    pub(crate) ticket: Option<Arc<Ticket>>,
+    /// The bytes that an asynchronous batch is known to hold; 0 for the others.
+    pub(crate) bytes: usize,
+}
+
+impl<E: Event> Request<E> {
+    pub(crate) fn new(batch: Batch<E>, encoded: Encoded) -> Self {
+        let Batch { events, condition, time_ms, allow_future_time } = batch;
+        let batch = encoded;
+        Self { events, batch, condition, time_ms, allow_future_time, ticket: None, bytes: 0 }
+    }
+
+    /// Computes how many bytes it holds.
+    pub(crate) fn measure(&mut self) {
+        let events: usize = self.events.iter().map(event_bytes).sum();
+        self.bytes = size_of::<Self>() + size_of::<Ticket>() + events + self.batch.held_bytes();
+    }
+}
+
+/// Returns the bytes that an event is known to hold.
+pub(super) fn event_bytes<E: 'static>(event: &E) -> usize {
+    let raw = (event as &dyn Any).downcast_ref::<RawEvent>();
+    size_of::<E>() + raw.map_or(0, |raw| raw.body().len())
+}
+
+/// Gives all of these requests the same answer.
+pub(crate) fn answer_all<E>(requests: Vec<Request<E>>, error: &AppendError) {
+    for ticket in requests.into_iter().filter_map(|request| request.ticket) {
+        ticket.answer(Err(error.clone()));
+    }
+}

@@ -1,0 +1,128 @@
+//! In debug builds: a thread that reports a callback which blocks for seconds, and with it every append.
+
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// How long a callback may take before it is reported; it is reported before twice this time has passed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Watches the callbacks of one head, of which one runs at a time. Its thread is started with the first call.
+pub(crate) struct Watchdog {
+    shared: Arc<Shared>,
+    started: OnceLock<()>,
+}
+
+struct Shared {
+    patience: Duration,
+    report: Box<dyn Fn(u64) + Send + Sync>,
+    calls: Mutex<Calls>,
+    over: Condvar,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// How many calls there were.
+    number: u64,
+    /// The offset of the event that a callback is called with now.
+    offset: Option<u64>,
+    over: bool,
+}
+
+/// Held while a callback is called.
+pub(crate) struct Watched<'a>(&'a Shared);
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self::new(PATIENCE, report)
+    }
+}
+
+fn report(offset: u64) {
+    tracing::warn!(
+        offset,
+        "a callback subscriber has not returned for seconds, and every append waits for it; a callback must not wait for \
+         an append of another thread, nor lock what an appending thread holds: read with a subscription in a thread of \
+         its own instead"
+    );
+}
+
+impl Watchdog {
+    pub(crate) fn new(patience: Duration, report: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        let (calls, over) = (Mutex::default(), Condvar::new());
+        let shared = Shared { patience, report: Box::new(report), calls, over };
+        Self { shared: Arc::new(shared), started: OnceLock::new() }
+    }
+
+    /// Watches a call until what this returns is dropped.
+    pub(crate) fn watch(&self, offset: u64) -> Watched<'_> {
+        self.started.get_or_init(|| self.start());
+        let mut calls = self.shared.calls.lock();
+        calls.number += 1;
+        calls.offset = Some(offset);
+        Watched(&self.shared)
+    }
+
+    fn start(&self) {
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new().name("annals-watchdog".into());
+        if let Err(error) = thread.spawn(move || shared.run()) {
+            tracing::warn!(%error, "no thread that would report a callback that blocks");
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let (mut seen, mut reported) = (0, 0);
+        let mut calls = self.calls.lock();
+        while !calls.over {
+            let before = seen;
+            self.over.wait_for(&mut calls, self.patience);
+            seen = calls.number;
+            if let Some(offset) = calls.offset
+                && seen == before
+                && seen != reported
+            {
+                reported = seen;
+                parking_lot::MutexGuard::unlocked(&mut calls, || (self.report)(offset));
+            }
+        }
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.0.calls.lock().offset = None;
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.shared.calls.lock().over = true;
+        self.shared.over.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Each call lasts until it is reported: without the report this test does not end.
+    #[test]
+    fn a_call_that_does_not_end_is_reported_once_with_its_offset() {
+        let (report, reported) = channel();
+        let watchdog = Watchdog::new(Duration::from_millis(1), move |offset| {
+            report.send(offset).expect("the test receives");
+        });
+        for offset in [7, 8] {
+            let _watched = watchdog.watch(offset);
+            assert_eq!(reported.recv(), Ok(offset));
+        }
+        assert!(reported.try_recv().is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! The serializer that looks at each value before it passes it on.
+
+use serde::{Serialize, Serializer};
+
+use super::notes::Notes;
+
+/// The name by which `serde_json` knows its `RawValue`, JSON that is copied as it is.
+pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// What a value is to what it is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Plain,
+    /// The value of a `Some`.
+    InSome,
+    /// The key of a map.
+    Key,
+}
+
+/// The serializer `json`, checked.
+pub(crate) struct Checked<'n, S> {
+    pub(super) json: S,
+    pub(super) notes: &'n Notes,
+    pub(super) role: Role,
+}
+
+impl<'n, S> Checked<'n, S> {
+    pub(crate) fn new(json: S, notes: &'n Notes) -> Self {
+        Self { json, notes, role: Role::Plain }
+    }
+
+    /// A value in this one.
+    pub(super) fn inner<'a, T: ?Sized>(&self, value: &'a T, role: Role) -> Part<'a, 'n, T> {
+        Part { value, notes: self.notes, role }
+    }
+
+    pub(super) fn key(&self, text: &str) {
+        if self.role == Role::Key {
+            self.notes.key(text);
+        }
+    }
+
+    /// Notes a number, which as a key is text that not every type reads back.
+    pub(super) fn number(&self) {
+        if self.role == Role::Key {
+            self.notes.doubt_readable();
+        }
+    }
+
+    pub(super) fn null(&self) {
+        if self.role == Role::InSome {
+            self.notes.doubt_some();
+        }
+    }
+}
+
+/// A value that is serialized by a checked serializer.
+pub(crate) struct Part<'a, 'n, T: ?Sized> {
+    pub(crate) value: &'a T,
+    pub(crate) notes: &'n Notes,
+    pub(crate) role: Role,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Part<'_, '_, T> {
+    fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(Checked { json, notes: self.notes, role: self.role })
+    }
+}

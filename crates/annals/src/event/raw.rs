@@ -1,0 +1,417 @@
+//! An event as bytes: the body that every durable backend keeps, and [`RawEvent`], which is one of those bodies.
+//!
+//! ```text
+//!   0        4         5         6       7   8
+//!   ┌────────┬─────────┬─────────┬───────┬───┬──────────────┬──────┬──────┬────┬──────────┬──────┐
+//!   │metadata│  type   │  tag    │  id   │ 0 │ tag lengths  │ type │ tags │ id │ metadata │ data │
+//!   │  size  │  size   │  count  │ size  │   │ 1 byte each  │      │      │    │          │      │
+//!   └────────┴─────────┴─────────┴───────┴───┴──────────────┴──────┴──────┴────┴──────────┴──────┘
+//!   metadata: per entry, sorted by name: name size (1), value size (2), name, value
+//! ```
+//! Numbers are little-endian. The data's size is what is left. A body is read in place: from a Journal a `RawEvent`
+//! is a slice of the mapped segment.
+
+use bytes::Bytes;
+
+use super::labels::Labels;
+use super::limits::{MAX_METADATA, MAX_METADATA_VALUE_BYTES};
+use super::tags::{Metadata, Tags};
+use crate::event::error::{CodecError, InvalidEvent};
+
+const HEAD: usize = 8;
+
+/// An event as the log keeps it, of whatever type: what tools read and write.
+///
+/// Cheap to clone. Read from a Journal it borrows the segment's mapping, with no copy, for as long as it is held.
+///
+/// ```
+/// use annals::RawEvent;
+/// let event = RawEvent::builder("seat-sold").tag("seat:12A").data(r#"{"price":90}"#).build()?;
+/// assert_eq!(event.event_type(), "seat-sold");
+/// assert_eq!(event.tags().collect::<Vec<_>>(), ["seat:12A"]);
+/// # Ok::<(), annals::InvalidEvent>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawEvent {
+    body: Bytes,
+}
+
+/// Where the parts of a body lie.
+#[derive(Clone, Copy)]
+struct Parts {
+    event_type: usize,
+    tags: usize,
+    id: usize,
+    metadata: usize,
+    data: usize,
+}
+
+impl Parts {
+    fn of(body: &[u8]) -> Option<Self> {
+        let head: &[u8; HEAD] = body.first_chunk()?;
+        let tag_count = usize::from(head[5]);
+        let tags_size: usize =
+            body.get(HEAD..HEAD + tag_count)?.iter().map(|&size| usize::from(size)).sum();
+        let event_type = HEAD + tag_count;
+        let tags = event_type + usize::from(head[4]);
+        let id = tags + tags_size;
+        let metadata = id + usize::from(head[6]);
+        let data = metadata
+            .checked_add(u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize)?;
+        (data <= body.len()).then_some(Self { event_type, tags, id, metadata, data })
+    }
+}
+
+impl RawEvent {
+    /// Starts an event of this type.
+    #[must_use]
+    pub fn builder(event_type: impl Into<String>) -> RawEventBuilder {
+        RawEventBuilder {
+            event_type: event_type.into(),
+            tags: Tags::default(),
+            id: None,
+            metadata: Metadata::default(),
+            data: Bytes::new(),
+        }
+    }
+
+    /// The event that `body` is, or what is wrong with it.
+    ///
+    /// # Errors
+    /// A sentence: which part of the body is not as the layout says.
+    pub fn from_body(body: Bytes) -> Result<Self, &'static str> {
+        Body::check(&body)?;
+        Ok(Self { body })
+    }
+
+    /// The event, out of a place that is not looked at any more.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { body: std::mem::take(&mut self.body) }
+    }
+
+    /// The body's bytes, as the module's picture has them.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The event's type.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        self.view().event_type()
+    }
+
+    /// Its tags, in order.
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.view().tags()
+    }
+
+    /// Its own id, if it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.view().id()
+    }
+
+    /// Its metadata: names and values, sorted by name.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<(&str, &str)> {
+        let Body { bytes, parts } = self.view();
+        entries(&bytes[parts.metadata..parts.data])
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
+    }
+
+    /// Its payload; empty if it has none. A slice of the event, not a copy.
+    #[must_use]
+    pub fn data(&self) -> Bytes {
+        self.body.slice(self.view().parts.data..)
+    }
+
+    /// Its payload, borrowed.
+    #[must_use]
+    pub fn data_bytes(&self) -> &[u8] {
+        &self.body[self.view().parts.data..]
+    }
+
+    fn view(&self) -> Body<'_> {
+        // A RawEvent is made of a body whose parts were found whole.
+        let parts = Parts::of(&self.body).unwrap_or(Parts {
+            event_type: 0,
+            tags: 0,
+            id: 0,
+            metadata: 0,
+            data: 0,
+        });
+        Body { bytes: &self.body, parts }
+    }
+}
+
+/// A body, borrowed, that was found whole.
+pub(crate) struct Body<'a> {
+    bytes: &'a [u8],
+    parts: Parts,
+}
+
+impl<'a> Body<'a> {
+    /// These bytes as a body, or what is wrong with them.
+    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, &'static str> {
+        let parts = Parts::of(bytes).ok_or("its parts are longer than the whole")?;
+        if bytes[7] != 0 {
+            return Err("a reserved byte is not 0");
+        }
+        if bytes[4] == 0 {
+            return Err("its type is empty");
+        }
+        let Ok(names) = std::str::from_utf8(&bytes[parts.event_type..parts.metadata]) else {
+            return Err("a name in it is no UTF-8");
+        };
+        let body = Self { bytes, parts };
+        if !(names.is_ascii() && body.tag_sizes().iter().all(|&size| size > 0)
+            || body.names_are_whole(names))
+        {
+            return Err("a name in it is empty or not whole");
+        }
+        if !body.metadata_is_whole() {
+            return Err("the metadata in it is not whole");
+        }
+        Ok(body)
+    }
+
+    pub(crate) fn event_type(&self) -> &'a str {
+        text(&self.bytes[self.parts.event_type..self.parts.tags])
+    }
+
+    pub(crate) fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
+        let bytes = self.bytes;
+        let mut at = self.parts.tags;
+        self.tag_sizes().iter().map(move |&size| {
+            let start = at;
+            at += usize::from(size);
+            text(&bytes[start..at])
+        })
+    }
+
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        let Parts { id, metadata, .. } = self.parts;
+        (id < metadata).then(|| text(&self.bytes[id..metadata]))
+    }
+
+    fn tag_sizes(&self) -> &'a [u8] {
+        &self.bytes[HEAD..self.parts.event_type]
+    }
+
+    /// UTF-8 as a whole may still be cut inside a character at a name's edge; and a tag may be empty.
+    fn names_are_whole(&self, names: &str) -> bool {
+        let mut at = self.parts.tags - self.parts.event_type;
+        let mut whole = names.is_char_boundary(at)
+            && names.is_char_boundary(self.parts.id - self.parts.event_type);
+        for &size in self.tag_sizes() {
+            at += usize::from(size);
+            whole = whole && size > 0 && names.is_char_boundary(at);
+        }
+        whole
+    }
+
+    fn metadata_is_whole(&self) -> bool {
+        let metadata = &self.bytes[self.parts.metadata..self.parts.data];
+        let mut seen = 0;
+        for (name, value) in entries(metadata) {
+            if name.is_empty()
+                || std::str::from_utf8(name).is_err()
+                || std::str::from_utf8(value).is_err()
+            {
+                return false;
+            }
+            seen += 3 + name.len() + value.len();
+        }
+        seen == metadata.len()
+    }
+}
+
+/// Text whose UTF-8 was checked when the event was made.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The metadata entries that are whole, in order.
+fn entries(mut metadata: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[name, low, high], rest) = metadata.split_first_chunk::<3>()?;
+        let (name, rest) = rest.split_at_checked(usize::from(name))?;
+        let (value, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
+        metadata = rest;
+        Some((name, value))
+    })
+}
+
+/// Appends the body of event `index` of `labels`, with this metadata and data, to `out`.
+pub(crate) fn write_body(
+    out: &mut Vec<u8>,
+    labels: &Labels,
+    index: usize,
+    metadata: &Metadata,
+    data: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+) -> Result<(), InvalidEvent> {
+    check_metadata(metadata)?;
+    let event = labels.event(index);
+    let metadata_size: usize =
+        metadata.iter().map(|(name, value)| 3 + name.len() + value.len()).sum();
+    // The casts hold: names and metadata were checked against their limits.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limits above")]
+    {
+        out.extend_from_slice(&(metadata_size as u32).to_le_bytes());
+        out.extend_from_slice(&[
+            event.event_type.len() as u8,
+            event.tag_count() as u8,
+            event.id.map_or(0, str::len) as u8,
+            0,
+        ]);
+        out.extend(event.tags().map(|tag| tag.len() as u8));
+        out.extend_from_slice(event.names.as_bytes());
+        for (name, value) in metadata.iter() {
+            out.push(name.len() as u8);
+            out.extend_from_slice(&(value.len() as u16).to_le_bytes());
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+    let before = out.len();
+    data(out)?;
+    super::labels::check_data(out.len() - before)
+}
+
+fn check_metadata(metadata: &Metadata) -> Result<(), InvalidEvent> {
+    if metadata.len() > MAX_METADATA {
+        return Err(InvalidEvent::TooMuchMetadata { count: metadata.len() });
+    }
+    for (name, value) in metadata.iter() {
+        super::name::check_name("metadata name", name)?;
+        if value.len() > MAX_METADATA_VALUE_BYTES {
+            return Err(InvalidEvent::MetadataValueTooLong {
+                name: name.to_owned(),
+                bytes: value.len(),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for RawEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawEvent")
+            .field("event_type", &self.event_type())
+            .field("tags", &self.tags().collect::<Vec<_>>())
+            .field("id", &self.id())
+            .field("metadata", &self.metadata())
+            .field("data", &self.data())
+            .finish()
+    }
+}
+
+/// Makes a [`RawEvent`], part by part.
+#[derive(Debug, Clone)]
+pub struct RawEventBuilder {
+    event_type: String,
+    tags: Tags,
+    id: Option<String>,
+    metadata: Metadata,
+    data: Bytes,
+}
+
+impl RawEventBuilder {
+    /// Adds a tag, 1 to 255 bytes; at most 64; one given twice counts once.
+    #[must_use]
+    pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
+        self.tags.push(tag.as_ref());
+        self
+    }
+
+    /// Sets the event's own id, 1 to 255 bytes; none by default.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Adds a metadata entry; at most 64, names of 1 to 255 bytes, values of up to 65,535.
+    #[must_use]
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.set(name, value);
+        self
+    }
+
+    /// Sets the payload, up to 16 MiB; empty by default.
+    #[must_use]
+    pub fn data(mut self, data: impl Into<Bytes>) -> Self {
+        self.data = data.into();
+        self
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    /// The limit that it breaks.
+    pub fn build(self) -> Result<RawEvent, InvalidEvent> {
+        let mut labels = Labels::default();
+        labels.add(&self.event_type, &self.tags, self.id.as_deref())?;
+        super::labels::check_data(self.data.len())?;
+        let mut body = Vec::with_capacity(
+            HEAD + labels.event(0).names.len() + self.tags.len() + self.data.len(),
+        );
+        write_body(&mut body, &labels, 0, &self.metadata, |out| {
+            out.extend_from_slice(&self.data);
+            Ok(())
+        })?;
+        Ok(RawEvent { body: body.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> RawEvent {
+        RawEvent::builder("seat-sold")
+            .tag("seat:12Ä")
+            .tag("show:7")
+            .id("0x1")
+            .metadata("trace", "abc")
+            .metadata("actor", "ö")
+            .data("{}")
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_body_reads_back() {
+        let event = RawEvent::from_body(sample().body().clone()).unwrap();
+        assert_eq!(event.event_type(), "seat-sold");
+        assert_eq!(event.tags().collect::<Vec<_>>(), ["seat:12Ä", "show:7"]);
+        assert_eq!(event.id(), Some("0x1"));
+        assert_eq!(event.metadata(), [("actor", "ö"), ("trace", "abc")]);
+        assert_eq!(event.data_bytes(), b"{}");
+    }
+
+    #[test]
+    fn any_byte_changed_or_cut_never_panics() {
+        let body = sample().body().to_vec();
+        for at in 0..body.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut damaged = body.clone();
+                damaged[at] ^= flip;
+                if let Ok(event) = RawEvent::from_body(damaged.into()) {
+                    let _ = format!("{event:?}");
+                }
+            }
+            let _ = RawEvent::from_body(Bytes::copy_from_slice(&body[..at]));
+        }
+    }
+
+    #[test]
+    fn a_name_cut_inside_a_character_is_refused() {
+        let mut body = sample().body().to_vec();
+        body[8] -= 1; // the first tag now ends inside its last character, and the second begins there
+        body[9] += 1;
+        assert!(RawEvent::from_body(body.into()).is_err());
+    }
+}

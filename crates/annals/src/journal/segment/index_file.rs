@@ -1,0 +1,351 @@
+//! A sealed segment's index: a file, read in place.
+//!
+//! ```text
+//!   ┌ 0 "annals.i" │ 8 format │ 12 checksum of 16..112 │ 16 store id │ 32 first offset │ 40 events
+//!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4); but at 60 the checksum of the frames
+//!   └ 112 the four sections
+//!
+//!   positions  of each event's record in the segment (4 each)
+//!   a table    ┌ 0 names │ 4 slots (a power of two) │ 8 slot, slot, …: entry + 1, 0 empty (4 each)
+//!              │ entries: upper half of the hash, start of the name, start and number of the offsets (4 each)
+//!              │ names: size (1), bytes
+//!              └ offsets less the segment's first, ascending (4 each), from a multiple of 4
+//! ```
+//! Every position and size takes 4 bytes, so an index file ends before 4 GiB. A segment is sealed before its index could
+//! become larger (see `IndexLimits`). Of a segment whose index is too large all the same, an older annals wrote a file whose
+//! positions wrapped: a larger file is none, and the index of that segment is kept in memory.
+//!
+//! A name is looked for from slot `hash mod slots` on, slot by slot, up to an empty one. The hash is SipHash-1-3 of
+//! the name's bytes under the store id as key. A section's checksum is looked at when it is first used.
+
+use std::io;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::file::FORMAT;
+use super::file_names::index_name;
+use super::memory_index::SegmentMemIndex;
+use crate::event::name::Hasher;
+use crate::event::name::Name;
+use crate::index::lookup::{Kind, Posting};
+use crate::index::names::{Names, Totals};
+use crate::journal::fs::StoreDirectory;
+use crate::journal::fs::tools::write_all;
+use crate::journal::map::map_all;
+use crate::util::crc32c::crc32c;
+use crate::util::little_endian::{u32_at, u64_at};
+use crate::util::local_offset::local_size;
+
+const MAGIC: &[u8; 8] = b"annals.i";
+const HEAD: usize = 112;
+/// Where its head has the checksum of the segment's frames.
+const FRAMES_CRC: usize = 60;
+const SECTIONS: usize = 4;
+const ENTRY: usize = 16;
+
+/// The most bytes of an index file: positions in it take 4 bytes.
+pub(crate) const MOST_INDEX_BYTES: u64 = u32::MAX as u64;
+
+/// A sealed index, mapped.
+#[derive(Debug)]
+pub(crate) struct SealedIndex {
+    bytes: Bytes,
+    hasher: Hasher,
+    count: u64,
+    whole: [OnceLock<bool>; SECTIONS],
+}
+
+/// The section of a kind of names; positions are the first.
+fn section_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Type => 1,
+        Kind::Tag => 2,
+        Kind::Id => 3,
+    }
+}
+
+impl SealedIndex {
+    /// The index in these bytes, if they are that of this segment: `count` events from `first` on.
+    pub(crate) fn open(bytes: Bytes, store_id: &[u8; 16], first: u64, count: u64) -> Option<Self> {
+        let head = bytes.first_chunk::<HEAD>()?;
+        let right = bytes.len() as u64 <= MOST_INDEX_BYTES
+            && u32::try_from(count).is_ok()
+            && &head[..8] == MAGIC
+            && u64::from(u32_at(head, 8)) == FORMAT
+            && u32_at(head, 12) == crc32c(&head[16..])
+            && &head[16..32] == store_id
+            && u64_at(head, 32) == first
+            && u64_at(head, 40) == count;
+        let hasher = Hasher::new(store_id);
+        let index = Self { bytes, hasher, count, whole: [const { OnceLock::new() }; SECTIONS] };
+        right.then_some(index)
+    }
+
+    /// The hash of its names.
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// How many events it covers.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The checksum of its head, and so of all of it.
+    pub(crate) fn checksum(&self) -> [u8; 4] {
+        index_checksum(&self.bytes)
+    }
+
+    /// The [`frames_crc`](super::memory_index::IndexWriter::frames_crc) of the segment that it was made of; 0 if an older annals
+    /// wrote it.
+    pub(crate) fn frames_crc(&self) -> u32 {
+        u32_at(&self.bytes, FRAMES_CRC)
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether the checksums of the positions and of these kinds are right.
+    pub(crate) fn is_whole(&self, kinds: &[Kind]) -> bool {
+        kinds.iter().map(|&kind| section_of(kind)).chain([0]).all(|section| {
+            *self.whole[section].get_or_init(|| {
+                let (start, size) = self.place(section);
+                let bytes = self.bytes.get(start..start.saturating_add(size));
+                bytes.is_some_and(|bytes| {
+                    crc32c(bytes) == u32_at(&self.bytes, 48 + section * 16 + 8)
+                })
+            })
+        })
+    }
+
+    pub(crate) fn position(&self, place: u32) -> usize {
+        u32_at(self.section(0), place as usize * 4) as usize
+    }
+
+    pub(crate) fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
+        let table = Table(self.section(section_of(kind)));
+        let slots = table.slots();
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+        let start = name.hash as u32;
+        (0..slots).find_map(|step| match table.slot(start.wrapping_add(step) & (slots - 1)) {
+            0 => Some(None),
+            entry => {
+                let entry = table.entry(entry - 1);
+                let same = u32_at(entry, 0) == upper(name.hash)
+                    && table.name(entry) == name.text.as_bytes();
+                same.then(|| Some(table.offsets(entry)))
+            }
+        })?
+    }
+
+    pub(crate) fn name_count(&self, kind: Kind) -> usize {
+        Table(self.section(section_of(kind))).names() as usize
+    }
+
+    pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
+        let table = Table(self.section(section_of(kind)));
+        for entry in 0..table.names() {
+            let entry = table.entry(entry);
+            see(std::str::from_utf8(table.name(entry)).unwrap_or_default(), table.offsets(entry));
+        }
+    }
+
+    fn place(&self, section: usize) -> (usize, usize) {
+        let at = 48 + section * 16;
+        (u32_at(&self.bytes, at) as usize, u32_at(&self.bytes, at + 4) as usize)
+    }
+
+    fn section(&self, section: usize) -> &[u8] {
+        let (start, size) = self.place(section);
+        self.bytes.get(start..start.saturating_add(size)).unwrap_or_default()
+    }
+}
+
+fn upper(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// A table of names, in place. What is not there reads as empty.
+struct Table<'a>(&'a [u8]);
+
+impl<'a> Table<'a> {
+    fn names(&self) -> u32 {
+        // No more than there is room for, whatever the bytes say.
+        u32_at(self.0, 0).min(local_size(self.0.len() / ENTRY))
+    }
+
+    /// How many slots; 0 unless it is a power of two.
+    fn slots(&self) -> u32 {
+        let slots = u32_at(self.0, 4);
+        if slots.is_power_of_two() && (slots as usize) <= self.0.len() / 4 { slots } else { 0 }
+    }
+
+    fn slot(&self, slot: u32) -> u32 {
+        u32_at(self.0, 8 + slot as usize * 4)
+    }
+
+    fn entry(&self, entry: u32) -> &'a [u8] {
+        let start = 8 + self.slots() as usize * 4 + entry as usize * ENTRY;
+        self.0.get(start..start + ENTRY).unwrap_or_default()
+    }
+
+    fn name(&self, entry: &[u8]) -> &'a [u8] {
+        let start = u32_at(entry, 4) as usize;
+        let size = self.0.get(start).map_or(0, |&size| usize::from(size));
+        self.0.get(start + 1..start + 1 + size).unwrap_or_default()
+    }
+
+    fn offsets(&self, entry: &[u8]) -> Posting<'a> {
+        let (start, count) = (u32_at(entry, 8) as usize, u32_at(entry, 12) as usize);
+        Posting::Sealed(
+            self.0.get(start..start.saturating_add(count.saturating_mul(4))).unwrap_or_default(),
+        )
+    }
+}
+
+/// The checksum that the head of an index file bears; it is of the sections' checksums too.
+pub(crate) fn index_checksum(bytes: &[u8]) -> [u8; 4] {
+    u32_at(bytes, 12).to_le_bytes()
+}
+
+/// How many events an index file says that it covers.
+pub(crate) fn index_count(bytes: &[u8]) -> u64 {
+    u64_at(bytes, 40)
+}
+
+/// Returns the bytes of the index file of a segment with so many events, if its tables have so many slots.
+fn file_size(events: u64, tables: &[Totals; 3], slots: impl Fn(u64) -> u64) -> u64 {
+    let table = |totals: &Totals| {
+        let names = 8 + 4 * slots(totals.names) + ENTRY as u64 * totals.names;
+        // A byte for the size of each name, and zeroes up to a multiple of 4.
+        (names + totals.names + totals.text_bytes).next_multiple_of(4) + 4 * totals.offsets
+    };
+    HEAD as u64 + 4 * events + tables.iter().map(table).sum::<u64>()
+}
+
+/// Slots of a table with so many names: at most half of them are used.
+fn slots(names: u64) -> u64 {
+    (names * 2).next_power_of_two()
+}
+
+/// Returns the most bytes that the index file of so many events can have. It grows evenly with each event, name and
+/// offset: by at most 33 bytes and its text for a name, and 4 for an offset.
+pub(crate) fn most_bytes(events: u64, tables: &[Totals; 3]) -> u64 {
+    file_size(events, tables, |names| 4 * names + 1)
+}
+
+/// Returns the bytes that the index file of a segment with this index has.
+pub(crate) fn exact_bytes(index: &SegmentMemIndex) -> u64 {
+    file_size(index.positions.len() as u64, &index.names.totals(), slots)
+}
+
+/// Refuses an index of which a file would be larger than `most` bytes.
+fn check_size(index: &SegmentMemIndex, most: u64) -> io::Result<()> {
+    let size = exact_bytes(index);
+    if size <= most {
+        return Ok(());
+    }
+    let message = format!("it would have {size} bytes; an index file has at most {most}");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+}
+
+/// Writes the index of a segment whose index in memory covers all its `count` events, and returns it mapped. If its
+/// file would be larger than `most` bytes, nothing is written, and the error is `FileTooLarge`.
+pub(crate) fn seal(
+    directory: &dyn StoreDirectory,
+    store_id: &[u8; 16],
+    first: u64,
+    count: u64,
+    index: &SegmentMemIndex,
+    most: u64,
+) -> io::Result<SealedIndex> {
+    check_size(index, most)?;
+    let bytes = encode(store_id, first, count, index);
+    let name = index_name(first);
+    write_all(directory, &name, &bytes)?;
+    let map = map_all(&*directory.open_read_only(&name)?)?;
+    SealedIndex::open(map, store_id, first, count).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "the index reads back other than it was written")
+    })
+}
+
+/// The bytes of an index file, which has at most [`MOST_INDEX_BYTES`].
+pub(crate) fn encode(
+    store_id: &[u8; 16],
+    first: u64,
+    count: u64,
+    index: &SegmentMemIndex,
+) -> Vec<u8> {
+    let hasher = Hasher::new(store_id);
+    let mut out = vec![0; HEAD];
+    out[..8].copy_from_slice(MAGIC);
+    out[8..12].copy_from_slice(&FORMAT.to_le_bytes()[..4]);
+    out[16..32].copy_from_slice(store_id);
+    out[32..40].copy_from_slice(&first.to_le_bytes());
+    out[40..48].copy_from_slice(&count.to_le_bytes());
+    for section in 0..SECTIONS {
+        let start = out.len();
+        match section {
+            0 => index
+                .positions
+                .iter()
+                .for_each(|position| out.extend_from_slice(&position.to_le_bytes())),
+            1 => encode_table(&mut out, &index.names.types, &hasher),
+            2 => encode_table(&mut out, &index.names.tags, &hasher),
+            _ => encode_table(&mut out, &index.names.ids, &hasher),
+        }
+        let at = 48 + section * 16;
+        let (size, checksum) = (out.len() - start, crc32c(&out[start..]));
+        out[at..at + 4].copy_from_slice(&local_size(start).to_le_bytes());
+        out[at + 4..at + 8].copy_from_slice(&local_size(size).to_le_bytes());
+        out[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
+    }
+    out[FRAMES_CRC..FRAMES_CRC + 4].copy_from_slice(&index.frames_crc.to_le_bytes());
+    let checksum = crc32c(&out[16..HEAD]);
+    out[12..16].copy_from_slice(&checksum.to_le_bytes());
+    out
+}
+
+fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {
+    let base = out.len();
+    let count = names.len();
+    // The same as `slots`, which `check_size` counted with.
+    let slot_count = (count * 2).next_power_of_two();
+    let (slots, entries) = (base + 8, base + 8 + slot_count * 4);
+    out.extend_from_slice(&local_size(count).to_le_bytes());
+    out.extend_from_slice(&local_size(slot_count).to_le_bytes());
+    out.resize(entries + count * ENTRY, 0);
+    for (entry, (name, _)) in names.iter().enumerate() {
+        let hash = hasher.hash(name.as_bytes());
+        let at = entries + entry * ENTRY;
+        let start = local_size(out.len() - base);
+        out[at..at + 4].copy_from_slice(&upper(hash).to_le_bytes());
+        out[at + 4..at + 8].copy_from_slice(&start.to_le_bytes());
+        out.push(name_size(name));
+        out.extend_from_slice(name.as_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+        let mut slot = hash as usize & (slot_count - 1);
+        while u32_at(out, slots + slot * 4) != 0 {
+            slot = (slot + 1) & (slot_count - 1);
+        }
+        out[slots + slot * 4..slots + slot * 4 + 4]
+            .copy_from_slice(&local_size(entry + 1).to_le_bytes());
+    }
+    out.resize(base + (out.len() - base).next_multiple_of(4), 0);
+    for (entry, (_, mut posting)) in names.iter().enumerate() {
+        let at = entries + entry * ENTRY;
+        let start = local_size(out.len() - base);
+        out[at + 8..at + 12].copy_from_slice(&start.to_le_bytes());
+        out[at + 12..at + 16].copy_from_slice(&posting.len().to_le_bytes());
+        (0..posting.len())
+            .for_each(|place| out.extend_from_slice(&posting.get(place).to_le_bytes()));
+    }
+}
+
+/// The byte in front of a name: names have at most 255.
+fn name_size(name: &str) -> u8 {
+    u8::try_from(name.len()).unwrap_or_else(|_| panic!("a name of {} bytes", name.len()))
+}

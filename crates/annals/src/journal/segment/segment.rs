@@ -1,0 +1,191 @@
+//! A segment as readers have it: its file, and the index that finds events in it.
+//!
+//! The last segment is the active one: its index grows in memory. The others are sealed: their files never change
+//! again, and their indexes are files too.
+
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use super::file::{SEGMENT_HEAD, SegmentFile};
+use super::frame::FrameHead;
+use super::index_file::SealedIndex;
+use super::memory_index::{SegmentMemIndex, rebuild_index};
+use crate::error::Corruption;
+use crate::event::name::Name;
+use crate::event::raw::RawEvent;
+use crate::index::lookup::{Kind, Lookup, Posting};
+use crate::index::names::Names;
+use crate::metrics::stats::SegmentStats;
+use crate::util::little_endian::u32_at;
+use crate::util::local_offset::local_offset;
+
+/// A segment's file and index.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) file: SegmentFile,
+    pub(crate) index: SegmentIndex,
+}
+
+impl Deref for Segment {
+    type Target = SegmentFile;
+
+    fn deref(&self) -> &SegmentFile {
+        &self.file
+    }
+}
+
+/// How events are found in a segment.
+#[derive(Debug)]
+pub(crate) enum SegmentIndex {
+    Mem(SegmentMemIndex),
+    /// The index file, and the index rebuilt from the log if that file turns out to be damaged.
+    Sealed(Box<SealedIndex>, OnceLock<Result<SegmentMemIndex, Corruption>>),
+}
+
+impl SegmentIndex {
+    /// The index file.
+    pub(crate) fn file(&self) -> Option<&SealedIndex> {
+        match self {
+            Self::Mem(_) => None,
+            Self::Sealed(index, _) => Some(index),
+        }
+    }
+
+    pub(crate) fn sealed(index: SealedIndex) -> Self {
+        Self::Sealed(Box::new(index), OnceLock::new())
+    }
+}
+
+/// Returns whether `index` was made of this segment, whose events end at `end` and whose frames have the checksum
+/// `frames_crc` (0: not known). After a return to an older copy of the log, an index file may be left of a segment that
+/// began at the same offset and had as many events.
+pub(crate) fn is_index_of(
+    index: &SealedIndex,
+    file: &SegmentFile,
+    end: u64,
+    frames_crc: u32,
+) -> bool {
+    if frames_crc == 0 {
+        has_last_event(index, file, end)
+    } else {
+        index.frames_crc() == frames_crc
+    }
+}
+
+/// Returns whether the last event of a segment is where the index says, and has the names that the index says. This is
+/// all that can be compared in a store that an older annals wrote.
+///
+/// The index passes if that event is damaged: reading the event reports the damage.
+fn has_last_event(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
+    let Some(place) = end.checked_sub(file.first + 1).and_then(|last| u32::try_from(last).ok())
+    else {
+        return false;
+    };
+    let position = index.position(place);
+    let frame = || {
+        let start = position.checked_sub(u32_at(&file.bytes, position + 12) as usize)?;
+        FrameHead::read(&file.bytes, start, file.seed).ok()
+    };
+    let is_record = position >= SEGMENT_HEAD && u32_at(&file.bytes, position + 8) == place;
+    // One of the two may be damaged.
+    if !is_record && frame().is_none_or(|frame| frame.end() != end) {
+        return false;
+    }
+    let Ok((event, _)) = file.read_at(position, end - 1, &mut None) else { return true };
+    let has = |kind, name: &str| {
+        let posting = index.posting(kind, index.hasher().name(name));
+        posting.is_some_and(|mut posting| {
+            posting.len().checked_sub(1).is_some_and(|at| posting.get(at) == place)
+        })
+    };
+    // An id is indexed where it came first.
+    let has_id = |id| index.posting(Kind::Id, index.hasher().name(id)).is_some();
+    has(Kind::Type, event.event_type())
+        && event.tags().all(|tag| has(Kind::Tag, tag))
+        && event.id().is_none_or(has_id)
+}
+
+/// The index of a segment once its checksums have been looked at.
+pub(crate) enum CheckedIndex<'a> {
+    Mem(&'a SegmentMemIndex),
+    Sealed(&'a SealedIndex),
+}
+
+impl Segment {
+    /// The index, of which `kinds` will be asked: as sealed if its checksums are right, else rebuilt from the log.
+    pub(crate) fn index(&self, kinds: &[Kind]) -> Result<CheckedIndex<'_>, Corruption> {
+        match &self.index {
+            SegmentIndex::Mem(index) => Ok(CheckedIndex::Mem(index)),
+            SegmentIndex::Sealed(index, rebuilt) => {
+                if rebuilt.get().is_none() && index.is_whole(kinds) {
+                    return Ok(CheckedIndex::Sealed(index));
+                }
+                let make = || {
+                    tracing::warn!(segment = %self.path.display(), "its index is damaged; rebuilding it in memory");
+                    rebuild_index(self, index.hasher(), self.first + index.count())
+                };
+                rebuilt.get_or_init(make).as_ref().map(CheckedIndex::Mem).map_err(Corruption::clone)
+            }
+        }
+    }
+
+    /// The event with this id.
+    pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, Corruption> {
+        let index = self.index(&[Kind::Id])?;
+        let posting = index.posting(Kind::Id, id).filter(|posting| !posting.is_empty());
+        Ok(posting.map(|mut posting| self.first + u64::from(posting.get(0))))
+    }
+
+    /// How much there is of it, `event_bytes` of its file being in use.
+    pub(crate) fn stats(&self, event_bytes: u64) -> SegmentStats {
+        let mut stats = SegmentStats { event_bytes, ..SegmentStats::new(self.first) };
+        let in_memory = match &self.index {
+            SegmentIndex::Mem(index) => Some(index),
+            SegmentIndex::Sealed(index, rebuilt) => {
+                stats.index_bytes = index.size() as u64;
+                rebuilt.get().and_then(|rebuilt| rebuilt.as_ref().ok())
+            }
+        };
+        stats.memory_bytes = in_memory.map_or(0, SegmentMemIndex::allocated_bytes) as u64;
+        stats
+    }
+
+    /// The event at `offset`, which is one of the segment's, and when it was recorded.
+    pub(crate) fn read(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
+        let index = self.index(&[])?;
+        let place = local_offset(offset, self.first);
+        self.read_at(index.position(place), offset, &mut None)
+    }
+}
+
+impl CheckedIndex<'_> {
+    /// Where the record of the event at this place starts; 0, where none is, if there is no such event.
+    pub(crate) fn position(&self, place: u32) -> usize {
+        match self {
+            Self::Mem(index) => {
+                index.positions.get(place as usize).map_or(0, |&position| position as usize)
+            }
+            Self::Sealed(index) => index.position(place),
+        }
+    }
+
+    /// Shows every name of a kind with the offsets of its events.
+    pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
+        match self {
+            Self::Mem(index) => {
+                let names: &Names = index.names.names(kind);
+                names.iter().for_each(|(name, posting)| see(name, Posting::Mem(posting)));
+            }
+            Self::Sealed(index) => index.for_each_name(kind, see),
+        }
+    }
+}
+
+impl Lookup for CheckedIndex<'_> {
+    fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
+        match self {
+            Self::Mem(index) => index.names.posting(kind, name),
+            Self::Sealed(index) => index.posting(kind, name),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Looking at the filters: whether each lets pass every name that its segments have.
+
+use std::io::ErrorKind;
+
+use crate::error::{Corruption, OpenError};
+use crate::event::name::Hasher;
+use crate::index::lookup::Kind;
+use crate::journal::directory::Directory;
+use crate::journal::pruning::bloom::{Filter, Span};
+use crate::journal::pruning::pruning::{self, SEGMENTS};
+use crate::journal::recovery::map;
+use crate::journal::segment::file_names::{filter_name, index_name};
+use crate::journal::segment::index_file::index_checksum;
+use crate::journal::segment::memory_index::SegmentMemIndex;
+use crate::util::crc32c::crc32c;
+
+/// Holds the filters against the names of one segment after the other.
+pub(crate) struct FilterCheck<'a> {
+    directory: &'a Directory,
+    /// The first offsets of all segments.
+    starts: &'a [u64],
+    /// Of each tier the filter that was opened last, with its number; `None` if it is not there or has been told of.
+    opened: [Option<(usize, Option<Filter>)>; SEGMENTS.len()],
+}
+
+impl<'a> FilterCheck<'a> {
+    pub(crate) fn new(directory: &'a Directory, starts: &'a [u64]) -> Self {
+        Self { directory, starts, opened: Default::default() }
+    }
+
+    /// Looks whether every filter of a segment, the one of this number, lets all its names pass.
+    pub(crate) fn check(
+        &mut self,
+        segment: usize,
+        index: &SegmentMemIndex,
+        problems: &mut Vec<Corruption>,
+    ) -> Result<(), OpenError> {
+        for (tier, segments) in SEGMENTS.into_iter().enumerate() {
+            let (number, at) = (segment / segments, segment % segments);
+            let start = number * segments;
+            let Some(&end) = self.starts.get(start + segments) else { continue };
+            if self.opened[tier].as_ref().is_none_or(|opened| opened.0 != number) {
+                let first = self.starts[start];
+                let indexes = self.indexes(&self.starts[start..start + segments])?;
+                let opened = match indexes {
+                    Some(indexes) => self.open(Span { first, end, segments, indexes }, problems)?,
+                    // Without all of their indexes nobody uses it.
+                    None => None,
+                };
+                self.opened[tier] = Some((number, opened));
+            }
+            let Some((_, Some(filter))) = &self.opened[tier] else { continue };
+            if let Some(name) = not_passed(filter, at, index, &self.directory.hasher()) {
+                problems.push(self.problem(filter.span, format!("no bit for {name}")));
+                self.opened[tier] = Some((number, None));
+            }
+        }
+        Ok(())
+    }
+
+    /// The checksum of the checksums of these segments' index files, if all are there.
+    fn indexes(&self, firsts: &[u64]) -> Result<Option<u32>, OpenError> {
+        let mut checksums = Vec::with_capacity(4 * firsts.len());
+        for &first in firsts {
+            match map(self.directory, &index_name(first)) {
+                Ok(bytes) => checksums.extend(index_checksum(&bytes)),
+                Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(crc32c(&checksums)))
+    }
+
+    fn open(
+        &self,
+        span: Span,
+        problems: &mut Vec<Corruption>,
+    ) -> Result<Option<Filter>, OpenError> {
+        let name = filter_name(span.first, span.segments);
+        let is_there = || self.directory.handle.open_read_only(&name).is_ok();
+        let look = || {
+            let found = pruning::open(self.directory, span)
+                .map_err(OpenError::io("open", self.directory.at(&name)));
+            found.map(|found| found.filter(Filter::is_whole))
+        };
+        let mut found = look()?;
+        if found.is_none() && is_there() {
+            // A writer may just have put it there.
+            found = look()?;
+            if found.is_none() && is_there() {
+                let wrong = "a head or checksum that is wrong, or of other segments";
+                problems.push(self.problem(span, wrong.to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn problem(&self, span: Span, found: String) -> Corruption {
+        Corruption {
+            file: self.directory.at(&filter_name(span.first, span.segments)),
+            position: 0,
+            offset: span.first,
+            expected:
+                "a filter of its segments' names (remove the file: it is made again from the log)"
+                    .into(),
+            found,
+        }
+    }
+}
+
+/// A name of the segment at this place of a filter that the filter does not let pass.
+fn not_passed(
+    filter: &Filter,
+    at: usize,
+    index: &SegmentMemIndex,
+    hasher: &Hasher,
+) -> Option<String> {
+    [Kind::Type, Kind::Tag, Kind::Id].into_iter().find_map(|kind| {
+        let mut names = index.names.names(kind).iter().map(|(name, _)| name);
+        let missing = names.find(|name| !filter.having(kind, hasher.name(name)).has(at))?;
+        Some(format!("{kind:?} {missing:?}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::raw::RawEvent;
+    use crate::journal::Journal;
+    use crate::journal::verify::verify::verify;
+    use crate::store::store::EventStore;
+
+    #[test]
+    fn a_bit_that_is_missing_is_told_though_the_checksums_are_right() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let journal = Journal::options().segment_bytes(4 << 10).open(&path).unwrap();
+        let store = EventStore::<RawEvent, _>::on(journal);
+        for n in 0..100 {
+            let event = RawEvent::builder("noted").tag(format!("number:{n}"));
+            store.append(event.data(vec![0; 500]).build().unwrap()).unwrap();
+        }
+        drop(store);
+        let file = path.join("00000000000000000000.8.flt");
+        let whole = std::fs::read(&file).unwrap();
+        assert_eq!(verify(&path).unwrap().problems, []);
+        let mut found = 0;
+        for at in (64..whole.len()).filter(|&at| whole[at] != 0) {
+            let mut bytes = whole.clone();
+            bytes[at] &= bytes[at] - 1;
+            let checksum = crc32c(&bytes[64..]).to_le_bytes();
+            bytes[56..60].copy_from_slice(&checksum);
+            let checksum = crc32c(&bytes[16..64]).to_le_bytes();
+            bytes[12..16].copy_from_slice(&checksum);
+            std::fs::write(&file, bytes).unwrap();
+            let report = verify(&path).unwrap();
+            assert_eq!((report.problems.len(), report.events), (1, 100), "{report:?}");
+            let problem = report.problems[0].to_string();
+            assert!(problem.contains(".8.flt") && problem.contains("no bit for"), "{problem}");
+            found += 1;
+        }
+        assert!(found > 8);
+    }
+}

@@ -1,0 +1,262 @@
+//! Looking at everything: every checksum of every frame and record, every index entry against its event, every name
+//! against the filters.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::filters::FilterCheck;
+use crate::error::{Corruption, OpenError};
+use crate::event::name::Hasher;
+use crate::index::lookup::{Kind, Lookup};
+use crate::journal::directory::Directory;
+use crate::journal::fs::tools::read_all;
+use crate::journal::options::JournalOptions;
+use crate::journal::recovery::{End, check_frames, check_starts, classify_tail, map, read_head};
+use crate::journal::segment::file::SegmentFile;
+use crate::journal::segment::file_names::{index_name, log_name};
+use crate::journal::segment::index_file::{SealedIndex, exact_bytes};
+use crate::journal::segment::memory_index::{Indexed, SegmentMemIndex, index_frames};
+use crate::journal::segment::segment::CheckedIndex;
+
+/// What a look at all of a Journal found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Events that are whole, up to the first that is not.
+    pub events: u64,
+    /// Segments that were looked at.
+    pub segments: u64,
+    /// Bytes of whole events, with all that frames them.
+    pub bytes: u64,
+    /// What is wrong. Empty: everything is as it was written.
+    pub problems: Vec<Corruption>,
+    /// What is not damage. Most of it is put right when the store is next opened for appending.
+    pub notes: Vec<String>,
+}
+
+/// Looks at every byte of the Journal in the directory `path`, and changes none. A process may be writing to it.
+///
+/// # Errors
+/// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
+/// report is about.
+pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
+    verify_with(path.as_ref(), &JournalOptions::default())
+}
+
+/// As [`verify`], of a Journal that is opened with these options.
+pub(crate) fn verify_with(
+    path: &Path,
+    options: &JournalOptions,
+) -> Result<VerifyReport, OpenError> {
+    let system = Arc::clone(&options.file_system);
+    let path = std::path::absolute(path).map_err(OpenError::io("find", path))?;
+    let directory = Directory::open(&*system, &path)?;
+    let mut report = VerifyReport::default();
+    // Before the segments: a process that closes the store meanwhile notes a head beyond what is then looked at.
+    let closed = match directory.closed_head() {
+        Err(OpenError::Corrupt(damage)) => {
+            report.problems.push(damage);
+            0
+        }
+        closed => closed?,
+    };
+    let starts = match check_starts(&directory) {
+        Ok(starts) => starts,
+        Err(OpenError::Corrupt(damage)) => {
+            report.problems.push(damage);
+            directory.segments()?.0
+        }
+        Err(error) => return Err(error),
+    };
+    let mut trusted = true;
+    let mut filters = FilterCheck::new(&directory, &starts);
+    for (at, &first) in starts.iter().enumerate() {
+        let next = starts.get(at + 1).copied();
+        let most = options.index_limits.most;
+        let names = verify_segment(&directory, first, next, (closed, most), &mut report)?;
+        if trusted {
+            report.events = names.as_ref().map_or(first, |indexed| indexed.next_offset);
+        }
+        if let Some(indexed) = names {
+            filters.check(at, &indexed.index.reader(), &mut report.problems)?;
+        }
+        // These are made again from the events, which are whole whatever they say.
+        trusted = report.problems.iter().all(is_of_derived_file);
+        report.segments += 1;
+    }
+    Ok(report)
+}
+
+fn is_of_derived_file(problem: &Corruption) -> bool {
+    problem.file.extension().is_some_and(|kind| kind == "idx" || kind == "flt")
+}
+
+/// Looks at one segment, which ends where the next begins if there is one. The log's head at its last clean close was
+/// `closed`, and an index file has at most so many bytes. Answers its whole frames.
+fn verify_segment(
+    directory: &Directory,
+    first: u64,
+    next: Option<u64>,
+    (closed, most_index_bytes): (u64, u64),
+    report: &mut VerifyReport,
+) -> Result<Option<Indexed>, OpenError> {
+    let name = log_name(first);
+    // A writer may cut the last segment's file when it seals it, so that one is not mapped.
+    let bytes = if next.is_some() {
+        map(directory, &name)?
+    } else {
+        let read = read_all(&*directory.handle, &name);
+        read.map_err(OpenError::io("read", directory.at(&name)))?.into()
+    };
+    let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
+    let indexed = segment.check_head(&directory.store_id).and_then(|_| {
+        index_frames(&segment, &directory.hasher(), next.unwrap_or(u64::MAX), |_, _| {})
+    });
+    let indexed = match indexed {
+        Ok(indexed) => indexed,
+        Err(damage) => {
+            report.problems.push(damage);
+            return Ok(None);
+        }
+    };
+    report.bytes += indexed.end as u64;
+    let short = next.map(|end| indexed.short_of(end));
+    if let (Some(end), Some(None)) = (next, &short) {
+        let expected = read_head(directory, end).crc_before;
+        let checked = check_frames(&segment, end, indexed.index.frames_crc, expected);
+        report.problems.extend(checked.err());
+    }
+    match short {
+        Some(None) => {
+            verify_index(directory, &segment, &indexed, most_index_bytes, report)?;
+        }
+        Some(Some(fault)) => report.problems.push(segment.corruption(fault, indexed.next_offset)),
+        None => verify_end(directory, &segment, &indexed, closed, report)?,
+    }
+    Ok(Some(indexed))
+}
+
+/// Looks at what stands behind the last whole frame of the log.
+fn verify_end(
+    directory: &Directory,
+    segment: &SegmentFile,
+    indexed: &Indexed,
+    closed: u64,
+    report: &mut VerifyReport,
+) -> Result<(), OpenError> {
+    let file = directory
+        .handle
+        .open_read_only(&log_name(segment.first))
+        .map_err(OpenError::io("open", &segment.path))?;
+    match classify_tail(&*file, segment, indexed.end, indexed.next_offset, closed)? {
+        End::Clean => {}
+        End::Unfinished(left) => report.notes.push(format!(
+            "{}: {} bytes from byte {} on are of a commit that is not finished: one under way, or cut off by a crash",
+            segment.path.display(),
+            left - indexed.end,
+            indexed.end
+        )),
+        End::Damaged(damage) => report.problems.push(damage),
+    }
+    Ok(())
+}
+
+/// Holds a sealed segment's index file against its events.
+fn verify_index(
+    directory: &Directory,
+    segment: &SegmentFile,
+    indexed: &Indexed,
+    most_bytes: u64,
+    report: &mut VerifyReport,
+) -> Result<(), OpenError> {
+    let path = directory.at(&index_name(segment.first));
+    let size = exact_bytes(&indexed.index.reader());
+    let bytes: Option<Bytes> = match map(directory, &index_name(segment.first)) {
+        Ok(bytes) => Some(bytes),
+        Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let file_bytes = bytes.as_ref().map(|bytes| bytes.len() as u64);
+    let note = match file_bytes {
+        Some(found) if found > most_bytes => Some(format!(
+            "not usable: it has {found} bytes, and an index file has at most {most_bytes}; it is replaced or removed when the store is next opened for appending"
+        )),
+        _ if size > most_bytes => Some(format!(
+            "it would have {size} bytes, and an index file has at most {most_bytes}; the index is kept in memory, which takes time at each opening"
+        )),
+        None => Some("not there yet; it is made from the log".to_owned()),
+        Some(_) => None,
+    };
+    report.notes.extend(note.map(|note| format!("{}: {note}", path.display())));
+    let Some(bytes) = bytes.filter(|bytes| size.max(bytes.len() as u64) <= most_bytes) else {
+        return Ok(());
+    };
+    let count = indexed.next_offset - segment.first;
+    let sealed = SealedIndex::open(bytes, &directory.store_id, segment.first, count);
+    let whole = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
+    let wrong = match whole {
+        None => Some("a head or checksum that is wrong".to_owned()),
+        Some(index) => compare(&index, &indexed.index.reader(), index.hasher()),
+    };
+    report.problems.extend(wrong.map(|found| {
+        Corruption {
+            file: path,
+            position: 0,
+            offset: segment.first,
+            expected:
+                "the index of its segment's events (remove the file: it is made again from the log)"
+                    .into(),
+            found,
+        }
+    }));
+    Ok(())
+}
+
+/// The first difference between an index file and the index that its events make.
+pub(crate) fn compare(
+    sealed: &SealedIndex,
+    live: &SegmentMemIndex,
+    hasher: &Hasher,
+) -> Option<String> {
+    if ![0, live.frames_crc].contains(&sealed.frames_crc()) {
+        return Some("the checksum of other frames".to_owned());
+    }
+    for (place, &position) in (0..).zip(live.positions.iter()) {
+        if sealed.position(place) != position as usize {
+            return Some(format!(
+                "position {} of event {place}, which is at {position}",
+                sealed.position(place)
+            ));
+        }
+    }
+    for kind in [Kind::Type, Kind::Tag, Kind::Id] {
+        let (expected, found) =
+            (names(&CheckedIndex::Mem(live), kind), names(&CheckedIndex::Sealed(sealed), kind));
+        for (name, offsets) in &expected {
+            if found.get(name) != Some(offsets) {
+                return Some(format!("other events than it should for {kind:?} {name:?}"));
+            }
+            let len = CheckedIndex::Sealed(sealed)
+                .posting(kind, hasher.name(name))
+                .map(|posting| posting.len() as usize);
+            if len != Some(offsets.len()) {
+                return Some(format!("no way to {kind:?} {name:?}"));
+            }
+        }
+        if let Some(name) = found.keys().find(|name| !expected.contains_key(*name)) {
+            return Some(format!("{kind:?} {name:?}, which no event has"));
+        }
+    }
+    None
+}
+
+fn names(index: &CheckedIndex<'_>, kind: Kind) -> BTreeMap<String, Vec<u32>> {
+    let mut names = BTreeMap::new();
+    index.for_each_name(kind, |name, mut posting| {
+        names.insert(name.to_owned(), (0..posting.len()).map(|at| posting.get(at)).collect());
+    });
+    names
+}

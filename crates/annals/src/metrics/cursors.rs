@@ -1,0 +1,40 @@
+//! Where the cursors of a log are, so that also one that does not move is seen to lag.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// The positions of a log's cursors. To enter and to leave take the same time however many there are.
+#[derive(Default)]
+pub(super) struct Cursors(Mutex<Positions>);
+
+#[derive(Default)]
+struct Positions {
+    next: u64,
+    by_number: HashMap<u64, Arc<AtomicU64>>,
+}
+
+impl Cursors {
+    /// Adds a cursor at `offset`; returns its number and its position.
+    pub(super) fn enter(&self, offset: u64) -> (u64, Arc<AtomicU64>) {
+        let position = Arc::new(AtomicU64::new(offset));
+        let mut positions = self.0.lock();
+        let number = positions.next;
+        positions.next += 1;
+        positions.by_number.insert(number, Arc::clone(&position));
+        (number, position)
+    }
+
+    /// Removes the cursor of this number.
+    pub(super) fn leave(&self, number: u64) {
+        self.0.lock().by_number.remove(&number);
+    }
+
+    /// The position that is furthest behind, if there are any.
+    pub(super) fn last(&self) -> Option<u64> {
+        // Relaxed: numbers to look at, which order nothing.
+        self.0.lock().by_number.values().map(|position| position.load(Ordering::Relaxed)).min()
+    }
+}

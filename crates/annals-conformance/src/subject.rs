@@ -26,7 +26,7 @@ pub trait Subject: Sync {
     /// Returns how long to wait for what should come at once, until it counts as missing: 2 minutes by default, which also
     /// a busy machine seldom takes.
     fn patience(&self) -> Duration {
-        Duration::from_mins(2)
+        Duration::from_secs(120)
     }
 }
 

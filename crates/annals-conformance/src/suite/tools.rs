@@ -92,7 +92,7 @@ impl Seen {
 }
 
 /// How long a check waits for what it needs before it can look at anything, on any machine.
-pub(super) const EVER: Duration = Duration::from_mins(5);
+pub(super) const EVER: Duration = Duration::from_secs(300);
 
 /// Something that another thread does, and that should come to an end.
 pub(super) struct Doing<'s, T> {

@@ -210,7 +210,9 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         error_code: DropCode,
         reason: &str,
     ) -> Result<Taken, PartyError> {
-        let reason = reason[..reason.floor_char_boundary(REASON_MAX)].to_owned();
+        let end =
+            (0..=REASON_MAX.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
+        let reason = reason[..end.unwrap_or(0)].to_owned();
         let readable = error_code != DropCode::DecodeFailed;
         let dropped = MessageDropped {
             error_code,

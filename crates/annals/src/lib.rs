@@ -85,3 +85,8 @@ mod projections_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/EVOLUTION.md")]
 mod evolution_page {}
+
+/// And that of the page on async programs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ASYNC.md")]
+mod async_page {}

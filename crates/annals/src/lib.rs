@@ -1,7 +1,53 @@
-//! An append-only event log that a Rust program embeds: in memory or in files, one order, for ever.
+//! annals is an embedded event store for Rust. Events are appended once and never changed. The current state of a program, and
+//! its state at any earlier point, is computed by replaying them.
 //!
-//! Everything that happened is kept; what a program needs to know now, or needed to know then, it gets by folding
-//! the log.
+//! ```
+//! use annals::{Condition, Event, EventStore, Query};
+//!
+//! #[derive(Event, Debug, Clone)]
+//! enum Booking {
+//!     SeatSold { #[event(tag = "seat")] seat: String, price: u32 },
+//!     SeatFreed { #[event(tag = "seat")] seat: String },
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let store = EventStore::<Booking>::in_memory(); // or EventStore::<Booking>::open("bookings.store")?
+//!     let seat = Query::tag("seat:12A");
+//!     let sold = Booking::SeatSold { seat: "12A".into(), price: 90 };
+//!     // Sell the seat, unless anything happened to it since we looked.
+//!     store.append_if([sold], &Condition::fail_if(seat.clone()).after(store.len()))?;
+//!     assert_eq!(store.query(&seat).count(), 1);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Use it for facts that must not be lost or changed, for decisions on what has happened while several threads append, and for
+//! views that can be rebuilt. Do not use it if single records must be changed or deleted, or if several machines write to one
+//! log: one process writes, and any number of processes on the same machine read along.
+//!
+//! # What you can rely on
+//!
+//! * In files, an append that returned is synced to the disk (unless the store was opened with [`Durability::Buffered`]).
+//! * A batch is in the log whole or not at all, after a crash too. A condition and its append are one step.
+//! * Readers never block, neither on a writer nor on each other. References to events in memory stay valid.
+//! * An event with a known id is not appended again: a retry is safe.
+//!
+//! # Where to find what
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | define events | [`Event`] and `#[derive(Event)]`; [`RawEvent`] for events without a type of their own |
+//! | append and read | [`EventStore`], [`Batch`], [`Query`], [`Condition`] |
+//! | follow the log | [`EventStore::subscription`], [`Subscription`], [`EventStream`] |
+//! | compute state | [`Projection`], [`Reconstructor`], [`LiveProjection`], [`SnapshotPolicy`] |
+//! | decide on state | [`Reconstructor::decide`], [`Decision`] |
+//! | test | [`testing`]: [`given`], `assert_round_trip` |
+//! | keep the log in files | [`Journal`], [`JournalOptions`]; [`verify()`], [`salvage()`] |
+//! | watch it | [`EventStore::health`], [`EventStore::stats`], and the recorder of the crate `metrics` |
+//! | write a backend | [`Backend`] and the module [`backend`] |
+//!
+//! The crate has no features, no async runtime, no C++ and no network code. The guide is in the folder `docs/` of the project:
+//! getting started, consistency boundaries, retries, async programs, testing, operating, backup.
 
 // All but one module, `journal/map.rs`, which says why.
 #![deny(unsafe_code)]

@@ -136,3 +136,23 @@ mod evolution_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/ASYNC.md")]
 mod async_page {}
+
+/// The page that begins from an empty project.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/GETTING-STARTED.md")]
+mod getting_started_page {}
+
+/// The page on conditions and decisions.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/CONSISTENCY.md")]
+mod consistency_page {}
+
+/// The page on ids.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/RETRIES.md")]
+mod retries_page {}
+
+/// The page on tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/TESTING.md")]
+mod testing_page {}

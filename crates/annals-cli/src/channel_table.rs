@@ -1,4 +1,4 @@
-//! A channel's state for people: a row for what there is to say, none for what has not happened.
+//! A channel's state for people. A row is printed only for facts that exist.
 //!
 //! ```text
 //!   status          challenged
@@ -8,10 +8,10 @@
 use annals_channels::{Address, ChannelState, Equivocation, FixedPart, Hash};
 
 use crate::failure::Failure;
-use crate::out::{Out, counted};
-use crate::table::time;
+use crate::human::{counted, time};
+use crate::out::Out;
 
-/// Shows the state right after the event at `last`, in a log whose head is `head`.
+/// Prints the state right after the event at `last`, in a log whose head is `head`.
 pub(crate) fn show(
     channel_id: Hash,
     last: u64,
@@ -31,15 +31,15 @@ pub(crate) fn show(
     rows.extend(state.equivocations.iter().flat_map(evidence));
     let mut before = "";
     for (name, value) in rows {
-        // Several of one name are told under the first.
-        let shown = if name == before { "" } else { name };
-        out.text(format_args!("{shown:<16}{value}"))?;
+        // A name is printed only in the first of its rows.
+        let title = if name == before { "" } else { name };
+        out.text(format_args!("{title:<16}{value}"))?;
         before = name;
     }
     Ok(())
 }
 
-/// How far the channel is, in a word.
+/// Returns the channel's status in one word.
 pub(crate) fn status(state: &ChannelState) -> String {
     let word = state.status.and_then(|status| serde_json::to_value(status).ok());
     word.as_ref().and_then(|word| word.as_str()).unwrap_or("not created").to_owned()
@@ -110,7 +110,7 @@ fn evidence(evidence: &Equivocation) -> [Row; 3] {
     ]
 }
 
-/// An asset, as people call it.
+/// Returns the name of an asset for people.
 fn name(asset: Address) -> String {
     if asset.bytes() == &[0; 20] { "ETH (wei)".to_owned() } else { asset.to_string() }
 }

@@ -1,21 +1,16 @@
-//! Events as lines of JSON: what the `annals` command takes and gives, one event a line.
+//! The lines of JSON that the `annals` command reads and writes, one event per line.
 //!
 //! ```text
 //!   {"type":"seat-sold","tags":["seat:12A"],"data":{"price":90}}  ──parse_line──▶  RawEvent
 //!   {"offset":0,"time":"2026-01-05T09:30:00.000Z","type":…}       ◀──write_line──  Recorded<RawEvent>
 //! ```
-//! It is a library so that tests and fuzzing reach it without the command.
+//! They are a library so that tests and fuzz targets can call them directly.
 
 #![forbid(unsafe_code)]
 
-mod data;
-mod fields;
-mod input;
-mod json;
-mod line_error;
-mod output;
+mod event_line;
 
-pub use data::Data;
-pub use input::parse_line;
-pub use line_error::{LineError, LineReason};
-pub use output::{write_line, write_pretty};
+pub use event_line::data::Data;
+pub use event_line::error::{LineError, LineReason};
+pub use event_line::parse::parse_line;
+pub use event_line::write::{write_line, write_pretty};

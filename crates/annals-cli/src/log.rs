@@ -1,4 +1,4 @@
-//! What the library logs, as readable lines on standard error.
+//! Prints the library's warnings and errors as readable lines on standard error.
 
 use std::fmt::{Debug, Write as _};
 use std::io::{self, Write as _};
@@ -7,15 +7,16 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// What the library logs when a follower ends. The command says that itself when it ends, with what the user can do.
+/// The message that the library logs when a follower ends. It is not printed: the command reports the same failure with
+/// advice when it ends.
 const FOLLOWER_ENDED: &str = "the log is not followed any more";
 
-/// Shows warnings and errors; spans, which the library has none of, are nothing to it.
+/// Prints warnings and errors. It ignores spans; the library has none.
 struct Log;
 
-/// Shows from now on what the library logs.
+/// Prints everything that the library logs from now on.
 pub(crate) fn start() {
-    // It fails only if somebody was quicker, and here nobody is.
+    // It fails only if another subscriber is set, and there is none.
     let _ = tracing::subscriber::set_global_default(Log);
 }
 
@@ -41,7 +42,7 @@ impl Subscriber for Log {
             return;
         }
         let fields = if fields.is_empty() { fields } else { format!(" ({fields})") };
-        // If standard error is gone there is nobody to tell.
+        // An error is ignored: there is no other stream to report it on.
         let _ = writeln!(io::stderr(), "annals: {level}: {message}{fields}");
     }
 

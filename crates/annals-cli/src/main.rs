@@ -1,13 +1,13 @@
-//! The `annals` command: reads what it is asked, does it, and says what went wrong.
+//! The `annals` command.
 //!
 //! ```text
-//!   args       the command line             lines     standard input, line by line
-//!   commands   one file a command           out       standard output; table, channel_table: for people
-//!   place      what a STORE says            progress  bars on standard error
-//!   store      opening it                   log       the library's warnings on standard error
-//!   target     creating it                  words     the library's errors, for a person at a shell
-//!   failure    what ends it with exit 1     reports   what append tells of batches
-//!   demo       `annals demo`                    bench    `annals bench`
+//!   args         the command line and its help      stdin_lines  standard input, line by line
+//!   commands     one file per command               out          standard output
+//!   store_path   a STORE argument                   table, channel_table, human   output for people
+//!   store        opens a store                      reports      the reports of `annals append`
+//!   target       creates a store when needed        progress     progress bars on standard error
+//!   failure      errors and advice, exit code 1     log          the library's warnings on standard error
+//!   demo         `annals demo`                      bench        `annals bench`
 //! ```
 
 #![forbid(unsafe_code)]
@@ -18,16 +18,16 @@ mod channel_table;
 mod commands;
 mod demo;
 mod failure;
-mod lines;
+mod human;
 mod log;
 mod out;
-mod place;
 mod progress;
 mod reports;
+mod stdin_lines;
 mod store;
+mod store_path;
 mod table;
 mod target;
-mod words;
 
 use std::process::ExitCode;
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.tell();
+            failure.report();
             ExitCode::FAILURE
         }
     }
@@ -62,6 +62,6 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::State(args) => commands::state::run(args, format),
         Command::Demo(args) => demo::run(args, format),
         Command::Bench(args) => bench::run(args, format),
-        Command::DemoWriter(args) => demo::sign_until_killed(&args.directory),
+        Command::DemoWriter(args) => demo::writer::sign_until_killed(&args.directory),
     }
 }

@@ -1,8 +1,7 @@
-//! Standard output: locked, buffered, in the format that was asked for.
+//! Standard output: locked and buffered, in the requested format.
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
 
-use indicatif::HumanCount;
 use serde_json::Value;
 
 use crate::args::Format;
@@ -10,46 +9,47 @@ use crate::failure::Failure;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Where results go.
+/// Writes results to standard output.
 pub(crate) struct Out {
     stream: BufWriter<StdoutLock<'static>>,
     format: Format,
-    /// Whether it does not matter that nobody reads any more.
-    may_be_deaf: bool,
+    /// Whether a closed pipe is no failure.
+    ignores_closed_pipe: bool,
 }
 
 impl Out {
-    /// Standard output, in this format or the one that suits it.
+    /// Returns standard output in this format; by default a table on a terminal and JSON lines elsewhere.
     pub(crate) fn new(format: Option<Format>) -> Self {
         let out = io::stdout().lock();
         let suits = if out.is_terminal() { Format::Table } else { Format::Jsonl };
         Self {
             stream: BufWriter::with_capacity(BUFFER_BYTES, out),
             format: format.unwrap_or(suits),
-            may_be_deaf: false,
+            ignores_closed_pipe: false,
         }
     }
 
-    /// For commands whose work is not their output: when nobody reads that any more, they go on.
+    /// Returns standard output for a command whose work is more than its output: if the reader closes the pipe, the
+    /// command continues.
     pub(crate) fn for_reports(format: Option<Format>) -> Self {
-        Self { may_be_deaf: true, ..Self::new(format) }
+        Self { ignores_closed_pipe: true, ..Self::new(format) }
     }
 
-    /// The format that results have.
+    /// Returns the format of results.
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Writes with `write`.
+    /// Calls `write` with the stream.
     pub(crate) fn with(
         &mut self,
         write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let written = write(&mut self.stream);
-        self.heard(written)
+        self.checked(written)
     }
 
-    /// Writes a line that is a JSON object of these fields, in this order.
+    /// Writes a line with a JSON object of these fields, in this order.
     pub(crate) fn object<'f>(
         &mut self,
         fields: impl IntoIterator<Item = (&'f str, Value)>,
@@ -69,26 +69,23 @@ impl Out {
         self.with(|out| writeln!(out, "{line}"))
     }
 
-    /// Gives what was written to whoever reads. To be called at the end, too.
+    /// Flushes the buffer. The caller must flush at the end, too.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         let flushed = self.stream.flush();
-        self.heard(flushed)
+        self.checked(flushed)
     }
 
-    fn heard(&self, written: io::Result<()>) -> Result<(), Failure> {
+    fn checked(&self, written: io::Result<()>) -> Result<(), Failure> {
         match written {
-            Err(error) if self.may_be_deaf && error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if self.ignores_closed_pipe && error.kind() == ErrorKind::BrokenPipe => {
+                Ok(())
+            }
             written => written.map_err(Failure::Output),
         }
     }
 }
 
-/// A number of things, for people: `1 event`, `2,000 events`.
-pub(crate) fn counted(count: u64, thing: &str) -> String {
-    format!("{} {thing}{}", HumanCount(count), if count == 1 { "" } else { "s" })
-}
-
-/// Columns of the terminal that standard output is; `None` if it is none.
+/// Returns the number of columns of the terminal; `None` if standard output is not a terminal.
 pub(crate) fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(usize::from(width.0))

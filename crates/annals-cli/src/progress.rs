@@ -1,10 +1,10 @@
-//! How far long work is, on a terminal's standard error; nothing elsewhere.
+//! Progress bars on standard error, if it is a terminal.
 
 use std::time::Duration;
 
 use indicatif::{HumanFloatCount, ProgressBar, ProgressState, ProgressStyle};
 
-/// Work of `total` bytes, if that is known.
+/// Returns a bar for work of `total` bytes, or a spinner if the total is not known.
 pub(crate) fn bytes(total: Option<u64>) -> ProgressBar {
     match total {
         Some(total) => {
@@ -14,13 +14,13 @@ pub(crate) fn bytes(total: Option<u64>) -> ProgressBar {
     }
 }
 
-/// Work of `total` events.
+/// Returns a bar for work of `total` events.
 pub(crate) fn events(total: u64, what: &'static str) -> ProgressBar {
-    bar(total, "{msg} {bar:30} {human_pos} of {human_len} events, {rate} a second, {eta} left")
+    bar(total, "{msg} {bar:30} {human_pos} of {human_len} events, {rate} per second, {eta} left")
         .with_message(what)
 }
 
-/// Work of which only the time is known that it took.
+/// Returns a spinner that shows the elapsed time.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let spinner =
         styled(ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed}").with_message(what);
@@ -33,7 +33,7 @@ fn bar(total: u64, template: &str) -> ProgressBar {
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
-    // The templates are constants; if one were wrong, the bar would look as it does by default.
+    // The templates are constants. If one were invalid, the bar would have its default look.
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.with_key("rate", rate)),
         Err(_) => bar,
@@ -41,6 +41,6 @@ fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
 }
 
 fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    // An error is the terminal's, and the bar's own business.
+    // An error is ignored: it concerns only the bar.
     let _ = write!(out, "{:.0}", HumanFloatCount(state.per_sec()));
 }

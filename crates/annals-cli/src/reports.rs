@@ -1,7 +1,7 @@
-//! What `annals append` tells of its batches.
+//! The reports of `annals append` about its batches.
 //!
-//! A report that cannot be written stops no append: the events are what matters, and input from a pipe could not be
-//! given again. It is told at once, and is the command's failure in the end.
+//! A report that cannot be written does not stop appending: the events matter more, and input from a pipe cannot be read
+//! again. The problem is printed as a warning at once, and is the command's failure at the end.
 
 use std::ops::Range;
 
@@ -9,18 +9,19 @@ use indicatif::{HumanCount, ProgressBar};
 
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::out::{Out, counted};
+use crate::human::counted;
+use crate::out::Out;
 
-/// What is told of the batches.
+/// Reports batches, and the total at the end.
 pub(crate) struct Reports {
     out: Out,
     bar: ProgressBar,
-    /// Why nothing is told any more.
+    /// The reason why reports cannot be written any more.
     failure: Option<Failure>,
     appended: u64,
-    /// Events that were not appended, since their ids were in the store.
+    /// The number of events that were not appended because their ids are in the store.
     already: u64,
-    /// All offsets that were appended.
+    /// The range of all appended offsets.
     all: Option<Range<u64>>,
 }
 
@@ -29,17 +30,17 @@ impl Reports {
         Self { out, bar, failure: None, appended: 0, already: 0, all: None }
     }
 
-    /// So many bytes of input were dealt with.
+    /// Shows on the bar that this number of bytes of input is done.
     pub(crate) fn received(&self, bytes: u64) {
         self.bar.set_position(bytes);
     }
 
-    /// There is no more progress to show.
+    /// Removes the bar.
     pub(crate) fn clear_bar(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// A batch is in the store at these offsets, already or now.
+    /// Reports a batch at these offsets, which was appended now or was already in the store.
     pub(crate) fn batch(&mut self, range: Range<u64>, already: bool) {
         let (first, last) = (range.start, range.end - 1);
         let events = last - first + 1;
@@ -52,24 +53,24 @@ impl Reports {
         if self.failure.is_some() {
             return;
         }
-        if let Err(failure) = self.tell(first, last, already) {
-            // At once, since the end of the input may be far.
+        if let Err(failure) = self.write(first, last, already) {
+            // The warning is printed now, because the end of the input may come late.
             let error = failure.message();
             self.bar.suspend(|| {
-                tracing::warn!("{error}; appending goes on, and no more of it is reported");
+                tracing::warn!("{error}; appending continues without reports");
             });
             self.failure = Some(failure);
         }
     }
 
-    fn tell(&mut self, first: u64, last: u64, already: bool) -> Result<(), Failure> {
+    fn write(&mut self, first: u64, last: u64, already: bool) -> Result<(), Failure> {
         match self.out.format() {
             Format::Jsonl => {
-                let place = [("first", first.into()), ("last", last.into())];
+                let offsets = [("first", first.into()), ("last", last.into())];
                 self.out
-                    .object(place.into_iter().chain(already.then(|| ("already", true.into()))))?;
+                    .object(offsets.into_iter().chain(already.then(|| ("already", true.into()))))?;
             }
-            // The bar says it.
+            // The bar shows the batches.
             Format::Table if !self.bar.is_hidden() => {
                 self.bar.set_message(counted(self.appended + self.already, "event"));
                 return Ok(());
@@ -82,7 +83,7 @@ impl Reports {
         self.out.flush()
     }
 
-    /// Everything was appended: tells the sum. Fails if any report could not be written.
+    /// Reports the total after all events were appended. Fails if any report could not be written.
     pub(crate) fn end(&mut self) -> Result<(), Failure> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
@@ -97,14 +98,14 @@ impl Reports {
             }
             self.out.object(report)?;
         } else {
-            let place =
+            let range =
                 self.all.as_ref().map(|all| format!(", {}", offsets(all.start, all.end - 1)));
             let already = match self.already {
                 0 => String::new(),
-                already => format!("; {} were in the store already", HumanCount(already)),
+                already => format!("; {} already in the store", HumanCount(already)),
             };
-            let (appended, place) = (counted(self.appended, "event"), place.unwrap_or_default());
-            self.out.text(format_args!("{appended} appended{place}{already}"))?;
+            let (appended, range) = (counted(self.appended, "event"), range.unwrap_or_default());
+            self.out.text(format_args!("{appended} appended{range}{already}"))?;
         }
         self.out.flush()
     }

@@ -1,4 +1,4 @@
-//! Opening the store that a STORE argument names: here, and nowhere else, it matters of which kind it is.
+//! Opens the store of a STORE argument. Only this file and `target` depend on the kind of the store.
 
 use std::sync::Arc;
 
@@ -10,44 +10,50 @@ use annals::{
 use annals_rocksdb::RocksDb;
 
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::store_path::StorePath;
 
-/// A store of events of any type, or of these, wherever it lives.
+/// A store on any backend, of events of any type or of type `E`.
 pub(crate) type Store<E = RawEvent> = EventStore<E, Box<dyn Backend<E>>>;
 
 fn on<E: Event>(backend: impl Backend<E> + 'static) -> Store<E> {
     EventStore::<E>::on(Box::new(backend))
 }
 
-/// A store in memory, gone with the process.
+/// Returns a new store in memory, which is lost when the process ends.
 pub(crate) fn in_memory() -> Store {
     on(Memory::new())
 }
 
-/// Opens a store for appending, and creates it if nothing is there.
-pub(crate) fn open(place: &Place, durability: Durability) -> Result<Store, Failure> {
-    match place {
-        Place::Journal(path) => Ok(on(Journal::options().durability(durability).open(path)?)),
+/// Opens a store for appending, and creates it if nothing exists at its path.
+pub(crate) fn open(path: &StorePath, durability: Durability) -> Result<Store, Failure> {
+    match path {
+        StorePath::Journal(directory) => {
+            Ok(on(Journal::options().durability(durability).open(directory)?))
+        }
         #[cfg(feature = "rocksdb")]
-        Place::RocksDb(path) => Ok(on(RocksDb::options().durability(durability).open(path)?)),
+        StorePath::RocksDb(directory) => {
+            Ok(on(RocksDb::options().durability(durability).open(directory)?))
+        }
         #[cfg(not(feature = "rocksdb"))]
-        Place::RocksDb(_) => Err(not_built_in(place)),
+        StorePath::RocksDb(_) => Err(not_built_in(path)),
     }
 }
 
-/// Returns whether nothing is there: no store, and nothing that is in the way of one.
-pub(crate) fn is_vacant(place: &Place) -> Result<bool, Failure> {
-    let opened = match place {
-        Place::Journal(path) if path.join("store.json").exists() => return Ok(false),
-        Place::Journal(path) => Journal::options().open_read_only::<RawEvent>(path).map(drop),
+/// Returns whether the path is free: it has no store, and nothing that prevents creating one.
+pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
+    let opened = match path {
+        StorePath::Journal(directory) if directory.join("store.json").exists() => return Ok(false),
+        StorePath::Journal(directory) => {
+            Journal::options().open_read_only::<RawEvent>(directory).map(drop)
+        }
         #[cfg(feature = "rocksdb")]
-        Place::RocksDb(path) if !path.exists() => return Ok(true),
+        StorePath::RocksDb(directory) if !directory.exists() => return Ok(true),
         #[cfg(feature = "rocksdb")]
-        Place::RocksDb(path) if path.join("CURRENT").exists() => return Ok(false),
+        StorePath::RocksDb(directory) if directory.join("CURRENT").exists() => return Ok(false),
         #[cfg(feature = "rocksdb")]
-        Place::RocksDb(path) => RocksDb::<RawEvent>::open_read_only(path).map(drop),
+        StorePath::RocksDb(directory) => RocksDb::<RawEvent>::open_read_only(directory).map(drop),
         #[cfg(not(feature = "rocksdb"))]
-        Place::RocksDb(_) => return Err(not_built_in(place)),
+        StorePath::RocksDb(_) => return Err(not_built_in(path)),
     };
     match opened {
         Ok(()) => Ok(false),
@@ -56,44 +62,46 @@ pub(crate) fn is_vacant(place: &Place) -> Result<bool, Failure> {
     }
 }
 
-/// Opens a store for reading, also beside a process that appends to it, and has it read. If it is a Journal that is
-/// damaged, what is good is read first, and then that is said. So is why a Journal is not followed any more.
+/// Opens a store for reading and calls `read`. Another process may append to the store meanwhile.
+///
+/// If a Journal is damaged, `read` gets the events before the damage, and then this function fails. It also fails if the
+/// Journal's follower ended while `read` ran.
 pub(crate) fn reading<E: Event>(
-    place: &Place,
+    path: &StorePath,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    match place {
-        Place::Journal(path) => {
-            let journal = Arc::new(Journal::options().open_read_only(path)?);
-            // Then opening it has warned of that.
-            let told = journal.damage().is_some();
+    match path {
+        StorePath::Journal(directory) => {
+            let journal = Arc::new(Journal::options().open_read_only(directory)?);
+            // If it is damaged, opening it has logged the damage as a warning.
+            let is_logged = journal.damage().is_some();
             read(&on(Arc::clone(&journal)))?;
-            // Asked last: it may be found while the log is followed.
+            // Checked last, because the follower may fail while `read` runs.
             match journal.follow_error() {
                 None => Ok(()),
-                Some(FollowError::Damaged(_)) if told => Err(Failure::OnlyTheGoodPart),
+                Some(FollowError::Damaged(_)) if is_logged => Err(Failure::ReadBeforeDamage),
                 Some(error) => Err(Failure::NotFollowed(error.clone())),
             }
         }
         #[cfg(feature = "rocksdb")]
-        Place::RocksDb(path) => read(&on(RocksDb::open_read_only(path)?)),
+        StorePath::RocksDb(directory) => read(&on(RocksDb::open_read_only(directory)?)),
         #[cfg(not(feature = "rocksdb"))]
-        Place::RocksDb(_) => Err(not_built_in(place)),
+        StorePath::RocksDb(_) => Err(not_built_in(path)),
     }
 }
 
-/// Looks at every byte of a store.
-pub(crate) fn verify(place: &Place) -> Result<VerifyReport, Failure> {
-    match place {
-        Place::Journal(path) => Ok(annals::verify(path)?),
+/// Checks every byte of a store.
+pub(crate) fn verify(path: &StorePath) -> Result<VerifyReport, Failure> {
+    match path {
+        StorePath::Journal(directory) => Ok(annals::verify(directory)?),
         #[cfg(feature = "rocksdb")]
-        Place::RocksDb(path) => Ok(annals_rocksdb::verify(path)?),
+        StorePath::RocksDb(directory) => Ok(annals_rocksdb::verify(directory)?),
         #[cfg(not(feature = "rocksdb"))]
-        Place::RocksDb(_) => Err(not_built_in(place)),
+        StorePath::RocksDb(_) => Err(not_built_in(path)),
     }
 }
 
 #[cfg(not(feature = "rocksdb"))]
-fn not_built_in(place: &Place) -> Failure {
-    Failure::NotBuiltIn { store: place.clone() }
+fn not_built_in(path: &StorePath) -> Failure {
+    Failure::NotBuiltIn { store: path.clone() }
 }

@@ -1,35 +1,36 @@
-//! Events in columns, for people.
+//! Events as a table, for people.
 //!
 //! ```text
 //!   OFFSET  TIME                      TYPE       TAGS               ID  DATA
 //!        0  2026-01-05T09:30:00.000Z  book-lent  book:17 reader:a…      {"days":28,"desk":"north","by":"self-ser…
 //! ```
-//! The first rows decide how wide the columns are, so those are held back until there are enough, or until
-//! [`EventTable::settle`]. What is too long is cut with an ellipsis; on what is no terminal the data is not.
+//! The first rows determine the widths of the columns, so they are buffered until there are enough of them, or until
+//! [`EventTable::flush`]. Long values are cut with an ellipsis; unless the output is a terminal, the data is not cut.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
 
 use annals::{RawEvent, Recorded};
 use annals_cli::Data;
 use unicode_width::UnicodeWidthChar as _;
 
-/// Rows that decide how wide the columns are.
+use crate::human::time;
+
+/// The number of rows that determine the widths of the columns.
 const FIRST_ROWS: usize = 100;
-/// The narrowest that the data's column gets.
-const LEAST_DATA: usize = 20;
+/// The minimum width of the data's column.
+const MIN_DATA_WIDTH: usize = 20;
 
 const TITLES: [&str; COLUMNS] = ["OFFSET", "TIME", "TYPE", "TAGS", "ID"];
-/// Columns in front of the data.
+/// The number of columns before the data.
 const COLUMNS: usize = 5;
-/// The widest that each of them gets.
-const WIDEST: [usize; COLUMNS] = [20, 24, 32, 48, 24];
+/// Their maximum widths.
+const MAX_WIDTHS: [usize; COLUMNS] = [20, 24, 32, 48, 24];
 
-/// A table that is written as it grows.
+/// A table that is written row by row.
 pub(crate) struct EventTable {
     terminal: Option<usize>,
-    held: Vec<Row>,
+    buffered: Vec<Row>,
     widths: Option<[usize; COLUMNS]>,
 }
 
@@ -39,9 +40,9 @@ struct Row {
 }
 
 impl EventTable {
-    /// A table for a terminal of so many columns, or for something else.
+    /// Returns a table for a terminal with this number of columns, or for another output if `None`.
     pub(crate) fn new(terminal: Option<usize>) -> Self {
-        Self { terminal, held: Vec::new(), widths: None }
+        Self { terminal, buffered: Vec::new(), widths: None }
     }
 
     /// Adds a row.
@@ -54,17 +55,17 @@ impl EventTable {
         if let Some(widths) = &self.widths {
             return row.write(widths, self.terminal, out);
         }
-        self.held.push(row);
-        if self.held.len() < FIRST_ROWS { Ok(()) } else { self.settle(out) }
+        self.buffered.push(row);
+        if self.buffered.len() < FIRST_ROWS { Ok(()) } else { self.flush(out) }
     }
 
-    /// Writes the rows that are held back.
-    pub(crate) fn settle(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.widths.is_none() && !self.held.is_empty() {
+    /// Writes the buffered rows.
+    pub(crate) fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if self.widths.is_none() && !self.buffered.is_empty() {
             let widths = self.measure();
             let titles = Row { columns: TITLES.map(str::to_owned), data: "DATA".to_owned() };
             titles.write(&widths, self.terminal, out)?;
-            for row in self.held.drain(..) {
+            for row in self.buffered.drain(..) {
                 row.write(&widths, self.terminal, out)?;
             }
             self.widths = Some(widths);
@@ -72,21 +73,21 @@ impl EventTable {
         Ok(())
     }
 
-    /// How wide the columns must be for the rows held back; narrower if the data would have no room.
+    /// Returns the widths of the columns for the buffered rows, reduced if the data would have no room otherwise.
     fn measure(&self) -> [usize; COLUMNS] {
         let mut widths = TITLES.map(str::len);
-        for row in &self.held {
-            for ((width, text), widest) in widths.iter_mut().zip(&row.columns).zip(WIDEST) {
-                *width = (*width).max(text_width(text)).min(widest);
+        for row in &self.buffered {
+            for ((width, text), max) in widths.iter_mut().zip(&row.columns).zip(MAX_WIDTHS) {
+                *width = (*width).max(text_width(text)).min(max);
             }
         }
         if let Some(terminal) = self.terminal {
-            // Tags, id and type give way, in this order, each as far as its title.
+            // Tags, id and type are reduced, in this order, each at most to the width of its title.
             for column in [3, 4, 2] {
-                let taken = widths.iter().sum::<usize>() + 2 * COLUMNS + LEAST_DATA;
-                let least = TITLES[column].len();
+                let taken = widths.iter().sum::<usize>() + 2 * COLUMNS + MIN_DATA_WIDTH;
+                let min = TITLES[column].len();
                 widths[column] =
-                    widths[column].saturating_sub(taken.saturating_sub(terminal)).max(least);
+                    widths[column].saturating_sub(taken.saturating_sub(terminal)).max(min);
             }
         }
         widths
@@ -99,7 +100,7 @@ impl Row {
         let data = match Data::of(event.data_bytes()) {
             Data::Absent => String::new(),
             Data::Json(json) => cut(&json, terminal.unwrap_or(usize::MAX)).into_owned(),
-            Data::Bytes(bytes) => format!("({} bytes, no JSON)", bytes.len()),
+            Data::Bytes(bytes) => format!("({} bytes, not JSON)", bytes.len()),
         };
         Self {
             columns: [
@@ -123,61 +124,50 @@ impl Row {
         for (column, (text, &width)) in self.columns.iter().zip(widths).enumerate() {
             let text = cut(text, width);
             let padding = " ".repeat(width.saturating_sub(text_width(&text)));
-            // Offsets stand to the right, as numbers do.
+            // Offsets are numbers, so they are aligned to the right.
             let parts =
                 if column == 0 { [&*padding, &*text, "  "] } else { [&*text, &*padding, "  "] };
             line.extend(parts);
         }
         let taken = widths.iter().sum::<usize>() + 2 * COLUMNS;
-        let room =
-            terminal.map_or(usize::MAX, |terminal| terminal.saturating_sub(taken).max(LEAST_DATA));
+        let room = terminal
+            .map_or(usize::MAX, |terminal| terminal.saturating_sub(taken).max(MIN_DATA_WIDTH));
         line.push_str(&cut(&self.data, room));
         writeln!(out, "{}", line.trim_end())
     }
 }
 
-/// A time of a log, to the millisecond.
-pub(crate) fn time(time_ms: u64) -> String {
-    let time = UNIX_EPOCH.checked_add(Duration::from_millis(time_ms));
-    let mut text = String::new();
-    let told = time.map(|time| {
-        std::fmt::Write::write_fmt(
-            &mut text,
-            format_args!("{}", humantime::format_rfc3339_millis(time)),
-        )
-    });
-    // RFC 3339 ends with the year 9999.
-    if let Some(Ok(())) = told { text } else { format!("{time_ms} ms") }
-}
-
-/// How many columns of a terminal a text takes.
+/// Returns the number of terminal columns that a text takes.
 fn text_width(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(1)).sum()
 }
 
-/// The text, or as much of it as fits before an ellipsis, with nothing in it that moves a terminal's cursor.
+/// Returns the text, cut with an ellipsis if it is wider than `width`. Characters that control the terminal are
+/// replaced.
 fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    let (mut taken, mut fits, mut plain) = (0, 0, true);
+    let (mut taken, mut fits, mut is_plain) = (0, 0, true);
     for (at, character) in text.char_indices() {
-        plain &= !moves(character);
+        is_plain &= !is_control(character);
         taken += character.width().unwrap_or(1);
         if taken > width {
-            return Cow::Owned(shown(&text[..fits]) + "…");
+            return Cow::Owned(printable(&text[..fits]) + "…");
         }
         if taken < width {
             fits = at + character.len_utf8();
         }
     }
-    if plain { Cow::Borrowed(text) } else { Cow::Owned(shown(text)) }
+    if is_plain { Cow::Borrowed(text) } else { Cow::Owned(printable(text)) }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().map(|character| if moves(character) { '\u{fffd}' } else { character }).collect()
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| if is_control(character) { '\u{fffd}' } else { character })
+        .collect()
 }
 
-/// Whether a terminal does something else with a character than to show it: control characters, and those that turn
-/// the direction of writing.
-fn moves(character: char) -> bool {
+/// Returns whether a character controls the terminal instead of being shown: control characters, and characters that
+/// change the direction of writing.
+fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -198,7 +188,7 @@ mod tests {
                 .unwrap();
             table.add(&Recorded { offset, time_ms: 0, event }, &mut out).unwrap();
         }
-        table.settle(&mut out).unwrap();
+        table.flush(&mut out).unwrap();
         String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
     }
 
@@ -217,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_the_data_is_whole() {
+    fn without_a_terminal_the_data_is_whole() {
         assert!(rows(None)[1].ends_with("\"}"));
     }
 

@@ -1,4 +1,5 @@
-//! The store that a command appends to. It is created late, and if nothing comes into it, it is removed again.
+//! The store that a command appends to. It is created as late as possible, and removed after a failure if it has no
+//! events.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -9,78 +10,79 @@ use annals::OpenError;
 use annals::{Backend as _, Durability, Journal, RawEvent};
 
 use crate::failure::Failure;
-use crate::place::Place;
 use crate::store::{self, Store};
+use crate::store_path::StorePath;
 
-/// The lock of a Journal.
+/// The name of a Journal's lock file.
 const LOCK: &str = "LOCK";
 
-/// A store to append to, which may not be there yet.
+/// A store to append to, which may not exist yet.
 pub(crate) struct Target {
-    place: Place,
+    path: StorePath,
     durability: Durability,
-    /// The store's directory and those above it, as far as they were not there before.
+    /// The store's directory and its ancestors that did not exist before, innermost first.
     absent: Vec<PathBuf>,
     /// Whether this process may have created the store.
-    may_be_ours: bool,
+    may_be_created: bool,
 }
 
 impl Target {
-    pub(crate) fn new(place: &Place, durability: Durability) -> Self {
-        let absent = place.path().ancestors().take_while(|path| is_absent(path));
+    /// Records which directories exist now. Opens nothing.
+    pub(crate) fn new(path: &StorePath, durability: Durability) -> Self {
+        let absent = path.path().ancestors().take_while(|path| is_absent(path));
         let absent = absent.map(Path::to_owned).collect();
-        Self { place: place.clone(), durability, absent, may_be_ours: false }
+        Self { path: path.clone(), durability, absent, may_be_created: false }
     }
 
-    /// Opens the store that is there; `None` if nothing is.
+    /// Opens the store if it exists; `None` otherwise.
     pub(crate) fn existing(&self) -> Result<Option<Store>, Failure> {
-        if store::is_vacant(&self.place)? {
+        if store::is_vacant(&self.path)? {
             return Ok(None);
         }
-        store::open(&self.place, self.durability).map(Some)
+        store::open(&self.path, self.durability).map(Some)
     }
 
-    /// Opens the store, and creates it if nothing is there.
+    /// Opens the store, and creates it if it does not exist.
     pub(crate) fn open(&mut self) -> Result<Store, Failure> {
-        self.may_be_ours = true;
-        store::open(&self.place, self.durability)
+        self.may_be_created = true;
+        store::open(&self.path, self.durability)
     }
 
-    /// Removes what [`open`](Self::open) created where no directory was before, if no event is in it. To be called after a
-    /// failure, when the store is closed.
-    pub(crate) fn leave_nothing(&self) {
-        if !self.may_be_ours || self.absent.is_empty() {
+    /// Removes the directories that [`open`](Self::open) created, if the store has no events. The caller must close the
+    /// store first.
+    pub(crate) fn remove_if_empty(&self) {
+        if !self.may_be_created || self.absent.is_empty() {
             return;
         }
-        let emptied = match &self.place {
-            Place::Journal(path) => empty_journal(path),
+        let emptied = match &self.path {
+            StorePath::Journal(path) => empty_journal(path),
             #[cfg(feature = "rocksdb")]
-            Place::RocksDb(path) => empty_rocksdb(path),
+            StorePath::RocksDb(path) => empty_rocksdb(path),
             #[cfg(not(feature = "rocksdb"))]
-            Place::RocksDb(_) => return,
+            StorePath::RocksDb(_) => return,
         };
         match emptied {
-            // A directory that has anything else in it stays.
+            // A directory with other files in it is not removed.
             Ok(true) => {
                 let _ = self.absent.iter().try_for_each(fs::remove_dir);
             }
             Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the empty store {} is left behind", self.place),
+            Err(error) => tracing::warn!(%error, "cannot remove the empty store {}", self.path),
         }
     }
 }
 
 fn is_absent(path: &Path) -> bool {
-    // The end of a relative path is the current directory.
+    // The last ancestor of a relative path is empty: the current directory.
     !path.as_os_str().is_empty()
         && fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Removes the files of a Journal without events; false if it is to stay. Its lock is held meanwhile, so that no other
-/// process appends to it.
+/// Removes the files of a Journal without events. Returns false if the Journal must stay. The Journal is locked
+/// meanwhile, so that no other process appends to it.
 fn empty_journal(path: &Path) -> io::Result<bool> {
     let lock = match File::options().read(true).write(true).open(path.join(LOCK)) {
-        // It did not come so far.
+        // Creating the store failed before the lock file existed.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         lock => lock?,
     };
@@ -88,7 +90,7 @@ fn empty_journal(path: &Path) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => return Ok(false),
         locked => locked?,
     }
-    if !store::is_vacant(&Place::Journal(path.to_owned())).unwrap_or(false) {
+    if !store::is_vacant(&StorePath::Journal(path.to_owned())).unwrap_or(false) {
         let journal = Journal::options().open_read_only::<RawEvent>(path);
         if !journal.is_ok_and(|journal| journal.head().get() == 0 && journal.damage().is_none()) {
             return Ok(false);
@@ -105,12 +107,12 @@ fn empty_journal(path: &Path) -> io::Result<bool> {
             fs::remove_file(file)?;
         }
     }
-    // Last: a process that waits for this lock finds that the file is gone.
+    // The lock file is removed last: a process that waits for the lock detects that the file was removed.
     fs::remove_file(path.join(LOCK))?;
     Ok(true)
 }
 
-/// Removes the files of a store in RocksDB without events; false if it is to stay.
+/// Removes the files of a store in RocksDB without events. Returns false if the store must stay.
 #[cfg(feature = "rocksdb")]
 fn empty_rocksdb(path: &Path) -> io::Result<bool> {
     let events = match annals_rocksdb::RocksDb::<RawEvent>::open_read_only(path) {
@@ -119,7 +121,7 @@ fn empty_rocksdb(path: &Path) -> io::Result<bool> {
         Err(_) => return Ok(false),
     };
     if events == 0 {
-        // It takes the database's lock, and removes no file that is not RocksDB's.
+        // It takes the database's lock, and removes only RocksDB's files.
         rocksdb::DB::destroy(&rocksdb::Options::default(), path).map_err(io::Error::other)?;
     }
     Ok(events == 0)

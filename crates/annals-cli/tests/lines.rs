@@ -1,4 +1,4 @@
-//! Whatever event: its line reads back as the same event.
+//! Property tests: the line of every event parses to the same event.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -12,7 +12,7 @@ fn name() -> impl Strategy<Value = String> {
     "[^\\p{Cc}]{1,40}".prop_filter("255 bytes", |name| name.len() <= 255)
 }
 
-/// JSON with spaces in it, and everything else that may stand there.
+/// Returns JSON with white space, escapes and all kinds of values.
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -63,13 +63,13 @@ fn event(data: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = RawEvent
     })
 }
 
-/// The line, as it is given to append.
+/// Returns the line without offset and time, as `annals append` takes it.
 fn given(line: &str) -> String {
     let at = line.find(",\"type\"").unwrap();
     format!("{{{}", &line[at + 1..])
 }
 
-/// A text without white space: on both sides of a comparison that is to pass it over.
+/// Returns a text without white space, for comparisons that ignore white space.
 fn squeezed(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
@@ -92,7 +92,7 @@ proptest! {
         prop_assert_eq!(read.id(), written.id());
         prop_assert_eq!(read.metadata(), written.metadata());
         prop_assert_eq!(squeezed(read.data_bytes()), squeezed(written.data_bytes()));
-        // From now on nothing changes any more.
+        // Writing the parsed event gives the same line.
         let mut again = Vec::new();
         write_line(&Recorded { event: read, ..recorded }, &mut again).unwrap();
         prop_assert_eq!(String::from_utf8(again).unwrap(), line);
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_event_or_an_error_with_a_place(line in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_an_event_or_an_error_with_a_column(line in vec(any::<u8>(), 0..200)) {
         if let Err(error) = parse_line(&line) {
             prop_assert!(error.column >= 1 && error.column <= line.len() + 1);
         }

@@ -1,21 +1,21 @@
-//! What the bench appends: events of one type with one tag each, and a payload that does not compress away.
+//! The events that the bench appends: of one type, with one tag each, and a payload that is hard to compress.
 
 use annals::RawEvent;
 
 use crate::failure::Failure;
 
-/// Events between which a tag's ten are spread.
+/// The number of consecutive events over which the events of a tag are spread.
 const SPREAD: u64 = 1000;
-/// Events that share a tag.
+/// The number of events with the same tag.
 const PER_TAG: u64 = 10;
 
-/// The tag of event `n` of the bulk.
+/// Returns the tag of event `n` of the bulk test.
 pub(super) fn tag(n: u64) -> String {
     let tags = SPREAD / PER_TAG;
     format!("bench:{}", n / SPREAD * tags + n % tags)
 }
 
-/// An event with this tag: its payload is a JSON string of so many bytes, as far as that is possible.
+/// Returns an event with this tag. Its payload is a JSON string of `payload_bytes` bytes, if there are at least two.
 pub(super) fn event(n: u64, tag: &str, payload_bytes: usize) -> Result<RawEvent, Failure> {
     let mut data = Vec::with_capacity(payload_bytes);
     let mut state = n;

@@ -1,4 +1,4 @@
-//! The measuring: of a log, and in turn with it of a plain file on the same disk.
+//! Measures a log, and in turn with it a plain file on the same disk.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -15,26 +15,30 @@ use indicatif::ProgressBar;
 use super::events::{event, tag};
 use super::row::Row;
 use super::timed::{Timed, median};
-use crate::args::Bench;
+use crate::args::bench::Bench;
 use crate::failure::Failure;
 use crate::store::Store;
 
-/// Calls after which a kind of work has been measured enough, whatever time is left.
-const MOST_CALLS: usize = 1_000_000;
-/// Turns that a log and the plain file take: a disk's speed changes within seconds. Odd, so that one is in the middle.
+/// The maximum number of calls per test. A test ends after it even if time is left.
+const MAX_CALLS: usize = 1_000_000;
+/// The number of turns in which a log and the plain file are measured alternately, because a disk's speed changes within
+/// seconds. It is odd, so that the median is one of the turns.
 const TURNS: u32 = 5;
 
-/// Events of a long read after which it looks whether to stop.
-const EVENTS_BETWEEN_LOOKS: u64 = 1024;
+/// The number of events of a scan after which the stop flag is checked.
+const EVENTS_PER_STOP_CHECK: u64 = 1024;
 
+/// Runs the tests and collects their results.
 pub(super) struct Measure {
     payload: usize,
     batch: u64,
-    most_bulk: u64,
+    max_bulk_events: u64,
     writers: Vec<usize>,
+    /// The time per test.
     slice: Duration,
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
+    /// The number of the next event.
     next: AtomicU64,
     rows: Vec<Row>,
 }
@@ -49,7 +53,7 @@ impl Measure {
         Self {
             payload: args.payload,
             batch: args.batch as u64,
-            most_bulk: args.events,
+            max_bulk_events: args.events,
             writers: args.writers.clone(),
             slice,
             stop,
@@ -63,22 +67,22 @@ impl Measure {
         self.rows
     }
 
-    /// An error if it was told to stop.
-    fn go_on(&self) -> Result<(), Failure> {
-        // Relaxed: the flag carries nothing else.
+    /// Fails if a signal has requested to stop.
+    fn check_stop(&self) -> Result<(), Failure> {
+        // Relaxed: pairs with the swap in `stop_on_signal`; the flag publishes no other data.
         let stop = self.stop.load(Ordering::Relaxed);
         if stop { Err(Failure::BenchInterrupted) } else { Ok(()) }
     }
 
-    /// Does it until the time is over, but at least once.
+    /// Calls `work` until the time is over or it returns false, but at least once.
     fn repeat(
         &self,
         time: Duration,
         mut work: impl FnMut() -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
         let start = Instant::now();
-        for _ in 0..MOST_CALLS {
-            self.go_on()?;
+        for _ in 0..MAX_CALLS {
+            self.check_stop()?;
             if !work()? || start.elapsed() >= time {
                 break;
             }
@@ -86,7 +90,7 @@ impl Measure {
         Ok(())
     }
 
-    /// Measures everything of a log, and writing next to the plain file at this path.
+    /// Runs all tests on a log, and writes to the plain file at this path for comparison.
     pub(super) fn log(
         &mut self,
         target: &'static str,
@@ -102,20 +106,20 @@ impl Measure {
             Some(file) => file.write_all(bytes).and_then(|()| file.sync_data()).map_err(disk),
             None => Ok(()),
         };
-        // The tags that are asked for are those of a log that begins with the bulk.
+        // The test `tag` queries the tags of the bulk events, which must be the first of the log.
         self.next = AtomicU64::new(0);
         let is_on_disk = target != "memory";
         let bulk = self.write(target, "bulk", store, is_on_disk, self.batch, &mut write)?;
         let disk = self.write(target, "append", store, is_on_disk, 1, &mut write)?.1;
         for writers in self.writers.clone() {
-            self.together(target, store, writers, disk)?;
+            self.concurrent(target, store, writers, disk)?;
         }
         self.conditional(target, store, disk)?;
         self.read(target, store, bulk.0)
     }
 
-    /// Appends so many events a call, in turn with writing the same bytes to the plain file. Answers the events
-    /// appended, and the disk's events a second: the median of its turns'.
+    /// Appends `batch` events per call, in turn with writing the same bytes to the plain file. Returns the number of
+    /// appended events, and the median rate of the plain file's turns, in events per second.
     fn write(
         &mut self,
         target: &'static str,
@@ -128,10 +132,10 @@ impl Measure {
         self.bar.set_message(format!("measuring {target}: {test}"));
         let (mut own, mut plain) = (Timed::default(), Timed::default());
         let (mut rates, mut ratios) = (Vec::new(), Vec::new());
-        let most = if test == "bulk" { self.most_bulk } else { u64::MAX };
+        let max_events = if test == "bulk" { self.max_bulk_events } else { u64::MAX };
         let time = self.slice / (TURNS * if is_on_disk { 2 } else { 1 });
         for turn in 1..=u64::from(TURNS) {
-            let share = (most / u64::from(TURNS)).saturating_mul(turn);
+            let share = (max_events / u64::from(TURNS)).saturating_mul(turn);
             let (mut appended, mut written) = (Timed::default(), Timed::default());
             let mut bytes = Vec::new();
             self.repeat(time, || {
@@ -155,27 +159,28 @@ impl Measure {
             }
             own.add(appended);
             plain.add(written);
-            if own.events >= most {
+            if own.events >= max_events {
                 break;
             }
         }
         let appended = own.events;
         if is_on_disk {
-            self.rows.push(plain.row("plain file", test, None));
+            self.rows.push(Row::new("plain file", test, plain, None));
         }
-        self.rows.push(own.row(target, test, median(ratios)));
+        self.rows.push(Row::new(target, test, own, median(ratios)));
         Ok((appended, median(rates)))
     }
 
-    /// The next events.
+    /// Returns the next events.
     fn events(&self, count: u64) -> Result<Vec<RawEvent>, Failure> {
-        // Relaxed: only that no number is given twice matters.
+        // Relaxed: only the atomicity of the increment matters, so that each number is used once; no other data is
+        // published.
         let first = self.next.fetch_add(count, Ordering::Relaxed);
         (first..first + count).map(|n| event(n, &tag(n), self.payload)).collect()
     }
 
-    /// Several writers, each appending one event at a time.
-    fn together(
+    /// Measures several concurrent writers, each appending one event per call.
+    fn concurrent(
         &mut self,
         target: &'static str,
         store: &Store,
@@ -197,20 +202,22 @@ impl Measure {
         for part in parts {
             all.add(part.unwrap_or_else(|panic| resume_unwind(panic))?);
         }
-        // They appended at once; to make the events is no part of it.
+        // The writers ran concurrently, so the elapsed time is the average of theirs. Creating the events is not included.
         all.took /= u32::try_from(writers).unwrap_or(u32::MAX);
         let ratio = disk.map(|disk| all.rate() / disk);
-        self.rows.push(Row { writers, ..all.row(target, "append", ratio) });
+        self.rows.push(Row { writers, ..Row::new(target, "append", all, ratio) });
         Ok(())
     }
 
+    /// Appends one event, on the condition for its tag if there is one, and times the call.
     fn append_one(
         &self,
         store: &Store,
         timed: &mut Timed,
         condition: Option<&dyn Fn(&str) -> Condition>,
     ) -> Result<(), Failure> {
-        // Relaxed: only that no number is given twice matters.
+        // Relaxed: only the atomicity of the increment matters, so that each number is used once; no other data is
+        // published.
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let tag = format!("one:{n}");
         let event: RawEvent = event(n, &tag, self.payload)?;
@@ -225,7 +232,7 @@ impl Measure {
         })
     }
 
-    /// Appends on the condition that no event has the tag.
+    /// Measures appends on the condition that no event has the tag.
     fn conditional(
         &mut self,
         target: &'static str,
@@ -239,23 +246,25 @@ impl Measure {
             self.append_one(store, &mut timed, Some(&unused)).map(|()| true)
         })?;
         let ratio = disk.map(|disk| timed.rate() / disk);
-        self.rows.push(timed.row(target, "append-if", ratio));
+        self.rows.push(Row::new(target, "append-if", timed, ratio));
         Ok(())
     }
 
+    /// Measures a scan, reads of single events, and queries for a tag.
     fn read(&mut self, target: &'static str, store: &Store, bulk: u64) -> Result<(), Failure> {
         self.bar.set_message(format!("measuring {target}: reads"));
         let len = store.len();
-        let at_random = |n: u64, below: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % below.max(1);
+        let pseudo_random =
+            |n: u64, below: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % below.max(1);
         let (mut scan, mut get, mut of_tag) =
             (Timed::default(), Timed::default(), Timed::default());
         let all = |events: annals::Events<'_, RawEvent, _>| -> Result<(u64, u64), Failure> {
             let mut sum = (0, 0);
             for event in events {
-                if sum.0 % EVENTS_BETWEEN_LOOKS == 0 {
-                    self.go_on()?;
+                if sum.0 % EVENTS_PER_STOP_CHECK == 0 {
+                    self.check_stop()?;
                 }
-                // A byte of each is looked at, so that what is mapped is read.
+                // The payload is used, so that the compiler does not remove the read.
                 sum = (sum.0 + 1, sum.1 + black_box(event?.event.body()).len() as u64);
             }
             Ok(sum)
@@ -265,18 +274,18 @@ impl Measure {
         self.repeat(self.slice, || {
             n += 1;
             get.call(|| {
-                let event = store.get(at_random(n, len))?;
+                let event = store.get(pseudo_random(n, len))?;
                 Ok((1, event.map_or(0, |event| black_box(event.event.body()).len() as u64)))
             })?;
             Ok(true)
         })?;
         self.repeat(self.slice, || {
             n += 1;
-            let query = Query::tag(tag(at_random(n, bulk)));
+            let query = Query::tag(tag(pseudo_random(n, bulk)));
             of_tag.call(|| all(store.query(&query))).map(|()| true)
         })?;
         let rows = [(scan, "scan"), (get, "get"), (of_tag, "tag")];
-        self.rows.extend(rows.map(|(timed, test)| timed.row(target, test, None)));
+        self.rows.extend(rows.map(|(timed, test)| Row::new(target, test, timed, None)));
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
-//! `annals bench`: how fast this machine and this disk are, next to the disk's own limit.
+//! `annals bench` measures how fast annals is on this machine, compared with the disk's own limit.
 //!
 //! ```text
-//!   place    the directory it writes in, and its removal     events   what is appended
-//!   measure  a log, and a plain file on the same disk        timed    calls that were timed, and medians
-//!   row      percentiles, and how they are shown
+//!   directory  creates and removes its directory           events  the appended events
+//!   measure    measures a log, and a plain file beside it  timed   timed calls, and medians
+//!   row        percentiles, and how they are printed
 //! ```
 
+mod directory;
 mod events;
 mod measure;
-mod place;
 mod row;
 mod timed;
 
@@ -18,25 +18,26 @@ use std::{fs, io};
 
 use annals::{AppendError, Durability};
 
-use crate::args::{Bench, Format, Target};
+use crate::args::Format;
+use crate::args::bench::{Bench, BenchStore};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::place::Place;
+use crate::store_path::StorePath;
 use crate::{progress, store};
 
+use directory::Directory;
 use measure::Measure;
-use place::Directory;
 
-/// What is measured of each log, beside several writers: one writer, bulk, condition, scan, get, tag.
-const PHASES: usize = 6;
+/// The number of tests per log, besides those with several writers: bulk, append, append-if, scan, get, tag.
+const TESTS: usize = 6;
 
-/// Measures what was asked for, and shows it.
+/// Measures the requested store, and prints the results.
 pub(crate) fn run(args: &Bench, format: Option<Format>) -> Result<(), Failure> {
-    let stop = place::stop_on_signal()?;
-    let phases = PHASES + args.writers.len();
+    let stop = directory::stop_on_signal()?;
+    let tests = TESTS + args.writers.len();
     let logs = if args.store.is_none() { 2 } else { 1 };
     let slice =
-        Duration::from_secs_f64(args.seconds) / u32::try_from(logs * phases).unwrap_or(u32::MAX);
+        Duration::from_secs_f64(args.seconds) / u32::try_from(logs * tests).unwrap_or(u32::MAX);
     let bar = progress::spinner("measuring");
     let mut measure = Measure::new(args, slice, stop, bar.clone());
     let measured = measure_all(args, &mut measure);
@@ -48,37 +49,42 @@ pub(crate) fn run(args: &Bench, format: Option<Format>) -> Result<(), Failure> {
 }
 
 fn measure_all(args: &Bench, measure: &mut Measure) -> Result<(), Failure> {
-    let (place, asked) = match &args.store {
+    let (kind, requested) = match &args.store {
         None => {
             measure.log("memory", &store::in_memory(), None)?;
-            (Place::Journal as fn(_) -> _, None)
+            (StorePath::Journal as fn(_) -> _, None)
         }
-        Some(Target::Memory) => return measure.log("memory", &store::in_memory(), None),
-        Some(Target::Place(Place::Journal(path))) => (Place::Journal as fn(_) -> _, Some(path)),
-        Some(Target::Place(Place::RocksDb(path))) => (Place::RocksDb as fn(_) -> _, Some(path)),
+        Some(BenchStore::Memory) => return measure.log("memory", &store::in_memory(), None),
+        Some(BenchStore::OnDisk(StorePath::Journal(path))) => {
+            (StorePath::Journal as fn(_) -> _, Some(path))
+        }
+        Some(BenchStore::OnDisk(StorePath::RocksDb(path))) => {
+            (StorePath::RocksDb as fn(_) -> _, Some(path))
+        }
     };
     #[cfg(not(feature = "rocksdb"))]
-    if let Some(Target::Place(place @ Place::RocksDb(_))) = &args.store {
-        return Err(Failure::NotBuiltIn { store: place.clone() });
+    if let Some(BenchStore::OnDisk(path @ StorePath::RocksDb(_))) = &args.store {
+        return Err(Failure::NotBuiltIn { store: path.clone() });
     }
-    let directory = Directory::make(asked.map(PathBuf::as_path))?;
-    let place = place(directory.path().join("log"));
+    let directory = Directory::create(requested.map(PathBuf::as_path))?;
+    let log = kind(directory.path().join("log"));
     let file = directory.path().join("plain-file");
-    let name = if matches!(place, Place::Journal(_)) { "journal" } else { "rocksdb" };
-    let measured = store::open(&place, Durability::Sync).and_then(|store| {
+    let name = if matches!(log, StorePath::Journal(_)) { "journal" } else { "rocksdb" };
+    let measured = store::open(&log, Durability::Sync).and_then(|store| {
         let measured = measure.log(name, &store, Some(&file));
         if measured.is_err() {
-            // On a full disk the store needs some room to close.
+            // An error is ignored here. Removing the file makes room on a full disk, which the store needs to close.
             let _ = fs::remove_file(&file);
         }
         measured.and_then(|()| Ok(store.close()?))
     });
-    let measured = measured.map_err(|failure| of_disk(failure, place.path()));
-    // What was measured is not told if it could not be cleaned up: that is then the failure.
-    directory.end(measured, args.keep)
+    let measured = measured.map_err(|failure| of_disk(failure, log.path()));
+    // If the directory cannot be removed, that is the failure, and results are not printed.
+    directory.finish(measured, args.keep)
 }
 
-/// What the disk did not do is told of the disk: nobody will go on with this log.
+/// Converts errors of writing the log to errors of the disk. Advice about continuing with the log would be useless: the
+/// bench removes it.
 fn of_disk(failure: Failure, log: &Path) -> Failure {
     let source = match failure {
         Failure::Append(AppendError::NoRoom { source, .. } | AppendError::Failed { source }) => {
@@ -97,9 +103,9 @@ mod tests {
 
     use super::*;
 
-    /// A test of the command cannot, without privileges, have a disk that is full.
+    /// A test of the command cannot fill a disk without privileges.
     #[test]
-    fn a_full_disk_is_named() {
+    fn a_full_disk_is_an_error_of_the_disk() {
         let source = Arc::new(ErrorKind::StorageFull.into());
         let failure = Failure::Append(AppendError::NoRoom { bytes: 9, source });
         let failure = of_disk(failure, Path::new("new/log"));

@@ -1,4 +1,4 @@
-//! One measurement: percentiles of its samples, and how it is shown.
+//! The result of one test: percentiles of its samples, and how it is printed.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -11,12 +11,12 @@ use std::time::Duration;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::timed::per_second;
+use super::timed::{Timed, per_second};
 use crate::args::Format;
 use crate::failure::Failure;
 use crate::out::Out;
 
-/// What was measured of one kind of work.
+/// The result of one test.
 pub(super) struct Row {
     pub(super) target: &'static str,
     pub(super) test: &'static str,
@@ -24,13 +24,25 @@ pub(super) struct Row {
     pub(super) events: u64,
     pub(super) bytes: u64,
     pub(super) took: Duration,
-    /// How long each call took.
+    /// The duration of each call, sorted.
     pub(super) samples: Vec<Duration>,
-    /// Its events a second, as a multiple of those of the disk itself.
+    /// The rate in events per second, divided by that of the plain file on the same disk.
     pub(super) ratio: Option<f64>,
 }
 
 impl Row {
+    /// Returns the result of a test with one writer.
+    pub(super) fn new(
+        target: &'static str,
+        test: &'static str,
+        timed: Timed,
+        ratio: Option<f64>,
+    ) -> Self {
+        let Timed { mut samples, events, bytes, took } = timed;
+        samples.sort_unstable();
+        Self { target, test, writers: 1, events, bytes, took, samples, ratio }
+    }
+
     fn rate(&self) -> f64 {
         per_second(self.events, self.took)
     }
@@ -39,18 +51,18 @@ impl Row {
         per_second(self.bytes, self.took) / 1e6
     }
 
-    /// p50, p95, p99 and the greatest, in microseconds, of sorted samples.
+    /// Returns p50, p95, p99 and the maximum of the samples, in microseconds.
     fn percentiles(&self) -> Option<[f64; 4]> {
         let last = self.samples.len().checked_sub(1)?;
         Some([50, 95, 99, 100].map(|percent| {
-            // The nearest rank.
+            // The nearest-rank method.
             let rank = (self.samples.len() * percent).div_ceil(100).saturating_sub(1).min(last);
             self.samples[rank].as_secs_f64() * 1e6
         }))
     }
 }
 
-/// Shows all rows.
+/// Prints all rows.
 pub(super) fn show(rows: &[Row], out: &mut Out) -> Result<(), Failure> {
     if out.format() == Format::Table {
         let titles = ["p50 µs", "p95 µs", "p99 µs", "max µs"].map(|title| format!("{title:>10}"));

@@ -1,10 +1,10 @@
-//! Calls that were timed, each.
+//! Timed calls.
 
 use std::time::{Duration, Instant};
 
-use super::row::Row;
 use crate::failure::Failure;
 
+/// The durations of calls, and their totals.
 #[derive(Default)]
 pub(super) struct Timed {
     pub(super) samples: Vec<Duration>,
@@ -14,7 +14,7 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Does it, which answers its events and bytes.
+    /// Calls `work` and measures its time. `work` returns the numbers of events and bytes of the call.
     pub(super) fn call(
         &mut self,
         work: impl FnOnce() -> Result<(u64, u64), Failure>,
@@ -29,7 +29,7 @@ impl Timed {
         Ok(())
     }
 
-    /// These and others, one after another.
+    /// Adds calls that ran before or after these.
     pub(super) fn add(&mut self, others: Self) {
         self.samples.extend(others.samples);
         self.took += others.took;
@@ -37,30 +37,19 @@ impl Timed {
         self.bytes += others.bytes;
     }
 
-    /// Events a second.
+    /// Returns the number of events per second.
     pub(super) fn rate(&self) -> f64 {
         per_second(self.events, self.took)
     }
-
-    pub(super) fn row(
-        mut self,
-        target: &'static str,
-        test: &'static str,
-        ratio: Option<f64>,
-    ) -> Row {
-        self.samples.sort_unstable();
-        let Self { samples, events, bytes, took } = self;
-        Row { target, test, writers: 1, events, bytes, took, samples, ratio }
-    }
 }
 
-/// So many of something in this time, in a second.
+/// Returns the rate per second of a count in this time.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(super) fn per_second(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64().max(1e-9)
 }
 
-/// The one in the middle, or half-way between the two that are; `None` of none.
+/// Returns the median, or `None` for no figures.
 pub(super) fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     let last = figures.len().checked_sub(1)?;
@@ -72,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_turn_that_is_far_off_does_not_move_the_median() {
+    fn an_outlier_does_not_move_the_median() {
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![7.0]), Some(7.0));
         assert_eq!(median(vec![3.0, 1.0]), Some(2.0));

@@ -1,4 +1,4 @@
-//! `annals copy`: a store to another, offsets and times kept.
+//! `annals copy` copies a store to another, with the same offsets and times.
 
 use std::fs;
 use std::ops::Range;
@@ -7,24 +7,26 @@ use std::path::Path;
 use annals::{Batch, Durability, RawEvent};
 use indicatif::HumanCount;
 
-use crate::args::{Copy, Format};
+use crate::args::Format;
+use crate::args::maintain::Copy;
 use crate::failure::Failure;
-use crate::out::{Out, counted};
-use crate::place::Place;
+use crate::human::counted;
+use crate::out::Out;
 use crate::progress;
 use crate::store::{self, Store};
+use crate::store_path::StorePath;
 use crate::target::Target;
 
-/// Events and bytes at which a batch ends.
+/// A batch ends at this number of events, or at this number of bytes.
 const BATCH_EVENTS: usize = 4_096;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Copies what the target does not have yet, and compares all.
+/// Copies the events that the target does not have yet, and compares all events.
 pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
     let mut target = Target::new(&args.to, Durability::Buffered);
     let copied = store::reading(&args.from, |from| copy_all(from, &mut target, args, format));
     if copied.is_err() {
-        target.leave_nothing();
+        target.remove_if_empty();
     }
     copied
 }
@@ -35,57 +37,62 @@ fn copy_all(
     args: &Copy,
     format: Option<Format>,
 ) -> Result<(), Failure> {
-    refuse_itself(&args.from, &args.to)?;
+    check_paths(&args.from, &args.to)?;
     let to = target.open()?;
-    let other_log = |difference: String| Failure::OtherLog {
+    let not_a_copy = |difference: String| Failure::NotACopy {
         from: args.from.clone(),
         to: args.to.clone(),
         difference,
     };
-    let (begun, head) = (to.len(), from.len());
-    if begun > head {
-        return Err(other_log(format!("it has {begun} events, the store to copy only {head}")));
+    let (copied_before, head) = (to.len(), from.len());
+    if copied_before > head {
+        return Err(not_a_copy(format!("it has {copied_before} events, the source only {head}")));
     }
-    if begun > 0 && to.get(begun - 1)?.as_deref() != from.get(begun - 1)?.as_deref() {
-        return Err(other_log(format!("at offset {} it has another event", begun - 1)));
+    if copied_before > 0
+        && to.get(copied_before - 1)?.as_deref() != from.get(copied_before - 1)?.as_deref()
+    {
+        return Err(not_a_copy(format!("it has another event at offset {}", copied_before - 1)));
     }
-    copy(from, &to, begun..head)?;
+    copy(from, &to, copied_before..head)?;
     to.sync()?;
     if let Some(offset) = first_difference(from, &to, head)? {
-        return Err(other_log(format!("at offset {offset} it has another event")));
+        return Err(not_a_copy(format!("it has another event at offset {offset}")));
     }
     if to.len() != head {
-        return Err(other_log(format!("it has {} events, the store to copy {head}", to.len())));
+        return Err(not_a_copy(format!("it has {} events, the source {head}", to.len())));
     }
     to.close()?;
     let mut out = Out::for_reports(format);
-    let copied = head - begun;
+    let copied = head - copied_before;
     match out.format() {
         Format::Jsonl => out.object([("copied", copied.into()), ("events", head.into())])?,
         Format::Table => {
             let (copied, head) = (counted(copied, "event"), HumanCount(head));
-            out.text(format_args!("{copied} copied; all {head} compared, and the same"))?;
+            out.text(format_args!(
+                "{copied} copied; all {head} events are the same in both stores"
+            ))?;
         }
     }
     out.flush()
 }
 
-/// Refuses a target that is the source, or would be in its directory.
-fn refuse_itself(from: &Place, to: &Place) -> Result<(), Failure> {
-    // What cannot be resolved is not there, or is an error for whoever opens it.
+/// Fails if the target is the source, or would be in its directory.
+fn check_paths(from: &StorePath, to: &StorePath) -> Result<(), Failure> {
+    // If the source cannot be resolved, it does not exist, or opening it fails with a better error.
     let Ok(source) = fs::canonicalize(from.path()) else { return Ok(()) };
     let resolved = |path: &Path| {
         fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     };
-    // Of a target that is not there yet: the directory that is, and that it will be in.
-    if !to.path().ancestors().find_map(resolved).is_some_and(|place| place.starts_with(&source)) {
+    // If the target does not exist yet, its innermost directory that exists is checked.
+    let existing = to.path().ancestors().find_map(resolved);
+    if !existing.is_some_and(|existing| existing.starts_with(&source)) {
         return Ok(());
     }
     let inside = resolved(to.path()).as_ref() != Some(&source);
-    Err(Failure::IntoItself { from: from.clone(), to: to.clone(), inside })
+    Err(Failure::CopyIntoItself { from: from.clone(), to: to.clone(), inside })
 }
 
-/// Appends the events of a range: those of the same time together, with that time.
+/// Appends the events of a range. Consecutive events with the same time form a batch with that time.
 fn copy(from: &Store, to: &Store, range: Range<u64>) -> Result<(), Failure> {
     let bar = progress::events(range.end - range.start, "copying");
     let (mut events, mut bytes, mut time_ms) = (Vec::new(), 0, 0);
@@ -115,7 +122,7 @@ fn copy(from: &Store, to: &Store, range: Range<u64>) -> Result<(), Failure> {
 
 fn append(to: &Store, events: Vec<RawEvent>, time_ms: u64) -> Result<(), Failure> {
     if !events.is_empty() {
-        // The times of a log that is there are kept, also those that a wrong clock left.
+        // A copy keeps all times, also times in the future that a wrong clock recorded.
         let batch = Batch::new(events).time_ms(time_ms).allow_future_time();
         to.append_as(batch)
             .map_err(|problem| Failure::CopyStopped { problem, copied: to.len() })?;
@@ -123,13 +130,13 @@ fn append(to: &Store, events: Vec<RawEvent>, time_ms: u64) -> Result<(), Failure
     Ok(())
 }
 
-/// The first offset below `head` at which two stores differ.
+/// Returns the first offset below `head` at which the stores differ.
 fn first_difference(from: &Store, to: &Store, head: u64) -> Result<Option<u64>, Failure> {
     let bar = progress::events(head, "comparing");
-    let mut theirs = to.read(..head);
+    let mut copies = to.read(..head);
     for event in from.read(..head) {
         let event = event?;
-        let copied = theirs.next().transpose()?;
+        let copied = copies.next().transpose()?;
         if copied.as_deref() != Some(&*event) {
             return Ok(Some(event.offset));
         }

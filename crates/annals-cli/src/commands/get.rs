@@ -1,13 +1,14 @@
-//! `annals get`: one event.
+//! `annals get` prints one event.
 
 use annals_cli::{write_line, write_pretty};
 
-use crate::args::{Format, Get};
+use crate::args::Format;
+use crate::args::read::Get;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::store::{self, Store};
 
-/// Shows the event at an offset.
+/// Prints the event at an offset.
 pub(crate) fn run(args: &Get, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store| show(store, args, format))
 }

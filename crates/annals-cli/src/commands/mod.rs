@@ -1,4 +1,4 @@
-//! One file a command.
+//! The commands, one per file.
 
 pub(crate) mod append;
 pub(crate) mod copy;
@@ -14,20 +14,21 @@ pub(crate) mod verify;
 use annals::{EventRef, Query, QueryItem, RawEvent, ReadError, Recorded};
 use annals_cli::write_line;
 
-use crate::args::{Filter, Format};
+use crate::args::Format;
+use crate::args::read::Filter;
 use crate::failure::Failure;
 use crate::out::{Out, terminal_width};
 use crate::table::EventTable;
 
 impl Filter {
-    /// The events that pass: types OR-ed, tags AND-ed.
+    /// Returns the query for these events: any of the types, and all of the tags.
     fn query(&self) -> Query {
         let item = self.types.iter().fold(QueryItem::new(), QueryItem::event_type);
         Query::item(self.tags.iter().fold(item, QueryItem::tag))
     }
 }
 
-/// Events to standard output, in either format.
+/// Prints events to standard output, in either format.
 struct EventPrinter {
     out: Out,
     table: Option<EventTable>,
@@ -48,7 +49,7 @@ impl EventPrinter {
         })
     }
 
-    /// Prints what was read. If that failed, what came before it is shown first.
+    /// Prints an event that was read. If reading failed, flushes the events before it and returns the failure.
     fn print_read(
         &mut self,
         event: Result<EventRef<'_, RawEvent>, ReadError>,
@@ -62,11 +63,11 @@ impl EventPrinter {
         }
     }
 
-    /// Shows all that was printed.
+    /// Flushes all events that were printed.
     fn flush(&mut self) -> Result<(), Failure> {
         let Self { out, table } = self;
         if let Some(table) = table {
-            out.with(|out| table.settle(out))?;
+            out.with(|out| table.flush(out))?;
         }
         out.flush()
     }

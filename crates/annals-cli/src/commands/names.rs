@@ -1,20 +1,21 @@
-//! `annals tags` and `annals types`: names and how many events have them.
+//! `annals tags` and `annals types` print names and their numbers of events.
 
 use annals::NameCount;
 use indicatif::HumanCount;
 use serde_json::json;
 
-use crate::args::{Format, Tags, Types};
+use crate::args::Format;
+use crate::args::summary::{Tags, Types};
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::store::{self, Store};
 
-/// Shows the tags of a store.
+/// Prints the tags of a store.
 pub(crate) fn tags(args: &Tags, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store: &Store| show("tag", &store.tags(&args.prefix)?, format))
 }
 
-/// Shows the types of a store.
+/// Prints the types of a store.
 pub(crate) fn types(args: &Types, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store: &Store| show("type", &store.types()?, format))
 }

@@ -1,11 +1,12 @@
-//! `annals read`: the events of a range that pass a filter.
+//! `annals read` prints the events of a range that match a filter.
 
-use crate::args::{Format, Read};
+use crate::args::Format;
+use crate::args::read::Read;
 use crate::commands::EventPrinter;
 use crate::failure::Failure;
 use crate::store::{self, Store};
 
-/// Shows the events that were asked for.
+/// Prints the requested events.
 pub(crate) fn run(args: &Read, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store| show(store, args, format))
 }

@@ -1,4 +1,4 @@
-//! `annals salvage`: every whole event of a damaged store, to a new one.
+//! `annals salvage` saves every whole event of a damaged store to a new store.
 
 use std::ops::Range;
 
@@ -6,22 +6,24 @@ use annals::{SalvageGap, SalvageReport};
 use indicatif::HumanCount;
 use serde_json::json;
 
-use crate::args::{Format, Salvage};
+use crate::args::Format;
+use crate::args::maintain::Salvage;
 use crate::failure::Failure;
-use crate::out::{Out, counted};
-use crate::place::Place;
+use crate::human::counted;
+use crate::out::Out;
 use crate::progress;
+use crate::store_path::StorePath;
 
-/// Saves what is whole, and shows what is missing.
+/// Saves the whole events, and prints which are missing.
 pub(crate) fn run(args: &Salvage, format: Option<Format>) -> Result<(), Failure> {
-    let (Place::Journal(from), Place::Journal(to)) = (&args.from, &args.to) else {
+    let (StorePath::Journal(from), StorePath::Journal(to)) = (&args.from, &args.to) else {
         return Err(Failure::SalvageOfFilesOnly);
     };
     let spinner = progress::spinner("salvaging");
     let report = annals::salvage(from, to);
     spinner.finish_and_clear();
     let report = report?;
-    // Whether something is missing is told by the exit code, too, whoever reads.
+    // The exit code states whether events are missing, so a closed pipe must not end the command with 0.
     let mut out = Out::for_reports(format);
     match out.format() {
         Format::Jsonl => show_lines(&report, &mut out)?,
@@ -91,12 +93,14 @@ fn show_text(report: &SalvageReport, out: &mut Out) -> Result<(), Failure> {
     let without_time = without_time(report);
     if without_time > 0 {
         let events = counted(without_time, "event");
-        out.text(format_args!("note: the time of {events} is lost; each has that of the nearest"))?;
+        out.text(format_args!(
+            "note: the time of {events} is lost; each got the time of the nearest event"
+        ))?;
     }
     if report.never_durable > 0 {
         let events = counted(report.never_durable, "event");
         out.text(format_args!(
-            "note: {events} behind an unfinished commit may never have been acknowledged"
+            "note: {events} after an unfinished commit may never have been acknowledged"
         ))?;
     }
     let (saved, lost) = (counted(report.events, "event"), report.lost_events());
@@ -106,7 +110,7 @@ fn show_text(report: &SalvageReport, out: &mut Out) -> Result<(), Failure> {
     }
 }
 
-/// Which offsets are missing, for people.
+/// Returns the missing offsets as text for people.
 fn missing(gap: &SalvageGap) -> String {
     let offsets = match gap.to {
         Some(to) => offsets(gap.from, to),
@@ -123,7 +127,7 @@ fn without_time(report: &SalvageReport) -> u64 {
     report.without_time.iter().map(|range| range.end - range.start).sum()
 }
 
-/// Rows of text in columns that are as wide as what is in them; the last is as long as it is.
+/// Prints rows in columns as wide as their longest value; the last column is not padded.
 fn columns(names: [&str; 4], rows: Vec<[String; 4]>, out: &mut Out) -> Result<(), Failure> {
     let rows = [names.map(str::to_owned)].into_iter().chain(rows).collect::<Vec<_>>();
     let width = |at: usize| rows.iter().map(|row| row[at].len()).max().unwrap_or(0);

@@ -1,20 +1,22 @@
-//! `annals state`: a state channel, folded from the log as far as was asked.
+//! `annals state` prints the state of a channel, computed from its events up to an offset.
 
 use std::collections::BTreeSet;
 
 use annals::{CodecError, Query, QueryItem, ReadError, UnknownEvents};
 use annals_channels::{Channel, ChannelEvent, ChannelState, Hash};
 
-use crate::args::{Format, State};
+use crate::args::Format;
+use crate::args::state::State;
 use crate::channel_table;
 use crate::failure::Failure;
-use crate::out::{Out, counted};
+use crate::human::counted;
+use crate::out::Out;
 use crate::store::{self, Store};
 
-/// Channels that are named to whoever asks for one that is not there.
-const NAMED: usize = 3;
+/// The number of channels that the error names if the requested channel does not exist.
+const NAMED_CHANNELS: usize = 3;
 
-/// Shows a channel.
+/// Prints a channel.
 pub(crate) fn run(args: &State, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store| show(store, args, format))
 }
@@ -28,7 +30,7 @@ fn show(store: &Store<ChannelEvent>, args: &State, format: Option<Format>) -> Re
     };
     let channel_id = args.channel.lower();
     let last = last_offset(store, channel_id, end)?;
-    // Up to an offset in either case, so that what is appended meanwhile is not in it.
+    // In both cases the state ends at an offset, so that events appended meanwhile are not part of it.
     let view = store.reconstruct(Channel(channel_id)).unknown_events(UnknownEvents::PassOver);
     let state = view.at(last)?;
     warn_of_unknown(store, channel_id, end)?;
@@ -40,16 +42,19 @@ fn show(store: &Store<ChannelEvent>, args: &State, format: Option<Format>) -> Re
     out.flush()
 }
 
-/// The offset before `end`, if the log has anything about the channel by then.
+/// Returns the offset before `end`. Fails if the log has no events of the channel before `end`.
 fn last_offset(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Result<u64, Failure> {
     let first = match store.query(&about(channel_id, [])).next() {
         Some(Ok(event)) => event.offset,
-        // Whatever it is, it is about the channel; whether it can be passed over is the fold's to say.
+        // The event is about the channel. Whether it can be skipped is decided when the state is computed.
         Some(Err(ReadError::Decode { offset, .. })) => offset,
         Some(Err(problem)) => return Err(problem.into()),
         None => {
             let tags = store.tags("channel:")?;
-            let first = tags.iter().take(NAMED).filter_map(|tag| tag.name.strip_prefix("channel:"));
+            let first = tags
+                .iter()
+                .take(NAMED_CHANNELS)
+                .filter_map(|tag| tag.name.strip_prefix("channel:"));
             let first = first.map(str::to_owned).collect();
             return Err(Failure::NoChannel { channel_id, count: tags.len(), first });
         }
@@ -60,7 +65,7 @@ fn last_offset(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Resul
     }
 }
 
-/// Says how many events were passed over, and of which types.
+/// Warns of events of unknown types that were skipped: how many, and of which types.
 fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Result<(), Failure> {
     if !store.types()?.iter().any(|kind| is_unknown(&kind.name)) {
         return Ok(());
@@ -81,7 +86,7 @@ fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> R
     }
     if count > 0 {
         tracing::warn!(
-            "{} of unknown types passed over, which a newer annals may know: {}",
+            "skipped {} of unknown types, which a newer annals may know: {}",
             counted(count, "event"),
             Vec::from_iter(found).join(", ")
         );
@@ -89,19 +94,19 @@ fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> R
     Ok(())
 }
 
-/// The channel's events, of these types if there are any.
+/// Returns the query for the channel's events of these types, or of all types if none are given.
 fn about<'t>(channel_id: Hash, types: impl IntoIterator<Item = &'t str>) -> Query {
     let item = QueryItem::new().tag(format!("channel:{channel_id}"));
     Query::item(types.into_iter().fold(item, QueryItem::event_type))
 }
 
-/// Whether channels have no events of this type.
+/// Returns whether this type is unknown for events of channels.
 fn is_unknown(event_type: &str) -> bool {
     let read = ChannelEvent::from_json(event_type, "{}");
     matches!(read, Err(CodecError::UnknownType { .. }))
 }
 
-/// The state on a line: canonical JSON, but for integers beyond 2^53, which keep their digits.
+/// Prints the state on one line of canonical JSON, except that integers beyond 2^53 keep all their digits.
 fn show_line(state: &ChannelState, out: &mut Out) -> Result<(), Failure> {
     out.with(|out| {
         let mut state = serde_json::to_value(state)?;

@@ -1,21 +1,22 @@
-//! `annals stats`: how much is in a store.
+//! `annals stats` prints the size of a store.
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::json;
 
-use crate::args::{Format, Stats};
+use crate::args::Format;
+use crate::args::summary::Stats;
 use crate::failure::Failure;
+use crate::human::time;
 use crate::out::Out;
-use crate::place::Place;
 use crate::store::{self, Store};
-use crate::table::time;
+use crate::store_path::StorePath;
 
-/// Shows the numbers of a store.
+/// Prints the numbers of a store.
 pub(crate) fn run(args: &Stats, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store| show(store, &args.store, format))
 }
 
-fn show(store: &Store, place: &Place, format: Option<Format>) -> Result<(), Failure> {
+fn show(store: &Store, path: &StorePath, format: Option<Format>) -> Result<(), Failure> {
     let stats = store.stats();
     let (types, tags) = (store.types()?.len() as u64, store.tags("")?.len() as u64);
     let time_at = |offset: u64| -> Result<Option<String>, Failure> {
@@ -41,12 +42,12 @@ fn show(store: &Store, place: &Place, format: Option<Format>) -> Result<(), Fail
         ])?;
     } else {
         let none = || "-".to_owned();
-        let files = format!("{}s", place.files());
+        let files = format!("{}s", path.files());
         for (name, value) in [
             ("events", HumanCount(head).to_string()),
             ("bytes", HumanBytes(stats.event_bytes).to_string()),
             (
-                "bytes an event",
+                "bytes per event",
                 bytes_per_event.map_or_else(none, |bytes| HumanCount(bytes).to_string()),
             ),
             ("index bytes", HumanBytes(stats.index_bytes).to_string()),

@@ -1,19 +1,20 @@
-//! `annals tail`: the last events, then each new one, until it is told to end.
+//! `annals tail` prints the last events, then each new event, until a signal ends it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals::Query;
 
-use crate::args::{Format, From, Tail};
+use crate::args::Format;
+use crate::args::read::{From, Tail};
 use crate::commands::EventPrinter;
 use crate::failure::Failure;
 use crate::store::{self, Store};
 
-/// Events shown at first, unless it is told where to begin.
+/// The number of events that are printed first, without --from.
 const LAST_EVENTS: u64 = 10;
 
-/// Shows events until Ctrl-C.
+/// Prints events until Ctrl-C.
 pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
     store::reading(&args.store, |store| follow(store, args, format))
 }
@@ -27,17 +28,17 @@ fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Fail
         Some(From::Offset(offset)) => offset,
         Some(From::End) => head,
         None => {
-            show_last(store, &query, head, &mut printer)?;
+            print_last(store, &query, head, &mut printer)?;
             head
         }
     };
-    let mut cursor = store.subscription(query, from);
-    // Relaxed: the flag carries nothing else.
-    while !stop.told.load(Ordering::Relaxed) {
-        let mut event = cursor.try_next();
+    let mut subscription = store.subscription(query, from);
+    // Relaxed: pairs with the swap in the signal handler; the flag publishes no other data.
+    while !stop.requested.load(Ordering::Relaxed) {
+        let mut event = subscription.try_next();
         if event.is_none() {
             printer.flush()?;
-            event = cursor.next();
+            event = subscription.next();
         }
         let Some(event) = event else { break };
         printer.print_read(event)?;
@@ -45,7 +46,7 @@ fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Fail
     printer.flush()
 }
 
-fn show_last(
+fn print_last(
     store: &Store,
     query: &Query,
     head: u64,
@@ -55,31 +56,32 @@ fn show_last(
     last?.iter().rev().try_for_each(|event| printer.print(event))
 }
 
-/// SIGINT and SIGTERM end the store's cursors. A second one ends the process at once: the first cannot when whoever
-/// reads the results has stopped reading them.
+/// A handler of SIGINT and SIGTERM that ends the store's subscriptions. A second signal ends the process at once, because
+/// the first has no effect while the process is blocked on a full pipe that nobody reads.
 struct Stop {
-    told: Arc<AtomicBool>,
-    /// The store, for the thread that hears signals, which outlives everything: it must not keep the store open.
+    requested: Arc<AtomicBool>,
+    /// The store, for the thread that handles signals. That thread runs until the process ends, so the store is removed
+    /// here when this value is dropped.
     store: Arc<Mutex<Option<Store>>>,
 }
 
 impl Stop {
     fn on_signal(store: &Store) -> Result<Self, Failure> {
-        let told = Arc::new(AtomicBool::new(false));
+        let requested = Arc::new(AtomicBool::new(false));
         let store = Arc::new(Mutex::new(Some(store.clone())));
-        let (flag, kept) = (Arc::clone(&told), Arc::clone(&store));
+        let (flag, shared) = (Arc::clone(&requested), Arc::clone(&store));
         let handle = move || {
-            // Relaxed: the flag carries nothing else.
+            // Relaxed: pairs with the load in `follow`; the flag publishes no other data.
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(0);
             }
-            if let Some(store) = &*kept.lock().unwrap_or_else(PoisonError::into_inner) {
-                // It is read only: there is nothing that could fail to be synced.
+            if let Some(store) = &*shared.lock().unwrap_or_else(PoisonError::into_inner) {
+                // An error is ignored: the store is read-only, so there is nothing to sync.
                 let _ = store.close();
             }
         };
         ctrlc::set_handler(handle).map_err(Failure::Signals)?;
-        Ok(Self { told, store })
+        Ok(Self { requested, store })
     }
 }
 

@@ -1,4 +1,4 @@
-//! `annals verify`: what is wrong with a store, where.
+//! `annals verify` checks a store and prints all problems.
 
 use std::path::Path;
 
@@ -6,19 +6,21 @@ use annals::{Corruption, VerifyReport};
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use crate::args::{Format, Verify};
+use crate::args::Format;
+use crate::args::maintain::Verify;
 use crate::failure::Failure;
-use crate::out::{Out, counted};
-use crate::place::Place;
+use crate::human::counted;
+use crate::out::Out;
+use crate::store_path::StorePath;
 use crate::{progress, store};
 
-/// Checks a store and shows what was found.
+/// Checks a store and prints the report.
 pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> {
     let spinner = progress::spinner("checking");
     let report = store::verify(&args.store);
     spinner.finish_and_clear();
     let report = report?;
-    // Whether it is damaged is told by the exit code, too, whoever reads.
+    // The exit code states whether the store is damaged, so a closed pipe must not end the command with 0.
     let mut out = Out::for_reports(format);
     match out.format() {
         Format::Jsonl => show_lines(&report, &mut out)?,
@@ -36,7 +38,7 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     })
 }
 
-/// Whether every event is whole, and only what is made from them is not: indexes, and filters.
+/// Returns whether all problems are in files that are derived from the events: index files, and Bloom filters.
 fn is_in_indexes_only(report: &VerifyReport) -> bool {
     let derived = |file: &Path| file.extension().is_some_and(|end| end == "idx" || end == "flt");
     report.problems.iter().all(|problem| derived(&problem.file))
@@ -65,7 +67,7 @@ fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     ])
 }
 
-fn show_text(report: &VerifyReport, store: &Place, out: &mut Out) -> Result<(), Failure> {
+fn show_text(report: &VerifyReport, store: &StorePath, out: &mut Out) -> Result<(), Failure> {
     for problem in &report.problems {
         out.text(format_args!("problem: {problem}"))?;
     }
@@ -77,7 +79,7 @@ fn show_text(report: &VerifyReport, store: &Place, out: &mut Out) -> Result<(), 
     } else if is_in_indexes_only(report) {
         "every event is whole"
     } else {
-        "whole up to there"
+        "whole before the damage"
     };
     let (events, bytes) = (counted(report.events, "event"), HumanBytes(report.bytes));
     let files = counted(report.segments, store.files());

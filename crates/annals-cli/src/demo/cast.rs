@@ -1,6 +1,6 @@
 //! Alice and Bob: their keys, their logs, and the states that they agree on.
 //!
-//! Each locks a million wei. Alice serves Bob, who pays her 100 wei a turn.
+//! Each deposits a million wei. Alice serves Bob, who pays her 100 wei per turn.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use annals_channels::{
 
 use crate::failure::Failure;
 
-/// What each locks, in wei.
+/// The deposit of each party, in wei.
 pub(super) const DEPOSIT: u64 = 1_000_000;
-/// What Bob pays for a turn, in wei.
+/// The price of a turn, in wei, which Bob pays to Alice.
 pub(super) const PRICE: u64 = 100;
-/// How long a challenge can be answered.
+/// The time within which a challenge can be answered, in seconds.
 pub(super) const CHALLENGE_SECONDS: NonZeroU32 = NonZeroU32::new(86_400).unwrap();
-/// The asset: ETH has no contract.
+/// The asset ETH. It has no contract, so its address is zero.
 pub(super) const ETH: Address = Address::new([0; 20]);
 
-/// Who somebody is.
+/// A party of the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Alice,
@@ -37,7 +37,7 @@ impl Role {
         }
     }
 
-    /// A secret that everybody can read here: never lock funds with it.
+    /// Returns the party's secret key. It is published here, so never deposit funds with it.
     pub(super) fn key(self) -> Result<SecretKey, Failure> {
         let bytes = match self {
             Self::Alice => [0x11; 32],
@@ -51,7 +51,7 @@ impl Role {
     }
 }
 
-/// What of the channel never changes; its id is the hash of this.
+/// Returns the part of the channel that never changes. The channel's id is its hash.
 pub(super) fn fixed() -> Result<FixedPart, Failure> {
     Ok(FixedPart {
         participants: Participants::new(vec![Role::Alice.address()?, Role::Bob.address()?])?,
@@ -61,20 +61,20 @@ pub(super) fn fixed() -> Result<FixedPart, Failure> {
     })
 }
 
-/// The channel: the same in every demo, for it is a hash of what never changes.
+/// Returns the channel's id, which is the same in every run of the demo.
 pub(super) fn channel_id() -> Result<Hash, Failure> {
     Ok(fixed()?.channel_id())
 }
 
-/// The state that both mean for a turn.
+/// Returns the state that both parties agree on for a turn.
 pub(super) fn state(turn_num: u64) -> Result<State, Failure> {
     state_that_pays(turn_num, turn_num.saturating_mul(PRICE))
 }
 
-/// A state in which Bob has paid Alice so much.
+/// Returns a state in which Bob has paid this amount to Alice, in wei.
 pub(super) fn state_that_pays(turn_num: u64, paid: u64) -> Result<State, Failure> {
     let paid = paid.min(DEPOSIT);
-    let gets = |role: Role, amount: u64| {
+    let allocation = |role: Role, amount: u64| {
         let mut destination = [0; 32];
         destination[12..].copy_from_slice(role.address()?.bytes());
         Ok::<_, Failure>(Allocation {
@@ -84,7 +84,8 @@ pub(super) fn state_that_pays(turn_num: u64, paid: u64) -> Result<State, Failure
             metadata: vec![],
         })
     };
-    let allocations = vec![gets(Role::Alice, DEPOSIT + paid)?, gets(Role::Bob, DEPOSIT - paid)?];
+    let allocations =
+        vec![allocation(Role::Alice, DEPOSIT + paid)?, allocation(Role::Bob, DEPOSIT - paid)?];
     let outcome = AssetExit { asset: ETH, asset_type: 0, asset_metadata: vec![], allocations };
     Ok(State {
         channel_id: channel_id()?,
@@ -95,10 +96,10 @@ pub(super) fn state_that_pays(turn_num: u64, paid: u64) -> Result<State, Failure
     })
 }
 
-/// Where somebody's events are.
+/// A log of channel events in files.
 pub(super) type Log = EventStore<ChannelEvent, Journal<ChannelEvent>>;
 
-/// A participant: its log, and the party that writes it by the rules.
+/// A participant: its log, and the `Party` that appends to it by the channel's rules.
 pub(super) struct Player {
     pub(super) role: Role,
     pub(super) path: PathBuf,
@@ -107,7 +108,7 @@ pub(super) struct Player {
 }
 
 impl Player {
-    /// Opens its log, or creates it, with the channel in it.
+    /// Opens or creates the participant's log, and records the channel in it.
     pub(super) fn open(role: Role, directory: &Path) -> Result<Self, Failure> {
         let path = directory.join(role.name());
         let store = EventStore::open(&path)?;
@@ -115,31 +116,31 @@ impl Player {
         Ok(Self { role, path, store, party })
     }
 
-    /// The last turn that it signed.
+    /// Returns the last turn that the participant signed.
     pub(super) fn last_signed(&mut self) -> Result<u64, Failure> {
         Ok(self.party.state()?.latest_signed_turn.unwrap_or(0))
     }
 
-    /// The channel as its log has it at this moment.
+    /// Returns the channel's current state in the participant's log.
     pub(super) fn moment(&self) -> Result<Moment, Failure> {
         let state = self.store.reconstruct(Channel(channel_id()?)).now()?.clone();
         Ok(Moment { last: self.store.len() - 1, state })
     }
 
-    /// The turn that is supported for it.
+    /// Returns the supported turn in the participant's log.
     pub(super) fn supported(&mut self) -> Result<Option<u64>, Failure> {
         Ok(self.party.state()?.supported.map(|supported| supported.turn_num))
     }
 }
 
-/// A channel as it was once, to be compared with what the log says of that later.
+/// The channel's state at one moment. Later it is compared with the state that is rebuilt from the log.
 pub(super) struct Moment {
-    /// The offset of the log's last event then.
+    /// The offset of the log's last event at that moment.
     pub(super) last: u64,
     pub(super) state: ChannelState,
 }
 
-/// Both sign a state, and each gets the other's signature.
+/// Lets both participants sign a state and receive each other's signature.
 pub(super) fn agree(first: &mut Player, second: &mut Player, state: &State) -> Result<(), Failure> {
     let signed: SignedState = first.party.sign(state)?;
     second.party.receive(&signed)?;

@@ -1,4 +1,5 @@
-//! What the chain says. There is none here: these are the events that a program would make of its blocks.
+//! The events of the blockchain. The demo has no blockchain: it creates the events that a program would derive from
+//! blocks.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +11,7 @@ use annals_channels::{
 use super::cast::{CHALLENGE_SECONDS, ETH, Player, channel_id};
 use crate::failure::Failure;
 
-/// A chain that has a block for each thing it says.
+/// A chain with one block per call.
 pub(super) struct Chain {
     block_num: u64,
 }
@@ -20,7 +21,7 @@ impl Chain {
         Self { block_num: 100 }
     }
 
-    /// Somebody locked funds, and now the channel holds so much.
+    /// Returns the event of a deposit, after which the channel holds `held` wei.
     pub(super) fn deposit(&mut self, amount: u64, held: u64) -> Result<ChannelEvent, Failure> {
         Ok(DepositDetected {
             amount_deposited: amount.into(),
@@ -36,7 +37,7 @@ impl Chain {
         .into())
     }
 
-    /// Somebody says that this turn was the last.
+    /// Returns the event of a challenge, which claims that `turn` was the last.
     pub(super) fn challenge(&mut self, by: Address, turn: u64) -> Result<ChannelEvent, Failure> {
         let timestamp_ms = now_ms();
         Ok(ChallengeRegistered {
@@ -55,7 +56,7 @@ impl Chain {
         .into())
     }
 
-    /// Somebody showed a later turn.
+    /// Returns the event that a challenge was cleared with a later turn.
     pub(super) fn cleared(&mut self, turn: u64) -> Result<ChannelEvent, Failure> {
         Ok(ChallengeCleared {
             block_num: self.next_block(),
@@ -69,7 +70,7 @@ impl Chain {
         .into())
     }
 
-    /// The outcome of this turn is final.
+    /// Returns the event that the outcome of this turn is final.
     pub(super) fn concluded(&mut self, turn: u64) -> Result<ChannelEvent, Failure> {
         Ok(ChannelConcluded {
             block_num: self.next_block(),
@@ -83,7 +84,7 @@ impl Chain {
         .into())
     }
 
-    /// Somebody was paid, and the channel holds what is left.
+    /// Returns the events of a withdrawal, after which the channel holds `left` wei.
     pub(super) fn withdrawal(
         &mut self,
         recipient: Address,
@@ -121,7 +122,7 @@ impl Chain {
     }
 }
 
-/// Both hear it from the chain, and record it.
+/// Records an event of the chain in the logs of both participants.
 pub(super) fn both_observe(
     alice: &mut Player,
     bob: &mut Player,
@@ -132,7 +133,7 @@ pub(super) fn both_observe(
     Ok(())
 }
 
-/// Milliseconds since 1970 UTC, by the system's clock.
+/// Returns the system time in milliseconds since 1970 UTC.
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -1,13 +1,13 @@
-//! A process killed while it appends: what it had acknowledged is all there.
+//! Kills a process while it appends, and checks that everything it acknowledged is in the log.
 //!
 //! ```text
 //!   this process                       its child, `annals demo-writer`
 //!     drops Alice's log      ─────▶      opens it, signs turn after turn
-//!     reads turns            ◀─────      tells of each once it is on the disk
-//!     kills it               ──✕──▶      whatever it is at: mostly it waits for the disk
+//!     reads turns            ◀─────      acknowledges each turn once it is on the disk
+//!     kills the child        ──✕──▶      is usually waiting for the disk at that moment
 //!     reads the rest, opens the log, compares
 //! ```
-//! Nothing is closed in the child, nor could it be: `SIGKILL` cannot be caught, nor can what Windows has for it.
+//! The child cannot close its log: `SIGKILL` cannot be caught, and neither can its equivalent on Windows.
 
 use std::path::Path;
 
@@ -16,35 +16,38 @@ use annals_channels::{ChannelEvent, Refusal};
 
 use super::cast::{DEPOSIT, Log, Player, Role, agree, state, state_that_pays};
 use super::story::Story;
-use super::writer::{Acknowledged, listen_and_kill, states_signed, was_killed};
+use super::writer::{Acknowledged, run_and_kill, states_signed, was_killed};
 use crate::failure::Failure;
 
-/// Turns that are heard of before the kill.
-const HEARD: usize = 100;
+/// The number of acknowledged turns after which the child is killed.
+const TURNS_BEFORE_KILL: usize = 100;
 
-/// Part 2. Answers Alice, as she came back.
-pub(super) fn killed_and_back(
+/// Runs part 2. Returns Alice after her recovery.
+pub(super) fn kill_and_recover(
     story: &mut Story,
     alice: Player,
     bob: &mut Player,
     directory: &Path,
 ) -> Result<Player, Failure> {
-    story.part("Alice's process is killed while it writes, and comes back")?;
+    story.part("Alice's process is killed while it writes, and recovers")?;
     let before = alice.store.len();
-    drop(alice); // One process at a time writes to a log.
-    story.line("Another process signs for Alice, turn after turn, and tells this one of each")?;
+    // Only one process at a time can write to a log.
+    drop(alice);
+    story.line(
+        "Another process signs for Alice, turn after turn, and acknowledges each turn once it is",
+    )?;
     story.line(format_args!(
-        "that is on the disk. After {HEARD} of them it is killed, whatever it is at."
+        "on the disk. After {TURNS_BEFORE_KILL} acknowledged turns this process kills it."
     ))?;
-    let (acknowledged, status) = listen_and_kill(directory, HEARD)?;
+    let (acknowledged, status) = run_and_kill(directory, TURNS_BEFORE_KILL)?;
     story.claim(
-        format_args!("it was killed, and did not end by itself ({status})"),
+        format_args!("the other process was killed and did not exit by itself ({status})"),
         was_killed(status),
     )?;
 
-    let found = annals::verify(directory.join(Role::Alice.name()))?;
-    story.claim("nothing that was on the disk is damaged", found.problems.is_empty())?;
-    for note in &found.notes {
+    let report = annals::verify(directory.join(Role::Alice.name()))?;
+    story.claim("the log on the disk is not damaged", report.problems.is_empty())?;
+    for note in &report.notes {
         story.line(format_args!("(annals verify: {note})"))?;
     }
 
@@ -54,40 +57,42 @@ pub(super) fn killed_and_back(
         event?;
         signed += 1;
     }
-    let mut there = 0;
-    for told in &acknowledged {
-        there += usize::from(is_in_the_log(&alice.store, told)?);
+    let mut found_in_log = 0;
+    for turn in &acknowledged {
+        found_in_log += usize::from(is_in_the_log(&alice.store, turn)?);
     }
     let all = acknowledged.len();
     story.line(format_args!(
-        "turns acknowledged before the kill: {all}; in the log after it: {signed}"
+        "turns acknowledged before the kill: {all}; in the log after the kill: {signed}"
     ))?;
     story.claim(
-        format_args!("all {all} acknowledged turns are there, each at its offset, signed as told"),
-        there == all && all >= HEARD,
+        format_args!(
+            "all {all} acknowledged turns are in the log, with the same offsets and signatures"
+        ),
+        found_in_log == all && all >= TURNS_BEFORE_KILL,
     )?;
     story.claim(
-        "beside them at most one: that which it was about to tell of",
+        "the log has at most one more: the turn that was about to be acknowledged",
         (all..=all + 1).contains(&signed),
     )?;
-    knows_what_she_signed(story, &mut alice)?;
-    agree_on_her_last(story, &mut alice, bob)?;
+    check_refuses_second_state(story, &mut alice)?;
+    agree_on_last_turn(story, &mut alice, bob)?;
     Ok(alice)
 }
 
-/// Whether the log has what was told of it.
-fn is_in_the_log(store: &Log, told: &Acknowledged) -> Result<bool, Failure> {
-    let event = store.get(told.offset)?;
+/// Returns whether the log contains an acknowledged turn.
+fn is_in_the_log(store: &Log, turn: &Acknowledged) -> Result<bool, Failure> {
+    let event = store.get(turn.offset)?;
     Ok(event.is_some_and(|event| match &event.event {
         ChannelEvent::StateSigned(signed) => {
-            signed.turn_num == told.turn_num && signed.signature == told.signature
+            signed.turn_num == turn.turn_num && signed.signature == turn.signature
         }
         _ => false,
     }))
 }
 
-/// What she signed before the kill binds her after it.
-fn knows_what_she_signed(story: &mut Story, alice: &mut Player) -> Result<(), Failure> {
+/// Checks that Alice does not sign a second state for the last turn that she signed before the kill.
+fn check_refuses_second_state(story: &mut Story, alice: &mut Player) -> Result<(), Failure> {
     let turn_num = alice.last_signed()?;
     let refused = matches!(
         alice.party.sign(&state_that_pays(turn_num, DEPOSIT)?),
@@ -95,14 +100,14 @@ fn knows_what_she_signed(story: &mut Story, alice: &mut Player) -> Result<(), Fa
     );
     story.claim(
         format_args!(
-            "Alice knows that she signed turn {turn_num}, and signs no other state for it"
+            "Alice's log shows that she signed turn {turn_num}; she refuses to sign another state for it"
         ),
         refused,
     )
 }
 
-/// They go on from there.
-fn agree_on_her_last(
+/// Checks that Alice and Bob can continue after the kill.
+fn agree_on_last_turn(
     story: &mut Story,
     alice: &mut Player,
     bob: &mut Player,
@@ -110,5 +115,8 @@ fn agree_on_her_last(
     let turn_num = alice.last_signed()?;
     agree(alice, bob, &state(turn_num)?)?;
     let both = [alice.supported()?, bob.supported()?] == [Some(turn_num); 2];
-    story.claim(format_args!("Bob gets it and signs it, too: turn {turn_num} is supported"), both)
+    story.claim(
+        format_args!("Bob receives that turn and signs it, too: turn {turn_num} is supported"),
+        both,
+    )
 }

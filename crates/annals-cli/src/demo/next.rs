@@ -1,4 +1,4 @@
-//! Commands that go on from here: with the paths as they are, and in the form in which the demo was started.
+//! Prints commands to try next, with the demo's paths, and called in the same way as the demo.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -7,10 +7,10 @@ use super::cast::{Role, channel_id};
 use super::story::Story;
 use crate::failure::Failure;
 
-/// Lines longer than this are broken, where a shell lets them be.
+/// Commands longer than this number of characters are broken into two lines, if the shell allows it.
 const WIDTH: usize = 100;
 
-/// Part 8.
+/// Runs part 8.
 pub(super) fn commands(
     story: &mut Story,
     directory: &Path,
@@ -22,27 +22,27 @@ pub(super) fn commands(
     let channel = channel_id()?;
     for (what, command, filter) in [
         (
-            "The channel when it was challenged; without --at, as it is:",
+            "The channel after the challenge; omit --at for the current state:",
             format!("state {alice} --at {challenged}"),
             format!("--channel {channel}"),
         ),
+        ("The same channel in Bob's log:", format!("state {bob}"), format!("--channel {channel}")),
         (
-            "The same channel, as Bob's log has it:",
-            format!("state {bob}"),
-            format!("--channel {channel}"),
-        ),
-        (
-            "What happened last, the newest first:",
+            "The last events, newest first:",
             format!("read {alice} --reverse --limit 8"),
             format!("--tag channel:{channel}"),
         ),
         (
-            "The evidence: all that Bob signed, as it came:",
+            "The evidence: everything that Bob signed, in the order received:",
             format!("read {alice} --type state-received"),
             String::new(),
         ),
         ("Follow Bob's log, until Ctrl-C:", format!("tail {bob}"), String::new()),
-        ("How much there is, and whether it is whole:", format!("stats {alice}"), String::new()),
+        (
+            "The size of the log, and a check of every byte:",
+            format!("stats {alice}"),
+            String::new(),
+        ),
         ("", format!("verify {alice}"), String::new()),
     ] {
         if !what.is_empty() {
@@ -61,9 +61,9 @@ pub(super) fn commands(
     Ok(())
 }
 
-/// How this program is called.
+/// Returns the command that runs this program.
 fn annals() -> String {
-    // Cargo says so to what it runs.
+    // Cargo sets this variable for programs that it runs.
     if std::env::var_os("CARGO").is_some() {
         let release = if cfg!(debug_assertions) { "" } else { "--release " };
         return format!("cargo run {release}-q --");
@@ -71,7 +71,7 @@ fn annals() -> String {
     std::env::args_os().next().map_or_else(|| "annals".to_owned(), quoted)
 }
 
-/// A word as a shell takes it.
+/// Returns a word, quoted for a shell if necessary.
 fn quoted(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref().to_string_lossy();
     let plain = |letter: char| letter.is_alphanumeric() || "/\\._-:+,@%=".contains(letter);
@@ -91,7 +91,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_shell_takes_the_words_as_they_are() {
+    fn words_are_quoted_for_a_shell() {
         assert_eq!(quoted("annals-demo/alice"), "annals-demo/alice");
         assert_eq!(quoted("/tmp/my demo"), "'/tmp/my demo'");
         assert_eq!(quoted("it's"), r"'it'\''s'");

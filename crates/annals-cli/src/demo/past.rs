@@ -1,4 +1,4 @@
-//! What the log is good for afterwards: the state as it was, snapshots, and a check of every byte.
+//! Uses of the log afterwards: earlier states, snapshots, and a check of every byte.
 
 use annals::{SnapshotPolicy, SnapshotVerdict};
 use annals_channels::{Channel, ChannelState};
@@ -8,15 +8,15 @@ use super::cast::{ETH, Moment, Player, channel_id};
 use super::story::Story;
 use crate::channel_table;
 use crate::failure::Failure;
-use crate::out::counted;
+use crate::human::counted;
 
-/// Part 6: the state at three moments, from the log alone.
+/// Runs part 6: rebuilds the state at three moments from the log.
 pub(super) fn time_travel(
     story: &mut Story,
     alice: &Player,
     moments: [&Moment; 3],
 ) -> Result<(), Failure> {
-    story.part("Time travel: the channel as it was, folded from Alice's log")?;
+    story.part("Time travel: earlier states of the channel, rebuilt from Alice's log")?;
     let view = alice.store.reconstruct(Channel(channel_id()?));
     story.line(format_args!(
         "{:>12}  {:<12}  {:>9}  {:>12}  cheats",
@@ -28,7 +28,10 @@ pub(super) fn time_travel(
         story.line(format_args!("{last:>12}  {}", row(&then)))?;
         all_same &= then == *state;
     }
-    story.claim("each is what it was at that moment, to the last signature", all_same)
+    story.claim(
+        "each rebuilt state equals the state at that moment, including all signatures",
+        all_same,
+    )
 }
 
 fn row(state: &ChannelState) -> String {
@@ -38,10 +41,10 @@ fn row(state: &ChannelState) -> String {
     format!("{status:<12}  {turn:>9}  {held:>12}  {cheats}")
 }
 
-/// Part 7: snapshots against a fold from 0, and every byte of both logs.
-pub(super) fn is_verified(story: &mut Story, alice: &Player, bob: &Player) -> Result<(), Failure> {
+/// Runs part 7: compares snapshots with states rebuilt from offset 0, and checks every byte of both logs.
+pub(super) fn verify(story: &mut Story, alice: &Player, bob: &Player) -> Result<(), Failure> {
     story.part("Snapshots, and every byte checked")?;
-    // So small a log needs none; they make folding a long one quick.
+    // Snapshots make rebuilding a long log fast. A log as short as this one does not need them.
     let policy = SnapshotPolicy::every(50).keep(3);
     let mut view = alice.store.reconstruct(Channel(channel_id()?)).snapshots(policy);
     view.now()?;
@@ -60,7 +63,7 @@ pub(super) fn is_verified(story: &mut Story, alice: &Player, bob: &Player) -> Re
     }
     let count = counted(checks.len() as u64, "snapshot");
     story.claim(
-        format_args!("{count} taken, each byte for byte what a fold from 0 gives"),
+        format_args!("{count} taken, each byte for byte equal to a state rebuilt from offset 0"),
         all_good,
     )?;
     for player in [alice, bob] {
@@ -69,7 +72,9 @@ pub(super) fn is_verified(story: &mut Story, alice: &Player, bob: &Player) -> Re
         let whole = report.problems.is_empty() && report.events == player.store.len();
         let (name, events) = (player.role.name(), HumanCount(report.events));
         story.claim(
-            format_args!("{name}: all {events} events are whole, every checksum, every index"),
+            format_args!(
+                "{name}: all {events} events are whole; every checksum and index entry is right"
+            ),
             whole,
         )?;
     }

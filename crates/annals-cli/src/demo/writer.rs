@@ -1,4 +1,4 @@
-//! The process that the demo kills: what it does, and how it is listened to.
+//! The process that the demo kills, and the code that reads its output and kills it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cast::{Log, Player, Role, state};
 use crate::failure::Failure;
 
-/// A line of the child: a turn that was signed, and where the log has it.
+/// A line of the child's output: a signed turn, and its offset in the log.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Acknowledged {
     pub(super) offset: u64,
@@ -19,43 +19,43 @@ pub(super) struct Acknowledged {
     pub(super) signature: Signature,
 }
 
-/// The child: signs turn after turn for Alice, and tells of each once it is on the disk.
+/// Runs the child: signs turn after turn for Alice, and prints each turn once it is on the disk.
 pub(crate) fn sign_until_killed(directory: &Path) -> Result<(), Failure> {
     let mut alice = Player::open(Role::Alice, directory)?;
     let mut out = std::io::stdout().lock();
     for turn_num in alice.last_signed()? + 1.. {
-        // On the disk when this returns.
+        // The event is on the disk when this returns.
         let signed = alice.party.sign(&state(turn_num)?)?;
         let offset = last_signed_at(&alice.store)?;
-        let told = Acknowledged { offset, turn_num, signature: signed.signature };
-        let line = serde_json::to_string(&told).map_err(Into::into);
-        // If the parent is gone this is a broken pipe, and so the end.
+        let turn = Acknowledged { offset, turn_num, signature: signed.signature };
+        let line = serde_json::to_string(&turn).map_err(Into::into);
+        // If the parent has ended, this fails with a broken pipe and ends the child.
         line.and_then(|line| writeln!(out, "{line}")).map_err(Failure::Output)?;
     }
     Ok(())
 }
 
-/// The offset of the last state that was signed.
+/// Returns the offset of the last signed state.
 fn last_signed_at(store: &Log) -> Result<u64, Failure> {
     let last = store.query(&states_signed()).rev().next().transpose()?;
     Ok(last.map_or(0, |event| event.offset))
 }
 
-/// The events that are signatures of the log's owner.
+/// Returns the query for states that the log's owner signed.
 pub(super) fn states_signed() -> Query {
     Query::item(QueryItem::new().event_type(StateSigned::TYPE))
 }
 
-/// Starts the child, and kills it when it has acknowledged `heard` turns. Answers all that it acknowledged, and how it
-/// ended.
-pub(super) fn listen_and_kill(
+/// Starts the child, and kills it when it has acknowledged `turns` turns. Returns all acknowledged turns, and the child's
+/// exit status.
+pub(super) fn run_and_kill(
     directory: &Path,
-    heard: usize,
+    turns: usize,
 ) -> Result<(Vec<Acknowledged>, ExitStatus), Failure> {
-    run(directory, heard).map_err(Failure::DemoProcess)
+    run(directory, turns).map_err(Failure::DemoProcess)
 }
 
-fn run(directory: &Path, heard: usize) -> std::io::Result<(Vec<Acknowledged>, ExitStatus)> {
+fn run(directory: &Path, turns: usize) -> std::io::Result<(Vec<Acknowledged>, ExitStatus)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["demo-writer", "--"]).arg(directory);
     let mut writer = Writer(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
@@ -63,14 +63,14 @@ fn run(directory: &Path, heard: usize) -> std::io::Result<(Vec<Acknowledged>, Ex
     if let Some(output) = writer.0.stdout.take() {
         let mut output = BufReader::new(output);
         let mut line = String::new();
-        // To the end: what it said before it was killed may still be in the pipe.
+        // Read to the end: lines that the child wrote before it was killed may still be in the pipe.
         while output.read_line(&mut line)? > 0 {
-            // A line without its end was not said.
-            if let Some(told) = line.strip_suffix('\n') {
-                acknowledged.push(serde_json::from_str(told)?);
+            // A line without a line feed was not written completely, so it acknowledges nothing.
+            if let Some(turn) = line.strip_suffix('\n') {
+                acknowledged.push(serde_json::from_str(turn)?);
             }
             line.clear();
-            if acknowledged.len() == heard {
+            if acknowledged.len() == turns {
                 writer.0.kill()?;
             }
         }
@@ -78,18 +78,18 @@ fn run(directory: &Path, heard: usize) -> std::io::Result<(Vec<Acknowledged>, Ex
     Ok((acknowledged, writer.0.wait()?))
 }
 
-/// A child that is not left behind, whatever happens.
+/// A child process that is killed when this value is dropped.
 struct Writer(Child);
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // One that has ended cannot be killed, which is as good.
+        // An error is ignored: the child may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Whether a process ended because it was killed.
+/// Returns whether a process was killed.
 pub(super) fn was_killed(status: ExitStatus) -> bool {
     #[cfg(unix)]
     {

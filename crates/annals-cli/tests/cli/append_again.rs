@@ -1,30 +1,30 @@
-//! Appending the same input again, of which the store may have any part.
+//! Appending the same input again, when the store already has any part of it.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::harness::{Place, all, annals, annals_with_file, on_every_home};
+use crate::harness::{TestDir, all, annals, annals_with_file, on_every_backend};
 
-on_every_home!(
-    what_is_there_is_a_part_of_its_own,
-    any_part_may_be_there,
-    another_event_of_the_same_id_ends_it_at_its_line,
+on_every_backend!(
+    events_in_the_store_are_reported_apart,
+    the_store_may_have_any_part,
+    another_type_with_the_same_id_ends_it_at_its_line,
 );
 
-/// The line of event `n`, with an id.
+/// Returns the line of event `n`, with an id.
 fn line(n: u64) -> String {
     format!("{{\"type\":\"a\",\"data\":{n},\"id\":\"id-{n}\"}}")
 }
 
-/// Lines, with their line feeds.
+/// Returns lines with their line feeds.
 fn input(events: impl IntoIterator<Item = u64>) -> String {
     events.into_iter().map(|n| line(n) + "\n").collect()
 }
 
-fn what_is_there_is_a_part_of_its_own(place: &Place) {
-    let store = place.store("a.store", &input(0..2));
-    let file = place.path("input");
+fn events_in_the_store_are_reported_apart(dir: &TestDir) {
+    let store = dir.store("a.store", &input(0..2));
+    let file = dir.path("input");
     std::fs::write(&file, input(0..4)).unwrap();
     assert_eq!(
         annals_with_file(["append", &store], &file).succeeds().lines(),
@@ -36,15 +36,15 @@ fn what_is_there_is_a_part_of_its_own(place: &Place) {
     );
 }
 
-fn any_part_may_be_there(place: &Place) {
+fn the_store_may_have_any_part(dir: &TestDir) {
     let whole = input(0..100);
     let every_seventh: Vec<u64> = (0..100).step_by(7).collect();
     let reversed: Vec<u64> = (0..100).rev().collect();
     let begun: Vec<u64> = (0..37).collect();
     for (n, there) in [vec![0], vec![99], begun, every_seventh, reversed].iter().enumerate() {
         for batch in ["1", "10", "1000"] {
-            let store = place.store(&format!("{n}-{batch}.store"), &input(there.iter().copied()));
-            let file = place.path("input");
+            let store = dir.store(&format!("{n}-{batch}.store"), &input(there.iter().copied()));
+            let file = dir.path("input");
             std::fs::write(&file, &whole).unwrap();
             let again = || annals_with_file(["append", &store, "--batch", batch], &file).succeeds();
             let sum = again().lines().pop().unwrap();
@@ -52,7 +52,7 @@ fn any_part_may_be_there(place: &Place) {
             assert_eq!(sum["appended"], 100 - there.len() as u64, "{there:?}");
             let sum = again().lines().pop().unwrap();
             assert_eq!(sum, json!({"appended": 0, "already": 100}));
-            // Each is there once; what was not there stands in its order.
+            // Each event is in the store once. The new events are in the order of the input.
             let events = all(&store);
             assert_eq!(events.len(), 100);
             assert_eq!(events.iter().collect::<BTreeSet<_>>().len(), 100);
@@ -62,17 +62,17 @@ fn any_part_may_be_there(place: &Place) {
     }
 }
 
-fn another_event_of_the_same_id_ends_it_at_its_line(place: &Place) {
+fn another_type_with_the_same_id_ends_it_at_its_line(dir: &TestDir) {
     let other = "{\"type\":\"other\",\"id\":\"id-6\"}\n";
-    let store = place.store("a.store", &(input(0..3) + other));
-    let file = place.path("input");
-    // Blank lines count.
+    let store = dir.store("a.store", &(input(0..3) + other));
+    let file = dir.path("input");
+    // Blank lines count in line numbers.
     std::fs::write(&file, String::from("\n") + &input(0..10)).unwrap();
     let run = annals_with_file(["append", &store], &file).fails(&[
         "line 8, column 1",
         "\"id-6\"",
         "offset 3",
-        "an event of the type",
+        "\"other\"",
         "another id",
         "the lines up to 7 are appended, none from 8 on",
     ]);

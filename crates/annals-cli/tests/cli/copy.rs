@@ -1,21 +1,23 @@
-//! Copying, and going on with a copy.
+//! `annals copy`: new copies, and copies that are continued.
 
-use crate::harness::{Place, Running, all, annals, line, lines, on_every_home, store_of_segments};
+use crate::harness::{
+    Running, TestDir, all, annals, line, lines, on_every_backend, store_of_segments,
+};
 
-on_every_home!(
+on_every_backend!(
     a_copy_is_the_same_and_is_brought_up_to_date,
     another_log_is_refused_and_left_alone,
     a_store_is_not_copied_into_itself,
 );
 
-fn a_copy_is_the_same_and_is_brought_up_to_date(place: &Place) {
-    let from = place.store("from.store", &lines(0..50));
+fn a_copy_is_the_same_and_is_brought_up_to_date(dir: &TestDir) {
+    let from = dir.store("from.store", &lines(0..50));
     let special = [
         r#"{"type":"id","id":"1","metadata":{"a":"b"}}"#,
         r#"{"type":"bytes","data_base64":"AP8="}"#,
     ];
     annals(["append", &from], special.join("\n")).succeeds();
-    let to = place.at("to.store");
+    let to = dir.at("to.store");
     let read = |store: &str| annals(["read", store], "").succeeds().out;
     assert_eq!(annals(["copy", &from, &to], "").succeeds().out, "{\"copied\":52,\"events\":52}\n");
     assert_eq!(read(&from), read(&to));
@@ -23,29 +25,28 @@ fn a_copy_is_the_same_and_is_brought_up_to_date(place: &Place) {
     assert_eq!(annals(["copy", &from, &to], "").succeeds().out, "{\"copied\":8,\"events\":60}\n");
     assert_eq!(read(&from), read(&to));
     let text = annals(["copy", &from, &to, "--format", "table"], "").succeeds().out;
-    assert_eq!(text, "0 events copied; all 60 compared, and the same\n");
+    assert_eq!(text, "0 events copied; all 60 events are the same in both stores\n");
     annals(["verify", &to], "").succeeds();
 }
 
-fn another_log_is_refused_and_left_alone(place: &Place) {
-    let from = place.store("from.store", &lines(0..10));
-    let other = place.store("other.store", &lines(1..6));
-    let words = ["is no copy of", "at offset 4", "another event", "nothing is yet"];
+fn another_log_is_refused_and_left_alone(dir: &TestDir) {
+    let from = dir.store("from.store", &lines(0..10));
+    let other = dir.store("other.store", &lines(1..6));
+    let words = ["is not a copy of", "offset 4", "another event", "nothing exists yet"];
     annals(["copy", &from, &other], "").fails(&words);
-    let longer = place.store("longer.store", &lines(0..11));
+    let longer = dir.store("longer.store", &lines(0..11));
     annals(["copy", &from, &longer], "").fails(&["11 events", "only 10"]);
     assert_eq!((all(&other).len(), all(&longer).len()), (5, 11));
-    annals(["copy", &place.at("none.store"), &place.at("new.store")], "")
-        .fails(&["there is no store"]);
-    assert!(!place.path("new.store").exists());
+    annals(["copy", &dir.at("none.store"), &dir.at("new.store")], "").fails(&["no store"]);
+    assert!(!dir.path("new.store").exists());
 }
 
 #[test]
 fn a_difference_before_the_last_event_is_found() {
-    let place = Place::new();
-    let from = place.store("from.store", &lines(0..3));
-    let to = place.arg("to.store");
-    // The same last event, of the same time, after another first one.
+    let dir = TestDir::new();
+    let from = dir.store("from.store", &lines(0..3));
+    let to = dir.arg("to.store");
+    // The last event and its time are the same; the first event differs.
     {
         use annals::{Batch, EventStore, Journal, RawEvent};
         let read = EventStore::<RawEvent, _>::on(Journal::options().open_read_only(&from).unwrap());
@@ -60,19 +61,19 @@ fn a_difference_before_the_last_event_is_found() {
             write.append_as(Batch::new(vec![raw]).time_ms(event.time_ms)).unwrap();
         }
     }
-    annals(["copy", &from, &to], "").fails(&["at offset 0", "another event"]);
+    annals(["copy", &from, &to], "").fails(&["offset 0", "another event"]);
 }
 
 #[test]
 fn it_goes_on_after_a_kill() {
-    let place = Place::new();
-    let from = place.arg("from.store");
-    store_of_segments(&place.path("from.store"), 3_000);
-    let to = place.arg("to.store");
+    let dir = TestDir::new();
+    let from = dir.arg("from.store");
+    store_of_segments(&dir.path("from.store"), 3_000);
+    let to = dir.arg("to.store");
     for _ in 0..5 {
         let mut copy = Running::start(["copy", &from, &to]);
-        // As soon as there is something to be killed over.
-        while !place.path("to.store").join("store.json").exists() {
+        // Kill it as soon as it has created the store.
+        while !dir.path("to.store").join("store.json").exists() {
             std::thread::yield_now();
         }
         copy.child.kill().unwrap();
@@ -83,17 +84,17 @@ fn it_goes_on_after_a_kill() {
     assert_eq!(read(&from), read(&to));
 }
 
-fn a_store_is_not_copied_into_itself(place: &Place) {
-    let store = place.store("a.store", &lines(0..10));
-    let files = || std::fs::read_dir(place.path("a.store")).unwrap().count();
+fn a_store_is_not_copied_into_itself(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..10));
+    let files = || std::fs::read_dir(dir.path("a.store")).unwrap().count();
     let before = files();
-    let dotted = place.at("a.store/../a.store");
+    let dotted = dir.at("a.store/../a.store");
     let slashed = format!("{store}/");
     for to in [&store, &dotted, &slashed] {
         annals(["copy", &store, to], "").fails(&["is the same store as", "outside the store"]);
     }
     for inside in ["a.store/backup", "a.store/b/c", "a.store/b/../c", "a.store/../a.store/b"] {
-        annals(["copy", &store, &place.at(inside)], "").fails(&[
+        annals(["copy", &store, &dir.at(inside)], "").fails(&[
             "is inside",
             &store,
             "into itself",
@@ -102,21 +103,21 @@ fn a_store_is_not_copied_into_itself(place: &Place) {
     }
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink(place.path("a.store"), place.path("link")).unwrap();
-        annals(["copy", &store, &place.at("link")], "").fails(&["is the same store as"]);
-        annals(["copy", &place.at("link"), &place.at("link/b")], "").fails(&["is inside"]);
+        std::os::unix::fs::symlink(dir.path("a.store"), dir.path("link")).unwrap();
+        annals(["copy", &store, &dir.at("link")], "").fails(&["is the same store as"]);
+        annals(["copy", &dir.at("link"), &dir.at("link/b")], "").fails(&["is inside"]);
     }
     assert_eq!((files(), all(&store).len()), (before, 10));
-    // A name that only begins with the other is another.
-    annals(["copy", &store, &place.at("a.store2")], "").succeeds();
+    // A name with the store's name as a prefix is another path.
+    annals(["copy", &store, &dir.at("a.store2")], "").succeeds();
 }
 
-/// A log that a wrong clock, or microseconds for milliseconds, left with times far in the future.
+/// A wrong clock, or microseconds in place of milliseconds, can leave a log with times far in the future.
 #[test]
 fn times_far_in_the_future_are_copied_as_they_are() {
     use annals::{Batch, EventStore, RawEvent};
-    let place = Place::new();
-    let (from, to) = (place.arg("from.store"), place.arg("to.store"));
+    let dir = TestDir::new();
+    let (from, to) = (dir.arg("from.store"), dir.arg("to.store"));
     let event = || RawEvent::builder("event").build().unwrap();
     let late = 1_764_000_000_000_000;
     let store = EventStore::<RawEvent>::open(&from).unwrap();

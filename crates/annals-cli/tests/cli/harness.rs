@@ -1,4 +1,4 @@
-//! Running the command, and looking at what it says.
+//! Runs the command, and checks its output.
 
 use std::io::{BufRead, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use annals::{EventStore, Journal, RawEvent};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A directory for one test, and what its stores are.
-pub(crate) struct Place {
+/// A directory for one test, and the kind of its stores.
+pub(crate) struct TestDir {
     directory: TempDir,
     kind: StoreKind,
 }
 
-/// Where logs live.
+/// The kind of a store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     Journal,
@@ -23,27 +23,28 @@ pub(crate) enum StoreKind {
     RocksDb,
 }
 
-/// Runs these tests, which are functions of a place, for every kind.
-macro_rules! on_every_home {
+/// Runs each of these tests, which are functions of a `TestDir`, for every kind of store.
+macro_rules! on_every_backend {
     ($($test:ident),+ $(,)?) => {
         mod journal {
-            $(#[test] fn $test() { super::$test(&$crate::harness::Place::new()); })+
+            $(#[test] fn $test() { super::$test(&$crate::harness::TestDir::new()); })+
         }
         #[cfg(feature = "rocksdb")]
         mod rocksdb {
-            use $crate::harness::{StoreKind, Place};
-            $(#[test] fn $test() { super::$test(&Place::of(StoreKind::RocksDb)); })+
+            use $crate::harness::{StoreKind, TestDir};
+            $(#[test] fn $test() { super::$test(&TestDir::of(StoreKind::RocksDb)); })+
         }
     };
 }
-pub(crate) use on_every_home;
+pub(crate) use on_every_backend;
 
-impl Place {
-    /// For stores in files.
+impl TestDir {
+    /// Creates a directory for stores in files.
     pub(crate) fn new() -> Self {
         Self::of(StoreKind::Journal)
     }
 
+    /// Creates a directory for stores of this kind.
     pub(crate) fn of(kind: StoreKind) -> Self {
         Self { directory: tempfile::tempdir().unwrap(), kind }
     }
@@ -56,7 +57,7 @@ impl Place {
         self.directory.path().join(name)
     }
 
-    /// A store as an argument.
+    /// Returns a STORE argument.
     pub(crate) fn at(&self, name: &str) -> String {
         match self.kind {
             StoreKind::Journal => self.arg(name),
@@ -65,12 +66,12 @@ impl Place {
         }
     }
 
-    /// A path as an argument.
+    /// Returns a path as an argument.
     pub(crate) fn arg(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// A store with the events of these lines.
+    /// Creates a store with the events of these lines, and returns it as an argument.
     pub(crate) fn store(&self, name: &str, lines: &str) -> String {
         let store = self.at(name);
         annals(["append", &store], lines).succeeds();
@@ -78,7 +79,7 @@ impl Place {
     }
 }
 
-/// What a run of the command left behind.
+/// The exit code and the output of a run of the command.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -93,13 +94,13 @@ impl Run {
         self
     }
 
-    /// It ended with exit code 1, and its message has all of these in it.
+    /// Checks that the exit code is 1 and that the message contains all of these words.
     #[track_caller]
     pub(crate) fn fails(self, words: &[&str]) -> Self {
         self.ends(1, words)
     }
 
-    /// It ended with exit code 2, and its message has all of these in it.
+    /// Checks that the exit code is 2 and that the message contains all of these words.
     #[track_caller]
     pub(crate) fn complains(self, words: &[&str]) -> Self {
         self.ends(2, words)
@@ -114,13 +115,13 @@ impl Run {
         self
     }
 
-    /// The lines of its output, as JSON.
+    /// Returns the lines of the output, as JSON.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The offsets in the lines of its output.
+    /// Returns the offsets in the lines of the output.
     #[track_caller]
     pub(crate) fn offsets(&self) -> Vec<u64> {
         self.lines().iter().map(|line| line["offset"].as_u64().unwrap()).collect()
@@ -134,7 +135,7 @@ pub(crate) fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     command
 }
 
-/// With nothing to read, and pipes for what it says.
+/// Sets an empty standard input, and pipes for the output.
 pub(crate) fn streams(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
 }
@@ -145,7 +146,7 @@ pub(crate) fn annals<'a>(args: impl IntoIterator<Item = &'a str>, input: impl As
     let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.as_ref().to_vec();
-    // It may end before it has read everything: then there is nobody to write to.
+    // An error is ignored: the command may end before it has read all input.
     let feeder = thread::spawn(move || stdin.write_all(&input));
     let run = finish(child);
     let _ = feeder.join().unwrap();
@@ -166,7 +167,7 @@ pub(crate) fn finish(child: Child) -> Run {
     }
 }
 
-/// The command while it runs.
+/// A running command.
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) input: Option<ChildStdin>,
@@ -191,7 +192,7 @@ impl Running {
         input.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// The next line of its output, once it comes.
+    /// Waits for the next line of its output.
     #[track_caller]
     pub(crate) fn hear(&mut self) -> Value {
         let mut line = String::new();
@@ -199,7 +200,7 @@ impl Running {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// The whole lines that it still has to say; to be called when it has ended or will.
+    /// Returns the remaining whole lines of its output, until it ends.
     pub(crate) fn hear_out(&mut self) -> Vec<Value> {
         let mut lines = Vec::new();
         loop {
@@ -217,7 +218,7 @@ impl Running {
         self.input = None;
     }
 
-    /// Nobody reads its output any more.
+    /// Closes the pipe of its output.
     pub(crate) fn turn_away(&mut self) {
         self.output = None;
     }
@@ -230,14 +231,14 @@ impl Running {
         assert!(sent.success());
     }
 
-    /// What it said on standard error, once it has ended.
+    /// Returns its standard error, after it has ended.
     pub(crate) fn complaints(&mut self) -> String {
         let mut text = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         text
     }
 
-    /// Its exit code, once it has ended.
+    /// Waits for its end, and returns its exit code.
     pub(crate) fn code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -245,34 +246,34 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A test that failed leaves nobody behind. One that has ended cannot be killed, which is as good.
+        // A failed test must not leave the process running. An error is ignored: the process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The line of event `n`, as it is given.
+/// Returns the line of event `n`, as it is appended.
 pub(crate) fn line(n: u64) -> String {
     format!(r#"{{"type":"type-{}","tags":["digit:{}","all"],"data":{{"n":{n}}}}}"#, n % 3, n % 10)
 }
 
-/// The lines of events.
+/// Returns the lines of these events.
 pub(crate) fn lines(range: std::ops::Range<u64>) -> String {
     range.map(|n| line(n) + "\n").collect()
 }
 
-/// The line as it was given, of one that was read.
+/// Returns the line that was appended for a line that was read.
 pub(crate) fn as_given(read: &str) -> String {
     let at = read.find(r#""type""#).unwrap();
     format!("{{{}", &read[at..])
 }
 
-/// All events of a store, as they were given.
+/// Returns the lines of all events of a store, as they were appended.
 pub(crate) fn all(store: &str) -> Vec<String> {
     annals(["read", store], "").succeeds().out.lines().map(as_given).collect()
 }
 
-/// A store of `count` events in several segments, which the command itself cannot make so small.
+/// Creates a store of `count` events in several small segments, which the command itself cannot create.
 pub(crate) fn store_of_segments(path: &Path, count: u64) {
     let journal = Journal::options().segment_bytes(4 << 10).open(path).unwrap();
     let store = EventStore::<RawEvent, _>::on(journal);

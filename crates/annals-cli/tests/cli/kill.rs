@@ -1,20 +1,20 @@
-//! `kill -9` while it appends: every event that was reported is there, and no half batch is.
+//! `kill -9` during an append: every reported event is in the store, and no partial batch.
 
 use std::io::Write as _;
 use std::thread;
 
-use crate::harness::{Place, Running, all, annals, as_given, lines, on_every_home};
+use crate::harness::{Running, TestDir, all, annals, as_given, lines, on_every_backend};
 
-on_every_home!(what_was_reported_is_there_after_a_kill,);
+on_every_backend!(reported_events_are_in_the_store_after_a_kill,);
 
 const BATCH: u64 = 7;
 
-/// Kills an append after so many reports, while its input goes on; answers how many events were reported.
+/// Kills an append after this number of reports, while its input continues. Returns the number of reported events.
 fn killed_after(store: &str, reports: usize) -> u64 {
     let mut append = Running::start(["append", store, "--batch", "7"]);
     let mut input = append.input.take().unwrap();
     let feeder = thread::spawn(move || {
-        // Until it is killed.
+        // Writing fails when the command is killed.
         let mut n = 0;
         while input.write_all(lines(n..n + BATCH).as_bytes()).is_ok() {
             n += BATCH;
@@ -33,22 +33,22 @@ fn killed_after(store: &str, reports: usize) -> u64 {
     reported
 }
 
-fn what_was_reported_is_there_after_a_kill(place: &Place) {
+fn reported_events_are_in_the_store_after_a_kill(dir: &TestDir) {
     for reports in [0, 1, 2, 5, 17, 60] {
-        let store = place.at(&format!("{reports}.store"));
+        let store = dir.at(&format!("{reports}.store"));
         let reported = killed_after(&store, reports);
         let read = annals(["read", &store], "");
         let begun: Vec<String> = if read.code == Some(0) {
             read.out.lines().map(as_given).collect()
         } else {
-            // It was killed before there was one.
-            read.fails(&["there is no store"]);
+            // The command was killed before it created the store.
+            read.fails(&["no store"]);
             vec![]
         };
         assert!(begun.len() as u64 >= reported, "{reports}: {} of {reported}", begun.len());
-        // What is there is a prefix of what was given.
+        // The events in the store are a prefix of the input.
         assert_eq!(begun, lines(0..begun.len() as u64).lines().collect::<Vec<_>>());
-        // And it goes on.
+        // Appending continues after the kill.
         let next = begun.len() as u64;
         let run = annals(["append", &store], lines(next..next + 10)).succeeds();
         assert_eq!(run.lines()[0]["first"], next);

@@ -1,11 +1,11 @@
-//! Arguments that are numbers: the message says which would be right.
+//! Arguments that are numbers: the message states which numbers are valid.
 
-use crate::harness::{Place, annals};
+use crate::harness::{TestDir, annals};
 
 #[test]
-fn a_number_that_is_none_is_told_what_is_right() {
-    let place = Place::new();
-    let store = place.store("a.store", "");
+fn an_invalid_number_is_refused_with_the_valid_range() {
+    let dir = TestDir::new();
+    let store = dir.store("a.store", "");
     for (command, option) in
         [("read", "--from"), ("read", "--to"), ("read", "--limit"), ("tail", "--from")]
     {
@@ -13,12 +13,12 @@ fn a_number_that_is_none_is_told_what_is_right() {
             annals([command, &store, option, bad], "").complains(&[
                 option,
                 &format!("'{bad}'"),
-                "a whole number from 0 on",
+                "a whole number from 0 to",
             ]);
         }
     }
     annals(["tail", &store, "--from", "start"], "").complains(&["or `end`"]);
-    annals(["get", &store, "-1"], "").complains(&["'-1'", "a whole number from 0 on"]);
+    annals(["get", &store, "-1"], "").complains(&["'-1'", "a whole number from 0 to"]);
     for bad in ["x", "-1", "0", "65537"] {
         annals(["append", &store, "--batch", bad], "").complains(&[
             "--batch",

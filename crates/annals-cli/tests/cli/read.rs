@@ -1,19 +1,19 @@
-//! Reading: which events, in which order, in which shape.
+//! Reading: which events, in which order and format.
 
-use crate::harness::{Place, Running, annals, line, lines, on_every_home, store_of_segments};
+use crate::harness::{Running, TestDir, annals, line, lines, on_every_backend, store_of_segments};
 
-on_every_home!(
+on_every_backend!(
     a_range_a_filter_a_limit_and_both_directions,
     a_line_has_offset_and_time_in_front,
     a_table_for_people,
     one_event_is_shown_indented,
     names_come_with_counts,
-    nobody_reading_any_more_is_no_failure,
-    verify_finds_a_good_store_good,
+    a_closed_pipe_is_no_failure,
+    verify_finds_no_problem_in_a_good_store,
 );
 
-fn a_range_a_filter_a_limit_and_both_directions(place: &Place) {
-    let store = place.store("a.store", &lines(0..100));
+fn a_range_a_filter_a_limit_and_both_directions(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..100));
     let offsets = |args: &[&str]| {
         annals(["read", &store].into_iter().chain(args.iter().copied()), "").succeeds().offsets()
     };
@@ -36,9 +36,9 @@ fn a_range_a_filter_a_limit_and_both_directions(place: &Place) {
 }
 
 #[test]
-fn bad_usage_says_what_is_right() {
-    let place = Place::new();
-    let store = place.store("a.store", "");
+fn wrong_usage_is_refused_with_the_valid_values() {
+    let dir = TestDir::new();
+    let store = dir.store("a.store", "");
     annals(["read", &store, "--from", "9", "--to", "3"], "")
         .complains(&["--from 9", "--from 0 to 3"]);
     annals(["read", &store, "--from", "-1"], "").complains(&["-1"]);
@@ -48,9 +48,7 @@ fn bad_usage_says_what_is_right() {
     annals(["append", &store, "--durability", "maybe"], "").complains(&["sync", "buffered"]);
     annals(["tail", &store, "--from", "start"], "").complains(&["18446744073709551615", "`end`"]);
     annals(["get", &store], "").complains(&["OFFSET"]);
-    for (name, reason) in
-        [("", "is empty"), ("a\n", "control character"), (&"x".repeat(256), "256 bytes")]
-    {
+    for (name, reason) in [("", "empty"), ("a\n", "control character"), (&"x".repeat(256), "256")] {
         for args in
             [["read", "--tag"], ["read", "--type"], ["tail", "--tag"], ["append", "--if-none"]]
         {
@@ -78,7 +76,7 @@ fn every_command_explains_itself_with_an_example() {
     let help = annals(["state", "--help"], "").succeeds().out;
     assert!(help.contains("right after the event at this offset, that event included"), "{help}");
     let help = annals(["--help"], "").succeeds().out;
-    assert!(help.contains("Begin like this") && help.contains("See it at work: annals demo"));
+    assert!(help.contains("Create a store of your own") && help.contains("annals demo"));
     assert!(!help.contains("demo-writer"), "{help}");
     assert_eq!(
         annals(["--version"], "").succeeds().out,
@@ -86,27 +84,27 @@ fn every_command_explains_itself_with_an_example() {
     );
 }
 
-fn a_line_has_offset_and_time_in_front(place: &Place) {
-    let store = place.store("a.store", &lines(0..1));
+fn a_line_has_offset_and_time_in_front(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..1));
     let read = annals(["read", &store], "").succeeds().out;
     let (front, rest) = read.split_at(r#"{"offset":0,"time":"2026-01-05T09:30:00.000Z","#.len());
     assert!(front.starts_with(r#"{"offset":0,"time":"2"#) && front.ends_with(r#"Z","#), "{front}");
     assert_eq!(format!("{{{rest}"), line(0) + "\n");
 }
 
-fn a_table_for_people(place: &Place) {
-    let store = place.store("a.store", &lines(0..3));
+fn a_table_for_people(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..3));
     let table = annals(["read", &store, "--format", "table"], "").succeeds().out;
     let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
     assert_eq!(rows.len(), 4);
     assert_eq!(rows[0], ["OFFSET", "TIME", "TYPE", "TAGS", "ID", "DATA"]);
     assert_eq!((rows[3][0], &rows[3][2..]), ("2", &["type-2", "digit:2", "all", "{\"n\":2}"][..]));
-    let empty = place.store("b.store", "");
+    let empty = dir.store("b.store", "");
     assert_eq!(annals(["read", &empty, "--format", "table"], "").succeeds().out, "");
 }
 
-fn one_event_is_shown_indented(place: &Place) {
-    let store = place.store("a.store", r#"{"type":"a","data":{"x":[1.0,{}]}}"#);
+fn one_event_is_shown_indented(dir: &TestDir) {
+    let store = dir.store("a.store", r#"{"type":"a","data":{"x":[1.0,{}]}}"#);
     let shown = annals(["get", &store, "0"], "").succeeds().out;
     assert!(
         shown.ends_with("  \"data\": {\n    \"x\": [\n      1.0,\n      {}\n    ]\n  }\n}\n"),
@@ -118,15 +116,15 @@ fn one_event_is_shown_indented(place: &Place) {
     );
     let none = annals(["get", &store, "1"], "").fails(&["no event at offset 1", "offsets 0 to 0"]);
     assert_eq!(none.out, "");
-    annals(["get", &place.store("b.store", ""), "0"], "").fails(&["the store is empty"]);
+    annals(["get", &dir.store("b.store", ""), "0"], "").fails(&["the store is empty"]);
 }
 
 #[test]
 fn stats_count_everything() {
-    let place = Place::new();
-    let path = place.path("a.store");
+    let dir = TestDir::new();
+    let path = dir.path("a.store");
     store_of_segments(&path, 300);
-    let store = place.arg("a.store");
+    let store = dir.arg("a.store");
     let stats = annals(["stats", &store], "").succeeds().lines().remove(0);
     for (field, expected) in [("events", 300), ("head", 300), ("types", 3), ("tags", 11)] {
         assert_eq!(stats[field], expected, "{field}");
@@ -137,12 +135,12 @@ fn stats_count_everything() {
     assert!(stats["first_time"].as_str() <= stats["last_time"].as_str());
     let table = annals(["stats", &store, "--format", "table"], "").succeeds().out;
     assert!(table.contains("events          300\n") && table.contains("KiB"), "{table}");
-    let empty = annals(["stats", &place.store("b.store", "")], "").succeeds().lines().remove(0);
+    let empty = annals(["stats", &dir.store("b.store", "")], "").succeeds().lines().remove(0);
     assert_eq!((&empty["events"], empty["first_time"].is_null()), (&0.into(), true));
 }
 
-fn names_come_with_counts(place: &Place) {
-    let store = place.store("a.store", &lines(0..10));
+fn names_come_with_counts(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..10));
     let types = annals(["types", &store], "").succeeds().out;
     assert_eq!(
         types,
@@ -155,9 +153,9 @@ fn names_come_with_counts(place: &Place) {
     assert_eq!(table, "      EVENTS  TAG\n          10  all\n");
 }
 
-fn nobody_reading_any_more_is_no_failure(place: &Place) {
-    // Far more than a pipe holds.
-    let store = place.store("a.store", &lines(0..20_000));
+fn a_closed_pipe_is_no_failure(dir: &TestDir) {
+    // The output is far larger than a pipe's buffer.
+    let store = dir.store("a.store", &lines(0..20_000));
     let mut read = Running::start(["read", &store]);
     assert_eq!(read.hear()["offset"], 0);
     let mut errors = String::new();
@@ -171,8 +169,8 @@ fn nobody_reading_any_more_is_no_failure(place: &Place) {
 #[test]
 fn output_that_cannot_be_written_is_a_failure() {
     let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else { return };
-    let place = Place::new();
-    let store = place.store("a.store", &lines(0..10));
+    let dir = TestDir::new();
+    let store = dir.store("a.store", &lines(0..10));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_annals"));
     let output = command.args(["read", &store]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -184,8 +182,8 @@ fn output_that_cannot_be_written_is_a_failure() {
     );
 }
 
-fn verify_finds_a_good_store_good(place: &Place) {
-    let store = place.store("a.store", &lines(0..10));
+fn verify_finds_no_problem_in_a_good_store(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..10));
     let report = annals(["verify", &store], "").succeeds().lines().remove(0);
     assert_eq!(
         (&report["events"], &report["problems"], report["segments"].as_u64() >= Some(1)),
@@ -193,5 +191,5 @@ fn verify_finds_a_good_store_good(place: &Place) {
     );
     let text = annals(["verify", &store, "--format", "table"], "").succeeds().out;
     assert!(text.starts_with("everything is whole: 10 events"), "{text}");
-    assert!(text.contains(if place.is_journal() { " in 1 segment\n" } else { " file" }), "{text}");
+    assert!(text.contains(if dir.is_journal() { " in 1 segment\n" } else { " file" }), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Stores in RocksDB beside Journals: what is copied, or exported and appended, from one to the other is the same.
+//! Stores in RocksDB and Journals: events that are copied, or exported and appended, from one to the other stay the same.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use annals::{Backend, Batch, Durability, EventStore, Journal, RawEvent};
 use annals_rocksdb::RocksDb;
 use serde_json::json;
 
-use crate::harness::{Place, Running, StoreKind, all, annals, as_given, line, lines};
+use crate::harness::{Running, StoreKind, TestDir, all, annals, as_given, line, lines};
 
-/// The last time that RFC 3339 can say, in ms since 1970.
+/// The last time that RFC 3339 can express, in ms since 1970.
 const LAST_TIME_MS: u64 = 253_402_300_799_999;
 
-/// Event `n` of a log that has some of everything.
+/// Returns event `n` of a log with all kinds of events.
 fn sample(n: u64) -> RawEvent {
     let mut event =
         RawEvent::builder(["opened", "geändert", "closed"][usize::try_from(n % 3).unwrap()]);
@@ -34,7 +34,7 @@ fn sample(n: u64) -> RawEvent {
     event.build().unwrap()
 }
 
-/// Appends `count` events to a new Journal, three of a time, the last ones at times after the year 9999.
+/// Appends `count` events to a new Journal, three per batch and time, the last ones at times after the year 9999.
 fn write_sample(path: &Path, count: u64) {
     let store = EventStore::<RawEvent>::open(path).unwrap();
     for first in (0..count).step_by(3) {
@@ -45,16 +45,16 @@ fn write_sample(path: &Path, count: u64) {
     }
 }
 
-/// What a command says of a store.
-fn said(command: &str, store: &str) -> String {
+/// Returns the output of a command on a store.
+fn output(command: &str, store: &str) -> String {
     annals([command, store], "").succeeds().out
 }
 
 #[test]
 fn a_log_goes_to_rocksdb_and_back_and_is_the_same() {
-    let place = Place::of(StoreKind::RocksDb);
-    let (from, there, back) = (place.arg("a.store"), place.at("b.rocks"), place.arg("c.store"));
-    write_sample(&place.path("a.store"), 5_000);
+    let dir = TestDir::of(StoreKind::RocksDb);
+    let (from, there, back) = (dir.arg("a.store"), dir.at("b.rocks"), dir.arg("c.store"));
+    write_sample(&dir.path("a.store"), 5_000);
     for (from, to) in [(&from, &there), (&there, &back)] {
         let copied = annals(["copy", from, to], "").succeeds().out;
         assert_eq!(copied, "{\"copied\":5000,\"events\":5000}\n");
@@ -62,11 +62,11 @@ fn a_log_goes_to_rocksdb_and_back_and_is_the_same() {
         assert_eq!(again, "{\"copied\":0,\"events\":5000}\n");
         annals(["verify", to], "").succeeds();
     }
-    let events = said("read", &from);
+    let events = output("read", &from);
     assert_eq!(events.lines().count(), 5_000);
     for copy in [&there, &back] {
         for command in ["read", "types", "tags"] {
-            assert!(said(command, copy) == said(command, &from), "{command} {copy}");
+            assert!(output(command, copy) == output(command, &from), "{command} {copy}");
         }
         for filter in [&["--tag", "tag-2:31"][..], &["--type", "geändert", "--tag", "tag-0:5"]] {
             let read =
@@ -74,31 +74,31 @@ fn a_log_goes_to_rocksdb_and_back_and_is_the_same() {
             assert!(read(copy).out == read(&from).out && !read(copy).out.is_empty(), "{filter:?}");
         }
     }
-    // Ids are known in the copy as they were in the log.
+    // The copy has the same ids.
     let with_id = as_given(events.lines().nth(3).unwrap());
     let again = annals(["append", &there], with_id).succeeds().lines().remove(0);
     assert_eq!(again, json!({"first": 3, "last": 3, "already": true}));
-    // And it is brought up to date.
+    // The copy can be brought up to date.
     annals(["append", &from], lines(0..10)).succeeds();
     let more = annals(["copy", &from, &there], "").succeeds().out;
     assert_eq!(more, "{\"copied\":10,\"events\":5010}\n");
-    assert!(said("read", &there) == said("read", &from));
+    assert!(output("read", &there) == output("read", &from));
 }
 
 #[test]
-fn what_a_log_in_memory_exports_is_the_same_events_in_every_home() {
+fn events_exported_from_memory_are_the_same_on_every_backend() {
     let memory = EventStore::<RawEvent>::in_memory();
     let mut export = Vec::new();
     for n in 0..1_000 {
         let offset = memory.append(sample(n)).unwrap();
         annals_cli::write_line(&memory.get(offset).unwrap().unwrap(), &mut export).unwrap();
     }
-    // Offsets and times are given by each store, and no part of what is given to it.
+    // Each store assigns offsets and times itself, so they are not part of its input.
     let export = String::from_utf8(export).unwrap();
     let given: Vec<String> = export.lines().map(as_given).collect();
     for kind in [StoreKind::Journal, StoreKind::RocksDb] {
-        let place = Place::of(kind);
-        let store = place.store("a.store", &given.join("\n"));
+        let dir = TestDir::of(kind);
+        let store = dir.store("a.store", &given.join("\n"));
         assert!(all(&store) == given, "{store}");
         let ids = given.iter().filter(|line| line.contains("\"id\":")).count();
         let again = annals(["append", &store], given.join("\n")).succeeds().lines().pop().unwrap();
@@ -106,7 +106,7 @@ fn what_a_log_in_memory_exports_is_the_same_events_in_every_home() {
     }
 }
 
-/// The events of a store that may not be there yet, or not whole.
+/// Returns the number of events of a store, 0 if it does not exist or cannot be opened yet.
 fn events(kind: StoreKind, path: &Path) -> u64 {
     match kind {
         StoreKind::Journal => Journal::options().open_read_only(path).map_or(0, |log| len(&log)),
@@ -118,7 +118,7 @@ fn len(log: &impl Backend<RawEvent>) -> u64 {
     log.head().get()
 }
 
-/// A store of `count` events, each of a time of its own, so that a copy has to commit each of them alone.
+/// Creates a store of `count` events with different times, so that a copy must commit each of them separately.
 fn write_one_by_one(kind: StoreKind, path: &Path, count: u64) {
     let log: Box<dyn Backend<RawEvent>> = match kind {
         StoreKind::Journal => {
@@ -134,13 +134,13 @@ fn write_one_by_one(kind: StoreKind, path: &Path, count: u64) {
     }
 }
 
-/// Copies a log from one kind to the other, with a `SIGKILL` as soon as some of it is there, and once more.
+/// Copies a log from one kind to the other, kills the copy as soon as it has some events, and copies again.
 fn goes_on_after_a_kill(kinds: [StoreKind; 2]) {
     const COUNT: u64 = 20_000;
     for _ in 0..3 {
-        let places = kinds.map(Place::of);
-        let paths = places.each_ref().map(|place| place.path("a.store"));
-        let [from, to] = places.each_ref().map(|place| place.at("a.store"));
+        let dirs = kinds.map(TestDir::of);
+        let paths = dirs.each_ref().map(|dir| dir.path("a.store"));
+        let [from, to] = dirs.each_ref().map(|dir| dir.at("a.store"));
         write_one_by_one(kinds[0], &paths[0], COUNT);
         let mut copy = Running::start(["copy", &from, &to]);
         while events(kinds[1], &paths[1]) == 0 && copy.child.try_wait().unwrap().is_none() {
@@ -148,12 +148,12 @@ fn goes_on_after_a_kill(kinds: [StoreKind; 2]) {
         }
         copy.child.kill().unwrap();
         copy.code();
-        // All of it, perhaps: the copy may have been quicker than the kill.
+        // The copy may have finished before the kill.
         let begun = events(kinds[1], &paths[1]);
         assert!((1..=COUNT).contains(&begun), "{begun}");
         let copied = annals(["copy", &from, &to], "").succeeds().lines().remove(0);
         assert_eq!(copied, json!({"copied": COUNT - begun, "events": COUNT}));
-        assert!(said("read", &from) == said("read", &to));
+        assert!(output("read", &from) == output("read", &to));
         annals(["verify", &to], "").succeeds();
     }
 }
@@ -170,9 +170,9 @@ fn a_copy_from_rocksdb_that_was_killed_half_way_goes_on() {
 
 #[test]
 fn a_channels_state_is_the_same_now_and_then() {
-    let place = Place::of(StoreKind::RocksDb);
-    let (journal, channel) = crate::state::store(&place);
-    let copy = place.at("b.rocks");
+    let dir = TestDir::of(StoreKind::RocksDb);
+    let (journal, channel) = crate::state::store(&dir);
+    let copy = dir.at("b.rocks");
     annals(["copy", &journal, &copy], "").succeeds();
     for at in 0..7 {
         for format in ["jsonl", "table"] {
@@ -189,8 +189,8 @@ fn a_channels_state_is_the_same_now_and_then() {
 
 #[test]
 fn its_files_are_called_files() {
-    let place = Place::of(StoreKind::RocksDb);
-    let store = place.store("a.store", &lines(0..100));
+    let dir = TestDir::of(StoreKind::RocksDb);
+    let store = dir.store("a.store", &lines(0..100));
     let table = annals(["stats", &store, "--format", "table"], "").succeeds().out;
     assert!(table.contains("\nfiles  ") && !table.contains("segments"), "{table}");
     assert!(table.contains("events          100\n"), "{table}");

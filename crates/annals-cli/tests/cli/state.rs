@@ -1,4 +1,4 @@
-//! `annals state`: a channel as it is and as it was, and what is said where there is none.
+//! `annals state`: the current state and earlier states of a channel, and the message if there is none.
 
 use annals::{EventStore, RawEvent};
 use annals_channels::{
@@ -6,10 +6,10 @@ use annals_channels::{
 };
 use serde_json::Value;
 
-use crate::harness::{Place, Run, annals, line};
+use crate::harness::{Run, TestDir, annals, line};
 
-/// A log of Alice's: the channel (0), turn 1 (1 to 3, supported at 3), turn 2 (4 to 6, supported at 5, for it is hers
-/// to move). Answers the channel.
+/// Creates a log of Alice: the channel (offset 0), turn 1 (1 to 3, supported at 3), turn 2 (4 to 6, supported at 5, because
+/// it is her turn). Returns the channel's id.
 fn channel(store: &str, nonce: u64) -> Hash {
     let [alice, bob] = [0x11, 0x22].map(|byte| SecretKey::from_bytes(&[byte; 32]).unwrap());
     let fixed = FixedPart {
@@ -31,9 +31,9 @@ fn channel(store: &str, nonce: u64) -> Hash {
     channel_id
 }
 
-/// A store with one channel.
-pub(crate) fn store(place: &Place) -> (String, String) {
-    let store = place.arg("a.store");
+/// Creates a store with one channel. Returns the store and the channel's id.
+pub(crate) fn store(dir: &TestDir) -> (String, String) {
+    let store = dir.arg("a.store");
     let channel = channel(&store, 1).to_string();
     (store, channel)
 }
@@ -43,9 +43,9 @@ fn state(store: &str, channel: &str, more: &[&str]) -> Run {
     annals(args.into_iter().chain(more.iter().copied()), "")
 }
 
-/// The state of a run that answers one.
+/// Returns the state that a run printed.
 #[track_caller]
-fn answered(run: Run) -> Value {
+fn printed(run: Run) -> Value {
     let run = run.succeeds();
     assert_eq!(run.out.lines().count(), 1);
     run.lines().remove(0)
@@ -53,23 +53,23 @@ fn answered(run: Run) -> Value {
 
 #[test]
 fn the_state_now_and_at_every_offset() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
-    let now = answered(state(&store, &channel, &[]));
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
+    let now = printed(state(&store, &channel, &[]));
     assert_eq!((&now["status"], &now["supported"]["turn_num"]), (&"open".into(), &2.into()));
     let supported = |at: usize| {
-        answered(state(&store, &channel, &["--at", &at.to_string()]))["supported"].clone()
+        printed(state(&store, &channel, &["--at", &at.to_string()]))["supported"].clone()
     };
     let turns: Vec<Value> = (0..7).map(|at| supported(at)["turn_num"].clone()).collect();
-    // The event at the offset is in the state.
+    // The event at the offset is included in the state.
     assert_eq!(Value::from(turns), serde_json::json!([null, null, null, 1, 1, 2, 2]));
-    assert_eq!(answered(state(&store, &channel, &["--at", "6"])), now);
+    assert_eq!(printed(state(&store, &channel, &["--at", "6"])), now);
 }
 
 #[test]
 fn a_line_is_the_librarys_state_with_sorted_keys() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
     let run = state(&store, &channel, &[]).succeeds();
     let log = EventStore::<ChannelEvent>::open_read_only(&store).unwrap();
     let mut view = log.reconstruct(annals_channels::Channel(channel.parse().unwrap()));
@@ -81,8 +81,8 @@ fn a_line_is_the_librarys_state_with_sorted_keys() {
 
 #[test]
 fn a_table_for_people() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
     let table = state(&store, &channel, &["--format", "table"]).succeeds().out;
     for row in [
         format!("channel         {channel}"),
@@ -102,31 +102,28 @@ fn a_table_for_people() {
 }
 
 #[test]
-fn an_id_in_any_form_and_one_that_is_none() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
-    let now = answered(state(&store, &channel, &[]));
+fn valid_and_invalid_ids() {
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
+    let now = printed(state(&store, &channel, &[]));
     let upper = format!("0x{}", channel[2..].to_uppercase());
     for same in [format!("channel:{channel}"), upper] {
-        assert_eq!(answered(state(&store, &same, &[])), now);
+        assert_eq!(printed(state(&store, &same, &[])), now);
     }
-    let right = "a channel's id is 0x and 64 hex digits, 32 bytes";
-    for (wrong, reason) in [
-        (&channel[2..], "begins with 0x"),
-        (&channel[..65], "found 63"),
-        ("0xseven", "found 's'"),
-        ("", "begins with 0x"),
-    ] {
+    let right = "a channel's id: 0x and 64 hex digits (32 bytes)";
+    for (wrong, reason) in
+        [(&channel[2..], "0x"), (&channel[..65], "63"), ("0xseven", "'s'"), ("", "0x")]
+    {
         state(&store, wrong, &[]).complains(&[reason, right]);
     }
     annals(["state", &store], "").complains(&["--channel <ID>"]);
-    state(&store, &channel, &["--at", "-1"]).complains(&["a whole number from 0 on"]);
+    state(&store, &channel, &["--at", "-1"]).complains(&["a whole number from 0 to"]);
 }
 
 #[test]
 fn a_channel_that_is_not_there() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
     let other = format!("0x{}", "ab".repeat(32));
     let run = state(&store, &other, &[]).fails(&[
         &other,
@@ -146,50 +143,51 @@ fn a_channel_that_is_not_there() {
         "first event is at offset 7",
         "--at 7",
     ]);
-    let unrelated = place.store("b.store", &line(0));
-    let none = state(&unrelated, &other, &[]).fails(&["it has none"]);
+    let unrelated = dir.store("b.store", &line(0));
+    let none = state(&unrelated, &other, &[]).fails(&["it has no channels"]);
     assert_eq!(none.err.lines().count(), 1, "{}", none.err);
-    state(&place.store("c.store", ""), &other, &[]).fails(&["it has none"]);
+    state(&dir.store("c.store", ""), &other, &[]).fails(&["it has no channels"]);
 }
 
 #[test]
 fn an_offset_beyond_the_head_is_refused_as_get_does() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
     let get = annals(["get", &store, "7"], "").fails(&["no event at offset 7", "offsets 0 to 6"]);
     assert_eq!(state(&store, &channel, &["--at", "7"]).fails(&[]).err, get.err);
-    let empty = place.store("b.store", "");
+    let empty = dir.store("b.store", "");
     state(&empty, &channel, &["--at", "0"]).fails(&["the store is empty"]);
 }
 
 #[test]
-fn events_of_unknown_types_are_passed_over_with_a_warning() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
-    let now = answered(state(&store, &channel, &[]));
-    // What is not about the channel is no matter to it.
+fn events_of_unknown_types_are_skipped_with_a_warning() {
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
+    let now = printed(state(&store, &channel, &[]));
+    // Events that are not about the channel do not change it.
     annals(["append", &store], line(0)).succeeds();
-    assert_eq!(answered(state(&store, &channel, &[])), now);
+    assert_eq!(printed(state(&store, &channel, &[])), now);
 
     let newer = |name: &str| format!("{{\"type\":\"{name}\",\"tags\":[\"channel:{channel}\"]}}\n");
     let lines = [newer("channel-paused"), newer("channel-paused"), newer("channel-resumed")];
     annals(["append", &store], lines.concat()).succeeds();
     let run = state(&store, &channel, &[]);
     assert_eq!((run.code, &run.lines()[0]), (Some(0), &now));
-    for words in ["warning: 3 events of unknown types", "channel-paused, channel-resumed\n"] {
+    for words in ["warning: skipped 3 events of unknown types", "channel-paused, channel-resumed\n"]
+    {
         assert!(run.err.contains(words), "{}", run.err);
     }
-    // As many as there were by then.
+    // Only the events up to that offset are counted.
     let then = state(&store, &channel, &["--at", "8"]);
     assert_eq!((then.code, &then.lines()[0]), (Some(0), &now));
-    assert!(then.err.contains("warning: 1 event of unknown types"), "{}", then.err);
-    assert_eq!(answered(state(&store, &channel, &["--at", "7"])), now);
+    assert!(then.err.contains("warning: skipped 1 event of unknown types"), "{}", then.err);
+    assert_eq!(printed(state(&store, &channel, &["--at", "7"])), now);
 }
 
 #[test]
 fn a_payload_that_does_not_fit_is_named() {
-    let place = Place::new();
-    let (store, channel) = store(&place);
+    let dir = TestDir::new();
+    let (store, channel) = store(&dir);
     {
         let log = EventStore::<RawEvent>::open(&store).unwrap();
         let event = RawEvent::builder("challenge-cleared").tag(format!("channel:{channel}"));
@@ -197,15 +195,15 @@ fn a_payload_that_does_not_fit_is_named() {
     }
     let words = ["offset 7", "\"challenge-cleared\"", "block_num", "annals get STORE 7"];
     assert_eq!(state(&store, &channel, &[]).fails(&words).out, "");
-    answered(state(&store, &channel, &["--at", "6"]));
+    printed(state(&store, &channel, &["--at", "6"]));
 }
 
 #[test]
 fn what_the_chain_says_of_a_channel_that_is_not_created() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let channel_id = Hash::new([7; 32]);
     {
-        let log = EventStore::<ChannelEvent>::open(place.path("a.store")).unwrap();
+        let log = EventStore::<ChannelEvent>::open(dir.path("a.store")).unwrap();
         let deposit = annals_channels::DepositDetected {
             amount_deposited: 5.into(),
             asset: annals_channels::Address::new([0; 20]),
@@ -219,8 +217,8 @@ fn what_the_chain_says_of_a_channel_that_is_not_created() {
         };
         annals_channels::record(&log, deposit.into()).unwrap();
     }
-    let (store, channel) = (place.arg("a.store"), channel_id.to_string());
-    assert_eq!(answered(state(&store, &channel, &[]))["status"], Value::Null);
+    let (store, channel) = (dir.arg("a.store"), channel_id.to_string());
+    assert_eq!(printed(state(&store, &channel, &[]))["status"], Value::Null);
     let table = state(&store, &channel, &["--format", "table"]).succeeds().out;
     assert!(table.contains("not created\n") && table.contains("5 of ETH (wei)\n"), "{table}");
 }

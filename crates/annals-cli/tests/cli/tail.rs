@@ -1,9 +1,9 @@
-//! Following a log, mostly while another process writes it.
+//! `annals tail`, mostly while another process appends.
 #![cfg(unix)]
 
-use crate::harness::{Place, Running, annals, line, lines, on_every_home};
+use crate::harness::{Running, TestDir, annals, line, lines, on_every_backend};
 
-on_every_home!(
+on_every_backend!(
     a_second_process_sees_every_event_as_it_comes,
     it_begins_with_the_last_ten,
     it_waits_for_an_offset_that_is_not_there_yet,
@@ -11,15 +11,15 @@ on_every_home!(
     it_ends_quietly_at_the_next_event_when_its_reader_is_gone,
 );
 
-fn a_second_process_sees_every_event_as_it_comes(place: &Place) {
-    let store = place.store("a.store", &lines(0..5));
+fn a_second_process_sees_every_event_as_it_comes(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..5));
     let mut append = Running::start(["append", &store]);
     let mut tail = Running::start(["tail", &store, "--from", "0"]);
     let mut sevens = Running::start(["tail", &store, "--from", "end", "--tag", "digit:7"]);
     for n in 0..5 {
         assert_eq!(tail.hear()["offset"], n);
     }
-    // So that it has begun before there are more.
+    // This shows that it follows the log before more events are appended.
     let mut end = Running::start(["tail", &store, "--from", "4"]);
     assert_eq!(end.hear()["offset"], 4);
     for n in 5..200 {
@@ -43,8 +43,8 @@ fn a_second_process_sees_every_event_as_it_comes(place: &Place) {
     assert_eq!(append.code(), Some(0));
 }
 
-fn it_begins_with_the_last_ten(place: &Place) {
-    let store = place.store("a.store", &lines(0..50));
+fn it_begins_with_the_last_ten(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..50));
     for (args, expected) in [
         (&["tail", &store][..], (40..50).collect::<Vec<u64>>()),
         (&["tail", &store, "--tag", "digit:3"], vec![3, 13, 23, 33, 43]),
@@ -59,8 +59,8 @@ fn it_begins_with_the_last_ten(place: &Place) {
     }
 }
 
-fn it_waits_for_an_offset_that_is_not_there_yet(place: &Place) {
-    let store = place.store("a.store", &lines(0..1));
+fn it_waits_for_an_offset_that_is_not_there_yet(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..1));
     let mut tail = Running::start(["tail", &store, "--from", "3"]);
     annals(["append", &store], lines(1..5)).succeeds();
     assert_eq!(
@@ -69,20 +69,20 @@ fn it_waits_for_an_offset_that_is_not_there_yet(place: &Place) {
     );
 }
 
-fn a_signal_ends_it_though_it_is_far_behind(place: &Place) {
-    let store = place.store("a.store", &lines(0..50_000));
+fn a_signal_ends_it_though_it_is_far_behind(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..50_000));
     let mut tail = Running::start(["tail", &store, "--from", "0"]);
     assert_eq!(tail.hear()["offset"], 0);
-    // The pipe is full, so it stands in the middle of the log. Without the signal it would go on for ever.
+    // The pipe is full, so it is blocked in the middle of the log. Without the signal it would continue for ever.
     tail.signal("-INT");
     let rest = tail.hear_out();
     assert_eq!(tail.code(), Some(0));
     let offsets = rest.iter().map(|event| event["offset"].as_u64().unwrap());
-    assert!(offsets.eq(1..=rest.len() as u64), "what it still said goes on where it was");
+    assert!(offsets.eq(1..=rest.len() as u64), "the rest of its output continues where it was");
 }
 
-fn it_ends_quietly_at_the_next_event_when_its_reader_is_gone(place: &Place) {
-    let store = place.store("a.store", &lines(0..5));
+fn it_ends_quietly_at_the_next_event_when_its_reader_is_gone(dir: &TestDir) {
+    let store = dir.store("a.store", &lines(0..5));
     let mut tail = Running::start(["tail", &store, "--from", "0", "--tag", "digit:4"]);
     assert_eq!(tail.hear()["offset"], 4);
     tail.turn_away();

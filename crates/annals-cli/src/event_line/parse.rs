@@ -1,7 +1,8 @@
-//! A line to an event: strict, so that a slip is found when it is made and not when the log is read years later.
+//! Parses a line to an event. Parsing is strict, so that a mistake is found when the event is appended, and not when
+//! the log is read years later.
 //!
-//! Unknown fields, fields and metadata names that stand twice, and values of another type are errors. The data is
-//! not read, only checked: it keeps its bytes but for the white space between tokens.
+//! Unknown fields, duplicate fields, duplicate metadata names and values of the wrong type are errors. The data is
+//! validated but not converted: its bytes stay, except for the white space between tokens.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +12,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
-use crate::fields::Fields;
-use crate::json::compact;
-use crate::line_error::{LineError, LineReason, column};
+use super::error::{LineError, LineReason, column};
+use super::fields::{ADVICE, Fields};
+use super::json::compact;
 
-/// The event that a line says, which is
+/// Parses a line of the form
 /// `{"type": string, "tags"?: [string], "data"?: any JSON, "id"?: string, "metadata"?: object of strings}`.
 ///
-/// Bytes that are no JSON are given in base64 as `"data_base64"` in place of `"data"`. The data is kept byte for
-/// byte, but for white space between its tokens: numbers, the order of keys, escapes and keys that stand twice stay
-/// as they are. The line is given without its line feed; a carriage return at its end does no harm.
+/// Data that is not JSON is given in base64, as `"data_base64"` in place of `"data"`. JSON data stays byte for byte,
+/// except for white space between its tokens: numbers, the order of keys, escapes and duplicate keys do not change.
+/// The line has no line feed at its end; a carriage return at its end is ignored.
 ///
 /// ```
 /// let event = annals_cli::parse_line(br#"{"type":"seat-sold","tags":["seat:12A"],"data":{ "price": 9.0e1 }}"#)?;
@@ -34,7 +35,7 @@ use crate::line_error::{LineError, LineReason, column};
 /// ```
 ///
 /// # Errors
-/// [`LineError`]: where in the line, and why it is no event.
+/// [`LineError`], with the column and the reason, if the line is not an event.
 pub fn parse_line(line: &[u8]) -> Result<RawEvent, LineError> {
     let text = text(line)?;
     let fields: Fields<'_> =
@@ -42,7 +43,7 @@ pub fn parse_line(line: &[u8]) -> Result<RawEvent, LineError> {
     let mut builder = RawEvent::builder(fields.event_type);
     if let Some(data) = fields.data {
         let json = compact(data.get())
-            .map_err(|lone| lone_surrogate(text, place(text, data.get()) + lone.at))?;
+            .map_err(|lone| lone_surrogate(text, offset_in(text, data.get()) + lone.at))?;
         builder = builder.data(json.into_owned());
     }
     if let Some(data) = &fields.data_base64 {
@@ -68,7 +69,7 @@ pub fn parse_line(line: &[u8]) -> Result<RawEvent, LineError> {
     builder.build().map_err(invalid)
 }
 
-/// The line as text.
+/// Returns the line as text.
 fn text(line: &[u8]) -> Result<&str, LineError> {
     let error = |at, reason| Err(LineError { column: column(line, at), reason });
     if line.starts_with(b"\xEF\xBB\xBF") {
@@ -83,23 +84,28 @@ fn text(line: &[u8]) -> Result<&str, LineError> {
     })
 }
 
-/// What the parser says, with its place taken out of the words.
+/// Converts the parser's error: its position becomes the column, and is removed from the message.
 fn json_error(text: &str, error: &serde_json::Error) -> LineError {
-    let place = format!(" at line {} column {}", error.line(), error.column());
+    let position = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
-    let message = message.strip_suffix(&place).unwrap_or(&message).replacen("EOF", "it ends", 1);
-    // There is one line, unless whoever calls gave more.
+    let message = message.strip_suffix(&position).unwrap_or(&message);
+    let message = message.replacen("EOF", "the line ends", 1);
+    // The text is one line, unless the caller passed several.
     let line_start: usize =
         text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let at =
         if error.is_eof() { text.len() } else { line_start + error.column().saturating_sub(1) };
     if error.is_data() {
+        let (message, advice) = match message.split_once(ADVICE) {
+            Some((message, advice)) => (message.to_owned(), Some(advice.to_owned())),
+            None => (message, None),
+        };
         return LineError {
             column: column(text.as_bytes(), at),
-            reason: LineReason::Shape { message },
+            reason: LineReason::Shape { message, advice },
         };
     }
-    // In names the parser finds half a character by itself, and says it in other words.
+    // The parser itself refuses an unpaired surrogate in a name, with another message.
     match compact(text) {
         Err(lone) if message.contains("hex escape") => lone_surrogate(text, lone.at),
         _ => LineError {
@@ -109,13 +115,13 @@ fn json_error(text: &str, error: &serde_json::Error) -> LineError {
     }
 }
 
-/// Half a character at this byte.
+/// Returns the error for an unpaired surrogate escape at this byte.
 fn lone_surrogate(text: &str, at: usize) -> LineError {
     let escape = text.get(at..at + 6).unwrap_or_default().to_owned();
     LineError { column: column(text.as_bytes(), at), reason: LineReason::LoneSurrogate { escape } }
 }
 
-/// The field that has what is wrong.
+/// Returns the name of the field with the problem.
 fn field_of(problem: &InvalidEvent, base64: bool) -> &'static str {
     match problem {
         InvalidEvent::EmptyName { what }
@@ -136,20 +142,19 @@ fn field_of(problem: &InvalidEvent, base64: bool) -> &'static str {
     }
 }
 
-/// Where the value of a field begins, in a line that is an object.
+/// Returns the column at which the value of a field begins, in a line that is an object.
 fn field_column(text: &str, field: &str) -> usize {
     let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text).unwrap_or_default();
-    let at =
-        fields.get(field).map_or(0, |value| value.get().as_ptr().addr() - text.as_ptr().addr());
+    let at = fields.get(field).map_or(0, |value| offset_in(text, value.get()));
     column(text.as_bytes(), at)
 }
 
-/// Where in the line a part of it lies, in bytes.
-fn place(text: &str, part: &str) -> usize {
+/// Returns the offset of a part of the text, in bytes.
+fn offset_in(text: &str, part: &str) -> usize {
     part.as_ptr().addr() - text.as_ptr().addr()
 }
 
-/// The tags, each once if there are many: how many of them differ is what the limit is about.
+/// Returns the tags, without duplicates if there are more than the limit. The limit counts distinct tags.
 fn distinct<'t>(tags: &'t [Cow<'_, str>]) -> Result<Vec<&'t str>, InvalidEvent> {
     let mut tags: Vec<&str> = tags.iter().map(|tag| &**tag).collect();
     if tags.len() > MAX_TAGS {

@@ -1,25 +1,25 @@
-//! An event's data as a line shows it: JSON as it is, anything else as base64.
+//! How a line shows an event's data: JSON as it is, other bytes as base64.
 
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use crate::json::compact;
+use super::json::compact;
 
-/// What an event's payload is, to show it.
+/// An event's data, in the form in which it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data<'a> {
-    /// There is none.
+    /// The event has no data.
     Absent,
-    /// JSON without white space between its tokens, and otherwise as it was appended: on one line.
+    /// JSON as it was appended, but without white space between its tokens, so that it fits on one line.
     Json(Cow<'a, str>),
-    /// Something else: not JSON, or with an escape of half a character in it, which
-    /// [`parse_line`](crate::parse_line) would refuse.
+    /// Other bytes: not JSON, or JSON with an unpaired surrogate escape, which
+    /// [`parse_line`](crate::parse_line) refuses.
     Bytes(&'a [u8]),
 }
 
 impl<'a> Data<'a> {
-    /// What this payload is.
+    /// Returns the data that these bytes are.
     #[must_use]
     pub fn of(payload: &'a [u8]) -> Self {
         if payload.is_empty() {
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_json_is_shown_as_json() {
+    fn json_is_shown_as_json() {
         assert_eq!(Data::of(b""), Data::Absent);
         assert_eq!(Data::of(b" {\n } "), Data::Json("{}".into()));
         for bytes in [&b" "[..], b"\xff", b"{", b"1 2", b"\"\\ud800\"", b"\"\n\""] {

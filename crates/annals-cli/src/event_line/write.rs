@@ -1,4 +1,4 @@
-//! An event to a line, or to an indented text of the same content.
+//! Writes an event as a line, or as indented JSON with the same content.
 
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
@@ -7,18 +7,18 @@ use annals::{RawEvent, Recorded};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::Data;
-use crate::json::write_indented;
+use super::data::Data;
+use super::json::write_indented;
 
-/// 9999-12-31T23:59:59.999Z: RFC 3339 knows no later time.
+/// 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can express.
 const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
 
-/// Writes an event as a line, with its line feed: as [`parse_line`](crate::parse_line) takes it, with `"offset"` and
-/// `"time"` in front.
+/// Writes an event as a line, with a line feed at its end.
 ///
-/// The time is RFC 3339 in UTC with milliseconds; after the year 9999, which that cannot say, the number of
-/// milliseconds since 1970. Data that is no JSON is written in base64 as `"data_base64"`. What the event does not
-/// have is left out.
+/// The line has the fields that [`parse_line`](crate::parse_line) takes, after `"offset"` and `"time"`. The time is
+/// RFC 3339 in UTC with milliseconds; after the year 9999, which RFC 3339 cannot express, it is the number of
+/// milliseconds since 1970. Data that is not JSON is written in base64, as `"data_base64"`. Fields that the event does
+/// not have are left out.
 ///
 /// ```
 /// use annals::{RawEvent, Recorded};
@@ -32,7 +32,7 @@ const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
 /// ```
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write_line(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Result<()> {
     let Recorded { offset, time_ms, event } = recorded;
     write!(out, "{{\"offset\":{offset},\"time\":")?;
@@ -68,10 +68,11 @@ pub fn write_line(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Re
     out.write_all(b"}\n")
 }
 
-/// Writes what [`write_line`] writes on several lines, indented. (Values nested deeper than 32 levels stay on one.)
+/// Writes the same fields as [`write_line`], indented over several lines. Values nested deeper than 32 levels stay on
+/// one line.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write_pretty(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Result<()> {
     let mut line = Vec::new();
     write_line(recorded, &mut line)?;
@@ -84,7 +85,7 @@ fn write_text(text: &str, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(out, text).map_err(io::Error::from)
 }
 
-/// Writes items with commas between them, or nothing at all if there are none.
+/// Writes items between `open` and `close`, separated by commas; writes nothing if there are no items.
 fn write_list<T, W: Write>(
     open: &str,
     items: impl Iterator<Item = T>,

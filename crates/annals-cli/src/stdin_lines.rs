@@ -1,10 +1,10 @@
-//! Lines of standard input, and whether there are more of them just now.
+//! The lines of standard input, and whether more lines are available at the moment.
 //!
 //! ```text
-//!   stdin ─▶ thread: read ─▶ a few chunks wait ─▶ next(): Line, Line, …, Pause (none waits), Line, …, End
+//!   stdin ─▶ thread: read ─▶ queue of chunks ─▶ next(): Line, Line, …, Pause (queue is empty), Line, …, End
 //! ```
-//! A thread reads, so that it is known without blocking whether input is there, and so that input gathers while a
-//! batch is being synced. A line that lies in one chunk is not copied.
+//! A thread reads standard input, so that the caller can detect without blocking whether input is available, and so that
+//! input accumulates while a batch is synced. A line within one chunk is not copied.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,44 +14,44 @@ use std::thread;
 
 use crate::failure::Failure;
 
-/// Bytes of a line: any event that a store can hold fits, as `annals read` writes it.
-pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
+/// The maximum number of bytes of a line. Every event that a store can hold fits, as `annals read` prints it.
+const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// Bytes asked of standard input at once.
+/// The maximum number of bytes per read.
 const CHUNK_BYTES: usize = 128 << 10;
-/// Chunks that wait at most.
-const CHUNKS: usize = 16;
+/// The maximum number of chunks in the queue.
+const QUEUED_CHUNKS: usize = 16;
 
-/// What comes next.
+/// The result of [`Lines::next`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A line: see [`Lines::line`].
+    /// There is a line; [`Lines::line`] returns it.
     Line,
-    /// No whole line is there just now.
+    /// No whole line is available at the moment.
     Pause,
-    /// There are no more.
+    /// The input has ended.
     End,
 }
 
-/// Where the line lies that was gone to.
+/// The location of the current line.
 #[derive(Debug, Clone)]
 enum Line {
-    /// None was.
-    Nowhere,
-    /// In this part of the chunk.
+    /// There is no current line.
+    None,
+    /// This range of the chunk.
     Chunk(Range<usize>),
-    /// It is all of what was begun.
-    Begun,
+    /// All of `partial`.
+    Partial,
 }
 
 /// The lines of an input.
 pub(crate) struct Lines {
     chunks: Receiver<io::Result<Vec<u8>>>,
     chunk: Vec<u8>,
-    /// Where in `chunk` the next line begins, or goes on.
+    /// The index in `chunk` at which the next line begins or continues.
     at: usize,
     /// The beginning of a line that ends in a later chunk.
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     line: Line,
     number: u64,
     bytes: u64,
@@ -59,14 +59,14 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// The lines of `input`.
+    /// Starts to read `input`, on a thread.
     pub(crate) fn of(mut input: impl Read + Send + 'static) -> io::Result<Self> {
-        let (sender, chunks) = sync_channel(CHUNKS);
+        let (sender, chunks) = sync_channel(QUEUED_CHUNKS);
         thread::Builder::new().name("annals-input".into()).spawn(move || {
             loop {
                 let chunk = read_some(&mut input);
                 let ends = !matches!(&chunk, Ok(chunk) if !chunk.is_empty());
-                // Nobody receives: the command has ended, and so does this.
+                // If the receiver is gone, the command has ended.
                 if sender.send(chunk).is_err() || ends {
                     return;
                 }
@@ -76,33 +76,36 @@ impl Lines {
             chunks,
             chunk: Vec::new(),
             at: 0,
-            begun: Vec::new(),
-            line: Line::Nowhere,
+            partial: Vec::new(),
+            line: Line::None,
             number: 0,
             bytes: 0,
             ended: false,
         })
     }
 
-    /// Goes to the next line. If none is there yet, waits for it or answers [`Step::Pause`].
+    /// Moves to the next line. If no line is available yet, waits for it, or returns [`Step::Pause`] if `wait` is false.
     pub(crate) fn next(&mut self, wait: bool) -> Result<Step, Failure> {
-        if let Line::Begun = std::mem::replace(&mut self.line, Line::Nowhere) {
-            self.begun.clear();
+        if let Line::Partial = std::mem::replace(&mut self.line, Line::None) {
+            self.partial.clear();
         }
         loop {
             let rest = self.at..self.chunk.len();
             let feed = memchr::memchr(b'\n', &self.chunk[rest.clone()]);
             let piece = rest.start..feed.map_or(rest.end, |length| rest.start + length);
-            if self.begun.len() + piece.len() > MAX_LINE_BYTES {
-                return Err(Failure::LineTooLong { line: self.number + 1 });
+            if self.partial.len() + piece.len() > MAX_LINE_BYTES {
+                return Err(Failure::LineTooLong {
+                    line: self.number + 1,
+                    limit_bytes: MAX_LINE_BYTES,
+                });
             }
             self.at = piece.end + usize::from(feed.is_some());
-            if feed.is_some() && self.begun.is_empty() {
-                return Ok(self.found(Line::Chunk(piece)));
+            if feed.is_some() && self.partial.is_empty() {
+                return Ok(self.set_line(Line::Chunk(piece)));
             }
-            self.begun.extend_from_slice(&self.chunk[piece]);
-            if feed.is_some() || (self.ended && !self.begun.is_empty()) {
-                return Ok(self.found(Line::Begun));
+            self.partial.extend_from_slice(&self.chunk[piece]);
+            if feed.is_some() || (self.ended && !self.partial.is_empty()) {
+                return Ok(self.set_line(Line::Partial));
             }
             if self.ended {
                 return Ok(Step::End);
@@ -113,32 +116,32 @@ impl Lines {
         }
     }
 
-    fn found(&mut self, line: Line) -> Step {
+    fn set_line(&mut self, line: Line) -> Step {
         self.line = line;
         self.number += 1;
         Step::Line
     }
 
-    /// The line gone to, without its line feed.
+    /// Returns the current line, without its line feed.
     pub(crate) fn line(&self) -> &[u8] {
         match &self.line {
-            Line::Nowhere => &[],
+            Line::None => &[],
             Line::Chunk(line) => &self.chunk[line.clone()],
-            Line::Begun => &self.begun,
+            Line::Partial => &self.partial,
         }
     }
 
-    /// Its number, from 1.
+    /// Returns the number of the current line, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Bytes that were received.
+    /// Returns the number of bytes received so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Takes the next chunk; false if none is there and it is not to wait.
+    /// Takes the next chunk from the queue. Returns false if the queue is empty and `wait` is false.
     fn receive(&mut self, wait: bool) -> Result<bool, Failure> {
         let received = match self.chunks.try_recv() {
             Err(TryRecvError::Empty) if wait => self.chunks.recv().ok(),
@@ -153,7 +156,7 @@ impl Lines {
     }
 }
 
-/// As many bytes as one read gives; none at the end.
+/// Returns the bytes of one read; none at the end of the input.
 fn read_some(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -167,7 +170,7 @@ fn read_some(input: &mut impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Standard input, without a second buffer, and its size if it is a file.
+/// Returns standard input, unbuffered, and its size if it is a file.
 #[cfg(unix)]
 pub(crate) fn standard_input() -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     use std::os::fd::AsFd as _;
@@ -177,7 +180,7 @@ pub(crate) fn standard_input() -> io::Result<(Box<dyn Read + Send>, Option<u64>)
     Ok((Box::new(file), size))
 }
 
-/// Standard input, and its size if that is known.
+/// Returns standard input, and its size if that is known.
 #[cfg(not(unix))]
 pub(crate) fn standard_input() -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     Ok((Box::new(io::stdin()), None))
@@ -188,7 +191,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
 
-    /// An input that gives what it is sent, and blocks in between.
+    /// An input that returns the pieces it is sent, and blocks in between.
     struct Fed(Receiver<&'static [u8]>);
 
     impl Read for Fed {
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_there_as_soon_as_its_line_feed_is() {
+    fn a_line_is_available_as_soon_as_its_line_feed_is() {
         let (sender, receiver) = channel();
         let mut lines = Lines::of(Fed(receiver)).unwrap();
         assert_eq!(lines.next(false).unwrap(), Step::Pause);
@@ -248,6 +251,6 @@ mod tests {
     #[test]
     fn an_endless_line_is_refused() {
         let mut lines = Lines::of(io::repeat(b'x')).unwrap();
-        assert!(matches!(lines.next(true), Err(Failure::LineTooLong { line: 1 })));
+        assert!(matches!(lines.next(true), Err(Failure::LineTooLong { line: 1, .. })));
     }
 }

@@ -1,25 +1,26 @@
-//! JSON text, without reading it: white space taken out, or put in, and every other byte left as it is.
+//! Removes or adds white space in JSON text. Every other byte stays as it is.
 //!
-//! Both functions are given text that was found to be JSON. On other text they answer nonsense, but do not panic.
+//! The functions expect text that was validated as JSON. On other text their result is meaningless, but they do not
+//! panic.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// Values nested deeper than this stay on one line: indenting costs the depth on every line.
-const DEEPEST_INDENT: usize = 32;
+/// Values nested deeper than this stay on one line: indentation takes as many bytes per line as the value is deep.
+const MAX_INDENTED_DEPTH: usize = 32;
 
-/// An escape of half a character (`\ud800` to `\udfff`, not in a pair), which no text can hold.
+/// An unpaired surrogate escape (`\ud800` to `\udfff`): half a character, which text cannot hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LoneSurrogate {
-    /// Where its backslash stands, in bytes.
-    pub(crate) at: usize,
+pub(super) struct LoneSurrogate {
+    /// The offset of its backslash, in bytes.
+    pub(super) at: usize,
 }
 
-/// The same JSON without white space between its tokens.
-pub(crate) fn compact(json: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
+/// Returns the JSON without white space between its tokens.
+pub(super) fn compact(json: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
     let bytes = json.as_bytes();
     let mut out = String::new();
-    // Everything before `kept` was copied or left out.
+    // Everything before `kept` has been copied or skipped.
     let (mut kept, mut at) = (0, 0);
     while let Some(&byte) = bytes.get(at) {
         match byte {
@@ -41,7 +42,7 @@ pub(crate) fn compact(json: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
     Ok(Cow::Owned(out))
 }
 
-/// Where the string ends whose first character is at `at`: behind its closing quote.
+/// Returns the offset after the closing quote of the string whose first character is at `at`.
 fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, LoneSurrogate> {
     while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
         at += found;
@@ -60,14 +61,14 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, LoneSurrogate> {
     Ok(bytes.len())
 }
 
-/// The number of the escape `\uXXXX` at `at`, if one stands there.
+/// Returns the code unit of the escape `\uXXXX` at `at`, if there is one.
 fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Writes compact JSON with line breaks and two spaces a level.
-pub(crate) fn write_indented(json: &str, out: &mut impl Write) -> io::Result<()> {
+/// Writes compact JSON with line breaks, indented by two spaces per level.
+pub(super) fn write_indented(json: &str, out: &mut impl Write) -> io::Result<()> {
     let bytes = json.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(&byte) = bytes.get(at) {
@@ -99,9 +100,9 @@ pub(crate) fn write_indented(json: &str, out: &mut impl Write) -> io::Result<()>
     Ok(())
 }
 
-/// Begins a line, unless what it is in is nested too deep.
+/// Starts a new line, unless the value is nested too deep.
 fn break_line(indent: usize, depth: usize, out: &mut impl Write) -> io::Result<()> {
-    if depth > DEEPEST_INDENT {
+    if depth > MAX_INDENTED_DEPTH {
         return Ok(());
     }
     write!(out, "\n{:width$}", "", width = 2 * indent)
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_white_space_between_tokens_goes() {
+    fn only_white_space_between_tokens_is_removed() {
         let json = " { \"a b\" : [ 1.0e5 , \"\\\" x \\u00e4\\ud83d\\ude00\" ] ,\t\"a b\":{ }\r\n} ";
         let expected = r#"{"a b":[1.0e5,"\" x \u00e4\ud83d\ude00"],"a b":{}}"#;
         assert_eq!(compact(json).unwrap(), expected);
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_is_found() {
+    fn an_unpaired_surrogate_is_found() {
         for (json, at) in [
             (r#""\ud800""#, 1),
             (r#"["ok", {"\udc00": 1}]"#, 9),
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_json_does_not_panic() {
+    fn invalid_json_does_not_panic() {
         for text in
             ["\"", "\"\\", "\"\\u", "\"\\ud8", "\"\\ud83d\\u", "}", "]]", "{[", "ä \" ö", "\"\\ä"]
         {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn indenting_puts_in_white_space_and_nothing_else() {
+    fn indenting_adds_only_white_space() {
         let json = r#"{"a":[1,{"b:c,":"[{"}],"d":{},"e":[]}"#;
         let expected = "{\n  \"a\": [\n    1,\n    {\n      \"b:c,\": \"[{\"\n    }\n  ],\n  \"d\": {},\n  \"e\": []\n}";
         assert_eq!(indented(json), expected);
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_value_is_indented_only_so_far() {
+    fn a_deep_value_is_not_indented_at_every_level() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         let text = indented(&deep);
         assert!(text.len() < deep.len() + 10_000, "{}", text.len());

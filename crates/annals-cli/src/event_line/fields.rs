@@ -1,4 +1,6 @@
-//! The fields of a line, as serde reads them: each at most once, no others, and only of the right type.
+//! Deserializes the fields of a line: each at most once, no unknown fields, and only values of the right type.
+//!
+//! An error's message states the problem; [`ADVICE`] separates it from what would be right.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,19 +11,24 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-/// Tags or metadata entries that are read, to say how many there are too many.
-const MOST_ITEMS: usize = 4_096;
+/// Separates the problem from the advice in an error's message. serde escapes line feeds in the names and values that
+/// it quotes, so the first line feed is this one.
+pub(super) const ADVICE: char = '\n';
+
+/// The number of tags or metadata entries after which parsing stops. It is far above the limits, so that the error for
+/// a smaller excess states the exact number.
+const MAX_PARSED_ITEMS: usize = 4_096;
 
 const FIELDS: &str = "type, tags, data, data_base64, id, metadata";
 
-/// A line's fields, borrowed from it where they have no escapes.
-pub(crate) struct Fields<'l> {
-    pub(crate) event_type: Cow<'l, str>,
-    pub(crate) tags: Vec<Cow<'l, str>>,
-    pub(crate) data: Option<&'l RawValue>,
-    pub(crate) data_base64: Option<Cow<'l, str>>,
-    pub(crate) id: Option<Cow<'l, str>>,
-    pub(crate) metadata: BTreeMap<Cow<'l, str>, Cow<'l, str>>,
+/// The fields of a line, borrowed from the line where they contain no escapes.
+pub(super) struct Fields<'l> {
+    pub(super) event_type: Cow<'l, str>,
+    pub(super) tags: Vec<Cow<'l, str>>,
+    pub(super) data: Option<&'l RawValue>,
+    pub(super) data_base64: Option<Cow<'l, str>>,
+    pub(super) id: Option<Cow<'l, str>>,
+    pub(super) metadata: BTreeMap<Cow<'l, str>, Cow<'l, str>>,
 }
 
 impl<'l> Deserialize<'l> for Fields<'l> {
@@ -44,7 +51,7 @@ impl<'l> Visitor<'l> for Event {
     fn visit_map<A: MapAccess<'l>>(self, mut line: A) -> Result<Fields<'l>, A::Error> {
         let (mut event_type, mut tags, mut id, mut metadata) = (None, None, None, None);
         let (mut data, mut data_base64) = (None, None);
-        while let Some(field) = line.next_key_seed(Text("a field's name"))? {
+        while let Some(field) = line.next_key_seed(Text("a field name"))? {
             match &*field {
                 "type" => once(&mut event_type, &field, &mut line, Text("a string for \"type\""))?,
                 "tags" => once(&mut tags, &field, &mut line, Tags)?,
@@ -61,22 +68,24 @@ impl<'l> Visitor<'l> for Event {
                 "metadata" => once(&mut metadata, &field, &mut line, Metadata)?,
                 "offset" | "time" => {
                     return Err(A::Error::custom(format_args!(
-                        "the field {field:?} is given by the store; leave it out (`annals copy` keeps offsets and times)"
+                        "the store assigns the field {field:?}{ADVICE}leave it out; to copy a store with its offsets and times, use `annals copy`"
                     )));
                 }
                 _ => {
                     return Err(A::Error::custom(format_args!(
-                        "unknown field {:?}; the fields are {FIELDS}, and all else belongs into data",
+                        "unknown field {:?}{ADVICE}the fields are {FIELDS}; put anything else into \"data\"",
                         start(&field)
                     )));
                 }
             }
             if data.is_some() && data_base64.is_some() {
-                return Err(A::Error::custom("both data and data_base64; give one of them"));
+                return Err(A::Error::custom(format_args!(
+                    "both \"data\" and \"data_base64\"{ADVICE}give only one of them"
+                )));
             }
         }
         let event_type = event_type.ok_or_else(|| {
-            A::Error::custom("the field \"type\" is missing; every event has one")
+            A::Error::custom(format_args!("missing field \"type\"{ADVICE}every event needs a type"))
         })?;
         Ok(Fields {
             event_type,
@@ -89,7 +98,7 @@ impl<'l> Visitor<'l> for Event {
     }
 }
 
-/// Reads a field's value, which must not have been there before.
+/// Reads the value of a field, and fails if the field was read before.
 fn once<'l, A: MapAccess<'l>, S: DeserializeSeed<'l>>(
     value: &mut Option<S::Value>,
     field: &str,
@@ -98,22 +107,22 @@ fn once<'l, A: MapAccess<'l>, S: DeserializeSeed<'l>>(
 ) -> Result<(), A::Error> {
     if value.is_some() {
         return Err(A::Error::custom(format_args!(
-            "the field {field:?} stands twice; give it once"
+            "duplicate field {field:?}{ADVICE}give it once"
         )));
     }
     *value = Some(line.next_value_seed(seed)?);
     Ok(())
 }
 
-/// Gives up where there is no end: a list takes many times the memory of its line.
+/// Fails after too many items. A parsed list takes many times the memory of its line, so parsing must not go on.
 fn check_count<E: serde::de::Error>(count: usize, what: &str, limit: usize) -> Result<(), E> {
-    if count <= MOST_ITEMS {
+    if count <= MAX_PARSED_ITEMS {
         return Ok(());
     }
-    Err(E::custom(format_args!("more than {MOST_ITEMS} {what}; the limit is {limit}")))
+    Err(E::custom(format_args!("more than {MAX_PARSED_ITEMS} {what}{ADVICE}the limit is {limit}")))
 }
 
-/// The beginning of a name that may be long.
+/// Returns the first 40 characters of a name.
 fn start(name: &str) -> Cow<'_, str> {
     match name.char_indices().nth(40) {
         Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
@@ -121,7 +130,7 @@ fn start(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// A string, and what it is for.
+/// Deserializes a string; the field is the description for errors.
 #[derive(Clone, Copy)]
 struct Text(&'static str);
 
@@ -199,7 +208,7 @@ impl<'l> Visitor<'l> for Metadata {
             let text = value.next_value_seed(Text("a string for each name in \"metadata\""))?;
             if metadata.contains_key(&name) {
                 return Err(A::Error::custom(format_args!(
-                    "{:?} stands twice in \"metadata\"; give it once",
+                    "duplicate name {:?} in \"metadata\"{ADVICE}give it once",
                     start(&name)
                 )));
             }

@@ -1,0 +1,60 @@
+//! The arguments of `annals verify`, `annals copy` and `annals salvage`.
+
+use clap::Args;
+
+use crate::store_path::StorePath;
+
+/// Check every byte of a store: all checksums, and all index entries against their events
+///
+/// Nothing is changed, and another process may append meanwhile. Each problem is damage, and the exit code is then 1. If
+/// all problems are in the index files of a Journal (*.idx, *.flt), no event is lost: remove these files, and they are
+/// rebuilt from the log when the store is next opened for appending. A note is not damage: for example a commit that a
+/// crash interrupted, which is also repaired then.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals verify my.store")]
+pub(crate) struct Verify {
+    /// The store: PATH or rocksdb:PATH
+    pub(crate) store: StorePath,
+}
+
+/// Copy a store to another store of either kind, with the same offsets and times
+///
+/// If the copy already has some of the events, the command continues from there: run it again after an interruption, or
+/// to bring the copy up to date. At the end the copy is synced to the disk and compared with the source, event by event.
+/// Of a damaged store, the events before the damage are copied. The copy must not be the store itself or in its
+/// directory.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals copy my.store backup.store\n  annals copy my.store rocksdb:my.rocks"
+)]
+pub(crate) struct Copy {
+    /// The store to copy: PATH or rocksdb:PATH
+    pub(crate) from: StorePath,
+
+    /// The copy: PATH or rocksdb:PATH; created if nothing exists there
+    pub(crate) to: StorePath,
+}
+
+/// Save every whole event of a damaged store to a new store
+///
+/// `annals copy` stops at the first damage; `annals salvage` continues after it. Each event has its own checksum, which
+/// shows whether the event is whole. Stop every process that writes to the store first. The damaged store is only read,
+/// never changed.
+///
+/// The new store has no gaps, so events after the damage get lower offsets. The output lists the missing offsets, what
+/// was found in their place, and the new offset of each event. Content, ids, tags, metadata, times and order are kept.
+/// If the time of an event is damaged, the event gets the time of the nearest event.
+///
+/// The exit code is 1 if an event is missing that is known to have been durable, and 0 otherwise. All whole events are
+/// saved in both cases. A commit that a crash left unfinished does not count as missing.
+///
+/// Only a Journal can be salvaged. For a damaged `rocksdb:PATH`, `annals copy` saves the events before the damage.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals salvage my.store saved.store")]
+pub(crate) struct Salvage {
+    /// The damaged store: PATH
+    pub(crate) from: StorePath,
+
+    /// The new store: PATH, where nothing exists yet
+    pub(crate) to: StorePath,
+}

@@ -1,0 +1,53 @@
+//! Checks the values of arguments. Each error states which values are valid.
+
+use annals::{InvalidQuery, MAX_BATCH_EVENTS, Query};
+use annals_channels::{Hash, InvalidField};
+
+/// Parses an offset or a number of events.
+pub(super) fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+/// Parses a number of seconds.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected a number of seconds from 0.01 to 3600".to_owned())
+}
+
+/// Parses the size of a payload, in bytes.
+pub(super) fn payload_bytes(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| *bytes <= 1 << 20);
+    bytes.ok_or_else(|| "expected a whole number of bytes from 0 to 1048576".to_owned())
+}
+
+/// Parses a number of concurrent writers.
+pub(super) fn writer_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (2..=256).contains(count));
+    count.ok_or_else(|| {
+        "expected whole numbers from 2 to 256; a single writer is always measured".to_owned()
+    })
+}
+
+/// Parses a number of events in one batch.
+pub(super) fn batch_size(text: &str) -> Result<usize, String> {
+    let size = text.parse().ok().filter(|size| (1..=MAX_BATCH_EVENTS).contains(size));
+    size.ok_or_else(|| format!("expected a whole number from 1 to {MAX_BATCH_EVENTS}"))
+}
+
+/// Checks that an event can have this tag.
+pub(super) fn tag(text: &str) -> Result<String, InvalidQuery> {
+    Query::tag(text).check().map(|()| text.to_owned())
+}
+
+/// Checks that an event can have this type.
+pub(super) fn event_type(text: &str) -> Result<String, InvalidQuery> {
+    Query::event_type(text).check().map(|()| text.to_owned())
+}
+
+/// Parses the id of a channel, with or without the prefix that it has in tags.
+pub(super) fn channel_id(text: &str) -> Result<Hash, String> {
+    let expected = |problem: InvalidField| {
+        format!("{problem}; expected a channel's id: 0x and 64 hex digits (32 bytes)")
+    };
+    text.strip_prefix("channel:").unwrap_or(text).parse().map_err(expected)
+}

@@ -1,0 +1,85 @@
+//! Advice about lines and batches that are not appended.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+
+use annals::AppendError;
+
+use super::super::Failure;
+
+const ANOTHER_ID: &str = "give the event another id";
+
+/// Returns what the user can do.
+pub(super) fn advice(failure: &Failure) -> Option<String> {
+    let advice = match failure {
+        Failure::Append(AppendError::Read(_)) => "`annals verify STORE` lists all damage",
+        Failure::Line { problem, .. } => return problem.reason.advice().map(str::to_owned),
+        Failure::LineTooLong { .. } => "end each event with a line feed",
+        Failure::IdInBatch { .. } | Failure::IdInStore { other_type: true, .. } => ANOTHER_ID,
+        Failure::IdInStore { .. } => {
+            "with --if-none the input is one batch, which cannot mix new events with events that are already in the store: pass only the new lines"
+        }
+        Failure::InputTooLarge { .. } => {
+            "append less input at a time: with --if-none, all input is one batch"
+        }
+        Failure::ConditionFailed { offset, .. } => {
+            return Some(format!("`annals get STORE {offset}` shows the event"));
+        }
+        Failure::Unreported { last_line: 0, .. } => {
+            "there was nothing to append; only the report could not be written"
+        }
+        Failure::Unreported { last_line, .. } => {
+            return Some(format!(
+                "all lines up to {last_line}, the last one, are appended; only the report could not be written, so do not append them again"
+            ));
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
+/// Returns which lines are appended, and where to continue.
+pub(super) fn up_to_line(problem: &Failure, next_line: u64) -> String {
+    let mut text = match next_line - 1 {
+        0 => "nothing was appended".to_owned(),
+        last => format!("the lines up to {last} are appended, none from {next_line} on"),
+    };
+    if let Failure::Append(AppendError::NoRoom { source, .. }) = problem {
+        let once = match source.kind() {
+            ErrorKind::FileTooLarge => "the limit is raised",
+            _ => "there is room",
+        };
+        // Writing into a String does not fail.
+        let _ = write!(text, "; once {once}, continue with line {next_line}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn no_room() -> AppendError {
+        AppendError::NoRoom { bytes: 9, source: Arc::new(ErrorKind::StorageFull.into()) }
+    }
+
+    /// A test of the command cannot fill a disk without privileges.
+    #[test]
+    fn without_room_the_advice_states_what_is_appended() {
+        let after =
+            |next_line| Failure::AfterLines { problem: Box::new(no_room().into()), next_line };
+        assert_eq!(
+            after(1).advice().unwrap(),
+            "nothing was appended; once there is room, continue with line 1"
+        );
+        assert_eq!(
+            after(21).advice().unwrap(),
+            "the lines up to 20 are appended, none from 21 on; once there is room, continue with line 21"
+        );
+        let copy = Failure::CopyStopped { problem: no_room(), copied: 7 };
+        assert!(copy.message().contains("9 bytes"), "{}", copy.message());
+        assert!(copy.advice().unwrap().starts_with("the copy has the first 7 events"));
+    }
+}

@@ -1,0 +1,33 @@
+//! What the user can do about a failure, one file per area.
+
+mod append;
+mod channel;
+mod copy;
+mod directory;
+mod store;
+
+use super::Failure;
+
+impl Failure {
+    /// Returns what the user can do, one sentence per line, if the failure's own text does not state it.
+    pub(crate) fn advice(&self) -> Option<String> {
+        match self {
+            Self::AfterLines { problem, next_line } => {
+                let appended = append::up_to_line(problem, *next_line);
+                Some(
+                    problem
+                        .advice()
+                        .map_or(appended.clone(), |advice| format!("{advice}\n{appended}")),
+                )
+            }
+            Self::Demo { problem, directory } => problem.advice().or_else(|| {
+                Some(format!("the demo's files up to the failure are in {}", directory.display()))
+            }),
+            _ => store::advice(self)
+                .or_else(|| append::advice(self))
+                .or_else(|| copy::advice(self))
+                .or_else(|| channel::advice(self))
+                .or_else(|| directory::advice(self)),
+        }
+    }
+}

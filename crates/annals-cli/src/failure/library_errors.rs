@@ -1,0 +1,80 @@
+//! Texts for errors of the library, for a person at a shell. The library's own texts contain advice for programs.
+
+use std::path::Path;
+
+use annals::{AppendError, Corruption, FollowError, LockHolder};
+
+/// Returns the text for a store that another process has open for writing.
+pub(super) fn locked(store: &Path, holder: LockHolder) -> String {
+    let store = store.display();
+    match holder {
+        LockHolder::Process(process) => {
+            format!("{store} is open for writing in process {process}")
+        }
+        LockHolder::OtherContainer(process) => {
+            format!("{store} is open for writing in another container, in its process {process}")
+        }
+        LockHolder::Inherited => format!(
+            "{store} is locked by a process that its file LOCK does not name: a process forked from the last writer, or a writer on a full disk"
+        ),
+        _ => format!("{store} is open for writing in another process"),
+    }
+}
+
+/// Returns the advice for a locked store.
+pub(super) fn about_lock(store: &Path, holder: LockHolder) -> String {
+    let end = "wait until that process ends, or end it";
+    let end = match holder {
+        LockHolder::Process(process) => format!("{end} (`ps -p {process}` shows it)"),
+        LockHolder::Inherited => {
+            format!("{end} (`fuser {}` finds it)", store.join("LOCK").display())
+        }
+        _ => end.to_owned(),
+    };
+    format!("to append, {end}; `annals read` and `annals tail` work meanwhile")
+}
+
+/// Returns the advice for a damaged store that did not open.
+pub(super) fn about_damage(damage: &Corruption) -> String {
+    if damage.file.ends_with("closed.json") {
+        return "remove that file, and the store opens; it contains no events".to_owned();
+    }
+    "`annals verify STORE` lists all damage\n\
+     `annals salvage STORE NEW` saves every whole event of a store in files; `annals copy STORE NEW` saves the events \
+     before the damage of a store in RocksDB\n\
+     or restore the files from a backup"
+        .to_owned()
+}
+
+/// Returns the text for a follower that ended.
+pub(super) fn not_followed(error: &FollowError) -> String {
+    match error {
+        FollowError::Damaged(damage) => {
+            format!("{damage}; only the events before the damage were used")
+        }
+        FollowError::TakenBack { path, offset } => format!(
+            "{}: the event at offset {offset} was read before it was synced; then the sync failed and the writer removed the event",
+            path.display()
+        ),
+        FollowError::Replaced { path, found } => format!("{}: {found}", path.display()),
+        other => other.to_string(),
+    }
+}
+
+/// Returns the advice for a follower that ended.
+pub(super) fn about_follower(error: &FollowError) -> String {
+    match error {
+        FollowError::Damaged(damage) => about_damage(damage),
+        _ => "run the command again to use the store as it is now".to_owned(),
+    }
+}
+
+/// Returns the text for events that were not appended.
+pub(super) fn not_appended(error: &AppendError) -> String {
+    match error {
+        AppendError::Failed { source } => format!("writing failed: {source}"),
+        AppendError::Poisoned { cause } => format!("an earlier write failed: {cause}"),
+        AppendError::Read(problem) => format!("{error}: {problem}"),
+        other => other.to_string(),
+    }
+}

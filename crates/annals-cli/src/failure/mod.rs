@@ -1,0 +1,294 @@
+//! The failures that end the command with exit code 1.
+//!
+//! ```text
+//!   mod             the failures and their texts
+//!   advice          what the user can do about each of them
+//!   library_errors  the library's errors, in words for a person at a shell
+//!   report          prints a failure with its advice
+//! ```
+//! A failure's text states what is wrong. Its advice states what would be right.
+
+mod advice;
+mod library_errors;
+mod report;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use annals::{
+    AppendError, Corruption, FollowError, LockHolder, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError,
+    ReadError, SalvageError,
+};
+use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
+use annals_cli::LineError;
+
+use crate::human::counted;
+use crate::store_path::StorePath;
+
+/// The reason why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Failure {
+    /// A store did not open, for a reason that has no variant of its own.
+    #[error(transparent)]
+    Open(OpenError),
+    /// Another process has the store open for writing.
+    #[error("{}", library_errors::locked(store, *holder))]
+    Locked { store: PathBuf, holder: LockHolder },
+    /// A store did not open because it is damaged.
+    #[error("{0}")]
+    OpenDamaged(Corruption),
+    /// The follower of a store ended.
+    #[error("{}", library_errors::not_followed(.0))]
+    NotFollowed(FollowError),
+    /// An event could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Events could not be appended, and no single line is the cause.
+    #[error("{}", library_errors::not_appended(.0))]
+    Append(AppendError),
+    /// This program was built without the store's backend.
+    #[cfg(not(feature = "rocksdb"))]
+    #[error("cannot open {store}: this annals was built without RocksDB")]
+    NotBuiltIn { store: StorePath },
+
+    /// A line is not an event.
+    #[error("line {line}, {problem}")]
+    Line { line: u64, problem: LineError },
+    /// A line is longer than the limit.
+    #[error("line {line} is longer than {limit_bytes} bytes ({} MiB)", limit_bytes >> 20)]
+    LineTooLong { line: u64, limit_bytes: usize },
+    /// The event of a line cannot be appended.
+    #[error("line {line}, column 1: {problem}")]
+    EventOfLine { line: u64, problem: AppendError },
+    /// The store already contains the id of a line.
+    #[error("line {line}, column 1: {problem}")]
+    IdInStore {
+        line: u64,
+        problem: AppendError,
+        /// Whether the event in the store has another type.
+        other_type: bool,
+    },
+    /// An earlier line of the same batch has the id of a line, and another type.
+    #[error(
+        "line {line}, column 1: the id {id:?} is already used by line {first_line}, for an event of another type"
+    )]
+    IdInBatch { line: u64, id: String, first_line: u64 },
+    /// With --if-none, the input does not fit into one batch.
+    #[error(
+        "line {line}: the input is too large for one batch of at most {MAX_BATCH_EVENTS} events and {MAX_BATCH_BYTES} bytes (32 MiB)"
+    )]
+    InputTooLarge { line: u64 },
+    /// The store contains an event that --if-none excludes.
+    #[error("nothing appended: the event at offset {offset} has one of {names} as a tag or type")]
+    ConditionFailed { offset: u64, names: String },
+    /// Appending failed after a line; batches before it may have been appended.
+    #[error("{problem}")]
+    AfterLines {
+        /// Why appending failed.
+        #[source]
+        problem: Box<Failure>,
+        /// The first line that was not appended.
+        next_line: u64,
+    },
+    /// All events were appended, but their report could not be written.
+    #[error("{problem}")]
+    Unreported {
+        /// Why the report could not be written.
+        #[source]
+        problem: Box<Failure>,
+        /// The last line of the input.
+        last_line: u64,
+    },
+
+    /// The log has no event at this offset.
+    #[error("there is no event at offset {offset}: {}", extent(*len))]
+    NoEvent { offset: u64, len: u64 },
+    /// The log has no events of this channel.
+    #[error("there is no channel {channel_id} in the store: {}", channel_count(*count))]
+    NoChannel {
+        channel_id: Hash,
+        /// The number of channels in the store.
+        count: usize,
+        /// The ids of the first few of them.
+        first: Vec<String>,
+    },
+    /// The channel did not exist yet at this offset.
+    #[error(
+        "at offset {offset} there was no channel {channel_id} yet: its first event is at offset {first}"
+    )]
+    NoChannelYet { channel_id: Hash, offset: u64, first: u64 },
+
+    /// Verification found damage.
+    #[error("{store} is damaged: {problems} found")]
+    Damaged { store: StorePath, problems: String },
+    /// Verification found damage in index files only, which are derived from the log.
+    #[error("{store} is damaged: {problems} found, in index files only; no event is lost")]
+    DamagedIndex { store: StorePath, problems: String },
+    /// A damaged store was read up to the damage. The damage itself was logged as a warning.
+    #[error("the log is damaged; only the events before the damage were used")]
+    ReadBeforeDamage,
+
+    /// A damaged store could not be salvaged.
+    #[error(transparent)]
+    Salvage(#[from] SalvageError),
+    /// The source or the target of a salvage is not a Journal.
+    #[error(
+        "`annals salvage` works only from a store in files to a store in files, without `rocksdb:`"
+    )]
+    SalvageOfFilesOnly,
+    /// A salvage saved the whole events, but durable events are missing.
+    #[error("{from} was salvaged in part: {saved} saved, {missing} missing")]
+    SalvagedInPart { from: StorePath, saved: String, missing: String },
+    /// The target of a copy contains another log.
+    #[error("{to} is not a copy of {from}: {difference}")]
+    NotACopy { from: StorePath, to: StorePath, difference: String },
+    /// The target of a copy is its source, or inside its source.
+    #[error("{to} is {} {from}; a store cannot be copied into itself", if *inside { "inside" } else { "the same store as" })]
+    CopyIntoItself { from: StorePath, to: StorePath, inside: bool },
+    /// Events could not be appended to a copy.
+    #[error("{}", library_errors::not_appended(problem))]
+    CopyStopped {
+        problem: AppendError,
+        /// The number of events in the copy.
+        copied: u64,
+    },
+    /// The source of a copy could not be read to its end.
+    #[error("{problem}")]
+    SourceUnreadable {
+        problem: ReadError,
+        /// The number of events in the copy.
+        copied: u64,
+    },
+
+    /// The demo did not finish.
+    #[error("the demo failed: {problem}")]
+    Demo {
+        /// Why it did not finish.
+        #[source]
+        problem: Box<Failure>,
+        /// The directory that it wrote to.
+        directory: PathBuf,
+    },
+    /// A claim of the demo is not true.
+    #[error("this claim is not true: {claim}")]
+    FalseClaim { claim: String },
+    /// The demo's directory exists and is not an empty directory.
+    #[error("{} already exists and is not an empty directory", directory.display())]
+    DemoDirectoryNotEmpty { directory: PathBuf },
+    /// The demo's directory could not be created or read.
+    #[error("cannot create {}", directory.display())]
+    DemoDirectory {
+        directory: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The process that the demo kills could not be started, read from or killed.
+    #[error("cannot run the demo's second process")]
+    DemoProcess(#[source] io::Error),
+    /// The bench's directory exists and is not an empty directory.
+    #[error("{} already exists and is not an empty directory; it was not changed", directory.display())]
+    BenchDirectoryNotEmpty { directory: PathBuf },
+    /// The bench could not write to the disk.
+    #[error("cannot write {}", path.display())]
+    BenchDisk {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The bench's files could not be removed.
+    #[error("{}cannot remove {}", before(problem.as_deref()), path.display())]
+    BenchNotRemoved {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+        /// The failure before that, if there was one.
+        problem: Option<Box<Failure>>,
+    },
+    /// A signal ended the bench.
+    #[error("interrupted: the measurement is incomplete, so there are no results")]
+    BenchInterrupted,
+
+    /// A party of a channel refused an action.
+    #[error(transparent)]
+    Party(#[from] PartyError),
+    /// An event of the chain could not be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A state could not be signed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// A field has a value that no channel can have.
+    #[error(transparent)]
+    Field(#[from] InvalidField),
+
+    /// Standard input could not be read.
+    #[error("cannot read the input")]
+    Input(#[source] io::Error),
+    /// Standard output could not be written.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    /// The handler for signals could not be installed.
+    #[error("cannot listen for Ctrl-C")]
+    Signals(#[source] ctrlc::Error),
+}
+
+impl From<OpenError> for Failure {
+    fn from(problem: OpenError) -> Self {
+        match problem {
+            OpenError::Locked { path, holder } => Self::Locked { store: path, holder },
+            OpenError::Corrupt(damage) => Self::OpenDamaged(damage),
+            problem => Self::Open(problem),
+        }
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(problem: AppendError) -> Self {
+        Self::Append(problem)
+    }
+}
+
+impl Failure {
+    /// Returns whether the failure is only that the reader of standard output closed the pipe.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+
+    /// Returns the text of the failure and of all its causes. A cause whose text is already part of the message is left
+    /// out.
+    pub(crate) fn message(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                // Writing into a String does not fail.
+                let _ = write!(message, ": {text}");
+            }
+            cause = error.source();
+        }
+        message
+    }
+}
+
+/// Returns the message of an earlier failure, as the beginning of another message.
+fn before(problem: Option<&Failure>) -> String {
+    problem.map_or(String::new(), |problem| format!("{}; ", problem.message()))
+}
+
+fn channel_count(count: usize) -> String {
+    match count {
+        0 => "it has no channels".to_owned(),
+        count => format!("it has {}", counted(count as u64, "channel")),
+    }
+}
+
+fn extent(len: u64) -> String {
+    match len {
+        0 => "the store is empty".to_owned(),
+        len => format!("the store has offsets 0 to {}", len - 1),
+    }
+}

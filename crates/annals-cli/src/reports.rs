@@ -1,7 +1,7 @@
 //! The reports of `annals append` about its batches.
 //!
-//! A report that cannot be written does not stop appending: the events matter more, and input from a pipe cannot be read
-//! again. The problem is printed as a warning at once, and is the command's failure at the end.
+//! A report that cannot be written does not stop appending: the events matter more, and input from a pipe cannot be
+//! read again. The problem is printed as a warning at once, and is the command's failure at the end.
 
 use std::ops::Range;
 

@@ -3,8 +3,8 @@
 //! ```text
 //!   stdin ─▶ thread: read ─▶ queue of chunks ─▶ next(): Line, Line, …, Pause (queue is empty), Line, …, End
 //! ```
-//! A thread reads standard input, so that the caller can detect without blocking whether input is available, and so that
-//! input accumulates while a batch is synced. A line within one chunk is not copied.
+//! A thread reads standard input, so that the caller can detect without blocking whether input is available, and so
+//! that input accumulates while a batch is synced. A line within one chunk is not copied.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -84,7 +84,8 @@ impl Lines {
         })
     }
 
-    /// Moves to the next line. If no line is available yet, waits for it, or returns [`Step::Pause`] if `wait` is false.
+    /// Moves to the next line. If no line is available yet, waits for it, or returns [`Step::Pause`] if `wait` is
+    /// false.
     pub(crate) fn next(&mut self, wait: bool) -> Result<Step, Failure> {
         if let Line::Partial = std::mem::replace(&mut self.line, Line::None) {
             self.partial.clear();

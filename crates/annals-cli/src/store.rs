@@ -1,4 +1,4 @@
-//! Opens the store of a STORE argument. Only this file and `target` depend on the kind of the store.
+//! Opens the store of a STORE argument, whatever its kind. Commands then use it through one type.
 
 use std::sync::Arc;
 
@@ -64,8 +64,8 @@ pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
 
 /// Opens a store for reading and calls `read`. Another process may append to the store meanwhile.
 ///
-/// If a Journal is damaged, `read` gets the events before the damage, and then this function fails. It also fails if the
-/// Journal's follower ended while `read` ran.
+/// If a Journal is damaged, `read` gets the events before the damage, and then this function fails. It also fails if
+/// the Journal's follower ended while `read` ran.
 pub(crate) fn reading<E: Event>(
     path: &StorePath,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,

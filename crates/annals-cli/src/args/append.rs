@@ -12,10 +12,10 @@ use crate::store_path::StorePath;
 /// between JSON tokens. For data that is not JSON, use `data_base64` in place of "data". A line has at most 64 MiB;
 /// blank lines are skipped.
 ///
-/// Lines are appended in batches. A batch is appended completely or not at all. It ends after --batch lines, after about
-/// 8 MiB, or when no more input is available at the moment: lines that are typed by hand become durable one by one. When
-/// a batch is durable, its first and last offset are printed: {"first":A,"last":B}. At the end a total is printed:
-/// {"appended":N,"first":A,"last":B}.
+/// Lines are appended in batches. A batch is appended completely or not at all. It ends after --batch lines, after
+/// about 8 MiB, or when no more input is available at the moment: lines that are typed by hand become durable one by
+/// one. When a batch is durable, its first and last offset are printed: {"first":A,"last":B}. At the end a total is
+/// printed: {"appended":N,"first":A,"last":B}.
 ///
 /// An invalid line ends the command; the error states its line number, its column and the reason. Batches that were
 /// already reported stay in the store. Of the batch with the invalid line, nothing is appended. If an error ends the
@@ -47,11 +47,11 @@ pub(crate) struct Append {
     #[arg(long, value_enum, default_value_t = Durability::Sync)]
     pub(crate) durability: Durability,
 
-    /// Append only if no event in the store has this tag or type; if repeated, none of them
+    /// Append only if no event in the store has this tag or type; if repeated, any of these
     ///
-    /// The check and the append are one atomic step, even if other threads or processes append. The whole input is one
-    /// batch, appended completely or not at all, however slowly it arrives: at most 65536 events and 32 MiB. If an event
-    /// has the tag or type, its offset is printed and the exit code is 1.
+    /// The check and the append are one atomic step, even if other threads or processes append. The whole input is
+    /// one batch, appended completely or not at all, however slowly it arrives: at most 65536 events and 32 MiB. If
+    /// an event has the tag or type, its offset is printed and the exit code is 1.
     #[arg(long, value_name = "TAG_OR_TYPE", conflicts_with = "batch", value_parser = tag)]
     pub(crate) if_none: Vec<String>,
 }
@@ -61,6 +61,7 @@ pub(crate) struct Append {
 pub(crate) enum Durability {
     /// When it is on the disk: it survives a power failure
     Sync,
-    /// When the operating system has it: it survives the end of the process; everything is synced to the disk at the end
+    /// When the operating system has it: it survives the end of the process; everything is synced to the disk at the
+    /// end
     Buffered,
 }

@@ -6,10 +6,10 @@ use crate::store_path::StorePath;
 
 /// Check every byte of a store: all checksums, and all index entries against their events
 ///
-/// Nothing is changed, and another process may append meanwhile. Each problem is damage, and the exit code is then 1. If
-/// all problems are in the index files of a Journal (*.idx, *.flt), no event is lost: remove these files, and they are
-/// rebuilt from the log when the store is next opened for appending. A note is not damage: for example a commit that a
-/// crash interrupted, which is also repaired then.
+/// Nothing is changed, and another process may append meanwhile. Each problem is damage, and the exit code is then 1.
+/// If all problems are in the index files of a Journal (*.idx, *.flt), no event is lost: remove these files, and they
+/// are rebuilt from the log when the store is next opened for appending. Notes are not damage. For example, a note
+/// reports a commit that a crash interrupted; it is repaired when the store is next opened for appending.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals verify my.store")]
 pub(crate) struct Verify {
@@ -19,10 +19,10 @@ pub(crate) struct Verify {
 
 /// Copy a store to another store of either kind, with the same offsets and times
 ///
-/// If the copy already has some of the events, the command continues from there: run it again after an interruption, or
-/// to bring the copy up to date. At the end the copy is synced to the disk and compared with the source, event by event.
-/// Of a damaged store, the events before the damage are copied. The copy must not be the store itself or in its
-/// directory.
+/// If the copy already has some of the events, the command continues from there: run it again after an interruption,
+/// or to bring the copy up to date. At the end the copy is synced to the disk and compared with the source, event by
+/// event. Of a damaged store, the events before the damage are copied. The copy must not be the store itself or in
+/// its directory.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals copy my.store backup.store\n  annals copy my.store rocksdb:my.rocks"

@@ -29,7 +29,10 @@ use summary::{Stats, Tags, Types};
 
 /// Append events to an event store, read them and check them
 ///
-/// Events are appended once and never changed. A STORE is either the path of a directory, for a store in files (a
+/// Events are appended once and never changed. An event has a type, any number of tags, data, and an offset: its
+/// position in the log, counted from 0.
+///
+/// A STORE is either the path of a directory, for a store in files (a
 /// Journal), or `rocksdb:PATH`, for a store in RocksDB, if this program was built with RocksDB. `annals append` creates
 /// the store. One process at a time can append to a store; meanwhile, any number of processes can read it.
 #[derive(Debug, Parser)]
@@ -47,12 +50,12 @@ const TOP_HELP: &str = r#"Watch a complete example:
   annals demo
 
 Create a store of your own and read it:
-  echo '{"type":"book-lent","tags":["book:17","reader:ada"],"data":{"days":28}}' | annals append my.store
+  echo '{"type":"book-lent","tags":["book:17"],"data":{"days":28}}' | annals append my.store
   annals read my.store --tag book:17
 
-Results are written to standard output, everything else to standard error. Exit codes: 0 success, 1 refused or
-failed, 2 wrong usage. If the reader of the results stops early (`annals read my.store | head`), annals exits with 0
-and without an error message."#;
+Results are written to standard output, warnings, errors and progress to standard error.
+Exit codes: 0 success, 1 refused or failed, 2 wrong usage. If the reader of the results stops
+early (`annals read my.store | head`), annals exits with 0 and without an error message."#;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -112,7 +115,8 @@ impl Command {
                 Err((
                     ErrorKind::ValueValidation,
                     format!(
-                        "--batch {batch} with --payload {payload} exceeds the limit of a batch, {MAX_BATCH_BYTES} bytes; reduce one of them"
+                        "--batch {batch} with --payload {payload} exceeds the limit of a batch, {MAX_BATCH_BYTES} \
+                        bytes; reduce one of them"
                     ),
                 ))
             }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::store_path::StorePath;
 
-/// Print the size of a store: numbers of events, types, tags and files, and bytes
+/// Print the size of a store: its events, bytes, files, types and tags
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals stats my.store\n  annals stats my.store --format jsonl"

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 /// The number of attempts to remove a directory that another thread still writes to.
 const REMOVE_ATTEMPTS: usize = 100;
 
-/// The directory with the bench's files. The lock is held while they are removed, so that the handler of a second signal
-/// waits for the removal.
+/// The directory with the bench's files. The lock is held while they are removed, so that the handler of a second
+/// signal waits for the removal.
 static WRITTEN: Mutex<Option<Written>> = Mutex::new(None);
 
 struct Written {
@@ -21,8 +21,8 @@ struct Written {
     is_created: bool,
 }
 
-/// Returns a flag that Ctrl-C or SIGTERM sets. A second signal does not wait for the work to end: its handler removes the
-/// files and ends the process.
+/// Returns a flag that Ctrl-C or SIGTERM sets. A second signal does not wait for the work to end: its handler removes
+/// the files and ends the process.
 pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);

@@ -21,8 +21,8 @@ use crate::store::Store;
 
 /// The maximum number of calls per test. A test ends after it even if time is left.
 const MAX_CALLS: usize = 1_000_000;
-/// The number of turns in which a log and the plain file are measured alternately, because a disk's speed changes within
-/// seconds. It is odd, so that the median is one of the turns.
+/// The number of turns in which a log and the plain file are measured alternately, because a disk's speed changes
+/// within seconds. It is odd, so that the median is one of the turns.
 const TURNS: u32 = 5;
 
 /// The number of events of a scan after which the stop flag is checked.
@@ -202,7 +202,8 @@ impl Measure {
         for part in parts {
             all.add(part.unwrap_or_else(|panic| resume_unwind(panic))?);
         }
-        // The writers ran concurrently, so the elapsed time is the average of theirs. Creating the events is not included.
+        // The writers ran concurrently, so the elapsed time is the average of theirs. Creating the events is not
+        // included.
         all.took /= u32::try_from(writers).unwrap_or(u32::MAX);
         let ratio = disk.map(|disk| all.rate() / disk);
         self.rows.push(Row { writers, ..Row::new(target, "append", all, ratio) });

@@ -19,8 +19,8 @@ use crate::stdin_lines::{Lines, Step, standard_input};
 use crate::store::Store;
 use crate::target::Target;
 
-/// A batch ends at this number of bytes of lines. Even with the largest possible event added, it is far below the limit of
-/// a batch.
+/// A batch ends at this number of bytes of lines. Even with the largest possible event added, it is far below the
+/// limit of a batch.
 const BATCH_LINE_BYTES: usize = 8 << 20;
 
 /// Appends the events of standard input.
@@ -92,7 +92,7 @@ struct Appender {
     names: String,
     never_pauses: bool,
     most_events: usize,
-    /// The first line that is not in the store, at which the user can continue after a failure.
+    /// The first line that is not in the store, from which the user can continue after a failure.
     next_line: u64,
     reports: Reports,
 }
@@ -215,8 +215,8 @@ impl Appender {
         Ok(())
     }
 
-    /// Appends a batch, or a part of one, and adds the events' offsets to `offsets`. If the store already has some of the
-    /// events, the batch is split in halves until each part is either completely in the store or completely new.
+    /// Appends a batch, or a part of one, and adds the events' offsets to `offsets`. If the store already has some of
+    /// the events, the batch is split in halves until each part is either completely in the store or completely new.
     fn append_part(
         &mut self,
         events: Vec<RawEvent>,

@@ -56,8 +56,8 @@ fn print_last(
     last?.iter().rev().try_for_each(|event| printer.print(event))
 }
 
-/// A handler of SIGINT and SIGTERM that ends the store's subscriptions. A second signal ends the process at once, because
-/// the first has no effect while the process is blocked on a full pipe that nobody reads.
+/// A handler of SIGINT and SIGTERM that ends the store's subscriptions. A second signal ends the process at once,
+/// because the first has no effect while the process is blocked on a full pipe that nobody reads.
 struct Stop {
     requested: Arc<AtomicBool>,
     /// The store, for the thread that handles signals. That thread runs until the process ends, so the store is removed

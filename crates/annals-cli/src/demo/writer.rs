@@ -46,8 +46,8 @@ pub(super) fn states_signed() -> Query {
     Query::item(QueryItem::new().event_type(StateSigned::TYPE))
 }
 
-/// Starts the child, and kills it when it has acknowledged `turns` turns. Returns all acknowledged turns, and the child's
-/// exit status.
+/// Starts the child, and kills it when it has acknowledged `turns` turns. Returns all acknowledged turns, and the
+/// child's exit status.
 pub(super) fn run_and_kill(
     directory: &Path,
     turns: usize,

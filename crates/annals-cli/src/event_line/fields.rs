@@ -68,7 +68,8 @@ impl<'l> Visitor<'l> for Event {
                 "metadata" => once(&mut metadata, &field, &mut line, Metadata)?,
                 "offset" | "time" => {
                     return Err(A::Error::custom(format_args!(
-                        "the store assigns the field {field:?}{ADVICE}leave it out; to copy a store with its offsets and times, use `annals copy`"
+                        "the store assigns the field {field:?}{ADVICE}leave it out; to copy a store with its \
+                        offsets and times, use `annals copy`"
                     )));
                 }
                 _ => {

@@ -15,7 +15,8 @@ pub(super) fn locked(store: &Path, holder: LockHolder) -> String {
             format!("{store} is open for writing in another container, in its process {process}")
         }
         LockHolder::Inherited => format!(
-            "{store} is locked by a process that its file LOCK does not name: a process forked from the last writer, or a writer on a full disk"
+            "{store} is locked by a process that its file LOCK does not name: a process forked from the last \
+            writer, or a writer on a full disk"
         ),
         _ => format!("{store} is open for writing in another process"),
     }
@@ -53,7 +54,8 @@ pub(super) fn not_followed(error: &FollowError) -> String {
             format!("{damage}; only the events before the damage were used")
         }
         FollowError::TakenBack { path, offset } => format!(
-            "{}: the event at offset {offset} was read before it was synced; then the sync failed and the writer removed the event",
+            "{}: the event at offset {offset} was read before it was synced; then the sync failed and the writer \
+            removed the event",
             path.display()
         ),
         FollowError::Replaced { path, found } => format!("{}: {found}", path.display()),

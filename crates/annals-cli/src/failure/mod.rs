@@ -78,7 +78,8 @@ pub(crate) enum Failure {
     IdInBatch { line: u64, id: String, first_line: u64 },
     /// With --if-none, the input does not fit into one batch.
     #[error(
-        "line {line}: the input is too large for one batch of at most {MAX_BATCH_EVENTS} events and {MAX_BATCH_BYTES} bytes (32 MiB)"
+        "line {line}: the input is too large for one batch of at most {MAX_BATCH_EVENTS} events and \
+        {MAX_BATCH_BYTES} bytes (32 MiB)"
     )]
     InputTooLarge { line: u64 },
     /// The store contains an event that --if-none excludes.
@@ -146,7 +147,10 @@ pub(crate) enum Failure {
     #[error("{to} is not a copy of {from}: {difference}")]
     NotACopy { from: StorePath, to: StorePath, difference: String },
     /// The target of a copy is its source, or inside its source.
-    #[error("{to} is {} {from}; a store cannot be copied into itself", if *inside { "inside" } else { "the same store as" })]
+    #[error(
+        "{to} is {} {from}; a store cannot be copied into itself",
+        if *inside { "inside" } else { "the same store as" }
+    )]
     CopyIntoItself { from: StorePath, to: StorePath, inside: bool },
     /// Events could not be appended to a copy.
     #[error("{}", library_errors::not_appended(problem))]

@@ -2,7 +2,8 @@
 
 use crate::harness::{TestDir, all, annals, annals_with_file, line, lines};
 
-/// Appends a valid line and an invalid one, and checks that nothing is appended and that the message contains these words.
+/// Appends a valid line and an invalid one, and checks that nothing is appended and that the message contains these
+/// words.
 #[track_caller]
 fn refused(bad: impl AsRef<[u8]>, words: &[&str]) {
     let dir = TestDir::new();

@@ -219,8 +219,8 @@ pub(crate) fn stays_as_it_is(dir: &TestDir, store: &str) {
     }
 }
 
-/// Damages a store, and checks that `verify` reports where, and that reading prints the events before the damage and then
-/// fails.
+/// Damages a store, and checks that `verify` reports where, and that reading prints the events before the damage and
+/// then fails.
 #[track_caller]
 fn damaged(damage: impl FnOnce(&[PathBuf])) {
     let dir = TestDir::new();

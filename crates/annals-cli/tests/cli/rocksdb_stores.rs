@@ -1,4 +1,5 @@
-//! Stores in RocksDB and Journals: events that are copied, or exported and appended, from one to the other stay the same.
+//! Stores in RocksDB and Journals: events that are copied, or exported and appended, from one to the other stay the
+//! same.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Paths that are not a store in RocksDB, stores that cannot be opened, and damaged stores: the message states what to do.
+//! Paths that are not a store in RocksDB, stores that cannot be opened, and damaged stores: the message states what
+//! to do.
 
 use std::fs;
 use std::path::PathBuf;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::harness::{Run, TestDir, annals, line};
 
-/// Creates a log of Alice: the channel (offset 0), turn 1 (1 to 3, supported at 3), turn 2 (4 to 6, supported at 5, because
-/// it is her turn). Returns the channel's id.
+/// Creates a log of Alice: the channel (offset 0), turn 1 (1 to 3, supported at 3), turn 2 (4 to 6, supported at 5,
+/// because it is her turn). Returns the channel's id.
 fn channel(store: &str, nonce: u64) -> Hash {
     let [alice, bob] = [0x11, 0x22].map(|byte| SecretKey::from_bytes(&[byte; 32]).unwrap());
     let fixed = FixedPart {

@@ -17,7 +17,8 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
         Failure::LineTooLong { .. } => "end each event with a line feed",
         Failure::IdInBatch { .. } | Failure::IdInStore { other_type: true, .. } => ANOTHER_ID,
         Failure::IdInStore { .. } => {
-            "with --if-none the input is one batch, which cannot mix new events with events that are already in the store: pass only the new lines"
+            "with --if-none the input is one batch, which cannot mix new events with events that are already in \
+            the store: pass only the new lines"
         }
         Failure::InputTooLarge { .. } => {
             "append less input at a time: with --if-none, all input is one batch"
@@ -30,7 +31,8 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
         }
         Failure::Unreported { last_line, .. } => {
             return Some(format!(
-                "all lines up to {last_line}, the last one, are appended; only the report could not be written, so do not append them again"
+                "all lines up to {last_line}, the last one, are appended; only the report could not be written, so \
+                do not append them again"
             ));
         }
         _ => return None,

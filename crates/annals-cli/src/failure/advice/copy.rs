@@ -27,7 +27,8 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
             ));
         }
         Failure::SalvageOfFilesOnly => {
-            "for a store in RocksDB, `annals copy STORE NEW` saves the events before the damage, if the database still opens"
+            "for a store in RocksDB, `annals copy STORE NEW` saves the events before the damage, if the database \
+            still opens"
         }
         Failure::SalvagedInPart { .. } => {
             "the missing offsets are listed above; restore those events from a backup, if there is one"

@@ -25,7 +25,8 @@ fn opening(failure: &Failure) -> Option<String> {
         Failure::Locked { store, holder } => Some(library_errors::about_lock(store, *holder)),
         #[cfg(not(feature = "rocksdb"))]
         Failure::NotBuiltIn { store } => Some(format!(
-            "build one that can: `cargo build --release -p annals-cli --features rocksdb` (needs libclang, a C++ compiler, and 20 to 40 minutes)\n\
+            "build one that can: `cargo build --release -p annals-cli --features rocksdb` (needs libclang, a C++ \
+            compiler, and 20 to 40 minutes)\n\
              for a directory of that name, write ./{store}"
         )),
         _ => None,
@@ -53,11 +54,13 @@ fn damage(failure: &Failure) -> Option<String> {
              or restore the files from a backup"
         }
         Failure::DamagedIndex { .. } => {
-            "remove the index files named above; they are rebuilt from the log when the store is next opened for appending"
+            "remove the index files named above; they are rebuilt from the log when the store is next opened for \
+            appending"
         }
         // The store may be of either kind.
         Failure::Read(ReadError::Corrupt(_)) => {
-            "`annals salvage STORE NEW` saves every whole event of a store in files; `annals copy STORE NEW` saves the events before the damage of a store in RocksDB\n\
+            "`annals salvage STORE NEW` saves every whole event of a store in files; `annals copy STORE NEW` saves \
+            the events before the damage of a store in RocksDB\n\
              or restore the files from a backup"
         }
         _ => return None,

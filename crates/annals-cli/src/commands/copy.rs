@@ -136,8 +136,8 @@ fn first_difference(from: &Store, to: &Store, head: u64) -> Result<Option<u64>, 
     let mut copies = to.read(..head);
     for event in from.read(..head) {
         let event = event?;
-        let copied = copies.next().transpose()?;
-        if copied.as_deref() != Some(&*event) {
+        let other = copies.next().transpose()?;
+        if other.as_deref() != Some(&*event) {
             return Ok(Some(event.offset));
         }
         bar.inc(1);

@@ -2,7 +2,45 @@
 
 use std::path::Path;
 
-use annals::{AppendError, Corruption, FollowError, LockHolder};
+use annals::{AppendError, Corruption, FollowError, LockHolder, OpenError, SalvageError};
+
+/// Returns the text for a store that did not open.
+pub(super) fn not_opened(error: &OpenError) -> String {
+    match error {
+        OpenError::NotAStore { path, found } => {
+            format!("{} is not an annals store: {found}", path.display())
+        }
+        OpenError::NewerFormat { path, found, supported } => format!(
+            "{} has format {found}; this annals supports formats up to {supported}",
+            path.display()
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// Returns the advice for a store that did not open.
+pub(super) fn about_opening(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::NotFound { .. } => Some("check the path; `annals append` creates a store"),
+        OpenError::NotAStore { .. } => {
+            Some("give the path of a store, or a path where nothing exists yet")
+        }
+        OpenError::NewerFormat { .. } => Some("use a newer annals"),
+        _ => None,
+    }
+}
+
+/// Returns the text for a store that was not salvaged.
+pub(super) fn not_salvaged(error: &SalvageError) -> String {
+    match error {
+        SalvageError::Open(problem) => not_opened(problem),
+        SalvageError::IntoItself { from, to } => {
+            format!("{} is the damaged store {} or inside it", to.display(), from.display())
+        }
+        SalvageError::TargetTaken { to } => format!("{} already exists", to.display()),
+        other => other.to_string(),
+    }
+}
 
 /// Returns the text for a store that another process has open for writing.
 pub(super) fn locked(store: &Path, holder: LockHolder) -> String {

@@ -32,7 +32,7 @@ use crate::store_path::StorePath;
 #[non_exhaustive]
 pub(crate) enum Failure {
     /// A store did not open, for a reason that has no variant of its own.
-    #[error(transparent)]
+    #[error("{}", library_errors::not_opened(.0))]
     Open(OpenError),
     /// Another process has the store open for writing.
     #[error("{}", library_errors::locked(store, *holder))]
@@ -133,8 +133,8 @@ pub(crate) enum Failure {
     ReadBeforeDamage,
 
     /// A damaged store could not be salvaged.
-    #[error(transparent)]
-    Salvage(#[from] SalvageError),
+    #[error("{}", library_errors::not_salvaged(.0))]
+    Salvage(SalvageError),
     /// The source or the target of a salvage is not a Journal.
     #[error(
         "`annals salvage` works only from a store in files to a store in files, without `rocksdb:`"
@@ -246,6 +246,12 @@ impl From<OpenError> for Failure {
             OpenError::Corrupt(damage) => Self::OpenDamaged(damage),
             problem => Self::Open(problem),
         }
+    }
+}
+
+impl From<SalvageError> for Failure {
+    fn from(problem: SalvageError) -> Self {
+        Self::Salvage(problem)
     }
 }
 

@@ -45,11 +45,11 @@ fn a_file_or_another_directory() {
     fs::write(&file, "hello").unwrap();
     let directory = dir.arg("");
     for (path, reason) in [(&file, "a file"), (&directory, "store.json")] {
-        annals(["append", path], line(0)).fails(&["annals store", reason, path]);
+        annals(["append", path], line(0)).fails(&["is not an annals store", reason, path]);
         for command in COMMANDS {
-            run(command, path).fails(&["annals store", reason]);
+            run(command, path).fails(&["is not an annals store", reason]);
         }
-        annals(["copy", path, &dir.arg("new")], "").fails(&["annals store"]);
+        annals(["copy", path, &dir.arg("new")], "").fails(&["is not an annals store"]);
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "hello");
 }
@@ -91,9 +91,9 @@ fn a_store_of_a_newer_format() {
     let file = dir.path("a.store").join("store.json");
     let content = fs::read_to_string(&file).unwrap();
     fs::write(&file, content.replace("\"format\":1", "\"format\":99")).unwrap();
-    annals(["append", &store], line(0)).fails(&["format 99", "newer"]);
+    annals(["append", &store], line(0)).fails(&["format 99", "up to 1", "use a newer annals"]);
     for command in COMMANDS {
-        run(command, &store).fails(&["format 99", "newer"]);
+        run(command, &store).fails(&["format 99", "up to 1", "use a newer annals"]);
     }
     fs::write(&file, "{").unwrap();
     annals(["append", &store], line(0)).fails(&["store.json"]);

@@ -93,9 +93,10 @@ fn a_bad_frame_in_front_of_a_whole_one() {
 
 #[test]
 fn store_json_is_missing_or_empty() {
-    for (content, words) in
-        [(None, ["annals store", "store.json"]), (Some(""), ["annals store", "store.json"])]
-    {
+    for (content, words) in [
+        (None, ["is not an annals store", "store.json"]),
+        (Some(""), ["is not an annals store", "store.json"]),
+    ] {
         let damage = |dir: &TestDir, _: &[PathBuf]| {
             let file = dir.path("a.store").join("store.json");
             fs::remove_file(&file).unwrap();

@@ -26,8 +26,8 @@ fn is_refused(store: &str, words: &[&str]) {
 fn a_file_or_a_directory_of_other_files() {
     let dir = TestDir::of(StoreKind::RocksDb);
     fs::write(dir.path("file"), "hello").unwrap();
-    is_refused(&dir.at("file"), &["annals store", "a file"]);
-    is_refused(&dir.at(""), &["annals store", "file"]);
+    is_refused(&dir.at("file"), &["is not an annals store", "a file", "give the path of a store"]);
+    is_refused(&dir.at(""), &["is not an annals store", "file"]);
     assert_eq!(fs::read_to_string(dir.path("file")).unwrap(), "hello");
     assert_eq!(fs::read_dir(dir.path("")).unwrap().count(), 1);
 }
@@ -36,10 +36,10 @@ fn a_file_or_a_directory_of_other_files() {
 fn a_store_of_the_other_kind() {
     let dir = TestDir::of(StoreKind::RocksDb);
     dir.store("a.rocks", &lines(0..3));
-    let words = ["annals store", "RocksDB database", "`rocksdb:PATH`"];
+    let words = ["is not an annals store", "RocksDB database", "`rocksdb:PATH`"];
     is_refused(&dir.arg("a.rocks"), &words);
     annals(["append", &dir.arg("a.store")], line(0)).succeeds();
-    let words = ["annals store", "Journal", "without `rocksdb:`"];
+    let words = ["is not an annals store", "Journal", "without `rocksdb:`"];
     is_refused(&dir.at("a.store"), &words);
     // Neither store was changed.
     assert_eq!((all(&dir.at("a.rocks")).len(), all(&dir.arg("a.store")).len()), (3, 1));
@@ -49,12 +49,12 @@ fn a_store_of_the_other_kind() {
 fn a_database_of_something_else() {
     let dir = TestDir::of(StoreKind::RocksDb);
     DB::open_default(dir.path("keys")).unwrap().put("users/1", "Ada").unwrap();
-    is_refused(&dir.at("keys"), &["annals store", "\"users/1\""]);
+    is_refused(&dir.at("keys"), &["is not an annals store", "\"users/1\""]);
     {
         let mut families = DB::open_default(dir.path("families")).unwrap();
         families.create_cf("users", &Options::default()).unwrap();
     }
-    is_refused(&dir.at("families"), &["annals store", "\"users\""]);
+    is_refused(&dir.at("families"), &["is not an annals store", "\"users\""]);
     let (path, options) = (dir.path("keys"), Options::default());
     let keys = DB::open_cf(&options, &path, DB::list_cf(&options, &path).unwrap()).unwrap();
     assert_eq!(keys.get("users/1").unwrap().as_deref(), Some(&b"Ada"[..]));
@@ -70,7 +70,7 @@ fn a_store_of_a_newer_format() {
         let database = DB::open_cf(&options, &path, families).unwrap();
         database.put("annals/format", 99_u64.to_be_bytes()).unwrap();
     }
-    is_refused(&store, &["format 99", "newer"]);
+    is_refused(&store, &["format 99", "up to 1", "use a newer annals"]);
 }
 
 #[test]
@@ -150,5 +150,5 @@ fn a_missing_file_of_the_database_is_reported() {
         annals([command, &store], "").fails(&["damaged", "backup"]);
     }
     fs::remove_file(dir.path("a.store").join("CURRENT")).unwrap();
-    is_refused(&store, &["annals store", "CURRENT"]);
+    is_refused(&store, &["is not an annals store", "CURRENT"]);
 }

@@ -33,6 +33,10 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
         Failure::SalvagedInPart { .. } => {
             "the missing offsets are listed above; restore those events from a backup, if there is one"
         }
+        Failure::Salvage(SalvageError::IntoItself { .. }) => "give a path outside the store",
+        Failure::Salvage(SalvageError::TargetTaken { .. }) => {
+            "give a path where nothing exists yet"
+        }
         Failure::Salvage(SalvageError::Write { .. }) => "remove the new store, and salvage again",
         _ => return None,
     };

@@ -14,14 +14,14 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
 /// Returns the advice about a store that did not open.
 fn opening(failure: &Failure) -> Option<String> {
     match failure {
-        Failure::Open(OpenError::NotFound { .. }) => {
-            Some("check the path; `annals append` creates a store".into())
-        }
         Failure::Salvage(SalvageError::Open(OpenError::NotFound { .. })) => {
             Some("check the path".into())
         }
         Failure::Open(OpenError::Io { source, .. })
         | Failure::Salvage(SalvageError::Open(OpenError::Io { source, .. })) => io_advice(source),
+        Failure::Open(problem) | Failure::Salvage(SalvageError::Open(problem)) => {
+            library_errors::about_opening(problem).map(str::to_owned)
+        }
         Failure::Locked { store, holder } => Some(library_errors::about_lock(store, *holder)),
         #[cfg(not(feature = "rocksdb"))]
         Failure::NotBuiltIn { store } => Some(format!(

@@ -1,5 +1,5 @@
-//! One program, any backend: seats are sold, a few queries asked, a projection folded, and the output is the same wherever
-//! the log lives.
+//! One program, any backend: seats are sold, a few queries asked, a projection folded, and the output is the same
+//! wherever the log lives.
 //!
 //! ```sh
 //! cargo run --release -p annals-rocksdb --example any_backend -- memory:             # or PATH, or rocksdb:PATH

@@ -1,4 +1,4 @@
-//! The calls: what a program has of a log in RocksDB.
+//! The backend: the calls that a program makes on a log in RocksDB.
 
 use std::io;
 use std::ops::Range;
@@ -11,20 +11,20 @@ use annals::{
     Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
     SnapshotStore, Stats,
 };
-use arc_swap::ArcSwap;
 use rocksdb::checkpoint::Checkpoint;
 
 use crate::database::{Database, beside_a_writer};
-use crate::follow::Follower;
+use crate::follower::Follower;
 use crate::keys;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
 use crate::recovery::{Recovered, recover};
+use crate::rollback::Rollback;
 use crate::snapshots::RocksDbSnapshots;
 use crate::status::io_error;
 use crate::writer::RocksDbTarget;
 
-/// A log in RocksDB: durable, compressed, and with its snapshots one database.
+/// A log in RocksDB: durable, compressed, and in one database with its snapshots.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};
@@ -37,8 +37,8 @@ use crate::writer::RocksDbTarget;
 /// assert_eq!(store.get(offset)?.map(|event| event.event.event_type().to_owned()), Some("seat-sold".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-/// What a conformance test shows of the Journal it shows of this backend, too; where they differ: an append that finds
-/// the disk full is a failed write here, after which the log is opened again.
+/// It passes the same conformance suite as the Journal, with one difference: an append on a full disk is a failed write
+/// here, and the log must be opened again before the next append.
 pub struct RocksDb<E: Event> {
     log: Arc<Log>,
     head: HeadPublisher<E>,
@@ -48,12 +48,12 @@ pub struct RocksDb<E: Event> {
 
 enum Role<E: Event> {
     Writer(Arc<Committer<E, RocksDbTarget<E>>>),
-    /// Held so that its thread ends with the log.
+    /// Its thread ends when the log is dropped.
     Reader(Follower),
 }
 
 impl RocksDb<RawEvent> {
-    /// The settings as they are by default, to be changed and opened with, whatever the type of the events.
+    /// Returns the default settings, which can be changed and opened with. They fit every type of events.
     #[must_use]
     pub fn options() -> RocksDbOptions {
         RocksDbOptions::default()
@@ -64,25 +64,28 @@ impl RocksDbOptions {
     /// Opens the log in the database at `path` for appending and reading, or creates it there.
     ///
     /// # Errors
-    /// [`OpenError`]: an option is out of bounds, something else is there, it is open already, it is damaged, or the
-    /// system fails.
+    /// [`OpenError`] if an option is out of bounds, the path has something else than a store, the store is open
+    /// already or damaged, or the system fails.
     pub fn open<E: Event>(self, path: impl AsRef<Path>) -> Result<RocksDb<E>, OpenError> {
         self.check()?;
         let database = Database::open(&absolute(path.as_ref())?, &self)?;
-        let (log, head, recovered) = parts(database)?;
+        let rollback = Rollback::new(&database, self.clone());
+        let (log, head, recovered) = parts(database, Some(rollback))?;
         let Recovered { chunk, next_offset, last_time_ms } = recovered;
         let target = RocksDbTarget::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
         Ok(RocksDb::new(log, head.clone(), Role::Writer(Committer::new(head, target))))
     }
 
-    /// Opens the log in the database at `path` for reading, also while another process writes to it, and follows it.
+    /// Opens the log in the database at `path` for reading and follows it: events that another process appends become
+    /// readable here.
     ///
     /// # Errors
-    /// [`OpenError`]: nothing or something else is there, it is damaged, or the system fails.
+    /// [`OpenError`] if the path has no store, the store is damaged, or the system fails.
     pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<RocksDb<E>, OpenError> {
         self.check()?;
         let path = absolute(path.as_ref())?;
-        let (log, head, recovered) = beside_a_writer(|| parts(Database::follow(&path, &self)?))?;
+        let open = || parts(Database::follow(&path, &self)?, None);
+        let (log, head, recovered) = beside_a_writer(open)?;
         let follower = Follower::start(Arc::clone(&log), head.clone(), recovered, self)?;
         Ok(RocksDb::new(log, head, Role::Reader(follower)))
     }
@@ -90,16 +93,15 @@ impl RocksDbOptions {
 
 type Parts<E> = (Arc<Log>, HeadPublisher<E>, Recovered);
 
-/// What a log is made of, once its end was found.
-fn parts<E: Event>(database: Database) -> Result<Parts<E>, OpenError> {
-    let hasher = database.hasher();
-    let recovered = recover(&database, &hasher)?;
-    let live = ArcSwap::from_pointee(recovered.chunk.reader());
+/// Finds the end of the log in a database, and returns the parts that writers and followers have in common.
+fn parts<E: Event>(database: Database, rollback: Option<Rollback>) -> Result<Parts<E>, OpenError> {
+    let recovered = recover(&database, &database.hasher())?;
     let head = HeadPublisher::for_backend("rocksdb", recovered.next_offset);
-    Ok((Arc::new(Log { database, hasher, live }), head, recovered))
+    let log = Log::new(database, rollback, recovered.chunk.reader());
+    Ok((Arc::new(log), head, recovered))
 }
 
-/// The same path wherever the process goes.
+/// Returns an absolute path, which stays valid when the process changes its working directory.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     std::path::absolute(path).map_err(|source| OpenError::Io {
         action: "find",
@@ -109,7 +111,7 @@ fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 impl<E: Event> RocksDb<E> {
-    /// Opens the log in the database at `path`, or creates it there, with the settings as they are by default.
+    /// Opens the log in the database at `path`, or creates it there, with the default settings.
     ///
     /// # Errors
     /// As [`RocksDbOptions::open`].
@@ -117,7 +119,7 @@ impl<E: Event> RocksDb<E> {
         RocksDbOptions::default().open(path)
     }
 
-    /// Opens the log in the database at `path` for reading, also while another process writes to it.
+    /// Opens the log in the database at `path` for reading and follows it, with the default settings.
     ///
     /// # Errors
     /// As [`RocksDbOptions::open_read_only`].
@@ -125,18 +127,18 @@ impl<E: Event> RocksDb<E> {
         RocksDbOptions::default().open_read_only(path)
     }
 
-    /// Makes a copy of the store as it is now, snapshots included, in the directory `target`, which must not be there
-    /// yet. Appends go on meanwhile. On the same file system files are linked, not copied, so it takes next to no time or
-    /// room. The copy opens as a store, with the same store id.
+    /// Copies the current state of the store, with its snapshots, to the directory `target`, which must not exist.
+    /// Appends continue meanwhile. Files on the same file system are linked, not copied, so the copy takes little
+    /// time and space. The copy opens as a store, with the same store id.
     ///
     /// # Errors
-    /// The system's: the directory is there already, its parent is not, there is no room; then nothing is left there.
-    /// And [`io::ErrorKind::NotFound`] if the store itself was moved or removed.
+    /// An error of the system if `target` exists, its parent does not exist, or the disk is full; nothing is left at
+    /// `target` then. [`io::ErrorKind::NotFound`] if the store itself was moved or removed.
     pub fn checkpoint(&self, target: impl AsRef<Path>) -> io::Result<()> {
         let target = target.as_ref();
         if target.exists() {
             let text =
-                format!("{} is there already; a checkpoint makes its directory", target.display());
+                format!("{} exists already; a checkpoint creates its directory", target.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
         self.log.database.check()?;
@@ -145,8 +147,8 @@ impl<E: Event> RocksDb<E> {
     }
 
     /// Returns why a log that was opened read-only is not followed any more: its directory was moved, removed or
-    /// replaced, its writer took back what was read before it was synced, or it is damaged. Its cursors have ended then,
-    /// and it has to be opened again. `None` while it is followed, and for a writer.
+    /// replaced, its writer rolled back events that were read before they were synced, or it is damaged. Its cursors
+    /// have ended then, and it must be opened again. Returns `None` while the log is followed, and for a writer.
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         match &self.role {
@@ -175,7 +177,7 @@ impl<E: Event> Drop for RocksDb<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
         if !self.opener().is_here() {
-            // Forked: the database and all threads are those of the process that opened the store.
+            // In a forked process the database and its threads belong to the process that opened the store.
             return;
         }
         committer.retire();
@@ -227,7 +229,7 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         Ok(Some(EventDigest::of(self.log.get_raw(offset)?.0.body())))
     }
 
-    /// An iterator has to find its place in every file.
+    /// Large pages pay: an iterator first has to seek in every file.
     fn page_limit(&self) -> usize {
         4_096
     }
@@ -251,8 +253,8 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         let sum = |name: &str| families.iter().map(|family| family.property(name)).sum::<u64>();
         let memtables = sum("rocksdb.cur-size-all-mem-tables");
         let tables = sum("rocksdb.estimate-table-readers-mem");
-        let live = self.log.live.load().index.allocated_bytes() as u64;
-        let lists = database.block_starts.allocated_bytes() as u64;
+        let chunk = self.log.growing.load().index.allocated_bytes() as u64;
+        let block_index = database.block_index.allocated_bytes() as u64;
         let mut stats = Stats::default();
         stats.events = self.head.get();
         stats.event_bytes = database.events().property("rocksdb.total-sst-files-size")
@@ -261,12 +263,12 @@ impl<E: Event> Backend<E> for RocksDb<E> {
             + database.ids().property("rocksdb.total-sst-files-size");
         stats.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
         stats.memory_bytes =
-            memtables + tables + live + lists + database.cache().get_usage() as u64;
+            memtables + tables + chunk + block_index + database.cache().get_usage() as u64;
         stats.subscribers = self.head.subscriber_count() as u64;
         stats
     }
 
-    /// The files of the events; what is in none of them yet only the whole's numbers have.
+    /// Returns the files of the events. Events that are in no file yet are counted only by [`stats`](Backend::stats).
     fn segments(&self) -> Vec<SegmentStats> {
         let database = &self.log.database;
         let files = database.db().live_files().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Some events as one value: neighbours of one commit, with one time.
+//! A block: consecutive events of one commit as one value, with one time.
 //!
 //! ```text
 //!   0         8        12
@@ -6,27 +6,27 @@
 //!   │ time ms │ count  │ body size │ body │ body size │ body │   │      little-endian
 //!   └─────────┴────────┴───────────┴──────┴───────────┴──────┴ … ┘
 //! ```
-//! The block's key is the offset of its first event. No checksum: RocksDB has one of every block of its files and of
-//! every record of its write-ahead log, and looks at it whenever it reads one.
+//! The key of a block is the offset of its first event. A block has no checksum of its own: RocksDB has one for every
+//! block of its files and every record of its write-ahead log, and verifies it on each read.
 
 use std::ops::Range;
 
-/// Bytes before the first body.
+/// The bytes before the first body.
 const HEAD: usize = 12;
 
-/// Room that is kept for the next commit's blocks, at most.
+/// The most bytes of buffer that are kept for the next commit.
 const KEPT_BYTES: usize = 4 << 20;
 
-/// Blocks that are being filled, one after the other, in one buffer.
+/// The blocks of a commit, filled one after the other in one buffer.
 #[derive(Debug, Default)]
 pub(crate) struct BlocksWriter {
     bytes: Vec<u8>,
-    /// Their first offsets, and where they begin.
+    /// The first offset of each block, and its start in `bytes`.
     blocks: Vec<(u64, usize)>,
 }
 
 impl BlocksWriter {
-    /// Begins a block with the next event, which has this offset.
+    /// Begins a block whose first event has the offset `first`.
     pub(crate) fn begin(&mut self, first: u64, time_ms: u64) {
         self.blocks.push((first, self.bytes.len()));
         self.bytes.extend_from_slice(&time_ms.to_le_bytes());
@@ -43,18 +43,18 @@ impl BlocksWriter {
         self.bytes.extend_from_slice(body);
     }
 
-    /// The size of the last block.
+    /// Returns the size of the last block in bytes.
     pub(crate) fn last_size(&self) -> Option<usize> {
         self.blocks.last().map(|(_, start)| self.bytes.len() - start)
     }
 
-    /// The blocks, by their first offsets.
+    /// Returns the blocks with their first offsets.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let ends = self.blocks.iter().skip(1).map(|(_, start)| *start).chain([self.bytes.len()]);
         self.blocks.iter().zip(ends).map(|((first, start), end)| (*first, &self.bytes[*start..end]))
     }
 
-    /// Returns the body of an event that is in one of them.
+    /// Returns the body of an event in one of the blocks.
     #[cfg(test)]
     fn body(&self, offset: u64) -> Option<&[u8]> {
         let at = self.blocks.partition_point(|(first, _)| *first <= offset).checked_sub(1)?;
@@ -63,12 +63,12 @@ impl BlocksWriter {
         body(block, offset - first).map(|at| &block[at])
     }
 
-    /// About how many bytes a write batch of them has.
+    /// Returns the approximate size of a write batch of the blocks in bytes.
     pub(crate) fn batch_bytes(&self) -> usize {
         self.bytes.len() + 32 * (self.blocks.len() + 1)
     }
 
-    /// Forgets them, but for some of the room that they took.
+    /// Removes all blocks, and keeps a part of the buffer for the next ones.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES);
@@ -77,14 +77,14 @@ impl BlocksWriter {
     }
 }
 
-/// What the head of a block says.
+/// The head of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockHead {
     pub(crate) time_ms: u64,
     pub(crate) count: u64,
 }
 
-/// The head of a block, if it is whole.
+/// Returns the head of a block; `None` if it is not valid.
 pub(crate) fn head(block: &[u8]) -> Option<BlockHead> {
     let (time_ms, rest) = block.split_first_chunk::<8>()?;
     let count = u32::from_le_bytes(*rest.first_chunk()?);
@@ -92,12 +92,12 @@ pub(crate) fn head(block: &[u8]) -> Option<BlockHead> {
         .then(|| BlockHead { time_ms: u64::from_le_bytes(*time_ms), count: u64::from(count) })
 }
 
-/// Where the first body lies.
+/// Returns the range of the first body.
 pub(crate) fn first_body(block: &[u8]) -> Option<Range<usize>> {
     body_at(block, HEAD)
 }
 
-/// Where the body behind that one lies.
+/// Returns the range of the body after `body`.
 pub(crate) fn body_after(block: &[u8], body: &Range<usize>) -> Option<Range<usize>> {
     body_at(block, body.end)
 }
@@ -108,15 +108,16 @@ fn body_at(block: &[u8], at: usize) -> Option<Range<usize>> {
     (size <= block.len() - start).then_some(start..start + size)
 }
 
-/// Returns where body `index` lies.
+/// Returns the range of body `index`.
 #[cfg(test)]
 fn body(block: &[u8], index: u64) -> Option<Range<usize>> {
     (0..index).try_fold(first_body(block)?, |body, _| body_after(block, &body))
 }
 
-/// The size of a body as it is written. A batch, and so a body, has at most 32 MiB.
+/// Returns the size of a body as it is stored. A batch has at most 32 MiB, and so has a body.
 fn body_size(body: &[u8]) -> u32 {
-    u32::try_from(body.len()).unwrap_or_else(|_| panic!("a body of {} bytes", body.len()))
+    u32::try_from(body.len())
+        .unwrap_or_else(|_| panic!("a body of {} bytes does not fit into a block", body.len()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The directory that a store was opened in, and whether its path still leads there.
+//! The identity of the directory that a store was opened in: checks whether its path still leads there.
 //!
-//! RocksDB opens, makes, renames and removes files by their paths. Where a path leads to another directory than it did,
-//! RocksDB would write into that: it would put its tables over those of another store, remove files that it does not
-//! know, and have `CURRENT` name its own manifest. So the writer looks before it has RocksDB write.
+//! RocksDB opens, creates, renames and removes files by path. If the path leads to another directory later, RocksDB
+//! writes there: it overwrites the tables of another store, removes files that it does not know, and points `CURRENT`
+//! at its own manifest. So the writer checks the path before each write of RocksDB.
 //!
-//! The file `LOCK` is looked at as well: RocksDB never makes it anew, so another one is there only when the directory was
-//! emptied, or when somebody removed the lock. It is never opened here: a process that closes any handle of it loses its
+//! The file `LOCK` is checked as well. RocksDB never creates it again, so it is another file only if the directory was
+//! emptied or the lock was removed. This module never opens the file: a process that closes any handle of it loses the
 //! lock.
 
 use std::collections::BTreeMap;
@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 /// RocksDB's lock file.
 const LOCK: &str = "LOCK";
 
-/// Tells a file or directory from all others of the machine, for as long as it exists. Where the system has no such
-/// numbers, all are the same, and nothing is found out.
+/// Identifies a file or directory on this machine for as long as it exists. On systems without such numbers all ids are
+/// equal, and no change is detected.
 pub(crate) type FileId = (u64, u64);
 
 /// The directory that the store's path led to when it was opened.
@@ -28,14 +28,14 @@ pub(crate) type FileId = (u64, u64);
 pub(crate) struct Identity {
     path: PathBuf,
     directory: FileId,
-    /// `None` before RocksDB has locked it, and for a reader.
+    /// The id of the lock file; `None` before RocksDB has locked it, and for a reader.
     lock: Option<FileId>,
-    /// Keeps the directory's number from being given to another one after this one was removed.
+    /// An open handle, so that the system does not reuse the number of the directory if it is removed.
     _handle: Option<File>,
 }
 
 impl Identity {
-    /// Takes the identity of the directory at `path`.
+    /// Returns the identity of the directory at `path`.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         // Only Unix opens a directory as a file.
         let handle = if cfg!(unix) { Some(File::open(path)?) } else { None };
@@ -46,7 +46,7 @@ impl Identity {
         Ok(Self { path: path.to_owned(), directory, lock: None, _handle: handle })
     }
 
-    /// Takes the identity of the lock as well, once RocksDB has it.
+    /// Records the identity of the lock file, once RocksDB has locked it.
     pub(crate) fn note_lock(&mut self) -> io::Result<()> {
         self.lock = Some(file_id(&self.path.join(LOCK).metadata()?));
         Ok(())
@@ -74,21 +74,22 @@ impl Identity {
         io::Error::new(io::ErrorKind::NotFound, text)
     }
 
-    /// Whether both are of the same directory.
+    /// Returns whether both identify the same directory.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.directory == other.directory
     }
 }
 
-/// The process that has the lock of the store at `path`, where the system tells. (To ask for the lock itself, the file
-/// would have to be opened.)
+/// Returns the process that holds the lock of the store at `path`, if the system lists it. (Asking for the lock itself
+/// would require opening the file.)
 pub(crate) fn holder_of_lock(path: &Path) -> Option<u32> {
     let (device, number) = file_id(&path.join(LOCK).metadata().ok()?);
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| holder_in(line, device, number))
 }
 
-/// The process in a line such as `1: POSIX  ADVISORY  WRITE 3568 fe:01:2531452 0 EOF`, if it is of this file.
+/// Returns the process in a line such as `1: POSIX  ADVISORY  WRITE 3568 fe:01:2531452 0 EOF`, if the line is about
+/// this file.
 fn holder_in(line: &str, device: u64, number: u64) -> Option<u32> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let &[_, "POSIX", _, "WRITE", process, file, ..] = words.as_slice() else { return None };
@@ -101,7 +102,7 @@ fn holder_in(line: &str, device: u64, number: u64) -> Option<u32> {
     (same_device && parts.next()?.parse() == Ok(number)).then_some(process)
 }
 
-/// The major and minor number of a device, as Linux packs them.
+/// Returns the major and minor number of a device, which Linux packs into one.
 fn device_numbers(device: u64) -> (u64, u64) {
     let major = ((device >> 8) & 0xfff) | ((device >> 32) & 0xffff_f000);
     let minor = (device & 0xff) | ((device >> 12) & 0xffff_ff00);
@@ -119,25 +120,28 @@ fn file_id(_: &Metadata) -> FileId {
     (0, 0)
 }
 
-/// The manifest that the database at `path` has now, and which file that is; `None` while it cannot be told. RocksDB never
-/// makes one with a name that another had.
+/// Returns the name and identity of the manifest of the database at `path`; `None` if it cannot be read now. RocksDB
+/// never uses the name of a manifest twice.
 pub(crate) fn manifest(path: &Path) -> Option<(String, FileId)> {
     let name = std::fs::read_to_string(path.join("CURRENT")).ok()?.trim_end().to_owned();
     let id = file_id(&path.join(&name).metadata().ok()?);
     Some((name, id))
 }
 
-/// The directories that are open for writing in this process, and the process that opened each. RocksDB looks for its own
-/// locks by their paths only, and the system's lock does not keep a process from what it has locked itself: a store that
-/// is opened by another of its paths, or by its new one after a move, would have two writers.
+/// The directories that are open for writing in this process, each with the process that opened it. RocksDB detects
+/// its own locks by path only, and the system's lock does not exclude the process that holds it. So a store that is
+/// opened again by another path, or by its new path after a move, would have two writers.
 static OPEN: Mutex<BTreeMap<FileId, u32>> = Mutex::new(BTreeMap::new());
 
-/// A directory's entry among those that are open for writing.
+/// The entry of a directory in [`OPEN`], removed on drop.
 #[derive(Debug)]
 pub(crate) struct OpenHere(FileId);
 
 impl OpenHere {
-    /// Enters a directory.
+    /// Adds an entry for a directory.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] if it has one.
     pub(crate) fn enter(identity: &Identity) -> Result<Self, OpenError> {
         let mut open = OPEN.lock();
         // A forked process has a copy of these entries.

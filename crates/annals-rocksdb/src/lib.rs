@@ -1,4 +1,5 @@
-//! A backend for annals logs in RocksDB: the same calls as in memory and in files, and nothing else to change.
+//! A RocksDB backend for annals, the embedded event store. A program uses it through the same calls as the other
+//! backends.
 //!
 //! ```no_run
 //! use annals::{EventStore, RawEvent};
@@ -7,42 +8,48 @@
 //! let store = EventStore::<RawEvent>::on(RocksDb::open("data/rocks")?);
 //! # Ok::<(), annals::OpenError>(())
 //! ```
-//! For who runs RocksDB already, wants its compression, checkpoints and tools, or one database for a log and the
-//! snapshots of its projections. The Journal, which needs no C++, is faster at nearly everything.
+//! Choose it if you run RocksDB already, or if you want its compression, checkpoints and tools. The log and the
+//! snapshots of its projections are in one database. The Journal of `annals` is faster at nearly everything and needs
+//! no C++.
 //!
 //! ```text
-//!   backend     the calls                         follow      reading beside another process
-//!   writer      the writer's side                 log         the readers' side
-//!   verify      everything looked at              snapshots   the projections' snapshots
-//!   chunk       the index of 65,536 events        cursor      walking over the events
-//!   recovery    what is made again on opening     take_back   a commit that failed
-//!   database    opening, column families          options     how it is opened
-//!   found       what is there before              keys        what keys look like
-//!   block       some events as one value          status      RocksDB's errors as the log's
-//!   starts      where blocks start                torn        ends that a loss of power tore
-//!   identity    whether the path still leads to the store
+//!   backend       the `Backend` that programs use         options      settings
+//!   writer        the commit path's target                follower     reads beside a writing process
+//!   log           reads for all readers                   cursor       reads events in order or at random
+//!   index_cursor  searches the keys of the index          chunk        the index of 65,536 events
+//!   block_index   the starts of blocks                    block        consecutive events as one value
+//!   recovery      rebuilds the last chunk on opening      rollback     removes a failed commit
+//!   verify        checks a whole store                    snapshots    the snapshots of projections
+//!   database      opens and closes the database           preflight    what a path has before it is opened
+//!   family        a column family                         metadata     the keys that make a database a store
+//!   keys          the formats of keys                     status       converts RocksDB's errors
+//!   identity      whether the path still leads to the store
+//!   wal_repair    repairs write-ahead logs after a loss of power
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod backend;
 mod block;
+mod block_index;
 mod chunk;
 mod cursor;
 mod database;
-mod follow;
-mod found;
+mod family;
+mod follower;
 mod identity;
+mod index_cursor;
 mod keys;
 mod log;
+mod metadata;
 mod options;
+mod preflight;
 mod recovery;
+mod rollback;
 mod snapshots;
-mod starts;
 mod status;
-mod take_back;
-mod torn;
 mod verify;
+mod wal_repair;
 mod writer;
 
 pub use backend::RocksDb;

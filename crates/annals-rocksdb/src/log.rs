@@ -1,9 +1,9 @@
-//! The readers' side: events by offset, and by what the index says of a query.
+//! The readers' side: reads events by offset, and by a query through the index.
 //!
 //! ```text
-//!   query ─▶ chunk after chunk, those without the query's names passed over ─▶ places in it ─▶ events
+//!   query ─▶ the chunks that have the query's names ─▶ local offsets in each ─▶ events
 //! ```
-//! A reader looks at the head first and at the growing chunk then: every chunk before that one has its keys.
+//! A reader loads the head before the growing chunk. So every chunk before the growing one has its keys in RocksDB.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,38 +16,55 @@ use annals::{
 use arc_swap::ArcSwap;
 use rocksdb::ReadOptions;
 
-use crate::chunk::{IndexCursor, LiveChunk};
+use crate::chunk::MemChunk;
 use crate::cursor::EventCursor;
 use crate::database::Database;
+use crate::index_cursor::IndexCursor;
 use crate::keys::{self, CHUNK_EVENTS};
+use crate::rollback::{FailedCommit, Rollback};
 use crate::status::not_ours;
 
-/// Bytes of events that are read at once, about: they may be large.
+/// The approximate number of bytes of events on a page, since events may be large.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Events that are read in order and worth reading ahead for.
+/// The number of consecutive events from which on reading ahead pays.
 const MANY: u64 = 256;
 
-/// What readers have.
+/// The state that readers share.
 pub(crate) struct Log {
     pub(crate) database: Database,
+    /// Set for a writer. The field is behind `database`, so that a rollback runs after the database is closed.
+    rollback: Option<Rollback>,
     pub(crate) hasher: Hasher,
-    /// The chunk that is growing.
-    pub(crate) live: ArcSwap<LiveChunk>,
+    pub(crate) growing: ArcSwap<MemChunk>,
 }
 
 impl Log {
-    /// The event at `offset`, which is below the head.
+    /// Returns the log in `database`, whose last chunk is `growing`.
+    pub(crate) fn new(database: Database, rollback: Option<Rollback>, growing: MemChunk) -> Self {
+        let hasher = database.hasher();
+        Self { database, rollback, hasher, growing: ArcSwap::from_pointee(growing) }
+    }
+
+    /// Records a failed commit, which is rolled back when the database is closed.
+    pub(crate) fn commit_failed(&self, failed: FailedCommit) {
+        if let Some(rollback) = &self.rollback {
+            rollback.record(failed);
+        }
+    }
+
+    /// Returns the event at `offset`, which must be below the head.
     pub(crate) fn get<E: Event>(&self, offset: u64) -> Result<Recorded<E>, ReadError> {
         let (event, time_ms) = self.get_raw(offset)?;
         Recorded::decode(offset, time_ms, event)
     }
 
+    /// Returns the event at `offset`, which must be below the head, and its time in milliseconds.
     pub(crate) fn get_raw(&self, offset: u64) -> Result<(RawEvent, u64), ReadError> {
-        EventCursor::at_random(&self.database, &self.live.load()).read(offset)
+        EventCursor::at_random(&self.database, &self.growing.load()).read(offset)
     }
 
-    /// As [`Backend::read`](annals::Backend::read), of offsets below the head.
+    /// As [`Backend::read`](annals::Backend::read), for offsets below the head.
     pub(crate) fn read<'a, E: Event>(
         &'a self,
         selection: Selection<'_>,
@@ -55,17 +72,17 @@ impl Log {
     ) -> Result<Range<u64>, ReadError> {
         let Selection { query, mut range, reverse, limit } = selection;
         let search = Search::new(query, &self.hasher);
-        let live = [LiveChunk::clone(&self.live.load())];
+        let growing = [MemChunk::clone(&self.growing.load())];
         let many = limit as u64 >= MANY && range.end.saturating_sub(range.start) >= MANY;
         let in_order = search.is_all() && !reverse && many;
         let mut reading = Reading {
             events: if in_order {
-                EventCursor::in_order_from(&self.database, &live[0], range.start)?
+                EventCursor::in_order_from(&self.database, &growing[0], range.start)?
             } else {
-                EventCursor::at_random(&self.database, &live[0])
+                EventCursor::at_random(&self.database, &growing[0])
             },
             full: page.len() + limit,
-            begun: page.len(),
+            before: page.len(),
             bytes: 0,
             page,
         };
@@ -79,26 +96,26 @@ impl Log {
         }
         let mut index = IndexCursor::new(&self.database)?;
         while !reading.is_full() {
-            let Some(part) = next_part(&mut index, &search, &live, &mut range, reverse)? else {
+            let Some(part) = next_part(&mut index, &search, &growing, &mut range, reverse)? else {
                 break;
             };
             let first = part.chunk * CHUNK_EVENTS;
             let mut rest = part.offsets.clone();
             let mut take = |plan: &mut annals::backend::Plan<'_>| {
                 reading.take(&mut rest, reverse, |at| {
-                    let place = |offset| keys::place_from(offset, first);
+                    let local = |offset| keys::local_bound(offset, first);
                     let found = if reverse {
-                        plan.previous(place(at.end))
+                        plan.previous(local(at.end))
                     } else {
-                        plan.next(place(at.start))
+                        plan.next(local(at.start))
                     };
                     Ok(found
                         .map(|found| first + u64::from(found))
                         .filter(|found| at.contains(found)))
                 })
             };
-            match live.iter().find(|live| live.chunk == part.chunk) {
-                Some(live) => take(&mut search.plan(live))?,
+            match growing.iter().find(|growing| growing.chunk == part.chunk) {
+                Some(growing) => take(&mut search.plan(growing))?,
                 None => take(&mut search.plan(&index.load(&search, part.chunk)?))?,
             }
             if reverse {
@@ -117,38 +134,43 @@ impl Log {
         Ok(range)
     }
 
-    /// The first event below `end` that the condition forbids; `live` are the chunks that have no keys yet.
+    /// Returns the first event below `end` that the condition forbids. `unsealed` are the chunks without keys in
+    /// RocksDB.
     pub(crate) fn conflict(
         &self,
         condition: &Condition,
         end: u64,
-        live: &[LiveChunk],
+        unsealed: &[MemChunk],
     ) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
         let mut range = condition.head()..end;
         if search.is_all() {
             return Ok((!range.is_empty()).then_some(range.start));
         }
-        // Most conditions ask of what is new, which is in memory.
+        // Most conditions concern only new events, whose index is in memory.
         let mut stored = None;
         while !range.is_empty() {
             let chunk = keys::chunk_of(range.start);
-            let found = if let Some(live) = live.iter().find(|live| live.chunk == chunk) {
-                search.plan(live).next(keys::place_of(range.start)).map(|place| (chunk, place))
+            let in_memory = unsealed.iter().find(|unsealed| unsealed.chunk == chunk);
+            let found = if let Some(in_memory) = in_memory {
+                let from = keys::local_offset(range.start);
+                search.plan(in_memory).next(from).map(|local| (chunk, local))
             } else {
                 let index = match &mut stored {
                     Some(index) => index,
                     none => none.insert(IndexCursor::new(&self.database)?),
                 };
-                let Some(part) = next_part(index, &search, live, &mut range, false)? else { break };
-                if live.iter().any(|live| live.chunk == part.chunk) {
+                let Some(part) = next_part(index, &search, unsealed, &mut range, false)? else {
+                    break;
+                };
+                if unsealed.iter().any(|unsealed| unsealed.chunk == part.chunk) {
                     continue;
                 }
-                let places = index.load(&search, part.chunk)?;
-                let from = keys::place_of(part.offsets.start);
-                search.plan(&places).next(from).map(|place| (part.chunk, place))
+                let stored = index.load(&search, part.chunk)?;
+                let from = keys::local_offset(part.offsets.start);
+                search.plan(&stored).next(from).map(|local| (part.chunk, local))
             };
-            let found = found.map(|(chunk, place)| chunk * CHUNK_EVENTS + u64::from(place));
+            let found = found.map(|(chunk, local)| chunk * CHUNK_EVENTS + u64::from(local));
             if let Some(found) = found.filter(|found| range.contains(found)) {
                 return Ok(Some(found));
             }
@@ -157,15 +179,15 @@ impl Log {
         Ok(None)
     }
 
-    /// The event with this id; `live` are the chunks that have no keys yet.
+    /// Returns the offset of the event with this id. `unsealed` are the chunks without keys in RocksDB.
     pub(crate) fn find_id(
         &self,
         id: annals::backend::Name<'_>,
-        live: &[LiveChunk],
+        unsealed: &[MemChunk],
     ) -> Result<Option<u64>, ReadError> {
-        for live in live {
-            if let Some(mut posting) = live.posting(Kind::Id, id) {
-                return Ok(Some(live.chunk * CHUNK_EVENTS + u64::from(posting.get(0))));
+        for chunk in unsealed {
+            if let Some(mut posting) = chunk.posting(Kind::Id, id) {
+                return Ok(Some(chunk.chunk * CHUNK_EVENTS + u64::from(posting.get(0))));
             }
         }
         let Some(value) = self.database.ids().get(id.text.as_bytes(), 0)? else { return Ok(None) };
@@ -173,14 +195,14 @@ impl Log {
             not_ours(
                 &self.database.path,
                 0,
-                "an offset of 8 bytes behind an id",
+                "an offset of 8 bytes as the value of an id",
                 format!("{value:?}"),
             )
         };
         keys::number(&value).map(Some).ok_or_else(|| found().into())
     }
 
-    /// The names of a kind that begin with `prefix`, counted below `head`.
+    /// Returns the names of a kind that start with `prefix`, with the number of their events below `head`.
     pub(crate) fn names(
         &self,
         kind: NameKind,
@@ -191,7 +213,7 @@ impl Log {
             NameKind::Type => Kind::Type,
             NameKind::Tag => Kind::Tag,
         };
-        let live = self.live.load_full();
+        let growing = self.growing.load_full();
         let mut counts: HashMap<String, u64> = HashMap::new();
         let start = keys::names_prefix(kind, prefix);
         let mut options = ReadOptions::default();
@@ -203,8 +225,8 @@ impl Log {
                 let found = format!("{key:?}");
                 return Err(not_ours(&self.database.path, 0, "a key of the index", found).into());
             };
-            // What was sealed meanwhile is counted with the growing chunk.
-            if chunk < live.chunk {
+            // A chunk that was sealed since is counted below, as the growing chunk.
+            if chunk < growing.chunk {
                 let count = index.value().map_or(0, <[u8]>::len) as u64 / 2;
                 match counts.get_mut(name) {
                     Some(known) => *known += count,
@@ -214,9 +236,9 @@ impl Log {
             index.next();
         }
         index.status().map_err(self.database.unreadable(0))?;
-        live.index.for_each_name(kind, |name, mut posting| {
-            // Offsets at and beyond the head are of a commit that is under way.
-            let first = live.chunk * CHUNK_EVENTS;
+        growing.index.for_each_name(kind, |name, mut posting| {
+            // Offsets from the head on belong to a commit in progress.
+            let first = growing.chunk * CHUNK_EVENTS;
             let below =
                 (0..posting.len()).rev().find(|&at| first + u64::from(posting.get(at)) < head);
             if let Some(last) = below.filter(|_| name.starts_with(prefix)) {
@@ -226,40 +248,40 @@ impl Log {
         Ok(counts.into_iter().map(|(name, count)| NameCount { name, count }).collect())
     }
 
-    /// Makes this the growing chunk.
-    pub(crate) fn set_live(&self, live: LiveChunk) {
-        self.live.store(Arc::new(live));
+    /// Replaces the growing chunk.
+    pub(crate) fn set_growing(&self, growing: MemChunk) {
+        self.growing.store(Arc::new(growing));
     }
 }
 
-/// A chunk, and the offsets in it that are wanted.
+/// A chunk, and the wanted offsets in it.
 struct Part {
     chunk: u64,
     offsets: Range<u64>,
 }
 
-/// The next part of `range` that may have matches, in its direction; what comes before it is cut off the range. `live`
-/// are the last chunks, which are always looked at.
+/// Returns the next part of `range` that may have matches, and removes everything before it from the range. With
+/// `reverse`, the search goes from the end of the range. `unsealed` are the last chunks, which are always searched.
 fn next_part(
     index: &mut IndexCursor<'_>,
     search: &Search<'_>,
-    live: &[LiveChunk],
+    unsealed: &[MemChunk],
     range: &mut Range<u64>,
     reverse: bool,
 ) -> Result<Option<Part>, ReadError> {
     if range.is_empty() {
         return Ok(None);
     }
-    let first_live = live.first().map_or(u64::MAX, |live| live.chunk);
+    let first_unsealed = unsealed.first().map_or(u64::MAX, |unsealed| unsealed.chunk);
     let mut chunk = keys::chunk_of(if reverse { range.end - 1 } else { range.start });
-    if chunk < first_live {
+    if chunk < first_unsealed {
         match index.find(search, chunk, reverse)? {
-            Some(found) => chunk = found.min(first_live),
+            Some(found) => chunk = found.min(first_unsealed),
             None if reverse => {
                 *range = range.start..range.start;
                 return Ok(None);
             }
-            None => chunk = first_live,
+            None => chunk = first_unsealed,
         }
     }
     let of_chunk = chunk.saturating_mul(CHUNK_EVENTS)..(chunk + 1).saturating_mul(CHUNK_EVENTS);
@@ -276,11 +298,12 @@ fn next_part(
     Ok(Some(Part { chunk, offsets }))
 }
 
-/// A page that is being filled.
+/// A page that is being filled by a read.
 struct Reading<'p, 'a, E> {
     events: EventCursor<'a>,
     page: &'p mut Vec<EventRef<'a, E>>,
-    begun: usize,
+    /// The length of the page before the read.
+    before: usize,
     full: usize,
     bytes: usize,
 }
@@ -290,8 +313,9 @@ impl<E: Event> Reading<'_, '_, E> {
         self.page.len() >= self.full || self.bytes >= PAGE_BYTES
     }
 
-    /// Reads the events of `range` that `find` finds in what is left of it, until the page is full, and leaves in `range` what
-    /// is left. An error is answered only if nothing was read before it: it comes again when the rest is asked for.
+    /// Reads events of `range` until the page is full, and leaves the unread rest in `range`. `find` returns the next
+    /// offset to read in a rest. An error is returned only if no event was read before it: the next page meets it
+    /// again.
     fn take(
         &mut self,
         range: &mut Range<u64>,
@@ -309,8 +333,8 @@ impl<E: Event> Reading<'_, '_, E> {
             });
             match read {
                 Ok(event) => self.page.push(EventRef::Owned(event)),
-                Err(_) if self.page.len() > self.begun => {
-                    // Nothing more on this page.
+                Err(_) if self.page.len() > self.before => {
+                    // The page ends here.
                     self.full = self.page.len();
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! How a log in RocksDB is opened, and what of RocksDB's own settings follows from that, each with its reason.
+//! The settings of a log in RocksDB, and RocksDB's own options that follow from them, each with its reason.
 
 use annals::{Durability, OpenError};
 use rocksdb::{
@@ -7,19 +7,19 @@ use rocksdb::{
 
 use crate::keys;
 
-/// How events and their index are compressed on disk.
+/// The compression of events and their index on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// LZ4: quick to read. The default.
+    /// LZ4: fast to read. The default.
     #[default]
     Lz4,
-    /// Zstandard: smaller, slower to read and write.
+    /// Zstandard: smaller files, slower to read and write.
     Zstd,
 }
 
-/// Settings of a log in RocksDB; each is fine as it is.
+/// The settings of a log in RocksDB. The defaults suit most programs.
 ///
 /// ```no_run
 /// use annals::{EventStore, RawEvent};
@@ -37,7 +37,7 @@ pub struct RocksDbOptions {
     pub(crate) block_bytes: usize,
 }
 
-/// The least and most bytes of each.
+/// The bounds of each setting in bytes.
 const CACHE_BYTES: std::ops::RangeInclusive<usize> = 1 << 20..=1 << 40;
 const MEMTABLE_BYTES: std::ops::RangeInclusive<usize> = 1 << 20..=1 << 34;
 const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 1..=1 << 20;
@@ -55,40 +55,42 @@ impl Default for RocksDbOptions {
 }
 
 impl RocksDbOptions {
-    /// When an append returns: [`Durability::Sync`] by default. What is only buffered is in RocksDB's write-ahead log
-    /// in the page cache, and synced by [`sync`](annals::EventStore::sync) and on close.
+    /// Sets how durable an event is when its append returns: [`Durability::Sync`] by default. With
+    /// [`Durability::Buffered`] it is in RocksDB's write-ahead log in the page cache, which is synced by
+    /// [`sync`](annals::EventStore::sync) and when the store is closed.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// How files are compressed from now on: [`Compression::Lz4`] by default. Those that are there stay as they are
-    /// until RocksDB compacts them.
+    /// Sets the compression of new files: [`Compression::Lz4`] by default. Existing files keep theirs until RocksDB
+    /// compacts them.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
     }
 
-    /// Bytes of memory for blocks of files that were read, with their indexes and filters: 128 MiB by default, 1 MiB
-    /// to 1 TiB.
+    /// Sets the bytes of memory for the cache of file blocks, with their indexes and Bloom filters: 128 MiB by default,
+    /// from 1 MiB to 1 TiB.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
         self
     }
 
-    /// Bytes of memory for what was written and is in no file yet: 64 MiB by default, 1 MiB to 16 GiB. While such an
-    /// amount is being written to a file, another may be filled.
+    /// Sets the bytes of memory for writes that are in no file yet: 64 MiB by default, from 1 MiB to 16 GiB. A second
+    /// such amount may be filled while the first is being written to a file.
     #[must_use]
     pub fn memtable_bytes(mut self, bytes: usize) -> Self {
         self.memtable_bytes = bytes;
         self
     }
 
-    /// Bytes at which neighbouring events are one value of RocksDB's: 4 KiB by default, 1 byte (each event for itself) to 1 MiB.
-    /// Larger ones compress better and are quicker to scan; reading a single event reads all of its block.
+    /// Sets the bytes of consecutive events that are stored as one value, a block: 4 KiB by default, from 1 byte
+    /// (every event is a block) to 1 MiB. Larger blocks compress better and are faster to scan, but reading a single
+    /// event reads its whole block.
     #[must_use]
     pub fn block_bytes(mut self, bytes: usize) -> Self {
         self.block_bytes = bytes;
@@ -111,23 +113,23 @@ impl RocksDbOptions {
         }
     }
 
-    /// Of the database as a whole.
+    /// Returns the options of the database as a whole.
     pub(crate) fn database(&self, create: bool) -> Options {
         let mut options = Options::default();
         options.create_if_missing(create);
         options.create_missing_column_families(create);
-        // A torn end of the write-ahead log is what a crash leaves, and nobody was told of what was in it. What was
-        // synced before is told of in the manifest, so that a log that lost more than that is found out.
+        // A crash leaves a torn end of the write-ahead log, whose events were not acknowledged. The manifest records
+        // how far each log was synced, so that RocksDB detects a log that lost more than its torn end.
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_paranoid_checks(true);
-        // One thread for flushes and one for compactions: an append-only log needs little of the latter.
+        // One thread for flushes and one for compactions: an append-only log needs few compactions.
         options.set_max_background_jobs(2);
-        // Of all column families together, so that memory is bounded by what was asked for; and the write-ahead
-        // logs that a crash leaves to be replayed are bounded with it.
+        // A bound for all column families together, so that the setting bounds the memory. It also bounds the
+        // write-ahead logs to be replayed after a crash.
         options.set_db_write_buffer_size(2 * self.memtable_bytes);
         options.set_max_total_wal_size(4 * self.memtable_bytes as u64);
-        // Files are written out bit by bit, or the sync at their end would hold up those of the write-ahead log.
+        // Files are synced bit by bit: a large sync at their end would delay the syncs of the write-ahead log.
         options.set_bytes_per_sync(1 << 20);
         options.set_max_open_files(512);
         options.set_keep_log_file_num(4);
@@ -137,20 +139,21 @@ impl RocksDbOptions {
         options
     }
 
-    /// Of each column family, with one cache for all.
+    /// Returns the options of each column family, and the cache that they share.
     pub(crate) fn families(&self) -> Families {
         let cache = Cache::new_hyper_clock_cache(self.cache_bytes, 0);
         let mut events = self.family(&cache, |_| {});
-        // Appended in the order of the keys: files do not overlap, are moved down the levels and never merged.
+        // Keys are appended in ascending order: files do not overlap, so they are moved down the levels and never
+        // merged.
         events.set_target_file_size_base(64 << 20);
-        // At once: every file of level 0 is looked into by every seek.
+        // Move files out of level 0 at once: every seek searches every file of level 0.
         events.set_level_zero_file_num_compaction_trigger(1);
-        let mut index = self.family(&cache, filter);
-        // A bloom filter of names, not of keys: whether a name is in a file at all is what is asked.
+        let mut index = self.family(&cache, bloom_filter);
+        // A Bloom filter of names, not of keys: it answers whether a file has any key of a name.
         let name_part = SliceTransform::create("annals.name", keys::name_part, None);
         index.set_prefix_extractor(name_part);
         index.set_memtable_prefix_bloom_ratio(0.02);
-        let ids = self.family(&cache, filter);
+        let ids = self.family(&cache, bloom_filter);
         let snapshots = self.family(&cache, |_| {});
         Families { events, index, ids, snapshots, cache }
     }
@@ -158,12 +161,12 @@ impl RocksDbOptions {
     fn family(&self, cache: &Cache, table: impl FnOnce(&mut BlockBasedOptions)) -> Options {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(cache);
-        // Else they would be held beside the cache, and grow with the log.
+        // Otherwise their memory would not count towards the cache, and would grow with the log.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-        // One block of events. Two of them make a scan a twentieth quicker, but who reads single events or tags reads twice as
-        // much for each, and where the cache has not room for all takes twice as long.
+        // The size of one block of events. Twice the size makes a scan 5 % faster, but reads of single events or tags
+        // read twice as many bytes, and take twice as long if the cache does not hold all blocks.
         blocks.set_block_size(4 << 10);
         blocks.set_format_version(6);
         table(&mut blocks);
@@ -180,12 +183,12 @@ impl RocksDbOptions {
     }
 }
 
-/// A filter of 10 bits a key: one in a hundred files is looked into for nothing.
-fn filter(blocks: &mut BlockBasedOptions) {
+/// Adds a Bloom filter of 10 bits a key: one file in a hundred is searched in vain.
+fn bloom_filter(blocks: &mut BlockBasedOptions) {
     blocks.set_bloom_filter(10.0, false);
 }
 
-/// Options of each column family, and the cache that they share.
+/// The options of each column family, and the cache that they share.
 pub(crate) struct Families {
     pub(crate) events: Options,
     pub(crate) index: Options,

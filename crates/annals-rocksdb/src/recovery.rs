@@ -1,4 +1,4 @@
-//! What is made again on opening: the index of the last chunk, which has no keys yet.
+//! Rebuilds the index of the last chunk on opening, which has no keys in RocksDB yet.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use crate::database::Database;
 use crate::keys::{self, CHUNK_EVENTS};
 use crate::status::not_ours;
 
-/// Where a log ends.
+/// The end of a log.
 pub(crate) struct Recovered {
     pub(crate) chunk: ChunkWriter,
     pub(crate) next_offset: u64,
     pub(crate) last_time_ms: u64,
 }
 
-/// Reads the events of the last chunk. RocksDB has replayed its write-ahead log by now: what was acknowledged is there.
+/// Finds the end of the log and indexes its last chunk. RocksDB has replayed its write-ahead log before, so every
+/// acknowledged event is in the database.
 pub(crate) fn recover(database: &Database, hasher: &Hasher) -> Result<Recovered, OpenError> {
     let recovered =
         read_last_chunk(database, hasher).map_err(|error| as_open_error(&database.path, error))?;
@@ -49,7 +50,7 @@ fn read_last_chunk(database: &Database, hasher: &Hasher) -> Result<Recovered, Re
     Ok(Recovered { chunk, next_offset, last_time_ms: last.time_ms })
 }
 
-/// What could not be read, told to whoever opens or verifies.
+/// Converts an error of reading to one of opening or verifying.
 pub(crate) fn as_open_error(path: &Path, error: ReadError) -> OpenError {
     match error {
         ReadError::Corrupt(damage) => damage.into(),

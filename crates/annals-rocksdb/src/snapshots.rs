@@ -1,4 +1,4 @@
-//! The projections' snapshots, in a column family of the store's own database.
+//! Stores the snapshots of projections in a column family of the store's own database.
 
 use std::io;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::keys;
 use crate::log::Log;
 use crate::status::io_error;
 
-/// The place for snapshots that a log in RocksDB has: they are backed up, copied and compressed with it.
+/// The snapshot store of a log in RocksDB. Snapshots are backed up, copied and compressed with the log.
 ///
-/// They are written as everything is, through the write-ahead log, and not synced by themselves: one that a loss of
-/// power takes is made again.
+/// They are written through the write-ahead log and not synced on their own. A snapshot that a loss of power removes is
+/// made again by its projection.
 #[derive(Clone)]
 pub(crate) struct RocksDbSnapshots {
     log: Arc<Log>,

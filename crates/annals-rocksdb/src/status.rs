@@ -1,4 +1,4 @@
-//! RocksDB's errors as the log's: which file, where, and what can be done.
+//! Converts RocksDB's errors to those of annals, with the file and the position.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use annals::{Corruption, LockHolder, OpenError, ReadError};
 use rocksdb::{Error, ErrorKind};
 
-/// Why a database did not open.
+/// Converts the error of opening a database.
 pub(crate) fn open_error(path: &Path, error: Error) -> OpenError {
     let text = error.to_string();
     let path = path.to_owned();
@@ -27,8 +27,8 @@ pub(crate) fn open_error(path: &Path, error: Error) -> OpenError {
     }
 }
 
-/// The holder of the lock, if that is why a database did not open. RocksDB says the first where it has the lock itself,
-/// before it looks at the file, and the second when the system does not give it.
+/// Returns the holder of the lock, if a database did not open because it is locked. The first text is RocksDB's own
+/// check for a lock of this process, which runs before it opens the file; the second is the system's refusal.
 fn lock_holder(path: &Path, text: &str) -> Option<LockHolder> {
     if text.contains("lock hold by current process") {
         return Some(LockHolder::ThisProcess);
@@ -40,18 +40,18 @@ fn lock_holder(path: &Path, text: &str) -> Option<LockHolder> {
     })
 }
 
-/// The lock file, if opening or locking it is what failed.
+/// Returns the path of the lock file, if opening or locking that file failed.
 fn locked_file(path: &Path, text: &str) -> Option<PathBuf> {
     ["while open a file for lock", "While lock file"]
         .iter()
-        .any(|said| text.contains(said))
+        .any(|part| text.contains(part))
         .then(|| path.join("LOCK"))
 }
 
-/// The largest number of an error that any system has.
+/// The largest error number of any system.
 const MOST_ERRNO: i32 = 256;
 
-/// What the system said, by the text that RocksDB ends with: it passes no number on.
+/// Finds the system's error by its text, with which RocksDB's message ends: RocksDB does not pass the error number on.
 fn system_error(text: &str) -> Option<io::Error> {
     (1..=MOST_ERRNO).map(io::Error::from_raw_os_error).find(|error| {
         let said = error.to_string();
@@ -60,7 +60,7 @@ fn system_error(text: &str) -> Option<io::Error> {
     })
 }
 
-/// Why something of the database could not be read; `offset` is the first event that it concerns.
+/// Converts the error of a read. `offset` is the first event that the read concerned.
 pub(crate) fn read_error(path: &Path, offset: u64, error: Error) -> ReadError {
     match error.kind() {
         ErrorKind::Corruption => ReadError::Corrupt(corruption(path, offset, error.as_ref())),
@@ -68,14 +68,14 @@ pub(crate) fn read_error(path: &Path, offset: u64, error: Error) -> ReadError {
     }
 }
 
-/// A write or sync that failed.
+/// Converts the error of a write or sync.
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(crate) fn io_error(error: Error) -> io::Error {
     let text = error.to_string();
     let kind = if error.kind() == ErrorKind::Corruption {
         io::ErrorKind::InvalidData
     } else if text.contains("No space left on device") {
-        // Also where RocksDB says more behind it.
+        // RocksDB may add more text behind it.
         io::ErrorKind::StorageFull
     } else {
         system_error(&text).map_or(io::ErrorKind::Other, |error| error.kind())
@@ -83,19 +83,19 @@ pub(crate) fn io_error(error: Error) -> io::Error {
     io::Error::new(kind, text)
 }
 
-/// Damage, as RocksDB tells it: the file and position that it names, or the database.
+/// Returns the damage that RocksDB reports: in the file and at the position that it names, or in the database.
 pub(crate) fn corruption(path: &Path, offset: u64, text: &str) -> Corruption {
-    let (file, position) = place_in(text).unwrap_or_else(|| (path.to_owned(), 0));
+    let (file, position) = position_in(text).unwrap_or_else(|| (path.to_owned(), 0));
     Corruption {
         file,
         position,
         offset,
         expected: "what RocksDB wrote".to_owned(),
-        found: format!("what it tells as {text:?}"),
+        found: format!("RocksDB's error {text:?}"),
     }
 }
 
-/// What is not as this crate writes it, in a database that is whole for RocksDB.
+/// Returns the damage of content that this crate did not write, in a database without damage for RocksDB.
 pub(crate) fn not_ours(
     path: &Path,
     offset: u64,
@@ -111,8 +111,9 @@ pub(crate) fn not_ours(
     }
 }
 
-/// The file and position in messages such as `block checksum mismatch: …  in /data/000012.sst offset 4096 size 812`.
-fn place_in(text: &str) -> Option<(PathBuf, u64)> {
+/// Finds the file and position in a message such as
+/// `block checksum mismatch: …  in /data/000012.sst offset 4096 size 812`.
+fn position_in(text: &str) -> Option<(PathBuf, u64)> {
     let words: Vec<&str> =
         text.split_whitespace().map(|word| word.trim_matches([':', ',', ';', '.', '"'])).collect();
     let is_file = |word: &str| {

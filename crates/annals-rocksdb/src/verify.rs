@@ -1,4 +1,4 @@
-//! Looking at everything: every block that RocksDB has a checksum of, and every key of the index against its events.
+//! Verifies a whole store: every block with its checksum in RocksDB, and every key of the index against the events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use annals::backend::{Hasher, Kind};
 use annals::{OpenError, ReadError, VerifyReport};
 use rocksdb::ReadOptions;
 
-use crate::chunk::{ChunkWriter, LiveChunk, widen};
+use crate::chunk::{ChunkWriter, MemChunk, widen};
 use crate::cursor::EventCursor;
 use crate::database::{Database, beside_a_writer};
 use crate::keys;
@@ -15,24 +15,23 @@ use crate::options::RocksDbOptions;
 use crate::recovery::as_open_error;
 use crate::status::not_ours;
 
-/// How often more than once everything is looked at that does not seem right.
-const LOOKS: u32 = 4;
+/// How often a verification that found problems is repeated.
+const RETRIES: u32 = 4;
 
-/// Looks at every event of the log in the database at `path`, and at every key of its index, and changes none. A
-/// process may be writing to it. `segments` counts RocksDB's files.
+/// Verifies every event and every index key of the log in the database at `path`, without changing anything. Another
+/// process may be writing to the store. In the report, `segments` is the number of RocksDB's files.
 ///
 /// # Errors
-/// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
-/// report is about.
+/// [`OpenError`] if the path has no store, or if the system fails. Damage is not an error: it is in the report.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     let path = path.as_ref();
-    let mut report = look(path)?;
-    // A process that writes may have removed a file after this one read of it: then it is not so the next time.
-    for _ in 0..LOOKS {
+    let mut report = verify_once(path)?;
+    // A writing process may have removed a file after this one had learned of it. Such a problem does not show twice.
+    for _ in 0..RETRIES {
         if report.problems.is_empty() {
             break;
         }
-        let before = std::mem::replace(&mut report, look(path)?);
+        let before = std::mem::replace(&mut report, verify_once(path)?);
         if report.problems == before.problems {
             break;
         }
@@ -40,8 +39,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     Ok(report)
 }
 
-/// Looks at everything once.
-fn look(path: &Path) -> Result<VerifyReport, OpenError> {
+fn verify_once(path: &Path) -> Result<VerifyReport, OpenError> {
     let mut report = VerifyReport::default();
     match check(path, &mut report) {
         Err(OpenError::Corrupt(damage)) => report.problems.push(damage),
@@ -51,10 +49,13 @@ fn look(path: &Path) -> Result<VerifyReport, OpenError> {
 }
 
 fn check(path: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
-    let database = beside_a_writer(|| Database::as_it_is(path, &RocksDbOptions::default()))?;
+    let database = beside_a_writer(|| Database::open_as_is(path, &RocksDbOptions::default()))?;
     report.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
-    let mut check = Check { hasher: database.hasher(), database: &database, report, known: 0 };
-    check.events().and_then(|()| check.surplus()).map_err(|error| as_open_error(path, error))?;
+    let mut check = Check { hasher: database.hasher(), database: &database, report, correct: 0 };
+    check
+        .events()
+        .and_then(|()| check.surplus_keys())
+        .map_err(|error| as_open_error(path, error))?;
     let closed = database.closed_head()?;
     if report.problems.is_empty() && report.events < closed {
         let expected = format!("events up to offset {closed}, where it was closed");
@@ -68,12 +69,12 @@ struct Check<'a> {
     database: &'a Database,
     hasher: Hasher,
     report: &'a mut VerifyReport,
-    /// Keys of the index and of ids that are as they should be.
-    known: u64,
+    /// The number of correct keys of the index and of ids.
+    correct: u64,
 }
 
 impl Check<'_> {
-    /// Reads every event, and compares the keys of every chunk that is full.
+    /// Reads every event, and compares the keys of every full chunk with its events.
     fn events(&mut self) -> Result<(), ReadError> {
         let mut events = EventCursor::in_order(self.database)?;
         let Some(last) = events.last()? else { return Ok(()) };
@@ -101,8 +102,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Compares the keys of a full chunk with what its events say.
-    fn compare(&mut self, chunk: &LiveChunk) -> Result<(), ReadError> {
+    /// Compares the keys of a full chunk with those that its events require.
+    fn compare(&mut self, chunk: &MemChunk) -> Result<(), ReadError> {
         let first = chunk.chunk * keys::CHUNK_EVENTS;
         let mut expected = BTreeMap::new();
         for kind in [Kind::Type, Kind::Tag] {
@@ -113,7 +114,7 @@ impl Check<'_> {
             });
         }
         for (key, offsets) in expected {
-            let found = self.database.index().get(&key, first)?.map(|places| widen(&places));
+            let found = self.database.index().get(&key, first)?.map(|stored| widen(&stored));
             self.judge(&key, first, found.as_ref() == Some(&offsets), found.is_some());
         }
         let key = keys::blocks_key(chunk.chunk);
@@ -125,23 +126,24 @@ impl Check<'_> {
         });
         for (id, offset) in ids {
             let found = self.database.ids().get(id.as_bytes(), offset)?;
-            let right = found.as_deref() == Some(&offset.to_be_bytes());
-            self.judge(id.as_bytes(), offset, right, found.is_some());
+            let is_correct = found.as_deref() == Some(&offset.to_be_bytes());
+            self.judge(id.as_bytes(), offset, is_correct, found.is_some());
         }
         Ok(())
     }
 
-    fn judge(&mut self, key: &[u8], offset: u64, right: bool, found: bool) {
-        if right {
-            self.known += 1;
+    /// Counts a correct key, and reports a wrong or missing one.
+    fn judge(&mut self, key: &[u8], offset: u64, is_correct: bool, found: bool) {
+        if is_correct {
+            self.correct += 1;
             return;
         }
         let expected = format!("the key {:?} with its offsets", String::from_utf8_lossy(key));
-        self.problem(offset, &expected, if found { "it with others" } else { "none" });
+        self.problem(offset, &expected, if found { "the key with other offsets" } else { "none" });
     }
 
-    /// Looks for keys of the index that no event is the reason of.
-    fn surplus(&mut self) -> Result<(), ReadError> {
+    /// Looks for keys of the index that belong to no event.
+    fn surplus_keys(&mut self) -> Result<(), ReadError> {
         let mut count = 0;
         for family in [self.database.index(), self.database.ids()] {
             let mut options = ReadOptions::default();
@@ -154,8 +156,8 @@ impl Check<'_> {
             }
             found.status().map_err(self.database.unreadable(0))?;
         }
-        if count > self.known && self.report.problems.is_empty() {
-            let expected = format!("{} keys in the index and of ids", self.known);
+        if count > self.correct && self.report.problems.is_empty() {
+            let expected = format!("{} keys in the index and of ids", self.correct);
             self.problem(0, &expected, format!("{count}"));
         }
         Ok(())

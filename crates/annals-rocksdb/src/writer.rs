@@ -1,4 +1,4 @@
-//! The writing side: blocks are filled, and one write batch a commit takes them into RocksDB.
+//! The writer's side: fills blocks with events, and writes each commit to RocksDB as one write batch.
 
 use std::borrow::Cow;
 use std::io;
@@ -10,17 +10,17 @@ use annals::{Condition, Durability, Event, ReadError, Recorded};
 use rocksdb::{WriteBatch, WriteOptions};
 
 use crate::block::BlocksWriter;
-use crate::chunk::{ChunkWriter, LiveChunk};
-use crate::database::Put;
+use crate::chunk::{ChunkWriter, MemChunk};
+use crate::family::Put;
 use crate::keys;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
+use crate::rollback::FailedCommit;
 use crate::status::io_error;
-use crate::take_back::FailedCommit;
 
-/// The writer's side of a log in RocksDB.
+/// The target of the commit path: a log in RocksDB.
 pub(crate) struct RocksDbTarget<E> {
-    /// Until it is let go, so that whatever keeps this does not keep the database open.
+    /// `None` once it is released, so that a leftover handle of this target does not keep the database open.
     log: Option<Arc<Log>>,
     write: WriteOptions,
     durability: Durability,
@@ -28,18 +28,18 @@ pub(crate) struct RocksDbTarget<E> {
     chunk: ChunkWriter,
     next_offset: u64,
     last_time_ms: u64,
-    /// Whether there is something in the write-ahead log that was not synced.
+    /// Whether the write-ahead log has bytes that are not synced.
     unsynced: bool,
     staged: Staged<E>,
 }
 
-/// The commit that is being gathered.
+/// The commit that is being prepared.
 struct Staged<E> {
     blocks: BlocksWriter,
-    /// Of the block that is being filled; none: the next event begins another.
+    /// The time of the block that is being filled; `None` if the next event begins a new block.
     block_time_ms: Option<u64>,
-    /// Chunks that are full, and the growing one.
-    chunks: Vec<LiveChunk>,
+    /// The chunks that this commit fills, and then the growing one.
+    chunks: Vec<MemChunk>,
     events: Vec<Recorded<E>>,
 }
 
@@ -76,7 +76,7 @@ impl<E: Event> RocksDbTarget<E> {
         self.log.as_ref().ok_or_else(|| io::Error::other("the store is closed"))
     }
 
-    /// Gives all that the commit writes to `put`.
+    /// Passes every key that the commit writes to `put`.
     fn put_all(&self, log: &Log, put: &mut Put<'_>) {
         let database = &log.database;
         for (first, block) in self.staged.blocks.iter() {
@@ -86,7 +86,7 @@ impl<E: Event> RocksDbTarget<E> {
         self.staged.chunks[..growing].iter().for_each(|full| full.seal(database, put));
     }
 
-    /// Begins the chunk of the next offset if the growing one is full.
+    /// Begins a new chunk if the growing one is full.
     fn roll_chunk(&mut self) {
         if !self.chunk.covers(self.next_offset) {
             self.staged.block_time_ms = None;
@@ -95,7 +95,7 @@ impl<E: Event> RocksDbTarget<E> {
         }
     }
 
-    /// Begins a block with the next event, unless that fits into the last one.
+    /// Begins a new block unless the next event fits into the last one.
     fn roll_block(&mut self, time_ms: u64) {
         let Self { chunk, staged, next_offset, .. } = self;
         let has_room = staged.blocks.last_size().is_some_and(|size| size < self.block_bytes);
@@ -144,7 +144,7 @@ impl<E: Event> CommitTarget<E> for RocksDbTarget<E> {
             let offset = self.next_offset;
             self.roll_block(time_ms);
             self.staged.blocks.push(batch.body(index));
-            self.chunk.index().add_event(keys::place_of(offset), &batch.names(index));
+            self.chunk.index().add_event(keys::local_offset(offset), &batch.names(index));
             self.staged.events.push(Recorded { offset, time_ms, event });
             self.next_offset += 1;
         }
@@ -161,8 +161,8 @@ impl<E: Event> CommitTarget<E> for RocksDbTarget<E> {
             let mut keys = Vec::new();
             self.put_all(&log, &mut |family, key, _| keys.push((family.name, key.to_vec())));
             let first = self.next_offset - self.staged.events.len() as u64;
-            log.database.commit_failed(FailedCommit { offsets: first..self.next_offset, keys });
-            // A file that RocksDB did not find was perhaps removed with all others, which says more.
+            log.commit_failed(FailedCommit { offsets: first..self.next_offset, keys });
+            // If the store was moved or removed, that is the better error message.
             log.database.check()?;
             return Err(io_error(error));
         }
@@ -171,7 +171,7 @@ impl<E: Event> CommitTarget<E> for RocksDbTarget<E> {
         let growing = self.staged.chunks.len() - 1;
         if growing > 0 {
             self.staged.chunks.drain(..growing);
-            log.set_live(self.chunk.reader());
+            log.set_growing(self.chunk.reader());
         }
         Ok(Published::events(std::mem::take(&mut self.staged.events)))
     }
@@ -188,13 +188,13 @@ impl<E: Event> CommitTarget<E> for RocksDbTarget<E> {
         self.log()?.database.close(self.next_offset)
     }
 
-    /// Lets go of the database.
+    /// Releases the database.
     fn release(&mut self) {
         self.log = None;
     }
 }
 
-/// Asked of a store that is closed, which the commit path does not do.
+/// Converts the error of a closed store. The commit path does not read from a closed store.
 fn closed(error: io::Error) -> ReadError {
     ReadError::Io { path: PathBuf::new(), source: Arc::new(error) }
 }

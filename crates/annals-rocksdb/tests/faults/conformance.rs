@@ -71,7 +71,7 @@ impl Fixture<RocksDb<Sample>> for Place {
         files
             .map(|entry| entry.unwrap().path())
             .filter(|file| file.extension().is_some_and(|end| end == "sst"))
-            .any(|file| crate::found::flip(&file, needle))
+            .any(|file| crate::preflight::flip(&file, needle))
     }
 }
 

@@ -17,12 +17,12 @@ mod boundary;
 mod conformance;
 mod creation;
 mod disk;
-mod found;
 mod full;
 mod kill;
 mod machine;
 #[path = "../../../annals-conformance/tests/crash/model.rs"]
 mod model;
 mod names;
+mod preflight;
 mod schedule;
 mod syscalls;

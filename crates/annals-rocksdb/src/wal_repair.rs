@@ -1,21 +1,22 @@
-//! Ends of RocksDB's logs that a loss of power tore: such as its recovery does not get past are mended before it.
+//! Repairs write-ahead logs of RocksDB that a loss of power tore, where RocksDB's own recovery fails.
 //!
-//! RocksDB's write-ahead logs and manifests are records in blocks of 32 KiB, and none of them crosses a block:
+//! RocksDB's write-ahead logs and manifests consist of records in blocks of 32 KiB. A record never crosses a block:
 //!
 //! ```text
 //!   4 checksum (CRC-32C, masked) of type and data   2 size of the data   1 type   the data
 //! ```
-//! Its recovery takes a write-ahead log up to the first record that is not whole, and reads on to see whether one comes
-//! behind that. Of two kinds it is not aware, though (`log::Reader` and `FragmentBufferedReader` of RocksDB 11.8):
+//! RocksDB replays a write-ahead log up to the first torn record, and reads on to see whether a whole record follows.
+//! RocksDB misses two kinds of torn record (`log::Reader` and `FragmentBufferedReader` of RocksDB 11.8):
 //!
-//! * A type of the records of recycled logs: behind a record of another, and in a reader's follower anywhere, it answers
-//!   the same header for ever, and whoever opens the database hangs (<https://github.com/facebook/rocksdb/issues/13333>).
-//! * Zeroes: the block is passed over without a word, and what follows is taken, without what should be before it.
+//! * A record with a type of recycled logs. Behind a record of another type, and anywhere in a follower, RocksDB
+//!   reads the same header forever, and opening the database hangs
+//!   (<https://github.com/facebook/rocksdb/issues/13333>).
+//! * Zeroes. RocksDB skips the rest of the block silently and replays the records behind it, without those before.
 //!
-//! So from the first record on that is not whole, what RocksDB would look at, its type and that of each block's first
-//! record behind it, is overwritten with one that no record has: it finds wrong checksums there, up to the end. That
-//! is done only in logs that no process can have opened since, for it would have removed them; and done twice it is the
-//! same. So no lock is needed.
+//! The repair overwrites the record types that RocksDB would read from the torn record on: the type of that record,
+//! and the type of the first record of each later block. The new type belongs to no record, so RocksDB finds wrong
+//! checksums up to the end of the log. Only logs that no process has opened since the loss of power are repaired,
+//! because opening removes them. Repairing twice has the same result as once. So the repair needs no lock.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -29,26 +30,27 @@ const HEADER: usize = 7;
 const TYPE_AT: usize = 6;
 
 const ZERO: u8 = 0;
-/// Of recycled logs. Behind the header they have the log's number, 4 bytes, which the checksum is of as well.
+/// The record types of recycled logs. Such a record has the log number, 4 bytes, behind its header. Its checksum covers
+/// the number too.
 const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
-/// Of parts of a record that are not its last.
+/// The types of the parts of a split record, except the last part.
 const PARTS: [u8; 4] = [2, 3, 6, 7];
-/// What no record has for its type; not such as a reader may pass over, which have the highest bit.
+/// A type that no record has. Types with the highest bit would not do: a reader may skip those.
 const NO_TYPE: u8 = 0x7f;
 
-/// What is where a record should be.
+/// What stands where a record should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Whole {
         size: usize,
     },
-    /// The block, or the file, ends before it does.
+    /// The block or the file ends before the record does.
     Cut,
-    /// Or zeroes, or of a recycled log.
-    Broken,
+    /// A wrong checksum, zeroes, or a record of a recycled log.
+    Damaged,
 }
 
-/// What `rest`, the rest of a block, begins with. `None`: no room for a record.
+/// Returns what stands at the start of `rest`, the rest of a block; `None` if it has no room for a record.
 fn record_at(rest: &[u8], is_recycled: bool) -> Option<Found> {
     let header = rest.first_chunk::<HEADER>()?;
     if is_recycled && rest.len() < HEADER + 4 {
@@ -58,42 +60,42 @@ fn record_at(rest: &[u8], is_recycled: bool) -> Option<Found> {
     let data = HEADER + usize::from(u16::from_le_bytes([header[4], header[5]]));
     let size = if is_of_recycled { data + 4 } else { data };
     Some(match rest.get(TYPE_AT..size) {
-        _ if is_of_recycled && !is_recycled => Found::Broken,
+        _ if is_of_recycled && !is_recycled => Found::Damaged,
         None => Found::Cut,
-        Some([ZERO]) => Found::Broken,
+        Some([ZERO]) => Found::Damaged,
         Some(summed) if masked_crc(summed) == header[..4] => Found::Whole { size },
-        Some(_) => Found::Broken,
+        Some(_) => Found::Damaged,
     })
 }
 
-/// RocksDB's checksum of a record's type and data, as it is in the file.
+/// Returns RocksDB's checksum of a record's type and data, as it is stored in the file.
 fn masked_crc(bytes: &[u8]) -> [u8; 4] {
     let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes).to_le_bytes();
     let crc = u32::from_le_bytes([crc[0], crc[1], crc[2], crc[3]]);
     crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
-/// What a log ends with that is not whole.
+/// The torn end of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Torn {
-    how: How,
-    /// Where the first record begins that is not whole.
+    kind: TornKind,
+    /// The position of the first torn record in bytes.
     first: u64,
-    /// Where the blocks begin behind it.
+    /// The positions of the blocks behind it in bytes.
     blocks: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// The file ends before the record does: an end to RocksDB.
+enum TornKind {
+    /// The file ends before the record does, which RocksDB takes for the end of the log.
     Cut,
-    /// Zeroes and nothing else, and no part of a record before them: an end as well.
+    /// Only zeroes, and no part of a split record before them, which RocksDB takes for the end as well.
     Zeroes,
-    Otherwise,
+    Other,
 }
 
-/// How a log is torn. `None`: it is whole.
-fn torn(log: &mut impl Read) -> io::Result<Option<Torn>> {
+/// Finds the torn end of a log; `None` if the log is whole.
+fn find_torn(log: &mut impl Read) -> io::Result<Option<Torn>> {
     let mut torn: Option<Torn> = None;
     let mut block = Vec::with_capacity(BLOCK);
     let mut is_recycled = false;
@@ -106,13 +108,13 @@ fn torn(log: &mut impl Read) -> io::Result<Option<Torn>> {
                 && RECYCLED.contains(&block[TYPE_AT]);
         }
         match &mut torn {
-            None => torn = torn_in(&block, start, is_recycled, &mut before),
+            None => torn = find_torn_in(&block, start, is_recycled, &mut before),
             Some(torn) => {
                 if block.len() >= HEADER {
                     torn.blocks.push(start);
                 }
                 if !is_zero(&block) {
-                    torn.how = How::Otherwise;
+                    torn.kind = TornKind::Other;
                 }
             }
         }
@@ -123,12 +125,12 @@ fn torn(log: &mut impl Read) -> io::Result<Option<Torn>> {
     Ok(torn)
 }
 
-/// How a log is torn in this block of it, which begins at `start`; the type of the whole record `before` it is
-/// replaced by that of the last one in it.
-fn torn_in(block: &[u8], start: u64, is_recycled: bool, before: &mut u8) -> Option<Torn> {
+/// Finds the torn end of a log in one block, which begins at `start`. `before` is the type of the last whole record
+/// before the block, and is set to that of the last whole record in it.
+fn find_torn_in(block: &[u8], start: u64, is_recycled: bool, before: &mut u8) -> Option<Torn> {
     let is_last = block.len() < BLOCK;
     let mut at = 0;
-    let how = loop {
+    let kind = loop {
         let rest = &block[at..];
         match record_at(rest, is_recycled) {
             Some(Found::Whole { size }) => {
@@ -136,35 +138,35 @@ fn torn_in(block: &[u8], start: u64, is_recycled: bool, before: &mut u8) -> Opti
                 at += size;
             }
             None if !is_last || rest.is_empty() => return None,
-            None => break How::Cut,
-            Some(Found::Cut) if is_last => break How::Cut,
-            Some(_) if is_zero(rest) && !PARTS.contains(before) => break How::Zeroes,
-            Some(Found::Cut | Found::Broken) => break How::Otherwise,
+            None => break TornKind::Cut,
+            Some(Found::Cut) if is_last => break TornKind::Cut,
+            Some(_) if is_zero(rest) && !PARTS.contains(before) => break TornKind::Zeroes,
+            Some(Found::Cut | Found::Damaged) => break TornKind::Other,
         }
     };
-    Some(Torn { how, first: start + at as u64, blocks: Vec::new() })
+    Some(Torn { kind, first: start + at as u64, blocks: Vec::new() })
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// Mends the ends of the write-ahead logs of the store at `path`, which is to be opened for writing.
-pub(crate) fn mend(path: &Path) -> Result<(), OpenError> {
+/// Repairs the write-ahead logs of the store at `path`, before it is opened for writing.
+pub(crate) fn repair(path: &Path) -> Result<(), OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| OpenError::Io { action: "mend the torn end of", path, source }
+        move |source| OpenError::Io { action: "repair the torn end of", path, source }
     };
-    for log in logs(path).map_err(failed(path))? {
-        mend_log(&log).map_err(failed(&log))?;
+    for log in wal_files(path).map_err(failed(path))? {
+        repair_log(&log).map_err(failed(&log))?;
     }
     Ok(())
 }
 
-fn mend_log(log: &Path) -> io::Result<()> {
-    let Some(torn) = look_at(log)?.filter(|torn| torn.how != How::Cut) else { return Ok(()) };
-    let Some(mut file) = if_there(File::options().write(true).open(log))? else { return Ok(()) };
-    tracing::warn!(log = %log.display(), position = torn.first, "the torn end of a log is mended");
+fn repair_log(log: &Path) -> io::Result<()> {
+    let Some(torn) = inspect(log)?.filter(|torn| torn.kind != TornKind::Cut) else { return Ok(()) };
+    let Some(mut file) = if_exists(File::options().write(true).open(log))? else { return Ok(()) };
+    tracing::warn!(log = %log.display(), position = torn.first, "repairing the torn end of a write-ahead log");
     for record in std::iter::once(torn.first).chain(torn.blocks) {
         file.seek(SeekFrom::Start(record + TYPE_AT as u64))?;
         file.write_all(&[NO_TYPE])?;
@@ -172,51 +174,51 @@ fn mend_log(log: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Refuses to read a database that has a torn write-ahead log; `why_not` is told of it. The last log may have an end that
-/// is one to RocksDB.
-pub(crate) fn refuse_torn(path: &Path, why_not: &str) -> Result<(), OpenError> {
+/// Fails if the database has a torn write-ahead log. In the last log, an end that RocksDB takes for one is allowed. The
+/// error message ends with `advice`.
+pub(crate) fn refuse_torn(path: &Path, advice: &str) -> Result<(), OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { action: "read", path, source }
     };
     let mut is_last = true;
-    for log in logs(path).map_err(failed(path))?.into_iter().rev() {
-        let torn = look_at(&log).map_err(failed(&log))?;
-        if let Some(torn) = torn.filter(|torn| torn.how == How::Otherwise || !is_last) {
+    for log in wal_files(path).map_err(failed(path))?.into_iter().rev() {
+        let torn = inspect(&log).map_err(failed(&log))?;
+        if let Some(torn) = torn.filter(|torn| torn.kind == TornKind::Other || !is_last) {
             let what = format!(
-                "from byte {} on it is torn, as a loss of power leaves it; {why_not}",
+                "it is torn from byte {} on, as after a loss of power; {advice}",
                 torn.first
             );
             return Err(failed(&log)(io::Error::new(io::ErrorKind::InvalidData, what)));
         }
-        // What has nothing in it is none.
+        // An empty log behind it does not make a log one before the last.
         is_last &= fs::metadata(&log).is_ok_and(|log| log.len() == 0);
     }
     Ok(())
 }
 
-/// Refuses a database whose manifest is damaged, at which RocksDB might hang as well.
+/// Fails if the manifest of the database is damaged: RocksDB may hang on it as well.
 pub(crate) fn check_manifest(path: &Path) -> Result<(), OpenError> {
     let manifest = match fs::read_to_string(path.join("CURRENT")) {
         Ok(name) if name.starts_with("MANIFEST-") => path.join(name.trim_end()),
-        // RocksDB tells what is wrong with it.
+        // RocksDB reports what is wrong with it.
         _ => return Ok(()),
     };
     let io = |source| OpenError::Io { action: "read", path: manifest.clone(), source };
-    match look_at(&manifest).map_err(io)?.filter(|torn| torn.how == How::Otherwise) {
+    match inspect(&manifest).map_err(io)?.filter(|torn| torn.kind == TornKind::Other) {
         None => Ok(()),
         Some(torn) => Err(OpenError::Corrupt(Corruption {
             file: manifest,
             position: torn.first,
             offset: 0,
-            expected: "a record of RocksDB's".to_owned(),
-            found: "what is none".to_owned(),
+            expected: "a record of RocksDB".to_owned(),
+            found: "bytes that are not a record".to_owned(),
         })),
     }
 }
 
-/// The write-ahead logs of a database, in order.
-pub(crate) fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// Returns the paths of the write-ahead logs of a database, in order.
+pub(crate) fn wal_files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut logs = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -226,20 +228,20 @@ pub(crate) fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
             logs.push(entry.path());
         }
     }
-    // Numbers of six digits at least: longer ones are later.
+    // The numbers have at least six digits. A longer one is later.
     logs.sort_by_key(|log| (log.as_os_str().len(), log.clone()));
     Ok(logs)
 }
 
-fn look_at(log: &Path) -> io::Result<Option<Torn>> {
-    match if_there(File::open(log))? {
-        Some(mut file) => torn(&mut file),
+fn inspect(log: &Path) -> io::Result<Option<Torn>> {
+    match if_exists(File::open(log))? {
+        Some(mut file) => find_torn(&mut file),
         None => Ok(None),
     }
 }
 
-/// A file that another process may have removed since it was seen.
-fn if_there(opened: io::Result<File>) -> io::Result<Option<File>> {
+/// Returns `None` for a file that does not exist: another process may have removed it since it was listed.
+fn if_exists(opened: io::Result<File>) -> io::Result<Option<File>> {
     match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some),
@@ -262,14 +264,14 @@ mod tests {
     }
 
     fn find(log: &[u8]) -> Option<Torn> {
-        torn(&mut &log[..]).expect("bytes are read")
+        find_torn(&mut &log[..]).expect("bytes are read")
     }
 
     fn first(log: &[u8]) -> Option<u64> {
         find(log).map(|torn| torn.first)
     }
 
-    /// A log with two whole records, and where they end.
+    /// Returns a log with two whole records, and the position of its end.
     fn two() -> (Vec<u8>, u64) {
         let log = [record(FULL, b"one"), record(FULL, b"two")].concat();
         let end = log.len() as u64;
@@ -277,30 +279,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_whole_or_ends_early_is_told_apart() {
+    fn a_whole_log_and_a_cut_log_are_distinguished() {
         let (log, _) = two();
         for end in 0..=log.len() {
-            let how = find(&log[..end]).map(|torn| torn.how);
+            let kind = find(&log[..end]).map(|torn| torn.kind);
             let is_whole = [0, log.len() / 2, log.len()].contains(&end);
-            assert_eq!(how, (!is_whole).then_some(How::Cut), "{end}");
+            assert_eq!(kind, (!is_whole).then_some(TornKind::Cut), "{end}");
         }
     }
 
     #[test]
     fn rocksdb_writes_records_as_they_are_read_here() {
         for recycled in [0, 2] {
-            let place = tempfile::tempdir().expect("a directory");
+            let directory = tempfile::tempdir().expect("a directory");
             let mut options = rocksdb::Options::default();
             options.create_if_missing(true);
             options.set_recycle_log_file_num(recycled);
             options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::SkipAnyCorruptedRecord);
-            let database = rocksdb::DB::open(&options, place.path()).expect("a database");
+            let database = rocksdb::DB::open(&options, directory.path()).expect("a database");
             for n in 0..2_000_u32 {
-                // Over blocks, and within them.
+                // Some values cross blocks, and most do not.
                 let value = vec![b'x'; if n % 100 == 0 { 70_000 } else { n as usize % 90 }];
                 database.put(n.to_le_bytes(), value).expect("it is written");
             }
-            let logs = logs(place.path()).expect("they are listed");
+            let logs = wal_files(directory.path()).expect("they are listed");
             assert_eq!(logs.len(), 1);
             let bytes = fs::read(&logs[0]).expect("it is read");
             assert_eq!(RECYCLED.contains(&bytes[TYPE_AT]), recycled > 0);
@@ -309,14 +311,14 @@ mod tests {
             for block in bytes.chunks(BLOCK) {
                 let mut at = 0;
                 while let Some(found) = record_at(&block[at..], recycled > 0) {
-                    // The end of a block that has no room for the longer header of a recycled log's record.
+                    // The end of the block has no room for the longer header of a record of a recycled log.
                     let Found::Whole { size } = found else { break };
                     (at, records) = (at + size, records + 1);
                 }
                 assert!(block.len() - at < HEADER + 4, "{recycled}: {at} of {}", block.len());
             }
             assert!(records > 2_000, "{records}");
-            check_manifest(place.path()).expect("a manifest");
+            check_manifest(directory.path()).expect("a manifest");
         }
     }
 
@@ -328,21 +330,21 @@ mod tests {
             assert_eq!(first(&torn), Some(end), "{kind}");
             let recycled = [record(kind, b"one"), torn].concat();
             assert_eq!(first(&recycled), None, "{kind}");
-            // One that is torn itself is none.
-            let mut broken = recycled;
-            broken[0] ^= 1;
-            assert_eq!(first(&broken), Some(0), "{kind}");
+            // A torn first record does not make the log a recycled one.
+            let mut damaged = recycled;
+            damaged[0] ^= 1;
+            assert_eq!(first(&damaged), Some(0), "{kind}");
         }
     }
 
     #[test]
-    fn what_is_torn_is_so_up_to_the_end() {
+    fn a_log_is_torn_up_to_its_end() {
         let (mut log, end) = two();
         log.resize(BLOCK, 9);
         let whole = record(2, &vec![7; BLOCK - HEADER]);
         log.extend([&whole[..], &whole, &[0; 6]].concat());
         let blocks = vec![BLOCK as u64, 2 * BLOCK as u64];
-        assert_eq!(find(&log), Some(Torn { how: How::Otherwise, first: end, blocks }));
+        assert_eq!(find(&log), Some(Torn { kind: TornKind::Other, first: end, blocks }));
     }
 
     #[test]
@@ -350,17 +352,17 @@ mod tests {
         let (mut log, end) = two();
         log.resize(2 * BLOCK + 100, 0);
         let blocks = vec![BLOCK as u64, 2 * BLOCK as u64];
-        let torn = |how| Some(Torn { how, first: end, blocks: blocks.clone() });
-        assert_eq!(find(&log), torn(How::Zeroes));
+        let torn = |kind| Some(Torn { kind, first: end, blocks: blocks.clone() });
+        assert_eq!(find(&log), torn(TornKind::Zeroes));
         log.push(1);
-        assert_eq!(find(&log), torn(How::Otherwise));
+        assert_eq!(find(&log), torn(TornKind::Other));
         let part = [record(2, b"a part"), vec![0; 100]].concat();
-        assert_eq!(find(&part).map(|torn| torn.how), Some(How::Otherwise));
+        assert_eq!(find(&part).map(|torn| torn.kind), Some(TornKind::Other));
     }
 
     proptest! {
         #[test]
-        fn whatever_is_mended_is_told_wherever_rocksdb_looks(
+        fn repaired_logs_have_wrong_checksums_wherever_rocksdb_looks(
             parts in proptest::collection::vec((0_u8..20, 0_usize..300, any::<u8>()), 0..200),
         ) {
             let mut log = Vec::new();
@@ -373,15 +375,15 @@ mod tests {
                 }
             }
             let Some(torn) = find(&log) else { return Ok(()) };
-            if torn.how == How::Cut {
+            if torn.kind == TornKind::Cut {
                 return Ok(());
             }
-            for place in std::iter::once(torn.first).chain(torn.blocks) {
-                let at = usize::try_from(place).expect("within it");
+            for position in std::iter::once(torn.first).chain(torn.blocks) {
+                let at = usize::try_from(position).expect("within it");
                 log[at + TYPE_AT] = NO_TYPE;
                 let rest = &log[at..log.len().min((at / BLOCK + 1) * BLOCK)];
                 let found = record_at(rest, false);
-                prop_assert!(matches!(found, Some(Found::Broken | Found::Cut)), "{:?}", found);
+                prop_assert!(matches!(found, Some(Found::Damaged | Found::Cut)), "{:?}", found);
             }
         }
     }

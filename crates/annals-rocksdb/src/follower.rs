@@ -1,9 +1,10 @@
-//! Reading beside a writing process: RocksDB's secondary instance catches up, and a thread indexes what is new and
-//! moves the head.
+//! Reads beside a writing process: RocksDB's secondary instance catches up with the writer, and a thread indexes new
+//! events and moves the head.
 //!
-//! It reads the write-ahead log as the page cache has it: it may see a commit before that is synced, and the writer may
-//! take that back. RocksDB reads by path, so another store may be there all at once. What ends the following is certain:
-//! where one look might have met files while they changed, a second one, with the database opened anew, confirms it.
+//! The secondary instance reads the write-ahead log from the page cache. So it may see a commit before it is synced,
+//! and the writer may roll that commit back. RocksDB also reads by path, so another store may appear at the path. The
+//! follower ends only for a certain reason: a finding that changing files may have caused is confirmed on a newly
+//! opened database.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,14 +25,14 @@ use crate::options::RocksDbOptions;
 use crate::recovery::{Recovered, as_open_error};
 use crate::status::io_error;
 
-/// How long the thread sleeps when it found something, and at most when it did not.
+/// The shortest sleep of the thread, after it found events, and the longest, after a while without any.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
 const SLEEP_MOST: Duration = Duration::from_millis(20);
 
-/// Events that are shown at once.
+/// The most events that one step publishes.
 const STEP_EVENTS: u64 = 8_192;
 
-/// The thread that follows; it ends with this.
+/// The following thread. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Follower {
     stop: Arc<AtomicBool>,
@@ -46,19 +47,19 @@ struct Follow<E> {
     options: RocksDbOptions,
     chunk: ChunkWriter,
     next_offset: u64,
-    /// The last event that was read, which must stay as it is; `None` before there is one.
+    /// The digest of the last event that was read, which must not change; `None` in an empty log.
     last: Option<EventDigest>,
-    /// The manifest that was there last, and which file that is.
+    /// The name and identity of the last known manifest.
     manifest: Option<(String, FileId)>,
 }
 
-/// Why a step was not done.
+/// Why a step failed.
 enum Stop {
     /// The log is not followed any more.
     Ended(FollowError),
-    /// It cannot be read now; perhaps it can the next time.
+    /// The log cannot be read now. The next step may succeed.
     Failed(io::Error),
-    /// It cannot be read now, and is damaged if that is found again.
+    /// The log seems to be damaged. It is damaged if a newly opened database shows the same.
     Suspect(Corruption),
 }
 
@@ -114,11 +115,12 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         if !self.opener.is_here() {
-            // A forked process does not have the thread, and would wait for it for ever.
+            // The thread does not exist in a forked process, and joining it would wait forever.
             std::mem::forget(self.thread.take());
             return;
         }
-        // Relaxed: the flag carries nothing else, and unparking wakes the thread before it looks.
+        // Relaxed: pairs with the load in `Follow::run`. The flag guards no other memory, and unparking wakes the
+        // thread.
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
@@ -133,35 +135,35 @@ impl Drop for Follower {
 impl<E: Event> Follow<E> {
     fn run(&mut self, stop: &AtomicBool, ended: &OnceLock<FollowError>) {
         let mut sleep = SLEEP_LEAST;
-        let mut told = false;
-        // Relaxed: see `Follower::drop`.
+        let mut logged = false;
+        // Relaxed: pairs with the store in `Follower::drop`.
         while !stop.load(Ordering::Relaxed) {
             let stepped = self.step().map_err(|stop| match stop {
-                Stop::Suspect(damage) => self.confirm(damage),
+                Stop::Suspect(damage) => self.confirm_damage(damage),
                 other => other,
             });
             match stepped {
-                Ok(true) => (sleep, told) = (SLEEP_LEAST, false),
+                Ok(true) => (sleep, logged) = (SLEEP_LEAST, false),
                 Ok(false) => {
                     thread::park_timeout(sleep);
                     sleep = (sleep * 2).min(SLEEP_MOST);
                 }
                 Err(Stop::Ended(error)) => {
                     tracing::error!(%error, "the log is not followed any more");
-                    // First: a cursor that ends may ask for it at once.
+                    // Before the cursors end, since their users may ask for the error at once.
                     ended.get_or_init(|| error);
                     self.head.close();
                     return;
                 }
                 Err(Stop::Failed(error)) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!(%error, "cannot follow the log; trying on");
+                    if !std::mem::replace(&mut logged, true) {
+                        tracing::error!(%error, "cannot follow the log; trying again");
                     }
                     thread::park_timeout(SLEEP_MOST);
                 }
                 Err(Stop::Suspect(damage)) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!(%damage, "cannot follow the log; trying on");
+                    if !std::mem::replace(&mut logged, true) {
+                        tracing::error!(%damage, "cannot follow the log; trying again");
                     }
                     thread::park_timeout(SLEEP_MOST);
                 }
@@ -169,7 +171,7 @@ impl<E: Event> Follow<E> {
         }
     }
 
-    /// Takes what is new; false if there is nothing.
+    /// Indexes and publishes new events. Returns whether there were any.
     fn step(&mut self) -> Result<bool, Stop> {
         self.check_files()?;
         let log = Arc::clone(&self.log);
@@ -178,7 +180,7 @@ impl<E: Event> Follow<E> {
         let mut events = EventCursor::in_order(database)?;
         let end = events.last()?.map_or(0, |last| last.offsets.end);
         if end < self.next_offset {
-            return Err(self.look_again(end));
+            return Err(self.confirm_shorter(end));
         }
         if end == self.next_offset {
             return Ok(false);
@@ -189,11 +191,11 @@ impl<E: Event> Follow<E> {
         Ok(true)
     }
 
-    /// Ends with an error if the path does not lead to the store any more, or its files were replaced: RocksDB would read
-    /// on in the manifest that it has open.
+    /// Fails if the path does not lead to the store any more, or if its files were replaced. RocksDB would not
+    /// notice: it has the old manifest open.
     fn check_files(&mut self) -> Result<(), Stop> {
         let database = &self.log.database;
-        match database.check_identity() {
+        match database.identity().check() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(self.replaced(error.to_string()));
             }
@@ -204,16 +206,16 @@ impl<E: Event> Follow<E> {
             && before.0 == found.0
             && before.1 != found.1
         {
-            return Err(self.replaced(format!("another file is in the place of its {}", found.0)));
+            return Err(self.replaced(format!("its {} is another file now", found.0)));
         }
         self.manifest = Some(found);
         Ok(())
     }
 
-    /// Ends with an error if another store is in the directory now.
+    /// Fails if another store is in the directory now.
     fn check_store_id(&self) -> Result<(), Stop> {
         let database = &self.log.database;
-        match database.store_id_now().map_err(io::Error::other)? {
+        match database.read_store_id().map_err(io::Error::other)? {
             Some(found) if found != database.store_id => {
                 Err(self.replaced("another store is there now".into()))
             }
@@ -225,40 +227,41 @@ impl<E: Event> Follow<E> {
         Stop::Ended(FollowError::Replaced { path: self.log.database.path.clone(), found })
     }
 
-    fn taken_back(&self, offset: u64) -> Stop {
+    fn rolled_back(&self, offset: u64) -> Stop {
         Stop::Ended(FollowError::TakenBack { path: self.log.database.path.clone(), offset })
     }
 
-    /// Opens the database anew, beside this follower's; `None` if that cannot be done just now.
-    fn open_anew(&self) -> Option<Database> {
-        let database = Database::as_it_is(&self.log.database.path, &self.options).ok()?;
-        // Otherwise the next step finds that out.
+    /// Opens the database again, beside the one of this follower; `None` if that fails now.
+    fn open_again(&self) -> Option<Database> {
+        let database = Database::open_as_is(&self.log.database.path, &self.options).ok()?;
+        // The next step reports another store or a moved one.
         (database.store_id == self.log.database.store_id
-            && self.log.database.check_identity().is_ok())
+            && self.log.database.identity().check().is_ok())
         .then_some(database)
     }
 
-    /// Says what follows from a log that ends at `end`, before what was read of it: it is looked at once more.
-    fn look_again(&self, end: u64) -> Stop {
+    /// Returns what to do about a log that seems to end at `end`, before events that were read already. A newly opened
+    /// database confirms it.
+    fn confirm_shorter(&self, end: u64) -> Stop {
         if let Err(stop) = self.check_store_id() {
             return stop;
         }
-        let anew = self.open_anew();
+        let anew = self.open_again();
         let anew = anew.and_then(|anew| EventCursor::in_order(&anew).ok()?.last().ok());
         match anew.map(|last| last.map_or(0, |last| last.offsets.end)) {
-            Some(end) if end < self.next_offset => self.taken_back(end),
+            Some(end) if end < self.next_offset => self.rolled_back(end),
             _ => Stop::Failed(io::Error::other(format!("the log seems to end at offset {end}"))),
         }
     }
 
-    /// Says what follows from damage that was found: it is looked at once more.
-    fn confirm(&self, damage: Corruption) -> Stop {
-        let Some(anew) = self.open_anew() else { return Stop::Suspect(damage) };
+    /// Returns what to do about damage that was found. A newly opened database confirms it.
+    fn confirm_damage(&self, damage: Corruption) -> Stop {
+        let Some(anew) = self.open_again() else { return Stop::Suspect(damage) };
         let last = EventCursor::in_order(&anew).and_then(|mut events| events.last());
         let read = EventCursor::in_order(&anew).and_then(|mut events| events.read(damage.offset));
         match (last, read) {
             (Err(ReadError::Corrupt(found)), _) => {
-                // RocksDB does not tell the offset, and what is before this one was read.
+                // RocksDB does not report the offset, but all events before this one were read.
                 let offset = found.offset.max(self.next_offset);
                 Stop::Ended(FollowError::Damaged(Corruption { offset, ..found }))
             }
@@ -267,7 +270,7 @@ impl<E: Event> Follow<E> {
         }
     }
 
-    /// Indexes the events up to `end`, and shows them.
+    /// Indexes and publishes the events up to `end`.
     fn index(&mut self, end: u64) -> Result<(), Stop> {
         let first = self.next_offset;
         let log = Arc::clone(&self.log);
@@ -275,14 +278,14 @@ impl<E: Event> Follow<E> {
         if let Some(last) = self.last
             && digest(&events.read(first - 1)?.0) != last
         {
-            return Err(self.taken_back(first - 1));
+            return Err(self.rolled_back(first - 1));
         }
         for offset in first..end {
             let (event, _) = events.read(offset)?;
             if !self.chunk.covers(offset) {
-                // The chunk before this one has its keys: they were written with this very event.
+                // The chunk before has its keys: they were written in one batch with this event.
                 self.chunk = ChunkWriter::new(keys::chunk_of(offset));
-                self.log.set_live(self.chunk.reader());
+                self.log.set_growing(self.chunk.reader());
             }
             if events.block_starts_at(offset) {
                 self.chunk.add_block(offset);

@@ -1,4 +1,4 @@
-//! What is at a path before it is opened: nothing, a store, or something else, which is left as it is.
+//! Inspects a path before it is opened: it is free, has a store, or has something else, which is not changed.
 
 use std::path::Path;
 
@@ -6,15 +6,18 @@ use annals::OpenError;
 use rocksdb::{DB, Options};
 
 use crate::status::open_error;
-use crate::torn;
+use crate::wal_repair;
 
-/// What a path has.
+/// The content of a path.
 pub(crate) enum Found {
     Nothing,
     Database,
 }
 
-/// Looks at a path, and changes nothing.
+/// Inspects a path without changing anything.
+///
+/// # Errors
+/// [`OpenError::NotAStore`] if it has something else than a RocksDB database.
 pub(crate) fn look(path: &Path) -> Result<Found, OpenError> {
     let io = |source| OpenError::Io { action: "look at", path: path.to_owned(), source };
     let not_a_store =
@@ -39,7 +42,7 @@ pub(crate) fn look(path: &Path) -> Result<Found, OpenError> {
             "it is a Journal, which is opened without `rocksdb:`, with EventStore::open",
         ));
     }
-    // What RocksDB leaves when it is stopped while it makes a database, before there is anything in it.
+    // RocksDB leaves such files if it is interrupted while it creates a database, before the database has any content.
     let of_rocksdb = |name: &String| {
         ["LOCK", "LOG", "IDENTITY"].contains(&name.as_str())
             || ["LOG.old.", "MANIFEST-", "OPTIONS-"].iter().any(|start| name.starts_with(start))
@@ -54,16 +57,20 @@ pub(crate) fn look(path: &Path) -> Result<Found, OpenError> {
     }
 }
 
-/// Refuses a database of something else. True if it has all column families that are `ours`.
+/// Checks that a database is a store, and returns whether it has all the column families in `ours`.
 ///
-/// One with fewer than ours was being made, and has nothing in it yet; or it is not ours, and must not get any of them.
+/// A database with fewer of them is a store whose creation was interrupted, which has no keys; or it is not a store,
+/// and must not get more column families.
+///
+/// # Errors
+/// [`OpenError::NotAStore`] if the database is not a store.
 pub(crate) fn check_families(
     path: &Path,
     options: &Options,
     ours: &[&str],
 ) -> Result<bool, OpenError> {
     let failed = |error| open_error(path, error);
-    torn::check_manifest(path)?;
+    wal_repair::check_manifest(path)?;
     let families = DB::list_cf(options, path).map_err(failed)?;
     if let Some(other) = families.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(not_ours_at_all(path, &format!("with a column family {other:?}")));
@@ -71,8 +78,8 @@ pub(crate) fn check_families(
     if families.len() == ours.len() {
         return Ok(true);
     }
-    // While a store is made, nothing is in its log.
-    torn::refuse_torn(path, "it is of no store, which would be mended")?;
+    // The log of a store whose creation was interrupted is empty, so it is not torn.
+    wal_repair::refuse_torn(path, "it is not repaired, since it is not the log of a store")?;
     let database = DB::open_cf_for_read_only(options, path, &families, false).map_err(failed)?;
     let mut all = database.raw_iterator();
     all.seek_to_first();
@@ -82,7 +89,7 @@ pub(crate) fn check_families(
     }
 }
 
-/// That a database has a key that no store has.
+/// Returns the error for a database with a key that no store has.
 pub(crate) fn has_a_key(path: &Path, key: &[u8]) -> OpenError {
     not_ours_at_all(path, &format!("with a key {:?}", String::from_utf8_lossy(key)))
 }

@@ -68,8 +68,8 @@ impl Sample {
         self
     }
 
-    /// Returns an event of a type that only newer programs know: it is appended as any other, and cannot be decoded while
-    /// the reader is [`an older program`](Self::as_an_older_program).
+    /// Returns an event of a type that only newer programs know: it is appended as any other, and cannot be decoded
+    /// while the reader is [`an older program`](Self::as_an_older_program).
     #[must_use]
     pub fn newer() -> Self {
         Self::new(NEWER)

@@ -23,8 +23,8 @@ pub trait Subject: Sync {
         true
     }
 
-    /// Returns how long to wait for what should come at once, until it counts as missing: 2 minutes by default, which also
-    /// a busy machine seldom takes.
+    /// Returns how long to wait for what should come at once, until it counts as missing: 2 minutes by default, which
+    /// also a busy machine seldom takes.
     fn patience(&self) -> Duration {
         Duration::from_secs(120)
     }

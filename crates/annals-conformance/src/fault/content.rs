@@ -1,40 +1,40 @@
-//! A file's bytes, twice: as processes see them, and as the disk has them.
+//! The bytes of a file, as processes see them and as the disk has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
-use super::Loss;
+use super::loss::Loss;
 use crate::Random;
 
 const SECTOR: u64 = 512;
 const PAGE: u64 = 4096;
 
 type Sector = [u8; 512];
-/// Sectors by number; one that is not there is zeroes.
+/// Sectors by number. A missing one consists of zeroes.
 type Sectors = BTreeMap<u64, Sector>;
 
-/// A file's content.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     cache: Sectors,
     durable: Sectors,
-    /// What stood in a sector since the last sync, in order; the last is what stands there now.
+    /// The versions of each changed sector since the last sync, in order. The last one is the current one.
     dirty: BTreeMap<u64, Vec<Sector>>,
     size: u64,
     durable_size: u64,
-    /// Sizes since the last sync.
+    /// The sizes of the file since the last sync.
     sizes: Vec<u64>,
-    /// Pages that take room on the disk.
+    /// The pages that take space on the disk.
     allocated: BTreeSet<u64>,
-    /// The real file behind what is mapped.
+    /// The real file, if the content is mapped.
     mapped: Option<File>,
     /// The handle that holds the lock.
     pub(super) locked: Option<u64>,
 }
 
 impl Content {
-    /// A file that has these bytes, durably.
+    /// Returns the content of a file with these bytes, which are durable.
     pub(super) fn of(bytes: &[u8]) -> io::Result<Self> {
         let mut content = Self::default();
         content.write(bytes, 0)?;
@@ -46,7 +46,7 @@ impl Content {
         self.size
     }
 
-    /// Bytes of room that it takes.
+    /// Returns the bytes of disk space that it takes.
     pub(super) fn used(&self) -> u64 {
         self.allocated.len() as u64 * PAGE
     }
@@ -61,14 +61,14 @@ impl Content {
         for (&number, sector) in self.cache.range(position / SECTOR..end.div_ceil(SECTOR)) {
             let start = (number * SECTOR).max(position);
             let stop = ((number + 1) * SECTOR).min(end);
-            let (from, to) = (place(start - position), place(stop - position));
-            let inside = place(start - number * SECTOR);
+            let (from, to) = (to_usize(start - position), to_usize(stop - position));
+            let inside = to_usize(start - number * SECTOR);
             bytes[from..to].copy_from_slice(&sector[inside..inside + to - from]);
         }
         size
     }
 
-    /// The first byte at or after `position` that may not be zero.
+    /// Returns the position of the first byte at or after `position` that may not be zero.
     pub(super) fn next_data(&self, position: u64) -> Option<u64> {
         let (&number, _) = self.cache.range(position / SECTOR..).next()?;
         Some((number * SECTOR).max(position)).filter(|&position| position < self.size)
@@ -82,9 +82,10 @@ impl Content {
         for number in position / SECTOR..end.div_ceil(SECTOR) {
             let start = (number * SECTOR).max(position);
             let stop = ((number + 1) * SECTOR).min(end);
-            let inside = place(start - number * SECTOR)..place(stop - number * SECTOR);
+            let inside = to_usize(start - number * SECTOR)..to_usize(stop - number * SECTOR);
             let sector = self.cache.entry(number).or_insert([0; 512]);
-            sector[inside].copy_from_slice(&bytes[place(start - position)..place(stop - position)]);
+            sector[inside]
+                .copy_from_slice(&bytes[to_usize(start - position)..to_usize(stop - position)]);
             self.dirty.entry(number).or_default().push(*sector);
         }
         self.allocate(position, bytes.len() as u64);
@@ -101,7 +102,7 @@ impl Content {
             if !size.is_multiple_of(SECTOR)
                 && let Some(sector) = self.cache.get_mut(&(size / SECTOR))
             {
-                sector[place(size % SECTOR)..].fill(0);
+                sector[to_usize(size % SECTOR)..].fill(0);
                 self.dirty.entry(size / SECTOR).or_default().push(*sector);
             }
             for (number, _) in self.cache.split_off(&whole) {
@@ -114,8 +115,8 @@ impl Content {
         self.mapped.as_ref().map_or(Ok(()), |file| file.set_len(size))
     }
 
-    /// How many of the bytes `position..position + size` lie in pages that have room on the disk, or get it if
-    /// `room` bytes are left.
+    /// Returns how many of the bytes `position..position + size` fit on the disk: they lie in allocated pages, or in
+    /// pages that can be allocated from `room` bytes of free space.
     pub(super) fn fitting(&self, position: u64, size: u64, room: u64) -> u64 {
         let end = position + size;
         let mut left = room / PAGE;
@@ -144,7 +145,7 @@ impl Content {
         self.durable_size = self.size;
     }
 
-    /// A sync that fails: of what was dirty some is on the disk, and all of it is taken for clean.
+    /// Fails a sync: only some of the dirty sectors reach the disk, but all of them count as clean.
     pub(super) fn fail_to_sync(&mut self, random: &mut Random) {
         for (number, versions) in std::mem::take(&mut self.dirty) {
             if let Some(last) = versions.last().filter(|_| random.once_in(2)) {
@@ -156,7 +157,7 @@ impl Content {
         }
     }
 
-    /// What processes see, all of it durable.
+    /// Returns the content that processes see, all of it durable.
     pub(super) fn settled(&self) -> Self {
         Self {
             cache: self.cache.clone(),
@@ -168,7 +169,7 @@ impl Content {
         }
     }
 
-    /// What is there after a loss of power.
+    /// Returns the content after a loss of power.
     pub(super) fn after(&self, loss: Loss, random: &mut Random) -> Self {
         let mut sectors = self.durable.clone();
         let size = match loss {
@@ -186,7 +187,7 @@ impl Content {
                 Loss::Nothing => versions.last(),
                 Loss::Sectors(_) => {
                     let choice = random.index(versions.len() + 1);
-                    // Half of the time old, for what was written many times too.
+                    // Half of the sectors are old, also those with many versions.
                     choice
                         .checked_sub(1)
                         .filter(|_| random.once_in(2))
@@ -207,20 +208,20 @@ impl Content {
         if !size.is_multiple_of(SECTOR)
             && let Some(sector) = sectors.get_mut(&(size / SECTOR))
         {
-            sector[place(size % SECTOR)..].fill(0);
+            sector[to_usize(size % SECTOR)..].fill(0);
         }
         let allocated = sectors.keys().map(|number| number / (PAGE / SECTOR)).collect();
         let durable = sectors.clone();
         Self { cache: sectors, durable, size, durable_size: size, allocated, ..Self::default() }
     }
 
-    /// A process is gone: its lock and its mapping are, too.
+    /// Ends the lock and the mapping of the process.
     pub(super) fn forget_process(&mut self) {
         self.locked = None;
         self.mapped = None;
     }
 
-    /// The real file that has the same bytes, now and after later writes.
+    /// Returns a real file with the same bytes, now and after later writes.
     pub(super) fn real_file(&mut self) -> io::Result<File> {
         if self.mapped.is_none() {
             let file = in_memory()?;
@@ -235,13 +236,13 @@ impl Content {
         for (&number, sector) in &self.cache {
             let position = number * SECTOR;
             file.seek(SeekFrom::Start(position))?;
-            file.write_all(&sector[..place(SECTOR.min(self.size - position))])?;
+            file.write_all(&sector[..to_usize(SECTOR.min(self.size - position))])?;
         }
         Ok(())
     }
 }
 
-/// A file without a name, in memory where the system has such a place.
+/// Creates a file without a name, in memory if the system supports that.
 fn in_memory() -> io::Result<File> {
     tempfile::tempfile_in("/dev/shm").or_else(|_| tempfile::tempfile())
 }
@@ -254,7 +255,7 @@ fn put(sectors: &mut Sectors, number: u64, sector: &Sector) {
     }
 }
 
-/// A position inside of a buffer: it fits, buffers do.
-fn place(position: u64) -> usize {
+/// Converts a position inside a buffer, whose size fits `usize`.
+fn to_usize(position: u64) -> usize {
     usize::try_from(position).unwrap_or(usize::MAX)
 }

@@ -1,34 +1,45 @@
-//! The disk's state, its power, its room, and what is planned for it.
+//! The state of the disk: its content, its power, its free space, and the planned failures.
 
 use std::io;
 use std::sync::Arc;
 
+use super::call::Call;
+use super::hold::Gate;
+use super::loss::Loss;
 use super::names::Names;
-use super::{Call, Ending, Gate, Loss};
 use crate::Random;
 
-/// A call that is to fail.
+/// A planned failure of a call.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// `None`: of any kind.
+    /// The kind of the call; `None` for any kind.
     pub(super) call: Option<Call>,
-    /// How many such calls it takes until then.
+    /// The number of such calls up to and including the failing one.
     pub(super) left: u64,
     pub(super) error: io::ErrorKind,
+}
+
+/// How much of a failing call is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Nothing: the power was off before.
+    NotBegun,
+    /// A part: the call is planned to fail, or the power goes off in it.
+    Partly,
 }
 
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) names: Names,
-    /// Which process, which power: what was opened in another is of no use.
+    /// The number of the running process. Handles from another epoch are not usable.
     pub(super) epoch: u64,
     pub(super) power: bool,
     pub(super) lies: bool,
-    /// Bytes that may be used.
+    /// The most bytes that all files may take.
     pub(super) room: Option<u64>,
     pub(super) calls: u64,
     pub(super) failures: Vec<Failure>,
-    /// How many calls until the power goes off.
+    /// The number of calls until the power goes off.
     pub(super) power_left: Option<u64>,
     pub(super) hold: Option<(Call, Arc<Gate>)>,
     pub(super) random: Random,
@@ -59,7 +70,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Counts a call that changes something, and says if it fails.
+    /// Counts a call that changes something, and returns its error if it is to fail.
     pub(super) fn begin(
         &mut self,
         epoch: Option<u64>,
@@ -91,7 +102,7 @@ impl Disk {
         }
     }
 
-    /// Bytes that still fit.
+    /// Returns the free space in bytes.
     pub(super) fn left(&self) -> u64 {
         self.room.map_or(u64::MAX, |room| room.saturating_sub(self.names.used()))
     }
@@ -108,7 +119,7 @@ impl Disk {
 
     pub(super) fn kill(&mut self) {
         self.names.forget_process();
-        self.begin_anew();
+        self.begin_epoch();
     }
 
     pub(super) fn restart(&mut self, loss: Loss) {
@@ -117,10 +128,10 @@ impl Disk {
             Loss::Sectors(seed) | Loss::Pages(seed) => seed,
         });
         self.names = self.names.after(loss, &mut random);
-        self.begin_anew();
+        self.begin_epoch();
     }
 
-    fn begin_anew(&mut self) {
+    fn begin_epoch(&mut self) {
         self.epoch += 1;
         self.power = true;
         self.failures.clear();

@@ -4,33 +4,43 @@ use std::io;
 
 use annals::{FileId, StoreFile};
 
-use super::disk::Disk;
-use super::{Call, Ending, FaultFileSystem, Refused};
+use parking_lot::MutexGuard;
+
+use super::call::Call;
+use super::disk::{Disk, Ending};
+use super::process::{Process, Refused};
 
 #[derive(Debug)]
 pub(super) struct FaultFile {
-    pub(super) system: FaultFileSystem,
-    pub(super) file: usize,
-    pub(super) handle: u64,
-    pub(super) write: bool,
+    /// The process that opened it.
+    process: Process,
+    /// The number of the file.
+    file: usize,
+    /// The number of this handle, for its lock.
+    handle: u64,
+    write: bool,
 }
 
 impl FaultFile {
-    /// A call that changes nothing.
-    fn look<T>(&self, look: impl FnOnce(&mut Disk) -> io::Result<T>) -> io::Result<T> {
-        let mut disk = self.system.disk();
-        disk.check_power(self.system.process)?;
-        look(&mut disk)
+    /// Returns a handle of a file, for writing if `write` is set.
+    pub(super) fn new(process: &Process, disk: &mut Disk, file: usize, write: bool) -> Self {
+        let process = process.in_epoch(disk.epoch);
+        Self { process, file, handle: disk.next_handle(), write }
     }
 
-    fn begin(&self, call: Call) -> Result<parking_lot::MutexGuard<'_, Disk>, Refused<'_>> {
-        self.system.begin(call)
+    /// Runs a call that changes nothing.
+    fn read<T>(&self, read: impl FnOnce(&mut Disk) -> io::Result<T>) -> io::Result<T> {
+        read(&mut *self.process.read()?)
     }
 
-    /// What a sync that fails leaves, and its error.
+    fn begin(&self, call: Call) -> Result<MutexGuard<'_, Disk>, Refused<'_>> {
+        self.process.begin(call)
+    }
+
+    /// Does what a failing sync does, and returns its error.
     fn fail_to_sync(&self, refused: Refused<'_>) -> io::Error {
         let Refused { mut disk, error, ending } = refused;
-        // When the power went off, what was dirty is dirty still, and is lost as that loss decides.
+        // After a loss of power, dirty sectors stay dirty until `restart` decides which of them are lost.
         if ending == Ending::Partly && disk.power {
             let Disk { names, random, .. } = &mut *disk;
             names.content(self.file).fail_to_sync(random);
@@ -45,7 +55,7 @@ impl FaultFile {
 
 impl StoreFile for FaultFile {
     fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
-        self.look(|disk| Ok(disk.names.content(self.file).read(bytes, position)))
+        self.read(|disk| Ok(disk.names.content(self.file).read(bytes, position)))
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
@@ -81,7 +91,7 @@ impl StoreFile for FaultFile {
     }
 
     fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
-        self.look(|disk| Ok(disk.names.content(self.file).next_data(position)))
+        self.read(|disk| Ok(disk.names.content(self.file).next_data(position)))
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {
@@ -90,11 +100,11 @@ impl StoreFile for FaultFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        self.look(|disk| Ok(disk.names.content(self.file).size()))
+        self.read(|disk| Ok(disk.names.content(self.file).size()))
     }
 
     fn start_sync(&self, _position: u64, _size: u64) -> io::Result<()> {
-        // What of it reaches the disk, the loss of power decides: as of everything that is not synced.
+        // The bytes stay unsynced: the next loss of power decides which of them reached the disk.
         self.begin(Call::StartSync).map(drop).map_err(|refused| self.fail_to_sync(refused))
     }
 
@@ -107,15 +117,15 @@ impl StoreFile for FaultFile {
     }
 
     fn file(&self) -> io::Result<std::fs::File> {
-        self.look(|disk| disk.names.content(self.file).real_file())
+        self.read(|disk| disk.names.content(self.file).real_file())
     }
 
     fn id(&self) -> io::Result<Option<FileId>> {
-        self.look(|_| Ok(Some(FileId { device: 0, number: self.file as u64 })))
+        self.read(|_| Ok(Some(FileId { device: 0, number: self.file as u64 })))
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        self.look(|disk| {
+        self.read(|disk| {
             let locked = &mut disk.names.content(self.file).locked;
             if locked.is_some_and(|holder| holder != self.handle) {
                 return Ok(false);
@@ -128,8 +138,8 @@ impl StoreFile for FaultFile {
 
 impl Drop for FaultFile {
     fn drop(&mut self) {
-        let mut disk = self.system.disk();
-        if self.system.process == Some(disk.epoch) {
+        let mut disk = self.process.disk();
+        if self.process.is_current(&disk) {
             let locked = &mut disk.names.content(self.file).locked;
             if *locked == Some(self.handle) {
                 *locked = None;

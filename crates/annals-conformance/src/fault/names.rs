@@ -1,11 +1,11 @@
-//! Names: which files and directories there are, for processes, and on the disk.
+//! The names of files and directories, as processes see them and as the disk has them.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::Loss;
 use super::content::Content;
+use super::loss::Loss;
 use crate::Random;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ enum Node {
     File(usize),
 }
 
-/// A change of names in one directory, whole or not there.
+/// A change of names in one directory. It reaches the disk as a whole or not at all.
 #[derive(Debug, Clone)]
 struct Change {
     directory: PathBuf,
@@ -27,9 +27,9 @@ struct Change {
 pub(super) struct Names {
     seen: BTreeMap<PathBuf, Node>,
     durable: BTreeMap<PathBuf, Node>,
-    /// What is not durable yet, in order.
+    /// The changes that are not durable yet, in order.
     changes: Vec<Change>,
-    /// By number; a file without a name stays, for those who have it open.
+    /// The contents by file number. A file without a name stays, since a process may have it open.
     contents: Vec<Content>,
 }
 
@@ -63,7 +63,7 @@ impl Names {
         &mut self.contents[file]
     }
 
-    /// Bytes of room that all files take.
+    /// Returns the bytes of disk space that all files take.
     pub(super) fn used(&self) -> u64 {
         self.files().map(|file| self.contents[file].used()).sum()
     }
@@ -134,7 +134,7 @@ impl Names {
     }
 
     pub(super) fn put(&mut self, path: &Path, bytes: &[u8]) {
-        // Without a mapping nothing of this fails.
+        // A content without a mapping cannot fail here.
         let Ok(content) = Content::of(bytes) else { return };
         self.contents.push(content);
         let node = Node::File(self.contents.len() - 1);
@@ -147,18 +147,18 @@ impl Names {
         self.seen.remove(path).is_some()
     }
 
-    /// The same names and bytes, all of them durable.
+    /// Returns the same names and bytes, all of them durable.
     pub(super) fn settled(&self) -> Self {
         let contents = self.contents.iter().map(Content::settled).collect();
         Self { seen: self.seen.clone(), durable: self.seen.clone(), changes: Vec::new(), contents }
     }
 
-    /// A process is gone.
+    /// Ends the locks and mappings of the process.
     pub(super) fn forget_process(&mut self) {
         self.contents.iter_mut().for_each(Content::forget_process);
     }
 
-    /// What is there after a loss of power.
+    /// Returns the state after a loss of power.
     pub(super) fn after(&self, loss: Loss, random: &mut Random) -> Self {
         let mut names = self.durable.clone();
         let kept = match loss {
@@ -171,7 +171,7 @@ impl Names {
                 change.apply(&mut names);
             }
         }
-        // What is in a directory that is gone is gone.
+        // A lost directory takes everything in it with it.
         let all = names.clone();
         names.retain(|path, _| {
             let mut above = path.ancestors().skip(1).filter(|above| above.parent().is_some());

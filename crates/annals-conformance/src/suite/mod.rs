@@ -57,7 +57,8 @@ suite! {
     conditions::condition_and_append_are_one_step;
     /// Callbacks and cursors see each event once, in order, with no gap or repeat between catching up and live.
     subscribers::every_subscriber_sees_each_event_once_in_order;
-    /// Whatever the reason that an append failed for, nothing of it is there, and the next goes on as if it had not been.
+    /// Whatever the reason that an append failed for, nothing of it is there, and the next goes on as if it had not
+    /// been.
     failing::a_failed_append_leaves_nothing;
     /// After a crash every acknowledged event is there, and nothing that was never a whole batch.
     durability::recovery_keeps_every_acknowledged_event;

@@ -1,24 +1,24 @@
-//! What a check of the suite answers.
+//! The results of the checks.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// That an invariant holds, or why it was not looked at.
+/// The outcome of checking an invariant that is not violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds.
+    /// The invariant holds.
     Held,
-    /// It cannot be asked of this backend, or not tried on it; and why.
+    /// The invariant does not apply to this backend or cannot be tried on it, for this reason.
     Skipped(&'static str),
 }
 
-/// That an invariant does not hold.
+/// A violated invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which invariant.
+    /// The name of the invariant.
     pub invariant: &'static str,
-    /// What was seen, and what should have been.
+    /// What the check found, and what it expected.
     pub message: String,
 }
 
@@ -30,25 +30,25 @@ impl Display for Violation {
 
 impl Error for Violation {}
 
-/// What the suite found.
+/// The results of the whole suite.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Every invariant, in order, with what came of it.
+    /// Every invariant in order, with its result.
     pub results: Vec<(&'static str, Result<Outcome, Violation>)>,
 }
 
 impl Report {
-    /// The invariants that do not hold.
+    /// Returns the violated invariants.
     pub fn violations(&self) -> impl Iterator<Item = &Violation> {
         self.results.iter().filter_map(|(_, result)| result.as_ref().err())
     }
 
-    /// The names of those that hold.
+    /// Returns the names of the invariants that hold.
     pub fn held(&self) -> impl Iterator<Item = &'static str> {
         self.named(|result| matches!(result, Ok(Outcome::Held)))
     }
 
-    /// The names of those that were skipped.
+    /// Returns the names of the skipped invariants.
     pub fn skipped(&self) -> impl Iterator<Item = &'static str> {
         self.named(|result| matches!(result, Ok(Outcome::Skipped(_))))
     }
@@ -74,32 +74,32 @@ impl Display for Report {
     }
 }
 
-/// Why a check stopped.
+/// Why a check failed.
 #[derive(Debug)]
-pub(crate) struct Broken(String);
+pub(crate) struct CheckError(String);
 
-pub(crate) type Check = Result<Outcome, Broken>;
+pub(crate) type Check = Result<Outcome, CheckError>;
 
-impl Display for Broken {
+impl Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Broken {
+impl CheckError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 
-    /// For `map_err`: an error where there should be none.
+    /// Returns a function for `map_err` that converts an unexpected error.
     pub(crate) fn when<E: Display>(doing: &str) -> impl FnOnce(E) -> Self {
         move |error| Self(format!("{doing}: {error}"))
     }
 }
 
-impl<E: Error> From<E> for Broken {
+impl<E: Error> From<E> for CheckError {
     fn from(error: E) -> Self {
-        Self(format!("an error where none should be: {}", everything_it_says(&error)))
+        Self(format!("unexpected error: {}", with_causes(&error)))
     }
 }
 
@@ -108,29 +108,34 @@ macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         match $condition {
             true => {}
-            false => return Err($crate::check::Broken::new(format!($($message)+))),
+            false => return Err($crate::check::CheckError::new(format!($($message)+))),
         }
     };
 }
 pub(crate) use ensure;
 
-/// That two things are the same.
-#[expect(clippy::needless_pass_by_value, reason = "most are made on the spot")]
-pub(crate) fn same<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Result<(), Broken> {
+/// Checks that two values are equal.
+#[expect(clippy::needless_pass_by_value, reason = "most arguments are temporary values")]
+pub(crate) fn same<T: PartialEq + Debug>(
+    what: &str,
+    found: T,
+    expected: T,
+) -> Result<(), CheckError> {
     ensure!(found == expected, "{what}: found {found:?}, expected {expected:?}");
     Ok(())
 }
 
-/// That an error's message has these words in it.
-pub(crate) fn says(error: &dyn Error, words: &[&str]) -> Result<(), Broken> {
-    let message = everything_it_says(error);
+/// Checks that the message of an error contains all these words.
+pub(crate) fn says(error: &dyn Error, words: &[&str]) -> Result<(), CheckError> {
+    let message = with_causes(error);
     for word in words {
-        ensure!(message.contains(word), "the error does not say {word:?}: {message}");
+        ensure!(message.contains(word), "the error message has no {word:?}: {message}");
     }
     Ok(())
 }
 
-fn everything_it_says(error: &dyn Error) -> String {
+/// Returns the message of an error with those of its causes.
+fn with_causes(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -140,7 +145,7 @@ fn everything_it_says(error: &dyn Error) -> String {
     message
 }
 
-/// Runs a check; a panic is a violation, too.
+/// Runs a check. A panic is a violation too.
 pub(crate) fn run(
     invariant: &'static str,
     check: impl FnOnce() -> Check,
@@ -148,23 +153,26 @@ pub(crate) fn run(
     let checked = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something");
-        Err(Broken(format!("a panic: {said}")))
+        Err(CheckError(format!("a panic: {said}")))
     });
-    checked.map_err(|Broken(message)| Violation { invariant, message })
+    checked.map_err(|CheckError(message)| Violation { invariant, message })
 }
 
-/// What a test of one invariant makes of its result: it fails if the invariant does not hold, or is skipped and
-/// nobody said so, or is not skipped although somebody said so.
+/// Judges the result of one invariant for a test.
 ///
 /// # Panics
-/// If so.
+/// If the invariant is violated, if it was skipped and is not listed in `skipped`, or if it was not skipped and is
+/// listed.
 #[doc(hidden)]
 pub fn judge(name: &str, result: Result<Outcome, Violation>, skipped: &[&str]) {
     let expected = skipped.contains(&name);
     match result {
-        Ok(Outcome::Held) => assert!(!expected, "{name} was looked at: do not list it as skipped"),
+        Ok(Outcome::Held) => assert!(!expected, "{name} was checked: do not list it as skipped"),
         Ok(Outcome::Skipped(reason)) => {
-            assert!(expected, "{name} was skipped ({reason}): list it as skipped if it is to be");
+            assert!(
+                expected,
+                "{name} was skipped ({reason}): list it as skipped if that is intended"
+            );
         }
         Err(violation) => panic!("{violation}"),
     }

@@ -1,4 +1,4 @@
-//! The backend in files, as a subject: on a disk that fails as asked.
+//! The Journal as a subject, on a disk that fails as planned.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -10,23 +10,23 @@ use annals::{Durability, Journal};
 use crate::fault::{Call, FaultFileSystem, Hold, Loss, on_disk};
 use crate::{Fault, Fixture, Sample, Subject};
 
-/// [`Journal`] on a [`FaultFileSystem`], in small segments.
+/// A [`Journal`] on a [`FaultFileSystem`], with small segments.
 #[derive(Debug, Clone, Copy)]
 pub struct JournalSubject {
-    /// When an append returns. Buffered, a crash is the end of the process, else a loss of power.
+    /// The durability of appends. A crash ends only the process if appends are buffered, and cuts the power otherwise.
     pub durability: Durability,
-    /// Bytes of a segment.
+    /// The size of a segment in bytes.
     pub segment_bytes: u64,
 }
 
 impl JournalSubject {
-    /// With segments of 4 KiB, the smallest there are, so that they are sealed often.
+    /// Returns a subject with segments of 4 KiB, the smallest size, so that segments are sealed often.
     #[must_use]
     pub fn new(durability: Durability) -> Self {
         Self { durability, segment_bytes: 4 << 10 }
     }
 
-    /// The options to open one on `disk` with, in the process that runs there now.
+    /// Returns the options for opening a Journal on `disk`, in the process that runs there now.
     #[must_use]
     pub fn options(&self, disk: &FaultFileSystem) -> annals::JournalOptions {
         Journal::options()

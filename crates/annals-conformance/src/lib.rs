@@ -1,12 +1,14 @@
-//! What every backend of an annals log must do, as tests that anyone's backend can run.
+//! The conformance suite of annals, the embedded event store: the invariants of every backend, as tests for any
+//! backend.
 //!
 //! ```text
 //!   Subject ──fixture()──▶ Fixture ──open()──▶ your Backend<Sample> ◀──the suite
-//!                        └─ crash, fail, hold, damage: as far as it can be harmed
+//!                        └─ crash, fail, hold, damage: the faults that it supports
 //! ```
 //!
 //! # Running it on your own backend
-//! Say how to get one, in the tests of your crate, and let [`conformance!`] make a test of each invariant:
+//! Implement [`Subject`] and [`Fixture`] in the tests of your crate. [`conformance!`] then makes a test of each
+//! invariant:
 //!
 //! ```
 //! use annals::Memory;
@@ -35,12 +37,14 @@
 //! let report = annals_conformance::run(&InMemory);
 //! assert_eq!(report.violations().count(), 0, "{report}");
 //! ```
-//! What a [`Fixture`] cannot do is skipped: a log in memory has no recovery. A skip must be listed, so that none comes
-//! about unseen; [`Report`] tells which and why. The more of [`Fixture`] you write, the more is tried: to lose what is
-//! not durable (`crash`), to fail a write or sync (`fail`), to stop a writer in the middle (`hold`), to harm what is
-//! stored (`damage`). For a backend that is on [`annals::FileSystem`], [`fault::FaultFileSystem`] does all of that.
+//! An invariant that needs more than the [`Fixture`] supports is skipped: a log in memory has no recovery. Skipped
+//! invariants must be listed, so that none is skipped unnoticed; [`Report`] has the reasons. The optional methods of
+//! [`Fixture`] enable more checks: losing unsynced changes (`crash`), failing a write or sync (`fail`), stopping a
+//! writer in the middle (`hold`), and changing stored bytes (`damage`). A backend that uses [`annals::FileSystem`]
+//! gets all of them from [`fault::FaultFileSystem`].
 //!
-//! The suite does not sleep and measures no time: writers and readers are stopped, and seen not to stop each other.
+//! The suite never sleeps and measures no time. It stops writers and readers at chosen points instead, and checks that
+//! they do not stop each other.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The backend in memory, as a subject.
+//! The memory backend as a subject.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use annals::Memory;
 
 use crate::{Fixture, Sample, Subject};
 
-/// [`Memory`]: gone when it is dropped, and nothing in it can fail.
+/// A [`Memory`], which keeps nothing when it is dropped, and in which nothing can fail.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MemorySubject;
 

@@ -1,21 +1,21 @@
-//! The event that the suite appends: anything that can be said, also what a log must refuse.
+//! The event that the suite appends. It can represent every event, including those that a log must refuse.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 
 use annals::{CodecError, Event, Metadata, RawEvent, Tags};
 
-/// The type of events that only newer programs know.
+/// An event type that only newer programs know.
 const NEWER: &str = "newer";
 
 thread_local! {
-    /// Whether this thread is a program that does not know that type.
+    /// Whether this thread acts as an older program, which does not know that type.
     static IS_OLDER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// An event of the suite. A backend that is to be tested is a `Backend<Sample>`.
+/// An event of the suite. A backend under test is a `Backend<Sample>`.
 ///
-/// Nothing about it is checked before it is appended, so that the suite can see what the backend refuses.
+/// Its parts are not checked before it is appended, so that the suite can check what the backend refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sample {
     event_type: String,
@@ -27,55 +27,55 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// An event of this type.
+    /// Returns an event of this type.
     #[must_use]
     pub fn new(event_type: impl Into<String>) -> Self {
         Self { event_type: event_type.into(), ..Self::default() }
     }
 
-    /// Also about this.
+    /// Adds a tag.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// With this id.
+    /// Sets the id.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// With these metadata, too.
+    /// Adds an entry to the metadata.
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.set(name, value);
         self
     }
 
-    /// With this payload.
+    /// Sets the payload.
     #[must_use]
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
         self.data = data.into();
         self
     }
 
-    /// Whose payload has no encoding.
+    /// Makes the encoding of the payload fail.
     #[must_use]
     pub fn without_encoding(mut self) -> Self {
         self.without_encoding = true;
         self
     }
 
-    /// Returns an event of a type that only newer programs know: it is appended as any other, and cannot be decoded
-    /// while the reader is [`an older program`](Self::as_an_older_program).
+    /// Returns an event of a type that only newer programs know. It is appended like any other, but it cannot be
+    /// decoded while the reader is [`an older program`](Self::as_an_older_program).
     #[must_use]
     pub fn newer() -> Self {
         Self::new(NEWER)
     }
 
-    /// Does something on this thread as a program that does not know the type of [`newer`](Self::newer) events.
+    /// Runs `work` on this thread as an older program, which does not know the type of [`newer`](Self::newer) events.
     pub fn as_an_older_program<R>(work: impl FnOnce() -> R) -> R {
         struct Known;
         impl Drop for Known {
@@ -88,13 +88,13 @@ impl Sample {
         work()
     }
 
-    /// Its tags.
+    /// Returns the tags.
     #[must_use]
     pub fn tag_list(&self) -> &[String] {
         &self.tags
     }
 
-    /// Its payload.
+    /// Returns the payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.data

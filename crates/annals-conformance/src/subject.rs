@@ -1,4 +1,4 @@
-//! What the suite needs to know of a backend: how to get one, and how to harm it.
+//! What a backend provides to be tested: how to open it, and how to inject faults.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,81 +9,83 @@ use annals::Backend;
 use crate::Sample;
 use crate::fault::{Hold, Loss};
 
-/// A kind of backend to be tested.
+/// A kind of backend under test.
 pub trait Subject: Sync {
-    /// The backend.
+    /// The type of the backend.
     type Backend: Backend<Sample> + 'static;
 
-    /// A new place for a log, empty and apart from all others.
+    /// Returns a new fixture with an empty log, independent of all others.
     fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>>;
 
-    /// Whether it encodes events when they are appended, and so can refuse those that have no encoding or are too
-    /// large. By default it does.
+    /// Returns whether the backend encodes events when they are appended, and so refuses events whose encoding fails
+    /// or is too large. True by default.
     fn encodes(&self) -> bool {
         true
     }
 
-    /// Returns how long to wait for what should come at once, until it counts as missing: 2 minutes by default, which
-    /// also a busy machine seldom takes.
+    /// Returns how long a check waits for something that should happen at once, before it counts as missing: 2
+    /// minutes by default, which even a busy machine seldom needs.
     fn patience(&self) -> Duration {
         Duration::from_secs(120)
     }
 }
 
-/// A place where one log lives. What it cannot do it answers `false` or `None` to, and what needs that is skipped.
+/// One log under test, and the faults that can be injected. A method that is not supported returns `false` or `None`,
+/// which is the default; the checks that need it are skipped.
 pub trait Fixture<B>: Send + Sync {
     /// Opens the log.
     ///
     /// # Errors
-    /// Whatever the backend says.
+    /// The error of the backend.
     fn open(&self) -> Result<B, Box<dyn Error + Send + Sync>>;
 
-    /// Whether a log that was dropped is there when it is opened again.
+    /// Returns whether a log survives being dropped and opened again.
     fn keeps(&self) -> bool {
         false
     }
 
-    /// Whether a log that is open cannot be opened a second time.
+    /// Returns whether a log that is open cannot be opened again.
     fn is_exclusive(&self) -> bool {
         false
     }
 
-    /// Loses what the backend's durability does not promise to keep, now: a power cut, or the end of the process. May
-    /// be called while the log is open, and from its callbacks; whoever has it open can no more use it.
+    /// Crashes now, by a loss of power or the end of the process: everything that the backend's durability does not
+    /// guarantee may be lost. The suite may call this while the log is open, and from its callbacks. Open handles of
+    /// the log are not usable afterwards.
     fn crash(&self, loss: Loss) -> bool {
         let _ = loss;
         false
     }
 
-    /// Makes what the next append needs fail.
+    /// Makes the next append meet this fault.
     fn fail(&self, fault: Fault) -> bool {
         let _ = fault;
         false
     }
 
-    /// Makes room again after [`Fault::Full`].
+    /// Frees space again after [`Fault::Full`].
     fn heal(&self) {}
 
-    /// Stops the next append in the middle, before what it appends is durable, until the answer is dropped.
+    /// Makes the next append stop in the middle, before its events are durable, until the returned hold is dropped.
     fn hold(&self) -> Option<Hold> {
         None
     }
 
-    /// Changes a byte of the recorded event whose payload contains `needle`, while the log is not open.
+    /// Changes a byte of the stored event whose payload contains `needle`. The log is not open then.
     fn damage(&self, needle: &[u8]) -> bool {
         let _ = needle;
         false
     }
 }
 
-/// What can fail.
+/// A fault of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The next write: half of it is done.
+    /// The next write fails when a part of it is done.
     Write,
-    /// The next sync.
+    /// The next sync fails.
     Sync,
-    /// There is no more room, until it is healed.
+    /// The disk is full until [`Fixture::heal`] is called.
     Full,
 }

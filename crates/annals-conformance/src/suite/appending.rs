@@ -1,4 +1,4 @@
-//! Appending: nothing, anything that is allowed, and without waiting.
+//! Appending: empty batches, all allowed events, and asynchronous appends.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -8,19 +8,19 @@ use annals::{
 };
 
 use super::tools::{EVER, Seen, Store, fresh, nth, nths, open, spawn, wait_for};
-use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::check::{Check, CheckError, Outcome, ensure, same};
 use crate::{Sample, Subject};
 
 pub(super) fn an_empty_batch_changes_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
     let store = fresh(subject)?;
     let seen = Seen::subscribed::<S>(&store);
-    same("the range of nothing", store.append_batch([])?, 0..0)?;
+    same("the range of an empty batch", store.append_batch([])?, 0..0)?;
     store.append_batch(nths(0..3))?;
-    same("the range of nothing", store.append_batch([])?, 3..3)?;
+    same("the range of an empty batch", store.append_batch([])?, 3..3)?;
     let nothing = wait_for(store.append_batch_async(Batch::new(Vec::new())), subject.patience())??;
-    same("the range of nothing, asynchronously", nothing, 3..3)?;
+    same("the range of an empty asynchronous batch", nothing, 3..3)?;
     same("the head", store.len(), 3)?;
-    same("what a callback saw", seen.offsets(), vec![0, 1, 2])?;
+    same("the events that a callback saw", seen.offsets(), vec![0, 1, 2])?;
     Ok(Outcome::Held)
 }
 
@@ -28,12 +28,12 @@ pub(super) fn an_append_arrives_whether_awaited_or_not<S: Subject + ?Sized>(subj
     let store = fresh(subject)?;
     let patience = subject.patience();
     for n in 0..20 {
-        same("where it went", wait_for(store.append_async(nth(n)), patience)??, n)?;
+        same("the offset of an append", wait_for(store.append_async(nth(n)), patience)??, n)?;
     }
-    // Many at once, in the order in which they were made, waited for in another.
+    // Many appends at once. They are awaited in reverse order.
     let mut futures: Vec<_> = (20..120).map(|n| (n, store.append_async(nth(n)))).collect();
     while let Some((n, future)) = futures.pop() {
-        same("where it went", wait_for(future, patience)??, n)?;
+        same("the offset of an append", wait_for(future, patience)??, n)?;
     }
     for n in 120..140 {
         drop(store.append_async(nth(n)));
@@ -42,22 +42,26 @@ pub(super) fn an_append_arrives_whether_awaited_or_not<S: Subject + ?Sized>(subj
     for n in 120..140 {
         let event = cursor.next_timeout(patience).transpose()?;
         let event = event.ok_or_else(|| {
-            Broken::new(format!("append {n}, whose future was dropped, does not arrive"))
+            CheckError::new(format!("append {n}, whose future was dropped, is not in the log"))
         })?;
-        same("what arrived", &event.event, &nth(n))?;
+        same("the event that arrived", &event.event, &nth(n))?;
     }
     let refused =
         wait_for(store.append_batch_async(Batch::new(vec![nth(140), nth(141).tag("")])), patience)?;
-    ensure!(refused.is_err(), "an invalid event went in");
+    ensure!(refused.is_err(), "an invalid event was appended");
     let mixed = store.append_async(nth(140));
-    same("where one that blocks went, behind one that does not", store.append(nth(141))?, 141)?;
-    same("where the one before it went", wait_for(mixed, patience)??, 140)?;
+    same(
+        "the offset of a blocking append behind an asynchronous one",
+        store.append(nth(141))?,
+        141,
+    )?;
+    same("the offset of the append before it", wait_for(mixed, patience)??, 140)?;
     same("the head", store.len(), 142)?;
-    whoever_must_not_block_does_not(subject)
+    asynchronous_appends_do_not_block(subject)
 }
 
-/// While a commit is held up, an asynchronous append is handed in all the same.
-fn whoever_must_not_block_does_not<S: Subject + ?Sized>(subject: &S) -> Check {
+/// Checks that an asynchronous append is submitted while a commit is stopped.
+fn asynchronous_appends_do_not_block<S: Subject + ?Sized>(subject: &S) -> Check {
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     let patience = subject.patience();
@@ -70,13 +74,13 @@ fn whoever_must_not_block_does_not<S: Subject + ?Sized>(subject: &S) -> Check {
         });
         let in_time = caller.in_time();
         hold.release();
-        ensure!(reached, "an append did not come to where it was to be held");
+        ensure!(reached, "an append did not reach the point where it was to be held");
         in_time?;
         for (n, future) in (1..).zip(caller.join()) {
-            same("where it went", wait_for(future, patience)??, n)?;
+            same("the offset of an append", wait_for(future, patience)??, n)?;
         }
         same(
-            "where the one before went",
+            "the offset of the append before",
             writer.join().unwrap_or_else(|panic| resume_unwind(panic))?,
             0,
         )
@@ -112,21 +116,28 @@ pub(super) fn events_come_back_as_they_were<S: Subject + ?Sized>(subject: &S) ->
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     for (n, event) in (0..).zip(&events) {
-        same("where it went", store.append(event.clone())?, n)?;
+        same("the offset of an append", store.append(event.clone())?, n)?;
     }
-    let check = |store: &Store<S>| -> Result<(), Broken> {
+    let check = |store: &Store<S>| -> Result<(), CheckError> {
         for (event, (n, expected)) in store.read(..).zip((0..).zip(&events)) {
             let event = event?;
-            ensure!(event.offset == n && event.event == *expected, "event {n} comes back changed");
+            ensure!(
+                event.offset == n && event.event == *expected,
+                "event {n} is read with changes"
+            );
         }
         for (n, tag) in [(1, &*longest), (6, "emoji:🦀"), (6, " ")] {
             let found: Vec<u64> = store
                 .query(&Query::tag(tag))
                 .map(|event| Ok(event?.offset))
-                .collect::<Result<_, Broken>>()?;
-            same("what has the tag", found, vec![n])?;
+                .collect::<Result<_, CheckError>>()?;
+            same("the events with the tag", found, vec![n])?;
         }
-        same("what has the longest type", store.query(&Query::event_type(&longest)).count(), 1)
+        same(
+            "the events with the longest type",
+            store.query(&Query::event_type(&longest)).count(),
+            1,
+        )
     };
     check(&store)?;
     if fixture.keeps() {

@@ -1,4 +1,4 @@
-//! Conditions and ids: what an append depends on.
+//! Conditions and ids, on which an append can depend.
 
 use std::sync::Barrier;
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use annals::{AppendError, Batch, Condition, Query, QueryItem};
 
 use super::tools::{Seen, Store, fresh, nth, nths, open};
-use crate::check::{Broken, Check, Outcome, ensure, same, says};
+use crate::check::{Check, CheckError, Outcome, ensure, same, says};
 use crate::{Sample, Subject};
 
 const THREADS: usize = 8;
@@ -16,7 +16,7 @@ pub(super) fn condition_and_append_are_one_step<S: Subject + ?Sized>(subject: &S
     a_counter_loses_no_step(subject)
 }
 
-fn only_one_of_a_race_wins<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
+fn only_one_of_a_race_wins<S: Subject + ?Sized>(subject: &S) -> Result<(), CheckError> {
     const ROUNDS: usize = 40;
     let store = fresh(subject)?;
     let barrier = Barrier::new(THREADS);
@@ -48,7 +48,7 @@ fn only_one_of_a_race_wins<S: Subject + ?Sized>(subject: &S) -> Result<(), Broke
             .collect();
         ensure!(
             winners.len() == 1,
-            "round {round}: {} of {THREADS} appends went ahead, and one should",
+            "round {round}: {} of {THREADS} appends succeeded, and one should",
             winners.len()
         );
         for result in of_round {
@@ -63,13 +63,13 @@ fn only_one_of_a_race_wins<S: Subject + ?Sized>(subject: &S) -> Result<(), Broke
     same("the head", store.len(), ROUNDS as u64)
 }
 
-/// Everyone reads the count and appends the next one, unless somebody else did since.
+/// Has each thread read the count and append the next one, unless another thread did so since.
 fn a_counter_loses_no_step<S: Subject + ?Sized>(subject: &S) -> Check {
     const STEPS: usize = 30;
     let store = fresh(subject)?;
     let counter = Query::tag("counter");
     let barrier = Barrier::new(4);
-    let results: Vec<Result<(), Broken>> = thread::scope(|scope| {
+    let results: Vec<Result<(), CheckError>> = thread::scope(|scope| {
         let counting: Vec<_> = (0..4)
             .map(|_| {
                 let (store, counter, barrier) = (&store, &counter, &barrier);
@@ -102,7 +102,7 @@ fn a_counter_loses_no_step<S: Subject + ?Sized>(subject: &S) -> Check {
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
-    results.into_iter().collect::<Result<(), Broken>>()?;
+    results.into_iter().collect::<Result<(), CheckError>>()?;
     for (expected, event) in (1..).zip(store.read(..)) {
         let event = event?;
         same(
@@ -122,7 +122,7 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
     let mut head = 50;
     let both = Query::item(QueryItem::new().event_type("type-1").tag("digit:7"));
     let neither = Query::item(QueryItem::new().event_type("type-2").tag("number:7"));
-    // A query, from where on it looks, and the first event that is in its way.
+    // A query, the offset that it starts at, and the first conflicting event.
     let cases = [
         (Query::all(), 0, Some(0)),
         (Query::all(), 49, Some(49)),
@@ -144,50 +144,55 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
             store = open::<S>(&fixture)?;
         }
         for (case, (query, after, expected)) in cases.iter().enumerate() {
-            // What was recorded for a case before this one is in nobody's way.
+            // The events of the cases before are never in conflict.
             let after = if *after < 50 { *after } else { (*after).max(head) };
             let condition = Condition::fail_if(query.clone()).after(after);
             let event = Sample::new("decided").tag(format!("case:{case}"));
             match (store.append_if([event], &condition), expected) {
                 (Ok(range), None) => {
-                    same("where it went", range, head..head + 1)?;
+                    same("the offset of an append", range, head..head + 1)?;
                     head += 1;
                 }
                 (Err(AppendError::Conflict { offset }), Some(expected)) => {
-                    same("what is in the way", offset, *expected)?;
+                    same("the conflicting event", offset, *expected)?;
                 }
                 (result, expected) => {
-                    return Err(Broken::new(format!(
-                        "case {case}: {result:?}, where {expected:?} should be in the way"
+                    return Err(CheckError::new(format!(
+                        "case {case}: {result:?}, and the conflict should be {expected:?}"
                     )));
                 }
             }
             same("the head", store.len(), head)?;
         }
     }
+    special_conditions::<S>(&store)?;
+    Ok(Outcome::Held)
+}
+
+/// Checks the message of a conflict, the conditions of whole and empty batches, and conditions at and beyond the head.
+fn special_conditions<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), CheckError> {
     let error = store.append_if([nth(1)], &Condition::fail_if(Query::tag("number:3"))).err();
     says(
-        &error.ok_or_else(|| Broken::new("a condition did not hold the append up"))?,
+        &error.ok_or_else(|| CheckError::new("an append succeeded against its condition"))?,
         &["condition", "offset 3"],
     )?;
-    // The events of a batch are not in their own way, and an empty batch has its condition looked at.
+    // The events of a batch do not conflict with each other. The condition of an empty batch is checked.
     let own = Condition::fail_if(Query::tag("own"));
     store.append_if([Sample::new("a").tag("own"), Sample::new("b").tag("own")], &own)?;
-    ensure!(store.append_if([], &own).is_err(), "an empty batch went ahead against its condition");
+    ensure!(store.append_if([], &own).is_err(), "an empty batch succeeded against its condition");
     let (head, tag) = (store.len(), Query::tag("digit:1"));
     let beyond = Condition::fail_if(tag.clone()).after(head + 1);
     let refused = store.append_if([nth(1)], &beyond);
     ensure!(
-        matches!(refused, Err(AppendError::ConditionBeyondHead { after, head: told }) if after == head + 1 && told == head),
-        "a condition that looks at nothing but what is beyond the head {head}: {refused:?}"
+        matches!(refused, Err(AppendError::ConditionBeyondHead { after, head: at }) if after == head + 1 && at == head),
+        "a condition from beyond the head {head} on: {refused:?}"
     );
     same("the head", store.len(), head)?;
     same(
-        "where one from the head on went",
+        "the offset of an append with a condition from the head on",
         store.append_if([nth(1)], &Condition::fail_if(tag).after(head))?,
         head..head + 1,
-    )?;
-    Ok(Outcome::Held)
+    )
 }
 
 pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
@@ -197,17 +202,17 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
     store.append_batch((0..30).map(named))?;
     let seen = Seen::subscribed::<S>(&store);
     for again in 0..2 {
-        same("where an id is", store.append(named(7))?, 7)?;
-        same("where a batch of ids is", store.append_batch((10..14).map(named))?, 10..14)?;
+        same("the offset of a known id", store.append(named(7))?, 7)?;
+        same("the range of known ids", store.append_batch((10..14).map(named))?, 10..14)?;
         let unless = Batch {
             condition: Some(Condition::fail_if(Query::all())),
             ..Batch::new(vec![named(3)])
         };
-        same("where an id is, whatever the condition", store.append_as(unless)?, 3..4)?;
+        same("the range of known ids, whatever the condition", store.append_as(unless)?, 3..4)?;
         same("the head", store.len(), 30)?;
-        let refused = |events: Vec<Sample>, words: &[&str]| -> Result<(), Broken> {
+        let refused = |events: Vec<Sample>, words: &[&str]| -> Result<(), CheckError> {
             let error = store.append_batch(events.clone()).err();
-            let error = error.ok_or_else(|| Broken::new(format!("{events:?} went in")))?;
+            let error = error.ok_or_else(|| CheckError::new(format!("{events:?} was appended")))?;
             says(&error, words)?;
             same("the head", store.len(), 30)
         };
@@ -220,10 +225,11 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
         refused(vec![named(5), nth(6)], &["\"id-5\"", "offset 5"])?;
         refused(vec![nth(5), named(0)], &["\"id-0\"", "offset 0"])?;
         let error = store.append_batch([named(40), named(41), named(40)]).err();
-        let error = error.ok_or_else(|| Broken::new("an id went in twice in one batch"))?;
+        let error =
+            error.ok_or_else(|| CheckError::new("a batch with the same id twice was appended"))?;
         ensure!(matches!(&error, AppendError::IdTwice { id } if id == "id-40"), "{error:?}");
         says(&error, &["\"id-40\"", "twice"])?;
-        same("what a callback saw", seen.offsets(), Vec::new())?;
+        same("the events that a callback saw", seen.offsets(), Vec::new())?;
         if again == 0 && fixture.keeps() {
             drop(store);
             store = open::<S>(&fixture)?;
@@ -232,9 +238,9 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
     race_with_one_id(subject)
 }
 
-/// A retry is known by its ids and types, whatever else differs: the payload, which may be encoded in another order or
-/// with a new field, the tags and their order, and the metadata.
-fn known_whatever_the_content<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), Broken> {
+/// Checks that a retry is recognized by its ids and types, whatever else differs: the payload, which may be encoded in
+/// another order or with a new field, the tags and their order, and the metadata.
+fn known_whatever_the_content<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), CheckError> {
     let retries = [
         ("other content", nth(7).data("{\"b\":1,\"a\":2}")),
         ("no content", Sample::new("type-1")),
@@ -244,14 +250,14 @@ fn known_whatever_the_content<S: Subject + ?Sized>(store: &Store<S>) -> Result<(
     ];
     for (what, event) in retries {
         let known = store.append(event.id("id-7"));
-        ensure!(matches!(known, Ok(7)), "where an id is, with {what}: {known:?}");
+        ensure!(matches!(known, Ok(7)), "the offset of a known id, with {what}: {known:?}");
     }
     let batch = (10..14).map(|n| nth(n).metadata("attempt", "2").id(format!("id-{n}")));
-    same("where a batch of ids is, with other metadata", store.append_batch(batch)?, 10..14)?;
+    same("the range of known ids, with other metadata", store.append_batch(batch)?, 10..14)?;
     same("the head", store.len(), 30)
 }
 
-/// Whoever comes first records it; everybody gets its offset.
+/// Has threads append the same ids. The first one records the event, and all get its offset.
 fn race_with_one_id<S: Subject + ?Sized>(subject: &S) -> Check {
     let store = fresh(subject)?;
     let barrier = Barrier::new(THREADS);
@@ -274,7 +280,7 @@ fn race_with_one_id<S: Subject + ?Sized>(subject: &S) -> Check {
             .collect::<Vec<_>>()
     });
     for offsets in offsets {
-        same("the offsets that each got", offsets?, (0..30).collect::<Vec<_>>())?;
+        same("the offsets that each thread got", offsets?, (0..30).collect::<Vec<_>>())?;
     }
     same("the head", store.len(), 30)?;
     Ok(Outcome::Held)

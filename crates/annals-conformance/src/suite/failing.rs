@@ -1,9 +1,9 @@
-//! Failing: what remains of an append that failed, and of a log that one failed on.
+//! Failed appends: nothing of them remains, and the log is poisoned if a write or sync failed.
 
 use annals::{AppendError, Batch, Condition, MAX_BATCH_EVENTS, Query};
 
 use super::tools::{FixtureOf, Seen, Store, all, fresh, nth, nths, open, wait_for};
-use crate::check::{Broken, Check, Outcome, ensure, same, says};
+use crate::check::{Check, CheckError, Outcome, ensure, same, says};
 use crate::{Fault, Sample, Subject};
 
 pub(super) fn a_failed_append_leaves_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
@@ -15,7 +15,7 @@ pub(super) fn a_failed_append_leaves_nothing<S: Subject + ?Sized>(subject: &S) -
     Ok(Outcome::Held)
 }
 
-/// Batches that must be refused, each with an event that would leave a trace.
+/// Returns batches that must be refused, each with an event that would leave a trace.
 fn refusals<S: Subject + ?Sized>(subject: &S) -> Vec<Batch<Sample>> {
     let trace = || Sample::new("trace").tag("trace:1").id("trace");
     let with = |events: Vec<Sample>| Batch::new(events);
@@ -33,7 +33,7 @@ fn refusals<S: Subject + ?Sized>(subject: &S) -> Vec<Batch<Sample>> {
     all
 }
 
-fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
+fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), CheckError> {
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     store.append(nth(0).id("known"))?;
@@ -41,18 +41,18 @@ fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
     let mut next = 1;
     for (case, batch) in refusals(subject).into_iter().enumerate() {
         let result = store.append_as(batch.clone());
-        ensure!(result.is_err(), "refusal {case} went in: {result:?}");
+        ensure!(result.is_err(), "refusal {case} was appended: {result:?}");
         left_nothing::<S>(&store, next, &format!("refusal {case}"))?;
         let result = wait_for(store.append_batch_async(batch), subject.patience())?;
-        ensure!(result.is_err(), "refusal {case} went in asynchronously: {result:?}");
+        ensure!(result.is_err(), "refusal {case} was appended asynchronously: {result:?}");
         left_nothing::<S>(&store, next, &format!("asynchronous refusal {case}"))?;
-        same("where the next went", store.append(nth(next))?, next)?;
+        same("the offset of the next append", store.append(nth(next))?, next)?;
         next += 1;
     }
-    same("what a callback saw", seen.offsets(), (1..next).collect::<Vec<_>>())?;
-    // The id that was refused is free.
+    same("the events that a callback saw", seen.offsets(), (1..next).collect::<Vec<_>>())?;
+    // The refused id is free.
     same(
-        "where what had been refused went",
+        "the offset of the event that was refused before",
         store.append(Sample::new("trace").id("trace"))?,
         next,
     )?;
@@ -63,12 +63,12 @@ fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
     Ok(())
 }
 
-/// That a log has `count` events and no trace of one that was refused.
+/// Checks that a log has `count` events, and no trace of a refused one.
 fn left_nothing<S: Subject + ?Sized>(
     store: &Store<S>,
     count: u64,
     after: &str,
-) -> Result<(), Broken> {
+) -> Result<(), CheckError> {
     ensure!(
         store.len() == count,
         "the head is {} after {after}, and should be {count}",
@@ -76,18 +76,18 @@ fn left_nothing<S: Subject + ?Sized>(
     );
     let events = all::<S>(store)?;
     ensure!(events.len() as u64 == count, "{} events are read after {after}", events.len());
-    ensure!(store.get(count)?.is_none(), "something is at the head after {after}");
+    ensure!(store.get(count)?.is_none(), "an event is at the head after {after}");
     let found = store.query(&Query::tag("trace:1")).count()
         + store.query(&Query::event_type("trace")).count();
-    ensure!(found == 0, "a query finds what was refused, after {after}");
-    ensure!(store.tags("trace")?.is_empty(), "there is a name of what was refused, after {after}");
+    ensure!(found == 0, "a query finds a refused event after {after}");
+    ensure!(store.tags("trace")?.is_empty(), "a name of a refused event is left after {after}");
     let mut cursor = store.subscription(Query::all(), count);
-    ensure!(cursor.try_next().is_none(), "a cursor gives something after {after}");
+    ensure!(cursor.try_next().is_none(), "a cursor returns an event after {after}");
     Ok(())
 }
 
-/// A full disk: the append fails, and once there is room appends work again, also after the log was opened again.
-fn without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
+/// Checks a full disk: the append fails, and appends succeed once there is space, also after the log was opened again.
+fn without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), CheckError> {
     let fixture = subject.fixture();
     let mut store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
@@ -97,29 +97,36 @@ fn without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
     let mut count = 5;
     for reopen in [false, true] {
         let trace = || Sample::new("trace").tag("trace:1").data(vec![7; 3000]);
-        // There may be some room that was made ready; not for ever.
+        // Some appends may still fit into space that was allocated before.
         let error = loop {
             match store.append(nth(count).data(vec![1; 100])) {
                 Ok(offset) => count = offset + 1,
                 Err(error) => break error,
             }
-            ensure!(count < 100_000, "appends go on for ever on a full disk");
+            ensure!(count < 100_000, "appends never fail on a full disk");
         };
-        ensure!(matches!(error, AppendError::NoRoom { .. }), "a full disk is told as {error:?}");
+        ensure!(
+            matches!(error, AppendError::NoRoom { .. }),
+            "a full disk is reported as {error:?}"
+        );
         says(&error, &["no room", "append again"])?;
         ensure!(
             store.append(trace()).is_err(),
-            "a large event found room where a small one did not"
+            "a large event was appended where a small one did not fit"
         );
-        left_nothing::<S>(&store, count, "an append without room")?;
+        left_nothing::<S>(&store, count, "an append on a full disk")?;
         if reopen && fixture.keeps() {
             drop(store);
             store = open::<S>(&fixture)
-                .map_err(|error| Broken::new(format!("on a full disk: {error:?}")))?;
-            left_nothing::<S>(&store, count, "opening again without room")?;
+                .map_err(|error| CheckError::new(format!("on a full disk: {error:?}")))?;
+            left_nothing::<S>(&store, count, "opening again on a full disk")?;
         }
         fixture.heal();
-        same("where the next went once there was room", store.append(nth(count))?, count)?;
+        same(
+            "the offset of the next append once there is space",
+            store.append(nth(count))?,
+            count,
+        )?;
         store.append_batch(nths(0..50))?;
         count += 51;
         ensure!(fixture.fail(Fault::Full), "a disk cannot be filled twice");
@@ -128,8 +135,8 @@ fn without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), Broken> {
     same("the head", store.len(), count)
 }
 
-/// A write or sync that fails: nothing of it is there, and nothing is found of it when the log is opened again.
-fn unwritten<S: Subject + ?Sized>(subject: &S, fault: Fault) -> Result<(), Broken> {
+/// Checks a failed write or sync: nothing of the append is readable, also after the log is opened again.
+fn unwritten<S: Subject + ?Sized>(subject: &S, fault: Fault) -> Result<(), CheckError> {
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
@@ -139,23 +146,23 @@ fn unwritten<S: Subject + ?Sized>(subject: &S, fault: Fault) -> Result<(), Broke
     }
     let result = store.append_batch([Sample::new("trace").tag("trace:1"), Sample::new("trace")]);
     let Err(error) = result else {
-        // Appends that are only buffered do not sync.
+        // Buffered appends do not sync.
         ensure!(
             fault == Fault::Sync && store.sync().is_err(),
-            "an append succeeded though a {fault:?} failed in it"
+            "an append succeeded although a {fault:?} failed in it"
         );
         return Ok(());
     };
     ensure!(
         matches!(error, AppendError::Failed { .. }),
-        "a {fault:?} that failed is told as {error:?}"
+        "a failed {fault:?} is reported as {error:?}"
     );
-    left_nothing::<S>(&store, 5, "a write or sync that failed")?;
-    same("what a callback saw", seen.offsets(), Vec::new())?;
+    left_nothing::<S>(&store, 5, "a failed write or sync")?;
+    same("the events that a callback saw", seen.offsets(), Vec::new())?;
     drop(store);
     let store = open::<S>(&fixture)?;
-    left_nothing::<S>(&store, 5, "a write or sync that failed, and opening again")?;
-    same("where the next went", store.append(nth(5))?, 5)
+    left_nothing::<S>(&store, 5, "a failed write or sync, and opening again")?;
+    same("the offset of the next append", store.append(nth(5))?, 5)
 }
 
 pub(super) fn a_failed_sync_poisons<S: Subject + ?Sized>(subject: &S) -> Check {
@@ -171,24 +178,28 @@ pub(super) fn a_failed_sync_poisons<S: Subject + ?Sized>(subject: &S) -> Check {
         let mut count = 5;
         let mut failed = store.append(nth(5)).err();
         if failed.is_none() {
-            // Appends that are only buffered do not sync.
+            // Buffered appends do not sync.
             count = 6;
             failed = store.sync().err();
         }
-        let unsaid = || Broken::new(format!("a {fault:?} that failed is told to nobody"));
-        let error = failed.ok_or_else(unsaid)?;
+        let unreported = || CheckError::new(format!("a failed {fault:?} is not reported"));
+        let error = failed.ok_or_else(unreported)?;
         ensure!(
             matches!(error, AppendError::Failed { .. }),
-            "a {fault:?} that failed is told as {error:?}"
+            "a failed {fault:?} is reported as {error:?}"
         );
         is_poisoned(subject, &fixture, &store, count)?;
         drop(store);
         let store = open::<S>(&fixture)?;
         same("the head after opening again", store.len(), count)?;
-        same("where the next went", store.append(nth(count))?, count)?;
+        same("the offset of the next append", store.append(nth(count))?, count)?;
         store.sync()?;
     }
-    Ok(if tried { Outcome::Held } else { Outcome::Skipped("nothing in it can be made to fail") })
+    Ok(if tried {
+        Outcome::Held
+    } else {
+        Outcome::Skipped("the fixture cannot fail a write or sync")
+    })
 }
 
 fn is_poisoned<S: Subject + ?Sized>(
@@ -196,12 +207,12 @@ fn is_poisoned<S: Subject + ?Sized>(
     fixture: &FixtureOf<S>,
     store: &Store<S>,
     count: u64,
-) -> Result<(), Broken> {
+) -> Result<(), CheckError> {
     for round in 0..3 {
         let poisoned = |what: &str, result: Result<(), AppendError>| match result {
             Err(error @ AppendError::Poisoned { .. }) => says(&error, &["reopen"]),
-            other => Err(Broken::new(format!(
-                "round {round}: {what} after a write that failed: {other:?}"
+            other => Err(CheckError::new(format!(
+                "round {round}: {what} after a failed write: {other:?}"
             ))),
         };
         poisoned("an append", store.append(nth(9)).map(|_| ()))?;
@@ -216,15 +227,19 @@ fn is_poisoned<S: Subject + ?Sized>(
         poisoned("a sync", store.sync())?;
         fixture.heal();
     }
-    // Reads go on.
+    // Reads continue.
     same("the head", store.len(), count)?;
-    same("what is read", all::<S>(store)?.len() as u64, count)?;
-    same("what a query finds", store.query(&Query::tag("number:3")).count(), 1)?;
+    same("the number of events read", all::<S>(store)?.len() as u64, count)?;
     same(
-        "where a cursor starts",
+        "the number of events that a query finds",
+        store.query(&Query::tag("number:3")).count(),
+        1,
+    )?;
+    same(
+        "the first event of a cursor",
         store.subscription(Query::all(), 2).next().transpose()?.map(|event| event.offset),
         Some(2),
     )?;
     let another = fresh(subject)?;
-    same("where an event of another log went", another.append(nth(0))?, 0)
+    same("the offset of an append to another log", another.append(nth(0))?, 0)
 }

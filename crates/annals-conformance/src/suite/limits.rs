@@ -1,4 +1,4 @@
-//! Limits: what is beyond is refused, with the limit's name and the value, and nothing of it is there.
+//! Limits: an event beyond one is refused, with the name of the limit and the value, and leaves no trace.
 
 use annals::{
     Batch, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_METADATA,
@@ -6,14 +6,14 @@ use annals::{
 };
 
 use super::tools::{Seen, fresh, nth, wait_for};
-use crate::check::{Broken, Check, Outcome, ensure, same, says};
+use crate::check::{Check, CheckError, Outcome, ensure, same, says};
 use crate::{Sample, Subject};
 
-/// An event beyond a limit, and what the refusal must say.
+/// An event beyond a limit, and the words that the error must contain.
 struct Beyond {
     event: Sample,
     says: Vec<String>,
-    /// Whether only a backend that encodes can see it.
+    /// Whether only a backend that encodes events can check the limit.
     encoded: bool,
 }
 
@@ -73,9 +73,10 @@ pub(super) fn limits_are_refused_by_name<S: Subject + ?Sized>(subject: &S) -> Ch
             continue;
         }
         let words: Vec<&str> = beyond.says.iter().map(String::as_str).collect();
-        let went_in = || Broken::new(format!("case {case}, beyond a limit ({words:?}), went in"));
+        let went_in =
+            || CheckError::new(format!("case {case}, beyond a limit ({words:?}), was appended"));
         says(&store.append(beyond.event.clone()).err().ok_or_else(went_in)?, &words)?;
-        // In a batch its place is told; on the other way it is refused alike.
+        // In a batch the error names its index. An asynchronous append is refused in the same way.
         let batch = Batch::new(vec![nth(1), beyond.event, nth(2)]);
         let error = store.append_as(batch.clone()).err().ok_or_else(went_in)?;
         says(&error, &words)?;
@@ -88,25 +89,22 @@ pub(super) fn limits_are_refused_by_name<S: Subject + ?Sized>(subject: &S) -> Ch
     let small = Sample::new("t");
     let error = store.append_batch(vec![small.clone(); MAX_BATCH_EVENTS + 1]).err();
     says(
-        &error.ok_or_else(|| Broken::new("a batch of too many events went in"))?,
+        &error.ok_or_else(|| CheckError::new("a batch of too many events was appended"))?,
         &["65537", "65536"],
     )?;
     if subject.encodes() {
         let large = Sample::new("t").data(vec![0; MAX_DATA_BYTES]);
         let error = store.append_batch([large.clone(), large.clone(), small.clone()]).err();
-        let error = error.ok_or_else(|| Broken::new("a batch of too many bytes went in"))?;
+        let error =
+            error.ok_or_else(|| CheckError::new("a batch of too many bytes was appended"))?;
         says(&error, &[&MAX_BATCH_BYTES.to_string(), "32 MiB"])?;
     }
     same("the head", store.len(), 1)?;
-    same("what a callback saw", seen.offsets(), Vec::new())?;
+    same("the events that a callback saw", seen.offsets(), Vec::new())?;
     same("types", store.types()?.len(), 1)?;
-    ensure!(
-        store.tags("tag:")?.is_empty(),
-        "tags of events that were refused: {:?}",
-        store.tags("tag:")?
-    );
-    same("where the next went", store.append(nth(1))?, 1)?;
+    ensure!(store.tags("tag:")?.is_empty(), "tags of refused events: {:?}", store.tags("tag:")?);
+    same("the offset of the next append", store.append(nth(1))?, 1)?;
     let many = store.append_batch(vec![small; MAX_BATCH_EVENTS])?;
-    same("where a batch of as many as may be went", many, 2..2 + MAX_BATCH_EVENTS as u64)?;
+    same("the range of a batch of the largest allowed size", many, 2..2 + MAX_BATCH_EVENTS as u64)?;
     Ok(Outcome::Held)
 }

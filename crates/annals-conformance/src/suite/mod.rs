@@ -1,4 +1,4 @@
-//! The suite: one function an invariant, each bearing its name.
+//! The suite: one function for each invariant, with the name of the invariant.
 
 mod appending;
 mod conditions;
@@ -16,98 +16,102 @@ mod waiting;
 use crate::check::{Outcome, Report, Violation, run as run_check};
 use crate::subject::Subject;
 
-/// Makes a function of each check, and `run`, and the macro that makes tests of them.
+/// Defines a public function for each check, `run`, and `INVARIANTS`.
 macro_rules! suite {
     ($($(#[$doc:meta])* $module:ident :: $name:ident;)+) => {
         $(
             $(#[$doc])*
             ///
             /// # Errors
-            /// [`Violation`] if it does not hold.
+            /// [`Violation`] if the invariant does not hold.
             pub fn $name<S: Subject + ?Sized>(subject: &S) -> Result<Outcome, Violation> {
                 run_check(stringify!($name), || $module::$name(subject))
             }
         )+
 
-        /// Looks at every invariant.
+        /// Checks every invariant.
         #[must_use]
         pub fn run<S: Subject + ?Sized>(subject: &S) -> Report {
             Report { results: vec![$((stringify!($name), $name(subject))),+] }
         }
 
-        /// The names of all invariants, in the order in which they are looked at.
+        /// The names of all invariants, in the order in which they are checked.
         pub const INVARIANTS: &[&str] = &[$(stringify!($name)),+];
     };
 }
 
 suite! {
-    /// Offsets are 0, 1, 2, …, one order for every reader, for ever, however many threads append.
+    /// Checks that offsets are 0, 1, 2, …, in one order for every reader that never changes, however many threads
+    /// append.
     order::offsets_are_gapless;
-    /// Nobody learns of an event before it is as durable as was asked.
+    /// Checks that no reader, query or subscriber sees an event before it has the requested durability.
     durability::published_is_durable;
-    /// A batch is there as a whole or not at all, its events next to each other, after any crash too.
+    /// Checks that a batch is in the log as a whole or not at all, with consecutive offsets, also after a crash.
     order::batches_are_atomic;
-    /// An event once published never moves or changes while anyone holds it.
+    /// Checks that a published event never moves or changes while a reader holds it.
     reading::references_stay;
-    /// Readers do not wait for a writer, wherever he is held up.
+    /// Checks that readers do not wait for a writer, wherever the writer is stopped.
     waiting::readers_do_not_wait;
-    /// A writer does not wait for readers, whatever they hold.
+    /// Checks that a writer does not wait for readers, whatever events they hold.
     waiting::writers_do_not_wait_for_readers;
-    /// Looking whether something happened and appending is one step, however many threads race.
+    /// Checks that checking a condition and appending are one atomic step, however many threads race.
     conditions::condition_and_append_are_one_step;
-    /// Callbacks and cursors see each event once, in order, with no gap or repeat between catching up and live.
+    /// Checks that callbacks and cursors see each event once and in order, also where a cursor has caught up and goes
+    /// on live.
     subscribers::every_subscriber_sees_each_event_once_in_order;
-    /// Whatever the reason that an append failed for, nothing of it is there, and the next goes on as if it had not
-    /// been.
+    /// Checks that a failed append leaves nothing in the log, whatever the reason, and the next append gets the same
+    /// offset.
     failing::a_failed_append_leaves_nothing;
-    /// After a crash every acknowledged event is there, and nothing that was never a whole batch.
+    /// Checks that after a crash every acknowledged event is in the log, and no part of a batch.
     durability::recovery_keeps_every_acknowledged_event;
-    /// After a write or sync that failed no append succeeds until the log is opened again; reads go on.
+    /// Checks that after a failed write or sync no append succeeds until the log is opened again. Reads continue.
     failing::a_failed_sync_poisons;
-    /// Damage to what is stored is told, never passed over.
+    /// Checks that damage of stored events is reported, never skipped.
     durability::corruption_is_reported_never_skipped;
-    /// What is beyond a limit is refused by the limit's name, with the value.
+    /// Checks that an event beyond a limit is refused with an error that names the limit and the value.
     limits::limits_are_refused_by_name;
-    /// An id that is appended again answers the offset that it has, and appends nothing.
+    /// Checks that appending an id again returns the offset of the recorded event, and appends nothing.
     conditions::ids_are_recorded_once;
-    /// Conditions look at what they say: the whole log, or from an offset on.
+    /// Checks that conditions check the whole log, or the events from an offset on.
     conditions::conditions_see_what_they_say;
-    /// Queries answer what `Query::matches` says, from either end, in any part of the log.
+    /// Checks that queries return the events that `Query::matches` accepts, from either end, in any part of the log.
     queries::queries_answer_what_matches;
-    /// Reading goes from either end, from both in turn, and within its range only.
+    /// Checks that iterators read from either end, from both ends in turn, and only within their range.
     reading::reading_goes_from_both_ends;
-    /// Types and tags are counted, and found by how they begin.
+    /// Checks that types and tags are counted, and found by prefix.
     queries::names_are_counted;
-    /// Times never go back, and a batch has one.
+    /// Checks that times never go back, and all events of a batch have the same time.
     order::times_never_go_back;
-    /// A batch of no events succeeds and changes nothing.
+    /// Checks that a batch of no events succeeds and changes nothing.
     appending::an_empty_batch_changes_nothing;
-    /// At the head and beyond there is nothing, and that is no error.
+    /// Checks that reading at or beyond the head returns nothing, and is not an error.
     reading::past_the_head_is_none;
-    /// What a futures append answers is what a blocking one would; it arrives though nobody waits for it.
+    /// Checks that an asynchronous append returns the same result as a blocking one. It is done even if its future is
+    /// dropped.
     appending::an_append_arrives_whether_awaited_or_not;
-    /// A subscriber that panics is dropped, and harms nobody.
+    /// Checks that a subscriber that panics is removed, and affects no other subscriber and no append.
     subscribers::a_subscriber_that_panics_harms_nobody;
-    /// A subscriber may append from its callback.
+    /// Checks that a subscriber may append from its callback.
     subscribers::a_subscriber_may_append;
-    /// Closing ends cursors once they have read everything.
+    /// Checks that closing the log ends cursors after they have read everything.
     subscribers::closing_ends_cursors;
-    /// Events come back as they were appended, the largest and the strangest that are allowed.
+    /// Checks that events are read as they were appended, including the largest and strangest allowed ones.
     appending::events_come_back_as_they_were;
-    /// Ten threads that append a hundred events each get a thousand offsets.
+    /// Checks that ten threads that append a hundred events each get a thousand different offsets.
     order::ten_threads_append_a_thousand_events;
-    /// A log that is open for writing cannot be opened so again.
+    /// Checks that a log that is open for writing cannot be opened for writing again.
     durability::a_second_writer_is_refused;
-    /// An event has one digest, which no other event has, in this log or in another.
+    /// Checks that each event has one digest, which differs from those of all other events, in this log and in others.
     reading::digests_tell_events_apart;
-    /// An event that cannot be decoded is one error, with its offset, and what lies behind it is read all the same.
+    /// Checks that an event that cannot be decoded is one error with its offset, and the events behind it are read
+    /// normally.
     decoding::what_cannot_be_decoded_is_one_error;
 }
 
-/// Makes a test of each invariant, for a [`Subject`]: `conformance!(MySubject);`
+/// Defines a test of each invariant for a [`Subject`]: `conformance!(MySubject);`
 ///
-/// Invariants that cannot be tried on it must be listed: `conformance!(MySubject, skipped: [an_invariant, another]);`.
-/// A test fails if its invariant is skipped and not listed, or listed and not skipped.
+/// Invariants that cannot be checked on it must be listed: `conformance!(MySubject, skipped: [an_invariant,
+/// another]);`. A test fails if its invariant is skipped but not listed, or listed but not skipped.
 #[macro_export]
 macro_rules! conformance {
     ($subject:expr) => { $crate::conformance!($subject, skipped: []); };

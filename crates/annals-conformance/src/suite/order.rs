@@ -1,4 +1,4 @@
-//! Order: offsets, batches, times.
+//! The order of the log: offsets, batches, times.
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
@@ -9,13 +9,13 @@ use annals::{AppendError, Batch, Query, Recorded};
 use parking_lot::Mutex;
 
 use super::tools::{EVER, Store, fresh, nth, nths, offsets, open};
-use crate::check::{Broken, Check, Outcome, ensure, same, says};
+use crate::check::{Check, CheckError, Outcome, ensure, same, says};
 use crate::fault::Loss;
 use crate::{Random, Sample, Subject};
 
 const THREADS: u64 = 4;
 
-/// An event that says which batch it is of, of how many, and which of them it is.
+/// Returns event `index` of the `of` events of a batch. Its payload contains these numbers.
 fn part(batch: u64, index: u64, of: u64) -> Sample {
     Sample::new("part").tag(format!("batch:{batch}")).data(format!("{batch} {index} {of}"))
 }
@@ -24,23 +24,23 @@ fn batch(number: u64, of: u64) -> Vec<Sample> {
     (0..of).map(|index| part(number, index, of)).collect()
 }
 
-/// That these events, from the first of a batch on, are whole batches.
-fn whole_batches(events: &[Recorded<Sample>]) -> Result<(), Broken> {
+/// Checks that these events are whole batches. They start with the first event of a batch.
+fn whole_batches(events: &[Recorded<Sample>]) -> Result<(), CheckError> {
     let mut expected: Option<(u64, u64, u64)> = None;
     for event in events {
         let text = String::from_utf8_lossy(event.event.payload()).into_owned();
         let mut numbers = text.split(' ').filter_map(|number| number.parse().ok());
         let (Some(batch), Some(index), Some(of)) = (numbers.next(), numbers.next(), numbers.next())
         else {
-            return Err(Broken::new(format!(
-                "the event at {} is of no batch: {text}",
+            return Err(CheckError::new(format!(
+                "the event at {} belongs to no batch: {text}",
                 event.offset
             )));
         };
         let (wanted, next, _) = expected.unwrap_or((batch, 0, of));
         ensure!(
             (batch, index) == (wanted, next),
-            "at offset {} stands event {index} of batch {batch}, and not event {next} of batch {wanted}",
+            "at offset {} is event {index} of batch {batch}, and not event {next} of batch {wanted}",
             event.offset
         );
         expected = (index + 1 < of).then_some((batch, index + 1, of));
@@ -49,13 +49,18 @@ fn whole_batches(events: &[Recorded<Sample>]) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Reads again and again until it is told to stop, and every time finds whole batches at the offsets 0, 1, 2, ….
-fn read_on<S: Subject + ?Sized>(store: &Store<S>, stop: &AtomicBool) -> Result<(), Broken> {
+/// Reads the log repeatedly until `stop` is set, and checks each time that it has whole batches at the offsets 0, 1,
+/// 2, ….
+fn read_on<S: Subject + ?Sized>(store: &Store<S>, stop: &AtomicBool) -> Result<(), CheckError> {
     loop {
         let last = stop.load(Ordering::SeqCst);
         let before = store.len();
         let events = super::tools::all::<S>(store)?;
-        ensure!(events.len() as u64 >= before, "{} events where {before} had been", events.len());
+        ensure!(
+            events.len() as u64 >= before,
+            "{} events where {before} were before",
+            events.len()
+        );
         for (expected, event) in (0..).zip(&events) {
             ensure!(event.offset == expected, "offset {} where {expected} should be", event.offset);
         }
@@ -76,16 +81,16 @@ pub(super) fn offsets_are_gapless<S: Subject + ?Sized>(subject: &S) -> Check {
         let writers: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (store, given) = (&store, &given);
-                scope.spawn(move || -> Result<(), Broken> {
+                scope.spawn(move || -> Result<(), CheckError> {
                     let mut random = Random::new(thread);
                     for n in 0..40 {
                         let events = batch(thread * 1000 + n, 1 + random.below(6));
                         let count = events.len() as u64;
                         let range = store.append_batch(events.clone())?;
-                        same("how many offsets a batch got", range.end - range.start, count)?;
+                        same("the number of offsets of a batch", range.end - range.start, count)?;
                         ensure!(
                             store.len() >= range.end,
-                            "the head is behind what was acknowledged"
+                            "the head is behind an acknowledged event"
                         );
                         for (offset, event) in range.zip(events) {
                             let twice = given.lock().insert(offset, event).is_some();
@@ -101,25 +106,29 @@ pub(super) fn offsets_are_gapless<S: Subject + ?Sized>(subject: &S) -> Check {
         for result in written.into_iter().chain([reader.join()]) {
             result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
-        Ok::<(), Broken>(())
+        Ok::<(), CheckError>(())
     })?;
     let given = given.into_inner();
     same(
-        "the offsets that were given",
+        "the offsets of all appends",
         given.keys().copied().collect::<Vec<_>>(),
         (0..store.len()).collect::<Vec<_>>(),
     )?;
-    let check = |store: &Store<S>| -> Result<(), Broken> {
+    let check = |store: &Store<S>| -> Result<(), CheckError> {
         for (found, (offset, expected)) in store.read(..).zip(&given) {
             let found = found?;
             same("an offset", found.offset, *offset)?;
-            same("the event there", &found.event, expected)?;
+            same("the event at an offset", &found.event, expected)?;
             let got = store
                 .get(*offset)?
-                .ok_or_else(|| Broken::new(format!("nothing at offset {offset}")))?;
-            same("the same event by its offset", (got.offset, &got.event), (*offset, expected))?;
+                .ok_or_else(|| CheckError::new(format!("nothing at offset {offset}")))?;
+            same(
+                "the same event, read by its offset",
+                (got.offset, &got.event),
+                (*offset, expected),
+            )?;
         }
-        same("how many are read", offsets::<S>(store)?.len(), given.len())
+        same("the number of events read", offsets::<S>(store)?.len(), given.len())
     };
     check(&store)?;
     if fixture.keeps() {
@@ -131,7 +140,7 @@ pub(super) fn offsets_are_gapless<S: Subject + ?Sized>(subject: &S) -> Check {
 
 pub(super) fn batches_are_atomic<S: Subject + ?Sized>(subject: &S) -> Check {
     let store = fresh(subject)?;
-    // A callback sees the first of a batch only when all of it is there.
+    // A callback sees the first event of a batch only when the whole batch is in the log.
     let (torn, watched) = (std::sync::Arc::new(Mutex::new(None)), store.clone());
     let note = std::sync::Arc::clone(&torn);
     let callback = store.subscribe(move |event| {
@@ -151,7 +160,7 @@ pub(super) fn batches_are_atomic<S: Subject + ?Sized>(subject: &S) -> Check {
         let writers: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (store, barrier) = (&store, &barrier);
-                scope.spawn(move || -> Result<(), Broken> {
+                scope.spawn(move || -> Result<(), CheckError> {
                     barrier.wait();
                     for n in 0..30 {
                         store.append_batch(batch(thread * 1000 + n, 2 + (n + thread) % 7))?;
@@ -165,21 +174,21 @@ pub(super) fn batches_are_atomic<S: Subject + ?Sized>(subject: &S) -> Check {
         for result in written.into_iter().chain([reader.join()]) {
             result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
-        Ok::<(), Broken>(())
+        Ok::<(), CheckError>(())
     })?;
-    ensure!(store.unsubscribe(callback), "a callback is not known any more");
+    ensure!(store.unsubscribe(callback), "a callback was already removed");
     if let Some(message) = torn.lock().take() {
-        return Err(Broken::new(message));
+        return Err(CheckError::new(message));
     }
-    // A batch of which one event is refused is refused.
+    // A batch with a refused event is refused as a whole.
     let (before, bad) = (store.len(), part(9, 1, 3).tag(""));
     let refused = store.append_batch([part(9, 0, 3), bad, part(9, 2, 3)]);
-    ensure!(refused.is_err(), "a batch with an event that is invalid went in");
+    ensure!(refused.is_err(), "a batch with an invalid event was appended");
     same("the head after it", store.len(), before)?;
     after_crashes(subject)
 }
 
-/// After a crash in the middle of appends, whole batches are there and nothing else.
+/// Checks that after a crash in the middle of an append, the log consists of whole batches.
 fn after_crashes<S: Subject + ?Sized>(subject: &S) -> Check {
     for seed in 0..12 {
         let fixture = subject.fixture();
@@ -196,7 +205,7 @@ fn after_crashes<S: Subject + ?Sized>(subject: &S) -> Check {
         });
         ensure!(
             reached,
-            "a writer did not come to where it was to be held, or the fixture does not crash"
+            "a writer did not reach the point where it was to be held, or the fixture does not crash"
         );
         drop(store);
         let store = open::<S>(&fixture)?;
@@ -236,13 +245,13 @@ pub(super) fn ten_threads_append_a_thousand_events<S: Subject + ?Sized>(subject:
     same("the offsets of all threads together", &given, &(0..1000).collect::<Vec<_>>())?;
     same("the offsets that are read", offsets::<S>(&store)?, given)?;
     for thread in 0..10_u64 {
-        // Each thread's events stand in the order in which it appended them.
+        // The events of each thread are in the order in which it appended them.
         let mut expected = thread * 100..(thread + 1) * 100;
         for event in store.query(&Query::tag(format!("thread:{thread}"))) {
             let wanted = expected.next().map(|n| nth(n).tag(format!("thread:{thread}")));
             same("a thread's next event", Some(&event?.event), wanted.as_ref())?;
         }
-        same("what is missing of a thread's events", expected.count(), 0)?;
+        same("the number of missing events of a thread", expected.count(), 0)?;
     }
     Ok(Outcome::Held)
 }
@@ -251,16 +260,19 @@ pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     let at = |time_ms| Batch { time_ms: Some(time_ms), ..Batch::new(nths(0..2)) };
-    same("where the first went", store.append_as(at(1_000))?, 0..2)?;
-    same("where one of the same time went", store.append_as(at(1_000))?, 2..4)?;
+    same("the range of the first append", store.append_as(at(1_000))?, 0..2)?;
+    same("the range of an append with the same time", store.append_as(at(1_000))?, 2..4)?;
     store.append_as(at(5_000))?;
-    let error = store.append_as(at(4_999)).err().ok_or_else(|| Broken::new("a time went back"))?;
+    let error =
+        store.append_as(at(4_999)).err().ok_or_else(|| CheckError::new("a time went back"))?;
     ensure!(matches!(error, AppendError::TimeGoesBack { given: 4_999, last: 5_000 }), "{error:?}");
     says(&error, &["4999", "5000", "never go back"])?;
     let (now, future) = (store.append(nth(6))?, u64::MAX / 2);
-    same("where the next went", now, 6)?;
+    same("the offset of the next append", now, 6)?;
     let refused = store.append_as(at(future)).err();
-    let refused = refused.ok_or_else(|| Broken::new("a time far in the future went in unasked"))?;
+    let refused = refused.ok_or_else(|| {
+        CheckError::new("a time far in the future was accepted without permission")
+    })?;
     ensure!(
         matches!(refused, AppendError::TimeInFuture { given, .. } if given == future),
         "{refused:?}"
@@ -268,9 +280,9 @@ pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
     says(&refused, &["milliseconds since 1970"])?;
     same("the head", store.len(), 7)?;
     store.append_as(at(future).allow_future_time())?;
-    // The clock is behind that; time stands still until it has caught up.
+    // The clock is behind that time. Recorded times stand still until the clock has caught up.
     store.append(nth(9))?;
-    let check = |store: &Store<S>| -> Result<(), Broken> {
+    let check = |store: &Store<S>| -> Result<(), CheckError> {
         let times: Vec<u64> =
             super::tools::all::<S>(store)?.iter().map(|event| event.time_ms).collect();
         ensure!(times.is_sorted(), "times go back: {times:?}");
@@ -279,8 +291,8 @@ pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
             &times[..6],
             &[1_000, 1_000, 1_000, 1_000, 5_000, 5_000][..],
         )?;
-        ensure!(times[6] > 1_600_000_000_000, "the clock says {} ms", times[6]);
-        same("the times after a time to come", &times[7..], &[future, future, future][..])
+        ensure!(times[6] > 1_600_000_000_000, "the time of the clock is {} ms", times[6]);
+        same("the times after a future time", &times[7..], &[future, future, future][..])
     };
     check(&store)?;
     if fixture.keeps() {

@@ -1,16 +1,16 @@
-//! Queries and names, against what a walk over all events says.
+//! Queries and names, compared with a scan of all events.
 
 use std::collections::BTreeMap;
 
 use annals::{Event, NameCount, Query, QueryItem};
 
 use super::tools::{Store, open};
-use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::check::{Check, CheckError, Outcome, ensure, same};
 use crate::{Random, Sample, Subject};
 
 const COUNT: usize = 400;
 
-/// Events of a few types with a few tags, some of them rare.
+/// Returns events of a few types with a few tags, one of them rare.
 fn events(random: &mut Random) -> Vec<Sample> {
     let event = |n: usize| {
         let mut event = Sample::new(format!("type-{}", random.below(4))).data(n.to_string());
@@ -61,7 +61,7 @@ fn fill<S: Subject + ?Sized>(
     store: &Store<S>,
     events: &[Sample],
     random: &mut Random,
-) -> Result<(), Broken> {
+) -> Result<(), CheckError> {
     let mut rest = events;
     while !rest.is_empty() {
         let (batch, after) = rest.split_at((1 + random.index(20)).min(rest.len()));
@@ -92,7 +92,7 @@ pub(super) fn queries_answer_what_matches<S: Subject + ?Sized>(subject: &S) -> C
             .collect();
         let forwards: Vec<u64> = expected.iter().copied().take(limit).collect();
         let backwards: Vec<u64> = expected.iter().rev().copied().take(limit).collect();
-        let read = |reverse: bool| -> Result<Vec<u64>, Broken> {
+        let read = |reverse: bool| -> Result<Vec<u64>, CheckError> {
             let found = store.query(&query).from(from).to(to).limit(limit as u64);
             let found = if reverse { found.rev() } else { found };
             let mut offsets = Vec::new();
@@ -131,7 +131,7 @@ pub(super) fn names_are_counted<S: Subject + ?Sized>(subject: &S) -> Check {
     let mut random = Random::new(12);
     let events = events(&mut random);
     let mut store = open::<S>(&fixture)?;
-    same("the types of nothing", store.types()?, Vec::new())?;
+    same("the types of an empty log", store.types()?, Vec::new())?;
     fill::<S>(&store, &events, &mut random)?;
     let counted = |names: &mut dyn Iterator<Item = String>| {
         let mut counts = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! Reading: what is held stays, either end, nothing beyond the head.
+//! Reading: held events stay, from either end, nothing beyond the head.
 
 use std::collections::{HashSet, VecDeque};
 
 use annals::{Backend, EventDigest, EventRef, Recorded};
 
 use super::tools::{Store, fresh, nth, nths, open};
-use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::check::{Check, CheckError, Outcome, ensure, same};
 use crate::{Random, Sample, Subject};
 
 pub(super) fn references_stay<S: Subject + ?Sized>(subject: &S) -> Check {
@@ -14,7 +14,7 @@ pub(super) fn references_stay<S: Subject + ?Sized>(subject: &S) -> Check {
     store.append_batch(nths(0..HELD))?;
     let mut held: Vec<EventRef<'_, Sample>> = Vec::new();
     for n in 0..HELD {
-        held.push(store.get(n)?.ok_or_else(|| Broken::new(format!("nothing at {n}")))?);
+        held.push(store.get(n)?.ok_or_else(|| CheckError::new(format!("no event at {n}")))?);
     }
     for event in store.read(..).rev() {
         held.push(event?);
@@ -28,28 +28,28 @@ pub(super) fn references_stay<S: Subject + ?Sized>(subject: &S) -> Check {
         store.append_batch(nths(round * HELD..(round + 1) * HELD))?;
     }
     for (event, (was, at)) in held.iter().zip(&before) {
-        ensure!(**event == *was, "an event that is held changed from {was:?} to {:?}", **event);
-        same("where it is", address(event), *at)?;
+        ensure!(**event == *was, "a held event changed from {was:?} to {:?}", **event);
+        same("the address of a held event", address(event), *at)?;
         let again = store
             .get(was.offset)?
-            .ok_or_else(|| Broken::new(format!("nothing at {} any more", was.offset)))?;
+            .ok_or_else(|| CheckError::new(format!("no event at {} any more", was.offset)))?;
         ensure!(*again == *was, "the event at {} changed from {was:?} to {:?}", was.offset, *again);
         if let (Some(was), Some(is)) = (at, address(&again)) {
             ensure!(*was == is, "an event moved from {was:p} to {is:p}");
         }
     }
-    // An iterator that was begun goes on where it was, to where the head was.
+    // An iterator goes on where it was, up to the head at its start.
     let rest: Vec<_> =
         reading.map(|event| event.map(EventRef::into_owned)).collect::<Result<_, _>>()?;
     ensure!(
         rest.iter()
             .eq(before[1..usize::try_from(HELD).unwrap_or(1)].iter().map(|(event, _)| event)),
-        "an iterator that was begun before appends gives other events after"
+        "an iterator from before the appends returns other events after them"
     );
     Ok(Outcome::Held)
 }
 
-/// Where an event that is lent lies; one that was copied for its reader may lie anywhere.
+/// Returns the address of a borrowed event. An event that was copied for its reader has no fixed address.
 fn address(event: &EventRef<'_, Sample>) -> Option<*const Recorded<Sample>> {
     match event {
         EventRef::Borrowed(event) => Some(std::ptr::from_ref(*event)),
@@ -73,7 +73,7 @@ pub(super) fn reading_goes_from_both_ends<S: Subject + ?Sized>(subject: &S) -> C
         let mut events = if reverse { events.rev() } else { events };
         let switch = 1 + random.below(5);
         for step in 0..limit {
-            // Mostly from one end for a while, then from the other.
+            // Read mostly from one end for a while, then from the other.
             let back = (step / (switch * 10)) % 2 == 1 || random.once_in(9);
             let found = if back { events.next_back() } else { events.next() };
             let wanted = if back == reverse { expected.pop_front() } else { expected.pop_back() };
@@ -90,7 +90,7 @@ pub(super) fn reading_goes_from_both_ends<S: Subject + ?Sized>(subject: &S) -> C
         }
     }
     let some = |events: Vec<u64>, expected: &[u64]| same("offsets", &events[..], expected);
-    let take = |events: annals::Events<'_, Sample, S::Backend>| -> Result<Vec<u64>, Broken> {
+    let take = |events: annals::Events<'_, Sample, S::Backend>| -> Result<Vec<u64>, CheckError> {
         events.map(|event| Ok(event?.offset)).collect()
     };
     some(take(store.read(297..))?, &[297, 298, 299])?;
@@ -114,19 +114,27 @@ pub(super) fn past_the_head_is_none<S: Subject + ?Sized>(subject: &S) -> Check {
             ensure!(store.get(beyond)?.is_none(), "something at {beyond}, of {count} events");
             let digest = store.backend().digest(beyond)?;
             ensure!(digest.is_none(), "a digest at {beyond}, of {count} events");
-            same("what is read from there", store.read(beyond..).count(), 0)?;
-            same("what is read from there backwards", store.read(beyond..).rev().count(), 0)?;
+            same("the number of events read from there", store.read(beyond..).count(), 0)?;
             same(
-                "what a query finds there",
+                "the number of events read backwards from there",
+                store.read(beyond..).rev().count(),
+                0,
+            )?;
+            same(
+                "the number of events that a query finds there",
                 store.query(&annals::Query::tag("digit:0")).from(beyond).count(),
                 0,
             )?;
             let mut cursor = store.subscription(annals::Query::all(), beyond);
-            ensure!(cursor.try_next().is_none(), "a cursor from {beyond} gives something");
+            ensure!(cursor.try_next().is_none(), "a cursor from {beyond} returns an event");
         }
-        same("what is read of more than there is", store.read(..u64::MAX).count() as u64, count)?;
         same(
-            "what is read of all that could be",
+            "the number of events read up to the largest offset",
+            store.read(..u64::MAX).count() as u64,
+            count,
+        )?;
+        same(
+            "the number of events read of the largest range",
             store.read(0..=u64::MAX).rev().count() as u64,
             count,
         )?;
@@ -143,10 +151,10 @@ pub(super) fn digests_tell_events_apart<S: Subject + ?Sized>(subject: &S) -> Che
     other.append_batch(nths(COUNT..2 * COUNT))?;
     let first = digests::<S>(&store)?;
     let all: HashSet<_> = first.iter().chain(&digests::<S>(&other)?).copied().collect();
-    same("how many digests two logs of different events have", all.len() as u64, 2 * COUNT)?;
+    same("how many digests two logs with different events have", all.len() as u64, 2 * COUNT)?;
     store.append_batch(nths(2 * COUNT..3 * COUNT))?;
     let again = digests::<S>(&store)?;
-    same("the digests after more was appended", again.get(..first.len()), Some(&first[..]))?;
+    same("the digests after more appends", again.get(..first.len()), Some(&first[..]))?;
     if fixture.keeps() {
         drop(store);
         same("the digests of the log opened again", digests::<S>(&open::<S>(&fixture)?)?, again)?;
@@ -154,11 +162,11 @@ pub(super) fn digests_tell_events_apart<S: Subject + ?Sized>(subject: &S) -> Che
     Ok(Outcome::Held)
 }
 
-/// The digests of all events of a log.
-fn digests<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<EventDigest>, Broken> {
+/// Returns the digests of all events of a log.
+fn digests<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<EventDigest>, CheckError> {
     let digest = |offset| {
         let digest = store.backend().digest(offset)?;
-        digest.ok_or_else(|| Broken::new(format!("no digest at {offset}")))
+        digest.ok_or_else(|| CheckError::new(format!("no digest at {offset}")))
     };
     (0..store.len()).map(digest).collect()
 }

@@ -12,7 +12,7 @@ use futures_core::Stream;
 
 use super::tools::{Seen, Store, fresh, nth, nths, open, spawn, wait_for};
 use crate::Subject;
-use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::check::{Check, CheckError, Outcome, ensure, same};
 
 const BEFORE: u64 = 100;
 const COUNT: u64 = 600;
@@ -20,12 +20,12 @@ const COUNT: u64 = 600;
 pub(super) fn every_subscriber_sees_each_event_once_in_order<S: Subject + ?Sized>(
     subject: &S,
 ) -> Check {
-    // Its place must be there when it is closed.
+    // The fixture must outlive the log, which is closed here.
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..BEFORE))?;
     let early = Seen::subscribed::<S>(&store);
-    // Before the appends run and while they do, so that catching up goes over into live at any place.
+    // Cursors start before and during the appends, so that they change from catching up to live at many offsets.
     thread::scope(|scope| {
         let cursors: Vec<_> = [0, 1, BEFORE - 1, BEFORE, BEFORE + 1, COUNT - 1]
             .map(|from| {
@@ -50,11 +50,11 @@ pub(super) fn every_subscriber_sees_each_event_once_in_order<S: Subject + ?Sized
             .into_iter()
             .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect();
-        // Whatever came of it, cursors are to come to their end.
+        // Cursors must reach their end even if a writer failed.
         let filled = fill_up::<S>(&store);
-        let in_time: Result<Vec<()>, Broken> =
-            cursors.iter().map(super::tools::Doing::in_time).collect();
-        // Callbacks that came late append, and so are done before the log is closed.
+        let in_time: Result<Vec<()>, CheckError> =
+            cursors.iter().map(super::tools::Task::in_time).collect();
+        // Late subscribers append too, so they must be done before the log is closed.
         let in_time = in_time.and_then(|_| late.in_time());
         let closed = store.close();
         written?;
@@ -66,7 +66,11 @@ pub(super) fn every_subscriber_sees_each_event_once_in_order<S: Subject + ?Sized
         }
         late.join()
     })?;
-    same("what a callback saw", early.offsets(), (BEFORE..store.len()).collect::<Vec<_>>())?;
+    same(
+        "the events that a callback saw",
+        early.offsets(),
+        (BEFORE..store.len()).collect::<Vec<_>>(),
+    )?;
     for event in early.take() {
         let recorded = store.get(event.offset)?;
         ensure!(
@@ -89,14 +93,15 @@ fn write<S: Subject + ?Sized>(store: &Store<S>, thread: u64) -> Result<(), Appen
     Ok(())
 }
 
-/// Appends until there are as many as the cursors want, and at least one, behind all that was on its way.
+/// Appends until the log has as many events as the cursors read. At least one event is appended, behind all others in
+/// progress.
 fn fill_up<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), AppendError> {
     while store.append(nth(0))? + 1 < COUNT {}
     Ok(())
 }
 
-/// Reads as a cursor, every second one as a stream, and sees just the offsets from `from` on.
-fn follow<S: Subject + ?Sized>(store: &Store<S>, from: u64, subject: &S) -> Result<(), Broken> {
+/// Reads with a cursor or, for odd `from`, with a stream, and checks that it sees exactly the offsets from `from` on.
+fn follow<S: Subject + ?Sized>(store: &Store<S>, from: u64, subject: &S) -> Result<(), CheckError> {
     let mut cursor = store.subscription(Query::all(), from);
     let mut stream = store.subscription(Query::all(), from).stream();
     for expected in from..COUNT {
@@ -108,31 +113,34 @@ fn follow<S: Subject + ?Sized>(store: &Store<S>, from: u64, subject: &S) -> Resu
                 subject.patience(),
             )?
         };
-        let ended = || Broken::new(format!("a cursor from {from} ended before {expected}"));
+        let ended = || CheckError::new(format!("a cursor from {from} ended before {expected}"));
         let offset = next.transpose()?.ok_or_else(ended)?.offset;
         ensure!(offset == expected, "a cursor from {from} saw {offset} where {expected} should be");
         if from.is_multiple_of(2) {
-            same("where a cursor is", cursor.position(), expected + 1)?;
+            same("the position of a cursor", cursor.position(), expected + 1)?;
         }
     }
     Ok(())
 }
 
-/// Callbacks that are registered while appends run see all from some offset on.
-fn subscribe_late<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), Broken> {
+/// Registers callbacks while appends run, and checks that each sees all events from some offset on.
+fn subscribe_late<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), CheckError> {
     let mut all = Vec::new();
     while store.len() < COUNT && all.len() < 200 {
         let head = store.len();
         all.push((head, Seen::subscribed::<S>(store)));
         thread::yield_now();
     }
-    // Once this is back, callbacks have seen it and all before it; of what is appended meanwhile nothing is known.
+    // When this append returns, callbacks have seen its event and all before it. Later events may be missing.
     let end = store.append(nth(0))? + 1;
     for (head, seen) in all {
         let offsets: Vec<u64> = seen.offsets().into_iter().filter(|&offset| offset < end).collect();
         let first = offsets.first().copied().unwrap_or(end);
-        ensure!(first >= head, "a callback saw {first}, which was there before it at head {head}");
-        same("what a late callback saw", offsets, (first..end).collect::<Vec<_>>())?;
+        ensure!(
+            first >= head,
+            "a callback saw {first}, which was appended before it subscribed at head {head}"
+        );
+        same("the events that a late callback saw", offsets, (first..end).collect::<Vec<_>>())?;
     }
     Ok(())
 }
@@ -144,38 +152,38 @@ pub(super) fn a_subscriber_that_panics_harms_nobody<S: Subject + ?Sized>(subject
     let before = Seen::subscribed::<S>(&store);
     store.subscribe(move |event| {
         count.fetch_add(1, Ordering::SeqCst);
-        // Not `panic!`: its message would stand in the output of a test that succeeds.
+        // Not `panic!`: its message would be in the output of a successful test.
         if event.offset == 2 {
             std::panic::resume_unwind(Box::new("a subscriber that panics"));
         }
     });
     let after = Seen::subscribed::<S>(&store);
-    same("subscribers", store.stats().subscribers, 3)?;
+    same("the number of subscribers", store.stats().subscribers, 3)?;
     store.append(nth(0))?;
-    same("where a batch went", store.append_batch(nths(1..5))?, 1..5)?;
-    same("where the next went", store.append(nth(5))?, 5)?;
+    same("the range of a batch", store.append_batch(nths(1..5))?, 1..5)?;
+    same("the offset of the next append", store.append(nth(5))?, 5)?;
     same(
-        "what those before and after it saw",
+        "the events that the subscribers before and after it saw",
         (before.offsets(), after.offsets()),
         ((0..6).collect(), (0..6).collect()),
     )?;
-    same("how often it was called", calls.load(Ordering::SeqCst), 3)?;
-    same("subscribers that are left", store.stats().subscribers, 2)?;
+    same("the number of calls", calls.load(Ordering::SeqCst), 3)?;
+    same("the number of remaining subscribers", store.stats().subscribers, 2)?;
     Ok(Outcome::Held)
 }
 
 pub(super) fn a_subscriber_may_append<S: Subject + ?Sized>(subject: &S) -> Check {
     let store = fresh(subject)?;
     let first = Seen::subscribed::<S>(&store);
-    let (answers, given) = channel();
+    let (results, received) = channel();
     let inner = store.clone();
     let echo = store.subscribe(move |event| {
         if event.event.tag_list().iter().any(|tag| tag == "echo") {
             return;
         }
         let echo = nth(event.offset + 1000).tag("echo");
-        let _ = answers.send((event.offset, inner.append(echo), inner.len()));
-        // One that must not block works, too, and one that is refused.
+        let _ = results.send((event.offset, inner.append(echo), inner.len()));
+        // An asynchronous append and a refused one must work too.
         let _ = inner.append_if([nth(0)], &Condition::fail_if(Query::all()));
         drop(inner.append_async(nth(event.offset + 2000).tag("echo")));
     });
@@ -193,48 +201,45 @@ pub(super) fn a_subscriber_may_append<S: Subject + ?Sized>(subject: &S) -> Check
                 Ok(())
             },
         );
-        // A deadlock cannot be ended from here: the test would hang, and so is told first.
+        // The test would hang on a deadlock. This reports it first.
         writer.in_time()?;
-        Ok::<_, Broken>(writer.join()?)
+        Ok::<_, CheckError>(writer.join()?)
     })?;
-    // What was on its way when the last append returned arrives.
+    // Appends in progress when the last append returned still arrive.
     let mut cursor = store.subscription(Query::all(), 0);
     for _ in 0..12 {
         let next = cursor.next_timeout(subject.patience()).transpose()?;
-        ensure!(next.is_some(), "of 4 events and 8 from a callback {} are there", store.len());
+        ensure!(next.is_some(), "{} of 4 events and 8 from a callback are in the log", store.len());
     }
     drop(cursor);
     store.append(nth(4))?;
-    ensure!(store.unsubscribe(echo), "a callback is not known any more");
-    ensure!(!store.unsubscribe(echo), "a callback ended twice");
+    ensure!(store.unsubscribe(echo), "a callback was already removed");
+    ensure!(!store.unsubscribe(echo), "a callback was removed twice");
     store.append(nth(5))?;
-    let answers: Vec<_> = given.try_iter().collect();
-    same("how many answers a callback got", answers.len(), 5)?;
-    for (of, answer, head) in answers {
-        let offset = answer?;
+    let results: Vec<_> = received.try_iter().collect();
+    same("the number of results that a callback got", results.len(), 5)?;
+    for (of, result, head) in results {
+        let offset = result?;
         ensure!(offset > of, "the echo of {of} got {offset}");
-        ensure!(
-            head > offset,
-            "in a callback the head was {head} when {offset} had been acknowledged"
-        );
+        ensure!(head > offset, "in a callback the head was {head} after {offset} was acknowledged");
         let echo = store.get(offset)?.map(|event| event.event.clone());
         same("the echo", echo, Some(nth(of + 1000).tag("echo")))?;
     }
     same(
-        "the order in which a callback before it saw them",
+        "whether a callback before it saw the events in order",
         first.offsets().is_sorted_by(|a, b| a + 1 == *b),
         true,
     )?;
     let (first, last) = (first.offsets(), last.offsets());
     ensure!(
         first == last,
-        "callbacks before and after it saw different things: {first:?}, {last:?}"
+        "callbacks before and after it saw different events: {first:?}, {last:?}"
     );
     Ok(Outcome::Held)
 }
 
 pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
-    // Its place must be there when it is closed.
+    // The fixture must outlive the log, which is closed here.
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
@@ -258,42 +263,42 @@ pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
         let ended = blocked.in_time().and_then(|()| streamed.in_time());
         closed?;
         ended?;
-        Ok::<_, Broken>((blocked.join(), streamed.join()?))
+        Ok::<_, CheckError>((blocked.join(), streamed.join()?))
     })?;
-    same("what a cursor gave, before and after", blocked, (5, 0))?;
-    ensure!(streamed, "a stream of a closed log gives something");
-    // One that begins now still reads what is there.
-    same("what a new cursor gives", store.subscription(Query::all(), 2).count(), 3)?;
-    same("what is read", store.read(..).count(), 5)?;
+    same("the number of events of a cursor before and after the close", blocked, (5, 0))?;
+    ensure!(streamed, "a stream of a closed log returns an event");
+    // A new cursor still reads the events of the log.
+    same("the number of events of a new cursor", store.subscription(Query::all(), 2).count(), 3)?;
+    same("the number of events read", store.read(..).count(), 5)?;
     let refused = store.append(nth(5));
     ensure!(matches!(refused, Err(AppendError::Closed)), "an append to a closed log: {refused:?}");
     store.close()?;
     closing_in_a_callback_loses_nothing(subject)
 }
 
-/// A callback closes the log while another append waits behind the one that it is called for: whatever is acknowledged,
-/// cursors see before they end.
+/// Has a callback close the log while another append waits behind the one that the callback is called for. Cursors must
+/// see every acknowledged event before they end.
 fn closing_in_a_callback_loses_nothing<S: Subject + ?Sized>(subject: &S) -> Check {
-    // Its place must be there when it is closed.
+    // The fixture must outlive the log, which is closed here.
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     let patience = subject.patience();
     let (entered, is_in) = channel();
     let (let_go, may_go) = channel::<()>();
     let (inner, closed) = (store.clone(), Arc::new(parking_lot::Mutex::new(None)));
-    let answer = Arc::clone(&closed);
+    let result = Arc::clone(&closed);
     store.subscribe(move |event| {
         if event.offset == 0 {
             let _ = entered.send(());
             let _ = may_go.recv();
-            *answer.lock() = Some(inner.close());
+            *result.lock() = Some(inner.close());
         }
     });
     let (first, second, seen) = thread::scope(|scope| {
         let first =
             spawn(scope, "an append whose callback closes", patience, || store.append(nth(0)));
         let called = is_in.recv_timeout(patience);
-        // Handed in when this returns: it waits behind the first.
+        // It is submitted when this returns, and waits behind the first one.
         let second = store.append_async(nth(1));
         let cursor = spawn(scope, "a cursor of a log that a callback closes", patience, || {
             store.subscription(Query::all(), 0).take_while(Result::is_ok).count() as u64
@@ -303,9 +308,9 @@ fn closing_in_a_callback_loses_nothing<S: Subject + ?Sized>(subject: &S) -> Chec
         first.in_time()?;
         let second = wait_for(second, patience)?;
         cursor.in_time()?;
-        Ok::<_, Broken>((first.join(), second, cursor.join()))
+        Ok::<_, CheckError>((first.join(), second, cursor.join()))
     })?;
-    same("where the append whose callback closed went", first?, 0)?;
+    same("the offset of the append whose callback closed the log", first?, 0)?;
     let closed = closed.lock().take();
     ensure!(matches!(closed, Some(Ok(()))), "a close in a callback: {closed:?}");
     let acknowledged = 1 + u64::from(second.is_ok());

@@ -1,4 +1,4 @@
-//! What the checks share.
+//! Helpers of the checks.
 
 use std::future::Future;
 use std::ops::Deref;
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 use annals::{EventStore, Recorded};
 use parking_lot::Mutex;
 
-use crate::check::Broken;
+use crate::check::CheckError;
 use crate::{Fixture, Sample, Subject};
 
 pub(super) type Store<S> = EventStore<Sample, <S as Subject>::Backend>;
 pub(super) type FixtureOf<S> = Arc<dyn Fixture<<S as Subject>::Backend>>;
 
-/// Opens a backend that must open.
-pub(super) fn open<S: Subject + ?Sized>(fixture: &FixtureOf<S>) -> Result<Store<S>, Broken> {
-    fixture.open().map(EventStore::on).map_err(Broken::when("it does not open"))
+/// Opens the log of a fixture, which must succeed.
+pub(super) fn open<S: Subject + ?Sized>(fixture: &FixtureOf<S>) -> Result<Store<S>, CheckError> {
+    fixture.open().map(EventStore::on).map_err(CheckError::when("the log does not open"))
 }
 
-/// A new log, with its backend: what the backend has, a directory for example, stays for as long as the log is open.
+/// A new log with its fixture, which may own the log's directory, for example.
 pub(super) struct Fresh<S: Subject + ?Sized> {
-    // Before the backend, so that it is closed first.
+    // Before the fixture, so that the log is closed first.
     store: Store<S>,
     _fixture: FixtureOf<S>,
 }
@@ -39,13 +39,13 @@ impl<S: Subject + ?Sized> Deref for Fresh<S> {
     }
 }
 
-/// Makes a new log.
-pub(super) fn fresh<S: Subject + ?Sized>(subject: &S) -> Result<Fresh<S>, Broken> {
+/// Opens a new log.
+pub(super) fn fresh<S: Subject + ?Sized>(subject: &S) -> Result<Fresh<S>, CheckError> {
     let fixture = subject.fixture();
     Ok(Fresh { store: open::<S>(&fixture)?, _fixture: fixture })
 }
 
-/// The `n`th of many events that are all different.
+/// Returns the `n`th of many different events.
 pub(super) fn nth(n: u64) -> Sample {
     Sample::new(format!("type-{}", n % 3))
         .tag(format!("digit:{}", n % 10))
@@ -57,8 +57,10 @@ pub(super) fn nths(range: std::ops::Range<u64>) -> Vec<Sample> {
     range.map(nth).collect()
 }
 
-/// All that is in a log, read from the start.
-pub(super) fn all<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<Recorded<Sample>>, Broken> {
+/// Returns all events of a log, read from the start.
+pub(super) fn all<S: Subject + ?Sized>(
+    store: &Store<S>,
+) -> Result<Vec<Recorded<Sample>>, CheckError> {
     let mut events = Vec::new();
     for event in store.read(..) {
         events.push(event?.into_owned());
@@ -66,11 +68,11 @@ pub(super) fn all<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<Recorded<
     Ok(events)
 }
 
-pub(super) fn offsets<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<u64>, Broken> {
+pub(super) fn offsets<S: Subject + ?Sized>(store: &Store<S>) -> Result<Vec<u64>, CheckError> {
     Ok(all::<S>(store)?.into_iter().map(|event| event.offset).collect())
 }
 
-/// What a callback saw.
+/// The events that a callback saw.
 #[derive(Clone, Default)]
 pub(super) struct Seen(Arc<Mutex<Vec<Recorded<Sample>>>>);
 
@@ -91,45 +93,46 @@ impl Seen {
     }
 }
 
-/// How long a check waits for what it needs before it can look at anything, on any machine.
+/// The longest time that a check waits for its preconditions, on any machine.
 pub(super) const EVER: Duration = Duration::from_secs(300);
 
-/// Something that another thread does, and that should come to an end.
-pub(super) struct Doing<'s, T> {
+/// Work on another thread that should end.
+pub(super) struct Task<'s, T> {
     what: &'static str,
     patience: Duration,
     done: Receiver<()>,
     thread: ScopedJoinHandle<'s, T>,
 }
 
-/// Has another thread do something.
+/// Runs `work` on another thread. `what` names it in error messages.
 pub(super) fn spawn<'s, T: Send + 's>(
     scope: &'s Scope<'s, '_>,
     what: &'static str,
     patience: Duration,
     work: impl FnOnce() -> T + Send + 's,
-) -> Doing<'s, T> {
+) -> Task<'s, T> {
     let (sender, done): (Sender<()>, _) = channel();
     let thread = scope.spawn(move || {
-        // Dropped, and so told, also when the work panics.
+        // Dropped, which reports the end, also when the work panics.
         let _sender = sender;
         work()
     });
-    Doing { what, patience, done, thread }
+    Task { what, patience, done, thread }
 }
 
-impl<T> Doing<'_, T> {
-    /// That it comes to an end by itself. (What holds it up must be let go before the thread's scope ends.)
-    pub(super) fn in_time(&self) -> Result<(), Broken> {
+impl<T> Task<'_, T> {
+    /// Checks that the work ends in time. (Anything that stops it must be released before the scope of the thread
+    /// ends.)
+    pub(super) fn in_time(&self) -> Result<(), CheckError> {
         match self.done.recv_timeout(self.patience) {
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-                Err(Broken::new(format!("{} waits, and should not", self.what)))
+                Err(CheckError::new(format!("{} waits, and should not", self.what)))
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether it came to an end.
+    /// Returns whether the work has ended.
     pub(super) fn is_done(&self) -> bool {
         self.thread.is_finished()
     }
@@ -139,8 +142,8 @@ impl<T> Doing<'_, T> {
     }
 }
 
-/// Waits for a future, but not for ever.
-pub(super) fn wait_for<F: Future>(future: F, patience: Duration) -> Result<F::Output, Broken> {
+/// Waits for a future for at most `patience`.
+pub(super) fn wait_for<F: Future>(future: F, patience: Duration) -> Result<F::Output, CheckError> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -157,7 +160,7 @@ pub(super) fn wait_for<F: Future>(future: F, patience: Duration) -> Result<F::Ou
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Broken::new("a future is not done in time"));
+            return Err(CheckError::new("a future is not done in time"));
         }
         thread::park_timeout(left);
     }

@@ -1,4 +1,4 @@
-//! Waiting: nobody waits for those who only read, and those who read wait for nobody.
+//! Waiting: readers do not wait for writers, and writers do not wait for readers.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -7,26 +7,34 @@ use annals::Query;
 
 use super::tools::{EVER, Store, fresh, nth, nths, open, spawn};
 use crate::Subject;
-use crate::check::{Broken, Check, Outcome, ensure, same};
+use crate::check::{Check, CheckError, Outcome, ensure, same};
 
-/// Every way to read, on a log of which the first `count` events are known.
-fn read_all_ways<S: Subject + ?Sized>(store: &Store<S>, count: u64) -> Result<(), Broken> {
+/// Reads a log in every way. Its first `count` events are known.
+fn read_all_ways<S: Subject + ?Sized>(store: &Store<S>, count: u64) -> Result<(), CheckError> {
     let last = count - 1;
     ensure!(store.len() >= count, "the head is {}", store.len());
     same("an event", store.get(last)?.map(|event| event.event.clone()), Some(nth(last)))?;
     same("events", store.read(..count).count() as u64, count)?;
     same("events from the end", store.read(..count).rev().count() as u64, count)?;
-    same("what a query finds", store.query(&Query::tag(format!("number:{last}"))).count(), 1)?;
+    same(
+        "the number of events that a query finds",
+        store.query(&Query::tag(format!("number:{last}"))).count(),
+        1,
+    )?;
     same("names", store.tags(&format!("number:{last}"))?.len(), 1)?;
     ensure!(!store.types()?.is_empty(), "no types");
     ensure!(store.stats().events >= count, "the number of events is {}", store.stats().events);
     let mut cursor = store.subscription(Query::all(), last);
-    same("a cursor's next", cursor.next().transpose()?.map(|event| event.offset), Some(last))
+    same(
+        "the next event of a cursor",
+        cursor.next().transpose()?.map(|event| event.offset),
+        Some(last),
+    )
 }
 
 pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
     let patience = subject.patience();
-    // A writer that is held up in a callback.
+    // A writer that is stopped in a callback.
     let store = fresh(subject)?;
     store.append_batch(nths(0..20))?;
     let (entered, has_entered) = channel();
@@ -38,7 +46,7 @@ pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
     thread::scope(|scope| {
         let writer = spawn(scope, "a writer", patience, || store.append(nth(20)));
         let is_in = has_entered.recv_timeout(EVER);
-        let reader = spawn(scope, "a reader, for a writer in a callback,", patience, || {
+        let reader = spawn(scope, "a reader beside a writer in a callback", patience, || {
             read_all_ways::<S>(&store, 20)
         });
         let in_time = reader.in_time();
@@ -48,9 +56,9 @@ pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
         in_time?;
         ensure!(!waited, "an append returned before its callback did");
         reader.join()?;
-        same("where the event went", writer.join()?, 20)
+        same("the offset of the event", writer.join()?, 20)
     })?;
-    // A writer that is held up in the middle of its commit.
+    // A writer that is stopped in the middle of its commit.
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..20))?;
@@ -58,17 +66,17 @@ pub(super) fn readers_do_not_wait<S: Subject + ?Sized>(subject: &S) -> Check {
     thread::scope(|scope| {
         let writer = spawn(scope, "a writer", patience, || store.append(nth(20)));
         let reached = hold.wait(EVER);
-        let reader = spawn(scope, "a reader, for a writer in a commit,", patience, || {
+        let reader = spawn(scope, "a reader beside a writer in a commit", patience, || {
             read_all_ways::<S>(&store, 20)
         });
         let in_time = reader.in_time();
         let waited = writer.is_done();
         hold.release();
-        ensure!(reached, "an append did not come to where it was to be held");
+        ensure!(reached, "an append did not reach the point where it was to be held");
         in_time?;
         ensure!(!waited, "an append returned although it was held");
         reader.join()?;
-        same("where the event went", writer.join()?, 20)
+        same("the offset of the event", writer.join()?, 20)
     })?;
     Ok(Outcome::Held)
 }
@@ -77,7 +85,7 @@ pub(super) fn writers_do_not_wait_for_readers<S: Subject + ?Sized>(subject: &S) 
     let patience = subject.patience();
     let store = fresh(subject)?;
     store.append_batch(nths(0..200))?;
-    // Readers in the middle of everything, who do nothing.
+    // Readers that have begun and then stop reading.
     let mut held = Vec::new();
     for n in 0..200 {
         held.push(store.get(n)?);
@@ -93,26 +101,26 @@ pub(super) fn writers_do_not_wait_for_readers<S: Subject + ?Sized>(subject: &S) 
         querying.next().is_some(),
         cursor.next().is_some(),
     );
-    same("readers that have begun", begun, (true, true, true, true))?;
+    same("whether the readers have begun", begun, (true, true, true, true))?;
     thread::scope(|scope| {
         let writer = spawn(
             scope,
-            "a writer, for readers that hold events,",
+            "a writer beside readers that hold events",
             patience,
-            || -> Result<(), Broken> {
+            || -> Result<(), CheckError> {
                 for n in 200..500 {
-                    same("where an event went", store.append(nth(n))?, n)?;
+                    same("the offset of an event", store.append(nth(n))?, n)?;
                 }
-                same("where a batch went", store.append_batch(nths(500..600))?, 500..600)
+                same("the range of a batch", store.append_batch(nths(500..600))?, 500..600)
             },
         );
         let in_time = writer.in_time();
-        // So that a writer that waits comes to its end, for whatever it waits: that events are let go, or another look.
+        // A writer that waits wrongly, for released events or for another read, can then end.
         drop(std::mem::take(&mut held));
         ensure!(store.len() >= 200, "the head is {}", store.len());
         in_time?;
         same(
-            "what the readers had still to read",
+            "the number of events that the readers had left",
             (reading.count(), backwards.count(), querying.count()),
             (199, 199, 19),
         )?;

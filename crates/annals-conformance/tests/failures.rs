@@ -1,4 +1,4 @@
-//! A Journal's commit that fails, and who was on the way meanwhile.
+//! A failing commit of the Journal, and the appends in progress meanwhile.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, mpsc};
@@ -50,7 +50,7 @@ fn an_append_that_waits_while_a_sync_fails_is_not_committed() {
             let syncing = scope.spawn(|| store.sync());
             assert!(hold.wait(PATIENCE));
             let waiting = store.append_async(Sample::new("second"));
-            // So that the thread that commits it has come to where it waits for the sync; if not, it is refused anyway.
+            // Gives the committing thread time to wait for the sync. The append is refused in either case.
             (0..100).for_each(|_| thread::yield_now());
             hold.release();
             let synced = syncing.join().expect("no panic");
@@ -64,23 +64,23 @@ fn an_append_that_waits_while_a_sync_fails_is_not_committed() {
 }
 
 #[test]
-fn nobody_is_told_of_an_event_whose_commit_fails() {
+fn an_event_whose_commit_fails_is_not_visible() {
     let disk = FaultFileSystem::new(0);
     let store = open(&disk, Durability::Sync);
-    // All are handed in while a callback holds up the leader, so that they are in one commit: the second is in the way
-    // of those behind it.
+    // All appends are submitted while a callback stops the leader, so that they are in one commit. The second one
+    // conflicts with those behind it.
     let (held, is_held) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let callback = store.subscribe(move |_| {
-        held.send(()).expect("somebody waits");
-        may_go_on.recv().expect("somebody says so");
+        held.send(()).expect("the test waits");
+        may_go_on.recv().expect("the test continues");
     });
     thread::scope(|scope| {
         scope.spawn(|| store.append(Sample::new("first")).expect("appended"));
         is_held.recv().expect("the callback is called");
         let event = || Sample::new("event").tag("tag").id("id");
         let none = Condition::fail_if(Query::tag("tag"));
-        let answers = [
+        let appends = [
             Batch::new(vec![event()]),
             Batch::new(vec![Sample::new("event")]).condition(none),
             Batch::new(vec![event()]),
@@ -89,8 +89,8 @@ fn nobody_is_told_of_an_event_whose_commit_fails() {
         .map(|batch| store.append_batch_async(batch));
         disk.fail(Call::Sync, 1, ErrorKind::Other);
         go_on.send(()).expect("the callback waits");
-        for answer in answers.map(wait) {
-            assert!(matches!(answer, Err(AppendError::Failed { .. })), "{answer:?}");
+        for result in appends.map(wait) {
+            assert!(matches!(result, Err(AppendError::Failed { .. })), "{result:?}");
         }
     });
     assert!(store.unsubscribe(callback));
@@ -123,7 +123,7 @@ fn a_segment_that_is_just_begun_has_no_bytes_of_the_one_before() {
     let before = store.stats().event_bytes;
     let hold = disk.hold(Call::Allocate);
     thread::scope(|scope| {
-        // It begins a segment, and is held where it makes room there.
+        // The append begins a segment, and is stopped where it allocates space.
         let appending = scope.spawn(|| store.append(Sample::new("second")));
         assert!(hold.wait(PATIENCE));
         let (bytes, segments) = (store.stats().event_bytes, store.segments());
@@ -135,7 +135,7 @@ fn a_segment_that_is_just_begun_has_no_bytes_of_the_one_before() {
 }
 
 #[test]
-fn what_is_derived_and_finds_no_room_takes_none() {
+fn derived_files_that_do_not_fit_leave_nothing() {
     let disk = FaultFileSystem::new(1);
     let open = || -> Store {
         let options = Journal::options().segment_bytes(16 << 10);
@@ -152,13 +152,13 @@ fn what_is_derived_and_finds_no_room_takes_none() {
         store.append(event(count)).expect("appended");
         count += 1;
     }
-    // Enough for tens of events, not for the index of a segment or the filter of 64 as well.
+    // Enough for tens of events, but not also for the index of a segment or the Bloom filter of 64 segments.
     disk.set_room(Some(80_000));
     let before = count;
     while store.append(event(count)).is_ok() {
         count += 1;
     }
-    assert!(count > before, "none found room");
+    assert!(count > before, "no event fits");
     let names = disk.names("/disk/store").expect("it is there");
     let left: Vec<_> = names.iter().filter(|name| name.contains(".new")).collect();
     assert!(left.is_empty(), "{left:?}");
@@ -178,11 +178,11 @@ fn a_store_that_cannot_be_marked_as_closed_says_so_until_it_can() {
         disk.fail(call, 1, ErrorKind::StorageFull);
         let closed = store.close();
         assert!(matches!(closed, Err(AppendError::NotClosed { .. })), "{call:?}: {closed:?}");
-        // It is closed for appends and cursors all the same.
+        // The store is closed for appends and cursors nevertheless.
         assert!(matches!(store.health(), Health::Closed));
         assert!(matches!(store.append(Sample::new("late")), Err(AppendError::Closed)));
         assert_eq!(store.subscription(Query::all(), 0).count(), 1);
-        store.close().expect("there is room again");
+        store.close().expect("there is space again");
         let calls = disk.calls();
         store.close().expect("it is closed");
         assert_eq!(disk.calls(), calls, "closing again does nothing");
@@ -192,7 +192,7 @@ fn a_store_that_cannot_be_marked_as_closed_says_so_until_it_can() {
 }
 
 #[test]
-fn closing_makes_durable_and_tells_of_a_sync_that_fails() {
+fn closing_syncs_and_reports_a_failing_sync() {
     let disk = FaultFileSystem::new(0);
     let store = open(&disk, Durability::Buffered);
     store.append(Sample::new("first")).expect("appended");
@@ -222,7 +222,7 @@ fn health_says_what_is_wrong_and_when_it_is_over() {
     let health = store.health();
     assert!(matches!(health, Health::NoRoom { bytes, .. } if bytes > 1 << 20), "{health:?}");
     assert!(health.takes_appends() && health.to_string().contains("no room"), "{health}");
-    // What is refused for another reason, and what is known already, says nothing of the room.
+    // An append that is refused for another reason, or whose ids are known, does not change the health.
     let condition = Condition::fail_if(Query::all());
     assert!(store.append_if([large()], &condition).is_err());
     store.append_batch([]).expect("nothing");
@@ -244,7 +244,7 @@ fn health_says_what_is_wrong_and_when_it_is_over() {
     assert!(matches!(store.health(), Health::Poisoned { .. }), "also once it is closed");
 }
 
-/// What another process appends after a reader was closed moves its head no more.
+/// Events that another process appends after a reader was closed do not move the reader's head.
 #[test]
 fn a_closed_reader_stands_still() {
     let disk = FaultFileSystem::new(0);
@@ -256,7 +256,7 @@ fn a_closed_reader_stands_still() {
     let open = EventStore::<Sample>::on(read());
     closed.close().expect("closed");
     store.append(Sample::new("second")).expect("appended");
-    // The other one has come to it; so has this one, or it will, and does not show it.
+    // The open reader has read the event. The closed one must not publish it, now or later.
     assert_eq!(
         open.subscription(Query::all(), 1).next().expect("not closed").expect("read").offset,
         1

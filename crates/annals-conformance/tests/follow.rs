@@ -1,4 +1,4 @@
-//! Following a Journal beside its writer: across a failed sync, across a bad frame, with and without syncs.
+//! Following a Journal beside its writer: after a failed sync, after a damaged frame, with and without syncs.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn types(store: &Store) -> Vec<String> {
     events.map(|event| event.expect("read").event.event_type().to_owned()).collect()
 }
 
-/// Waits until a follower has ended, and returns why.
+/// Waits until a follower has ended, and returns the reason.
 fn end_of(reader: &Store) -> FollowError {
     for event in reader.subscription(Query::all(), reader.len()) {
         event.expect("read");
@@ -44,7 +44,8 @@ fn end_of(reader: &Store) -> FollowError {
 
 #[test]
 fn a_follower_ends_when_what_it_read_is_taken_back() {
-    // Nothing more comes; the writer is opened again, and shorter or longer events come, or some of the same size.
+    // Either nothing more is appended, or the writer is opened again and appends shorter, longer or equally long
+    // events.
     for next in [None, Some("b"), Some("a-longer-one-than-the-first"), Some("lost")] {
         let disk = FaultFileSystem::new(0);
         let writer = open(&disk, Durability::Sync);
@@ -54,7 +55,7 @@ fn a_follower_ends_when_what_it_read_is_taken_back() {
         disk.fail(Call::Sync, 1, ErrorKind::Other);
         let lent = std::thread::scope(|scope| {
             let append = scope.spawn(|| writer.append(event("lost")));
-            // Written, and not synced: the follower reads it, and lends it.
+            // The event is written but not synced. The follower reads it and lends it.
             let read = reader.subscription(Query::event_type("lost"), 0).next();
             let lent = read.expect("there").expect("read").into_owned();
             hold.release();
@@ -72,15 +73,15 @@ fn a_follower_ends_when_what_it_read_is_taken_back() {
         let error = end_of(&reader);
         assert!(matches!(error, FollowError::TakenBack { offset: 1, .. }), "{next:?}: {error:?}");
         assert!(error.to_string().contains("open the store again"), "{error}");
-        // What was lent stays what it was, and can be read again.
+        // The lent event does not change, and can be read again.
         assert_eq!(lent.event, event("lost"));
         assert_eq!(types(&reader), ["kept", "lost"]);
-        let anew = follow(&disk);
-        assert_eq!(types(&anew)[1..], next.map_or(vec![], |next| vec![next, next]));
+        let other = follow(&disk);
+        assert_eq!(types(&other)[1..], next.map_or(vec![], |next| vec![next, next]));
     }
 }
 
-/// A disk with a store of one event; the bytes of its segment's file once it has three.
+/// Returns a disk with a store of one event, and the bytes of its segment file once it has three events.
 fn one_and_three() -> (FaultFileSystem, Vec<u8>) {
     let disk = FaultFileSystem::new(0);
     open(&disk, Durability::Sync).append(event("first")).expect("appended");
@@ -97,7 +98,7 @@ fn segment() -> std::path::PathBuf {
     on_disk("store").join("00000000000000000000.log")
 }
 
-/// Writes these bytes into the segment's file, as its writer would.
+/// Writes these bytes to the segment file, as its writer would.
 fn write(disk: &FaultFileSystem, bytes: &[u8]) {
     let directory = disk.process().open_directory(&on_disk("store")).expect("a directory");
     let file = directory.open("00000000000000000000.log").expect("a segment");
@@ -143,7 +144,7 @@ fn a_follower_ends_when_its_segment_is_short_of_the_next() {
         writer.append(event("more")).expect("appended");
     }
     let reader = follow(&begun);
-    // The last segments are there, and of this one no more.
+    // The later segments exist, but the current one has no more events.
     for name in disk.names(on_disk("store")).expect("listed") {
         let digits = name.strip_suffix(".log");
         if digits.is_some_and(|digits| digits != "00000000000000000000") {
@@ -168,7 +169,7 @@ fn a_follower_in_a_withdrawn_segment_ends_when_the_log_goes_on_before_it() {
         writer.append(event("before")).expect("appended");
     }
     let len = writer.len();
-    // The next segment is there, and then its room cannot be made.
+    // The next segment is created, and then its space cannot be allocated.
     let hold = disk.hold(Call::SetSize);
     disk.fail(Call::SetSize, 1, ErrorKind::Other);
     let reader = std::thread::scope(|scope| {
@@ -193,7 +194,7 @@ fn a_follower_in_a_withdrawn_segment_ends_when_the_log_goes_on_before_it() {
 fn a_commit_that_is_not_finished_is_waited_for() {
     let (disk, three) = one_and_three();
     let reader = follow(&disk);
-    // As a process leaves it that is killed while it writes, and another one that goes on.
+    // The state that a process leaves when it is killed while it writes. Another process then continues.
     let second = three.windows(6).position(|bytes| bytes == b"second").expect("it is there");
     write(&disk, &three[..second + 3]);
     let writer = open(&disk, Durability::Sync);
@@ -217,7 +218,7 @@ fn a_follower_sees_each_event_once_however_seldom_its_writer_syncs() {
             if n % every == 0 {
                 writer.sync().expect("synced");
             }
-            // Lock step, so that it reads many small pieces; then in larger ones.
+            // First in lock step, so that the follower reads many small pieces, then in larger ones.
             if n < 100 {
                 let read = cursor.next().expect("there").expect("read");
                 assert_eq!((read.offset, read.event.event_type()), (n, &*format!("e{n}")));

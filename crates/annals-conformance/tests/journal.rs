@@ -1,4 +1,4 @@
-//! The backend in files does what every backend must, at both durabilities, in small segments and in one large one.
+//! The conformance suite on the Journal, with both durabilities, with small segments and with one large segment.
 
 mod sync {
     use annals::Durability;

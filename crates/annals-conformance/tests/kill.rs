@@ -1,6 +1,6 @@
-//! A process that is killed while it appends: what it said it had appended is there.
+//! A process that is killed while it appends: every append that it acknowledged is in the log.
 //!
-//! This program runs itself again as the process to be killed; what that one acknowledges it tells through a pipe.
+//! This program starts itself again as the process to be killed, which writes its acknowledged appends to a pipe.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use annals::{AppendError, Batch, Condition, Durability, EventStore, Journal, Query};
+use annals::{
+    AppendError, Batch, Condition, Durability, EventStore, Journal, LockHolder, OpenError, Query,
+};
 use annals_conformance::{Random, Sample};
 
 const PATH: &str = "ANNALS_KILL_PATH";
@@ -18,7 +20,7 @@ const ROUNDS: u64 = 50;
 
 type Store = EventStore<Sample, Journal<Sample>>;
 
-fn open(path: &Path, durability: Durability) -> Result<Store, annals::OpenError> {
+fn open(path: &Path, durability: Durability) -> Result<Store, OpenError> {
     let options = Journal::options().segment_bytes(8 << 10).durability(durability);
     options.open(path).map(EventStore::on)
 }
@@ -36,7 +38,8 @@ fn batch(number: u64, count: u64) -> Vec<Sample> {
     (0..count).map(event).collect()
 }
 
-/// Appends batches whose numbers begin at `first` and tells each when it is acknowledged, until `enough` says so.
+/// Appends `enough` batches in each of three threads, with numbers from `first` on, and reports each acknowledged batch
+/// to `tell`.
 fn append(
     store: &Store,
     first: u64,
@@ -65,12 +68,12 @@ fn append(
     })
 }
 
-/// The numbers of batches of a round.
+/// Returns the first batch number of a round.
 fn first_of(round: u64) -> u64 {
     round * 1_000_000
 }
 
-/// As the process to be killed it appends until it is; run by itself it appends a few and looks at them.
+/// Appends until it is killed, in the child process. Run as a test, it appends a few batches and checks them.
 #[test]
 fn appends_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else {
@@ -88,7 +91,7 @@ fn appends_until_it_is_killed() {
     let durability = if round.is_multiple_of(2) { Durability::Sync } else { Durability::Buffered };
     let store = open(Path::new(&path), durability).expect("it opens");
     let tell = |number: u64, range: Range<u64>| {
-        // One write for a line, so that none is torn but by the end.
+        // One write per line, so that only the end of the process can cut a line.
         let line = format!("\nack {number} {} {}\n", range.start, range.end);
         std::io::stdout().lock().write_all(line.as_bytes()).expect("the parent listens");
     };
@@ -106,7 +109,7 @@ fn start(path: &Path, round: u64) -> Child {
         .expect("started")
 }
 
-/// Reads so many acknowledgements, kills the process, and reads what it said before it died.
+/// Reads `count` acknowledgements, kills the process, and reads the acknowledgements that it wrote before it ended.
 fn kill_after(mut child: Child, count: u64) -> BTreeMap<u64, Range<u64>> {
     let mut told = BTreeMap::new();
     let mut read = |line: &str| {
@@ -153,7 +156,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
         let told = kill_after(start(&path, round), random.below(60));
         acknowledged.extend(told);
         if round % 3 == 0 {
-            // The next process finds what this one left.
+            // The next process opens the state that this one left.
             let store = EventStore::<Sample>::open_read_only(&path).expect("it opens");
             let known = acknowledged.values().map(|range| range.end).max().unwrap_or(0);
             let mut cursor = store.subscription(Query::all(), 0);
@@ -163,11 +166,11 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
             continue;
         }
         let Ok(store) = open(&path, Durability::Sync) else {
-            panic!("round {round}: it does not open")
+            panic!("round {round}: the store does not open")
         };
         assert!(
             store.len() >= head,
-            "round {round}: {} events, where {head} had been",
+            "round {round}: {} events where {head} were before",
             store.len()
         );
         check(&store, &acknowledged);
@@ -200,7 +203,7 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     assert!(lines.any(|line| line.expect("read").starts_with("ack ")));
     let error = open(&path, Durability::Sync).expect_err("two processes write");
     assert!(
-        matches!(&error, annals::OpenError::Locked { holder, .. } if *holder == annals::LockHolder::Process(child.id())),
+        matches!(&error, OpenError::Locked { holder, .. } if *holder == LockHolder::Process(child.id())),
         "{error:?}"
     );
     let message = error.to_string();
@@ -214,7 +217,7 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     assert!(!open(&path, Durability::Sync).expect("it opens").is_empty());
 }
 
-/// That all that was acknowledged is where it was said to be, and everything is of a whole batch, once.
+/// Checks that every acknowledged batch is at its offsets, and that the log consists of whole batches, each once.
 fn check(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>) {
     let mut found: BTreeMap<u64, Range<u64>> = BTreeMap::new();
     let mut rest = 0..0;

@@ -1,4 +1,4 @@
-//! The backend in memory does what every backend must.
+//! The conformance suite on the memory backend.
 
 annals_conformance::conformance!(
     annals_conformance::MemorySubject,

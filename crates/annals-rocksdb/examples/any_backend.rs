@@ -1,5 +1,5 @@
-//! One program, any backend: seats are sold, a few queries asked, a projection folded, and the output is the same
-//! wherever the log lives.
+//! One program for any backend: it sells seats, runs a few queries and folds a projection. The output is the same on
+//! every backend.
 //!
 //! ```sh
 //! cargo run --release -p annals-rocksdb --example any_backend -- memory:             # or PATH, or rocksdb:PATH
@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use annals::{Backend, Event, EventStore, Journal, Memory, Projection, Query};
 use annals_rocksdb::RocksDb;
 
-/// What happens to seats.
+/// The events of seats.
 #[derive(Event, Debug, Clone, PartialEq)]
 pub(crate) enum Booking {
     SeatSold {
@@ -26,7 +26,7 @@ pub(crate) enum Booking {
     },
 }
 
-/// Whether a seat is sold, and for how much.
+/// The price of a seat, if it is sold.
 pub(crate) struct Seat(String);
 
 impl Projection for Seat {
@@ -53,7 +53,7 @@ impl Projection for Seat {
     }
 }
 
-/// The one place that knows where the log lives.
+/// Opens the backend that `store` names. Only this function depends on the backend.
 fn open(store: &str) -> Result<Box<dyn Backend<Booking>>, Box<dyn Error>> {
     Ok(match store.strip_prefix("rocksdb:") {
         Some(path) => Box::new(RocksDb::open(path)?),
@@ -62,7 +62,7 @@ fn open(store: &str) -> Result<Box<dyn Backend<Booking>>, Box<dyn Error>> {
     })
 }
 
-/// Sells seats in the log that `store` names, and tells of it.
+/// Sells seats in the log that `store` names, and writes the results to `out`.
 pub(crate) fn run(store: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let store = EventStore::<Booking>::on(open(store)?);
     let sell = |seat: &str, price| {

@@ -1,4 +1,4 @@
-//! A log of several chunks: what the index has as keys and what it has in memory answer as one.
+//! A log of several chunks: queries use the stored index and the in-memory index together.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,7 +10,7 @@ use annals_rocksdb::{Compression, RocksDb, verify};
 
 const EVENTS: u64 = 150_000;
 
-/// The event that the log has at `offset`: two types, a common tag, rarer ones, and some ids.
+/// Returns the event at `offset`: one of two types, a common tag, rarer ones, and some ids.
 fn event(offset: u64) -> RawEvent {
     let mut random = Random::new(offset);
     let event_type = if random.below(3) == 0 { "seat-freed" } else { "seat-sold" };
@@ -35,7 +35,7 @@ fn filled(path: &std::path::Path) -> EventStore<RawEvent, RocksDb<RawEvent>> {
         EventStore::<RawEvent>::on(options.compression(Compression::None).open(path).unwrap());
     let mut random = Random::new(1);
     while store.len() < EVENTS {
-        // Some batches reach over a chunk's end.
+        // Some batches cross the end of a chunk.
         let count = (1 + random.below(6_000)).min(EVENTS - store.len());
         let first = store.len();
         store.append_batch((first..first + count).map(event)).unwrap();
@@ -58,7 +58,7 @@ fn queries() -> Vec<Query> {
     ]
 }
 
-fn answers_right<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
+fn check_queries<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
     for query in queries() {
         let expected: Vec<u64> = (0..EVENTS)
             .filter(|&offset| {
@@ -100,11 +100,11 @@ fn counted(mut names: Vec<NameCount>) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn chunks_answer_as_one() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("rocks");
+fn chunks_are_queried_as_one_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
     let store = filled(&path);
-    answers_right(&store);
+    check_queries(&store);
 
     let types = counted(store.types().unwrap());
     assert_eq!(types.iter().map(|(_, count)| count).sum::<u64>(), EVENTS);
@@ -112,7 +112,7 @@ fn chunks_answer_as_one() {
     let expected = store.query(&Query::tag("show:7")).count() as u64;
     assert_eq!(shows, [("show:7".to_owned(), expected)]);
 
-    // An id from a chunk that has keys, and one from the growing chunk.
+    // Ids from a sealed chunk and from the growing chunk.
     for offset in [0, 66_000, 143_000] {
         assert_eq!(store.append(event(offset)).unwrap(), offset);
     }
@@ -122,18 +122,18 @@ fn chunks_answer_as_one() {
     let other = RawEvent::builder("other").id("id-66000").build().unwrap();
     assert!(matches!(store.append(other), Err(AppendError::IdConflict { offset: 66_000, .. })));
 
-    // Beside the one who writes, from a checkpoint, and opened again.
-    answers_right(&EventStore::<RawEvent>::on(RocksDb::open_read_only(&path).unwrap()));
-    let copy = place.path().join("checkpoint");
+    // Beside the writer, from a checkpoint, and after opening again.
+    check_queries(&EventStore::<RawEvent>::on(RocksDb::open_read_only(&path).unwrap()));
+    let copy = directory.path().join("checkpoint");
     store.backend().checkpoint(&copy).unwrap();
     assert!(store.backend().checkpoint(&copy).unwrap_err().to_string().contains("already"));
     drop(store);
     let report = verify(&path).unwrap();
     assert_eq!((report.events, report.problems.as_slice()), (EVENTS, &[][..]));
     let store = EventStore::<RawEvent>::on(RocksDb::open(&path).unwrap());
-    answers_right(&store);
+    check_queries(&store);
     let restored = EventStore::<RawEvent>::on(RocksDb::open(&copy).unwrap());
-    answers_right(&restored);
+    check_queries(&restored);
     assert_eq!(restored.backend().store_id(), store.backend().store_id());
     restored.append(event(EVENTS)).unwrap();
     assert_eq!((restored.len(), store.len()), (EVENTS + 1, EVENTS));

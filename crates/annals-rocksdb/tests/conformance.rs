@@ -1,4 +1,4 @@
-//! The suite that every backend passes.
+//! The conformance suite on RocksDB.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,10 +11,10 @@ use annals_conformance::{Fixture, Sample, Subject};
 use annals_rocksdb::{Compression, RocksDb};
 use tempfile::TempDir;
 
-/// RocksDB in a directory of its own.
+/// RocksDB in its own directory.
 struct Rocks(Durability);
 
-struct Place {
+struct RocksFixture {
     durability: Durability,
     directory: TempDir,
 }
@@ -23,19 +23,19 @@ impl Subject for Rocks {
     type Backend = RocksDb<Sample>;
 
     fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
-        Arc::new(Place { durability: self.0, directory: tempfile::tempdir().unwrap() })
+        Arc::new(RocksFixture { durability: self.0, directory: tempfile::tempdir().unwrap() })
     }
 }
 
-impl Place {
+impl RocksFixture {
     fn path(&self) -> PathBuf {
         self.directory.path().join("rocks")
     }
 }
 
-impl Fixture<RocksDb<Sample>> for Place {
+impl Fixture<RocksDb<Sample>> for RocksFixture {
     fn open(&self) -> Result<RocksDb<Sample>, Box<dyn Error + Send + Sync>> {
-        // Uncompressed, so that `damage` finds what it looks for.
+        // Uncompressed, so that `damage` finds the bytes.
         let options = RocksDb::options().compression(Compression::None).memtable_bytes(1 << 20);
         Ok(options.durability(self.durability).open(self.path())?)
     }
@@ -56,7 +56,7 @@ impl Fixture<RocksDb<Sample>> for Place {
     }
 }
 
-/// Changes a byte of the first place where `file` has `needle`.
+/// Changes a byte of the first occurrence of `needle` in `file`.
 fn flip(file: &Path, needle: &[u8]) -> bool {
     let mut bytes = std::fs::read(file).unwrap();
     let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) else {

@@ -1,8 +1,8 @@
-//! A process that was forked from the one that opened a store, and processes that cannot lock one. They are tried in
-//! processes of their own, which run one test of this file.
+//! A process that was forked from the one that opened a store, and processes that cannot lock a store. Each case runs
+//! in its own process, which runs one test of this file.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::io;
@@ -15,8 +15,8 @@ use annals_rocksdb::{RocksDb, verify};
 
 type Store = EventStore<RawEvent, RocksDb<RawEvent>>;
 
-/// Names the directory of a test that runs in a process of its own.
-const PLACE: &str = "ANNALS_TEST_FORKED";
+/// The environment variable with the directory of a test that runs in its own process.
+const DIRECTORY: &str = "ANNALS_TEST_FORKED";
 
 fn event(event_type: &str) -> RawEvent {
     RawEvent::builder(event_type).build().unwrap()
@@ -26,43 +26,43 @@ fn open(path: &Path) -> Store {
     EventStore::on(RocksDb::open(path).unwrap())
 }
 
-/// Runs a test of this file in a process of its own.
-fn run(test: &str, place: &Path) -> Output {
+/// Runs a test of this file in its own process.
+fn run(test: &str, directory: &Path) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(PLACE, place);
-    // A follower makes a directory there.
-    command.env("TMPDIR", place);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(DIRECTORY, directory);
+    // A follower creates a directory there.
+    command.env("TMPDIR", directory);
     command.output().unwrap()
 }
 
-fn assert_runs(test: &str, place: &Path) {
-    let output = run(test, place);
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+fn assert_runs(test: &str, directory: &Path) {
+    let output = run(test, directory);
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }
 
-fn place() -> Option<PathBuf> {
-    std::env::var_os(PLACE).map(PathBuf::from)
+fn own_directory() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
-/// Forks; returns the child, or `None` in it.
+/// Forks. Returns the id of the child, or `None` in the child.
 fn fork() -> Option<libc::pid_t> {
-    // SAFETY: the child only uses the store, which refuses, and ends.
+    // SAFETY: the child only uses the store, which refuses its calls, and then exits.
     match unsafe { libc::fork() } {
         0 => None,
         child => Some(child),
     }
 }
 
-/// Ends a forked process without running anything else of the test.
+/// Exits a forked process without running the rest of the test.
 fn end(code: i32) -> ! {
-    // SAFETY: it ends this process, whatever state that is in.
+    // SAFETY: it exits this process in any state.
     unsafe { libc::_exit(code) }
 }
 
 fn wait_for(child: libc::pid_t) -> i32 {
     let mut status = 0;
-    // SAFETY: `status` is there to be written to.
+    // SAFETY: `status` is valid for writing.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert!(libc::WIFEXITED(status), "{status}");
     libc::WEXITSTATUS(status)
@@ -77,10 +77,10 @@ fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 #[test]
 fn is_locked() {
-    let Some(place) = place() else { return };
-    let refused = RocksDb::<RawEvent>::open(place.join("st")).unwrap_err();
+    let Some(directory) = own_directory() else { return };
+    let refused = RocksDb::<RawEvent>::open(directory.join("st")).unwrap_err();
     let OpenError::Locked { holder, .. } = refused else { panic!("{refused:?}") };
-    // The process is not named where the file system shows other numbers of devices than locks do.
+    // The process is unknown on file systems whose device numbers differ from those of the list of locks.
     assert!(
         [LockHolder::Process(parent_id()), LockHolder::Unknown].contains(&holder),
         "{holder:?}"
@@ -89,12 +89,12 @@ fn is_locked() {
 
 #[test]
 fn forks() {
-    let Some(place) = place() else { return };
-    let path = place.join("st");
+    let Some(directory) = own_directory() else { return };
+    let path = directory.join("st");
     let store = open(&path);
     store.append(event("before")).unwrap();
     let reader: Store = EventStore::on(RocksDb::open_read_only(&path).unwrap());
-    // RocksDB's end removes such a file, which it does not know.
+    // RocksDB's destructor would remove this file, which it does not know.
     let unknown = path.join("000001.sst");
     fs::write(&unknown, "").unwrap();
     let Some(child) = fork() else {
@@ -106,10 +106,11 @@ fn forks() {
         all &= refused(store.close());
         let snapshots = store.backend().snapshots().unwrap();
         all &= snapshots.save("series", 1, b"child").is_err();
-        all &= store.backend().checkpoint(place.join("checkpoint")).is_err();
+        all &= store.backend().checkpoint(directory.join("checkpoint")).is_err();
         let holder = LockHolder::Process(parent_id());
         all &= matches!(RocksDb::<RawEvent>::open(&path), Err(OpenError::Locked { holder: is, .. }) if is == holder);
-        // Dropped, it leaves the lock and the database to the process that opened the store, and waits for no thread.
+        // Dropping the store must not touch the lock or the database of the process that opened it, or wait for a
+        // thread.
         drop((snapshots, store, reader));
         all &= files(&path) == before;
         end(if all { 7 } else { 1 })
@@ -119,8 +120,8 @@ fn forks() {
     let is_of_follower = |entry: io::Result<fs::DirEntry>| {
         entry.unwrap().file_name().to_string_lossy().starts_with("annals-follow-")
     };
-    assert_eq!(fs::read_dir(&place).unwrap().map(is_of_follower).filter(|is| *is).count(), 1);
-    assert_runs("is_locked", &place);
+    assert_eq!(fs::read_dir(&directory).unwrap().map(is_of_follower).filter(|is| *is).count(), 1);
+    assert_runs("is_locked", &directory);
     store.append(event("after")).unwrap();
     let read: Vec<_> = reader.subscription(annals::Query::all(), 0).take(2).collect();
     assert!(read.iter().all(Result::is_ok));
@@ -133,14 +134,14 @@ fn forks() {
 
 #[test]
 fn a_forked_process_neither_writes_nor_unlocks() {
-    let place = tempfile::tempdir().unwrap();
-    assert_runs("forks", place.path());
+    let directory = tempfile::tempdir().unwrap();
+    assert_runs("forks", directory.path());
 }
 
-/// Sets how many files this process may have open.
+/// Limits the number of open files of this process.
 fn limit_files(most: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is there to be written to, and is read then.
+    // SAFETY: `limit` is valid for writing, and then for reading.
     unsafe {
         assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
         limit.rlim_cur = most;
@@ -150,8 +151,8 @@ fn limit_files(most: u64) {
 
 #[test]
 fn has_few_files() {
-    let Some(place) = place() else { return };
-    let path = place.join("st");
+    let Some(directory) = own_directory() else { return };
+    let path = directory.join("st");
     open(&path).append(event("there")).unwrap();
     let mut at_the_lock = 0;
     for most in 3..64 {
@@ -173,14 +174,14 @@ fn has_few_files() {
 
 #[test]
 fn too_many_open_files_are_not_another_writer() {
-    let place = tempfile::tempdir().unwrap();
-    assert_runs("has_few_files", place.path());
+    let directory = tempfile::tempdir().unwrap();
+    assert_runs("has_few_files", directory.path());
 }
 
 #[test]
 fn a_lock_that_cannot_be_opened_is_not_another_writer() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     open(&path).append(event("there")).unwrap();
     fs::remove_file(path.join("LOCK")).unwrap();
     fs::create_dir(path.join("LOCK")).unwrap();

@@ -1,7 +1,7 @@
 //! A store whose directory or files are moved, removed or replaced while a program has it open.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ fn types_of(store: &Store) -> Vec<String> {
     store.read(..).map(|event| event.unwrap().event.event_type().to_owned()).collect()
 }
 
-/// Makes a store with these events, and closes it.
+/// Creates a store with these events, and closes it.
 fn make(path: &Path, events: &[&str]) {
     let store = open(path, Durability::Sync);
     for name in events {
@@ -59,7 +59,7 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Shows that everything that would have RocksDB write is refused, and reading is not.
-fn shows_refusals(store: &Store, place: &Path, said: &str) {
+fn shows_refusals(store: &Store, directory: &Path, said: &str) {
     let refused = store.append(event("lost")).unwrap_err();
     assert!(matches!(refused, AppendError::Failed { .. }), "{refused:?}");
     assert!(refused.to_string().contains(said), "{refused}");
@@ -68,8 +68,8 @@ fn shows_refusals(store: &Store, place: &Path, said: &str) {
     let snapshots = store.backend().snapshots().unwrap();
     assert!(snapshots.save("series", 1, b"lost").unwrap_err().to_string().contains(said));
     assert!(snapshots.remove("series", 1).is_err());
-    assert!(store.backend().checkpoint(place.join("checkpoint")).is_err());
-    assert!(!place.join("checkpoint").exists());
+    assert!(store.backend().checkpoint(directory.join("checkpoint")).is_err());
+    assert!(!directory.join("checkpoint").exists());
     assert!(store.close().is_err());
     assert_eq!(types_of(store), ["old"; 3], "what was read stays readable");
     assert_eq!(store.query(&Query::event_type("old")).count(), 3);
@@ -79,11 +79,12 @@ fn shows_refusals(store: &Store, place: &Path, said: &str) {
 fn a_store_that_was_moved_leaves_another_at_its_path_alone() {
     for durability in [Durability::Sync, Durability::Buffered] {
         for (asked, flushed) in [(true, false), (true, true), (false, false), (false, true)] {
-            let place = tempfile::tempdir().unwrap();
-            let [path, moved, other] = ["st", "st.1", "other"].map(|name| place.path().join(name));
+            let directory = tempfile::tempdir().unwrap();
+            let [path, moved, other] =
+                ["st", "st.1", "other"].map(|name| directory.path().join(name));
             make(&other, &["new", "new"]);
             if flushed {
-                // In a table: closing writes all to tables.
+                // Closing writes all events to table files.
                 make(&path, &["old"]);
             }
             let old = open(&path, durability);
@@ -92,15 +93,15 @@ fn a_store_that_was_moved_leaves_another_at_its_path_alone() {
             fs::rename(&other, &path).unwrap();
             let before = files(&path);
             if asked {
-                shows_refusals(&old, place.path(), "was moved");
+                shows_refusals(&old, directory.path(), "was moved");
             }
             drop(old);
-            assert!(files(&path) == before, "nothing of the other store has changed");
+            assert!(files(&path) == before, "the other store is not changed");
             assert_eq!(verify(&path).unwrap().problems, []);
             assert_eq!(types_of(&follow(&path)), ["new"; 2]);
             assert_eq!(types_of(&follow(&moved)), ["old"; 3]);
             assert_eq!(verify(&moved).unwrap().problems, []);
-            // Its handle is lost on purpose, and the lock with it.
+            // Its handle was leaked on purpose, and its lock with it.
             let refused = RocksDb::<RawEvent>::open(&moved).unwrap_err();
             assert!(
                 matches!(refused, OpenError::Locked { holder: LockHolder::ThisProcess, .. }),
@@ -113,12 +114,12 @@ fn a_store_that_was_moved_leaves_another_at_its_path_alone() {
 #[test]
 fn a_store_that_was_removed_takes_no_more_appends_and_is_not_made_again() {
     for durability in [Durability::Sync, Durability::Buffered] {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("st");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("st");
         let store = open(&path, durability);
         append_old(&store);
         fs::remove_dir_all(&path).unwrap();
-        shows_refusals(&store, place.path(), "removed");
+        shows_refusals(&store, directory.path(), "removed");
         drop(store);
         assert!(!path.exists());
     }
@@ -126,8 +127,8 @@ fn a_store_that_was_removed_takes_no_more_appends_and_is_not_made_again() {
 
 #[test]
 fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let store = open(&path, Durability::Sync);
     store.append(event("there")).unwrap();
     fs::remove_dir_all(&path).unwrap();
@@ -136,8 +137,8 @@ fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
 
 #[test]
 fn a_store_whose_files_were_replaced_leaves_the_new_ones_alone() {
-    let place = tempfile::tempdir().unwrap();
-    let [path, other] = ["st", "other"].map(|name| place.path().join(name));
+    let directory = tempfile::tempdir().unwrap();
+    let [path, other] = ["st", "other"].map(|name| directory.path().join(name));
     make(&other, &["new"]);
     let store = open(&path, Durability::Sync);
     append_old(&store);
@@ -148,20 +149,20 @@ fn a_store_whose_files_were_replaced_leaves_the_new_ones_alone() {
         fs::rename(other.join(name), path.join(name)).unwrap();
     }
     let before = files(&path);
-    shows_refusals(&store, place.path(), "replaced");
+    shows_refusals(&store, directory.path(), "replaced");
     drop(store);
-    assert!(files(&path) == before, "nothing of the other store has changed");
+    assert!(files(&path) == before, "the other store is not changed");
     assert_eq!(types_of(&follow(&path)), ["new"]);
 }
 
 #[test]
 fn a_store_that_was_moved_back_can_be_opened_again() {
-    let place = tempfile::tempdir().unwrap();
-    let [path, moved] = ["st", "st.1"].map(|name| place.path().join(name));
+    let directory = tempfile::tempdir().unwrap();
+    let [path, moved] = ["st", "st.1"].map(|name| directory.path().join(name));
     let store = open(&path, Durability::Sync);
     append_old(&store);
     fs::rename(&path, &moved).unwrap();
-    shows_refusals(&store, place.path(), "was moved");
+    shows_refusals(&store, directory.path(), "was moved");
     fs::rename(&moved, &path).unwrap();
     drop(store);
     let store = open(&path, Durability::Sync);
@@ -173,8 +174,8 @@ fn a_store_that_was_moved_back_can_be_opened_again() {
 
 #[test]
 fn a_process_does_not_open_a_store_twice_by_two_paths() {
-    let place = tempfile::tempdir().unwrap();
-    let [path, link, moved] = ["st", "link", "st.1"].map(|name| place.path().join(name));
+    let directory = tempfile::tempdir().unwrap();
+    let [path, link, moved] = ["st", "link", "st.1"].map(|name| directory.path().join(name));
     std::os::unix::fs::symlink(&path, &link).unwrap();
     let store = open(&path, Durability::Sync);
     let refused = |path: &Path| {
@@ -194,17 +195,17 @@ fn a_process_does_not_open_a_store_twice_by_two_paths() {
     assert_eq!(types_of(&open(&link, Durability::Sync)), ["there"]);
 }
 
-/// Everything that a cursor shows until it ends.
+/// Returns the types of all events of a cursor until it ends.
 fn follow_to_the_end(store: &Store) -> Vec<String> {
     let events = store.subscription(Query::all(), 0);
     events.map(|event| event.unwrap().event.event_type().to_owned()).collect()
 }
 
 #[test]
-fn a_follower_of_a_store_that_is_not_there_any_more_ends_and_says_so() {
+fn a_follower_of_a_store_that_is_not_there_any_more_ends_and_reports_it() {
     for how in ["removed", "moved", "another"] {
-        let place = tempfile::tempdir().unwrap();
-        let [path, moved, other] = ["st", "st.1", "other"].map(|name| place.path().join(name));
+        let directory = tempfile::tempdir().unwrap();
+        let [path, moved, other] = ["st", "st.1", "other"].map(|name| directory.path().join(name));
         make(&path, &["there"]);
         make(&other, &["new", "new", "new"]);
         let reader = follow(&path);
@@ -224,9 +225,9 @@ fn a_follower_of_a_store_that_is_not_there_any_more_ends_and_says_so() {
 }
 
 #[test]
-fn a_follower_of_a_store_whose_files_were_replaced_ends_and_says_so() {
-    let place = tempfile::tempdir().unwrap();
-    let [path, backup] = ["st", "backup"].map(|name| place.path().join(name));
+fn a_follower_of_a_store_whose_files_were_replaced_ends_and_reports_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, backup] = ["st", "backup"].map(|name| directory.path().join(name));
     make(&path, &["common"]);
     fs::create_dir(&backup).unwrap();
     for (name, bytes) in files(&path) {
@@ -242,7 +243,7 @@ fn a_follower_of_a_store_whose_files_were_replaced_ends_and_says_so() {
     assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
 }
 
-/// Changes the blocks of a store's events behind its back, as a commit that is taken back does.
+/// Changes the blocks of a store's events directly, as the rollback of a commit does.
 fn change(path: &Path, change: impl FnOnce(&rocksdb::DB, &mut rocksdb::WriteBatch)) {
     let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), path, FAMILIES).unwrap();
     let mut batch = rocksdb::WriteBatch::default();
@@ -255,17 +256,17 @@ fn block(db: &rocksdb::DB, offset: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_follower_that_saw_what_was_taken_back_ends_and_says_so() {
+fn a_follower_that_saw_a_rolled_back_event_ends_and_reports_it() {
     for goes_on in [false, true] {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("st");
-        make(&path, &["first", "taken back"]);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("st");
+        make(&path, &["first", "rolled back"]);
         let reader = follow(&path);
         assert_eq!(reader.len(), 2);
         change(&path, |db, batch| {
             let events = db.cf_handle("events").unwrap();
             if goes_on {
-                // Others have its offset, and the next ones, before the follower looks.
+                // Other events get its offset and the next one before the follower reads.
                 let other = block(db, 0);
                 batch.put_cf(events, 1_u64.to_be_bytes(), &other);
                 batch.put_cf(events, 2_u64.to_be_bytes(), &other);
@@ -273,7 +274,7 @@ fn a_follower_that_saw_what_was_taken_back_ends_and_says_so() {
                 batch.delete_cf(events, 1_u64.to_be_bytes());
             }
         });
-        // What it saw is not read again: it is not there any more.
+        // The event that it saw does not exist any more.
         assert_eq!(reader.subscription(Query::all(), 2).count(), 0);
         let error = reader.backend().follow_error();
         assert!(matches!(error, Some(FollowError::TakenBack { offset: 1, .. })), "{error:?}");
@@ -281,9 +282,9 @@ fn a_follower_that_saw_what_was_taken_back_ends_and_says_so() {
 }
 
 #[test]
-fn a_follower_that_cannot_read_an_event_ends_and_says_so() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_follower_that_cannot_read_an_event_ends_and_reports_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     make(&path, &["first"]);
     let reader = follow(&path);
     change(&path, |db, batch| {

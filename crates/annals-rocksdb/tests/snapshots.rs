@@ -1,4 +1,4 @@
-//! Snapshots in the database and beside it.
+//! Snapshots in the database and in a directory beside it.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -40,7 +40,7 @@ fn append(store: &EventStore<RawEvent, RocksDb<RawEvent>>, tag: &str, count: usi
 fn snapshots_beside_a_store_that_was_put_back_are_not_trusted() {
     let directory = tempfile::tempdir().unwrap();
     let [path, backup] = ["store", "backup"].map(|name| directory.path().join(name));
-    let place: Arc<dyn SnapshotStore> =
+    let snapshots: Arc<dyn SnapshotStore> =
         Arc::new(DirectorySnapshots::at(directory.path().join("snapshots")));
     let open = |path| EventStore::<RawEvent>::on(RocksDb::open(path).unwrap());
     let policy = SnapshotPolicy::every(1).keep(3);
@@ -50,7 +50,7 @@ fn snapshots_beside_a_store_that_was_put_back_are_not_trusted() {
         append(&store, "other", 20);
         store.backend().checkpoint(&backup).unwrap();
         append(&store, "other", 10);
-        let mut sold = store.reconstruct(Sold).snapshots_in(place.clone(), policy);
+        let mut sold = store.reconstruct(Sold).snapshots_in(snapshots.clone(), policy);
         assert_eq!(*sold.now().unwrap(), 8);
         let checks = sold.verify_snapshots().unwrap();
         assert_eq!(checks.last().map(|check| check.head), Some(38), "one at the end");
@@ -58,24 +58,24 @@ fn snapshots_beside_a_store_that_was_put_back_are_not_trusted() {
     let store = open(&backup);
     append(&store, "sold", 9);
     append(&store, "another", 3);
-    assert_eq!(*store.reconstruct(Sold).snapshots_in(place, policy).now().unwrap(), 17);
+    assert_eq!(*store.reconstruct(Sold).snapshots_in(snapshots, policy).now().unwrap(), 17);
 }
 
 #[test]
-fn what_is_not_the_name_of_a_series_is_refused() {
+fn an_invalid_series_name_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let log = RocksDb::<RawEvent>::open(directory.path().join("store")).unwrap();
-    let place = log.snapshots().unwrap();
-    place.save("seat", 1, b"kept").unwrap();
+    let snapshots = log.snapshots().unwrap();
+    snapshots.save("seat", 1, b"kept").unwrap();
     // A zero byte ends the series in a key.
     for series in ["", "..", "seat\0", "seat/1"] {
         let kinds = [
-            place.save(series, 7, b"astray").unwrap_err().kind(),
-            place.load(series, 7).unwrap_err().kind(),
-            place.heads(series).unwrap_err().kind(),
-            place.remove(series, 7).unwrap_err().kind(),
+            snapshots.save(series, 7, b"astray").unwrap_err().kind(),
+            snapshots.load(series, 7).unwrap_err().kind(),
+            snapshots.heads(series).unwrap_err().kind(),
+            snapshots.remove(series, 7).unwrap_err().kind(),
         ];
         assert_eq!(kinds, [ErrorKind::InvalidInput; 4], "{series:?}");
     }
-    assert_eq!(place.heads("seat").unwrap(), [1]);
+    assert_eq!(snapshots.heads("seat").unwrap(), [1]);
 }

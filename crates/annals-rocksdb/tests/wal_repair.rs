@@ -1,4 +1,4 @@
-//! Ends of RocksDB's logs that a loss of power tore: whatever is in them, a store opens, with what was before it.
+//! Torn ends of RocksDB's logs after a loss of power: the store always opens, with the events before the torn record.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -26,15 +26,15 @@ fn open_read_only(path: &Path) -> Result<Store, OpenError> {
     RocksDb::open_read_only(path).map(EventStore::on)
 }
 
-/// Types of records: all that there are, and others.
+/// Returns record types: all that exist, and others.
 fn kinds() -> impl Iterator<Item = u8> {
     (0..=14).chain([64, 127]).chain(128..=133).chain([255])
 }
 
-/// The files of a store as they are while it is open, and so after a loss of power.
+/// Returns the files of an open store, which is the state after a loss of power.
 fn crashed() -> (TempDir, PathBuf) {
-    let (place, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let path = place.path().join("rocks");
+    let (directory, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = directory.path().join("rocks");
     let store = open(&path).unwrap();
     for n in 0..EVENTS {
         store.append(event(n)).unwrap();
@@ -52,7 +52,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The longest file that is such a one.
+/// Returns the longest matching file.
 fn file(path: &Path, is_it: impl Fn(&Path) -> bool) -> PathBuf {
     let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let size = |file: &PathBuf| fs::metadata(file).unwrap().len();
@@ -67,7 +67,7 @@ fn manifest(path: &Path) -> PathBuf {
     file(path, |file| file.file_name().unwrap().to_str().unwrap().starts_with("MANIFEST-"))
 }
 
-/// Where the records of a log begin, which is shorter than a block.
+/// Returns the positions of the records of a log, which is shorter than a block.
 fn records(bytes: &[u8]) -> Vec<usize> {
     let (mut starts, mut at) = (Vec::new(), 0);
     while at + 7 <= bytes.len() {
@@ -79,7 +79,8 @@ fn records(bytes: &[u8]) -> Vec<usize> {
     starts
 }
 
-/// Opens a store, sees that it has the first events and all of them if `all`, and appends the others.
+/// Opens a store, checks that it has the first events, or all of them if `all` is set, and appends the others. Returns
+/// the head after opening.
 fn opens(what: &str, path: &Path, all: bool) -> u64 {
     or_abort(what, || {
         let store = open(path).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -98,16 +99,16 @@ fn opens(what: &str, path: &Path, all: bool) -> u64 {
 
 #[test]
 fn a_write_ahead_log_opens_whatever_type_its_torn_record_has() {
-    let (_place, path) = crashed();
+    let (_directory, path) = crashed();
     let starts = records(&fs::read(log(&path)).unwrap());
     let torn = starts[starts.len() / 2];
     let (mut refused, mut heads) = (0, Vec::new());
     for kind in kinds() {
-        let place = tempfile::tempdir().unwrap();
-        let copied = place.path().join("rocks");
+        let directory = tempfile::tempdir().unwrap();
+        let copied = directory.path().join("rocks");
         copy(&path, &copied);
         let mut bytes = fs::read(log(&copied)).unwrap();
-        // A whole header of nothing, and more behind it.
+        // A whole header without a matching record, and more records behind it.
         bytes[torn..torn + 7].copy_from_slice(&[1, 2, 3, 4, 20, 0, kind]);
         fs::write(log(&copied), bytes).unwrap();
         let read =
@@ -124,15 +125,15 @@ fn a_write_ahead_log_opens_whatever_type_its_torn_record_has() {
         let read = or_abort(&format!("{kind}"), || open_read_only(&copied).unwrap().len());
         assert_eq!(read, EVENTS);
     }
-    assert!(refused >= 6, "{refused}: at least those of recycled logs' records");
+    assert!(refused >= 6, "{refused}: at least the types of recycled logs");
     assert!(heads.iter().all(|head| *head == heads[0] && (1..EVENTS).contains(head)), "{heads:?}");
 }
 
 #[test]
 fn zeroes_in_a_write_ahead_log_leave_no_hole() {
     const BLOCK: u64 = 32_768;
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("rocks");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
     let store = open(&path).unwrap();
     let sized = |n: u64, size: u64| {
         let data = vec![b'a'; usize::try_from(size).unwrap()];
@@ -152,7 +153,7 @@ fn zeroes_in_a_write_ahead_log_leave_no_hole() {
     for n in 5..10 {
         store.append(sized(n, 1_000)).unwrap();
     }
-    let crashed = place.path().join("crashed");
+    let crashed = directory.path().join("crashed");
     copy(&path, &crashed);
     drop(store);
     let mut bytes = fs::read(log(&crashed)).unwrap();
@@ -161,7 +162,7 @@ fn zeroes_in_a_write_ahead_log_leave_no_hole() {
     bytes[torn..end].fill(0);
     fs::write(log(&crashed), bytes).unwrap();
     let refused = or_abort("zeroes", || open_read_only(&crashed).map(|store| store.len()));
-    let refused = refused.expect_err("nothing is read that is behind zeroes").to_string();
+    let refused = refused.expect_err("records behind zeroes are not read").to_string();
     assert!(refused.contains("for writing"), "{refused}");
     let head = or_abort("zeroes", || {
         let store = open(&crashed).unwrap();
@@ -172,20 +173,20 @@ fn zeroes_in_a_write_ahead_log_leave_no_hole() {
 }
 
 #[test]
-fn a_manifest_that_ends_early_or_in_zeroes_opens_and_others_are_told_and_left() {
-    let (_place, path) = crashed();
+fn a_manifest_that_ends_early_or_in_zeroes_opens_and_others_are_reported_and_left() {
+    let (_directory, path) = crashed();
     let whole = fs::read(manifest(&path)).unwrap();
     let starts = records(&whole);
     let mut opened = 0;
     for kind in kinds() {
         for (size, behind) in [(20_u16, false), (60_000, false), (0, false), (20, true)] {
-            let place = tempfile::tempdir().unwrap();
-            let copied = place.path().join("rocks");
+            let directory = tempfile::tempdir().unwrap();
+            let copied = directory.path().join("rocks");
             copy(&path, &copied);
             let [low, high] = size.to_le_bytes();
             let header = [low, low, low, low, low, high, kind];
             let torn = if behind {
-                // Damage, and whole records behind it.
+                // Damage with whole records behind it.
                 let mut torn = whole.clone();
                 torn[starts[starts.len() / 2]..][..7].copy_from_slice(&header);
                 torn
@@ -214,9 +215,9 @@ fn a_manifest_that_ends_early_or_in_zeroes_opens_and_others_are_told_and_left() 
 }
 
 #[test]
-fn damage_at_the_end_of_a_closed_stores_manifest_is_told_and_removes_nothing() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("rocks");
+fn damage_at_the_end_of_a_closed_stores_manifest_is_reported_and_removes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
     open(&path).unwrap().append_batch((0..EVENTS).map(event)).unwrap();
     let whole = fs::read(manifest(&path)).unwrap();
     let names = |path: &Path| {
@@ -227,10 +228,10 @@ fn damage_at_the_end_of_a_closed_stores_manifest_is_told_and_removes_nothing() {
     };
     let starts = records(&whole);
     for &start in &starts {
-        let copied = place.path().join(format!("copy-{start}"));
+        let copied = directory.path().join(format!("copy-{start}"));
         copy(&path, &copied);
         let mut damaged = whole.clone();
-        // All checksums from there on are wrong.
+        // All checksums from this record on are wrong.
         starts.iter().filter(|later| **later >= start).for_each(|later| damaged[*later] ^= 1);
         fs::write(manifest(&copied), &damaged).unwrap();
         let before = names(&copied);
@@ -243,31 +244,31 @@ fn damage_at_the_end_of_a_closed_stores_manifest_is_told_and_removes_nothing() {
 }
 
 #[test]
-fn what_is_no_store_is_left_as_it_is() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("theirs");
+fn something_else_than_a_store_is_not_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("theirs");
     let theirs = rocksdb::DB::open_default(&path).unwrap();
     theirs.put("their key", "their value").unwrap();
-    let copied = place.path().join("copied");
+    let copied = directory.path().join("copied");
     copy(&path, &copied);
     drop(theirs);
     let torn = [&fs::read(log(&copied)).unwrap()[..], &[1, 2, 3, 4, 1, 0, 5], &[9; 99]].concat();
     fs::write(log(&copied), &torn).unwrap();
     fs::write(copied.join("app.log"), [9; 50]).unwrap();
     for opened in [open(&copied), open_read_only(&copied)] {
-        let error = opened.map(|store| store.len()).expect_err("it is none");
+        let error = opened.map(|store| store.len()).expect_err("it is not a store");
         assert!(error.to_string().contains(".log"), "{error}");
     }
     assert_eq!(fs::read(log(&copied)).unwrap(), torn);
     assert_eq!(fs::read(copied.join("app.log")).unwrap(), [9; 50]);
 }
 
-/// A store with events of many blocks, and bytes of its log that become something else, here and there.
+/// Changes random bytes in the log of a store whose events span many blocks.
 #[test]
-fn whatever_is_torn_nothing_hangs_and_what_was_before_is_there() {
+fn opening_never_hangs_and_keeps_the_events_before_the_torn_record() {
     const BLOCK: usize = 32 << 10;
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("rocks");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
     let mut random = Random::new(7);
     let most = [20, 3_000, 200_000];
     let sizes: Vec<usize> = (0..30).map(|n| random.index(most[n % 3])).collect();
@@ -278,7 +279,7 @@ fn whatever_is_torn_nothing_hangs_and_what_was_before_is_there() {
         store.append(event_of(n)).unwrap();
         ends.push(fs::metadata(log(&path)).unwrap().len());
     }
-    let crashed = place.path().join("crashed");
+    let crashed = directory.path().join("crashed");
     copy(&path, &crashed);
     drop(store);
     let whole = fs::read(log(&crashed)).unwrap();
@@ -286,12 +287,12 @@ fn whatever_is_torn_nothing_hangs_and_what_was_before_is_there() {
     let mut refused = 0;
     for seed in 0..200 {
         let mut random = Random::new(seed);
-        let copied = place.path().join(format!("copy-{seed}"));
+        let copied = directory.path().join(format!("copy-{seed}"));
         copy(&crashed, &copied);
         let mut torn = whole.clone();
         let mut first = torn.len();
         for _ in 0..=random.index(5) {
-            // A header, that of a block or of an event, or anything.
+            // The start of a block, the start of an event, or any byte.
             let at = match random.below(5) {
                 0..3 => BLOCK * random.index(blocks + 1),
                 3 => usize::try_from(ends[random.index(ends.len())]).unwrap(),
@@ -333,9 +334,9 @@ fn whatever_is_torn_nothing_hangs_and_what_was_before_is_there() {
     assert!((100..200).contains(&refused), "{refused}");
 }
 
-/// The files of a store as they are while RocksDB has two logs that have not become files yet.
-fn with_two_logs(place: &Path) -> (PathBuf, PathBuf) {
-    let path = place.join("rocks");
+/// Returns the files of a store while RocksDB has two logs whose events are not in table files yet, and the first log.
+fn with_two_logs(directory: &Path) -> (PathBuf, PathBuf) {
+    let path = directory.join("rocks");
     let options = RocksDb::options().durability(Durability::Buffered).memtable_bytes(4 << 20);
     let store: Store = EventStore::on(options.open(&path).unwrap());
     let logs = |path: &Path| {
@@ -348,8 +349,8 @@ fn with_two_logs(place: &Path) -> (PathBuf, PathBuf) {
     };
     for n in 0.. {
         store.append(numbered(n)).unwrap();
-        let crashed = place.join(format!("crashed-{n}"));
-        // First what says which logs are needed; then these, if they still are there.
+        let crashed = directory.join(format!("crashed-{n}"));
+        // The manifest is copied first, and the logs that it needs last, if they still exist.
         if logs(&path).len() == 2 && try_copy(&path, &crashed) {
             let logs = logs(&crashed);
             if let [first, _] = &logs[..] {
@@ -357,7 +358,7 @@ fn with_two_logs(place: &Path) -> (PathBuf, PathBuf) {
             }
         }
     }
-    unreachable!("it writes a memtable to a file some time");
+    unreachable!("a memtable is written to a file at some point");
 }
 
 fn try_copy(from: &Path, to: &Path) -> bool {
@@ -373,11 +374,11 @@ fn numbered(n: u64) -> Sample {
 }
 
 #[test]
-fn what_is_in_a_log_behind_one_that_lost_its_end_is_not_taken() {
-    let place = tempfile::tempdir().unwrap();
-    let (crashed, first) = with_two_logs(place.path());
+fn a_log_behind_one_that_lost_its_end_is_not_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (crashed, first) = with_two_logs(directory.path());
     let whole = fs::read(&first).unwrap();
-    // Where an event ends: a record of RocksDB's, in one block or in two.
+    // The ends of events. An event is a record of RocksDB, in one block or in two.
     let mut ends = Vec::new();
     for start in (0..whole.len()).step_by(32 << 10) {
         let block = &whole[start..whole.len().min(start + (32 << 10))];
@@ -398,7 +399,7 @@ fn what_is_in_a_log_behind_one_that_lost_its_end_is_not_taken() {
         ("zeroes in a record", [&whole[..middle + 99], &vec![0; 90_000]].concat(), true),
     ];
     for (what, torn, is_refused) in torn {
-        let copied = place.path().join(what);
+        let copied = directory.path().join(what);
         copy(&crashed, &copied);
         fs::write(copied.join(first.file_name().unwrap()), torn).unwrap();
         let read = or_abort(what, || open_read_only(&copied).map(|store| store.len()));
@@ -414,7 +415,7 @@ fn what_is_in_a_log_behind_one_that_lost_its_end_is_not_taken() {
             store.append(numbered(store.len())).unwrap();
             store.len() - 1
         });
-        // The log's first records are the store's own.
+        // The first records of the log belong to the store, not to events.
         assert!((100..ends.len() as u64).contains(&head), "{what}: {head} of {}", ends.len());
         assert_eq!(open_read_only(&copied).unwrap().len(), head + 1, "{what}");
         assert_eq!(verify(&copied).unwrap().problems, [], "{what}");
@@ -422,13 +423,13 @@ fn what_is_in_a_log_behind_one_that_lost_its_end_is_not_taken() {
 }
 
 #[test]
-fn zeroes_behind_a_part_of_an_event_are_no_end_to_who_reads() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("rocks");
+fn zeroes_behind_a_part_of_an_event_are_not_an_end_for_a_reader() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
     let store = open(&path).unwrap();
     store.append(event(0)).unwrap();
     store.append(Sample::new("torn").data("w".repeat(100_000))).unwrap();
-    let crashed = place.path().join("crashed");
+    let crashed = directory.path().join("crashed");
     copy(&path, &crashed);
     drop(store);
     let mut bytes = fs::read(log(&crashed)).unwrap();

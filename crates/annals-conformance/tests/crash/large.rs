@@ -9,7 +9,7 @@ use annals_conformance::fault::{Call, FaultFileSystem, Loss};
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 
-/// Sizes of events: three of a batch have up to 0.6 MiB, and pieces are of 0.25.
+/// The sizes of events in bytes. A batch of three has up to 0.6 MiB, and is written in pieces of 0.25 MiB.
 const SIZES: [usize; 4] = [200, 40_000, 170_000, 300_000];
 const EVENTS: u64 = 3;
 
@@ -19,7 +19,7 @@ fn open(disk: &FaultFileSystem) -> Store {
     EventStore::on(opened.expect("what a crash leaves can be opened"))
 }
 
-/// Batch `number`, with ids: to append it again answers where it is.
+/// Returns batch `number`, with ids, so that appending it again returns its offsets.
 fn batch(number: u64) -> Vec<RawEvent> {
     let event = |at: u64| {
         let byte = u8::try_from((number * EVENTS + at) % 251).expect("below 251");
@@ -34,8 +34,8 @@ fn batch(number: u64) -> Vec<RawEvent> {
     (0..EVENTS).map(event).collect()
 }
 
-/// Looks at all of a log, which must be batches from 0 on: how many.
-fn look(store: &Store) -> u64 {
+/// Checks that a log consists of the batches from 0 on, and returns their number.
+fn check(store: &Store) -> u64 {
     let count = store.len() / EVENTS;
     assert_eq!(store.len() % EVENTS, 0, "a batch is torn");
     for number in 0..count {
@@ -49,14 +49,14 @@ fn look(store: &Store) -> u64 {
     count
 }
 
-/// Three lives of a log, each ended by a failure, a loss of power or nothing.
+/// Runs three lives of a log, each ended by a failure, a loss of power or nothing.
 pub(super) fn run(seed: u64) {
     let disk = FaultFileSystem::new(seed);
     let mut random = Random::new(seed);
     let (mut acknowledged, mut tried) = (0, 0);
     for _ in 0..3 {
         let store = open(&disk);
-        let there = look(&store);
+        let there = check(&store);
         assert!((acknowledged..=tried).contains(&there), "{there} of {acknowledged} to {tried}");
         (acknowledged, tried) = (there, there);
         let call = [Call::Write, Call::StartSync, Call::Sync][random.index(3)];
@@ -68,7 +68,7 @@ pub(super) fn run(seed: u64) {
         for _ in 0..6 {
             tried = acknowledged + 1;
             let Ok(range) = store.append_batch(batch(acknowledged)) else {
-                assert_eq!(look(&store), acknowledged, "one that failed is to be seen");
+                assert_eq!(check(&store), acknowledged, "a failed batch is visible");
                 break;
             };
             assert_eq!(range.start, acknowledged * EVENTS);
@@ -83,10 +83,10 @@ pub(super) fn run(seed: u64) {
         });
     }
     let store = open(&disk);
-    let there = look(&store);
+    let there = check(&store);
     assert!((acknowledged..=tried).contains(&there), "{there} of {acknowledged} to {tried}");
     for number in there.saturating_sub(1)..=there {
-        let range = store.append_batch(batch(number)).expect("the disk is well");
+        let range = store.append_batch(batch(number)).expect("the disk does not fail");
         assert_eq!(range.start, number * EVENTS, "known by its ids, or next");
     }
 }

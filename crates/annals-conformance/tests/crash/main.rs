@@ -1,11 +1,10 @@
-//! Crashes, by the thousand: a log is appended to, its disk fails or loses power at a random call, it is opened again,
-//! and a model says what must be there, and what may.
+//! Thousands of simulated crashes. A schedule appends to a log, its disk fails or loses power at a random call, the log
+//! is opened again, and a model checks which events must be there and which may.
 //!
-//! Every schedule has a seed, which a failure tells. `ANNALS_CRASH_SEED=17` runs that one alone, and
-//! `ANNALS_CRASH_SCHEDULES=100000` more of them. A schedule is the same every time: appends that are to be together in
-//! a commit are handed in from a callback, while the leader of the commit before them is held up in it, so that no
-//! thread races with another. (Those that do race are in `racing_writers_survive_crashes`: there the seed says only
-//! where the power goes off.)
+//! Every schedule has a seed, which a failure names. `ANNALS_CRASH_SEED=17` runs that schedule alone, and
+//! `ANNALS_CRASH_SCHEDULES=100000` runs more schedules. A schedule is the same every time: appends for one commit are
+//! submitted from a callback while the leader of the previous commit is stopped in it, so that no threads race. Only in
+//! `racing_writers_survive_crashes` do threads race; there the seed decides only when the power goes off.
 
 mod large;
 mod model;

@@ -1,4 +1,4 @@
-//! What a log must have: the batches that were acknowledged, and what may be there of those that were not.
+//! The model of a log: the acknowledged batches, which it must have, and the others, which it may have.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -12,18 +12,18 @@ use crate::schedule::Store;
 #[derive(Debug, Default)]
 pub(super) struct Model {
     batches: Vec<Vec<Sample>>,
-    /// How many batches are in the log now, as far as is known.
+    /// The number of acknowledged batches.
     acknowledged: usize,
-    /// How many of them a loss of power cannot take.
+    /// The number of batches that a loss of power cannot remove.
     durable: usize,
     events: Vec<Sample>,
     ids: HashMap<String, u64>,
-    /// Batches behind those acknowledged that may be there or not, in this order.
+    /// The batches that the log may have behind the acknowledged ones, in this order.
     maybe: Vec<(Vec<Sample>, Option<Condition>)>,
     numbers: u64,
 }
 
-/// What should come of an append.
+/// The expected result of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     New(Range<u64>),
@@ -51,7 +51,7 @@ impl Model {
         self.numbers
     }
 
-    /// An event with an id that the log has, or nearly.
+    /// Returns an event with an id of the log, possibly with other content.
     pub(super) fn named(&self, random: &mut Random) -> Option<Sample> {
         let named: Vec<&Sample> = self.events.iter().filter(|event| event.id().is_some()).collect();
         let event = (*named.get(random.index(named.len()))?).clone();
@@ -92,7 +92,7 @@ impl Model {
         self.events.get(usize::try_from(offset).ok()?)
     }
 
-    /// An append that was acknowledged.
+    /// Records an acknowledged append.
     pub(super) fn take(&mut self, events: Vec<Sample>, verdict: &Verdict) {
         if matches!(verdict, Verdict::New(_)) {
             self.push(events);
@@ -110,17 +110,17 @@ impl Model {
         self.acknowledged = self.batches.len();
     }
 
-    /// An append that failed: it may be there when the log is opened again.
+    /// Records a failed append, which may be in the log when it is opened again.
     pub(super) fn maybe(&mut self, events: Vec<Sample>, condition: Option<Condition>) {
         self.maybe.push((events, condition));
     }
 
-    /// Everything up to now is durable.
+    /// Records that everything so far is durable.
     pub(super) fn all_durable(&mut self) {
         self.durable = self.acknowledged;
     }
 
-    /// What was only buffered may be gone, from some batch on.
+    /// Records a loss of power: buffered batches may be lost, from some batch on.
     pub(super) fn power_was_cut(&mut self) {
         let lost = self.batches.split_off(self.durable);
         let maybe = std::mem::take(&mut self.maybe);
@@ -137,7 +137,7 @@ impl Model {
         self.acknowledged = self.batches.len();
     }
 
-    /// Opened again: what was acknowledged is there, and of what may be there some first ones, as whole batches.
+    /// Checks a log that was opened again: it has all acknowledged batches, and the first few of the others.
     pub(super) fn settle(&mut self, store: &Store, note: &str) {
         assert!(
             store.len() >= self.len(),
@@ -149,17 +149,17 @@ impl Model {
             if self.len() == store.len() {
                 break;
             }
-            // One that was handed in twice is recorded once.
+            // A batch that was submitted twice is recorded once.
             if let verdict @ Verdict::New(_) = self.judge(&batch, condition.as_ref()) {
                 self.take(batch, &verdict);
             }
         }
         self.check(store, note);
-        // Whoever opens a log makes what he finds durable.
+        // Opening a log makes its events durable.
         self.all_durable();
     }
 
-    /// That a log has just this, whatever way it is asked.
+    /// Checks that a log has exactly these events, in every way of reading.
     pub(super) fn check(&self, store: &Store, note: &str) {
         assert_eq!(store.len(), self.len(), "{note}: the head");
         let mut time = 0;
@@ -197,7 +197,7 @@ impl Model {
     }
 }
 
-/// That all that was acknowledged is there, where it was said to be, and everything is of a whole batch.
+/// Checks that every acknowledged batch is at its offset, and that the log consists of whole batches.
 pub(super) fn check_race(store: &Store, acknowledged: &[(u64, Vec<Sample>)], seed: u64) {
     let events: Vec<Sample> =
         store.read(..).map(|event| event.expect("read").into_owned().event).collect();

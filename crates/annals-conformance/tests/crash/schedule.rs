@@ -1,4 +1,4 @@
-//! A schedule: what is done to a log and its disk, and what must come of it.
+//! A schedule: actions on a log and its disk, and their expected results.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -12,12 +12,12 @@ use annals_conformance::{JournalSubject, Random, Sample};
 use crate::model::{Model, Verdict};
 
 pub(super) type Store = EventStore<Sample, Journal<Sample>>;
-type Answer = Result<Range<u64>, AppendError>;
+type AppendResult = Result<Range<u64>, AppendError>;
 
-/// What happens to the disk in one life of the store.
+/// The fault of the disk in one life of the store.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
-    /// The store is closed as it should be.
+    /// The store is closed cleanly.
     Close,
     /// The process ends between two appends.
     Kill,
@@ -29,7 +29,7 @@ enum Fate {
     Failure(u64, ErrorKind),
     /// The nth sync fails, of files or of the directory; then the process ends.
     FailedSync(Call, u64),
-    /// Only so many bytes are left, and later more.
+    /// The disk has only so many bytes left, and is freed later.
     Full(u64),
 }
 
@@ -52,7 +52,7 @@ impl Fate {
     fn plan(self, disk: &FaultFileSystem) {
         match self {
             Self::Close | Self::Kill => {}
-            // The power, as far as the process knows; the disk is asked later whether it was.
+            // Both look like a loss of power to the process. `end` decides what follows.
             Self::KillAt(call) | Self::PowerCut(call) => disk.cut_power_at(call),
             Self::Failure(call, error) => disk.fail_any(call, error),
             Self::FailedSync(call, nth) => disk.fail(call, nth, ErrorKind::Other),
@@ -70,7 +70,7 @@ fn loss(random: &mut Random) -> Loss {
     }
 }
 
-/// One schedule: several lives of one store.
+/// Runs one schedule: a few lives of one store.
 pub(super) fn run(seed: u64, durability: Durability) {
     let mut random = Random::new(seed);
     let disk = FaultFileSystem::new(random.number());
@@ -85,13 +85,13 @@ pub(super) fn run(seed: u64, durability: Durability) {
         let store: Option<Store> = match opened {
             Ok(journal) => Some(EventStore::on(journal)),
             Err(error) => {
-                // Only a plan keeps it from opening; damage is never what a crash leaves.
+                // Only a planned fault may keep the store from opening. A crash never leaves damage.
                 assert!(!matches!(fate, Fate::Close | Fate::Kill), "{note}: {error}");
                 assert!(matches!(error, annals::OpenError::Io { .. }), "{note}: {error}");
                 let is_new = model.len() == 0;
                 assert!(
                     is_new || !matches!(fate, Fate::Full(_)),
-                    "{note}: a full disk keeps it from opening: {error}"
+                    "{note}: the store does not open on a full disk: {error}"
                 );
                 None
             }
@@ -112,7 +112,7 @@ pub(super) fn run(seed: u64, durability: Durability) {
     last(&disk, &subject, model);
 }
 
-/// What comes after a life: mostly the power is cut, or it was.
+/// Ends a life, mostly by a loss of power.
 fn end(
     disk: &FaultFileSystem,
     fate: Fate,
@@ -122,7 +122,7 @@ fn end(
 ) {
     disk.set_room(None);
     if matches!(fate, Fate::KillAt(_)) || disk.has_power() && random.once_in(3) {
-        // Another process; what is not durable may still be lost in its time.
+        // Another process starts. Unsynced changes may still be lost later.
         disk.kill();
         return;
     }
@@ -132,7 +132,7 @@ fn end(
     }
 }
 
-/// The last life: all is well with the disk, and `verify` finds nothing wrong after it.
+/// Runs the last life, without faults. `verify` must find no problem after it.
 fn last(disk: &FaultFileSystem, subject: &JournalSubject, mut model: Model) {
     let store: Store =
         EventStore::on(subject.options(disk).open(on_disk("store")).expect("it opens"));
@@ -156,7 +156,7 @@ fn verify_is_clean(path: &Path, events: u64) {
     );
 }
 
-/// Appends until the plan stops it, or it was enough.
+/// Appends until a planned fault ends it, or a number of times.
 fn live(
     store: &Store,
     disk: &FaultFileSystem,
@@ -173,12 +173,12 @@ fn live(
             .map(|_| batch(model, random))
             .collect();
         let (events, condition) = batch(model, random);
-        let answers = append_together(store, (events.clone(), condition.clone()), &group);
+        let results = append_together(store, (events.clone(), condition.clone()), &group);
         let mut failed = false;
-        for ((events, condition), answer) in
-            std::iter::once((events, condition)).chain(group).zip(answers)
+        for ((events, condition), result) in
+            std::iter::once((events, condition)).chain(group).zip(results)
         {
-            failed |= take(model, events, condition.as_ref(), answer, note);
+            failed |= take(model, events, condition.as_ref(), result, note);
         }
         if failed {
             model.check(store, note);
@@ -198,16 +198,16 @@ fn live(
     model.check(store, note);
 }
 
-/// Holds an answer against the model. True if it was a failure, after which nothing more is appended.
+/// Compares a result with the model. Returns true for a failure, after which the schedule appends nothing more.
 fn take(
     model: &mut Model,
     events: Vec<Sample>,
     condition: Option<&Condition>,
-    answer: Option<Answer>,
+    result: Option<AppendResult>,
     note: &str,
 ) -> bool {
     let verdict = model.judge(&events, condition);
-    match answer {
+    match result {
         Some(Ok(range)) => {
             assert_eq!(Some(&range), verdict.range().as_ref(), "{note}: {verdict:?}");
             model.take(events, &verdict);
@@ -226,18 +226,18 @@ fn take(
             model.maybe(events, condition.cloned());
             true
         }
-        // Never handed in: the append before it failed.
+        // It was never submitted, since the append before it failed.
         None => true,
         Some(Err(error)) => panic!("{note}: {error}"),
     }
 }
 
-/// Appends `first`, and `group` in one commit behind it, handed in while `first` is in its callback.
+/// Appends `first`, and then `group` in one commit, which is submitted in the callback of `first`.
 fn append_together(
     store: &Store,
     first: (Vec<Sample>, Option<Condition>),
     group: &[(Vec<Sample>, Option<Condition>)],
-) -> Vec<Option<Answer>> {
+) -> Vec<Option<AppendResult>> {
     let as_batch = |(events, condition): (Vec<Sample>, Option<Condition>)| Batch {
         condition,
         ..Batch::new(events)
@@ -245,43 +245,43 @@ fn append_together(
     if group.is_empty() {
         return vec![Some(store.append_as(as_batch(first)))];
     }
-    // Once only: a callback may still be called while it is being ended.
+    // Taken once: a callback may still be called while it is being removed.
     let mut group_left = Some(group.to_vec());
     let futures = Arc::new(Mutex::new(Vec::new()));
-    let handed_in = Arc::clone(&futures);
+    let submitted = Arc::clone(&futures);
     let inner = store.clone();
     let subscriber = store.subscribe(move |_| {
         for batch in group_left.take().into_iter().flatten() {
             let future = inner.append_batch_async(as_batch(batch));
-            handed_in.lock().expect("not poisoned").push(future);
+            submitted.lock().expect("not poisoned").push(future);
         }
     });
-    let mut answers = vec![Some(store.append_as(as_batch(first)))];
+    let mut results = vec![Some(store.append_as(as_batch(first)))];
     assert!(store.unsubscribe(subscriber));
-    // A first one that was not recorded, or was before, has no callback.
+    // There is no callback if `first` was refused or was recorded before.
     let futures = std::mem::take(&mut *futures.lock().expect("not poisoned"));
-    answers.extend(futures.into_iter().map(|future| Some(wait(future))));
-    answers.resize_with(1 + group.len(), || None);
-    if answers[1..].iter().all(Option::is_none)
+    results.extend(futures.into_iter().map(|future| Some(wait(future))));
+    results.resize_with(1 + group.len(), || None);
+    if results[1..].iter().all(Option::is_none)
         && !matches!(
-            answers[0],
+            results[0],
             Some(Err(AppendError::Failed { .. } | AppendError::Poisoned { .. }))
         )
     {
         let rest = group.iter().cloned().map(|batch| Some(store.append_as(as_batch(batch))));
-        answers.truncate(1);
-        answers.extend(rest);
+        results.truncate(1);
+        results.extend(rest);
     }
-    answers
+    results
 }
 
-fn wait(future: impl Future<Output = Answer> + Send) -> Answer {
+fn wait(future: impl Future<Output = AppendResult> + Send) -> AppendResult {
     let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
-        if let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) {
-            return answer;
+        if let std::task::Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return result;
         }
         std::thread::park();
     }
@@ -295,7 +295,7 @@ impl std::task::Wake for Unpark {
     }
 }
 
-/// Something to append: one event or several, small or large, with an id or a condition or neither.
+/// Returns a batch of one or more events, small or large, with an id, a condition or neither.
 fn batch(model: &mut Model, random: &mut Random) -> (Vec<Sample>, Option<Condition>) {
     if random.once_in(12)
         && let Some(again) = model.named(random)
@@ -329,7 +329,7 @@ fn batch(model: &mut Model, random: &mut Random) -> (Vec<Sample>, Option<Conditi
     (events, condition)
 }
 
-/// Threads that race, and a power cut at a random call.
+/// Runs racing threads, with a loss of power at a random call.
 pub(super) fn race(seed: u64) {
     let mut random = Random::new(seed);
     let disk = FaultFileSystem::new(random.number());

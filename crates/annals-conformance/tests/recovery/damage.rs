@@ -1,16 +1,16 @@
-//! Every byte of a small store flipped, every file of it cut and zeroed: nothing is read wrong, and nothing is missing
-//! without being told. A store that is refused stays as it was.
+//! Every byte of a small store flipped, and every file cut and zeroed: no wrong event is read, and no missing event is
+//! unreported. A refused store is not changed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals_conformance::fault::{FaultFileSystem, Image, on_disk};
 
-use crate::found::{
+use crate::harmed::{
     Expected, RealCopy, active_log, all_but_lock, end_of_data, files, image, is_unchanged, judge,
     open,
 };
 
-/// Harms a store in many ways, each on its own, and has each judged; on all processors.
+/// Applies each harm alone to a copy of a store and judges the result, on all processors.
 fn harm_each(whole: &Image, harms: &[Harm], closed: bool) {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let next = AtomicUsize::new(0);
@@ -50,7 +50,7 @@ enum How {
 }
 
 impl Harm {
-    /// Does it; answers what the file is then.
+    /// Applies the harm, and returns the new bytes of the file.
     fn apply(&self, disk: &FaultFileSystem) -> Vec<u8> {
         let path = on_disk("store").join(&self.name);
         let mut bytes = disk.contents(&path).expect("read");

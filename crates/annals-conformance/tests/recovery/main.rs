@@ -1,7 +1,7 @@
-//! What is found on opening, and what is done: a test for each row of the table (`rows`), and one for each way in which
-//! a byte or a file can be damaged (`damage`).
+//! Recovery on opening: a test for each row of the recovery table (`rows`), tests with every byte and file of a store
+//! damaged (`damage`), and salvage (`salvage`). `harmed` has their helpers.
 
 mod damage;
-mod found;
+mod harmed;
 mod rows;
 mod salvage;

@@ -1,4 +1,5 @@
-//! The rows of the table: what may stand at the log's end and in its directory, and what is done about it.
+//! The rows of the recovery table: the possible states of the log's end and directory, and what opening does about
+//! each.
 
 use std::path::Path;
 
@@ -6,12 +7,12 @@ use annals::{Durability, EventStore, Journal, OpenError, Query};
 use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
 use annals_conformance::{JournalSubject, Sample};
 
-use crate::found::{
+use crate::harmed::{
     Store, active_log, all_but_lock, end_of_data, event, frames, image, image_with, is_unchanged,
     is_whole, open, sealed_logs,
 };
 
-/// Harms a file's bytes, or the file.
+/// A change of the bytes of a file, or of the file.
 type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
 type ChangeFile<'a> = &'a dyn Fn(&FaultFileSystem, &Path);
 
@@ -20,14 +21,14 @@ fn open_read_only(disk: &FaultFileSystem) -> Store {
     EventStore::on(options.open_read_only(on_disk("store")).expect("it opens read-only"))
 }
 
-/// That it is refused as damage of this file, in words that help, and that nothing is changed by that.
+/// Checks that a store is refused as damaged in this file, with a helpful message, and that it is not changed.
 fn is_refused(disk: &FaultFileSystem, file: &str, words: &[&str]) {
     let before = all_but_lock(disk);
-    let error = open(disk).expect_err("damage, and it opens");
-    let OpenError::Corrupt(damage) = &error else { panic!("damage is told as {error:?}") };
+    let error = open(disk).expect_err("a damaged store opens");
+    let OpenError::Corrupt(damage) = &error else { panic!("damage is reported as {error:?}") };
     assert!(
         damage.file.ends_with(file),
-        "damage of {file} is told as of {}",
+        "damage of {file} is reported as damage of {}",
         damage.file.display()
     );
     let message = error.to_string();
@@ -41,14 +42,14 @@ fn is_refused(disk: &FaultFileSystem, file: &str, words: &[&str]) {
     is_unchanged(&before, disk, file);
 }
 
-/// That a message has these words in it.
+/// Checks that a message contains all these words.
 fn says(message: &str, words: &[&str]) {
     for word in words {
         assert!(message.contains(word), "no {word:?} in: {message}");
     }
 }
 
-/// That read-only it opens with the first `count` events.
+/// Checks that a store opens read-only with the first `count` events.
 fn is_good_up_to(disk: &FaultFileSystem, count: u64) {
     let store = open_read_only(disk);
     let mut cursor = store.subscription(Query::all(), 0);
@@ -60,7 +61,7 @@ fn is_good_up_to(disk: &FaultFileSystem, count: u64) {
     assert!(matches!(store.append(event(0)), Err(annals::AppendError::ReadOnly)));
 }
 
-/// That it opens with the first `count` events, and can be appended to, and is whole after that.
+/// Checks that a store opens with the first `count` events, takes appends, and is whole afterwards.
 fn opens_with(disk: &FaultFileSystem, count: u64) {
     let store = open(disk).expect("it opens");
     assert_eq!(store.len(), count);
@@ -76,7 +77,7 @@ fn zeroes_after_a_whole_frame_are_a_clean_end() {
     let disk = FaultFileSystem::of(&image(50, false), 0);
     let log = active_log(&disk);
     let bytes = disk.contents(&log).expect("read");
-    assert!(bytes.len() > end_of_data(&bytes) + 512, "no room was made ready");
+    assert!(bytes.len() > end_of_data(&bytes) + 512, "no space is allocated");
     opens_with(&disk, 50);
 }
 
@@ -107,7 +108,6 @@ fn a_bad_frame_that_nothing_says_was_durable_is_cut_wherever_it_is_torn() {
         }
         disk.put(&log, &torn);
         let store = open(&disk).expect("it opens");
-        // Torn in front so that only zeroes were lost, it may be whole.
         assert_eq!(store.len(), 49, "torn at {cut} of {start}..{end}");
         assert_eq!(store.append(event(49)).expect("appended"), 49);
         if cut % 16 < 2 {
@@ -119,7 +119,7 @@ fn a_bad_frame_that_nothing_says_was_durable_is_cut_wherever_it_is_torn() {
 
 #[test]
 fn a_whole_frame_behind_a_bad_one_is_cut_too_if_it_does_not_say_that_the_bad_one_was_durable() {
-    // Buffered, so none of the frames says that those before it were durable.
+    // With buffered appends, no frame records that the frames before it were durable.
     let whole = image_with(50, false, Durability::Buffered);
     let disk = FaultFileSystem::of(&whole, 0);
     let log = active_log(&disk);
@@ -145,7 +145,7 @@ fn a_bad_frame_that_a_later_one_says_was_durable_is_damage() {
         is_refused(&disk, &name, &[&format!("byte {position}"), &format!("offset {offset}")]);
         is_good_up_to(&disk, offset);
     }
-    // Also if nothing is left of it.
+    // Also if the frame consists of zeroes.
     let disk = FaultFileSystem::of(&whole, 0);
     let mut bytes = disk.contents(&log).expect("read");
     bytes[frames[1]..frames[2]].fill(0);
@@ -230,7 +230,7 @@ fn what_a_crash_left_stays_as_long_as_the_store_is_refused() {
     for name in left {
         disk.put(store.join(name), b"left behind");
     }
-    // Two sealed segments without their indexes, one of them before the damage.
+    // Two sealed segments have no index, one of them before the damage.
     for log in &sealed[..2] {
         assert!(disk.take_away(log.with_extension("idx")));
     }
@@ -244,7 +244,7 @@ fn what_a_crash_left_stays_as_long_as_the_store_is_refused() {
     disk.put(store.join("closed.json"), b"{");
     is_refused(&disk, "closed.json", &[]);
     disk.put(store.join("closed.json"), b"{\"head\":50}");
-    // Once it opens, all of that is put right.
+    // Opening the store repairs all of that.
     is_whole(&open(&disk).expect("it opens"), 50);
     let names = disk.names(&store).expect("listed");
     assert!(left.iter().all(|left| !names.iter().any(|name| name == left)), "{names:?}");
@@ -264,7 +264,7 @@ fn segments_in_each_others_places_are_damage() {
     disk.put(&logs[0], &second);
     disk.put(&logs[1], &first);
     is_refused(&disk, "00000000000000000000.log", &["begins at offset 0"]);
-    // One under another name.
+    // A segment under another name.
     let disk = FaultFileSystem::of(&whole, 0);
     disk.put(on_disk("store").join("00000000000000000049.log"), &first);
     assert!(open(&disk).is_err());
@@ -306,7 +306,7 @@ fn an_index_that_is_missing_or_bad_is_made_again() {
         is_whole(&open(&disk).expect("it opens"), 50);
         let after: Vec<_> =
             indexes.iter().map(|index| disk.contents(index).expect("read")).collect();
-        assert!(before == after, "an index was not made again");
+        assert!(before == after, "an index was not rebuilt");
     }
 }
 
@@ -355,11 +355,7 @@ fn a_directory_of_other_things_is_left_alone() {
     let error =
         Journal::options().open::<Sample>(directory.path()).expect_err("it opens").to_string();
     assert!(error.contains("no annals store") && error.contains("other files"), "{error}");
-    assert_eq!(
-        std::fs::read_dir(directory.path()).expect("read").count(),
-        1,
-        "something was put there"
-    );
+    assert_eq!(std::fs::read_dir(directory.path()).expect("read").count(), 1, "a file was created");
 }
 
 #[test]
@@ -373,10 +369,7 @@ fn an_index_that_cannot_be_made_again_on_a_full_disk_keeps_nobody_out() {
     is_whole(&open(&disk).expect("it opens"), 50);
     disk.set_room(None);
     is_whole(&open(&disk).expect("it opens again"), 50);
-    assert!(
-        indexes.iter().all(|index| disk.contents(index).is_ok()),
-        "an index was not made again"
-    );
+    assert!(indexes.iter().all(|index| disk.contents(index).is_ok()), "an index was not rebuilt");
 }
 
 #[test]

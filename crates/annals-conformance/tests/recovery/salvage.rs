@@ -1,5 +1,5 @@
-//! Salvage, whatever is damaged: it saves every event whose record is untouched, invents and alters none, keeps their
-//! order, tells what is missing, and leaves the damaged store as it is.
+//! Salvage of damaged stores: it saves every event whose record is intact, in order, and invents or changes none. It
+//! reports the missing events, and does not change the damaged store.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use annals::{Batch, Durability, EventStore, SalvageError, SalvageReport};
 use annals_conformance::fault::{FaultFileSystem, Image, Loss, on_disk};
 use annals_conformance::{JournalSubject, Random, Sample};
 
-use crate::found::{
+use crate::harmed::{
     Store, active_log, end_of_data, event, files, frames, image, image_with, sealed_logs,
 };
 
@@ -21,7 +21,7 @@ fn salvage(disk: &FaultFileSystem) -> Result<SalvageReport, SalvageError> {
 /// The saved events, by old offset, with their times.
 type Saved = Vec<(u64, u64)>;
 
-/// Salvages, and checks what must hold whatever was damaged. `times` are those of the old events.
+/// Salvages a store, and checks everything that must hold for any damage. `times` are the times of the old events.
 fn check(disk: &FaultFileSystem, times: &[u64], note: &str) -> (SalvageReport, Saved) {
     let before = files(disk);
     let report = salvage(disk).unwrap_or_else(|error| panic!("{note}: {error}"));
@@ -35,13 +35,13 @@ fn check(disk: &FaultFileSystem, times: &[u64], note: &str) -> (SalvageReport, S
         let old = report.ranges.iter().flat_map(|range| range.old..range.old + range.count);
         for (read, old) in store.read(..).zip(old) {
             let read = read.expect("read");
-            assert!(read.event == event(old), "{note}: another event than {old} was");
+            assert!(read.event == event(old), "{note}: the event of offset {old} changed");
             assert_eq!(report.new_offset(old), Some(read.offset), "{note}");
             saved.push((old, read.time_ms));
         }
         assert_eq!(saved.len() as u64, report.events, "{note}");
     } else {
-        assert!(disk.names(on_disk("saved")).is_err(), "{note}: an empty store was made");
+        assert!(disk.names(on_disk("saved")).is_err(), "{note}: an empty store was created");
     }
     for (old, time_ms) in &saved {
         let is_known = !report.without_time.iter().any(|range| range.contains(old));
@@ -53,7 +53,7 @@ fn check(disk: &FaultFileSystem, times: &[u64], note: &str) -> (SalvageReport, S
     (report, saved)
 }
 
-/// Every offset up to the end was saved or is in a gap, and none in two.
+/// Checks that every offset up to the end was saved or is in a gap, and that ranges and gaps do not overlap.
 fn is_partition(report: &SalvageReport, note: &str) {
     let saved = report.ranges.iter().map(|range| (range.old, range.old + range.count));
     let gaps = report.gaps.iter().map(|gap| (gap.from, gap.to.unwrap_or(u64::MAX)));
@@ -66,7 +66,7 @@ fn is_partition(report: &SalvageReport, note: &str) {
     }
 }
 
-/// Where each event's record stands: its file and bytes.
+/// Returns the file and the byte range of each event's record.
 fn records(disk: &FaultFileSystem) -> Vec<(PathBuf, Range<usize>)> {
     let number = |bytes: &[u8], at: usize| {
         u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
@@ -209,7 +209,7 @@ fn whatever_byte_is_flipped_every_other_event_is_saved() {
         for (name, bytes) in files(&disk) {
             let path = on_disk("store").join(name);
             let end = (end_of_data(&bytes) + 16).min(bytes.len());
-            // Of what is derived salvage reads nothing.
+            // Salvage does not read derived files.
             let step = if path.extension().is_some_and(|end| end == "idx") { 101 } else { 1 };
             let mask = |at: usize| if at.is_multiple_of(3) { 0xff } else { 1 << (at % 8) };
             harms.extend((0..end).step_by(step).map(|at| Harm::Flip(path.clone(), at, mask(at))));
@@ -322,7 +322,7 @@ fn after_a_crash_what_opening_keeps_is_saved() {
         let first =
             report.ranges.first().map_or(0, |range| if range.old == 0 { range.count } else { 0 });
         assert!(first >= kept, "seed {seed}: {first} of {kept}: {report:?}");
-        // What stands behind what opening keeps was never acknowledged as durable.
+        // Events behind those that opening keeps were never acknowledged as durable.
         assert_eq!(report.never_durable, report.events - first, "seed {seed}: {report:?}");
         assert!(report.gaps.iter().all(|gap| !gap.was_durable), "seed {seed}: {report:?}");
     }
@@ -336,7 +336,7 @@ fn gaps_and_times_are_told_as_they_are() {
     let (log, records) = (sealed_logs(&disk).swap_remove(1), records(&disk));
     let in_log = |offset: usize| records[offset].0 == log;
     let first = (0..60).position(in_log).expect("one");
-    // One damaged record: one event is missing, at these bytes.
+    // One damaged record: the event at these bytes is missing.
     let lost = first + 3;
     let bytes = &records[lost].1;
     assert!(disk.flip(&log, bytes.start as u64 + 30, 1));
@@ -347,7 +347,7 @@ fn gaps_and_times_are_told_as_they_are() {
     assert!(gap.bytes.start == bytes.start as u64 && gap.bytes.end >= bytes.end as u64, "{gap:?}");
     assert!(gap.found.contains("checksum"), "{gap:?}");
     assert!(report.without_time.is_empty());
-    // One damaged frame head: no event is missing, but times are.
+    // One damaged frame head: no event is missing, but the times of its events are.
     let disk = FaultFileSystem::of(&whole, 0);
     let frame = frames(&disk.contents(&log).expect("read"))[1] as u64;
     assert!(disk.flip(&log, frame + 33, 1));
@@ -362,7 +362,7 @@ fn gaps_and_times_are_told_as_they_are() {
     let [gap] = &report.gaps[..] else { panic!("{report:?}") };
     assert_eq!((gap.from, gap.to), (first as u64, Some(first as u64 + count)));
     assert!(gap.was_durable && report.lost_events() == count);
-    // Events that the last close says there were.
+    // Events that the record of the last close counts, but that are missing.
     let disk = FaultFileSystem::of(&whole, 0);
     disk.put(on_disk("store").join("closed.json"), b"{\"head\":75}\n");
     let (report, _) = check(&disk, &times, "a later close");
@@ -394,13 +394,13 @@ fn segments_under_other_names_and_of_other_stores_are_told_apart() {
     let sealed = sealed_logs(&disk);
     let (one, two) = (&sealed[0], &sealed[1]);
     let (first, second) = (disk.contents(one).expect("read"), disk.contents(two).expect("read"));
-    // Each other's names, and one of them once more.
+    // Two segments with swapped names, and a copy of one of them.
     disk.put(one, &second);
     disk.put(two, &first);
     disk.put(on_disk("store").join("00000000000000000059.log"), &first);
     let (report, saved) = check(&disk, &times, "swapped");
     assert_eq!((saved.len(), report.gaps.len()), (60, 0), "{report:?}");
-    // A copy has what the other lacks.
+    // The copy has an event that is damaged in the other one.
     let damaged_at = frames(&first)[0] + 70;
     assert!(disk.flip(two, damaged_at as u64, 1));
     let (report, saved) = {
@@ -412,7 +412,7 @@ fn segments_under_other_names_and_of_other_stores_are_told_apart() {
         check(&disk, &times, "a copy")
     };
     assert_eq!((saved.len(), report.gaps.len()), (60, 0), "{report:?}");
-    // Of another store nothing is taken, though the offsets would fit.
+    // No event of another store is salvaged, although the offsets would fit.
     let disk = FaultFileSystem::of(&whole, 0);
     let other = FaultFileSystem::of(&image_of_batches(60, true), 0);
     disk.put(two, &other.contents(two).expect("read"));
@@ -439,7 +439,7 @@ fn a_store_without_its_id_is_known_by_its_segments() {
         let (report, saved) = check(&disk, &times, "no id");
         assert_eq!((saved.len(), report.gaps.len(), report.notes.is_empty()), (60, 0, false));
     }
-    // Without any id the records are whole all the same; only their times are lost.
+    // Without any store id the records are whole. Only their times are lost.
     let disk = FaultFileSystem::of(&whole, 0);
     harms[0](&disk);
     for log in logs(&disk) {
@@ -469,7 +469,7 @@ fn it_refuses_what_is_not_a_store_and_where_something_is() {
     is_refused("store", "taken", &["something is at /disk/taken already"]);
     salvaged("store", "saved").expect("salvaged");
     is_refused("store", "saved", &["something is at /disk/saved already"]);
-    // Of a newer annals, if the segments say so too.
+    // A newer format is refused only if the segments have it too.
     let path = on_disk("store").join("store.json");
     let json = String::from_utf8(disk.contents(&path).expect("read")).expect("text");
     disk.put(&path, json.replace("\"format\":1", "\"format\":2").as_bytes());

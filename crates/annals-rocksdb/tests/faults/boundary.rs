@@ -1,4 +1,4 @@
-//! A store that has nearly 65,536 events: the next ones end a chunk of the index.
+//! A store with nearly 65,536 events, so that the next appends end a chunk of the index.
 
 use std::fs;
 
@@ -14,9 +14,9 @@ use crate::schedule::Store;
 const EVENTS: u64 = (1 << 16) - 40;
 const BATCH: u64 = 8_192;
 
-/// Such a store, made once, to begin machines with.
+/// Such a store, created once and copied to machines.
 pub(crate) struct Base {
-    place: TempDir,
+    directory: TempDir,
 }
 
 fn batch(first: u64) -> Vec<Sample> {
@@ -34,28 +34,28 @@ fn batches() -> impl Iterator<Item = Vec<Sample>> {
 
 impl Base {
     pub(crate) fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let options = RocksDb::options().durability(Durability::Buffered).memtable_bytes(1 << 20);
-        let store: Store = EventStore::on(options.open(place.path().join("rocks")).unwrap());
+        let store: Store = EventStore::on(options.open(directory.path().join("rocks")).unwrap());
         for batch in batches() {
             store.append_batch(batch).unwrap();
         }
         assert_eq!(store.len(), EVENTS);
-        Self { place }
+        Self { directory }
     }
 
-    /// A machine that has a copy of it.
+    /// Returns a machine with a copy of the store.
     pub(crate) fn machine(&self, seed: u64) -> Machine {
         Machine::with(seed, |root| {
             fs::create_dir(root.join("rocks")).unwrap();
-            for entry in fs::read_dir(self.place.path().join("rocks")).unwrap() {
+            for entry in fs::read_dir(self.directory.path().join("rocks")).unwrap() {
                 let entry = entry.unwrap();
                 fs::copy(entry.path(), root.join("rocks").join(entry.file_name())).unwrap();
             }
         })
     }
 
-    /// What is in it.
+    /// Returns the model of the store.
     pub(crate) fn model() -> Model {
         let mut model = Model::default();
         for batch in batches() {

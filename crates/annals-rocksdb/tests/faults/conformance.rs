@@ -1,4 +1,4 @@
-//! The suite, on a machine that can be harmed.
+//! The conformance suite on a machine with faults.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::machine::Machine;
 
 struct Rocks(Durability);
 
-struct Place {
+struct RocksFixture {
     durability: Durability,
     machine: Machine,
 }
@@ -22,13 +22,13 @@ impl Subject for Rocks {
     type Backend = RocksDb<Sample>;
 
     fn fixture(&self) -> Arc<dyn Fixture<Self::Backend>> {
-        Arc::new(Place { durability: self.0, machine: Machine::new(7) })
+        Arc::new(RocksFixture { durability: self.0, machine: Machine::new(7) })
     }
 }
 
-impl Fixture<RocksDb<Sample>> for Place {
+impl Fixture<RocksDb<Sample>> for RocksFixture {
     fn open(&self) -> Result<RocksDb<Sample>, Box<dyn Error + Send + Sync>> {
-        // Uncompressed, so that `damage` finds what it looks for.
+        // Uncompressed, so that `damage` finds the bytes.
         let options = RocksDb::options().compression(Compression::None).memtable_bytes(1 << 20);
         Ok(options.durability(self.durability).open(self.machine.path("rocks"))?)
     }
@@ -53,7 +53,7 @@ impl Fixture<RocksDb<Sample>> for Place {
         match fault {
             Fault::Write => self.machine.fail_on_log(Call::Write, EIO),
             Fault::Sync => self.machine.fail_on_log(Call::Sync, EIO),
-            // Found out by a write that fails, so it is not what the suite asks for; see `schedule` for what it is.
+            // A full disk is a failed write here, which is not what the suite expects. `full` tests it.
             _ => return false,
         }
         true

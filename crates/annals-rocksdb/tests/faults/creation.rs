@@ -1,4 +1,4 @@
-//! A store that is being created.
+//! Crashes while a store is being created.
 
 use annals::{EventStore, OpenError};
 use annals_conformance::fault::Loss;
@@ -40,7 +40,7 @@ fn an_interrupted_creation_opens_as_an_empty_store() {
                 finished += 1;
                 assert!(
                     machine.path("data/rocks/CURRENT").exists(),
-                    "call {nth}, {loss:?}: a store that was opened is gone"
+                    "call {nth}, {loss:?}: an opened store is lost"
                 );
             }
             let note = format!("power cut at call {nth} of creating it, {loss:?}");
@@ -50,7 +50,7 @@ fn an_interrupted_creation_opens_as_an_empty_store() {
             machine.restart(Loss::Everything);
             drop(store);
             let store = open(&machine).unwrap_or_else(|error| panic!("{note}, and later: {error}"));
-            assert_eq!(store.len(), 1, "{note}: what it was asked to keep is gone");
+            assert_eq!(store.len(), 1, "{note}: the acknowledged event is lost");
         }
         if finished == losses.len() {
             break;

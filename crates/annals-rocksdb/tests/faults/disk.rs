@@ -1,8 +1,8 @@
-//! What one process sees of a machine's disk, what of it is durable, and which of its calls fail.
+//! The disk of a machine as one process sees it: its durable state, and the calls that fail.
 //!
-//! A process has a directory of its own, in which the files really are. Each file has one more name, its number, in a
-//! directory that no process sees: what a process removes may be there again after a loss of power. RocksDB's files are
-//! appended to and never changed, so what is durable of one is a length; only a sync that fails makes holes in it.
+//! A process has its own directory with the real files. Each file has a second name, its number, in a directory that no
+//! process sees, since a removed file may exist again after a loss of power. RocksDB only appends to its files, so the
+//! durable part of a file is a length. Only a failed sync makes holes in it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,33 +15,33 @@ use libc::{EIO, ENOSPC, O_ACCMODE, O_CREAT, O_RDONLY, O_TRUNC, c_int};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::names::{Names, Node};
-use crate::syscalls::{Answer, real};
+use crate::syscalls::{Outcome, real};
 
-/// The lives that there are, by their directories.
+/// All lives. Each has its own directory.
 static LIVES: RwLock<Vec<Arc<Life>>> = RwLock::new(Vec::new());
 
-/// The files that are open below those directories.
+/// The open files below those directories.
 static OPEN: RwLock<Option<HashMap<c_int, Open>>> = RwLock::new(None);
 
 /// An open file or directory.
 #[derive(Clone)]
 pub(crate) struct Open {
     pub(crate) life: Arc<Life>,
-    /// Below the life's directory.
+    /// The path below the directory of the life.
     path: PathBuf,
     node: Node,
 }
 
-/// One process, from when its machine begins until the process or the power ends.
+/// The life of one process, until it ends or the power goes off.
 pub(crate) struct Life {
     pub(crate) root: PathBuf,
-    /// Where files have their numbers for names.
+    /// The directory in which files are named by their numbers.
     numbers: PathBuf,
     state: Mutex<State>,
 }
 
 pub(crate) struct State {
-    /// Whether the process runs, and has power.
+    /// Whether the process runs and has power.
     pub(crate) runs: bool,
     pub(crate) names: Names,
     pub(crate) files: Vec<File>,
@@ -49,24 +49,24 @@ pub(crate) struct State {
     pub(crate) random: Random,
 }
 
-/// What there is of a file.
+/// The state of a file, as lengths in bytes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct File {
     pub(crate) written: u64,
     pub(crate) durable: u64,
-    /// What a sync failed for: the system takes it for written.
+    /// The ranges of failed syncs, which the system treats as written.
     pub(crate) doubtful: Vec<Range<u64>>,
 }
 
-/// What is to happen.
+/// The planned faults.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) failures: Vec<Failure>,
-    /// Calls until the power goes off.
+    /// The number of calls until the power goes off.
     pub(crate) power_left: Option<u64>,
-    /// Bytes that still fit.
+    /// The free space in bytes.
     pub(crate) room: Option<u64>,
-    /// A call that is to stop: in a call to this disk, in memory.
+    /// The kind of a call to be held. It stops in a call to this disk in memory.
     pub(crate) hold: Option<(Call, FaultFileSystem)>,
 }
 
@@ -79,17 +79,17 @@ pub(crate) struct Failure {
     pub(crate) error: c_int,
 }
 
-/// The life that a path is below.
+/// Returns the life whose directory contains a path.
 pub(crate) fn at(path: &Path) -> Option<Arc<Life>> {
     LIVES.read().iter().find(|life| path.starts_with(&life.root)).cloned()
 }
 
-/// An open file below a life's directory.
+/// Returns an open file, if it is below the directory of a life.
 pub(crate) fn of(file: c_int) -> Option<Open> {
     OPEN.read().as_ref()?.get(&file).cloned()
 }
 
-/// A file is closed.
+/// Records that a file was closed.
 pub(crate) fn forget(file: c_int) {
     if OPEN.read().as_ref().is_some_and(|open| open.contains_key(&file)) {
         let forgotten = OPEN.write().as_mut().and_then(|open| open.remove(&file));
@@ -98,7 +98,7 @@ pub(crate) fn forget(file: c_int) {
 }
 
 impl Life {
-    /// Begins a life in `root`, which has the files of these names.
+    /// Begins a life in the directory `root`, which has the files of these names.
     pub(crate) fn begin(
         root: PathBuf,
         numbers: PathBuf,
@@ -112,7 +112,7 @@ impl Life {
         life
     }
 
-    /// Ends the life for good: its directory is like any other.
+    /// Ends the life. Calls below its directory go to the system from now on.
     pub(crate) fn end(&self) {
         let ended: Vec<_> = LIVES.write().extract_if(.., |life| life.root == self.root).collect();
         drop(ended);
@@ -122,7 +122,7 @@ impl Life {
         self.state.lock()
     }
 
-    /// The name of a file that no process sees.
+    /// Returns the second name of a file, which no process sees.
     pub(crate) fn number(&self, file: usize) -> PathBuf {
         self.numbers.join(file.to_string())
     }
@@ -131,8 +131,8 @@ impl Life {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
 
-    /// Begins a call that changes something: it stops if it is to be held. With it comes the error that it is to fail
-    /// with, once it is done in part.
+    /// Begins a call that changes something. It stops if it is to be held. Returns the planned error, with which the
+    /// call fails after it is done in part.
     fn call(
         &self,
         call: Call,
@@ -145,7 +145,7 @@ impl Life {
         let of_log = is_log(path);
         if let Some((_, gate)) = state.plan.hold.take_if(|(held, _)| *held == call && of_log) {
             drop(state);
-            // Where the suite stops it.
+            // The suite holds this call.
             let root = annals::FileSystem::open_directory(&gate, Path::new(FaultFileSystem::ROOT));
             let _ = root.and_then(|root| root.sync());
             state = self.state.lock();
@@ -158,8 +158,8 @@ impl Life {
         self: &Arc<Self>,
         path: &Path,
         flags: c_int,
-        real: impl Fn(c_int) -> Answer,
-    ) -> Answer {
+        real: impl Fn(c_int) -> Outcome,
+    ) -> Outcome {
         let below = self.below(path).to_owned();
         let mut state = self.state.lock();
         let mut known = state.names.seen.get(&below).copied();
@@ -174,7 +174,7 @@ impl Life {
                 return Err(error);
             }
             if known.is_some() {
-                // What it was before may be there again.
+                // A new file: a loss of power may restore the old content.
                 real::unlink(path)?;
             }
         }
@@ -186,7 +186,7 @@ impl Life {
             known = Some(Node::File(number));
             state.names.add(&below, Node::File(number));
         }
-        // A file that is only read may be closed by C's `fclose`, which nobody sees here.
+        // Files that are only read are not recorded: C's `fclose` may close them, which is not visible here.
         let changes = flags & O_ACCMODE != O_RDONLY;
         if let Some(node) = known.filter(|node| changes || *node == Node::Directory) {
             let number = c_int::try_from(file).unwrap_or(-1);
@@ -201,8 +201,8 @@ impl Life {
         number: c_int,
         open: &Open,
         size: usize,
-        real: impl Fn(usize) -> Answer,
-    ) -> Answer {
+        real: impl Fn(usize) -> Outcome,
+    ) -> Outcome {
         let (mut state, failing) = self.call(Call::Write, &open.path)?;
         let mut part = match failing {
             Some(_) => state.random.index(size),
@@ -220,13 +220,13 @@ impl Life {
         if let Node::File(file) = open.node {
             let file = &mut state.files[file];
             file.written = file.written.max(end);
-            // What is written over is what it was or what it is.
+            // Overwritten bytes may be old or new after a loss of power.
             file.durable = file.durable.min(end - u64::try_from(written).unwrap_or(0));
         }
         failing.map_or(Ok(written), Err)
     }
 
-    pub(crate) fn sync(&self, open: &Open) -> Answer {
+    pub(crate) fn sync(&self, open: &Open) -> Outcome {
         let call = match open.node {
             Node::Directory => Call::SyncDirectory,
             Node::File(_) => Call::Sync,
@@ -245,7 +245,7 @@ impl Life {
         failing.map_or(Ok(0), Err)
     }
 
-    pub(crate) fn set_size(&self, open: &Open, size: u64, real: impl Fn() -> Answer) -> Answer {
+    pub(crate) fn set_size(&self, open: &Open, size: u64, real: impl Fn() -> Outcome) -> Outcome {
         let (mut state, failing) = self.call(Call::SetSize, &open.path)?;
         if let Some(error) = failing {
             return Err(error);
@@ -258,19 +258,19 @@ impl Life {
         Ok(done)
     }
 
-    pub(crate) fn allocate(&self, open: &Open, mode: c_int) -> Answer {
+    pub(crate) fn allocate(&self, open: &Open, mode: c_int) -> Outcome {
         let (state, failing) = self.call(Call::Allocate, &open.path)?;
         let full = state.plan.room.map(|_| ENOSPC);
         match failing.or(full) {
             Some(error) => Err(error),
-            // It must not make a file longer that is only appended to.
+            // It must not extend a file that RocksDB appends to.
             None if mode & libc::FALLOC_FL_KEEP_SIZE == 0 => Err(libc::EOPNOTSUPP),
-            // Nothing shows of it, and where files are in memory it takes all the room it asks for.
+            // Skipped, since it has no visible effect, and would use up memory if the files are in memory.
             None => Ok(0),
         }
     }
 
-    pub(crate) fn rename(&self, from: &Path, to: &Path, real: impl Fn() -> Answer) -> Answer {
+    pub(crate) fn rename(&self, from: &Path, to: &Path, real: impl Fn() -> Outcome) -> Outcome {
         let (mut state, failing) = self.call(Call::Rename, self.below(to))?;
         if let Some(error) = failing {
             return Err(error);
@@ -280,7 +280,7 @@ impl Life {
         Ok(done)
     }
 
-    pub(crate) fn unlink(&self, path: &Path, real: impl Fn() -> Answer) -> Answer {
+    pub(crate) fn unlink(&self, path: &Path, real: impl Fn() -> Outcome) -> Outcome {
         let (mut state, failing) = self.call(Call::Remove, self.below(path))?;
         if let Some(error) = failing {
             return Err(error);
@@ -290,7 +290,7 @@ impl Life {
         Ok(done)
     }
 
-    pub(crate) fn link(&self, from: &Path, to: &Path, real: impl Fn() -> Answer) -> Answer {
+    pub(crate) fn link(&self, from: &Path, to: &Path, real: impl Fn() -> Outcome) -> Outcome {
         let (mut state, failing) = self.call(Call::Create, self.below(to))?;
         if let Some(error) = failing {
             return Err(error);
@@ -302,7 +302,7 @@ impl Life {
         Ok(done)
     }
 
-    pub(crate) fn make_directory(&self, path: &Path, real: impl Fn() -> Answer) -> Answer {
+    pub(crate) fn make_directory(&self, path: &Path, real: impl Fn() -> Outcome) -> Outcome {
         if path == self.root {
             return real();
         }
@@ -317,7 +317,7 @@ impl Life {
 }
 
 impl State {
-    /// Counts a call; the error that it is to fail with, or that nothing runs any more.
+    /// Counts a call, and returns its planned error. Fails if the process does not run any more.
     fn begin(&mut self, call: Call, of_log: bool) -> Result<Option<c_int>, c_int> {
         if !self.runs {
             return Err(EIO);
@@ -343,12 +343,12 @@ impl State {
     }
 }
 
-/// Whether it is RocksDB's write-ahead log.
+/// Returns whether a path is a write-ahead log of RocksDB.
 pub(crate) fn is_log(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "log")
 }
 
-/// Whether it is a file for people, which nothing depends on, or the lock.
+/// Returns whether a path is the lock or a log file for people, on which nothing depends.
 pub(crate) fn is_noise(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"LO"))
 }

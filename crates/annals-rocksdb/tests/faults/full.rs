@@ -1,4 +1,4 @@
-//! A disk that is full: a write that fails like any other, after which the store is opened again.
+//! A full disk: the append is a failed write like any other, and the store must be opened again.
 
 use std::error::Error;
 
@@ -18,8 +18,8 @@ fn event(n: u64) -> Sample {
     Sample::new("filled").data(format!("{n} {}", "z".repeat(3_000)))
 }
 
-/// That an error tells of a disk that is full.
-fn tells_of_no_room(error: &dyn Error) {
+/// Checks that an error says that the disk is full.
+fn reports_a_full_disk(error: &dyn Error) {
     let mut all = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -46,16 +46,16 @@ fn a_full_disk_is_a_failed_write_and_nothing_is_lost() {
                 }
             };
             assert!(matches!(error, AppendError::Failed { .. }), "{note}: {error:?}");
-            tells_of_no_room(&error);
+            reports_a_full_disk(&error);
             let error = store.append(event(count)).unwrap_err();
             assert!(matches!(error, AppendError::Poisoned { .. }), "{note}: {error:?}");
             assert_eq!((store.len(), store.read(..).count() as u64), (count, count), "{note}");
             drop(store);
-            // No room to open it for writing; to look at it none is needed.
+            // Opening the store for writing needs space. Opening it read-only does not.
             machine.set_room(Some(0));
             let error = open(&machine, durability).unwrap_err();
             assert!(matches!(error, OpenError::Io { .. }), "{note}: {error:?}");
-            tells_of_no_room(&error);
+            reports_a_full_disk(&error);
             let reader = RocksDb::<Sample>::open_read_only(machine.path("rocks")).unwrap();
             assert!(EventStore::<Sample, _>::on(reader).len() >= count, "{note}");
             machine.set_room(None);

@@ -1,6 +1,6 @@
-//! A process that is killed while it appends, and one that reads beside it: what was acknowledged is there.
+//! A process that is killed while it appends, and one that reads beside it: every acknowledged append is in the log.
 //!
-//! This program runs itself again as the process to be killed; what that one acknowledges it tells through a pipe.
+//! This program starts itself again as the process to be killed, which writes its acknowledged appends to a pipe.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -34,12 +34,12 @@ fn batch(number: u64, count: u64) -> Vec<Sample> {
     (0..count).map(event).collect()
 }
 
-/// The numbers of batches of a round.
+/// Returns the first batch number of a round.
 fn first_of(round: u64) -> u64 {
     round * 1_000_000
 }
 
-/// Appends batches in three threads and tells each when it is acknowledged, until `enough` says so.
+/// Appends `enough` batches in each of three threads, and reports each acknowledged batch to `tell`.
 fn append(
     store: &Store,
     round: u64,
@@ -63,7 +63,7 @@ fn append(
     })
 }
 
-/// As the process to be killed it appends until it is; run by itself it appends a few and looks at them.
+/// Appends until it is killed, in the child process. Run as a test, it appends a few batches and checks them.
 #[test]
 fn appends_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else {
@@ -81,18 +81,18 @@ fn appends_until_it_is_killed() {
     let durability = if round.is_multiple_of(2) { Durability::Sync } else { Durability::Buffered };
     let store = open(Path::new(&path), durability).unwrap();
     let tell = |number: u64, range: Range<u64>| {
-        // One write for a line, so that none is torn but by the end.
+        // One write per line, so that only the end of the process can cut a line.
         let line = format!("\nack {number} {} {}\n", range.start, range.end);
         std::io::stdout().lock().write_all(line.as_bytes()).expect("the parent listens");
     };
     append(&store, round, &tell, 300_000).unwrap();
 }
 
-/// The process to be killed, and what it told.
+/// The process to be killed, and the batches that it acknowledged.
 struct Writer {
     child: Child,
     lines: BufReader<ChildStdout>,
-    told: BTreeMap<u64, Range<u64>>,
+    acknowledged: BTreeMap<u64, Range<u64>>,
 }
 
 impl Writer {
@@ -106,28 +106,28 @@ impl Writer {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines, told: BTreeMap::new() }
+        Self { child, lines, acknowledged: BTreeMap::new() }
     }
 
-    fn hear(&mut self, line: &str) {
+    fn read_line(&mut self, line: &str) {
         let numbers = line.trim().strip_prefix("ack ").into_iter().flat_map(|rest| rest.split(' '));
         let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
         if let &[number, start, end] = &numbers[..] {
-            self.told.insert(number, start..end);
+            self.acknowledged.insert(number, start..end);
         }
     }
 
-    /// Listens until it has told so many in all; the head as far as is known then.
-    fn hear_out(&mut self, count: u64) -> u64 {
-        while (self.told.len() as u64) < count {
+    /// Reads until `count` batches are acknowledged in all, and returns the head that is known then.
+    fn read_until(&mut self, count: u64) -> u64 {
+        while (self.acknowledged.len() as u64) < count {
             let mut line = String::new();
             assert!(self.lines.read_line(&mut line).unwrap() > 0, "the process ended by itself");
-            self.hear(&line);
+            self.read_line(&line);
         }
-        self.told.values().map(|range| range.end).max().unwrap_or(0)
+        self.acknowledged.values().map(|range| range.end).max().unwrap_or(0)
     }
 
-    /// Kills it, and listens to what it said before it died.
+    /// Kills the process, and returns all batches that it acknowledged.
     fn kill(mut self) -> BTreeMap<u64, Range<u64>> {
         self.child.kill().unwrap();
         assert!(!self.child.wait().unwrap().success(), "the process ended by itself");
@@ -135,9 +135,9 @@ impl Writer {
         self.lines.read_to_string(&mut rest).unwrap();
         // The last line may be cut.
         for line in rest.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            self.hear(line);
+            self.read_line(line);
         }
-        self.told
+        self.acknowledged
     }
 }
 
@@ -150,10 +150,10 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let mut head = 0;
     for round in 0..ROUNDS {
         let mut writer = Writer::start(&path, round);
-        writer.hear_out(random.below(400));
+        writer.read_until(random.below(400));
         acknowledged.extend(writer.kill());
         if round % 3 == 0 {
-            // The next process finds what this one left.
+            // The next process opens the state that this one left.
             continue;
         }
         let store =
@@ -161,7 +161,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
         assert!(store.len() >= head, "round {round}: {} events of {head}", store.len());
         check(&store, &acknowledged);
         head = store.len();
-        answers_right(&store, &acknowledged, &mut random);
+        check_conditions(&store, &acknowledged, &mut random);
         if round % 2 == 0 {
             head = store.append_batch(batch(first_of(round) + 999_999, 2)).unwrap().end;
         }
@@ -177,18 +177,18 @@ fn a_reader_beside_a_writer_sees_a_prefix_and_catches_up() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rocks");
     let mut writer = Writer::start(&path, 1);
-    writer.hear_out(5);
+    writer.read_until(5);
     let reader = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
     let mut cursor = reader.subscription(Query::all(), 0);
     let mut next = 0;
     for step in 1..8 {
-        let known = writer.hear_out(step * 150);
+        let known = writer.read_until(step * 150);
         while next < known {
             let event = cursor.next().expect("the log is not closed").unwrap();
             assert_eq!(event.offset, next);
             next += 1;
         }
-        // Whoever opens it meanwhile finds it whole, whatever files come and go.
+        // Another reader that opens the store meanwhile finds it whole, although files are created and removed.
         for _ in 0..10 {
             let other = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
             check(&other, &BTreeMap::new());
@@ -196,13 +196,16 @@ fn a_reader_beside_a_writer_sees_a_prefix_and_catches_up() {
             assert_eq!(report.problems, [], "beside a writer");
             assert!(report.events >= known, "{} events of {known}", report.events);
         }
-        for range in writer.told.values() {
+        for range in writer.acknowledged.values() {
             let first = reader.get(range.start).unwrap().expect("acknowledged");
             let of = String::from_utf8_lossy(first.event.payload()).into_owned();
-            assert_eq!(writer.told[&of.split(' ').next().unwrap().parse().unwrap()], *range);
+            assert_eq!(
+                writer.acknowledged[&of.split(' ').next().unwrap().parse().unwrap()],
+                *range
+            );
         }
     }
-    // The writer's end is not the reader's.
+    // The reader goes on when the writer ends.
     let acknowledged = writer.kill();
     check(&reader, &acknowledged);
     let store = open(&path, Durability::Sync).unwrap();
@@ -217,9 +220,9 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rocks");
     let mut writer = Writer::start(&path, 1);
-    writer.hear_out(1);
+    writer.read_until(1);
     let error = open(&path, Durability::Sync).expect_err("two processes write");
-    // The process is not named where the file system shows other numbers of devices than locks do.
+    // The process is unknown on file systems whose device numbers differ from those of the list of locks.
     let known = [LockHolder::Process(writer.child.id()), LockHolder::Unknown];
     assert!(
         matches!(&error, OpenError::Locked { holder, .. } if known.contains(holder)),
@@ -231,8 +234,8 @@ fn a_second_process_that_wants_to_write_is_refused_at_once() {
     assert!(!open(&path, Durability::Sync).unwrap().is_empty());
 }
 
-/// That ids and conditions know what was acknowledged, and no more.
-fn answers_right(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>, random: &mut Random) {
+/// Checks that ids and conditions match the acknowledged batches, and no others.
+fn check_conditions(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>, random: &mut Random) {
     let all: Vec<_> = acknowledged.iter().collect();
     for _ in 0..20 {
         let (&number, range) = all[random.index(all.len())];
@@ -251,7 +254,7 @@ fn answers_right(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>, random
     }
 }
 
-/// That all that was acknowledged is where it was said to be, and everything is of a whole batch, once.
+/// Checks that every acknowledged batch is at its offsets, and that the log consists of whole batches, each once.
 fn check(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>) {
     let mut found: BTreeMap<u64, Range<u64>> = BTreeMap::new();
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! A machine whose process can be killed and whose power can be cut, any number of times.
+//! A machine whose process can be killed and whose power can be cut any number of times.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,9 +19,9 @@ use crate::syscalls::real;
 const SECTOR: u64 = 512;
 const PAGE: u64 = 4096;
 
-/// A machine with one disk, and the directory that its process has now.
+/// A machine with one disk, and the directory of its current process.
 pub(crate) struct Machine {
-    place: TempDir,
+    directory: TempDir,
     life: Mutex<Arc<Life>>,
     lives: Mutex<u64>,
 }
@@ -31,16 +31,16 @@ impl Machine {
         Self::with(seed, |_| {})
     }
 
-    /// A machine with files that `fill` puts into its directory, all of them durable.
+    /// Returns a machine with the files that `fill` creates in its directory, all of them durable.
     pub(crate) fn with(seed: u64, fill: impl FnOnce(&Path)) -> Self {
-        // In memory where that can be: nothing here waits for a disk.
+        // In memory if possible, so that nothing waits for a real disk.
         let memory = Path::new("/dev/shm");
-        let place = if memory.is_dir() {
+        let directory = if memory.is_dir() {
             tempfile::tempdir_in(memory).unwrap()
         } else {
             tempfile::tempdir().unwrap()
         };
-        let (root, numbers) = (place.path().join("life-0"), place.path().join("numbers"));
+        let (root, numbers) = (directory.path().join("life-0"), directory.path().join("numbers"));
         fs::create_dir(&root).unwrap();
         fs::create_dir(&numbers).unwrap();
         fill(&root);
@@ -48,19 +48,19 @@ impl Machine {
         let mut files = Vec::new();
         take_in(&root, Path::new(""), &numbers, &mut names, &mut files);
         let life = Life::begin(root, numbers, (Names::durable(names), files), Random::new(seed));
-        Self { place, life: Mutex::new(life), lives: Mutex::new(0) }
+        Self { directory, life: Mutex::new(life), lives: Mutex::new(0) }
     }
 
     fn life(&self) -> Arc<Life> {
         Arc::clone(&self.life.lock())
     }
 
-    /// A path in the directory of the process that runs now.
+    /// Returns a path in the directory of the current process.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.life().root.join(name)
     }
 
-    /// The process ends, and the system has all that it wrote; what is not durable still is not.
+    /// Ends the process and starts another one. All writes stay, and unsynced ones stay unsynced.
     pub(crate) fn kill(&self) {
         let before = self.life();
         let mut state = before.state();
@@ -82,7 +82,7 @@ impl Machine {
         self.begin(root, parts, random);
     }
 
-    /// The power goes off, if it is not, and comes back.
+    /// Cuts the power, if it is on, and restores it.
     pub(crate) fn restart(&self, loss: Loss) {
         let before = self.life();
         let mut state = before.state();
@@ -108,7 +108,7 @@ impl Machine {
                         &mut random,
                     );
                     if !is_whole {
-                        // Another file from now on: the process that was may still read the old one.
+                        // From now on it is another file: the old process may still read the old one.
                         let size = fs::metadata(root.join(name)).unwrap().len();
                         *file = state.files.len();
                         state.files.push(File {
@@ -130,32 +130,32 @@ impl Machine {
     fn next_root(&self) -> PathBuf {
         let mut lives = self.lives.lock();
         *lives += 1;
-        let root = self.place.path().join(format!("life-{lives}"));
+        let root = self.directory.path().join(format!("life-{lives}"));
         fs::create_dir(&root).unwrap();
         root
     }
 
     fn begin(&self, root: PathBuf, parts: (Names, Vec<File>), random: Random) {
-        let numbers = self.place.path().join("numbers");
+        let numbers = self.directory.path().join("numbers");
         *self.life.lock() = Life::begin(root, numbers, parts, random);
     }
 
-    /// The power goes off in the `nth` call from now on, from 1: if it is a write, in the middle of it.
+    /// Cuts the power in the `nth` call from now on, counted from 1. A write is cut in the middle.
     pub(crate) fn cut_power_at(&self, nth: u64) {
         self.life().state().plan.power_left = Some(nth.max(1));
     }
 
-    /// Whether the process runs.
+    /// Returns whether the process runs.
     pub(crate) fn has_power(&self) -> bool {
         self.life().state().runs
     }
 
-    /// The `nth` call of this kind from now on, from 1, fails.
+    /// Makes the `nth` call of this kind from now on, counted from 1, fail.
     pub(crate) fn fail(&self, call: Call, nth: u64, error: c_int) {
         self.add(Failure { call, of_log: false, left: nth.max(1), error });
     }
 
-    /// The next call of this kind on the write-ahead log fails.
+    /// Makes the next call of this kind on the write-ahead log fail.
     pub(crate) fn fail_on_log(&self, call: Call, error: c_int) {
         self.add(Failure { call, of_log: true, left: 1, error });
     }
@@ -164,12 +164,12 @@ impl Machine {
         self.life().state().plan.failures.push(failure);
     }
 
-    /// Only so many bytes more fit; `None`: any number.
+    /// Limits the free space to so many bytes; `None` removes the limit.
     pub(crate) fn set_room(&self, bytes: Option<u64>) {
         self.life().state().plan.room = bytes;
     }
 
-    /// The next call of this kind on the write-ahead log stops until the answer is dropped.
+    /// Makes the next call of this kind on the write-ahead log stop until the returned hold is dropped.
     pub(crate) fn hold(&self, call: Call) -> Hold {
         let gate = FaultFileSystem::new(0);
         let hold = gate.hold(Call::SyncDirectory);
@@ -181,7 +181,7 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         for life in 0..=*self.lives.lock() {
-            let root = self.place.path().join(format!("life-{life}"));
+            let root = self.directory.path().join(format!("life-{life}"));
             if let Some(life) = crate::disk::at(&root) {
                 life.end();
             }
@@ -189,7 +189,7 @@ impl Drop for Machine {
     }
 }
 
-/// Makes the files that are below a directory durable ones of a disk.
+/// Adds all files below a directory to a disk, as durable files.
 fn take_in(
     root: &Path,
     below: &Path,
@@ -212,7 +212,7 @@ fn take_in(
     }
 }
 
-/// Puts at `to` what a loss of power leaves of the file at `from`. True if that is all of it, and the same file.
+/// Creates at `to` what a loss of power leaves of the file at `from`. Returns true if that is the same, complete file.
 fn lose(from: &Path, to: &Path, file: &File, name: &Path, loss: Loss, random: &mut Random) -> bool {
     let unsynced = file.written - file.durable;
     let is_whole = unsynced == 0 && file.doubtful.is_empty();
@@ -233,7 +233,7 @@ fn lose(from: &Path, to: &Path, file: &File, name: &Path, loss: Loss, random: &m
     bytes.resize(usize::try_from(size).unwrap(), 0);
     let mut kept = fs::File::create(to).unwrap();
     kept.write_all(&bytes).unwrap();
-    // A manifest is a beginning of what was written: a file system tells of no size before the data is there.
+    // A manifest is a prefix of the written bytes: a file system records no size before the data is on the disk.
     let is_manifest =
         name.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"MANIFEST-"));
     let mut spoil = |range: std::ops::Range<u64>, random: &mut Random| {
@@ -249,7 +249,7 @@ fn lose(from: &Path, to: &Path, file: &File, name: &Path, loss: Loss, random: &m
         kept.write_all(&spoiled).unwrap();
     };
     match loss {
-        // In whole, from some page on, or sector by sector.
+        // Whole, lost from some page on, or lost sector by sector.
         Loss::Pages(_) if random.once_in(3) => {
             let from = file.durable + random.below(unsynced / PAGE + 1) * PAGE;
             spoil(from..size, random);

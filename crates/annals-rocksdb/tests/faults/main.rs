@@ -1,14 +1,15 @@
-//! What RocksDB leaves when the system under it fails: power cuts, killed processes, writes and syncs that fail, files
-//! that are gone or changed.
+//! RocksDB under a failing system: losses of power, killed processes, failed writes and syncs, missing and changed
+//! files.
 //!
 //! ```text
-//!   RocksDB, std ──calls──▶ syscalls ──▶ disk: the plan, and what is durable ──▶ libc's system calls
-//!                                         └──restart(Loss)──▶ a directory with what a disk would have
+//!   RocksDB, std ──calls──▶ syscalls ──▶ disk: the plan, and the durable state ──▶ libc's system calls
+//!                                         └──restart(Loss)──▶ a directory with the state of the disk
 //! ```
-//! RocksDB is linked into this program, and so calls this program's `write`, `fdatasync`, `rename` … where there are
-//! such. They are the system's own, but below the directories of a [`machine`]. Every schedule has a seed, which a
-//! failure tells: `ANNALS_CRASH_SEED=17` runs that one alone, `ANNALS_CRASH_SCHEDULES=10000` more of them. RocksDB has
-//! threads of its own, so a seed says what is appended and at which call the power goes off, and not what call that is.
+//! RocksDB is linked into this program, so it calls the functions `write`, `fdatasync`, `rename` and so on that this
+//! program defines. They pass calls on to the system, except below the directories of a [`machine`]. Every schedule has
+//! a seed, which a failure names: `ANNALS_CRASH_SEED=17` runs that schedule alone, `ANNALS_CRASH_SCHEDULES=10000` runs
+//! more. RocksDB has its own threads, so a seed decides the appends and the number of the call at which the power goes
+//! off, but not which call that is.
 
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,4 +1,4 @@
-//! Names: which files and directories there are for the process, and which on the disk.
+//! The names of files and directories, as the process sees them and as the disk has them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) enum Node {
     File(usize),
 }
 
-/// A change of names in one directory, whole or not there.
+/// A change of names in one directory. It reaches the disk as a whole or not at all.
 #[derive(Debug, Clone)]
 struct Change {
     directory: PathBuf,
@@ -25,12 +25,12 @@ struct Change {
 pub(crate) struct Names {
     pub(crate) seen: BTreeMap<PathBuf, Node>,
     durable: BTreeMap<PathBuf, Node>,
-    /// What is not durable yet, in order.
+    /// The changes that are not durable yet, in order.
     changes: Vec<Change>,
 }
 
 impl Names {
-    /// Of these, all of them durable. The root's path is empty.
+    /// Returns these names, all of them durable. The path of the root is empty.
     pub(crate) fn durable(names: BTreeMap<PathBuf, Node>) -> Self {
         Self { durable: names.clone(), seen: names, changes: Vec::new() }
     }
@@ -74,19 +74,19 @@ impl Names {
         });
     }
 
-    /// What is there after a loss of power.
+    /// Returns the names after a loss of power.
     pub(crate) fn after(&self, loss: Loss, random: &mut Random) -> BTreeMap<PathBuf, Node> {
         let mut names = self.durable.clone();
         let kept = match loss {
             Loss::Everything => 0,
             Loss::Nothing => self.changes.len(),
-            // In their order, as a journaling file system has them; RocksDB counts on that (DURABILITY.md).
+            // In order, as in a journaling file system. RocksDB relies on that (DURABILITY.md).
             Loss::Pages(_) | Loss::Sectors(_) => random.index(self.changes.len() + 1),
         };
         for change in &self.changes[..kept] {
             change.apply(&mut names);
         }
-        // What is in a directory that is gone is gone.
+        // A lost directory takes everything in it with it.
         let all = names.clone();
         names.retain(|path, _| path.ancestors().skip(1).all(|above| all.contains_key(above)));
         names

@@ -1,4 +1,4 @@
-//! What is found on opening that is no store, or none any more: a clear error, and nothing changed.
+//! Opening a path that has something else than a store, or a damaged one: a clear error, and nothing is changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::schedule::Store;
 
 const EVENTS: u64 = 300;
 
-/// Changes a byte of the first place where `file` has `needle`.
+/// Changes a byte of the first occurrence of `needle` in `file`.
 pub(crate) fn flip(file: &Path, needle: &[u8]) -> bool {
     let bytes = fs::read(file).unwrap();
     let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) else {
@@ -26,7 +26,7 @@ pub(crate) fn flip(file: &Path, needle: &[u8]) -> bool {
 fn flip_at(file: &Path, at: usize) {
     let mut bytes = fs::read(file).unwrap();
     bytes[at] ^= 1;
-    // Another file of the same name.
+    // It becomes another file with the same name.
     fs::remove_file(file).unwrap();
     fs::write(file, bytes).unwrap();
 }
@@ -37,19 +37,19 @@ fn open(path: &Path) -> Result<Store, OpenError> {
 }
 
 fn event(n: u64) -> Sample {
-    let event = Sample::new("found").tag(format!("digit:{}", n % 10)).id(format!("id-{n}"));
+    let event = Sample::new("checked").tag(format!("digit:{}", n % 10)).id(format!("id-{n}"));
     event.data(format!("{n} {}", "y".repeat(500)))
 }
 
-/// A store that was closed, opened again and closed again, so that there is something in every kind of file.
+/// Returns a store that was closed twice, so that it has every kind of file.
 fn filled() -> (TempDir, PathBuf) {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("rocks");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rocks");
     for half in [0..EVENTS / 2, EVENTS / 2..EVENTS] {
         let store = open(&path).unwrap();
         store.append_batch(half.map(event)).unwrap();
     }
-    (place, path)
+    (directory, path)
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {
@@ -68,14 +68,14 @@ fn starting(path: &Path, start: &str) -> PathBuf {
     files(path).into_iter().find(is_it).unwrap()
 }
 
-/// What it says to whoever opens it, to write and to read.
-fn both_say(path: &Path, words: &[&str]) -> [OpenError; 2] {
+/// Opens a path for writing and read-only, and returns both errors. Each must contain all these words.
+fn both_errors(path: &Path, words: &[&str]) -> [OpenError; 2] {
     let read_only = RocksDb::<Sample>::open_read_only(path).map(EventStore::on);
     [open(path), read_only].map(|opened| {
         let error = opened.expect_err("it opens");
         let message = error.to_string();
         for word in words {
-            assert!(message.contains(word), "it does not say {word:?}: {message}");
+            assert!(message.contains(word), "no {word:?} in: {message}");
         }
         error
     })
@@ -83,14 +83,14 @@ fn both_say(path: &Path, words: &[&str]) -> [OpenError; 2] {
 
 #[test]
 fn other_files_are_left_alone() {
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("letters.txt");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("letters.txt");
     fs::write(&file, "dear all").unwrap();
-    for error in both_say(place.path(), &["letters.txt"]) {
+    for error in both_errors(directory.path(), &["letters.txt"]) {
         assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
     }
-    assert_eq!(files(place.path()), std::slice::from_ref(&file));
-    for error in both_say(&file, &["file"]) {
+    assert_eq!(files(directory.path()), std::slice::from_ref(&file));
+    for error in both_errors(&file, &["file"]) {
         assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"dear all");
@@ -98,26 +98,26 @@ fn other_files_are_left_alone() {
 
 #[test]
 fn a_database_of_something_else_is_refused() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("theirs");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("theirs");
     let theirs = DB::open_default(&path).unwrap();
     theirs.put("their key", "their value").unwrap();
     drop(theirs);
-    for error in both_say(&path, &["something else", "\"their key\""]) {
+    for error in both_errors(&path, &["something else", "\"their key\""]) {
         assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
     }
     let mut theirs = DB::open_default(&path).unwrap();
     assert_eq!(theirs.get("their key").unwrap().as_deref(), Some(&b"their value"[..]));
     theirs.create_cf("theirs", &Options::default()).unwrap();
     drop(theirs);
-    for error in both_say(&path, &["something else", "theirs"]) {
+    for error in both_errors(&path, &["something else", "theirs"]) {
         assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
     }
     let families = DB::list_cf(&Options::default(), &path).unwrap();
     assert_eq!(families, ["default", "theirs"]);
 }
 
-/// The database of a store, as RocksDB has it.
+/// Opens the database of a store directly.
 fn raw(path: &Path) -> DB {
     let families = DB::list_cf(&Options::default(), path).unwrap();
     DB::open_cf(&Options::default(), path, families).unwrap()
@@ -125,21 +125,21 @@ fn raw(path: &Path) -> DB {
 
 #[test]
 fn a_newer_format_is_refused() {
-    let (_place, path) = filled();
+    let (_directory, path) = filled();
     raw(&path).put("annals/format", 7_u64.to_be_bytes()).unwrap();
-    for error in both_say(&path, &["7"]) {
+    for error in both_errors(&path, &["7"]) {
         assert!(matches!(error, OpenError::NewerFormat { found: 7, .. }), "{error:?}");
     }
-    // And none that ever was.
+    // A format that never existed.
     raw(&path).put("annals/format", "eight").unwrap();
-    for error in both_say(&path, &["format"]) {
+    for error in both_errors(&path, &["format"]) {
         assert!(matches!(error, OpenError::Corrupt(_)), "{error:?}");
     }
 }
 
 #[test]
 fn a_second_writer_in_this_process_is_refused() {
-    let (_place, path) = filled();
+    let (_directory, path) = filled();
     let store = open(&path).unwrap();
     let error = open(&path).expect_err("it opens twice");
     assert!(matches!(&error, OpenError::Locked { .. }), "{error:?}");
@@ -149,7 +149,7 @@ fn a_second_writer_in_this_process_is_refused() {
 
 #[test]
 fn a_log_that_is_shorter_than_when_it_was_closed_is_refused() {
-    let (_place, path) = filled();
+    let (_directory, path) = filled();
     let database = raw(&path);
     let events = database.cf_handle("events").unwrap();
     let mut blocks = database.raw_iterator_cf(events);
@@ -158,15 +158,15 @@ fn a_log_that_is_shorter_than_when_it_was_closed_is_refused() {
     database.delete_cf(events, &last).unwrap();
     drop(blocks);
     drop(database);
-    for error in both_say(&path, &["offset 300", "closed"]) {
+    for error in both_errors(&path, &["offset 300", "closed"]) {
         assert!(matches!(error, OpenError::Corrupt(_)), "{error:?}");
     }
     let report = verify(&path).unwrap();
     assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
 }
 
-/// Opens it and reads everything in every way; the first error that comes of it, or how many events there are.
-fn look_at_all(path: &Path) -> Result<u64, String> {
+/// Opens a store and reads everything. Returns the number of events, or the first error.
+fn read_everything(path: &Path) -> Result<u64, String> {
     let store = open(path).map_err(|error| error.to_string())?;
     let mut count = 0;
     for (n, found) in (0..).zip(store.read(..)) {
@@ -188,21 +188,21 @@ fn copy_of(path: &Path) -> TempDir {
     copy
 }
 
-/// That whoever looks at a store is told of this file: who verifies it, opens it or reads it.
-fn is_told(path: &Path, name: &str) {
+/// Checks that verifying and reading a store both report this file.
+fn is_reported(path: &Path, name: &str) {
     let before = files(path);
     let report = verify(path).unwrap();
-    assert!(!report.problems.is_empty(), "{name}: nothing is found");
-    let told = report.problems[0].to_string();
-    assert!(told.contains(name), "{told}");
-    assert_eq!(files(path), before, "whoever only looks changes nothing");
-    let told = look_at_all(path).expect_err("all is read");
-    assert!(told.contains(name), "{told}");
+    assert!(!report.problems.is_empty(), "{name}: no problem is found");
+    let message = report.problems[0].to_string();
+    assert!(message.contains(name), "{message}");
+    assert_eq!(files(path), before, "verifying changes nothing");
+    let message = read_everything(path).expect_err("all is read");
+    assert!(message.contains(name), "{message}");
 }
 
 #[test]
 fn a_file_that_is_gone_or_changed_is_named() {
-    let (_place, path) = filled();
+    let (_directory, path) = filled();
     let tables = ending(&path, "sst");
     assert!(tables.len() >= 4, "{tables:?}");
     for table in tables {
@@ -210,21 +210,21 @@ fn a_file_that_is_gone_or_changed_is_named() {
         let size = usize::try_from(fs::metadata(&table).unwrap().len()).unwrap();
         let copy = copy_of(&path);
         fs::remove_file(copy.path().join(name)).unwrap();
-        is_told(copy.path(), name);
+        is_reported(copy.path(), name);
         for at in [0, size / 3, size / 2, size - 30] {
             let copy = copy_of(&path);
             flip_at(&copy.path().join(name), at);
-            is_told(copy.path(), name);
+            is_reported(copy.path(), name);
         }
     }
 }
 
 #[test]
-fn a_manifest_that_is_gone_or_cut_is_told_or_is_one_of_before() {
-    let (_place, path) = filled();
+fn a_missing_or_cut_manifest_is_reported_or_is_an_earlier_state() {
+    let (_directory, path) = filled();
     let manifest = starting(&path, "MANIFEST-");
     let (name, size) = (manifest.file_name().unwrap(), fs::metadata(&manifest).unwrap().len());
-    let mut told = 0;
+    let mut reported = 0;
     for kept in std::iter::once(None).chain((0..size).step_by(61).map(Some)) {
         let copy = copy_of(&path);
         let file = copy.path().join(name);
@@ -235,17 +235,17 @@ fn a_manifest_that_is_gone_or_cut_is_told_or_is_one_of_before() {
                 file.set_len(kept).unwrap();
             }
         }
-        match look_at_all(copy.path()) {
+        match read_everything(copy.path()) {
             Err(message) => {
                 assert!(message.contains("MANIFEST-") || message.contains("WAL"), "{message}");
-                told += 1;
+                reported += 1;
             }
-            // A manifest is a list of changes, and a shorter one that of an earlier time: when it was closed before, or
-            // before a file was moved to another level.
+            // A manifest is a list of changes, so a shorter one is an earlier state of the store: after an earlier
+            // close, or before a file was moved to another level.
             Ok(count) => {
                 assert!([EVENTS / 2, EVENTS].contains(&count), "{kept:?} bytes of {size}: {count}");
             }
         }
     }
-    assert!(told > 10, "only {told} are told");
+    assert!(reported > 10, "only {reported} are reported");
 }

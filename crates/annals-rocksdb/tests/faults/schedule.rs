@@ -1,5 +1,5 @@
-//! Crashes by the hundred: a store is appended to, its machine fails or loses power at a random call, it is opened
-//! again, and a model says what must be there, and what may.
+//! Hundreds of simulated crashes. A schedule appends to a store, its machine fails or loses power at a random call, the
+//! store is opened again, and a model checks which events must be there and which may.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::model::{Model, Verdict, check_race};
 
 pub(crate) type Store = EventStore<Sample, RocksDb<Sample>>;
-type Answer = Result<Range<u64>, AppendError>;
+type AppendResult = Result<Range<u64>, AppendError>;
 type Entry = (Vec<Sample>, Option<Condition>);
 
 fn setting(name: &str) -> Option<u64> {
@@ -76,10 +76,10 @@ fn racing_writers_survive_crashes() {
     run_all(40, race);
 }
 
-/// What happens to the machine in one life of the store.
+/// The fault of the machine in one life of the store.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
-    /// The store is closed as it should be.
+    /// The store is closed cleanly.
     Close,
     /// The process ends between two appends.
     Kill,
@@ -89,7 +89,7 @@ enum Fate {
     PowerCut(u64),
     /// The nth call of this kind fails; then the process ends.
     Failure(Call, u64, c_int),
-    /// Only so many bytes are left, and later more.
+    /// The disk has only so many bytes left, and is freed later.
     Full(u64),
 }
 
@@ -113,14 +113,14 @@ impl Fate {
     fn plan(self, machine: &Machine) {
         match self {
             Self::Close | Self::Kill => {}
-            // The power, as far as the process knows; the machine is asked later whether it was.
+            // Both look like a loss of power to the process. `end` decides what follows.
             Self::KillAt(call) | Self::PowerCut(call) => machine.cut_power_at(call),
             Self::Failure(call, nth, error) => machine.fail(call, nth, error),
             Self::Full(bytes) => machine.set_room(Some(bytes)),
         }
     }
 
-    /// Whether the process goes on after what fails.
+    /// Returns whether the process goes on after the fault.
     fn is_survived(self) -> bool {
         matches!(self, Self::Failure(..) | Self::Full(_))
     }
@@ -140,7 +140,7 @@ fn open(machine: &Machine, durability: Durability) -> Result<Store, annals::Open
     options.open(machine.path("rocks")).map(EventStore::on)
 }
 
-/// A schedule, and what it has come to.
+/// A running schedule.
 struct Run {
     machine: Machine,
     model: Model,
@@ -148,12 +148,12 @@ struct Run {
     durability: Durability,
     /// Whether events are so large that memtables are written to files.
     heavy: bool,
-    /// How long the log is, where an append that failed was taken back.
+    /// The exact length of the log, after a failed append that must be rolled back.
     exactly: Option<u64>,
     note: String,
 }
 
-/// One schedule: several lives of one store.
+/// Runs one schedule: a few lives of one store.
 fn run(seed: u64, durability: Durability, base: Option<&Base>) {
     let mut random = Random::new(seed);
     let (machine, model) = match base {
@@ -167,7 +167,7 @@ fn run(seed: u64, durability: Durability, base: Option<&Base>) {
     for life in 0..lives {
         let fate = Fate::random(&mut run.random);
         run.note = format!("seed {seed}, life {life} of {lives}, {fate:?}");
-        // Some fail while the store is opened, and most later.
+        // Some faults happen while the store is opened, and most later.
         let early = run.random.once_in(3);
         if early {
             fate.plan(&run.machine);
@@ -175,7 +175,7 @@ fn run(seed: u64, durability: Durability, base: Option<&Base>) {
         match open(&run.machine, durability) {
             Ok(store) => run.live(store, fate, early),
             Err(error) => {
-                // Only a plan keeps it from opening; damage is never what a crash leaves.
+                // Only a planned fault may keep the store from opening. A crash never leaves damage.
                 let planned = early && !matches!(fate, Fate::Close | Fate::Kill);
                 let plain = matches!(error, annals::OpenError::Io { .. });
                 assert!(planned && plain, "{}: {error:?}", run.note);
@@ -187,13 +187,13 @@ fn run(seed: u64, durability: Durability, base: Option<&Base>) {
 }
 
 impl Run {
-    /// From when the store is open until the process ends.
+    /// Runs the time from the opening of the store to the end of the process.
     fn live(&mut self, store: Store, fate: Fate, early: bool) {
         if let Some(exactly) = self.exactly.take() {
-            assert_eq!(store.len(), exactly, "{}: what failed was not taken back", self.note);
+            assert_eq!(store.len(), exactly, "{}: a failed append was not rolled back", self.note);
         }
         self.model.settle(&store, &self.note);
-        self.ask(&store);
+        self.check_conditions(&store);
         if !early {
             fate.plan(&self.machine);
         }
@@ -211,27 +211,27 @@ impl Run {
         }
     }
 
-    /// Appends until the plan stops it, or it was enough. True if something failed.
+    /// Appends until a planned fault ends it, or a number of times. Returns true if an append or sync failed.
     fn append(&mut self, store: &Store, fate: Fate) -> bool {
         for step in 0..4 + self.random.below(30) {
             if matches!(fate, Fate::Full(_)) && step > 12 {
                 self.machine.set_room(None);
             }
-            // What is handed in without waiting is in the order in which it was, and may share a commit.
+            // Asynchronous appends keep their order, and may share a commit.
             let count = if self.random.once_in(3) { 2 + self.random.below(5) } else { 1 };
             let group: Vec<Entry> = (0..count).map(|_| self.batch()).collect();
-            let answers: Vec<Answer> = if let [(events, condition)] = &group[..] {
+            let results: Vec<AppendResult> = if let [(events, condition)] = &group[..] {
                 vec![store.append_as(as_batch(events.clone(), condition.clone()))]
             } else {
-                let hand_in = |(events, condition): &Entry| {
+                let submit = |(events, condition): &Entry| {
                     store.append_batch_async(as_batch(events.clone(), condition.clone()))
                 };
-                let futures: Vec<_> = group.iter().map(hand_in).collect();
+                let futures: Vec<_> = group.iter().map(submit).collect();
                 futures.into_iter().map(wait).collect()
             };
             let mut failed = false;
-            for ((events, condition), answer) in group.into_iter().zip(answers) {
-                failed |= self.take(events, condition, answer);
+            for ((events, condition), result) in group.into_iter().zip(results) {
+                failed |= self.take(events, condition, result);
             }
             if failed {
                 self.model.check(store, &self.note);
@@ -254,10 +254,15 @@ impl Run {
         false
     }
 
-    /// Holds an answer against the model. True if it was a failure, after which nothing more is appended.
-    fn take(&mut self, events: Vec<Sample>, condition: Option<Condition>, answer: Answer) -> bool {
+    /// Compares a result with the model. Returns true for a failure, after which the schedule appends nothing more.
+    fn take(
+        &mut self,
+        events: Vec<Sample>,
+        condition: Option<Condition>,
+        result: AppendResult,
+    ) -> bool {
         let verdict = self.model.judge(&events, condition.as_ref());
-        match answer {
+        match result {
             Ok(range) => {
                 assert_eq!(Some(&range), verdict.range().as_ref(), "{}: {verdict:?}", self.note);
                 self.model.take(events, &verdict);
@@ -279,26 +284,26 @@ impl Run {
         }
     }
 
-    /// Asks of ids and conditions what the model knows.
-    fn ask(&mut self, store: &Store) {
+    /// Checks known ids and conditions against the model.
+    fn check_conditions(&mut self, store: &Store) {
         for _ in 0..3 {
             if let Some(again) = self.model.named(&mut self.random) {
-                let answer = store.append_as(Batch::new(vec![again.clone()]));
-                assert!(!self.take(vec![again], None, answer), "{}: an id", self.note);
+                let result = store.append_as(Batch::new(vec![again.clone()]));
+                assert!(!self.take(vec![again], None, result), "{}: an id", self.note);
             }
             let tag = Query::tag(format!("key:{}", self.random.below(9)));
             let back = self.random.below(self.model.len() + 2);
             let condition = Condition::fail_if(tag).after(self.model.len().saturating_sub(back));
-            let answer = store.append_as(as_batch(Vec::new(), Some(condition.clone())));
-            assert!(!self.take(Vec::new(), Some(condition), answer), "{}: a condition", self.note);
+            let result = store.append_as(as_batch(Vec::new(), Some(condition.clone())));
+            assert!(!self.take(Vec::new(), Some(condition), result), "{}: a condition", self.note);
         }
     }
 
-    /// What comes after a life: mostly the power is cut, or it was.
+    /// Ends a life, mostly by a loss of power.
     fn end(&mut self, fate: Fate) {
         let ended = !self.machine.has_power();
         if matches!(fate, Fate::KillAt(_)) || !ended && self.random.once_in(3) {
-            // Another process; what is not durable may still be lost in its time.
+            // Another process starts. Unsynced changes may still be lost later.
             self.machine.kill();
             return;
         }
@@ -309,13 +314,13 @@ impl Run {
         }
     }
 
-    /// The last life: all is well with the machine, and `verify` finds nothing wrong after it.
+    /// Runs the last life, without faults. `verify` must find no problem after it.
     fn last(mut self) {
         self.note.push_str(", and the last");
         let store = open(&self.machine, self.durability)
             .unwrap_or_else(|error| panic!("{}: {error}", self.note));
         self.model.settle(&store, &self.note);
-        self.ask(&store);
+        self.check_conditions(&store);
         let batch = vec![Sample::new("last").tag("last")];
         let verdict = self.model.judge(&batch, None);
         assert_eq!(store.append_batch(batch.clone()).ok(), verdict.range(), "{}", self.note);
@@ -325,7 +330,7 @@ impl Run {
         verify_is_clean(&self.machine.path("rocks"), self.model.len(), &self.note);
     }
 
-    /// Something to append: one event or several, small or large, with an id or a condition or neither.
+    /// Returns a batch of one or more events, small or large, with an id, a condition or neither.
     fn batch(&mut self) -> Entry {
         let random = &mut self.random;
         if random.once_in(12)
@@ -344,7 +349,7 @@ impl Run {
                 _ => random.index(120),
             };
             let mut data = format!("{number} {index} {count} ").into_bytes();
-            // Such as does not compress, or no memtable would ever be full.
+            // Incompressible data, so that memtables become full.
             data.extend((0..size).map(|_| 33 + random.number().to_le_bytes()[0] % 90));
             let event = Sample::new(format!("type-{}", number % 4))
                 .tag(format!("batch:{number}"))
@@ -381,14 +386,14 @@ pub(crate) fn wait<T>(future: impl Future<Output = T> + Send) -> T {
     let mut context = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
-        if let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) {
-            return answer;
+        if let std::task::Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return result;
         }
         std::thread::park();
     }
 }
 
-/// Threads that race, and a power cut at a random call.
+/// Runs racing threads, with a loss of power at a random call.
 fn race(seed: u64) {
     let mut random = Random::new(seed);
     let machine = Machine::new(random.number());

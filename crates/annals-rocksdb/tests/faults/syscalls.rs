@@ -1,8 +1,8 @@
-//! The system's calls that change files, in place of libc's, for all that is linked into this program.
+//! Replacements of libc's functions that change files, for all code that is linked into this program.
 //!
-//! Each asks whether the path or file is below a machine's directory. If not, it is the system's call and nothing
-//! else; if so, the machine's [`Life`](crate::disk::Life) decides what becomes of it. This is the only module with
-//! unsafe code: a library that is written in C++ can be put on another file system in no other way.
+//! Each function checks whether the path or file is below the directory of a machine. If not, it only makes the system
+//! call. If so, the machine's [`Life`](crate::disk::Life) decides what the call does. Only this module has unsafe code:
+//! there is no other way to put a C++ library on another file system.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -14,86 +14,86 @@ use libc::{
 
 use crate::disk;
 
-/// What a call answers, or its `errno`.
-pub(crate) type Answer = Result<c_long, c_int>;
+/// The result of a call, or its `errno`.
+pub(crate) type Outcome = Result<c_long, c_int>;
 
-/// A call's answer as Rust has it.
-fn answer(returned: c_long) -> Answer {
-    // SAFETY: the calling thread's own `errno`, which always is there.
+/// Converts the return value of a call to a result.
+fn outcome(returned: c_long) -> Outcome {
+    // SAFETY: the `errno` of the calling thread always exists.
     if returned == -1 { Err(unsafe { *libc::__errno_location() }) } else { Ok(returned) }
 }
 
-/// An answer as C has it.
-fn give(answer: Answer) -> c_long {
-    answer.unwrap_or_else(|error| {
-        // SAFETY: the calling thread's own `errno`, which always is there.
+/// Converts a result to the return value of a C function, and sets `errno`.
+fn give(outcome: Outcome) -> c_long {
+    outcome.unwrap_or_else(|error| {
+        // SAFETY: the `errno` of the calling thread always exists.
         unsafe { *libc::__errno_location() = error };
         -1
     })
 }
 
-fn give_int(answer: Answer) -> c_int {
-    // A file's number, or 0.
-    c_int::try_from(give(answer)).unwrap_or(-1)
+fn give_int(outcome: Outcome) -> c_int {
+    // A file descriptor or 0.
+    c_int::try_from(give(outcome)).unwrap_or(-1)
 }
 
-/// The path that a caller of a C function gives.
+/// Returns the path that the caller of a C function passed.
 ///
 /// # Safety
-/// `path` is a string of C's that stays for as long as the answer is used.
+/// `path` must be a C string that stays valid for as long as the result is used.
 unsafe fn given<'a>(path: *const c_char) -> &'a Path {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller guarantees it.
     Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()))
 }
 
-/// The system's own calls, for whoever stands above them.
+/// The system calls, for the replacements and the machines.
 pub(crate) mod real {
-    use super::{Answer, CString, OsStrExt, Path, answer, c_int, c_long};
+    use super::{CString, OsStrExt, Outcome, Path, c_int, c_long, outcome};
 
     fn name(path: &Path) -> Result<CString, c_int> {
         CString::new(path.as_os_str().as_bytes()).map_err(|_| libc::EINVAL)
     }
 
-    /// One more name of a file.
-    pub(crate) fn link(from: &Path, to: &Path) -> Answer {
+    /// Adds a name to a file.
+    pub(crate) fn link(from: &Path, to: &Path) -> Outcome {
         let (from, to) = (name(from)?, name(to)?);
         let at = libc::AT_FDCWD;
-        // SAFETY: two strings of C's that stay until the call returns.
-        answer(unsafe { libc::syscall(libc::SYS_linkat, at, from.as_ptr(), at, to.as_ptr(), 0) })
+        // SAFETY: both are C strings that stay valid until the call returns.
+        outcome(unsafe { libc::syscall(libc::SYS_linkat, at, from.as_ptr(), at, to.as_ptr(), 0) })
     }
 
-    /// One name of a file less.
-    pub(crate) fn unlink(path: &Path) -> Answer {
+    /// Removes a name of a file.
+    pub(crate) fn unlink(path: &Path) -> Outcome {
         let path = name(path)?;
-        // SAFETY: a string of C's that stays until the call returns.
-        answer(unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) })
+        // SAFETY: it is a C string that stays valid until the call returns.
+        outcome(unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) })
     }
 
-    /// Where in an open file the next write goes.
+    /// Returns the position of the next write in an open file.
     pub(crate) fn position(file: c_int) -> Result<u64, c_int> {
-        // SAFETY: no memory is given; of a file that is not open the system says so.
-        let at = answer(unsafe { libc::syscall(libc::SYS_lseek, file, 0, libc::SEEK_CUR) })?;
+        // SAFETY: no memory is passed. The system returns an error for a file that is not open.
+        let at = outcome(unsafe { libc::syscall(libc::SYS_lseek, file, 0, libc::SEEK_CUR) })?;
         u64::try_from(at).map_err(|_| libc::EINVAL)
     }
 
-    pub(crate) fn close(file: c_int) -> Answer {
+    pub(crate) fn close(file: c_int) -> Outcome {
         // SAFETY: the caller of `close` gives up the file.
-        answer(unsafe { libc::syscall(libc::SYS_close, c_long::from(file)) })
+        outcome(unsafe { libc::syscall(libc::SYS_close, c_long::from(file)) })
     }
 }
 
-/// `open(2)`. C declares it with `...`; on the systems that this is compiled for the third argument is passed as any
-/// other, and not looked at unless a file may be made.
+/// `open(2)`. C declares it with `...`. On the systems that this is compiled for, the third argument is passed like any
+/// other, and it is used only if the call may create a file.
 #[unsafe(no_mangle)]
 extern "C" fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     let mode = if flags & O_CREAT == 0 { 0 } else { mode };
     let real = |flags: c_int| {
-        // SAFETY: the arguments are those of our caller, who calls `open`.
-        answer(unsafe {
+        // SAFETY: the arguments are those of the caller of `open`.
+        outcome(unsafe {
             libc::syscall(libc::SYS_openat, AT_FDCWD, path, flags, c_uint::from(mode))
         })
     };
-    // SAFETY: our caller calls `open`, with a string of C's.
+    // SAFETY: the caller of `open` passes a C string.
     let name = unsafe { given(path) };
     give_int(match disk::at(name) {
         None => real(flags),
@@ -115,8 +115,8 @@ extern "C" fn close(file: c_int) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn write(file: c_int, bytes: *const c_void, size: size_t) -> ssize_t {
     let real = |part: usize| {
-        // SAFETY: the arguments are those of our caller, who calls `write`; never more bytes than he gave.
-        answer(unsafe { libc::syscall(libc::SYS_write, file, bytes, part.min(size)) })
+        // SAFETY: the arguments are those of the caller of `write`, and `part` is at most `size`.
+        outcome(unsafe { libc::syscall(libc::SYS_write, file, bytes, part.min(size)) })
     };
     let written = match disk::of(file) {
         None => real(size),
@@ -128,9 +128,9 @@ extern "C" fn write(file: c_int, bytes: *const c_void, size: size_t) -> ssize_t 
 #[unsafe(no_mangle)]
 extern "C" fn pwrite(file: c_int, bytes: *const c_void, size: size_t, at: off_t) -> ssize_t {
     let written = match disk::of(file) {
-        // SAFETY: the arguments are those of our caller, who calls `pwrite`.
-        None => answer(unsafe { libc::syscall(libc::SYS_pwrite64, file, bytes, size, at) }),
-        // As RocksDB is set here it appends and nothing else.
+        // SAFETY: the arguments are those of the caller of `pwrite`.
+        None => outcome(unsafe { libc::syscall(libc::SYS_pwrite64, file, bytes, size, at) }),
+        // With the options of this crate, RocksDB only appends.
         Some(_) => Err(libc::ENOTSUP),
     };
     ssize_t::try_from(give(written)).unwrap_or(-1)
@@ -143,8 +143,8 @@ extern "C" fn pwrite64(file: c_int, bytes: *const c_void, size: size_t, at: off_
 
 #[unsafe(no_mangle)]
 extern "C" fn ftruncate(file: c_int, size: off_t) -> c_int {
-    // SAFETY: no memory is given.
-    let real = || answer(unsafe { libc::syscall(libc::SYS_ftruncate, file, size) });
+    // SAFETY: no memory is passed.
+    let real = || outcome(unsafe { libc::syscall(libc::SYS_ftruncate, file, size) });
     give_int(match disk::of(file) {
         None => real(),
         Some(open) => open.life.set_size(&open, u64::try_from(size).unwrap_or(0), real),
@@ -159,8 +159,8 @@ extern "C" fn ftruncate64(file: c_int, size: off_t) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn fallocate(file: c_int, mode: c_int, at: off_t, size: off_t) -> c_int {
     give_int(match disk::of(file) {
-        // SAFETY: no memory is given.
-        None => answer(unsafe { libc::syscall(libc::SYS_fallocate, file, mode, at, size) }),
+        // SAFETY: no memory is passed.
+        None => outcome(unsafe { libc::syscall(libc::SYS_fallocate, file, mode, at, size) }),
         Some(open) => open.life.allocate(&open, mode),
     })
 }
@@ -168,9 +168,9 @@ extern "C" fn fallocate(file: c_int, mode: c_int, at: off_t, size: off_t) -> c_i
 #[unsafe(no_mangle)]
 extern "C" fn fdatasync(file: c_int) -> c_int {
     give_int(match disk::of(file) {
-        // SAFETY: no memory is given.
-        None => answer(unsafe { libc::syscall(libc::SYS_fdatasync, file) }),
-        // What is durable is kept account of; nothing need wait for a disk.
+        // SAFETY: no memory is passed.
+        None => outcome(unsafe { libc::syscall(libc::SYS_fdatasync, file) }),
+        // The life records the durable state. No real disk is needed.
         Some(open) => open.life.sync(&open),
     })
 }
@@ -178,8 +178,8 @@ extern "C" fn fdatasync(file: c_int) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn fsync(file: c_int) -> c_int {
     give_int(match disk::of(file) {
-        // SAFETY: no memory is given.
-        None => answer(unsafe { libc::syscall(libc::SYS_fsync, file) }),
+        // SAFETY: no memory is passed.
+        None => outcome(unsafe { libc::syscall(libc::SYS_fsync, file) }),
         Some(open) => open.life.sync(&open),
     })
 }
@@ -187,9 +187,9 @@ extern "C" fn fsync(file: c_int) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn sync_file_range(file: c_int, at: off_t, size: off_t, flags: c_uint) -> c_int {
     give_int(match disk::of(file) {
-        // SAFETY: no memory is given.
-        None => answer(unsafe { libc::syscall(libc::SYS_sync_file_range, file, at, size, flags) }),
-        // It promises nothing.
+        // SAFETY: no memory is passed.
+        None => outcome(unsafe { libc::syscall(libc::SYS_sync_file_range, file, at, size, flags) }),
+        // It guarantees nothing.
         Some(_) => Ok(0),
     })
 }
@@ -197,9 +197,9 @@ extern "C" fn sync_file_range(file: c_int, at: off_t, size: off_t, flags: c_uint
 #[unsafe(no_mangle)]
 extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     let at = AT_FDCWD;
-    // SAFETY: the arguments are those of our caller, who calls `rename`.
-    let real = || answer(unsafe { libc::syscall(libc::SYS_renameat2, at, from, at, to, 0) });
-    // SAFETY: our caller calls `rename`, with two strings of C's.
+    // SAFETY: the arguments are those of the caller of `rename`.
+    let real = || outcome(unsafe { libc::syscall(libc::SYS_renameat2, at, from, at, to, 0) });
+    // SAFETY: the caller of `rename` passes two C strings.
     let (from, to) = unsafe { (given(from), given(to)) };
     give_int(match disk::at(from) {
         None => real(),
@@ -209,9 +209,9 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn unlink(path: *const c_char) -> c_int {
-    // SAFETY: the argument is that of our caller, who calls `unlink`.
-    let real = || answer(unsafe { libc::syscall(libc::SYS_unlinkat, AT_FDCWD, path, 0) });
-    // SAFETY: our caller calls `unlink`, with a string of C's.
+    // SAFETY: the argument is that of the caller of `unlink`.
+    let real = || outcome(unsafe { libc::syscall(libc::SYS_unlinkat, AT_FDCWD, path, 0) });
+    // SAFETY: the caller of `unlink` passes a C string.
     let name = unsafe { given(path) };
     give_int(match disk::at(name) {
         None => real(),
@@ -222,9 +222,9 @@ extern "C" fn unlink(path: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
     let at = AT_FDCWD;
-    // SAFETY: the arguments are those of our caller, who calls `link`.
-    let real = || answer(unsafe { libc::syscall(libc::SYS_linkat, at, from, at, to, 0) });
-    // SAFETY: our caller calls `link`, with two strings of C's.
+    // SAFETY: the arguments are those of the caller of `link`.
+    let real = || outcome(unsafe { libc::syscall(libc::SYS_linkat, at, from, at, to, 0) });
+    // SAFETY: the caller of `link` passes two C strings.
     let (from, to) = unsafe { (given(from), given(to)) };
     give_int(match disk::at(to) {
         None => real(),
@@ -234,10 +234,10 @@ extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
-    // SAFETY: the arguments are those of our caller, who calls `mkdir`.
+    // SAFETY: the arguments are those of the caller of `mkdir`.
     let real =
-        || answer(unsafe { libc::syscall(libc::SYS_mkdirat, AT_FDCWD, path, c_uint::from(mode)) });
-    // SAFETY: our caller calls `mkdir`, with a string of C's.
+        || outcome(unsafe { libc::syscall(libc::SYS_mkdirat, AT_FDCWD, path, c_uint::from(mode)) });
+    // SAFETY: the caller of `mkdir` passes a C string.
     let name = unsafe { given(path) };
     give_int(match disk::at(name) {
         None => real(),
@@ -245,12 +245,11 @@ extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
     })
 }
 
-/// After a flush that failed RocksDB's one thread for flushes, which is all stores', sleeps for a second. Here for a
-/// thousandth.
+/// Shortens sleeps to 1 ms. After a failed flush, RocksDB's only flush thread, which all stores share, sleeps for 1 s.
 #[unsafe(no_mangle)]
 extern "C" fn usleep(microseconds: c_uint) -> c_int {
     let time = libc::timespec { tv_sec: 0, tv_nsec: i64::from(microseconds.min(1_000)) * 1_000 };
     let none = std::ptr::null_mut::<libc::timespec>();
-    // SAFETY: the time stays until the call returns, and nothing is written.
-    give_int(answer(unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, none) }))
+    // SAFETY: `time` stays valid until the call returns, and nothing is written.
+    give_int(outcome(unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, none) }))
 }

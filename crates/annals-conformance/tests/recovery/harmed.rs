@@ -1,4 +1,4 @@
-//! Small stores to be harmed, and what may be found in them then.
+//! Small stores to be harmed, and checks of their content afterwards.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(super) fn open(disk: &FaultFileSystem) -> Result<Store, OpenError> {
     JournalSubject::new(Durability::Sync).options(disk).open(on_disk("store")).map(EventStore::on)
 }
 
-/// The `n`th event.
+/// Returns the `n`th event.
 pub(super) fn event(n: u64) -> Sample {
     Sample::new(format!("type-{}", n % 2))
         .tag(format!("digit:{}", n % 5))
@@ -21,8 +21,7 @@ pub(super) fn event(n: u64) -> Sample {
         .data(format!("payload {n} {}", "x".repeat(100)))
 }
 
-/// A store of so many events in small segments, each appended alone: as it is after it was closed, or as a process
-/// leaves it that is killed.
+/// Returns a store of `count` events in small segments, each appended alone. It is closed, or left by a killed process.
 pub(super) fn image(count: u64, closed: bool) -> Image {
     image_with(count, closed, Durability::Sync)
 }
@@ -38,7 +37,7 @@ pub(super) fn image_with(count: u64, closed: bool, durability: Durability) -> Im
     }
     drop(store);
     if !closed {
-        // Not all the room that was made ready: zeroes are zeroes, and this is done thousands of times.
+        // Without most of the allocated zeroes, since the tests copy the file thousands of times.
         let log = active_log(&disk);
         let bytes = disk.contents(&log).expect("read");
         disk.put(&log, &bytes[..(8 << 10).max(end_of_data(&bytes) + 1024)]);
@@ -46,7 +45,7 @@ pub(super) fn image_with(count: u64, closed: bool, durability: Durability) -> Im
     disk.image()
 }
 
-/// Names and contents of all files.
+/// Returns the names and contents of all files.
 pub(super) fn files(disk: &FaultFileSystem) -> Vec<(String, Vec<u8>)> {
     let names = disk.names(on_disk("store")).expect("listed");
     names
@@ -55,21 +54,25 @@ pub(super) fn files(disk: &FaultFileSystem) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Names and contents of all files but the lock.
+/// Returns the names and contents of all files except the lock.
 pub(super) fn all_but_lock(disk: &FaultFileSystem) -> Vec<(String, Vec<u8>)> {
     files(disk).into_iter().filter(|(name, _)| name != "LOCK").collect()
 }
 
-/// That a store that was refused has the same files with the same bytes.
+/// Checks that a refused store has the same files with the same bytes as before.
 pub(super) fn is_unchanged(before: &[(String, Vec<u8>)], disk: &FaultFileSystem, note: &str) {
     let after = all_but_lock(disk);
     let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
         files.iter().map(|(name, _)| name.clone()).collect()
     };
-    assert_eq!(names(before), names(&after), "{note}: refusing it changed which files there are");
+    assert_eq!(
+        names(before),
+        names(&after),
+        "{note}: refusing the store changed its list of files"
+    );
     for ((name, was), (_, is)) in before.iter().zip(&after) {
         let (had, has) = (was.len(), is.len());
-        assert!(was == is, "{note}: refusing it changed {name}, of {had} bytes, now {has}");
+        assert!(was == is, "{note}: refusing the store changed {name} from {had} to {has} bytes");
     }
 }
 
@@ -96,7 +99,7 @@ pub(super) fn active_log(disk: &FaultFileSystem) -> PathBuf {
     logs(disk).pop().expect("a segment")
 }
 
-/// Where the frames of a segment begin.
+/// Returns the positions of the frames of a segment.
 pub(super) fn frames(bytes: &[u8]) -> Vec<usize> {
     (64..bytes.len().saturating_sub(4))
         .step_by(8)
@@ -104,14 +107,14 @@ pub(super) fn frames(bytes: &[u8]) -> Vec<usize> {
         .collect()
 }
 
-/// Where the last byte is that is not zero, and one beyond.
+/// Returns the position behind the last byte that is not zero.
 pub(super) fn end_of_data(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
-/// That a store has just the first `count` events and finds them.
+/// Checks that a store has exactly the first `count` events, and finds them.
 pub(super) fn is_whole(store: &Store, count: u64) {
-    let seen = look(store, count, "whole");
+    let seen = read_all_ways(store, count, "whole");
     assert!(seen, "an event cannot be read");
     assert_eq!(store.len(), count);
     for n in 0..count.min(5) {
@@ -119,14 +122,14 @@ pub(super) fn is_whole(store: &Store, count: u64) {
     }
 }
 
-/// What may be there.
+/// The events that a store may have.
 pub(super) struct Expected {
     pub(super) events: u64,
-    /// Whether the last event may be gone.
+    /// Whether the last event may be missing.
     pub(super) cut_allowed: bool,
 }
 
-/// That a store that was harmed is refused as damaged, or says so where it is, or has all that was there.
+/// Checks that a harmed store is refused as damaged, or reports the damage where it is read, or has all its events.
 pub(super) fn judge(opened: Result<Store, OpenError>, expected: &Expected, note: &str) {
     let store = match opened {
         Ok(store) => store,
@@ -142,11 +145,12 @@ pub(super) fn judge(opened: Result<Store, OpenError>, expected: &Expected, note:
         count == expected.events || expected.cut_allowed && count + 1 == expected.events,
         "{note}: {count} events"
     );
-    look(&store, count, note);
+    read_all_ways(&store, count, note);
 }
 
-/// Reads in every way. True if all could be read; what was read was right, and nothing was left out unsaid.
-fn look(store: &Store, count: u64, note: &str) -> bool {
+/// Reads a store in every way, and checks that no event is wrong and that none is missing without an error. Returns
+/// true if there was no error.
+fn read_all_ways(store: &Store, count: u64, note: &str) -> bool {
     let mut whole = true;
     for n in 0..count {
         match store.get(n) {
@@ -176,7 +180,7 @@ fn look(store: &Store, count: u64, note: &str) -> bool {
     whole
 }
 
-/// That these events are read, or as many of them as come before an error.
+/// Checks that these events are read, up to the first error. Returns true if there was no error.
 fn reads(
     events: annals::Events<'_, Sample, annals::Journal<Sample>>,
     expected: &[u64],
@@ -185,14 +189,14 @@ fn reads(
     let mut expected = expected.iter();
     for read in events {
         let Ok(read) = read else { return false };
-        assert_eq!(Some(&read.offset), expected.next(), "{note}: an event is passed over");
+        assert_eq!(Some(&read.offset), expected.next(), "{note}: an event is skipped");
         assert!(read.event == event(read.offset), "{note}: another event at {}", read.offset);
     }
-    assert_eq!(expected.next(), None, "{note}: an event is missing, and nothing is said");
+    assert_eq!(expected.next(), None, "{note}: an event is missing without an error");
     true
 }
 
-/// A copy of a store in a real directory, where `verify` can see it.
+/// A copy of a store in a real directory, for `verify`.
 pub(super) struct RealCopy {
     directory: tempfile::TempDir,
 }
@@ -204,7 +208,7 @@ impl RealCopy {
         Self { directory }
     }
 
-    /// That `verify` sees the harm: with `bytes` in place of the file `name`.
+    /// Checks that `verify` detects the harm, with `bytes` as the content of the file `name`.
     pub(super) fn judge(&self, name: &str, bytes: &[u8], closed: bool, note: &str) {
         let path = self.directory.path().join(name);
         let before = std::fs::read(&path).expect("read");
@@ -214,13 +218,13 @@ impl RealCopy {
         let is = |extension: &str| has_extension(name, extension);
         match report {
             Ok(report) if closed && (is("log") || is("idx")) => {
-                assert!(!report.problems.is_empty(), "{note}: verify sees nothing");
+                assert!(!report.problems.is_empty(), "{note}: verify finds no problem");
             }
             Ok(report) if is("log") => {
                 let seen = !report.problems.is_empty() || !report.notes.is_empty();
-                assert!(seen, "{note}: verify sees nothing, of {} events", report.events);
+                assert!(seen, "{note}: verify finds no problem in {} events", report.events);
             }
-            // What `store.json` and `closed.json` say beside the store's id and format may be anything.
+            // In `store.json` and `closed.json`, only the store id and the format matter.
             Ok(_) => {}
             Err(OpenError::NotAStore { .. } | OpenError::NewerFormat { .. }) => {
                 assert!(is("json"), "{note}: {}", path.display());

@@ -79,12 +79,12 @@ fn appends_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else {
         let directory = tempfile::tempdir().expect("a directory");
         let store = open(&directory.path().join("store"), Durability::Buffered).expect("it opens");
-        let told: Mutex<BTreeMap<u64, Range<u64>>> = Mutex::default();
+        let acknowledged: Mutex<BTreeMap<u64, Range<u64>>> = Mutex::default();
         let tell = |number, range| {
-            told.lock().expect("not poisoned").insert(number, range);
+            acknowledged.lock().expect("not poisoned").insert(number, range);
         };
         append(&store, 0, 1, &tell, 20).expect("appended");
-        check(&store, &told.into_inner().expect("not poisoned"));
+        check(&store, &acknowledged.into_inner().expect("not poisoned"));
         return;
     };
     let round: u64 = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).expect("a seed");
@@ -111,7 +111,7 @@ fn start(path: &Path, round: u64) -> Child {
 
 /// Reads `count` acknowledgements, kills the process, and reads the acknowledgements that it wrote before it ended.
 fn kill_after(mut child: Child, count: u64) -> BTreeMap<u64, Range<u64>> {
-    let mut told = BTreeMap::new();
+    let mut acknowledged = BTreeMap::new();
     let mut read = |line: &str| {
         let numbers: Vec<u64> = line
             .trim()
@@ -121,9 +121,9 @@ fn kill_after(mut child: Child, count: u64) -> BTreeMap<u64, Range<u64>> {
             .filter_map(|number| number.parse().ok())
             .collect();
         if let &[number, start, end] = &numbers[..] {
-            told.insert(number, start..end);
+            acknowledged.insert(number, start..end);
         }
-        told.len() as u64
+        acknowledged.len() as u64
     };
     let mut lines = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
@@ -142,7 +142,7 @@ fn kill_after(mut child: Child, count: u64) -> BTreeMap<u64, Range<u64>> {
     for line in rest.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         read(line);
     }
-    told
+    acknowledged
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let mut acknowledged = BTreeMap::new();
     let mut head = 0;
     for round in 0..ROUNDS {
-        let told = kill_after(start(&path, round), random.below(60));
-        acknowledged.extend(told);
+        let more = kill_after(start(&path, round), random.below(60));
+        acknowledged.extend(more);
         if round % 3 == 0 {
             // The next process opens the state that this one left.
             let store = EventStore::<Sample>::open_read_only(&path).expect("it opens");

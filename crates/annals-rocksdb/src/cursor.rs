@@ -181,7 +181,7 @@ impl<'a> EventCursor<'a> {
     }
 }
 
-/// Copies a block to the allocation `copies`, or to a new one if it has no room.
+/// Copies a block to the allocation `copies`, or to a new one if the block does not fit.
 fn copy_to(copies: &mut BytesMut, block: &[u8]) -> Bytes {
     if copies.capacity() < block.len() {
         *copies = BytesMut::with_capacity(COPIES_BYTES.max(block.len()));

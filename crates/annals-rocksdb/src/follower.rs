@@ -217,7 +217,7 @@ impl<E: Event> Follow<E> {
         let database = &self.log.database;
         match database.read_store_id().map_err(io::Error::other)? {
             Some(found) if found != database.store_id => {
-                Err(self.replaced("another store is there now".into()))
+                Err(self.replaced("another store is at the path now".into()))
             }
             _ => Ok(()),
         }
@@ -246,9 +246,10 @@ impl<E: Event> Follow<E> {
         if let Err(stop) = self.check_store_id() {
             return stop;
         }
-        let anew = self.open_again();
-        let anew = anew.and_then(|anew| EventCursor::in_order(&anew).ok()?.last().ok());
-        match anew.map(|last| last.map_or(0, |last| last.offsets.end)) {
+        let reopened = self.open_again();
+        let reopened =
+            reopened.and_then(|reopened| EventCursor::in_order(&reopened).ok()?.last().ok());
+        match reopened.map(|last| last.map_or(0, |last| last.offsets.end)) {
             Some(end) if end < self.next_offset => self.rolled_back(end),
             _ => Stop::Failed(io::Error::other(format!("the log seems to end at offset {end}"))),
         }
@@ -256,9 +257,10 @@ impl<E: Event> Follow<E> {
 
     /// Returns what to do about damage that was found. A newly opened database confirms it.
     fn confirm_damage(&self, damage: Corruption) -> Stop {
-        let Some(anew) = self.open_again() else { return Stop::Suspect(damage) };
-        let last = EventCursor::in_order(&anew).and_then(|mut events| events.last());
-        let read = EventCursor::in_order(&anew).and_then(|mut events| events.read(damage.offset));
+        let Some(reopened) = self.open_again() else { return Stop::Suspect(damage) };
+        let last = EventCursor::in_order(&reopened).and_then(|mut events| events.last());
+        let read =
+            EventCursor::in_order(&reopened).and_then(|mut events| events.read(damage.offset));
         match (last, read) {
             (Err(ReadError::Corrupt(found)), _) => {
                 // RocksDB does not report the offset, but all events before this one were read.

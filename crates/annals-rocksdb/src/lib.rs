@@ -25,6 +25,7 @@
 //!   keys          the formats of keys                     status       converts RocksDB's errors
 //!   identity      whether the path still leads to the store
 //!   wal_repair    repairs write-ahead logs after a loss of power
+//!   wal_record    the records of write-ahead logs
 //! ```
 
 #![forbid(unsafe_code)]
@@ -49,6 +50,7 @@ mod rollback;
 mod snapshots;
 mod status;
 mod verify;
+mod wal_record;
 mod wal_repair;
 mod writer;
 

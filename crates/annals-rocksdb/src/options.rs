@@ -149,7 +149,7 @@ impl RocksDbOptions {
         // Move files out of level 0 at once: every seek searches every file of level 0.
         events.set_level_zero_file_num_compaction_trigger(1);
         let mut index = self.family(&cache, bloom_filter);
-        // A Bloom filter of names, not of keys: it answers whether a file has any key of a name.
+        // A Bloom filter of names, not of keys: it shows whether a file has any key of a name.
         let name_part = SliceTransform::create("annals.name", keys::name_part, None);
         index.set_prefix_extractor(name_part);
         index.set_memtable_prefix_bloom_ratio(0.02);

@@ -14,7 +14,7 @@ use crate::status::io_error;
 /// The snapshot store of a log in RocksDB. Snapshots are backed up, copied and compressed with the log.
 ///
 /// They are written through the write-ahead log and not synced on their own. A snapshot that a loss of power removes is
-/// made again by its projection.
+/// rebuilt by its projection.
 #[derive(Clone)]
 pub(crate) struct RocksDbSnapshots {
     log: Arc<Log>,

@@ -1,10 +1,5 @@
 //! Repairs write-ahead logs of RocksDB that a loss of power tore, where RocksDB's own recovery fails.
 //!
-//! RocksDB's write-ahead logs and manifests consist of records in blocks of 32 KiB. A record never crosses a block:
-//!
-//! ```text
-//!   4 checksum (CRC-32C, masked) of type and data   2 size of the data   1 type   the data
-//! ```
 //! RocksDB replays a write-ahead log up to the first torn record, and reads on to see whether a whole record follows.
 //! RocksDB misses two kinds of torn record (`log::Reader` and `FragmentBufferedReader` of RocksDB 11.8):
 //!
@@ -23,57 +18,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use annals::{Corruption, OpenError};
-use crc_fast::CrcAlgorithm;
 
-const BLOCK: usize = 32 << 10;
-const HEADER: usize = 7;
-const TYPE_AT: usize = 6;
-
-const ZERO: u8 = 0;
-/// The record types of recycled logs. Such a record has the log number, 4 bytes, behind its header. Its checksum covers
-/// the number too.
-const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
-/// The types of the parts of a split record, except the last part.
-const PARTS: [u8; 4] = [2, 3, 6, 7];
-/// A type that no record has. Types with the highest bit would not do: a reader may skip those.
-const NO_TYPE: u8 = 0x7f;
-
-/// What stands where a record should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Whole {
-        size: usize,
-    },
-    /// The block or the file ends before the record does.
-    Cut,
-    /// A wrong checksum, zeroes, or a record of a recycled log.
-    Damaged,
-}
-
-/// Returns what stands at the start of `rest`, the rest of a block; `None` if it has no room for a record.
-fn record_at(rest: &[u8], is_recycled: bool) -> Option<Found> {
-    let header = rest.first_chunk::<HEADER>()?;
-    if is_recycled && rest.len() < HEADER + 4 {
-        return None;
-    }
-    let is_of_recycled = RECYCLED.contains(&header[TYPE_AT]);
-    let data = HEADER + usize::from(u16::from_le_bytes([header[4], header[5]]));
-    let size = if is_of_recycled { data + 4 } else { data };
-    Some(match rest.get(TYPE_AT..size) {
-        _ if is_of_recycled && !is_recycled => Found::Damaged,
-        None => Found::Cut,
-        Some([ZERO]) => Found::Damaged,
-        Some(summed) if masked_crc(summed) == header[..4] => Found::Whole { size },
-        Some(_) => Found::Damaged,
-    })
-}
-
-/// Returns RocksDB's checksum of a record's type and data, as it is stored in the file.
-fn masked_crc(bytes: &[u8]) -> [u8; 4] {
-    let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes).to_le_bytes();
-    let crc = u32::from_le_bytes([crc[0], crc[1], crc[2], crc[3]]);
-    crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
-}
+use crate::wal_record::{
+    BLOCK, Found, HEADER, NO_TYPE, PARTS, RECYCLED, TYPE_AT, is_zero, record_at,
+};
 
 /// The torn end of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,10 +93,6 @@ fn find_torn_in(block: &[u8], start: u64, is_recycled: bool, before: &mut u8) ->
         }
     };
     Some(Torn { kind, first: start + at as u64, blocks: Vec::new() })
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == 0)
 }
 
 /// Repairs the write-ahead logs of the store at `path`, before it is opened for writing.
@@ -253,6 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wal_record::masked_crc;
 
     const FULL: u8 = 1;
 

@@ -58,7 +58,7 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Shows that everything that would have RocksDB write is refused, and reading is not.
+/// Checks that every call that would make RocksDB write is refused, and that reads succeed.
 fn shows_refusals(store: &Store, directory: &Path, said: &str) {
     let refused = store.append(event("lost")).unwrap_err();
     assert!(matches!(refused, AppendError::Failed { .. }), "{refused:?}");

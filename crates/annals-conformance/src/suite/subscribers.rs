@@ -1,4 +1,4 @@
-//! Subscribers: callbacks, and cursors as iterators and as streams.
+//! Subscribers: callbacks, and cursors that are read as iterators and as streams.
 
 use std::future::poll_fn;
 use std::pin::Pin;

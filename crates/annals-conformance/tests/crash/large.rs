@@ -1,4 +1,4 @@
-//! Commits that are written in several pieces, on a disk that fails or loses power between any two of its calls.
+//! Commits that are written in more than one piece, on a disk that fails or loses power between any two of its calls.
 
 use std::io::ErrorKind;
 use std::sync::Arc;

@@ -374,7 +374,7 @@ fn an_index_that_cannot_be_made_again_on_a_full_disk_keeps_nobody_out() {
 
 #[test]
 fn names_that_a_killed_process_left_are_durable_before_anything_is_acknowledged() {
-    // The process ends in any call of those that make a store and its first segments; later the power goes off.
+    // The process ends in each of the calls that create a store and its first segments. The power goes off later.
     for call in 1..120 {
         let disk = FaultFileSystem::new(call);
         disk.cut_power_at(call);

@@ -86,7 +86,7 @@ fn records(disk: &FaultFileSystem) -> Vec<(PathBuf, Range<usize>)> {
     records
 }
 
-/// The times of the events of a store that is whole.
+/// Returns the times of the events of a whole store, in milliseconds.
 fn times(whole: &Image) -> Vec<u64> {
     let disk = FaultFileSystem::of(whole, 0);
     let options = JournalSubject::new(Durability::Sync).options(&disk);
@@ -94,7 +94,7 @@ fn times(whole: &Image) -> Vec<u64> {
     store.read(..).map(|event| event.expect("read").time_ms).collect()
 }
 
-/// A store whose events came in batches of one to five, each of another time.
+/// Returns a store whose events were appended in batches of one to five, each with another time.
 fn image_of_batches(count: u64, closed: bool) -> Image {
     let disk = FaultFileSystem::new(0);
     let options = JournalSubject::new(Durability::Sync).options(&disk);
@@ -144,7 +144,7 @@ impl Harm {
         }
     }
 
-    /// Whether it leaves these bytes of a file as they were.
+    /// Returns whether the harm leaves these bytes of a file intact.
     fn leaves(&self, file: &Path, bytes: &Range<usize>) -> bool {
         let (path, touched) = match self {
             Self::Flip(path, at, _) => (path, *at..at + 1),
@@ -156,7 +156,7 @@ impl Harm {
     }
 }
 
-/// Harms a store in each of these ways, each on its own: all events are saved whose records it leaves as they were.
+/// Applies each harm alone to a copy of a store, and checks that every event with an intact record is saved.
 fn harm_each(whole: &Image, harms: &[Harm]) {
     let (times, records) = (times(whole), records(&FaultFileSystem::of(whole, 0)));
     assert_eq!(times.len(), records.len());

@@ -69,12 +69,12 @@ fn appends_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("rocks"), Durability::Buffered).unwrap();
-        let told = parking_lot::Mutex::new(BTreeMap::new());
+        let acknowledged = parking_lot::Mutex::new(BTreeMap::new());
         let tell = |number, range| {
-            told.lock().insert(number, range);
+            acknowledged.lock().insert(number, range);
         };
         append(&store, 0, &tell, 20).unwrap();
-        check(&store, &told.into_inner());
+        check(&store, &acknowledged.into_inner());
         return;
     };
     let round: u64 = std::env::var(SEED).unwrap().parse().unwrap();

@@ -62,7 +62,9 @@ fn sell(store: &Bookings, seat: &str, guest: &str, seen: u64) -> Result<String, 
     let condition = Condition::fail_if(Query::tag(format!("seat:{seat}"))).after(seen);
     match store.append_if([sold], &condition) {
         Ok(offsets) => Ok(format!("sold to {guest}, at offset {}", offsets.start)),
-        Err(refused @ AppendError::Conflict { .. }) => Ok(format!("not sold to {guest}: {refused}")),
+        Err(refused @ AppendError::Conflict { .. }) => {
+            Ok(format!("not sold to {guest}: {refused}"))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -70,7 +72,10 @@ fn sell(store: &Bookings, seat: &str, guest: &str, seen: u64) -> Result<String, 
 fn run(path: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let store: Bookings = EventStore::open(path)?;
     if store.is_empty() {
-        writeln!(out, "{path} is new. Ada and Ben both look at the empty log, and both buy seat 12A:")?;
+        writeln!(
+            out,
+            "{path} is new. Ada and Ben both look at the empty log, and both buy seat 12A:"
+        )?;
         writeln!(out, "  {}", sell(&store, "12A", "ada", 0)?)?;
         writeln!(out, "  {}", sell(&store, "12A", "ben", 0)?)?;
         writeln!(out, "Ada gives the seat back. Ben looks again, and buys it:")?;

@@ -132,8 +132,7 @@ fn a_segment_of_another_history_is_damage() {
         std::fs::copy(other.join(&name), one.join(&name)).unwrap();
     }
     let is_told = |problem: &annals::Corruption| {
-        problem.file.ends_with(format!("{FIRST}.log"))
-            && problem.expected.contains("was begun after")
+        problem.file.ends_with(format!("{FIRST}.log")) && problem.expected.contains("after which")
     };
     assert!(annals::verify(&one).unwrap().problems.iter().any(is_told));
     match options().open::<RawEvent>(&one) {

@@ -56,7 +56,7 @@ fn a_store_that_was_replaced_ends_it() {
     dir.store("b.store", &lines(0..2));
     fs::copy(log(&other), dir.path("new.log")).unwrap();
     fs::rename(dir.path("new.log"), log(Path::new(&store))).unwrap();
-    let err = ends(tail, &[&store, "other files", "run the command again"]);
+    let err = ends(tail, &[&store, "replaced by others", "run the command again"]);
     assert!(!err.contains("damaged") && !err.contains("verify"), "{err}");
 }
 

@@ -66,12 +66,13 @@ use crate::metrics::stats::{SegmentStats, Stats};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
 use directory::Directory;
-use follower::Follower;
+use follower::thread::Follower;
 use log::Log;
 use pruning::pruning::FilterWriter;
-use recovery::Recovered;
+use recovery::active::Active;
+use recovery::recover::{Recovered, recover, recover_read_only};
 use segment::segment::{Segment, SegmentIndex};
-use writer::JournalTarget;
+use writer::state::JournalTarget;
 
 /// A log in the files of a directory: durable, and as fast to read as memory that is mapped.
 ///
@@ -97,7 +98,7 @@ struct Parts<E: Event> {
     head: HeadPublisher<E>,
     sealed: annals_base::ListWriter<Segment>,
     filters: FilterWriter,
-    active: recovery::Active,
+    active: Active,
 }
 
 enum Role<E: Event> {
@@ -166,7 +167,7 @@ impl<E: Event> Journal<E> {
 
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let (directory, lock) = Directory::open_locked(&*options.file_system, path)?;
-        let recovered = recovery::recover(&directory, &options)?;
+        let recovered = recover(&directory, &options)?;
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
         filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
@@ -192,7 +193,7 @@ impl<E: Event> Journal<E> {
             }
             closed => closed?,
         };
-        let (recovered, damage) = recovery::recover_read_only(&directory)?;
+        let (recovered, damage) = recover_read_only(&directory)?;
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, false);
         let follower = Follower::start(

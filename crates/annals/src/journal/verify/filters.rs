@@ -8,7 +8,7 @@ use crate::index::lookup::Kind;
 use crate::journal::directory::Directory;
 use crate::journal::pruning::bloom::{Filter, Span};
 use crate::journal::pruning::pruning::{self, SEGMENTS};
-use crate::journal::recovery::map;
+use crate::journal::recovery::segments::map;
 use crate::journal::segment::file_names::{filter_name, index_name};
 use crate::journal::segment::index_file::index_checksum;
 use crate::journal::segment::memory_index::SegmentMemIndex;

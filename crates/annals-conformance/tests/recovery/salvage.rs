@@ -466,9 +466,9 @@ fn it_refuses_what_is_not_a_store_and_where_something_is() {
     is_refused("store", "store/saved", &["inside", "outside"]);
     is_refused("store/LOCK", "saved", &["it is a file"]);
     disk.put(on_disk("taken"), b"a file");
-    is_refused("store", "taken", &["something is at /disk/taken already"]);
+    is_refused("store", "taken", &["/disk/taken exists already"]);
     salvaged("store", "saved").expect("salvaged");
-    is_refused("store", "saved", &["something is at /disk/saved already"]);
+    is_refused("store", "saved", &["/disk/saved exists already"]);
     // A newer format is refused only if the segments have it too.
     let path = on_disk("store").join("store.json");
     let json = String::from_utf8(disk.contents(&path).expect("read")).expect("text");

@@ -1,15 +1,15 @@
-//! The store's directory: which files it has, what `store.json` and `closed.json` say, and who may write.
+//! The store's directory: its files, the content of `store.json` and `closed.json`, and who may write.
 //!
 //! ```text
 //!   my.store/
 //!     store.json                 format, store id, created
 //!     closed.json                the head when the store was last closed cleanly
-//!     LOCK                       locked by the one writing process; its id is in it
+//!     LOCK                       locked by the one writing process; contains its id
 //!     00000000000000000000.log   a segment, named by its first offset
 //!     00000000000000000000.idx   its index, once it is sealed
-//!     00000000000000000000.8.flt which of 8 segments from this on may have a name; 64 and 512 likewise
-//!     snapshots/                 what projections keep of their states; no part of the log
-//!     *.new                      a file that was being written when the process ended
+//!     00000000000000000000.8.flt which of 8 segments from this one on may have a name; 64 and 512 likewise
+//!     snapshots/                 saved states of projections; not part of the log
+//!     *.new                      a file that is being written, or was when a process ended
 //! ```
 
 use std::io::{self, ErrorKind};
@@ -30,10 +30,10 @@ use crate::event::name::Hasher;
 pub(super) const STORE: &str = "store.json";
 const CLOSED: &str = "closed.json";
 pub(super) const SNAPSHOTS: &str = "snapshots";
-/// What file systems put into their topmost directory: a store may be there all the same.
+/// A directory that some file systems have at their root. A store may be created beside it.
 const LOST_AND_FOUND: &str = "lost+found";
 
-/// What makes a directory a store.
+/// The content of `store.json`, which makes a directory a store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoreFileContent {
     format: u64,
@@ -46,16 +46,16 @@ struct ClosedFileContent {
     head: u64,
 }
 
-/// A store's directory, which exists and is one, open. Names are looked up in it wherever it is moved to.
+/// The open directory of an existing store. Names are looked up in it wherever it is moved.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory {
-    /// Where it was when it was opened: for messages.
+    /// The path when it was opened, for messages.
     pub(crate) path: PathBuf,
     pub(crate) store_id: [u8; 16],
     pub(crate) handle: Arc<dyn StoreDirectory>,
 }
 
-/// What a directory has.
+/// What a directory contains.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -63,7 +63,7 @@ enum Found {
 }
 
 impl Directory {
-    /// The hash of names in this store.
+    /// Returns the hasher of names in this store.
     pub(crate) fn hasher(&self) -> Hasher {
         Hasher::new(&self.store_id)
     }
@@ -78,7 +78,8 @@ impl Directory {
         }
     }
 
-    /// Opens the store at `path`, made if there is none, with the right to write to it for as long as the lock is held.
+    /// Opens the store at `path` for writing, and creates it if there is none. The caller may write while it holds the
+    /// lock.
     pub(crate) fn open_locked(
         system: &dyn FileSystem,
         path: &Path,
@@ -87,7 +88,7 @@ impl Directory {
             handle
         } else {
             match system.create_directory(path) {
-                // Another process was quicker.
+                // Another process created it first.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 created => created.map_err(OpenError::io("create", path))?,
             }
@@ -95,11 +96,11 @@ impl Directory {
         };
         look(&*handle, path)?;
         let lock = Lock::take(&*handle, path)?;
-        // Again: before this process had the lock another one may have made the store.
+        // Looks again: another process may have created the store before this one had the lock.
         match look(&*handle, path)? {
             Found::Store => {
                 let directory = Self::read(handle, path)?;
-                // A process that ended between a rename and its sync leaves names that a loss of power takes.
+                // A process that ended between a rename and its sync leaves names that are not durable yet.
                 directory.handle.sync().map_err(OpenError::io("sync", path))?;
                 Ok((directory, lock))
             }
@@ -117,7 +118,7 @@ impl Directory {
         let bytes = read_all(&*handle, STORE).map_err(OpenError::io("read", path.join(STORE)))?;
         let unreadable =
             |error: serde_json::Error| not_a_store(format!("its {STORE} cannot be read ({error})"));
-        // The format first: a newer one may say the rest in another way.
+        // Checks the format first: a newer format may store the rest in another way.
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(found) if found > FORMAT => {
@@ -138,8 +139,8 @@ impl Directory {
         Ok(Self { path: path.to_owned(), store_id: *content.store_id.as_bytes(), handle })
     }
 
-    /// Makes a store in an empty directory. `store.json` comes last: without it there is no store, and where it is
-    /// the directory itself is durable.
+    /// Creates a store in an empty directory. `store.json` is written last: without it there is no store, and when it
+    /// exists, the directory itself is durable.
     fn create(
         system: &dyn FileSystem,
         handle: Arc<dyn StoreDirectory>,
@@ -162,7 +163,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// The first offsets of the segments, in order, and of those that have an index file.
+    /// Returns the first offsets of the segments, in order, and of the segments that have an index file.
     pub(crate) fn segments(&self) -> Result<(Vec<u64>, Vec<u64>), OpenError> {
         let names = self.handle.list().map_err(OpenError::io("list", &self.path))?;
         let with = |extension: &str| {
@@ -177,7 +178,7 @@ impl Directory {
         Ok((with(".log"), with(".idx")))
     }
 
-    /// Removes what was being written when a process ended.
+    /// Removes the files that were being written when a process ended.
     pub(crate) fn remove_unfinished(&self) -> Result<(), OpenError> {
         for name in self.handle.list().map_err(OpenError::io("list", &self.path))? {
             if is_unfinished(&name) {
@@ -187,12 +188,12 @@ impl Directory {
         Ok(())
     }
 
-    /// The path of a name in the directory, for messages.
+    /// Returns the path of a name in the directory, for messages.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The head when the store was last closed cleanly; 0 if it never was.
+    /// Returns the head at the last clean close; 0 if there was none.
     pub(crate) fn closed_head(&self) -> Result<u64, OpenError> {
         let file = self.at(CLOSED);
         let bytes = match read_all(&*self.handle, CLOSED) {
@@ -213,14 +214,14 @@ impl Directory {
         Ok(content.map_err(corrupt)?.head)
     }
 
-    /// Notes that everything below `head` is in the log and durable.
+    /// Writes `head` to `closed.json`: everything below it is in the log and durable.
     pub(crate) fn set_closed_head(&self, head: u64) -> io::Result<()> {
         let content = serde_json::to_string(&ClosedFileContent { head }).unwrap_or_default() + "\n";
         write_all(&*self.handle, CLOSED, content.as_bytes())
     }
 }
 
-/// Opens the directory at `path`; `None` if nothing is there.
+/// Opens the directory at `path`. Returns `None` if nothing is there.
 fn open_directory(
     system: &dyn FileSystem,
     path: &Path,
@@ -236,19 +237,19 @@ fn open_directory(
     }
 }
 
-/// What stays when a store is made in a directory.
+/// Returns whether a file stays when a store is created in its directory.
 fn is_kept(name: &str) -> bool {
     [LOCK, SNAPSHOTS, LOST_AND_FOUND].contains(&name)
 }
 
-/// Returns what is in the directory; an error if it is something else than a store or a place for one.
+/// Returns what is in the directory. Fails if that is neither a store nor empty enough to create one.
 fn look(handle: &dyn StoreDirectory, path: &Path) -> Result<Found, OpenError> {
     let not_a_store = |found| OpenError::NotAStore { path: path.to_owned(), found };
     let names = handle.list().map_err(OpenError::io("list", path))?;
     if names.iter().any(|name| name == STORE) {
         return Ok(Found::Store);
     }
-    // What a process leaves that ended while it made a store counts as nothing.
+    // The files of an interrupted creation count as nothing.
     let first_segment = log_name(0);
     let others = names
         .iter()
@@ -267,8 +268,8 @@ fn look(handle: &dyn StoreDirectory, path: &Path) -> Result<Found, OpenError> {
     }
 }
 
-/// Refuses a first segment that has more than its head: it is of no store in the making, but of one that lost its
-/// `store.json`.
+/// Refuses a first segment with more than its head: it does not belong to a store that is being created, but to a store
+/// that lost its `store.json`.
 fn refuse_lost_log(handle: &dyn StoreDirectory, path: &Path) -> Result<(), OpenError> {
     let segment = log_name(0);
     match handle.open_read_only(&segment).and_then(|file| file.size()) {
@@ -288,13 +289,13 @@ fn lost_store_file() -> String {
     )
 }
 
-/// Whether these are the files of a RocksDB database.
+/// Returns whether these are the files of a RocksDB database.
 fn is_rocksdb(names: &[String]) -> bool {
     let manifest = |name: &String| name.starts_with("MANIFEST-");
     names.iter().any(|name| name == "CURRENT") && names.iter().any(manifest)
 }
 
-/// Whether it is a file of ours that was being written when a process ended.
+/// Returns whether it is the name of a store's file that was being written when a process ended.
 fn is_unfinished(name: &str) -> bool {
     let Some((name, UNFINISHED)) = name.rsplit_once('.') else { return false };
     let digits = |name: &str| name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());

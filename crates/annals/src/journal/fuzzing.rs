@@ -1,9 +1,9 @@
-//! What the fuzz targets in fuzz/ call: the parsers behind the files, over plain bytes. No part of the face, and
-//! only there under `cfg(fuzzing)`.
+//! What the fuzz targets in fuzz/ call: the parsers of the files, over plain bytes. Compiled under `cfg(fuzzing)` only,
+//! and not part of the public API.
 //!
-//! Checksums turn nearly every changed byte away at the door. So the `repair_…` functions make the checksums (and
-//! some of what is repeated in several places) right again, in order that what lies behind them is reached.
-//! What must hold is asserted.
+//! Checksums reject nearly every changed byte. The `repair_…` functions therefore correct the checksums, and some
+//! values that are stored more than once, so that the code behind the checksums is reached. The functions assert what
+//! must hold.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -17,7 +17,7 @@ use super::directory::Directory;
 use super::fs::real::RealFileSystem;
 use super::fs::{FileSystem as _, StoreDirectory};
 use super::log::Log;
-use super::pruning::bloom::{Filter, Span};
+use super::pruning::bloom::{BloomFilter, Span};
 use super::pruning::pruning::{FilterWriter, SEGMENTS};
 use super::segment::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
 use super::segment::frame::{FRAME_HEAD, FrameHead};
@@ -39,21 +39,21 @@ const INDEX_HEAD: usize = 112;
 const FILTER_HEAD: usize = 64;
 const SECTIONS: usize = 4;
 
-/// The checksums of a segment's head and of all frames, so far as they can be told apart.
+/// Repairs the checksums of a segment's head and of all frames that can be told apart.
 pub const REPAIR_CHECKSUMS: u8 = 1;
-/// What frames and records say of their places.
+/// Repairs the offsets and distances in frames and records.
 pub const REPAIR_PLACES: u8 = 2;
-/// The frames' counts and sizes of their records.
+/// Repairs the frames' counts and sizes of their records.
 pub const REPAIR_SIZES: u8 = 4;
 
-/// A directory in which nothing is looked up: what is read is in memory.
+/// Returns a directory in which nothing is looked up: the tested files are in memory.
 fn nowhere() -> Arc<dyn StoreDirectory> {
     static NOWHERE: OnceLock<Arc<dyn StoreDirectory>> = OnceLock::new();
     let open = || RealFileSystem.open_directory(Path::new(".")).expect("the working directory");
     Arc::clone(NOWHERE.get_or_init(open))
 }
 
-/// Repairs a segment file in what the flags ask for.
+/// Repairs a segment file as the flags say.
 pub fn repair_log(bytes: &mut [u8], flags: u8) {
     let Some((store_id, first)) = identity(bytes) else { return };
     if flags & REPAIR_CHECKSUMS != 0 {
@@ -63,14 +63,14 @@ pub fn repair_log(bytes: &mut [u8], flags: u8) {
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
     }
     let seed = seed(&store_id, first);
-    let (mut position, mut place) = (SEGMENT_HEAD, 0);
+    let (mut position, mut next_local) = (SEGMENT_HEAD, 0);
     while let Some(frame) = bytes.get_mut(position..).filter(|rest| rest.len() > FRAME_HEAD) {
-        position += repair_frame(frame, seed, first, &mut place, flags);
+        position += repair_frame(frame, seed, first, &mut next_local, flags);
     }
 }
 
-/// Repairs the frame that these bytes begin with; answers its size, which is at least that of its head.
-fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags: u8) -> usize {
+/// Repairs the frame that these bytes begin with. Returns its size, which is at least that of its head.
+fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, next_local: &mut u32, flags: u8) -> usize {
     let (size, count) = (u32_at(bytes, 12) as usize, u32_at(bytes, 16));
     let mut head = FrameHead {
         records_crc: u32_at(bytes, 8),
@@ -81,7 +81,7 @@ fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags:
         durable: u64_at(bytes, 40),
     };
     if flags & REPAIR_PLACES != 0 {
-        head.first = first.wrapping_add(u64::from(*place));
+        head.first = first.wrapping_add(u64::from(*next_local));
     }
     let end = FRAME_HEAD.saturating_add(size).min(bytes.len());
     let (mut at, mut seen, mut heads_crc) = (FRAME_HEAD, 0, 0);
@@ -91,7 +91,7 @@ fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags:
             break;
         }
         if flags & REPAIR_PLACES != 0 {
-            bytes[at + 8..at + 12].copy_from_slice(&place.wrapping_add(seen).to_le_bytes());
+            bytes[at + 8..at + 12].copy_from_slice(&next_local.wrapping_add(seen).to_le_bytes());
             let distance = u32::try_from(at).unwrap_or(u32::MAX);
             bytes[at + 12..at + 16].copy_from_slice(&distance.to_le_bytes());
             let padded = record_end.next_multiple_of(8).min(bytes.len());
@@ -114,11 +114,11 @@ fn repair_frame(bytes: &mut [u8], seed: u32, first: u64, place: &mut u32, flags:
         bytes[..4].copy_from_slice(b"ANfr");
         head.write(bytes, seed);
     }
-    *place = place.wrapping_add(seen);
+    *next_local = next_local.wrapping_add(seen);
     at.max(head.size())
 }
 
-/// Reads a segment file as recovery does, then every event, then seals it and holds the index against the log.
+/// Reads a segment file as recovery does, then reads every event, seals the segment and compares the index to the log.
 pub fn read_log(bytes: &[u8]) {
     let Some((store_id, first)) = identity(bytes) else { return };
     let file = file(bytes, &store_id, first);
@@ -128,20 +128,20 @@ pub fn read_log(bytes: &[u8]) {
     let Some(indexed) = indexed_frames(&file, &store_id) else { return };
     assert!(indexed.end <= bytes.len(), "the whole frames are in the file");
     let _ = file.was_durable(&bytes[indexed.end..], indexed.end, indexed.next_offset);
-    let live = indexed.index.reader();
-    let segment = Segment { file, index: SegmentIndex::Mem(live.clone()) };
+    let in_memory = indexed.index.reader();
+    let segment = Segment { file, index: SegmentIndex::Mem(in_memory.clone()) };
     for offset in first..indexed.next_offset {
         assert!(segment.read(offset).is_ok(), "an event of a whole frame is read");
     }
     let count = indexed.next_offset - first;
-    let written = encode(&store_id, first, count, &live);
+    let written = encode(&store_id, first, count, &in_memory);
     let sealed = SealedIndex::open(written.into(), &store_id, first, count);
     let sealed = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
-    let difference = sealed.map(|sealed| compare(&sealed, &live, &Hasher::new(&store_id)));
-    assert_eq!(difference, Some(None), "a sealed index says what the live one does");
+    let difference = sealed.map(|sealed| compare(&sealed, &in_memory, &Hasher::new(&store_id)));
+    assert_eq!(difference, Some(None), "a sealed index has what the index in memory has");
 }
 
-/// Makes an index file's head and checksums those of the segment `log`, whatever its sections say.
+/// Sets an index file's head and checksums to those of the segment `log`, whatever its sections contain.
 pub fn repair_index(index: &mut [u8], log: &[u8]) {
     let Some((store_id, first)) = identity(log).filter(|_| index.len() >= INDEX_HEAD) else {
         return;
@@ -161,21 +161,21 @@ pub fn repair_index(index: &mut [u8], log: &[u8]) {
     index[12..16].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Asks for everything that the whole segment `log` has through the index file `index`. What is answered is always
-/// an event of the log; unless the index was `repaired`, which may make a liar of it, it is just what was asked for.
+/// Reads everything in the whole segment `log` through the index file `index`. Each result is an event of the log.
+/// Unless the index was `repaired`, so that it may be wrong, the results are exactly the events that were asked for.
 pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     let Some((store_id, first)) = identity(log) else { return };
     let file = file(log, &store_id, first);
     let Some(indexed) = indexed_frames(&file, &store_id) else { return };
-    let live = indexed.index.reader();
+    let in_memory = indexed.index.reader();
     let end = indexed.next_offset;
     let opened = SealedIndex::open(Bytes::copy_from_slice(index), &store_id, first, end - first);
-    let truth = Segment { file: file.clone(), index: SegmentIndex::Mem(live.clone()) };
+    let truth = Segment { file: file.clone(), index: SegmentIndex::Mem(in_memory.clone()) };
     let events: Events =
         (first..end).filter_map(|offset| Some((offset, truth.read(offset).ok()?.0))).collect();
-    let index = opened.map_or(SegmentIndex::Mem(live.clone()), SegmentIndex::sealed);
+    let index = opened.map_or(SegmentIndex::Mem(in_memory.clone()), SegmentIndex::sealed);
     let log = log_of(Segment { file, index }, &store_id, end);
-    for query in queries(&live) {
+    for query in queries(&in_memory) {
         let mut expected = events.clone();
         expected.retain(|(_, event)| query.matches(event.event_type(), event.tags()));
         let conflict = log.conflict(&Condition::fail_if(query.clone()).after(first), end);
@@ -184,24 +184,25 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
         for reverse in [false, true] {
             let found = ask(&log, first..end, &query, reverse);
             let known = |found: &(u64, RawEvent)| events.iter().any(|event| event == found);
-            assert!(found.iter().flatten().all(known), "what is answered is in the log");
+            assert!(found.iter().flatten().all(known), "every result is in the log");
             assert!(repaired || found.as_ref() == Some(&expected), "{query:?}, reverse: {reverse}");
             expected.reverse();
         }
     }
     for kind in [Kind::Type, Kind::Tag] {
         let names = log.names(kind, "", end);
-        assert!(repaired || names.is_ok_and(|names| names.len() == live.names.names(kind).len()));
+        assert!(
+            repaired || names.is_ok_and(|names| names.len() == in_memory.names.names(kind).len())
+        );
     }
-    for (id, mut posting) in live.names.names(Kind::Id).iter() {
+    for (id, mut posting) in in_memory.names.names(Kind::Id).iter() {
         let found = log.find_id(log.hasher.name(id));
         let expected = first + u64::from(posting.get(0));
         assert!(repaired || found.ok() == Some(Some(expected)), "id {id:?}");
     }
 }
 
-/// Makes a filter's head that of a filter of as many blocks as there is room for, cuts what is left over, and makes its
-/// checksums right.
+/// Gives a filter the head of a filter with as many blocks as fit, cuts the rest, and corrects the checksums.
 pub fn repair_filter(filter: &mut Vec<u8>) {
     if filter.len() < FILTER_HEAD {
         return;
@@ -222,7 +223,7 @@ pub fn repair_filter(filter: &mut Vec<u8>) {
     filter[12..16].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Asks a filter of any bytes for some names. What passes is walked the same in both directions.
+/// Looks up some names in a filter of any bytes. The result must be the same in both directions.
 pub fn read_filter(bytes: &[u8]) {
     let Some(head) = bytes.first_chunk::<FILTER_HEAD>() else { return };
     let mut store_id = [0; 16];
@@ -230,8 +231,8 @@ pub fn read_filter(bytes: &[u8]) {
     for segments in SEGMENTS {
         let (first, end, indexes) = (u64_at(head, 32), u64_at(head, 40), u32_at(head, 60));
         let span = Span { first, end, segments, indexes };
-        let filter = Filter::open(Bytes::copy_from_slice(bytes), &store_id, span);
-        let Some(filter) = filter.filter(Filter::is_whole) else { continue };
+        let filter = BloomFilter::open(Bytes::copy_from_slice(bytes), &store_id, span);
+        let Some(filter) = filter.filter(BloomFilter::is_whole) else { continue };
         let hasher = Hasher::new(&store_id);
         for (kind, name) in [(Kind::Type, "noted"), (Kind::Tag, "seat:12A"), (Kind::Id, "")] {
             let set = filter.having(kind, hasher.name(name));
@@ -244,7 +245,7 @@ pub fn read_filter(bytes: &[u8]) {
     }
 }
 
-/// What a segment file's head says of its store and its first offset.
+/// Returns the store id and the first offset in a segment file's head.
 fn identity(bytes: &[u8]) -> Option<([u8; 16], u64)> {
     let head = bytes.first_chunk::<SEGMENT_HEAD>()?;
     let mut store_id = [0; 16];
@@ -260,7 +261,7 @@ fn indexed_frames(file: &SegmentFile, store_id: &[u8; 16]) -> Option<Indexed> {
     index_frames(file, &Hasher::new(store_id), u64::MAX, |_, _| {}).ok()
 }
 
-/// A log of one sealed segment, with nothing in the active one.
+/// Returns a log of one sealed segment and an empty active one.
 fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     let (mut writer, sealed) = segmented_list();
     writer.push(sealed_segment);
@@ -276,7 +277,7 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     }
 }
 
-/// Everything, some names, and some of them together.
+/// Returns queries for everything, for some names, and for combinations of them.
 fn queries(index: &SegmentMemIndex) -> Vec<Query> {
     let names = |kind| -> Vec<String> {
         index.names.names(kind).iter().map(|(name, _)| name.to_owned()).take(12).collect()
@@ -300,7 +301,7 @@ fn queries(index: &SegmentMemIndex) -> Vec<Query> {
 
 type Events = Vec<(u64, RawEvent)>;
 
-/// What the log answers; nothing when it refuses.
+/// Returns the events that the log finds; `None` if it returns an error.
 fn ask(log: &Log, mut range: std::ops::Range<u64>, query: &Query, reverse: bool) -> Option<Events> {
     let mut events = Vec::new();
     while !range.is_empty() {

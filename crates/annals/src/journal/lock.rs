@@ -1,15 +1,15 @@
-//! The right to write to a store: held by one open handle at a time, among all processes of the machine.
+//! The lock of a store, which one open handle at a time holds, among all processes of the machine.
 //!
 //! ```text
 //!   LOCK   locked with flock; "PROCESS NAMESPACE" while a writer has it, empty once the writer has closed the store
 //! ```
-//! A process that is started while the lock is held inherits it until it runs its own program, and a process that was
-//! forked keeps it for as long as it has the file open, although it may not write: its copy of the store refuses to. So
-//! whoever closes the store empties the file first, and an opener that finds the lock held and the file empty waits a
-//! moment for such processes.
+//! A process that is started while the lock is held inherits it until it runs its own program. A forked process holds
+//! it for as long as it has the file open, although its copy of the store refuses to write. The writer therefore
+//! empties the file before it releases the lock. An opener that finds the file locked but empty waits a moment for such
+//! processes.
 //!
-//! The writer also locks the directory itself, where the file system lets it, so that a second writer is refused although
-//! `LOCK` was removed.
+//! The writer also locks the directory itself, if the file system can. A second writer is then refused even if `LOCK`
+//! was removed.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -29,20 +29,20 @@ pub(super) const LOCK: &str = "LOCK";
 /// How long an opener waits for a lock whose holder has closed the store.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Bytes of `LOCK` that are read.
+/// The most bytes of `LOCK` that are read.
 const MOST_BYTES: u64 = 1 << 10;
 
-/// The right to write, for as long as it is held.
+/// The right to write to a store, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: Box<dyn StoreFile>,
-    /// By a handle of its own.
+    /// The locked directory, as a handle of its own. `None` if the file system cannot lock directories.
     directory: Option<Arc<dyn StoreDirectory>>,
     opener: Opener,
 }
 
 impl Lock {
-    /// Takes the lock of the store in this directory, which `path` led to.
+    /// Takes the lock of the store in this directory. `path` is the path by which it was opened.
     pub(super) fn take(directory: &dyn StoreDirectory, path: &Path) -> Result<Self, OpenError> {
         let file = path.join(LOCK);
         let deadline = Instant::now() + PATIENCE;
@@ -55,9 +55,9 @@ impl Lock {
                     note_holder(&*opened);
                     return Ok(Self { file: opened, directory, opener: Opener::this_process() });
                 }
-                // The file was removed, or replaced, before it was locked.
+                // The file was removed or replaced before it was locked.
                 if Instant::now() >= deadline {
-                    let replaced = io::Error::other("its file is replaced again and again");
+                    let replaced = io::Error::other("the file LOCK is replaced again and again");
                     return Err(OpenError::io("lock", &file)(replaced));
                 }
             } else {
@@ -74,19 +74,19 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // First: once `LOCK` is free, another process may open the store.
+        // Before `LOCK` is released: from then on another process may open the store.
         self.directory = None;
-        // A forked process only closes its copies of the files: the lock is that of the process that took it.
+        // A forked process only closes its copies of the files. The lock belongs to the process that took it.
         if self.opener.is_here()
             && let Err(error) = self.file.set_size(0)
         {
-            tracing::debug!(%error, "the lock file does not say that the store was closed");
+            tracing::debug!(%error, "cannot note in the file LOCK that the store was closed");
         }
     }
 }
 
-/// Locks the directory, by a handle of its own; `None` where the file system locks no directories. A writer that ends gives
-/// up its two locks one after the other, so this waits for the second.
+/// Locks the directory by a handle of its own. Returns `None` if the file system cannot lock directories. A writer that
+/// ends releases its two locks one after the other, so this waits for the second.
 fn lock_directory(
     directory: &dyn StoreDirectory,
     path: &Path,
@@ -102,7 +102,7 @@ fn lock_directory(
                 return Err(OpenError::Locked { path, holder });
             }
             Err(error) => {
-                tracing::debug!(%error, "the directory is not locked; its file LOCK is");
+                tracing::debug!(%error, "cannot lock the directory; only the file LOCK is locked");
                 return Ok(None);
             }
         }
@@ -112,7 +112,7 @@ fn lock_directory(
 fn open(directory: &dyn StoreDirectory) -> io::Result<Box<dyn StoreFile>> {
     match directory.open(LOCK) {
         Err(error) if error.kind() == ErrorKind::NotFound => match directory.create(LOCK) {
-            // Another process was quicker.
+            // Another process created it first.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => directory.open(LOCK),
             created => created,
         },
@@ -120,23 +120,23 @@ fn open(directory: &dyn StoreDirectory) -> io::Result<Box<dyn StoreFile>> {
     }
 }
 
-/// Writes who has the lock, for people and for messages; nothing else depends on it.
+/// Writes the holder of the lock into the file. It is used in messages only.
 fn note_holder(file: &dyn StoreFile) {
     let holder = format!("{} {}\n", process::id(), namespace());
     let noted = file.set_size(0).and_then(|()| file.write_at(holder.as_bytes(), 0));
     if let Err(error) = noted {
-        tracing::debug!(%error, "the lock file does not say who holds it");
+        tracing::debug!(%error, "cannot note the holder of the lock in the file LOCK");
     }
 }
 
-/// The namespace that the numbers of processes are of: another in each container. Empty where there is no such thing.
+/// Returns the namespace of process ids, which differs between containers. Empty on systems without namespaces.
 fn namespace() -> String {
     let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     link.to_string_lossy().into_owned()
 }
 
 impl LockHolder {
-    /// The holder that the content of `LOCK` names.
+    /// Returns the holder that the content of `LOCK` names.
     fn of(content: &str) -> Self {
         let mut words = content.split_whitespace();
         let Some(process) = words.next() else { return Self::Inherited };
@@ -150,7 +150,7 @@ impl LockHolder {
     }
 }
 
-/// Whether there is no such process any more.
+/// Returns whether there is no such process any more.
 #[cfg(unix)]
 fn is_gone(process: u32) -> bool {
     let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
@@ -180,7 +180,7 @@ mod tests {
         {
             let parent = std::os::unix::process::parent_id();
             assert_eq!(LockHolder::of(&parent.to_string()), LockHolder::Process(parent));
-            // No system gives out so large a number.
+            // No system assigns so large a number.
             assert_eq!(LockHolder::of("2147483646"), LockHolder::Inherited);
         }
     }

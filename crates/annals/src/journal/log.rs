@@ -1,7 +1,7 @@
-//! The log as readers have it: sealed segments and the active one, found without a lock.
+//! The log as readers see it: the sealed segments and the active one, which are found without a lock.
 //!
-//! A segment is put on the list of sealed ones before the next becomes active. A reader looks at the active one
-//! first; what begins before it is therefore on the list.
+//! A segment is put on the list of sealed ones before the next becomes active. A reader loads the active one first;
+//! every segment before it is therefore on the list.
 
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
@@ -12,8 +12,9 @@ use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
 use super::directory::Directory;
-use super::pruning::bloom::{Filter, SegmentSet};
-use super::pruning::pruning::{Filters, Sieve};
+use super::pruning::bloom::BloomFilter;
+use super::pruning::pruning::{Filters, PrunedSegments};
+use super::pruning::segment_set::SegmentSet;
 use super::segment::segment::Segment;
 use crate::backend::backend::{NameCount, Selection};
 use crate::error::{Corruption, ReadError};
@@ -27,7 +28,7 @@ use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::Condition;
 use crate::util::local_offset::local_offset;
 
-/// The readers' side of a Journal.
+/// The reading side of a Journal.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) directory: Directory,
@@ -35,13 +36,13 @@ pub(crate) struct Log {
     pub(crate) sealed: SegmentedList<Segment>,
     pub(crate) filters: Filters,
     pub(crate) active: ArcSwap<Segment>,
-    /// Bytes of the active segment that are in use.
+    /// The number of bytes of the active segment that are in use.
     pub(crate) active_bytes: AtomicU64,
 }
 
-/// A segment, held for as long as it is looked at.
+/// A segment, held while it is read.
 pub(crate) enum SegmentRef<'a> {
-    /// With its number.
+    /// A sealed segment and its number.
     Sealed(&'a Segment, usize),
     Active(Guard<Arc<Segment>>),
 }
@@ -58,7 +59,7 @@ impl Deref for SegmentRef<'_> {
 }
 
 impl Log {
-    /// The segment of `offset`, and the offset after its last; the active one has no end.
+    /// Returns the segment that contains `offset`, and the offset after its last event. The active segment has no end.
     fn segment(&self, offset: u64) -> (SegmentRef<'_>, u64) {
         let active = self.active.load();
         if offset >= active.first {
@@ -81,7 +82,7 @@ impl Log {
         }
     }
 
-    /// The event at `offset`, which is below the head.
+    /// Returns the event at `offset`, which must be below the head.
     pub(crate) fn get<E: Event>(&self, offset: u64) -> Result<Recorded<E>, ReadError> {
         let (event, time_ms) = self.get_raw(offset)?;
         Recorded::decode(offset, time_ms, event)
@@ -91,7 +92,7 @@ impl Log {
         self.segment(offset).0.read(offset)
     }
 
-    /// As [`Backend::read`](crate::Backend::read), of offsets below the head.
+    /// Does what [`Backend::read`](crate::Backend::read) does, for offsets below the head.
     pub(crate) fn read<'a, E: Event>(
         &'a self,
         selection: Selection<'_>,
@@ -99,11 +100,11 @@ impl Log {
     ) -> Result<Range<u64>, ReadError> {
         let Selection { query, mut range, reverse, limit } = selection;
         let search = Search::new(query, &self.hasher);
-        let mut sieve = self.filters.sieve(|filter| filter.matching(&search));
+        let mut candidates = self.filters.candidates(|filter| filter.matching(&search));
         let full = page.len() + limit;
         while page.len() < full && !range.is_empty() {
             if !search.is_all() {
-                range = self.narrow(&mut sieve, range, reverse);
+                range = self.narrow(&mut candidates, range, reverse);
                 if range.is_empty() {
                     break;
                 }
@@ -112,7 +113,7 @@ impl Log {
             let part = range.start.max(segment.first)..range.end.min(end);
             let left = match read_part(&segment, &search, part.clone(), reverse, full, page) {
                 Ok(left) => left,
-                // What was read is answered first; the error comes when it is asked for again.
+                // The events that were read are returned first. The error is returned by the next read.
                 Err((_, left)) if page.len() + limit > full => left,
                 Err((error, _)) => return Err(error),
             };
@@ -128,21 +129,21 @@ impl Log {
         Ok(range)
     }
 
-    /// What is left of the range (not empty) without segments at its beginning that the sieve holds back; in reverse,
-    /// at its end.
-    fn narrow<F: Fn(&Filter) -> SegmentSet>(
+    /// Removes the segments from the start of a range (not empty) that have no match by their filters; in reverse, from
+    /// its end.
+    fn narrow<F: Fn(&BloomFilter) -> SegmentSet>(
         &self,
-        sieve: &mut Sieve<'_, F>,
+        candidates: &mut PrunedSegments<'_, F>,
         range: Range<u64>,
         reverse: bool,
     ) -> Range<u64> {
         let at = if reverse { range.end - 1 } else { range.start };
         let (SegmentRef::Sealed(_, number), _) = self.segment(at) else { return range };
         if reverse {
-            let found = sieve.previous(number).map_or(0, |found| self.start_of(found + 1));
+            let found = candidates.previous(number).map_or(0, |found| self.start_of(found + 1));
             range.start..range.end.min(found).max(range.start)
         } else {
-            let start = match sieve.next(number..self.sealed.len()) {
+            let start = match candidates.next(number..self.sealed.len()) {
                 found if found == number => range.start,
                 found => self.start_of(found),
             };
@@ -150,25 +151,25 @@ impl Log {
         }
     }
 
-    /// The first offset of the segment of this number, which is sealed or the one after the last that is.
+    /// Returns the first offset of the segment of this number, which is sealed or the one after the last sealed one.
     fn start_of(&self, number: usize) -> u64 {
-        // First: if it becomes sealed meanwhile, it is found on the list.
+        // Before the list is read: if the segment is sealed in between, it is found on the list.
         let active = self.active.load().first;
         self.sealed.get(number).map_or(active, |segment| segment.first)
     }
 
-    /// The first event that the condition forbids below `end`.
+    /// Returns the offset of the first event below `end` that the condition forbids.
     pub(crate) fn conflict(
         &self,
         condition: &Condition,
         end: u64,
     ) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
-        let mut sieve = self.filters.sieve(|filter| filter.matching(&search));
+        let mut candidates = self.filters.candidates(|filter| filter.matching(&search));
         let mut from = condition.head();
         while from < end {
             if !search.is_all() {
-                from = self.narrow(&mut sieve, from..end, false).start;
+                from = self.narrow(&mut candidates, from..end, false).start;
                 if from == end {
                     break;
                 }
@@ -177,7 +178,7 @@ impl Log {
             let index = segment.index(&[Kind::Type, Kind::Tag])?;
             let found = search
                 .plan(&index)
-                .next(place(&segment, from))
+                .next(local(&segment, from))
                 .map(|found| segment.first + u64::from(found));
             if let Some(found) = found.filter(|&found| found < end.min(segment_end)) {
                 return Ok(Some(found));
@@ -187,20 +188,20 @@ impl Log {
         Ok(None)
     }
 
-    /// The event with this id, newest segment first.
+    /// Returns the offset of the event with this id. Searches the newest segment first.
     pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
         let active = self.active.load();
         let mut found = active.find_id(id)?;
-        let mut sieve = self.filters.sieve(|filter| filter.having(Kind::Id, id));
+        let mut candidates = self.filters.candidates(|filter| filter.having(Kind::Id, id));
         let mut next = self.sealed.len().checked_sub(1);
-        while let (None, Some(number)) = (found, next.and_then(|next| sieve.previous(next))) {
+        while let (None, Some(number)) = (found, next.and_then(|next| candidates.previous(next))) {
             found = self.sealed.get(number).map_or(Ok(None), |segment| segment.find_id(id))?;
             next = number.checked_sub(1);
         }
         Ok(found)
     }
 
-    /// The names of a kind that begin with `prefix`, counted below `head`.
+    /// Returns the names of a kind that begin with `prefix`, with the numbers of their events below `head`.
     pub(crate) fn names(
         &self,
         kind: Kind,
@@ -216,7 +217,7 @@ impl Log {
                 if !name.starts_with(prefix) {
                     return;
                 }
-                // Offsets at and beyond the head are of a commit that is under way.
+                // Offsets at and beyond the head belong to a commit that is being written.
                 let below = |posting: &mut crate::index::lookup::Posting<'_>, at| {
                     segment.first + u64::from(posting.get(at)) < head
                 };
@@ -229,17 +230,17 @@ impl Log {
         Ok(counts.into_iter().map(|(name, count)| NameCount { name, count }).collect())
     }
 
-    /// How much there is of each segment; the active one comes last.
+    /// Returns the sizes of each segment. The active one comes last.
     pub(crate) fn segments(&self) -> Vec<SegmentStats> {
         let active = self.active.load();
         let before = self.sealed.iter().take_while(|segment| segment.first < active.first);
-        // Relaxed: a number to look at, which orders nothing.
+        // Relaxed: a number for statistics, which orders nothing.
         let active_bytes = self.active_bytes.load(Ordering::Relaxed);
         let sealed = before.map(|segment| segment.stats(segment.bytes.len() as u64));
         sealed.chain([active.stats(active_bytes)]).collect()
     }
 
-    /// How much there is of all of them.
+    /// Returns the sizes of all segments together.
     pub(crate) fn stats(&self) -> Stats {
         let segments = self.segments();
         let sum = |bytes: fn(&SegmentStats) -> u64| segments.iter().map(bytes).sum();
@@ -253,16 +254,16 @@ impl Log {
     }
 }
 
-/// Bytes of events that are read at once, about: they may be large.
+/// The approximate number of bytes of events that are read at once.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// The place of `offset` in its segment.
-fn place(segment: &Segment, offset: u64) -> u32 {
+/// Returns the local offset of `offset` in a segment.
+fn local(segment: &Segment, offset: u64) -> u32 {
     local_offset(offset, segment.first)
 }
 
-/// Reads what matches in `range` of one segment until `page` has `full` events. Answers what is left of the range,
-/// with an error as well.
+/// Reads the matches in `range` of one segment until `page` has `full` events. Returns the rest of the range, also with
+/// an error.
 fn read_part<E: Event>(
     segment: &Segment,
     search: &Search<'_>,
@@ -278,18 +279,18 @@ fn read_part<E: Event>(
     let mut bytes = 0;
     while page.len() < full && bytes < PAGE_BYTES && !range.is_empty() {
         let found = if reverse {
-            plan.previous(place(segment, range.end))
+            plan.previous(local(segment, range.end))
         } else {
-            plan.next(place(segment, range.start))
+            plan.next(local(segment, range.start))
         };
-        let Some(place) =
+        let Some(local) =
             found.filter(|&found| range.contains(&(segment.first + u64::from(found))))
         else {
             return Ok(range.end..range.end);
         };
-        let offset = segment.first + u64::from(place);
+        let offset = segment.first + u64::from(local);
         let read =
-            segment.read_at(index.position(place), offset, &mut frame).map_err(ReadError::from);
+            segment.read_at(index.position(local), offset, &mut frame).map_err(ReadError::from);
         let recorded = read.and_then(|(event, time_ms)| {
             bytes += event.body().len();
             Recorded::decode(offset, time_ms, event)

@@ -1,20 +1,16 @@
-//! The Journal, the backend in files: a log in segments that are mapped to be read, appended to through one leader, and synced.
+//! The Journal, the backend in files. A log consists of segments, which are mapped for reading, appended to by one
+//! leader, and synced.
 //!
 //! ```text
-//!   follow      reading beside another process     verify     every checksum, every index entry
-//!   writer      the writer's side                  log        the readers' side
-//!   snapshots   a directory of snapshots
-//!   recovery    what is found on opening, and what is done
-//!   salvage     every whole event of a damaged log, copied to a new one
-//!   segment     a file and its index
-//!   sealed      an index as a file                 live       an index in memory
-//!   sieve       the segments that may match        filter     which of many segments may have a name
-//!   directory   the store's files and lock         file       a segment's file, mapped
-//!   options     how it is opened                   frame      what one commit adds to a file
-//!   lock        the right to write                 map        files as memory
-//!   fs          the seam to the file system
+//!   follower    following a log that another process writes      writer      the writing side
+//!   log         the reading side                                 recovery    opening and repairing a log
+//!   verify      checking every byte of a store                   salvage     copying the whole events of a damaged log
+//!   segment     a segment's file and its index                   pruning     which segments a search looks into
+//!   directory   the store's files                                lock        the right to write
+//!   snapshots   a directory of snapshots                         options     how a Journal is opened
+//!   fs          the seam to the file system                      map         mapping files
 //! ```
-//! The files are described in docs/FORMAT.md, what is promised of them in docs/DURABILITY.md.
+//! docs/FORMAT.md describes the files, and docs/DURABILITY.md what a Journal guarantees for them.
 
 pub(crate) mod directory;
 pub(crate) mod follower;
@@ -74,9 +70,9 @@ use recovery::recover::{Recovered, recover, recover_read_only};
 use segment::segment::{Segment, SegmentIndex};
 use writer::state::JournalTarget;
 
-/// A log in the files of a directory: durable, and as fast to read as memory that is mapped.
+/// A log in the files of a directory: durable, and read from mapped memory.
 ///
-/// Usually opened through [`EventStore::open`](crate::EventStore::open); with other settings:
+/// [`EventStore::open`](crate::EventStore::open) opens one with the default options. With other options:
 ///
 /// ```no_run
 /// use annals::{Durability, EventStore, Journal, RawEvent};
@@ -92,7 +88,7 @@ pub struct Journal<E: Event> {
     opener: Opener,
 }
 
-/// What an opened log consists of.
+/// The parts of an opened log.
 struct Parts<E: Event> {
     log: Arc<Log>,
     head: HeadPublisher<E>,
@@ -103,12 +99,12 @@ struct Parts<E: Event> {
 
 enum Role<E: Event> {
     Writer(Arc<Committer<E, JournalTarget<E>>>),
-    /// Held so that its thread ends with the Journal.
+    /// The follower, whose thread ends with the Journal.
     Reader(Follower),
 }
 
 impl Journal<RawEvent> {
-    /// The settings as they are by default, to be changed and opened with, whatever the type of the events.
+    /// Returns the default options, for any type of events.
     #[must_use]
     pub fn options() -> JournalOptions {
         JournalOptions::default()
@@ -116,21 +112,21 @@ impl Journal<RawEvent> {
 }
 
 impl JournalOptions {
-    /// Opens the log in the directory `path` for appending and reading, or creates it there.
+    /// Opens the log in the directory `path` for appending and reading. Creates it if nothing is there.
     ///
     /// # Errors
-    /// [`OpenError`]: an option is out of bounds, something else is there, another process writes to it, it is
-    /// damaged, or the system fails.
+    /// [`OpenError`]: an option is out of bounds, something other than a store is there, another process writes to the
+    /// store, it is damaged, or the system fails.
     pub fn open<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
         self.check()?;
         Journal::open_with(&absolute(path.as_ref())?, self)
     }
 
-    /// Opens the log in the directory `path` for reading, also while another process writes to it, and follows it.
-    /// Where the log is damaged, what is good before the damage is read, and [`Journal::damage`] tells of it.
+    /// Opens the log in the directory `path` for reading, and follows it while another process writes to it. Of a
+    /// damaged log, the events before the damage are readable, and [`Journal::damage`] returns the damage.
     ///
     /// # Errors
-    /// [`OpenError`]: nothing or something else is there, or the system fails.
+    /// [`OpenError`]: nothing or something other than a store is there, or the system fails.
     pub fn open_read_only<E: Event>(self, path: impl AsRef<Path>) -> Result<Journal<E>, OpenError> {
         self.check()?;
         Journal::follow_with(&absolute(path.as_ref())?, &self)
@@ -138,8 +134,8 @@ impl JournalOptions {
 }
 
 impl<E: Event> Journal<E> {
-    /// Returns the damage before which the log ends, where one was opened read-only that has any; for all of it:
-    /// [`verify()`].
+    /// Returns the damage at which a log that was opened read-only ends, if it is damaged. [`verify()`] finds all
+    /// damage.
     #[must_use]
     pub fn damage(&self) -> Option<&Corruption> {
         match self.follow_error() {
@@ -148,9 +144,9 @@ impl<E: Event> Journal<E> {
         }
     }
 
-    /// Returns why a log that was opened read-only is not followed any more: it is damaged, its writer took back what
-    /// was read before it was synced, or its files were removed or replaced. Its cursors have ended then, and it has to
-    /// be opened again.
+    /// Returns why a log that was opened read-only is no longer followed: it is damaged, its writer withdrew a commit
+    /// that was read before it was synced, or its files were removed or replaced. Its cursors have ended, and the store
+    /// has to be opened again. Returns `None` while the log is followed.
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         match &self.role {
@@ -185,10 +181,10 @@ impl<E: Event> Journal<E> {
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
-        // Before the segments: a process that closes the store meanwhile notes a head beyond what is then read.
+        // Before the segments are read: a process that closes the store in the meantime writes a larger head.
         let closed = match directory.closed_head() {
             Err(OpenError::Corrupt(found)) => {
-                tracing::warn!(%found, "whether the log lost its end since it was closed is not known");
+                tracing::warn!(%found, "closed.json is damaged; a loss of the last events may go unnoticed");
                 0
             }
             closed => closed?,
@@ -213,7 +209,7 @@ impl<E: Event> Journal<E> {
         })
     }
 
-    /// What both roles have in common; filters that are missing are made, if `make`.
+    /// Builds the parts that both roles have. If `make`, missing filters are written.
     fn parts(directory: Directory, recovered: Recovered, make: bool) -> Parts<E> {
         let (mut writer, sealed) = segmented_list();
         recovered.sealed.into_iter().for_each(|segment| {
@@ -240,7 +236,7 @@ impl<E: Event> Drop for Journal<E> {
     fn drop(&mut self) {
         let Role::Writer(committer) = &self.role else { return };
         if !self.opener.is_here() {
-            // Forked: the files, the lock and whoever commits are those of the process that opened the store.
+            // In a forked process, the files, the lock and the commits belong to the process that opened the store.
             return;
         }
         committer.retire();
@@ -361,12 +357,12 @@ impl<E: Event> Backend<E> for Journal<E> {
     }
 }
 
-/// The same path wherever the process goes: files are made for as long as the store is open.
+/// Makes a path absolute, so that it stays valid when the process changes its working directory.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     std::path::absolute(path).map_err(OpenError::io("find", path))
 }
 
-/// The place for snapshots that a store's directory has.
+/// Returns the snapshots in the store's directory.
 fn snapshots(directory: &Directory) -> Arc<DirectorySnapshots> {
     Arc::new(DirectorySnapshots::of_store(Arc::clone(&directory.handle), &directory.path))
 }

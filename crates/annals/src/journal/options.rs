@@ -1,4 +1,4 @@
-//! How a Journal is opened.
+//! The options of a Journal.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 /// When an append to a Journal returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// When it is on the disk: survives loss of power. The default.
+    /// When the events are on disk: they survive loss of power. The default.
     #[default]
     Sync,
-    /// When the operating system has it: survives the end of the process, not loss of power. It is synced when its
-    /// segment is sealed, by [`sync`](crate::EventStore::sync), and on close.
+    /// When the operating system has the events: they survive the end of the process, not loss of power. They are
+    /// synced when their segment is sealed, by [`sync`](crate::EventStore::sync), and on close.
     Buffered,
 }
 
-/// Settings of a Journal; each is fine as it is.
+/// The options of a Journal. Each has a default that suits most logs.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
     pub(super) segment_bytes: u64,
@@ -30,27 +30,31 @@ pub struct JournalOptions {
     pub(super) file_system: Arc<dyn FileSystem>,
 }
 
-/// The least size of a segment, in bytes.
+/// The smallest size of a segment in bytes.
 const MIN_SEGMENT_BYTES: u64 = 4 << 10;
-/// The greatest size of a segment, in bytes: positions in it take 4 bytes, and a last batch may reach beyond it.
+/// The largest size of a segment in bytes: positions in it take 4 bytes, and its last batch may reach beyond it.
 const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 
-/// How large the index of a segment may become.
+/// The limits of a segment's index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IndexLimits {
-    /// Bytes of its file at which the segment is sealed; the commit that reaches it is still the segment's.
+    /// The number of bytes of the index file at which the segment is sealed. The commit that reaches it stays in the
+    /// segment.
     pub(super) sealed_at: u64,
     /// The most bytes of an index file that is written.
     pub(super) most: u64,
 }
 
-/// How far a commit may reach beyond the size at which its segment is sealed: one commit's batches, with their heads.
+/// The most bytes by which a commit may reach beyond the size at which its segment is sealed: the batches of one
+/// commit, with their heads.
 const COMMIT_ROOM: u64 =
     (MAX_BATCH_BYTES + (RECORD_HEAD + FRAME_HEAD + 8) * MAX_BATCH_EVENTS) as u64;
 
-/// The most bytes that one commit adds to its segment's index: less than 20 for each byte of its records. A tag, the
-/// dearest, takes its size and at least 1 byte in a record, and 33, its text and an offset of 4 bytes in an index: 38 for 2.
-/// An event with a type and an id takes at least 26 bytes in a record, and adds 78 bytes and its two names to an index.
+/// The most bytes that one commit adds to its segment's index: less than 20 for each byte of its records.
+///
+/// A tag is the worst case. In a record it takes its size and at least 1 byte. In an index it takes 33 bytes, its text
+/// and an offset of 4 bytes: 38 bytes for 2. An event with a type and an id takes at least 26 bytes in a record, and
+/// adds 78 bytes and its two names to an index.
 const COMMIT_INDEX_ROOM: u64 = 20 * COMMIT_ROOM;
 
 const _: () = assert!(COMMIT_INDEX_ROOM < MOST_INDEX_BYTES / 4, "most of an index is for use");
@@ -73,33 +77,34 @@ impl Default for JournalOptions {
 }
 
 impl JournalOptions {
-    /// The size, in bytes, at which a segment is sealed and the next begun: 64 MiB by default, 4 KiB to 2 GiB. The
-    /// batch that reaches it is still the segment's. A segment with very many names (tags and ids) is sealed earlier: before
-    /// its index file reaches 4 GiB.
+    /// Sets the size in bytes at which a segment is sealed and the next begun: 64 MiB by default, 4 KiB to 2 GiB. The
+    /// batch that reaches it stays in the segment. A segment with very many names (tags and ids) is sealed earlier,
+    /// before its index file reaches 4 GiB.
     ///
-    /// Each segment takes two memory mappings of the process, of which Linux allows 65,530 (`vm.max_map_count`). A log of
-    /// 64 GiB has a thousand segments of the default size; of the smallest it would have too many to be opened.
+    /// Each segment takes two memory mappings of the process. Linux allows 65,530 by default (`vm.max_map_count`). A
+    /// log of 64 GiB has a thousand segments of the default size; with the smallest size it would have too many to be
+    /// opened.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;
         self
     }
 
-    /// When an append returns: [`Durability::Sync`] by default.
+    /// Sets when an append returns: [`Durability::Sync`] by default.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// The file system: the operating system's by default.
+    /// Sets the file system: the operating system's by default.
     #[must_use]
     pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
         self.file_system = file_system;
         self
     }
 
-    /// Bytes that a segment's file can hold.
+    /// Returns the number of bytes that a segment's file can hold.
     pub(super) fn capacity(&self) -> u64 {
         self.segment_bytes + COMMIT_ROOM
     }

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   snapshots/
-//!     SERIES/                           what a projection with a query keeps
-//!       00000000000000001000.snapshot   at head 1000
-//!       *.TIME-UUID.new                 one that is being written since TIME, in ms since 1970
+//!     SERIES/                           the snapshots of one projection with its query
+//!       00000000000000001000.snapshot   the snapshot at head 1000
+//!       *.TIME-UUID.new                 a snapshot that is being written since TIME, in ms since 1970
 //! ```
-//! So nobody looks through what others keep, however many there are. What lies elsewhere in the directory is ignored.
+//! Each series has its own directory, so a projection never lists the snapshots of others. Other files in the directory
+//! are ignored.
 //!
-//! Any number of processes and threads may save at once, the same snapshot too: each writes a file of its own name,
-//! and whoever renames his last has it there. A file that a process left behind when it ended is known by its age,
-//! for nobody can tell of all processes that may share a directory which are still there.
+//! Any number of processes and threads may save at once, also the same snapshot. Each writes a file with a name of its
+//! own and renames it; the last rename wins. A process that ended may leave such a file behind. It is recognized by its
+//! age, since no process can know which of the processes that share a directory still run.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -26,50 +27,51 @@ use crate::snapshot::series::check_series;
 
 const EXTENSION: &str = ".snapshot";
 
-/// Bytes of the largest snapshot. One that seems larger is damaged; to read it would cost all memory.
+/// The most bytes of a snapshot. A larger file is damaged, and reading it could take all memory.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// After so many ms a file that was not finished never will be.
+/// The age in ms from which an unfinished file counts as left behind.
 const LEFT_AFTER_MS: u64 = 60 * 60 * 1_000;
 
-/// Snapshots in the files of a directory, which is made when the first is kept.
+/// Snapshots in the files of a directory, which is created when the first snapshot is saved.
 ///
-/// Each is written under another name, synced and renamed, so it is there whole or not at all. It has at most 1 GiB; a
-/// larger one is not kept.
+/// Each snapshot is written under another name, synced and renamed, so it is there whole or not at all. A snapshot has
+/// at most 1 GiB; a larger one is not saved.
 #[derive(Debug, Clone)]
 pub struct DirectorySnapshots {
     path: PathBuf,
     above: Above,
 }
 
-/// Where the directory is looked up.
+/// The way to the directory.
 #[derive(Debug, Clone)]
 enum Above {
     /// By its path, whatever is there.
     Path(Arc<dyn FileSystem>),
-    /// In a store's own directory, wherever that is moved to.
+    /// In a store's own directory, wherever that is moved.
     Store(Arc<dyn StoreDirectory>),
 }
 
 impl DirectorySnapshots {
-    /// The directory at `path`, whether or not it is there yet; it should be of this log alone, and its parent exist.
+    /// Returns the snapshots at `path`. The directory may not exist yet, but its parent must. It should be used for one
+    /// log only.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self::on(Arc::new(RealFileSystem), path)
     }
 
-    /// As [`at`](Self::at), on another file system.
+    /// Returns the snapshots at `path` on another file system, as [`at`](Self::at) does.
     #[must_use]
     pub fn on(system: Arc<dyn FileSystem>, path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), above: Above::Path(system) }
     }
 
-    /// The directory `snapshots` of the store whose directory this is, which was at `path` when it was opened.
+    /// Returns the snapshots of a store with this directory, whose path was `path` when it was opened.
     pub(super) fn of_store(directory: Arc<dyn StoreDirectory>, path: &Path) -> Self {
         Self { path: path.join(SNAPSHOTS), above: Above::Store(directory) }
     }
 
-    /// The directory.
+    /// Returns the directory's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -82,7 +84,7 @@ impl DirectorySnapshots {
         }
     }
 
-    /// Opens the directory, made if it is not there.
+    /// Opens the directory. Creates it if it does not exist.
     fn open_or_create(&self) -> io::Result<Arc<dyn StoreDirectory>> {
         match self.open() {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -102,7 +104,7 @@ impl DirectorySnapshots {
         self.open()
     }
 
-    /// Opens the directory of a series; `None` if nothing was kept of it.
+    /// Opens the directory of a series. Returns `None` if it has no snapshots.
     fn series(&self, series: &str) -> io::Result<Option<Arc<dyn StoreDirectory>>> {
         match self.open().and_then(|directory| directory.open_directory(series)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -110,7 +112,7 @@ impl DirectorySnapshots {
         }
     }
 
-    /// Opens the directory of a series, made if it is not there.
+    /// Opens the directory of a series. Creates it if it does not exist.
     fn series_or_create(&self, series: &str) -> io::Result<Arc<dyn StoreDirectory>> {
         let directory = self.open_or_create()?;
         match directory.open_directory(series) {
@@ -124,7 +126,7 @@ impl DirectorySnapshots {
     }
 }
 
-/// That a directory was made, also by another process just now.
+/// Accepts that a directory already exists: another process may just have created it.
 fn made(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -132,12 +134,12 @@ fn made(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The name of the snapshot at `head`.
+/// Returns the name of the snapshot at `head`.
 fn file_name(head: u64) -> String {
     format!("{head:020}{EXTENSION}")
 }
 
-/// Removes what processes that ended left half-written in the directory of a series.
+/// Removes the unfinished files that processes left behind in the directory of a series.
 fn remove_left(directory: &dyn StoreDirectory) -> io::Result<()> {
     let now = now_ms();
     for name in directory.list()?.iter().filter(|name| is_left(name, now)) {
@@ -146,12 +148,13 @@ fn remove_left(directory: &dyn StoreDirectory) -> io::Result<()> {
     Ok(())
 }
 
-/// A name for the file `name` while it is written, which no other file has.
+/// Returns a name, which no other file has, for the file `name` while it is written.
 fn unfinished(name: &str) -> String {
     format!("{name}.{}-{}.{UNFINISHED}", now_ms(), uuid::Uuid::new_v4().simple())
 }
 
-/// Whether this is the name of a file that nobody writes any more. A time that lies ahead is that of another clock.
+/// Returns whether this is the name of a file that no process writes any more. A time in the future comes from another
+/// clock.
 fn is_left(name: &str, now_ms: u64) -> bool {
     let Some(name) = name.strip_suffix(&format!(".{UNFINISHED}")) else { return false };
     let since = || name.rsplit_once('.')?.1.split_once('-')?.0.parse::<u64>().ok();
@@ -176,7 +179,8 @@ impl SnapshotStore for DirectorySnapshots {
         let write = |file: &dyn StoreFile| file.write_at(bytes, 0);
         let written = write_by(&*directory, &unfinished, &name, write);
         if written.is_err() {
-            // If it was not made, there is nothing to remove; if this fails as well, it is removed for its age.
+            // If it was not created, there is nothing to remove. If removing fails, a later save removes it for its
+            // age.
             let _ = directory.remove(&unfinished);
         }
         written
@@ -207,7 +211,7 @@ impl SnapshotStore for DirectorySnapshots {
 
 fn remove(directory: &dyn StoreDirectory, name: &str) -> io::Result<()> {
     match directory.remove(name) {
-        // Another process was quicker.
+        // Another process removed it first.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
@@ -220,40 +224,40 @@ mod tests {
     #[test]
     fn it_is_made_when_it_is_needed_and_knows_its_own_files() {
         let directory = tempfile::tempdir().unwrap();
-        let place = DirectorySnapshots::at(directory.path().join("snapshots"));
-        assert!(place.heads("seat").unwrap().is_empty());
-        place.remove("seat", 1).unwrap();
-        assert_eq!(place.load("seat", 1).unwrap_err().kind(), ErrorKind::NotFound);
+        let snapshots = DirectorySnapshots::at(directory.path().join("snapshots"));
+        assert!(snapshots.heads("seat").unwrap().is_empty());
+        snapshots.remove("seat", 1).unwrap();
+        assert_eq!(snapshots.load("seat", 1).unwrap_err().kind(), ErrorKind::NotFound);
         for (series, head) in [("seat", 1), ("seat", 20), ("seat-2", 3)] {
-            place.save(series, head, series.as_bytes()).unwrap();
+            snapshots.save(series, head, series.as_bytes()).unwrap();
         }
         for others in ["seat/7.snapshot", "seat/00000000000000000009.snapshot.new"] {
-            std::fs::write(place.path().join(others), "half").unwrap();
+            std::fs::write(snapshots.path().join(others), "half").unwrap();
         }
-        // As they were kept once.
-        std::fs::write(place.path().join("seat.00000000000000000005.snapshot"), "old").unwrap();
-        let mut heads = place.heads("seat").unwrap();
+        // Under the name that an older annals gave it.
+        std::fs::write(snapshots.path().join("seat.00000000000000000005.snapshot"), "old").unwrap();
+        let mut heads = snapshots.heads("seat").unwrap();
         heads.sort_unstable();
         assert_eq!(heads, [1, 20]);
-        let names = || place.series("seat").unwrap().unwrap().list().unwrap();
+        let names = || snapshots.series("seat").unwrap().unwrap().list().unwrap();
         let unfinished = unfinished(&file_name(20));
-        std::fs::write(place.path().join("seat").join(&unfinished), "half").unwrap();
-        place.save("seat", 20, b"again").unwrap();
-        assert_eq!(place.load("seat", 20).unwrap(), b"again");
-        // Somebody may be writing this one.
+        std::fs::write(snapshots.path().join("seat").join(&unfinished), "half").unwrap();
+        snapshots.save("seat", 20, b"again").unwrap();
+        assert_eq!(snapshots.load("seat", 20).unwrap(), b"again");
+        // Another process may be writing this one.
         let left: Vec<_> = names().into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
         assert_eq!(left, [unfinished]);
-        place.remove("seat", 1).unwrap();
-        assert_eq!(place.heads("seat").unwrap(), [20]);
+        snapshots.remove("seat", 1).unwrap();
+        assert_eq!(snapshots.heads("seat").unwrap(), [20]);
     }
 
     #[test]
     fn it_never_leaves_its_directory() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("snapshots");
-        let place = DirectorySnapshots::at(&path);
-        place.save("seat", 1, b"kept").unwrap();
-        // As left by a process that ended; beside the directory it is not this store's to remove.
+        let snapshots = DirectorySnapshots::at(&path);
+        snapshots.save("seat", 1, b"kept").unwrap();
+        // Files like those that a process leaves behind, but outside the directory, which must not be touched.
         let others = [
             directory.path().join("a.1-5ea7.new"),
             directory.path().join("00000000000000000007.snapshot"),
@@ -264,10 +268,10 @@ mod tests {
         let absolute = directory.path().to_str().unwrap();
         for series in ["..", ".", "", "../", "seat/..", "seat/../..", absolute, "\\seat", "a\0"] {
             let kinds = [
-                place.save(series, 7, b"astray").unwrap_err().kind(),
-                place.load(series, 7).unwrap_err().kind(),
-                place.heads(series).unwrap_err().kind(),
-                place.remove(series, 7).unwrap_err().kind(),
+                snapshots.save(series, 7, b"astray").unwrap_err().kind(),
+                snapshots.load(series, 7).unwrap_err().kind(),
+                snapshots.heads(series).unwrap_err().kind(),
+                snapshots.remove(series, 7).unwrap_err().kind(),
             ];
             assert_eq!(kinds, [ErrorKind::InvalidInput; 4], "{series:?}");
         }
@@ -296,13 +300,13 @@ mod tests {
         std::thread::scope(|scope| {
             for saver in 1..=4_u8 {
                 // As many places as there would be processes.
-                let place = DirectorySnapshots::at(&path);
+                let snapshots = DirectorySnapshots::at(&path);
                 scope.spawn(move || {
                     for round in 0..40 {
-                        place
+                        snapshots
                             .save("seat", round % 2, &vec![saver; usize::from(saver) << 12])
                             .unwrap();
-                        let bytes = place.load("seat", round % 2).unwrap();
+                        let bytes = snapshots.load("seat", round % 2).unwrap();
                         assert_eq!(bytes.len(), usize::from(bytes[0]) << 12);
                         assert!(bytes.iter().all(|&byte| byte == bytes[0]));
                     }

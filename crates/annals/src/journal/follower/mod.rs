@@ -14,10 +14,10 @@
 //!   segment    │ frame, frame, … durable │ frame, … not known to be durable │ zeroes, or a frame that is being written
 //!   lent from  │ the mapping             │ copies: the tail                 │
 //! ```
-//! New bytes are read through the file, never through the mapping. A writer that seals a segment cuts its file behind the
-//! last frame, and a process must not touch mapped memory beyond a file's end. The writer may also withdraw a commit whose
-//! sync failed. The mapping is therefore used only for frames that a later frame reports as durable, and only once their
-//! bytes were seen there. All other frames are lent from copies.
+//! New bytes are read through the file, never through the mapping. A writer that seals a segment cuts its file behind
+//! the last frame, and a process must not touch mapped memory beyond a file's end. The writer may also withdraw a
+//! commit whose sync failed. The mapping is therefore used only for frames that a later frame reports as durable, and
+//! only once their bytes were seen there. All other frames are lent from copies.
 
 mod frames;
 mod segments;

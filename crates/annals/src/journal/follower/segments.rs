@@ -65,8 +65,8 @@ impl<E: Event> Follow<E> {
         Ok(())
     }
 
-    /// Opens the index file of a segment that just became complete. Returns `None` if there is no valid one, for example
-    /// because the writer is still writing it.
+    /// Opens the index file of a segment that just became complete. Returns `None` if there is no valid one, for
+    /// example because the writer is still writing it.
     fn sealed_index(&self, segment: &SegmentFile) -> Option<SealedIndex> {
         let (directory, first) = (&self.log.directory, segment.first);
         let file = directory.handle.open_read_only(&index_name(first)).ok()?;

@@ -16,8 +16,8 @@ use crate::journal::segment::file::{Piece, SEGMENT_HEAD};
 use crate::journal::segment::memory_index::IndexWriter;
 use crate::journal::segment::segment::Segment;
 
-/// The number of rounds without anything new after which the thread first checks the log for replacement and damage. The
-/// number doubles with each check.
+/// The number of rounds without anything new after which the thread first checks the log for replacement and damage.
+/// The number doubles with each check.
 pub(super) const FIRST_LOOK_ROUNDS: u32 = 10;
 
 /// The state of the following thread.

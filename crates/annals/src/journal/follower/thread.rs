@@ -32,8 +32,8 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Reads the log up to its present end, then starts the thread. A damaged log is read up to the damage, and no thread
-    /// is started.
+    /// Reads the log up to its present end, then starts the thread. A damaged log is read up to the damage, and no
+    /// thread is started.
     pub(crate) fn start<E: Event>(
         log: Arc<Log>,
         head: HeadPublisher<E>,

@@ -1,11 +1,12 @@
-//! The seam to the file system: the few calls that a Journal makes, so that tests can fail, tear and forget them.
+//! The seam to the file system: the few calls that a Journal makes, so that tests can let them fail, tear and be
+//! forgotten.
 //!
 //! ```text
 //!   FileSystem ──open_directory──▶ StoreDirectory ──create, open──▶ StoreFile
-//!   real    the operating system's          tools   whole files, erasing, the end of what is not zero
+//!   real    the operating system's file system     tools   whole files, erasing, the end of the data
 //! ```
-//! A store is opened by its path once. From then on every name is looked up in the directory that was opened, which stays
-//! the same directory when it is moved. What a Journal assumes of these calls stands in docs/DURABILITY.md.
+//! A store is opened by its path once. From then on every name is looked up in the open directory, which stays the same
+//! directory when it is moved. docs/DURABILITY.md states what a Journal assumes of these calls.
 
 pub(crate) mod real;
 pub(crate) mod tools;
@@ -19,16 +20,16 @@ use std::sync::Arc;
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";
 
-/// A file system: where directories are found and made by their paths.
+/// A file system, which opens and creates directories by their paths.
 pub trait FileSystem: Send + Sync + Debug {
     /// Opens a directory.
     ///
     /// # Errors
-    /// The system's; [`NotFound`](io::ErrorKind::NotFound) and [`NotADirectory`](io::ErrorKind::NotADirectory) where
-    /// nothing or something else is there.
+    /// The system's. [`NotFound`](io::ErrorKind::NotFound) if nothing is there, and
+    /// [`NotADirectory`](io::ErrorKind::NotADirectory) if something else is.
     fn open_directory(&self, path: &Path) -> io::Result<Arc<dyn StoreDirectory>>;
 
-    /// Makes a directory.
+    /// Creates a directory.
     ///
     /// # Errors
     /// The system's.
@@ -37,9 +38,9 @@ pub trait FileSystem: Send + Sync + Debug {
 
 /// An open directory. It stays the same directory when it is moved or renamed, whatever its old path leads to then.
 ///
-/// Every `name` is that of an entry of this directory, not a path.
+/// Every `name` is the name of an entry of this directory, not a path.
 pub trait StoreDirectory: Send + Sync + Debug {
-    /// Makes a file that is not there yet, for writing and reading.
+    /// Creates a file that does not exist yet, for writing and reading.
     ///
     /// # Errors
     /// The system's.
@@ -63,7 +64,7 @@ pub trait StoreDirectory: Send + Sync + Debug {
     /// The system's.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Gives a file another name in this directory, in place of what has that name.
+    /// Renames a file in this directory. Replaces a file that has the new name.
     ///
     /// # Errors
     /// The system's.
@@ -81,7 +82,7 @@ pub trait StoreDirectory: Send + Sync + Debug {
     /// The system's.
     fn sync(&self) -> io::Result<()>;
 
-    /// Makes a directory in this one.
+    /// Creates a directory in this one.
     ///
     /// # Errors
     /// The system's.
@@ -93,27 +94,27 @@ pub trait StoreDirectory: Send + Sync + Debug {
     /// The system's.
     fn open_directory(&self, name: &str) -> io::Result<Arc<dyn StoreDirectory>>;
 
-    /// Takes the one lock on the directory, held until this handle is closed; false if another handle holds it. By default
-    /// nothing is locked.
+    /// Takes the exclusive lock on the directory, held until this handle is closed. Returns false if another handle
+    /// holds it. By default, nothing is locked.
     ///
     /// # Errors
-    /// The system's; some file systems lock no directories.
+    /// The system's. Some file systems cannot lock directories.
     fn try_lock(&self) -> io::Result<bool> {
         Ok(true)
     }
 
-    /// Returns which file has this name now; `None` if no file has it, also because the directory was removed, or if
-    /// the system cannot tell.
+    /// Returns the identity of the file that has this name now. Returns `None` if no file has it, also because the
+    /// directory was removed, or if the system has no such identity.
     ///
     /// # Errors
     /// The system's.
     fn file_id(&self, name: &str) -> io::Result<Option<FileId>>;
 }
 
-/// Which file it is, under whatever name: two open files with the same id are the same file.
+/// The identity of a file, under whatever name: two open files with the same id are the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
-    /// The device that has the file.
+    /// The device that contains the file.
     pub device: u64,
     /// The file's number on that device.
     pub number: u64,
@@ -121,7 +122,8 @@ pub struct FileId {
 
 /// An open file.
 pub trait StoreFile: Send + Sync + Debug {
-    /// Reads as many bytes as there are from `position` on, at most as many as `bytes` has room for.
+    /// Reads the bytes from `position` on. Returns their number: fewer than `bytes` has room for only at the file's
+    /// end.
     ///
     /// # Errors
     /// The system's.
@@ -139,8 +141,8 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn allocate(&self, position: u64, size: u64) -> io::Result<()>;
 
-    /// Returns where the next bytes at or after `position` may be that are not zero; `None` if there are none. Any
-    /// result that passes over nothing but zeroes is right.
+    /// Returns the position of the next bytes at or after `position` that may not be zero; `None` if there are none. A
+    /// result is valid if only zeroes lie between `position` and it.
     ///
     /// # Errors
     /// The system's.
@@ -160,10 +162,10 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn size(&self) -> io::Result<u64>;
 
-    /// Says that these bytes will be synced: the system may begin to write them now. Nothing is durable by it.
+    /// Announces that these bytes will be synced. The system may begin to write them, but they are not durable yet.
     ///
     /// # Errors
-    /// The system's, when writing them fails.
+    /// The system's, if writing the bytes fails.
     fn start_sync(&self, position: u64, size: u64) -> io::Result<()> {
         let _ = (position, size);
         Ok(())
@@ -175,20 +177,21 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn sync(&self) -> io::Result<()>;
 
-    /// Returns the operating system's file that has the same bytes and in which later writes show, so that the Journal
-    /// can map it to be read.
+    /// Returns a file of the operating system with the same bytes, in which later writes appear. The Journal maps it
+    /// for reading.
     ///
     /// # Errors
     /// The system's.
     fn file(&self) -> io::Result<File>;
 
-    /// Returns which file this is; `None` if the system cannot tell.
+    /// Returns the file's identity; `None` if the system has no such identity.
     ///
     /// # Errors
     /// The system's.
     fn id(&self) -> io::Result<Option<FileId>>;
 
-    /// Takes the one lock on the file, held until the file is closed; false if another open file holds it.
+    /// Takes the exclusive lock on the file, held until the file is closed. Returns false if another open file holds
+    /// it.
     ///
     /// # Errors
     /// The system's.

@@ -1,7 +1,7 @@
 //! The operating system's file system.
 //!
-//! On Unix an open directory is a handle, and names are looked up in it (`openat` and its like). Elsewhere it is its path:
-//! Windows does not move a directory in which files are open.
+//! On Unix, an open directory is a handle, and names are looked up in it (`openat` and similar calls). On other systems
+//! it is a path: Windows does not move a directory in which files are open.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -35,8 +35,9 @@ mod system {
 
     use super::{Arc, File, FileId, Path, RealFile, StoreDirectory, StoreFile, io};
 
-    /// As the standard library makes files and directories: the process's mask takes bits away.
+    /// The mode of new files, as in the standard library: the process's mask removes bits.
     const FILE_MODE: rustix::fs::RawMode = 0o666;
+    /// The mode of new directories.
     const DIRECTORY_MODE: rustix::fs::RawMode = 0o777;
 
     /// An open directory.
@@ -131,8 +132,8 @@ mod system {
         Ok(Some(id))
     }
 
-    /// Asks for nothing else: a file whose times are asked for has them written to disk with the next write (since Linux
-    /// 6.13), which makes a sync take half as long again.
+    /// Returns the identity of a file. Asks the system for nothing else: since Linux 6.13, a file whose times are asked
+    /// for has them written to disk with the next write, which makes a sync take half as long again.
     #[cfg(target_os = "linux")]
     fn id_of(directory: &File, name: &str, flags: AtFlags) -> rustix::io::Result<FileId> {
         use rustix::fs::{StatxFlags, makedev, statx};
@@ -154,7 +155,7 @@ mod system {
     #[allow(
         clippy::unnecessary_cast,
         clippy::cast_sign_loss,
-        reason = "the types of these fields are another on each system"
+        reason = "the types of these fields differ between systems"
     )]
     fn of_stat(stat: &rustix::fs::Stat) -> FileId {
         FileId { device: stat.st_dev as u64, number: stat.st_ino as u64 }
@@ -168,7 +169,8 @@ mod system {
         file.write_at(bytes, position)
     }
 
-    /// How large a file this process may write. A write beyond that ends the process with a signal.
+    /// Returns the size of the largest file that this process may write. A write beyond it ends the process with a
+    /// signal.
     pub(super) fn largest_file() -> u64 {
         rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
     }
@@ -176,7 +178,7 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    //! Names in a directory by its path, where the system has no handles of directories.
+    //! Names in a directory by its path, on systems without handles of directories.
 
     use std::path::PathBuf;
 
@@ -224,7 +226,7 @@ mod system {
             fs::remove_file(self.0.join(name))
         }
 
-        /// A directory cannot be synced here; names are as durable as the system makes them.
+        /// Does nothing: a directory cannot be synced here. Names are as durable as the system makes them.
         fn sync(&self) -> io::Result<()> {
             Ok(())
         }
@@ -265,7 +267,7 @@ mod system {
 #[derive(Debug)]
 struct RealFile {
     file: File,
-    /// How large the process may make it.
+    /// The size in bytes to which this process may make the file grow.
     largest: u64,
 }
 
@@ -274,7 +276,7 @@ impl RealFile {
         Self { file, largest: system::largest_file() }
     }
 
-    /// Refuses what would end the process with a signal (`SIGXFSZ`).
+    /// Refuses a size with which the system would end the process with a signal (`SIGXFSZ`).
     fn check_size(&self, size: u64) -> io::Result<()> {
         if size <= self.largest {
             return Ok(());
@@ -321,13 +323,13 @@ impl StoreFile for RealFile {
         use rustix::fs::{FallocateFlags, fallocate};
         self.check_size(position + size)?;
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, position, size) {
-            // A file system that cannot: room shows when it is written to.
+            // A file system that cannot allocate: a full disk shows when the bytes are written.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Elsewhere room shows when it is written to.
+    /// Does nothing: a full disk shows when the bytes are written.
     #[cfg(not(target_os = "linux"))]
     fn allocate(&self, _position: u64, _size: u64) -> io::Result<()> {
         Ok(())
@@ -339,7 +341,7 @@ impl StoreFile for RealFile {
         match seek(&self.file, SeekFrom::Data(position)) {
             Ok(data) => Ok(Some(data)),
             Err(rustix::io::Errno::NXIO) => Ok(None),
-            // A file system that cannot tell holes: anything may be there.
+            // A file system that cannot report holes: any byte may be data.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => {
                 Ok((position < self.size()?).then_some(position))
             }
@@ -377,7 +379,7 @@ impl StoreFile for RealFile {
     }
 }
 
-/// Takes the one lock on a file or directory; false if another handle holds it.
+/// Takes the exclusive lock on a file or directory. Returns false if another handle holds it.
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),

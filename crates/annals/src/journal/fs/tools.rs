@@ -1,16 +1,16 @@
-//! What is done with the seam's calls in more than one place.
+//! Operations on whole files, built from the calls of the file system seam.
 
 use std::io::{self, ErrorKind};
 
 use super::{StoreDirectory, StoreFile, UNFINISHED};
 
-/// Reads all of a file.
+/// Reads a whole file.
 pub(crate) fn read_all(directory: &dyn StoreDirectory, name: &str) -> io::Result<Vec<u8>> {
     read_up_to(directory, name, u64::MAX)
 }
 
-/// Reads all of a file, or fails if it has more than `limit` bytes. A damaged file may claim to be larger than memory, so
-/// the memory is reserved with a check.
+/// Reads a whole file. Fails if it has more than `limit` bytes. A damaged file may claim to be larger than memory, so
+/// the reservation of memory may fail too.
 pub(crate) fn read_up_to(
     directory: &dyn StoreDirectory,
     name: &str,
@@ -30,7 +30,7 @@ pub(crate) fn read_up_to(
     Ok(bytes)
 }
 
-/// Puts `bytes` into a file, whole and durable, or leaves the file as it was.
+/// Writes `bytes` to a file, whole and durably, or leaves the file as it was.
 pub(crate) fn write_all(
     directory: &dyn StoreDirectory,
     name: &str,
@@ -39,7 +39,7 @@ pub(crate) fn write_all(
     write_all_with(directory, name, |file| file.write_at(bytes, 0))
 }
 
-/// As [`write_all`], what `write` writes.
+/// Writes a file like [`write_all`], with the content that `write` writes.
 pub(crate) fn write_all_with(
     directory: &dyn StoreDirectory,
     name: &str,
@@ -52,7 +52,7 @@ pub(crate) fn write_all_with(
     }
 }
 
-/// As [`write_all_with`], by way of the file `unfinished`, which is not there yet.
+/// Writes a file like [`write_all_with`], through the file `unfinished`, which does not exist yet.
 pub(crate) fn write_by(
     directory: &dyn StoreDirectory,
     unfinished: &str,
@@ -63,20 +63,20 @@ pub(crate) fn write_by(
     let written =
         write(&*file).and_then(|()| file.sync()).and_then(|()| directory.rename(unfinished, name));
     if let Err(error) = written {
-        // The file is of no use and takes room, perhaps the last there was. If it stays, the next opening removes it.
+        // The file is useless and takes room, perhaps the last there was. If it stays, the next opening removes it.
         let _ = directory.remove(unfinished);
         return Err(error);
     }
     directory.sync()
 }
 
-/// Returns the end of what is not zero from `start` on, if anything is.
+/// Returns the end of the last byte from `start` on that is not zero, if there is one.
 pub(crate) fn last_data(file: &dyn StoreFile, start: u64) -> io::Result<Option<usize>> {
     let mut chunk = vec![0; 1 << 18];
     let (mut position, mut last) = (start, None);
     while let Some(data) = file.next_data(position)? {
         let size = file.read_at(&mut chunk, data)?;
-        // All at once first: it is nearly always zeroes, and this the processor does quickly.
+        // First tests the whole chunk: it is nearly always zero, and this test is fast.
         if chunk[..size].iter().fold(0, |any, byte| any | byte) != 0 {
             let at = chunk[..size].iter().rposition(|&byte| byte != 0).unwrap_or(0);
             last = usize::try_from(data).ok().map(|data| data + at + 1);
@@ -89,8 +89,8 @@ pub(crate) fn last_data(file: &dyn StoreFile, start: u64) -> io::Result<Option<u
     Ok(last)
 }
 
-/// Puts zeroes from `start` to `end`, durably: only into pages that have something else, so that it needs no room on a
-/// full disk.
+/// Overwrites the bytes from `start` to `end` with zeroes, durably. Writes only pages that are not zero already, so
+/// that it needs no room on a full disk.
 pub(crate) fn erase(file: &dyn StoreFile, start: usize, end: usize) -> io::Result<()> {
     const PAGE: usize = 4096;
     let (zeroes, mut page) = ([0; PAGE], [0; PAGE]);
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn a_file_larger_than_asked_for_is_an_error() {
-        let place = tempfile::tempdir().unwrap();
-        std::fs::write(place.path().join("file"), "content").unwrap();
-        let directory = RealFileSystem.open_directory(place.path()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::write(temporary.path().join("file"), "content").unwrap();
+        let directory = RealFileSystem.open_directory(temporary.path()).unwrap();
         assert_eq!(read_up_to(&*directory, "file", 7).unwrap(), b"content");
         let error = read_up_to(&*directory, "file", 6).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FileTooLarge);

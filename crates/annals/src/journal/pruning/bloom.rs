@@ -1,28 +1,29 @@
-//! Which of many sealed segments may have a name: a Bloom filter for each of them, their bits side by side.
+//! The Bloom filters of many sealed segments, with their bits side by side: which of the segments may have a name.
 //!
 //! ```text
 //!   ┌ 0 "annals.f" │ 8 format │ 12 checksum of 16..64 │ 16 store id │ 32 first offset │ 40 end offset
-//!   │ 48 segments │ 52 blocks (a power of two) │ 56 checksum of the blocks │ 60 checksum of its indexes' heads
-//!   └ 64 block, block, …: each of 64 rows, each of a bit for every segment
+//!   │ 48 segments │ 52 blocks (a power of two) │ 56 checksum of the blocks │ 60 checksum of the index files' heads
+//!   └ 64 block, block, …: each of 64 rows, each with a bit for every segment
 //! ```
-//! A name sets its segment's bit in four rows of one block. Whoever looks for it reads these four rows and keeps the
-//! segments that have their bit in all: one look is for all segments, however many there are. Some that do not have the name
-//! are kept too, about one in a hundred; who looks into their indexes finds nothing.
+//! A name sets its segment's bit in four rows of one block. A search for the name reads these four rows. Only segments
+//! whose bit is set in all four may have the name, so one lookup covers all segments. About one in a hundred segments
+//! without the name passes as well; its index then shows that the name is not there.
 //!
-//! It is bound to its segments' indexes, of whose heads it bears a checksum: one that a backup or another life of the
-//! log left behind is none of this log.
+//! A filter is bound to the index files of its segments: it stores a checksum of their heads. A filter that a backup or
+//! another history of the log left behind therefore does not match.
 //!
-//! Eight filters make one of eight times as many segments: their rows are put side by side, those of a filter with
-//! fewer blocks again and again. No name is hashed for that.
+//! Eight filters are merged into one of eight times as many segments. Their rows are put side by side, and the rows of
+//! a filter with fewer blocks are repeated. No name is hashed again for that.
 //!
-//! Bits of many filters side by side are the bit-sliced signatures of Roberts (1979) and of COBS and `BitFunnel`; a block
-//! for all bits of a name is of Putze, Sanders and Singler's cache-efficient Bloom filters.
+//! The bits of many filters side by side are the bit-sliced signatures of Roberts (1979), COBS and `BitFunnel`. One
+//! block for all bits of a name comes from the cache-efficient Bloom filters of Putze, Sanders and Singler.
 
 use std::io;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use super::segment_set::{FAN, SegmentSet};
 use crate::event::name::{Hasher, Name};
 use crate::index::lookup::Kind;
 use crate::index::plan::Search;
@@ -34,43 +35,39 @@ use crate::util::little_endian::{u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"annals.f";
 const HEAD: usize = 64;
-/// Rows of a block.
+/// The number of rows in a block.
 const ROWS: usize = 64;
-/// Rows in which a name sets a bit.
+/// The number of rows in which a name sets a bit.
 const ROWS_OF_A_NAME: u32 = 4;
-/// Rows for each name of the segment that has most, at least; at most twice as many.
+/// The least number of rows for each name of the segment with the most names. There are at most twice as many.
 const ROWS_PER_NAME: usize = 8;
-/// How many filters make the next, and how many segments the first are for: a byte of bits.
-pub(crate) const FAN: usize = 8;
-/// The most segments that a filter is for: a row is a cache line then.
-pub(crate) const MOST_SEGMENTS: usize = FAN * FAN * FAN;
-/// Bytes that are written at once.
+/// The number of bytes that are written at once.
 const CHUNK: usize = 1 << 20;
 
-/// What a filter is of: these segments of the store, with all events of these offsets.
+/// The segments that a filter covers: all events of the store from `first` to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) first: u64,
     pub(crate) end: u64,
-    /// How many segments: 8, 64 or 512.
+    /// The number of segments: 8, 64 or 512.
     pub(crate) segments: usize,
-    /// The checksum of the checksums that their indexes' heads have, one behind the other.
+    /// The checksum of the checksums in the heads of the segments' index files, one behind the other.
     pub(crate) indexes: u32,
 }
 
-/// A filter, mapped.
+/// A mapped Bloom filter of several segments.
 #[derive(Debug)]
-pub(crate) struct Filter {
+pub(crate) struct BloomFilter {
     bytes: Bytes,
     pub(crate) span: Span,
-    /// Bytes of a row.
+    /// The number of bytes in a row.
     width: usize,
     blocks: usize,
     whole: OnceLock<bool>,
 }
 
-impl Filter {
-    /// The filter in these bytes, if they are one of this span.
+impl BloomFilter {
+    /// Opens the filter in these bytes. Returns `None` if they are not a valid filter of this span.
     pub(crate) fn open(bytes: Bytes, store_id: &[u8; 16], span: Span) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
         let blocks = u32_at(head, 52) as usize;
@@ -88,31 +85,31 @@ impl Filter {
         right.then(|| Self { bytes, span, width, blocks, whole: OnceLock::new() })
     }
 
-    /// Whether its checksum is right; looked at once.
+    /// Returns whether the checksum of the blocks is right. It is computed once.
     pub(crate) fn is_whole(&self) -> bool {
         *self.whole.get_or_init(|| {
             let whole = crc32c(&self.bytes[HEAD..]) == u32_at(&self.bytes, 56);
             if !whole {
                 let Span { first, segments, .. } = self.span;
-                tracing::warn!(first, segments, "a filter is damaged; reading goes on without");
+                tracing::warn!(first, segments, "a Bloom filter is damaged; it is not used");
             }
             whole
         })
     }
 
-    /// Bytes of the file.
+    /// Returns the size of the file in bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The segments that may have this name.
+    /// Returns the segments that may have this name.
     pub(crate) fn having(&self, kind: Kind, name: Name<'_>) -> SegmentSet {
-        let place = Place::new(kind, name.hash);
-        let block = place.block & (self.blocks - 1);
-        place.rows().map(|row| self.row(block, row)).fold(SegmentSet::ALL, SegmentSet::and)
+        let bits = NameBits::new(kind, name.hash);
+        let block = bits.block & (self.blocks - 1);
+        bits.rows().map(|row| self.row(block, row)).fold(SegmentSet::ALL, SegmentSet::and)
     }
 
-    /// The segments that may have an event that matches.
+    /// Returns the segments that may have an event that matches the search.
     pub(crate) fn matching(&self, search: &Search<'_>) -> SegmentSet {
         search.items().iter().fold(SegmentSet::NONE, |any, item| {
             let types = item.types.iter().map(|&name| self.having(Kind::Type, name));
@@ -132,84 +129,35 @@ impl Filter {
     }
 }
 
-/// Segments of those that a filter is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SegmentSet([u64; MOST_SEGMENTS / 64]);
-
-impl SegmentSet {
-    pub(crate) const ALL: Self = Self([u64::MAX; MOST_SEGMENTS / 64]);
-    const NONE: Self = Self([0; MOST_SEGMENTS / 64]);
-
-    fn of_bits(bytes: &[u8]) -> Self {
-        let mut words = [0; MOST_SEGMENTS / 64];
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
-            let mut whole = [0; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            *word = u64::from_le_bytes(whole);
-        }
-        Self(words)
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| self.0[at] & other.0[at]))
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| self.0[at] | other.0[at]))
-    }
-
-    pub(crate) fn has(&self, segment: usize) -> bool {
-        self.next(segment) == Some(segment)
-    }
-
-    /// The first of them at or after `from`.
-    pub(crate) fn next(&self, from: usize) -> Option<usize> {
-        let mut mask = u64::MAX << (from % 64);
-        (from / 64..self.0.len()).find_map(|at| {
-            let word = self.0[at] & std::mem::replace(&mut mask, u64::MAX);
-            (word != 0).then(|| at * 64 + word.trailing_zeros() as usize)
-        })
-    }
-
-    /// The last of them at or before `until`.
-    pub(crate) fn previous(&self, until: usize) -> Option<usize> {
-        let mut mask = u64::MAX >> (63 - until % 64);
-        (0..=(until / 64).min(self.0.len() - 1)).rev().find_map(|at| {
-            let word = self.0[at] & std::mem::replace(&mut mask, u64::MAX);
-            (word != 0).then(|| at * 64 + 63 - word.leading_zeros() as usize)
-        })
-    }
-}
-
-/// Where the bits of a name are.
-struct Place {
-    /// To be taken modulo the number of blocks.
+/// The bits of a name in a filter.
+struct NameBits {
+    /// The number of the block, to be taken modulo the number of blocks.
     block: usize,
     rows: u32,
 }
 
-impl Place {
+impl NameBits {
     fn new(kind: Kind, hash: u64) -> Self {
         let number: u64 = match kind {
             Kind::Type => 0,
             Kind::Tag => 1,
             Kind::Id => 2,
         };
-        // So that the same text as a type, a tag and an id are three names.
+        // Makes three different names of the same text as a type, a tag and an id.
         let mixed = hash ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
         let block = mixed as u32 as usize;
         Self { block, rows: (mixed >> 32) as u32 }
     }
 
-    /// The rows in the block, not always distinct.
+    /// Returns the rows in the block. Some may be the same.
     fn rows(&self) -> impl Iterator<Item = usize> {
         let rows = self.rows;
         (0..ROWS_OF_A_NAME).map(move |at| (rows >> (6 * at)) as usize % ROWS)
     }
 }
 
-/// Writes the filter of eight segments with these indexes.
+/// Writes the filter of the eight segments that have these indexes.
 pub(crate) fn write_first(
     file: &dyn StoreFile,
     store_id: &[u8; 16],
@@ -225,9 +173,9 @@ pub(crate) fn write_first(
     for (segment, index) in indexes.iter().enumerate() {
         for kind in KINDS {
             index.for_each_name(kind, |name, _| {
-                let place = Place::new(kind, hasher.hash(name.as_bytes()));
-                let block = place.block & (blocks - 1);
-                place.rows().for_each(|row| rows[block * ROWS + row] |= 1 << segment);
+                let bits = NameBits::new(kind, hasher.hash(name.as_bytes()));
+                let block = bits.block & (blocks - 1);
+                bits.rows().for_each(|row| rows[block * ROWS + row] |= 1 << segment);
             });
         }
     }
@@ -236,12 +184,12 @@ pub(crate) fn write_first(
     })
 }
 
-/// Writes the filter that these eight make.
+/// Writes the filter that these eight filters are merged into.
 pub(crate) fn write_merged(
     file: &dyn StoreFile,
     store_id: &[u8; 16],
     span: Span,
-    members: &[Filter],
+    members: &[BloomFilter],
 ) -> io::Result<()> {
     let blocks = members.iter().map(|member| member.blocks).max().unwrap_or(1);
     write(file, store_id, span, blocks, |block, out| {
@@ -253,7 +201,7 @@ pub(crate) fn write_merged(
     })
 }
 
-/// Writes a filter of so many blocks, each as `put` adds it to what is written next.
+/// Writes a filter of `blocks` blocks. `put` adds the bytes of one block to the buffer.
 fn write(
     file: &dyn StoreFile,
     store_id: &[u8; 16],
@@ -292,8 +240,6 @@ fn write(
 mod tests {
     use std::path::Path;
 
-    use proptest::prelude::*;
-
     use super::*;
     use crate::journal::fs::FileSystem as _;
     use crate::journal::fs::real::RealFileSystem;
@@ -301,25 +247,6 @@ mod tests {
     use crate::journal::segment::memory_index::IndexWriter;
 
     const STORE: [u8; 16] = [7; 16];
-
-    proptest! {
-        #[test]
-        fn a_set_is_walked_in_both_directions(
-            members in prop::collection::btree_set(0_usize..512, 0..40),
-            starts in prop::collection::vec(0_usize..512, 20),
-        ) {
-            let mut bytes = [0_u8; 64];
-            for &member in &members {
-                bytes[member / 8] |= 1 << (member % 8);
-            }
-            let set = SegmentSet::of_bits(&bytes);
-            for start in starts {
-                prop_assert_eq!(set.next(start), members.range(start..).next().copied());
-                prop_assert_eq!(set.previous(start), members.range(..=start).next_back().copied());
-                prop_assert_eq!(set.has(start), members.contains(&start));
-            }
-        }
-    }
 
     /// The names of a segment: its own tags and ids, and one type for all.
     fn names(segment: usize, count: usize) -> Vec<(Kind, String)> {
@@ -348,22 +275,22 @@ mod tests {
         path: &Path,
         span: Span,
         write: impl FnOnce(&dyn StoreFile) -> io::Result<()>,
-    ) -> Filter {
+    ) -> BloomFilter {
         let name = path.file_name().unwrap().to_str().unwrap();
         let file = RealFileSystem.open_directory(path.parent().unwrap()).unwrap();
         let file = file.create(name).unwrap();
         write(&*file).unwrap();
         let bytes = std::fs::read(path).unwrap();
-        let filter = Filter::open(bytes.into(), &STORE, span).unwrap();
+        let filter = BloomFilter::open(bytes.into(), &STORE, span).unwrap();
         assert!(filter.is_whole());
         filter
     }
 
     #[test]
     fn what_is_there_passes_and_little_else_however_unlike_the_segments_are() {
-        let place = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let count = |segment: usize| [0, 3, 700, 90][segment % 4] * (segment / 8 + 1);
-        let members: Vec<Filter> = (0..FAN)
+        let members: Vec<BloomFilter> = (0..FAN)
             .map(|member| {
                 let span = Span { first: member as u64 * 10, end: 0, segments: FAN, indexes: 1 };
                 let all = (0..FAN).map(|at| member * FAN + at);
@@ -371,13 +298,13 @@ mod tests {
                     all.map(|segment| index(&names(segment, count(segment)))).collect();
                 let indexes: Vec<_> = sealed.iter().collect();
                 let write = |file: &dyn StoreFile| write_first(file, &STORE, span, &indexes);
-                written(&place.path().join(member.to_string()), span, write)
+                written(&directory.path().join(member.to_string()), span, write)
             })
             .collect();
         assert_ne!(members[0].blocks, members[7].blocks, "so that blocks are repeated");
         let span = Span { first: 0, end: 80, segments: FAN * FAN, indexes: 2 };
         let write = |file: &dyn StoreFile| write_merged(file, &STORE, span, &members);
-        let merged = written(&place.path().join("merged"), span, write);
+        let merged = written(&directory.path().join("merged"), span, write);
         let hasher = Hasher::new(&STORE);
         let (mut asked, mut passed) = (0, 0);
         for segment in 0..FAN * FAN {
@@ -400,15 +327,15 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_the_filter_asked_for_are_none() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("filter");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("filter");
         let span = Span { first: 5, end: 9, segments: FAN, indexes: 3 };
         let sealed = index(&names(1, 20));
         let indexes = [&sealed; FAN];
         written(&path, span, |file| write_first(file, &STORE, span, &indexes));
         let bytes = std::fs::read(&path).unwrap();
         let open = |bytes: &[u8], store_id, span| {
-            Filter::open(Bytes::copy_from_slice(bytes), store_id, span)
+            BloomFilter::open(Bytes::copy_from_slice(bytes), store_id, span)
                 .is_some_and(|filter| filter.is_whole())
         };
         assert!(open(&bytes, &STORE, span));

@@ -1,12 +1,12 @@
-//! The filters of all sealed segments, and the walk over those segments that pass them.
+//! The Bloom filters of all sealed segments, and the walk over the segments that pass them.
 //!
 //! ```text
 //!   segments   0 … 511              512 … 575   576 … 583   584, 585, 586
 //!   filters    one of 512           one of 64   one of 8    none yet: each is a candidate
 //! ```
-//! When eight segments are sealed they get a filter, and when eight filters are there, one takes their place: so there
-//! are few, and a search over ten thousand segments looks into those that have what it wants and hardly any other.
-//! Filters are derived: without one its segments are all candidates.
+//! Eight sealed segments get a filter, and eight filters are merged into one. So there are few filters, and a search
+//! over ten thousand segments looks into hardly any index without a match. Filters are derived data: segments without a
+//! filter are all candidates.
 
 use std::collections::HashSet;
 use std::io;
@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
-use super::bloom::{self, FAN, Filter, MOST_SEGMENTS, SegmentSet, Span};
+use super::bloom::{self, BloomFilter, Span};
+use super::segment_set::{FAN, MOST_SEGMENTS, SegmentSet};
 use crate::index::lookup::Kind;
 use crate::journal::directory::Directory;
 use crate::journal::fs::tools::write_all_with;
@@ -25,24 +26,24 @@ use crate::journal::segment::index_file::SealedIndex;
 use crate::journal::segment::segment::Segment;
 use crate::util::crc32c::crc32c;
 
-/// How many segments a filter is for, tier by tier.
+/// The number of segments of a filter, by tier.
 pub(crate) const SEGMENTS: [usize; TIERS] = [FAN, FAN * FAN, MOST_SEGMENTS];
 const TIERS: usize = 3;
 
-/// The filters as readers have them: of each tier those of the first segments, the next, and so on. One stays unset
-/// where one of a higher tier is there instead, or none could be had.
+/// The filters as readers see them: for each tier those of the first segments, of the next, and so on. An entry is
+/// unset if a filter of a higher tier covers its segments, or if the filter could not be opened or written.
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
-    tiers: [SegmentedList<OnceLock<Filter>>; TIERS],
+    tiers: [SegmentedList<OnceLock<BloomFilter>>; TIERS],
 }
 
 impl Filters {
-    fn get(&self, tier: usize, number: usize) -> Option<&Filter> {
+    fn get(&self, tier: usize, number: usize) -> Option<&BloomFilter> {
         self.tiers[tier].get(number)?.get()
     }
 
-    /// The filter to ask about a segment, and the segments that it is for.
-    fn of(&self, segment: usize) -> Option<(&Filter, Range<usize>)> {
+    /// Returns the largest filter that covers a segment, and the segments that it covers.
+    fn of(&self, segment: usize) -> Option<(&BloomFilter, Range<usize>)> {
         (0..TIERS).rev().find_map(|tier| {
             let number = segment / SEGMENTS[tier];
             let filter = self.get(tier, number).filter(|filter| filter.is_whole())?;
@@ -50,14 +51,14 @@ impl Filters {
         })
     }
 
-    /// Whether there is one of a higher tier instead.
+    /// Returns whether a filter of a higher tier covers the same segments.
     fn is_covered(&self, tier: usize, number: usize) -> bool {
         (tier + 1..TIERS)
             .any(|higher| self.get(higher, number * SEGMENTS[tier] / SEGMENTS[higher]).is_some())
     }
 
-    /// Those that are not covered by another.
-    fn used(&self) -> impl Iterator<Item = &Filter> {
+    /// Returns the filters that no other filter covers.
+    fn used(&self) -> impl Iterator<Item = &BloomFilter> {
         (0..TIERS).flat_map(move |tier| {
             let all = self.tiers[tier].iter().enumerate();
             all.filter(move |&(number, _)| !self.is_covered(tier, number))
@@ -65,28 +66,32 @@ impl Filters {
         })
     }
 
-    /// The walk over segments that `ask` says a filter lets pass.
-    pub(crate) fn sieve<F: Fn(&Filter) -> SegmentSet>(&self, ask: F) -> Sieve<'_, F> {
-        Sieve { filters: self, ask, asked: 0..0, candidates: SegmentSet::ALL }
+    /// Returns a walk over the segments that may match. `ask` returns the candidates of one filter.
+    pub(crate) fn candidates<F: Fn(&BloomFilter) -> SegmentSet>(
+        &self,
+        ask: F,
+    ) -> PrunedSegments<'_, F> {
+        PrunedSegments { filters: self, ask, asked: 0..0, candidates: SegmentSet::ALL }
     }
 
-    /// Bytes of their files.
+    /// Returns the size of the filters' files in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.used().map(|filter| filter.size() as u64).sum()
     }
 }
 
-/// A walk over segments that may have what is looked for.
-pub(crate) struct Sieve<'a, F> {
+/// A walk over the segments that may match a search.
+pub(crate) struct PrunedSegments<'a, F> {
     filters: &'a Filters,
     ask: F,
-    /// The segments that were asked about last, and those of them that may have it, counted from the first.
+    /// The segments of the filter that was asked last.
     asked: Range<usize>,
+    /// The candidates among them, counted from the first.
     candidates: SegmentSet,
 }
 
-impl<F: Fn(&Filter) -> SegmentSet> Sieve<'_, F> {
-    /// The first that may have it in `range`; the end of the range if none does.
+impl<F: Fn(&BloomFilter) -> SegmentSet> PrunedSegments<'_, F> {
+    /// Returns the first candidate in `range`, or the end of the range if there is none.
     pub(crate) fn next(&mut self, range: Range<usize>) -> usize {
         let mut at = range.start;
         while at < range.end {
@@ -101,7 +106,7 @@ impl<F: Fn(&Filter) -> SegmentSet> Sieve<'_, F> {
         range.end
     }
 
-    /// The last that may have it up to and with `until`.
+    /// Returns the last candidate up to and including `until`.
     pub(crate) fn previous(&mut self, mut until: usize) -> Option<usize> {
         loop {
             self.ask_about(until);
@@ -123,17 +128,17 @@ impl<F: Fn(&Filter) -> SegmentSet> Sieve<'_, F> {
     }
 }
 
-/// Finds the filters of sealed segments, and makes those that are not there.
+/// Opens the filters of sealed segments, and writes the missing ones.
 #[derive(Debug)]
 pub(crate) struct FilterWriter {
-    tiers: [ListWriter<OnceLock<Filter>>; TIERS],
+    tiers: [ListWriter<OnceLock<BloomFilter>>; TIERS],
 }
 
-/// Where filters are found and made.
+/// The store whose filters are opened or written.
 struct Source<'a> {
     directory: &'a Directory,
     sealed: &'a SegmentedList<Segment>,
-    /// The offset after the last of them.
+    /// The offset after the last sealed segment.
     end: u64,
 }
 
@@ -146,8 +151,8 @@ impl FilterWriter {
         Filters { tiers: std::array::from_fn(|tier| self.tiers[tier].list().clone()) }
     }
 
-    /// Adds the filters of all that is sealed by now, up to the offset `end`. Those without a file are made, if `make`;
-    /// if not, they are looked for again when there are more.
+    /// Adds the filters of all segments that are sealed by now, which end at the offset `end`. If `make`, writes the
+    /// missing filters; if not, looks for them again when there are more segments.
     pub(crate) fn extend(
         &mut self,
         directory: &Directory,
@@ -173,15 +178,15 @@ impl FilterWriter {
                     && !filters.is_covered(tier, number)
                     && let Some(filter) = source.filter(tier, number, make)
                 {
-                    // Unset, as was just seen, and set by nobody else.
+                    // It was unset a moment ago, and only this writer sets it.
                     let _ = item.set(filter);
                 }
             }
         }
     }
 
-    /// Removes the files of filters that are not used: merged ones that a crash left, and those of another life of the
-    /// log. For who opens it for writing.
+    /// Removes the files of unused filters: merged ones that a crash left behind, and those of another history of the
+    /// log. Only a writer calls this.
     pub(crate) fn sweep(&self, directory: &Directory) -> io::Result<()> {
         let filters = self.reader();
         let used: HashSet<String> = filters
@@ -191,20 +196,20 @@ impl FilterWriter {
         let files = directory.handle.list()?;
         for name in files.iter().filter(|name| is_filter(name) && !used.contains(*name)) {
             if let Err(error) = directory.handle.remove(name) {
-                // It takes room, and nothing else.
-                tracing::debug!(%error, file = name, "a filter that is not used stays");
+                // The file only takes room.
+                tracing::debug!(%error, file = name, "cannot remove the file of an unused Bloom filter");
             }
         }
         Ok(())
     }
 }
 
-/// The segments that a filter is for.
+/// Returns the segments that a filter covers.
 fn segments_of(tier: usize, number: usize) -> Range<usize> {
     number * SEGMENTS[tier]..(number + 1) * SEGMENTS[tier]
 }
 
-/// Whether this is the name of a filter's file.
+/// Returns whether this is the name of a filter's file.
 fn is_filter(name: &str) -> bool {
     let parts = name.strip_suffix(".flt").and_then(|span| span.split_once('.'));
     parts.is_some_and(|(first, segments)| {
@@ -214,20 +219,20 @@ fn is_filter(name: &str) -> bool {
 }
 
 impl Source<'_> {
-    /// The filter of this tier and number, if it is there or can be made.
-    fn filter(&self, tier: usize, number: usize, make: bool) -> Option<Filter> {
+    /// Opens the filter of this tier and number. If `make`, writes it when it is missing.
+    fn filter(&self, tier: usize, number: usize, make: bool) -> Option<BloomFilter> {
         match open(self.directory, self.span(tier, number)?) {
             Ok(None) if make => self.make(tier, number),
             Ok(found) => found,
             Err(error) => {
                 let first = self.span(tier, number)?.first;
-                tracing::warn!(%error, first, "a filter cannot be opened; reading goes on without");
+                tracing::warn!(%error, first, "cannot open a Bloom filter; searches go on without it");
                 None
             }
         }
     }
 
-    /// `None` as long as one of its segments has no index file.
+    /// Returns what a filter covers; `None` while one of its segments has no index file.
     fn span(&self, tier: usize, number: usize) -> Option<Span> {
         let segments = segments_of(tier, number);
         let mut checksums = Vec::with_capacity(4 * segments.len());
@@ -242,7 +247,7 @@ impl Source<'_> {
         })
     }
 
-    fn make(&self, tier: usize, number: usize) -> Option<Filter> {
+    fn make(&self, tier: usize, number: usize) -> Option<BloomFilter> {
         let span = self.span(tier, number)?;
         let made = match tier.checked_sub(1) {
             None => self.make_first(span, segments_of(tier, number))?,
@@ -251,13 +256,14 @@ impl Source<'_> {
         match made.and_then(|()| open(self.directory, span)) {
             Ok(filter) => filter,
             Err(error) => {
-                tracing::warn!(%error, first = span.first, "a filter was not written; reading goes on without");
+                tracing::warn!(%error, first = span.first, "cannot write a Bloom filter; searches go on without it");
                 None
             }
         }
     }
 
-    /// `None` if an index is damaged: to make it anew is for who needs it.
+    /// Writes a filter of the first tier. Returns `None` if an index file is damaged: that index is rebuilt when it is
+    /// read.
     fn make_first(&self, span: Span, segments: Range<usize>) -> Option<io::Result<()>> {
         let index = |segment| {
             let index = self.sealed.get(segment)?.index.file()?;
@@ -271,14 +277,14 @@ impl Source<'_> {
         }))
     }
 
-    /// Makes it from the eight of the tier below, from number `first` on, which are then removed. `None` if one of
-    /// them cannot be had.
+    /// Merges the eight filters of the tier below that begin at number `first`, then removes these. Returns `None` if
+    /// one of them cannot be opened or written.
     fn make_merged(&self, span: Span, lower: usize, first: usize) -> Option<io::Result<()>> {
         let member = |number| {
-            let found = self.filter(lower, number, true).filter(Filter::is_whole);
+            let found = self.filter(lower, number, true).filter(BloomFilter::is_whole);
             found.or_else(|| self.make(lower, number))
         };
-        let members: Vec<Filter> = (first..first + FAN).map(member).collect::<Option<_>>()?;
+        let members: Vec<BloomFilter> = (first..first + FAN).map(member).collect::<Option<_>>()?;
         let (handle, name) = (&*self.directory.handle, filter_name(span.first, span.segments));
         let written = write_all_with(handle, &name, |file| {
             bloom::write_merged(file, &self.directory.store_id, span, &members)
@@ -288,20 +294,20 @@ impl Source<'_> {
             if written.is_ok()
                 && let Err(error) = handle.remove(&name)
             {
-                // Some systems remove no file that is mapped; the next opening will.
-                tracing::debug!(%error, file = name, "a filter that is not used stays");
+                // Some systems cannot remove a mapped file. The next opening removes it.
+                tracing::debug!(%error, file = name, "cannot remove the file of an unused Bloom filter");
             }
         }
         Some(written)
     }
 }
 
-/// The filter of this span, if its file is there and right.
-pub(crate) fn open(directory: &Directory, span: Span) -> io::Result<Option<Filter>> {
+/// Opens the filter of this span. Returns `None` if there is no file or it is not valid.
+pub(crate) fn open(directory: &Directory, span: Span) -> io::Result<Option<BloomFilter>> {
     let name = filter_name(span.first, span.segments);
     let mapped = directory.handle.open_read_only(&name).and_then(|file| map_all(&*file));
     match mapped {
-        Ok(mapped) => Ok(Filter::open(mapped, &directory.store_id, span)),
+        Ok(mapped) => Ok(BloomFilter::open(mapped, &directory.store_id, span)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -72,8 +72,8 @@ pub(super) fn lengthen(active: &mut Active, capacity: u64) -> Result<(), OpenErr
 
 /// Makes the frames durable that are not known to be: writes them again and syncs.
 ///
-/// A sync alone is not enough. After a failed sync, a system may hold the bytes in memory, consider them written, and not
-/// write them at the next sync either.
+/// A sync alone is not enough. After a failed sync, a system may hold the bytes in memory, consider them written, and
+/// not write them at the next sync either.
 pub(super) fn write_again(active: &mut Active, closed: u64) -> io::Result<()> {
     forget_below(&mut active.unsynced, closed);
     if let Some(&(_, start)) = active.unsynced.front() {

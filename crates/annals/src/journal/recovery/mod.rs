@@ -14,10 +14,14 @@
 //! | a bad frame; a whole later frame says so | damage | refuse |
 //! | fewer events than at the last clean close | damage | refuse |
 //! | a segment with a bad head, a missing segment, or one of another store | damage | refuse |
-//! | a sealed segment without its index, or with a bad one or one of another segment | a crash while sealing, damage to derived data, or a return to an older copy | rebuild the index |
+//! | a sealed segment without a valid index of its own | see below | rebuild the index |
 //!
-//! The log is judged first. Only if it is good is anything changed: files that a crash left are removed, missing indexes
-//! are written, and the active file is lengthened. A store that is refused therefore stays byte for byte as it was.
+//! An index may be missing after a crash while its segment was sealed. It may be damaged, or belong to another segment
+//! after a return to an older copy of the log.
+//!
+//! The log is judged first. Only if it is good is anything changed: files that a crash left are removed, missing
+//! indexes are written, and the active file is lengthened. A store that is refused therefore stays byte for byte as it
+//! was.
 //!
 //! Opening read-only changes nothing. Of a damaged log, it opens the events before the damage.
 

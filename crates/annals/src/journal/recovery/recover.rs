@@ -21,8 +21,8 @@ pub(crate) struct Recovered {
 
 /// Opens a log for appending.
 ///
-/// Afterwards the files have exactly the events that are returned, and these are durable. The active segment's file is as
-/// long as a segment may become, or longer.
+/// Afterwards the files have exactly the events that are returned, and these are durable. The active segment's file is
+/// as long as a segment may become, or longer.
 pub(crate) fn recover(
     directory: &Directory,
     options: &JournalOptions,
@@ -101,8 +101,8 @@ fn with_index_file(
     Ok(segment)
 }
 
-/// Opens a log for reading, without changing anything. Of a damaged log, it opens the events before the damage and returns
-/// the damage too. The frames of the last segment are not read yet: the follower does that.
+/// Opens a log for reading, without changing anything. Of a damaged log, it opens the events before the damage and
+/// returns the damage too. The frames of the last segment are not read yet: the follower does that.
 pub(crate) fn recover_read_only(
     directory: &Directory,
 ) -> Result<(Recovered, Option<Corruption>), OpenError> {

@@ -85,7 +85,10 @@ pub(super) fn open_sealed(
             Some(index)
         }
         Some(_) => {
-            tracing::warn!(segment = %file.path.display(), "the segment's index file is of another segment; rebuilding the index");
+            tracing::warn!(
+                segment = %file.path.display(),
+                "the index file of a segment is of another segment; rebuilding the index"
+            );
             None
         }
         None => None,
@@ -119,7 +122,8 @@ pub(crate) fn check_frames(
     Err(file.corruption(Fault { position: SEGMENT_HEAD, expected, found }, file.first))
 }
 
-/// Refuses a sealed segment whose file is too short for its events. Events further inside are checked when they are read.
+/// Refuses a sealed segment whose file is too short for its events. Events further inside are checked when they are
+/// read.
 fn check_last(file: &SegmentFile, index: &SealedIndex, end: u64) -> Result<(), Corruption> {
     let count = u32::try_from(end - file.first).unwrap_or(u32::MAX);
     let last = index.position(count.saturating_sub(1));

@@ -13,11 +13,11 @@ use crate::journal::segment::file::{FORMAT, SEGMENT_HEAD};
 use crate::util::crc32c::crc32c;
 use crate::util::little_endian::{u32_at, u64_at};
 
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const CHUNK: usize = 1 << 20;
-/// Bytes that are given up where the disk cannot read them.
+/// The number of bytes that are skipped where the disk cannot read.
 const PAGE: usize = 4096;
-/// No segment has more: positions in it take 4 bytes.
+/// The most bytes of a segment: positions in it take 4 bytes.
 const MOST_BYTES: u64 = u32::MAX as u64;
 
 /// A damaged store.
@@ -25,16 +25,16 @@ const MOST_BYTES: u64 = u32::MAX as u64;
 pub(super) struct Files {
     pub(super) path: PathBuf,
     pub(super) directory: Arc<dyn StoreDirectory>,
-    /// The store's id, if anything still has it.
+    /// The store's id, if it can still be found.
     pub(super) store_id: Option<[u8; 16]>,
-    /// The segments' files, by the first offset that their heads say, or else their names.
+    /// The segments' files, sorted by the first offset in their heads, or in their names where the head is damaged.
     pub(super) segments: Vec<SegmentFileName>,
     /// The head at the last clean close; 0 if it is not known.
     pub(super) closed: u64,
     pub(super) notes: Vec<String>,
 }
 
-/// A segment's file, and what its head says.
+/// A segment's file and its head.
 #[derive(Debug, Clone)]
 pub(super) struct SegmentFileName {
     pub(super) name: String,
@@ -42,7 +42,7 @@ pub(super) struct SegmentFileName {
     pub(super) head: Option<RawHead>,
 }
 
-/// What the head of a segment says whose checksum is right. (It is not of the format, which so may be damaged.)
+/// The head of a segment whose checksum is right. (The checksum does not cover the format, which may be damaged.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RawHead {
     format: u64,
@@ -52,7 +52,7 @@ pub(super) struct RawHead {
 }
 
 impl Files {
-    /// Looks at the directory of a damaged store.
+    /// Lists the files of a damaged store and reads what identifies them.
     pub(super) fn look(system: &dyn FileSystem, path: &Path) -> Result<Self, OpenError> {
         let not_a_store =
             |found: &str| OpenError::NotAStore { path: path.to_owned(), found: found.to_owned() };
@@ -117,13 +117,13 @@ impl RawHead {
         })
     }
 
-    /// Whether it is the head of a segment of this store.
+    /// Returns whether it is the head of a segment of this store.
     pub(super) fn is_of(&self, store_id: Option<[u8; 16]>) -> bool {
         Some(self.store_id) == store_id
     }
 }
 
-/// The id that most segments bear; if none has a whole head, or as many bear another, the one in `store.json`.
+/// Returns the store id that most segments have. On a tie, or if no head is whole, the id in `store.json` counts.
 fn store_id(
     named: Option<[u8; 16]>,
     segments: &[SegmentFileName],
@@ -145,7 +145,7 @@ fn store_id(
     found
 }
 
-/// The id and the format in `store.json`.
+/// Returns the store id and the format in `store.json`.
 fn store_file(
     directory: &dyn StoreDirectory,
     notes: &mut Vec<String>,
@@ -172,14 +172,14 @@ fn json(directory: &dyn StoreDirectory, name: &str, notes: &mut Vec<String>) -> 
     parsed.inspect_err(|error| notes.push(format!("{name}: cannot be read: {error}"))).ok()
 }
 
-/// The bytes of a segment's file up to the last that is not zero, with zeroes where the disk cannot read it.
+/// Reads a segment's file up to its last byte that is not zero. Pages that the disk cannot read become zeroes.
 pub(super) fn read_segment(file: &dyn StoreFile, notes: &mut Vec<String>) -> io::Result<Vec<u8>> {
     let size = file.size()?.min(MOST_BYTES);
     let next = |position| file.next_data(position).unwrap_or(Some(position));
     read_what_can_be_read(size, next, |bytes, at| file.read_at(bytes, at), notes)
 }
 
-/// As [`read_segment`], of a file of `size` bytes that is read with `read`.
+/// Does the work of [`read_segment`] for a file of `size` bytes, with `read` as the way to read it.
 fn read_what_can_be_read(
     size: u64,
     next_data: impl Fn(u64) -> Option<u64>,
@@ -192,7 +192,7 @@ fn read_what_can_be_read(
         let (found, given_up) = match read(&mut chunk[..wanted], data) {
             Ok(0) => break,
             Ok(found) => (found, false),
-            // The rest of the chunk, page by page: a disk fails by sectors.
+            // Reads the rest of the chunk page by page: a disk fails by sectors.
             Err(_) => {
                 let page =
                     wanted.min(PAGE - usize::try_from(data % PAGE as u64).map_or(0, |at| at));

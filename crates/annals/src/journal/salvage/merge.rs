@@ -7,23 +7,23 @@ use super::report::{SalvageError, SalvageGap, SalvageReport};
 use super::scan::{Found, Lost, Scan};
 use super::target::{Target, Written};
 
-/// Puts the events of segments, which come by ascending first offset, into the new store.
+/// Puts the events of segments into the new store. The segments are added by ascending first offset.
 pub(super) struct Merge {
     target: Target,
     directory: PathBuf,
-    /// The offset behind the last event that was taken.
+    /// The offset behind the last event that was written.
     next_offset: u64,
     last_time_ms: Option<u64>,
-    /// Events of earlier segments at or behind the first offset of the next one, which may have them too.
+    /// Events of earlier segments at or behind the first offset of the next segment, which may have the same events.
     carried: Vec<Found>,
     lost: Vec<(PathBuf, Lost)>,
     without_time: Vec<Range<u64>>,
-    /// All below this offset was durable once.
+    /// The offset below which all events were durable once.
     durable: u64,
 }
 
 impl Merge {
-    /// Of the store in this directory, whose head was `closed` when it was last closed.
+    /// Starts with no events, for the store in `directory` whose head at the last clean close was `closed`.
     pub(super) fn new(target: Target, directory: PathBuf, closed: u64) -> Self {
         Self {
             target,
@@ -37,7 +37,7 @@ impl Merge {
         }
     }
 
-    /// Takes what the head of the next segment says of all before it: it was made when they were durable.
+    /// Notes what the head of the next segment states: all events before it were durable when it was written.
     pub(super) fn begin_segment(&mut self, first: u64, time_before_ms: u64) {
         self.durable = self.durable.max(first);
         if first > 0 {
@@ -45,8 +45,8 @@ impl Merge {
         }
     }
 
-    /// Adds what was found in a segment. The next segment begins at `next`; `time_behind_ms` is the time of an event
-    /// behind those of this segment, or of its last one.
+    /// Adds the events that were found in a segment. The next segment begins at the offset `next`. `time_behind_ms` is
+    /// the time of this segment's last event or of a later one.
     pub(super) fn add(
         &mut self,
         file: &str,
@@ -75,7 +75,7 @@ impl Merge {
                     _ => self.without_time.push(offset..offset + 1),
                 }
             }
-            // The first known time is for those before it, if none before them is known.
+            // The first known time also applies to the events before it, if none before them is known.
             let nearest = time_ms.or(self.last_time_ms).or(known.take()).unwrap_or(0);
             let time_ms = nearest.max(self.last_time_ms.unwrap_or(0));
             self.last_time_ms = Some(time_ms);
@@ -85,7 +85,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Makes the new store durable, and reports.
+    /// Closes the new store, which makes it durable, and returns the report.
     pub(super) fn finish(self, notes: Vec<String>) -> Result<SalvageReport, SalvageError> {
         assert!(self.carried.is_empty(), "the last segment has no end");
         let Written { events, ranges, refused } = self.target.finish()?;
@@ -94,7 +94,7 @@ impl Merge {
         let mut next = 0;
         let ends = ranges.iter().map(|range| (range.old, range.old + range.count));
         for (old, end) in ends.chain([(head, head)]) {
-            // What was never durable is another gap than what was.
+            // A gap is split where the durable events end.
             let middle = self.durable.clamp(next, old);
             for missing in [next..middle, middle..old].into_iter().filter(|gap| !gap.is_empty()) {
                 gaps.extend(gaps_in(missing, self.durable, &self.lost, &refused, &self.directory));
@@ -110,19 +110,19 @@ impl Merge {
     }
 }
 
-/// The events of both by ascending offset; of two with the same offset the one of `later`.
+/// Merges events by ascending offset. Of two with the same offset, the one of `later` is kept.
 fn merged(earlier: Vec<Found>, later: Vec<Found>) -> Vec<Found> {
     if earlier.is_empty() {
         return later;
     }
     let mut all = [later, earlier].concat();
-    // Stable: what is of the later segment stays in front.
+    // The sort is stable, so the event of the later segment comes first.
     all.sort_by_key(|found| found.offset);
     all.dedup_by_key(|found| found.offset);
     all
 }
 
-/// The gaps of a range of missing offsets: one for each piece of a file that they may have stood in.
+/// Returns the gaps in a range of missing offsets: one for each part of a file that may have contained them.
 fn gaps_in(
     missing: Range<u64>,
     durable: u64,
@@ -165,7 +165,7 @@ fn gaps_in(
     gaps
 }
 
-/// What stands behind the last event, if it is something.
+/// Returns the gap behind the last event, if there are bytes other than zeroes.
 fn open_end(head: u64, lost: &[(PathBuf, Lost)]) -> Option<SalvageGap> {
     let (file, Lost { offsets, bytes, found, is_blank }) = lost.last()?;
     (offsets.start == head && !is_blank).then(|| SalvageGap {

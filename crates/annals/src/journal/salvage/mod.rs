@@ -1,12 +1,12 @@
-//! Salvage: every whole event of a damaged Journal, copied to a new one.
+//! Salvage: copying every whole event of a damaged Journal to a new one.
 //!
 //! ```text
-//!   files    what can be read of the damaged store       scan     whole events in one segment's bytes
+//!   files    the readable files of the damaged store     scan     whole events in one segment's bytes
 //!   merge    the events of all segments, in order        target   the new store
 //!   report   what was saved, and what is missing
 //! ```
-//! The damaged store is opened for reading only, and nothing of it is changed. Its segments are read one after the other;
-//! what an event needs in memory is a slice of its segment's bytes.
+//! The damaged store is opened read-only and not changed. Its segments are read one after the other. In memory, an
+//! event is a slice of its segment's bytes.
 
 pub(crate) mod files;
 pub(crate) mod merge;
@@ -29,20 +29,21 @@ use report::{SalvageError, SalvageReport};
 use scan::{Lost, Scan, scan};
 use target::Target;
 
-/// Copies every whole event that can be found in the damaged Journal in the directory `from` to a new Journal at `to`, and
-/// reports what is missing. Nothing in `from` is changed.
+/// Copies every whole event of the damaged Journal in the directory `from` to a new Journal at `to`, and reports what
+/// is missing. Nothing in `from` is changed.
 ///
-/// An event is whole if its own record is: its checksum, its offset, and its distance to its commit's head. So what stands
-/// behind damage is saved too, which neither opening nor copying a damaged store reads. Saved events keep their content,
-/// ids, tags, metadata, times and order. Their offsets in the new log are without gaps; the report tells where each was.
+/// An event is whole if its own record is: its checksum, its offset, and its distance to its frame's head. Events
+/// behind damage are therefore saved too, which neither opening nor copying a damaged store does. Saved events keep
+/// their content, ids, tags, metadata, times and order. Their offsets in the new log have no gaps; the report maps old
+/// offsets to new ones.
 ///
-/// A batch of which some events are damaged is saved in part. Events that a crash left unfinished are saved if they are
-/// whole; [`SalvageReport::never_durable`] counts those that opening the store would cut off. No process should write to the
-/// store meanwhile.
+/// A batch is saved in part if some of its events are damaged. Events of a commit that a crash interrupted are saved if
+/// they are whole; [`SalvageReport::never_durable`] counts those that opening the store would erase. No process may
+/// write to the store in the meantime.
 ///
 /// # Errors
-/// [`SalvageError`]: there is no Journal at `from`, something is at `to` or it lies in `from`, or the system fails. Damage is
-/// not an error: the report tells of it. If no event is found, `to` is not made.
+/// [`SalvageError`]: there is no Journal at `from`, `to` exists or is inside `from`, or the system fails. Damage is not
+/// an error: the report lists it. If no event is found, `to` is not created.
 ///
 /// # Examples
 ///
@@ -61,11 +62,11 @@ pub fn salvage(
 }
 
 impl JournalOptions {
-    /// As [`salvage`], with these options for the new Journal. Its durability makes no difference: it is made durable once,
-    /// at the end.
+    /// Salvages like the function [`salvage`], with these options for the new Journal. Its durability makes no
+    /// difference: the new Journal is synced once, at the end.
     ///
     /// # Errors
-    /// As [`salvage`], and if an option is out of bounds.
+    /// As the function [`salvage`], and [`OpenError::BadOption`] if an option is out of bounds.
     pub fn salvage(
         self,
         from: impl AsRef<Path>,
@@ -84,7 +85,7 @@ impl JournalOptions {
     }
 }
 
-/// Whether a path is a directory or will be in it.
+/// Returns whether a path is a directory or will be inside it.
 fn is_inside(directory: &Path, path: &Path) -> bool {
     let resolved = |path: &Path| std::fs::canonicalize(path).ok();
     let place = path.ancestors().find_map(|above| {
@@ -122,7 +123,7 @@ fn salvage_files(files: Files, target: Target) -> Result<SalvageReport, SalvageE
         if let Some(head) = segment.head.filter(|head| head.is_of(store_id)) {
             merge.begin_segment(segment.first, head.time_before_ms);
         }
-        // Of the next segment, too, the head has the time of the last event of this one.
+        // The head of the next segment also has the time of the last event of this one.
         let mut later = segments[at + 1..].iter().filter_map(|segment| segment.head);
         let later = later.find(|head| head.is_of(store_id) && head.first > segment.first);
         merge.add(&segment.name, scan, next, later.map(|head| head.time_before_ms))?;
@@ -130,7 +131,7 @@ fn salvage_files(files: Files, target: Target) -> Result<SalvageReport, SalvageE
     merge.finish(notes)
 }
 
-/// The whole events of a segment's file; of one that cannot be read at all, none.
+/// Finds the whole events of a segment's file. A file that cannot be read has none.
 fn scan_file(
     directory: &dyn StoreDirectory,
     path: &Path,
@@ -145,7 +146,7 @@ fn scan_file(
     notes.extend(unreadable.iter().map(|note| format!("{}: {note}", file.display())));
     match read {
         Ok(bytes) => {
-            // Without the store's id no frame can be checked, but records can.
+            // Without the store's id, no frame can be checked, but records can.
             let id = store_id.unwrap_or_default();
             scan(&SegmentFile::new(file, &id, segment.first, bytes.into()))
         }
@@ -154,7 +155,7 @@ fn scan_file(
 }
 
 impl Scan {
-    /// The scan of a file in which no event was found.
+    /// Returns the scan of a file in which no event was found.
     fn nothing(first: u64, found: String) -> Self {
         let lost = vec![Lost { offsets: first..u64::MAX, bytes: 0..0, found, is_blank: false }];
         Self { lost, ..Self::default() }

@@ -1,13 +1,14 @@
-//! Every whole event in the bytes of one segment, whatever is damaged around it.
+//! Finding every whole event in the bytes of one segment, whatever is damaged around it.
 //!
 //! ```text
 //!   │ frame │ frame │▒▒▒▒▒▒│ head, record ▒▒▒ record │▒▒▒ record, record │ frame │ …
-//!     whole   whole  lost    a whole head leads to      the head is lost: records are looked for
-//!                            the records behind it      at each multiple of 8
+//!     whole   whole  lost    a whole head leads to      the head is lost: the scan looks for
+//!                            the records behind it      records at each multiple of 8
 //! ```
-//! A frame's head is believed if its checksum is right, which begins with the seed of this store and segment. A record is
-//! believed if its own checksum is right, its body is one, its local offset lies between those around it, and its distance
-//! leads to its frame. What follows directly on a record must have the next offset: the checksum does not cover it.
+//! A frame's head is valid if its checksum is right, which includes the seed of this store and segment. A record is
+//! valid if its own checksum is right, its body is a valid event, its local offset lies between those around it, and
+//! its distance leads to its frame. The next record directly behind it must have the next offset, since the checksum
+//! does not cover it.
 
 use std::ops::Range;
 
@@ -20,14 +21,14 @@ use crate::journal::segment::frame::{FRAME_HEAD, FrameHead, check_frame, check_r
 use crate::util::crc32c::crc32c_append;
 use crate::util::little_endian::u32_at;
 
-/// What a segment's bytes have.
+/// What was found in a segment's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// The whole events, by ascending offset.
     pub(super) found: Vec<Found>,
-    /// The bytes between them that are not whole events, in order. The last of them reaches to the end of the file.
+    /// The bytes between them that are not whole events, in order. The last range reaches to the end of the file.
     pub(super) lost: Vec<Lost>,
-    /// All below this offset was durable once.
+    /// The offset below which all events were durable once.
     pub(super) durable: u64,
 }
 
@@ -43,16 +44,16 @@ pub(super) struct Found {
 /// Bytes that are not whole events.
 #[derive(Debug, Clone)]
 pub(super) struct Lost {
-    /// The offsets that may have been there. The end is `u64::MAX` if no event follows.
+    /// The offsets of the events that may have been there. The end is `u64::MAX` if no event follows.
     pub(super) offsets: Range<u64>,
     pub(super) bytes: Range<usize>,
-    /// What is wrong where they begin.
+    /// What is wrong at the first of these bytes.
     pub(super) found: String,
-    /// Whether there are only zeroes, or no bytes at all.
+    /// Whether the bytes are all zero, or there are none.
     pub(super) is_blank: bool,
 }
 
-/// Looks for whole events in the bytes of a segment.
+/// Finds the whole events in the bytes of a segment.
 pub(super) fn scan(segment: &SegmentFile) -> Scan {
     let mut scanner = Scanner {
         segment,
@@ -71,13 +72,13 @@ pub(super) fn scan(segment: &SegmentFile) -> Scan {
     scanner.scan
 }
 
-/// A record that is whole in itself.
+/// A record that is valid by itself.
 struct Candidate {
     offset: u64,
     position: usize,
-    /// Where the next would begin.
+    /// The position of a record that would follow it.
     end: usize,
-    /// Where its frame begins.
+    /// The position of its frame.
     frame: usize,
     event: RawEvent,
 }
@@ -85,14 +86,15 @@ struct Candidate {
 struct Scanner<'a> {
     segment: &'a SegmentFile,
     bytes: &'a Bytes,
-    /// The end of what was taken or is known to be lost, and the next offset behind it.
+    /// The position up to which the bytes are taken or known to be lost.
     at: usize,
+    /// The offset of the next event behind that position.
     next_offset: u64,
     scan: Scan,
 }
 
 impl Scanner<'_> {
-    /// The first whole frame head at or behind `from` that is of a later event than those that were taken.
+    /// Returns the first whole frame head at or behind `from` whose events come after those that were taken.
     fn next_head(&self, from: usize) -> Option<(usize, FrameHead)> {
         (from..self.bytes.len()).step_by(8).find_map(|position| {
             let head = FrameHead::probe(&self.bytes[position..], self.segment.seed)?;
@@ -102,12 +104,12 @@ impl Scanner<'_> {
         })
     }
 
-    /// Takes the records of a frame whose head is whole. Returns where the next frame may begin.
+    /// Takes the records of a frame whose head is whole. Returns the position where the next frame may begin.
     fn take_frame(&mut self, position: usize, head: &FrameHead) -> usize {
         self.scan.durable = self.scan.durable.max(head.durable);
         self.lose(position, head.first);
         let end = position.saturating_add(head.size()).min(self.bytes.len());
-        // Of a frame with damage in it, a record that is damaged does not hide the others.
+        // A damaged record does not hide the other records of its frame.
         let heads_are_right = self.has_right_record_heads(position, head);
         let mut at = position + FRAME_HEAD;
         while at < end {
@@ -129,7 +131,7 @@ impl Scanner<'_> {
         end.next_multiple_of(8)
     }
 
-    /// Whether the record heads of a frame are the ones that its head has the checksum of.
+    /// Returns whether a frame's record heads have the checksum in the frame's head.
     fn has_right_record_heads(&self, position: usize, head: &FrameHead) -> bool {
         let (mut at, mut checksum) = (position + FRAME_HEAD, 0);
         for _ in 0..head.count {
@@ -140,7 +142,7 @@ impl Scanner<'_> {
         checksum == head.records_crc
     }
 
-    /// Takes the records before `end` whose offsets are below `below` and whose frames have no whole head.
+    /// Takes the records before the position `end` whose offsets are below `below` and whose frames have no whole head.
     fn take_records_without_head(&mut self, end: usize, below: u64) {
         let start = self.at;
         let (mut known_frame, mut foreign) = (start, None);
@@ -166,7 +168,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// The record at `at`, if it is whole and ends before `end`, and its offset is one of these.
+    /// Returns the record at the position `at` if it is whole, ends before `end`, and has one of the `offsets`.
     fn candidate(&self, at: usize, end: usize, offsets: Range<u64>) -> Option<Candidate> {
         let head = self.bytes.get(at..at + RECORD_HEAD)?;
         let (size, distance) = (u32_at(head, 4) as usize, u32_at(head, 12) as usize);
@@ -186,7 +188,7 @@ impl Scanner<'_> {
         Some(Candidate { offset, position: at, end: record_end.next_multiple_of(8), frame, event })
     }
 
-    /// Whether a record's offset fits to what stands directly before it, or else directly behind it.
+    /// Returns whether a record's offset agrees with what is directly before it, or else directly behind it.
     fn agrees(&self, candidate: &Candidate) -> bool {
         let Candidate { offset, position, end, frame, .. } = *candidate;
         let is_next = position == self.at;
@@ -202,8 +204,9 @@ impl Scanner<'_> {
         next.is_none_or(|next| next.frame != frame || next.offset == offset + 1)
     }
 
-    /// Whether a frame whose head is not whole may begin here and have this offset. A payload may have the bytes of
-    /// another segment in it, whose frames are whole but for the seed: their events are not of this log.
+    /// Returns whether a frame with this offset, but without a whole head, may begin at this position. A payload may
+    /// contain the bytes of another segment, whose frames are whole except for the seed. Their events are not of this
+    /// log.
     fn may_be_a_frame(&self, position: usize, offset: u64) -> bool {
         let bytes = &self.bytes[position..];
         let Some(head) = FrameHead::of_any_seed(bytes) else { return true };
@@ -226,7 +229,7 @@ impl Scanner<'_> {
         (self.at, self.next_offset) = (end.min(self.bytes.len()), offset + 1);
     }
 
-    /// Notes that what stands before `end` is not whole, if offsets below `below` are missing.
+    /// Notes the bytes before the position `end` as lost if offsets below `below` are missing.
     fn lose(&mut self, end: usize, below: u64) {
         let end = end.max(self.at);
         if self.next_offset < below {
@@ -238,7 +241,7 @@ impl Scanner<'_> {
         (self.at, self.next_offset) = (end, below);
     }
 
-    /// What is wrong with the frame or record at a position.
+    /// Describes what is wrong with the frame or record at a position.
     fn problem_at(&self, position: usize, end: usize) -> String {
         let bytes = &self.bytes[position..end];
         if bytes.iter().all(|&byte| byte == 0) {
@@ -284,7 +287,7 @@ mod tests {
         event.data(format!("payload {n} {}", "x".repeat(60))).build().unwrap()
     }
 
-    /// A frame of these events, as the writer writes it.
+    /// Encodes a frame of these events as the writer does.
     fn frame(store_id: &[u8; 16], segment: u64, first: u64, events: &[RawEvent]) -> Vec<u8> {
         let Encoded { mut records, starts, .. } =
             Encoded::records(events, &Hasher::new(store_id)).unwrap();
@@ -307,7 +310,7 @@ mod tests {
         records
     }
 
-    /// A segment from offset 100 on: frames of 1, 3, 1 and 2 events, and a zero-filled end.
+    /// Returns a segment from offset 100 on: frames of 1, 3, 1 and 2 events, and zeroes at the end.
     fn segment() -> (Vec<u8>, Vec<Range<usize>>) {
         let mut bytes = vec![0; SEGMENT_HEAD];
         let (mut offset, mut records) = (100, Vec::new());
@@ -331,7 +334,7 @@ mod tests {
         scan(&SegmentFile::new(PathBuf::new(), &STORE, 100, bytes))
     }
 
-    /// That what was found is right, and that what was not found is lost.
+    /// Checks that the events found are right, and that all others are reported as lost.
     fn check(scan: &Scan, note: &str) {
         let mut next = 100;
         let mut lost = scan.lost.iter();
@@ -400,7 +403,7 @@ mod tests {
     fn the_events_of_another_segment_in_a_payload_are_not_of_this_log() {
         let others: Vec<_> = (100..104).map(|n| event(n + 1_000)).collect();
         let theirs = frame(&[8; 16], 100, 100, &others);
-        // Wherever it stands in the payload: a record is looked for at multiples of 8.
+        // At each shift within 8 bytes: the scan looks for records at multiples of 8.
         for shift in 0..8 {
             let payload = [vec![b'x'; shift], theirs.clone()].concat();
             let holder = RawEvent::builder("backed-up").data(payload).build().unwrap();

@@ -1,4 +1,4 @@
-//! The new store: events are appended in large batches, those of one time together.
+//! The new store: events are appended in large batches, each of events with the same time.
 
 use std::path::PathBuf;
 
@@ -9,30 +9,31 @@ use crate::event::raw::RawEvent;
 use crate::journal::Journal;
 use crate::journal::options::JournalOptions;
 
-/// Events and bytes at which a batch ends.
+/// The number of events at which a batch ends.
 const BATCH_EVENTS: usize = 8_192;
+/// The number of bytes at which a batch ends.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// The new store, which is made when the first event is written.
+/// The new store. It is created when the first event is written.
 #[derive(Debug)]
 pub(super) struct Target {
     options: JournalOptions,
     path: PathBuf,
     journal: Option<Journal<RawEvent>>,
-    /// What is written next, with the old offsets; all of one time.
+    /// The events to append next, with their old offsets. All have the same time.
     batch: Vec<(u64, RawEvent)>,
     batch_bytes: usize,
     time_ms: u64,
     written: Written,
 }
 
-/// What the new store has.
+/// What was written to the new store.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    /// Events that it has.
+    /// The number of events.
     pub(super) events: u64,
     pub(super) ranges: Vec<SalvagedRange>,
-    /// Events that it did not take, and why.
+    /// The old offsets of events that the store refused, and why.
     pub(super) refused: Vec<(u64, String)>,
 }
 
@@ -49,7 +50,7 @@ impl Target {
         }
     }
 
-    /// Adds an event whose offset was `old`. Times do not go back.
+    /// Adds the event that had the offset `old`. Times do not decrease.
     pub(super) fn add(
         &mut self,
         old: u64,
@@ -79,7 +80,7 @@ impl Target {
             }
             return Ok(());
         }
-        // One of them is refused, which no whole log does: the others go in alone.
+        // The store refuses an event, which does not happen with a whole log. The others are appended one by one.
         for (old, event) in batch {
             match self.append(vec![event])? {
                 Ok(()) => self.written.add(old),
@@ -89,14 +90,14 @@ impl Target {
         Ok(())
     }
 
-    /// Appends events behind all that are there; answers why if the store does not take them.
+    /// Appends events behind all that are there. Returns the reason if the store refuses them.
     fn append(&mut self, events: Vec<RawEvent>) -> Result<Result<(), String>, SalvageError> {
         let journal = match &self.journal {
             Some(journal) => journal,
             None => self.journal.insert(self.options.clone().open(&self.path)?),
         };
         let expected = self.written.events..self.written.events + events.len() as u64;
-        // The damaged log has the time, so it is taken however far ahead it is.
+        // The time comes from the damaged log, so it is allowed however far in the future it is.
         let batch = Batch::new(events).time_ms(self.time_ms).allow_future_time();
         match journal.append(batch) {
             Ok(range) if range == expected => Ok(Ok(())),
@@ -126,7 +127,7 @@ impl Target {
 }
 
 impl Written {
-    /// Notes that the next event of the new store had this offset.
+    /// Notes that the next event of the new store had the offset `old`.
     fn add(&mut self, old: u64) {
         let new = self.events;
         self.events += 1;
@@ -137,7 +138,7 @@ impl Written {
     }
 }
 
-/// Whether an error is about the events themselves, so that others can still be appended.
+/// Returns whether an error is about the events themselves, so that other events can still be appended.
 fn is_of_the_events(error: &AppendError) -> bool {
     !matches!(
         error,

@@ -1,12 +1,12 @@
-//! A segment's file: a head, then frames, mapped to be read.
+//! A segment's file: a head, then frames, mapped for reading.
 //!
 //! ```text
 //!   ┌ 0 "annals.l" │ 8 format │ 12 checksum of 16..64 │ 16 store id │ 32 first offset
-//!   │ 40 time of the event before it, ms │ 48 checksum of the frames before it │ 52 zeroes
+//!   │ 40 time of the event before it, ms │ 48 checksum of the frames of the segment before it │ 52 zeroes
 //!   └ 64 frame, frame, …, zeroes to the end of the file
 //! ```
-//! Only what lies below the log's head is ever looked at through the map; the writer appends behind it. A follower lends
-//! through the map only what is durable; the rest, its tail, it has copied.
+//! Only bytes below the log's head are read through the mapping; the writer appends behind it. A follower uses the
+//! mapping only for durable frames, and copies of the others: the tail.
 
 use std::io;
 use std::ops::Range;
@@ -23,29 +23,29 @@ use crate::journal::fs::{StoreDirectory, StoreFile, UNFINISHED};
 use crate::util::crc32c::{crc32c, crc32c_append};
 use crate::util::little_endian::{u32_at, u64_at};
 
-/// The newest format that is known here, and the one that is written.
+/// The newest format that this version reads, and the one that it writes.
 pub(crate) const FORMAT: u64 = 1;
 
-/// Bytes of a segment file's head.
+/// The number of bytes of a segment file's head.
 pub(crate) const SEGMENT_HEAD: usize = 64;
 
 const MAGIC: &[u8; 8] = b"annals.l";
 
-/// What a segment file's head says, beyond what its name and store say already.
+/// The values in a segment file's head that its name and store do not determine.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SegmentHead {
     pub(crate) time_before_ms: u64,
-    /// The [`frames_crc`](super::memory_index::IndexWriter::frames_crc) of the segment before it. 0 in the first segment, and in
-    /// a segment that an older annals began.
+    /// The [`frames_crc`](super::memory_index::IndexWriter::frames_crc) of the segment before it. 0 in the first
+    /// segment, and in a segment that an older annals began.
     pub(crate) crc_before: u32,
 }
 
-/// Where all checksums of a segment's frames begin.
+/// Returns the seed of all checksums of a segment's frames.
 pub(crate) fn seed(store_id: &[u8; 16], first: u64) -> u32 {
     crc32c_append(crc32c(store_id), &first.to_le_bytes())
 }
 
-/// Creates the file of the segment that begins at `first`, durable under its name.
+/// Creates the file of the segment that begins at `first`. Afterwards the file and its name are durable.
 pub(crate) fn create(
     directory: &dyn StoreDirectory,
     store_id: &[u8; 16],
@@ -65,7 +65,7 @@ pub(crate) fn create(
     let unfinished = format!("{name}.{UNFINISHED}");
     let made = make(directory, &unfinished, &head);
     if made.is_err() {
-        // The error that is told is the first; what is left over is removed when the store is next opened.
+        // The first error is returned. If removing fails, the next opening of the store removes the file.
         let _ = directory.remove(&unfinished);
     }
     let file = made?;
@@ -145,17 +145,17 @@ pub(crate) struct SegmentFile {
     pub(crate) path: PathBuf,
     pub(crate) seed: u32,
     pub(crate) bytes: Bytes,
-    /// What stands behind the frames that a follower knows to be durable. Everyone else has none.
+    /// The frames behind those that a follower knows to be durable. `None` except in a follower.
     pub(crate) tail: Option<Tail>,
 }
 
-/// The end of a segment that its writer may still take back, copied: pieces one behind the other, each of whole frames.
+/// The end of a segment, which its writer may still withdraw, as copies: pieces of whole frames, one behind the other.
 pub(crate) type Tail = SegmentedList<Piece>;
 
-/// Frames that were read from the file.
+/// A copy of frames that were read from the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Piece {
-    /// Where they start in the file.
+    /// The position of the first frame in the file.
     pub(crate) start: usize,
     /// The offsets of their events.
     pub(crate) offsets: Range<u64>,
@@ -163,12 +163,12 @@ pub(crate) struct Piece {
 }
 
 impl SegmentFile {
-    /// The segment that begins at `first`, in these bytes of the file `path`.
+    /// Creates the segment that begins at `first`, from these bytes of the file `path`.
     pub(crate) fn new(path: PathBuf, store_id: &[u8; 16], first: u64, bytes: Bytes) -> Self {
         Self { first, path, seed: seed(store_id, first), bytes, tail: None }
     }
 
-    /// The bytes that have what stands at `position`, and where in the file they start.
+    /// Returns the bytes that contain `position`, and the position in the file where they start.
     fn bytes_at(&self, position: usize) -> (&Bytes, usize) {
         let piece = self.tail.as_ref().and_then(|tail| {
             let (mut low, mut high) = (0, tail.len());
@@ -191,8 +191,8 @@ impl SegmentFile {
             .map_err(|fault| self.corruption(fault, self.first))
     }
 
-    /// The event at `offset`, whose record starts at `position`. `frame` remembers the frame that was checked last,
-    /// where it starts and its time, so that one of many events is checked once.
+    /// Returns the event at `offset`, whose record starts at `position`, and its time. `frame` remembers the position
+    /// and the time of the frame that was checked last, so that the frame of many events is checked once.
     pub(crate) fn read_at(
         &self,
         position: usize,
@@ -227,7 +227,7 @@ impl SegmentFile {
         Ok((event, time_ms))
     }
 
-    /// Checks the frame at `position` of the mapped bytes, up to where it ends.
+    /// Checks the frame at `position` of the mapped bytes, up to its end.
     pub(crate) fn check_frame<'a>(
         &'a self,
         position: usize,
@@ -242,8 +242,8 @@ impl SegmentFile {
         )
     }
 
-    /// Whether a whole frame in `tail`, which stands at `position` where no whole frame begins, says that the log was
-    /// durable beyond `offset`.
+    /// Returns whether a whole frame in `tail` says that the log was durable beyond `offset`. `tail` are the bytes from
+    /// `position` on, where no whole frame begins.
     pub(crate) fn was_durable(&self, tail: &[u8], position: usize, offset: u64) -> bool {
         (8..tail.len()).step_by(8).any(|at| {
             let rest = &tail[at..];
@@ -272,7 +272,7 @@ mod tests {
 
     const STORE: [u8; 16] = [7; 16];
 
-    /// A frame of one event, which has the local offset 0 and says that all below `durable` was durable.
+    /// Returns a frame of one event with the local offset 0, which says that everything below `durable` was durable.
     fn frame(durable: u64) -> Vec<u8> {
         let event = RawEvent::builder("noted").data(vec![1; 100]).build().unwrap();
         let mut bytes = Encoded::records(&[event], &Hasher::new(&STORE)).unwrap().records;
@@ -285,7 +285,7 @@ mod tests {
         bytes
     }
 
-    /// A torn commit of the largest batch: every position of 32 MiB is looked at, also such as begin like a frame.
+    /// A torn commit of the largest batch: every position of 32 MiB is checked, also those that begin like a frame.
     #[test]
     fn a_frame_that_says_what_was_durable_is_found_anywhere_in_a_torn_tail_of_32_mib() {
         let segment = SegmentFile::new(PathBuf::new(), &STORE, 0, Bytes::new());
@@ -295,7 +295,7 @@ mod tests {
             tail[at..at + 4].copy_from_slice(b"ANfr");
         }
         assert!(!segment.was_durable(&tail, SEGMENT_HEAD, 0));
-        assert_eq!(FAULTS.get(), 0, "what is not a frame is passed over without a word");
+        assert_eq!(FAULTS.get(), 0, "positions without a frame cost no error text");
         let says = frame(6);
         let end = tail.len() - says.len();
         for at in [8, 4096, (16 << 20) + 8, end / 8 * 8] {
@@ -303,7 +303,7 @@ mod tests {
             tail[at..at + says.len()].copy_from_slice(&says);
             assert!(segment.was_durable(&tail, SEGMENT_HEAD, 5), "at {at}");
             assert!(!segment.was_durable(&tail, SEGMENT_HEAD, 6), "at {at}");
-            // A frame is whole, or says nothing.
+            // A damaged frame says nothing.
             tail[at + says.len() - 8] ^= 1;
             assert!(!segment.was_durable(&tail, SEGMENT_HEAD, 5), "at {at}");
             tail[at..at + says.len()].copy_from_slice(&before);

@@ -1,15 +1,15 @@
-//! A commit frame: what one commit adds to a segment, whole or not there.
+//! A frame: what one commit adds to a segment, whole or not at all.
 //!
 //! ```text
 //!   frame  ┌ 0 magic │ 4 checksum of 8..48 │ 8 checksum of the record heads │ 12 size of the records │ 16 count
 //!          │ 20 zero │ 24 first offset │ 32 time, ms │ 40 offset below which all was durable when this was written
 //!          └ 48 record, record, …                                            each at a multiple of 8, zeroes between
-//!   record ┌ 0 checksum of 16..size │ 4 size │ 8 offset less the segment's first │ 12 bytes from the frame's start
+//!   record ┌ 0 checksum of 16..size │ 4 size │ 8 local offset │ 12 bytes from the frame's start
 //!          └ 16 body (see `raw`)
 //! ```
-//! A record can be checked on its own when it is read in place: its own checksum, its own offset, and through the
-//! distance to its frame's head the time. The frame's checksum covers all record heads, and so, through theirs, all.
-//! Checksums are CRC-32C; a frame's begins with the segment's seed, so that a copied frame is none elsewhere.
+//! A record that is read in place is checked on its own: its checksum, its offset and, through the distance to its
+//! frame's head, its time. The frame's checksum covers all record heads, and these cover the bodies. Checksums are
+//! CRC-32C. Those of a frame start with the segment's seed, so that a frame copied from elsewhere is not valid.
 
 use std::fmt::Display;
 
@@ -17,12 +17,12 @@ use crate::backend::encode::{COMMIT_HEAD, RECORD_HEAD};
 use crate::util::crc32c::{crc32c, crc32c_append};
 use crate::util::little_endian::{u32_at, u64_at};
 
-/// Bytes of a frame's head.
+/// The number of bytes of a frame's head.
 pub(crate) const FRAME_HEAD: usize = COMMIT_HEAD;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"ANfr");
 
-/// What a frame's head says.
+/// The values in a frame's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameHead {
     pub(crate) records_crc: u32,
@@ -33,7 +33,7 @@ pub(crate) struct FrameHead {
     pub(crate) durable: u64,
 }
 
-/// What is wrong with a frame or record: where, counted from its segment's start, and how.
+/// What is wrong with a frame or record. The position counts from the start of its segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) position: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Fault {
 
 #[cfg(test)]
 thread_local! {
-    /// How many faults this thread put into words.
+    /// The number of faults that this thread described.
     pub(crate) static FAULTS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -56,12 +56,12 @@ impl Fault {
 }
 
 impl FrameHead {
-    /// Bytes of the whole frame.
+    /// Returns the number of bytes of the whole frame.
     pub(crate) fn size(&self) -> usize {
         FRAME_HEAD + self.records_size as usize
     }
 
-    /// The offset after the frame's last.
+    /// Returns the offset after the frame's last event.
     pub(crate) fn end(&self) -> u64 {
         self.first + u64::from(self.count)
     }
@@ -79,7 +79,7 @@ impl FrameHead {
         out[4..8].copy_from_slice(&checksum.to_le_bytes());
     }
 
-    /// The head at `position` of a segment's bytes.
+    /// Reads the head at `position` of a segment's bytes.
     pub(crate) fn read(bytes: &[u8], position: usize, seed: u32) -> Result<Self, Fault> {
         let head = bytes.get(position..).and_then(|rest| rest.first_chunk::<FRAME_HEAD>());
         let Some(head) = head else {
@@ -105,17 +105,17 @@ impl FrameHead {
         if !head.leaves_room() {
             return Err(Fault::new(
                 position + 24,
-                "an offset that leaves room for more",
+                "an offset that leaves room for the frame's events",
                 head.first,
             ));
         }
         Ok(head)
     }
 
-    /// The head that `bytes` begin with, if they begin with one: as [`read`](Self::read), but quick and silent where
-    /// there is none, for where it is looked for at every position of a tail that may have many megabytes.
+    /// Reads the head at the start of `bytes`, if there is one. Does the same checks as [`read`](Self::read), but is
+    /// quick where there is no head and builds no error: the caller tries every position of a tail of many megabytes.
     pub(crate) fn probe(bytes: &[u8], seed: u32) -> Option<Self> {
-        // Most positions have other bytes, and this is all that they cost.
+        // At most positions this comparison fails, and nothing else is done.
         if bytes.first_chunk() != Some(&MAGIC.to_le_bytes()) {
             return None;
         }
@@ -124,8 +124,8 @@ impl FrameHead {
         Some(Self::of(head)).filter(|head| is_whole && head.leaves_room())
     }
 
-    /// What the head that `bytes` begin with says, if it begins like one. Its checksum is not looked at, so nothing of it
-    /// is known to be true.
+    /// Reads the head at the start of `bytes`, if they begin with the magic. The checksum is not verified, so any of
+    /// the values may be wrong.
     pub(crate) fn of_any_seed(bytes: &[u8]) -> Option<Self> {
         let head = bytes.first_chunk::<FRAME_HEAD>()?;
         (u32_at(head, 0) == MAGIC).then(|| Self::of(head))
@@ -142,7 +142,7 @@ impl FrameHead {
         }
     }
 
-    /// Whether the offset after its last event is a number.
+    /// Returns whether the offset after its last event fits into 8 bytes.
     fn leaves_room(&self) -> bool {
         self.first.checked_add(self.count.into()).is_some()
     }
@@ -152,7 +152,7 @@ fn hex(checksum: u32) -> String {
     format!("checksum {checksum:08x}")
 }
 
-/// A record that was found whole: where it starts in the segment, and its body.
+/// A whole record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(crate) offset: u64,
@@ -160,9 +160,10 @@ pub(crate) struct Record<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Checks all of the frame at `position`, of which `bytes` are what stands from there on, and shows its records.
+/// Checks the whole frame at `position`, and calls `see` with each of its records.
 ///
-/// `position` counts from the start of the segment, whose first event has the offset `segment_first`.
+/// `bytes` are the segment's bytes from `position` on. `position` counts from the start of the segment, whose first
+/// event has the offset `segment_first`.
 pub(crate) fn check_frame<'a>(
     bytes: &'a [u8],
     position: usize,
@@ -208,7 +209,7 @@ pub(crate) fn check_frame<'a>(
     Ok(head)
 }
 
-/// The body of the record at `at`, if the record is whole and has this offset.
+/// Returns the body of the record at the position `at`, if the record is whole and has this offset.
 pub(crate) fn check_record(
     bytes: &[u8],
     at: usize,
@@ -223,7 +224,11 @@ pub(crate) fn check_record(
     let index = u64::from(u32_at(bytes, at + 8));
     if offset.checked_sub(segment_first) != Some(index) {
         let expected = format!("the record of offset {offset}");
-        return Err(Fault::new(at + 8, expected, format!("that of {segment_first} + {index}")));
+        return Err(Fault::new(
+            at + 8,
+            expected,
+            format!("the record of offset {segment_first} + {index}"),
+        ));
     }
     let (stored, computed) = (u32_at(bytes, at), crc32c(body));
     if stored != computed {

@@ -1,22 +1,23 @@
-//! A sealed segment's index: a file, read in place.
+//! The index of a sealed segment as a file, which is read in local.
 //!
 //! ```text
 //!   ┌ 0 "annals.i" │ 8 format │ 12 checksum of 16..112 │ 16 store id │ 32 first offset │ 40 events
-//!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4); but at 60 the checksum of the frames
+//!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4)
+//!   │ 60 the checksum of the frames, instead of the positions' zero
 //!   └ 112 the four sections
 //!
 //!   positions  of each event's record in the segment (4 each)
 //!   a table    ┌ 0 names │ 4 slots (a power of two) │ 8 slot, slot, …: entry + 1, 0 empty (4 each)
 //!              │ entries: upper half of the hash, start of the name, start and number of the offsets (4 each)
 //!              │ names: size (1), bytes
-//!              └ offsets less the segment's first, ascending (4 each), from a multiple of 4
+//!              └ local offsets, ascending (4 each), from a multiple of 4
 //! ```
-//! Every position and size takes 4 bytes, so an index file ends before 4 GiB. A segment is sealed before its index could
-//! become larger (see `IndexLimits`). Of a segment whose index is too large all the same, an older annals wrote a file whose
-//! positions wrapped: a larger file is none, and the index of that segment is kept in memory.
+//! Every position and size takes 4 bytes, so an index file has less than 4 GiB. A segment is sealed before its index
+//! could become larger (see `IndexLimits`). An older annals did not do so, and wrote larger files whose positions
+//! wrapped. A file that is too large is therefore not valid, and the index of its segment stays in memory.
 //!
-//! A name is looked for from slot `hash mod slots` on, slot by slot, up to an empty one. The hash is SipHash-1-3 of
-//! the name's bytes under the store id as key. A section's checksum is looked at when it is first used.
+//! The lookup of a name starts at slot `hash mod slots` and goes from slot to slot up to an empty one. The hash is
+//! SipHash-1-3 of the name's bytes with the store id as key. A section's checksum is verified when it is first used.
 
 use std::io;
 use std::sync::OnceLock;
@@ -39,15 +40,15 @@ use crate::util::local_offset::local_size;
 
 const MAGIC: &[u8; 8] = b"annals.i";
 const HEAD: usize = 112;
-/// Where its head has the checksum of the segment's frames.
+/// The position in the head of the checksum of the segment's frames.
 const FRAMES_CRC: usize = 60;
 const SECTIONS: usize = 4;
 const ENTRY: usize = 16;
 
-/// The most bytes of an index file: positions in it take 4 bytes.
+/// The most bytes of an index file, since positions in it take 4 bytes.
 pub(crate) const MOST_INDEX_BYTES: u64 = u32::MAX as u64;
 
-/// A sealed index, mapped.
+/// The mapped index of a sealed segment.
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     bytes: Bytes,
@@ -56,7 +57,7 @@ pub(crate) struct SealedIndex {
     whole: [OnceLock<bool>; SECTIONS],
 }
 
-/// The section of a kind of names; positions are the first.
+/// Returns the number of the section of a kind of names. Section 0 has the positions.
 fn section_of(kind: Kind) -> usize {
     match kind {
         Kind::Type => 1,
@@ -66,7 +67,8 @@ fn section_of(kind: Kind) -> usize {
 }
 
 impl SealedIndex {
-    /// The index in these bytes, if they are that of this segment: `count` events from `first` on.
+    /// Opens the index in these bytes. Returns `None` if they are not a valid index of this segment: `count` events
+    /// from `first` on.
     pub(crate) fn open(bytes: Bytes, store_id: &[u8; 16], first: u64, count: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
         let right = bytes.len() as u64 <= MOST_INDEX_BYTES
@@ -82,37 +84,37 @@ impl SealedIndex {
         right.then_some(index)
     }
 
-    /// The hash of its names.
+    /// Returns the hasher of its names.
     pub(crate) fn hasher(&self) -> &Hasher {
         &self.hasher
     }
 
-    /// How many events it covers.
+    /// Returns the number of events that it covers.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The checksum of its head, and so of all of it.
+    /// Returns the checksum of its head, which covers the checksums of the sections.
     pub(crate) fn checksum(&self) -> [u8; 4] {
         index_checksum(&self.bytes)
     }
 
-    /// The [`frames_crc`](super::memory_index::IndexWriter::frames_crc) of the segment that it was made of; 0 if an older annals
-    /// wrote it.
+    /// Returns the [`frames_crc`](super::memory_index::IndexWriter::frames_crc) of the segment that it was built from;
+    /// 0 if an older annals wrote it.
     pub(crate) fn frames_crc(&self) -> u32 {
         u32_at(&self.bytes, FRAMES_CRC)
     }
 
-    /// Bytes of the file.
+    /// Returns the size of the file in bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether the checksums of the positions and of these kinds are right.
+    /// Returns whether the checksums of the positions and of these kinds are right.
     pub(crate) fn is_whole(&self, kinds: &[Kind]) -> bool {
         kinds.iter().map(|&kind| section_of(kind)).chain([0]).all(|section| {
             *self.whole[section].get_or_init(|| {
-                let (start, size) = self.place(section);
+                let (start, size) = self.range_of(section);
                 let bytes = self.bytes.get(start..start.saturating_add(size));
                 bytes.is_some_and(|bytes| {
                     crc32c(bytes) == u32_at(&self.bytes, 48 + section * 16 + 8)
@@ -121,8 +123,8 @@ impl SealedIndex {
         })
     }
 
-    pub(crate) fn position(&self, place: u32) -> usize {
-        u32_at(self.section(0), place as usize * 4) as usize
+    pub(crate) fn position(&self, local: u32) -> usize {
+        u32_at(self.section(0), local as usize * 4) as usize
     }
 
     pub(crate) fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
@@ -153,13 +155,13 @@ impl SealedIndex {
         }
     }
 
-    fn place(&self, section: usize) -> (usize, usize) {
+    fn range_of(&self, section: usize) -> (usize, usize) {
         let at = 48 + section * 16;
         (u32_at(&self.bytes, at) as usize, u32_at(&self.bytes, at + 4) as usize)
     }
 
     fn section(&self, section: usize) -> &[u8] {
-        let (start, size) = self.place(section);
+        let (start, size) = self.range_of(section);
         self.bytes.get(start..start.saturating_add(size)).unwrap_or_default()
     }
 }
@@ -168,16 +170,16 @@ fn upper(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// A table of names, in place. What is not there reads as empty.
+/// A table of names, in local. Missing bytes read as empty.
 struct Table<'a>(&'a [u8]);
 
 impl<'a> Table<'a> {
     fn names(&self) -> u32 {
-        // No more than there is room for, whatever the bytes say.
+        // No more than fit, whatever the bytes contain.
         u32_at(self.0, 0).min(local_size(self.0.len() / ENTRY))
     }
 
-    /// How many slots; 0 unless it is a power of two.
+    /// Returns the number of slots; 0 if it is not a power of two.
     fn slots(&self) -> u32 {
         let slots = u32_at(self.0, 4);
         if slots.is_power_of_two() && (slots as usize) <= self.0.len() / 4 { slots } else { 0 }
@@ -206,17 +208,18 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The checksum that the head of an index file bears; it is of the sections' checksums too.
+/// Returns the checksum in the head of an index file. It covers the checksums of the sections.
 pub(crate) fn index_checksum(bytes: &[u8]) -> [u8; 4] {
     u32_at(bytes, 12).to_le_bytes()
 }
 
-/// How many events an index file says that it covers.
+/// Returns the number of events in the head of an index file.
 pub(crate) fn index_count(bytes: &[u8]) -> u64 {
     u64_at(bytes, 40)
 }
 
-/// Returns the bytes of the index file of a segment with so many events, if its tables have so many slots.
+/// Returns the size in bytes of the index file of a segment with `events` events. `slots` returns the number of slots
+/// of a table by its number of names.
 fn file_size(events: u64, tables: &[Totals; 3], slots: impl Fn(u64) -> u64) -> u64 {
     let table = |totals: &Totals| {
         let names = 8 + 4 * slots(totals.names) + ENTRY as u64 * totals.names;
@@ -226,7 +229,7 @@ fn file_size(events: u64, tables: &[Totals; 3], slots: impl Fn(u64) -> u64) -> u
     HEAD as u64 + 4 * events + tables.iter().map(table).sum::<u64>()
 }
 
-/// Slots of a table with so many names: at most half of them are used.
+/// Returns the number of slots of a table with so many names: at most half of them are used.
 fn slots(names: u64) -> u64 {
     (names * 2).next_power_of_two()
 }
@@ -237,23 +240,23 @@ pub(crate) fn most_bytes(events: u64, tables: &[Totals; 3]) -> u64 {
     file_size(events, tables, |names| 4 * names + 1)
 }
 
-/// Returns the bytes that the index file of a segment with this index has.
+/// Returns the size in bytes of the index file of a segment with this index.
 pub(crate) fn exact_bytes(index: &SegmentMemIndex) -> u64 {
     file_size(index.positions.len() as u64, &index.names.totals(), slots)
 }
 
-/// Refuses an index of which a file would be larger than `most` bytes.
+/// Refuses an index whose file would be larger than `most` bytes.
 fn check_size(index: &SegmentMemIndex, most: u64) -> io::Result<()> {
     let size = exact_bytes(index);
     if size <= most {
         return Ok(());
     }
-    let message = format!("it would have {size} bytes; an index file has at most {most}");
+    let message = format!("the index file would have {size} bytes, and at most {most} are allowed");
     Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
 }
 
-/// Writes the index of a segment whose index in memory covers all its `count` events, and returns it mapped. If its
-/// file would be larger than `most` bytes, nothing is written, and the error is `FileTooLarge`.
+/// Writes the index file of a segment and returns it mapped. The index in memory covers all `count` events of the
+/// segment. If the file would be larger than `most` bytes, nothing is written, and the error is `FileTooLarge`.
 pub(crate) fn seal(
     directory: &dyn StoreDirectory,
     store_id: &[u8; 16],
@@ -268,11 +271,14 @@ pub(crate) fn seal(
     write_all(directory, &name, &bytes)?;
     let map = map_all(&*directory.open_read_only(&name)?)?;
     SealedIndex::open(map, store_id, first, count).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "the index reads back other than it was written")
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the index file does not read back as it was written",
+        )
     })
 }
 
-/// The bytes of an index file, which has at most [`MOST_INDEX_BYTES`].
+/// Encodes an index file, which has at most [`MOST_INDEX_BYTES`].
 pub(crate) fn encode(
     store_id: &[u8; 16],
     first: u64,
@@ -312,7 +318,7 @@ pub(crate) fn encode(
 fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {
     let base = out.len();
     let count = names.len();
-    // The same as `slots`, which `check_size` counted with.
+    // The same number as `slots`, which `check_size` uses.
     let slot_count = (count * 2).next_power_of_two();
     let (slots, entries) = (base + 8, base + 8 + slot_count * 4);
     out.extend_from_slice(&local_size(count).to_le_bytes());
@@ -340,12 +346,11 @@ fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {
         let start = local_size(out.len() - base);
         out[at + 8..at + 12].copy_from_slice(&start.to_le_bytes());
         out[at + 12..at + 16].copy_from_slice(&posting.len().to_le_bytes());
-        (0..posting.len())
-            .for_each(|place| out.extend_from_slice(&posting.get(place).to_le_bytes()));
+        (0..posting.len()).for_each(|at| out.extend_from_slice(&posting.get(at).to_le_bytes()));
     }
 }
 
-/// The byte in front of a name: names have at most 255.
+/// Returns the byte in front of a name. Names have at most 255 bytes.
 fn name_size(name: &str) -> u8 {
     u8::try_from(name.len()).unwrap_or_else(|_| panic!("a name of {} bytes", name.len()))
 }

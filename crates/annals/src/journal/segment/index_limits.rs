@@ -1,4 +1,4 @@
-//! Tests of what bounds a segment's index, with limits so small that a test reaches them.
+//! Tests of the limits of a segment's index, with limits so small that a test reaches them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::store::store::EventStore;
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 
-/// Options of a store whose indexes are sealed at, and have at most, so many bytes.
+/// Returns options with these limits of an index: the size at which its segment is sealed, and the largest size.
 fn limited(sealed_at: u64, most: u64) -> JournalOptions {
     let options = Journal::options().segment_bytes(64 << 10);
     JournalOptions { index_limits: IndexLimits { sealed_at, most }, ..options }
@@ -32,14 +32,14 @@ fn open(options: &JournalOptions, path: &Path) -> Store {
     EventStore::on(options.clone().open(path).unwrap())
 }
 
-/// An event with so many tags that no other has, and one that every tenth has.
+/// Returns an event with `tags` tags that no other event has, and one that every tenth event has.
 fn event(n: u64, tags: u64) -> RawEvent {
     let own = (0..tags).map(|tag| format!("own:{n}:{tag}"));
     let builder = own.fold(RawEvent::builder("noted"), crate::RawEventBuilder::tag);
     builder.tag(format!("digit:{}", n % 10)).id(format!("id-{n}")).build().unwrap()
 }
 
-/// The sizes of a store's files with this extension, by first offset.
+/// Returns the sizes of a store's files with this extension, by first offset.
 fn sizes(path: &Path, extension: &str) -> BTreeMap<u64, u64> {
     let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
     files
@@ -51,7 +51,7 @@ fn sizes(path: &Path, extension: &str) -> BTreeMap<u64, u64> {
         .collect()
 }
 
-/// That every event is found by offset, by its own tag, by its id and by the tag that it shares.
+/// Checks that every event is found by offset, by its own tag, by its id and by the tag that it shares.
 fn finds_all(store: &Store, count: u64, tags: impl Fn(u64) -> u64) {
     assert_eq!(store.len(), count);
     for n in 0..count {
@@ -72,9 +72,9 @@ fn finds_all(store: &Store, count: u64, tags: impl Fn(u64) -> u64) {
 
 #[test]
 fn a_segment_is_sealed_before_its_index_is_too_large() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
-    // Room for one commit of these, as the limits of every store leave it.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    // Room for one commit of these, in the same proportion as the default limits leave it.
     let (sealed_at, most) = (16 << 10, (16 << 10) + 20 * (10 << 10));
     let options = limited(sealed_at, most);
     for round in 0..3 {
@@ -102,18 +102,18 @@ fn a_segment_is_sealed_before_its_index_is_too_large() {
 
 #[test]
 fn the_next_commit_after_reopening_counts_what_the_index_has() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     let options = limited(16 << 10, MOST_INDEX_BYTES);
-    // Each event alone is far below the limit, and each is appended by a process of its own.
+    // Each event alone is far below the limit, and the store is opened again for each.
     (0..40).for_each(|n| assert_eq!(open(&options, &path).append(event(n, 40)).unwrap(), n));
     let indexes = sizes(&path, "idx");
     assert!(indexes.len() >= 3 && indexes.values().all(|&size| size < 20 << 10), "{indexes:?}");
 }
 
-/// A store of 12 segments of which every third has an index that is too large to be written.
+/// Creates a store of 13 segments, of which every third has an index that is too large to be written.
 fn too_large(path: &Path) -> (JournalOptions, u64, fn(u64) -> u64) {
-    // The third segment's 40 tags a event take more than its payloads.
+    // The 40 tags of each event in the third segment take more than the limit.
     fn tags(n: u64) -> u64 {
         if (n / 100) % 3 == 2 { 40 } else { 0 }
     }
@@ -128,8 +128,8 @@ fn too_large(path: &Path) -> (JournalOptions, u64, fn(u64) -> u64) {
 
 #[test]
 fn an_index_that_is_too_large_stays_in_memory_and_is_not_damage() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     let (options, count, tags) = too_large(&path);
     let small: Vec<u64> = (0..12).filter(|n| n % 3 != 2).map(|n| n * 100).collect();
     for _ in 0..2 {
@@ -145,13 +145,13 @@ fn an_index_that_is_too_large_stays_in_memory_and_is_not_damage() {
         finds_all(&EventStore::on(read_only), count, tags);
         finds_all(&open(&options, &path), count, tags);
     }
-    // With the limits of every store they are written.
+    // With the default limits they are written.
     drop(open(&Journal::options(), &path));
     assert_eq!(sizes(&path, "idx").len(), 12);
     assert_eq!(verify_with(&path, &Journal::options()).unwrap().notes, [""; 0]);
 }
 
-/// Makes an index file larger than any can be, as an older annals wrote them. (The rest is a hole.)
+/// Makes an index file larger than any valid one, as an older annals wrote them. (The added bytes are a hole.)
 fn lengthen(index: &PathBuf) {
     let file = fs::OpenOptions::new().append(true).open(index).unwrap();
     file.set_len(MOST_INDEX_BYTES + 1).unwrap();
@@ -159,8 +159,8 @@ fn lengthen(index: &PathBuf) {
 
 #[test]
 fn a_file_that_is_larger_than_an_index_can_be_is_not_believed_and_is_replaced() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     let (_, count, tags) = too_large(&path);
     let options = Journal::options();
     drop(open(&options, &path));
@@ -175,7 +175,7 @@ fn a_file_that_is_larger_than_an_index_can_be_is_not_believed_and_is_replaced() 
     finds_all(&open(&options, &path), count, tags);
     assert!(sizes(&path, "idx")[&0] < 32 << 10);
     assert!(verify_with(&path, &options).unwrap().notes.is_empty());
-    // Of a segment whose index is too large, the file is removed.
+    // If the index of the segment is too large, the file is removed.
     lengthen(&index(200));
     let limited = limited(u64::MAX, 32 << 10);
     finds_all(&open(&limited, &path), count, tags);

@@ -1,4 +1,4 @@
-//! A segment's index in memory: it grows with the segment, or is made again from its frames.
+//! A segment's index in memory, which grows with the segment or is rebuilt from its frames.
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
@@ -12,46 +12,47 @@ use crate::index::memory::{MemIndex, MemIndexWriter};
 use crate::util::crc32c::crc32c_append;
 use crate::util::local_offset::local_offset;
 
-/// The readers' side.
+/// The index in memory, as readers see it.
 #[derive(Debug, Clone)]
 pub(crate) struct SegmentMemIndex {
-    /// Where each event's record starts.
+    /// The position of each event's record, by local offset.
     pub(crate) positions: SegmentedList<u32>,
     pub(crate) names: MemIndex,
-    /// The writer's [`frames_crc`](IndexWriter::frames_crc) when it made this reader.
+    /// The writer's [`frames_crc`](IndexWriter::frames_crc) when it created this reader.
     pub(crate) frames_crc: u32,
 }
 
 impl SegmentMemIndex {
-    /// Bytes of memory that it takes.
+    /// Returns the number of bytes of memory that it takes.
     pub(crate) fn allocated_bytes(&self) -> usize {
         self.names.allocated_bytes() + self.positions.allocated_bytes()
     }
 }
 
-/// The writer's side.
+/// The index in memory, as the writer sees it.
 #[derive(Debug)]
 pub(crate) struct IndexWriter {
     pub(crate) positions: ListWriter<u32>,
     pub(crate) names: MemIndexWriter,
-    /// The checksum over bytes 8 to 48 of the heads of all frames, in order. These bytes have a checksum of the records,
-    /// so it tells which frames an index was made of.
+    /// The checksum of bytes 8 to 48 of the heads of all frames, in order. These bytes contain a checksum of the
+    /// records, so this identifies the frames from which an index was built.
     pub(crate) frames_crc: u32,
 }
 
-/// The whole frames that a segment begins with.
+/// The whole frames at the start of a segment.
 #[derive(Debug)]
 pub(crate) struct Indexed {
     pub(crate) index: IndexWriter,
-    /// Where they end, and the offset of the event that would come next.
+    /// The position behind the last of them.
     pub(crate) end: usize,
+    /// The offset of the event that would come next.
     pub(crate) next_offset: u64,
-    /// What is wrong there, if it is not just the end.
+    /// What is wrong at the end, if there are bytes other than zeroes that are not a whole frame.
     pub(crate) fault: Option<Fault>,
 }
 
-/// Checks and indexes the whole frames that a segment begins with, up to the offset `until`, and shows each with its
-/// position. What stands behind that offset is not looked at: a writer may be cutting it off.
+/// Checks and indexes the whole frames at the start of a segment, up to the offset `until`, and calls `see` with each
+/// and its position. Bytes behind that offset are not read: a writer may be cutting them off.
 pub(crate) fn index_frames(
     segment: &SegmentFile,
     hasher: &Hasher,
@@ -90,7 +91,7 @@ pub(crate) fn index_frames(
     Ok(Indexed { index, end, next_offset, fault })
 }
 
-/// The index of a sealed segment, from its events, which are those up to `end`.
+/// Rebuilds the index of a sealed segment from its events, which end at `end`.
 pub(crate) fn rebuild_index(
     segment: &SegmentFile,
     hasher: &Hasher,
@@ -104,7 +105,7 @@ pub(crate) fn rebuild_index(
 }
 
 impl Indexed {
-    /// What is wrong if these are not the events up to `end`.
+    /// Returns what is wrong if these are not all events up to `end`.
     pub(crate) fn short_of(&self, end: u64) -> Option<Fault> {
         let short = || Fault {
             position: self.end,
@@ -128,12 +129,12 @@ impl IndexWriter {
         }
     }
 
-    /// Counts in the frame that `frame` begins with, whose records are indexed.
+    /// Adds the frame at the start of `frame`, whose records are indexed, to the checksum of the frames.
     pub(crate) fn add_frame(&mut self, frame: &[u8]) {
         self.frames_crc = crc32c_append(self.frames_crc, &frame[8..FRAME_HEAD]);
     }
 
-    /// Indexes a record that was found whole. (The caller publishes the positions.)
+    /// Indexes a whole record. (The caller publishes the positions.)
     pub(crate) fn add_record(
         &mut self,
         segment: &SegmentFile,
@@ -155,11 +156,11 @@ impl IndexWriter {
             let fault = Fault { position: record.position, expected, found };
             return Err(segment.corruption(fault, record.offset));
         };
-        // The record bears it in 4 bytes, as `check_record` saw.
-        let place = local_offset(record.offset, segment.first);
+        // The record has the local offset in 4 bytes, as `check_record` verified.
+        let local = local_offset(record.offset, segment.first);
         let tags = body.tags().map(|tag| hasher.name(tag));
         self.names.add(
-            place,
+            local,
             hasher.name(body.event_type()),
             tags,
             body.id().map(|id| hasher.name(id)),

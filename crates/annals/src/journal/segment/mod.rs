@@ -1,7 +1,7 @@
 //! A segment of a Journal: its file of frames, and its index.
 //!
 //! ```text
-//!   frame          what one commit adds to the file
+//!   frame          the frame that one commit adds to the file
 //!   file           the file: a head, then frames
 //!   file_names     the names of a segment's files
 //!   memory_index   the index in memory, which grows with the segment

@@ -1,6 +1,6 @@
-//! A segment as readers have it: its file, and the index that finds events in it.
+//! A segment as readers see it: its file, and the index that finds events in it.
 //!
-//! The last segment is the active one: its index grows in memory. The others are sealed: their files never change
+//! The last segment is the active one, whose index grows in memory. The others are sealed: their files never change
 //! again, and their indexes are files too.
 
 use std::ops::Deref;
@@ -34,7 +34,7 @@ impl Deref for Segment {
     }
 }
 
-/// How events are found in a segment.
+/// The index of a segment.
 #[derive(Debug)]
 pub(crate) enum SegmentIndex {
     Mem(SegmentMemIndex),
@@ -43,7 +43,7 @@ pub(crate) enum SegmentIndex {
 }
 
 impl SegmentIndex {
-    /// The index file.
+    /// Returns the index file, if there is one.
     pub(crate) fn file(&self) -> Option<&SealedIndex> {
         match self {
             Self::Mem(_) => None,
@@ -56,9 +56,9 @@ impl SegmentIndex {
     }
 }
 
-/// Returns whether `index` was made of this segment, whose events end at `end` and whose frames have the checksum
-/// `frames_crc` (0: not known). After a return to an older copy of the log, an index file may be left of a segment that
-/// began at the same offset and had as many events.
+/// Returns whether `index` was built from this segment, whose events end at `end` and whose frames have the checksum
+/// `frames_crc` (0 if it is not known). After a return to an older copy of the log, an index file may be left of a
+/// segment that began at the same offset and had as many events.
 pub(crate) fn is_index_of(
     index: &SealedIndex,
     file: &SegmentFile,
@@ -72,22 +72,22 @@ pub(crate) fn is_index_of(
     }
 }
 
-/// Returns whether the last event of a segment is where the index says, and has the names that the index says. This is
-/// all that can be compared in a store that an older annals wrote.
+/// Returns whether the last event of a segment is at the position that the index has for it, and has the names that the
+/// index has for it. In a store that an older annals wrote, nothing else can be compared.
 ///
 /// The index passes if that event is damaged: reading the event reports the damage.
 fn has_last_event(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
-    let Some(place) = end.checked_sub(file.first + 1).and_then(|last| u32::try_from(last).ok())
+    let Some(local) = end.checked_sub(file.first + 1).and_then(|last| u32::try_from(last).ok())
     else {
         return false;
     };
-    let position = index.position(place);
+    let position = index.position(local);
     let frame = || {
         let start = position.checked_sub(u32_at(&file.bytes, position + 12) as usize)?;
         FrameHead::read(&file.bytes, start, file.seed).ok()
     };
-    let is_record = position >= SEGMENT_HEAD && u32_at(&file.bytes, position + 8) == place;
-    // One of the two may be damaged.
+    let is_record = position >= SEGMENT_HEAD && u32_at(&file.bytes, position + 8) == local;
+    // One of the two heads may be damaged.
     if !is_record && frame().is_none_or(|frame| frame.end() != end) {
         return false;
     }
@@ -95,24 +95,25 @@ fn has_last_event(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
     let has = |kind, name: &str| {
         let posting = index.posting(kind, index.hasher().name(name));
         posting.is_some_and(|mut posting| {
-            posting.len().checked_sub(1).is_some_and(|at| posting.get(at) == place)
+            posting.len().checked_sub(1).is_some_and(|at| posting.get(at) == local)
         })
     };
-    // An id is indexed where it came first.
+    // An id is indexed at its first event.
     let has_id = |id| index.posting(Kind::Id, index.hasher().name(id)).is_some();
     has(Kind::Type, event.event_type())
         && event.tags().all(|tag| has(Kind::Tag, tag))
         && event.id().is_none_or(has_id)
 }
 
-/// The index of a segment once its checksums have been looked at.
+/// The index of a segment, after its checksums were verified.
 pub(crate) enum CheckedIndex<'a> {
     Mem(&'a SegmentMemIndex),
     Sealed(&'a SealedIndex),
 }
 
 impl Segment {
-    /// The index, of which `kinds` will be asked: as sealed if its checksums are right, else rebuilt from the log.
+    /// Returns the index, of which the caller will use `kinds`. If a checksum of the index file is wrong, the index is
+    /// rebuilt from the log.
     pub(crate) fn index(&self, kinds: &[Kind]) -> Result<CheckedIndex<'_>, Corruption> {
         match &self.index {
             SegmentIndex::Mem(index) => Ok(CheckedIndex::Mem(index)),
@@ -121,7 +122,10 @@ impl Segment {
                     return Ok(CheckedIndex::Sealed(index));
                 }
                 let make = || {
-                    tracing::warn!(segment = %self.path.display(), "its index is damaged; rebuilding it in memory");
+                    tracing::warn!(
+                        segment = %self.path.display(),
+                        "the index file of a segment is damaged; rebuilding the index in memory"
+                    );
                     rebuild_index(self, index.hasher(), self.first + index.count())
                 };
                 rebuilt.get_or_init(make).as_ref().map(CheckedIndex::Mem).map_err(Corruption::clone)
@@ -129,14 +133,14 @@ impl Segment {
         }
     }
 
-    /// The event with this id.
+    /// Returns the offset of the event with this id.
     pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, Corruption> {
         let index = self.index(&[Kind::Id])?;
         let posting = index.posting(Kind::Id, id).filter(|posting| !posting.is_empty());
         Ok(posting.map(|mut posting| self.first + u64::from(posting.get(0))))
     }
 
-    /// How much there is of it, `event_bytes` of its file being in use.
+    /// Returns the segment's sizes. `event_bytes` is the number of bytes of its file that are in use.
     pub(crate) fn stats(&self, event_bytes: u64) -> SegmentStats {
         let mut stats = SegmentStats { event_bytes, ..SegmentStats::new(self.first) };
         let in_memory = match &self.index {
@@ -150,26 +154,27 @@ impl Segment {
         stats
     }
 
-    /// The event at `offset`, which is one of the segment's, and when it was recorded.
+    /// Returns the event at `offset`, which must be in the segment, and the time when it was recorded.
     pub(crate) fn read(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
         let index = self.index(&[])?;
-        let place = local_offset(offset, self.first);
-        self.read_at(index.position(place), offset, &mut None)
+        let local = local_offset(offset, self.first);
+        self.read_at(index.position(local), offset, &mut None)
     }
 }
 
 impl CheckedIndex<'_> {
-    /// Where the record of the event at this place starts; 0, where none is, if there is no such event.
-    pub(crate) fn position(&self, place: u32) -> usize {
+    /// Returns the position of an event's record, by the event's local offset. Returns 0, where no record is, if there
+    /// is no such event.
+    pub(crate) fn position(&self, local: u32) -> usize {
         match self {
             Self::Mem(index) => {
-                index.positions.get(place as usize).map_or(0, |&position| position as usize)
+                index.positions.get(local as usize).map_or(0, |&position| position as usize)
             }
-            Self::Sealed(index) => index.position(place),
+            Self::Sealed(index) => index.position(local),
         }
     }
 
-    /// Shows every name of a kind with the offsets of its events.
+    /// Calls `see` with every name of a kind and the local offsets of its events.
     pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
         match self {
             Self::Mem(index) => {

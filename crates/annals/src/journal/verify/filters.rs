@@ -1,4 +1,4 @@
-//! Looking at the filters: whether each lets pass every name that its segments have.
+//! Checking the Bloom filters: each must let every name of its segments pass.
 
 use std::io::ErrorKind;
 
@@ -6,7 +6,7 @@ use crate::error::{Corruption, OpenError};
 use crate::event::name::Hasher;
 use crate::index::lookup::Kind;
 use crate::journal::directory::Directory;
-use crate::journal::pruning::bloom::{Filter, Span};
+use crate::journal::pruning::bloom::{BloomFilter, Span};
 use crate::journal::pruning::pruning::{self, SEGMENTS};
 use crate::journal::recovery::segments::map;
 use crate::journal::segment::file_names::{filter_name, index_name};
@@ -14,13 +14,14 @@ use crate::journal::segment::index_file::index_checksum;
 use crate::journal::segment::memory_index::SegmentMemIndex;
 use crate::util::crc32c::crc32c;
 
-/// Holds the filters against the names of one segment after the other.
+/// Checks the filters against the names of one segment after the other.
 pub(crate) struct FilterCheck<'a> {
     directory: &'a Directory,
     /// The first offsets of all segments.
     starts: &'a [u64],
-    /// Of each tier the filter that was opened last, with its number; `None` if it is not there or has been told of.
-    opened: [Option<(usize, Option<Filter>)>; SEGMENTS.len()],
+    /// The filter of each tier that was opened last, with its number; `None` if there is none or its problem was
+    /// reported.
+    opened: [Option<(usize, Option<BloomFilter>)>; SEGMENTS.len()],
 }
 
 impl<'a> FilterCheck<'a> {
@@ -28,7 +29,7 @@ impl<'a> FilterCheck<'a> {
         Self { directory, starts, opened: Default::default() }
     }
 
-    /// Looks whether every filter of a segment, the one of this number, lets all its names pass.
+    /// Checks that every filter that covers a segment lets all of its names pass. `segment` is the segment's number.
     pub(crate) fn check(
         &mut self,
         segment: usize,
@@ -44,7 +45,7 @@ impl<'a> FilterCheck<'a> {
                 let indexes = self.indexes(&self.starts[start..start + segments])?;
                 let opened = match indexes {
                     Some(indexes) => self.open(Span { first, end, segments, indexes }, problems)?,
-                    // Without all of their indexes nobody uses it.
+                    // Without all of the index files, the filter is not used.
                     None => None,
                 };
                 self.opened[tier] = Some((number, opened));
@@ -58,7 +59,7 @@ impl<'a> FilterCheck<'a> {
         Ok(())
     }
 
-    /// The checksum of the checksums of these segments' index files, if all are there.
+    /// Returns the checksum of the checksums in these segments' index files; `None` if a file is missing.
     fn indexes(&self, firsts: &[u64]) -> Result<Option<u32>, OpenError> {
         let mut checksums = Vec::with_capacity(4 * firsts.len());
         for &first in firsts {
@@ -77,20 +78,20 @@ impl<'a> FilterCheck<'a> {
         &self,
         span: Span,
         problems: &mut Vec<Corruption>,
-    ) -> Result<Option<Filter>, OpenError> {
+    ) -> Result<Option<BloomFilter>, OpenError> {
         let name = filter_name(span.first, span.segments);
         let is_there = || self.directory.handle.open_read_only(&name).is_ok();
         let look = || {
             let found = pruning::open(self.directory, span)
                 .map_err(OpenError::io("open", self.directory.at(&name)));
-            found.map(|found| found.filter(Filter::is_whole))
+            found.map(|found| found.filter(BloomFilter::is_whole))
         };
         let mut found = look()?;
         if found.is_none() && is_there() {
-            // A writer may just have put it there.
+            // A writer may just have written it.
             found = look()?;
             if found.is_none() && is_there() {
-                let wrong = "a head or checksum that is wrong, or of other segments";
+                let wrong = "a wrong head or checksum, or a filter of other segments";
                 problems.push(self.problem(span, wrong.to_owned()));
             }
         }
@@ -103,16 +104,16 @@ impl<'a> FilterCheck<'a> {
             position: 0,
             offset: span.first,
             expected:
-                "a filter of its segments' names (remove the file: it is made again from the log)"
+                "a filter of its segments' names (remove the file: it is rebuilt from the log)"
                     .into(),
             found,
         }
     }
 }
 
-/// A name of the segment at this place of a filter that the filter does not let pass.
+/// Returns a name of the segment that the filter does not let pass. `at` is the segment's number in the filter.
 fn not_passed(
-    filter: &Filter,
+    filter: &BloomFilter,
     at: usize,
     index: &SegmentMemIndex,
     hasher: &Hasher,
@@ -134,8 +135,8 @@ mod tests {
 
     #[test]
     fn a_bit_that_is_missing_is_told_though_the_checksums_are_right() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("log");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
         let journal = Journal::options().segment_bytes(4 << 10).open(&path).unwrap();
         let store = EventStore::<RawEvent, _>::on(journal);
         for n in 0..100 {

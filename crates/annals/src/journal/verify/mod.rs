@@ -1,8 +1,8 @@
-//! Looking at every byte of a Journal, and changing nothing.
+//! Verifying a Journal: every byte is checked, and nothing is changed.
 //!
 //! ```text
-//!   verify    the log, and the index files
-//!   filters   the Bloom filters
+//!   verify    checks the log and the index files
+//!   filters   checks the Bloom filters
 //! ```
 
 pub(crate) mod filters;

@@ -1,5 +1,5 @@
-//! Looking at everything: every checksum of every frame and record, every index entry against its event, every name
-//! against the filters.
+//! Verifying the log and its index files: every checksum of every frame and record, every index entry against its
+//! event, and every name against the filters.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,32 +22,32 @@ use crate::journal::segment::index_file::{SealedIndex, exact_bytes};
 use crate::journal::segment::memory_index::{Indexed, SegmentMemIndex, index_frames};
 use crate::journal::segment::segment::CheckedIndex;
 
-/// What a look at all of a Journal found.
+/// The result of verifying a Journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// Events that are whole, up to the first that is not.
+    /// The number of whole events before the first damaged one.
     pub events: u64,
-    /// Segments that were looked at.
+    /// The number of segments that were checked.
     pub segments: u64,
-    /// Bytes of whole events, with all that frames them.
+    /// The number of bytes of whole events, with their frames and heads.
     pub bytes: u64,
-    /// What is wrong. Empty: everything is as it was written.
+    /// The damage that was found. Empty if everything is as it was written.
     pub problems: Vec<Corruption>,
-    /// What is not damage. Most of it is put right when the store is next opened for appending.
+    /// Findings that are not damage. The next opening for appending repairs most of them.
     pub notes: Vec<String>,
 }
 
-/// Looks at every byte of the Journal in the directory `path`, and changes none. A process may be writing to it.
+/// Checks every byte of the Journal in the directory `path`, and changes nothing. A process may be writing to it.
 ///
 /// # Errors
-/// [`OpenError`]: nothing or something else is there, or the system fails. Damage is no error here: it is what the
-/// report is about.
+/// [`OpenError`]: nothing or something other than a store is there, or the system fails. Damage is not an error here:
+/// the report lists it.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     verify_with(path.as_ref(), &JournalOptions::default())
 }
 
-/// As [`verify`], of a Journal that is opened with these options.
+/// Does what [`verify`] does, for a Journal that is opened with these options.
 pub(crate) fn verify_with(
     path: &Path,
     options: &JournalOptions,
@@ -56,7 +56,7 @@ pub(crate) fn verify_with(
     let path = std::path::absolute(path).map_err(OpenError::io("find", path))?;
     let directory = Directory::open(&*system, &path)?;
     let mut report = VerifyReport::default();
-    // Before the segments: a process that closes the store meanwhile notes a head beyond what is then looked at.
+    // Before the segments are read: a process that closes the store in the meantime writes a larger head.
     let closed = match directory.closed_head() {
         Err(OpenError::Corrupt(damage)) => {
             report.problems.push(damage);
@@ -84,7 +84,7 @@ pub(crate) fn verify_with(
         if let Some(indexed) = names {
             filters.check(at, &indexed.index.reader(), &mut report.problems)?;
         }
-        // These are made again from the events, which are whole whatever they say.
+        // Derived files are rebuilt from the events, which are whole whatever these files contain.
         trusted = report.problems.iter().all(is_of_derived_file);
         report.segments += 1;
     }
@@ -95,8 +95,8 @@ fn is_of_derived_file(problem: &Corruption) -> bool {
     problem.file.extension().is_some_and(|kind| kind == "idx" || kind == "flt")
 }
 
-/// Looks at one segment, which ends where the next begins if there is one. The log's head at its last clean close was
-/// `closed`, and an index file has at most so many bytes. Answers its whole frames.
+/// Checks one segment, which ends where the next begins, if there is one. `closed` is the log's head at the last clean
+/// close, and `most_index_bytes` the most bytes of an index file. Returns the segment's whole frames.
 fn verify_segment(
     directory: &Directory,
     first: u64,
@@ -105,7 +105,7 @@ fn verify_segment(
     report: &mut VerifyReport,
 ) -> Result<Option<Indexed>, OpenError> {
     let name = log_name(first);
-    // A writer may cut the last segment's file when it seals it, so that one is not mapped.
+    // The last segment is not mapped, since a writer cuts its file when it seals it.
     let bytes = if next.is_some() {
         map(directory, &name)?
     } else {
@@ -140,7 +140,7 @@ fn verify_segment(
     Ok(Some(indexed))
 }
 
-/// Looks at what stands behind the last whole frame of the log.
+/// Checks the bytes behind the last whole frame of the log.
 fn verify_end(
     directory: &Directory,
     segment: &SegmentFile,
@@ -155,7 +155,7 @@ fn verify_end(
     match classify_tail(&*file, segment, indexed.end, indexed.next_offset, closed)? {
         End::Clean => {}
         End::Unfinished(left) => report.notes.push(format!(
-            "{}: {} bytes from byte {} on are of a commit that is not finished: one under way, or cut off by a crash",
+            "{}: {} bytes from byte {} on are of a commit that is not finished: it is being written, or a crash interrupted it",
             segment.path.display(),
             left - indexed.end,
             indexed.end
@@ -165,7 +165,7 @@ fn verify_end(
     Ok(())
 }
 
-/// Holds a sealed segment's index file against its events.
+/// Compares a sealed segment's index file to its events.
 fn verify_index(
     directory: &Directory,
     segment: &SegmentFile,
@@ -183,12 +183,12 @@ fn verify_index(
     let file_bytes = bytes.as_ref().map(|bytes| bytes.len() as u64);
     let note = match file_bytes {
         Some(found) if found > most_bytes => Some(format!(
-            "not usable: it has {found} bytes, and an index file has at most {most_bytes}; it is replaced or removed when the store is next opened for appending"
+            "not usable: it has {found} bytes, and an index file has at most {most_bytes}; the next opening for appending replaces or removes it"
         )),
         _ if size > most_bytes => Some(format!(
-            "it would have {size} bytes, and an index file has at most {most_bytes}; the index is kept in memory, which takes time at each opening"
+            "it would have {size} bytes, and an index file has at most {most_bytes}; the index stays in memory and is rebuilt at each opening"
         )),
-        None => Some("not there yet; it is made from the log".to_owned()),
+        None => Some("missing; the next opening for appending writes it".to_owned()),
         Some(_) => None,
     };
     report.notes.extend(note.map(|note| format!("{}: {note}", path.display())));
@@ -199,43 +199,45 @@ fn verify_index(
     let sealed = SealedIndex::open(bytes, &directory.store_id, segment.first, count);
     let whole = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
     let wrong = match whole {
-        None => Some("a head or checksum that is wrong".to_owned()),
+        None => Some("a wrong head or checksum".to_owned()),
         Some(index) => compare(&index, &indexed.index.reader(), index.hasher()),
     };
-    report.problems.extend(wrong.map(|found| {
-        Corruption {
+    report.problems.extend(
+        wrong.map(|found| Corruption {
             file: path,
             position: 0,
             offset: segment.first,
             expected:
-                "the index of its segment's events (remove the file: it is made again from the log)"
+                "the index of its segment's events (remove the file: it is rebuilt from the log)"
                     .into(),
             found,
-        }
-    }));
+        }),
+    );
     Ok(())
 }
 
-/// The first difference between an index file and the index that its events make.
+/// Returns the first difference between an index file and the index of the segment's events.
 pub(crate) fn compare(
     sealed: &SealedIndex,
-    live: &SegmentMemIndex,
+    in_memory: &SegmentMemIndex,
     hasher: &Hasher,
 ) -> Option<String> {
-    if ![0, live.frames_crc].contains(&sealed.frames_crc()) {
+    if ![0, in_memory.frames_crc].contains(&sealed.frames_crc()) {
         return Some("the checksum of other frames".to_owned());
     }
-    for (place, &position) in (0..).zip(live.positions.iter()) {
-        if sealed.position(place) != position as usize {
+    for (local, &position) in (0..).zip(in_memory.positions.iter()) {
+        if sealed.position(local) != position as usize {
             return Some(format!(
-                "position {} of event {place}, which is at {position}",
-                sealed.position(place)
+                "position {} of the event with the local offset {local}, which is at {position}",
+                sealed.position(local)
             ));
         }
     }
     for kind in [Kind::Type, Kind::Tag, Kind::Id] {
-        let (expected, found) =
-            (names(&CheckedIndex::Mem(live), kind), names(&CheckedIndex::Sealed(sealed), kind));
+        let (expected, found) = (
+            names(&CheckedIndex::Mem(in_memory), kind),
+            names(&CheckedIndex::Sealed(sealed), kind),
+        );
         for (name, offsets) in &expected {
             if found.get(name) != Some(offsets) {
                 return Some(format!("other events than it should for {kind:?} {name:?}"));
@@ -244,7 +246,7 @@ pub(crate) fn compare(
                 .posting(kind, hasher.name(name))
                 .map(|posting| posting.len() as usize);
             if len != Some(offsets.len()) {
-                return Some(format!("no way to {kind:?} {name:?}"));
+                return Some(format!("no slot that leads to {kind:?} {name:?}"));
             }
         }
         if let Some(name) = found.keys().find(|name| !expected.contains_key(*name)) {

@@ -11,8 +11,8 @@ const READY_ZEROED: usize = 256 << 10;
 const READY_ALLOCATED: usize = 8 << 20;
 
 impl<E: Event> JournalTarget<E> {
-    /// Makes sure that `size` more bytes can be written to the segment. Where the disk has room, also allocates some for
-    /// the next commits.
+    /// Makes sure that `size` more bytes can be written to the segment. Where the disk has room, also allocates some
+    /// for the next commits.
     pub(super) fn make_ready(&mut self, size: usize) -> io::Result<()> {
         let needed = self.end + size;
         if needed <= self.ready {

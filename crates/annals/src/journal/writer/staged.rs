@@ -39,8 +39,8 @@ impl<E: Event> JournalTarget<E> {
         self.last_time_ms = time_ms;
     }
 
-    /// Puts a batch's records behind the staged ones: into the last frame if it has the same time, else into a new frame.
-    /// Returns the position in `bytes` from which the starts of the records are counted.
+    /// Puts a batch's records behind the staged ones: into the last frame if it has the same time, else into a new
+    /// frame. Returns the position in `bytes` from which the starts of the records are counted.
     fn put_in_frame(&mut self, records: Vec<u8>, time_ms: u64) -> usize {
         if self.staged.frame.as_ref().is_some_and(|(_, head)| head.time_ms == time_ms) {
             let base = self.staged.bytes.len() - FRAME_HEAD;
@@ -91,8 +91,8 @@ impl<E: Event> JournalTarget<E> {
             if sync {
                 self.file.sync()?;
             }
-            // Without a sync, this check would cost as much as the write, so it is made once a millisecond. The effect is
-            // the same as if the file had been removed up to a millisecond later.
+            // Without a sync, this check would cost as much as the write, so it is made once a millisecond. The effect
+            // is the same as if the file had been removed up to a millisecond later.
             if !sync && self.last_time_ms == self.seen_ms {
                 return Ok(());
             }
@@ -107,8 +107,8 @@ impl<E: Event> JournalTarget<E> {
         written
     }
 
-    /// Writes the staged frames. A large commit that will be synced is written in pieces, and the system is told to write
-    /// each of them to disk at once.
+    /// Writes the staged frames. A large commit that will be synced is written in pieces, and the system is told to
+    /// write each of them to disk at once.
     fn write_pieces(&self, sync: bool) -> io::Result<()> {
         let bytes = &self.staged.bytes;
         if !sync || bytes.len() <= SMALL_COMMIT {

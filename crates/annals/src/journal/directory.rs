@@ -131,7 +131,7 @@ impl Directory {
             Some(FORMAT) => {}
             _ => {
                 return Err(not_a_store(format!(
-                    "its {STORE} has no format number that was ever used"
+                    "its {STORE} has no known format number"
                 )));
             }
         }

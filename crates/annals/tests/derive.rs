@@ -353,10 +353,10 @@ fn a_type_unknown_is_an_error_that_lists_the_known() {
     assert!(matches!(&error, CodecError::UnknownType { found, .. } if found == "seat-stolen"));
     assert_eq!(
         error.to_string(),
-        r#"the event type "seat-stolen" is none of strict, lenient, nested"#
+        r#"unknown event type "seat-stolen"; expected strict, lenient, nested"#
     );
     let error = read::<Noted>("seat-stolen", "{}").unwrap_err();
-    assert_eq!(error.to_string(), r#"the event type "seat-stolen" is none of noted"#);
+    assert_eq!(error.to_string(), r#"unknown event type "seat-stolen"; expected noted"#);
     // The inner type's own name is none of the enum's.
     assert!(matches!(read::<Booking>("never-shown", "{}"), Err(CodecError::UnknownType { .. })));
 }

@@ -73,10 +73,16 @@ fn files_and_memory_that_encodes_take_the_same() {
         assert_eq!(appended(&event).unwrap(), event);
     }
     for (event, reason) in [
-        (Weather::Measured { rain: f64::NAN }, "event 0 of the batch: rain: NaN has no JSON"),
+        (
+            Weather::Measured { rain: f64::NAN },
+            "event 0 of the batch: rain: NaN cannot be written as JSON",
+        ),
         (Weather::Noted { note: Some(None) }, "the field `note` differs"),
         (Weather::Grouped { group: Newtype2 { it: 1 } }, "u128 is not supported"),
-        (Weather::Fell { days: [(1, f32::INFINITY)].into() }, "days.1: inf has no JSON"),
+        (
+            Weather::Fell { days: [(1, f32::INFINITY)].into() },
+            "days.1: inf cannot be written as JSON",
+        ),
     ] {
         let error = appended(&event).unwrap_err();
         assert!(error.contains(reason), "{error}");
@@ -95,9 +101,9 @@ enum Tagged {
 
 #[test]
 fn a_number_that_is_not_finite_is_refused_with_its_path() {
-    refused(&Kept { it: f64::NAN }, "it: NaN has no JSON; append finite");
-    refused(&Kept { it: f32::INFINITY }, "it: inf has no JSON");
-    refused(&Kept { it: Some(f64::NEG_INFINITY) }, "it: -inf has no JSON");
+    refused(&Kept { it: f64::NAN }, "it: NaN cannot be written as JSON; append finite");
+    refused(&Kept { it: f32::INFINITY }, "it: inf cannot be written as JSON");
+    refused(&Kept { it: Some(f64::NEG_INFINITY) }, "it: -inf cannot be written as JSON");
     refused(&Kept { it: vec![Newtype(1.0), Newtype(f64::NAN)] }, "it[1]: NaN");
     refused(
         &Kept { it: BTreeMap::from([("a", f64::NAN)].map(|(k, v)| (k.to_owned(), v))) },
@@ -210,7 +216,7 @@ fn a_wide_integer_is_refused_only_where_it_is_not_read_back() {
     kept(i128::MIN);
     kept(Some(vec![Newtype(1_u128)]));
     kept(BTreeMap::from([(u128::MAX, i128::MIN)]));
-    let reason = "cannot be read back from what it encodes to: ";
+    let reason = "cannot be read back from its encoding: ";
     refused(&Kept { it: Flat { name: "x".into(), rest: Newtype2 { it: 1_u128 } } }, reason);
     refused(&Kept { it: Untagged::It { it: 1_i128 } }, reason);
     refused(&Kept { it: Internal::It { it: 1_u128 } }, reason);
@@ -290,7 +296,7 @@ fn types_that_do_not_come_back_are_found() {
     let odd = Odd::Doubled { before: 1, twice: 2 };
     refused(
         &odd,
-        "the event of type \"doubled\" is read back as another: the field `twice` differs",
+        "the event of type \"doubled\" is read back as a different event: the field `twice` differs",
     );
 }
 

@@ -1,32 +1,76 @@
-//! How a payload becomes bytes and comes back: a seam, with JSON as what everybody gets.
+//! Encodes and decodes payloads: the trait [`Codec`], and [`Json`], the default codec.
 //!
-//! JSON because a log outlives the program that wrote it: it must be readable with cat, grep and jq.
+//! The default is JSON because a log outlives the program that wrote it: `cat`, `grep` and `jq` can read it.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::json::writer;
 use crate::event::error::CodecError;
 
-/// A way to write payloads, named in `#[event(codec = …)]`; [`Json`] unless another is named.
+/// A format for payloads. A type names its codec in `#[event(codec = …)]`; the default is [`Json`].
+///
+/// The log stores only the encoded bytes, not the name of the codec. A type that changes its codec must still decode
+/// the bytes that the old codec wrote.
+///
+/// ```
+/// use annals::{Codec, CodecError, Event};
+/// use serde::{Serialize, de::DeserializeOwned};
+///
+/// /// JSON with line breaks and indentation.
+/// struct PrettyJson;
+///
+/// impl Codec for PrettyJson {
+///     fn encode<T: Serialize>(payload: &T, data: &mut Vec<u8>) -> Result<(), CodecError> {
+///         serde_json::to_writer_pretty(data, payload).map_err(CodecError::payload)
+///     }
+///
+///     fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError> {
+///         serde_json::from_slice(data).map_err(CodecError::payload)
+///     }
+/// }
+///
+/// #[derive(Event)]
+/// #[event(codec = PrettyJson)]
+/// enum Booking {
+///     SeatSold { price: u32 },
+/// }
+///
+/// let mut data = Vec::new();
+/// Booking::SeatSold { price: 90 }.encode(&mut data)?;
+/// assert_eq!(data, b"{\n  \"price\": 90\n}");
+/// # Ok::<(), CodecError>(())
+/// ```
 pub trait Codec {
     /// Appends the encoding of `payload` to `data`.
     ///
     /// # Errors
-    /// When the payload has no encoding.
+    /// When the payload cannot be encoded.
     fn encode<T: Serialize>(payload: &T, data: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// The payload that `data` encodes.
+    /// Decodes the payload that `data` encodes.
     ///
     /// # Errors
-    /// When the bytes are no encoding of a `T`.
+    /// When `data` is not a valid encoding of a `T`.
     fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError>;
 }
 
-/// JSON, without white space.
+/// Compact JSON, the default codec.
 ///
-/// It refuses what could not be read back: numbers that are not finite, and more than 127 arrays and objects inside each
-/// other. What only some types read back (integers of 128 bits, `null` inside `Some`, keys that are not text) it writes;
-/// the append of an event with such a value checks that it comes back. docs/EVOLUTION.md lists all of it.
+/// `encode` refuses values that nothing could read back: NaN, infinity, and arrays and objects nested more than 127
+/// deep. It writes values that only some types read back: integers of 128 bits, `null` inside `Some`, and keys that are
+/// not text. The append checks that an event with such a value decodes to the same event. docs/EVOLUTION.md lists all
+/// these values.
+///
+/// ```
+/// use annals::{Codec, Json};
+///
+/// let mut data = Vec::new();
+/// Json::encode(&("12A", 90), &mut data)?;
+/// assert_eq!(data, br#"["12A",90]"#);
+/// assert_eq!(Json::decode::<(String, u32)>(&data)?, ("12A".to_owned(), 90));
+/// assert!(Json::encode(&f64::NAN, &mut data).is_err());
+/// # Ok::<(), annals::CodecError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
@@ -37,9 +81,9 @@ impl Codec for Json {
 
     fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError> {
         serde_json::from_slice(data).map_err(|error| {
-            // Once more, keeping track of where it is: that takes time, which only what does not fit has to spend.
-            let mut again = serde_json::Deserializer::from_slice(data);
-            match serde_path_to_error::deserialize::<_, T>(&mut again) {
+            // Decodes again and records the path of the field. That is slower, so only a failed decode does it.
+            let mut deserializer = serde_json::Deserializer::from_slice(data);
+            match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
                 Err(located) if writer::is_arbitrary_precision_on() => {
                     CodecError::payload(ArbitraryPrecision(located))
                 }
@@ -50,11 +94,11 @@ impl Codec for Json {
     }
 }
 
-/// An error of decoding where the cause may be how `serde_json` was built.
+/// A decoding error that `serde_json`'s feature `arbitrary_precision` may have caused.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0} (serde_json's feature `arbitrary_precision` is on in this build; with it, numbers inside serde's `flatten`, `tag` \
-     and `untagged` cannot be read, see docs/EVOLUTION.md)"
+    "{0} (serde_json's feature `arbitrary_precision` is on in this build; with it, numbers inside serde's `flatten`, \
+     `tag` and `untagged` cannot be read, see docs/EVOLUTION.md)"
 )]
 struct ArbitraryPrecision(serde_path_to_error::Error<serde_json::Error>);
 
@@ -62,8 +106,8 @@ struct ArbitraryPrecision(serde_path_to_error::Error<serde_json::Error>);
 mod tests {
     use super::*;
 
-    /// The feature is on for all crates of a build if it is on for one. Then events with numbers inside `flatten`, `tag`
-    /// and `untagged` cannot be read.
+    /// If one crate of a build switches the feature on, it is on for all of them. Then events with numbers inside
+    /// `flatten`, `tag` and `untagged` cannot be read.
     #[test]
     fn serde_json_is_built_without_arbitrary_precision() {
         #[derive(serde::Deserialize)]
@@ -77,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_with_its_place() {
+    fn a_decoding_error_names_the_path_of_the_field() {
         type Nested = std::collections::BTreeMap<String, Vec<u8>>;
         let error = Json::decode::<Nested>(br#"{"row":[1,"x"]}"#).unwrap_err().to_string();
         assert!(error.contains("row[1]: invalid type: string \"x\", expected u8"), "{error}");

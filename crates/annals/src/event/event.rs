@@ -1,10 +1,10 @@
-//! What an event is: the trait a user's type implements, the labels it shows, and an event in the log.
+//! The trait [`Event`], which a program's events implement, and [`Recorded`], an event in the log.
 //!
 //! ```text
 //!   E: Event ──event_type()──▶ "state-signed"          what happened
-//!            ──tags()────────▶ "channel:0xab…", …       what it is about
+//!            ──tags()────────▶ "channel:0xab…", …       the things that the event is about
 //!            ──id()──────────▶ "0x5f…"                  optional: makes an append idempotent
-//!            ──encode()──────▶ payload bytes            what the log keeps
+//!            ──encode()──────▶ payload bytes            what the log stores
 //! ```
 
 use std::borrow::Cow;
@@ -15,14 +15,14 @@ use super::raw::RawEvent;
 use super::tags::{Metadata, Tags};
 use crate::event::error::CodecError;
 
-/// Something that happened: implemented by the user's own type, usually with `#[derive(Event)]`.
+/// A type whose values can be appended to a log. Implement it with `#[derive(Event)]`.
 ///
-/// The derive makes an enum of serde structs an event: a type name from each variant (kebab-case), tags from the
-/// fields marked `#[event(tag = "…")]`, JSON for the payload.
+/// The derive takes the event type from the name of the variant (in kebab-case), the tags from the fields that are
+/// marked `#[event(tag = "…")]`, and writes the payload as JSON.
 ///
 /// ```
-/// # use annals::Event;
-/// # use serde::{Deserialize, Serialize};
+/// use annals::Event;
+///
 /// #[derive(Event, Debug, Clone, PartialEq)]
 /// enum Booking {
 ///     SeatSold {
@@ -35,89 +35,93 @@ use crate::event::error::CodecError;
 ///         seat: String,
 ///     },
 /// }
+///
 /// let event = Booking::SeatSold { seat: "12A".into(), price: 90 };
 /// assert_eq!(event.event_type(), "seat-sold");
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no event",
+    message = "`{Self}` is not an event",
     note = "derive it: `#[derive(annals::Event, serde::Serialize, serde::Deserialize)]` on a struct, \
             `#[derive(annals::Event)]` on an enum"
 )]
 pub trait Event: Sized + Send + Sync + 'static {
-    /// The event's type, its name in the log: 1 to 255 bytes of UTF-8 without control characters.
+    /// Returns the event's type, its name in the log: 1 to 255 bytes of UTF-8 without control characters.
     fn event_type(&self) -> &str;
 
-    /// Adds what the event is about: up to 64 tags of 1 to 255 bytes each. No tags by default.
+    /// Adds the event's tags, which name the things that it is about: up to 64 tags of 1 to 255 bytes each. Adds no
+    /// tags by default.
     fn tags(&self, tags: &mut Tags) {
         let _ = tags;
     }
 
-    /// Returns the event's own id, 1 to 255 bytes, if it has one: it makes an append safe to repeat.
+    /// Returns the event's own id, 1 to 255 bytes, if it has one. An append of events with ids can be repeated safely.
     ///
-    /// An id means "this event, once". Appending an id that the log has already appends nothing and returns the offset that
-    /// the log has it at, whatever the payload, the tags and the metadata are now: a retry may encode a map in another
+    /// An id means "this event, once". Appending an id that the log has already appends nothing and returns the offset
+    /// of the event in the log. The payload, the tags and the metadata may differ: a retry may encode a map in another
     /// order, have another trace id, or come from a version of the program that writes one more field. Only an event of
-    /// another type under the same id is an error, [`AppendError::IdConflict`](crate::AppendError::IdConflict); an older
-    /// name of the same type ([`aliases`](Self::aliases)) is the same type.
+    /// another type under the same id is an error, [`AppendError::IdConflict`](crate::AppendError::IdConflict). An
+    /// older name of the same type ([`aliases`](Self::aliases)) is the same type.
     ///
-    /// A batch is known as a whole: if the log has one of its ids, it must have all of its events, each with its id, next to
-    /// each other in this order. A batch of which the log has a part, or that has an event without an id beside a known one,
-    /// is an `IdConflict` too, since appending the rest would tear it apart; and one id twice in a batch is
-    /// [`AppendError::IdTwice`](crate::AppendError::IdTwice).
+    /// A batch is repeated as a whole. If the log has one of its ids, the log must have all of its events, each with
+    /// its id, next to each other and in the same order. If the log has only a part of the batch, or if the batch also
+    /// has an event without an id, the append fails with `IdConflict`, because appending the rest would split the
+    /// batch. A batch with the same id twice fails with [`AppendError::IdTwice`](crate::AppendError::IdTwice).
     fn id(&self) -> Option<Cow<'_, str>> {
         None
     }
 
-    /// Adds what is to be kept beside the payload (a trace id, who asked for it): none by default.
+    /// Adds the event's metadata, which the log stores beside the payload, for example a trace id or the user who
+    /// caused the event. Adds none by default.
     fn metadata(&self, metadata: &mut Metadata) {
         let _ = metadata;
     }
 
-    /// Appends the payload's bytes to `data`: up to 16 MiB.
+    /// Appends the payload's bytes to `data`, up to 16 MiB.
     ///
     /// # Errors
-    /// When the payload has no encoding, for example a JSON map whose keys are no strings.
+    /// When the payload cannot be encoded, for example a map with keys that are not valid in JSON.
     fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Whether [`encode_as`](Self::encode_as) encodes with any codec. The derive sets it.
+    /// Whether [`encode_as`](Self::encode_as) uses the codec `C`. The derive sets it.
     #[doc(hidden)]
     const ANY_CODEC: bool = false;
 
-    /// Encodes with the codec `C` in place of the event's own. The derive writes it.
+    /// Encodes with the codec `C` instead of the event's own codec. The derive implements it.
     #[doc(hidden)]
     fn encode_as<C: Codec>(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
         self.encode(data)
     }
 
-    /// Other names under which the log may have events whose type is now `event_type`: what they were called
-    /// before they were renamed. None by default.
+    /// Returns the older names of the type `event_type`, under which the log may still have events. Returns none by
+    /// default.
     ///
-    /// Whoever asks the store for `event_type` gets those as well.
+    /// A query for `event_type` finds the events with the older names as well.
     #[must_use]
     fn aliases(event_type: &str) -> &'static [&'static str] {
         let _ = event_type;
         &[]
     }
 
-    /// Returns all event types that events of this type may have in the log, with the older names of each; `None`, the
-    /// default, if they may have any. The derive lists them.
+    /// Returns all event types that events of this Rust type may have in the log, with the older names of each. Returns
+    /// `None` by default: any type. The derive lists them.
     ///
-    /// A query or a condition with another event type is refused, for it would find nothing.
+    /// A query or a condition with a type that is not in the list is refused, because it could not find anything.
     #[must_use]
     fn event_types() -> Option<&'static [&'static str]> {
         None
     }
 
-    /// The event that `raw` holds.
+    /// Decodes the event that `raw` contains.
     ///
     /// # Errors
-    /// When the type is none of this event's, or the payload does not fit it.
+    /// When `raw` has an unknown event type, or its payload cannot be decoded.
     fn decode(raw: &RawEvent) -> Result<Self, CodecError>;
 
-    /// The same of an event that nobody needs afterwards: what is in it may be taken rather than copied.
+    /// Decodes the event that `raw` contains, and may move parts out of `raw` instead of copying them. The caller must
+    /// not use `raw` after a success.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode); then it is as it was.
+    /// The errors of [`decode`](Self::decode). After an error, `raw` is unchanged.
     fn decode_taking(raw: &mut RawEvent) -> Result<Self, CodecError> {
         Self::decode(raw)
     }
@@ -156,25 +160,51 @@ impl Event for RawEvent {
     }
 }
 
-/// An event in the log: the event, its place, and when it was recorded.
+/// An event in the log, with its offset and the time of its append.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// let offset = store.append(RawEvent::builder("seat-sold").build()?)?;
+/// for recorded in store.read(..) {
+///     let recorded = recorded?;
+///     assert_eq!(recorded.offset, offset);
+///     assert_eq!(recorded.event.event_type(), "seat-sold");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded<E> {
-    /// Its place in the log, from 0, gapless.
+    /// The offset of the event in the log. Offsets start at 0 and have no gaps.
     pub offset: u64,
-    /// When it was recorded: milliseconds since 1970-01-01 UTC, never less than the event's before it.
+    /// The time of the append, in milliseconds since 1970-01-01 UTC. It is never less than that of the event before.
     pub time_ms: u64,
-    /// What happened.
+    /// The event itself.
     pub event: E,
 }
 
-/// An event read from the log: a reference where the backend can lend (memory), the event itself elsewhere.
+/// An event that was read from the log. Use it like a `&Recorded<E>`.
 ///
-/// In the manner of [`Cow`]; use it as a `&Recorded<E>`.
+/// It is a reference if the backend stores the events as Rust values (memory), and the event itself if the backend
+/// decodes it for each reader. [`Cow`] works the same way.
+///
+/// ```
+/// use annals::{EventStore, RawEvent, Recorded};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// let event = store.get(0)?.expect("the log has one event");
+/// assert_eq!(event.offset, 0); // as of a `&Recorded`
+/// let owned: Recorded<RawEvent> = event.into_owned();
+/// assert_eq!(owned.event.event_type(), "seat-sold");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum EventRef<'a, E> {
-    /// Lent by the backend: the event stays where it is for as long as the store lives.
+    /// A reference into the backend. The event does not move while the store exists.
     Borrowed(&'a Recorded<E>),
-    /// Decoded for this reader.
+    /// An event that was decoded for this reader.
     Owned(Recorded<E>),
 }
 
@@ -190,7 +220,7 @@ impl<E> Deref for EventRef<'_, E> {
 }
 
 impl<E: Clone> EventRef<'_, E> {
-    /// The recorded event itself, cloned if it was lent.
+    /// Returns the recorded event itself. Clones it if it is borrowed.
     #[must_use]
     pub fn into_owned(self) -> Recorded<E> {
         match self {

@@ -1,9 +1,10 @@
-//! The labels of a batch: each event's type, tags and id, checked and hashed once, before the batch joins the queue.
+//! The labels of a batch: the type, tags and id of each event. They are checked and hashed once, before the batch joins
+//! the queue.
 //!
 //! ```text
 //!   text    type₀ tag₀₀ tag₀₁ id₀ │ type₁ tag₁₀ │ …          one string
-//!   names   (end, hash) of each, in that order
-//!   events  (first label, first byte, tags, has an id) of each event
+//!   names   (end, hash) of each label, in that order
+//!   events  (first label, first byte, number of tags, has an id) of each event
 //! ```
 
 use super::limits::{MAX_DATA_BYTES, MAX_TAGS};
@@ -11,7 +12,7 @@ use super::name::{Hasher, Name, check_name};
 use super::tags::Tags;
 use crate::event::error::InvalidEvent;
 
-/// Types, tags and ids of some events.
+/// The types, tags and ids of the events of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
     text: String,
@@ -40,18 +41,18 @@ pub struct EventNames<'a> {
     at: EventLabels,
     pub(crate) event_type: &'a str,
     pub(crate) id: Option<&'a str>,
-    /// Type, tags and id, one behind the other.
+    /// The type, the tags and the id, concatenated.
     pub(crate) names: &'a str,
 }
 
 impl Labels {
-    /// With room for those of so many events, if they are short and few.
+    /// Returns an empty set of labels with capacity for `count` events that have few and short labels.
     pub(crate) fn for_events(count: usize) -> Self {
         let (text, names) = (String::with_capacity(count * 64), Vec::with_capacity(count * 2));
         Self { text, names, events: Vec::with_capacity(count) }
     }
 
-    /// Adds an event's labels; on an error nothing of them is there.
+    /// Adds the labels of an event. Adds none of them if one is not valid.
     pub(crate) fn add(
         &mut self,
         event_type: &str,
@@ -81,7 +82,7 @@ impl Labels {
         Ok(())
     }
 
-    /// Computes every label's hash.
+    /// Computes the hash of every label.
     pub(crate) fn hash(&mut self, hasher: &Hasher) {
         let mut start = 0;
         for label in &mut self.names {
@@ -90,29 +91,29 @@ impl Labels {
         }
     }
 
-    /// Returns the bytes of memory that they hold.
+    /// Returns the memory that the labels hold, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.text.capacity()
             + self.names.capacity() * size_of::<Label>()
             + self.events.capacity() * size_of::<EventLabels>()
     }
 
-    /// How many events.
+    /// Returns the number of events.
     pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// How many labels all events have together.
+    /// Returns the number of labels of all events.
     pub(crate) fn label_count(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether any event has an id.
+    /// Returns whether any event has an id.
     pub(crate) fn has_ids(&self) -> bool {
         self.events.iter().any(|event| event.id)
     }
 
-    /// The labels of event `index`.
+    /// Returns the labels of event `index`.
     pub(crate) fn event(&self, index: usize) -> EventNames<'_> {
         let at = self.events[index];
         let last = at.label + at.tags + usize::from(at.id);
@@ -132,30 +133,30 @@ impl Labels {
 }
 
 impl<'a> EventNames<'a> {
-    /// The type, hashed.
+    /// Returns the type with its hash.
     pub(crate) fn type_name(&self) -> Name<'a> {
         self.labels.name(self.at.label, self.at.start)
     }
 
-    /// The tags, hashed.
+    /// Returns the tags with their hashes.
     pub(crate) fn tag_names(&self) -> impl Iterator<Item = Name<'a>> + use<'a> {
         let (labels, first) = (self.labels, self.at.label);
         (first + 1..=first + self.at.tags)
             .map(move |label| labels.name(label, labels.names[label - 1].end))
     }
 
-    /// The id, hashed.
+    /// Returns the id with its hash.
     pub(crate) fn id_name(&self) -> Option<Name<'a>> {
         let label = self.at.label + self.at.tags + 1;
         self.at.id.then(|| self.labels.name(label, self.labels.names[label - 1].end))
     }
 
-    /// The tags.
+    /// Returns the tags.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.tag_names().map(|tag| tag.text)
     }
 
-    /// How many tags.
+    /// Returns the number of tags.
     pub(crate) fn tag_count(&self) -> usize {
         self.at.tags
     }

@@ -1,15 +1,16 @@
-//! What an event is: the trait that a program's own events implement, and the bytes that a log stores.
+//! Events: the trait that a program's own events implement, and the bytes that a log stores.
 //!
 //! ```text
-//!   event       the trait `Event`, and an event as it is read: `Recorded`, `EventRef`
-//!   codec       how a payload becomes bytes; JSON by default
-//!   json/       JSON that refuses at encoding what it could not read back
-//!   read_back   whether an encoded event decodes to what it was
+//!   event       the trait `Event`, and an event in the log: `Recorded`, `EventRef`
+//!   codec       encodes and decodes payloads; JSON by default
+//!   json/       encodes JSON, and refuses values that could not be read back
+//!   read_back   checks that an encoded event decodes to the same event
 //!   raw         an event as bytes: `RawEvent`, and the body of a record
 //!   labels      the types, tags and ids of a batch, checked and hashed once
-//!   tags, name  tags and metadata; a name, its limits and its hash
+//!   tags        tags and metadata
+//!   name        a name (type, tag or id), its limits and its hash
 //!   limits      every limit on an event and a batch
-//!   error       why an event is refused
+//!   error       the errors of an event and its payload
 //! ```
 
 pub(crate) mod codec;

@@ -1,4 +1,4 @@
-//! A name: an event type, a tag or an id; what it may be, and its hash.
+//! Names: event types, tags and ids, their limits and their hashes.
 
 use std::hash::Hasher as _;
 
@@ -13,12 +13,13 @@ pub struct Name<'a> {
     pub(crate) hash: u64,
 }
 
-/// The keyed hash of names (SipHash-1-3), so that nobody who only chooses names can make them collide.
+/// The keyed hash function of names: SipHash-1-3. An attacker who can choose names but does not know the key cannot
+/// make their hashes collide.
 #[derive(Debug, Clone, Copy)]
 pub struct Hasher(siphasher::sip::SipHasher13);
 
 impl Hasher {
-    /// With this key: the store's id, for what one store hashes another must not.
+    /// Returns the hash function with this key. A store uses its id as the key, so each store hashes differently.
     #[must_use]
     pub fn new(key: &[u8; 16]) -> Self {
         Self(siphasher::sip::SipHasher13::new_with_key(key))
@@ -30,14 +31,14 @@ impl Hasher {
         hasher.finish()
     }
 
-    /// The name, hashed.
+    /// Returns `text` as a name with its hash.
     #[must_use]
     pub fn name<'a>(&self, text: &'a str) -> Name<'a> {
         Name { text, hash: self.hash(text.as_bytes()) }
     }
 }
 
-/// Refuses a name that is empty, too long, or has control characters.
+/// Returns an error if `name` is empty, too long, or has control characters.
 pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), InvalidEvent> {
     if name.is_empty() {
         return Err(InvalidEvent::EmptyName { what });
@@ -49,9 +50,9 @@ pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), InvalidEv
             bytes: name.len(),
         });
     }
-    // Control characters are those below U+0020, DEL and U+0080 to U+009F: the last begin with 0xC2 in UTF-8.
+    // Control characters are those below U+0020, DEL, and U+0080 to U+009F, which begin with 0xC2 in UTF-8.
     let suspect = |byte: u8| byte < 0x20 || byte == 0x7f || byte == 0xc2;
-    // All at once and not one by one up to the first, which is quicker for names of tens of bytes.
+    // The fold has no early exit, so it compiles to SIMD: faster for names of tens of bytes.
     let plain = !name.bytes().fold(false, |any, byte| any | suspect(byte));
     match name.char_indices().find(|(_, character)| !plain && character.is_control()) {
         Some((at, character)) => {

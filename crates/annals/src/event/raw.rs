@@ -1,4 +1,4 @@
-//! An event as bytes: the body that every durable backend keeps, and [`RawEvent`], which is one of those bodies.
+//! Events as bytes: the body, which every durable backend stores, and [`RawEvent`], which owns one body.
 //!
 //! ```text
 //!   0        4         5         6       7   8
@@ -6,10 +6,10 @@
 //!   │metadata│  type   │  tag    │  id   │ 0 │ tag lengths  │ type │ tags │ id │ metadata │ data │
 //!   │  size  │  size   │  count  │ size  │   │ 1 byte each  │      │      │    │          │      │
 //!   └────────┴─────────┴─────────┴───────┴───┴──────────────┴──────┴──────┴────┴──────────┴──────┘
-//!   metadata: per entry, sorted by name: name size (1), value size (2), name, value
+//!   metadata: for each entry, sorted by name: name size (1 byte), value size (2 bytes), name, value
 //! ```
-//! Numbers are little-endian. The data's size is what is left. A body is read in place: from a Journal a `RawEvent`
-//! is a slice of the mapped segment.
+//! Numbers are little-endian. The data is the rest of the body, so its size is not stored. Bodies are not parsed into
+//! another form: a `RawEvent` from a Journal is a slice of the memory-mapped segment.
 
 use bytes::Bytes;
 
@@ -20,15 +20,19 @@ use crate::event::error::{CodecError, InvalidEvent};
 
 const HEAD: usize = 8;
 
-/// An event as the log keeps it, of whatever type: what tools read and write.
+/// An event of any type as the log stores it, with its payload as bytes. Tools use it to read and write logs whose
+/// event types they do not know.
 ///
-/// Cheap to clone. Read from a Journal it borrows the segment's mapping, with no copy, for as long as it is held.
+/// A clone is cheap and shares the bytes. An event from a Journal is not copied: it keeps the memory mapping of its
+/// segment open until it is dropped.
 ///
 /// ```
 /// use annals::RawEvent;
+///
 /// let event = RawEvent::builder("seat-sold").tag("seat:12A").data(r#"{"price":90}"#).build()?;
 /// assert_eq!(event.event_type(), "seat-sold");
 /// assert_eq!(event.tags().collect::<Vec<_>>(), ["seat:12A"]);
+/// assert_eq!(event.data_bytes(), br#"{"price":90}"#);
 /// # Ok::<(), annals::InvalidEvent>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -36,7 +40,7 @@ pub struct RawEvent {
     body: Bytes,
 }
 
-/// Where the parts of a body lie.
+/// The positions in a body at which its parts begin.
 #[derive(Clone, Copy)]
 struct Parts {
     event_type: usize,
@@ -63,7 +67,7 @@ impl Parts {
 }
 
 impl RawEvent {
-    /// Starts an event of this type.
+    /// Returns a builder for an event of this type, without tags, id, metadata and payload.
     #[must_use]
     pub fn builder(event_type: impl Into<String>) -> RawEventBuilder {
         RawEventBuilder {
@@ -75,44 +79,44 @@ impl RawEvent {
         }
     }
 
-    /// The event that `body` is, or what is wrong with it.
+    /// Checks `body` and returns it as an event.
     ///
     /// # Errors
-    /// A sentence: which part of the body is not as the layout says.
+    /// A sentence that says which part of the body is not valid.
     pub fn from_body(body: Bytes) -> Result<Self, &'static str> {
         Body::check(&body)?;
         Ok(Self { body })
     }
 
-    /// The event, out of a place that is not looked at any more.
+    /// Moves the event out of `self`. The caller must not use `self` again.
     pub(crate) fn take(&mut self) -> Self {
         Self { body: std::mem::take(&mut self.body) }
     }
 
-    /// The body's bytes, as the module's picture has them.
+    /// Returns the body, as docs/FORMAT.md specifies it.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The event's type.
+    /// Returns the event's type.
     #[must_use]
     pub fn event_type(&self) -> &str {
         self.view().event_type()
     }
 
-    /// Its tags, in order.
+    /// Returns the event's tags in the order in which they were added.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.view().tags()
     }
 
-    /// Its own id, if it has one.
+    /// Returns the event's own id, if it has one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.view().id()
     }
 
-    /// Its metadata: names and values, sorted by name.
+    /// Returns the names and values of the metadata, sorted by name.
     #[must_use]
     pub fn metadata(&self) -> Vec<(&str, &str)> {
         let Body { bytes, parts } = self.view();
@@ -121,20 +125,20 @@ impl RawEvent {
             .collect()
     }
 
-    /// Its payload; empty if it has none. A slice of the event, not a copy.
+    /// Returns the payload, which may be empty, as a slice that shares the event's memory.
     #[must_use]
     pub fn data(&self) -> Bytes {
         self.body.slice(self.view().parts.data..)
     }
 
-    /// Its payload, borrowed.
+    /// Returns the payload, which may be empty.
     #[must_use]
     pub fn data_bytes(&self) -> &[u8] {
         &self.body[self.view().parts.data..]
     }
 
     fn view(&self) -> Body<'_> {
-        // A RawEvent is made of a body whose parts were found whole.
+        // The body was checked when this RawEvent was built. After `take` it is empty, and so are its parts.
         let parts = Parts::of(&self.body).unwrap_or(Parts {
             event_type: 0,
             tags: 0,
@@ -146,14 +150,14 @@ impl RawEvent {
     }
 }
 
-/// A body, borrowed, that was found whole.
+/// A borrowed body that was checked.
 pub(crate) struct Body<'a> {
     bytes: &'a [u8],
     parts: Parts,
 }
 
 impl<'a> Body<'a> {
-    /// These bytes as a body, or what is wrong with them.
+    /// Checks `bytes` and returns them as a body, or returns which part is not valid.
     pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, &'static str> {
         let parts = Parts::of(bytes).ok_or("its parts are longer than the whole")?;
         if bytes[7] != 0 {
@@ -163,16 +167,16 @@ impl<'a> Body<'a> {
             return Err("its type is empty");
         }
         let Ok(names) = std::str::from_utf8(&bytes[parts.event_type..parts.metadata]) else {
-            return Err("a name in it is no UTF-8");
+            return Err("a name in it is not valid UTF-8");
         };
         let body = Self { bytes, parts };
         if !(names.is_ascii() && body.tag_sizes().iter().all(|&size| size > 0)
             || body.names_are_whole(names))
         {
-            return Err("a name in it is empty or not whole");
+            return Err("a name in it is empty or cut inside a character");
         }
         if !body.metadata_is_whole() {
-            return Err("the metadata in it is not whole");
+            return Err("its metadata is not valid");
         }
         Ok(body)
     }
@@ -200,7 +204,8 @@ impl<'a> Body<'a> {
         &self.bytes[HEAD..self.parts.event_type]
     }
 
-    /// UTF-8 as a whole may still be cut inside a character at a name's edge; and a tag may be empty.
+    /// Returns whether every tag has at least 1 byte and every name ends at the end of a character. All names together
+    /// are UTF-8 already, but a boundary between two names may lie inside a character.
     fn names_are_whole(&self, names: &str) -> bool {
         let mut at = self.parts.tags - self.parts.event_type;
         let mut whole = names.is_char_boundary(at)
@@ -228,12 +233,12 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Text whose UTF-8 was checked when the event was made.
+/// Returns `bytes` as text. The check of the body made sure that they are UTF-8.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// The metadata entries that are whole, in order.
+/// Returns the metadata entries in order, up to the first that is cut off.
 fn entries(mut metadata: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || {
         let (&[name, low, high], rest) = metadata.split_first_chunk::<3>()?;
@@ -244,7 +249,7 @@ fn entries(mut metadata: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// Appends the body of event `index` of `labels`, with this metadata and data, to `out`.
+/// Appends to `out` the body of event `index` of `labels`, with `metadata`, and with the payload that `data` appends.
 pub(crate) fn write_body(
     out: &mut Vec<u8>,
     labels: &Labels,
@@ -256,8 +261,10 @@ pub(crate) fn write_body(
     let event = labels.event(index);
     let metadata_size: usize =
         metadata.iter().map(|(name, value)| 3 + name.len() + value.len()).sum();
-    // The casts hold: names and metadata were checked against their limits.
-    #[expect(clippy::cast_possible_truncation, reason = "checked against the limits above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "names and metadata are within their limits: `Labels::add` and `check_metadata` checked them"
+    )]
     {
         out.extend_from_slice(&(metadata_size as u32).to_le_bytes());
         out.extend_from_slice(&[
@@ -308,7 +315,22 @@ impl std::fmt::Debug for RawEvent {
     }
 }
 
-/// Makes a [`RawEvent`], part by part.
+/// Builds a [`RawEvent`]. [`RawEvent::builder`] returns one; [`build`](Self::build) checks all limits.
+///
+/// ```
+/// use annals::RawEvent;
+///
+/// let event = RawEvent::builder("seat-sold")
+///     .tag("seat:12A")
+///     .id("order-7")
+///     .metadata("user", "alice")
+///     .data(r#"{"price":90}"#)
+///     .build()?;
+/// assert_eq!(event.id(), Some("order-7"));
+/// assert_eq!(event.metadata(), [("user", "alice")]);
+/// assert!(RawEvent::builder("").build().is_err());
+/// # Ok::<(), annals::InvalidEvent>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RawEventBuilder {
     event_type: String,
@@ -319,38 +341,40 @@ pub struct RawEventBuilder {
 }
 
 impl RawEventBuilder {
-    /// Adds a tag, 1 to 255 bytes; at most 64; one given twice counts once.
+    /// Adds a tag of 1 to 255 bytes. An event has no tags by default and at most 64. A tag that is added twice counts
+    /// once.
     #[must_use]
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tags.push(tag.as_ref());
         self
     }
 
-    /// Sets the event's own id, 1 to 255 bytes; none by default.
+    /// Sets the event's own id, of 1 to 255 bytes. An event has no id by default.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Adds a metadata entry; at most 64, names of 1 to 255 bytes, values of up to 65,535.
+    /// Sets a metadata entry: a name of 1 to 255 bytes, and a value of up to 65,535 bytes. An event has no entries by
+    /// default and at most 64.
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.set(name, value);
         self
     }
 
-    /// Sets the payload, up to 16 MiB; empty by default.
+    /// Sets the payload, up to 16 MiB. It is empty by default.
     #[must_use]
     pub fn data(mut self, data: impl Into<Bytes>) -> Self {
         self.data = data.into();
         self
     }
 
-    /// The event.
+    /// Returns the event.
     ///
     /// # Errors
-    /// The limit that it breaks.
+    /// The limit that the event exceeds.
     pub fn build(self) -> Result<RawEvent, InvalidEvent> {
         let mut labels = Labels::default();
         labels.add(&self.event_type, &self.tags, self.id.as_deref())?;

@@ -1,10 +1,11 @@
-//! Whether an event comes back from what it encodes to: decoded once, and compared in whatever serde sees of the two.
+//! Checks that an encoded event decodes to the same event: decodes it once, and compares everything that serde sees of
+//! the two events.
 //!
 //! ```text
-//!   event ──encode──▶ body ──decode──▶ event that would be read
+//!   event ──encode──▶ body ──decode──▶ the event that a reader would get
 //!     └──── exact form ──── = ? ──── exact form ────┘
 //! ```
-//! An event that is written by hand may have no exact form; its own encodings are compared then.
+//! A hand-written implementation of `Event` may have no exact form. Then its own encodings are compared.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -17,10 +18,10 @@ use super::raw::RawEvent;
 use crate::event::error::{CodecError, InvalidEvent};
 use crate::util::exact_form::{TRIES, difference, exact, without_order};
 
-/// Returns the event that is read back from `body`, the encoding of `event`.
+/// Returns the event that `body`, the encoding of `event`, decodes to.
 ///
 /// # Errors
-/// [`InvalidEvent`] if it cannot be decoded, or is another event.
+/// [`InvalidEvent`] if `body` cannot be decoded, or decodes to a different event.
 pub(crate) fn read_back<E: Event>(
     event: &E,
     body: &[u8],
@@ -29,7 +30,7 @@ pub(crate) fn read_back<E: Event>(
     let event_type = || event.event_type().to_owned();
     let raw = match RawEvent::from_body(Bytes::copy_from_slice(body)) {
         Ok(raw) => raw,
-        Err(problem) => panic!("a body that was just written is whole: {problem}"),
+        Err(problem) => panic!("a body that was just written must be valid: {problem}"),
     };
     let decode = || E::decode(&raw);
     let read = decode()
@@ -39,9 +40,9 @@ pub(crate) fn read_back<E: Event>(
         return Err(InvalidEvent::ReadBackChanged { event_type: event_type(), at });
     }
     if doubts.some_is_null && !E::ANY_CODEC {
-        // Both encode to null, so their encodings would not tell them apart.
-        let problem = "a `Some` in it is written as null, which is read back as `None`; serialize what is inside as \
-                       something else, or derive `Event`, so that it can be checked whether it comes back";
+        // `Some` and `None` both encode to null, so a comparison of their encodings would not notice a difference.
+        let problem = "a `Some` in it is written as null, which most types read back as `None`; serialize its content \
+                       as something other than null, or derive `Event`, so that the append can check the event";
         return Err(CodecError::Unreadable { at: ".".into(), problem: problem.into() }.into());
     }
     if form::<E, Exact>(event)? == form::<E, Exact>(&read)?
@@ -55,21 +56,22 @@ pub(crate) fn read_back<E: Event>(
     })
 }
 
-/// The form of an event: that of `C` if it has one, its own encoding otherwise.
+/// Returns the form of an event: the form that `C` writes if the event supports it, its own encoding otherwise.
 fn form<E: Event, C: Codec>(event: &E) -> Result<Vec<u8>, CodecError> {
     let mut form = Vec::new();
     event.encode_as::<C>(&mut form)?;
     Ok(form)
 }
 
-/// Whether two events differ only in an order that the event does not keep by itself, as that of a `HashMap`.
+/// Returns whether two events differ only in an order that the type does not preserve, such as that of a `HashMap`.
 fn differs_in_order<E: Event>(
     event: &E,
     read: &E,
     decode: impl Fn() -> Result<E, CodecError>,
 ) -> Result<bool, CodecError> {
     if E::ANY_CODEC {
-        // Which order a sequence has by itself cannot be seen: that of a set with a fixed hasher is the same each time.
+        // Serde does not show whether a type preserves the order of its sequences. Repeated decoding cannot find out
+        // either: a set with a fixed hasher has the same order each time. So no order counts.
         return Ok(form::<E, WithoutOrder>(event)? == form::<E, WithoutOrder>(read)?);
     }
     let first = form::<E, Exact>(read)?;
@@ -81,7 +83,7 @@ fn differs_in_order<E: Event>(
     Ok(false)
 }
 
-/// Where two events differ first.
+/// Returns a description of the first difference between two events.
 fn first_difference<E: Event>(event: &E, read: &E) -> Result<String, CodecError> {
     let mut path = form::<E, Exact>(read)?;
     if E::ANY_CODEC {
@@ -93,7 +95,7 @@ fn first_difference<E: Event>(event: &E, read: &E) -> Result<String, CodecError>
     Ok(if path.is_empty() { "its payload".to_owned() } else { format!("the field `{path}`") })
 }
 
-/// Codecs that write a form of a payload, to be compared and not to be decoded.
+/// Codecs that write a form of a payload, which is compared and never decoded.
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident $payload:ident $data:ident $write:block)*) => {
         $($(#[$doc])*
@@ -122,7 +124,8 @@ forms! {
         Ok(())
     }
 
-    /// The path of the first difference from the exact form that is in `data`, in its place.
+    /// The path of the first difference between the payload and the exact form in `data`. Replaces the content of
+    /// `data`.
     Difference payload data {
         *data = difference(payload, std::mem::take(data)).into_bytes();
         Ok(())

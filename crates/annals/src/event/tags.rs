@@ -1,6 +1,18 @@
-//! What an event shows of itself beside its payload: places to put its tags and its metadata.
+//! Tags and metadata: what an event has besides its type, its id and its payload.
 
-/// A place to put an event's tags, in order; one given twice counts once.
+/// The tags of an event, in the order in which they were added. A tag that is added twice counts once.
+///
+/// An event may have at most 64 tags of 1 to 255 bytes; the append checks that.
+///
+/// ```
+/// use annals::Tags;
+///
+/// let mut tags = Tags::default();
+/// tags.add("seat", "12A");
+/// tags.push("refunded");
+/// tags.add("seat", "12A");
+/// assert_eq!(tags.iter().collect::<Vec<_>>(), ["seat:12A", "refunded"]);
+/// ```
 #[derive(Debug, Default, Clone)]
 pub struct Tags {
     text: String,
@@ -8,41 +20,41 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// Adds `name:value`, for example `seat:12A`.
+    /// Adds the tag `name:value`, for example `seat:12A`.
     pub fn add(&mut self, name: &str, value: impl std::fmt::Display) {
         use std::fmt::Write as _;
         self.text.push_str(name);
         self.text.push(':');
-        // Writing into a String does not fail; a Display that gives up half-way leaves what it wrote.
+        // Writing into a String does not fail. If `Display` fails, the tag is the part that it wrote.
         let _ = write!(self.text, "{value}");
         self.end();
     }
 
-    /// Adds a tag as it is.
+    /// Adds `tag` unchanged.
     pub fn push(&mut self, tag: &str) {
         self.text.push_str(tag);
         self.end();
     }
 
-    /// The tags, in the order they were added.
+    /// Returns the tags in the order in which they were added.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.ends.len()).map(|at| &self.text[self.start(at)..self.ends[at]])
     }
 
-    /// How many there are.
+    /// Returns the number of tags.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no tags.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Forgets them all and keeps the room they took.
+    /// Removes all tags and keeps the allocated memory.
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
@@ -62,37 +74,48 @@ impl Tags {
     }
 }
 
-/// A place to put an event's metadata: names and values, both text, kept sorted by name.
+/// The metadata of an event: text values under text names, sorted by name.
 ///
-/// At most 64 entries; a name is 1 to 255 bytes, a value at most 65,535.
+/// An event may have at most 64 entries. A name has 1 to 255 bytes, a value at most 65,535 bytes. The append checks
+/// that.
+///
+/// ```
+/// use annals::Metadata;
+///
+/// let mut metadata = Metadata::default();
+/// metadata.set("user", "alice");
+/// metadata.set("trace", "4bf92f35");
+/// assert_eq!(metadata.get("user"), Some("alice"));
+/// assert_eq!(metadata.iter().next(), Some(("trace", "4bf92f35")));
+/// ```
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Metadata(std::collections::BTreeMap<String, String>);
 
 impl Metadata {
-    /// Sets `name` to `value`; a name set twice keeps the later value.
+    /// Sets `name` to `value`, and replaces the value that `name` had.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// The value of `name`.
+    /// Returns the value of `name`, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Names and values, sorted by name.
+    /// Returns the names and values, sorted by name.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

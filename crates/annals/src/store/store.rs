@@ -79,7 +79,7 @@ impl<E: Event> EventStore<E> {
     /// let store = EventStore::in_memory_encoded();
     /// store.append(Weather::Measured { rain: 1.5 })?;
     /// let error = store.append(Weather::Measured { rain: f64::NAN }).unwrap_err();
-    /// assert!(error.to_string().contains("rain: NaN has no JSON"));
+    /// assert!(error.to_string().contains("rain: NaN cannot be written as JSON"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

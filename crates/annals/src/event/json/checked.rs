@@ -1,13 +1,13 @@
-//! The serializer that looks at each value before it passes it on.
+//! A serializer that checks each value before it passes it on to another serializer.
 
 use serde::{Serialize, Serializer};
 
 use super::notes::Notes;
 
-/// The name by which `serde_json` knows its `RawValue`, JSON that is copied as it is.
+/// The name under which `RawValue` serializes itself. `serde_json` copies a struct of this name unchanged.
 pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// What a value is to what it is in.
+/// The position of a value in the value that contains it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Plain,
@@ -17,7 +17,7 @@ pub(crate) enum Role {
     Key,
 }
 
-/// The serializer `json`, checked.
+/// A serializer that checks values and passes them on to `json`.
 pub(crate) struct Checked<'n, S> {
     pub(super) json: S,
     pub(super) notes: &'n Notes,
@@ -29,7 +29,7 @@ impl<'n, S> Checked<'n, S> {
         Self { json, notes, role: Role::Plain }
     }
 
-    /// A value in this one.
+    /// Returns a value inside this one, to be serialized with the same checks.
     pub(super) fn inner<'a, T: ?Sized>(&self, value: &'a T, role: Role) -> Part<'a, 'n, T> {
         Part { value, notes: self.notes, role }
     }
@@ -40,7 +40,7 @@ impl<'n, S> Checked<'n, S> {
         }
     }
 
-    /// Notes a number, which as a key is text that not every type reads back.
+    /// Notes that the value is a number. A number as a key is written as text, which not every type reads back.
     pub(super) fn number(&self) {
         if self.role == Role::Key {
             self.notes.doubt_readable();
@@ -54,7 +54,7 @@ impl<'n, S> Checked<'n, S> {
     }
 }
 
-/// A value that is serialized by a checked serializer.
+/// A value that serializes itself with [`Checked`].
 pub(crate) struct Part<'a, 'n, T: ?Sized> {
     pub(crate) value: &'a T,
     pub(crate) notes: &'n Notes,

@@ -1,33 +1,33 @@
-//! What holds several values: a sequence, a map, a struct.
+//! Compound values: sequences, maps and structs.
 
 use serde::{Serialize, ser};
 
 use super::checked::{Part, Role};
 use super::notes::Notes;
 
-/// Values that follow each other, checked.
+/// The elements, entries or fields of a compound value, with checks.
 pub(crate) struct Parts<'n, C> {
     json: C,
     notes: &'n Notes,
     keys: Keys,
 }
 
-/// The hashes of a map's keys that another key may equal.
+/// The hashes of those keys of a map that another key may equal.
 ///
-/// serde writes what is flattened as a map of unknown length, in which any two keys may be the same; and the tag of an
-/// enum as the first key of what it tags. A map of its own has each key once.
+/// Serde writes flattened fields as a map of unknown length, in which any two keys may be equal. It writes the tag of
+/// an internally tagged enum as the first key of the tagged map. In all other maps, each key occurs once.
 enum Keys {
     First(Option<u64>),
     All(Vec<u64>),
 }
 
 impl<'n, C> Parts<'n, C> {
-    /// Values, or the fields of a struct.
+    /// Begins a sequence or a struct.
     pub(crate) fn new(notes: &'n Notes, json: C) -> Self {
         Self { json, notes, keys: Keys::First(None) }
     }
 
-    /// The entries of a map of this length.
+    /// Begins a map of this length.
     pub(crate) fn of_map(notes: &'n Notes, json: C, length: Option<usize>) -> Self {
         let keys =
             if length.is_some() { Keys::First(None) } else { Keys::All(Vec::with_capacity(8)) };

@@ -1,12 +1,12 @@
-//! JSON that refuses at encoding what it could not read back: numbers that are not finite, nesting that is too deep,
-//! values that come back as others.
+//! Encodes JSON. Refuses values that could not be read back: numbers that are not finite, and nesting that is too deep.
+//! Notes values that some types read back as different values.
 //!
 //! ```text
-//!   writer       a payload to JSON text
-//!   checked      a value on its way, and what it is in: a key, a `Some`
-//!   compound     sequences, maps and structs on their way
-//!   serializer   each other kind of value on its way
-//!   notes        what may not come back, and why something was refused
+//!   writer       writes a payload as JSON text
+//!   checked      a serializer that checks each value
+//!   serializer   its checks for each kind of simple value
+//!   compound     its checks for sequences, maps and structs
+//!   notes        the doubts about a payload, and why a value was refused
 //! ```
 
 pub(crate) mod checked;

@@ -1,20 +1,20 @@
-//! What is noted while a payload is written: what may not come back, and why something was refused.
+//! Notes that the serializer takes while it writes a payload: doubts about values, and why a value was refused.
 
 use std::cell::{Cell, RefCell};
 
 use serde::ser;
 
-/// What may not come back of a payload that was written.
+/// Doubts whether a written payload can be read back as the same value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Doubts {
-    /// Whether some value can only be read by some types.
+    /// Whether the payload has a value that only some types read back.
     pub(crate) readable: bool,
     /// Whether a `Some` was written as `null`.
     pub(crate) some_is_null: bool,
 }
 
 impl Doubts {
-    /// Whether there are any.
+    /// Returns whether there are any doubts.
     pub(crate) fn any(self) -> bool {
         self.readable || self.some_is_null
     }
@@ -27,13 +27,13 @@ impl Doubts {
     }
 }
 
-/// What is noted while a payload is written.
+/// The notes about one payload.
 #[derive(Default)]
 pub(crate) struct Notes {
     pub(super) doubts: Cell<Doubts>,
-    /// The hash of the text that was last written as a key.
+    /// The hash of the last key that was written.
     pub(super) key: Cell<u64>,
-    /// Why something was refused.
+    /// Why a value was refused.
     pub(super) problem: RefCell<Option<String>>,
 }
 
@@ -47,7 +47,7 @@ impl Notes {
     }
 
     pub(super) fn key(&self, text: &str) {
-        // Eight bytes at a time, by the constant of FxHash. Two keys that meet cost a needless decode and no more.
+        // FxHash, 8 bytes at a time. A collision of two keys costs one needless decode and nothing else.
         let mut hash = text.len() as u64;
         for part in text.as_bytes().chunks(8) {
             let mut word = [0; 8];

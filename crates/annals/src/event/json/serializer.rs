@@ -1,4 +1,4 @@
-//! Each kind of value, as it is checked on its way to JSON.
+//! The checks for each kind of value that is written as JSON.
 
 use std::fmt::Display;
 
@@ -21,7 +21,8 @@ macro_rules! floats {
         $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
             if !value.is_finite() {
                 return Err(self.notes.refuse(format!(
-                    "{value} has no JSON; append finite numbers only, and an `Option` where there may be none"
+                    "{value} cannot be written as JSON; append finite numbers only, and use an `Option` for a number \
+                     that may be missing"
                 )));
             }
             self.number();
@@ -178,7 +179,7 @@ impl<'n, S: Serializer> Serializer for Checked<'n, S> {
         length: usize,
     ) -> Result<Self::SerializeStruct, S::Error> {
         if self.role == Role::InSome && name == RAW_VALUE {
-            // It may be a null.
+            // A raw value may be a null.
             self.notes.doubt_some();
         }
         Ok(Parts::new(self.notes, self.json.serialize_struct(name, length)?))

@@ -1,12 +1,13 @@
-//! Writes JSON that `serde_json` reads back: a serializer around its own that refuses, or doubts, the rest.
+//! Writes JSON that `serde_json` reads back. A serializer around that of `serde_json` refuses some values and notes
+//! doubts about others.
 //!
 //! ```text
 //!   refused   numbers that are not finite; nesting deeper than serde_json reads
 //!   doubted   integers of 128 bits, keys that are not text, two equal keys: not every type reads them back
 //!             `null` inside `Some`: most types read it back as `None`
 //! ```
-//! What is doubted depends on the type around the value, which a serializer does not see. It is written and noted; who
-//! appends the event then decodes it once ([`take_doubts`]).
+//! Whether a doubted value can be read back depends on the type around it, which a serializer does not see. So the
+//! value is written, and the append takes the doubts ([`take_doubts`]) and decodes the event once to check it.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -18,11 +19,11 @@ use super::checked::Checked;
 use super::notes::{Doubts, Notes};
 use crate::event::error::CodecError;
 
-/// Arrays and objects inside each other that `serde_json` reads.
+/// The deepest nesting of arrays and objects that `serde_json` reads.
 const MAX_DEPTH: u8 = 127;
 
-/// Whether `serde_json` was built with its feature `arbitrary_precision`, which any crate of a program may switch on: then
-/// a number keeps all digits that it was written with.
+/// Returns whether `serde_json` was built with its feature `arbitrary_precision`, which any crate of a program may
+/// switch on. With the feature, a number keeps all its digits.
 pub(crate) fn is_arbitrary_precision_on() -> bool {
     const MORE_DIGITS: &str = "1.00000000000000000000000000000000000000001";
     serde_json::from_str::<serde_json::Number>(MORE_DIGITS)
@@ -30,11 +31,11 @@ pub(crate) fn is_arbitrary_precision_on() -> bool {
 }
 
 thread_local! {
-    /// The doubts about what this thread wrote since they were last taken.
+    /// The doubts about all payloads that this thread wrote since the last call of `take_doubts`.
     static DOUBTS: Cell<Doubts> = const { Cell::new(Doubts { readable: false, some_is_null: false }) };
 }
 
-/// Returns the doubts about what this thread wrote since they were last taken.
+/// Returns and clears the doubts about all payloads that this thread wrote since the last call.
 pub(crate) fn take_doubts() -> Doubts {
     DOUBTS.take()
 }
@@ -53,13 +54,14 @@ pub(crate) fn write<T: Serialize>(payload: &T, data: &mut Vec<u8>) -> Result<(),
     Err(locate(payload))
 }
 
-/// Writes once more, keeping track of where it is: that takes time, which only what is refused has to spend.
+/// Returns the error of a refused payload with the path of the refused value. Writes the payload again for that, with a
+/// serializer that records the path: it is slower, so only a refused payload pays for it.
 fn locate<T: Serialize>(payload: &T) -> CodecError {
     let notes = Notes::default();
     let mut nowhere = serializer(io::sink(), &notes);
     match serde_path_to_error::serialize(payload, Checked::new(&mut nowhere, &notes)) {
         Ok(()) => CodecError::payload(io::Error::other(
-            "its Serialize failed, and the next time it did not: make it depend on the value only",
+            "its Serialize implementation failed, but succeeded when repeated; it must depend on the value only",
         )),
         Err(error) => match notes.problem.take() {
             Some(problem) => CodecError::Unreadable { at: error.path().to_string(), problem },
@@ -72,7 +74,7 @@ fn serializer<W: Write>(to: W, notes: &Notes) -> serde_json::Serializer<W, Bound
     serde_json::Serializer::with_formatter(to, Bounded { depth: 0, notes })
 }
 
-/// Compact JSON, of a bounded depth.
+/// The formatter of compact JSON that refuses nesting deeper than [`MAX_DEPTH`].
 struct Bounded<'n> {
     depth: u8,
     notes: &'n Notes,
@@ -83,7 +85,7 @@ impl Bounded<'_> {
         if self.depth == MAX_DEPTH {
             self.notes.problem.replace(Some(format!(
                 "arrays and objects are nested more than {MAX_DEPTH} deep, and such JSON cannot be read back; flatten \
-                 the value, or keep its inner part as text"
+                 the value, or store its inner part as text"
             )));
             return Err(io::Error::other("nested too deep"));
         }

@@ -1,11 +1,11 @@
-//! What an index is asked: for a name of a kind, its ascending offsets.
+//! The interface of an index: it returns the ascending offsets of the events that have a name.
 
 use super::names::MemPosting;
 use crate::event::name::Name;
 use crate::util::little_endian::u32_at;
 use crate::util::local_offset::local_size;
 
-/// What a name is: each kind has its own table.
+/// The kind of a name. An index has one table for each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An event type.
@@ -16,29 +16,29 @@ pub enum Kind {
     Id,
 }
 
-/// An index that can be asked for a name.
+/// An index that finds the events with a name.
 pub trait Lookup {
-    /// The offsets of the events with this name; `None` when there are none.
+    /// Returns the offsets of the events with this name, or `None` if there are none.
     fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>>;
 }
 
-/// Ascending offsets, read by place.
+/// The ascending offsets of a name.
 #[derive(Debug)]
 pub enum Posting<'a> {
-    /// Of a [`MemIndex`](super::memory::MemIndex).
+    /// Offsets in a [`MemIndex`](super::memory::MemIndex).
     Mem(MemPosting<'a>),
-    /// Little-endian numbers of 4 bytes: in a mapped file, say.
+    /// Offsets as little-endian numbers of 4 bytes, for example in a memory-mapped file.
     Sealed(&'a [u8]),
 }
 
 impl Posting<'_> {
-    /// Whether there are none.
+    /// Returns whether there are no offsets.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many offsets.
+    /// Returns the number of offsets.
     #[must_use]
     pub fn len(&self) -> u32 {
         match self {
@@ -47,7 +47,7 @@ impl Posting<'_> {
         }
     }
 
-    /// The offset at place `at`, which is below `len`.
+    /// Returns the offset number `at`, counted from 0. `at` must be less than [`len`](Self::len).
     pub fn get(&mut self, at: u32) -> u32 {
         match self {
             Self::Mem(posting) => posting.get(at),

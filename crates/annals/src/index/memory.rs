@@ -1,4 +1,4 @@
-//! The index of a log that is growing: three tables of names.
+//! The in-memory index, which grows with the log: one table of names each for types, tags and ids.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::event::labels::EventNames;
 use crate::event::name::{Hasher, Name};
 use crate::event::raw::RawEvent;
 
-/// The readers' side of an index that is growing.
+/// The readers' handle of an in-memory index.
 #[derive(Debug, Clone)]
 pub struct MemIndex {
     pub(crate) types: Arc<Names>,
@@ -16,7 +16,7 @@ pub struct MemIndex {
     pub(crate) ids: Arc<Names>,
 }
 
-/// The one writer's side of an index that is growing.
+/// The writer's handle of an in-memory index. There is one for each index.
 #[derive(Debug)]
 pub struct MemIndexWriter {
     types: NamesWriter,
@@ -25,20 +25,20 @@ pub struct MemIndexWriter {
 }
 
 impl MemIndexWriter {
-    /// An index of nothing.
+    /// Returns an empty index.
     #[must_use]
     pub fn new() -> Self {
         Self { types: NamesWriter::new(), tags: NamesWriter::new(), ids: NamesWriter::new() }
     }
 
-    /// An index that has room for about `most` names of each kind, and as many offsets.
+    /// Returns an empty index with room for about `most` names and `most` offsets of each kind.
     #[cfg(test)]
     pub(crate) fn with_most(most: usize) -> Self {
         let names = || NamesWriter::with_most(most);
         Self { types: names(), tags: names(), ids: names() }
     }
 
-    /// The readers' side.
+    /// Returns a handle for readers.
     #[must_use]
     pub fn reader(&self) -> MemIndex {
         MemIndex {
@@ -48,17 +48,17 @@ impl MemIndexWriter {
         }
     }
 
-    /// Whether there is certainly room for events with this many labels.
+    /// Returns whether there is certainly room for events with `labels` labels together.
     pub(crate) fn has_room(&self, labels: usize) -> bool {
         self.types.has_room(labels) && self.tags.has_room(labels) && self.ids.has_room(labels)
     }
 
-    /// How much each table has: of types, tags and ids.
+    /// Returns the totals of the tables of types, tags and ids. Does not iterate over the names.
     pub(crate) fn totals(&self) -> [Totals; 3] {
         [self.types.totals(), self.tags.totals(), self.ids.totals()]
     }
 
-    /// Indexes the event at `offset`, the next after all that are indexed.
+    /// Indexes the event at `offset`, which must be greater than all indexed offsets.
     pub(crate) fn add<'n>(
         &mut self,
         offset: u32,
@@ -73,12 +73,12 @@ impl MemIndexWriter {
         }
     }
 
-    /// Indexes the event at `offset`, as its labels have it.
+    /// Indexes the event at `offset`, which must be greater than all indexed offsets.
     pub fn add_event(&mut self, offset: u32, event: &EventNames<'_>) {
         self.add(offset, event.type_name(), event.tag_names(), event.id_name());
     }
 
-    /// As [`add_event`](Self::add_event), of an event that was read.
+    /// Indexes an event that was read from the log, like [`add_event`](Self::add_event).
     pub fn add_raw(&mut self, offset: u32, event: &RawEvent, hasher: &Hasher) {
         let name = |text| hasher.name(text);
         self.add(offset, name(event.event_type()), event.tags().map(name), event.id().map(name));
@@ -100,17 +100,17 @@ impl MemIndex {
         }
     }
 
-    /// How much each table has: of types, tags and ids. Every name is looked at.
+    /// Returns the totals of the tables of types, tags and ids. Iterates over all names.
     pub(crate) fn totals(&self) -> [Totals; 3] {
         [self.types.totals(), self.tags.totals(), self.ids.totals()]
     }
 
-    /// Shows every name of a kind with its offsets, in the order in which the names came.
+    /// Calls `see` for every name of a kind and its offsets, in the order in which the names were first added.
     pub fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
         self.names(kind).iter().for_each(|(name, posting)| see(name, Posting::Mem(posting)));
     }
 
-    /// Bytes of memory that it takes.
+    /// Returns the memory that the index takes, in bytes.
     #[must_use]
     pub fn allocated_bytes(&self) -> usize {
         self.types.allocated_bytes() + self.tags.allocated_bytes() + self.ids.allocated_bytes()

@@ -1,12 +1,12 @@
-//! A table of names and their postings that one thread fills while any number read it, without a lock.
+//! A table of names and their postings. One thread adds to it while any number of threads read it, without a lock.
 //!
 //! ```text
-//!   tables   [▪▪▪▪] [▪▪▪▪▪▪▪▪] …      hash → entry + 1, linear probing; each next one is twice as large
+//!   tables   [▪▪▪▪] [▪▪▪▪▪▪▪▪] …      hash → entry + 1, with linear probing; each table is twice as large as the last
 //!   entries  name, hash, first offset, head of the chain, count
 //!   words    │ 4 offsets │ link │  8 offsets  │ link │ …     chunks of all names, doubling along each chain
 //! ```
-//! Nothing that was written is written again, except a slot or link from 0 and a name's count; so a reader sees
-//! either less or more, never a mixture. What a reader sees beyond the published head it passes over.
+//! The writer overwrites only a slot or a link that is 0, and the count of a name. So a reader sees an older or a newer
+//! state, never a mixture. A reader ignores offsets beyond the published head.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,17 +16,18 @@ use annals_base::{ListWriter, SegmentedList, segmented_list};
 use crate::event::name::Name;
 use crate::util::local_offset::local_size;
 
-/// Slots of the first table.
+/// The number of slots of the first table.
 const FIRST_TABLE: usize = 256;
-/// Tables: the last has room for more entries than 4 bytes can number.
+/// The number of tables. The last has room for more entries than 4 bytes can number.
 const TABLES: usize = 26;
-/// Offsets in a chain's first chunk.
+/// The number of offsets in the first chunk of a chain.
 const FIRST_CHUNK: u32 = 4;
-/// The most entries and the most words with which `has_room` lets more in. A chain's next chunk is as large as all of
-/// the chain before it and its new offsets, so one batch at most doubles the words; they stay below what 4 bytes number.
+/// The limit of entries and of words, above which `has_room` returns false. A new chunk is as large as the chain before
+/// it and its new offsets together, so one batch at most doubles the number of words. With this limit, 4 bytes can
+/// still number them.
 const MOST: usize = (u32::MAX / 2) as usize;
 
-/// The readers' side.
+/// The readers' handle of a table.
 #[derive(Debug)]
 pub(crate) struct Names {
     entries: SegmentedList<Entry>,
@@ -44,7 +45,7 @@ struct Entry {
     count: AtomicU32,
 }
 
-/// The one writer's side.
+/// The writer's handle of a table. There is one for each table.
 #[derive(Debug)]
 pub(crate) struct NamesWriter {
     names: Arc<Names>,
@@ -55,17 +56,18 @@ pub(crate) struct NamesWriter {
     most: usize,
 }
 
-/// How much a table has: what the size of its sealed form follows from.
+/// The totals of a table, from which the size of its sealed form follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Totals {
+    /// The number of names.
     pub(crate) names: u64,
-    /// Bytes of all names.
+    /// The size of all names, in bytes.
     pub(crate) text_bytes: u64,
-    /// Offsets of all names.
+    /// The number of offsets of all names.
     pub(crate) offsets: u64,
 }
 
-/// Where an entry's next offset goes.
+/// The position in `words` for the next offset of an entry.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tail {
     next: u32,
@@ -74,29 +76,29 @@ struct Tail {
 }
 
 impl Names {
-    /// The offsets with this name.
+    /// Returns the offsets of this name.
     pub(crate) fn posting(&self, name: Name<'_>) -> Option<MemPosting<'_>> {
         let entry = &self.entries.get(self.find(name)?)?;
-        // Acquire: pairs with the Release of `count` in `NamesWriter::add`; the offsets counted are there.
+        // Acquire: pairs with the Release of `count` in `NamesWriter::add`, so the counted offsets are visible.
         let count = entry.count.load(Ordering::Acquire);
         Some(MemPosting { names: self, entry, count, chunk: 0, start: 0 })
     }
 
-    /// Every name with its number of offsets, in the order in which they came.
+    /// Returns every name with its offsets, in the order in which the names were first added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, MemPosting<'_>)> {
         self.entries.iter().map(|entry| {
-            // Acquire: as in `posting`.
+            // Acquire: pairs with the Release of `count` in `NamesWriter::add`, as in `posting`.
             let count = entry.count.load(Ordering::Acquire);
             (&*entry.text, MemPosting { names: self, entry, count, chunk: 0, start: 0 })
         })
     }
 
-    /// How many names there are.
+    /// Returns the number of names.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// How much there is, counted name by name.
+    /// Returns the totals. Iterates over all names.
     pub(crate) fn totals(&self) -> Totals {
         self.iter().fold(Totals::default(), |mut totals, (name, posting)| {
             totals.add_name(name);
@@ -105,7 +107,7 @@ impl Names {
         })
     }
 
-    /// Bytes of memory that it takes.
+    /// Returns the memory that the table takes, in bytes.
     pub(crate) fn allocated_bytes(&self) -> usize {
         let tables: usize =
             self.tables.iter().filter_map(OnceLock::get).map(|table| table.len() * 4).sum();
@@ -113,18 +115,19 @@ impl Names {
         tables + texts + self.entries.allocated_bytes() + self.words.allocated_bytes()
     }
 
-    /// The entry with this name.
+    /// Returns the number of the entry with this name.
     fn find(&self, name: Name<'_>) -> Option<usize> {
-        // Acquire: pairs with the Release of `table` in `NamesWriter::grow`; the table is filled.
+        // Acquire: pairs with the Release of `table` in `NamesWriter::grow`, so the table is filled.
         let table = self.tables[self.table.load(Ordering::Acquire)].get()?;
         for slot in probe(table, name.hash) {
-            // Acquire: pairs with the Release of the slot in `put`; the entry is published.
+            // Acquire: pairs with the Release of the slot in `put`, so the entry is visible.
             match table[slot].load(Ordering::Acquire) {
                 0 => return None,
-                place => {
-                    let entry = self.entries.get(place as usize - 1)?;
+                number => {
+                    let number = number as usize - 1;
+                    let entry = self.entries.get(number)?;
                     if entry.hash == name.hash && &*entry.text == name.text {
-                        return Some(place as usize - 1);
+                        return Some(number);
                     }
                 }
             }
@@ -133,7 +136,7 @@ impl Names {
     }
 }
 
-/// The slots of a name in the order in which they are tried.
+/// Returns the slots of a hash in the order in which a lookup tries them.
 fn probe(table: &[AtomicU32], hash: u64) -> impl Iterator<Item = usize> + use<> {
     let mask = table.len() - 1;
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
@@ -153,7 +156,7 @@ impl NamesWriter {
         Self::with_most(MOST)
     }
 
-    /// An empty table that has room for about `most` words and `most` names.
+    /// Returns an empty table with room for about `most` words and `most` names.
     pub(crate) fn with_most(most: usize) -> Self {
         assert!(most <= MOST, "{most} words and names; 4 bytes number at most {MOST}");
         let (entries, entry_list) = segmented_list();
@@ -179,30 +182,31 @@ impl NamesWriter {
         &self.names
     }
 
-    /// Whether there is certainly room for `offsets` more.
+    /// Returns whether there is certainly room for `offsets` more offsets.
     pub(crate) fn has_room(&self, offsets: usize) -> bool {
         self.words.list().len() + 8 * offsets < self.most
             && self.entries.list().len() + offsets < self.most
     }
 
-    /// How much there is, without counting.
+    /// Returns the totals. Does not iterate over the names.
     pub(crate) fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// Adds `offset`, which is above all that the name has; a name that has it already is left as it is.
+    /// Adds `offset` to a name. It must be greater than all offsets that the name has.
     pub(crate) fn add(&mut self, name: Name<'_>, offset: u32) {
         self.totals.offsets += 1;
-        let Some(place) = self.names.find(name) else { return self.insert(name, offset) };
-        let tail = self.tails[place];
-        let tail = if tail.next == tail.link { self.extend(place, tail) } else { tail };
-        let Some(entry) = self.names.entries.get(place) else { return };
+        let Some(number) = self.names.find(name) else { return self.insert(name, offset) };
+        let tail = self.tails[number];
+        let tail = if tail.next == tail.link { self.extend(number, tail) } else { tail };
+        let Some(entry) = self.names.entries.get(number) else { return };
         if let Some(word) = self.words.get(tail.next as usize) {
-            // Relaxed: published by the Release of `count` below.
+            // Relaxed: the Release of `count` below publishes the offset.
             word.store(offset, Ordering::Relaxed);
         }
-        self.tails[place] = Tail { next: tail.next + 1, ..tail };
-        // Relaxed load: only this thread writes it. Release store: pairs with the Acquire loads of `count`.
+        self.tails[number] = Tail { next: tail.next + 1, ..tail };
+        // Relaxed load: only this thread writes the count. Release store: pairs with the Acquire loads of `count` in
+        // `Names::posting` and `Names::iter`.
         entry.count.store(entry.count.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
@@ -218,7 +222,7 @@ impl NamesWriter {
         if (self.tails.len() + 1) * 2 > table_size {
             self.grow(table_size * 2);
         }
-        let place = self.entries.push(Entry {
+        let number = self.entries.push(Entry {
             text: name.text.into(),
             hash: name.hash,
             first: offset,
@@ -226,15 +230,15 @@ impl NamesWriter {
             count: AtomicU32::new(1),
         });
         self.tails.push(Tail::default());
-        // Relaxed: only this thread writes it.
+        // Relaxed: only this thread writes `table`.
         let table = self.names.table.load(Ordering::Relaxed);
         if let Some(table) = self.names.tables[table].get() {
-            put(table, name.hash, place);
+            put(table, name.hash, number);
         }
     }
 
-    /// Gives an entry its next chunk, twice as large as its last.
-    fn extend(&mut self, place: usize, tail: Tail) -> Tail {
+    /// Adds a chunk to the chain of entry `number`, twice as large as its last chunk.
+    fn extend(&mut self, number: usize, tail: Tail) -> Tail {
         let capacity = if tail.capacity == 0 { FIRST_CHUNK } else { tail.capacity * 2 };
         let start = local_size(self.words.list().len());
         for _ in 0..=capacity {
@@ -242,12 +246,13 @@ impl NamesWriter {
         }
         self.words.publish();
         let link = if tail.capacity == 0 {
-            self.names.entries.get(place).map(|entry| &entry.chain)
+            self.names.entries.get(number).map(|entry| &entry.chain)
         } else {
             self.words.get(tail.link as usize)
         };
         if let Some(link) = link {
-            // Relaxed: a reader follows it only for offsets counted, published by the Release of `count`.
+            // Relaxed: a reader follows the link only to counted offsets, and the Release of `count` in `add` publishes
+            // the link before it counts them.
             link.store(start, Ordering::Relaxed);
         }
         Tail { next: start, link: start + capacity, capacity }
@@ -255,10 +260,10 @@ impl NamesWriter {
 
     fn grow(&mut self, size: usize) {
         let table = empty_table(size);
-        for (place, entry) in self.names.entries.iter().enumerate() {
-            put(&table, entry.hash, place);
+        for (number, entry) in self.names.entries.iter().enumerate() {
+            put(&table, entry.hash, number);
         }
-        // Relaxed: only this thread writes it.
+        // Relaxed: only this thread writes `table`.
         let next = self.names.table.load(Ordering::Relaxed) + 1;
         self.names.tables[next].get_or_init(|| table);
         // Release: pairs with the Acquire in `Names::find`.
@@ -270,22 +275,24 @@ fn empty_table(size: usize) -> Box<[AtomicU32]> {
     (0..size).map(|_| AtomicU32::new(0)).collect()
 }
 
-fn put(table: &[AtomicU32], hash: u64, place: usize) {
-    // Relaxed: only the writer's thread writes slots. There is a free one: tables are at most half full.
+/// Writes the number of an entry to the first free slot of its hash. Tables are at most half full, so there is one.
+fn put(table: &[AtomicU32], hash: u64, number: usize) {
+    // Relaxed: only the writer's thread writes slots.
     if let Some(slot) = probe(table, hash).find(|&slot| table[slot].load(Ordering::Relaxed) == 0) {
         // Release: pairs with the Acquire of the slot in `Names::find`.
-        table[slot].store(local_size(place + 1), Ordering::Release);
+        table[slot].store(local_size(number + 1), Ordering::Release);
     }
 }
 
-/// The offsets of one name, as many as there were when it was asked for.
+/// The offsets that one name had at the time of the lookup.
 #[derive(Debug)]
 pub struct MemPosting<'a> {
     names: &'a Names,
     entry: &'a Entry,
     count: u32,
-    /// The chunk that was looked at last, counted from 1 (0: none), and where it starts.
+    /// The number of the chunk that was read last, counted from 1; 0 if none was read yet.
     chunk: u32,
+    /// The position of that chunk in `words`.
     start: u32,
 }
 
@@ -304,7 +311,7 @@ impl MemPosting<'_> {
 
     fn walk_to(&mut self, chunk: u32) {
         if self.chunk == 0 || chunk < self.chunk {
-            // Relaxed: made visible by the Acquire load of `count`.
+            // Relaxed: the Acquire load of `count` in `Names::posting` made the link visible.
             (self.chunk, self.start) = (1, self.entry.chain.load(Ordering::Relaxed));
         }
         while self.chunk < chunk {
@@ -314,7 +321,7 @@ impl MemPosting<'_> {
     }
 
     fn word(&self, at: u32) -> u32 {
-        // Relaxed: made visible by the Acquire load of `count`.
+        // Relaxed: the Acquire load of `count` in `Names::posting` made the word visible.
         self.names.words.get(at as usize).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 }
@@ -330,7 +337,7 @@ mod tests {
         let mut offset = 0;
         for round in 0_usize..100 {
             for (n, text) in texts.iter().enumerate().filter(|(n, _)| n % (round + 1) == 0) {
-                // A poor hash, so that probing is tried too.
+                // A poor hash, so that the test covers probing.
                 writer.add(Name { text, hash: (n % 500) as u64 }, offset);
                 offset += 1;
             }

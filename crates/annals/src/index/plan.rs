@@ -1,31 +1,32 @@
-//! From a query to the offsets that match it: lists of offsets, OR-ed and AND-ed by seeking in turn.
+//! Finds the offsets of the events that match a query, by union and intersection of lists of offsets.
 //!
-//! An item's lists are asked for their next offset from a candidate on; whoever answers a later one makes it the
-//! candidate, until all agree (the "leapfrog" of Veldhuizen's Leapfrog Triejoin, on one variable).
+//! To intersect the lists of an item, each list in turn seeks its first offset at or after a candidate. A later offset
+//! becomes the new candidate, until all lists agree. This is the "leapfrog" of Veldhuizen's Leapfrog Triejoin with one
+//! variable.
 
 use super::lookup::{Kind, Lookup, Posting};
 use crate::event::name::Hasher;
 use crate::event::name::Name;
 use crate::query::Query;
 
-/// A query whose names are hashed.
+/// A query with hashed names.
 #[derive(Debug)]
 pub struct Search<'q> {
-    /// `None`: every event.
+    /// The items, of which an event must match one; `None` if every event matches.
     items: Option<Vec<SearchItem<'q>>>,
 }
 
-/// An item of it: one of its types, if it has any, and all of its tags.
+/// An item of a query. An event matches it if it has one of the types and all of the tags.
 #[derive(Debug)]
 pub struct SearchItem<'q> {
-    /// The types, OR-ed; none: any type.
+    /// The types, of which an event must have one; any type if this is empty.
     pub types: Vec<Name<'q>>,
-    /// The tags, AND-ed.
+    /// The tags, of which an event must have all.
     pub tags: Vec<Name<'q>>,
 }
 
 impl<'q> Search<'q> {
-    /// The query, with its names hashed.
+    /// Returns the query with hashed names.
     #[must_use]
     pub fn new(query: &'q Query, hasher: &Hasher) -> Self {
         let names = |texts: &'q [String]| texts.iter().map(|text| hasher.name(text)).collect();
@@ -36,29 +37,30 @@ impl<'q> Search<'q> {
         Self { items: (!query.is_all()).then(|| items.collect()) }
     }
 
-    /// Whether every event matches, so that no index is needed.
+    /// Returns whether every event matches, so that no index is needed.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.items.is_none()
     }
 
-    /// The items, OR-ed; none if every event matches.
+    /// Returns the items, of which an event must match one. The slice is empty if every event matches.
     #[must_use]
     pub fn items(&self) -> &[SearchItem<'q>] {
         self.items.as_deref().unwrap_or_default()
     }
 
-    /// How to find what matches in one index.
+    /// Returns a plan that finds the matching events with `index`.
     pub fn plan<'a>(&self, index: &'a impl Lookup) -> Plan<'a> {
         let Some(items) = &self.items else { return Plan { items: None } };
         Plan { items: Some(items.iter().filter_map(|item| PlanItem::new(item, index)).collect()) }
     }
 }
 
-/// A query on one index. It may be walked in either direction; walking in one is quickest.
+/// Finds the offsets that match a query in one index, in both directions. Successive calls in one direction are
+/// fastest.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// `None`: every event. Items that cannot match here are not in it.
+    /// The items that can match in this index; `None` if every event matches.
     items: Option<Vec<PlanItem<'a>>>,
 }
 
@@ -69,7 +71,8 @@ struct PlanItem<'a> {
 }
 
 impl Plan<'_> {
-    /// The first match at or after `from`.
+    /// Returns the first matching offset at or after `from`. If every event matches, returns `from`, which may be
+    /// beyond the end of the index.
     pub fn next(&mut self, from: u32) -> Option<u32> {
         match &mut self.items {
             None => Some(from),
@@ -77,7 +80,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The last match before `below`.
+    /// Returns the last matching offset before `below`.
     pub fn previous(&mut self, below: u32) -> Option<u32> {
         match &mut self.items {
             None => below.checked_sub(1),
@@ -129,11 +132,11 @@ impl<'a> PlanItem<'a> {
     }
 }
 
-/// A place in a list of offsets.
+/// A position in a list of offsets.
 #[derive(Debug)]
 struct Cursor<'a> {
     posting: Posting<'a>,
-    /// Where the last search ended: how many offsets are below what it looked for.
+    /// The result of the last search: the number of offsets that are less than its target.
     at: u32,
 }
 
@@ -152,7 +155,8 @@ impl<'a> Cursor<'a> {
         Some(self.posting.get(at))
     }
 
-    /// How many offsets are below `target`: gallops from where the last search ended, then halves.
+    /// Returns the number of offsets that are less than `target`: by a galloping search from the last position, and
+    /// then a binary search.
     fn partition(&mut self, target: u32) -> u32 {
         let len = self.posting.len();
         let (mut low, mut high) = (0, len);

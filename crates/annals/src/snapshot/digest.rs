@@ -26,7 +26,8 @@ use crate::event::tags::{Metadata, Tags};
 pub struct EventDigest([u8; 32]);
 
 impl EventDigest {
-    /// Returns the digest of an event that is stored as these bytes, for example [`RawEvent::body`](crate::RawEvent::body).
+    /// Returns the digest of an event that is stored as these bytes, for example
+    /// [`RawEvent::body`](crate::RawEvent::body).
     #[must_use]
     pub fn of(stored: &[u8]) -> Self {
         Self(Sha256::digest(stored).into())

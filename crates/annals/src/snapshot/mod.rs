@@ -23,10 +23,10 @@ use std::io;
 /// `snapshots/`, memory its memory. A place belongs to one log; several projections share it, each with its series.
 /// Logs that share a place all the same are told apart by their [store ids](crate::Backend::store_id).
 ///
-/// A series has a name of 1 to 200 bytes without control characters and without `/`, `\` and `:`, which does not end with
-/// a dot or a space: one file name on every system. All methods refuse another name with an error of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput). Authors of a store call [`backend::check_series`](crate::backend::check_series)
-/// for that.
+/// A series has a name of 1 to 200 bytes without control characters and without `/`, `\` and `:`, which does not end
+/// with a dot or a space: one file name on every system. All methods refuse another name with an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput). Authors of a store call
+/// [`backend::check_series`](crate::backend::check_series) for that.
 pub trait SnapshotStore: Send + Sync + Debug {
     /// Keeps `bytes` as the snapshot at `head`, in place of what is there: whole, or not at all.
     ///

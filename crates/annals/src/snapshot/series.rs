@@ -5,11 +5,11 @@ use std::io;
 /// Bytes of the longest name of a series.
 const MAX_BYTES: usize = 200;
 
-/// Checks the name of a series, for authors of a [`SnapshotStore`](crate::SnapshotStore): each of its methods calls this
-/// first.
+/// Checks the name of a series, for authors of a [`SnapshotStore`](crate::SnapshotStore): each of its methods calls
+/// this first.
 ///
-/// A name has 1 to 200 bytes. It has no control characters and none of `/`, `\` and `:`, and does not end with a dot or a
-/// space. So it is one file name on every system, and never `.` or `..`.
+/// A name has 1 to 200 bytes. It has no control characters and none of `/`, `\` and `:`, and does not end with a dot or
+/// a space. So it is one file name on every system, and never `.` or `..`.
 ///
 /// # Errors
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) when `series` is not such a name.

@@ -89,7 +89,7 @@ fn a_state_that_json_changes_is_not_kept() {
         refused(&Either::Nothing, |state, n| *state = Either::Signed(n.cast_signed())),
     ];
     for log in changed {
-        assert!(log.contains("comes back from its JSON as another"), "{log}");
+        assert!(log.contains("is read back from its JSON as a different state"), "{log}");
         assert!(log.contains("docs/PROJECTIONS.md"), "{log}");
     }
 }
@@ -125,7 +125,7 @@ struct Disguised(HashSet<u64>);
 #[test]
 fn a_set_whose_type_does_not_say_so_is_refused_or_kept_by_luck_and_raises_no_false_alarm() {
     let log = refused(&Disguised::default(), |set, n| set.0.extend(100 * n..100 * n + 9));
-    assert!(log.contains("comes back from its JSON in another order"), "{log}");
+    assert!(log.contains("is read back from its JSON in another order"), "{log}");
     let (mut lucky, policy) = (0, SnapshotPolicy::every(2));
     for _ in 0..64 {
         let store = EventStore::in_memory();
@@ -137,7 +137,7 @@ fn a_set_whose_type_does_not_say_so_is_refused_or_kept_by_luck_and_raises_no_fal
             // By luck once more, or not.
             let right = match &check.verdict {
                 SnapshotVerdict::Good { .. } | SnapshotVerdict::AnyOrder => true,
-                SnapshotVerdict::Ignored { reason } => reason.contains("keeps no order"),
+                SnapshotVerdict::Ignored { reason } => reason.contains("preserve the order"),
                 _ => false,
             };
             assert!(right, "{check:?}");

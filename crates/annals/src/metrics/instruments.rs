@@ -36,8 +36,7 @@ impl Counter {
         self.tell();
     }
 
-    /// Counts `more` without telling, for who sees to it that nobody else counts meanwhile; answers how many there
-    /// were.
+    /// Counts `more` without telling, for who sees to it that nobody else counts meanwhile; answers how many there were.
     #[inline]
     pub(super) fn add_alone(&self, more: u64) -> u64 {
         let before = self.get();

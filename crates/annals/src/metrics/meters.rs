@@ -6,8 +6,7 @@
 //!                                                     └▶ handles of the facade ─▶ recorder, if there is one
 //! ```
 //! Where an operation may take less time than two looks at the clock (50 ns), one in [`PERIOD`] is timed: so it is with
-//! reads of one event, and in memory with everything. What a durable backend does takes so long that all of it is
-//! timed.
+//! reads of one event, and in memory with everything. What a durable backend does takes so long that all of it is timed.
 
 use std::cell::Cell;
 use std::time::Instant;

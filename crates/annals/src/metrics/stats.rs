@@ -27,9 +27,9 @@ pub struct Stats {
     /// Appends, in nanoseconds: from when a batch is encoded until its caller is answered, callbacks included; of
     /// asynchronous ones, until their future can answer. In memory, one in 61 is timed.
     pub append_ns: Distribution,
-    /// Making a commit as durable as was asked, in nanoseconds: the backend's write and its sync in one; and each call
-    /// of [`EventStore::sync`](crate::EventStore::sync). Not what ending a segment and beginning the next takes, which
-    /// is in the append's. None in memory.
+    /// Making a commit as durable as was asked, in nanoseconds: the backend's write and its sync in one; and each call of
+    /// [`EventStore::sync`](crate::EventStore::sync). Not what ending a segment and beginning the next takes, which is in
+    /// the append's. None in memory.
     pub sync_ns: Distribution,
     /// Conditions checked, in nanoseconds each. In memory, one in 61 is timed.
     pub condition_ns: Distribution,

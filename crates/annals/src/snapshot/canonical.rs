@@ -1,7 +1,8 @@
-//! One form for every state: canonical JSON (RFC 8785) and its hash, so that states can be compared byte for byte.
+//! The canonical JSON of a state (RFC 8785) and its hash, so that states can be compared byte by byte.
 //!
-//! RFC 8785 writes every number as a double, in which integers beyond 2^53 run together. Here such an integer is
-//! written as `{"integer":"…"}` instead (the RFC, too, advises text for them), so that no two states look alike.
+//! RFC 8785 writes every number as a double, which cannot represent every integer beyond 2^53. This module writes such
+//! an integer as `{"integer":"…"}` instead, so that different states have different JSON. (The RFC, too, recommends
+//! strings for such integers.)
 
 use std::fmt;
 
@@ -9,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The largest integer of which a double still tells its neighbours apart.
+/// The largest integer up to which a double represents every integer exactly.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
-/// The SHA-256 of something, in hexadecimal digits.
+/// A SHA-256 hash, as 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Fingerprint(String);
@@ -39,7 +40,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// The hash of the canonical JSON of `state`.
+/// Returns the hash of the canonical JSON of `state`.
 pub(crate) fn fingerprint<S: Serialize>(state: &S) -> serde_json::Result<Fingerprint> {
     Ok(Fingerprint::of(&canonical(state)?))
 }
@@ -80,13 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_sorted_and_numbers_are_the_rfcs() {
+    fn keys_are_sorted_and_numbers_are_written_as_in_the_rfc() {
         let state: HashMap<&str, f64> = [("b", 1.0), ("a", 1e-7), ("ä", 0.5)].into();
         assert_eq!(text(&state), r#"{"a":1e-7,"b":1,"ä":0.5}"#);
     }
 
     #[test]
-    fn large_integers_do_not_run_together() {
+    fn large_integers_that_differ_have_different_json() {
         assert_eq!(text(&MAX_SAFE), "9007199254740991");
         assert_ne!(text(&(1_u64 << 53)), text(&((1_u64 << 53) + 1)));
         assert_ne!(text(&i64::MIN), text(&(i64::MIN + 1)));
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_hold_is_an_error_and_not_another_number() {
+    fn an_integer_beyond_64_bits_is_an_error_and_not_another_number() {
         assert!(canonical(&u128::MAX).is_err());
     }
 }

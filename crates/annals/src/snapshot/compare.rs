@@ -1,4 +1,4 @@
-//! Whether two states are the same, and whether one comes back from its JSON as it was.
+//! Compares two states, and checks that the JSON of a state is read back as the same state.
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Result;
@@ -6,14 +6,15 @@ use serde_json::Result;
 use super::canonical::{Fingerprint, fingerprint};
 use crate::util::exact_form::{TRIES, exact, without_order};
 
-/// How the state of a snapshot compares with that of a fold.
+/// The result of comparing the state of a snapshot with the state of a fold.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
-    /// They are the same; of the canonical JSON, or of the exact form if there is none for integers beyond 64 bits.
+    /// They are equal. This is the hash of their canonical JSON, or of their exact form if the state has integers
+    /// beyond 64 bits, which have no canonical JSON.
     Same(Fingerprint),
-    /// They are not; of their exact forms, since JSON may well write them alike.
+    /// They differ. These are the hashes of their exact forms, because their JSON may be the same.
     Different { kept: Fingerprint, folded: Fingerprint },
-    /// They differ only in an order that the state does not keep by itself.
+    /// They differ only in the order of values, and the type of the state does not preserve that order.
     AnyOrder,
 }
 
@@ -31,33 +32,34 @@ pub(crate) fn compare<S: Serialize + DeserializeOwned>(kept: &S, folded: &S) -> 
     Ok(Comparison::Different { kept: Fingerprint::of(&forms.0), folded: Fingerprint::of(&forms.1) })
 }
 
-/// What is kept of a state.
+/// The JSON of a state and the hash of its exact form, as a snapshot stores them.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StoredState {
     pub(crate) json: Vec<u8>,
     /// The hash of the exact form.
     pub(crate) exact_sha256: Fingerprint,
 }
 
-/// The JSON of `state`, from which it comes back as it was; or why there is none.
+/// Returns the JSON of `state`, checked to be read back as the same state, or returns why that is not possible.
 pub(crate) fn to_json<S: Serialize + DeserializeOwned>(
     state: &S,
-) -> std::result::Result<Kept, String> {
-    let unfit = |error| format!("the state has no JSON ({error}); {MANUAL}");
+) -> std::result::Result<StoredState, String> {
+    let unfit = |error| format!("the state cannot be written as JSON ({error}); {MANUAL}");
     let json = serde_json::to_vec(state).map_err(unfit)?;
     let back: S = serde_json::from_slice(&json).map_err(|error| {
-        format!("the state does not come back from its JSON ({error}); {MANUAL}")
+        format!("the state cannot be read back from its JSON ({error}); {MANUAL}")
     })?;
     let form = exact(state).map_err(unfit)?;
     if form == exact(&back).map_err(unfit)? {
-        return Ok(Kept { json, exact_sha256: Fingerprint::of(&form) });
+        return Ok(StoredState { json, exact_sha256: Fingerprint::of(&form) });
     }
     let same_values = without_order(state).ok() == without_order(&back).ok();
-    let how = if same_values { "in another order" } else { "as another" };
-    Err(format!("the state comes back from its JSON {how}; {MANUAL}"))
+    let how = if same_values { "in another order" } else { "as a different state" };
+    Err(format!("the state is read back from its JSON {how}; {MANUAL}"))
 }
 
-/// The state of which this was kept, or why it cannot be had.
+/// Reads a state from its JSON, or returns why that is not possible. `exact_sha256` is the hash of the exact form of
+/// the state that was written.
 pub(crate) fn from_json<S: Serialize + DeserializeOwned>(
     json: &[u8],
     exact_sha256: &Fingerprint,
@@ -65,15 +67,15 @@ pub(crate) fn from_json<S: Serialize + DeserializeOwned>(
     let unfit = |error| format!("its state does not fit the projection's ({error})");
     let state: S = serde_json::from_slice(json).map_err(unfit)?;
     if Fingerprint::of(&exact(&state).map_err(unfit)?) != *exact_sha256 {
-        return Err("its state is read as another than it was: \
-                    its type has changed, or keeps no order"
+        return Err("its state is read back as a different state: the type of the state has changed, or does not \
+                    preserve the order of its values"
             .into());
     }
     Ok(state)
 }
 
-/// Where to read on.
-const MANUAL: &str = "docs/PROJECTIONS.md names the states that can be kept";
+/// The end of each error message: it names the page that helps.
+const MANUAL: &str = "docs/PROJECTIONS.md lists the states that a snapshot can store";
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_for_serde_has_another_form() {
+    fn values_that_differ_for_serde_have_different_forms() {
         let forms = [
             form(&None::<Option<u8>>),
             form(&Some(None::<u8>)),
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_and_sets_have_one_form_and_sequences_keep_their_order() {
+    fn the_order_counts_in_sequences_and_not_in_maps_and_sets() {
         let numbers = || (0_i32..100).map(|n| n * 37 % 100 - 50);
         let pairs = || numbers().map(|n| (n.to_string(), vec![n]));
         let map: HashMap<_, _> = pairs().collect();
@@ -188,15 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_another_shape_is_not_taken_for_what_was_kept() {
-        let Kept { json, exact_sha256 } = to_json(&(1_u8, Some(2))).unwrap();
+    fn a_state_of_another_type_is_refused() {
+        let StoredState { json, exact_sha256 } = to_json(&(1_u8, Some(2))).unwrap();
         assert_eq!(from_json::<(u8, Option<i32>)>(&json, &exact_sha256).unwrap(), (1, Some(2)));
         let error = from_json::<(u16, Option<i32>)>(&json, &exact_sha256).unwrap_err();
-        assert!(error.contains("as another"), "{error}");
+        assert!(error.contains("as a different state"), "{error}");
     }
 
     #[test]
-    fn what_json_changes_does_not_come_back() {
+    fn a_state_that_json_changes_is_refused() {
         assert!(to_json(&Some(1.5)).is_ok());
         assert!(to_json(&Untagged::Large(5)).is_ok());
         for error in [
@@ -205,19 +207,21 @@ mod tests {
             to_json(&Some(f64::NAN)),
             to_json(&vec![Untagged::Signed(5)]),
         ] {
-            assert!(error.unwrap_err().contains("as another"));
+            assert!(error.unwrap_err().contains("as a different state"));
         }
-        assert!(to_json(&BTreeMap::from([((1, 2), 3)])).unwrap_err().contains("no JSON"));
-        assert!(to_json(&f64::NAN).unwrap_err().contains("does not come back"));
+        let error = to_json(&BTreeMap::from([((1, 2), 3)])).unwrap_err();
+        assert!(error.contains("cannot be written"), "{error}");
+        let error = to_json(&f64::NAN).unwrap_err();
+        assert!(error.contains("cannot be read back"), "{error}");
     }
 
-    /// A set whose type does not say so.
+    /// A set whose type does not show that it is one.
     #[derive(Serialize, Deserialize)]
     #[serde(transparent)]
     struct Disguised(HashSet<u64>);
 
     #[test]
-    fn an_order_that_is_not_kept_is_no_difference() {
+    fn an_order_that_the_type_does_not_preserve_is_not_a_difference() {
         let set = |numbers: std::ops::Range<u64>| Disguised(numbers.collect());
         let error = to_json(&set(0..20)).unwrap_err();
         assert!(error.contains("in another order"), "{error}");

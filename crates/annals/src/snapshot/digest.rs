@@ -1,4 +1,4 @@
-//! What tells one event in the log from another in its place: a digest of its stored bytes.
+//! The digest of an event's stored bytes. It shows whether the log still has the same event at an offset.
 
 use std::fmt;
 
@@ -12,11 +12,12 @@ use crate::event::tags::{Metadata, Tags};
 
 /// The SHA-256 of an event as a backend stores it: its type, tags, id, metadata and payload.
 ///
-/// A snapshot bears the digests of two events, and is used only while the log has these events. A digest does not
+/// A snapshot contains the digests of two events, and is used only while the log has these events. A digest does not
 /// cover the offset and the time of the event.
 ///
 /// ```
 /// use annals::{EventDigest, RawEvent};
+///
 /// let event = RawEvent::builder("seat-sold").tag("seat:12A").build()?;
 /// let other = RawEvent::builder("seat-sold").tag("seat:12B").build()?;
 /// assert_ne!(EventDigest::of(event.body()), EventDigest::of(other.body()));
@@ -45,7 +46,7 @@ impl EventDigest {
         Ok(Self::of(&body))
     }
 
-    /// Returns the 32 bytes.
+    /// Returns the 32 bytes of the hash.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

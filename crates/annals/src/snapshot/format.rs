@@ -1,24 +1,25 @@
-//! A snapshot as bytes: three lines of JSON.
+//! The format of a snapshot: three lines of JSON.
 //!
 //! ```text
-//!   {"annals_snapshot":2,"sha256":"…"}        the hash of all that follows
+//!   {"annals_snapshot":2,"sha256":"…"}        the hash of everything after this line
 //!   {"store":…,"projection":…,"version":…,"query":…,"head":…,"end":…,"last":…,"state_sha256":"…"}
 //!   {…}                                        the state
 //! ```
-//! So `tail -n +2 FILE | sha256sum` checks one, and `jq` reads it. The hash in the second line is of the state's exact
-//! form: the state is read as it was, or not at all. `end` is the event in front of the head, `last` the last event of
-//! the query; each is `{"offset":…,"time_ms":…,"sha256":"…"}`. Format 1 had no `end`, and no hashes of events.
+//! So `tail -n +2 FILE | sha256sum` checks a snapshot, and `jq` reads it. `state_sha256` is the hash of the exact form
+//! of the state, so a state that is read back differently is refused. `end` is the event before the head, `last` is the
+//! last event that matches the query; each is `{"offset":…,"time_ms":…,"sha256":"…"}`. Format 1 had no `end` and no
+//! hashes of events.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::canonical::Fingerprint;
-use super::compare::{Kept, from_json, to_json};
+use super::compare::{StoredState, from_json, to_json};
 use crate::query::Query;
 
-/// The format that is written, and the only one that is read: a snapshot of another format is replaced.
+/// The only format that is written and read. Snapshots of other formats are replaced.
 const FORMAT: u64 = 2;
 
-/// What a snapshot must be of to be used.
+/// The store, projection, version and query to which a snapshot belongs. A snapshot with another binding is not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Binding {
     pub(crate) store: Option<uuid::Uuid>,
@@ -34,7 +35,7 @@ pub(crate) struct Item {
     tags: Vec<String>,
 }
 
-/// An event of the log. A log that has it is the one that was folded, and did not lose its end and grow another.
+/// An event of the log. If the log still has it, the log was not cut before it and extended with other events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub(crate) offset: u64,
@@ -43,14 +44,14 @@ pub(crate) struct Mark {
     pub(crate) sha256: String,
 }
 
-/// The first line.
+/// The first line of a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Seal {
     annals_snapshot: u64,
     sha256: Fingerprint,
 }
 
-/// The second line.
+/// The second line of a snapshot.
 #[derive(Serialize, Deserialize)]
 struct About {
     #[serde(flatten)]
@@ -61,13 +62,13 @@ struct About {
     state_sha256: Fingerprint,
 }
 
-/// A snapshot, read or about to be written.
+/// A snapshot that was read or is about to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot<S> {
     pub(crate) head: u64,
-    /// The log's event in front of the head.
+    /// The last event before the head.
     pub(crate) end: Mark,
-    /// The last event of the query.
+    /// The last event before the head that matches the query.
     pub(crate) last: Option<Mark>,
     pub(crate) state: S,
 }
@@ -91,12 +92,12 @@ impl Binding {
         }
     }
 
-    /// The name under which this projection keeps its snapshots, whatever its version and the store: at most 49
-    /// letters, digits and dashes.
+    /// Returns the name of the series in which the projection with this query stores its snapshots: at most 49 letters,
+    /// digits and dashes. The name does not depend on the version and on the store.
     pub(crate) fn series(&self) -> String {
         let named = serde_json::to_string(&(&self.projection, &self.query)).unwrap_or_default();
         let hash = Fingerprint::of(named.as_bytes());
-        // Of a path its last name, for people; the hash makes it the only one.
+        // The last name of the path is for people to read. The hash makes the series unique.
         let last = self.projection.rsplit("::").next().unwrap_or_default();
         let shown: String = last
             .chars()
@@ -106,29 +107,30 @@ impl Binding {
         format!("{shown}-{}", &hash.as_str()[..16])
     }
 
-    /// What differs in `found`, if anything does.
+    /// Returns a description of the first difference between `self` and `found`, if there is one.
     fn difference(&self, found: &Self) -> Option<String> {
         if found.store != self.store {
-            return Some("it is from another store".into());
+            return Some("it belongs to another store".into());
         }
         if found.projection != self.projection {
-            return Some(format!("it is of the projection {:?}", found.projection));
+            return Some(format!("it belongs to the projection {:?}", found.projection));
         }
         if found.version != self.version {
             return Some(format!(
-                "it is of version {} of the projection, and this is version {}",
+                "it belongs to version {} of the projection; the program has version {}",
                 found.version, self.version
             ));
         }
-        (found.query != self.query).then(|| "it is of another query".into())
+        (found.query != self.query).then(|| "it belongs to another query".into())
     }
 }
 
 impl<S: Serialize + DeserializeOwned> Snapshot<S> {
-    /// The bytes to keep, or why the state cannot be kept.
+    /// Returns the bytes to store, or returns why the state cannot be stored.
     pub(crate) fn to_bytes(&self, binding: &Binding) -> Result<Vec<u8>, String> {
-        let unfit = |error: serde_json::Error| format!("the snapshot has no JSON ({error})");
-        let Kept { json: state, exact_sha256: state_sha256 } = to_json(&self.state)?;
+        let unfit =
+            |error: serde_json::Error| format!("the snapshot cannot be written as JSON ({error})");
+        let StoredState { json: state, exact_sha256: state_sha256 } = to_json(&self.state)?;
         let about = About {
             binding: binding.clone(),
             head: self.head,
@@ -147,7 +149,7 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
         Ok(bytes)
     }
 
-    /// The snapshot at `head` that `bytes` are, or why they cannot be used.
+    /// Reads the snapshot at `head` from `bytes`, or returns why it cannot be used.
     pub(crate) fn from_bytes(bytes: &[u8], binding: &Binding, head: u64) -> Result<Self, String> {
         let (seal, content) = split_line(bytes).ok_or("it is not a snapshot")?;
         let seal: Seal = serde_json::from_slice(seal)
@@ -159,7 +161,7 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
             ));
         }
         if Fingerprint::of(content) != seal.sha256 {
-            return Err("it is damaged: its checksum does not fit".into());
+            return Err("it is damaged: its checksum is wrong".into());
         }
         let (first, state) = split_line(content).ok_or("it has no state")?;
         let found: About = serde_json::from_slice(first)
@@ -168,13 +170,13 @@ impl<S: Serialize + DeserializeOwned> Snapshot<S> {
             return Err(difference);
         }
         if found.head != head {
-            return Err(format!(
-                "it is of head {} and stands where that of {head} should",
-                found.head
-            ));
+            return Err(format!("it has the head {}; expected {head}", found.head));
         }
         if found.end.offset.checked_add(1) != Some(head) {
-            return Err(format!("it is of head {head} and names event {}", found.end.offset));
+            return Err(format!(
+                "it has the head {head}, but names event {} as the last before it",
+                found.end.offset
+            ));
         }
         let state = from_json(state, &found.state_sha256)?;
         Ok(Self { head, end: found.end, last: found.last, state })
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_reads_back_and_any_changed_or_lost_byte_is_found() {
+    fn a_snapshot_is_read_back_and_any_changed_or_lost_byte_is_detected() {
         let whole = bytes();
         assert_eq!(read(&whole, &binding(1), 10).unwrap(), (1, "ö".into()));
         for at in 0..whole.len() {
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_is_bound_to_is_asked_for() {
+    fn a_snapshot_with_another_binding_is_refused() {
         let error = |binding: &Binding, head| read(&bytes(), binding, head).unwrap_err();
         assert!(error(&binding(2), 10).contains("version 1 of"));
         assert!(error(&binding(1), 11).contains("head 10"));
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_event_it_ends_with_is_the_one_in_front_of_its_head() {
+    fn a_snapshot_must_end_with_the_event_before_its_head() {
         let wrong = Snapshot { head: 10, end: end(9), last: None, state: (1_u8, "ö".to_owned()) };
         let error = read(&wrong.to_bytes(&binding(1)).unwrap(), &binding(1), 10).unwrap_err();
         assert!(error.contains("names event 8"), "{error}");
@@ -251,15 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_does_not_come_back_as_it_was_is_not_kept() {
-        let kept =
+    fn a_state_that_is_read_back_differently_is_refused() {
+        let written =
             |state| Snapshot { head: 1, end: end(1), last: None, state }.to_bytes(&binding(1));
-        assert!(kept(Some(f64::MAX)).is_ok());
-        assert!(kept(Some(f64::INFINITY)).unwrap_err().contains("as another"));
+        assert!(written(Some(f64::MAX)).is_ok());
+        assert!(written(Some(f64::INFINITY)).unwrap_err().contains("as a different state"));
     }
 
     #[test]
-    fn a_series_is_a_file_name_and_knows_the_query() {
+    fn a_series_is_a_file_name_and_depends_on_the_query() {
         let series = binding(1).series();
         assert!(series.starts_with("Seat-12A--"), "{series}");
         crate::snapshot::series::check_series(&series).unwrap();

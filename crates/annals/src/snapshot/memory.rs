@@ -1,4 +1,4 @@
-//! A place for snapshots in memory: gone with the process, like the log beside it.
+//! A snapshot store in memory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,14 +8,26 @@ use parking_lot::RwLock;
 use super::SnapshotStore;
 use super::series::check_series;
 
-/// Snapshots in memory. Every log in memory has such a place; one made with [`new`](Self::new) can be shared.
+/// A snapshot store in memory. The snapshots are lost when the process ends.
+///
+/// Every log in memory has one of its own. A program can also create one and pass it to
+/// [`snapshots_in`](crate::Reconstructor::snapshots_in), for example to share it between logs in a test.
+///
+/// ```
+/// use annals::{MemorySnapshots, SnapshotStore};
+///
+/// let snapshots = MemorySnapshots::new();
+/// snapshots.save("Seat-51c1", 1_000, b"the bytes of a snapshot")?;
+/// assert_eq!(snapshots.heads("Seat-51c1")?, [1_000]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct MemorySnapshots {
-    kept: RwLock<BTreeMap<(String, u64), Vec<u8>>>,
+    stored: RwLock<BTreeMap<(String, u64), Vec<u8>>>,
 }
 
 impl MemorySnapshots {
-    /// A place with nothing in it.
+    /// Returns an empty snapshot store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -25,25 +37,25 @@ impl MemorySnapshots {
 impl SnapshotStore for MemorySnapshots {
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
         check_series(series)?;
-        self.kept.write().insert((series.to_owned(), head), bytes.to_owned());
+        self.stored.write().insert((series.to_owned(), head), bytes.to_owned());
         Ok(())
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
         check_series(series)?;
-        let found = self.kept.read().get(&(series.to_owned(), head)).cloned();
+        let found = self.stored.read().get(&(series.to_owned(), head)).cloned();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
         check_series(series)?;
         let all = (series.to_owned(), 0)..=(series.to_owned(), u64::MAX);
-        Ok(self.kept.read().range(all).map(|((_, head), _)| *head).collect())
+        Ok(self.stored.read().range(all).map(|((_, head), _)| *head).collect())
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
         check_series(series)?;
-        self.kept.write().remove(&(series.to_owned(), head));
+        self.stored.write().remove(&(series.to_owned(), head));
         Ok(())
     }
 }
@@ -53,13 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_the_name_of_a_series_is_refused() {
-        let place = MemorySnapshots::new();
+    fn a_name_that_is_not_valid_for_a_series_is_refused() {
+        let store = MemorySnapshots::new();
         let kinds = [
-            place.save("..", 1, b"").unwrap_err().kind(),
-            place.load("..", 1).unwrap_err().kind(),
-            place.heads("..").unwrap_err().kind(),
-            place.remove("..", 1).unwrap_err().kind(),
+            store.save("..", 1, b"").unwrap_err().kind(),
+            store.load("..", 1).unwrap_err().kind(),
+            store.heads("..").unwrap_err().kind(),
+            store.remove("..", 1).unwrap_err().kind(),
         ];
         assert_eq!(kinds, [io::ErrorKind::InvalidInput; 4]);
     }

@@ -1,11 +1,21 @@
-//! Snapshots: a projection's state at a head, kept so that a fold need not begin at 0. Never the truth.
+//! Snapshots: stored states of projections, so that a fold need not start at offset 0.
 //!
 //! ```text
-//!   series   what one projection with one query keeps        "seat-51c1…"
-//!     head   how far the log was folded                      1000, 2000, …
-//!       bytes  checksum, what it is bound to, the state      format
+//!   series   the snapshots of one projection with one query    "Seat-51c1…"
+//!     head   the number of events before the snapshot          1000, 2000, …
+//!       bytes  checksum, binding and state                     format.rs
 //! ```
-//! Whatever is wrong with a snapshot, the fold begins earlier and the answer is the same.
+//! The log stays the only truth. If a snapshot is missing, damaged or outdated, the fold starts earlier and returns the
+//! same state.
+//!
+//! ```text
+//!   format      the bytes of a snapshot, and the binding that decides whether it can be used
+//!   compare     checks that a state is read back from its JSON as the same state
+//!   canonical   the canonical JSON of a state and its hash
+//!   digest      `EventDigest`, the hash of an event
+//!   series      the rules for names of series
+//!   memory      `MemorySnapshots`
+//! ```
 
 pub(crate) mod canonical;
 pub(crate) mod compare;
@@ -17,51 +27,95 @@ pub(crate) mod series;
 use std::fmt::Debug;
 use std::io;
 
-/// A place for snapshots: named bytes, of which any may be lost without harm.
+/// A store for the snapshots of projections.
 ///
-/// Backends have one of their own ([`Backend::snapshots`](crate::Backend::snapshots)): a Journal the directory
-/// `snapshots/`, memory its memory. A place belongs to one log; several projections share it, each with its series.
-/// Logs that share a place all the same are told apart by their [store ids](crate::Backend::store_id).
+/// Losing a snapshot is harmless: the next fold takes longer and returns the same state.
 ///
-/// A series has a name of 1 to 200 bytes without control characters and without `/`, `\` and `:`, which does not end
-/// with a dot or a space: one file name on every system. All methods refuse another name with an error of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput). Authors of a store call
-/// [`backend::check_series`](crate::backend::check_series) for that.
+/// Each backend has a snapshot store of its own ([`Backend::snapshots`](crate::Backend::snapshots)): a Journal writes
+/// to the directory `snapshots/`, a log in memory keeps them in memory. A snapshot store should belong to one log. All
+/// projections of the log share it; each has a series for each of its queries. If several logs share a snapshot store,
+/// their [store ids](crate::Backend::store_id) distinguish their snapshots.
+///
+/// The name of a series has 1 to 200 bytes. It has no control characters and none of `/`, `\` and `:`, and does not end
+/// with a dot or a space, so it is one file name on every system. All methods fail with
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for any other name. An implementation calls
+/// [`backend::check_series`](crate::backend::check_series) to check it.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::io;
+/// use std::sync::Mutex;
+///
+/// use annals::SnapshotStore;
+/// use annals::backend::check_series;
+///
+/// #[derive(Debug, Default)]
+/// struct InMap(Mutex<HashMap<(String, u64), Vec<u8>>>);
+///
+/// impl SnapshotStore for InMap {
+///     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
+///         check_series(series)?;
+///         self.0.lock().unwrap().insert((series.into(), head), bytes.into());
+///         Ok(())
+///     }
+///
+///     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
+///         check_series(series)?;
+///         let found = self.0.lock().unwrap().get(&(series.into(), head)).cloned();
+///         found.ok_or_else(|| io::ErrorKind::NotFound.into())
+///     }
+///
+///     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
+///         check_series(series)?;
+///         let map = self.0.lock().unwrap();
+///         Ok(map.keys().filter(|(name, _)| name == series).map(|(_, head)| *head).collect())
+///     }
+///
+///     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
+///         check_series(series)?;
+///         self.0.lock().unwrap().remove(&(series.into(), head));
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait SnapshotStore: Send + Sync + Debug {
-    /// Keeps `bytes` as the snapshot at `head`, in place of what is there: whole, or not at all.
+    /// Stores `bytes` as the snapshot at `head`, and replaces an older snapshot at that head. After a failure or a
+    /// crash, no snapshot may be stored in part.
     ///
     /// # Errors
-    /// The system's.
+    /// An error of the system, or `series` is not a valid name.
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// The bytes of the snapshot at `head`.
+    /// Returns the bytes of the snapshot at `head`.
     ///
     /// # Errors
-    /// The system's; there is none.
+    /// [`NotFound`](io::ErrorKind::NotFound) if there is no snapshot at `head`, an error of the system, or `series` is
+    /// not a valid name.
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>>;
 
-    /// The heads at which the series has snapshots, in any order.
+    /// Returns the heads at which the series has snapshots, in any order.
     ///
     /// # Errors
-    /// The system's.
+    /// An error of the system, or `series` is not a valid name.
     fn heads(&self, series: &str) -> io::Result<Vec<u64>>;
 
-    /// Forgets the snapshot at `head`; if there is none, nothing happens.
+    /// Removes the snapshot at `head`, if there is one.
     ///
     /// # Errors
-    /// The system's.
+    /// An error of the system, or `series` is not a valid name.
     fn remove(&self, series: &str, head: u64) -> io::Result<()>;
 }
 
-/// How often a snapshot is taken, and how many are kept.
+/// How often a projection takes a snapshot, and how many snapshots it keeps.
 ///
-/// A fold that comes by many such places at once takes snapshots only at the last of them, as many as are kept. Where
-/// its projection reads few of the log's events, these cannot be told beforehand; then there are fewer, further apart,
-/// and one at the end.
+/// A long fold does not take a snapshot every `every` events, only to delete most of them again: it takes only the last
+/// `keep` of them. If the projection reads only some of the log's events, the fold cannot know in advance which
+/// snapshots will be the last. Then it takes fewer snapshots, further apart, and one at the end.
 ///
 /// ```
 /// use annals::SnapshotPolicy;
-/// let policy = SnapshotPolicy::default(); // every 1,000 events, the last 10
+///
+/// let policy = SnapshotPolicy::default(); // every 1,000 events; the last 10 are kept
 /// let rare = SnapshotPolicy::every(50_000).keep(2);
 /// assert_ne!(policy, rare);
 /// ```
@@ -72,13 +126,15 @@ pub struct SnapshotPolicy {
 }
 
 impl SnapshotPolicy {
-    /// A snapshot each time so many events were folded, 1 or more (0 counts as 1); 1,000 by default.
+    /// Returns a policy that takes a snapshot each time the projection has folded `events` events, and keeps the last
+    /// 10. The default policy takes one every 1,000 events. 0 counts as 1.
     #[must_use]
     pub fn every(events: u64) -> Self {
         Self { every: events.max(1), keep: 10 }
     }
 
-    /// Keeps the last so many snapshots, 1 or more (0 counts as 1); 10 by default.
+    /// Sets how many snapshots are kept, 10 by default. 0 counts as 1. Older snapshots are deleted when a new one is
+    /// written.
     #[must_use]
     pub fn keep(mut self, count: usize) -> Self {
         self.keep = count.max(1);

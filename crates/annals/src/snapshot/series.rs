@@ -1,12 +1,12 @@
-//! The name of a series: what a snapshot store may make a file name or a key of.
+//! The rules for names of series, which a snapshot store may use as file names or keys.
 
 use std::io;
 
-/// Bytes of the longest name of a series.
+/// The longest name of a series, in bytes.
 const MAX_BYTES: usize = 200;
 
-/// Checks the name of a series, for authors of a [`SnapshotStore`](crate::SnapshotStore): each of its methods calls
-/// this first.
+/// Checks the name of a series. Each method of an implementation of [`SnapshotStore`](crate::SnapshotStore) calls this
+/// first.
 ///
 /// A name has 1 to 200 bytes. It has no control characters and none of `/`, `\` and `:`, and does not end with a dot or
 /// a space. So it is one file name on every system, and never `.` or `..`.
@@ -25,7 +25,7 @@ pub fn check_series(series: &str) -> io::Result<()> {
     } else if series.len() > MAX_BYTES {
         format!("has {} bytes; the limit is {MAX_BYTES}", series.len())
     } else if let Some(letter) = series.chars().find(|&letter| odd(letter)) {
-        format!("has the character {letter:?}; it is a file name, without separators")
+        format!("has the character {letter:?}, which is not allowed in file names")
     } else if series.ends_with(['.', ' ']) {
         "ends with a dot or a space".to_owned()
     } else {

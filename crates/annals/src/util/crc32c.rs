@@ -1,16 +1,16 @@
-//! CRC-32C (Castagnoli), the checksum of everything that the Journal writes, by the crate `crc-fast`.
+//! CRC-32C (Castagnoli), the checksum of everything that the Journal writes, computed by the crate `crc-fast`.
 //!
-//! It folds with carry-less multiplication where the processor has it: a record of 540 bytes takes it 21 ns, where
-//! the `crc32` instruction alone takes 54.
+//! The crate uses carry-less multiplication if the processor has it. That takes 21 ns for a record of 540 bytes; the
+//! `crc32` instruction alone takes 54 ns.
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// The checksum of `bytes`.
+/// Returns the checksum of `bytes`.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     narrow(crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes))
 }
 
-/// The checksum of what `checksum` is of, followed by `bytes`.
+/// Returns the checksum of some bytes followed by `bytes`. `checksum` is the checksum of the first ones.
 pub(crate) fn crc32c_append(checksum: u32, bytes: &[u8]) -> u32 {
     let state = u64::from(!checksum);
     let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, state);
@@ -20,7 +20,7 @@ pub(crate) fn crc32c_append(checksum: u32, bytes: &[u8]) -> u32 {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the crate answers checksums of any width in 8 bytes"
+    reason = "the crate returns checksums of any width in 8 bytes"
 )]
 fn narrow(checksum: u64) -> u32 {
     checksum as u32

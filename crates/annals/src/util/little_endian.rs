@@ -1,6 +1,6 @@
-//! Numbers in bytes, as all files of a store have them: little-endian.
+//! Reads little-endian numbers, the byte order of all files of a store.
 
-/// The number of 4 bytes at `position`; 0 beyond the end.
+/// Returns the number in the 4 bytes at `position`, or 0 if there are fewer bytes.
 pub(crate) fn u32_at(bytes: &[u8], position: usize) -> u32 {
     bytes
         .get(position..)
@@ -8,7 +8,7 @@ pub(crate) fn u32_at(bytes: &[u8], position: usize) -> u32 {
         .map_or(0, |chunk| u32::from_le_bytes(*chunk))
 }
 
-/// The number of 8 bytes at `position`; 0 beyond the end.
+/// Returns the number in the 8 bytes at `position`, or 0 if there are fewer bytes.
 pub(crate) fn u64_at(bytes: &[u8], position: usize) -> u64 {
     bytes
         .get(position..)

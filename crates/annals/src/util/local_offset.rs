@@ -1,28 +1,26 @@
-//! Numbers of 4 bytes inside a segment or a log in memory: local offsets and positions.
+//! Conversions to numbers of 4 bytes: local offsets and positions in a segment or in a log in memory.
 //!
 //! A segment ends long before 4 GiB and 2³² events, and a log in memory takes no more than 2³² events. So a number that
-//! does not fit is a bug, and these functions stop with its values: a number that was cut to fit would name another
-//! event.
+//! does not fit is a bug. These functions panic with its value, because a truncated number would name another event.
 
-/// Returns an event's offset less the offset of the first event.
+/// Returns the local offset of an event: its offset minus the offset of the first event.
 ///
 /// # Panics
-/// If the offset is before the first, or 2³² events or more behind it.
+/// If `offset` is less than `first`, or greater by 2³² or more.
 #[track_caller]
 pub(crate) fn local_offset(offset: u64, first: u64) -> u32 {
-    offset
-        .checked_sub(first)
-        .and_then(|local| u32::try_from(local).ok())
-        .unwrap_or_else(|| panic!("offset {offset} is not a local offset from {first} on"))
+    offset.checked_sub(first).and_then(|local| u32::try_from(local).ok()).unwrap_or_else(|| {
+        panic!("offset {offset} has no local offset in a segment that begins at {first}")
+    })
 }
 
-/// Returns a position, a size or a count of a segment as it is written, in 4 bytes.
+/// Returns a position, a size or a count in a segment as a number of 4 bytes.
 ///
 /// # Panics
-/// If it is 2³² or more.
+/// If `size` is 2³² or more.
 #[track_caller]
 pub(crate) fn local_size(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or_else(|_| panic!("{size} does not fit into 4 bytes of a segment"))
+    u32::try_from(size).unwrap_or_else(|_| panic!("{size} does not fit into 4 bytes"))
 }
 
 #[cfg(test)]
@@ -30,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_returned_and_what_does_not_is_never_cut() {
+    fn a_number_that_does_not_fit_panics_and_is_never_truncated() {
         let most = u64::from(u32::MAX);
         assert_eq!(local_offset(7, 7), 0);
         assert_eq!(local_offset(7 + most, 7), u32::MAX);

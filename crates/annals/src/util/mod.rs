@@ -1,5 +1,12 @@
-//! What every room uses: checksums, numbers in bytes, offsets inside a segment, near names,
-//! the exact form of a value.
+//! Functions that other modules share.
+//!
+//! ```text
+//!   crc32c          the checksum of the Journal's files
+//!   little_endian   reads numbers
+//!   local_offset    offsets and positions in a segment, in 4 bytes
+//!   spelling        the distance between two names, for suggestions in error messages
+//!   exact_form/     the exact form of a value, for comparisons
+//! ```
 
 pub(crate) mod crc32c;
 pub(crate) mod exact_form;

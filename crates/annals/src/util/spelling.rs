@@ -1,6 +1,7 @@
-//! How far apart two names are, to suggest the right one for one that is wrong.
+//! The distance between two names, so that an error about an unknown name can suggest a similar one.
 
-/// Returns how many characters must be added, removed or changed to make `a` of `b`.
+/// Returns the Levenshtein distance: the least number of characters that must be inserted, removed or replaced to turn
+/// `a` into `b`.
 pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distance_is_that_of_the_fewest_changes() {
+    fn the_distance_is_the_least_number_of_changes() {
         for (a, b, expected) in [
             ("", "", 0),
             ("", "abc", 3),

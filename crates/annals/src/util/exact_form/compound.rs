@@ -1,4 +1,4 @@
-//! The exact form of a value that holds others: its values in order, and a mark of their end.
+//! The exact form of a compound value: the forms of its values in order, and an end mark.
 
 use serde::Serialize;
 use serde::ser;
@@ -6,20 +6,20 @@ use serde_json::{Error, Result};
 
 use super::writer::Writer;
 
-/// Behind the last value.
+/// The mark after the last value.
 const END: u8 = 0;
 
 /// Writes the values of a sequence, a map or a struct.
 pub(super) struct Compound<'a> {
     writer: &'a mut Writer,
-    /// Where each value begins, if they are to be sorted.
+    /// The position of each value in the written bytes; `None` if the order of the values counts.
     starts: Option<Vec<usize>>,
-    /// How many values were written.
+    /// The number of values that were written.
     count: usize,
 }
 
 impl<'a> Compound<'a> {
-    /// Begins one whose values have an order, or, if `any_order`, have none.
+    /// Begins a compound value. If `any_order` is true, the order of its values does not count.
     pub(super) fn new(writer: &'a mut Writer, any_order: bool) -> Self {
         if any_order {
             writer.any_order(true);

@@ -1,4 +1,4 @@
-//! The exact form of each kind of value.
+//! The exact form of each kind of simple value.
 
 use serde::Serialize;
 use serde::ser::Serializer;

@@ -1,26 +1,26 @@
-//! Writes the exact form of a value.
+//! Writes the exact form of a value, and compares it with the form of another value.
 
 use std::any::type_name;
 
 use serde::Serialize;
 use serde_json::Result;
 
-/// The form of another value, with which the one that is written is compared.
+/// The form of another value, with which the written form is compared.
 struct Other {
     form: Vec<u8>,
-    /// Bytes that are the same in both.
+    /// The number of bytes that are known to be the same in both forms.
     same: usize,
-    /// How many values without an order are being written, each in the one before.
+    /// The number of nested values without an order that are being written.
     any_order: usize,
-    /// Where the difference is, the innermost name first.
+    /// The path of the difference, innermost name first.
     path: Vec<String>,
 }
 
-/// What the form is written to.
+/// Writes the exact form of one value.
 pub(super) struct Writer {
     pub(super) bytes: Vec<u8>,
     pub(super) without_order: bool,
-    /// Whether the value being written is a set.
+    /// Whether the value that is being written is a set.
     pub(super) in_set: bool,
     other: Option<Other>,
 }
@@ -32,12 +32,12 @@ impl Writer {
         Ok(writer.bytes)
     }
 
-    /// Returns the path of the first part that differs from `other`, a form.
+    /// Returns the path of the first part of `value` that differs from the value with the form `other`.
     pub(super) fn difference<T: Serialize + ?Sized>(value: &T, other: Vec<u8>) -> String {
         let other = Other { form: other, same: 0, any_order: 0, path: Vec::new() };
         let mut writer =
             Self { bytes: Vec::new(), without_order: false, in_set: false, other: Some(other) };
-        // An error is how it stops at the first difference.
+        // The writer stops with an error at the first difference, so the error is expected.
         let _ = writer.value(value);
         let mut path = writer.other.map_or_else(Vec::new, |other| other.path);
         path.reverse();
@@ -50,7 +50,7 @@ impl Writer {
         self.compare()
     }
 
-    /// Fails if what is written is not the same in the other form.
+    /// Fails if the bytes written so far differ from the other form.
     fn compare(&mut self) -> Result<()> {
         let Some(other) = self.other.as_mut().filter(|other| other.any_order == 0) else {
             return Ok(());
@@ -63,14 +63,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes that values without an order begin (`true`) or end.
+    /// Notes that a value without an order begins (`true`) or ends (`false`). Inside it, nothing is compared.
     pub(super) fn any_order(&mut self, begin: bool) {
         if let Some(other) = &mut self.other {
             other.any_order = if begin { other.any_order + 1 } else { other.any_order - 1 };
         }
     }
 
-    /// Writes a value that has a name in what it is in.
+    /// Writes a part of a compound value. `name` returns its name for the path of a difference.
     pub(super) fn part<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -100,14 +100,14 @@ impl Writer {
 
     pub(super) fn variant(&mut self, mark: u8, name: &str, index: u32, variant: &str) {
         self.named(mark, name);
-        // Names can be given twice, indexes cannot.
+        // Two variants may have the same name, but never the same index.
         self.bytes.extend_from_slice(&index.to_be_bytes());
         self.sized(variant.as_bytes());
     }
 }
 
-/// Whether a type of this name is the standard library's set, which writes its values in any order. Where a name tells
-/// nothing, order counts: such a state may be taken for another, but never another for it.
+/// Returns whether a type of this name is a `HashSet`, which has no order. If the name does not show it, the order
+/// counts. Then two equal values may have different forms, but different values never have the same form.
 fn is_set(mut name: &str) -> bool {
     const AROUND: [&str; 4] = ["&", "alloc::boxed::Box<", "alloc::rc::Rc<", "alloc::sync::Arc<"];
     while let Some(inner) = AROUND.iter().find_map(|around| name.strip_prefix(around)) {

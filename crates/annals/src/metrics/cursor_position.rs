@@ -1,11 +1,11 @@
-//! A cursor as the meters see it: where it is, for as long as it lives.
+//! The registered position of a cursor, from which its lag is measured.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::meters::Meters;
 
-/// A cursor as it is seen from outside: where it is, for as long as there is this.
+/// Registers the position of a cursor with the meters of its log until it is dropped.
 pub(crate) struct CursorPosition {
     meters: Arc<Meters>,
     number: u64,
@@ -13,20 +13,20 @@ pub(crate) struct CursorPosition {
 }
 
 impl CursorPosition {
-    /// That of a cursor that begins at `offset`.
+    /// Registers a cursor that begins at `offset`.
     pub(crate) fn new(meters: &Arc<Meters>, offset: u64) -> Self {
         let (number, position) = meters.cursors.enter(offset);
         Self { meters: Arc::clone(meters), number, position }
     }
 
-    /// The cursor is at `offset` now.
+    /// Notes that the cursor is at `offset` now.
     #[inline]
     pub(crate) fn moved(&self, offset: u64) {
-        // Relaxed: a number to look at, which orders nothing.
+        // Relaxed: a statistic, which orders nothing.
         self.position.store(offset, Ordering::Relaxed);
     }
 
-    /// The cursor is about to read on, with so many events in front of it.
+    /// Records the lag of a cursor that is about to read: it is `events` events behind the head.
     pub(crate) fn reads_on(&self, events: u64) {
         if events > 0 {
             self.meters.lag.record_count(events);
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_that_stands_still_lags_until_it_is_gone() {
+    fn a_cursor_that_does_not_move_lags_until_it_is_dropped() {
         let meters = Arc::new(Meters::new("memory", false));
         let lag = || {
             let mut stats = Stats { events: 100, ..Stats::default() };

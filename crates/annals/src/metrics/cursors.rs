@@ -1,4 +1,4 @@
-//! Where the cursors of a log are, so that also one that does not move is seen to lag.
+//! The positions of all cursors of a log. They show the lag of a cursor even if it does not move.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-/// The positions of a log's cursors. To enter and to leave take the same time however many there are.
+/// The positions of a log's cursors. Adding and removing a cursor takes constant time.
 #[derive(Default)]
 pub(super) struct Cursors(Mutex<Positions>);
 
@@ -17,7 +17,7 @@ struct Positions {
 }
 
 impl Cursors {
-    /// Adds a cursor at `offset`; returns its number and its position.
+    /// Adds a cursor at `offset`. Returns its number and its position.
     pub(super) fn enter(&self, offset: u64) -> (u64, Arc<AtomicU64>) {
         let position = Arc::new(AtomicU64::new(offset));
         let mut positions = self.0.lock();
@@ -27,14 +27,14 @@ impl Cursors {
         (number, position)
     }
 
-    /// Removes the cursor of this number.
+    /// Removes the cursor with this number.
     pub(super) fn leave(&self, number: u64) {
         self.0.lock().by_number.remove(&number);
     }
 
-    /// The position that is furthest behind, if there are any.
+    /// Returns the lowest position of all cursors, if there are any.
     pub(super) fn last(&self) -> Option<u64> {
-        // Relaxed: numbers to look at, which order nothing.
+        // Relaxed: statistics, which order nothing.
         self.0.lock().by_number.values().map(|position| position.load(Ordering::Relaxed)).min()
     }
 }

@@ -1,8 +1,8 @@
-//! Numbers that are kept here and told to the facade: counts that only grow, levels that go up and down, and how
-//! values are spread.
+//! Instruments: a counter, a gauge and a histogram that store their values and report them to the recorder of the crate
+//! `metrics`.
 //!
-//! A recorder adds up what several stores of a process tell of one name and label. So each tells by how much it changed
-//! since it last did, and takes its levels back when it goes.
+//! A recorder adds up the reports of all stores in a process that have the same name and label. So each instrument
+//! reports by how much its value changed since the last report, and a gauge subtracts its value when it is dropped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,115 +12,118 @@ use super::value_histogram::ValueHistogram;
 /// A count that only grows.
 pub(super) struct Counter {
     now: AtomicU64,
-    told: AtomicU64,
-    recorded: metrics::Counter,
+    reported: AtomicU64,
+    recorder: metrics::Counter,
 }
 
-// The numbers of this file are all Relaxed: they are looked at, and order nothing.
+// All atomic operations of this file are Relaxed: the values are statistics, and order no other memory access.
 impl Counter {
     pub(super) fn new(name: &'static str, backend: &'static str) -> Self {
-        let recorded = metrics::counter!(name, "backend" => backend);
-        Self { now: AtomicU64::new(0), told: AtomicU64::new(0), recorded }
+        let recorder = metrics::counter!(name, "backend" => backend);
+        Self { now: AtomicU64::new(0), reported: AtomicU64::new(0), recorder }
     }
 
-    /// How much was counted.
+    /// Returns the count.
     pub(super) fn get(&self) -> u64 {
-        // Relaxed: see above.
+        // Relaxed: a statistic, which orders nothing.
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Counts one more, and tells it.
+    /// Adds 1 and reports it.
     pub(super) fn count(&self) {
-        // Relaxed: see above.
+        // Relaxed: a statistic, which orders nothing.
         self.now.fetch_add(1, Ordering::Relaxed);
-        self.tell();
+        self.report();
     }
 
-    /// Counts `more` without telling, for who sees to it that nobody else counts meanwhile; answers how many there were.
+    /// Adds `more` without reporting it, and returns the count before. The caller makes sure that no other thread
+    /// counts at the same time; so this needs no locked instruction.
     #[inline]
     pub(super) fn add_alone(&self, more: u64) -> u64 {
         let before = self.get();
-        // Relaxed: see above.
+        // Relaxed: a statistic, which orders nothing.
         self.now.store(before + more, Ordering::Relaxed);
         before
     }
 
-    /// Tells what was not told yet.
-    pub(super) fn tell(&self) {
+    /// Reports the part of the count that was not reported yet.
+    pub(super) fn report(&self) {
         let now = self.get();
-        // Relaxed: see above. The larger one stays, so whoever tells at the same time tells another part of it.
-        let told = self.told.fetch_max(now, Ordering::Relaxed);
-        if now > told {
-            self.recorded.increment(now - told);
+        // Relaxed: a statistic, which orders nothing. `fetch_max` keeps the larger value, so two threads that report at
+        // the same time report different parts of the count.
+        let reported = self.reported.fetch_max(now, Ordering::Relaxed);
+        if now > reported {
+            self.recorder.increment(now - reported);
         }
     }
 }
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        self.tell();
+        self.report();
     }
 }
 
-/// A level that goes up and down.
+/// A value that goes up and down.
 pub(super) struct Gauge {
-    told: AtomicU64,
-    gauge: metrics::Gauge,
+    reported: AtomicU64,
+    recorder: metrics::Gauge,
 }
 
 impl Gauge {
     pub(super) fn new(name: &'static str, backend: &'static str) -> Self {
-        Self { told: AtomicU64::new(0), gauge: metrics::gauge!(name, "backend" => backend) }
+        let recorder = metrics::gauge!(name, "backend" => backend);
+        Self { reported: AtomicU64::new(0), recorder }
     }
 
-    /// Tells that it is `now`.
-    pub(super) fn tell(&self, now: u64) {
-        // Relaxed: see above.
-        let told = self.told.swap(now, Ordering::Relaxed);
-        // The facade's numbers are floating: exact up to 2^53.
+    /// Reports the value `now`.
+    pub(super) fn report(&self, now: u64) {
+        // Relaxed: a statistic, which orders nothing.
+        let reported = self.reported.swap(now, Ordering::Relaxed);
+        // The crate `metrics` has floating-point values, which are exact up to 2^53.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
-        if now >= told {
-            self.gauge.increment((now - told) as f64);
+        if now >= reported {
+            self.recorder.increment((now - reported) as f64);
         } else {
-            self.gauge.decrement((told - now) as f64);
+            self.recorder.decrement((reported - now) as f64);
         }
     }
 }
 
 impl Drop for Gauge {
     fn drop(&mut self) {
-        self.tell(0);
+        self.report(0);
     }
 }
 
-/// How values are spread.
+/// The distribution of measured values.
 pub(super) struct Histogram {
     pub(super) histogram: ValueHistogram,
-    told: metrics::Histogram,
+    recorder: metrics::Histogram,
 }
 
 impl Histogram {
     pub(super) fn new(name: &'static str, backend: &'static str) -> Self {
-        let told = metrics::histogram!(name, "backend" => backend);
-        Self { histogram: ValueHistogram::new(), told }
+        let recorder = metrics::histogram!(name, "backend" => backend);
+        Self { histogram: ValueHistogram::new(), recorder }
     }
 
-    /// Records how long something took.
+    /// Records a duration, and reports it.
     pub(super) fn record_time(&self, time: Duration) {
         self.histogram.record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        self.told.record(time);
+        self.recorder.record(time);
     }
 
-    /// Records how many there were of something.
+    /// Records a count, and reports it.
     pub(super) fn record_count(&self, count: u64) {
         self.histogram.record(count);
-        self.tell_count(count);
+        self.report_count(count);
     }
 
-    /// Only tells it.
-    pub(super) fn tell_count(&self, count: u64) {
-        // The facade's numbers are floating: exact up to 2^53.
+    /// Reports a count without recording it.
+    pub(super) fn report_count(&self, count: u64) {
+        // The crate `metrics` has floating-point values, which are exact up to 2^53.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
-        self.told.record(count as f64);
+        self.recorder.record(count as f64);
     }
 }

@@ -1,12 +1,13 @@
-//! What is measured of a log as it is used: kept here for [`Stats`], and told to the recorder of the crate `metrics`,
-//! if one was installed before the store was made.
+//! The meters of one log. They store measurements for [`Stats`], and report them to the recorder of the crate `metrics`
+//! if one was installed before the store was opened.
 //!
 //! ```text
 //!   commit path, callbacks, reads, cursors ─▶ Meters ─┬▶ own counts and histograms ─▶ EventStore::stats
-//!                                                     └▶ handles of the facade ─▶ recorder, if there is one
+//!                                                     └▶ handles of the crate `metrics` ─▶ recorder, if there is one
 //! ```
-//! Where an operation may take less time than two looks at the clock (50 ns), one in [`PERIOD`] is timed: so it is with
-//! reads of one event, and in memory with everything. What a durable backend does takes so long that all of it is timed.
+//! Reading the clock twice takes about 50 ns. Operations that may be faster than that are sampled: reads of one event
+//! on every backend, and all operations in memory. One in [`PERIOD`] operations of a thread is timed. All other
+//! operations of a durable backend are slow enough that each one is timed.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -17,16 +18,17 @@ use super::names;
 use super::stats::Stats;
 use crate::error::{AppendError, ReadError};
 
-/// Of so many operations one is timed, where not each is. A prime: a program's own rhythm falls in step with it seldom.
+/// The sampling period: one of this many operations is timed. A prime, so that it rarely coincides with a period in the
+/// program's own sequence of operations.
 const PERIOD: u32 = 61;
 
-/// The same, of the reads of an offset that was picked out.
+/// The sampling period of reads in memory, among the reads of the sampled offsets.
 const SHORT_PERIOD: u32 = 7;
 
 /// A factor that spreads numbers over all of 64 bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// What is timed.
+/// The kinds of operation that are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timed {
     Append,
@@ -39,9 +41,9 @@ pub(crate) enum Timed {
 
 const TIMED: usize = 6;
 
-/// The numbers of one log.
+/// The meters of one log.
 pub(crate) struct Meters {
-    /// Whether its backend makes events durable: beside that, a look at the clock costs nothing.
+    /// Whether the backend makes events durable. If it does, the cost of reading the clock does not matter.
     durable: bool,
     times: [Histogram; TIMED],
     commits: Counter,
@@ -52,11 +54,11 @@ pub(crate) struct Meters {
     read_errors: Counter,
     pub(super) lag: Histogram,
     pub(super) cursors: Cursors,
-    levels: Levels,
+    gauges: Gauges,
 }
 
-/// What is told to the recorder when somebody asks for [`Stats`].
-struct Levels {
+/// The values that are reported to the recorder when a caller requests [`Stats`].
+struct Gauges {
     log_events: Gauge,
     event_bytes: Gauge,
     index_bytes: Gauge,
@@ -69,14 +71,14 @@ struct Levels {
 }
 
 thread_local! {
-    /// How many more operations of each kind this thread does before one is timed, on whatever log. A thread's own:
-    /// readers share nothing that any of them writes.
+    /// For each kind, the number of operations of this thread, on any log, until the next one is timed. It is a thread
+    /// local so that readers do not write to shared memory.
     static UNTIL: [Cell<u32>; TIMED] = const { [const { Cell::new(0) }; TIMED] };
 }
 
 impl Meters {
-    /// The numbers of a log in a backend of this name, which is the label that they have in the facade; and whether it
-    /// makes events durable.
+    /// Returns the meters of a log. `backend` is the value of their label, `durable` says whether the backend makes
+    /// events durable.
     pub(crate) fn new(backend: &'static str, durable: bool) -> Self {
         use Timed::{Append, Condition, Page, Read, Subscriber, Sync};
         names::describe();
@@ -92,7 +94,7 @@ impl Meters {
             Histogram::new(name, backend)
         };
         let total = |name| Counter::new(name, backend);
-        let level = |name| Gauge::new(name, backend);
+        let gauge = |name| Gauge::new(name, backend);
         Self {
             durable,
             times: [Append, Sync, Condition, Subscriber, Read, Page].map(time),
@@ -104,26 +106,26 @@ impl Meters {
             read_errors: total(names::READ_ERRORS),
             lag: Histogram::new(names::LAG, backend),
             cursors: Cursors::default(),
-            levels: Levels {
-                log_events: level(names::LOG_EVENTS),
-                event_bytes: level(names::EVENT_BYTES),
-                index_bytes: level(names::INDEX_BYTES),
-                memory_bytes: level(names::MEMORY_BYTES),
-                segments: level(names::SEGMENTS),
-                subscribers: level(names::SUBSCRIBERS),
-                largest_lag: level(names::LARGEST_LAG),
-                poisoned: level(names::POISONED),
-                full: level(names::FULL),
+            gauges: Gauges {
+                log_events: gauge(names::LOG_EVENTS),
+                event_bytes: gauge(names::EVENT_BYTES),
+                index_bytes: gauge(names::INDEX_BYTES),
+                memory_bytes: gauge(names::MEMORY_BYTES),
+                segments: gauge(names::SEGMENTS),
+                subscribers: gauge(names::SUBSCRIBERS),
+                largest_lag: gauge(names::LARGEST_LAG),
+                poisoned: gauge(names::POISONED),
+                full: gauge(names::FULL),
             },
         }
     }
 
-    /// Whether its backend makes events durable.
+    /// Returns whether the backend makes events durable.
     pub(crate) fn durable(&self) -> bool {
         self.durable
     }
 
-    /// The time, if what begins now is to be timed.
+    /// Returns the time if the operation that begins now is timed, `None` if it is not.
     #[inline]
     pub(crate) fn start(&self, timed: Timed) -> Option<Instant> {
         let due = match timed {
@@ -133,7 +135,7 @@ impl Meters {
         due.then(Instant::now)
     }
 
-    /// Records how long what began then took.
+    /// Records the duration of an operation that began at `started`, if it is timed.
     #[inline]
     pub(crate) fn stop(&self, timed: Timed, started: Option<Instant>) {
         if let Some(started) = started {
@@ -146,7 +148,7 @@ impl Meters {
         self.times[timed as usize].record_time(started.elapsed());
     }
 
-    /// Does this, and times it if that is due.
+    /// Runs `work`, and times it if it is sampled.
     #[inline]
     pub(crate) fn time<T>(&self, timed: Timed, work: impl FnOnce() -> T) -> T {
         let started = self.start(timed);
@@ -155,15 +157,15 @@ impl Meters {
         done
     }
 
-    /// Reads the event at `offset`, and counts a failure.
+    /// Runs `read`, a read of the event at `offset`. Times it if it is sampled, and counts a failure.
     #[inline]
     pub(crate) fn read<T>(
         &self,
         offset: u64,
         read: impl FnOnce() -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        // A read in memory takes no longer than to count it. So only a 64th of the offsets are looked at, all over the
-        // log; and not each read of one of those, for the same offset may be read again and again.
+        // Counting a read in memory would take as long as the read itself. So only reads of one in 64 offsets are
+        // counted. Among those, one in `SHORT_PERIOD` is timed, because a program may read the same offset repeatedly.
         let due = if self.durable {
             is_due(Timed::Read, PERIOD)
         } else {
@@ -172,7 +174,7 @@ impl Meters {
         if due { self.read_timed(read) } else { self.counted(read()) }
     }
 
-    /// Apart, so that what is not timed is answered where it is read.
+    /// Runs `read` and times it. Cold, so that the code of a read that is not timed stays small and is inlined.
     #[cold]
     fn read_timed<T>(&self, read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
         let started = Instant::now();
@@ -181,7 +183,7 @@ impl Meters {
         self.counted(read)
     }
 
-    /// Reads a page, and counts a failure.
+    /// Runs `read`, a read of a page. Times it if it is sampled, and counts a failure.
     pub(crate) fn read_page<T>(
         &self,
         read: impl FnOnce() -> Result<T, ReadError>,
@@ -190,7 +192,7 @@ impl Meters {
         self.counted(read)
     }
 
-    /// The same, and counts it if it is a failure.
+    /// Returns `read`, and counts it if it is a failure.
     #[inline]
     pub(crate) fn counted<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
         if read.is_err() {
@@ -199,16 +201,16 @@ impl Meters {
         read
     }
 
-    /// Counts an append that is answered, and records how long it took if that was timed.
+    /// Records the duration of an append if it is timed, and counts a failure.
     #[inline]
-    pub(crate) fn appended<T>(&self, started: Option<Instant>, answer: &Result<T, AppendError>) {
+    pub(crate) fn appended<T>(&self, started: Option<Instant>, result: &Result<T, AppendError>) {
         self.stop(Timed::Append, started);
-        if let Err(error) = answer {
+        if let Err(error) = result {
             self.refused(error);
         }
     }
 
-    /// Counts an append that is refused.
+    /// Counts an append that failed or was refused.
     #[cold]
     pub(crate) fn refused(&self, error: &AppendError) {
         match error {
@@ -217,31 +219,31 @@ impl Meters {
         }
     }
 
-    /// Counts a commit of so many events. One thread at a time.
+    /// Counts a commit of `events` events. The caller makes sure that no other thread calls it at the same time.
     #[inline]
     pub(crate) fn committed(&self, events: u64) {
         let before = self.commits.add_alone(1);
         self.events.add_alone(events);
         self.commit_events.histogram.record_alone(events);
-        // To tell takes some time, too.
+        // A report takes time that would count in memory.
         if self.durable || before.is_multiple_of(u64::from(PERIOD)) {
-            self.tell_commit(events);
+            self.report_commit(events);
         }
     }
 
     #[cold]
-    fn tell_commit(&self, events: u64) {
-        self.commit_events.tell_count(events);
-        self.commits.tell();
-        self.events.tell();
+    fn report_commit(&self, events: u64) {
+        self.commit_events.report_count(events);
+        self.commits.report();
+        self.events.report();
     }
 
-    /// Commits so far.
+    /// Returns the number of commits since the store was opened.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.get()
     }
 
-    /// Adds what was measured to what the backend knows, and tells the recorder how much there is.
+    /// Adds the measurements to `stats`, which the backend has filled in, and reports the gauges to the recorder.
     pub(crate) fn add_to(&self, stats: &mut Stats) {
         let times = |timed: Timed| self.times[timed as usize].histogram.distribution();
         stats.commits = self.commits();
@@ -259,28 +261,26 @@ impl Meters {
         stats.conflicts = self.conflicts.get();
         stats.append_errors = self.append_errors.get();
         stats.read_errors = self.read_errors.get();
-        self.commits.tell();
-        self.events.tell();
-        let levels = &self.levels;
-        levels.log_events.tell(stats.events);
-        levels.event_bytes.tell(stats.event_bytes);
-        levels.index_bytes.tell(stats.index_bytes);
-        levels.memory_bytes.tell(stats.memory_bytes);
-        levels.segments.tell(stats.segments);
-        levels.subscribers.tell(stats.subscribers);
-        levels.largest_lag.tell(stats.largest_subscriber_lag_events);
+        self.commits.report();
+        self.events.report();
+        let gauges = &self.gauges;
+        gauges.log_events.report(stats.events);
+        gauges.event_bytes.report(stats.event_bytes);
+        gauges.index_bytes.report(stats.index_bytes);
+        gauges.memory_bytes.report(stats.memory_bytes);
+        gauges.segments.report(stats.segments);
+        gauges.subscribers.report(stats.subscribers);
+        gauges.largest_lag.report(stats.largest_subscriber_lag_events);
+    }
+
+    /// Reports whether the store is poisoned, and whether its last append found no space.
+    pub(crate) fn report_health(&self, poisoned: bool, full: bool) {
+        self.gauges.poisoned.report(u64::from(poisoned));
+        self.gauges.full.report(u64::from(full));
     }
 }
 
-impl Meters {
-    /// Tells the recorder whether a write failed, and whether the last append found no room.
-    pub(crate) fn tell_health(&self, poisoned: bool, full: bool) {
-        self.levels.poisoned.tell(u64::from(poisoned));
-        self.levels.full.tell(u64::from(full));
-    }
-}
-
-/// Whether this thread's next operation of this kind is to be timed, as one in `period` is.
+/// Counts an operation of this thread, and returns whether it is timed. One in `period` operations of a kind is.
 #[inline]
 fn is_due(timed: Timed, period: u32) -> bool {
     UNTIL.with(|until| {
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_times_one_in_a_period_of_each_kind() {
+    fn a_thread_times_one_operation_of_each_kind_in_a_period() {
         let meters = Meters::new("memory", false);
         for offset in 0..u64::from(PERIOD) * 80 {
             assert!(meters.start(Timed::Sync).is_none());
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_durable_is_timed_each_time() {
+    fn all_operations_of_a_durable_backend_are_timed() {
         let meters = Meters::new("journal", true);
         (0..5).for_each(|_| {
             meters.time(Timed::Sync, || meters.appended(meters.start(Timed::Append), &Ok(())));

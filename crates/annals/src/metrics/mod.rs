@@ -1,12 +1,13 @@
-//! What is measured of a log while it is used: for `EventStore::stats`, and for the recorder of the crate `metrics`.
+//! Measurements of a log while it is used: for `EventStore::stats`, and for the recorder of the crate `metrics`.
 //!
 //! ```text
-//!   stats             what `EventStore::stats` and `segments` return
-//!   meters            the numbers of one log, and how they are counted
-//!   cursors           how far the cursors of a log lag behind its head; cursor_position is one of them
-//!   instruments       a counter, a gauge and a histogram that also tell the recorder
+//!   stats             the types that `EventStore::stats` and `segments` return
+//!   meters            the measurements of one log
+//!   cursors           the positions of a log's cursors, from which their lag follows
+//!   cursor_position   the registered position of one cursor
+//!   instruments       a counter, a gauge and a histogram that report to the recorder
 //!   value_histogram   counts values for their quantiles, without a lock
-//!   names             the names, units and descriptions that the recorder gets
+//!   names             the names, units and descriptions of all metrics
 //! ```
 
 pub(crate) mod cursor_position;

@@ -1,7 +1,7 @@
-//! Every number's name in the facade, with its unit and meaning: the table of docs/METRICS.md.
+//! The name, unit and description of each metric, as in the table of docs/METRICS.md.
 //!
-//! Names follow Prometheus: the library, what it is, the unit, and `total` behind a count that only grows. Each has one
-//! label, `backend`.
+//! Names follow the conventions of Prometheus: the library, the measured thing, the unit, and `total` at the end of a
+//! counter. Each metric has one label, `backend`.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -30,39 +30,43 @@ pub(super) const LARGEST_LAG: &str = "annals_largest_subscriber_lag_events";
 pub(super) const POISONED: &str = "annals_poisoned_stores";
 pub(super) const FULL: &str = "annals_full_stores";
 
-/// Tells the recorder, if there is one, what each name means.
+/// Reports the unit and description of each metric to the recorder, if there is one.
 pub(super) fn describe() {
     for (name, meaning) in [
-        (COMMITS, "Commits: what a backend made durable at once"),
-        (EVENTS, "Events appended"),
-        (CONFLICTS, "Appends refused since their condition no longer held"),
-        (APPEND_ERRORS, "Appends that failed or were refused for any other reason"),
-        (READ_ERRORS, "Reads that failed"),
+        (COMMITS, "Number of commits; a backend makes all events of a commit durable at once"),
+        (EVENTS, "Number of appended events"),
+        (CONFLICTS, "Number of appends that failed because an event matched their condition"),
+        (APPEND_ERRORS, "Number of appends that failed for another reason than a conflict"),
+        (READ_ERRORS, "Number of reads that failed"),
     ] {
         describe_counter!(name, Unit::Count, meaning);
     }
     for (name, unit, meaning) in [
-        (APPEND, Unit::Seconds, "Appends, until the caller is answered"),
-        (SYNC, Unit::Seconds, "Making a commit durable: the backend's write and sync in one"),
-        (CONDITION, Unit::Seconds, "Conditions checked"),
-        (SUBSCRIBER, Unit::Seconds, "Calls of callback subscribers"),
-        (READ, Unit::Seconds, "Reads of one event by its offset"),
-        (PAGE, Unit::Seconds, "Reads of a page of events, by an iterator or a cursor"),
-        (COMMIT_EVENTS, Unit::Count, "Events a commit"),
-        (LAG, Unit::Count, "Events in front of a cursor each time it fetched some"),
+        (APPEND, Unit::Seconds, "Duration of appends, from encoding the batch to the result"),
+        (
+            SYNC,
+            Unit::Seconds,
+            "Duration of commits in the backend, its write and its sync together",
+        ),
+        (CONDITION, Unit::Seconds, "Duration of condition checks"),
+        (SUBSCRIBER, Unit::Seconds, "Duration of calls of callback subscribers"),
+        (READ, Unit::Seconds, "Duration of reads of one event by its offset"),
+        (PAGE, Unit::Seconds, "Duration of reads of a page of events, by an iterator or a cursor"),
+        (COMMIT_EVENTS, Unit::Count, "Number of events in a commit"),
+        (LAG, Unit::Count, "Number of events between a cursor and the head, at each of its reads"),
     ] {
         describe_histogram!(name, unit, meaning);
     }
     for (name, unit, meaning) in [
-        (LOG_EVENTS, Unit::Count, "Events in the log"),
-        (EVENT_BYTES, Unit::Bytes, "Bytes of the log's events in its backend"),
-        (INDEX_BYTES, Unit::Bytes, "Bytes of indexes on disk"),
-        (MEMORY_BYTES, Unit::Bytes, "Bytes of memory held for the log and its index"),
-        (SEGMENTS, Unit::Count, "Segments of the log"),
-        (SUBSCRIBERS, Unit::Count, "Callback subscribers"),
-        (LARGEST_LAG, Unit::Count, "Events in front of the cursor that is the furthest behind"),
-        (POISONED, Unit::Count, "Stores that take no appends since a write failed"),
-        (FULL, Unit::Count, "Stores whose last append found no room"),
+        (LOG_EVENTS, Unit::Count, "Number of events in the log"),
+        (EVENT_BYTES, Unit::Bytes, "Size of the log's events in the backend"),
+        (INDEX_BYTES, Unit::Bytes, "Size of the indexes on disk"),
+        (MEMORY_BYTES, Unit::Bytes, "Memory allocated for the log and its index"),
+        (SEGMENTS, Unit::Count, "Number of segments of the log"),
+        (SUBSCRIBERS, Unit::Count, "Number of callback subscribers"),
+        (LARGEST_LAG, Unit::Count, "Number of events between the slowest cursor and the head"),
+        (POISONED, Unit::Count, "Number of stores that refuse appends because a write failed"),
+        (FULL, Unit::Count, "Number of stores whose last append found no space"),
     ] {
         describe_gauge!(name, unit, meaning);
     }

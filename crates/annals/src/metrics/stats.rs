@@ -1,105 +1,140 @@
-//! Numbers of a log that one can watch.
+//! The statistics of a log: the types that `EventStore::stats` and `EventStore::segments` return.
 
-/// Numbers of a log, as they are now, or as they have come together since the store was opened.
+/// The statistics of a log: sizes as they are now, and counts and durations since the store was opened.
 ///
-/// A name that ends in a unit is of that unit; the others count. Which calls are timed each time, and which now and
-/// then, stands with each.
+/// A name that ends in `_ns` or `_bytes` is in nanoseconds or bytes; all others are counts. Counts are exact. Durations
+/// are of all operations, or of a sample, as each field says.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// let stats = store.stats();
+/// assert_eq!((stats.events, stats.commits, stats.conflicts), (1, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Events in the log: its head.
+    /// The number of events in the log, which is its head.
     pub events: u64,
-    /// Bytes of the log's events in its backend, with all that frames them; in memory, what is allocated.
+    /// The size of the log's events in the backend, with their frames, in bytes. In memory, the allocated bytes.
     pub event_bytes: u64,
-    /// Bytes of indexes on disk, of segments and over many of them.
+    /// The size of all indexes on disk, in bytes: of those for one segment, and of those for many segments.
     pub index_bytes: u64,
-    /// Segments: of the list in memory, or files.
+    /// The number of segments: files, or segments of the list in memory.
     pub segments: u64,
-    /// Bytes of memory held for the log and its index; mapped files do not count, nor what events in memory point to.
+    /// The memory allocated for the log and its index, in bytes. Memory-mapped files do not count, nor does memory that
+    /// events in memory point to.
     pub memory_bytes: u64,
-    /// Callback subscribers.
+    /// The number of callback subscribers.
     pub subscribers: u64,
 
-    /// Commits since the store was opened.
+    /// The number of commits since the store was opened.
     pub commits: u64,
-    /// Events a commit.
+    /// The number of events in a commit.
     pub commit_events: Distribution,
-    /// Appends, in nanoseconds: from when a batch is encoded until its caller is answered, callbacks included; of
-    /// asynchronous ones, until their future can answer. In memory, one in 61 is timed.
+    /// The duration of appends, in nanoseconds: from encoding the batch until the append returns, with the calls of
+    /// callbacks. For an asynchronous append, until its future is ready. In memory, one append in 61 is timed.
     pub append_ns: Distribution,
-    /// Making a commit as durable as was asked, in nanoseconds: the backend's write and its sync in one; and each call of
-    /// [`EventStore::sync`](crate::EventStore::sync). Not what ending a segment and beginning the next takes, which is in
-    /// the append's. None in memory.
+    /// The duration of commits in the backend, in nanoseconds: its write and its sync together, with the durability
+    /// that was requested. Also the duration of each call of [`EventStore::sync`](crate::EventStore::sync). The time
+    /// for ending a segment and beginning the next is part of `append_ns` instead. Empty for a log in memory.
     pub sync_ns: Distribution,
-    /// Conditions checked, in nanoseconds each. In memory, one in 61 is timed.
+    /// The duration of condition checks, in nanoseconds. In memory, one check in 61 is timed.
     pub condition_ns: Distribution,
-    /// Calls of callback subscribers, in nanoseconds each. In memory, one in 61 is timed.
+    /// The duration of calls of callback subscribers, in nanoseconds. In memory, one call in 61 is timed.
     pub subscriber_ns: Distribution,
-    /// Reads of one event by its offset, in nanoseconds. One in 61 is timed, in memory about one in 450.
+    /// The duration of reads of one event by its offset, in nanoseconds. One read in 61 is timed, in memory about one
+    /// in 450.
     pub read_ns: Distribution,
-    /// Reads of a page, in nanoseconds: what an iterator or a cursor fetches at once, at most 256 events. In memory,
-    /// one in 61 is timed.
+    /// The duration of reads of a page, in nanoseconds. A page is the events that an iterator or a cursor reads at
+    /// once, at most 256. In memory, one read in 61 is timed.
     pub page_ns: Distribution,
-    /// How many events were in front of a cursor each time it fetched some.
+    /// The number of events between a cursor and the head, measured at each read of the cursor.
     pub subscriber_lag_events: Distribution,
-    /// How many events are in front of the cursor that is the furthest behind now, whether or not they match its query.
+    /// The number of events between the slowest cursor and the head now, whether or not they match its query.
     pub largest_subscriber_lag_events: u64,
-    /// Appends refused since something had happened that their condition forbids.
+    /// The number of appends that failed because an event matched their condition.
     pub conflicts: u64,
-    /// Appends that failed or were refused for any other reason.
+    /// The number of appends that failed for any other reason.
     pub append_errors: u64,
-    /// Reads of events, names or times that failed.
+    /// The number of failed reads of events, names or times.
     pub read_errors: u64,
 }
 
-/// How the values of something that was measured since the store was opened are spread.
+/// The distribution of the values that were measured since the store was opened.
 ///
-/// Quantiles are at most 3.2% beside a value that was measured (of one beyond 2^40, only that it was larger); `max` and
-/// `sum` are exact. All are 0 if nothing was.
+/// `count`, `sum` and `max` are exact. A quantile differs from a measured value by at most 3.2%. For a value of 2^40 or
+/// more (18 minutes, in nanoseconds), a quantile shows only that it is that large. All fields are 0 if nothing was
+/// measured.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// store.append_batch([RawEvent::builder("opened").build()?, RawEvent::builder("closed").build()?])?;
+/// let events = store.stats().commit_events;
+/// assert_eq!((events.count, events.sum, events.p50, events.max), (1, 2, 2, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Distribution {
-    /// How many values were measured.
+    /// The number of measured values.
     pub count: u64,
-    /// Their sum.
+    /// The sum of the values.
     pub sum: u64,
-    /// Half of them are at most this.
+    /// The median: half of the values are at most this.
     pub p50: u64,
-    /// 95% of them are at most this.
+    /// The 95th percentile: 95% of the values are at most this.
     pub p95: u64,
-    /// 99% of them are at most this.
+    /// The 99th percentile: 99% of the values are at most this.
     pub p99: u64,
-    /// The largest.
+    /// The largest value.
     pub max: u64,
 }
 
 impl Distribution {
-    /// The mean, 0 if nothing was measured.
+    /// Returns the mean of the values, or 0 if nothing was measured.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        // Beyond 2^53 the last digits go, which nobody looks at.
+        // A double rounds integers beyond 2^53, which is precise enough for a mean.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
         if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
     }
 }
 
-/// How much there is of one segment of a log.
+/// The sizes of one segment of a log.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// let segments = store.segments();
+/// assert_eq!(segments[0].first, 0);
+/// assert_eq!(segments[0].index_bytes, 0); // on disk: none in memory
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentStats {
-    /// The offset of its first event.
+    /// The offset of the segment's first event.
     pub first: u64,
-    /// Bytes of its events, with all that frames them; in memory, what is allocated.
+    /// The size of the segment's events with their frames, in bytes. In memory, the allocated bytes.
     pub event_bytes: u64,
-    /// Bytes of its index on disk.
+    /// The size of the segment's index on disk, in bytes.
     pub index_bytes: u64,
-    /// Bytes of memory held for it; mapped files do not count, nor what events in memory point to, nor what all
-    /// segments share: in memory, the index.
+    /// The memory allocated for the segment, in bytes. Memory-mapped files do not count, nor does memory that events in
+    /// memory point to, nor memory that all segments share, such as the index of a log in memory.
     pub memory_bytes: u64,
 }
 
 impl SegmentStats {
-    /// Those of a segment that begins with the event at `first`: for authors of backends.
+    /// Returns empty statistics of a segment that begins with the event at `first`. A backend fills in the other
+    /// fields.
     #[must_use]
     pub fn new(first: u64) -> Self {
         Self { first, ..Self::default() }

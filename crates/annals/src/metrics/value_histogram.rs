@@ -1,26 +1,27 @@
-//! Counting values by their size, from any number of threads and without a lock: for the quantiles of what is measured.
+//! A histogram that any number of threads add to without a lock, and from which quantiles are computed.
 //!
 //! ```text
 //!   value    0 1 2 … 31 │ 32 34 36 … 62 │ 64 68 … 124 │ 128 136 … │ … │ 2^40 and more
 //!   bucket   0 1 2 … 31 │ 32 33 34 … 47 │ 48 49 …  63 │  64  65 … │ … │ the last
-//!             each alone │ 16 buckets for each power of two, each a 16th of it wide
+//!            one value  │ 16 buckets for each power of two, each 1/16 of it wide
 //! ```
-//! What is answered of a value is the middle of its bucket, at most a 32nd (3.2%) beside it; of one from 2^40 on
-//! (18 minutes, in ns) only that it is as large. The largest value and the sum are exact. (Buckets that are linear
-//! within powers of two are Gil Tene's: `HdrHistogram`.)
+//! A quantile is the middle of a bucket, so it differs from a measured value by at most 1/32 (3.2%). All values of 2^40
+//! and more (18 minutes, in nanoseconds) share one bucket. The largest value and the sum are exact. Buckets that are
+//! linear within powers of two come from Gil Tene's `HdrHistogram`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::stats::Distribution;
 
-/// Buckets for each power of two, as a power of two.
+/// The binary logarithm of [`STEPS`].
 const STEPS_LOG2: u32 = 4;
+/// The number of buckets for each power of two.
 const STEPS: usize = 1 << STEPS_LOG2;
-/// Values of so many bits and more are counted together.
+/// All values of 2^`BITS` and more share the last bucket.
 const BITS: u32 = 40;
 const BUCKETS: usize = (BITS - STEPS_LOG2) as usize * STEPS + STEPS + 1;
 
-/// How often values of each size were recorded. Takes 5 KiB.
+/// A histogram of recorded values. It takes 5 KiB.
 #[derive(Debug)]
 pub(crate) struct ValueHistogram {
     buckets: Box<[AtomicU64]>,
@@ -28,17 +29,17 @@ pub(crate) struct ValueHistogram {
     max: AtomicU64,
 }
 
-// All of this is Relaxed: numbers to look at, which order nothing. A distribution that is made while others record may
-// have some of their values in the one number and not yet in the other.
+// All atomic operations are Relaxed: the values are statistics, and order no other memory access. A distribution that
+// is computed while another thread records may include its value in one field and not yet in another.
 impl ValueHistogram {
     pub(crate) fn new() -> Self {
         let buckets = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
         Self { buckets, sum: AtomicU64::new(0), max: AtomicU64::new(0) }
     }
 
-    /// Counts `value`.
+    /// Records `value`.
     pub(crate) fn record(&self, value: u64) {
-        // Relaxed, three times: see above.
+        // Relaxed, four times: statistics, which order nothing.
         self.buckets[bucket(value)].fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(value, Ordering::Relaxed);
         if value > self.max.load(Ordering::Relaxed) {
@@ -46,28 +47,29 @@ impl ValueHistogram {
         }
     }
 
-    /// As [`record`](Self::record), for who sees to it that nobody else records meanwhile: that saves the processor
-    /// from locking anything.
+    /// Records `value`. The caller makes sure that no other thread records at the same time; so this needs no locked
+    /// instructions.
     pub(crate) fn record_alone(&self, value: u64) {
         let add = |number: &AtomicU64, more: u64| {
-            // Relaxed: see above.
+            // Relaxed: a statistic, which orders nothing.
             number.store(number.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         };
         add(&self.buckets[bucket(value)], 1);
         add(&self.sum, value);
+        // Relaxed, twice: a statistic, which orders nothing.
         if value > self.max.load(Ordering::Relaxed) {
             self.max.store(value, Ordering::Relaxed);
         }
     }
 
-    /// What was recorded so far.
+    /// Returns the distribution of all values that were recorded.
     pub(crate) fn distribution(&self) -> Distribution {
-        // Relaxed, here and below: see above.
+        // Relaxed, here and below: statistics, which order nothing.
         let counts: Vec<u64> =
             self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let (count, max) = (counts.iter().sum(), self.max.load(Ordering::Relaxed));
         let quantile = |percent: u64| {
-            // The smallest value that is not below `percent` of all.
+            // The smallest value that at least `percent` of all values do not exceed.
             let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
             let mut below = 0_u128;
             let found = counts.iter().position(|&count| {
@@ -81,17 +83,17 @@ impl ValueHistogram {
     }
 }
 
-/// Which bucket a value is counted in.
+/// Returns the index of the bucket of a value.
 fn bucket(value: u64) -> usize {
     let value = value.min(1 << BITS);
-    // Below two times `STEPS` a power of two has no more than `STEPS` values.
+    // Values less than `2 * STEPS` have a bucket each.
     let shift = (u64::BITS - value.leading_zeros()).saturating_sub(STEPS_LOG2 + 1);
-    // At most 2^40 >> 36, so it is small.
+    // The step is less than `2 * STEPS`.
     let step = usize::try_from(value >> shift).unwrap_or(usize::MAX);
     shift as usize * STEPS + step
 }
 
-/// What stands for the values of a bucket.
+/// Returns the middle of a bucket, which represents all its values.
 fn middle(bucket: usize) -> u64 {
     let shift = (bucket / STEPS).saturating_sub(1);
     let first = ((bucket - shift * STEPS) as u64) << shift;
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_dense_and_in_order_and_their_middles_are_theirs() {
+    fn buckets_have_no_gaps_and_each_contains_its_middle() {
         assert_eq!(
             (bucket(0), bucket(31), bucket(32), bucket(33), bucket(34)),
             (0, 31, 32, 32, 33)
@@ -135,14 +137,14 @@ mod tests {
         assert_eq!((found.count, found.sum, found.max), (40_000, 39_999 * 20_000, 39_999));
     }
 
-    /// The value that `percent` of the sorted ones do not exceed.
+    /// Returns the value that `percent` of the sorted values do not exceed.
     fn exact(sorted: &[u64], percent: usize) -> u64 {
         sorted[(sorted.len() * percent).div_ceil(100) - 1]
     }
 
     proptest! {
         #[test]
-        fn quantiles_are_those_of_the_sorted_values_but_for_a_32nd(
+        fn quantiles_differ_from_those_of_the_sorted_values_by_at_most_a_32nd(
             values in prop::collection::vec((0..40_u32).prop_flat_map(|bits| 0..1_u64 << bits), 1..400),
             alone in any::<bool>(),
         ) {

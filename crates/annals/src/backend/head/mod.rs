@@ -66,7 +66,7 @@ impl<E> Head<E> {
     /// Adds what was measured to what the backend knows.
     pub(crate) fn measured(&self, mut stats: Stats, poisoned: bool, full: bool) -> Stats {
         self.meters().add_to(&mut stats);
-        self.meters().tell_health(poisoned, full);
+        self.meters().report_health(poisoned, full);
         stats
     }
 

@@ -1,4 +1,4 @@
-//! Decisions: taken on what is so when they are appended, however many threads decide at once.
+//! Decisions: each is made on the state at the time of its append, even if many threads decide at once.
 
 mod common;
 
@@ -13,7 +13,7 @@ use common::{Booking, Seat, freed, sold};
 
 fn sell(seat: u32, price: u64) -> impl Fn(&Option<u64>) -> Result<Vec<Booking>, Rejection> {
     move |known| {
-        // Others get their chance between what was seen and what is done about it.
+        // Lets other threads run between the read of the state and the append.
         std::thread::yield_now();
         match known {
             None => Ok(vec![sold(seat, price)]),
@@ -22,7 +22,7 @@ fn sell(seat: u32, price: u64) -> impl Fn(&Option<u64>) -> Result<Vec<Booking>, 
     }
 }
 
-/// Every thread wants every seat; each must be sold once.
+/// Every thread tries to sell every seat. Each seat must be sold once.
 fn check_each_seat_is_sold_once<B: Backend<Booking>>(store: &EventStore<Booking, B>, seats: u32) {
     let (sales, rejections) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -121,16 +121,16 @@ fn a_balance_is_never_below_zero() {
             });
         }
     });
-    // The fold itself panics if any event takes it below zero.
+    // The fold panics if an event takes the balance below zero.
     assert_eq!(*store.reconstruct(Balance).now().unwrap(), 3_000 - withdrawn.into_inner());
 }
 
 #[test]
-fn of_two_that_decide_on_the_same_balance_one_decides_anew() {
+fn of_two_decisions_on_the_same_balance_one_is_repeated() {
     for patience in [u32::MAX, 1] {
         let store = EventStore::in_memory();
         store.append(Money::PaidIn { amount: 3 }).unwrap();
-        // Both have seen the balance before either withdraws.
+        // Both threads read the balance before one of them withdraws.
         let both = Barrier::new(2);
         let withdraw = || {
             let mut seen = Vec::new();
@@ -159,7 +159,7 @@ fn of_two_that_decide_on_the_same_balance_one_decides_anew() {
 #[test]
 fn retries_are_counted_and_bounded() {
     let store = EventStore::in_memory();
-    // Somebody else is quicker three times.
+    // Another append comes first, three times.
     let mut rivals = 3;
     let mut seen = Vec::new();
     let decided = store.decide(&Seat(1), |state| {
@@ -184,7 +184,7 @@ fn retries_are_counted_and_bounded() {
 }
 
 #[test]
-fn a_decision_inside_a_decision_does_not_hang_and_patience_ends() {
+fn a_decision_inside_a_decision_does_not_hang_and_fails_after_the_limit() {
     let store = EventStore::in_memory();
     let mut rivals = 12;
     let decided = store.decide(&Seat(1), |_| {
@@ -199,7 +199,7 @@ fn a_decision_inside_a_decision_does_not_hang_and_patience_ends() {
 }
 
 #[test]
-fn what_the_query_does_not_find_is_no_conflict_and_nothing_is_decided_without_an_append() {
+fn other_events_do_not_conflict_and_a_decision_without_events_appends_nothing() {
     let store = EventStore::in_memory();
     let decided = store.decide(&Seat(1), |_| {
         store.append(sold(2, 5)).unwrap();
@@ -216,7 +216,7 @@ fn what_the_query_does_not_find_is_no_conflict_and_nothing_is_decided_without_an
 }
 
 #[test]
-fn a_decision_is_tested_by_what_was_given() {
+fn given_tests_a_decision_without_a_store() {
     given([]).when(&Seat(1), sell(1, 9)).then([sold(1, 9)]);
     given([sold(2, 9)]).when(&Seat(1), sell(1, 9)).then([sold(1, 9)]);
     given([sold(1, 9), freed(1)]).when(&Seat(1), sell(1, 8)).then([sold(1, 8)]);
@@ -226,7 +226,7 @@ fn a_decision_is_tested_by_what_was_given() {
 }
 
 #[test]
-fn a_failed_test_tells_what_was_given_expected_and_found() {
+fn a_failed_test_reports_the_given_the_expected_and_the_found_events() {
     let failed =
         |test: fn()| *std::panic::catch_unwind(test).unwrap_err().downcast::<String>().unwrap();
     let report = failed(|| {

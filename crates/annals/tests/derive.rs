@@ -1,6 +1,6 @@
-//! `#[derive(Event)]`: what it makes of each form, how that comes back from the log, and what is found by it.
+//! `#[derive(Event)]`: how each form of type is stored, read back and found.
 //!
-//! What it refuses is in `derive/`, a file each.
+//! The directory `derive/` has a file for each kind of type that the derive refuses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use annals::{Codec, CodecError, Event, EventStore, Metadata, Query, QueryItem, R
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The event as the log keeps it.
+/// Returns the event as the log stores it.
 fn raw<E: Event>(event: &E) -> RawEvent {
     let mut data = Vec::new();
     event.encode(&mut data).expect("it has an encoding");
@@ -31,7 +31,7 @@ fn raw<E: Event>(event: &E) -> RawEvent {
     builder.build().expect("it is within the limits")
 }
 
-/// Asserts what the log keeps of an event, and that the event comes back from it.
+/// Asserts how the log stores an event, and that the event is read back unchanged.
 #[track_caller]
 fn kept<E: Event + fmt::Debug + PartialEq>(event: &E, event_type: &str, tags: &[&str], data: &str) {
     let raw = raw(event);
@@ -41,7 +41,7 @@ fn kept<E: Event + fmt::Debug + PartialEq>(event: &E, event_type: &str, tags: &[
     assert_eq!(&E::decode(&raw).expect("it fits"), event);
 }
 
-/// An event read from this type and payload.
+/// Decodes an event with this type and payload.
 fn read<E: Event>(event_type: &str, data: &str) -> Result<E, CodecError> {
     let raw = RawEvent::builder(event_type).data(data.to_owned()).build();
     E::decode(&raw.expect("it is within the limits"))
@@ -68,7 +68,7 @@ struct StateSigned {
     hash: String,
 }
 
-/// An event written by hand, with metadata.
+/// An event with a hand-written implementation and with metadata.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 struct Traced {
     by: String,
@@ -131,7 +131,7 @@ fn sold(order: Option<&str>, labels: &[&str]) -> Booking {
 }
 
 #[test]
-fn a_struct_variant_keeps_an_object_of_its_fields() {
+fn a_struct_variant_is_stored_as_an_object_of_its_fields() {
     kept(
         &sold(Some("o-1"), &["vip", "late"]),
         "seat-sold",
@@ -144,7 +144,7 @@ fn a_struct_variant_keeps_an_object_of_its_fields() {
 }
 
 #[test]
-fn what_is_not_there_is_no_tag_and_no_id() {
+fn a_missing_value_gives_no_tag_and_no_id() {
     let bare = sold(None, &[]);
     kept(
         &bare,
@@ -158,7 +158,7 @@ fn what_is_not_there_is_no_tag_and_no_id() {
 }
 
 #[test]
-fn a_newtype_variant_has_its_own_type_and_its_inner_values_labels() {
+fn a_newtype_variant_has_its_own_type_and_the_labels_of_its_inner_value() {
     let payload = r#"{"channel":"7","nonce":3,"hash":"0x5f"}"#;
     for (event, event_type) in [
         (Booking::StateSigned(signed()), "state-signed"),
@@ -173,7 +173,7 @@ fn a_newtype_variant_has_its_own_type_and_its_inner_values_labels() {
 }
 
 #[test]
-fn a_unit_variant_keeps_nothing_and_reads_anything() {
+fn a_unit_variant_has_an_empty_payload_and_decodes_any_payload() {
     kept(&Booking::Closed, "closed", &[], "");
     assert_eq!(read::<Booking>("closed", r#"{"by":"x"}"#).unwrap(), Booking::Closed);
 }
@@ -192,7 +192,7 @@ struct Renamed {
 }
 
 #[test]
-fn a_struct_keeps_what_its_own_serde_says() {
+fn a_struct_is_stored_as_its_own_serde_implementation_writes_it() {
     kept(&signed(), "state-signed", &["channel:7"], r#"{"channel":"7","nonce":3,"hash":"0x5f"}"#);
     kept(&Noted("hi".into()), "noted", &["word:hi"], r#""hi""#);
     assert_eq!(Noted("hi".into()).id().as_deref(), Some("hi"));
@@ -200,7 +200,7 @@ fn a_struct_keeps_what_its_own_serde_says() {
     kept(&Renamed { r#type: 1 }, "Über alles", &[], r#"{"TYPE":1}"#);
 }
 
-/// A type whose Display no bound on the struct asks for.
+/// A type with `Display`, for which the struct has no bound.
 #[derive(Event, Serialize, Deserialize, Debug, Clone, PartialEq)]
 struct Measured<T, const N: usize = 0> {
     #[event(tag = "value")]
@@ -226,7 +226,7 @@ fn a_generic_struct_is_an_event_where_it_can_be() {
     );
 }
 
-/// Generic over anything, so that it does not take a reference for what it refers to.
+/// Generic over every type, so that it does not mistake a reference for the type that it refers to.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -298,7 +298,7 @@ enum Shaped {
     },
 }
 
-// An enum may be in its own payload if it has serde's traits; what these write has nothing to do with the log.
+// An enum may be in its own payload if it implements serde's traits. The log does not use these for the event itself.
 impl Serialize for Shaped {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bool(true)
@@ -348,7 +348,7 @@ fn serdes_attributes_shape_a_payload() {
 }
 
 #[test]
-fn a_type_unknown_is_an_error_that_lists_the_known() {
+fn an_unknown_type_is_an_error_that_lists_the_known_types() {
     let error = read::<Shaped>("seat-stolen", "{}").unwrap_err();
     assert!(matches!(&error, CodecError::UnknownType { found, .. } if found == "seat-stolen"));
     assert_eq!(
@@ -357,12 +357,12 @@ fn a_type_unknown_is_an_error_that_lists_the_known() {
     );
     let error = read::<Noted>("seat-stolen", "{}").unwrap_err();
     assert_eq!(error.to_string(), r#"unknown event type "seat-stolen"; expected noted"#);
-    // The inner type's own name is none of the enum's.
+    // The name of the inner type is not a type of the enum.
     assert!(matches!(read::<Booking>("never-shown", "{}"), Err(CodecError::UnknownType { .. })));
 }
 
 #[test]
-fn a_payload_that_does_not_fit_is_the_codecs_error() {
+fn a_payload_that_cannot_be_decoded_is_an_error_of_the_codec() {
     let error = read::<Booking>("seat.freed", r#"["x"]"#).unwrap_err();
     assert!(matches!(error, CodecError::Payload(_)));
     let error = read::<Booking>("seat.freed", "7").unwrap_err().to_string();
@@ -377,7 +377,7 @@ fn a_payload_that_does_not_fit_is_the_codecs_error() {
     }
 }
 
-/// JSON behind a mark.
+/// JSON after a mark.
 struct Marked;
 
 impl Codec for Marked {
@@ -392,7 +392,7 @@ impl Codec for Marked {
 }
 
 mod inside {
-    /// A codec reached by a path, and generic.
+    /// A generic codec that is named by a path.
     pub(crate) struct Through<C>(std::marker::PhantomData<C>);
 
     impl<C: super::Codec> super::Codec for Through<C> {
@@ -425,7 +425,7 @@ struct CodedStruct {
 }
 
 #[test]
-fn the_codec_named_writes_all_payloads() {
+fn the_named_codec_writes_all_payloads() {
     kept(&Coded::Object { number: 1 }, "object", &[], r#"#{"number":1}"#);
     kept(
         &Coded::Inner(signed()),
@@ -439,7 +439,7 @@ fn the_codec_named_writes_all_payloads() {
     kept(&CodedStruct { number: 1 }, "coded", &[], r#"#{"number":1}"#);
 }
 
-/// Names that the macro's own must not meet.
+/// Names that must not collide with names in the generated code.
 #[expect(dead_code, unused_imports, reason = "they are there to be in the way")]
 mod hygiene {
     use annals::Event;
@@ -482,7 +482,7 @@ mod hygiene {
 }
 
 #[test]
-fn nothing_of_the_users_is_in_the_way() {
+fn the_generated_code_does_not_collide_with_the_users_names() {
     let event = hygiene::Crossed::Payload {
         tags: 1,
         data: Some(2),
@@ -525,7 +525,7 @@ fn an_event_may_come_from_a_macro() {
 }
 
 #[test]
-fn the_log_finds_events_by_what_they_show() {
+fn the_log_finds_events_by_their_types_tags_and_ids() {
     let store = EventStore::<Booking>::in_memory();
     let events = [
         sold(Some("o-1"), &["vip"]),
@@ -546,7 +546,7 @@ fn the_log_finds_events_by_what_they_show() {
         [2]
     );
     assert_eq!(store.get(1).unwrap().unwrap().event, events[1]);
-    // The id makes a second append the first one's echo.
+    // Because of the id, the second append returns the offset of the first.
     assert_eq!(store.append(events[1].clone()).unwrap(), 1);
     assert_eq!(store.len(), 4);
 }

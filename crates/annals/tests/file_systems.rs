@@ -1,4 +1,4 @@
-//! Stores on file systems that do not do all that others do, and whose files are not quite as a Journal leaves them.
+//! Stores on file systems with limitations, and stores whose files differ from those that a Journal writes.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -23,13 +23,13 @@ type Store = EventStore<RawEvent, Journal<RawEvent>>;
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a trait of a file system")]
 struct How {
-    /// As NFS since Linux 2.6.12 (flock(2)): an exclusive lock needs a handle that is open for writing.
+    /// Like NFS since Linux 2.6.12 (flock(2)): an exclusive lock needs a handle that is open for writing.
     lock_needs_write: bool,
-    /// No index file can be made.
+    /// Index files cannot be created.
     no_index: bool,
-    /// Giving up the lock of a file that was opened for reading takes a moment.
+    /// Releasing the lock of a file that was opened for reading is slow.
     slow_close: bool,
-    /// A lock keeps other handles from the file.
+    /// While one handle has the lock of a file, other handles cannot read or write it.
     mandatory: bool,
     /// The last position in an index file is wrong.
     bad_index: bool,
@@ -123,7 +123,7 @@ impl StoreFile for Fil {
     }
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         if self.how.mandatory && !self.locked.load(Ordering::Relaxed) {
-            // Another handle has the lock if this one cannot take it.
+            // If this handle cannot take the lock, another handle has it.
             let mine = self.file.file()?;
             let other =
                 File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&mine)))?;
@@ -178,9 +178,9 @@ fn open(path: &Path, how: How) -> Store {
 
 /// An exclusive `flock` by a read-only handle fails on NFS.
 #[test]
-fn a_store_opens_where_a_lock_needs_a_handle_that_writes() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_store_opens_if_a_lock_needs_a_writable_handle() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let how = How { lock_needs_write: true, ..How::default() };
     let store = open(&path, how);
     for _ in 0..20 {
@@ -188,38 +188,38 @@ fn a_store_opens_where_a_lock_needs_a_handle_that_writes() {
     }
 }
 
-/// a LOCK that is a symbolic link.
+/// `LOCK` is a symbolic link.
 #[test]
 fn a_store_whose_lock_is_a_symbolic_link_opens_or_is_refused() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     drop(open(&path, How::default()));
-    fs::rename(path.join("LOCK"), place.path().join("elsewhere")).unwrap();
-    std::os::unix::fs::symlink(place.path().join("elsewhere"), path.join("LOCK")).unwrap();
+    fs::rename(path.join("LOCK"), directory.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(directory.path().join("elsewhere"), path.join("LOCK")).unwrap();
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(EventStore::<RawEvent>::open(&path).map(drop)));
     receive.recv().unwrap().unwrap();
 }
 
-/// an active segment that is a symbolic link, as version 0.1 could write to.
+/// The active segment is a symbolic link, which version 0.1 could write to.
 #[test]
 fn a_store_whose_segment_is_a_symbolic_link_is_written_to() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     drop(open(&path, How::default()));
     let log = path.join("00000000000000000000.log");
-    fs::rename(&log, place.path().join("elsewhere")).unwrap();
-    std::os::unix::fs::symlink(place.path().join("elsewhere"), &log).unwrap();
+    fs::rename(&log, directory.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(directory.path().join("elsewhere"), &log).unwrap();
     let store = EventStore::<RawEvent>::open(&path).unwrap();
     store.append(event("e")).unwrap();
 }
 
-/// a process that ends (or closes the store) gives up LOCK a moment before the segment's lock.
+/// A process that ends or closes the store releases `LOCK` a moment before the lock of the segment.
 #[test]
-fn an_opener_waits_for_the_lock_of_a_segment_as_for_lock() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
-    // Closing the handle of a file takes a moment, as that of a network file system may.
+fn opening_waits_for_the_lock_of_a_segment_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
+    // Closing the handle of a file is slow, as it may be on a network file system.
     let how = How { slow_close: true, ..How::default() };
     let store = open(&path, how);
     let (send, receive) = mpsc::channel();
@@ -239,11 +239,11 @@ fn an_opener_waits_for_the_lock_of_a_segment_as_for_lock() {
     assert_eq!(opener.join().unwrap(), Ok(()));
 }
 
-/// the next segment is there, without its predecessor's index, and the store was closed.
+/// The next segment exists, the index of its predecessor does not, and the store was closed.
 #[test]
-fn a_follower_does_not_call_a_store_damaged_that_was_rolled_and_closed() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_follower_does_not_report_damage_if_the_last_segment_is_new_and_the_store_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let writer = open(&path, How { no_index: true, ..How::default() });
     writer.append(event("e")).unwrap();
     let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
@@ -251,7 +251,7 @@ fn a_follower_does_not_call_a_store_damaged_that_was_rolled_and_closed() {
     cursor.next().unwrap().unwrap();
     let mut n = 1;
     let log = |n: u64| path.join(format!("{n:020}.log"));
-    // Up to where an append begins a segment.
+    // Appends until a new segment begins.
     while n < 9 {
         writer.append(event("e")).unwrap();
         if log(n).exists() {
@@ -268,11 +268,11 @@ fn a_follower_does_not_call_a_store_damaged_that_was_rolled_and_closed() {
     assert_eq!(reader.backend().follow_error(), None);
 }
 
-/// a follower reads its mapping behind where the writer cut the file, when an index file is bad: SIGBUS.
+/// With a bad index file, a follower could read its mapping beyond the end of a truncated file, which raises SIGBUS.
 #[test]
 fn a_follower_survives_a_bad_index_file() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let writer = open(&path, How::default());
     let how = How { bad_index: true, ..How::default() };
     let reader: Store = EventStore::on(options(how).open_read_only(&path).unwrap());
@@ -283,12 +283,12 @@ fn a_follower_survives_a_bad_index_file() {
     }
 }
 
-/// as SMB since Linux 5.5 (flock(2)): while one handle has the lock of a file, any other fails to read and write it.
-/// What version 0.1 did (it locked `LOCK` only) works there.
+/// Like SMB since Linux 5.5 (flock(2)): while one handle has the lock of a file, other handles cannot read or write it.
+/// Version 0.1 locked only `LOCK`, which works there.
 #[test]
-fn a_store_works_where_a_lock_keeps_other_handles_from_the_file() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_store_works_if_a_lock_excludes_other_handles_from_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     drop(open(&path, How::default()));
     let store = open(&path, How { mandatory: true, ..How::default() });
     store.append(event("e")).unwrap();

@@ -1,4 +1,4 @@
-//! Searches over many segments of a Journal: the filters of names change how long they take and nothing else.
+//! Searches over many segments of a Journal: filters change only how long a search takes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -14,7 +14,7 @@ use annals::{
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 type Change = fn(&mut Vec<u8>);
 
-/// Events of the log that most of these tests look at: over 530 segments.
+/// The number of events of the log in most of these tests. It has more than 530 segments.
 const COUNT: u64 = 3_760;
 
 fn options() -> JournalOptions {
@@ -44,7 +44,7 @@ fn append(store: &Store, range: std::ops::Range<u64>) {
     }
 }
 
-/// The files of filters in a store, by name.
+/// Returns the names of the filter files of a store.
 fn filters(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let filters = files.filter(|path| path.extension().is_some_and(|extension| extension == "flt"));
@@ -56,17 +56,17 @@ fn filters(path: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A copy of a log of `COUNT` events, and its number of segments.
+/// Returns a copy of a log of `COUNT` events, and its number of segments.
 fn log() -> (tempfile::TempDir, PathBuf, u64) {
     static MADE: OnceLock<(tempfile::TempDir, u64)> = OnceLock::new();
     let (made, segments) = MADE.get_or_init(|| {
-        let place = tempfile::tempdir().unwrap();
-        let store = open(&place.path().join("log"));
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory.path().join("log"));
         append(&store, 0..COUNT);
         check(&store, COUNT);
         let segments = store.stats().segments;
         assert!((530..600).contains(&segments), "{segments}");
-        (place, segments)
+        (directory, segments)
     });
     let copy = tempfile::tempdir().unwrap();
     let path = copy.path().join("log");
@@ -109,7 +109,7 @@ fn queries(count: u64) -> Vec<Query> {
     queries
 }
 
-/// Whether the store, of these first `count` events, answers every search as a look at all events does.
+/// Asserts that every search in a store of these first `count` events finds the same events as a full scan.
 fn check(store: &Store, count: u64) {
     assert_eq!(store.len(), count);
     let events: Vec<RawEvent> = (0..count).map(event).collect();
@@ -135,7 +135,7 @@ fn check(store: &Store, count: u64) {
     }
 }
 
-/// Whether conditions and ids are answered right.
+/// Asserts that conditions and ids work.
 fn check_writing(store: &Store, count: u64) {
     for n in (0..count).step_by(37) {
         let far = Query::tag(format!("far:{}", n % 1_009));
@@ -148,14 +148,14 @@ fn check_writing(store: &Store, count: u64) {
                 first + (after - first).div_ceil(1_009) * 1_009
             };
             let condition = Condition::fail_if(far.clone()).after(after);
-            let answer = store.append_as(annals::Batch::new(Vec::new()).condition(condition));
+            let result = store.append_as(annals::Batch::new(Vec::new()).condition(condition));
             if next <= last {
                 assert!(
-                    matches!(answer, Err(AppendError::Conflict { offset }) if offset == next),
-                    "far:{first} after {after}: {answer:?}"
+                    matches!(result, Err(AppendError::Conflict { offset }) if offset == next),
+                    "far:{first} after {after}: {result:?}"
                 );
             } else {
-                assert_eq!(answer.unwrap(), count..count, "far:{first} after {after}");
+                assert_eq!(result.unwrap(), count..count, "far:{first} after {after}");
             }
         }
         if n.is_multiple_of(5) {
@@ -167,7 +167,7 @@ fn check_writing(store: &Store, count: u64) {
 }
 
 #[test]
-fn every_search_finds_what_is_there_whoever_opened_the_log() {
+fn every_search_finds_all_matches_for_writers_and_followers() {
     let (_place, path, segments) = log();
     let names: Vec<String> = filters(&path).into_keys().collect();
     let sealed = usize::try_from(segments - 1).unwrap();
@@ -182,17 +182,17 @@ fn every_search_finds_what_is_there_whoever_opened_the_log() {
 }
 
 #[test]
-fn filters_that_are_gone_are_made_again_by_who_writes() {
+fn a_writer_rebuilds_missing_filters() {
     let (_place, path, _) = log();
     let before = filters(&path);
     for name in before.keys() {
         std::fs::remove_file(path.join(name)).unwrap();
     }
     check(&open_read_only(&path), COUNT);
-    assert_eq!(filters(&path).len(), 0, "who reads writes nothing");
+    assert_eq!(filters(&path).len(), 0, "a reader writes nothing");
     check(&open(&path), COUNT);
     assert_eq!(filters(&path), before);
-    // Of a lower tier, with one of a higher there: not needed.
+    // A filter of a lower tier is not needed while one of a higher tier covers it.
     let last = before.keys().next_back().unwrap();
     std::fs::remove_file(path.join(last)).unwrap();
     drop(open(&path));
@@ -200,7 +200,7 @@ fn filters_that_are_gone_are_made_again_by_who_writes() {
 }
 
 #[test]
-fn a_damaged_filter_is_not_believed() {
+fn a_damaged_filter_is_ignored() {
     let (_place, path, _) = log();
     let before = filters(&path);
     let changes: [(&str, Change); 4] = [
@@ -224,7 +224,7 @@ fn a_damaged_filter_is_not_believed() {
         check(&store, COUNT);
         drop(store);
         for name in before.keys().filter(|_| what == "a byte of its bits") {
-            // Only a search looks at these.
+            // Only a search reads these.
             std::fs::remove_file(path.join(name)).unwrap();
         }
         drop(open(&path));
@@ -232,16 +232,16 @@ fn a_damaged_filter_is_not_believed() {
     }
 }
 
-/// Events of another life of the log, as large as those of the first.
+/// Returns events of another history of the log, of the same size as those of the first.
 fn other(n: u64) -> RawEvent {
     let event = RawEvent::builder("often").tag(format!("other:{n}")).tag("far:0").tag("near:0");
     event.id(format!("other-{n}")).data(vec![b'y'; 480]).build().unwrap()
 }
 
 #[test]
-fn a_filter_of_another_life_of_the_log_is_not_believed() {
-    let place = tempfile::tempdir().unwrap();
-    let (path, backup) = (place.path().join("log"), place.path().join("backup"));
+fn a_filter_of_another_history_of_the_log_is_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, backup) = (directory.path().join("log"), directory.path().join("backup"));
     let copy = |from: &Path, to: &Path| {
         std::fs::create_dir_all(to).unwrap();
         for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -253,7 +253,7 @@ fn a_filter_of_another_life_of_the_log_is_not_believed() {
     append(&open(&path), 0..20);
     copy(&path, &backup);
     append(&open(&path), 20..1_000);
-    // Everything is brought back but the filters, which stay as they are.
+    // Restores everything except the filters.
     let left = filters(&path);
     for swept in [true, false] {
         std::fs::remove_dir_all(&path).unwrap();
@@ -284,8 +284,8 @@ fn a_filter_of_another_life_of_the_log_is_not_believed() {
         let unless = |n| Condition::fail_if(Query::tag(format!("other:{n}")));
         for n in (20..store.len()).step_by(7) {
             let nothing = annals::Batch::new(Vec::new()).condition(unless(n));
-            let answer = store.append_as(nothing);
-            assert!(matches!(answer, Err(AppendError::Conflict { offset }) if offset == n));
+            let result = store.append_as(nothing);
+            assert!(matches!(result, Err(AppendError::Conflict { offset }) if offset == n));
             assert_eq!(store.append(other(n)).unwrap(), n);
         }
         drop(store);
@@ -295,22 +295,22 @@ fn a_filter_of_another_life_of_the_log_is_not_believed() {
 }
 
 #[test]
-fn what_a_crash_left_of_a_merge_is_removed() {
+fn the_leftovers_of_an_interrupted_merge_are_removed() {
     let (_place, path, _) = log();
     let before = filters(&path);
     for left in ["00000000000000000000.8.flt", "00000000000000000112.64.flt"] {
         std::fs::write(path.join(left), b"left").unwrap();
     }
     drop(open_read_only(&path));
-    assert_eq!(filters(&path).len(), before.len() + 2, "who reads removes nothing");
+    assert_eq!(filters(&path).len(), before.len() + 2, "a reader removes nothing");
     drop(open(&path));
     assert_eq!(filters(&path), before);
 }
 
 #[test]
-fn a_damaged_filter_is_made_again_when_it_is_merged() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+fn a_damaged_filter_is_rebuilt_when_it_is_merged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     append(&open(&path), 0..100);
     let file = path.join("00000000000000000000.8.flt");
     let mut bytes = std::fs::read(&file).unwrap();
@@ -325,9 +325,9 @@ fn a_damaged_filter_is_made_again_when_it_is_merged() {
 }
 
 #[test]
-fn to_make_filters_makes_nothing_unreadable() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+fn building_filters_makes_no_event_unreadable() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     append(&open(&path), 0..100);
     for name in filters(&path).keys() {
         std::fs::remove_file(path.join(name)).unwrap();
@@ -337,7 +337,7 @@ fn to_make_filters_makes_nothing_unreadable() {
         bytes[at] ^= 1;
         std::fs::write(path.join(name), bytes).unwrap();
     };
-    // A byte of an event, and one of the ids in that segment's index, whose start stands at 96.
+    // Damages an event, and the ids in the index of that segment. The index has their position at byte 96.
     flip("00000000000000000000.log", 900);
     let index = std::fs::read(path.join("00000000000000000000.idx")).unwrap();
     let ids = u32::from_le_bytes(*index[96..].first_chunk().unwrap());
@@ -348,11 +348,11 @@ fn to_make_filters_makes_nothing_unreadable() {
 }
 
 #[test]
-fn where_no_filter_can_be_written_the_log_goes_on_without() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+fn the_log_works_if_no_filter_can_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     drop(open(&path));
-    // A directory is in the way of the file.
+    // A directory has the name of the file.
     std::fs::create_dir(path.join("00000000000000000000.8.flt")).unwrap();
     let store = open(&path);
     append(&store, 0..1_000);
@@ -363,16 +363,16 @@ fn where_no_filter_can_be_written_the_log_goes_on_without() {
     check(&open(&path), 1_000);
 }
 
-/// Waits until the store has so many events. One that does not follow shows as a test that does not end.
+/// Waits until the store has `count` events. If the store does not follow, the test does not end.
 fn wait_for(store: &Store, count: u64) {
     let before = usize::try_from(count).unwrap();
     assert_eq!(store.subscription(Query::all(), 0).take(before).count(), before);
 }
 
 #[test]
-fn who_follows_takes_the_filters_as_they_come() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+fn a_follower_uses_new_filters() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     let writer = open(&path);
     append(&writer, 0..10);
     let reader = open_read_only(&path);
@@ -387,7 +387,7 @@ fn who_follows_takes_the_filters_as_they_come() {
     };
     assert!(ours(&reader) > 0, "it found filters");
     assert!(ours(&reader) <= ours(&writer));
-    // Who comes before the filters are made finds them later.
+    // A follower that was opened before the filters were built finds them later.
     drop(writer);
     for name in filters(&path).keys() {
         std::fs::remove_file(path.join(name)).unwrap();

@@ -1,5 +1,5 @@
-//! A process that was forked from the one that opened a store, and a process that may not write large files. Both are
-//! tried in processes of their own, which run one test of this file.
+//! A process that was forked from the one that opened a store, and a process that must not write large files. Both are
+//! tested in processes of their own, which run one test of this file.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -12,22 +12,22 @@ use annals::{
     RawEvent, Recorded,
 };
 
-/// Names the directory of a test that runs in a process of its own.
+/// The environment variable with the directory of a test that runs in a process of its own.
 const PLACE: &str = "ANNALS_TEST_FORKED";
 
 fn event(event_type: &str) -> RawEvent {
     RawEvent::builder(event_type).build().unwrap()
 }
 
-/// Runs a test of this file in a process of its own, by way of a shell command that ends in `exec "$0" "$@"`.
-fn run(test: &str, place: &Path, command: &str) -> Output {
+/// Runs a test of this file in a process of its own, with a shell command that ends with `exec "$0" "$@"`.
+fn run(test: &str, directory: &Path, command: &str) -> Output {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).arg(std::env::current_exe().unwrap());
-    shell.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(PLACE, place);
+    shell.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(PLACE, directory);
     shell.output().unwrap()
 }
 
-fn place() -> Option<PathBuf> {
+fn directory() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)
 }
 
@@ -61,13 +61,13 @@ fn fork() -> Option<libc::pid_t> {
 
 /// Ends a forked process without running anything else of the test.
 fn end(code: i32) -> ! {
-    // SAFETY: it ends this process, whatever state that is in.
+    // SAFETY: `_exit` may be called in any state of the process.
     unsafe { libc::_exit(code) }
 }
 
 fn wait_for(child: libc::pid_t) -> i32 {
     let mut status = 0;
-    // SAFETY: `status` is there to be written to.
+    // SAFETY: `status` is valid for writes.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert!(libc::WIFEXITED(status), "{status}");
     libc::WEXITSTATUS(status)
@@ -75,21 +75,21 @@ fn wait_for(child: libc::pid_t) -> i32 {
 
 #[test]
 fn forks() {
-    let Some(place) = place() else { return };
-    let path = place.join("st");
+    let Some(directory) = directory() else { return };
+    let path = directory.join("st");
     let store = EventStore::<RawEvent>::open(&path).unwrap();
     store.append(event("before")).unwrap();
     let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     let live = reader.reconstruct(Count).live().unwrap();
     let Some(child) = fork() else {
-        // Their threads are not here, so nothing waits for these.
+        // The child does not have the threads of the parent, so nothing waits for them.
         drop((live, reader));
         let refused = |result| matches!(result, Err(AppendError::Forked { .. }));
         let mut all = refused(store.append(event("child")).map(drop));
         all &= refused(store.append_batch((0..3).map(|_| event("child"))).map(drop));
         all &= refused(store.sync());
         all &= refused(store.close());
-        // Dropped, it leaves the lock and the files to the process that opened the store.
+        // Dropping the store in the child leaves the lock and the files to the process that opened the store.
         drop(store);
         end(if all { 7 } else { 1 })
     };
@@ -104,7 +104,7 @@ fn forks() {
     assert_eq!(types, ["before", "after"]);
     drop(store);
 
-    // While a forked process still has the lock, nobody else writes.
+    // While a forked process still has the lock, no other process can write.
     let store = EventStore::<RawEvent>::open(&path).unwrap();
     let (mut ends, started) = std::os::unix::net::UnixStream::pair().unwrap();
     let Some(child) = fork() else {
@@ -127,26 +127,27 @@ fn forks() {
 
 #[test]
 fn a_forked_process_neither_writes_nor_unlocks() {
-    let place = tempfile::tempdir().unwrap();
-    let output = run("forks", place.path(), r#"exec "$0" "$@""#);
+    let directory = tempfile::tempdir().unwrap();
+    let output = run("forks", directory.path(), r#"exec "$0" "$@""#);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
 fn is_limited() {
-    let Some(place) = place() else { return };
+    let Some(directory) = directory() else { return };
     // The limit of 8 MiB is below what one commit may take.
-    let refused = Journal::options().segment_bytes(4 << 10).open::<RawEvent>(place.join("small"));
+    let refused =
+        Journal::options().segment_bytes(4 << 10).open::<RawEvent>(directory.join("small"));
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("ulimit -f") && refused.contains("8388608 bytes"), "{refused}");
 }
 
 #[test]
 fn is_limited_later() {
-    let Some(place) = place() else { return };
-    // Room for segments with their last commits, of which there are several.
+    let Some(directory) = directory() else { return };
+    // There is room for several segments, each with its last commit.
     let options = Journal::options().segment_bytes(32 << 20).durability(Durability::Buffered);
-    let store = EventStore::<RawEvent, _>::on(options.open(place.join("st")).unwrap());
+    let store = EventStore::<RawEvent, _>::on(options.open(directory.join("st")).unwrap());
     let data = vec![b'0'; 1 << 20];
     for n in 0..200 {
         let event = RawEvent::builder("e").tag(format!("n:{n}")).data(data.clone());
@@ -157,11 +158,11 @@ fn is_limited_later() {
 
 #[test]
 fn a_limit_on_the_size_of_files_is_an_error_and_not_a_signal() {
-    let place = tempfile::tempdir().unwrap();
-    // In units of 512 bytes, or of 1,024 in some shells: both are below what is needed.
+    let directory = tempfile::tempdir().unwrap();
+    // The unit is 512 bytes, or 1,024 in some shells. With either, the limit is less than the test needs.
     for (test, kib) in [("is_limited", 8 << 10), ("is_limited_later", 128 << 10)] {
         let limit = format!(r#"ulimit -f {}; exec "$0" "$@""#, kib * 2);
-        let output = run(test, place.path(), &limit);
+        let output = run(test, directory.path(), &limit);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{:?}: {said}", output.status);
     }

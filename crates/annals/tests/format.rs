@@ -1,11 +1,11 @@
-//! The format as docs/FORMAT.md describes it: an independent reader (reader.py, written from that document) reads what
-//! is written here, and what an earlier version wrote (golden/) is read here.
+//! The format, as docs/FORMAT.md specifies it: an independent reader (reader.py, written from that document) reads the
+//! stores that this version writes, and this version reads a store that the first version wrote (golden/).
 //!
-//! golden/format-1 is a store as the first version wrote it, golden/format-1.jsonl its events. They are kept for as
-//! long as format 1 is read, and are not to be written anew when a test here fails: then the code is wrong, or the
-//! format is another one. Should they have to be made once more all the same:
-//! `ANNALS_WRITE_GOLDEN=1 cargo test -p annals --test format the_golden_example` (and put into the document what that
-//! test then says).
+//! golden/format-1 is a store that the first version wrote, and golden/format-1.jsonl has its events. Keep them as long
+//! as format 1 is read. If a test of this file fails, do not write them again: the code is wrong, or the format has
+//! changed. If they must be written again nevertheless:
+//! `ANNALS_WRITE_GOLDEN=1 cargo test -p annals --test format the_golden_example` (and put the output of that test into
+//! the document).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -27,7 +27,7 @@ fn at(time_ms: u64, events: Vec<RawEvent>) -> Batch<RawEvent> {
     Batch::new(events).time_ms(time_ms)
 }
 
-/// What the golden store holds. The first frame is the example in docs/FORMAT.md.
+/// Returns the batches of the golden store. The first frame is the example in docs/FORMAT.md.
 fn golden_batches() -> Vec<Batch<RawEvent>> {
     let start = 1_700_000_000_000;
     let example = RawEvent::builder("seat-sold")
@@ -73,7 +73,7 @@ fn golden_lines() -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A copy of the golden store, and the directory that it is removed with.
+/// Returns a copy of the golden store and its temporary directory.
 fn golden_copy() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("copy.store");
@@ -110,11 +110,11 @@ fn write_golden_if_asked() {
     let lines: Vec<String> = lines_of(&store).iter().map(|line| format!("{line}\n")).collect();
     std::fs::write(golden().with_extension("jsonl"), lines.concat()).unwrap();
     drop(store);
-    // Made by whoever writes; nothing depends on it.
+    // Every writer creates this file; no reader depends on it.
     std::fs::remove_file(golden().join("LOCK")).unwrap();
 }
 
-/// An event as reader.py prints it.
+/// Returns an event as reader.py prints it.
 fn line(recorded: &Recorded<RawEvent>) -> Value {
     let event = &recorded.event;
     json!({
@@ -144,7 +144,7 @@ fn base64(bytes: &[u8]) -> String {
     bytes.chunks(3).map(group).collect()
 }
 
-/// Has reader.py read a store.
+/// Reads a store with reader.py.
 fn run_reader(path: &Path, arguments: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reader.py");
     let mut command = Command::new("python3");
@@ -168,7 +168,7 @@ fn reader_lines(path: &Path, arguments: &[&str]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The reader finds what the store does, for some names of each kind.
+/// Asserts that reader.py finds the same events as the store, for some names of each kind.
 fn check_searches(path: &Path, lines: &[Value], tags: &[&str], types: &[&str], ids: &[&str]) {
     let check = |option: &str, name: &str, matches: &dyn Fn(&Value) -> bool| {
         let expected: Vec<Value> = lines.iter().filter(|line| matches(line)).cloned().collect();
@@ -208,7 +208,7 @@ fn golden_files_are_read_by_both_readers() {
 }
 
 #[test]
-fn golden_files_are_opened_for_writing_and_gone_on_with() {
+fn golden_files_are_opened_for_writing_and_extended() {
     let (_directory, path) = golden_copy();
     let expected = golden_lines();
     {
@@ -226,9 +226,9 @@ fn golden_files_are_opened_for_writing_and_gone_on_with() {
     assert_eq!(lines.len(), expected.len() + 1);
 }
 
-/// Verifying holds each index file against the one that the log's events make.
+/// `verify` compares each index file with one that is rebuilt from the events.
 #[test]
-fn golden_indexes_say_what_rebuilt_ones_do() {
+fn golden_indexes_are_equal_to_rebuilt_ones() {
     let (_directory, path) = golden_copy();
     let check = || {
         let report = annals::verify(&path).unwrap();
@@ -242,7 +242,7 @@ fn golden_indexes_say_what_rebuilt_ones_do() {
     }
     drop(open(&path).unwrap());
     check();
-    assert!(indexes.iter().all(|name| path.join(name).exists()), "they were made again");
+    assert!(indexes.iter().all(|name| path.join(name).exists()), "they were rebuilt");
     assert_eq!(
         reader_lines(&path, &["--tag", "show:7"]),
         reader_lines(&golden(), &["--tag", "show:7"])
@@ -252,7 +252,7 @@ fn golden_indexes_say_what_rebuilt_ones_do() {
 /// From the golden store's first 64 bytes on, the same appends write the same bytes, but for the checksum of the frames
 /// before a segment.
 #[test]
-fn golden_logs_are_still_written_that_way() {
+fn this_version_still_writes_the_golden_log() {
     let directory = tempfile::tempdir().unwrap();
     let (path, first) = (directory.path(), "00000000000000000000.log");
     std::fs::copy(golden().join("store.json"), path.join("store.json")).unwrap();
@@ -278,7 +278,7 @@ fn golden_logs_are_still_written_that_way() {
 
 /// The example in docs/FORMAT.md is the golden store's first frame, byte for byte.
 #[test]
-fn the_golden_example_stands_in_the_document() {
+fn the_golden_example_is_in_the_document() {
     write_golden_if_asked();
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/FORMAT.md");
     let document = std::fs::read_to_string(document).unwrap();
@@ -309,7 +309,7 @@ fn event(n: u64) -> RawEvent {
 }
 
 #[test]
-fn the_reader_reads_what_is_written_closed_or_not() {
+fn the_reader_reads_closed_and_open_stores() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let store = open(&path).unwrap();
@@ -323,7 +323,7 @@ fn the_reader_reads_what_is_written_closed_or_not() {
     let expected = lines_of(&store);
     let names: (&[_], &[_], &[_]) =
         (&["digit:7", "ereignis:ä2199", "none"], &["large"], &["id-55", "id-56", "id-2195"]);
-    // While it is written: the active file is longer than the log.
+    // While the store is open, the active file is longer than the log.
     assert_eq!(reader_lines(&path, &[]), expected);
     check_searches(&path, &expected, names.0, names.1, names.2);
     drop(store);
@@ -333,7 +333,7 @@ fn the_reader_reads_what_is_written_closed_or_not() {
 }
 
 #[test]
-fn the_reader_holds_filters_against_their_segments() {
+fn the_reader_compares_filters_with_their_segments() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let store = open(&path).unwrap();
@@ -360,7 +360,7 @@ fn the_reader_holds_filters_against_their_segments() {
 }
 
 #[test]
-fn the_reader_reads_a_store_of_nothing() {
+fn the_reader_reads_an_empty_store() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let store = open(&path).unwrap();
@@ -370,7 +370,7 @@ fn the_reader_reads_a_store_of_nothing() {
 }
 
 #[test]
-fn a_log_that_lost_its_store_json_is_not_taken_for_an_empty_directory() {
+fn a_log_without_its_store_json_is_not_mistaken_for_an_empty_directory() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     open(&path).unwrap().append(event(0)).unwrap();
@@ -382,15 +382,15 @@ fn a_log_that_lost_its_store_json_is_not_taken_for_an_empty_directory() {
     assert_eq!(std::fs::read(path.join("00000000000000000000.log")).unwrap(), log);
 }
 
-/// Both readers see a changed byte of any file, and neither takes it for something else.
+/// Both readers detect a changed byte in any file, and neither returns wrong events.
 #[test]
-fn any_changed_byte_of_a_log_is_seen_by_both_readers() {
+fn both_readers_detect_any_changed_byte_of_a_log() {
     let (_directory, path) = golden_copy();
     let expected = golden_lines();
     for name in files_with(&path, "log") {
         let file = path.join(&name);
         let bytes = std::fs::read(&file).unwrap();
-        // In the heads of the file, of a frame and of a record, in a body, and in the last one.
+        // In the headers of the file, of a frame and of a record, in a body, and in the last body.
         for at in [0, 13, 40, 69, 105, 117, 124, 200, bytes.len() - 9] {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;

@@ -1,4 +1,4 @@
-//! Who holds a store, who drops it last and where, and what others see meanwhile.
+//! The handles of a store: where the last one is dropped, and what other threads observe at that time.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -14,7 +14,7 @@ fn event(n: u64) -> RawEvent {
 }
 
 #[test]
-fn verify_beside_a_writer_finds_nothing_wrong() {
+fn verify_beside_a_writer_finds_no_problem() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -27,7 +27,7 @@ fn verify_beside_a_writer_finds_nothing_wrong() {
                 let options = Journal::options().segment_bytes(4 << 10);
                 let store: Store = EventStore::on(options.open(&path).unwrap());
                 (0..40).for_each(|n| drop(store.append(event(n)).map(|offset| offset + n)));
-                // At the end nobody listens any more.
+                // At the end of the test, the receiver is gone.
                 let _ = begun.send(());
             }
         });
@@ -43,7 +43,7 @@ fn verify_beside_a_writer_finds_nothing_wrong() {
 }
 
 #[test]
-fn a_last_handle_dropped_by_a_callback_closes_the_store_and_answers_all() {
+fn a_callback_that_drops_the_last_handle_closes_the_store_and_completes_all_appends() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store: Store = EventStore::<RawEvent>::open(&path).unwrap();
@@ -62,7 +62,7 @@ fn a_last_handle_dropped_by_a_callback_closes_the_store_and_answers_all() {
     *held.lock().unwrap() = Some(store);
     (0..4).for_each(|_| go_on.send(()).unwrap());
     assert_eq!(block_on(first).unwrap(), 0);
-    // They were on their way when the last handle went.
+    // These appends were queued when the last handle was dropped.
     let others: Vec<_> = others.into_iter().map(|other| block_on(other).unwrap()).collect();
     assert_eq!(others, [1, 2, 3]);
     let again: Store = EventStore::<RawEvent>::open(&path).unwrap();
@@ -70,7 +70,7 @@ fn a_last_handle_dropped_by_a_callback_closes_the_store_and_answers_all() {
 }
 
 #[test]
-fn closing_takes_what_was_handed_in_and_cursors_read_it_all() {
+fn closing_appends_all_queued_batches_and_cursors_read_them() {
     for _ in 0..20 {
         let store = EventStore::in_memory();
         let (answers, seen) = std::thread::scope(|scope| {
@@ -117,7 +117,7 @@ fn a_callback_that_ends_itself_is_not_called_again() {
     assert_eq!(calls.lock().unwrap().0, 1);
 }
 
-/// An event whose own code panics under the leadership: where an id is known as another type's.
+/// An event whose code panics while its thread leads a commit: when its id is compared with that of a stored event.
 #[derive(Debug, Clone, Copy)]
 struct Trap(&'static str);
 
@@ -127,7 +127,7 @@ impl annals::Event for Trap {
     }
 
     fn aliases(_: &str) -> &'static [&'static str] {
-        // Not `panic!`: its message would stand in the output of a test that succeeds.
+        // Not `panic!`, because its message would be in the output of a successful test.
         std::panic::resume_unwind(Box::new("sprung"))
     }
 
@@ -145,7 +145,7 @@ impl annals::Event for Trap {
 }
 
 #[test]
-fn a_panic_in_an_events_own_code_leaves_nobody_waiting() {
+fn a_panic_in_the_code_of_an_event_leaves_no_thread_waiting() {
     let store = EventStore::in_memory();
     store.append(Trap("trap")).unwrap();
     let other = || store.append(Trap("other"));
@@ -166,7 +166,7 @@ fn a_panic_in_a_commit_inside_a_callback_poisons_as_well() {
 }
 
 #[test]
-fn a_read_stops_at_bytes_too_so_that_large_events_do_not_fill_memory() {
+fn a_page_is_limited_in_bytes_so_that_large_events_do_not_fill_memory() {
     let directory = tempfile::tempdir().unwrap();
     let store: Store = EventStore::<RawEvent>::open(directory.path().join("store")).unwrap();
     let large = || RawEvent::builder("large").data(vec![7; 1 << 20]).build().unwrap();
@@ -179,7 +179,7 @@ fn a_read_stops_at_bytes_too_so_that_large_events_do_not_fill_memory() {
     assert_eq!(store.read(..).count(), 8);
 }
 
-/// Between its fork and its program, a process that is being started has all that this one has open.
+/// Between `fork` and `exec`, a process that is being started has all files open that this process has open.
 #[cfg(unix)]
 #[test]
 fn a_closed_store_opens_again_while_processes_are_started() {

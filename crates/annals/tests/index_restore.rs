@@ -1,4 +1,4 @@
-//! Index files and filters that are left of another life of the log: as after a return to an older copy.
+//! Index files and filters of another history of the log, as they remain after an older copy was restored.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -8,7 +8,7 @@ use annals::{Durability, EventStore, Journal, JournalOptions, Query, RawEvent};
 
 const EVENTS: u64 = 200;
 
-/// With one event a segment or a few, for so small are they.
+/// Opens a store with segments so small that each has one or a few events.
 fn options() -> JournalOptions {
     Journal::options().segment_bytes(4 << 10).durability(Durability::Buffered)
 }
@@ -24,7 +24,7 @@ fn copy(from: &Path, to: &Path, extensions: &[&str]) {
     }
 }
 
-/// Two lives of one log, the second with the derived files of the first; their events have payloads of these sizes.
+/// Writes two histories of one log with payloads of these sizes. The second gets the derived files of the first.
 fn second_life(directory: &Path, sizes: [usize; 2]) -> std::path::PathBuf {
     let (one, other) = (directory.join("one"), directory.join("other"));
     drop(EventStore::<RawEvent>::on(options().open(&one).unwrap()));
@@ -66,19 +66,20 @@ fn check_second_life(sizes: [usize; 2]) {
 }
 
 #[test]
-fn an_index_of_another_life_of_the_log_is_made_again() {
-    // The same segments, and every event at the same position in them.
+fn an_index_of_another_history_of_the_log_is_rebuilt() {
+    // Both have the same segments, and every event has the same position in them.
     check_second_life([600, 600]);
 }
 
 #[test]
-fn an_index_that_leads_elsewhere_is_made_again() {
-    // The same segments, and all but the first of their events at other positions.
+fn an_index_with_wrong_positions_is_rebuilt() {
+    // Both have the same segments, but all events except the first have other positions in them.
     check_second_life([600, 592]);
 }
 
-/// Two histories of one log: both begin with `common` events of one batch each; `one` goes on with `seat:A`, `other` with
-/// `seat:B`. All their events have the same sizes, and the last ones of each segment are alike.
+/// Writes two histories of one log. Both begin with `common` events, each in a batch of its own. Then `one` has events
+/// with `seat:A` and `other` has events with `seat:B`. All events have the same size, and the last events of
+/// corresponding segments are equal.
 fn diverged(directory: &Path) -> [std::path::PathBuf; 2] {
     let append = |store: &EventStore<RawEvent, Journal<RawEvent>>, tag: &str, count| {
         for _ in 0..count {
@@ -90,7 +91,7 @@ fn diverged(directory: &Path) -> [std::path::PathBuf; 2] {
     append(&EventStore::on(options().open(&one).unwrap()), "all", 2);
     copy(&one, &other, &[]);
     for (path, seat) in [(&one, "seat:A"), (&other, "seat:B")] {
-        // Each opened twice: the checksum of the active segment's frames goes on over a reopening.
+        // Each store is opened twice: the checksum of the active segment's frames continues after a reopening.
         append(&EventStore::on(options().open(path).unwrap()), seat, 1);
         let store = EventStore::on(options().open(path).unwrap());
         append(&store, seat, 2);
@@ -107,7 +108,7 @@ fn of_seat(path: &Path, seat: &str) -> usize {
 const FIRST: &str = "00000000000000000000";
 
 #[test]
-fn an_index_of_another_history_is_not_believed() {
+fn an_index_of_a_diverged_history_is_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let [one, other] = diverged(directory.path());
     let name = format!("{FIRST}.idx");
@@ -141,8 +142,8 @@ fn a_segment_of_another_history_is_damage() {
     }
 }
 
-/// A store that an older annals wrote has no checksum of frames. (That its index is that of another history is then told
-/// by the last event only.)
+/// A store of an older version has no checksum of frames. Then only the last event shows that an index belongs to
+/// another history.
 #[test]
 fn a_store_without_checksums_of_frames_is_opened() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A query that no event can match is an error wherever it is used, and so is a condition made of one.
+//! A query that no event can match is an error wherever it is used, and so is a condition with such a query.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -32,7 +32,7 @@ fn sold() -> Booking {
     Booking::SeatSold { seat: "12A".into() }
 }
 
-/// Queries that no event can match, and what is said of each.
+/// Queries that no event can match, each with its error message.
 fn nameless() -> Vec<(Query, &'static str)> {
     vec![
         (Query::tag(""), "the tag is empty; it must have 1 to 255 bytes"),
@@ -90,7 +90,7 @@ fn refuses_everywhere<B: Backend<Booking> + 'static>(store: &EventStore<Booking,
         says(error);
         assert!(matches!(&store.query(&query).rev().collect::<Vec<_>>()[..], [Err(_)]));
 
-        // A cursor would wait at the head for ever; this one ends.
+        // Without the check, the cursor would wait at the head forever. This one ends with an error.
         let read: Vec<_> = store.subscription(query.clone(), 0).collect();
         let [Err(error)] = &read[..] else { panic!("{read:?}") };
         says(error);
@@ -127,7 +127,7 @@ fn a_query_that_no_event_can_match_is_an_error_everywhere() {
 }
 
 #[test]
-fn a_store_knows_the_types_that_its_events_have_and_had() {
+fn a_store_knows_the_current_and_the_older_types_of_its_events() {
     assert_eq!(Booking::event_types(), Some(&["seat-sold", "seat-booked", "show-cancelled"][..]));
     assert_eq!(Inner::event_types(), Some(&["its-own"][..]));
     assert_eq!(RawEvent::event_types(), None);

@@ -1,4 +1,4 @@
-//! The Journal as a program sees it: what was appended is there again, in whatever way the store is opened.
+//! The Journal as a program uses it: appended events are there after the store is opened again, in every way.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -48,7 +48,7 @@ fn check(store: &Store, count: u64) {
 }
 
 #[test]
-fn what_was_appended_is_there_again_over_many_segments() {
+fn events_in_many_segments_are_there_after_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     {
@@ -84,7 +84,7 @@ fn a_read_only_store_follows_a_writer_over_segments() {
 }
 
 #[test]
-fn conditions_and_ids_hold_over_segments_and_reopening() {
+fn conditions_and_ids_work_across_segments_and_after_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let with_id = |n: u64| {

@@ -1,4 +1,4 @@
-//! Live projections: never behind for long, never wrong, and never in anybody's way.
+//! Live projections: they catch up, are never wrong, and never block readers or writers.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use annals::{Backend, EventStore, LiveError, Projection, Query, Recorded, SnapshotPolicy};
 use common::{Booking, SALES, model, nth};
 
-/// Long enough to be reached only by what does not work.
+/// A time limit that only a failure reaches.
 const EVER: Duration = Duration::from_hours(1);
 
 fn check_beside_writers<B: Backend<Booking> + 'static>(
@@ -37,7 +37,7 @@ fn check_beside_writers<B: Backend<Booking> + 'static>(
                 let (mut last, end) = (0, 10 + 2 * events);
                 while last < end {
                     let state = reader.load();
-                    // Every event counts, so the state is that of its head and of no other.
+                    // Every event changes the state, so the state belongs to exactly one head.
                     assert_eq!(state.1, state.head());
                     assert!(state.head() >= last);
                     last = state.head();
@@ -51,18 +51,18 @@ fn check_beside_writers<B: Backend<Booking> + 'static>(
 }
 
 #[test]
-fn it_is_right_beside_writers_in_memory() {
+fn a_live_projection_is_right_beside_writers_in_memory() {
     check_beside_writers(&EventStore::in_memory(), 3_000);
 }
 
 #[test]
-fn it_is_right_beside_writers_in_files() {
+fn a_live_projection_is_right_beside_writers_in_files() {
     let directory = tempfile::tempdir().unwrap();
     check_beside_writers(&EventStore::open(directory.path().join("log.store")).unwrap(), 100);
 }
 
 #[test]
-fn it_ends_with_itself_and_outlives_the_end_of_the_log() {
+fn a_live_projection_ends_when_it_is_dropped_and_stays_readable_after_the_log_is_closed() {
     let store = EventStore::in_memory();
     store.append(nth(0)).unwrap();
     drop(store.reconstruct(SALES).live().unwrap());
@@ -77,21 +77,21 @@ fn it_ends_with_itself_and_outlives_the_end_of_the_log() {
 }
 
 #[test]
-fn nobody_waits_for_what_comes_after_the_end_of_the_log() {
+fn no_caller_waits_for_an_offset_after_the_end_of_a_closed_log() {
     let store = EventStore::in_memory();
     store.append(nth(0)).unwrap();
     let live = store.reconstruct(SALES).live().unwrap();
-    let (told, answer) = std::sync::mpsc::channel();
+    let (sender, results) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         for timeout in [EVER * 2, Duration::MAX] {
-            let (told, live) = (told.clone(), &live);
-            scope.spawn(move || told.send(live.wait_for(9, timeout).unwrap()).unwrap());
+            let (sender, live) = (sender.clone(), &live);
+            scope.spawn(move || sender.send(live.wait_for(9, timeout).unwrap()).unwrap());
         }
         store.append(nth(1)).unwrap();
         store.close().unwrap();
         for _ in 0..2 {
-            // Who never comes back shows as a test that is stopped.
-            assert!(!answer.recv_timeout(EVER).expect("it comes back"));
+            // If a call does not return, this fails at its time limit.
+            assert!(!results.recv_timeout(EVER).expect("the call returns"));
         }
     });
     assert!(!live.wait_for(2, Duration::MAX).unwrap());
@@ -121,7 +121,7 @@ impl Projection for Panics {
 }
 
 #[test]
-fn one_that_panics_says_so_and_keeps_its_last_state() {
+fn a_live_projection_that_panics_reports_it_and_keeps_its_last_state() {
     let store = EventStore::in_memory();
     let live = store.reconstruct(Panics).live().unwrap();
     store.append(nth(0)).unwrap();
@@ -133,7 +133,7 @@ fn one_that_panics_says_so_and_keeps_its_last_state() {
 }
 
 #[test]
-fn one_that_cannot_read_an_event_says_so() {
+fn a_live_projection_that_cannot_read_an_event_reports_it() {
     use annals::RawEvent;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
@@ -147,7 +147,7 @@ fn one_that_cannot_read_an_event_says_so() {
 }
 
 #[test]
-fn one_that_cannot_read_an_event_shows_what_comes_before_it() {
+fn a_live_projection_that_cannot_read_an_event_has_the_state_before_it() {
     use annals::RawEvent;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");

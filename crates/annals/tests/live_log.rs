@@ -1,4 +1,4 @@
-//! What a live projection that stands still leaves in the program's log: one line, however often it tries again.
+//! The program's log gets one line from a live projection that cannot continue, even if it retries often.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -28,7 +28,7 @@ impl Write for Log {
 fn the_same_failure_is_logged_once() {
     let log = Log::default();
     let writer = log.clone();
-    // Of the whole process, for the projection has a thread of its own.
+    // The subscriber is for the whole process, because the projection has a thread of its own.
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
@@ -37,7 +37,7 @@ fn the_same_failure_is_logged_once() {
     let live = follower.reconstruct(SALES).live().unwrap();
     for attempt in 1..=20 {
         writer.append(RawEvent::builder("seat-upgraded").build().unwrap()).unwrap();
-        // It has tried, and tells.
+        // The projection has tried again and reports the failure.
         while follower.stats().read_errors < attempt {
             std::thread::sleep(Duration::from_millis(1));
         }

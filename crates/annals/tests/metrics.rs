@@ -1,4 +1,4 @@
-//! What is measured: that `stats` has it on every backend, and that docs/METRICS.md names all that a recorder is told.
+//! Metrics: `stats` returns all of them for every backend, and docs/METRICS.md lists all that a recorder gets.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![allow(
@@ -27,13 +27,13 @@ fn append<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>, count: u64) {
     }
 }
 
-/// A recorder that remembers what it is told.
+/// A recorder that stores all descriptions, registrations and values.
 #[derive(Default, Clone)]
 struct Remembers(Arc<Mutex<Told>>);
 
 #[derive(Default)]
 struct Told {
-    /// Each name's kind and unit, as they are described.
+    /// The described kind and unit of each name.
     described: BTreeMap<String, (&'static str, &'static str)>,
     registered: BTreeMap<String, &'static str>,
     backends: BTreeSet<String>,
@@ -85,9 +85,10 @@ impl Remembers {
     }
 
     fn register(&self, key: &Key, kind: &'static str) -> Arc<Number> {
-        let mut told = self.0.lock().unwrap();
-        told.registered.insert(key.name().into(), kind);
-        told.backends
+        let mut reported = self.0.lock().unwrap();
+        reported.registered.insert(key.name().into(), kind);
+        reported
+            .backends
             .extend(key.labels().map(|label| format!("{}={}", label.key(), label.value())));
         Arc::new(Number { name: key.name().into(), recorder: self.clone() })
     }
@@ -129,30 +130,30 @@ fn documented() -> BTreeMap<String, (String, String)> {
 }
 
 #[test]
-fn every_name_is_documented_and_every_documented_name_is_told() {
+fn the_documented_names_are_exactly_the_reported_names() {
     let recorder = Remembers::default();
-    let place = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     metrics::with_local_recorder(&recorder, || {
         let _memory = EventStore::<RawEvent>::in_memory();
-        let _files = EventStore::<RawEvent>::open(place.path().join("log")).unwrap();
+        let _files = EventStore::<RawEvent>::open(directory.path().join("log")).unwrap();
     });
-    let told = recorder.0.lock().unwrap();
+    let reported = recorder.0.lock().unwrap();
     let documented = documented();
     let kinds: BTreeMap<_, _> =
         documented.iter().map(|(name, (kind, _))| (name.clone(), kind.as_str())).collect();
-    assert_eq!(told.registered, kinds);
+    assert_eq!(reported.registered, kinds);
     for (name, (kind, unit)) in &documented {
         let is_count = ["events", "stores", "-"].contains(&unit.as_str());
         let unit = if is_count { "count" } else { unit };
-        assert_eq!(told.described.get(name), Some(&(kind.as_str(), unit)), "{name}");
+        assert_eq!(reported.described.get(name), Some(&(kind.as_str(), unit)), "{name}");
     }
-    assert_eq!(told.described.len(), documented.len());
+    assert_eq!(reported.described.len(), documented.len());
     let backends = ["backend=journal".to_owned(), "backend=memory".to_owned()];
-    assert_eq!(told.backends, BTreeSet::from(backends));
+    assert_eq!(reported.backends, BTreeSet::from(backends));
 }
 
 #[test]
-fn a_store_tells_what_it_did_and_takes_back_what_it_held() {
+fn a_store_reports_its_counters_and_subtracts_its_gauges_when_it_is_dropped() {
     let recorder = Remembers::default();
     let stores = metrics::with_local_recorder(&recorder, || {
         [EventStore::<RawEvent>::in_memory(), EventStore::in_memory()]
@@ -170,7 +171,7 @@ fn a_store_tells_what_it_did_and_takes_back_what_it_held() {
     assert_eq!(recorder.value("annals_event_bytes"), Some(0.0));
 }
 
-/// Does a little of everything, and answers the numbers.
+/// Uses all kinds of operations of a store, and returns its statistics.
 fn used<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> Stats {
     store.subscribe(|_| {});
     append(store, 10);
@@ -187,7 +188,7 @@ fn used<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> Stats {
     store.stats()
 }
 
-/// What holds of the numbers on every backend.
+/// Asserts what holds for the statistics of every backend.
 fn check(stats: &Stats) {
     assert_eq!((stats.events, stats.commits, stats.conflicts), (41, 12, 1));
     assert_eq!((stats.append_errors, stats.read_errors, stats.subscribers), (1, 0, 1));
@@ -201,12 +202,12 @@ fn check(stats: &Stats) {
 }
 
 #[test]
-fn a_log_in_memory_is_measured_now_and_then() {
+fn operations_in_memory_are_sampled() {
     let store = EventStore::in_memory();
     let stats = used(&store);
     check(&stats);
     assert_eq!(stats.sync_ns.count, 0);
-    // A thread's first is timed: this test has one of its own, and what is asynchronous is committed by another.
+    // The first operation of a thread is timed. This test has its own thread; another commits the asynchronous append.
     assert_eq!((stats.append_ns.count, stats.condition_ns.count), (1, 1));
     assert_eq!((stats.subscriber_ns.count, stats.page_ns.count), (2, 1));
     let segments = store.segments();
@@ -215,13 +216,14 @@ fn a_log_in_memory_is_measured_now_and_then() {
 }
 
 #[test]
-fn a_log_in_files_is_measured_each_time() {
-    let place = tempfile::tempdir().unwrap();
-    let journal = Journal::options().segment_bytes(4096).open(place.path().join("log")).unwrap();
+fn all_operations_in_files_are_timed() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal =
+        Journal::options().segment_bytes(4096).open(directory.path().join("log")).unwrap();
     let store = EventStore::<RawEvent, _>::on(journal);
     let stats = used(&store);
     check(&stats);
-    // What is too long is refused before it is under way.
+    // A batch that is too large is refused before its duration is measured.
     assert_eq!((stats.append_ns.count, stats.sync_ns.count), (13, 12));
     assert_eq!((stats.condition_ns.count, stats.subscriber_ns.count), (1, 41));
     assert!(stats.page_ns.count > 2 && stats.read_ns.count == 1, "{stats:?}");
@@ -237,7 +239,7 @@ fn a_log_in_files_is_measured_each_time() {
 }
 
 #[test]
-fn a_cursor_lags_by_what_it_has_not_looked_at() {
+fn a_cursor_lags_by_the_events_that_it_has_not_searched() {
     let store = EventStore::in_memory();
     let named = |n: u64| RawEvent::builder(if n % 1_000 == 999 { "seldom" } else { "often" });
     store.append_batch((0..60_000).map(|n| named(n).build().unwrap())).unwrap();
@@ -260,9 +262,9 @@ fn a_cursor_lags_by_what_it_has_not_looked_at() {
 }
 
 #[test]
-fn what_a_log_that_is_only_read_refuses_is_counted() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("log");
+fn appends_that_a_read_only_log_refuses_are_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     append(&EventStore::<RawEvent>::open(&path).unwrap(), 1);
     let journal = Journal::options().open_read_only(&path).unwrap();
     let store = EventStore::<RawEvent, _>::on(journal);

@@ -17,7 +17,7 @@ fn event(event_type: &str) -> RawEvent {
     RawEvent::builder(event_type).data(vec![b'0'; 500]).build().unwrap()
 }
 
-/// Opens a store whose segments are full after a few events.
+/// Opens a store with segments that are full after a few events.
 fn open(path: &Path, durability: Durability) -> Store {
     let options = Journal::options().segment_bytes(4 << 10).durability(durability);
     EventStore::on(options.open(path).unwrap())
@@ -50,14 +50,14 @@ impl Projection for Count {
 #[test]
 fn a_writer_follows_its_directory_and_leaves_a_new_store_alone() {
     for durability in [Durability::Sync, Durability::Buffered] {
-        let place = tempfile::tempdir().unwrap();
-        let (path, moved) = (place.path().join("st"), place.path().join("st.1"));
+        let directory = tempfile::tempdir().unwrap();
+        let (path, moved) = (directory.path().join("st"), directory.path().join("st.1"));
         let old = open(&path, durability);
         old.append(event("old")).unwrap();
         fs::rename(&path, &moved).unwrap();
         let new = open(&path, Durability::Sync);
         new.append(event("new")).unwrap();
-        // Over many segments, with their indexes and filters, and with snapshots.
+        // Writes many segments with their indexes and filters, and snapshots.
         for _ in 0..99 {
             old.append(event("old")).unwrap();
         }
@@ -78,12 +78,12 @@ fn a_writer_follows_its_directory_and_leaves_a_new_store_alone() {
 #[test]
 fn a_store_that_was_removed_takes_no_more_appends() {
     for durability in [Durability::Sync, Durability::Buffered] {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("st");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("st");
         let store = open(&path, durability);
         store.append(event("there")).unwrap();
         fs::remove_dir_all(&path).unwrap();
-        // Without syncs it is looked at once a millisecond.
+        // Without syncs, the store checks its directory once in a millisecond.
         let refused = loop {
             let appended = store.append(event("gone"));
             if durability == Durability::Sync || appended.is_err() {
@@ -101,8 +101,8 @@ fn a_store_that_was_removed_takes_no_more_appends() {
 
 #[test]
 fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let store = open(&path, Durability::Sync);
     store.append(event("there")).unwrap();
     fs::remove_dir_all(&path).unwrap();
@@ -110,12 +110,12 @@ fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
 }
 
 #[test]
-fn a_segment_that_was_replaced_takes_no_more_appends_also_if_a_backup_has_the_old_one() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_replaced_segment_takes_no_more_appends_even_if_a_backup_links_the_old_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let store = open(&path, Durability::Sync);
     store.append(event("there")).unwrap();
-    let (name, backup) = (path.join("00000000000000000000.log"), place.path().join("backup"));
+    let (name, backup) = (path.join("00000000000000000000.log"), directory.path().join("backup"));
     fs::hard_link(&name, &backup).unwrap();
     fs::copy(&name, path.join("copy")).unwrap();
     fs::rename(path.join("copy"), &name).unwrap();
@@ -127,9 +127,9 @@ fn a_segment_that_was_replaced_takes_no_more_appends_also_if_a_backup_has_the_ol
 }
 
 #[test]
-fn a_second_writer_is_refused_also_when_the_lock_was_removed() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_second_writer_is_refused_even_if_the_lock_was_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let store = open(&path, Durability::Sync);
     for round in 0..3 {
         store.append(event("first")).unwrap();
@@ -143,8 +143,8 @@ fn a_second_writer_is_refused_also_when_the_lock_was_removed() {
 
 #[test]
 fn the_holder_of_the_lock_is_named() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     let store = open(&path, Durability::Sync);
     let refused = Journal::options().open::<RawEvent>(&path).unwrap_err();
     assert!(
@@ -152,7 +152,7 @@ fn the_holder_of_the_lock_is_named() {
         "{refused:?}"
     );
     assert!(refused.to_string().contains("in this process; use a clone"), "{refused}");
-    // As a process of another container would have it.
+    // As a process in another container writes it.
     fs::write(path.join("LOCK"), "1 pid:[1]\n").unwrap();
     let refused = Journal::options().open::<RawEvent>(&path).unwrap_err();
     assert!(refused.to_string().contains("in another container (as process 1 there)"), "{refused}");
@@ -160,7 +160,7 @@ fn the_holder_of_the_lock_is_named() {
     assert_eq!(types(&path), [""; 0]);
 }
 
-/// Everything that a cursor shows until it ends.
+/// Returns all events and errors of a cursor until it ends.
 fn follow_to_the_end(store: &Store) -> Vec<String> {
     let events = store.subscription(Query::all(), 0);
     events.map(|event| event.unwrap().event.event_type().to_owned()).collect()
@@ -168,8 +168,8 @@ fn follow_to_the_end(store: &Store) -> Vec<String> {
 
 #[test]
 fn a_follower_follows_its_directory() {
-    let place = tempfile::tempdir().unwrap();
-    let (path, moved) = (place.path().join("st"), place.path().join("st.1"));
+    let directory = tempfile::tempdir().unwrap();
+    let (path, moved) = (directory.path().join("st"), directory.path().join("st.1"));
     let writer = open(&path, Durability::Sync);
     writer.append(event("old")).unwrap();
     let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
@@ -189,10 +189,10 @@ fn a_follower_follows_its_directory() {
 }
 
 #[test]
-fn a_follower_of_a_store_that_was_removed_ends_and_says_so() {
+fn a_follower_of_a_removed_store_ends_and_reports_it() {
     for events in [0, 1, 30] {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("st");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("st");
         let writer = open(&path, Durability::Sync);
         writer.append_batch((0..events).map(|_| event("there"))).unwrap();
         let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
@@ -204,10 +204,10 @@ fn a_follower_of_a_store_that_was_removed_ends_and_says_so() {
 }
 
 #[test]
-fn a_follower_of_a_store_whose_files_were_replaced_ends_and_says_so() {
-    // By an older copy of the same log that went on another way, put there file by file.
-    let place = tempfile::tempdir().unwrap();
-    let (path, backup) = (place.path().join("st"), place.path().join("backup"));
+fn a_follower_of_a_store_with_replaced_files_ends_and_reports_it() {
+    // The files are replaced one by one with those of an older copy of the log that got other events.
+    let directory = tempfile::tempdir().unwrap();
+    let (path, backup) = (directory.path().join("st"), directory.path().join("backup"));
     let copy = |from: &Path, to: &Path| {
         for entry in fs::read_dir(from).unwrap() {
             let name = entry.unwrap().file_name();
@@ -231,11 +231,11 @@ fn a_follower_of_a_store_whose_files_were_replaced_ends_and_says_so() {
 }
 
 #[test]
-fn a_follower_goes_on_when_a_copy_is_in_the_place_of_its_file() {
-    // As an overlay file system does when a file of a lower layer is first written to.
+fn a_follower_goes_on_if_its_file_is_replaced_by_a_copy() {
+    // An overlay file system does that when a file of a lower layer is first written to.
     for events in [0, 1, 3] {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("st");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("st");
         let writer = open(&path, Durability::Sync);
         writer.append_batch((0..events).map(|_| event("image"))).unwrap();
         drop(writer);
@@ -261,28 +261,28 @@ fn a_follower_goes_on_when_a_copy_is_in_the_place_of_its_file() {
 }
 
 #[test]
-fn a_store_is_made_at_a_mount_point() {
-    let place = tempfile::tempdir().unwrap();
-    fs::create_dir(place.path().join("lost+found")).unwrap();
-    let store = EventStore::<RawEvent>::open(place.path()).unwrap();
+fn a_store_is_created_at_a_mount_point() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("lost+found")).unwrap();
+    let store = EventStore::<RawEvent>::open(directory.path()).unwrap();
     store.append(event("mounted")).unwrap();
     drop(store);
-    assert_eq!(types(place.path()), ["mounted"]);
-    assert!(place.path().join("lost+found").is_dir());
-    assert_eq!(verify(place.path()).unwrap().problems, []);
+    assert_eq!(types(directory.path()), ["mounted"]);
+    assert!(directory.path().join("lost+found").is_dir());
+    assert_eq!(verify(directory.path()).unwrap().problems, []);
 }
 
 #[test]
-fn a_file_that_should_say_where_the_log_ended_and_does_not() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("st");
+fn a_closed_json_that_is_damaged_is_refused_for_writing_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("st");
     open(&path, Durability::Sync).append(event("there")).unwrap();
     fs::write(path.join("closed.json"), "").unwrap();
     let refused = Journal::options().open::<RawEvent>(&path).unwrap_err();
     let text = refused.to_string();
     assert!(matches!(refused, OpenError::Corrupt(_)), "{text}");
     assert!(text.contains("remove it, and the store opens") && !text.contains("backup"), "{text}");
-    // A reader sees all of the log, and follows it.
+    // A reader reads the whole log, and follows it.
     let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     assert_eq!((reader.len(), reader.backend().damage()), (1, None));
     fs::remove_file(path.join("closed.json")).unwrap();

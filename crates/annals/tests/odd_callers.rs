@@ -1,4 +1,4 @@
-//! Programs that do what few do: append as a thread ends, use older names, keep sets whose hasher has no seed.
+//! Unusual programs: they append while a thread ends, use older names, or use sets whose hasher has no seed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -9,7 +9,7 @@ use annals::testing::assert_round_trip;
 use annals::{Condition, Event, EventStore, Query, RawEvent};
 use serde::{Deserialize, Serialize};
 
-/// A hasher without a seed, as those of rustc-hash and fnv: the order depends on the set's capacity and history alone.
+/// A hasher without a seed, like those of rustc-hash and fnv. A set's order depends only on its capacity and history.
 type Fixed = BuildHasherDefault<DefaultHasher>;
 
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -29,12 +29,12 @@ fn labels() -> Labels {
 }
 
 #[test]
-fn a_set_with_a_fixed_hasher_in_a_newtype_comes_back() {
+fn a_set_with_a_fixed_hasher_in_a_newtype_is_read_back() {
     assert_round_trip(&Set::Set { labels: labels() });
 }
 
 #[test]
-fn a_set_with_a_fixed_hasher_beside_a_wide_integer_is_taken() {
+fn a_set_with_a_fixed_hasher_beside_a_wide_integer_is_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let store = EventStore::<Set>::open(directory.path().join("store")).unwrap();
     store.append(Set::Wide { labels: labels(), n: 1 }).unwrap();
@@ -47,7 +47,7 @@ enum Renamed {
 }
 
 #[test]
-fn a_condition_by_an_older_name_guards_the_type() {
+fn a_condition_with_an_older_name_covers_the_type() {
     let store = EventStore::<Renamed>::in_memory();
     store.append(Renamed::It { n: 1 }).unwrap();
     let condition = Condition::fail_if(Query::event_type("old"));
@@ -66,7 +66,7 @@ thread_local! {
     static AT_EXIT: std::cell::RefCell<Option<AtExit>> = const { std::cell::RefCell::new(None) };
 }
 
-/// Without a care for that, this ends the process.
+/// An append that did not expect it would abort the process.
 #[test]
 fn a_destructor_of_a_thread_local_value_appends() {
     let store = EventStore::<RawEvent>::in_memory();

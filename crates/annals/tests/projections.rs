@@ -1,4 +1,4 @@
-//! Projections: the state now and then, step by step, on every backend; events that do not fit.
+//! Projections: the state now, at any time and step by step, on every backend; events that cannot be decoded.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -22,7 +22,7 @@ fn fill<B: Backend<Booking>>(store: &EventStore<Booking, B>, count: u64) -> Vec<
 fn check_time_travel<B: Backend<Booking>>(store: &EventStore<Booking, B>) {
     let events = fill(store, 50);
     let mut sales = store.reconstruct(SALES);
-    // First with nothing folded, then beside the state now.
+    // First on a new reconstructor, then on one that has the state of `now`.
     for _ in 0..2 {
         for offset in 0..50 {
             assert_eq!(
@@ -49,19 +49,19 @@ fn check_time_travel<B: Backend<Booking>>(store: &EventStore<Booking, B>) {
 }
 
 #[test]
-fn the_state_is_that_of_any_time_in_memory() {
+fn the_state_is_right_at_any_time_in_memory() {
     check_time_travel(&EventStore::in_memory());
 }
 
 #[test]
-fn the_state_is_that_of_any_time_in_files() {
+fn the_state_is_right_at_any_time_in_files() {
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::options().durability(Durability::Buffered);
     check_time_travel(&EventStore::on(journal.open(directory.path().join("log.store")).unwrap()));
 }
 
 #[test]
-fn the_state_is_that_of_any_time_on_a_home_chosen_at_run_time() {
+fn the_state_is_right_at_any_time_on_a_backend_chosen_at_run_time() {
     let backend: Box<dyn Backend<Booking>> = Box::new(annals::Memory::new());
     check_time_travel(&EventStore::<Booking>::on(backend));
 }
@@ -96,7 +96,7 @@ fn now_folds_only_what_is_new() {
 }
 
 #[test]
-fn memory_lends_its_events_to_a_fold() {
+fn a_fold_in_memory_does_not_copy_events() {
     let store = EventStore::in_memory();
     fill(&store, 3);
     let sales = store.reconstruct(SALES);
@@ -109,7 +109,7 @@ fn raw(event_type: &str, data: &str) -> RawEvent {
     RawEvent::builder(event_type).tag("seat:1").data(data.to_owned()).build().unwrap()
 }
 
-/// A log that programs of several versions wrote to, as today's program reads it.
+/// Opens a log that programs of several versions wrote, with the event type of today's program.
 fn read_as_bookings(
     directory: &tempfile::TempDir,
     events: Vec<RawEvent>,
@@ -120,7 +120,7 @@ fn read_as_bookings(
 }
 
 #[test]
-fn events_of_unknown_types_are_refused_or_passed_over_as_asked() {
+fn events_of_unknown_types_are_refused_or_passed_over_as_configured() {
     let directory = tempfile::tempdir().unwrap();
     let known = |seat| raw("seat-sold", &format!(r#"{{"seat":{seat},"price":1}}"#));
     let newer = || raw("seat-upgraded", "{}");
@@ -147,7 +147,7 @@ fn events_of_unknown_types_are_refused_or_passed_over_as_asked() {
     assert_eq!(store.len(), 6);
 }
 
-/// A log of events that were recorded one a second, as today's program reads it.
+/// Opens a log of events that were recorded one per second, with the event type of today's program.
 fn one_a_second(
     directory: &tempfile::TempDir,
     events: Vec<RawEvent>,
@@ -161,7 +161,7 @@ fn one_a_second(
     EventStore::open(&path).unwrap()
 }
 
-/// That the state at each time is that at the last offset until then, or the same error.
+/// Asserts that the state at each time is the state at the last offset up to that time, or the same error.
 fn check_times(source: &annals::Reconstructor<Seat, Journal<Booking>>) {
     let text = |state: Result<_, ReadError>| state.map_err(|error| error.to_string());
     for offset in 0..source.store().len() {
@@ -172,7 +172,7 @@ fn check_times(source: &annals::Reconstructor<Seat, Journal<Booking>>) {
 }
 
 #[test]
-fn a_time_is_an_offset_also_beside_an_event_of_an_unknown_type() {
+fn a_time_is_an_offset_even_beside_an_event_of_an_unknown_type() {
     let known = || raw("seat-sold", r#"{"seat":1,"price":1}"#);
     let newer = || raw("seat-upgraded", "{}");
     for events in [vec![known(), newer()], vec![known(), newer(), known(), newer(), newer()]] {
@@ -183,7 +183,7 @@ fn a_time_is_an_offset_also_beside_an_event_of_an_unknown_type() {
         assert!(strict.at_time(1_000).is_err() && strict.at_time(u64::MAX).is_err());
         check_times(&strict);
         check_times(&store.reconstruct(Seat(1)).unknown_events(UnknownEvents::PassOver));
-        // One who does not read these events does not meet them.
+        // A projection whose query does not match these events is not affected by them.
         assert_eq!(store.reconstruct(Seat(2)).at_time(u64::MAX).unwrap(), None);
     }
 }
@@ -201,7 +201,7 @@ fn a_time_is_found_past_events_that_the_projection_does_not_read() {
 }
 
 #[test]
-fn a_payload_that_does_not_fit_is_named_by_offset_type_and_field() {
+fn the_error_for_a_payload_that_cannot_be_decoded_has_its_offset_type_and_field() {
     let directory = tempfile::tempdir().unwrap();
     let good = || raw("seat-freed", r#"{"seat":1}"#);
     let bad = raw("seat-sold", r#"{"seat":1,"price":"dear"}"#);

@@ -1,4 +1,4 @@
-//! The example that exports to Prometheus says what it promises.
+//! The example that exports to Prometheus works.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![allow(clippy::float_cmp, reason = "the numbers are small and whole")]
@@ -7,10 +7,10 @@
 mod prometheus;
 
 #[test]
-fn the_numbers_of_both_homes_are_there() {
-    let place = tempfile::tempdir().unwrap();
+fn the_metrics_of_both_backends_are_exported() {
+    let directory = tempfile::tempdir().unwrap();
     let mut out = Vec::new();
-    prometheus::run(&place.path().join("log"), None, &mut out).unwrap();
+    prometheus::run(&directory.path().join("log"), None, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     let value = |name: &str| -> f64 {
         let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));

@@ -1,4 +1,4 @@
-//! What an append has taken can be read: what a log in files could not give back as it was is refused.
+//! An appended event can be read: an append refuses an event that a log in files could not read back unchanged.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![expect(clippy::option_option, reason = "they are what JSON does not keep")]
@@ -12,7 +12,8 @@ use annals::{AppendError, Codec, CodecError, Event, EventStore, InvalidEvent, Js
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// Appends to a log in files and reads back; or why not. A log in memory that encodes says the same.
+/// Appends to a log in files and reads the event back, or returns the error. Asserts that an encoding log in memory
+/// returns the same.
 fn appended<E: Event + Clone>(event: &E) -> Result<E, String> {
     let directory = tempfile::tempdir().unwrap();
     let files = EventStore::<E>::open(directory.path().join("store")).unwrap();
@@ -62,7 +63,7 @@ enum Weather {
 }
 
 #[test]
-fn files_and_memory_that_encodes_take_the_same() {
+fn a_log_in_files_and_an_encoding_log_in_memory_accept_the_same_events() {
     for event in [
         Weather::Measured { rain: -0.0 },
         Weather::Noted { note: Some(Some("x".into())) },
@@ -132,7 +133,7 @@ fn the_error_has_its_fields() {
 #[serde(transparent)]
 struct Any(Value);
 
-/// An array in an array …, so many.
+/// Returns arrays nested `depth` deep.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(Value::Null, |inner, at| match at % 2 {
         0 => vec![inner].into(),
@@ -141,7 +142,7 @@ fn nested(depth: usize) -> Value {
 }
 
 #[test]
-fn the_deepest_that_is_read_back_is_the_deepest_that_is_taken() {
+fn the_deepest_accepted_nesting_is_the_deepest_that_is_read_back() {
     let deepest = (1..200).take_while(|&depth| {
         let text = serde_json::to_string(&nested(depth)).unwrap();
         serde_json::from_str::<Value>(&text).is_ok()
@@ -150,7 +151,7 @@ fn the_deepest_that_is_read_back_is_the_deepest_that_is_taken() {
     assert_round_trip(&Any(nested(deepest)));
     refused(&Any(nested(deepest + 1)), "nested more than 127 deep");
     assert_eq!(deepest, 127);
-    // Nested in a field, it is one deeper.
+    // In a field, the value is nested one level deeper.
     kept(nested(deepest - 1));
     refused(&Kept { it: nested(deepest) }, "it[0].in");
 }
@@ -159,7 +160,7 @@ fn the_deepest_that_is_read_back_is_the_deepest_that_is_taken() {
 struct Unit;
 
 #[test]
-fn a_some_that_would_come_back_as_none_is_refused() {
+fn a_some_that_would_be_read_back_as_none_is_refused() {
     refused(&Kept { it: Some(None::<u8>) }, "the field `it` differs");
     refused(&Kept { it: Some(()) }, "the field `it` differs");
     refused(&Kept { it: Some(Unit) }, "the field `it` differs");
@@ -184,7 +185,7 @@ enum Patched {
 }
 
 #[test]
-fn a_field_that_tells_null_from_absent_is_taken() {
+fn a_field_that_distinguishes_null_from_a_missing_value_is_accepted() {
     for note in [None, Some(None), Some(Some("x".to_owned()))] {
         assert_round_trip(&Patched::Patched { note });
     }
@@ -253,7 +254,7 @@ fn two_keys_that_are_the_same_are_refused_where_the_value_is_lost() {
 struct Disguised(HashSet<u32>);
 
 #[test]
-fn an_order_that_is_not_kept_is_no_difference() {
+fn an_order_that_a_type_does_not_preserve_does_not_count() {
     let numbers = || 0..50_u32;
     kept(numbers().map(|n| (n.to_string(), n)).collect::<HashMap<_, _>>());
     kept(numbers().collect::<HashSet<_>>());
@@ -289,7 +290,7 @@ enum Odd {
 }
 
 #[test]
-fn types_that_do_not_come_back_are_found() {
+fn types_that_are_not_read_back_unchanged_are_detected() {
     refused(&Kept { it: Lists { labels: vec![] } }, "it: missing field `labels`");
     kept(Lists { labels: vec!["x".into()] });
     refused(&Kept { it: vec![Whole::Large(1), Whole::Signed(5)] }, "the field `it[1]` differs");
@@ -301,7 +302,8 @@ fn types_that_do_not_come_back_are_found() {
 }
 
 #[test]
-fn memory_refuses_in_debug_builds_what_files_refuse_and_takes_what_has_no_encoding() {
+fn a_log_in_memory_refuses_unreadable_events_in_debug_builds_and_accepts_events_without_an_encoding()
+ {
     let taken = EventStore::in_memory().append(Kept { it: f64::NAN });
     assert_eq!(taken.is_err(), cfg!(debug_assertions));
     let taken = EventStore::in_memory().append(Kept { it: Some(None::<u8>) });
@@ -322,7 +324,7 @@ enum Skipped {
 }
 
 #[test]
-fn memory_that_encodes_shows_what_comes_back() {
+fn an_encoding_log_in_memory_returns_the_decoded_event() {
     let store = EventStore::in_memory_encoded();
     store.append(Skipped::Noted { seen: 1 }).unwrap();
     assert_eq!(store.get(0).unwrap().unwrap().event, Skipped::Noted { seen: 0 });
@@ -339,19 +341,19 @@ fn memory_that_encodes_shows_what_comes_back() {
 }
 
 #[test]
-fn debug_builds_look_at_every_event() {
+fn debug_builds_check_every_event() {
     let directory = tempfile::tempdir().unwrap();
     let files = EventStore::<Odd>::open(directory.path().join("store")).unwrap();
     let taken = files.append(Odd::Doubled { before: 1, twice: 2 });
     assert_eq!(taken.is_err(), cfg!(debug_assertions));
 }
 
-/// An event without an exact form, of which every part is chosen.
+/// An event without an exact form.
 #[derive(Debug, Clone, PartialEq)]
 enum ByHand {
     Map(HashMap<String, u32>),
     MaybeNull(Option<Option<u32>>),
-    /// Is one less whenever it is read.
+    /// Decoding subtracts 1 each time.
     Counts(u32),
     CannotBeRead,
 }
@@ -391,7 +393,7 @@ impl Event for ByHand {
 }
 
 #[test]
-fn an_event_written_by_hand_is_compared_by_its_own_encoding() {
+fn an_event_with_a_hand_written_implementation_is_compared_by_its_own_encoding() {
     assert_round_trip(&ByHand::Map((0..50).map(|n| (n.to_string(), n)).collect()));
     assert_round_trip(&ByHand::MaybeNull(Some(Some(1))));
     refused(&ByHand::MaybeNull(Some(None)), "a `Some` in it is written as null");
@@ -402,8 +404,8 @@ fn an_event_written_by_hand_is_compared_by_its_own_encoding() {
 }
 
 #[test]
-fn what_was_doubted_before_is_not_held_against_an_event() {
-    // Written by this thread outside of an append: an event by hand with the same doubt would be refused.
+fn doubts_about_an_earlier_payload_do_not_affect_an_event() {
+    // This thread encodes a doubtful payload outside of an append. If the doubt remained, the next append would fail.
     Json::encode(&Some(None::<u8>), &mut Vec::new()).unwrap();
     assert_round_trip(&ByHand::MaybeNull(Some(Some(1))));
 }

@@ -1,4 +1,4 @@
-//! Appends that are repeated: an id means "this event, once", whatever else of the event differs the second time.
+//! Repeated appends: an id means "this event, once", even if other parts of the event differ the second time.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,14 +10,14 @@ use annals::{
 };
 use futures_executor::block_on;
 
-/// Runs a check on a store in memory, and on one in files that is opened again after each part.
+/// Runs a check on a store in memory, and on one in files that is reopened after each part.
 macro_rules! on_both {
     ($event:ty, $check:expr) => {{
         $check(&EventStore::<$event>::in_memory());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
         $check(&EventStore::<$event>::open(&path).unwrap());
-        // What is known is found in a sealed index and in a rebuilt one as well.
+        // Known ids are found in a sealed index and in a rebuilt index.
         let store = EventStore::<$event>::open(&path).unwrap();
         let head = store.len();
         $check(&store);
@@ -38,7 +38,7 @@ enum Shop {
 fn a_map_in_another_order_is_the_same_event() {
     fn check<B: Backend<Shop>>(store: &EventStore<Shop, B>) {
         for n in 0..50 {
-            // Each map has an order of its own.
+            // Each map has a different order.
             let lines = (0..8).map(|n| (format!("sku-{n}"), n)).collect::<HashMap<_, _>>();
             let ordered = || Shop::Ordered { order: format!("order-{n}"), lines: lines.clone() };
             let again = Shop::Ordered { order: format!("order-{n}"), lines: HashMap::new() };
@@ -51,7 +51,7 @@ fn a_map_in_another_order_is_the_same_event() {
     on_both!(Shop, check);
 }
 
-/// An event of which everything can be said.
+/// An event with all labels and metadata.
 #[derive(Debug, Clone)]
 struct Said {
     event_type: String,
@@ -131,8 +131,8 @@ fn metadata_tags_and_data_do_not_matter_and_older_names_are_the_same_type() {
         assert_eq!(store.append_batch(renamed).unwrap(), 0..2);
         let other = store.append(said("refunded", "old")).unwrap_err();
         assert!(matches!(&other, AppendError::IdConflict { offset: 1, .. }), "{other:?}");
-        let told = other.to_string();
-        assert!(told.contains("\"payed\"") && told.contains("\"refunded\""), "{told}");
+        let text = other.to_string();
+        assert!(text.contains("\"payed\"") && text.contains("\"refunded\""), "{text}");
         assert_eq!(store.len(), 2);
     }
     on_both!(Said, check);
@@ -145,7 +145,7 @@ fn a_known_id_comes_before_the_condition() {
         for _ in 0..2 {
             assert_eq!(store.append_if([said("paid", "new")], &none).unwrap(), 0..1);
         }
-        // Also before one that would be refused.
+        // The id comes first even if the condition alone would be refused.
         let beyond = none.after(9);
         assert_eq!(store.append_if([said("paid", "new")], &beyond).unwrap(), 0..1);
         let refused = store.append_if([said("paid", "other")], &beyond);
@@ -157,7 +157,7 @@ fn a_known_id_comes_before_the_condition() {
     on_both!(Said, check);
 }
 
-/// Batches of one commit see those staged before them: retries, other types, and conditions up to the staged head.
+/// A batch sees the batches that were staged before it in the same commit: for retries, types and conditions.
 #[test]
 fn a_retry_in_the_same_commit_is_known() {
     fn check<B: Backend<Said> + 'static>(store: &EventStore<Said, B>) {

@@ -1,4 +1,4 @@
-//! What snapshots cost: little beside the fold, however long the log and however large the state.
+//! The cost of snapshots: it is small compared with the fold, for long logs and for large states.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -18,12 +18,12 @@ use common::{Booking, nth, sold};
 use serde::{Deserialize, Serialize};
 
 thread_local! {
-    /// The sizes of all states that were cloned, together.
+    /// The sum of the sizes of all cloned states.
     static CLONED: Cell<u64> = const { Cell::new(0) };
     static FOLDED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A state that stands for one as large as the number of events in it.
+/// A state that simulates one whose size is the number of its events.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Grown(u64);
 
@@ -63,7 +63,7 @@ fn log(events: impl IntoIterator<Item = Booking>) -> EventStore<Booking> {
     store
 }
 
-/// Folds to the end; answers how many events were folded for that, and the sizes of the states that were cloned.
+/// Folds to the end. Returns the number of folded events and the sum of the sizes of all cloned states.
 fn now(source: &mut Reconstructor<Grow>) -> (u64, u64) {
     FOLDED.set(0);
     CLONED.set(0);
@@ -84,7 +84,7 @@ fn a_long_fold_clones_few_states() {
         let mut source = store.reconstruct(Grow(query)).snapshots(policy);
         let (folded, cloned) = now(&mut source);
         assert!(folded >= EVENTS * 3 / 4);
-        // The three that are kept, and four on the way.
+        // Three clones for the snapshots that are kept, and four during the fold.
         assert!(cloned <= 8 * folded, "{cloned} for {folded} events");
         assert_eq!(heads(&source).len(), 3);
     }
@@ -92,7 +92,7 @@ fn a_long_fold_clones_few_states() {
 
 #[test]
 fn a_projection_that_reads_few_events_begins_near_the_last_of_them() {
-    // Its last event is far from the end, and nothing told beforehand that it would be the last.
+    // The last event of the projection is far from the end, and the fold could not know that it would be the last.
     for rest in [0, 500_000] {
         let rare = (0..100_000).map(|n| if n % 10 == 0 { sold(1, n) } else { sold(2, n) });
         let store = log(rare.chain((0..rest).map(|n| sold(3, n))));
@@ -105,7 +105,7 @@ fn a_projection_that_reads_few_events_begins_near_the_last_of_them() {
         assert_eq!(heads(&source).len(), 5);
         let (folded, _) = now(&mut anew());
         assert!(folded < 100, "{folded}");
-        // As events come, so do snapshots.
+        // As events are appended, snapshots are written.
         for n in 0..250 {
             store.append(sold(1, n)).unwrap();
             source.now().unwrap();
@@ -116,7 +116,7 @@ fn a_projection_that_reads_few_events_begins_near_the_last_of_them() {
     }
 }
 
-/// The system's directories, and how many names they listed.
+/// The file system of the operating system, with a count of the listed names.
 #[derive(Debug, Default, Clone)]
 struct Listed(Arc<AtomicUsize>);
 
@@ -178,7 +178,7 @@ impl StoreDirectory for ListedDirectory {
 }
 
 #[test]
-fn nobody_looks_through_the_snapshots_of_others() {
+fn a_projection_does_not_list_the_snapshots_of_others() {
     let directory = tempfile::tempdir().unwrap();
     let system = Listed::default();
     let place =

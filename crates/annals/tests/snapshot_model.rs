@@ -1,4 +1,4 @@
-//! Snapshots against a model: whichever there are, and whatever becomes of them, the state is that of a plain fold.
+//! Snapshots against a model: with any snapshots, even lost or damaged ones, the state is that of a plain fold.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -14,7 +14,7 @@ use common::{Booking, SALES, model};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// A place where snapshots get lost or damaged when they are loaded, each in its turn as it was dealt.
+/// A snapshot store that loses or damages snapshots when they are loaded, in a given sequence.
 #[derive(Debug)]
 struct Harmful {
     inner: Arc<dyn SnapshotStore>,
@@ -48,16 +48,16 @@ impl SnapshotStore for Harmful {
     }
 }
 
-/// What is done with a log.
+/// The actions of a test.
 #[derive(Debug, Clone)]
 struct Plan {
     events: Vec<Booking>,
-    /// Behind which events the state is asked for.
+    /// The events after which the test reads the state.
     asked: Vec<Index>,
     policy: SnapshotPolicy,
     keep: usize,
     harm: Vec<Option<(Index, u8)>>,
-    /// When to travel to.
+    /// The offsets to which the test travels.
     then: Vec<Index>,
 }
 

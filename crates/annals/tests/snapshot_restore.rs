@@ -1,5 +1,4 @@
-//! A return to an older copy of the log, with newer snapshots beside it: none of them is trusted beyond what the two
-//! logs have in common.
+//! An older copy of the log is restored beside newer snapshots. A snapshot is used only if the log has its events.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -18,10 +17,10 @@ use annals::{
 };
 use common::{Booking, Seat, freed, sold};
 
-/// Long enough to be reached only by what does not work.
+/// A time limit that only a failure reaches.
 const EVER: Duration = Duration::from_hours(1);
 
-/// A fold of 8 events comes by one at which it would take a snapshot too many; it takes that at the log's end.
+/// A policy with which a fold of 8 events has one possible snapshot too many, so it takes one at the end of the log.
 fn policy() -> SnapshotPolicy {
     SnapshotPolicy::every(1).keep(3)
 }
@@ -30,7 +29,7 @@ fn open(path: &Path) -> EventStore<Booking, Journal<Booking>> {
     EventStore::open(path).unwrap()
 }
 
-/// Appends events recorded at this time.
+/// Appends events with this time.
 fn append<B: Backend<Booking>>(
     store: &EventStore<Booking, B>,
     time_ms: u64,
@@ -50,15 +49,15 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// A store whose events of seat 1 end at offset 7, of whose 40 events the last 10 are lost and came anew.
+/// A store of 40 events that lost its last 10 events and got others. The events of seat 1 before those end at offset 7.
 struct Restored {
     _directory: tempfile::TempDir,
     path: PathBuf,
 }
 
 impl Restored {
-    /// `before` are the last ten events of the log that was folded, `after` those of the log as it is now, both with
-    /// the time at which they were recorded.
+    /// `before` are the last ten events of the folded log, `after` those of the log as it is now, both with
+    /// the times at which they were recorded.
     fn new(before: (u64, Vec<Booking>), after: (u64, Vec<Booking>)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log.store");
@@ -76,8 +75,8 @@ impl Restored {
         Self { _directory: directory, path }
     }
 
-    /// Asserts that every way to a state comes to seat 1 being sold at this price, and that the newest snapshot is
-    /// found out.
+    /// Asserts that seat 1 is sold at this price, however the state is computed, and that the newest snapshot is
+    /// refused.
     fn check(&self, price: Option<u64>) {
         let store = open(&self.path);
         assert_eq!(*store.reconstruct(Seat(1)).now().unwrap(), price, "a plain fold");
@@ -85,7 +84,7 @@ impl Restored {
         let kept: Vec<_> = std::fs::read_dir(self.path.join("snapshots")).unwrap().collect();
         let series = kept[0].as_ref().unwrap().file_name().into_string().unwrap();
         let stale = place.load(&series, 40).unwrap();
-        // Each finds the snapshots as they were.
+        // Each of them starts with the same snapshots.
         let source = || {
             place.save(&series, 40, &stale).unwrap();
             store.reconstruct(Seat(1)).snapshots(policy())
@@ -126,15 +125,15 @@ fn others(n: u64) -> Vec<Booking> {
 }
 
 #[test]
-fn events_that_came_in_other_order_are_found_out_by_their_time() {
-    // The very same event stands in front of the snapshot's head, but later.
+fn events_in_another_order_are_detected_by_their_times() {
+    // The event before the head of the snapshot is the same, but its time is later.
     let mut after = others(10);
     after[2] = sold(1, 99);
     Restored::new((20, others(10)), (21, after)).check(Some(99));
 }
 
 #[test]
-fn events_of_the_same_time_are_found_out_by_what_they_are() {
+fn other_events_with_the_same_times_are_detected_by_their_digests() {
     let mut after = others(10);
     after[2] = freed(1);
     after[9] = sold(4, 9);
@@ -142,7 +141,7 @@ fn events_of_the_same_time_are_found_out_by_what_they_are() {
 }
 
 #[test]
-fn the_projections_own_last_event_is_compared_by_what_it_is() {
+fn the_last_event_of_the_projection_is_compared_by_its_digest() {
     // Of a log with given times: the event in front of the head is the same to the bit, and so is the last one's time.
     let directory = tempfile::tempdir().unwrap();
     let (one, other) = (directory.path().join("one"), directory.path().join("other"));
@@ -159,7 +158,7 @@ fn the_projections_own_last_event_is_compared_by_what_it_is() {
 }
 
 #[test]
-fn an_event_that_this_program_cannot_read_does_not_hinder_a_snapshot() {
+fn a_snapshot_is_used_even_if_the_program_cannot_decode_an_event() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     append(&open(&path), 10, (0..6).map(|n| sold(1, n)));
@@ -194,7 +193,7 @@ fn a_snapshot_of_the_first_format_is_ignored_and_replaced() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
-/// A backend of another crate: without an id, and with no more than it must have.
+/// A backend with only the required methods and without a store id, as another crate might implement it.
 struct Nameless(Memory<Booking>, AtomicBool);
 
 impl Nameless {
@@ -251,7 +250,7 @@ impl Backend<Booking> for Nameless {
 }
 
 #[test]
-fn logs_without_an_id_that_share_a_place_are_told_apart_by_their_events() {
+fn logs_without_an_id_that_share_a_snapshot_store_are_distinguished_by_their_events() {
     let place: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
     let log = |price: u64, last: Booking| {
         let store = EventStore::on(Nameless::new());
@@ -266,7 +265,7 @@ fn logs_without_an_id_that_share_a_place_are_told_apart_by_their_events() {
 }
 
 #[test]
-fn a_snapshot_is_kept_if_an_event_that_it_is_compared_with_could_not_be_read_this_time() {
+fn a_snapshot_is_not_deleted_if_its_events_cannot_be_read_temporarily() {
     let place: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
     let store = EventStore::on(Nameless::new());
     append(&store, 10, (0..8).map(|n| sold(1, n)));
@@ -286,7 +285,7 @@ fn a_snapshot_is_kept_if_an_event_that_it_is_compared_with_could_not_be_read_thi
 }
 
 #[test]
-fn logs_in_memory_that_share_a_place_are_told_apart_by_their_ids() {
+fn logs_in_memory_that_share_a_snapshot_store_are_distinguished_by_their_ids() {
     let place: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
     for price in [100, 200] {
         let store = EventStore::in_memory();

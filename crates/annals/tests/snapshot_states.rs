@@ -1,4 +1,4 @@
-//! Which states can be kept in a snapshot: those that JSON does not change. The others are not kept, and say so.
+//! A snapshot stores only states that JSON preserves. For other states there is a warning and no snapshot.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -13,7 +13,7 @@ use annals::{
 use common::{Booking, logged, nth};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Folds the offsets into a state of any kind.
+/// A projection that folds the offsets into a state of any type.
 struct Into<S>(S, fn(&mut S, u64));
 
 impl<S: Clone> Projection for Into<S> {
@@ -33,8 +33,8 @@ impl<S: Clone> Projection for Into<S> {
     }
 }
 
-/// Folds 20 events with a snapshot after every fifth and again from the last of these; answers how many were kept.
-/// None of them is other than the fold.
+/// Folds 20 events with a snapshot after every fifth, and then again from the last snapshot. Returns the number of
+/// snapshots, and asserts that no snapshot differs from the fold.
 fn kept<S>(initial: &S, apply: fn(&mut S, u64)) -> usize
 where
     S: Clone + Debug + Serialize + DeserializeOwned,
@@ -46,7 +46,7 @@ where
     let plain = store.reconstruct(Into(initial.clone(), apply)).at(u64::MAX).unwrap();
     source().now().unwrap();
     let text = |state: &S| {
-        // Of maps and sets the Debug form has any order.
+        // The Debug output of maps and sets has no fixed order.
         let mut letters: Vec<char> = format!("{state:?}").chars().collect();
         letters.sort_unstable();
         letters
@@ -59,7 +59,7 @@ where
     checks.len()
 }
 
-/// What is warned of while the states are folded of which none is kept.
+/// Folds states that cannot be stored, and returns the warnings.
 fn refused<S>(initial: &S, apply: fn(&mut S, u64)) -> String
 where
     S: Clone + Debug + Serialize + DeserializeOwned,
@@ -79,7 +79,7 @@ enum Either {
 }
 
 #[test]
-fn a_state_that_json_changes_is_not_kept() {
+fn a_state_that_json_changes_is_not_stored() {
     let changed = [
         refused(&BTreeMap::new(), |map: &mut BTreeMap<u64, Option<Option<u64>>>, n| {
             map.insert(n, Some(None));
@@ -95,7 +95,7 @@ fn a_state_that_json_changes_is_not_kept() {
 }
 
 #[test]
-fn a_state_that_json_does_not_change_is_kept() {
+fn a_state_that_json_preserves_is_stored() {
     assert_eq!(kept(&Either::Nothing, |state, n| *state = Either::Unsigned(n)), 4);
     assert_eq!(kept(&0.1_f64, |state, _| *state = state.sin().exp()), 4);
     assert_eq!(kept(&Some(Some(1)), |state, n| *state = Some(Some(n))), 4);
@@ -104,26 +104,26 @@ fn a_state_that_json_does_not_change_is_kept() {
 }
 
 #[test]
-fn a_set_of_any_order_is_kept_and_no_false_alarm_is_raised() {
+fn an_unordered_set_is_stored_without_a_false_alarm() {
     let insert = |set: &mut HashSet<u64>, n| assert!(set.insert(n));
     let pairs = |sets: &mut (BTreeSet<u64>, Vec<HashSet<u64>>), n| {
         sets.0.insert(n);
         sets.1.push([n, n + 1].into());
     };
-    // Each time the sets have another order.
+    // The sets have a different order each time.
     for _ in 0..20 {
         assert_eq!(kept(&HashSet::new(), insert), 4);
         assert_eq!(kept(&(BTreeSet::new(), Vec::new()), pairs), 4);
     }
 }
 
-/// A set whose type does not say so.
+/// A set whose type does not show that it is one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Disguised(HashSet<u64>);
 
 #[test]
-fn a_set_whose_type_does_not_say_so_is_refused_or_kept_by_luck_and_raises_no_false_alarm() {
+fn a_hidden_set_is_refused_or_stored_by_chance_without_a_false_alarm() {
     let log = refused(&Disguised::default(), |set, n| set.0.extend(100 * n..100 * n + 9));
     assert!(log.contains("is read back from its JSON in another order"), "{log}");
     let (mut lucky, policy) = (0, SnapshotPolicy::every(2));
@@ -134,7 +134,7 @@ fn a_set_whose_type_does_not_say_so_is_refused_or_kept_by_luck_and_raises_no_fal
         let mut source = store.reconstruct(Into(Disguised::default(), insert)).snapshots(policy);
         source.now().unwrap();
         for check in source.verify_snapshots().unwrap() {
-            // By luck once more, or not.
+            // The set may be read in the same order by chance, or in another order.
             let right = match &check.verdict {
                 SnapshotVerdict::Good { .. } | SnapshotVerdict::AnyOrder => true,
                 SnapshotVerdict::Ignored { reason } => reason.contains("preserve the order"),
@@ -144,11 +144,11 @@ fn a_set_whose_type_does_not_say_so_is_refused_or_kept_by_luck_and_raises_no_fal
             lucky += 1;
         }
     }
-    assert!(lucky > 0, "two values have but two orders");
+    assert!(lucky > 0, "two values have only two orders");
 }
 
 #[test]
-fn what_has_no_json_is_refused_and_the_page_is_named() {
+fn a_state_that_cannot_be_written_as_json_is_refused_and_the_warning_names_the_page() {
     let tuples = refused(&BTreeMap::new(), |map, n| {
         map.insert((n, 1), 1);
     });
@@ -157,7 +157,7 @@ fn what_has_no_json_is_refused_and_the_page_is_named() {
 }
 
 #[test]
-fn integers_of_any_size_are_kept() {
+fn integers_of_any_size_are_stored() {
     let big = |number: &mut u128, n| *number = u128::MAX - u128::from(n);
     assert_eq!(kept(&0, big), 4);
     assert_eq!(kept(&0, |number: &mut i128, n| *number = i128::MIN + i128::from(n)), 4);
@@ -172,7 +172,7 @@ enum Sale {
     },
 }
 
-/// The price of a seat, if it is sold; one that was given away has none.
+/// The price of a seat if it is sold. A seat that was given away has no price.
 struct Price;
 
 impl Projection for Price {
@@ -194,7 +194,7 @@ impl Projection for Price {
 }
 
 #[test]
-fn no_snapshot_makes_a_decision_another() {
+fn a_snapshot_does_not_change_a_decision() {
     let directory = tempfile::tempdir().unwrap();
     for run in 0..3 {
         let store = EventStore::<Sale>::open(directory.path().join("log.store")).unwrap();
@@ -210,7 +210,7 @@ fn no_snapshot_makes_a_decision_another() {
 }
 
 #[test]
-fn states_of_the_same_json_are_told_apart() {
+fn states_with_the_same_json_are_distinguished() {
     let store = EventStore::in_memory();
     store.append_batch((0..5).map(nth)).unwrap();
     let source = |apply: fn(&mut Option<Option<u64>>, u64)| {

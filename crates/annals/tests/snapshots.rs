@@ -1,4 +1,4 @@
-//! Snapshots: whatever there is of them, and whatever is wrong with them, no answer changes.
+//! Snapshots: missing, damaged and outdated snapshots never change a state.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -24,7 +24,7 @@ fn memory(count: u64) -> EventStore<Booking> {
     store
 }
 
-/// Heads of the snapshots that are there, and that each is good.
+/// Returns the heads of all snapshots, and asserts that each is good.
 fn good_heads<P: Projection, B: Backend<P::Event>>(source: &Reconstructor<P, B>) -> Vec<u64> {
     let checks = source.verify_snapshots().unwrap();
     for check in &checks {
@@ -33,7 +33,7 @@ fn good_heads<P: Projection, B: Backend<P::Event>>(source: &Reconstructor<P, B>)
     checks.iter().map(|check| check.head).collect()
 }
 
-/// Counts the events that are folded.
+/// A projection that counts the folded events.
 struct Counted<'a>(AllSales, &'a AtomicU64);
 
 impl Projection for Counted<'_> {
@@ -62,7 +62,7 @@ impl Projection for Counted<'_> {
     }
 }
 
-/// The state now of a program that starts anew, and how many events it folded for it.
+/// Returns the state of a program that has just started, and the number of events that it folded.
 fn from_scratch<B: Backend<Booking>>(
     store: &EventStore<Booking, B>,
     projection: AllSales,
@@ -80,7 +80,7 @@ fn from_scratch<B: Backend<Booking>>(
 }
 
 #[test]
-fn the_last_of_every_so_many_are_kept_and_folds_begin_at_them() {
+fn the_last_snapshots_are_kept_and_folds_start_at_them() {
     let store = memory(105);
     let policy = SnapshotPolicy::every(10).keep(3);
     let mut source = store.reconstruct(SALES).snapshots(policy);
@@ -90,14 +90,14 @@ fn the_last_of_every_so_many_are_kept_and_folds_begin_at_them() {
     source.now().unwrap();
     assert_eq!(good_heads(&source), [90, 100, 110]);
     assert_eq!(from_scratch(&store, SALES, None).1, 0);
-    // Another projection has its own.
+    // Another projection has snapshots of its own.
     let mut seat = store.reconstruct(Seat(1)).snapshots(SnapshotPolicy::every(1).keep(1));
     seat.now().unwrap();
     assert_eq!((good_heads(&seat).len(), good_heads(&source).len()), (1, 3));
 }
 
 #[test]
-fn by_default_the_last_ten_of_every_thousand_events_are_kept() {
+fn by_default_there_is_a_snapshot_every_thousand_events_and_ten_are_kept() {
     let store = memory(12_500);
     let mut source = store.reconstruct(SALES).snapshots(SnapshotPolicy::default());
     source.now().unwrap();
@@ -105,7 +105,7 @@ fn by_default_the_last_ten_of_every_thousand_events_are_kept() {
 }
 
 #[test]
-fn a_journal_keeps_them_in_its_directory_and_opens_with_them() {
+fn a_journal_stores_snapshots_in_its_directory_and_opens_with_them() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     {
@@ -123,7 +123,7 @@ fn a_journal_keeps_them_in_its_directory_and_opens_with_them() {
 }
 
 #[test]
-fn a_directory_with_nothing_but_snapshots_is_a_place_for_a_store() {
+fn a_store_can_be_created_in_a_directory_that_has_only_snapshots() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     std::fs::create_dir_all(path.join("snapshots")).unwrap();
@@ -173,7 +173,7 @@ fn reasons(source: &Reconstructor<AllSales, Journal<Booking>>) -> Vec<(u64, Stri
     source.verify_snapshots().unwrap().into_iter().filter_map(ignored).collect()
 }
 
-/// Asserts that the newest snapshot is ignored for this reason, that `folded` events are folded in its stead, and
+/// Asserts that the newest snapshot is ignored for this reason, that `folded` events are folded instead, and
 /// that the state is right.
 fn check_ignored(kept: &Kept, reason: &str, folded: u64) {
     let store = kept.open();
@@ -207,7 +207,7 @@ fn a_damaged_or_torn_or_empty_snapshot_is_ignored() {
         let kept = Kept::new();
         change(&kept.files()[9], damage);
         check_ignored(&kept, "it is", 10);
-        // It gave way to one that is whole.
+        // A good snapshot has replaced it.
         let store = kept.open();
         assert_eq!(reasons(&store.reconstruct(SALES).snapshots(SnapshotPolicy::every(10))), []);
     }
@@ -217,16 +217,16 @@ fn a_damaged_or_torn_or_empty_snapshot_is_ignored() {
 fn a_snapshot_that_seems_larger_than_memory_is_ignored() {
     let kept = Kept::new();
     let file = std::fs::File::options().write(true).open(&kept.files()[9]).unwrap();
-    // 8 TiB, of which next to nothing is on disk.
+    // A sparse file of 8 TiB.
     file.set_len(1 << 43).unwrap();
     check_ignored(&kept, "it cannot be read", 10);
-    // It gave way to one that can.
+    // A good snapshot has replaced it.
     let store = kept.open();
     assert_eq!(reasons(&store.reconstruct(SALES).snapshots(SnapshotPolicy::every(10))), []);
 }
 
 #[test]
-fn a_snapshot_that_stands_at_another_head_is_ignored() {
+fn a_snapshot_of_another_head_is_ignored() {
     let kept = Kept::new();
     std::fs::copy(&kept.files()[0], &kept.files()[9]).unwrap();
     check_ignored(&kept, "head 10", 10);
@@ -248,8 +248,8 @@ fn a_snapshot_from_beyond_the_head_is_ignored() {
 }
 
 #[test]
-fn a_snapshot_of_a_log_that_lost_its_end_and_grew_another_is_ignored() {
-    // As after a copy from before: the same store, the same length, and another history.
+fn a_snapshot_of_a_log_that_lost_its_end_and_got_other_events_is_ignored() {
+    // As after the restore of an older copy: the same store and length, but another history.
     let directory = tempfile::tempdir().unwrap();
     let (early, late) = (directory.path().join("early.store"), directory.path().join("late.store"));
     EventStore::open(&early).unwrap().append_batch(bookings(50)).unwrap();
@@ -267,12 +267,12 @@ fn a_snapshot_of_a_log_that_lost_its_end_and_grew_another_is_ignored() {
     let frees: Vec<_> = (0..50).map(common::freed).collect();
     store.append_batch(frees.clone()).unwrap();
     let state = model(&[bookings(50), frees].concat());
-    // The snapshots at 10 to 50 are of events that are still there.
+    // The snapshots at 10 to 50 cover only events that the log still has.
     assert_eq!(from_scratch(&store, SALES, Some(place)), (state, 50));
 }
 
 #[test]
-fn a_snapshot_of_another_version_is_ignored_and_gives_way() {
+fn a_snapshot_of_another_version_is_ignored_and_replaced() {
     let kept = Kept::new();
     let store = kept.open();
     let state = model(&bookings(100));
@@ -283,7 +283,7 @@ fn a_snapshot_of_another_version_is_ignored_and_gives_way() {
 }
 
 #[test]
-fn a_projection_that_changed_without_its_version_is_found_out() {
+fn a_projection_that_changed_without_its_version_is_detected() {
     struct Changed;
     impl Projection for Changed {
         type Event = Booking;
@@ -312,7 +312,7 @@ fn a_projection_that_changed_without_its_version_is_found_out() {
 }
 
 #[test]
-fn nothing_is_kept_behind_an_event_that_was_passed_over() {
+fn no_snapshot_is_taken_after_an_event_that_was_passed_over() {
     use annals::{RawEvent, UnknownEvents};
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
@@ -327,7 +327,7 @@ fn nothing_is_kept_behind_an_event_that_was_passed_over() {
     assert_eq!(good_heads(&source), [10, 20]);
 }
 
-/// A place that fails at everything.
+/// A snapshot store whose methods all fail.
 #[derive(Debug)]
 struct Broken;
 
@@ -347,7 +347,7 @@ impl SnapshotStore for Broken {
 }
 
 #[test]
-fn a_place_that_fails_changes_nothing_but_the_time_it_takes() {
+fn a_snapshot_store_that_fails_never_changes_a_state() {
     let store = memory(35);
     assert_eq!(from_scratch(&store, SALES, Some(Arc::new(Broken))), (model(&bookings(35)), 35));
 }

@@ -1,4 +1,4 @@
-//! Events that cannot be read: each is one error, whatever reads it, and nothing stops or spins for it.
+//! Events that cannot be read: each is one error for every kind of reader, and no reader stops or spins because of it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -23,7 +23,7 @@ fn raw(event_type: &str, data: &str) -> RawEvent {
     RawEvent::builder(event_type).tag("seat:1").data(data.to_owned()).build().unwrap()
 }
 
-/// A log of readable events, but for an unknown type at 1, 2 and 7 and a payload that does not fit at 4.
+/// Returns a log of readable events, except unknown types at 1, 2 and 7, and a payload that cannot be decoded at 4.
 fn mixed(directory: &Path) -> EventStore<Booking, Journal<Booking>> {
     let path = directory.join("log.store");
     let good = || raw("seat-freed", r#"{"seat":1}"#);
@@ -38,8 +38,8 @@ fn offset(read: Result<EventRef<'_, Booking>, ReadError>) -> Read {
     read.map(|event| event.offset)
 }
 
-/// Each offset that was read, and those that were errors, which must be of these events.
-fn told(reads: &[Read]) -> Vec<(u64, bool)> {
+/// Returns the offset of each read, and whether it returned an event. Panics if an error is not a decoding error.
+fn outcomes(reads: &[Read]) -> Vec<(u64, bool)> {
     let one = |read: &Read| match read {
         Ok(offset) => (*offset, true),
         Err(ReadError::Decode { offset, .. }) => (*offset, false),
@@ -48,7 +48,7 @@ fn told(reads: &[Read]) -> Vec<(u64, bool)> {
     reads.iter().map(one).collect()
 }
 
-/// Counts how often it is woken.
+/// A waker that counts its calls.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -97,31 +97,31 @@ fn an_event_that_cannot_be_decoded_is_one_error_for_cursors_and_streams() {
     let directory = tempfile::tempdir().unwrap();
     let store = mixed(directory.path());
     for query in [Query::all(), Query::tag("seat:1")] {
-        assert_eq!(told(&drain(store.subscription(query.clone(), 0)).0), ALL);
+        assert_eq!(outcomes(&drain(store.subscription(query.clone(), 0)).0), ALL);
         let mut cursor = store.subscription(query, 0);
         for expected in ALL {
             assert_eq!(cursor.position(), expected.0);
             let read = offset(cursor.try_next().unwrap());
-            assert_eq!(told(&[read]), [expected]);
+            assert_eq!(outcomes(&[read]), [expected]);
             assert_eq!(cursor.position(), expected.0 + 1);
         }
         assert!(cursor.try_next().is_none() && !cursor.is_stopped());
     }
-    // A loop that logs errors ends with the log.
+    // A loop that logs errors and goes on ends at the end of the log.
     let cursor = store.subscription(Query::all(), 0);
     store.close().unwrap();
-    assert_eq!(told(&cursor.map(offset).collect::<Vec<_>>()), ALL);
-    assert_eq!(told(&drain(store.subscription(Query::all(), 0)).0), ALL);
+    assert_eq!(outcomes(&cursor.map(offset).collect::<Vec<_>>()), ALL);
+    assert_eq!(outcomes(&drain(store.subscription(Query::all(), 0)).0), ALL);
 }
 
 #[test]
-fn events_of_unknown_types_are_passed_over_if_asked_and_counted() {
+fn events_of_unknown_types_are_passed_over_and_counted_if_configured() {
     let directory = tempfile::tempdir().unwrap();
     let store = mixed(directory.path());
     let known: Vec<_> = ALL.into_iter().filter(|(offset, _)| ![1, 2, 7].contains(offset)).collect();
     let pass = UnknownEvents::PassOver;
     let cursor = || store.subscription(Query::all(), 0).unknown_events(pass);
-    assert_eq!(told(&drain(cursor()).0), known);
+    assert_eq!(outcomes(&drain(cursor()).0), known);
     let mut one = cursor();
     while one.try_next().is_some() {}
     assert_eq!((one.passed_over(), one.position()), (3, 9));
@@ -131,25 +131,25 @@ fn events_of_unknown_types_are_passed_over_if_asked_and_counted() {
     assert_eq!(offset(next.unwrap()).unwrap(), 8);
     assert_eq!((stream.passed_over(), stream.position(), stream.is_stopped()), (1, 9, false));
     let mut events = store.read(..).unknown_events(pass);
-    assert_eq!(told(&events.by_ref().map(offset).collect::<Vec<_>>()), known);
+    assert_eq!(outcomes(&events.by_ref().map(offset).collect::<Vec<_>>()), known);
     assert_eq!(events.passed_over(), 3);
 }
 
 #[test]
-fn an_iterator_goes_on_behind_an_event_that_cannot_be_decoded_from_either_end() {
+fn an_iterator_goes_on_after_an_undecodable_event_from_either_end() {
     let directory = tempfile::tempdir().unwrap();
     let store = mixed(directory.path());
     let mut backwards = ALL;
     backwards.reverse();
-    assert_eq!(told(&store.read(..).map(offset).collect::<Vec<_>>()), ALL);
-    assert_eq!(told(&store.read(..).rev().map(offset).collect::<Vec<_>>()), backwards);
+    assert_eq!(outcomes(&store.read(..).map(offset).collect::<Vec<_>>()), ALL);
+    assert_eq!(outcomes(&store.read(..).rev().map(offset).collect::<Vec<_>>()), backwards);
     let mut both = store.read(..);
     let ends = [both.next(), both.next_back(), both.next(), both.next_back()];
     let ends: Vec<_> = ends.into_iter().map(|read| offset(read.unwrap())).collect();
-    assert_eq!(told(&ends), [(0, true), (8, true), (1, false), (7, false)]);
-    assert_eq!(told(&both.map(offset).collect::<Vec<_>>()), ALL[2..7]);
+    assert_eq!(outcomes(&ends), [(0, true), (8, true), (1, false), (7, false)]);
+    assert_eq!(outcomes(&both.map(offset).collect::<Vec<_>>()), ALL[2..7]);
     let limited = store.read(..).limit(3).map(offset).collect::<Vec<_>>();
-    assert_eq!(told(&limited), ALL[..3]);
+    assert_eq!(outcomes(&limited), ALL[..3]);
 }
 
 #[test]
@@ -161,12 +161,12 @@ fn a_fold_step_by_step_ends_with_the_first_error() {
     assert_eq!(steps, [true, false]);
 }
 
-/// A Journal of ten events of which the one at 6 is damaged, opened again.
+/// Opens a Journal of ten events, of which the one at offset 6 is damaged.
 fn damaged(directory: &Path) -> EventStore<Booking, Journal<Booking>> {
     let path: PathBuf = directory.join("log.store");
     let store = EventStore::open(&path).unwrap();
     store.append_batch((0..10).map(|n| freed(1_000 + n))).unwrap();
-    // Opened before the damage is done: a log that is opened looks at its active segment.
+    // The store is opened before it is damaged, because opening checks the active segment.
     let file = path.join("00000000000000000000.log");
     let bytes = std::fs::read(&file).unwrap();
     let needle = b"{\"seat\":1006}";
@@ -177,7 +177,7 @@ fn damaged(directory: &Path) -> EventStore<Booking, Journal<Booking>> {
 }
 
 #[test]
-fn damage_is_told_once_and_stops_a_cursor_until_it_is_told_to_go_on() {
+fn damage_is_reported_once_and_stops_a_cursor_until_it_is_moved() {
     let directory = tempfile::tempdir().unwrap();
     let store = damaged(directory.path());
     let mut cursor = store.subscription(Query::all(), 0);
@@ -185,7 +185,7 @@ fn damage_is_told_once_and_stops_a_cursor_until_it_is_told_to_go_on() {
     assert_eq!(first, [0, 1, 2, 3, 4, 5]);
     for _ in 0..2 {
         assert!(matches!(cursor.next(), Some(Err(ReadError::Corrupt(_)))));
-        // It neither waits nor tells it again.
+        // The cursor neither waits nor reports the damage again.
         assert!(cursor.next().is_none() && cursor.try_next().is_none() && cursor.is_stopped());
         assert_eq!(cursor.position(), 6);
         cursor.seek(6);
@@ -200,7 +200,7 @@ fn damage_is_told_once_and_stops_a_cursor_until_it_is_told_to_go_on() {
 }
 
 #[test]
-fn a_stream_that_catches_up_lets_others_go_first_once_a_page() {
+fn a_stream_that_catches_up_yields_to_other_tasks_once_a_page() {
     let store = EventStore::in_memory();
     store.append_batch((0..10_000).map(nth)).unwrap();
     let (reads, at_once) = drain(store.subscription(Query::all(), 0));
@@ -209,7 +209,7 @@ fn a_stream_that_catches_up_lets_others_go_first_once_a_page() {
 }
 
 #[test]
-fn a_stream_that_gets_past_many_events_lets_others_go_first() {
+fn a_stream_that_skips_many_events_yields_to_other_tasks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let events = (0..1_000).map(|_| raw("seat-upgraded", "{}"));

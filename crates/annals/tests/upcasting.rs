@@ -1,4 +1,4 @@
-//! Older events: three versions of a type in one log are today's type when they are read, and the log stays as it is.
+//! Older events: three versions of a type in one log are read as today's type, and the log does not change.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -29,8 +29,8 @@ fn euro() -> String {
     "EUR".into()
 }
 
-/// First it was `seat-taken` with a row and a letter, then `seat-booked` and at first `seat-sold` too with a price
-/// in euros.
+/// Converts the older versions: the first was `seat-taken` with a row and a letter. Then `seat-booked`, and at first
+/// `seat-sold`, had a price in euros.
 fn older_sales(raw: &RawEvent) -> Result<Option<Booking>, CodecError> {
     #[derive(Deserialize)]
     struct Taken {
@@ -54,7 +54,7 @@ fn older_sales(raw: &RawEvent) -> Result<Option<Booking>, CodecError> {
     Ok(Some(Booking::SeatSold { seat, cents: 100 * price, currency: euro() }))
 }
 
-/// A tag, a type and a payload of each version.
+/// The tag, the type and the payload of an event of each version.
 const LOG: [(&str, &str); 6] = [
     ("seat-taken", r#"{"row":12,"letter":"A","price":90}"#),
     ("seat-released", r#"{"seat":"12A"}"#),
@@ -109,7 +109,7 @@ fn offsets<B: Backend<Booking>>(mut cursor: Subscription<'_, Booking, B>) -> Vec
 }
 
 #[test]
-fn every_version_in_the_log_is_todays_type_when_it_is_read() {
+fn every_version_in_the_log_is_read_as_todays_type() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     EventStore::<RawEvent>::open(&path).unwrap().append_batch(LOG.map(raw)).unwrap();
@@ -125,7 +125,7 @@ fn every_version_in_the_log_is_todays_type_when_it_is_read() {
 }
 
 #[test]
-fn who_asks_for_todays_type_finds_the_older_ones_as_well() {
+fn a_query_for_todays_type_finds_the_older_types_as_well() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     EventStore::<RawEvent>::open(&path).unwrap().append_batch(LOG.map(raw)).unwrap();
@@ -142,14 +142,14 @@ fn who_asks_for_todays_type_finds_the_older_ones_as_well() {
         *store.reconstruct(Takings).snapshots(SnapshotPolicy::every(2)).now().unwrap(),
         takings.at(9).unwrap()
     );
-    // Who reads it raw finds what is there.
+    // A read of raw events returns the stored types.
     drop((store, takings));
     let raw = EventStore::<RawEvent>::open(&path).unwrap();
     assert_eq!(raw.query(&Query::event_type("seat-booked")).count(), 1);
 }
 
 #[test]
-fn an_older_payload_that_does_not_fit_is_an_error_that_names_the_field() {
+fn an_older_payload_that_cannot_be_decoded_is_an_error_that_names_the_field() {
     let error = Booking::decode(&raw(("seat-taken", r#"{"row":12,"letter":"AB","price":1}"#)));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("letter: "), "{error}");
@@ -185,7 +185,7 @@ fn a_struct_reads_its_older_payloads_too() {
     assert!(Noted::aliases("word-noted").is_empty());
 }
 
-/// Seats as the program before called them.
+/// The event type of an older program.
 #[derive(Event, Debug, Clone, PartialEq)]
 enum Before {
     SeatReleased {
@@ -194,7 +194,7 @@ enum Before {
     },
 }
 
-/// How many events there were, in a program of whichever version.
+/// The number of events, in a program of any version.
 struct Count<E>(std::marker::PhantomData<E>);
 
 impl<E: Event> Projection for Count<E> {

@@ -195,7 +195,7 @@ pub struct Recorded<E> {
 /// let store = EventStore::in_memory();
 /// store.append(RawEvent::builder("seat-sold").build()?)?;
 /// let event = store.get(0)?.expect("the log has one event");
-/// assert_eq!(event.offset, 0); // as of a `&Recorded`
+/// assert_eq!(event.offset, 0); // like a `&Recorded`
 /// let owned: Recorded<RawEvent> = event.into_owned();
 /// assert_eq!(owned.event.event_type(), "seat-sold");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -12,16 +12,16 @@ use crate::query::Query;
 /// A query with hashed names.
 #[derive(Debug)]
 pub struct Search<'q> {
-    /// The items, of which an event must match one; `None` if every event matches.
+    /// An event must match one of these items. `None` if every event matches.
     items: Option<Vec<SearchItem<'q>>>,
 }
 
 /// An item of a query. An event matches it if it has one of the types and all of the tags.
 #[derive(Debug)]
 pub struct SearchItem<'q> {
-    /// The types, of which an event must have one; any type if this is empty.
+    /// An event must have one of these types. If there are none, any type matches.
     pub types: Vec<Name<'q>>,
-    /// The tags, of which an event must have all.
+    /// An event must have all of these tags.
     pub tags: Vec<Name<'q>>,
 }
 
@@ -43,7 +43,7 @@ impl<'q> Search<'q> {
         self.items.is_none()
     }
 
-    /// Returns the items, of which an event must match one. The slice is empty if every event matches.
+    /// Returns the items; an event must match one of them. The slice is empty if every event matches.
     #[must_use]
     pub fn items(&self) -> &[SearchItem<'q>] {
         self.items.as_deref().unwrap_or_default()

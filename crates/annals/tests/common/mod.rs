@@ -1,4 +1,4 @@
-//! A small shop to test with: seats are sold and freed, one seat at a time or all of them.
+//! A small shop for tests: events that sell and free seats, and projections of one seat and of all seats.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -28,10 +28,10 @@ pub(crate) fn freed(seat: u32) -> Booking {
     Booking::SeatFreed { seat }
 }
 
-/// Prices of the seats that are sold, and how many events there were.
+/// The prices of the sold seats, and the number of events.
 pub(crate) type Sales = (BTreeMap<u32, u64>, u64);
 
-/// All seats.
+/// The projection of all seats.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AllSales {
     pub(crate) version: u32,
@@ -68,7 +68,7 @@ impl Projection for AllSales {
     }
 }
 
-/// The price at which one seat is sold, if it is.
+/// The projection of one seat: the price at which it is sold, if it is sold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seat(pub(crate) u32);
 
@@ -92,7 +92,7 @@ impl Projection for Seat {
     }
 }
 
-/// The fold as anyone would write it.
+/// A plain fold, the model for all projections.
 pub(crate) fn model(events: &[Booking]) -> Sales {
     let mut sales = Sales::default();
     for (offset, event) in (0..).zip(events) {
@@ -101,15 +101,15 @@ pub(crate) fn model(events: &[Booking]) -> Sales {
     sales
 }
 
-/// Event `n` of a log that is always the same.
+/// Returns event `n` of a log that is always the same.
 pub(crate) fn nth(n: u64) -> Booking {
     let seat = u32::try_from(n * 7 % 13).unwrap_or_default();
     if n % 5 == 4 { freed(seat) } else { sold(seat, n) }
 }
 
-/// What is logged meanwhile.
+/// Runs `work`, and returns what this thread logs during it.
 pub(crate) fn logged(work: impl FnOnce()) -> String {
-    /// Writes to all who hold it.
+    /// A log output that all its clones share.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -55,8 +55,17 @@ impl Encoded {
     /// # Errors
     /// [`AppendError`] for the limit that is broken, or the event that has no encoding or does not come back from it.
     pub fn records<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
+        Self::decoded_records(events, hasher, cfg!(debug_assertions))
+    }
+
+    /// As [`records`](Self::records); decodes every body if `all`, and otherwise only those with doubts.
+    fn decoded_records<E: Event>(
+        events: &[E],
+        hasher: &Hasher,
+        all: bool,
+    ) -> Result<Self, AppendError> {
         Self::checked_records(events, hasher, |event, body, doubts| {
-            if cfg!(debug_assertions) || doubts.any() {
+            if all || doubts.any() {
                 read_back(event, body, doubts)?;
             }
             Ok(())
@@ -165,4 +174,71 @@ fn add_labels<E: Event>(
 /// Refuses a batch of too many events.
 fn check_length(count: usize) -> Result<(), AppendError> {
     if count > MAX_BATCH_EVENTS { Err(AppendError::BatchTooLong { count }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
+
+    use super::*;
+    use crate::{Codec as _, CodecError, Json, RawEvent};
+
+    /// An event that is its payload.
+    struct Paid<T>(T);
+
+    impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Event for Paid<T> {
+        fn event_type(&self) -> &'static str {
+            "paid"
+        }
+
+        fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+            Json::encode(&self.0, data)
+        }
+
+        fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+            Json::decode(raw.data_bytes()).map(Self)
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Flat<T> {
+        #[serde(flatten)]
+        rest: T,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Doubled(#[serde(serialize_with = "doubled")] u32);
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn doubled<S: Serializer>(value: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(2 * value)
+    }
+
+    /// Encodes one event as a release build does, and as a debug build does.
+    fn encoded<T>(payload: T) -> [Result<(), AppendError>; 2]
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let event = [Paid(payload)];
+        [false, true]
+            .map(|all| Encoded::decoded_records(&event, &Hasher::new(&[0; 16]), all).map(drop))
+    }
+
+    #[test]
+    fn release_builds_decode_what_is_doubted_and_debug_builds_decode_everything() {
+        let wide = BTreeMap::from([("drops".to_owned(), 1_u128)]);
+        let [release, debug] = encoded(Flat { rest: wide.clone() });
+        assert!(release.is_err() && debug.is_err(), "{release:?} {debug:?}");
+        let [release, debug] = encoded(Flat { rest: BTreeMap::from([(1_u8, 2_u8)]) });
+        assert!(release.is_err() && debug.is_err(), "{release:?} {debug:?}");
+        let [release, debug] = encoded(Some(()));
+        assert!(release.is_err() && debug.is_err(), "{release:?} {debug:?}");
+        let [release, debug] = encoded(wide);
+        assert!(release.is_ok() && debug.is_ok(), "{release:?} {debug:?}");
+        // Nothing in its payload is doubted.
+        let [release, debug] = encoded(Doubled(1));
+        assert!(release.is_ok() && debug.is_err(), "{release:?} {debug:?}");
+    }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::time::Duration;
+
 use annals::{
     AppendError, Backend, Batch, Condition, DecideError, Event, EventStore, InvalidEvent,
     InvalidQuery, Journal, LiveError, Projection, Query, QueryItem, RawEvent, ReadError, Recorded,
@@ -90,7 +92,9 @@ fn refuses_everywhere<B: Backend<Booking> + 'static>(store: &EventStore<Booking,
         says(error);
         assert!(matches!(&store.query(&query).rev().collect::<Vec<_>>()[..], [Err(_)]));
 
-        // Without the check, the cursor would wait at the head forever. This one ends with an error.
+        // A cursor would wait at the head for ever; this one ends. (The first look does not wait.)
+        let looked = store.subscription(query.clone(), 0).next_timeout(Duration::ZERO);
+        assert!(matches!(looked, Some(Err(ReadError::InvalidQuery(_)))), "{looked:?}");
         let read: Vec<_> = store.subscription(query.clone(), 0).collect();
         let [Err(error)] = &read[..] else { panic!("{read:?}") };
         says(error);
@@ -162,4 +166,27 @@ fn a_condition_given_to_a_backend_itself_is_checked_too() {
     let batch = Batch::new(vec![sold()]).condition(Condition::fail_if(Query::tag("")));
     let error = store.backend().append(batch).unwrap_err();
     assert!(matches!(error, AppendError::InvalidCondition(InvalidQuery::Name { .. })), "{error}");
+}
+
+#[test]
+fn a_condition_beyond_the_head_is_an_error_that_says_where_the_head_is() {
+    fn refuses<B: Backend<Booking>>(store: &EventStore<Booking, B>) {
+        let head = store.len();
+        let condition = Condition::fail_if(Query::event_type("seat-sold"));
+        let refused = store.append_if([sold()], &condition.clone().after(head + 1)).unwrap_err();
+        let AppendError::ConditionBeyondHead { after, head: found } = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((after, found), (head + 1, head));
+        assert_eq!(store.len(), head);
+        // At the head it guards what comes next.
+        store.append_if([sold()], &condition.after(head)).unwrap();
+    }
+    let memory = EventStore::in_memory();
+    refuses(&memory);
+    refuses(&memory);
+    let directory = tempfile::tempdir().unwrap();
+    let files = EventStore::<Booking>::open(directory.path().join("store")).unwrap();
+    refuses(&files);
+    refuses(&files);
 }

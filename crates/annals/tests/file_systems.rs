@@ -33,6 +33,8 @@ struct How {
     mandatory: bool,
     /// The last position in an index file is wrong.
     bad_index: bool,
+    /// The system has no memory mapping left for a segment's file.
+    no_mapping: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,25 @@ struct Fil {
     how: How,
     file: Box<dyn StoreFile>,
     write: bool,
+    segment: bool,
     locked: AtomicBool,
+}
+
+/// More bytes than any system maps: it says that memory is lacking, as it does when a process has too many mappings.
+const UNMAPPABLE: u64 = 1 << 62;
+
+/// A file in memory, all of it a hole, that cannot be mapped.
+#[cfg(target_os = "linux")]
+fn unmappable() -> io::Result<File> {
+    let file = rustix::fs::memfd_create("unmappable", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let file = File::from(file);
+    file.set_len(UNMAPPABLE)?;
+    Ok(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unmappable() -> io::Result<File> {
+    Err(io::ErrorKind::OutOfMemory.into())
 }
 
 impl FileSystem for Fs {
@@ -57,8 +77,9 @@ impl FileSystem for Fs {
 }
 
 impl Dir {
-    fn file(&self, file: Box<dyn StoreFile>, write: bool) -> Box<dyn StoreFile> {
-        Box::new(Fil { how: self.0, file, write, locked: AtomicBool::new(false) })
+    fn file(&self, name: &str, file: Box<dyn StoreFile>, write: bool) -> Box<dyn StoreFile> {
+        let segment = Path::new(name).extension().is_some_and(|kind| kind == "log");
+        Box::new(Fil { how: self.0, file, write, segment, locked: AtomicBool::new(false) })
     }
 }
 
@@ -67,10 +88,10 @@ impl StoreDirectory for Dir {
         if self.0.no_index && name.ends_with(".idx.new") {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        Ok(self.file(self.1.create(name)?, true))
+        Ok(self.file(name, self.1.create(name)?, true))
     }
     fn open(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
-        Ok(self.file(self.1.open(name)?, true))
+        Ok(self.file(name, self.1.open(name)?, true))
     }
     fn open_read_only(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
         if self.0.bad_index && Path::new(name).extension().is_some_and(|kind| kind == "idx") {
@@ -84,7 +105,7 @@ impl StoreDirectory for Dir {
             fs::write(copy.path().join("x"), bytes).unwrap();
             return RealFileSystem.open_directory(copy.path())?.open_read_only("x");
         }
-        Ok(self.file(self.1.open_read_only(name)?, false))
+        Ok(self.file(name, self.1.open_read_only(name)?, false))
     }
     fn list(&self) -> io::Result<Vec<String>> {
         self.1.list()
@@ -140,13 +161,13 @@ impl StoreFile for Fil {
         self.file.set_size(size)
     }
     fn size(&self) -> io::Result<u64> {
-        self.file.size()
+        if self.how.no_mapping && self.segment { Ok(UNMAPPABLE) } else { self.file.size() }
     }
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
     }
     fn file(&self) -> io::Result<File> {
-        self.file.file()
+        if self.how.no_mapping && self.segment { unmappable() } else { self.file.file() }
     }
     fn id(&self) -> io::Result<Option<FileId>> {
         self.file.id()
@@ -292,4 +313,27 @@ fn a_store_works_if_a_lock_excludes_other_handles_from_the_file() {
     drop(open(&path, How::default()));
     let store = open(&path, How { mandatory: true, ..How::default() });
     store.append(event("e")).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_for_which_no_memory_mapping_is_left_names_the_limit_and_what_helps() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, How::default());
+    for _ in 0..20 {
+        store.append(event("e")).unwrap();
+    }
+    drop(store);
+    let how = How { no_mapping: true, ..How::default() };
+    let refused = options(how).open_read_only::<RawEvent>(&path).unwrap_err();
+    let OpenError::Io { source, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::OutOfMemory);
+    let limit = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    let text = refused.to_string();
+    for said in ["vm.max_map_count", limit.trim(), "sysctl -w", "segment_bytes"] {
+        assert!(text.contains(said), "{said:?} is not in {text}");
+    }
+    // Nothing is wrong with the store.
+    assert_eq!(open(&path, How::default()).len(), 20);
 }

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use annals::{
-    AppendError, Durability, EventStore, FollowError, Journal, LockHolder, OpenError, Projection,
-    Query, RawEvent, Recorded, SnapshotPolicy, verify,
+    AppendError, Batch, Durability, EventStore, FollowError, Journal, LockHolder, OpenError,
+    Projection, Query, RawEvent, Recorded, SnapshotPolicy, verify,
 };
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
@@ -110,6 +110,23 @@ fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
 }
 
 #[test]
+fn a_store_whose_files_were_replaced_is_not_closed_over_them() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, Durability::Sync);
+    store.append(event("there")).unwrap();
+    let name = path.join("00000000000000000000.log");
+    fs::copy(&name, path.join("copy")).unwrap();
+    store.append(event("lost")).unwrap();
+    fs::rename(path.join("copy"), &name).unwrap();
+    assert!(store.sync().is_err());
+    assert!(store.close().is_err());
+    drop(store);
+    // Nothing says that there were more events at the last close.
+    assert_eq!(types(&path), ["there"]);
+}
+
+#[test]
 fn a_replaced_segment_takes_no_more_appends_even_if_a_backup_links_the_old_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("st");
@@ -124,6 +141,39 @@ fn a_replaced_segment_takes_no_more_appends_even_if_a_backup_links_the_old_file(
     assert!(fs::read(&backup).unwrap() == before, "what was written to the backup was taken back");
     drop(store);
     assert_eq!(types(&path), ["there"]);
+}
+
+#[test]
+fn a_store_that_was_removed_is_noticed_without_a_sync_and_without_a_new_segment() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let options = Journal::options().durability(Durability::Buffered);
+    let store = EventStore::<RawEvent, _>::on(options.open(&path).unwrap());
+    store.append(event("there")).unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    // The writer looks once for each millisecond that events have.
+    let next = store.get(0).unwrap().unwrap().time_ms + 1;
+    let refused = store.append_as(Batch::new(vec![event("gone")]).time_ms(next)).unwrap_err();
+    assert!(matches!(refused, AppendError::Failed { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("was removed"), "{refused}");
+}
+
+#[test]
+fn no_segment_is_begun_behind_one_that_was_replaced() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("st");
+    let store = open(&path, Durability::Buffered);
+    store.append(event("there")).unwrap();
+    let time_ms = store.get(0).unwrap().unwrap().time_ms;
+    let name = path.join("00000000000000000000.log");
+    fs::copy(&name, path.join("copy")).unwrap();
+    fs::rename(path.join("copy"), &name).unwrap();
+    // In the same millisecond the writer does not look, until the segment is full.
+    let same = || Batch::new(vec![event("lost")]).time_ms(time_ms);
+    let refused = (0..20).find_map(|_| store.append_as(same()).err()).unwrap();
+    assert!(refused.to_string().contains("another file is in its place"), "{refused}");
+    let names = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(names.filter(|name| name.extension().is_some_and(|kind| kind == "log")).count(), 1);
 }
 
 #[test]

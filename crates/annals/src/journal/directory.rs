@@ -130,9 +130,7 @@ impl Directory {
             }
             Some(FORMAT) => {}
             _ => {
-                return Err(not_a_store(format!(
-                    "its {STORE} has no known format number"
-                )));
+                return Err(not_a_store(format!("its {STORE} has no known format number")));
             }
         }
         let content: StoreFileContent = serde_json::from_value(value).map_err(unreadable)?;

@@ -35,18 +35,27 @@ struct How {
     bad_index: bool,
     /// The system has no memory mapping left for a segment's file.
     no_mapping: bool,
+    /// Another process has the lock of `LOCK` when that is first asked for, without a name of its own in it.
+    busy_lock: bool,
+    /// Another process has the lock of the directory when that is first asked for.
+    busy_directory: bool,
+    /// `LOCK` is removed just before it is locked, each time.
+    removed_lock: bool,
 }
 
 #[derive(Debug)]
 struct Fs(How);
 #[derive(Debug)]
-struct Dir(How, Arc<dyn StoreDirectory>);
+struct Dir(How, Arc<dyn StoreDirectory>, Arc<AtomicBool>);
 #[derive(Debug)]
 struct Fil {
     how: How,
     file: Box<dyn StoreFile>,
     write: bool,
-    segment: bool,
+    name: String,
+    directory: Arc<dyn StoreDirectory>,
+    /// Whether a lock was asked for in this directory before.
+    asked: Arc<AtomicBool>,
     locked: AtomicBool,
 }
 
@@ -69,7 +78,7 @@ fn unmappable() -> io::Result<File> {
 
 impl FileSystem for Fs {
     fn open_directory(&self, path: &Path) -> io::Result<Arc<dyn StoreDirectory>> {
-        Ok(Arc::new(Dir(self.0, RealFileSystem.open_directory(path)?)))
+        Ok(Arc::new(Dir(self.0, RealFileSystem.open_directory(path)?, Arc::default())))
     }
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         RealFileSystem.create_directory(path)
@@ -78,8 +87,15 @@ impl FileSystem for Fs {
 
 impl Dir {
     fn file(&self, name: &str, file: Box<dyn StoreFile>, write: bool) -> Box<dyn StoreFile> {
-        let segment = Path::new(name).extension().is_some_and(|kind| kind == "log");
-        Box::new(Fil { how: self.0, file, write, segment, locked: AtomicBool::new(false) })
+        Box::new(Fil {
+            how: self.0,
+            file,
+            write,
+            name: name.to_owned(),
+            directory: Arc::clone(&self.1),
+            asked: Arc::clone(&self.2),
+            locked: AtomicBool::new(false),
+        })
     }
 }
 
@@ -123,7 +139,13 @@ impl StoreDirectory for Dir {
         self.1.create_directory(name)
     }
     fn open_directory(&self, name: &str) -> io::Result<Arc<dyn StoreDirectory>> {
-        Ok(Arc::new(Dir(self.0, self.1.open_directory(name)?)))
+        Ok(Arc::new(Dir(self.0, self.1.open_directory(name)?, Arc::default())))
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        if self.0.busy_directory && !self.2.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.1.try_lock()
     }
     fn file_id(&self, name: &str) -> io::Result<Option<FileId>> {
         self.1.file_id(name)
@@ -135,6 +157,12 @@ impl Drop for Fil {
         if self.how.slow_close && !self.write && self.locked.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+impl Fil {
+    fn is_segment(&self) -> bool {
+        Path::new(&self.name).extension().is_some_and(|kind| kind == "log")
     }
 }
 
@@ -161,13 +189,13 @@ impl StoreFile for Fil {
         self.file.set_size(size)
     }
     fn size(&self) -> io::Result<u64> {
-        if self.how.no_mapping && self.segment { Ok(UNMAPPABLE) } else { self.file.size() }
+        if self.how.no_mapping && self.is_segment() { Ok(UNMAPPABLE) } else { self.file.size() }
     }
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
     }
     fn file(&self) -> io::Result<File> {
-        if self.how.no_mapping && self.segment { unmappable() } else { self.file.file() }
+        if self.how.no_mapping && self.is_segment() { unmappable() } else { self.file.file() }
     }
     fn id(&self) -> io::Result<Option<FileId>> {
         self.file.id()
@@ -175,6 +203,12 @@ impl StoreFile for Fil {
     fn try_lock(&self) -> io::Result<bool> {
         if self.how.lock_needs_write && !self.write {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        if self.how.busy_lock && !self.asked.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        if self.how.removed_lock {
+            self.directory.remove(&self.name)?;
         }
         let locked = self.file.try_lock()?;
         self.locked.fetch_or(locked, Ordering::Relaxed);
@@ -258,6 +292,27 @@ fn opening_waits_for_the_lock_of_a_segment_as_well() {
     receive.recv().unwrap();
     drop(store);
     assert_eq!(opener.join().unwrap(), Ok(()));
+}
+
+/// A process that closed the store gives up its locks a moment later, and one that it started may have inherited them.
+#[test]
+fn an_opener_waits_for_a_lock_that_is_just_given_up() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, how) in [
+        ("lock", How { busy_lock: true, ..How::default() }),
+        ("directory", How { busy_directory: true, ..How::default() }),
+    ] {
+        let store = open(&place.path().join(name), how);
+        store.append(event("e")).unwrap();
+    }
+}
+
+#[test]
+fn a_lock_that_has_no_name_any_more_is_no_lock() {
+    let place = tempfile::tempdir().unwrap();
+    let how = How { removed_lock: true, ..How::default() };
+    let refused = options(how).open::<RawEvent>(place.path().join("st")).unwrap_err();
+    assert!(refused.to_string().contains("its file is replaced again and again"), "{refused}");
 }
 
 /// The next segment exists, the index of its predecessor does not, and the store was closed.

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -29,6 +30,12 @@ fn run(test: &str, directory: &Path, command: &str) -> Output {
 
 fn directory() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)
+}
+
+/// The names of the files in a directory, with their sizes.
+fn sizes(path: &Path) -> BTreeMap<PathBuf, u64> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.path(), entry.metadata().unwrap().len())).collect()
 }
 
 struct Count;
@@ -81,9 +88,11 @@ fn forks() {
     store.append(event("before")).unwrap();
     let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     let live = reader.reconstruct(Count).live().unwrap();
+    let other_reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     let Some(child) = fork() else {
+        let before = sizes(&path);
         // The child does not have the threads of the parent, so nothing waits for them.
-        drop((live, reader));
+        drop((live, reader, other_reader));
         let refused = |result| matches!(result, Err(AppendError::Forked { .. }));
         let mut all = refused(store.append(event("child")).map(drop));
         all &= refused(store.append_batch((0..3).map(|_| event("child"))).map(drop));
@@ -91,6 +100,7 @@ fn forks() {
         all &= refused(store.close());
         // Dropping the store in the child leaves the lock and the files to the process that opened the store.
         drop(store);
+        all &= sizes(&path) == before;
         end(if all { 7 } else { 1 })
     };
     assert_eq!(wait_for(child), 7);

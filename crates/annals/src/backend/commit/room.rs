@@ -95,3 +95,51 @@ impl<E> Room<E> {
         self.bytes
     }
 }
+
+impl<E: Event, H: Home<E>> Unpin for Submission<E, H> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::backend::Batch;
+    use crate::backend::encode::Encoded;
+    use crate::event::raw::RawEvent;
+
+    fn request(bytes: usize) -> Request<RawEvent> {
+        Request { bytes, ..Request::new(Batch::new(Vec::new()), Encoded::default()) }
+    }
+
+    #[test]
+    fn as_many_are_let_in_as_there_is_room_for() {
+        let mut room = Room::default();
+        room.set_limit(10);
+        room.enter(4);
+        room.enter(6);
+        for bytes in [5, 5, 1, 20, 1] {
+            assert!(!room.has(bytes));
+            room.wait_outside(request(bytes));
+        }
+        for (leave, expected) in
+            [(4, &[][..]), (6, &[5, 5]), (5, &[1]), (5, &[]), (1, &[20]), (20, &[1])]
+        {
+            let let_in = room.leave(leave);
+            assert_eq!(let_in.iter().map(|request| request.bytes).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!((room.bytes(), room.outside_count()), (1, 0));
+        assert!(room.has(9) && !room.has(10));
+    }
+
+    #[test]
+    fn by_default_there_is_room_for_64_mib() {
+        let mut room = Room::<RawEvent>::default();
+        room.enter(32 << 20);
+        assert!(room.has(32 << 20) && !room.has((32 << 20) + 1));
+    }
+
+    #[test]
+    fn an_event_counts_with_the_bytes_that_are_known() {
+        let event = RawEvent::builder("paid").data(vec![b'0'; 1 << 20]).build().unwrap();
+        assert!(event_bytes(&event) > 1 << 20);
+        assert_eq!(event_bytes(&7_u64), 8);
+    }
+}

@@ -1,6 +1,7 @@
 //! The commit path where an interleaving must be forced, on a log in memory: a callback holds the leader up until what
 //! is to wait waits.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::backend::backend::Backend;
 use crate::backend::backend::{Batch, Health};
 use crate::backend::memory::Memory;
 use crate::error::AppendError;
+use crate::event::error::CodecError;
+use crate::event::event::Event;
 use crate::event::limits::MAX_TIME_AHEAD_MS;
 use crate::event::raw::RawEvent;
 use crate::index::memory::MemIndexWriter;
@@ -252,6 +255,26 @@ fn a_batch_without_room_waits_outside_and_goes_in_in_order() {
 }
 
 #[test]
+fn a_small_batch_does_not_pass_a_larger_one_that_waits_for_room() {
+    let held = Held::new(with_little_room(), || {});
+    let store = &held.store;
+    let (_, (first, large, small)) = held.append(|| {
+        let first = store.append_async(event("event"));
+        let two = Batch::new(vec![event("event"), event("event")]);
+        let mut large = Box::pin(store.append_batch_async(two));
+        assert!(poll(&mut large).is_pending());
+        // There would be room for this one.
+        let mut small = Box::pin(store.append_async(event("event")));
+        assert!(poll(&mut small).is_pending());
+        assert_eq!(outside(store), 2);
+        (first, large, small)
+    });
+    assert_eq!(block_on(first).unwrap(), 1);
+    assert_eq!(block_on(large).unwrap(), 2..4);
+    assert_eq!(block_on(small).unwrap(), 4);
+}
+
+#[test]
 fn what_is_dropped_without_room_is_not_appended_and_keeps_nobody_out() {
     let held = Held::new(with_little_room(), || {});
     let store = &held.store;
@@ -276,7 +299,11 @@ fn what_is_dropped_without_room_is_not_appended_and_keeps_nobody_out() {
 fn a_batch_larger_than_the_room_goes_through_alone() {
     let store = with_little_room();
     let many = || Batch::new((0..100).map(|_| event("event")).collect());
-    assert_eq!(block_on(store.append_batch_async(many())).unwrap(), 0..100);
+    let mut alone = Box::pin(store.append_batch_async(many()));
+    let answer = poll(&mut alone);
+    assert_eq!(outside(&store), 0);
+    let answer = if let Poll::Ready(answer) = answer { answer } else { block_on(alone) };
+    assert_eq!(answer.unwrap(), 0..100);
     let held = Held::new(with_little_room(), || {});
     let (_, (mut small, mut large)) = held.append(|| {
         let small = Box::pin(held.store.append_async(event("event")));
@@ -297,11 +324,15 @@ fn what_waits_for_room_is_refused_when_the_store_closes() {
         let queued: Vec<_> = (0..2).map(|_| store.append_async(event("event"))).collect();
         let mut polled = Box::pin(store.append_async(event("event")));
         assert!(poll(&mut polled).is_pending());
+        assert_eq!(outside(store), 1);
         let unpolled = store.append_async(event("event"));
+        let mut late = Box::pin(store.append_async(event("event")));
         let other = store.clone();
         let closing = thread::spawn(move || other.close());
         // The close has begun once this is answered.
         assert!(matches!(block_on(&mut polled), Err(AppendError::Closed)));
+        // There is no room yet, and there will be none.
+        assert!(matches!(poll(&mut late), Poll::Ready(Err(AppendError::Closed))));
         (queued, polled, unpolled, closing)
     });
     drop(polled);
@@ -309,6 +340,67 @@ fn what_waits_for_room_is_refused_when_the_store_closes() {
     assert!(matches!(block_on(unpolled), Err(AppendError::Closed)));
     let offsets: Vec<_> = queued.into_iter().map(|future| block_on(future).unwrap()).collect();
     assert_eq!(offsets, [1, 2]);
+}
+
+/// An event of a type and with an id. The leader asks for the type's older names if the id is known for another type.
+struct Named(&'static str, &'static str);
+
+impl Event for Named {
+    fn event_type(&self) -> &str {
+        self.0
+    }
+
+    fn id(&self) -> Option<Cow<'_, str>> {
+        Some(self.1.into())
+    }
+
+    fn encode(&self, _: &mut Vec<u8>) -> Result<(), CodecError> {
+        Ok(())
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+        match raw.event_type() {
+            "panics" => Ok(Self("panics", "a")),
+            _ => Ok(Self("first", "a")),
+        }
+    }
+
+    fn aliases(event_type: &str) -> &'static [&'static str] {
+        if event_type == "panics" {
+            resume_unwind(Box::new("an event's own code panics"));
+        }
+        &[]
+    }
+}
+
+#[test]
+fn what_waits_for_room_is_refused_when_the_leader_panics() {
+    let store = EventStore::<Named>::in_memory();
+    store.backend().committer().line.lock().extra.room.set_limit(1);
+    let (entered, is_in) = channel();
+    let (go_on, may_go_on) = channel();
+    store.subscribe(move |_| {
+        entered.send(()).unwrap();
+        may_go_on.recv().unwrap();
+    });
+    let (queued, waits) = thread::scope(|scope| {
+        let first = scope.spawn(|| store.append(Named("first", "a")));
+        is_in.recv().unwrap();
+        let queued = store.append_async(Named("panics", "a"));
+        let mut waits = Box::pin(store.append_async(Named("first", "b")));
+        let polled = poll(&mut waits);
+        go_on.send(()).unwrap();
+        assert_eq!(first.join().unwrap().unwrap(), 0);
+        assert!(polled.is_pending());
+        (queued, waits)
+    });
+    assert!(block_on(queued).is_err());
+    // The helper panicked as the leader; once nobody leads any more, nothing waits for room.
+    let line = &store.backend().committer().line;
+    let line = line.wait_until_idle(line.lock());
+    assert_eq!(line.extra.room.outside_count(), 0);
+    drop(line);
+    assert!(block_on(waits).is_err());
 }
 
 #[test]

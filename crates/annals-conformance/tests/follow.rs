@@ -8,7 +8,7 @@ use annals::{
     AppendError, Durability, EventStore, FileSystem as _, FollowError, Journal, Query, RawEvent,
 };
 use annals_conformance::JournalSubject;
-use annals_conformance::fault::{Call, FaultFileSystem, on_disk};
+use annals_conformance::fault::{Call, FaultFileSystem, Reads, on_disk};
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 
@@ -202,6 +202,40 @@ fn a_commit_that_is_not_finished_is_waited_for() {
     let read = reader.subscription(Query::event_type("other"), 0).next();
     assert_eq!(read.expect("there").expect("read").offset, 1);
     assert_eq!(reader.backend().follow_error(), None);
+}
+
+/// Waits until so many more reads were made; returns how much had been read before, and has been now.
+fn wait_for_reads(disk: &FaultFileSystem, calls: u64) -> [Reads; 2] {
+    let before = disk.reads();
+    loop {
+        let now = disk.reads();
+        if now.calls >= before.calls + calls {
+            return [before, now];
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn an_idle_follower_reads_next_to_nothing_and_maps_nothing() {
+    for events in [0, 1] {
+        let disk = FaultFileSystem::new(0);
+        // Segments of the default size, so that there is room behind the last event to read too much of.
+        let options = || Journal::options().file_system(Arc::new(disk.process()));
+        let writer: Store = EventStore::on(options().open(on_disk("store")).expect("it opens"));
+        writer.append_batch((0..events).map(|_| event("first"))).expect("appended");
+        let reader: Store =
+            EventStore::on(options().open_read_only(on_disk("store")).expect("it opens"));
+        assert_eq!(reader.len(), events);
+        // A round reads no more than the head of a frame. Now and then, more and more seldom, the follower reads what is
+        // ready behind the end to see whether the log is damaged: among a hundred reads there are few of these.
+        let [before, now] = wait_for_reads(&disk, 100);
+        assert_eq!(now.files, before.files, "mappings");
+        assert!(now.bytes - before.bytes < 4 << 20, "{before:?} {now:?}");
+        writer.append(event("next")).expect("appended");
+        let read = reader.subscription(Query::event_type("next"), 0).next();
+        assert_eq!(read.expect("there").expect("read").offset, events);
+    }
 }
 
 #[test]

@@ -44,3 +44,15 @@ impl Call {
         Self::Sync,
     ];
 }
+
+/// The amount that was read of a disk's files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reads {
+    /// The number of calls of [`StoreFile::read_at`](annals::StoreFile::read_at).
+    pub calls: u64,
+    /// The bytes that these calls returned.
+    pub bytes: u64,
+    /// The number of calls of [`StoreFile::file`](annals::StoreFile::file), one for each mapping.
+    pub files: u64,
+}

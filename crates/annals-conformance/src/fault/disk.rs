@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::call::Call;
+use super::call::{Call, Reads};
 use super::hold::Gate;
 use super::loss::Loss;
 use super::names::Names;
@@ -38,6 +38,7 @@ pub(super) struct Disk {
     /// The most bytes that all files may take.
     pub(super) room: Option<u64>,
     pub(super) calls: u64,
+    pub(super) reads: Reads,
     pub(super) failures: Vec<Failure>,
     /// The number of calls until the power goes off.
     pub(super) power_left: Option<u64>,
@@ -55,6 +56,7 @@ impl Disk {
             lies: false,
             room: None,
             calls: 0,
+            reads: Reads::default(),
             failures: Vec::new(),
             power_left: None,
             hold: None,

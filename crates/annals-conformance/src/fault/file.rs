@@ -55,7 +55,12 @@ impl FaultFile {
 
 impl StoreFile for FaultFile {
     fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
-        self.read(|disk| Ok(disk.names.content(self.file).read(bytes, position)))
+        self.read(|disk| {
+            let size = disk.names.content(self.file).read(bytes, position);
+            disk.reads.calls += 1;
+            disk.reads.bytes += size as u64;
+            Ok(size)
+        })
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
@@ -117,7 +122,10 @@ impl StoreFile for FaultFile {
     }
 
     fn file(&self) -> io::Result<std::fs::File> {
-        self.read(|disk| disk.names.content(self.file).real_file())
+        self.read(|disk| {
+            disk.reads.files += 1;
+            disk.names.content(self.file).real_file()
+        })
     }
 
     fn id(&self) -> io::Result<Option<FileId>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use annals::{FileSystem, StoreDirectory};
 
-use super::call::Call;
+use super::call::{Call, Reads};
 use super::directory::{FaultDirectory, create_directory};
 use super::disk::{Disk, Failure};
 use super::hold::{Gate, Hold};
@@ -130,6 +130,12 @@ impl FaultFileSystem {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.process.disk().calls
+    }
+
+    /// Returns how much was read so far.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.process.disk().reads
     }
 
     /// Returns the content of the disk as a process would see it now.

@@ -28,7 +28,7 @@ mod loss;
 mod names;
 mod process;
 
-pub use call::Call;
+pub use call::{Call, Reads};
 pub use file_system::{FaultFileSystem, Image, on_disk};
 pub use hold::Hold;
 pub use loss::Loss;

@@ -96,10 +96,9 @@ impl<E> Room<E> {
     }
 }
 
-impl<E: Event, H: Home<E>> Unpin for Submission<E, H> {}
-
 #[cfg(test)]
 mod tests {
+    use super::super::request::event_bytes;
     use super::*;
     use crate::backend::backend::Batch;
     use crate::backend::encode::Encoded;

@@ -312,7 +312,7 @@ fn a_lock_that_has_no_name_any_more_is_no_lock() {
     let place = tempfile::tempdir().unwrap();
     let how = How { removed_lock: true, ..How::default() };
     let refused = options(how).open::<RawEvent>(place.path().join("st")).unwrap_err();
-    assert!(refused.to_string().contains("its file is replaced again and again"), "{refused}");
+    assert!(refused.to_string().contains("the file LOCK is replaced again and again"), "{refused}");
 }
 
 /// The next segment exists, the index of its predecessor does not, and the store was closed.

@@ -46,7 +46,7 @@ fn open_annals(path: &Path) -> Box<dyn Peer> {
 
 fn layout(path: &Path, set: impl FnOnce(RocksDbOptions) -> RocksDbOptions) -> Box<dyn Peer> {
     let log = set(RocksDb::options()).open(path.join("log")).expect("the store opens");
-    Box::new(EventStore::<RawEvent>::on(log))
+    Box::new(EventStore::<RawEvent, _>::on(log))
 }
 
 /// With RocksDB's own settings, but for the compression: LZ4, which is what its users are told to set.

@@ -16,7 +16,7 @@ use crate::store_path::StorePath;
 pub(crate) type Store<E = RawEvent> = EventStore<E, Box<dyn Backend<E>>>;
 
 fn on<E: Event>(backend: impl Backend<E> + 'static) -> Store<E> {
-    EventStore::<E>::on(Box::new(backend))
+    EventStore::<E, _>::on(Box::new(backend))
 }
 
 /// Returns a new store in memory, which is lost when the process ends.

@@ -233,7 +233,7 @@ fn health_says_what_is_wrong_and_when_it_is_over() {
     assert!(matches!(store.health(), Health::Open));
     let options = JournalSubject::new(Durability::Sync).options(&disk);
     let reader = options.open_read_only::<Sample>(on_disk("store")).expect("it opens");
-    let reader = EventStore::<Sample>::on(reader);
+    let reader = EventStore::<Sample, _>::on(reader);
     assert!(matches!(reader.health(), Health::ReadOnly));
     reader.close().expect("closed");
     assert!(matches!(reader.health(), Health::Closed));
@@ -252,8 +252,8 @@ fn a_closed_reader_stands_still() {
     store.append(Sample::new("first")).expect("appended");
     let options = || JournalSubject::new(Durability::Sync).options(&disk);
     let read = || options().open_read_only::<Sample>(on_disk("store")).expect("it opens");
-    let closed = EventStore::<Sample>::on(read());
-    let open = EventStore::<Sample>::on(read());
+    let closed = EventStore::<Sample, _>::on(read());
+    let open = EventStore::<Sample, _>::on(read());
     closed.close().expect("closed");
     store.append(Sample::new("second")).expect("appended");
     // The open reader has read the event. The closed one must not publish it, now or later.

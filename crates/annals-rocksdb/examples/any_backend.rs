@@ -64,7 +64,7 @@ fn open(store: &str) -> Result<Box<dyn Backend<Booking>>, Box<dyn Error>> {
 
 /// Sells seats in the log that `store` names, and writes the results to `out`.
 pub(crate) fn run(store: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let store = EventStore::<Booking>::on(open(store)?);
+    let store = EventStore::<Booking, _>::on(open(store)?);
     let sell = |seat: &str, price| {
         store.decide(&Seat(seat.into()), |sold| match sold {
             Some(price) => Err(format!("{seat} is sold already, for {price}")),

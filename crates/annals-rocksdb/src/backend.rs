@@ -32,7 +32,7 @@ use crate::writer::RocksDbTarget;
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("rocks");
-/// let store = EventStore::<RawEvent>::on(RocksDb::open(&path)?);
+/// let store = EventStore::<RawEvent, _>::on(RocksDb::open(&path)?);
 /// let offset = store.append(RawEvent::builder("seat-sold").tag("seat:12A").build()?)?;
 /// assert_eq!(store.get(offset)?.map(|event| event.event.event_type().to_owned()), Some("seat-sold".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

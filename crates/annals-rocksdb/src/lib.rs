@@ -5,7 +5,7 @@
 //! use annals::{EventStore, RawEvent};
 //! use annals_rocksdb::RocksDb;
 //!
-//! let store = EventStore::<RawEvent>::on(RocksDb::open("data/rocks")?);
+//! let store = EventStore::<RawEvent, _>::on(RocksDb::open("data/rocks")?);
 //! # Ok::<(), annals::OpenError>(())
 //! ```
 //! Choose it if you run RocksDB already, or if you want its compression, checkpoints and tools. The log and the

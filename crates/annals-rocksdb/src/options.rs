@@ -25,7 +25,7 @@ pub enum Compression {
 /// use annals::{EventStore, RawEvent};
 /// use annals_rocksdb::{Compression, RocksDb};
 /// let rocks = RocksDb::options().compression(Compression::Zstd).cache_bytes(1 << 30).open("data/rocks")?;
-/// let store = EventStore::<RawEvent>::on(rocks);
+/// let store = EventStore::<RawEvent, _>::on(rocks);
 /// # Ok::<(), annals::OpenError>(())
 /// ```
 #[derive(Debug, Clone)]

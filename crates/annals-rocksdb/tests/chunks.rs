@@ -32,7 +32,7 @@ fn filled(path: &std::path::Path) -> EventStore<RawEvent, RocksDb<RawEvent>> {
     let options =
         RocksDb::options().durability(annals::Durability::Buffered).memtable_bytes(4 << 20);
     let store =
-        EventStore::<RawEvent>::on(options.compression(Compression::None).open(path).unwrap());
+        EventStore::<RawEvent, _>::on(options.compression(Compression::None).open(path).unwrap());
     let mut random = Random::new(1);
     while store.len() < EVENTS {
         // Some batches cross the end of a chunk.
@@ -123,16 +123,16 @@ fn chunks_are_queried_as_one_log() {
     assert!(matches!(store.append(other), Err(AppendError::IdConflict { offset: 66_000, .. })));
 
     // Beside the writer, from a checkpoint, and after opening again.
-    check_queries(&EventStore::<RawEvent>::on(RocksDb::open_read_only(&path).unwrap()));
+    check_queries(&EventStore::<RawEvent, _>::on(RocksDb::open_read_only(&path).unwrap()));
     let copy = directory.path().join("checkpoint");
     store.backend().checkpoint(&copy).unwrap();
     assert!(store.backend().checkpoint(&copy).unwrap_err().to_string().contains("already"));
     drop(store);
     let report = verify(&path).unwrap();
     assert_eq!((report.events, report.problems.as_slice()), (EVENTS, &[][..]));
-    let store = EventStore::<RawEvent>::on(RocksDb::open(&path).unwrap());
+    let store = EventStore::<RawEvent, _>::on(RocksDb::open(&path).unwrap());
     check_queries(&store);
-    let restored = EventStore::<RawEvent>::on(RocksDb::open(&copy).unwrap());
+    let restored = EventStore::<RawEvent, _>::on(RocksDb::open(&copy).unwrap());
     check_queries(&restored);
     assert_eq!(restored.backend().store_id(), store.backend().store_id());
     restored.append(event(EVENTS)).unwrap();

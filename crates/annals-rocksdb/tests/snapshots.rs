@@ -42,7 +42,7 @@ fn snapshots_beside_a_store_that_was_put_back_are_not_trusted() {
     let [path, backup] = ["store", "backup"].map(|name| directory.path().join(name));
     let snapshots: Arc<dyn SnapshotStore> =
         Arc::new(DirectorySnapshots::at(directory.path().join("snapshots")));
-    let open = |path| EventStore::<RawEvent>::on(RocksDb::open(path).unwrap());
+    let open = |path| EventStore::<RawEvent, _>::on(RocksDb::open(path).unwrap());
     let policy = SnapshotPolicy::every(1).keep(3);
     {
         let store = open(&path);

@@ -103,7 +103,7 @@ pub use snapshot::digest::EventDigest;
 pub use snapshot::memory::MemorySnapshots;
 pub use snapshot::{SnapshotPolicy, SnapshotStore};
 pub use store::events::{Events, UnknownEvents};
-pub use store::store::EventStore;
+pub use store::store::{EventStore, JournalStore};
 pub use store::subscription::{EventStream, Subscription};
 
 /// For the fuzz targets; no part of the face.

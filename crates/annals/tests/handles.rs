@@ -4,13 +4,34 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
-use annals::{AppendError, Batch, EventStore, Journal, Query, RawEvent};
+use annals::{AppendError, Batch, EventStore, Journal, JournalStore, Query, RawEvent};
 use futures_executor::block_on;
 
-type Store = EventStore<RawEvent, Journal<RawEvent>>;
+type Store = JournalStore<RawEvent>;
 
 fn event(n: u64) -> RawEvent {
     RawEvent::builder("counted").data(n.to_string()).build().unwrap()
+}
+
+/// A program's own type with a store in files.
+struct Service {
+    store: JournalStore<RawEvent>,
+}
+
+#[test]
+fn a_field_holds_a_store_in_files_however_it_was_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let journal = || Journal::options().open(&path).unwrap();
+    let opened = Service { store: EventStore::open(&path).unwrap() };
+    opened.store.append(event(0)).unwrap();
+    drop(opened);
+    let on_a_journal = Service { store: JournalStore::on(journal()) };
+    on_a_journal.store.append(event(1)).unwrap();
+    drop(on_a_journal);
+    let named = Service { store: EventStore::<RawEvent, Journal<RawEvent>>::on(journal()) };
+    let reader = Service { store: EventStore::open_read_only(&path).unwrap() };
+    assert_eq!((named.store.len(), reader.store.len()), (2, 2));
 }
 
 #[test]

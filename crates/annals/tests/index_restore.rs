@@ -27,7 +27,7 @@ fn copy(from: &Path, to: &Path, extensions: &[&str]) {
 /// Writes two histories of one log with payloads of these sizes. The second gets the derived files of the first.
 fn second_life(directory: &Path, sizes: [usize; 2]) -> std::path::PathBuf {
     let (one, other) = (directory.join("one"), directory.join("other"));
-    drop(EventStore::<RawEvent>::on(options().open(&one).unwrap()));
+    drop(EventStore::<RawEvent, _>::on(options().open(&one).unwrap()));
     copy(&one, &other, &[]);
     for ((path, life), size) in [(&one, "a"), (&other, "b")].into_iter().zip(sizes) {
         let store = EventStore::on(options().open(path).unwrap());

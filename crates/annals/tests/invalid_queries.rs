@@ -125,7 +125,7 @@ fn a_query_that_no_event_can_match_is_an_error_everywhere() {
     memory.append(sold()).unwrap();
     refuses_everywhere(&memory);
     let directory = tempfile::tempdir().unwrap();
-    let files = EventStore::<Booking>::on(Journal::options().open(directory.path()).unwrap());
+    let files = EventStore::<Booking, _>::on(Journal::options().open(directory.path()).unwrap());
     files.append(sold()).unwrap();
     refuses_everywhere(&files);
 }

@@ -63,7 +63,7 @@ fn the_state_is_right_at_any_time_in_files() {
 #[test]
 fn the_state_is_right_at_any_time_on_a_backend_chosen_at_run_time() {
     let backend: Box<dyn Backend<Booking>> = Box::new(annals::Memory::new());
-    check_time_travel(&EventStore::<Booking>::on(backend));
+    check_time_travel(&EventStore::<Booking, _>::on(backend));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn a_reader_beside_a_writer_sees_a_prefix_and_catches_up() {
     let path = directory.path().join("rocks");
     let mut writer = Writer::start(&path, 1);
     writer.read_until(5);
-    let reader = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
+    let reader = EventStore::<Sample, _>::on(RocksDb::open_read_only(&path).unwrap());
     let mut cursor = reader.subscription(Query::all(), 0);
     let mut next = 0;
     for step in 1..8 {
@@ -190,7 +190,7 @@ fn a_reader_beside_a_writer_sees_a_prefix_and_catches_up() {
         }
         // Another reader that opens the store meanwhile finds it whole, although files are created and removed.
         for _ in 0..10 {
-            let other = EventStore::<Sample>::on(RocksDb::open_read_only(&path).unwrap());
+            let other = EventStore::<Sample, _>::on(RocksDb::open_read_only(&path).unwrap());
             check(&other, &BTreeMap::new());
             let report = verify(&path).unwrap();
             assert_eq!(report.problems, [], "beside a writer");

@@ -56,6 +56,27 @@ pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     turns: Arc<RwLock<()>>,
 }
 
+/// A store in files: what [`EventStore::open`] and [`EventStore::open_read_only`] return.
+///
+/// ```
+/// use annals::{Event, EventStore, JournalStore};
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold { seat: String },
+/// }
+///
+/// struct BoxOffice {
+///     bookings: JournalStore<Booking>,
+/// }
+///
+/// let directory = tempfile::tempdir()?;
+/// let office = BoxOffice { bookings: EventStore::open(directory.path().join("bookings.store"))? };
+/// office.bookings.append(Booking::SeatSold { seat: "12A".into() })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type JournalStore<E> = EventStore<E, Journal<E>>;
+
 /// Where the log lives is this one line; everything else is the same for all backends.
 impl<E: Event> EventStore<E> {
     /// An empty log in memory.
@@ -92,8 +113,8 @@ impl<E: Event> EventStore<E> {
     ///
     /// # Errors
     /// [`OpenError`]: something else is there, another process writes to it, it is damaged, or the system fails.
-    pub fn open(path: impl AsRef<Path>) -> Result<EventStore<E, Journal<E>>, OpenError> {
-        Journal::options().open(path).map(Self::on)
+    pub fn open(path: impl AsRef<Path>) -> Result<JournalStore<E>, OpenError> {
+        Journal::options().open(path).map(EventStore::on)
     }
 
     /// Opens the log in the directory `path` for reading only, beside a process that may be writing to it, and
@@ -104,14 +125,8 @@ impl<E: Event> EventStore<E> {
     /// # Errors
     /// [`OpenError`]: nothing or something else is there, the log is damaged from its first segment's head on, or the
     /// system fails.
-    pub fn open_read_only(path: impl AsRef<Path>) -> Result<EventStore<E, Journal<E>>, OpenError> {
-        Journal::options().open_read_only(path).map(Self::on)
-    }
-
-    /// The log that lives on `backend`.
-    #[must_use]
-    pub fn on<B: Backend<E>>(backend: B) -> EventStore<E, B> {
-        EventStore { backend: Arc::new(backend), event: PhantomData, turns: Arc::default() }
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<JournalStore<E>, OpenError> {
+        Journal::options().open_read_only(path).map(EventStore::on)
     }
 
     /// The events at these offsets as contiguous slices, in order: the fastest way to read many. Beyond the head
@@ -122,6 +137,24 @@ impl<E: Event> EventStore<E> {
 }
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
+    /// Returns a store whose log is in `backend`.
+    ///
+    /// The backend determines the store's second type. Where the first one is written, write an underscore for the second:
+    /// `EventStore::<Booking>` alone is a store in memory.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Journal, Memory, RawEvent};
+    /// let directory = tempfile::tempdir()?;
+    /// let memory = EventStore::on(Memory::<RawEvent>::new());
+    /// let files = EventStore::<RawEvent, _>::on(Journal::options().open(directory.path().join("log.store"))?);
+    /// assert!(memory.is_empty() && files.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on(backend: B) -> Self {
+        Self { backend: Arc::new(backend), event: PhantomData, turns: Arc::default() }
+    }
+
     /// Appends an event; it is as durable as was asked when this returns its offset.
     ///
     /// # Errors

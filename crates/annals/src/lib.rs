@@ -104,7 +104,8 @@ pub use snapshot::memory::MemorySnapshots;
 pub use snapshot::{SnapshotPolicy, SnapshotStore};
 pub use store::events::{Events, UnknownEvents};
 pub use store::store::{EventStore, JournalStore};
-pub use store::subscription::{EventStream, Subscription};
+pub use store::stream::EventStream;
+pub use store::subscription::Subscription;
 
 /// For the fuzz targets; no part of the face.
 #[cfg(fuzzing)]

@@ -166,7 +166,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         mut decision: impl FnMut(&P::State) -> Result<Vec<P::Event>, R>,
     ) -> Result<Decision, DecideError<R>> {
         let mut retries = 0;
-        let turns = Arc::clone(self.store().turns());
+        let turns = Arc::clone(self.store().fairness());
         loop {
             let _turn = Turn::take(&turns, retries);
             let state = self.now().map_err(DecideError::Read)?;

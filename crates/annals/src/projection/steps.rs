@@ -9,7 +9,7 @@ use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::event::event::EventRef;
 use crate::store::events::Events;
-use crate::store::store::bounds;
+use crate::store::read::bounds;
 
 /// An event, and the state after it.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Reading: an iterator over the events of a selection, page by page, from either end.
+//! The iterator over stored events: reads a selection page by page, from either end.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,23 +9,43 @@ use crate::event::error::CodecError;
 use crate::event::event::{Event, EventRef};
 use crate::query::Query;
 
-/// Events asked for at first; each next page is twice as large, up to what the backend says.
+/// The number of events in the first page. Each next page is twice as large, up to the backend's page limit.
 const FIRST_PAGE: usize = 16;
 
-/// What reading does with an event whose type the program does not know: one that a newer program wrote.
+/// Says what a reader does with an event whose type the program does not know, since a newer program wrote it.
+///
+/// ```
+/// use annals::{Event, EventStore, RawEvent, UnknownEvents};
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatFreed { seat: u32 },
+/// }
+///
+/// let directory = tempfile::tempdir()?;
+/// // A newer program has written an event of a type that `Booking` does not have.
+/// EventStore::open(directory.path())?.append(RawEvent::builder("seat-upgraded").build()?)?;
+///
+/// let store = EventStore::<Booking>::open(directory.path())?;
+/// assert!(store.read(..).next().unwrap().is_err());
+/// let mut known = store.read(..).unknown_events(UnknownEvents::PassOver);
+/// assert!(known.next().is_none());
+/// assert_eq!(known.passed_over(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownEvents {
-    /// Returns an error that names the event's offset and type: a state without the event might be wrong. The default.
+    /// Returns an error with the event's offset and type, since a state without the event might be wrong. The default.
     #[default]
     Refuse,
-    /// Leaves the event out, and counts it. It stays in the log. A fold takes no snapshots after it, for a program that
-    /// knows it would come to another state.
+    /// Skips the event and counts it. It stays in the log. A fold that has skipped an event takes no more snapshots, since
+    /// a program that knows the event would compute another state.
     PassOver,
 }
 
 impl UnknownEvents {
-    /// Returns whether reading goes on without the event that this error is about, and notes that in the log.
+    /// Returns whether reading continues without the event that this error is about. If so, logs the event.
     pub(crate) fn pass_over(self, error: &ReadError) -> bool {
         let ReadError::Decode { offset, event_type, source: CodecError::UnknownType { .. } } =
             error
@@ -34,13 +54,14 @@ impl UnknownEvents {
         };
         let passes = self == Self::PassOver;
         if passes {
-            tracing::debug!(offset, event_type, "passed over an event of an unknown type");
+            tracing::debug!(offset, event_type, "skipped an event of an unknown type");
         }
         passes
     }
 }
 
-/// Returns the offset of the one event that this error is about, if the events behind it can be read all the same.
+/// Returns the offset of the event that cannot be decoded. Returns `None` for any other error, after which later events
+/// may not be readable either.
 pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
     match error {
         ReadError::Decode { offset, .. } => Some(*offset),
@@ -48,11 +69,14 @@ pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
     }
 }
 
-/// Events of a log in order: an iterator, and before its first step also a builder.
+/// An iterator over stored events, in order or from the end. Before its first step it is also a builder, which narrows the
+/// range and sets the direction.
 ///
-/// The range was fixed when it was made: what is appended later is not in it. An event that cannot be decoded is an
-/// error, once, and the iterator goes on behind it. After any other error (damage, a failure of the system) the iterator
-/// ends.
+/// The range is fixed when the iterator is created: events that are appended later are not part of it.
+///
+/// **Errors.** Each is returned once, and no event is left out without one:
+/// * [`ReadError::Decode`]: one event cannot be decoded. The next call continues with the event after it.
+/// * Any other [`ReadError`] (damage, a failure of the system) ends the iterator.
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent};
@@ -60,6 +84,7 @@ pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
 /// for n in 0..100 {
 ///     store.append(RawEvent::builder("counted").tag(format!("digit:{}", n % 10)).build()?)?;
 /// }
+///
 /// let last_sevens = store.query(&Query::tag("digit:7")).from(50).rev().limit(2);
 /// let offsets: Vec<u64> = last_sevens.map(|event| Ok(event?.offset)).collect::<Result<_, annals::ReadError>>()?;
 /// assert_eq!(offsets, [97, 87]);
@@ -70,7 +95,7 @@ pub struct Events<'a, E: Event, B> {
     backend: &'a B,
     query: Query,
     left: Range<u64>,
-    /// Events that were read and not yet given, in order of offset: those in front of `left`, and those behind it.
+    /// Events that were read and not returned yet, in order of offset: those before `left`, and those after it.
     front: VecDeque<EventRef<'a, E>>,
     back: VecDeque<EventRef<'a, E>>,
     page: Vec<EventRef<'a, E>>,
@@ -79,7 +104,7 @@ pub struct Events<'a, E: Event, B> {
     limit: u64,
     unknown: UnknownEvents,
     passed_over: u64,
-    /// Why the query finds nothing, until that was said.
+    /// Why no event can match the query, until that error was returned.
     refused: Option<InvalidQuery>,
 }
 
@@ -109,37 +134,37 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         }
     }
 
-    /// Only events at `offset` and after it.
+    /// Leaves out the events before `offset`.
     pub fn from(mut self, offset: u64) -> Self {
         self.left.start = self.left.start.max(offset);
         self
     }
 
-    /// Only events before `offset`.
+    /// Leaves out the events at and after `offset`.
     pub fn to(mut self, offset: u64) -> Self {
         self.left.end = self.left.end.min(offset);
         self
     }
 
-    /// The other way round.
+    /// Reverses the direction.
     pub fn rev(mut self) -> Self {
         self.reverse = !self.reverse;
         self
     }
 
-    /// At most so many events.
+    /// Returns at most `limit` events; errors count as well.
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = self.limit.min(limit);
         self
     }
 
-    /// Sets what to do with events of unknown types: an error for each by default.
+    /// Sets what to do with events of unknown types. By default each is an error. [`UnknownEvents`] has an example.
     pub fn unknown_events(mut self, unknown: UnknownEvents) -> Self {
         self.unknown = unknown;
         self
     }
 
-    /// Returns how many events of unknown types were passed over so far.
+    /// Returns the number of events of unknown types that were skipped so far.
     #[must_use]
     pub fn passed_over(&self) -> u64 {
         self.passed_over
@@ -153,7 +178,7 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         }
         while !self.take_is_ready(reverse) {
             let Err(error) = self.fill(reverse) else { break };
-            if !self.get_past(&error, reverse) {
+            if !self.skip_undecoded(&error, reverse) {
                 self.left.start = self.left.end;
                 self.limit = 0;
                 return Some(Err(error));
@@ -171,8 +196,8 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         event.map(Ok)
     }
 
-    /// Goes on behind the event that an error is about; false if the error is not about one event.
-    fn get_past(&mut self, error: &ReadError, reverse: bool) -> bool {
+    /// Continues behind the event that cannot be decoded. Returns false if the error is not about a single event.
+    fn skip_undecoded(&mut self, error: &ReadError, reverse: bool) -> bool {
         let Some(offset) = undecoded(error).filter(|offset| self.left.contains(offset)) else {
             return false;
         };

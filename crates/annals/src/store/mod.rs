@@ -1,6 +1,9 @@
-//! What a program uses: the store, its iterators, and its subscriptions and streams.
+//! What a program uses: the store, its iterators, subscriptions and streams.
 
+pub(crate) mod append;
 pub(crate) mod events;
+pub(crate) mod read;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod store;
+pub(crate) mod stream;
 pub(crate) mod subscription;

@@ -1,37 +1,37 @@
-//! The face: an [`EventStore`] appends, reads, and tells who listens, wherever the log lives.
+//! The store: where a log is opened, watched and closed. Appending, reading and subscribing are in the files beside this.
 
-use std::future::Future;
 use std::marker::PhantomData;
-use std::ops::{Bound, Range, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 
-use annals_base::Slices;
 use parking_lot::RwLock;
 
-use super::events::Events;
 use super::subscription::Subscription;
-use crate::backend::backend::{Backend, Batch, Health, NameCount, NameKind};
+use crate::backend::backend::{Backend, Health};
 use crate::backend::head::callbacks::SubscriberId;
 use crate::backend::memory::Memory;
-use crate::error::{AppendError, OpenError, ReadError};
-use crate::event::event::{Event, EventRef, Recorded};
+use crate::error::{AppendError, OpenError};
+use crate::event::event::{Event, Recorded};
 use crate::journal::Journal;
 use crate::metrics::stats::{SegmentStats, Stats};
-use crate::query::{Condition, Query};
-use crate::snapshot::digest::EventDigest;
+use crate::query::Query;
 
-/// An append-only log of events.
+/// A log of events. Events are appended once, in one order, and never changed.
 ///
-/// Clone it freely: clones are handles to the same log.
+/// A store can be used from any number of threads at once. Clones are handles to the same log; the log is closed when the
+/// last one is dropped.
 ///
-/// The second type is where the log lives, memory unless another is named. A field for a store in files is an
-/// `EventStore<Booking, Journal<Booking>>`; what works on any takes `EventStore<Booking, B>` with `B: Backend<Booking>`,
-/// or an `EventStore<Booking, Box<dyn Backend<Booking>>>` where the program chooses as it runs.
+/// The second type parameter is the backend, the place where the log lives:
+///
+/// | The log lives | Type |
+/// |---|---|
+/// | in memory | `EventStore<Booking>` |
+/// | in files | [`JournalStore<Booking>`](JournalStore) |
+/// | in any backend | `EventStore<Booking, B>` with `B: Backend<Booking>` |
+/// | in a backend that the program chooses as it runs | `EventStore<Booking, Box<dyn Backend<Booking>>>` |
 ///
 /// ```
 /// use annals::{Condition, Event, EventStore, Query};
-/// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Event, Debug, Clone, PartialEq)]
 /// enum Booking {
@@ -52,8 +52,9 @@ use crate::snapshot::digest::EventDigest;
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
     event: PhantomData<fn() -> E>,
-    /// Those who decide share it; who lost too often has it alone for a while.
-    turns: Arc<RwLock<()>>,
+    /// The lock that gives a decision which keeps losing a turn of its own. Decisions share it; one that lost often takes it
+    /// alone.
+    fairness: Arc<RwLock<()>>,
 }
 
 /// A store in files: what [`EventStore::open`] and [`EventStore::open_read_only`] return.
@@ -77,21 +78,25 @@ pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
 /// ```
 pub type JournalStore<E> = EventStore<E, Journal<E>>;
 
-/// Where the log lives is this one line; everything else is the same for all backends.
 impl<E: Event> EventStore<E> {
-    /// An empty log in memory.
+    /// Returns an empty log in memory. It takes at most 4,294,967,295 events, and is gone with the process.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// assert!(store.is_empty());
+    /// ```
     #[must_use]
     pub fn in_memory() -> Self {
         Self::on(Memory::new())
     }
 
-    /// Returns an empty log in memory that encodes and decodes each event once when it is appended, with all limits: what
-    /// it takes, a log in files takes as well, and readers see what they would see there. For tests; see
-    /// [`Memory::encoded`].
+    /// Returns an empty log in memory for tests of a program whose log is in files: it refuses every event that a log in
+    /// files would refuse, and readers see what they would see there. Each event is encoded and decoded once when it is
+    /// appended. See [`Memory::encoded`].
     ///
     /// ```
-    /// use annals::{Event, EventStore};
-    ///
+    /// # use annals::{AppendError, Event, EventStore};
     /// #[derive(Event)]
     /// enum Weather {
     ///     Measured { rain: f64 },
@@ -108,267 +113,151 @@ impl<E: Event> EventStore<E> {
         Self::on(Memory::encoded())
     }
 
-    /// Opens the log in the directory `path`, or creates it there; appends are durable when they return. For other
-    /// settings: [`Journal::options`].
+    /// Opens the log in the directory `path` for reading and writing, or creates it there. An append is durable when it
+    /// returns. One process can have the log open for writing. [`Journal::options`] has other settings.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("bookings.store");
+    /// EventStore::open(&path)?.append(RawEvent::builder("seat-sold").build()?)?;
+    /// assert_eq!(EventStore::<RawEvent>::open(&path)?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`OpenError`]: something else is there, another process writes to it, it is damaged, or the system fails.
+    /// * [`OpenError::NotAStore`]: something else is at `path`.
+    /// * [`OpenError::Locked`]: the log is open for writing.
+    /// * [`OpenError::Corrupt`]: the log is damaged.
+    /// * [`OpenError::NewerFormat`]: a newer version of annals wrote the log.
+    /// * [`OpenError::Io`]: the system failed.
     pub fn open(path: impl AsRef<Path>) -> Result<JournalStore<E>, OpenError> {
         Journal::options().open(path).map(EventStore::on)
     }
 
-    /// Opens the log in the directory `path` for reading only, beside a process that may be writing to it, and
-    /// follows it. It may show a commit before that is synced: if power fails then, the commit may be gone. Of a log
-    /// that is damaged it shows what is good before the damage: ask [`Journal::damage`] through
-    /// [`backend`](Self::backend).
+    /// Opens the log in the directory `path` for reading only and follows it, beside a process that may be writing to it.
+    ///
+    /// * **A commit may be visible before it is synced.** If power fails then, the commit may be gone.
+    /// * **Of a damaged log** the events before the damage are readable. [`Journal::damage`] returns the damage, through
+    ///   [`backend`](Self::backend).
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let directory = tempfile::tempdir()?;
+    /// let writer = EventStore::<RawEvent>::open(directory.path())?;
+    /// let reader = EventStore::<RawEvent>::open_read_only(directory.path())?;
+    /// writer.append(RawEvent::builder("seat-sold").build()?)?;
+    /// assert_eq!(reader.subscription(annals::Query::all(), 0).next().unwrap()?.offset, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`OpenError`]: nothing or something else is there, the log is damaged from its first segment's head on, or the
-    /// system fails.
+    /// * [`OpenError::NotFound`]: nothing is at `path`.
+    /// * [`OpenError::NotAStore`]: something else is at `path`.
+    /// * [`OpenError::Corrupt`]: the log is damaged from the beginning of its first segment on.
+    /// * [`OpenError::NewerFormat`]: a newer version of annals wrote the log.
+    /// * [`OpenError::Io`]: the system failed.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<JournalStore<E>, OpenError> {
         Journal::options().open_read_only(path).map(EventStore::on)
-    }
-
-    /// The events at these offsets as contiguous slices, in order: the fastest way to read many. Beyond the head
-    /// there is nothing.
-    pub fn slices(&self, range: impl RangeBounds<u64>) -> Slices<'_, Recorded<E>> {
-        self.backend.slices(bounds(&range, self.len()))
     }
 }
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Returns a store whose log is in `backend`.
     ///
-    /// The backend determines the store's second type. Where the first one is written, write an underscore for the second:
-    /// `EventStore::<Booking>` alone is a store in memory.
+    /// `EventStore::<Booking>` alone is a store in memory, so code that names the event type writes an underscore for the
+    /// backend.
     ///
     /// ```
     /// # use annals::{EventStore, Journal, Memory, RawEvent};
     /// let directory = tempfile::tempdir()?;
     /// let memory = EventStore::on(Memory::<RawEvent>::new());
-    /// let files = EventStore::<RawEvent, _>::on(Journal::options().open(directory.path().join("log.store"))?);
+    /// let files = EventStore::<RawEvent, _>::on(Journal::options().open(directory.path())?);
     /// assert!(memory.is_empty() && files.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn on(backend: B) -> Self {
-        Self { backend: Arc::new(backend), event: PhantomData, turns: Arc::default() }
+        Self { backend: Arc::new(backend), event: PhantomData, fairness: Arc::default() }
     }
 
-    /// Appends an event; it is as durable as was asked when this returns its offset.
-    ///
-    /// # Errors
-    /// [`AppendError`]; then the log holds nothing of it.
-    pub fn append(&self, event: E) -> Result<u64, AppendError> {
-        Ok(self.backend.append(Batch::new(vec![event]))?.start)
-    }
-
-    /// Appends events next to each other, all or none: at most 65,536 of them and 32 MiB.
-    ///
-    /// # Errors
-    /// [`AppendError`]; then the log holds none of them.
-    pub fn append_batch(
-        &self,
-        events: impl IntoIterator<Item = E>,
-    ) -> Result<Range<u64>, AppendError> {
-        self.backend.append(Batch::new(events.into_iter().collect()))
-    }
-
-    /// Appends a batch if nothing happened that the condition forbids; to look and to append are one step, however
-    /// many threads race.
-    ///
-    /// Ids come first: if the log has the batch already, by the [ids](Event::id) of its events, this returns the offsets
-    /// that it has, and does not look at the condition. So a retry of a conditional append succeeds, though its own first
-    /// attempt is what the condition forbids.
-    ///
-    /// # Errors
-    /// [`AppendError::Conflict`] if something did, [`AppendError::ConditionBeyondHead`] if the condition looks at nothing
-    /// that is there or comes next, or another [`AppendError`]; then the log holds none of them.
-    pub fn append_if(
-        &self,
-        events: impl IntoIterator<Item = E>,
-        condition: &Condition,
-    ) -> Result<Range<u64>, AppendError> {
-        let events = events.into_iter().collect();
-        self.append_as(Batch::new(events).condition(condition.clone()))
-    }
-
-    /// Appends a batch with its condition and time as they stand in it: what the other ways to append come down to.
-    ///
-    /// # Errors
-    /// [`AppendError`]; then the log holds none of them.
-    pub fn append_as(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        self.backend.append(self.of_own_events(batch)?)
-    }
-
-    /// As [`append`](Self::append), for callers that must not block. If there is [room](Self::append_batch_async), the
-    /// event is on its way when this returns, and the future may be dropped; if there is none, it is appended only if the
-    /// future is awaited.
-    ///
-    /// # Errors
-    /// The future's: [`AppendError`]; then the log holds nothing of it.
-    pub fn append_async(
-        &self,
-        event: E,
-    ) -> impl Future<Output = Result<u64, AppendError>> + Send + use<E, B> {
-        let arrival = self.append_batch_async(Batch::new(vec![event]));
-        async { Ok(arrival.await?.start) }
-    }
-
-    /// As [`append_as`](Self::append_as), for callers that must not block. The future is ready once the batch is appended.
-    ///
-    /// Batches that are queued and not committed yet hold at most [`MAX_QUEUED_BYTES`](crate::MAX_QUEUED_BYTES) together,
-    /// 64 MiB; one that is larger goes through alone. (In memory, where payloads are not encoded, what an event of a
-    /// type other than [`RawEvent`](crate::RawEvent) points to is not known, and not counted.)
-    ///
-    /// * **With room** the batch is queued when this returns. It is appended whether or not the future is awaited, in
-    ///   the order of the calls.
-    /// * **Without room** the future has it. It waits for room from its first poll on, behind those that waited before, and
-    ///   is queued as soon as there is room, also if it is not polled again. **A future that is dropped before that appends
-    ///   nothing.** So a producer that awaits its appends is slowed down to what the disk takes.
-    ///
-    /// A caller whose appends must keep their order awaits each before the next. The future of a batch that waits for
-    /// room when the store is closed, or a write fails, returns that error.
-    ///
-    /// # Errors
-    /// The future's: [`AppendError`]; then the log holds nothing of it.
-    pub fn append_batch_async(
-        &self,
-        batch: Batch<E>,
-    ) -> impl Future<Output = Result<Range<u64>, AppendError>> + Send + use<E, B> {
-        match self.of_own_events(batch) {
-            Ok(batch) => self.backend.submit(batch),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
-    }
-
-    /// The event at `offset`; `None` at and beyond the head.
-    ///
-    /// # Errors
-    /// [`ReadError`] when it is there and cannot be read.
-    pub fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
-        self.backend.head().meters().read(offset, || self.backend.get(offset))
-    }
-
-    /// The events at these offsets, in order or from the end; beyond the head there is nothing.
-    pub fn read(&self, range: impl RangeBounds<u64>) -> Events<'_, E, B> {
-        Events::new(&*self.backend, Ok(Query::all()), bounds(&range, self.len()))
-    }
-
-    /// The events that match, in order or from the end. A query that no event can match, as it asks for a name that no
-    /// event of this store can have, gives one error, [`ReadError::InvalidQuery`].
-    pub fn query(&self, query: &Query) -> Events<'_, E, B> {
-        Events::new(&*self.backend, query.clone().of::<E>(), 0..self.len())
-    }
-
-    /// How many events there are: the offset that the next will get, the log's head.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.backend.head().get()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Calls `callback` for each event from now on: in order, once each, before its append returns.
-    ///
-    /// **A callback must not wait for another thread that appends to this store, nor lock what a thread holds while it
-    /// appends: both wait for ever**, since every append waits for the callbacks before it. The same holds for a bounded
-    /// channel to a worker that appends, and for the future of an append that was begun outside of the callback. In a debug build a callback that has not returned for seconds is logged as a
-    /// warning, with the offset of its event. Work that waits belongs into a thread of its own, which reads with a
-    /// [`subscription`](Self::subscription) and holds up nobody:
+    /// Calls `callback` for each event that is appended from now on: in order, once each, before the append of the event
+    /// returns.
     ///
     /// ```
-    /// use annals::{EventStore, Query, RawEvent};
+    /// # use annals::{EventStore, RawEvent};
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
     /// let store = EventStore::in_memory();
-    /// let (reader, from) = (store.clone(), store.len());
-    /// let worker = std::thread::spawn(move || {
-    ///     for event in reader.subscription(Query::event_type("asked"), from) {
-    ///         let answer = RawEvent::builder("answered").tag(format!("to:{}", event?.offset));
-    ///         reader.append(answer.build()?)?;
-    ///         break; // to end the example
-    ///     }
-    ///     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    /// });
-    /// store.append(RawEvent::builder("asked").build()?)?;
-    /// worker.join().expect("no panic").map_err(|error| error.to_string())?;
-    /// assert_eq!(store.query(&Query::tag("to:0")).count(), 1);
+    /// let count = Arc::new(AtomicU64::new(0));
+    /// let counted = Arc::clone(&count);
+    /// let subscriber = store.subscribe(move |_| drop(counted.fetch_add(1, Ordering::Relaxed)));
+    /// store.append(RawEvent::builder("seat-sold").build()?)?;
+    /// assert_eq!(count.load(Ordering::Relaxed), 1);
+    /// assert!(store.unsubscribe(subscriber));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A callback that panics is dropped, with an error logged. A callback that appends itself gets its offset at once;
-    /// callbacks see that event after they have seen the current ones. A callback may close the store: what was on its way
-    /// is still appended, and cursors end behind it. The callback lives as long as the log: one that holds a clone of the
-    /// store keeps it open, until it is [ended](Self::unsubscribe).
+    /// **A callback must not wait for another thread that appends to this store, and must not take a lock that a thread holds
+    /// while it appends. Both wait for ever**, since every append waits for the callbacks before it. The same holds for a
+    /// bounded channel to a worker that appends, and for the future of an append that was begun outside the callback.
+    /// In a debug build, a callback that has not returned for seconds is logged as a warning with the offset of its event.
     ///
-    /// In a store that is open read-only, a callback does not see an event that this program cannot decode; the program's
-    /// log has an error for each. A [`subscription`](Self::subscription) returns that error.
+    /// Work that waits belongs in a thread of its own, which reads a [`subscription`](Self::subscription) and delays no
+    /// append.
+    ///
+    /// * **A callback that panics** is removed, and an error is logged.
+    /// * **A callback may append.** It gets the offset at once. The callbacks see that event after the current ones.
+    /// * **A callback may close the store.** Appends that wait are still made, and subscriptions end behind them.
+    /// * **A callback lives as long as the log.** A callback that holds a clone of the store keeps the log open until
+    ///   [`unsubscribe`](Self::unsubscribe) removes it.
+    /// * **In a store that is open read-only**, a callback does not see an event that this program cannot decode; an error is
+    ///   logged for each. A [`subscription`](Self::subscription) returns that error.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }
 
-    /// Ends a callback; false if there is none of that id.
+    /// Removes a callback that [`subscribe`](Self::subscribe) added. Returns false if there is no callback with this id.
     #[must_use]
     pub fn unsubscribe(&self, id: SubscriberId) -> bool {
         self.backend.head().unsubscribe(id)
     }
 
-    /// A cursor over the events that match, from `from` on and then as they come; from [`len`](Self::len) for those
-    /// to come only. A query that no event can match gives one error, [`ReadError::InvalidQuery`], and then the cursor
-    /// ends.
+    /// Returns a subscription to the events that match the query, from offset `from` on: first the events in the log, then
+    /// new ones as they are appended. Pass [`len`](Self::len) to get new events only.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Query, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// let reader = store.clone();
+    /// let worker = std::thread::spawn(move || {
+    ///     let mut asked = reader.subscription(Query::event_type("asked"), 0);
+    ///     asked.next().expect("the store is open").map(|event| event.offset)
+    /// });
+    /// store.append(RawEvent::builder("asked").build()?)?;
+    /// assert_eq!(worker.join().expect("no panic")?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The subscription returns a [`ReadError`](crate::ReadError) for an event that cannot be read; [`Subscription`] says
+    /// how it continues. It returns a single error, [`ReadError::InvalidQuery`](crate::ReadError::InvalidQuery), and ends,
+    /// if no event of this store can match the query.
     pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
         Subscription::new(&*self.backend, query.of::<E>(), from)
     }
 
-    /// The event types in the log with their numbers of events, sorted by name.
+    /// Returns how much the log holds, and what was measured since it was opened.
     ///
-    /// # Errors
-    /// [`ReadError`] when the index cannot be read.
-    pub fn types(&self) -> Result<Vec<NameCount>, ReadError> {
-        self.names(NameKind::Type, "")
-    }
-
-    /// The tags in the log that begin with `prefix`, with their numbers of events, sorted by name.
-    ///
-    /// # Errors
-    /// [`ReadError`] when the index cannot be read.
-    pub fn tags(&self, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        self.names(NameKind::Tag, prefix)
-    }
-
-    /// When the event at `offset` was recorded; a failure counts as one of reading.
-    pub(crate) fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
-        self.backend.head().meters().counted(self.backend.time_ms(offset))
-    }
-
-    /// The digest of the event at `offset`; a failure counts as one of reading.
-    pub(crate) fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
-        self.backend.head().meters().counted(self.backend.digest(offset))
-    }
-
-    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        let meters = self.backend.head().meters();
-        let mut names = meters.counted(self.backend.names(kind, prefix))?;
-        names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(names)
-    }
-
-    /// Numbers one can watch: how much there is, and what was measured since the log was opened.
-    ///
-    /// What grows as the log is used also goes to the recorder of the crate `metrics` that was installed before the log
-    /// was opened, if one was; how much there is goes there when this is called, so call it before each look. The names
-    /// stand in docs/METRICS.md.
+    /// The counters and times also go to the recorder of the crate `metrics`, if one was installed before the log was opened.
+    /// The sizes go there when this is called, so call it before each scrape. docs/METRICS.md lists the names.
     ///
     /// ```
-    /// use annals::{EventStore, RawEvent};
+    /// # use annals::{EventStore, RawEvent};
     /// let store = EventStore::in_memory();
     /// store.append(RawEvent::builder("first").build()?)?;
     /// let stats = store.stats();
     /// assert_eq!((stats.events, stats.commits, stats.commit_events.max), (1, 1, 1));
-    /// assert_eq!(stats.append_ns.count, 1); // of those in memory one in 61 is timed, a thread's first among them
+    /// // Of the appends in memory, one in 61 is timed, the first of each thread among them.
+    /// assert_eq!(stats.append_ns.count, 1);
     /// assert!(stats.append_ns.p50 <= stats.append_ns.p99);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -380,68 +269,103 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.head().measured(stats, poisoned, full)
     }
 
-    /// How much there is of each segment, in order.
+    /// Returns the sizes of each segment, in order. Returns nothing if the backend has no segments.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let directory = tempfile::tempdir()?;
+    /// let store = EventStore::<RawEvent>::open(directory.path())?;
+    /// assert_eq!(store.segments()[0].first, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentStats> {
         self.backend.segments()
     }
 
-    /// Makes everything appended so far durable; of use where appends are only buffered.
+    /// Makes everything appended so far durable, where appends are only buffered.
+    ///
+    /// ```
+    /// # use annals::{Durability, EventStore, Journal, RawEvent};
+    /// let directory = tempfile::tempdir()?;
+    /// let buffered = Journal::options().durability(Durability::Buffered);
+    /// let store = EventStore::<RawEvent, _>::on(buffered.open(directory.path())?);
+    /// store.append(RawEvent::builder("seat-sold").build()?)?; // a power failure may take it
+    /// store.sync()?; // now it is durable
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`AppendError`] when that fails; then the store is poisoned.
+    /// [`AppendError::Failed`] when the sync fails, and [`AppendError::Poisoned`] when a write or sync failed before. The
+    /// store then takes no more appends until it is reopened.
     pub fn sync(&self) -> Result<(), AppendError> {
         self.backend.sync()
     }
 
-    /// Takes no more appends, makes those durable that were taken, marks the store as cleanly closed, and ends all cursors
-    /// once they have read everything. Reading goes on. Closing again does only what failed before. (Dropping the last
-    /// handle does the same if this was not called, but can only log a failure; and it lets go of the files.)
+    /// Closes the log: refuses further appends, makes every accepted append durable, and marks the store as cleanly closed.
+    /// Subscriptions end once they have returned every event. Reading stays possible.
     ///
-    /// Inside a callback this cannot wait for the appends that wait for the callback: if there are any, it returns once all
-    /// before them is durable, and the store is closed after them. A failure then is logged.
+    /// Dropping the last handle closes the log as well, and frees its files, but can only log a failure. A second call does
+    /// only what failed in the first.
+    ///
+    /// ```
+    /// # use annals::{AppendError, EventStore, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("first").build()?)?;
+    /// store.close()?;
+    /// assert!(matches!(store.append(RawEvent::builder("late").build()?), Err(AppendError::Closed)));
+    /// assert_eq!(store.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A callback that calls this cannot wait for the appends that wait for the callback. If there are any, this returns
+    /// once everything before them is durable, and the store is closed after them; a failure of that is logged.
     ///
     /// # Errors
-    /// [`AppendError::Failed`] when something cannot be made durable, [`AppendError::Poisoned`] when a write failed before,
-    /// and [`AppendError::NotClosed`] when all is durable but the store cannot be marked as closed, for example on a full
-    /// disk. Whatever dropping the store would log as a failure, this returns.
+    /// * [`AppendError::Failed`]: some accepted append could not be made durable.
+    /// * [`AppendError::Poisoned`]: a write or sync failed before.
+    /// * [`AppendError::NotClosed`]: everything is durable, but the store could not be marked as closed, for example on a
+    ///   full disk.
     pub fn close(&self) -> Result<(), AppendError> {
         self.backend.close()
     }
 
-    /// Returns whether the store takes appends, and why not: it is closed, was opened read-only, a write failed, or the
-    /// last append found no room. For a service's health check.
+    /// Returns whether the store takes appends, and if not, why: it was closed, was opened read-only, or a write failed. Also
+    /// reports that the last append found no room. Meant for a service's health check.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Health, RawEvent};
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// assert!(matches!(store.health(), Health::Open));
+    /// ```
     #[must_use]
     pub fn health(&self) -> Health {
         self.backend.health()
     }
 
-    /// Returns the batch with its condition as one about events of type `E`.
-    fn of_own_events(&self, mut batch: Batch<E>) -> Result<Batch<E>, AppendError> {
-        let condition = batch.condition.take().map(Condition::of::<E>).transpose();
-        batch.condition = condition.map_err(|error| {
-            let error = AppendError::InvalidCondition(error);
-            self.backend.head().meters().refused(&error);
-            error
-        })?;
-        Ok(batch)
-    }
-
-    pub(crate) fn turns(&self) -> &Arc<RwLock<()>> {
-        &self.turns
-    }
-
-    /// Where the log lives.
+    /// Returns the backend, for what only this kind of backend offers.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let directory = tempfile::tempdir()?;
+    /// let store = EventStore::<RawEvent>::open(directory.path())?;
+    /// assert_eq!(store.backend().damage(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+
+    pub(crate) fn fairness(&self) -> &Arc<RwLock<()>> {
+        &self.fairness
     }
 }
 
 impl<E: Event, B: Backend<E>> Clone for EventStore<E, B> {
     fn clone(&self) -> Self {
-        let (backend, turns) = (Arc::clone(&self.backend), Arc::clone(&self.turns));
-        Self { backend, event: PhantomData, turns }
+        let (backend, fairness) = (Arc::clone(&self.backend), Arc::clone(&self.fairness));
+        Self { backend, event: PhantomData, fairness }
     }
 }
 
@@ -449,19 +373,4 @@ impl<E: Event, B: Backend<E>> std::fmt::Debug for EventStore<E, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventStore").field("len", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// The offsets of `range` that are below `head`.
-pub(crate) fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
-    let start = match range.start_bound() {
-        Bound::Included(&start) => start,
-        Bound::Excluded(&before) => before.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(&last) => last.saturating_add(1).min(head),
-        Bound::Excluded(&end) => end.min(head),
-        Bound::Unbounded => head,
-    };
-    start.min(end)..end
 }

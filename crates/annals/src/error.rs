@@ -1,4 +1,4 @@
-//! What can go wrong, one enum an area: each says what was wrong, where, and what would be right.
+//! What can go wrong, one enum for each area.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,30 +8,46 @@ use std::sync::Arc;
 use crate::event::error::{CodecError, InvalidEvent};
 use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 
-/// Why no event can match a query, so that it finds nothing, and a condition made of it guards nothing.
+/// Why no event can match a query. Such a query would find nothing, and a condition made from it would guard nothing.
+///
+/// ```
+/// use annals::{Event, EventStore, InvalidQuery, Query, ReadError};
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold { seat: u32 },
+/// }
+///
+/// let store = EventStore::<Booking>::in_memory();
+/// let Some(Err(ReadError::InvalidQuery(error))) = store.query(&Query::event_type("seat-sld")).next() else {
+///     panic!("`Booking` has no such type")
+/// };
+/// assert!(matches!(error, InvalidQuery::UnknownType { .. }));
+/// assert!(error.to_string().ends_with(r#"is it "seat-sold"?"#));
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidQuery {
-    /// It asks for a name that no event can have.
+    /// The query has a name that no event can have.
     #[error("no event can match the query: {source}")]
     Name {
         /// What is wrong with the name.
         source: InvalidEvent,
     },
-    /// It asks for an event type that the events of the store do not have.
+    /// The query has an event type that the events of the store do not have.
     #[error(
         "no event can match the query: there is no event type {event_type:?}; {}",
         event_types(event_type, known)
     )]
     UnknownType {
-        /// The type that was asked for.
+        /// The event type in the query.
         event_type: String,
-        /// The types that there are.
+        /// The event types of the store.
         known: &'static [&'static str],
     },
 }
 
-/// Names the type that may have been meant, or else all that there are.
+/// Returns the event type that was probably meant, or else all event types.
 fn event_types(event_type: &str, known: &[&str]) -> String {
     let near =
         known.iter().map(|known| (crate::util::spelling::distance(event_type, known), known)).min();
@@ -41,83 +57,97 @@ fn event_types(event_type: &str, known: &[&str]) -> String {
     }
 }
 
-/// Why nothing was appended: the log shows none of the batch. (After [`AppendError::Failed`] it may, when it is reopened.)
+/// Why a batch was not appended. The log shows none of its events. (After [`Failed`](Self::Failed), read what it says.)
+///
+/// ```
+/// use annals::{AppendError, Condition, EventStore, Query, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("seat-sold").tag("seat:12A").build()?)?;
+///
+/// let unsold = Condition::fail_if(Query::tag("seat:12A"));
+/// match store.append_if([RawEvent::builder("seat-sold").tag("seat:12A").build()?], &unsold) {
+///     Err(AppendError::Conflict { offset }) => println!("sold already, at offset {offset}"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// An event breaks a limit.
+    /// An event exceeds a limit, or has no encoding.
     #[error("event {index} of the batch: {source}")]
     Invalid {
-        /// Which event of the batch, from 0.
+        /// The event's position in the batch, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// What is wrong with the event.
         source: InvalidEvent,
     },
-    /// More events than a batch may have.
+    /// The batch has too many events.
     #[error(
         "the batch has {count} events; the limit is {MAX_BATCH_EVENTS}: append them in several batches"
     )]
     BatchTooLong {
-        /// How many it has.
+        /// The number of events in the batch.
         count: usize,
     },
-    /// More bytes than a batch may have.
+    /// The batch is too large.
     #[error(
         "the batch has {bytes} bytes or more; the limit is {MAX_BATCH_BYTES} (32 MiB): append it in several batches"
     )]
     BatchTooLarge {
-        /// How many it has.
+        /// The size of the events that were encoded until the limit was exceeded, in bytes.
         bytes: usize,
     },
-    /// No event can match the condition, so it guards nothing.
+    /// No event can match the condition, so it would guard nothing.
     #[error("the condition guards nothing: {0}")]
     InvalidCondition(#[source] InvalidQuery),
-    /// What must not have happened has happened: read again and decide anew.
+    /// The log has an event that the condition forbids. Read again and decide anew.
     #[error("the condition failed: the event at offset {offset} matches its query")]
     Conflict {
-        /// An event that matches the condition's query.
+        /// The offset of an event that matches the condition's query.
         offset: u64,
     },
-    /// The log has an event of this id already, but of another type, or has only a part of this batch. (If it has the whole
-    /// batch, with the same ids and types, an append returns the offsets that the batch has.)
+    /// The log has an event with the same id but of another type, or it has only some events of this batch. (If it has the
+    /// whole batch, with the same ids and types, the append succeeds and returns the recorded offsets.)
     #[error("the id {id:?} is already in the log at offset {offset}, {how}")]
     IdConflict {
         /// The id.
         id: String,
-        /// Where the log has it.
+        /// The offset of the event that has the id in the log.
         offset: u64,
-        /// What differs.
+        /// What differs between the log and the batch.
         how: Cow<'static, str>,
     },
-    /// An id that stands twice in one batch.
-    #[error("the id {id:?} stands twice in the batch; each event needs its own")]
+    /// Two events of the batch have the same id.
+    #[error("duplicate id {id:?} in the batch; each event needs its own")]
     IdTwice {
         /// The id.
         id: String,
     },
-    /// A given time before that of the last event.
+    /// The batch's time is before the time of the last event.
     #[error(
         "the given time, {given} ms, is before the last event's, {last} ms; times never go back"
     )]
     TimeGoesBack {
-        /// The time that was given.
+        /// The batch's time, in ms since 1970 UTC.
         given: u64,
-        /// The last event's time.
+        /// The time of the last event, in ms since 1970 UTC.
         last: u64,
     },
-    /// A given time more than a day ahead of the clock, which all later events would get, too.
+    /// The batch's time is more than a day ahead of the clock. Every later event would get at least that time.
     #[error(
         "the given time, {given}, is more than a day ahead of the clock, {now}; times are milliseconds since 1970-01-01 UTC (were these microseconds or nanoseconds?), and `Batch::allow_future_time` allows it"
     )]
     TimeInFuture {
-        /// The time that was given.
+        /// The batch's time, in ms since 1970 UTC.
         given: u64,
-        /// The clock's time, in ms since 1970 UTC.
+        /// The time of the clock, in ms since 1970 UTC.
         now: u64,
     },
-    /// The condition looks at offsets that are not there yet, so that it would guard nothing.
+    /// The condition begins beyond the head, so it would guard nothing.
     #[error(
-        "the condition looks only at events from offset {after} on, which guards nothing: the head is {head}; give `after` the head at which the decision was made, at most {head}"
+        "the condition begins at offset {after}, beyond the head, {head}, so it guards nothing; give `after` the head at which the decision was made"
     )]
     ConditionBeyondHead {
         /// The offset that was given to [`Condition::after`](crate::Condition::after).
@@ -125,24 +155,26 @@ pub enum AppendError {
         /// The log's head.
         head: u64,
     },
-    /// No room for the events; nothing was written, and appends work again once there is room.
+    /// There is no room for the events. Nothing was written, and appends work again once there is room.
     #[error("no room for {bytes} bytes: {source}{}", room_way_out(source))]
     NoRoom {
-        /// How many bytes were wanted.
+        /// The number of bytes that the batch needs.
         bytes: u64,
-        /// What the system said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
-    /// Writing or syncing failed: the log shows nothing of the batch, and takes no more appends until it is reopened.
-    /// (What was written is taken back; should that fail too, the batch may be there, whole, when it is.)
-    #[error("writing failed: {source}; reopen the store to go on from what is on disk")]
+    /// A write or sync failed. The open store shows nothing of the batch, and takes no more appends until it is reopened.
+    ///
+    /// The store removes from the disk what it wrote of the batch. If that fails too, the reopened store may have the batch,
+    /// always as a whole: look for its events before you append them again, or give them [ids](crate::Event::id).
+    #[error("writing failed: {source}; reopen the store to continue from what is on disk")]
     Failed {
-        /// What the system said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
-    /// An earlier write or sync failed, so what is on disk is not known: reopen the store.
+    /// An earlier write or sync failed, so the store does not know what is on disk. Reopen it.
     #[error(
-        "the store takes no more appends since a write failed ({cause}); reopen it to go on from what is on disk"
+        "the store takes no more appends, since a write failed ({cause}); reopen it to continue from what is on disk"
     )]
     Poisoned {
         /// The failure.
@@ -151,24 +183,24 @@ pub enum AppendError {
     /// The store was opened read-only.
     #[error("the store was opened read-only")]
     ReadOnly,
-    /// The store was opened by another process, of which this one is a fork.
+    /// The store was opened by another process, and this process is a fork of that one.
     #[error(
         "process {opened_by} opened the store, and this process was forked from it; open the store after the fork"
     )]
     Forked {
-        /// The process that opened the store.
+        /// The id of the process that opened the store.
         opened_by: u32,
     },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// All that was appended is durable, but the store could not be closed cleanly: when it is opened again, it cannot tell
-    /// whether the log lost events at its end meanwhile. Close it again once the cause is removed.
+    /// Everything is durable, but the store could not be marked as cleanly closed. When it is opened again, it cannot detect
+    /// whether the log lost events at its end meanwhile. Remove the cause and close it again.
     #[error(
         "everything is durable, but the store was not closed cleanly: {source}; close it again"
     )]
     NotClosed {
-        /// What the system said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
     /// The log could not be read while a condition or an id was checked.
@@ -177,23 +209,36 @@ pub enum AppendError {
 }
 
 /// Why an event could not be read.
+///
+/// ```
+/// use annals::{Event, EventStore, RawEvent, ReadError};
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold { seat: u32 },
+/// }
+///
+/// let directory = tempfile::tempdir()?;
+/// EventStore::open(directory.path())?.append(RawEvent::builder("seat-upgraded").build()?)?;
+/// let store = EventStore::<Booking>::open(directory.path())?;
+/// assert!(matches!(store.get(0), Err(ReadError::Decode { offset: 0, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// No event can match the query.
     #[error(transparent)]
     InvalidQuery(#[from] InvalidQuery),
-    /// The log's bytes are damaged.
+    /// The log is damaged.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
-    /// The event does not fit the type it is read as.
-    #[error(
-        "the event at offset {offset}, of type {event_type:?}, cannot be read as asked: {source}"
-    )]
+    /// The event cannot be decoded into the requested type. Other events are not affected.
+    #[error("cannot decode the event at offset {offset}, of type {event_type:?}: {source}")]
     Decode {
-        /// Its offset.
+        /// The event's offset.
         offset: u64,
-        /// Its type in the log.
+        /// The event's type in the log.
         event_type: String,
         /// What does not fit.
         source: CodecError,
@@ -203,48 +248,70 @@ pub enum ReadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
 }
 
-/// Damage: where it is, what was expected there, and what was found.
+/// Damage in a file: where it is, what was expected there, and what was found.
+///
+/// ```
+/// use annals::{Corruption, EventStore, RawEvent};
+///
+/// let directory = tempfile::tempdir()?;
+/// EventStore::<RawEvent>::open(directory.path())?;
+/// let store = EventStore::<RawEvent>::open_read_only(directory.path())?;
+/// let damage: Option<&Corruption> = store.backend().damage();
+/// assert_eq!(damage, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} is damaged at byte {position} (offset {offset}): expected {expected}, found {found}", file.display())]
 pub struct Corruption {
     /// The damaged file.
     pub file: PathBuf,
-    /// Where in the file, in bytes.
+    /// The position of the damage in the file, in bytes.
     pub position: u64,
-    /// The first offset that cannot be trusted.
+    /// The offset of the first event that cannot be trusted.
     pub offset: u64,
-    /// What should be there.
+    /// What was expected.
     pub expected: String,
-    /// What is there.
+    /// What was found.
     pub found: String,
 }
 
-/// Why a store that is open read-only is not followed any more. What was read up to then can still be read.
+/// Why a store that is open read-only no longer follows its log. The events before that stay readable.
+///
+/// ```
+/// use annals::{EventStore, FollowError, RawEvent};
+///
+/// let directory = tempfile::tempdir()?;
+/// EventStore::<RawEvent>::open(directory.path())?;
+/// let reader = EventStore::<RawEvent>::open_read_only(directory.path())?;
+/// let failure: Option<&FollowError> = reader.backend().follow_error();
+/// assert_eq!(failure, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowError {
     /// The log is damaged.
     #[error(transparent)]
     Damaged(#[from] Corruption),
-    /// The writer took back a commit that was seen already, since its write or sync failed.
+    /// The writer removed a commit that this reader has shown, since its write or sync failed.
     #[error(
-        "{}: the event at offset {offset} was read before it was synced, and the writer took it back since the sync failed; open the store again", path.display()
+        "{}: the event at offset {offset} was read before it was synced, and the writer removed it since the sync failed; open the store again", path.display()
     )]
     TakenBack {
         /// The store.
         path: PathBuf,
-        /// The first event that is not there any more.
+        /// The offset of the first event that is gone.
         offset: u64,
     },
-    /// The store's files were removed, or others are in their place: after a restored backup, for example.
+    /// The store's files were removed or replaced, for example by a restored backup.
     #[error("{}: {found}; open the store again", path.display())]
     Replaced {
-        /// The store, where it was when it was opened.
+        /// The path of the store when it was opened.
         path: PathBuf,
         /// What was found.
         found: String,
@@ -252,68 +319,81 @@ pub enum FollowError {
 }
 
 /// Why a store did not open.
+///
+/// ```
+/// use annals::{EventStore, LockHolder, OpenError, RawEvent};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("bookings.store");
+/// assert!(matches!(EventStore::<RawEvent>::open_read_only(&path), Err(OpenError::NotFound { .. })));
+///
+/// let store = EventStore::<RawEvent>::open(&path)?;
+/// let second = EventStore::<RawEvent>::open(&path);
+/// assert!(matches!(second, Err(OpenError::Locked { holder: LockHolder::ThisProcess, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Nothing is there, and the store was to be read only.
+    /// Nothing exists at the path, and the store was to be opened read-only.
     #[error("there is no store at {}", path.display())]
     NotFound {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
     },
-    /// Something else is there.
-    #[error("{} is no annals store: {found}; give the path of a store, or one where nothing is yet", path.display())]
+    /// Something else than a store exists at the path.
+    #[error("{} is not an annals store: {found}; give the path of a store, or a path where nothing exists yet", path.display())]
     NotAStore {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
-        /// What is there instead.
+        /// What was found at the path.
         found: String,
     },
-    /// It is open for writing already.
+    /// The store is already open for writing.
     #[error("{} is open for writing {holder}; {}", path.display(), holder.way_out())]
     Locked {
         /// The store.
         path: PathBuf,
-        /// Where it is open.
+        /// Where the store is open.
         holder: LockHolder,
     },
-    /// A newer annals wrote it.
+    /// A newer version of annals wrote the store.
     #[error("{} has format {found}; this annals reads formats up to {supported}: use a newer one", path.display())]
     NewerFormat {
         /// The store.
         path: PathBuf,
-        /// Its format.
+        /// The format of the store.
         found: u64,
-        /// The newest format known here.
+        /// The newest format that this version reads.
         supported: u64,
     },
-    /// The log is damaged: not by a crash, which leaves nothing to repair.
-    #[error("{0}; `annals verify` tells all that is wrong{way_out}", way_out = way_out(.0))]
+    /// The log is damaged. (A crash does not damage a log: what it leaves is repaired when the store is opened.)
+    #[error("{0}; `annals verify` lists all damage{way_out}", way_out = way_out(.0))]
     Corrupt(#[from] Corruption),
-    /// An option that makes no sense.
+    /// An option has a value that is not allowed.
     #[error("the option {name} is {value}; it must be {expected}")]
     BadOption {
-        /// Which option.
+        /// The name of the option.
         name: &'static str,
-        /// What it was.
+        /// The value.
         value: String,
-        /// What it may be.
+        /// The allowed values.
         expected: String,
     },
     /// The system failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was being done.
+        /// The action that failed, a verb.
         action: &'static str,
-        /// To what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl OpenError {
-    /// For `map_err`: what was being done, to what.
+    /// Returns a function for `map_err` that adds the failed action and the path to the system's error.
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -322,25 +402,25 @@ impl OpenError {
     }
 }
 
-/// Where a store is open for writing.
+/// Where a store is open for writing. [`OpenError`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockHolder {
     /// In this process.
     ThisProcess,
-    /// In this other process.
+    /// In another process, with this process id.
     Process(u32),
-    /// In a process of another container, where the process has this number: here the number means nothing.
+    /// In a process of another container, where the process has this id. The id means nothing outside that container.
     OtherContainer(u32),
-    /// In a process that is not named in `LOCK`: the last writer has closed the store or has ended, and a process that was
-    /// forked from it still has the lock; or the disk was full when the writer opened the store.
+    /// In a process that the file `LOCK` does not name. Either the last writer has closed the store or has ended, and a process
+    /// that was forked from it still holds the lock; or the disk was full when the writer opened the store.
     Inherited,
     /// In another process, which is not known.
     Unknown,
 }
 
 impl LockHolder {
-    /// What a program can do.
+    /// Returns what a user can do about it.
     fn way_out(self) -> &'static str {
         match self {
             Self::ThisProcess => {
@@ -363,30 +443,30 @@ impl std::fmt::Display for LockHolder {
                 write!(f, "in another container (as process {process} there)")
             }
             Self::Inherited => f.write_str(
-                "in a process that is not named in its file LOCK: one that was forked from the last writer, or a writer on a full disk",
+                "in a process that its file LOCK does not name: a fork of the last writer, or a writer on a full disk",
             ),
             Self::Unknown => f.write_str("in another process"),
         }
     }
 }
 
-/// What to do about a lack of room. A limit on the size of files says itself what to do.
+/// Returns what a user can do about a lack of room. The error of a limit on the size of files says it already.
 fn room_way_out(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::FileTooLarge => "",
-        _ => "; free some and append again",
+        _ => "; free some room and append again",
     }
 }
 
-/// What can still be read of a damaged log.
+/// Returns what a user can still do with a damaged log.
 fn way_out(damage: &Corruption) -> String {
     if damage.file.ends_with("closed.json") {
         return "; that file holds no events: remove it, and the store opens".into();
     }
     match damage.offset {
-        0 => "; the files are to be had back from a backup".into(),
-        offset => format!(
-            ", and the events before offset {offset} can be read when it is opened read-only"
-        ),
+        0 => "; restore the files from a backup".into(),
+        offset => {
+            format!("; the events before offset {offset} are readable when it is opened read-only")
+        }
     }
 }

@@ -1,16 +1,24 @@
-//! Which events: queries, and the conditions made of them.
+//! Queries, which select events by type and tag, and conditions, which guard appends.
 //!
 //! ```text
-//!   Query     = item OR item OR …          no item: every event
-//!   QueryItem = (type OR type OR …) AND tag AND tag AND …
+//!   Query     = item OR item OR …                               without items: every event
+//!   QueryItem = (type OR type OR …) AND tag AND tag AND …       without types: any type
 //! ```
-//! The shape of these is that of the Dynamic Consistency Boundary specification (dcb.events).
+//! They have the shape that the Dynamic Consistency Boundary specification (dcb.events) gives them.
 
 use crate::error::InvalidQuery;
 use crate::event::event::Event;
 use crate::event::name::check_name;
 
-/// One alternative of a [`Query`]: types OR-ed, tags AND-ed; without types any type, without tags any tags.
+/// One alternative of a [`Query`]. An item matches an event that has one of its types and all of its tags. An item without
+/// types matches any type.
+///
+/// ```
+/// use annals::QueryItem;
+/// let item = QueryItem::new().event_type("seat-sold").event_type("seat-freed").tag("seat:12A");
+/// assert_eq!(item.types(), ["seat-sold", "seat-freed"]);
+/// assert_eq!(item.tags(), ["seat:12A"]);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryItem {
     pub(crate) types: Vec<String>,
@@ -18,48 +26,55 @@ pub struct QueryItem {
 }
 
 impl QueryItem {
-    /// An item that matches every event, to be narrowed.
+    /// Returns an item that matches every event. The other functions narrow it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also matches events of this type.
+    /// Adds a type: the item matches events of any type that was added.
     #[must_use]
     pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
         self.types.push(event_type.into());
         self
     }
 
-    /// Matches only events with this tag (and those asked for already).
+    /// Adds a tag: the item matches only events that have every tag that was added.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// The types that it matches; none means any.
+    /// Returns the types that the item matches. If there are none, it matches any type.
     #[must_use]
     pub fn types(&self) -> &[String] {
         &self.types
     }
 
-    /// The tags that an event must have.
+    /// Returns the tags that an event must have.
     #[must_use]
     pub fn tags(&self) -> &[String] {
         &self.tags
     }
 }
 
-/// Which events: items OR-ed; without items, all of them.
+/// Selects events by type and tag. A query matches an event that one of its items matches; a query without items matches
+/// every event.
 ///
 /// ```
 /// use annals::{Query, QueryItem};
-/// let everything = Query::all();
+///
 /// let one_seat = Query::tag("seat:12A");
+/// assert!(one_seat.matches("seat-sold", ["seat:12A", "show:7"].into_iter()));
+///
 /// let sales_of_one_seat = Query::item(QueryItem::new().event_type("seat-sold").tag("seat:12A"));
-/// let either = Query::tag("seat:12A").or(QueryItem::new().tag("seat:12B"));
-/// # let _ = (everything, one_seat, sales_of_one_seat, either);
+/// assert!(!sales_of_one_seat.matches("seat-freed", ["seat:12A"].into_iter()));
+///
+/// let either_seat = Query::tag("seat:12A").or(QueryItem::new().tag("seat:12B"));
+/// assert_eq!(either_seat.items().len(), 2);
+///
+/// assert!(Query::all().is_all() && !Query::event_type("seat-sold").is_all());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
@@ -67,31 +82,32 @@ pub struct Query {
 }
 
 impl Query {
-    /// Every event.
+    /// Returns a query that matches every event.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Every event with this tag: a stream.
+    /// Returns a query that matches every event with this tag.
     #[must_use]
     pub fn tag(tag: impl Into<String>) -> Self {
         Self::item(QueryItem::new().tag(tag))
     }
 
-    /// Every event of this type.
+    /// Returns a query that matches every event of this type.
     #[must_use]
     pub fn event_type(event_type: impl Into<String>) -> Self {
         Self::item(QueryItem::new().event_type(event_type))
     }
 
-    /// Every event that the item matches.
+    /// Returns a query that matches every event that the item matches.
     #[must_use]
     pub fn item(item: QueryItem) -> Self {
         Self { items: vec![item] }
     }
 
-    /// Also every event that `item` matches. (All events stay all events.)
+    /// Adds an alternative: the query also matches every event that `item` matches. A query that matches every event stays as
+    /// it is.
     #[must_use]
     pub fn or(mut self, item: QueryItem) -> Self {
         if !self.is_all() {
@@ -100,33 +116,32 @@ impl Query {
         self
     }
 
-    /// Whether it matches every event.
+    /// Returns whether the query matches every event.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.items.is_empty()
             || self.items.iter().any(|item| item.types.is_empty() && item.tags.is_empty())
     }
 
-    /// The alternatives; none means every event.
+    /// Returns the alternatives. If there are none, the query matches every event.
     #[must_use]
     pub fn items(&self) -> &[QueryItem] {
         &self.items
     }
 
-    /// Checks that events can have the names that it asks for.
+    /// Checks that events can have the types and tags in the query.
     ///
-    /// Every way to use a query checks this; an event type that the events of a store do not have is refused there as
-    /// well.
+    /// Every function that takes a query checks this, and also refuses an event type that the events of the store do not
+    /// have.
     ///
     /// ```
     /// use annals::Query;
     /// assert!(Query::tag("seat:12A").check().is_ok());
-    /// let error = Query::tag("").check().unwrap_err().to_string();
-    /// assert_eq!(error, "no event can match the query: the tag is empty; it must have 1 to 255 bytes");
+    /// assert!(Query::tag("").check().is_err());
     /// ```
     ///
     /// # Errors
-    /// [`InvalidQuery`] for a name that is empty, has a control character, or is longer than 255 bytes.
+    /// [`InvalidQuery::Name`] for a type or tag that is empty, has a control character, or is longer than 255 bytes.
     pub fn check(&self) -> Result<(), InvalidQuery> {
         let names = self.items.iter().flat_map(|item| {
             let types = item.types.iter().map(|event_type| ("event type", event_type));
@@ -138,11 +153,10 @@ impl Query {
         Ok(())
     }
 
-    /// Returns this query for a log of events of type `E`: it asks for those of a renamed type by all its names,
-    /// whichever of them was given.
+    /// Returns this query for a log of events of type `E`. For a renamed event type it has all names, whichever was given.
     ///
     /// # Errors
-    /// [`InvalidQuery`] for a name that no such event can have.
+    /// [`InvalidQuery`] for a name that no event of type `E` can have.
     pub(crate) fn of<E: Event>(mut self) -> Result<Self, InvalidQuery> {
         self.check()?;
         if let Some(known) = E::event_types() {
@@ -167,7 +181,7 @@ impl Query {
         Ok(self)
     }
 
-    /// Whether an event of this type and with these tags matches.
+    /// Returns whether an event with this type and these tags matches the query.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "an iterator is passed as iterators are")]
     pub fn matches<'t>(
@@ -183,14 +197,17 @@ impl Query {
     }
 }
 
-/// What must not have happened for an append to go ahead.
+/// Guards an append: the append fails if the log has an event that the condition forbids. Pass it to
+/// [`append_if`](crate::EventStore::append_if).
 ///
 /// ```
 /// use annals::{Condition, Query};
-/// # let head = 7;
-/// // Nobody sold seat 12A since the log's head was `head`, which is what my decision knew of:
+///
+/// // The head of the log when the decision was made.
+/// let head = 7;
 /// let unchanged = Condition::fail_if(Query::tag("seat:12A")).after(head);
-/// # let _ = unchanged;
+/// assert_eq!(unchanged.head(), 7);
+/// assert_eq!(unchanged.query(), &Query::tag("seat:12A"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
@@ -199,35 +216,35 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Fails the append if any event in the log matches.
+    /// Returns a condition that fails the append if any event in the log matches the query.
     #[must_use]
     pub fn fail_if(query: Query) -> Self {
         Self { query, head: 0 }
     }
 
-    /// Looks only at events recorded after the log's head was `head`, that is at offsets from `head` on: give the
-    /// `len()` at which the decision was made. 0 by default: the whole log.
+    /// Limits the condition to the events at offset `head` and after. Pass the [`len`](crate::EventStore::len) of the store
+    /// at which the decision was made. By default it is 0, so the condition covers the whole log.
     ///
-    /// A `head` beyond the log's own would guard nothing: then the append is refused with
-    /// [`AppendError::ConditionBeyondHead`](crate::AppendError::ConditionBeyondHead), which says what the head is.
+    /// A condition that begins beyond the log's head would guard nothing. The append is then refused with
+    /// [`AppendError::ConditionBeyondHead`](crate::AppendError::ConditionBeyondHead), which has the head.
     #[must_use]
     pub fn after(mut self, head: u64) -> Self {
         self.head = head;
         self
     }
 
-    /// Returns this condition for a log of events of type `E`, as [`Query::of`] does.
+    /// Returns this condition for a log of events of type `E`. See [`Query::of`].
     pub(crate) fn of<E: Event>(self) -> Result<Self, InvalidQuery> {
         Ok(Self { query: self.query.of::<E>()?, ..self })
     }
 
-    /// What must not have happened.
+    /// Returns the query: an event that matches it fails the append.
     #[must_use]
     pub fn query(&self) -> &Query {
         &self.query
     }
 
-    /// The first offset that it looks at.
+    /// Returns the first offset that the condition covers.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.head

@@ -108,8 +108,8 @@ pub enum AppendError {
         /// The offset of an event that matches the condition's query.
         offset: u64,
     },
-    /// The log has an event with the same id but of another type, or it has only some events of this batch. (If it has the
-    /// whole batch, with the same ids and types, the append succeeds and returns the recorded offsets.)
+    /// The log has an event with the same id but of another type, or it has only some events of this batch. (If it has
+    /// the whole batch, with the same ids and types, the append succeeds and returns the recorded offsets.)
     #[error("the id {id:?} is already in the log at offset {offset}, {how}")]
     IdConflict {
         /// The id.
@@ -163,10 +163,12 @@ pub enum AppendError {
         /// The system's error.
         source: Arc<io::Error>,
     },
-    /// A write or sync failed. The open store shows nothing of the batch, and takes no more appends until it is reopened.
+    /// A write or sync failed. The open store shows nothing of the batch, and takes no more appends until it is
+    /// reopened.
     ///
-    /// The store removes from the disk what it wrote of the batch. If that fails too, the reopened store may have the batch,
-    /// always as a whole: look for its events before you append them again, or give them [ids](crate::Event::id).
+    /// The store removes from the disk what it wrote of the batch. If that fails too, the reopened store may have the
+    /// batch, always as a whole: look for its events before you append them again, or give them
+    /// [ids](crate::Event::id).
     #[error("writing failed: {source}; reopen the store to continue from what is on disk")]
     Failed {
         /// The system's error.
@@ -194,8 +196,8 @@ pub enum AppendError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// Everything is durable, but the store could not be marked as cleanly closed. When it is opened again, it cannot detect
-    /// whether the log lost events at its end meanwhile. Remove the cause and close it again.
+    /// Everything is durable, but the store could not be marked as cleanly closed. When it is opened again, it cannot
+    /// detect whether the log lost events at its end meanwhile. Remove the cause and close it again.
     #[error(
         "everything is durable, but the store was not closed cleanly: {source}; close it again"
     )]
@@ -412,8 +414,8 @@ pub enum LockHolder {
     Process(u32),
     /// In a process of another container, where the process has this id. The id means nothing outside that container.
     OtherContainer(u32),
-    /// In a process that the file `LOCK` does not name. Either the last writer has closed the store or has ended, and a process
-    /// that was forked from it still holds the lock; or the disk was full when the writer opened the store.
+    /// In a process that the file `LOCK` does not name. Either the last writer has closed the store or has ended, and a
+    /// process that was forked from it still holds the lock; or the disk was full when the writer opened the store.
     Inherited,
     /// In another process, which is not known.
     Unknown,

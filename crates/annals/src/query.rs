@@ -10,8 +10,8 @@ use crate::error::InvalidQuery;
 use crate::event::event::Event;
 use crate::event::name::check_name;
 
-/// One alternative of a [`Query`]. An item matches an event that has one of its types and all of its tags. An item without
-/// types matches any type.
+/// One alternative of a [`Query`]. An item matches an event that has one of its types and all of its tags. An item
+/// without types matches any type.
 ///
 /// ```
 /// use annals::QueryItem;
@@ -59,8 +59,8 @@ impl QueryItem {
     }
 }
 
-/// Selects events by type and tag. A query matches an event that one of its items matches; a query without items matches
-/// every event.
+/// Selects events by type and tag. A query matches an event that one of its items matches; a query without items
+/// matches every event.
 ///
 /// ```
 /// use annals::{Query, QueryItem};
@@ -106,8 +106,8 @@ impl Query {
         Self { items: vec![item] }
     }
 
-    /// Adds an alternative: the query also matches every event that `item` matches. A query that matches every event stays as
-    /// it is.
+    /// Adds an alternative: the query also matches every event that `item` matches. A query that matches every event
+    /// stays as it is.
     #[must_use]
     pub fn or(mut self, item: QueryItem) -> Self {
         if !self.is_all() {
@@ -131,8 +131,8 @@ impl Query {
 
     /// Checks that events can have the types and tags in the query.
     ///
-    /// Every function that takes a query checks this, and also refuses an event type that the events of the store do not
-    /// have.
+    /// Every function that takes a query checks this, and also refuses an event type that the events of the store do
+    /// not have.
     ///
     /// ```
     /// use annals::Query;
@@ -153,7 +153,8 @@ impl Query {
         Ok(())
     }
 
-    /// Returns this query for a log of events of type `E`. For a renamed event type it has all names, whichever was given.
+    /// Returns this query for a log of events of type `E`. For a renamed event type it has all names, whichever was
+    /// given.
     ///
     /// # Errors
     /// [`InvalidQuery`] for a name that no event of type `E` can have.
@@ -222,8 +223,8 @@ impl Condition {
         Self { query, head: 0 }
     }
 
-    /// Limits the condition to the events at offset `head` and after. Pass the [`len`](crate::EventStore::len) of the store
-    /// at which the decision was made. By default it is 0, so the condition covers the whole log.
+    /// Limits the condition to the events at offset `head` and after. Pass the [`len`](crate::EventStore::len) of the
+    /// store at which the decision was made. By default it is 0, so the condition covers the whole log.
     ///
     /// A condition that begins beyond the log's head would guard nothing. The append is then refused with
     /// [`AppendError::ConditionBeyondHead`](crate::AppendError::ConditionBeyondHead), which has the head.

@@ -1,11 +1,11 @@
-//! The seam: what a backend of the log must do, and nothing else.
+//! The trait that a backend implements, and the types in its signatures.
 //!
 //! ```text
-//!   EventStore ──append, submit──▶ Backend ──head().publish(…)──▶ readers, cursors, callbacks
-//!              ──get, read───────▶         (reading never meets the way of an append)
+//!   EventStore ──append, submit──▶ Backend ──head().publish(…)──▶ readers, subscriptions, callbacks
+//!              ──get, read───────▶         (readers and appends share no lock)
 //! ```
-//! Offsets and conditions are the backend's: nothing above assumes that only this process appends. Whoever writes
-//! one runs the suite of the crate `annals-conformance` on it.
+//! The backend assigns offsets and checks conditions. No code above it assumes that only this process appends. The
+//! author of a backend tests it with the suite of the crate `annals-conformance`.
 
 use std::fmt;
 use std::future::Future;
@@ -23,50 +23,71 @@ use crate::query::{Condition, Query};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
 
-/// The answer of an append that is under way.
+/// The future of an append: returns the offsets of the batch. [`Backend::submit`] returns it.
 pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Range<u64>, AppendError>> + Send>>;
 
-/// Where a log lives. Every method may be called from any number of threads at once.
+/// The place where a log lives. Every method may be called from any number of threads at once.
+///
+/// A program uses a backend through an [`EventStore`](crate::EventStore) and names this trait only in bounds:
+///
+/// ```
+/// use annals::{Backend, Event, EventStore, RawEvent, ReadError};
+///
+/// fn last_time_ms<E: Event, B: Backend<E>>(store: &EventStore<E, B>) -> Result<Option<u64>, ReadError> {
+///     store.read(..).rev().next().map(|event| Ok(event?.time_ms)).transpose()
+/// }
+///
+/// let boxed: Box<dyn Backend<RawEvent>> = Box::new(annals::Memory::new());
+/// assert_eq!(last_time_ms(&EventStore::on(boxed))?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Backend<E: Event>: Send + Sync {
-    /// Appends a batch, all or none, and answers its offsets once it is as durable as was asked and published.
+    /// Appends a batch, all or none. Returns its offsets once it is published and as durable as the backend's options
+    /// ask.
     ///
     /// # Errors
-    /// [`AppendError`]; then the log holds nothing of the batch.
+    /// [`AppendError`]; the log then shows nothing of the batch.
     fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError>;
 
-    /// As [`append`](Self::append), without blocking: the batch is on its way when this returns, whether or not the
-    /// future is awaited.
+    /// Appends a batch as [`append`](Self::append) does, without blocking the caller. If there is room in the queue,
+    /// the batch is queued when this returns, and is appended whether or not the future is awaited.
+    /// [`EventStore::append_batch_async`](crate::EventStore::append_batch_async) says what happens without room.
     fn submit(&self, batch: Batch<E>) -> AppendFuture;
 
-    /// Returns the published head: what readers see of the log's length, and wait for. The backend moves it with the
-    /// [`HeadPublisher`](crate::backend::HeadPublisher) that it was made from.
+    /// Returns the published head: the length of the log that readers see, and wait for. The backend moves it with its
+    /// [`HeadPublisher`](crate::backend::HeadPublisher).
     fn head(&self) -> &Head<E>;
 
-    /// The event at `offset`; `None` at and beyond the head.
+    /// Returns the event at `offset`, or `None` at and beyond the head.
     ///
     /// # Errors
-    /// [`ReadError`] when it is there and cannot be read.
+    /// [`ReadError`] when the event exists and cannot be read.
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError>;
 
-    /// When the event at `offset` was recorded, in ms since 1970 UTC; `None` at and beyond the head. A backend that
-    /// decodes events should answer without doing so, for the time of one that cannot be decoded is asked for as well.
+    /// Returns the time at which the event at `offset` was recorded, in ms since 1970 UTC, or `None` at and beyond the
+    /// head.
+    ///
+    /// By default this reads the event. A backend that decodes events should return the time without decoding, since
+    /// callers also need the times of events that cannot be decoded.
     ///
     /// # Errors
-    /// [`ReadError`] when it is there and cannot be read.
+    /// [`ReadError`] when the event exists and its time cannot be read.
     fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         Ok(self.get(offset)?.map(|event| event.time_ms))
     }
 
-    /// Returns the digest of the event at `offset`; `None` at and beyond the head. A snapshot is bound by it to the log
-    /// that was folded, so it must differ between any two events that this offset may ever have, and stay the same while
-    /// the event does, also when the log is opened again.
+    /// Returns the digest of the event at `offset`, or `None` at and beyond the head.
     ///
-    /// By default it is of the event as [`get`](Self::get) decodes it and [`Event::encode`] writes it. A backend that
-    /// stores bytes returns the digest of these, without decoding: snapshots then outlive a new version of the program,
-    /// and an event that this program cannot decode does not hinder them.
+    /// A snapshot stores digests to detect that it belongs to another log. So the digest must differ between any two
+    /// events that can ever be at this offset, and must stay the same as long as the event does, also when the log is
+    /// reopened.
+    ///
+    /// By default this is the digest of the event as [`get`](Self::get) decodes it and [`Event::encode`] writes it. A
+    /// backend that stores bytes should return the digest of the stored bytes, without decoding. Snapshots then stay
+    /// valid with a new version of the program, and work for a log with events that the program cannot decode.
     ///
     /// # Errors
-    /// [`ReadError`] when the event is there and cannot be read, or, by default, cannot be encoded.
+    /// [`ReadError`] when the event exists and cannot be read or, by default, cannot be encoded.
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let Some(event) = self.get(offset)? else { return Ok(None) };
         match EventDigest::of_event(&event.event) {
@@ -79,117 +100,134 @@ pub trait Backend<E: Event>: Send + Sync {
         }
     }
 
-    /// The largest `selection.limit` that [`read`](Self::read) is asked with where many events are wanted, at least 16:
-    /// 256 unless a backend, for which each call has a price of its own, says more. They are in memory at once.
+    /// Returns the preferred page size, 256 by default. A backend with a high per-call cost may return more.
+    ///
+    /// It is the largest `selection.limit` that a long read passes to [`read`](Self::read). A value below 16 counts as
+    /// 16. The events of a page are in memory at the same time.
     fn page_limit(&self) -> usize {
         256
     }
 
-    /// Adds the next events of a selection to `page`, in its direction: at most `selection.limit`, and at least one
-    /// unless there are no more. Answers what is left of the range: empty when all of it was looked at.
+    /// Adds the next events of a selection to `page`, in the selection's direction: at most `selection.limit`, and at
+    /// least one unless no event of the range is left. Returns the rest of the range, which is empty once all of it was
+    /// searched.
     ///
     /// # Errors
-    /// [`ReadError`] for the first that cannot be read, if it comes first; those before it are answered without. The offset
-    /// of a [`ReadError::Decode`] is that of the event: readers go on behind it.
+    /// [`ReadError`] when the first event to add cannot be read. When a later event cannot be read, the events before
+    /// it are added without an error. The offset of a [`ReadError::Decode`] is the event's: readers continue behind it.
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,
         page: &mut Vec<EventRef<'a, E>>,
     ) -> Result<Range<u64>, ReadError>;
 
-    /// The names of a kind that begin with `prefix`, each with its number of events, in no order.
+    /// Returns the names of a kind that begin with `prefix`, each with its number of events, in any order.
     ///
     /// # Errors
     /// [`ReadError`] when the index cannot be read.
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError>;
 
-    /// How much there is, as far as the backend knows. What is measured as the log is used, its [`Head`] knows;
-    /// [`EventStore::stats`](crate::EventStore::stats) puts the two together.
+    /// Returns the sizes that the backend knows. The [`Head`] has what is measured as the log is used;
+    /// [`EventStore::stats`](crate::EventStore::stats) combines the two.
     fn stats(&self) -> Stats;
 
-    /// How much there is of each segment, in order; nothing where a backend has none.
+    /// Returns the sizes of each segment, in order. Returns nothing by default, for a backend without segments.
     fn segments(&self) -> Vec<SegmentStats> {
         Vec::new()
     }
 
-    /// Makes all that was appended durable, whatever durability appends have.
+    /// Makes everything appended so far durable, whatever durability appends have.
     ///
     /// # Errors
-    /// [`AppendError`] when that fails; then the store is poisoned.
+    /// [`AppendError`] when that fails. The store then takes no more appends.
     fn sync(&self) -> Result<(), AppendError>;
 
-    /// Takes no more appends, waits for those under way, makes all that was appended durable, and then closes the head, so
-    /// that cursors end behind the last event. Called again it does nothing more, but for what failed before.
+    /// Closes the log: refuses further appends, waits for accepted ones, makes everything durable, and then closes the
+    /// head, so that subscriptions end behind the last event. A second call does only what failed in the first.
     ///
     /// # Errors
-    /// [`AppendError`] for whatever would otherwise be found when the backend is dropped. The head is closed all the same.
+    /// [`AppendError`] for every failure that dropping the backend would only log. The head is closed in any case.
     fn close(&self) -> Result<(), AppendError>;
 
-    /// Returns whether appends are taken, and why not. A backend that may be read-only, run full or fail says so; by
-    /// default only whether it is closed.
+    /// Returns whether the log takes appends, and if not, why. By default this reports only whether the log is closed.
+    /// A backend that can be read-only, run out of room or fail reports these as well.
     fn health(&self) -> Health {
         if self.head().takes_appends() { Health::Open } else { Health::Closed }
     }
 
-    /// The id that this log has and no other, the same whenever it is opened; `None` if it has none. What is kept
-    /// beside a log, as snapshots are, tells by it whose it is.
+    /// Returns the log's own id, which no other log has and which stays the same when the log is reopened. `None`, the
+    /// default, means that the log has no id. Snapshots store it, to detect that they belong to another log.
     fn store_id(&self) -> Option<[u8; 16]> {
         None
     }
 
-    /// The backend's own place for snapshots; `None` if it has none.
+    /// Returns the backend's own snapshot store, or `None`, the default, if it has none.
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         None
     }
 }
 
-/// Events to append together.
+/// A batch: events to append together, all or none, with an optional condition and time. Pass it to
+/// [`append_as`](crate::EventStore::append_as).
+///
+/// ```
+/// use annals::{Batch, Condition, EventStore, Query, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// let batch = Batch::new(vec![RawEvent::builder("seat-sold").tag("seat:12A").build()?])
+///     .condition(Condition::fail_if(Query::tag("seat:12A")))
+///     .time_ms(1_700_000_000_000);
+/// assert_eq!(store.append_as(batch)?, 0..1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Batch<E> {
-    /// The events, next to each other in this order.
+    /// The events. They get consecutive offsets in this order.
     pub events: Vec<E>,
-    /// What must not have happened.
+    /// The condition under which the batch is appended; `None`: always.
     pub condition: Option<Condition>,
-    /// When they were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
+    /// The time at which the events were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
     pub time_ms: Option<u64>,
-    /// Whether that may be more than a day ahead of the clock.
+    /// Whether that time may be more than a day ahead of the clock.
     pub allow_future_time: bool,
 }
 
 impl<E> Batch<E> {
-    /// These events, without a condition, recorded now.
+    /// Returns a batch of these events, without a condition, recorded now.
     #[must_use]
     pub fn new(events: Vec<E>) -> Self {
         Self { events, condition: None, time_ms: None, allow_future_time: false }
     }
 
-    /// The same, but only if nothing happened that the condition forbids.
+    /// Returns the same batch, appended only if the log has no event that the condition forbids.
     #[must_use]
     pub fn condition(self, condition: Condition) -> Self {
         Self { condition: Some(condition), ..self }
     }
 
-    /// Returns the same batch, recorded at `time_ms`, in milliseconds since 1970-01-01 UTC: for copying logs.
+    /// Returns the same batch, recorded at `time_ms`, in milliseconds since 1970-01-01 UTC. Meant for copying logs.
     ///
-    /// The time is not before the last event's ([`AppendError::TimeGoesBack`]), and at most a day ahead of the clock
-    /// ([`AppendError::TimeInFuture`]), unless [`allow_future_time`](Self::allow_future_time) allows it. Times in a log
-    /// never go back: after an event with a time in the future all later events get that time, until the clock has
-    /// reached it. So it is, too, after events that were appended while the system's clock was wrong. Their offsets still
-    /// tell their order. To get rid of such times, copy the log into a new one with other times.
+    /// The append fails with [`AppendError::TimeGoesBack`] if the time is before that of the last event, and with
+    /// [`AppendError::TimeInFuture`] if it is more than a day ahead of the clock, unless
+    /// [`allow_future_time`](Self::allow_future_time) permits it.
+    ///
+    /// Times in a log never go back. After an event with a time in the future, every later event gets that time, until
+    /// the clock has reached it. The same happens after events that were appended while the system's clock was wrong.
+    /// The offsets still give the order. To remove such times, copy the log into a new one with other times.
     #[must_use]
     pub fn time_ms(self, time_ms: u64) -> Self {
         Self { time_ms: Some(time_ms), ..self }
     }
 
-    /// Returns the same batch, whose given time may be more than a day ahead of the clock: for copying a log that has such
-    /// times.
+    /// Returns the same batch, permitted to have a time that is more than a day ahead of the clock. Meant for copying a
+    /// log that has such times.
     #[must_use]
     pub fn allow_future_time(self) -> Self {
         Self { allow_future_time: true, ..self }
     }
 }
 
-/// Whether a store takes appends, and why not.
+/// Whether a store takes appends, and if not, why.
 ///
 /// ```
 /// use annals::{EventStore, Health, RawEvent};
@@ -202,21 +240,20 @@ impl<E> Batch<E> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Health {
-    /// Appends are taken.
+    /// The store takes appends.
     Open,
-    /// Appends are taken, but the last one was refused, since there was no room for it. The next one that succeeds ends
-    /// this.
+    /// The store takes appends, but had no room for the last one. The next append that succeeds ends this state.
     NoRoom {
-        /// How many bytes were wanted.
+        /// The number of bytes that the batch needed.
         bytes: u64,
-        /// What the system said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
     /// The store was opened read-only.
     ReadOnly,
     /// The store was closed.
     Closed,
-    /// A write or sync failed: no appends are taken until the store is reopened.
+    /// A write or sync failed. The store takes no appends until it is reopened.
     Poisoned {
         /// The failure.
         cause: Arc<str>,
@@ -224,7 +261,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// Returns whether the store takes appends, though there may be no room for them.
+    /// Returns whether the store takes appends. Also returns true if the last append found no room.
     #[must_use]
     pub fn takes_appends(&self) -> bool {
         matches!(self, Self::Open | Self::NoRoom { .. })
@@ -245,20 +282,20 @@ impl fmt::Display for Health {
     }
 }
 
-/// Which events to read, and which way.
+/// The events to read, and the direction. The argument of [`Backend::read`].
 #[derive(Debug, Clone)]
 pub struct Selection<'q> {
-    /// Those that match.
+    /// The query that the events match.
     pub query: &'q Query,
-    /// Of these offsets; all below the head.
+    /// The range of offsets; its end is at most the head.
     pub range: Range<u64>,
-    /// From the last to the first.
+    /// Whether to read from the last event to the first.
     pub reverse: bool,
-    /// At most so many; at least 1.
+    /// The largest number of events to add, at least 1.
     pub limit: usize,
 }
 
-/// What a name is.
+/// The kind of a name in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
     /// An event type.
@@ -267,16 +304,17 @@ pub enum NameKind {
     Tag,
 }
 
-/// A type or tag, and how many events have it.
+/// A type or tag in the log, and the number of events that have it. [`EventStore::types`](crate::EventStore::types) and
+/// [`EventStore::tags`](crate::EventStore::tags) return it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameCount {
     /// The type or tag.
     pub name: String,
-    /// Its number of events, at least 1.
+    /// The number of events that have it, at least 1.
     pub count: u64,
 }
 
-/// What points to a backend is one.
+/// Implements [`Backend`] for a pointer to a backend.
 macro_rules! pointer_is_backend {
     ($pointer:ident) => {
         impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for $pointer<B> {

@@ -1,5 +1,5 @@
-//! From a caller's events to what the commit path needs, on the caller's own thread: labels checked and hashed and,
-//! for a durable backend, every event's record written but for its place.
+//! Prepares a batch for the commit path, on the caller's thread: checks and hashes the labels and, for a durable
+//! backend, encodes every event into a record that lacks only its offset.
 
 use crate::error::AppendError;
 use crate::event::error::InvalidEvent;
@@ -14,29 +14,29 @@ use crate::event::read_back::read_back;
 use crate::event::tags::{Metadata, Tags};
 use crate::util::crc32c::crc32c;
 
-/// Bytes in front of a record's body: checksum, size, place.
+/// The size of a record's header, in bytes: checksum, size, offset.
 pub(crate) const RECORD_HEAD: usize = 16;
 
-/// Bytes of room in front of a batch's records, for the head of the commit: one that is a batch alone is written from
-/// where it was encoded.
+/// The number of bytes in front of a batch's records that are reserved for the header of the commit. A commit of one
+/// batch is written from the buffer in which the batch was encoded.
 pub(crate) const COMMIT_HEAD: usize = 48;
 
-/// Bytes of room for the first record, so that it is seldom moved while it grows.
+/// The number of bytes that are allocated for the first record. It is rarely reallocated while it grows.
 const FIRST_ROOM: usize = 1 << 10;
 
-/// A batch ready to be committed.
+/// A batch that is checked and encoded, ready to be committed.
 #[derive(Debug, Default)]
 pub struct Encoded {
     pub(crate) labels: Labels,
-    /// Room for a commit's head, then the records, one behind the other, each at a multiple of 8; empty for a backend
-    /// that keeps events as they are, and where there are no events.
+    /// [`COMMIT_HEAD`] bytes, and then the records, each at a multiple of 8 bytes. Empty for a batch without events,
+    /// and for a backend that does not encode events.
     pub(crate) records: Vec<u8>,
-    /// Where each record starts.
+    /// The position in `records` of each record, in bytes.
     pub(crate) starts: Vec<u32>,
 }
 
 impl Encoded {
-    /// Labels only.
+    /// Checks and hashes the labels of a batch's events, and encodes nothing else.
     pub(crate) fn labels<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
         check_length(events.len())?;
         let mut labels = Labels::for_events(events.len());
@@ -49,11 +49,12 @@ impl Encoded {
         Ok(Self { labels, records: Vec::new(), starts: Vec::new() })
     }
 
-    /// Returns the labels and bodies of a batch's events, checked against the limits. Debug builds decode each body
-    /// once and compare; release builds do so only if a body has values that not every type reads back.
+    /// Encodes the events of a batch, and checks them against the limits. Debug builds also decode each event and
+    /// compare it with the original; release builds do so only if it has values that some types cannot read back.
     ///
     /// # Errors
-    /// [`AppendError`] for the limit that is broken, or the event that has no encoding or does not come back from it.
+    /// [`AppendError`] for an exceeded limit, for an event that has no encoding, and for an event that does not decode
+    /// to the original.
     pub fn records<E: Event>(events: &[E], hasher: &Hasher) -> Result<Self, AppendError> {
         Self::decoded_records(events, hasher, cfg!(debug_assertions))
     }
@@ -72,7 +73,7 @@ impl Encoded {
         })
     }
 
-    /// Returns the labels of a batch's events, and the events as a log in files would give them back.
+    /// Returns the labels of a batch's events, and the events as a log in files would return them.
     pub(crate) fn read_back<E: Event>(
         events: &[E],
         hasher: &Hasher,
@@ -85,12 +86,13 @@ impl Encoded {
         Ok((encoded.without_records(), read))
     }
 
-    /// These labels only.
+    /// Drops the records and keeps the labels.
     pub(crate) fn without_records(self) -> Self {
         Self { labels: self.labels, ..Self::default() }
     }
 
-    /// As [`records`](Self::records); `check` sees each event with its body, and the doubts about that.
+    /// Does what [`records`](Self::records) does, with `check` called for each event, its body, and the doubts about
+    /// the body.
     fn checked_records<E: Event>(
         events: &[E],
         hasher: &Hasher,
@@ -116,16 +118,16 @@ impl Encoded {
             if records.len() > COMMIT_HEAD + MAX_BATCH_BYTES + RECORD_HEAD * events.len() {
                 return Err(AppendError::BatchTooLarge { bytes: records.len() - COMMIT_HEAD });
             }
-            // Both casts hold: a batch is below 4 GiB, as was just seen.
+            // Neither cast truncates: the batch is smaller than 4 GiB, as was checked above.
             #[expect(clippy::cast_possible_truncation, reason = "checked above")]
-            let (place, size) = (start as u32, (records.len() - start) as u32);
-            starts.push(place);
+            let (position, size) = (start as u32, (records.len() - start) as u32);
+            starts.push(position);
             let checksum = crc32c(&records[start + RECORD_HEAD..]);
             records[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
             records[start + 4..start + 8].copy_from_slice(&size.to_le_bytes());
             records.resize(records.len().next_multiple_of(8), 0);
             if index == 0 {
-                // The others are often about as large: room for all at once, and nothing is moved.
+                // The other records are often about as large: one allocation for all of them.
                 let like_the_first = (records.len() - start).saturating_mul(events.len() - 1);
                 records.reserve(like_the_first.min(MAX_BATCH_BYTES));
             }
@@ -133,25 +135,26 @@ impl Encoded {
         Ok(encoded)
     }
 
-    /// Bytes that it adds to a commit at most, with a head of its own.
+    /// Returns the largest number of bytes that the batch adds to a commit, the header of the commit included.
     pub(crate) fn size(&self) -> usize {
         self.records.len().max(COMMIT_HEAD)
     }
 
-    /// Returns the bytes of memory that it holds.
+    /// Returns the size of the memory that the batch holds, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.records.capacity()
             + self.starts.capacity() * size_of::<u32>()
             + self.labels.held_bytes()
     }
 
-    /// The names of event `index` of the batch, from 0.
+    /// Returns the names of event `index` of the batch, from 0.
     #[must_use]
     pub fn names(&self, index: usize) -> EventNames<'_> {
         self.labels.event(index)
     }
 
-    /// The body of event `index` of the batch: what [`RawEvent::from_body`](crate::RawEvent::from_body) reads.
+    /// Returns the body of event `index` of the batch, from 0. [`RawEvent::from_body`](crate::RawEvent::from_body)
+    /// reads it.
     #[must_use]
     pub fn body(&self, index: usize) -> &[u8] {
         let start = self.starts[index] as usize;
@@ -160,7 +163,7 @@ impl Encoded {
     }
 }
 
-/// Reads the labels of an event.
+/// Adds the labels of an event.
 fn add_labels<E: Event>(
     labels: &mut Labels,
     event: &E,

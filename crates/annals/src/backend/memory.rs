@@ -1,7 +1,7 @@
-//! The backend in memory: the segmented list, and an index beside it.
+//! The backend in memory: a segmented list of the events, and an in-memory index.
 //!
-//! Events stay as they are and never move; reading one is a reference into the list. Only a log made by
-//! [`Memory::encoded`] encodes and decodes each event once, when it is appended.
+//! Events in memory never move, so a read returns a reference into the list. Only a log that [`Memory::encoded`]
+//! returned encodes and decodes each event, once, when it is appended.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
@@ -35,16 +35,27 @@ use crate::snapshot::digest::EventDigest;
 use crate::snapshot::memory::MemorySnapshots;
 use crate::util::local_offset::local_offset;
 
-/// Events that a log in memory can hold.
+/// The largest number of events in a log in memory.
 const MAX_EVENTS: u64 = u32::MAX as u64;
 
-/// A log in memory: the fastest backend, gone with the process.
+/// The backend in memory: the fastest backend. The log is gone with the process.
 ///
-/// In release builds it does not encode events: it takes events that are too large for a log in files, or that could not
-/// be read back from one. Debug builds encode and decode each event with a derived [`Event`] once, and refuse those; an
-/// event that has no encoding at all (a map with keys that JSON has not, or an `Event` written by hand) is taken by all
-/// builds, for memory needs none. A test that stands for a log in files uses [`Memory::encoded`], which refuses all
-/// that files refuse.
+/// It stores events without encoding them. So in release builds it takes events that a log in files refuses: events
+/// that are too large, and events that do not decode to the original. Debug builds encode and decode each event with a
+/// derived [`Event`] once, and refuse these. All builds take an event that has no encoding at all (a map with keys that
+/// JSON does not allow, or an `Event` that was implemented by hand), since memory needs none. A test of a program whose
+/// log is in files uses [`Memory::encoded`], which refuses everything that files refuse.
+///
+/// ```
+/// use annals::{EventStore, Memory, RawEvent};
+/// let store = EventStore::on(Memory::new());
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+///
+/// // The same log, for tests of a program whose log is in files.
+/// let store = EventStore::on(Memory::encoded());
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Memory<E: Event> {
     head: HeadPublisher<E>,
     list: SegmentedList<Recorded<E>>,
@@ -53,11 +64,11 @@ pub struct Memory<E: Event> {
     committer: Arc<Committer<E, MemoryTarget<E>>>,
     store_id: uuid::Uuid,
     snapshots: Arc<MemorySnapshots>,
-    /// Whether events are kept as they come back from their encoding.
+    /// Whether each event is encoded and decoded when it is appended.
     encodes: bool,
 }
 
-/// The writer's side.
+/// The side that the leader of the commit path writes to.
 struct MemoryTarget<E> {
     list: ListWriter<Recorded<E>>,
     index: MemIndexWriter,
@@ -66,13 +77,13 @@ struct MemoryTarget<E> {
 }
 
 impl<E: Event> Memory<E> {
-    /// An empty log.
+    /// Returns an empty log.
     #[must_use]
     pub fn new() -> Self {
         Self::with(MemIndexWriter::new(), Clock::default())
     }
 
-    /// An empty log that has room for as much as this empty index, and that reads the time from `clock`.
+    /// Returns an empty log with this empty index, whose capacity limits the log, and with this clock.
     pub(crate) fn with(index: MemIndexWriter, clock: Clock) -> Self {
         let hasher = Hasher::new(&random_key());
         let (writer, list) = segmented_list();
@@ -89,9 +100,9 @@ impl<E: Event> Memory<E> {
         &self.committer
     }
 
-    /// Returns an empty log that treats events as a log in files does: each is encoded and decoded once when it is
-    /// appended, with all limits, and what comes back is what readers see. Use it for tests of a program whose log is in
-    /// files; an append costs as much as the two take.
+    /// Returns an empty log that treats events as a log in files does, for tests of a program whose log is in files.
+    /// Each event is checked against all limits, encoded and decoded when it is appended, and readers see the decoded
+    /// event. An append takes as much longer as encoding and decoding take.
     #[must_use]
     pub fn encoded() -> Self {
         let mut memory = Self::new();
@@ -119,7 +130,7 @@ impl<E: Event> Memory<E> {
         encoded.map_err(|error| self.head.refused(error))
     }
 
-    /// Contiguous slices of the events at these offsets, in order: the fastest way to read many.
+    /// Returns the events at these offsets as contiguous slices, in order.
     pub(crate) fn slices(&self, range: Range<u64>) -> Slices<'_, Recorded<E>> {
         let clamp = |offset: u64| local_offset(offset.min(self.head.get()), 0) as usize;
         self.list.slices(clamp(range.start)..clamp(range.end))
@@ -163,7 +174,8 @@ impl<E: Event> Backend<E> for Memory<E> {
     }
 
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
-        // The list publishes a commit just before the head moves, so the head decides.
+        // The list publishes a commit just before the head moves, so the list may be longer than the log that readers
+        // see.
         if offset >= self.head.get() {
             return Ok(None);
         }
@@ -173,8 +185,8 @@ impl<E: Event> Backend<E> for Memory<E> {
             .map(EventRef::Borrowed))
     }
 
-    /// An event here never changes, and no other log has this store's id: so the id and the offset tell it from all
-    /// others, also where the event has no encoding.
+    /// Returns the digest of the store's id and the offset. That is enough: an event in memory never changes, and no
+    /// other log has this id. It also works for an event that has no encoding.
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let mut name = self.store_id.into_bytes().to_vec();
         name.extend_from_slice(&offset.to_le_bytes());
@@ -190,7 +202,7 @@ impl<E: Event> Backend<E> for Memory<E> {
         range.end = range.end.min(self.head.get());
         let search = Search::new(query, &self.hasher);
         let mut plan = search.plan(&self.index);
-        // Below the head, which `reserve` keeps within 4 bytes.
+        // The offset fits: `reserve` keeps the head within 4 bytes.
         let small = |offset| local_offset(offset, 0);
         for _ in 0..limit {
             if range.is_empty() {
@@ -218,7 +230,7 @@ impl<E: Event> Backend<E> for Memory<E> {
         };
         let counted =
             names.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(name, mut posting)| {
-                // Offsets at and beyond the head are of a commit that is under way.
+                // Offsets at and beyond the head belong to a commit that is not published yet.
                 let published =
                     (0..posting.len()).rev().find(|&at| u64::from(posting.get(at)) < head);
                 NameCount {
@@ -260,7 +272,7 @@ impl<E: Event> Backend<E> for Memory<E> {
                 segment
             })
             .collect();
-        // All but the last are full; that one has the rest of what is allocated.
+        // All segments but the last are full. The last one has the rest of the allocated memory.
         if let Some(last) = segments.last_mut() {
             last.event_bytes += rest;
             last.memory_bytes += rest;
@@ -329,7 +341,7 @@ impl<E: Event> CommitTarget<E> for MemoryTarget<E> {
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
         for (index, event) in events.into_iter().enumerate() {
             let offset = self.next_offset();
-            // `reserve` saw that there is room.
+            // The offset and the index have room: `reserve` has checked it.
             self.index.add_event(local_offset(offset, 0), &batch.labels.event(index));
             self.list.stage(Recorded { offset, time_ms, event });
         }
@@ -359,7 +371,7 @@ mod tests {
     use crate::query::Query;
     use crate::store::store::EventStore;
 
-    /// An event with tags that no other has, and with one that all have.
+    /// Returns an event with seven tags of its own, and one tag that all events have.
     fn event(n: u64) -> RawEvent {
         let own = (0..7).map(|tag| format!("own:{n}:{tag}"));
         let builder = own.fold(RawEvent::builder("noted"), crate::RawEventBuilder::tag);
@@ -380,7 +392,7 @@ mod tests {
         let Memory { index, .. } = store.backend();
         let names = |kind| index.names(kind).iter().count();
         assert!([Kind::Type, Kind::Tag, Kind::Id].into_iter().all(|kind| names(kind) < most));
-        // What is smaller still fits, and what is known is known.
+        // An event with fewer new names still fits, and so does one whose names the index has.
         assert_eq!(store.append(event(3)).unwrap(), 3);
         assert_eq!(store.append(RawEvent::builder("noted").build().unwrap()).unwrap(), count);
         let all = store.query(&Query::tag("all"));

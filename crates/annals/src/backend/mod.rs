@@ -1,12 +1,20 @@
-//! The seam between the face of the log and where the log lives, and what a backend to which one process writes is made
-//! of: the commit path, the published head, the index in memory.
+//! The backend: the place where a log lives, behind one trait. And the parts from which the author of a backend builds
+//! it.
 //!
 //! ```text
 //!   Backend::append ─▶ Encoded::records ─▶ Committer ─▶ CommitTarget::{find_id, conflict, stage, commit} ─▶ HeadPublisher
-//!   Backend::read   ─▶ Search::new ─▶ plan on a MemIndex, or on what a Lookup of yours finds ─▶ offsets
+//!   Backend::read   ─▶ Search::new ─▶ a plan over a MemIndex, or over the backend's own Lookup ─▶ offsets
 //! ```
-//! Memory, the Journal and RocksDB are made of these. A program that only uses a log needs none of them; neither does
-//! a backend to which other processes write too, which decides offsets and conditions itself.
+//! Memory, the Journal and RocksDB are built from these parts. A program that only uses a log needs none of them. A
+//! backend that other processes write to as well does not use the commit path: it assigns offsets and checks conditions
+//! itself.
+//!
+//! ```text
+//!   backend   the trait                             memory    the backend in memory
+//!   head/     the published head, callbacks         commit/   the commit path
+//!   encode    checks and encodes a batch            decode    decodes a stored event
+//!   process   detects a forked process
+//! ```
 
 #[expect(clippy::module_inception, reason = "the file of the trait that the folder is named after")]
 pub(crate) mod backend;

@@ -1,31 +1,31 @@
-//! The process that opened a store. One that was forked from it has copies of the store's handles, but not the right to
-//! write, and none of the threads that others may wait for.
+//! Detects a forked process. A fork has copies of the store's handles, but no right to write, and none of the threads
+//! that the handles wait for.
 
 use annals_base::process_id;
 
 use crate::error::AppendError;
 
-/// The process that opened a store for writing.
+/// The process that opened a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opener(u32);
 
 impl Opener {
-    /// This process.
+    /// Returns the calling process.
     #[must_use]
     pub fn this_process() -> Self {
         Self(process_id())
     }
 
-    /// Whether the calling process is the one that opened the store.
+    /// Returns whether the calling process is the one that opened the store.
     #[must_use]
     pub fn is_here(self) -> bool {
         self.0 == process_id()
     }
 
-    /// Refuses an append in any other process than the one that opened the store.
+    /// Checks that the calling process is the one that opened the store.
     ///
     /// # Errors
-    /// [`AppendError::Forked`].
+    /// [`AppendError::Forked`] in any other process.
     pub fn check(self) -> Result<(), AppendError> {
         if self.is_here() { Ok(()) } else { Err(AppendError::Forked { opened_by: self.0 }) }
     }

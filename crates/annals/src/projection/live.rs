@@ -118,8 +118,8 @@ impl<S> LiveReader<S> {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveError {
-    /// An event cannot be read. The projection stands still in front of the event, and tries again whenever the log grows;
-    /// the program's log has the error once.
+    /// An event cannot be read. The projection stands still in front of the event, and tries again whenever the log
+    /// grows; the program's log has the error once.
     #[error("the projection stands still: {0}")]
     Read(#[source] ReadError),
     /// The projection panicked; its state stays what it was.
@@ -227,8 +227,8 @@ impl<S> Drop for LiveProjection<S> {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // Its panics are caught; a thread that drops its own projection cannot wait for itself, and a forked process has
-            // no such thread.
+            // Its panics are caught; a thread that drops its own projection cannot wait for itself, and a forked
+            // process has no such thread.
             if thread.thread().id() != thread::current().id() && self.opener.is_here() {
                 let _ = thread.join();
             }

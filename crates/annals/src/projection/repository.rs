@@ -213,8 +213,8 @@ fn beyond(log_head: u64) -> String {
     format!("it is from beyond the log's head, {log_head}")
 }
 
-/// Returns what tells the event at `offset` from another in its place. Its type is not compared by name: today's program
-/// may have another name for it.
+/// Returns what tells the event at `offset` from another in its place. Its type is not compared by name: today's
+/// program may have another name for it.
 fn mark<E: Event, B: Backend<E>>(store: &EventStore<E, B>, offset: u64) -> Result<Mark, String> {
     let unread = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
     let short = || format!("the log has no event at {offset}");

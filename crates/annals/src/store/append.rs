@@ -10,8 +10,8 @@ use crate::event::event::Event;
 use crate::query::Condition;
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
-    /// Appends an event and returns its offset. When this returns, the event is as durable as the backend's options ask, and
-    /// every reader sees it.
+    /// Appends an event and returns its offset. When this returns, the event is as durable as the backend's options
+    /// ask, and every reader sees it.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -61,9 +61,9 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Ids come first: if the log already has the batch, by the [ids](Event::id) of its events, this returns the recorded
-    /// offsets and does not check the condition. So a retry of a conditional append succeeds, although the events of its
-    /// first attempt match the condition.
+    /// Ids come first: if the log already has the batch, by the [ids](Event::id) of its events, this returns the
+    /// recorded offsets and does not check the condition. So a retry of a conditional append succeeds, although the
+    /// events of its first attempt match the condition.
     ///
     /// # Errors
     /// * [`AppendError::Conflict`]: the log has an event that the condition forbids. Read again and decide anew.
@@ -81,8 +81,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.append_as(Batch::new(events).condition(condition.clone()))
     }
 
-    /// Appends a batch with the condition and the time that are set in it. The other functions that append are short forms
-    /// of this one.
+    /// Appends a batch with the condition and the time that are set in it. The other functions that append are short
+    /// forms of this one.
     ///
     /// ```
     /// # use annals::{Batch, EventStore, RawEvent};
@@ -102,8 +102,9 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Appends an event without blocking the caller. The future returns the offset, once the event is as durable as
     /// [`append`](Self::append) makes it.
     ///
-    /// If there is [room](Self::append_batch_async) in the queue, the event is queued when this returns, and is appended
-    /// even if the future is dropped. If there is no room, the event is appended only if the future is awaited.
+    /// If there is [room](Self::append_batch_async) in the queue, the event is queued when this returns, and is
+    /// appended even if the future is dropped. If there is no room, the event is appended only if the future is
+    /// awaited.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -124,19 +125,19 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         async { Ok(appended.await?.start) }
     }
 
-    /// Appends a batch without blocking the caller, with the condition and the time that are set in it. The future returns
-    /// the offsets, once the batch is as durable as [`append_as`](Self::append_as) makes it.
+    /// Appends a batch without blocking the caller, with the condition and the time that are set in it. The future
+    /// returns the offsets, once the batch is as durable as [`append_as`](Self::append_as) makes it.
     ///
-    /// All queued batches together hold at most [`MAX_QUEUED_BYTES`](crate::MAX_QUEUED_BYTES), 64 MiB. A larger batch is
-    /// queued alone. (A log in memory does not encode payloads. Of an event type other than [`RawEvent`](crate::RawEvent)
-    /// it counts only the size of the type, not the memory that the event points to.)
+    /// All queued batches together hold at most [`MAX_QUEUED_BYTES`](crate::MAX_QUEUED_BYTES), 64 MiB. A larger batch
+    /// is queued alone. (A log in memory does not encode payloads. Of an event type other than
+    /// [`RawEvent`](crate::RawEvent) it counts only the size of the type, not the memory that the event points to.)
     ///
-    /// * **With room** the batch is queued when this returns. Batches are appended in the order of the calls, whether or not
-    ///   the futures are awaited.
+    /// * **With room** the batch is queued when this returns. Batches are appended in the order of the calls, whether
+    ///   or not the futures are awaited.
     /// * **Without room** the future holds the batch. From its first poll on it waits for room, behind the futures that
-    ///   began to wait before it, and the batch is queued as soon as there is room, even if the future is not polled again.
-    ///   **A future that is dropped before that appends nothing.** So a producer that awaits its appends is slowed down to
-    ///   the speed of the disk.
+    ///   began to wait before it, and the batch is queued as soon as there is room, even if the future is not polled
+    ///   again. **A future that is dropped before that appends nothing.** So a producer that awaits its appends is
+    ///   slowed down to the speed of the disk.
     ///
     /// A caller whose appends must keep their order awaits each before the next.
     ///
@@ -150,8 +151,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     ///
     /// # Errors
-    /// The future returns [`AppendError`]; the log then shows none of the events. (See [`AppendError::Failed`] for a failed
-    /// write.) A future that waits for room when the store is closed, or when a write fails, returns that error.
+    /// The future returns [`AppendError`]; the log then shows none of the events. (See [`AppendError::Failed`] for a
+    /// failed write.) A future that waits for room when the store is closed, or when a write fails, returns that error.
     pub fn append_batch_async(
         &self,
         batch: Batch<E>,
@@ -162,7 +163,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         }
     }
 
-    /// Returns the batch with its condition checked against the event types of `E`, and with all names of renamed types.
+    /// Returns the batch with its condition checked against the event types of `E`, and with all names of renamed
+    /// types.
     fn for_own_events(&self, mut batch: Batch<E>) -> Result<Batch<E>, AppendError> {
         let condition = batch.condition.take().map(Condition::of::<E>).transpose();
         batch.condition = condition.map_err(|error| {

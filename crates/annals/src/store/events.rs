@@ -39,8 +39,8 @@ pub enum UnknownEvents {
     /// Returns an error with the event's offset and type, since a state without the event might be wrong. The default.
     #[default]
     Refuse,
-    /// Skips the event and counts it. It stays in the log. A fold that has skipped an event takes no more snapshots, since
-    /// a program that knows the event would compute another state.
+    /// Skips the event and counts it. It stays in the log. A fold that has skipped an event takes no more snapshots,
+    /// since a program that knows the event would compute another state.
     PassOver,
 }
 
@@ -69,8 +69,8 @@ pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
     }
 }
 
-/// An iterator over stored events, in order or from the end. Before its first step it is also a builder, which narrows the
-/// range and sets the direction.
+/// An iterator over stored events, in order or from the end. Before its first step it is also a builder, which narrows
+/// the range and sets the direction.
 ///
 /// The range is fixed when the iterator is created: events that are appended later are not part of it.
 ///

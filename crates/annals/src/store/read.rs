@@ -13,8 +13,8 @@ use crate::query::Query;
 use crate::snapshot::digest::EventDigest;
 
 impl<E: Event> EventStore<E> {
-    /// Returns the events at these offsets as contiguous slices, in order: the fastest way to read many events. Offsets at
-    /// and beyond the head are left out.
+    /// Returns the events at these offsets as contiguous slices, in order: the fastest way to read many events. Offsets
+    /// at and beyond the head are left out.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -47,8 +47,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend().head().meters().read(offset, || self.backend().get(offset))
     }
 
-    /// Returns an iterator over the events at these offsets, in order or from the end. Events that are appended later are
-    /// not part of it.
+    /// Returns an iterator over the events at these offsets, in order or from the end. Events that are appended later
+    /// are not part of it.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -65,8 +65,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         Events::new(self.backend(), Ok(Query::all()), bounds(&range, self.len()))
     }
 
-    /// Returns an iterator over the events that match the query, in order or from the end. Events that are appended later
-    /// are not part of it. An index finds the events; the others are not read.
+    /// Returns an iterator over the events that match the query, in order or from the end. Events that are appended
+    /// later are not part of it. An index finds the events; the others are not read.
     ///
     /// ```
     /// # use annals::{EventStore, Query, RawEvent};
@@ -77,8 +77,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The iterator returns a [`ReadError`] for an event that cannot be read; [`Events`] says how it continues. It returns a
-    /// single error, [`ReadError::InvalidQuery`], if no event of this store can match the query.
+    /// The iterator returns a [`ReadError`] for an event that cannot be read; [`Events`] says how it continues. It
+    /// returns a single error, [`ReadError::InvalidQuery`], if no event of this store can match the query.
     pub fn query(&self, query: &Query) -> Events<'_, E, B> {
         Events::new(self.backend(), query.clone().of::<E>(), 0..self.len())
     }
@@ -138,7 +138,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.names(NameKind::Tag, prefix)
     }
 
-    /// Returns the time at which the event at `offset` was recorded, in ms since 1970 UTC. Counts a failure as a failed read.
+    /// Returns the time at which the event at `offset` was recorded, in ms since 1970 UTC. Counts a failure as a failed
+    /// read.
     pub(crate) fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         self.backend().head().meters().counted(self.backend().time_ms(offset))
     }

@@ -1,4 +1,5 @@
-//! The store: where a log is opened, watched and closed. Appending, reading and subscribing are in the files beside this.
+//! The store: where a log is opened, watched and closed. Appending, reading and subscribing are in the files beside
+//! this.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -18,8 +19,8 @@ use crate::query::Query;
 
 /// A log of events. Events are appended once, in one order, and never changed.
 ///
-/// A store can be used from any number of threads at once. Clones are handles to the same log; the log is closed when the
-/// last one is dropped.
+/// A store can be used from any number of threads at once. Clones are handles to the same log; the log is closed when
+/// the last one is dropped.
 ///
 /// The second type parameter is the backend, the place where the log lives:
 ///
@@ -52,8 +53,8 @@ use crate::query::Query;
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
     event: PhantomData<fn() -> E>,
-    /// The lock that gives a decision which keeps losing a turn of its own. Decisions share it; one that lost often takes it
-    /// alone.
+    /// The lock that gives a decision which keeps losing a turn of its own. Decisions share it; one that lost often
+    /// takes it alone.
     fairness: Arc<RwLock<()>>,
 }
 
@@ -91,9 +92,9 @@ impl<E: Event> EventStore<E> {
         Self::on(Memory::new())
     }
 
-    /// Returns an empty log in memory for tests of a program whose log is in files: it refuses every event that a log in
-    /// files would refuse, and readers see what they would see there. Each event is encoded and decoded once when it is
-    /// appended. See [`Memory::encoded`].
+    /// Returns an empty log in memory for tests of a program whose log is in files: it refuses every event that a log
+    /// in files would refuse, and readers see what they would see there. Each event is encoded and decoded once when it
+    /// is appended. See [`Memory::encoded`].
     ///
     /// ```
     /// # use annals::{AppendError, Event, EventStore};
@@ -135,11 +136,12 @@ impl<E: Event> EventStore<E> {
         Journal::options().open(path).map(EventStore::on)
     }
 
-    /// Opens the log in the directory `path` for reading only and follows it, beside a process that may be writing to it.
+    /// Opens the log in the directory `path` for reading only and follows it, beside a process that may be writing to
+    /// it.
     ///
     /// * **A commit may be visible before it is synced.** If power fails then, the commit may be gone.
-    /// * **Of a damaged log** the events before the damage are readable. [`Journal::damage`] returns the damage, through
-    ///   [`backend`](Self::backend).
+    /// * **Of a damaged log** the events before the damage are readable. [`Journal::damage`] returns the damage,
+    ///   through [`backend`](Self::backend).
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -165,8 +167,8 @@ impl<E: Event> EventStore<E> {
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Returns a store whose log is in `backend`.
     ///
-    /// `EventStore::<Booking>` alone is a store in memory, so code that names the event type writes an underscore for the
-    /// backend.
+    /// `EventStore::<Booking>` alone is a store in memory, so code that names the event type writes an underscore for
+    /// the backend.
     ///
     /// ```
     /// # use annals::{EventStore, Journal, Memory, RawEvent};
@@ -181,8 +183,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         Self { backend: Arc::new(backend), event: PhantomData, fairness: Arc::default() }
     }
 
-    /// Calls `callback` for each event that is appended from now on: in order, once each, before the append of the event
-    /// returns.
+    /// Calls `callback` for each event that is appended from now on: in order, once each, before the append of the
+    /// event returns.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -197,10 +199,11 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// **A callback must not wait for another thread that appends to this store, and must not take a lock that a thread holds
-    /// while it appends. Both wait for ever**, since every append waits for the callbacks before it. The same holds for a
-    /// bounded channel to a worker that appends, and for the future of an append that was begun outside the callback.
-    /// In a debug build, a callback that has not returned for seconds is logged as a warning with the offset of its event.
+    /// **A callback must not wait for another thread that appends to this store, and must not take a lock that a thread
+    /// holds while it appends. Both wait for ever**, since every append waits for the callbacks before it. The same
+    /// holds for a bounded channel to a worker that appends, and for the future of an append that was begun outside the
+    /// callback. In a debug build, a callback that has not returned for seconds is logged as a warning with the offset
+    /// of its event.
     ///
     /// Work that waits belongs in a thread of its own, which reads a [`subscription`](Self::subscription) and delays no
     /// append.
@@ -210,20 +213,21 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// * **A callback may close the store.** Appends that wait are still made, and subscriptions end behind them.
     /// * **A callback lives as long as the log.** A callback that holds a clone of the store keeps the log open until
     ///   [`unsubscribe`](Self::unsubscribe) removes it.
-    /// * **In a store that is open read-only**, a callback does not see an event that this program cannot decode; an error is
-    ///   logged for each. A [`subscription`](Self::subscription) returns that error.
+    /// * **In a store that is open read-only**, a callback does not see an event that this program cannot decode; an
+    ///   error is logged for each. A [`subscription`](Self::subscription) returns that error.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }
 
-    /// Removes a callback that [`subscribe`](Self::subscribe) added. Returns false if there is no callback with this id.
+    /// Removes a callback that [`subscribe`](Self::subscribe) added. Returns false if there is no callback with this
+    /// id.
     #[must_use]
     pub fn unsubscribe(&self, id: SubscriberId) -> bool {
         self.backend.head().unsubscribe(id)
     }
 
-    /// Returns a subscription to the events that match the query, from offset `from` on: first the events in the log, then
-    /// new ones as they are appended. Pass [`len`](Self::len) to get new events only.
+    /// Returns a subscription to the events that match the query, from offset `from` on: first the events in the log,
+    /// then new ones as they are appended. Pass [`len`](Self::len) to get new events only.
     ///
     /// ```
     /// # use annals::{EventStore, Query, RawEvent};
@@ -238,17 +242,17 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The subscription returns a [`ReadError`](crate::ReadError) for an event that cannot be read; [`Subscription`] says
-    /// how it continues. It returns a single error, [`ReadError::InvalidQuery`](crate::ReadError::InvalidQuery), and ends,
-    /// if no event of this store can match the query.
+    /// The subscription returns a [`ReadError`](crate::ReadError) for an event that cannot be read; [`Subscription`]
+    /// says how it continues. It returns a single error, [`ReadError::InvalidQuery`](crate::ReadError::InvalidQuery),
+    /// and ends, if no event of this store can match the query.
     pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
         Subscription::new(&*self.backend, query.of::<E>(), from)
     }
 
     /// Returns how much the log holds, and what was measured since it was opened.
     ///
-    /// The counters and times also go to the recorder of the crate `metrics`, if one was installed before the log was opened.
-    /// The sizes go there when this is called, so call it before each scrape. docs/METRICS.md lists the names.
+    /// The counters and times also go to the recorder of the crate `metrics`, if one was installed before the log was
+    /// opened. The sizes go there when this is called, so call it before each scrape. docs/METRICS.md lists the names.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -296,17 +300,17 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     ///
     /// # Errors
-    /// [`AppendError::Failed`] when the sync fails, and [`AppendError::Poisoned`] when a write or sync failed before. The
-    /// store then takes no more appends until it is reopened.
+    /// [`AppendError::Failed`] when the sync fails, and [`AppendError::Poisoned`] when a write or sync failed before.
+    /// The store then takes no more appends until it is reopened.
     pub fn sync(&self) -> Result<(), AppendError> {
         self.backend.sync()
     }
 
-    /// Closes the log: refuses further appends, makes every accepted append durable, and marks the store as cleanly closed.
-    /// Subscriptions end once they have returned every event. Reading stays possible.
+    /// Closes the log: refuses further appends, makes every accepted append durable, and marks the store as cleanly
+    /// closed. Subscriptions end once they have returned every event. Reading stays possible.
     ///
-    /// Dropping the last handle closes the log as well, and frees its files, but can only log a failure. A second call does
-    /// only what failed in the first.
+    /// Dropping the last handle closes the log as well, and frees its files, but can only log a failure. A second call
+    /// does only what failed in the first.
     ///
     /// ```
     /// # use annals::{AppendError, EventStore, RawEvent};
@@ -318,20 +322,20 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A callback that calls this cannot wait for the appends that wait for the callback. If there are any, this returns
-    /// once everything before them is durable, and the store is closed after them; a failure of that is logged.
+    /// A callback that calls this cannot wait for the appends that wait for the callback. If there are any, this
+    /// returns once everything before them is durable, and the store is closed after them; a failure of that is logged.
     ///
     /// # Errors
     /// * [`AppendError::Failed`]: some accepted append could not be made durable.
     /// * [`AppendError::Poisoned`]: a write or sync failed before.
-    /// * [`AppendError::NotClosed`]: everything is durable, but the store could not be marked as closed, for example on a
-    ///   full disk.
+    /// * [`AppendError::NotClosed`]: everything is durable, but the store could not be marked as closed, for example on
+    ///   a full disk.
     pub fn close(&self) -> Result<(), AppendError> {
         self.backend.close()
     }
 
-    /// Returns whether the store takes appends, and if not, why: it was closed, was opened read-only, or a write failed. Also
-    /// reports that the last append found no room. Meant for a service's health check.
+    /// Returns whether the store takes appends, and if not, why: it was closed, was opened read-only, or a write
+    /// failed. Also reports that the last append found no room. Meant for a service's health check.
     ///
     /// ```
     /// # use annals::{EventStore, Health, RawEvent};

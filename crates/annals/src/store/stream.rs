@@ -17,13 +17,14 @@ const EVENTS_PER_TURN: usize = PAGE;
 /// The number of events that a page without a match counts as, against [`EVENTS_PER_TURN`].
 const EMPTY_PAGE: usize = 4;
 
-/// A [`Subscription`] as a `futures` `Stream`: returns each event that matches a query once, in order, and is pending while
-/// there is none.
+/// A [`Subscription`] as a `futures` `Stream`: returns each event that matches a query once, in order, and is pending
+/// while there is none.
 ///
 /// Errors are those of the [`Subscription`]. After an error that is not about a single event, the stream ends until
 /// [`seek`](Self::seek) restarts it.
 ///
-/// While it catches up, the stream yields to other tasks after every 64 events: it wakes its own task and is pending once.
+/// While it catches up, the stream yields to other tasks after every 64 events: it wakes its own task and is pending
+/// once.
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent, UnknownEvents};
@@ -99,8 +100,8 @@ impl<'a, E: Event, B: Backend<E>> EventStream<'a, E, B> {
         self.subscription.is_stopped()
     }
 
-    /// Returns the offset that is read next. A subscription that starts there continues where this stream is: each matching
-    /// event before that offset was returned, was skipped, or was an error.
+    /// Returns the offset that is read next. A subscription that starts there continues where this stream is: each
+    /// matching event before that offset was returned, was skipped, or was an error.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.subscription.position()
@@ -143,7 +144,8 @@ impl<'a, E: Event, B: Backend<E>> EventStream<'a, E, B> {
         }
     }
 
-    /// Returns the next event that was read already, or the first one of the next page; `None` if that page has no match.
+    /// Returns the next event that was read already, or the first one of the next page; `None` if that page has no
+    /// match.
     fn ready_or_page(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
         let subscription = &mut self.subscription;
         let head = subscription.backend.head().get();

@@ -1,5 +1,5 @@
-//! The subscription: a cursor on the log that waits at the head. Reading what is there and waiting for what comes are one
-//! loop, so no event is missed or repeated between the two.
+//! The subscription: a cursor on the log that waits at the head. Reading what is there and waiting for what comes are
+//! one loop, so no event is missed or repeated between the two.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,14 +12,15 @@ use crate::event::event::{Event, EventRef};
 use crate::metrics::cursor_position::CursorPosition;
 use crate::query::Query;
 
-/// The number of events in a page, and so the most that are read ahead. A subscription that lags needs no other buffer than
-/// the log.
+/// The number of events in a page, and so the most that are read ahead. A subscription that lags needs no other buffer
+/// than the log.
 pub(super) const PAGE: usize = 64;
 
-/// Returns each event that matches a query once, in order: first the events in the log, then new ones as they are appended.
+/// Returns each event that matches a query once, in order: first the events in the log, then new ones as they are
+/// appended.
 ///
-/// * **As an `Iterator`** it blocks at the head. [`next_timeout`](Self::next_timeout) and [`try_next`](Self::try_next) do
-///   not; [`stream`](Self::stream) turns it into a `futures` `Stream`.
+/// * **As an `Iterator`** it blocks at the head. [`next_timeout`](Self::next_timeout) and [`try_next`](Self::try_next)
+///   do not; [`stream`](Self::stream) turns it into a `futures` `Stream`.
 /// * **It ends** when the store is closed and every event was returned.
 /// * **It borrows the store.** A thread that reads a subscription takes a clone of the store and subscribes there.
 ///
@@ -27,8 +28,8 @@ pub(super) const PAGE: usize = 64;
 /// * [`ReadError::Decode`]: one event cannot be decoded. The next call continues with the event after it. With
 ///   [`unknown_events`](Self::unknown_events) the subscription skips events whose type the program does not know.
 /// * Any other [`ReadError`] (damage, a failure of the system) stops the subscription: it returns `None`, and
-///   [`is_stopped`](Self::is_stopped) returns true. [`position`](Self::position) is then the offset that cannot be read.
-///   To continue, [`seek`](Self::seek) to that offset to try again, or to an offset behind the damage.
+///   [`is_stopped`](Self::is_stopped) returns true. [`position`](Self::position) is then the offset that cannot be
+///   read. To continue, [`seek`](Self::seek) to that offset to try again, or to an offset behind the damage.
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent};
@@ -124,8 +125,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         self.stopped
     }
 
-    /// Returns the next event, and waits for it up to `timeout`. Returns `None` if no event came, if the store is closed and
-    /// every event was returned, or if the subscription is [stopped](Self::is_stopped).
+    /// Returns the next event, and waits for it up to `timeout`. Returns `None` if no event came, if the store is
+    /// closed and every event was returned, or if the subscription is [stopped](Self::is_stopped).
     pub fn next_timeout(
         &mut self,
         timeout: Duration,
@@ -147,8 +148,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         next
     }
 
-    /// Returns the offset that is read next. A subscription that starts there continues where this one is: each matching
-    /// event before that offset was returned, was skipped, or was an error.
+    /// Returns the offset that is read next. A subscription that starts there continues where this one is: each
+    /// matching event before that offset was returned, was skipped, or was an error.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.ready.front().map_or(self.next, |event| event.offset)
@@ -200,8 +201,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         Ok(())
     }
 
-    /// Reads the next page below `head`. Skips an event of an unknown type, or returns the error of an event that cannot be
-    /// decoded.
+    /// Reads the next page below `head`. Skips an event of an unknown type, or returns the error of an event that
+    /// cannot be decoded.
     pub(super) fn read_page(&mut self, head: u64) -> Result<(), ReadError> {
         let Ok(query) = &self.query else { return Ok(()) };
         let range = self.next..head;

@@ -66,8 +66,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     }
 
     /// Appends without waiting. If there is room for it, the batch is in the line when this returns, and is committed
-    /// whether or not the future is awaited. If there is none, the batch joins the line behind those that came before it
-    /// as soon as the future was polled and there is room; a future that is dropped before that appends nothing.
+    /// whether or not the future is awaited. If there is none, the batch joins the line behind those that came before
+    /// it as soon as the future was polled and there is room; a future that is dropped before that appends nothing.
     pub fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
         let mut request = Request::new(batch, encoded);
         request.measure();
@@ -82,8 +82,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         Box::pin(Submission::new(Weak::clone(&self.me), request, ticket))
     }
 
-    /// Puts an asynchronous request into the line, or answers it at once: with a refusal, or since this thread leads and
-    /// may wait for the answer in the callback that it is in.
+    /// Puts an asynchronous request into the line, or answers it at once: with a refusal, or since this thread leads
+    /// and may wait for the answer in the callback that it is in.
     pub(super) fn enter(&self, mut line: Locked<'_, E>, mut request: Request<E>) {
         let refusal = self.check(&line).err();
         if refusal.is_some() || line.is_led_here() {

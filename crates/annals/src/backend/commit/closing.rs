@@ -9,15 +9,16 @@ use crate::error::AppendError;
 use crate::event::event::Event;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// Takes no more appends, waits for those under way, makes all durable, closes the target, and then the head. Called
-    /// again it does only what failed before.
+    /// Takes no more appends, waits for those under way, makes all durable, closes the target, and then the head.
+    /// Called again it does only what failed before.
     ///
-    /// A thread that leads (it is inside a callback or a waker) cannot wait for the appends that wait for it. If there are
-    /// any, it makes durable what was committed, and the log is closed after them: by the leader that commits the last.
+    /// A thread that leads (it is inside a callback or a waker) cannot wait for the appends that wait for it. If there
+    /// are any, it makes durable what was committed, and the log is closed after them: by the leader that commits the
+    /// last.
     ///
     /// # Errors
-    /// [`AppendError`] when something was not made durable or the target was not closed cleanly. The head is closed all the
-    /// same.
+    /// [`AppendError`] when something was not made durable or the target was not closed cleanly. The head is closed all
+    /// the same.
     pub fn close(&self) -> Result<(), AppendError> {
         let mut line = self.line.lock();
         // Under the lock: nothing joins the line behind it.
@@ -39,8 +40,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         self.finish()
     }
 
-    /// Closes the log, for a backend that is dropped, and lets go of the target's files. Logs a failure that no caller was
-    /// told of.
+    /// Closes the log, for a backend that is dropped, and lets go of the target's files. Logs a failure that no caller
+    /// was told of.
     pub fn retire(&self) {
         self.line.lock().extra.closing.release = true;
         report(self.close());

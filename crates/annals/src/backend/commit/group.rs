@@ -142,9 +142,9 @@ fn gather<E>(line: &mut Locked<'_, E>) -> Vec<Request<E>> {
     line.take(count)
 }
 
-/// Held while this thread leads. If it is dropped before its end, the leader panicked (in an event's own code): that must
-/// not leave the others waiting for ever. It does not ask whether the thread panics: an append in a destructor that runs
-/// while a thread unwinds is an append like any other.
+/// Held while this thread leads. If it is dropped before its end, the leader panicked (in an event's own code): that
+/// must not leave the others waiting for ever. It does not ask whether the thread panics: an append in a destructor
+/// that runs while a thread unwinds is an append like any other.
 pub(crate) struct Leadership<'a, E: Event, H: CommitTarget<E>> {
     committer: &'a Committer<E, H>,
     ended: bool,

@@ -20,8 +20,8 @@ enum HelperCall {
 }
 
 impl Helper {
-    /// Starts the thread, which calls `lead` whenever it is called to, until that returns false. Returns `None` if no thread
-    /// can be had.
+    /// Starts the thread, which calls `lead` whenever it is called to, until that returns false. Returns `None` if no
+    /// thread can be had.
     pub(super) fn start(lead: impl Fn(&Self) -> bool + Send + 'static) -> Option<Arc<Self>> {
         let helper = Arc::new(Self::default());
         let its = Arc::clone(&helper);

@@ -1,7 +1,8 @@
-//! The callbacks of a head: each sees every event from when it was subscribed on, in offset order, once.
+//! The callbacks of a head. Each callback sees every event that is published after it was subscribed, in offset order,
+//! once.
 //!
-//! One thread delivers at a time. A callback that appends publishes from inside a delivery: those events wait in
-//! `deliveries` until the current ones have been through all callbacks.
+//! One thread delivers at a time. A callback that appends publishes from inside a delivery. Those events wait in
+//! `deliveries` until every callback has seen the current ones.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,11 +19,12 @@ use super::watchdog::Watchdog;
 use crate::event::event::Recorded;
 use crate::metrics::meters::{Meters, Timed};
 
-/// Names a callback subscriber, to end it.
+/// Identifies a callback. [`EventStore::subscribe`](crate::EventStore::subscribe) returns it, and
+/// [`unsubscribe`](crate::EventStore::unsubscribe) takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubscriberId(u64);
 
-/// The events that a publication adds to the log.
+/// The events of one publication, for the callbacks. [`HeadPublisher`](crate::backend::HeadPublisher) has an example.
 #[derive(Debug)]
 pub struct Published<E>(Events<E>);
 
@@ -33,13 +35,13 @@ enum Events<E> {
 }
 
 impl<E> Published<E> {
-    /// Makes a publication of these events, which end at the new head.
+    /// Creates a publication of these events. The last one is just below the new head.
     #[must_use]
     pub fn events(events: Vec<Recorded<E>>) -> Self {
         Self(Events::Owned(events))
     }
 
-    /// Makes a publication of the events at these indexes of a list.
+    /// Creates a publication of the events at these indexes of a list.
     pub(crate) fn listed(list: SegmentedList<Recorded<E>>, range: Range<usize>) -> Self {
         Self(Events::Listed(list, range))
     }
@@ -96,7 +98,7 @@ impl<E> Callbacks<E> {
         let mut subscribers = self.subscribers.lock();
         let id = SubscriberId(subscribers.next_id);
         subscribers.next_id += 1;
-        // The head moves under this lock: this subscriber sees all of a publication or nothing of it.
+        // The head moves under this lock, so the subscriber sees either all events of a publication or none.
         let subscriber = Subscriber {
             id,
             from: watched.get(),
@@ -109,18 +111,19 @@ impl<E> Callbacks<E> {
         id
     }
 
-    /// Removes a callback; returns false if there is none of that id.
+    /// Removes a callback. Returns false if there is no callback with this id.
     pub(crate) fn unsubscribe(&self, id: SubscriberId) -> bool {
         let mut subscribers = self.subscribers.lock();
         let (ended, left): (Vec<_>, Vec<_>) =
             subscribers.list.iter().cloned().partition(|subscriber| subscriber.id == id);
         let before = std::mem::replace(&mut subscribers.list, Arc::new(left));
         drop(subscribers);
-        // Relaxed: another thread that is calling it now may do so once more.
+        // Relaxed: pairs with the load in `call` and orders nothing else. A thread that is delivering now may call the
+        // callback once more.
         for subscriber in &ended {
             subscriber.ended.store(true, Ordering::Relaxed);
         }
-        // Only now, without the lock: a callback's own values may come back here when they are dropped.
+        // Dropped without the lock: a callback's own values may call this function when they are dropped.
         drop(before);
         !ended.is_empty()
     }
@@ -129,7 +132,7 @@ impl<E> Callbacks<E> {
         self.subscribers.lock().list.len()
     }
 
-    /// Moves the head, unless it has ended; returns whether it moved and there are callbacks.
+    /// Moves the head, unless it is closed. Returns whether it moved and there are callbacks.
     pub(crate) fn advance(&self, watched: &Watched, head: u64) -> bool {
         let subscribers = self.subscribers.lock();
         if watched.is_ended() {
@@ -141,14 +144,14 @@ impl<E> Callbacks<E> {
         !subscribers.list.is_empty()
     }
 
-    /// Ends the head: it does not move any more once this has returned.
+    /// Closes the head. It does not move after this has returned.
     pub(crate) fn end(&self, watched: &Watched) {
         let _subscribers = self.subscribers.lock();
         watched.end();
     }
 
-    /// Takes events through all callbacks, and then the events that these append meanwhile. Inside a callback it
-    /// leaves them to the delivery that is under way.
+    /// Calls all callbacks with the events, and then with the events that the callbacks append. Inside a callback it
+    /// only queues the events, for the delivery that called the callback.
     pub(crate) fn deliver(&self, meters: &Meters, events: Published<E>) {
         if self.is_delivering() {
             self.deliveries.lock().push_back(events);
@@ -159,27 +162,27 @@ impl<E> Callbacks<E> {
         while let Some(events) = next {
             let list = Arc::clone(&self.subscribers.lock().list);
             events.for_each(|event| {
-                list.iter().for_each(|subscriber| self.tell(meters, subscriber, event));
+                list.iter().for_each(|subscriber| self.call(meters, subscriber, event));
             });
             next = self.deliveries.lock().pop_front();
         }
     }
 
-    fn tell(&self, meters: &Meters, subscriber: &Subscriber<E>, event: &Recorded<E>) {
-        // Relaxed: see `unsubscribe`.
+    fn call(&self, meters: &Meters, subscriber: &Subscriber<E>, event: &Recorded<E>) {
+        // Relaxed: pairs with the store in `unsubscribe`.
         if event.offset < subscriber.from || subscriber.ended.load(Ordering::Relaxed) {
             return;
         }
         let mut callback = subscriber.callback.lock();
         #[cfg(debug_assertions)]
         let _watched = self.watchdog.watch(event.offset);
-        let call = || catch_unwind(AssertUnwindSafe(|| callback(event)));
-        if meters.time(Timed::Subscriber, call).is_err() {
-            tracing::error!(offset = event.offset, "a callback subscriber panicked; it is dropped");
+        let guarded = || catch_unwind(AssertUnwindSafe(|| callback(event)));
+        if meters.time(Timed::Subscriber, guarded).is_err() {
+            tracing::error!(offset = event.offset, "a callback panicked and was removed");
             let dropped = std::mem::replace(&mut *callback, Box::new(|_| {}));
-            // Its own values may panic, too, when they are dropped.
+            // The callback's own values may panic as well when they are dropped.
             if catch_unwind(AssertUnwindSafe(|| drop(dropped))).is_err() {
-                tracing::error!("a callback subscriber panicked once more when it was dropped");
+                tracing::error!("a callback panicked again when it was dropped");
             }
             self.unsubscribe(subscriber.id);
         }
@@ -191,10 +194,11 @@ impl<E> Callbacks<E> {
     }
 }
 
-/// Says, while it lives, that this thread is inside the callbacks of a head.
+/// A guard: this thread is inside the callbacks of a head until it is dropped.
 struct Delivering<'a>(&'a Inside);
 
-/// The thread that is inside the callbacks. (Not a thread-local value: an append may come from the destructor of one.)
+/// The thread that is inside the callbacks. This is not a thread-local value, since the destructor of a thread-local
+/// value may append.
 #[derive(Default)]
 struct Inside {
     any: AtomicBool,
@@ -203,7 +207,8 @@ struct Inside {
 
 impl Inside {
     fn is_here(&self) -> bool {
-        // Relaxed: a thread that is inside has stored it itself, and for any other both values mean no.
+        // Relaxed: pairs with the stores in `Delivering`. A thread that is inside has stored true itself, and for any
+        // other thread both values lead to the result false.
         self.any.load(Ordering::Relaxed) && *self.thread.lock() == Some(thread::current().id())
     }
 }
@@ -211,7 +216,7 @@ impl Inside {
 impl<'a> Delivering<'a> {
     fn new(inside: &'a Inside) -> Self {
         *inside.thread.lock() = Some(thread::current().id());
-        // Relaxed: see `is_here`.
+        // Relaxed: pairs with the load in `is_here`.
         inside.any.store(true, Ordering::Relaxed);
         Self(inside)
     }
@@ -219,7 +224,7 @@ impl<'a> Delivering<'a> {
 
 impl Drop for Delivering<'_> {
     fn drop(&mut self) {
-        // Relaxed: see `is_here`.
+        // Relaxed: pairs with the load in `is_here`.
         self.0.any.store(false, Ordering::Relaxed);
         *self.0.thread.lock() = None;
     }
@@ -242,7 +247,7 @@ mod tests {
         assert_eq!(head.subscriber_count(), 1);
     }
 
-    /// The callback returns once it is reported: without the report this test does not end.
+    /// The callback returns once it is reported. Without the report this test does not end.
     #[cfg(debug_assertions)]
     #[test]
     fn a_callback_that_blocks_is_reported_with_its_offset() {

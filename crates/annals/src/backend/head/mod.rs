@@ -1,9 +1,15 @@
-//! The published head: the one number that readers trust, and what is told when it moves.
+//! The published head: the length of the log that readers see. When it moves, callbacks are called and waiting readers
+//! are woken.
 //!
 //! ```text
-//!   HeadPublisher::publish(n, events) ─▶ head = n ─▶ callbacks, in offset order ─▶ sleeping cursors wake
+//!   HeadPublisher::publish(n, events) ─▶ head = n ─▶ callbacks, in offset order ─▶ waiting subscriptions are woken
 //! ```
-//! The backend has the publisher. Its readers have the [`Head`], which they can ask and wait for, and cannot move.
+//! The backend has the publisher. Its readers have the [`Head`], which they can read and wait for, but not move.
+//!
+//! ```text
+//!   publisher   the side that moves the head        wakers     wakes tasks and threads
+//!   callbacks   the callback subscribers            watchdog   reports a callback that blocks, in debug builds
+//! ```
 
 pub(crate) mod callbacks;
 pub(crate) mod publisher;
@@ -25,13 +31,25 @@ use crate::metrics::stats::Stats;
 use callbacks::{Callbacks, SubscriberId};
 use wakers::thread_waker;
 
-/// A log's published head, as its readers see it: the offset that the next event will get. Clones are the same head.
+/// A log's published head, as its readers see it: the offset that the next event will get. Every event below it is
+/// readable. Clones are the same head.
 ///
-/// Only the backend moves it, with the `HeadPublisher` that it keeps:
 /// ```
-/// let store = annals::EventStore::<annals::RawEvent>::in_memory();
-/// assert_eq!(annals::Backend::head(store.backend()).get(), 0);
+/// use annals::{Backend, EventStore, RawEvent};
+/// let store = EventStore::in_memory();
+/// let head = store.backend().head();
+/// let subscriber = head.subscribe(|event| println!("{}", event.offset));
+/// store.append(RawEvent::builder("first").build()?)?;
+/// assert_eq!(head.wait_beyond(0, None), 1); // waits for the first event
+/// assert_eq!((head.get(), head.subscriber_count()), (1, 1));
+/// assert!(head.unsubscribe(subscriber));
+/// store.close()?;
+/// assert!(head.is_closed() && !head.takes_appends());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Only the backend moves the head, with its [`HeadPublisher`](crate::backend::HeadPublisher):
+///
 /// ```compile_fail,E0599
 /// use annals::{Backend, EventStore, RawEvent, backend::Published};
 /// let store = EventStore::<RawEvent>::in_memory();
@@ -63,39 +81,39 @@ impl<E> Head<E> {
         &self.shared.meters
     }
 
-    /// Adds what was measured to what the backend knows.
+    /// Adds the measured values to the sizes that the backend knows.
     pub(crate) fn measured(&self, mut stats: Stats, poisoned: bool, full: bool) -> Stats {
         self.meters().add_to(&mut stats);
         self.meters().report_health(poisoned, full);
         stats
     }
 
-    /// Returns the offset that the next event will get. All below it is readable.
+    /// Returns the offset that the next event will get. Every event below it is readable.
     #[inline]
     #[must_use]
     pub fn get(&self) -> u64 {
         self.watched.get()
     }
 
-    /// Calls `callback` for every event from the current head on, in order, once each, before its append returns. What a
-    /// callback must not do stands at [`EventStore::subscribe`](crate::EventStore::subscribe).
+    /// Calls `callback` for every event from the current head on: in order, once each, before the append of the event
+    /// returns. [`EventStore::subscribe`](crate::EventStore::subscribe) says what a callback must not do.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.shared.callbacks.subscribe(&self.watched, callback)
     }
 
-    /// Ends a callback subscriber, which is not called again. Returns false if there is none of that id.
+    /// Removes a callback. Returns false if there is no callback with this id.
     #[must_use]
     pub fn unsubscribe(&self, id: SubscriberId) -> bool {
         self.shared.callbacks.unsubscribe(id)
     }
 
-    /// Returns how many callback subscribers there are.
+    /// Returns the number of callbacks.
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
         self.shared.callbacks.count()
     }
 
-    /// Returns something with which one task or thread at a time waits for the head to move.
+    /// Returns a waiter, with which one task or thread at a time waits for the head to move.
     #[must_use]
     pub fn waiter(&self) -> HeadWaiter {
         HeadWaiter(Sleeper::new(Arc::clone(&self.watched)))
@@ -107,20 +125,20 @@ impl<E> Head<E> {
         self.waiter().wait_beyond(seen, deadline)
     }
 
-    /// Returns whether the backend takes appends: it does until it begins to close.
+    /// Returns whether the backend has not begun to close. From then on it takes no appends.
     #[must_use]
     pub fn takes_appends(&self) -> bool {
         // Acquire: pairs with the store in `HeadPublisher::begin_close`.
         !self.shared.stopped.load(Ordering::Acquire)
     }
 
-    /// Returns whether the head will not move again. A head that is read afterwards is the last.
+    /// Returns whether the head is closed. A head that is read after this returned true is final.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.watched.is_ended()
     }
 
-    /// Returns how many tasks and threads sleep until the head moves.
+    /// Returns the number of tasks and threads that wait for the head to move.
     #[cfg(test)]
     pub(crate) fn sleeper_count(&self) -> usize {
         self.watched.sleeper_count()
@@ -142,7 +160,7 @@ impl<E> std::fmt::Debug for Head<E> {
     }
 }
 
-/// With this one task or thread at a time waits for a [`Head`] to move. Nothing of it is left behind once it is dropped.
+/// Waits for a [`Head`] to move. One task or thread at a time uses it. Dropping it removes its waker from the head.
 ///
 /// ```
 /// use annals::{Backend, EventStore, RawEvent};
@@ -158,8 +176,8 @@ impl<E> std::fmt::Debug for Head<E> {
 pub struct HeadWaiter(Sleeper);
 
 impl HeadWaiter {
-    /// Returns the head once it is beyond `seen`, or as it is once the log is closed. Until then `waker` will be woken, in
-    /// the place of the one that was given before.
+    /// Returns the head once it is beyond `seen` or the log is closed. Until then it is pending and registers `waker`,
+    /// which replaces the waker of the call before.
     pub fn poll_beyond(&mut self, seen: u64, waker: &Waker) -> Poll<u64> {
         self.0.poll_beyond(seen, waker)
     }
@@ -236,7 +254,7 @@ mod tests {
         assert!(first.poll_beyond(0, &Waker::from(Arc::new(Panics))).is_pending());
         assert!(second.poll_beyond(0, &thread_waker()).is_pending());
         publisher.publish(1, recorded(0));
-        // Parks for ever if the second was not woken.
+        // Parks for ever unless the second waker was woken.
         thread::park();
         assert_eq!(publisher.get(), 1);
     }

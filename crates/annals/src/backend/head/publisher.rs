@@ -1,4 +1,4 @@
-//! The side of a head that moves it: for the author of a backend.
+//! The publisher: the side of the head that moves it. Meant for authors of backends.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,21 +11,31 @@ use super::{Head, Shared, wakers};
 use crate::error::AppendError;
 use crate::metrics::meters::Meters;
 
-/// Moves and closes a log's published head, which is the [`Head`] that it dereferences to.
+/// Moves and closes a log's published head, the [`Head`] that it dereferences to. Clones move the same head.
 ///
-/// The backend keeps it to itself, and lends the [`Head`] to its readers: who has that cannot move it. Clones move the
-/// same head.
+/// The backend keeps the publisher private and lends the [`Head`] to its readers, which cannot move it.
+///
+/// ```
+/// use annals::{RawEvent, Recorded, backend::{HeadPublisher, Published}};
+/// let publisher = HeadPublisher::new(0);
+/// let event = Recorded { offset: 0, time_ms: 0, event: RawEvent::builder("first").build()? };
+/// publisher.publish(1, Published::events(vec![event]));
+/// assert_eq!(publisher.get(), 1);
+/// publisher.close();
+/// assert!(publisher.is_closed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct HeadPublisher<E>(Head<E>);
 
 impl<E> HeadPublisher<E> {
-    /// Makes a head at `head`. Its metrics have the label "other".
+    /// Creates a head at `head`. Its metrics have the label "other".
     #[must_use]
     pub fn new(head: u64) -> Self {
         Self::for_backend("other", head)
     }
 
-    /// Makes a head at `head` for a backend that makes events durable. Its metrics have the label `backend` in the recorder
-    /// of the crate `metrics`, if one was installed before.
+    /// Creates a head at `head` for a backend that makes events durable. Its metrics have the label `backend`. They go
+    /// to the recorder of the crate `metrics`, if one was installed before.
     #[must_use]
     pub fn for_backend(backend: &'static str, head: u64) -> Self {
         Self::with_meters(Meters::new(backend, true), head)
@@ -40,30 +50,30 @@ impl<E> HeadPublisher<E> {
         Self(Head { watched: Arc::new(Watched::new(head)), shared: Arc::new(shared) })
     }
 
-    /// Counts an append that the backend refuses before it reaches the commit path, and returns the error.
+    /// Counts an append that the backend refuses before it reaches the commit path. Returns the error.
     #[must_use]
     pub fn refused(&self, error: AppendError) -> AppendError {
         self.meters().refused(&error);
         error
     }
 
-    /// Moves the head to `head`, calls the callbacks with `events` in order, and wakes all that sleep.
+    /// Moves the head to `head`, calls the callbacks with `events` in order, and wakes every waiter.
     ///
-    /// Everything below `head` must be readable, and as durable as was asked. One thread publishes at a time; a call from
-    /// inside a callback moves the head at once and leaves the events to the call that it is inside of. A head that is
-    /// closed does not move: then this does nothing.
+    /// The caller guarantees that every event below `head` is readable and as durable as its options ask, and that one
+    /// thread publishes at a time. A call from inside a callback moves the head at once; the enclosing call then
+    /// delivers the events. On a closed head this does nothing.
     ///
     /// # Panics
-    /// When `head` is less than the head is already.
+    /// When `head` is less than the current head.
     pub fn publish(&self, head: u64, events: Published<E>) {
         self.publish_with(head, || events);
     }
 
-    /// As [`publish`](Self::publish), for a backend that must read the events that it publishes: it calls `events` only if
-    /// there are callbacks.
+    /// Does what [`publish`](Self::publish) does, and calls `events` only if there are callbacks. Meant for a backend
+    /// that must read the events that it publishes.
     ///
     /// # Panics
-    /// When `head` is less than the head is already.
+    /// When `head` is less than the current head.
     pub fn publish_with(&self, head: u64, events: impl FnOnce() -> Published<E>) {
         let Head { watched, shared } = &self.0;
         if shared.callbacks.advance(watched, head) {
@@ -72,20 +82,22 @@ impl<E> HeadPublisher<E> {
         self.wake();
     }
 
-    /// Says that no more appends are taken. Those under way still move the head.
+    /// Records that the backend takes no more appends. Accepted appends still move the head.
     pub fn begin_close(&self) {
         // Release: pairs with the load in `takes_appends`.
         self.0.shared.stopped.store(true, Ordering::Release);
     }
 
-    /// Says that the head does not move again, and that no more appends are taken: cursors end when they have caught up.
+    /// Closes the head: it does not move again, and the backend takes no more appends. Subscriptions end when they have
+    /// caught up.
     pub fn close(&self) {
         self.begin_close();
         self.0.shared.callbacks.end(&self.0.watched);
         self.wake();
     }
 
-    /// Returns whether the calling thread is inside one of this head's callbacks: then it may lead the backend already.
+    /// Returns whether the calling thread is inside one of this head's callbacks. Such a thread may be the leader of
+    /// the commit path.
     #[must_use]
     pub fn is_delivering(&self) -> bool {
         self.0.shared.callbacks.is_delivering()

@@ -1,14 +1,14 @@
-//! Waking tasks and threads: their wakers are a user's code, and may do anything.
+//! Wakes tasks and threads. A waker is a user's code, which may do anything.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 
-/// Wakes a task or thread. A waker that panics harms neither the thread that wakes it nor the others that sleep.
+/// Wakes a task or thread. A waker that panics affects neither the calling thread nor other waiters.
 pub(crate) fn wake(waker: Waker) {
     if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-        tracing::error!("a waker panicked; what it was to wake may sleep on");
+        tracing::error!("a waker panicked; its task may not be woken");
     }
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn thread_waker() -> Waker {
     thread_local! {
         static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
     }
-    // A destructor of the thread's own values may wait when this one is gone already.
+    // A destructor of another thread-local value may wait after this one was destroyed.
     WAKER
         .try_with(Waker::clone)
         .unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))))

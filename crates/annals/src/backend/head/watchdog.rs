@@ -1,4 +1,4 @@
-//! In debug builds: a thread that reports a callback which blocks for seconds, and with it every append.
+//! Reports a callback that blocks for seconds, since every append waits for it. Compiled in debug builds only.
 
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long a callback may take before it is reported; it is reported before twice this time has passed.
+/// The time that a callback may take. A longer call is reported before twice this time has passed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Watches the callbacks of one head, of which one runs at a time. Its thread is started with the first call.
+/// Watches the callbacks of one head, which run one at a time. The first call starts its thread.
 pub(crate) struct Watchdog {
     shared: Arc<Shared>,
     started: OnceLock<()>,
@@ -24,14 +24,14 @@ struct Shared {
 
 #[derive(Default)]
 struct Calls {
-    /// How many calls there were.
+    /// The number of calls so far.
     number: u64,
-    /// The offset of the event that a callback is called with now.
+    /// The offset of the event whose callback is running.
     offset: Option<u64>,
     over: bool,
 }
 
-/// Held while a callback is called.
+/// A guard: a callback is running until it is dropped.
 pub(crate) struct Watched<'a>(&'a Shared);
 
 impl Default for Watchdog {
@@ -43,9 +43,9 @@ impl Default for Watchdog {
 fn report(offset: u64) {
     tracing::warn!(
         offset,
-        "a callback subscriber has not returned for seconds, and every append waits for it; a callback must not wait for \
-         an append of another thread, nor lock what an appending thread holds: read with a subscription in a thread of \
-         its own instead"
+        "a callback has not returned for seconds, and every append waits for it; a callback must not wait for an append of \
+         another thread, and must not take a lock that an appending thread holds: read a subscription in a thread of its own \
+         instead"
     );
 }
 
@@ -56,7 +56,7 @@ impl Watchdog {
         Self { shared: Arc::new(shared), started: OnceLock::new() }
     }
 
-    /// Watches a call until what this returns is dropped.
+    /// Watches a call until the returned guard is dropped.
     pub(crate) fn watch(&self, offset: u64) -> Watched<'_> {
         self.started.get_or_init(|| self.start());
         let mut calls = self.shared.calls.lock();
@@ -69,7 +69,7 @@ impl Watchdog {
         let shared = Arc::clone(&self.shared);
         let thread = thread::Builder::new().name("annals-watchdog".into());
         if let Err(error) = thread.spawn(move || shared.run()) {
-            tracing::warn!(%error, "no thread that would report a callback that blocks");
+            tracing::warn!(%error, "cannot start the thread that reports a callback that blocks");
         }
     }
 }
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// Each call lasts until it is reported: without the report this test does not end.
+    /// Each call lasts until it is reported. Without the report this test does not end.
     #[test]
     fn a_call_that_does_not_end_is_reported_once_with_its_offset() {
         let (report, reported) = channel();

@@ -1,4 +1,5 @@
-//! One batch before its commit: was it recorded before, may it go ahead, is there room, which offsets does it get.
+//! Admits one batch to a commit: finds out whether it was recorded before, checks its condition, time and room, and
+//! assigns its offsets.
 
 use std::collections::HashSet;
 use std::io;
@@ -7,26 +8,26 @@ use std::sync::Arc;
 
 use super::request::Request;
 use super::target::CommitTarget;
-use super::ticket::Answer;
+use super::ticket::AppendResult;
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::event::limits::MAX_TIME_AHEAD_MS;
 use crate::metrics::meters::{Meters, Timed};
 
-/// Decides on one batch: its offsets if it is staged now or was recorded before, or why not.
+/// Admits one batch. Returns its offsets if it is staged now or was recorded before, and else the reason.
 pub(crate) fn admit<E: Event>(
     target: &mut impl CommitTarget<E>,
     request: Request<E>,
     now: u64,
     meters: &Meters,
-) -> Answer {
+) -> AppendResult {
     let Request { events, batch, condition, time_ms, allow_future_time, .. } = request;
     if let Some(range) = recorded_before::<E>(target, &batch)? {
         return Ok(range);
     }
     if let Some(condition) = condition {
-        // The store checked it before, and more: this is for what is appended to a backend directly.
+        // A store has checked more than this. The check here is for a batch that is appended to a backend directly.
         condition.query().check().map_err(AppendError::InvalidCondition)?;
         let (after, head) = (condition.head(), target.next_offset());
         if after > head {
@@ -41,7 +42,7 @@ pub(crate) fn admit<E: Event>(
         if given < last {
             return Err(AppendError::TimeGoesBack { given, last });
         }
-        // Not before the last event's, whatever the clock says: the log has that time already.
+        // The last event's time is allowed whatever the clock says: the log has that time already.
         if !allow_future_time && given > last.max(now.saturating_add(MAX_TIME_AHEAD_MS)) {
             return Err(AppendError::TimeInFuture { given, now });
         }
@@ -63,7 +64,7 @@ pub(crate) fn admit<E: Event>(
     Ok(first..first + count)
 }
 
-/// Tells a lack of room from a failure.
+/// Distinguishes a lack of room from a failure.
 fn no_room(error: io::Error, bytes: usize) -> AppendError {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
@@ -74,7 +75,8 @@ fn no_room(error: io::Error, bytes: usize) -> AppendError {
     }
 }
 
-/// Returns where the log has this batch already, if its events' ids say so. What else is in the events does not matter.
+/// Returns the offsets that this batch has in the log, if its events' ids are there. Nothing else in the events is
+/// compared.
 fn recorded_before<E: Event>(
     target: &mut impl CommitTarget<E>,
     batch: &Encoded,
@@ -99,32 +101,32 @@ fn recorded_before<E: Event>(
         Err(AppendError::IdConflict { id: id.to_owned(), offset, how: how.into() })
     };
     let Some(first) = offset.checked_sub(index) else {
-        return conflict(id.text, offset, "where this batch cannot be");
+        return conflict(id.text, offset, "but the batch would begin before offset 0");
     };
-    for (index, place) in (0..labels.len()).zip(first..) {
+    for (index, expected) in (0..labels.len()).zip(first..) {
         let Some(own) = labels.event(index).id_name() else {
-            return conflict(id.text, offset, "and not all of this batch's events have ids");
+            return conflict(id.text, offset, "and not all events of this batch have ids");
         };
         match target.find_id(own)? {
-            Some(found) if found == place => {}
+            Some(found) if found == expected => {}
             Some(found) => {
-                return conflict(own.text, found, "at another place than the rest of this batch");
+                return conflict(own.text, found, "but not next to the rest of this batch");
             }
             None => return conflict(id.text, offset, "but not all of this batch is"),
         }
-        let (recorded, given) = (target.event_type(place)?, labels.event(index).event_type);
+        let (recorded, given) = (target.event_type(expected)?, labels.event(index).event_type);
         if !is_same_type::<E>(&recorded, given) {
             return Err(AppendError::IdConflict {
                 id: own.text.to_owned(),
-                offset: place,
-                how: format!("as an event of the type {recorded:?}, not {given:?}").into(),
+                offset: expected,
+                how: format!("as an event of type {recorded:?}, not {given:?}").into(),
             });
         }
     }
     Ok(Some(first..first + labels.len() as u64))
 }
 
-/// Returns whether two names are of one event type, of which either may be older than the other.
+/// Returns whether two names are names of the same event type. Either may be the older one.
 fn is_same_type<E: Event>(recorded: &str, given: &str) -> bool {
     recorded == given
         || E::aliases(given).contains(&recorded)

@@ -1,4 +1,4 @@
-//! The ways into the queue: an append that waits for its commit, and one whose caller must not block.
+//! The two ways into the queue: an append that waits for its commit, and one whose caller must not block.
 
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -10,99 +10,101 @@ use super::helper::Helper;
 use super::request::Request;
 use super::submission::Submission;
 use super::target::CommitTarget;
-use super::ticket::{Answer, Pending, Ticket};
+use super::ticket::{AppendResult, Pending, Ticket};
 use crate::backend::backend::{AppendFuture, Batch};
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::metrics::meters::Timed;
 
-/// How often a caller that waits for a commit in memory yields to other threads before it sleeps.
-const TURNS_AWAKE: u32 = 64;
+/// The number of times that a caller which waits for a commit in memory yields to other threads before it sleeps.
+const YIELDS_MAX: u32 = 64;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// Appends, and waits for it.
+    /// Appends a batch and waits for its commit. Returns its offsets.
     ///
     /// # Errors
-    /// [`AppendError`]; then the log holds nothing of the batch.
+    /// [`AppendError`]; the log then shows nothing of the batch.
     pub fn append(&self, batch: Batch<E>, encoded: Encoded) -> Result<Range<u64>, AppendError> {
         let meters = self.head.meters();
         let started = meters.start(Timed::Append);
-        let answer = self.append_in_turn(batch, encoded);
-        meters.appended(started, &answer);
-        answer
+        let result = self.append_queued(batch, encoded);
+        meters.appended(started, &result);
+        result
     }
 
-    fn append_in_turn(&self, batch: Batch<E>, encoded: Encoded) -> Answer {
+    fn append_queued(&self, batch: Batch<E>, encoded: Encoded) -> AppendResult {
         let mut request = Request::new(batch, encoded);
-        let mut line = self.line.lock();
-        if line.is_led_here() {
-            // Called from a callback or a waker: this thread leads already.
-            self.check(&line)?;
-            drop(line);
+        let mut queue = self.queue.lock();
+        if queue.is_led_here() {
+            // This is called from a callback or a waker: the thread is the leader already.
+            self.check(&queue)?;
+            drop(queue);
             return self.lead_one(request);
         }
         if !self.head.meters().durable() {
-            line = self.wait_awake(line);
+            queue = self.wait_awake(queue);
         }
-        self.check(&line)?;
-        if line.try_lead() {
-            drop(line);
+        self.check(&queue)?;
+        if queue.try_lead() {
+            drop(queue);
             let leadership = Leadership::of(self);
-            let answer = self.lead_one(request);
+            let result = self.lead_one(request);
             leadership.end();
-            return answer;
+            return result;
         }
         let ticket = Ticket::new();
         request.ticket = Some(Arc::clone(&ticket));
-        let unled = line.push(request);
-        assert!(!unled, "a line that could not be led is not led");
-        drop(line);
-        if let Some(answer) = ticket.wait() {
-            return answer;
+        let unled = queue.push(request);
+        assert!(!unled, "the queue has a leader, since this thread could not lead it");
+        drop(queue);
+        if let Some(result) = ticket.wait() {
+            return result;
         }
         self.lead_pending();
         ticket.wait().unwrap_or(Err(AppendError::Closed))
     }
 
-    /// Appends without waiting. If there is room for it, the batch is in the line when this returns, and is committed
-    /// whether or not the future is awaited. If there is none, the batch joins the line behind those that came before
-    /// it as soon as the future was polled and there is room; a future that is dropped before that appends nothing.
+    /// Appends a batch without blocking the caller. The future returns the offsets.
+    ///
+    /// With room, the batch is queued when this returns, and is committed whether or not the future is awaited. Without
+    /// room, the batch joins the queue behind the batches that waited before it, once the future was polled and there
+    /// is room. A future that is dropped before that appends nothing.
     pub fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
         let mut request = Request::new(batch, encoded);
         request.measure();
         let ticket = Ticket::for_future(self.head.meters());
         request.ticket = Some(Arc::clone(&ticket));
-        let line = self.line.lock();
-        if line.extra.room.has(request.bytes) || line.is_led_here() {
-            self.enter(line, request);
+        let queue = self.queue.lock();
+        if queue.extra.room.has(request.bytes) || queue.is_led_here() {
+            self.enter(queue, request);
             return Box::pin(Pending(ticket));
         }
-        drop(line);
+        drop(queue);
         Box::pin(Submission::new(Weak::clone(&self.me), request, ticket))
     }
 
-    /// Puts an asynchronous request into the line, or answers it at once: with a refusal, or since this thread leads
-    /// and may wait for the answer in the callback that it is in.
-    pub(super) fn enter(&self, mut line: Locked<'_, E>, mut request: Request<E>) {
-        let refusal = self.check(&line).err();
-        if refusal.is_some() || line.is_led_here() {
-            drop(line);
+    /// Puts an asynchronous request into the queue. Completes it at once if it is refused, and also if this thread is
+    /// the leader, since the callback that the thread is in may wait for the result.
+    pub(super) fn enter(&self, mut queue: Locked<'_, E>, mut request: Request<E>) {
+        let refusal = self.check(&queue).err();
+        if refusal.is_some() || queue.is_led_here() {
+            drop(queue);
             let ticket = request.ticket.take();
-            let answer = refusal.map_or_else(|| self.lead_one(request), Err);
+            let result = refusal.map_or_else(|| self.lead_one(request), Err);
             if let Some(ticket) = ticket {
-                ticket.answer(answer);
+                ticket.complete(result);
             }
             return;
         }
-        line.extra.room.enter(request.bytes);
-        if line.push(request) {
-            drop(line);
+        queue.extra.room.enter(request.bytes);
+        if queue.push(request) {
+            drop(queue);
             self.call_helper();
         }
     }
 
-    /// Has the helper thread lead; if no thread can be had, this one does.
+    /// Calls the helper thread to lead. If it cannot be started, this thread leads.
     pub(super) fn call_helper(&self) {
         let start = || {
             let me = Weak::clone(&self.me);
@@ -114,43 +116,43 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         }
     }
 
-    /// Makes all that was ever committed durable; once no more appends are taken, all that were.
+    /// Makes everything committed so far durable. While the log is closing, first waits for every accepted append.
     ///
     /// # Errors
-    /// [`AppendError`] when that fails; then no more appends are taken.
+    /// [`AppendError`] when that fails. The log then takes no more appends.
     pub fn sync(&self) -> Result<(), AppendError> {
-        let line = self.line.lock();
-        if !self.head.takes_appends() && !line.is_led_here() {
-            drop(self.line.wait_until_idle(line));
+        let queue = self.queue.lock();
+        if !self.head.takes_appends() && !queue.is_led_here() {
+            drop(self.queue.wait_until_idle(queue));
         } else {
-            drop(line);
+            drop(queue);
         }
         self.sync_target(&mut self.target.lock())
     }
 
-    /// Waits until nobody leads, or for some turns of the others: what commits in memory is done sooner than a thread
-    /// sleeps and wakes.
-    fn wait_awake<'a>(&'a self, mut line: Locked<'a, E>) -> Locked<'a, E> {
-        for _ in 0..TURNS_AWAKE {
-            if !line.is_led() {
+    /// Waits until there is no leader, or until this thread has yielded [`YIELDS_MAX`] times. A commit in memory takes
+    /// less time than putting a thread to sleep and waking it.
+    fn wait_awake<'a>(&'a self, mut queue: Locked<'a, E>) -> Locked<'a, E> {
+        for _ in 0..YIELDS_MAX {
+            if !queue.is_led() {
                 break;
             }
-            drop(line);
+            drop(queue);
             thread::yield_now();
-            line = self.line.lock();
+            queue = self.queue.lock();
         }
-        line
+        queue
     }
 }
 
-/// Leads for as long as the helper is called to; returns false once the committer is gone.
+/// Leads as long as the helper is called to. Returns false once the committer is gone.
 fn lead_for<E: Event, H: CommitTarget<E>>(
     helper: &Helper,
     committer: &Weak<Committer<E, H>>,
 ) -> bool {
     let Some(committer) = committer.upgrade() else { return false };
     committer.lead_pending();
-    // A callback may have dropped the store: as long as something waits, the committer is kept.
+    // A callback may have dropped the store, so this keeps the committer as long as batches wait.
     while helper.is_called_to_lead() {
         committer.lead_pending();
     }

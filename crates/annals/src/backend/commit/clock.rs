@@ -1,12 +1,12 @@
-//! When an event is recorded.
+//! The clock that gives events their times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Returns the time, in milliseconds since 1970-01-01 UTC.
+/// A clock that returns milliseconds since 1970-01-01 UTC.
 pub(crate) struct Clock(Box<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
-    /// Makes a clock of a function that returns milliseconds since 1970-01-01 UTC.
+    /// Creates a clock from a function that returns milliseconds since 1970-01-01 UTC.
     #[cfg(test)]
     pub(crate) fn new(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Box::new(now_ms))
@@ -18,7 +18,7 @@ impl Clock {
 }
 
 impl Default for Clock {
-    /// Makes the system's clock.
+    /// Returns the system's clock.
     fn default() -> Self {
         Self(Box::new(|| {
             let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,72 +1,72 @@
-//! The end of a log: no more appends, those under way done, all durable, the head closed.
+//! Closes a log: refuses further appends, commits accepted ones, makes everything durable, and closes the head.
 
 use std::sync::Arc;
 
 use super::committer::{Committer, Locked};
-use super::request::answer_all;
+use super::request::fail_all;
 use super::target::CommitTarget;
 use crate::error::AppendError;
 use crate::event::event::Event;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// Takes no more appends, waits for those under way, makes all durable, closes the target, and then the head.
-    /// Called again it does only what failed before.
+    /// Closes the log: refuses further appends, waits for accepted ones, makes everything durable, closes the target,
+    /// and then the head. A second call does only what failed in the first.
     ///
-    /// A thread that leads (it is inside a callback or a waker) cannot wait for the appends that wait for it. If there
-    /// are any, it makes durable what was committed, and the log is closed after them: by the leader that commits the
-    /// last.
+    /// A leader that calls this (it is inside a callback or a waker) cannot wait for the appends that wait for the
+    /// leader. If there are any, this makes everything committed so far durable, and the leader that commits the last
+    /// of them closes the log.
     ///
     /// # Errors
-    /// [`AppendError`] when something was not made durable or the target was not closed cleanly. The head is closed all
-    /// the same.
+    /// [`AppendError`] when something was not made durable, or the target was not closed cleanly. The head is closed in
+    /// any case.
     pub fn close(&self) -> Result<(), AppendError> {
-        let mut line = self.line.lock();
-        // Under the lock: nothing joins the line behind it.
+        let mut queue = self.queue.lock();
+        // Under the queue's lock, so that no batch joins the queue afterwards.
         self.head.begin_close();
-        let outside = line.extra.room.take_outside();
-        let later = line.is_led_here() && line.waiting().next().is_some();
+        let outside = queue.extra.room.take_outside();
+        let later = queue.is_led_here() && queue.waiting().next().is_some();
         if later {
-            line.extra.closing.when_idle = true;
+            queue.extra.closing.when_idle = true;
         }
-        let led_here = line.is_led_here();
-        drop(line);
-        answer_all(outside, &AppendError::Closed);
+        let led_here = queue.is_led_here();
+        drop(queue);
+        fail_all(outside, &AppendError::Closed);
         if later {
             return self.sync_target(&mut self.target.lock());
         }
         if !led_here {
-            drop(self.line.wait_until_idle(self.line.lock()));
+            drop(self.queue.wait_until_idle(self.queue.lock()));
         }
         self.finish()
     }
 
-    /// Closes the log, for a backend that is dropped, and lets go of the target's files. Logs a failure that no caller
-    /// was told of.
+    /// Closes the log for a backend that is dropped, and releases the target's files. Logs a failure that no caller has
+    /// received.
     pub fn retire(&self) {
-        self.line.lock().extra.closing.release = true;
+        self.queue.lock().extra.closing.release = true;
         report(self.close());
     }
 
-    /// As the leader: closes the log if it was to be closed when nothing waits any more, and nothing does.
-    pub(super) fn close_if_last<'a>(&'a self, mut line: Locked<'a, E>) -> Locked<'a, E> {
-        if !line.extra.closing.when_idle || line.waiting().next().is_some() {
-            return line;
+    /// Closes the log if that was put off until the queue is empty, and it is empty. The leader calls this.
+    pub(super) fn close_if_last<'a>(&'a self, mut queue: Locked<'a, E>) -> Locked<'a, E> {
+        if !queue.extra.closing.when_idle || queue.waiting().next().is_some() {
+            return queue;
         }
-        line.extra.closing.when_idle = false;
-        drop(line);
+        queue.extra.closing.when_idle = false;
+        drop(queue);
         report(self.finish());
-        self.line.lock()
+        self.queue.lock()
     }
 
     /// Closes the target, and then the head.
     fn finish(&self) -> Result<(), AppendError> {
         let mut target = self.target.lock();
-        let done = self.line.lock().extra.closing.done;
+        let done = self.queue.lock().extra.closing.done;
         let closed = if done { Ok(()) } else { self.close_target(&mut target) };
-        let mut line = self.line.lock();
-        line.extra.closing.done |= closed.is_ok();
-        let release = line.extra.closing.release;
-        drop(line);
+        let mut queue = self.queue.lock();
+        queue.extra.closing.done |= closed.is_ok();
+        let release = queue.extra.closing.release;
+        drop(queue);
         if release {
             target.release();
         }
@@ -81,7 +81,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     }
 }
 
-/// Logs that a store was not closed, unless it was poisoned: that was logged then.
+/// Logs that a store was not closed. A store that is poisoned is left out, since that was logged when it happened.
 fn report(closed: Result<(), AppendError>) {
     match closed {
         Ok(()) | Err(AppendError::Poisoned { .. }) => {}

@@ -1,4 +1,4 @@
-//! The commit path of a backend: the queue of what waits to be committed, and whether appends are taken.
+//! The commit path of a backend: the queue of batches that wait for their commit, and whether the log takes appends.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,35 +18,39 @@ use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::metrics::meters::Timed;
 
-/// The commit path of one backend.
+/// The commit path of one backend: appends of many threads are committed in groups, by one of these threads at a time.
+///
+/// The author of a backend passes it a [`CommitTarget`] and the head's publisher, and calls it from
+/// [`Backend::append`](crate::Backend::append), `submit`, `sync`, `close` and `health`, and [`retire`](Self::retire)
+/// when the backend is dropped.
 pub struct Committer<E, H> {
     pub(super) head: HeadPublisher<E>,
-    pub(super) line: Line<Request<E>, State<E>>,
+    pub(super) queue: Line<Request<E>, State<E>>,
     pub(super) target: Mutex<H>,
-    /// Whether a write failed; why, the line's state says.
+    /// Whether a write failed. The queue's state has the reason.
     pub(super) poisoned: AtomicBool,
-    /// Whether the last commit was refused for want of room; why, the line's state says.
+    /// Whether the last commit found no room. The queue's state has the reason.
     pub(super) full: AtomicBool,
     pub(super) helper: OnceLock<Option<Arc<Helper>>>,
     pub(super) clock: Clock,
     pub(super) me: Weak<Self>,
 }
 
-/// How far a log is closed.
+/// The progress of closing a log.
 #[derive(Default)]
 pub(super) struct Closing {
-    /// The leader closes the log when nothing waits any more.
+    /// The leader is to close the log when the queue is empty.
     pub(super) when_idle: bool,
-    /// The backend is gone: its target lets go of its files once it is closed.
+    /// The backend was dropped: its target is to release its files once it is closed.
     pub(super) release: bool,
     /// The target was closed cleanly.
     pub(super) done: bool,
 }
 
-/// What the line's lock guards beside the requests.
+/// The state that the queue's lock guards, apart from the requests.
 pub(super) struct State<E> {
     pub(super) poison: Option<AppendError>,
-    /// The refusal of the last append, if that was for want of room.
+    /// The error of the last append, if there was no room for it.
     pub(super) no_room: Option<AppendError>,
     pub(super) closing: Closing,
     pub(super) room: Room<E>,
@@ -55,7 +59,7 @@ pub(super) struct State<E> {
 pub(super) type Locked<'a, E> = LineGuard<'a, Request<E>, State<E>>;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// Makes the commit path of this target, whose published head `head` moves.
+    /// Creates the commit path of this target. It publishes commits with `head`.
     #[must_use]
     pub fn new(head: HeadPublisher<E>, target: H) -> Arc<Self> {
         Self::with_clock(head, target, Clock::default())
@@ -70,7 +74,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         };
         Arc::new_cyclic(|me| Self {
             head,
-            line: Line::new(state),
+            queue: Line::new(state),
             target: Mutex::new(target),
             poisoned: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -88,22 +92,22 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         synced.map_err(|error| self.poison(&Arc::new(error)))
     }
 
-    /// Returns what `f` makes of the target, while nothing is committed.
+    /// Calls `f` with the target while no commit runs, and returns its result.
     pub fn with_target<R>(&self, f: impl FnOnce(&mut H) -> R) -> R {
         f(&mut self.target.lock())
     }
 
-    /// Returns whether a write failed, so that no more appends are taken.
+    /// Returns whether a write or sync failed. The log then takes no more appends.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.line.lock().extra.poison.is_some()
+        self.queue.lock().extra.poison.is_some()
     }
 
-    /// Returns whether appends are taken, and why not.
+    /// Returns whether the log takes appends, and if not, why.
     #[must_use]
     pub fn health(&self) -> Health {
-        let line = self.line.lock();
-        match (&line.extra.poison, &line.extra.no_room) {
+        let queue = self.queue.lock();
+        match (&queue.extra.poison, &queue.extra.no_room) {
             (Some(AppendError::Poisoned { cause }), _) => {
                 Health::Poisoned { cause: Arc::clone(cause) }
             }
@@ -115,30 +119,30 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         }
     }
 
-    /// Returns why no more appends are taken, if they are not.
-    pub(super) fn check(&self, line: &Locked<'_, E>) -> Result<(), AppendError> {
-        match &line.extra.poison {
+    /// Returns an error if the log takes no more appends.
+    pub(super) fn check(&self, queue: &Locked<'_, E>) -> Result<(), AppendError> {
+        match &queue.extra.poison {
             Some(poison) => Err(poison.clone()),
             None if !self.head.takes_appends() => Err(AppendError::Closed),
             None => Ok(()),
         }
     }
 
-    /// Returns why nothing more is committed, if a write failed. (Called with the target's lock held.)
+    /// Returns the error of further commits, if a write failed. The caller holds the target's lock.
     pub(super) fn refusal(&self) -> Option<AppendError> {
-        // Relaxed: it changes under the target's lock only.
+        // Relaxed: pairs with the store in `poison`. It changes under the target's lock only, which the caller holds.
         let poisoned = self.poisoned.load(Ordering::Relaxed);
-        if poisoned { self.line.lock().extra.poison.clone() } else { None }
+        if poisoned { self.queue.lock().extra.poison.clone() } else { None }
     }
 
-    /// Refuses appends from now on since a write failed; returns the error for those that were in it. (Called with the
-    /// target's lock held, or by a leader that panics.)
+    /// Makes the log refuse appends, since a write failed. Returns the error for the batches of the failed commit. The
+    /// caller holds the target's lock, or is a leader that panics.
     pub(super) fn poison(&self, error: &Arc<io::Error>) -> AppendError {
         tracing::error!(%error, "a write failed; the store takes no more appends until it is reopened");
-        // Relaxed: see `refusal`.
+        // Relaxed: pairs with the load in `refusal`.
         self.poisoned.store(true, Ordering::Relaxed);
         let poison = AppendError::Poisoned { cause: error.to_string().into() };
-        self.line.lock().extra.poison = Some(poison);
+        self.queue.lock().extra.poison = Some(poison);
         AppendError::Failed { source: Arc::clone(error) }
     }
 }

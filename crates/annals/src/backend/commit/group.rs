@@ -1,4 +1,4 @@
-//! One leadership: the leader commits, answers, and passes the lead on.
+//! One leadership: the leader commits a group of batches, completes their tickets, and passes the lead on.
 
 use std::io;
 use std::sync::Arc;
@@ -6,74 +6,76 @@ use std::sync::atomic::Ordering;
 
 use super::admit::admit;
 use super::committer::{Committer, Locked};
-use super::request::{Request, answer_all};
+use super::request::{Request, fail_all};
 use super::target::CommitTarget;
-use super::ticket::{Answer, Ticket};
+use super::ticket::{AppendResult, Ticket};
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::event::limits::MAX_BATCH_BYTES;
 use crate::metrics::meters::Timed;
 
-/// Bytes of a commit that a target may need for each of its batches, beside their events.
+/// The number of bytes that a target may add to a commit for each batch, apart from its events.
 const BATCH_ROOM: usize = 64;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// As the leader: commits this batch alone. (A leader that finds nothing waiting needs no line.)
-    pub(crate) fn lead_one(&self, request: Request<E>) -> Answer {
-        let mut answer = Err(AppendError::Closed);
-        self.commit(&mut [request].into_iter(), &mut |_, given| answer = given);
-        answer
+    /// Commits this batch alone. The leader calls this when no other batch waits, so the batch need not be queued.
+    pub(crate) fn lead_one(&self, request: Request<E>) -> AppendResult {
+        let mut result = Err(AppendError::Closed);
+        self.commit(&mut [request].into_iter(), &mut |committed| result = committed);
+        result
     }
 
-    /// Leads once: commits all that wait, as far as one commit may go, answers them, and passes the lead on.
+    /// Leads once: commits the waiting batches that fit into one commit, completes their tickets, and passes the lead
+    /// on.
     pub(crate) fn lead_pending(&self) {
         let leadership = Leadership::of(self);
-        let mut line = self.line.lock();
-        line.take_lead();
-        let mut group = gather(&mut line);
-        drop(line);
+        let mut queue = self.queue.lock();
+        queue.take_lead();
+        let mut group = gather(&mut queue);
+        drop(queue);
         let bytes: usize = group.iter().map(|request| request.bytes).sum();
         let mut tickets = Tickets(group.iter_mut().map(|request| request.ticket.take()).collect());
-        let mut answers = Vec::with_capacity(group.len());
-        self.commit(&mut group.into_iter(), &mut |_, answer| answers.push(answer));
-        let mut line = self.line.lock();
-        give_room(&mut line, bytes);
-        // Before the last are answered: then the store is closed, and opens again.
-        drop(self.close_if_last(line));
-        for (ticket, answer) in tickets.0.iter_mut().zip(answers) {
+        let mut results = Vec::with_capacity(group.len());
+        self.commit(&mut group.into_iter(), &mut |result| results.push(result));
+        let mut queue = self.queue.lock();
+        free_room(&mut queue, bytes);
+        // Before the last tickets are completed, so that their callers find the store closed and can open it again.
+        drop(self.close_if_last(queue));
+        for (ticket, result) in tickets.0.iter_mut().zip(results) {
             if let Some(ticket) = ticket.take() {
-                ticket.answer(answer);
+                ticket.complete(result);
             }
         }
         leadership.end();
     }
 
-    /// Ends a leadership: what waits first is led next.
-    fn pass_on(&self, mut line: Locked<'_, E>) {
-        if !self.line.resign(&mut line) {
+    /// Passes the lead on to the batch that waits first, or to the helper if that batch's caller may not lead.
+    fn pass_on(&self, mut queue: Locked<'_, E>) {
+        if !self.queue.resign(&mut queue) {
             return;
         }
-        let next = line.waiting().next().and_then(|next| next.ticket.clone());
-        drop(line);
+        let next = queue.waiting().next().and_then(|next| next.ticket.clone());
+        drop(queue);
         match next {
             Some(ticket) if ticket.may_lead => ticket.lead(),
             _ => self.call_helper(),
         }
     }
 
-    /// One commit: admits each batch in order, makes them durable together, publishes, and answers in order.
+    /// Commits a group: admits each batch in order, makes them durable together, publishes them, and calls `complete`
+    /// with the result of each batch in order.
     fn commit(
         &self,
         group: &mut dyn ExactSizeIterator<Item = Request<E>>,
-        answer: &mut dyn FnMut(usize, Answer),
+        complete: &mut dyn FnMut(AppendResult),
     ) {
         let meters = self.head.meters();
         let mut target = self.target.lock();
         let committing = Committing { committer: self, done: false };
         let before = target.next_offset();
-        let mut answers = Answers::default();
+        let mut results = Results::default();
         let now = self.clock.now_ms();
-        // Looked at again: a write or sync may have failed since the batches were let in.
+        // Checked again, since a write or sync may have failed after the batches were queued.
         let mut failure = self.refusal();
         for request in group {
             let admitted = match &failure {
@@ -85,23 +87,23 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
             {
                 failure = Some(self.poison(source));
             }
-            answers.push(admitted);
+            results.push(admitted);
         }
         let head = target.next_offset();
-        self.note_room(&answers, head > before);
+        self.note_room(&results, head > before);
         let mut published = None;
         if let Some(failure) = &failure {
-            answers.fail(failure);
+            results.fail(failure);
         } else if head > before {
             match meters.time(Timed::Sync, || target.commit()) {
                 Ok(events) => {
-                    // With the target's lock: one thread at a time.
+                    // Under the target's lock, so one thread at a time.
                     meters.committed(head - before);
                     published = Some(events);
                 }
                 Err(error) => {
                     let failure = self.poison(&Arc::new(error));
-                    answers.fail(&failure);
+                    results.fail(&failure);
                 }
             }
         }
@@ -110,41 +112,42 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         if let Some(events) = published {
             self.head.publish(head, events);
         }
-        answers.into_iter().enumerate().for_each(|(index, given)| answer(index, given));
+        results.into_iter().for_each(complete);
     }
 
-    /// Notes whether the last append of a commit found room. Those that needed none say nothing of it.
-    fn note_room(&self, answers: &Answers, staged: bool) {
-        match answers.last() {
+    /// Records whether the last append of a commit found room. A commit that staged nothing and refused nothing for
+    /// lack of room changes nothing.
+    fn note_room(&self, results: &Results, staged: bool) {
+        match results.last() {
             Some(Err(refusal @ AppendError::NoRoom { .. })) => {
-                // Relaxed: it changes under the target's lock only.
+                // Relaxed: pairs with the load below. It changes under the target's lock only, which the caller holds.
                 self.full.store(true, Ordering::Relaxed);
-                self.line.lock().extra.no_room = Some(refusal.clone());
+                self.queue.lock().extra.no_room = Some(refusal.clone());
             }
-            // Relaxed: as above.
+            // Relaxed: pairs with the stores in this function, under the target's lock.
             _ if staged && self.full.load(Ordering::Relaxed) => {
                 self.full.store(false, Ordering::Relaxed);
-                self.line.lock().extra.no_room = None;
+                self.queue.lock().extra.no_room = None;
             }
             _ => {}
         }
     }
 }
 
-/// Takes all that wait, in order, as far as they fit into one commit; at least one.
-fn gather<E>(line: &mut Locked<'_, E>) -> Vec<Request<E>> {
+/// Takes the waiting batches that fit into one commit, in order, and at least one.
+fn gather<E>(queue: &mut Locked<'_, E>) -> Vec<Request<E>> {
     let mut bytes = 0;
-    let fits = line.waiting().take_while(|request| {
+    let fits = queue.waiting().take_while(|request| {
         bytes += request.batch.size() + BATCH_ROOM;
         bytes <= MAX_BATCH_BYTES
     });
-    let count = fits.count().max(1).min(line.waiting().count());
-    line.take(count)
+    let count = fits.count().max(1).min(queue.waiting().count());
+    queue.take(count)
 }
 
-/// Held while this thread leads. If it is dropped before its end, the leader panicked (in an event's own code): that
-/// must not leave the others waiting for ever. It does not ask whether the thread panics: an append in a destructor
-/// that runs while a thread unwinds is an append like any other.
+/// A guard: this thread leads until it is ended. If it is dropped before, the leader panicked in an event's own code.
+/// The other callers must not wait for ever then. The guard does not check whether the thread is panicking, since an
+/// append in a destructor that runs while a thread unwinds is an append like any other.
 pub(crate) struct Leadership<'a, E: Event, H: CommitTarget<E>> {
     committer: &'a Committer<E, H>,
     ended: bool,
@@ -155,11 +158,11 @@ impl<'a, E: Event, H: CommitTarget<E>> Leadership<'a, E, H> {
         Self { committer, ended: false }
     }
 
-    /// Ends the leadership, and closes what was to be closed once nothing waits.
+    /// Ends the leadership. Closes the log if that was put off until the queue is empty.
     pub(crate) fn end(mut self) {
-        let line = self.committer.close_if_last(self.committer.line.lock());
+        let queue = self.committer.close_if_last(self.committer.queue.lock());
         self.ended = true;
-        self.committer.pass_on(line);
+        self.committer.pass_on(queue);
     }
 }
 
@@ -170,20 +173,21 @@ impl<E: Event, H: CommitTarget<E>> Drop for Leadership<'_, E, H> {
         }
         let committer = self.committer;
         let error = committer.poison(&panicked());
-        let mut line = committer.line.lock();
-        let count = line.waiting().count();
-        let mut refused = line.take(count);
-        refused.extend(line.extra.room.clear());
-        drop(line);
-        let mut line = committer.close_if_last(committer.line.lock());
-        let waits = committer.line.resign(&mut line);
-        drop(line);
-        debug_assert!(!waits, "a poisoned line takes no requests");
-        answer_all(refused, &error);
+        let mut queue = committer.queue.lock();
+        let count = queue.waiting().count();
+        let mut refused = queue.take(count);
+        refused.extend(queue.extra.room.clear());
+        drop(queue);
+        let mut queue = committer.close_if_last(committer.queue.lock());
+        let waits = committer.queue.resign(&mut queue);
+        drop(queue);
+        debug_assert!(!waits, "a poisoned queue takes no requests");
+        fail_all(refused, &error);
     }
 }
 
-/// Held while the target is at work: if it is dropped before its end, a panic left the target half done.
+/// A guard: the target is at work until it is ended. If it is dropped before, a panic left the target in an unknown
+/// state.
 struct Committing<'a, E: Event, H: CommitTarget<E>> {
     committer: &'a Committer<E, H>,
     done: bool,
@@ -203,13 +207,13 @@ impl<E: Event, H: CommitTarget<E>> Drop for Committing<'_, E, H> {
     }
 }
 
-/// The tickets of a group; one that was not answered when this is dropped is told that the commit failed.
+/// The tickets of a group. Dropping it completes the tickets that are left with the error of a failed commit.
 struct Tickets(Vec<Option<Arc<Ticket>>>);
 
 impl Drop for Tickets {
     fn drop(&mut self) {
         for ticket in self.0.iter_mut().filter_map(Option::take) {
-            ticket.answer(Err(AppendError::Failed { source: panicked() }));
+            ticket.complete(Err(AppendError::Failed { source: panicked() }));
         }
     }
 }
@@ -218,46 +222,49 @@ fn panicked() -> Arc<io::Error> {
     Arc::new(io::Error::other("a panic while committing"))
 }
 
-/// As the leader: batches of so many bytes were committed, and what waits outside is let in as far as there is room.
-fn give_room<E: Event>(line: &mut Locked<'_, E>, bytes: usize) {
+/// Frees the room of committed batches, and moves waiting batches into the queue as far as there is room. The leader
+/// calls this.
+fn free_room<E: Event>(queue: &mut Locked<'_, E>, bytes: usize) {
     if bytes > 0 {
-        for request in line.extra.room.leave(bytes) {
-            let unled = line.push(request);
-            assert!(!unled, "the leader gives room");
+        for request in queue.extra.room.leave(bytes) {
+            let unled = queue.push(request);
+            assert!(!unled, "the queue has a leader, which is this thread");
         }
     }
 }
 
-/// The answers of one commit; the usual one needs no allocation.
+/// The results of one commit. A commit of one batch, the usual case, allocates nothing.
 #[derive(Default)]
-struct Answers {
-    first: Option<Answer>,
-    rest: Vec<Answer>,
+struct Results {
+    first: Option<AppendResult>,
+    rest: Vec<AppendResult>,
 }
 
-impl Answers {
-    fn push(&mut self, answer: Answer) {
+impl Results {
+    fn push(&mut self, result: AppendResult) {
         match self.first {
-            None => self.first = Some(answer),
-            Some(_) => self.rest.push(answer),
+            None => self.first = Some(result),
+            Some(_) => self.rest.push(result),
         }
     }
 
-    fn last(&self) -> Option<&Answer> {
+    fn last(&self) -> Option<&AppendResult> {
         self.rest.last().or(self.first.as_ref())
     }
 
-    /// Turns all of them into this failure: also a refusal may be due to an event that is not there after all.
+    /// Replaces all results by this failure. A refusal is replaced as well, since an event of this commit may have
+    /// caused it.
     fn fail(&mut self, error: &AppendError) {
-        for answer in self.first.iter_mut().chain(&mut self.rest) {
-            *answer = Err(error.clone());
+        for result in self.first.iter_mut().chain(&mut self.rest) {
+            *result = Err(error.clone());
         }
     }
 }
 
-impl IntoIterator for Answers {
-    type Item = Answer;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<Answer>, std::vec::IntoIter<Answer>>;
+impl IntoIterator for Results {
+    type Item = AppendResult;
+    type IntoIter =
+        std::iter::Chain<std::option::IntoIter<AppendResult>, std::vec::IntoIter<AppendResult>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.first.into_iter().chain(self.rest)

@@ -1,10 +1,10 @@
-//! The thread that leads for callers that must not block.
+//! The helper: a thread that leads for callers that must not block.
 
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Wakes the thread.
+/// Calls the helper thread.
 #[derive(Default)]
 pub(crate) struct Helper {
     call: Mutex<HelperCall>,
@@ -20,8 +20,8 @@ enum HelperCall {
 }
 
 impl Helper {
-    /// Starts the thread, which calls `lead` whenever it is called to, until that returns false. Returns `None` if no
-    /// thread can be had.
+    /// Starts the thread. It calls `lead` each time it is called to, until `lead` returns false. Returns `None` if the
+    /// thread cannot be started.
     pub(super) fn start(lead: impl Fn(&Self) -> bool + Send + 'static) -> Option<Arc<Self>> {
         let helper = Arc::new(Self::default());
         let its = Arc::clone(&helper);
@@ -29,7 +29,7 @@ impl Helper {
         match thread.spawn(move || while its.wait() == HelperCall::Lead && lead(&its) {}) {
             Ok(_) => Some(helper),
             Err(error) => {
-                tracing::warn!(%error, "no thread for asynchronous appends: their callers commit");
+                tracing::warn!(%error, "cannot start the thread for asynchronous appends; their callers commit instead");
                 None
             }
         }
@@ -50,7 +50,7 @@ impl Helper {
         self.called.notify_one();
     }
 
-    /// Returns whether there is a call to lead, and takes it.
+    /// Takes a call to lead. Returns whether there was one.
     pub(super) fn is_called_to_lead(&self) -> bool {
         let mut call = self.call.lock();
         let lead = *call == HelperCall::Lead;

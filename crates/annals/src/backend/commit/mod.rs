@@ -1,21 +1,22 @@
-//! The way of an append, shared by all backends to which one process writes.
+//! The commit path: the way of an append through a backend that one process writes to.
 //!
 //! ```text
 //!   append ─┐
-//!   append ─┼▶ queue ─▶ the leader takes all that wait ─▶ admit each ─▶ CommitTarget::commit ─▶ head published ─▶ answers
-//!   submit ─┘            (one of the callers)             id, condition,  one write,      callbacks,
-//!     └ no room: waits outside of the queue               offset          one sync        cursors
+//!   append ─┼▶ queue ─▶ the leader takes the waiting batches ─▶ admit each ─▶ CommitTarget::commit ─▶ publish ─▶ complete
+//!   submit ─┘           (one of the callers)                    id, condition,  one write,       callbacks,
+//!     └ no room: waits outside the queue                        offset          one sync         subscriptions
 //! ```
-//! While a commit is being made durable the next one gathers in the queue. There is no timer: a lone writer never waits
-//! for company. The lead passes to the caller that has waited longest; for `submit`, whose caller must not block, to a
-//! thread of the committer's own. (Group commit by a leader is how `LevelDB` and `RocksDB` do it.)
+//! While one commit is made durable, the next batches gather in the queue. There is no timer, so a single writer never
+//! waits for others. When a commit is done, the caller that has waited longest becomes the leader. A caller of `submit`
+//! must not block, so a helper thread leads in its place. (`LevelDB` and `RocksDB` use the same group commit with a
+//! leader.)
 //!
 //! ```text
-//!   append      the ways into the queue                  group       one leadership: commits, answers, passes on
-//!   committer   the queue, and whether appends are taken  admit       one batch before its commit
-//!   target      the trait that the leader writes to       closing     the end
-//!   room        asynchronous batches that find no room    submission  the future of such a batch
-//!   request     a batch in the queue                      ticket      how its caller waits
+//!   append      the two ways into the queue               group       one leadership: commits, completes, passes on
+//!   committer   the queue, and whether appends are taken  admit       admits one batch to a commit
+//!   target      the trait that the leader writes to       closing     closes the log
+//!   room        the bound on asynchronous batches         submission  the future of a batch that found no room
+//!   request     a batch in the queue                      ticket      delivers the result to the caller
 //!   helper      the thread that leads for callers that must not block      clock   the time of a commit
 //! ```
 

@@ -1,4 +1,4 @@
-//! A batch on its way.
+//! A batch in the queue.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::event::event::Event;
 use crate::event::raw::RawEvent;
 use crate::query::Condition;
 
-/// A batch on its way, and the ticket of the caller that waits for it.
+/// A batch to commit, and the ticket of the caller that waits for the result.
 pub(crate) struct Request<E> {
     pub(crate) events: Vec<E>,
     pub(crate) batch: Encoded,
@@ -19,7 +19,7 @@ pub(crate) struct Request<E> {
     pub(crate) time_ms: Option<u64>,
     pub(crate) allow_future_time: bool,
     pub(crate) ticket: Option<Arc<Ticket>>,
-    /// The bytes that an asynchronous batch is known to hold; 0 for the others.
+    /// The known size in memory of an asynchronous batch, in bytes; 0 for the others.
     pub(crate) bytes: usize,
 }
 
@@ -30,22 +30,22 @@ impl<E: Event> Request<E> {
         Self { events, batch, condition, time_ms, allow_future_time, ticket: None, bytes: 0 }
     }
 
-    /// Computes how many bytes it holds.
+    /// Computes `bytes`.
     pub(crate) fn measure(&mut self) {
         let events: usize = self.events.iter().map(event_bytes).sum();
         self.bytes = size_of::<Self>() + size_of::<Ticket>() + events + self.batch.held_bytes();
     }
 }
 
-/// Returns the bytes that an event is known to hold.
+/// Returns the known size of an event in memory, in bytes.
 pub(super) fn event_bytes<E: 'static>(event: &E) -> usize {
     let raw = (event as &dyn Any).downcast_ref::<RawEvent>();
     size_of::<E>() + raw.map_or(0, |raw| raw.body().len())
 }
 
-/// Gives all of these requests the same answer.
-pub(crate) fn answer_all<E>(requests: Vec<Request<E>>, error: &AppendError) {
+/// Completes all of these requests with the same error.
+pub(crate) fn fail_all<E>(requests: Vec<Request<E>>, error: &AppendError) {
     for ticket in requests.into_iter().filter_map(|request| request.ticket) {
-        ticket.answer(Err(error.clone()));
+        ticket.complete(Err(error.clone()));
     }
 }

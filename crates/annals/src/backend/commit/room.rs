@@ -1,17 +1,18 @@
-//! The bound on asynchronous appends that are queued: a batch that finds no room waits outside of the line.
+//! The bound on asynchronous batches in the queue. A batch that finds no room waits outside the queue.
 //!
 //! ```text
-//!   submit ─ room ───────────────────────────────▶ line ─▶ commit, which gives room
-//!          └ no room: the future has it ─ polled ─▶ outside, in order ─┘ as room is given
+//!   submit ─ room ─────────────────────────────────▶ queue ─▶ commit, which frees room
+//!          └ no room: the future has it ─ polled ─▶ outside, in order ─┘ as room is freed
 //! ```
-//! What waits outside is let in by the leader, not by its future: a future that is not polled again keeps nobody out.
+//! The leader moves a batch from outside into the queue, not the batch's future. So a future that is not polled again
+//! delays no other batch.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::request::Request;
 use crate::event::limits::MAX_QUEUED_BYTES;
 
-/// How many bytes the asynchronous batches of the line hold, and those that wait outside.
+/// The size of the asynchronous batches in the queue, and the batches that wait outside it.
 pub(crate) struct Room<E> {
     bytes: usize,
     limit: usize,
@@ -26,8 +27,8 @@ impl<E> Default for Room<E> {
 }
 
 impl<E> Room<E> {
-    /// Returns whether there is room for a batch: for one of any size where there is none, and behind those outside for
-    /// none.
+    /// Returns whether there is room for a batch of this size. If the queue has no asynchronous batch, there is room
+    /// for any size. If a batch waits outside, there is no room.
     pub(crate) fn has(&self, bytes: usize) -> bool {
         self.outside.is_empty() && self.fits(bytes)
     }
@@ -36,27 +37,29 @@ impl<E> Room<E> {
         self.bytes == 0 || self.bytes + bytes <= self.limit
     }
 
-    /// A batch joins the line.
+    /// Takes the room of a batch that joins the queue.
     pub(crate) fn enter(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
-    /// Batches of so many bytes were committed; returns those from outside that have room now.
+    /// Frees the room of committed batches. Returns the batches from outside that have room now, whose room it has
+    /// taken.
     pub(super) fn leave(&mut self, bytes: usize) -> VecDeque<Request<E>> {
-        assert!(bytes <= self.bytes, "{bytes} bytes leave a line of {} bytes", self.bytes);
+        assert!(bytes <= self.bytes, "{bytes} bytes leave a queue of {} bytes", self.bytes);
         self.bytes -= bytes;
-        let mut let_in = VecDeque::new();
+        let mut admitted = VecDeque::new();
         while let Some(first) = self.outside.first_entry() {
             let bytes = first.get().bytes;
             if self.bytes > 0 && self.bytes + bytes > self.limit {
                 break;
             }
             self.bytes += bytes;
-            let_in.push_back(first.remove());
+            admitted.push_back(first.remove());
         }
-        let_in
+        admitted
     }
 
+    /// Puts a batch outside the queue, behind the others. Returns its number there.
     pub(super) fn wait_outside(&mut self, request: Request<E>) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -64,17 +67,17 @@ impl<E> Room<E> {
         number
     }
 
-    /// Returns a batch that waits outside, which is not let in any more; `None` if it was let in.
+    /// Removes a batch from outside and returns it. Returns `None` if it has joined the queue.
     pub(super) fn withdraw(&mut self, number: u64) -> Option<Request<E>> {
         self.outside.remove(&number)
     }
 
-    /// Returns all that wait outside, which are not let in any more.
+    /// Removes all batches from outside and returns them.
     pub(crate) fn take_outside(&mut self) -> Vec<Request<E>> {
         std::mem::take(&mut self.outside).into_values().collect()
     }
 
-    /// Forgets the batches of a line that was emptied, and returns all that wait outside.
+    /// Frees all room, after the queue was emptied. Removes all batches from outside and returns them.
     pub(crate) fn clear(&mut self) -> Vec<Request<E>> {
         self.bytes = 0;
         self.take_outside()

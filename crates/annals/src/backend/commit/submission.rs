@@ -8,23 +8,23 @@ use std::task::{Context, Poll};
 use super::committer::Committer;
 use super::request::Request;
 use super::target::CommitTarget;
-use super::ticket::{Answer, Pending, Ticket};
+use super::ticket::{AppendResult, Pending, Ticket};
 use crate::error::AppendError;
 use crate::event::event::Event;
 
 /// The future of a batch that found no room.
 pub(crate) struct Submission<E: Event, H: CommitTarget<E>> {
     committer: Weak<Committer<E, H>>,
-    at: At<E>,
+    state: State<E>,
     pending: Pending,
 }
 
-enum At<E> {
-    /// The future has it, which was not polled yet.
+enum State<E> {
+    /// The future holds the batch. It was not polled yet.
     Here(Box<Request<E>>),
-    /// It waits outside of the line, by this number, or was let in.
+    /// The batch waits outside the queue under this number, or has joined the queue since.
     Outside(u64),
-    /// It is in the line, or answered.
+    /// The batch is in the queue or completed.
     Gone,
 }
 
@@ -34,31 +34,31 @@ impl<E: Event, H: CommitTarget<E>> Submission<E, H> {
         request: Request<E>,
         ticket: Arc<Ticket>,
     ) -> Self {
-        Self { committer, at: At::Here(Box::new(request)), pending: Pending(ticket) }
+        Self { committer, state: State::Here(Box::new(request)), pending: Pending(ticket) }
     }
 
-    /// Hands the batch in.
-    fn hand_in(&self, request: Request<E>) -> Result<At<E>, AppendError> {
+    /// Puts the batch into the queue, or outside it if there is no room.
+    fn enter(&self, request: Request<E>) -> Result<State<E>, AppendError> {
         let committer = self.committer.upgrade().ok_or(AppendError::Closed)?;
-        let mut line = committer.line.lock();
-        let refused = committer.check(&line).is_err();
-        if refused || line.is_led_here() || line.extra.room.has(request.bytes) {
-            committer.enter(line, request);
-            return Ok(At::Gone);
+        let mut queue = committer.queue.lock();
+        let refused = committer.check(&queue).is_err();
+        if refused || queue.is_led_here() || queue.extra.room.has(request.bytes) {
+            committer.enter(queue, request);
+            return Ok(State::Gone);
         }
-        Ok(At::Outside(line.extra.room.wait_outside(request)))
+        Ok(State::Outside(queue.extra.room.wait_outside(request)))
     }
 }
 
 impl<E: Event, H: CommitTarget<E>> Future for Submission<E, H> {
-    type Output = Answer;
+    type Output = AppendResult;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        if matches!(self.at, At::Here(_))
-            && let At::Here(request) = std::mem::replace(&mut self.at, At::Gone)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AppendResult> {
+        if matches!(self.state, State::Here(_))
+            && let State::Here(request) = std::mem::replace(&mut self.state, State::Gone)
         {
-            match self.hand_in(*request) {
-                Ok(at) => self.at = at,
+            match self.enter(*request) {
+                Ok(state) => self.state = state,
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -68,11 +68,11 @@ impl<E: Event, H: CommitTarget<E>> Future for Submission<E, H> {
 
 impl<E: Event, H: CommitTarget<E>> Drop for Submission<E, H> {
     fn drop(&mut self) {
-        if let At::Outside(number) = self.at
+        if let State::Outside(number) = self.state
             && let Some(committer) = self.committer.upgrade()
         {
-            // Dropped without the lock: an event's own code may come back here.
-            let _withdrawn = committer.line.lock().extra.room.withdraw(number);
+            // Dropped without the lock: the destructor of an event may use the store.
+            let _withdrawn = committer.queue.lock().extra.room.withdraw(number);
         }
     }
 }

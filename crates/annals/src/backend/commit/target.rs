@@ -1,4 +1,4 @@
-//! What a target does for the commit path.
+//! The trait that a backend implements for the commit path.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,64 +9,66 @@ use crate::error::ReadError;
 use crate::event::name::Name;
 use crate::query::Condition;
 
-/// What a target does for the commit path. The leader alone calls it.
+/// The side of a backend that the commit path writes to. Only the leader calls it, one call at a time.
+///
+/// The author of a backend implements it and passes it to [`Committer::new`](crate::backend::Committer::new).
 pub trait CommitTarget<E>: Send + 'static {
-    /// The offset that the next event staged gets.
+    /// Returns the offset that the next staged event gets.
     fn next_offset(&self) -> u64;
 
-    /// When the last event was recorded; 0 if there is none.
+    /// Returns the time of the last event, in ms since 1970 UTC, or 0 if there is none.
     fn last_time_ms(&self) -> u64;
 
-    /// Makes sure that so many more bytes and labels can be in this commit. If there is no room for them
-    /// ([`io::ErrorKind::StorageFull`] and its like), everything stays as it was and may be tried again.
+    /// Reserves room for so many more bytes and labels in this commit.
     ///
     /// # Errors
-    /// There is no room, or the system's.
+    /// [`io::ErrorKind::StorageFull`], `QuotaExceeded` or `FileTooLarge` when there is no room. Nothing has changed
+    /// then, and the call may be repeated. Any other error poisons the log.
     fn reserve(&mut self, bytes: usize, labels: usize) -> io::Result<()>;
 
-    /// The first event that the condition forbids, staged ones included.
+    /// Returns the offset of an event that the condition forbids, among recorded and staged events.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
     fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError>;
 
-    /// The event with this id, staged ones included.
+    /// Returns the offset of the event with this id, among recorded and staged events.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
     fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError>;
 
-    /// Returns the type that the event at `offset` was recorded with, a staged event's included.
+    /// Returns the type of the event at `offset`, which is recorded or staged.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
     fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError>;
 
-    /// Takes a batch's events at the next offsets. No reader sees them yet.
+    /// Stages a batch's events at the next offsets. Readers do not see them yet.
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64);
 
-    /// Makes all that is staged durable, and readable below the new head.
+    /// Makes the staged events durable, and readable below the new head. Returns them for the callbacks.
     ///
     /// # Errors
-    /// The system's; then no more appends are taken.
+    /// The system's error. The log then takes no more appends.
     fn commit(&mut self) -> io::Result<Published<E>>;
 
-    /// Makes all that was ever committed durable.
+    /// Makes everything committed so far durable.
     ///
     /// # Errors
-    /// The system's; then no more appends are taken.
+    /// The system's error. The log then takes no more appends.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Closes cleanly what was committed and synced: the next opening need not look for its end. Called when no more
-    /// appends are taken, unless a write failed; and again only if it failed.
+    /// Marks the log as cleanly closed, so that the next opening need not search for its end. Called after everything
+    /// is synced and no more appends are taken, but not after a failed write. Called again only if it failed.
     ///
     /// # Errors
-    /// The system's. What was synced is durable all the same.
+    /// The system's error. What was synced stays durable.
     fn close(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Lets go of what only one process may have (a lock, an open database): the backend is gone, and nothing else is
-    /// called after this. The thread that commits for asynchronous appends may keep the target for a while.
+    /// Releases what only one process can have: a lock, an open database. It is the last call, made after the backend
+    /// was dropped. The helper thread may keep the target itself for a while longer.
     fn release(&mut self) {}
 }

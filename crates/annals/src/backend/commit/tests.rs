@@ -1,5 +1,5 @@
-//! The commit path where an interleaving must be forced, on a log in memory: a callback holds the leader up until what
-//! is to wait waits.
+//! Tests of the commit path, on a log in memory, that force an interleaving: a callback blocks the leader until the
+//! other callers wait.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -33,7 +33,7 @@ fn event(event_type: &str) -> RawEvent {
     RawEvent::builder(event_type).build().unwrap()
 }
 
-/// A store whose leader is held up in the callback for the event at offset 0.
+/// A store whose leader blocks in the callback for the event at offset 0.
 struct Held {
     store: Store,
     is_in: Receiver<()>,
@@ -54,7 +54,7 @@ impl Held {
         Self { store, is_in, go_on }
     }
 
-    /// Appends, and does `meanwhile` while the leader is in the callback.
+    /// Appends an event, and calls `meanwhile` while the leader is in the callback.
     fn append<T>(&self, meanwhile: impl FnOnce() -> T) -> (Result<u64, AppendError>, T) {
         thread::scope(|scope| {
             let store = &self.store;
@@ -84,7 +84,7 @@ fn an_append_in_a_destructor_of_a_panicking_thread_is_one_like_any_other() {
     let theirs = store.clone();
     let panicked = thread::spawn(move || {
         let _audit = Audit(theirs);
-        // Not `panic!`: its message would stand in the output of a test that succeeds.
+        // Not `panic!`: its message would be in the output of a test that succeeds.
         resume_unwind(Box::new("the user's own panic"));
     });
     assert!(panicked.join().is_err());
@@ -110,7 +110,7 @@ fn a_close_from_outside_waits_for_what_is_queued() {
 
 #[test]
 fn the_last_handle_may_go_in_a_callback_and_what_is_queued_is_appended() {
-    // The helper leads: only its callback may have the last handle.
+    // The helper leads, so that only its callback has the last handle.
     let store = Store::in_memory();
     let head = store.backend().head().clone();
     let (entered, is_in) = channel();
@@ -164,7 +164,7 @@ fn a_waker_may_append() {
 }
 
 #[test]
-fn a_waker_that_panics_fails_nobody() {
+fn a_waker_that_panics_fails_no_append() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -199,22 +199,22 @@ fn a_stream_that_is_dropped_leaves_no_waker_on_an_idle_log() {
     assert_eq!(store.backend().head().sleeper_count(), 0);
     drop(waker);
     assert_eq!(Arc::strong_count(&task), 1);
-    // A cursor that waited in vain, and lives on.
+    // A subscription that waited in vain and is still there.
     let mut cursor = store.subscription(Query::all(), 0);
     assert!(cursor.next_timeout(std::time::Duration::from_millis(1)).is_none());
     assert_eq!(store.backend().head().sleeper_count(), 0);
 }
 
-/// A store that has room for two small batches.
+/// Returns a store that has room for two small batches.
 fn with_little_room() -> Store {
     let store = Store::in_memory();
-    let mut line = store.backend().committer().line.lock();
-    line.extra.room.set_limit(2 * small_batch());
-    drop(line);
+    let mut queue = store.backend().committer().queue.lock();
+    queue.extra.room.set_limit(2 * small_batch());
+    drop(queue);
     store
 }
 
-/// The bytes of a batch of one event of a type of five letters.
+/// Returns the size of a batch of one event whose type has five letters, in bytes.
 fn small_batch() -> usize {
     use super::request::Request;
     let encoded = crate::backend::encode::Encoded::labels(
@@ -228,7 +228,7 @@ fn small_batch() -> usize {
 }
 
 fn outside(store: &Store) -> usize {
-    store.backend().committer().line.lock().extra.room.outside_count()
+    store.backend().committer().queue.lock().extra.room.outside_count()
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_batch_without_room_waits_outside_and_goes_in_in_order() {
     let (_, futures) = held.append(|| {
         let mut futures: Vec<_> =
             (0..6).map(|_| Box::pin(store.append_async(event("event")))).collect();
-        assert_eq!(outside(store), 0, "only what is polled waits");
+        assert_eq!(outside(store), 0, "a future waits only after its first poll");
         // The third call's future is polled behind the fourth's.
         for at in [5, 3, 2, 4] {
             assert!(poll(&mut futures[at]).is_pending());
@@ -248,7 +248,7 @@ fn a_batch_without_room_waits_outside_and_goes_in_in_order() {
     });
     let offsets: Vec<_> = futures.into_iter().map(|future| block_on(future).unwrap()).collect();
     assert_eq!(offsets, [1, 2, 5, 4, 6, 3]);
-    assert_eq!(store.backend().committer().line.lock().extra.room.bytes(), 0);
+    assert_eq!(store.backend().committer().queue.lock().extra.room.bytes(), 0);
     // There is room again.
     drop(store.append_async(event("event")));
     assert_eq!(store.append(event("event")).unwrap(), 8);
@@ -284,7 +284,7 @@ fn what_is_dropped_without_room_is_not_appended_and_keeps_nobody_out() {
         for future in futures[2..].iter_mut().flatten() {
             assert!(poll(future).is_pending());
         }
-        // One that is in the line, and two that wait outside.
+        // One batch is in the queue, and two wait outside.
         (futures[0], futures[2], futures[4]) = (None, None, None);
         assert_eq!(outside(store), 1);
         drop(store.append_async(event("event"))); // no room, and not polled
@@ -317,7 +317,7 @@ fn a_batch_larger_than_the_room_goes_through_alone() {
 }
 
 #[test]
-fn what_waits_for_room_is_refused_when_the_store_closes() {
+fn a_batch_that_waits_for_room_is_refused_when_the_store_closes() {
     let held = Held::new(with_little_room(), || {});
     let store = &held.store;
     let (_, (queued, polled, unpolled, closing)) = held.append(|| {
@@ -329,7 +329,7 @@ fn what_waits_for_room_is_refused_when_the_store_closes() {
         let mut late = Box::pin(store.append_async(event("event")));
         let other = store.clone();
         let closing = thread::spawn(move || other.close());
-        // The close has begun once this is answered.
+        // The close has begun once this future is ready.
         assert!(matches!(block_on(&mut polled), Err(AppendError::Closed)));
         // There is no room yet, and there will be none.
         assert!(matches!(poll(&mut late), Poll::Ready(Err(AppendError::Closed))));
@@ -407,15 +407,19 @@ fn what_waits_for_room_is_refused_when_the_leader_panics() {
 fn a_callback_may_wait_for_a_batch_that_found_no_room() {
     let store = with_little_room();
     let (give, take) = channel::<Pin<Box<dyn Future<Output = Result<u64, AppendError>> + Send>>>();
-    let (told, answer) = channel();
-    let held = Held::new(store, move || told.send(block_on(take.recv().unwrap())).unwrap());
+    let (report, reported) = channel();
+    let held = Held::new(store, move || report.send(block_on(take.recv().unwrap())).unwrap());
     let (first, ()) = held.append(|| {
         drop(held.store.append_async(event("event")));
         drop(held.store.append_async(event("event")));
         give.send(Box::pin(held.store.append_async(event("event")))).unwrap();
     });
     assert_eq!(first.unwrap(), 0);
-    assert_eq!(answer.recv().unwrap().unwrap(), 1, "it goes before what waits for the callback");
+    assert_eq!(
+        reported.recv().unwrap().unwrap(),
+        1,
+        "it goes before the batches that wait for the callback"
+    );
 }
 
 #[test]
@@ -437,14 +441,14 @@ fn a_time_far_in_the_future_is_refused_unless_it_is_asked_for() {
     store.append_as(at(now_ms + MAX_TIME_AHEAD_MS)).unwrap();
     assert!(store.append_as(at(now_ms + MAX_TIME_AHEAD_MS + 1)).is_err());
     store.append_as(at(microseconds).allow_future_time()).unwrap();
-    // Times never go back; the log's last time is one that the log has already.
+    // Times never go back. The time of the last event is allowed, since the log has it already.
     store.append(event("event")).unwrap();
     store.append_as(at(microseconds)).unwrap();
     assert!(matches!(store.append_as(at(now_ms)), Err(AppendError::TimeGoesBack { .. })));
     assert!(matches!(store.append_as(at(microseconds + 1)), Err(AppendError::TimeInFuture { .. })));
     let times: Vec<_> = store.read(..).map(|event| event.unwrap().time_ms).collect();
     assert_eq!(times, [now_ms + MAX_TIME_AHEAD_MS, microseconds, microseconds, microseconds]);
-    // A clock that is right again does not go back either.
+    // Once the clock is ahead of the last event again, events get its time.
     now.store(microseconds + 5, Ordering::SeqCst);
     store.append(event("event")).unwrap();
     assert_eq!(store.get(4).unwrap().unwrap().time_ms, microseconds + 5);

@@ -232,10 +232,10 @@ fn a_failed_test_reports_the_given_the_expected_and_the_found_events() {
     let report = failed(|| {
         given([sold(1, 9), sold(2, 9)]).when(&Seat(1), sell(1, 9)).then([sold(1, 9)]);
     });
-    let expected = "the decision is another
+    let expected = "the decision differs
 given
   SeatSold { seat: 1, price: 9 }
-  SeatSold { seat: 2, price: 9 }   (not in its query)
+  SeatSold { seat: 2, price: 9 }   (not in the query)
 expected
   SeatSold { seat: 1, price: 9 }
 found

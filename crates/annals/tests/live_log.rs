@@ -47,5 +47,5 @@ fn the_same_failure_is_logged_once() {
     }
     drop(live);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(text.matches("a live projection stands still").count(), 1, "{text}");
+    assert_eq!(text.matches("a live projection is stalled").count(), 1, "{text}");
 }

@@ -65,7 +65,7 @@ where
     S: Clone + Debug + Serialize + DeserializeOwned,
 {
     let log = logged(|| assert_eq!(kept(initial, apply), 0));
-    assert!(log.contains("a snapshot was not kept"), "{log}");
+    assert!(log.contains("a snapshot was not stored"), "{log}");
     log
 }
 

@@ -1,4 +1,4 @@
-//! Snapshots against the truth: what a fold from 0 makes of the log.
+//! Compares snapshots with the states that a fold from offset 0 computes.
 
 use super::Projection;
 use super::reconstructor::Reconstructor;
@@ -6,46 +6,70 @@ use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::snapshot::compare::Comparison;
 
-/// What was found of a snapshot.
+/// The result of checking one snapshot. [`Reconstructor::verify_snapshots`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotCheck {
-    /// The head that it is of.
+    /// The head of the log at which the snapshot was taken.
     pub head: u64,
-    /// What it is worth.
+    /// Whether the snapshot is right.
     pub verdict: SnapshotVerdict,
 }
 
-/// What a snapshot is worth.
+/// Whether a snapshot is right. [`Reconstructor::verify_snapshots`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotVerdict {
-    /// Its state is that of the fold, in whatever serde sees of the two.
+    /// The snapshot's state equals the state of the fold, in everything that serde serializes.
     Good {
-        /// The SHA-256 of its canonical JSON; of a state with integers beyond 64 bits, for which there is none, of all
-        /// that serde sees of it.
+        /// The SHA-256 of the state's canonical JSON. A state with integers beyond 64 bits has no canonical JSON; this
+        /// is then the SHA-256 of everything that serde serializes.
         sha256: String,
     },
-    /// It cannot be used, so no fold begins at it.
+    /// The snapshot cannot be used, so no fold begins at it.
     Ignored {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Its state is another than that of the fold: the projection changed and its version did not, or it depends on
-    /// something beside its events.
+    /// The snapshot's state differs from the state of the fold. Either the projection changed and its version did not,
+    /// or the projection depends on something other than its events.
     Differs {
-        /// The SHA-256 of the snapshot's state: of all that serde sees of it, for two states may have the same JSON.
+        /// The SHA-256 of everything that serde serializes of the snapshot's state. (Two different states may have the
+        /// same JSON.)
         kept: String,
-        /// That of the fold's.
+        /// The same of the fold's state.
         folded: String,
     },
-    /// Its state holds the same values as that of the fold, in another order, and the state is of a kind that keeps
-    /// none: a set whose type does not say so. Nothing more can be told.
+    /// The snapshot's state has the same values as the state of the fold, in another order, and the order is not kept
+    /// when the state is read back. So the state has an unordered part, such as a `HashSet`, and cannot be compared
+    /// further.
     AnyOrder,
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
-    /// Folds the log from 0 and compares each snapshot with what it finds, oldest first. Without snapshots there is
-    /// nothing to compare.
+    /// Folds the log from offset 0, and compares each snapshot with the state of the fold, oldest snapshot first.
+    /// Returns nothing if there are no snapshots.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded, SnapshotPolicy, SnapshotVerdict};
+    /// struct Count;
+    ///
+    /// impl Projection for Count {
+    ///     type Event = RawEvent;
+    ///     type State = u64;
+    ///     fn initial(&self) -> u64 { 0 }
+    ///     fn query(&self) -> Query { Query::all() }
+    ///     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+    /// }
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("counted").build()?)?;
+    /// let mut count = store.reconstruct(Count).snapshots(SnapshotPolicy::every(1));
+    /// count.now()?;
+    /// let checks = count.verify_snapshots()?;
+    /// assert_eq!(checks[0].head, 1);
+    /// assert!(matches!(checks[0].verdict, SnapshotVerdict::Good { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.

@@ -1,15 +1,17 @@
-//! Decisions: read, fold, ask, and append under the condition that nothing the decision saw has changed.
+//! Decisions: fold to the head, call the decision, and append its events unless an event that it depends on came
+//! meanwhile.
 //!
 //! ```text
-//!   fold to the head ─▶ ask: events, or a rejection ─▶ append if nothing of the query came since
-//!         ▲                                                      │ something did
-//!         └──────── fold only that, and ask again ───────────────┘
+//!   fold to the head ─▶ call the decision: events, or a rejection ─▶ append under the condition that no event of the
+//!         ▲                                                        │ query was appended since
+//!         └──────── conflict: fold only the new events, again ─────┘
 //! ```
-//! The consistency boundary is the projection's query and nothing else: decisions about other things do not meet.
+//! The consistency boundary is the projection's query and nothing else, so decisions about other things do not
+//! conflict.
 //!
-//! Whoever is slower than all others would lose for ever, so who lost several times asks the other deciders of this
-//! process to wait, once. Nothing depends on that but fairness; the wait is bounded, so that a decision inside a
-//! decision or a callback never hangs.
+//! A decision that is slower than all others would lose every race. So after eight lost attempts, a decision takes the
+//! store's `fairness` lock, which all decisions of the process share, for itself. Only fairness depends on the lock,
+//! not correctness. Every wait for it is bounded, so a decision inside another decision or a callback cannot hang.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,23 +27,26 @@ use crate::event::event::Event;
 use crate::query::Condition;
 use crate::store::store::EventStore;
 
-/// How often a decision is taken anew by default when others come between.
+/// The default for the largest number of retries of a decision.
 const RETRIES: u32 = 100;
 
-/// How often somebody loses before he asks the others to wait, and how long he, and they, wait at most.
-const PATIENCE: u32 = 8;
+/// The number of lost attempts after which a decision takes the fairness lock for itself.
+const SHARED_ATTEMPTS: u32 = 8;
+
+/// The longest wait for the fairness lock.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// What became of a decision.
+/// A decision that was made. [`EventStore::decide`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The offsets of its events; empty if it was to do nothing.
+    /// The offsets of its events; empty if the decision was to append nothing.
     pub offsets: Range<u64>,
-    /// How often it was taken anew because something came between.
+    /// The number of retries after a conflict.
     pub retries: u32,
 }
 
-/// A reason not to do what was asked, for those who need no type of their own for it.
+/// A rejection that consists of a text, for decisions that need no rejection type of their own. [`EventStore::decide`]
+/// has an example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Rejection {
@@ -49,77 +54,86 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// For this reason.
+    /// Returns a rejection with this reason.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 }
 
-/// Why nothing was decided. The log holds nothing of it.
+/// Why a decision appended nothing. The log shows none of its events. [`EventStore::decide`] has an example.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecideError<R> {
-    /// The decision was not to.
+    /// The decision was a rejection.
     #[error("rejected: {0}")]
     Rejected(R),
-    /// Others came between again and again.
+    /// Every attempt lost: each time, an event that the decision depends on was appended meanwhile.
     #[error(
-        "other events came between {retries} times, last at offset {offset}; ask again, or allow more retries"
+        "the decision lost to other events in {retries} retries, last to the one at offset {offset}; try again, or allow more retries"
     )]
     Contended {
-        /// How often it was taken anew.
+        /// The number of retries.
         retries: u32,
-        /// The event that came between last.
+        /// The offset of the event that caused the last conflict.
         offset: u64,
     },
-    /// The events cannot be appended.
+    /// The events could not be appended.
     #[error("the decision's events were not appended: {0}")]
     Append(#[source] AppendError),
-    /// The log cannot be read.
+    /// The log could not be read.
     #[error("the log could not be read for a decision: {0}")]
     Read(#[source] ReadError),
 }
 
-/// What is held while one decides, if it could be had.
-enum Turn<'a> {
+/// The guard of the fairness lock that an attempt holds; `None` if the wait for the lock timed out.
+enum FairnessGuard<'a> {
     Shared(#[expect(dead_code, reason = "held, not read")] Option<RwLockReadGuard<'a, ()>>),
     Alone(#[expect(dead_code, reason = "held, not read")] Option<RwLockWriteGuard<'a, ()>>),
 }
 
-impl<'a> Turn<'a> {
-    fn take(turns: &'a RwLock<()>, retries: u32) -> Self {
-        if retries < PATIENCE {
-            Self::Shared(turns.try_read_for(WAIT_MAX))
+impl<'a> FairnessGuard<'a> {
+    fn take(fairness: &'a RwLock<()>, retries: u32) -> Self {
+        if retries < SHARED_ATTEMPTS {
+            Self::Shared(fairness.try_read_for(WAIT_MAX))
         } else {
-            Self::Alone(turns.try_write_for(WAIT_MAX))
+            Self::Alone(fairness.try_write_for(WAIT_MAX))
         }
     }
 }
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
-    /// Decides on the state of a projection as it is now: `decision` answers the events to append, or a reason not
-    /// to. They are appended only if nothing that the projection reads was appended since; if something was, the
-    /// decision is taken anew on the state with it, at most 100 times.
+    /// Makes a decision on the current state of a projection. The decision returns the events to append, or a
+    /// rejection.
+    ///
+    /// The events are appended only if no event that the projection reads was appended since the state was computed.
+    /// Otherwise the decision is called again with the new state, up to 100 times.
     ///
     /// ```
-    /// # use annals::{DecideError, Event, EventStore, Projection, Query, Recorded, Rejection};
-    /// # #[derive(Event)]
-    /// # enum Booking { SeatSold { #[event(tag = "seat")] seat: String } }
-    /// # struct Sold(&'static str);
-    /// # impl Projection for Sold {
-    /// #     type Event = Booking;
-    /// #     type State = bool;
-    /// #     fn initial(&self) -> bool { false }
-    /// #     fn query(&self) -> Query { Query::tag(format!("seat:{}", self.0)) }
-    /// #     fn apply(&self, sold: &mut bool, _: &Recorded<Booking>) { *sold = true; }
-    /// # }
+    /// use annals::{DecideError, Event, EventStore, Projection, Query, Recorded, Rejection};
+    ///
+    /// #[derive(Event)]
+    /// enum Booking {
+    ///     SeatSold { #[event(tag = "seat")] seat: String },
+    /// }
+    ///
+    /// /// Whether a seat is sold.
+    /// struct Sold(&'static str);
+    ///
+    /// impl Projection for Sold {
+    ///     type Event = Booking;
+    ///     type State = bool;
+    ///     fn initial(&self) -> bool { false }
+    ///     fn query(&self) -> Query { Query::tag(format!("seat:{}", self.0)) }
+    ///     fn apply(&self, sold: &mut bool, _: &Recorded<Booking>) { *sold = true }
+    /// }
+    ///
     /// let store = EventStore::in_memory();
     /// let sell = |sold: &bool| match sold {
     ///     false => Ok(vec![Booking::SeatSold { seat: "12A".into() }]),
@@ -130,11 +144,15 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Who decides often on the same projection keeps a [`Reconstructor`] and calls its
-    /// [`decide`](Reconstructor::decide), which folds only what is new.
+    /// A program that decides often on the same projection keeps a [`Reconstructor`] and calls its
+    /// [`decide`](Reconstructor::decide), which folds only new events.
     ///
     /// # Errors
-    /// [`DecideError`]; then the log holds nothing of it.
+    /// * [`DecideError::Rejected`]: the decision was a rejection.
+    /// * [`DecideError::Contended`]: every attempt lost to another event.
+    /// * [`DecideError::Append`] and [`DecideError::Read`]: the log could not be written or read.
+    ///
+    /// The log then shows none of the decision's events.
     pub fn decide<P: Projection<Event = E>, R>(
         &self,
         projection: &P,
@@ -145,10 +163,11 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
-    /// As [`EventStore::decide`], on the state that this keeps.
+    /// Makes a decision as [`EventStore::decide`] does, on the state that this reconstructor keeps. Folds only new
+    /// events.
     ///
     /// # Errors
-    /// [`DecideError`]; then the log holds nothing of it.
+    /// Those of [`EventStore::decide`].
     pub fn decide<R>(
         &mut self,
         decision: impl FnMut(&P::State) -> Result<Vec<P::Event>, R>,
@@ -156,19 +175,19 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         self.decide_within(RETRIES, decision)
     }
 
-    /// As [`decide`](Self::decide), taken anew at most so often.
+    /// Makes a decision as [`decide`](Self::decide) does, with at most `retries_max` retries after a conflict.
     ///
     /// # Errors
-    /// [`DecideError`]; then the log holds nothing of it.
+    /// Those of [`EventStore::decide`].
     pub fn decide_within<R>(
         &mut self,
         retries_max: u32,
         mut decision: impl FnMut(&P::State) -> Result<Vec<P::Event>, R>,
     ) -> Result<Decision, DecideError<R>> {
         let mut retries = 0;
-        let turns = Arc::clone(self.store().fairness());
+        let fairness = Arc::clone(self.store().fairness());
         loop {
-            let _turn = Turn::take(&turns, retries);
+            let _guard = FairnessGuard::take(&fairness, retries);
             let state = self.now().map_err(DecideError::Read)?;
             let events = decision(state).map_err(DecideError::Rejected)?;
             let head = self.head();

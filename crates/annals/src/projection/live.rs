@@ -1,10 +1,10 @@
-//! A projection that keeps itself up to date: one thread folds, any number read without waiting.
+//! The live projection: one thread keeps the state up to date, and any number of threads read it without waiting.
 //!
 //! ```text
-//!   log ──head moves──▶ thread: folds what is new ──▶ cell ◀── readers: one atomic load, never a lock
+//!   log ──head moves──▶ thread: folds the new events ──▶ cell ◀── readers: one atomic load, never a lock
 //! ```
-//! The thread folds all that is there and then shows a clone of the state, so a burst of events costs one clone. It
-//! sleeps on the head like a cursor does; nobody polls.
+//! The thread folds all new events and then shows a clone of the state, so a burst of events costs one clone. It sleeps
+//! until the head moves; it does not poll.
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,26 +24,40 @@ use crate::backend::head::wakers::thread_waker;
 use crate::backend::process::Opener;
 use crate::error::ReadError;
 
-/// A projection whose state is always that of a moment ago: [`Reconstructor::live`].
+/// A projection whose state a thread keeps up to date. [`Reconstructor::live`] returns it.
 ///
-/// Reading it never waits, whatever is appended or folded meanwhile. It holds the log open, and ends with itself.
+/// Reading the state never waits, whatever is appended or folded meanwhile. The live projection keeps the log open.
+/// Dropping it ends its thread.
 ///
 /// ```
-/// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
-/// # use std::time::Duration;
-/// # struct Count;
-/// # impl Projection for Count {
-/// #     type Event = RawEvent;
-/// #     type State = u64;
-/// #     fn initial(&self) -> u64 { 0 }
-/// #     fn query(&self) -> Query { Query::all() }
-/// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1; }
-/// # }
+/// use annals::{EventStore, LiveError, LiveReader, LiveState, Projection, Query, RawEvent, Recorded};
+/// use std::time::Duration;
+///
+/// struct Count;
+///
+/// impl Projection for Count {
+///     type Event = RawEvent;
+///     type State = u64;
+///     fn initial(&self) -> u64 { 0 }
+///     fn query(&self) -> Query { Query::all() }
+///     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+/// }
+///
 /// let store = EventStore::in_memory();
 /// let count = store.reconstruct(Count).live()?;
 /// let offset = store.append(RawEvent::builder("counted").build()?)?;
-/// assert!(count.wait_for(offset, Duration::from_secs(60))?); // to read one's own write
-/// assert_eq!(**count.load(), 1);
+///
+/// // The state may lag behind the log for a moment. Wait for an event to read one's own write.
+/// assert!(count.wait_for(offset, Duration::from_secs(60))?);
+/// assert_eq!((**count.load(), count.head()), (1, 1));
+///
+/// // A thread that reads often takes a reader of its own.
+/// let mut reader: LiveReader<u64> = count.reader();
+/// let state: &LiveState<u64> = reader.load();
+/// assert_eq!((**state, state.head()), (1, 1));
+///
+/// let failure: Option<LiveError> = count.failure();
+/// assert!(failure.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -56,18 +70,18 @@ pub struct LiveProjection<S> {
 #[derive(Debug)]
 struct Shared<S> {
     cell: Arc<ArcSwap<LiveState<S>>>,
-    /// Everything below it is in the state.
+    /// Every event below it is in the state.
     head: AtomicU64,
     failure: ArcSwapOption<LiveError>,
     stop: AtomicBool,
-    /// Nothing is folded any more.
+    /// Whether the thread has ended.
     ended: AtomicBool,
-    /// Whoever waits for the head to move, for a failure, or for the end.
+    /// The lock under which callers wait for the head to move, for a failure, or for the end of the thread.
     waiting: Mutex<()>,
     moved: Condvar,
 }
 
-/// A state, and the head at which it was shown. Use it as a `&S`.
+/// A state, and the head at which it was shown. It dereferences to the state. [`LiveProjection`] has an example.
 #[derive(Debug)]
 pub struct LiveState<S> {
     state: S,
@@ -75,7 +89,7 @@ pub struct LiveState<S> {
 }
 
 impl<S> LiveState<S> {
-    /// The log's head when the state was shown: everything below it is in the state.
+    /// Returns the log's head when the state was shown. Every event below it is in the state.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.head
@@ -90,7 +104,8 @@ impl<S> Deref for LiveState<S> {
     }
 }
 
-/// A state that is looked at: it stays as it is for as long as this is held, and nobody waits for that.
+/// A guard for reading a state. The state does not change while the guard is held, and no thread waits for the guard to
+/// be dropped. [`LiveProjection::load`] returns it.
 #[derive(Debug)]
 pub struct LiveGuard<S>(arc_swap::Guard<Arc<LiveState<S>>>);
 
@@ -102,31 +117,31 @@ impl<S> Deref for LiveGuard<S> {
     }
 }
 
-/// The fastest way for one thread to read a live projection again and again: it keeps the state it saw last, and
-/// that costs one comparison while there is no newer.
+/// The fastest way for one thread to read a live projection often. It caches the last state, so a read costs one
+/// comparison while there is no newer state. [`LiveProjection::reader`] returns it.
 #[derive(Debug)]
 pub struct LiveReader<S>(arc_swap::Cache<Arc<ArcSwap<LiveState<S>>>, Arc<LiveState<S>>>);
 
 impl<S> LiveReader<S> {
-    /// The state as it is now.
+    /// Returns the current state, without waiting.
     pub fn load(&mut self) -> &LiveState<S> {
         self.0.load()
     }
 }
 
-/// Why a live projection does not go on.
+/// Why a live projection does not follow the log. [`LiveProjection`] has an example.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveError {
-    /// An event cannot be read. The projection stands still in front of the event, and tries again whenever the log
-    /// grows; the program's log has the error once.
-    #[error("the projection stands still: {0}")]
+    /// An event cannot be read. The projection is stalled before the event, and tries again each time the log grows.
+    /// The error is logged once.
+    #[error("the projection is stalled: {0}")]
     Read(#[source] ReadError),
-    /// The projection panicked; its state stays what it was.
-    #[error("the projection panicked, and has ended")]
+    /// The projection panicked. Its state does not change any more.
+    #[error("the projection panicked and has ended")]
     Panicked,
-    /// There is no thread for it.
-    #[error("there is no thread for the projection: {0}")]
+    /// The thread could not be started.
+    #[error("cannot start a thread for the projection: {0}")]
     Thread(#[source] Arc<std::io::Error>),
 }
 
@@ -135,10 +150,10 @@ where
     P: Projection<State: Send + Sync> + Send + 'static,
     B: Backend<P::Event> + 'static,
 {
-    /// Folds all that is there, and from now on what comes, in a thread of its own.
+    /// Folds the log, and starts a thread that folds every new event from now on. [`LiveProjection`] has an example.
     ///
     /// # Errors
-    /// [`LiveError`] when an event cannot be read, or there is no thread to be had.
+    /// [`LiveError::Read`] when an event cannot be read, and [`LiveError::Thread`] when the thread cannot be started.
     pub fn live(mut self) -> Result<LiveProjection<P::State>, LiveError> {
         let state = self.now().map_err(LiveError::Read)?.clone();
         let head = self.head();
@@ -164,30 +179,30 @@ where
 }
 
 impl<S> LiveProjection<S> {
-    /// The state as it is now, without waiting.
+    /// Returns the current state, without waiting.
     #[must_use]
     pub fn load(&self) -> LiveGuard<S> {
         LiveGuard(self.shared.cell.load())
     }
 
-    /// A reader of its own for a thread that reads often.
+    /// Returns a reader for a thread that reads often.
     #[must_use]
     pub fn reader(&self) -> LiveReader<S> {
         LiveReader(arc_swap::Cache::new(Arc::clone(&self.shared.cell)))
     }
 
-    /// Everything below this offset is in the state.
+    /// Returns the offset up to which the log is folded: every event below it is in the state.
     #[must_use]
     pub fn head(&self) -> u64 {
-        // Acquire: pairs with the store in `show`; who sees the head finds the state in the cell.
+        // Acquire: pairs with the store in `advance`. A thread that sees the head also sees the state in the cell.
         self.shared.head.load(Ordering::Acquire)
     }
 
-    /// Waits until the event at `offset` is in the state, at most so long; whether it is. Once the log is closed, what
-    /// is not in it will not come, and nobody waits for it.
+    /// Waits until the event at `offset` is in the state, up to `timeout`. Returns whether it is. Returns false at once
+    /// if the log is closed and does not have the event.
     ///
     /// # Errors
-    /// [`LiveError`] when the projection stands still before it.
+    /// [`LiveError`] when the projection is stalled before the event or has ended.
     pub fn wait_for(&self, offset: u64, timeout: Duration) -> Result<bool, LiveError> {
         let deadline = Instant::now().checked_add(timeout);
         let mut waiting = self.shared.waiting.lock();
@@ -198,7 +213,8 @@ impl<S> LiveProjection<S> {
             if let Some(failure) = self.failure() {
                 return Err(failure);
             }
-            // Relaxed: it is set under the lock that is held here, after the last head.
+            // Relaxed: pairs with the store in `end`, which is made under the lock that is held here, after the last
+            // head.
             if self.shared.ended.load(Ordering::Relaxed) {
                 return Ok(false);
             }
@@ -214,7 +230,7 @@ impl<S> LiveProjection<S> {
         }
     }
 
-    /// Why the projection stands still, if it does.
+    /// Returns why the projection is stalled or has ended; `None` if it follows the log.
     #[must_use]
     pub fn failure(&self) -> Option<LiveError> {
         self.shared.failure.load_full().map(Arc::unwrap_or_clone)
@@ -223,12 +239,13 @@ impl<S> LiveProjection<S> {
 
 impl<S> Drop for LiveProjection<S> {
     fn drop(&mut self) {
-        // Relaxed: the flag carries nothing else, and unparking wakes whoever sleeps before he looks.
+        // Relaxed: pairs with the load in `run`. The flag publishes no other data, and the thread loads it again after
+        // it is unparked.
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // Its panics are caught; a thread that drops its own projection cannot wait for itself, and a forked
-            // process has no such thread.
+            // The thread's panics are caught. A thread that drops its own projection cannot wait for itself, and a
+            // forked process does not have the thread.
             if thread.thread().id() != thread::current().id() && self.opener.is_here() {
                 let _ = thread.join();
             }
@@ -237,7 +254,7 @@ impl<S> Drop for LiveProjection<S> {
 }
 
 impl<S> Shared<S> {
-    /// Folds whenever the log has grown, until it is closed or nobody wants the state any more.
+    /// Folds each time the log has grown, until the log is closed or the live projection is dropped.
     fn run<P, B>(&self, source: &mut Reconstructor<P, B>)
     where
         P: Projection<State = S>,
@@ -248,7 +265,7 @@ impl<S> Shared<S> {
         let (waker, mut waiter) = (thread_waker(), store.backend().head().waiter());
         let mut seen = source.head();
         let mut shown = source.last();
-        // Relaxed: see `drop`.
+        // Relaxed: pairs with the store in `drop`.
         while !self.stop.load(Ordering::Relaxed) {
             match waiter.poll_beyond(seen, &waker) {
                 Poll::Pending => thread::park(),
@@ -265,8 +282,8 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Folds what is new, and shows the state if an event came that is not in the one shown, which ends at `shown`.
-    /// With an error it shows what comes before the event that cannot be read.
+    /// Folds the new events. Shows the state if it has an event that is not in the shown one, which ends at `shown`. On
+    /// an error, shows the state before the event that cannot be read.
     fn advance<P, B>(
         &self,
         source: &mut Reconstructor<P, B>,
@@ -285,27 +302,27 @@ impl<S> Shared<S> {
             self.cell.store(Arc::new(LiveState { state, head }));
             *shown = source.last();
         }
-        // Under the lock, so that whoever is about to wait sees it or is told.
+        // Under the lock, so that a caller that is about to wait either sees the new head or is notified.
         let _waiting = self.waiting.lock();
-        // Release: pairs with the load in `head`, after the state is in the cell.
+        // Release: pairs with the load in `LiveProjection::head`, after the state is in the cell.
         self.head.store(head, Ordering::Release);
         self.moved.notify_all();
         folded
     }
 
-    /// Tells whoever waits that nothing more comes.
+    /// Notifies waiting callers that the thread has ended.
     fn end(&self) {
         let _waiting = self.waiting.lock();
-        // Relaxed: see `wait_for`.
+        // Relaxed: pairs with the load in `wait_for`, under the same lock.
         self.ended.store(true, Ordering::Relaxed);
         self.moved.notify_all();
     }
 
     fn fail(&self, failure: LiveError) {
-        // The same event may be tried again with every append: the log of the program tells of it once.
+        // Each append may try the same event again. It is logged once.
         let message = failure.to_string();
         if self.failure.load().as_ref().is_none_or(|known| known.to_string() != message) {
-            tracing::error!(error = message, "a live projection stands still");
+            tracing::error!(error = message, "a live projection is stalled");
         }
         let _waiting = self.waiting.lock();
         self.failure.store(Some(Arc::new(failure)));

@@ -1,15 +1,15 @@
-//! Folding the log into state: what a projection is, and everything that is done with one.
+//! Projections: a fold of events into state, and everything that is done with one.
 //!
 //! ```text
 //!   reconstructor   the state now, and at any time before
 //!   steps           the state after each event
-//!   live            the state kept up to date in a thread
-//!   decide          fold, ask, append if unchanged
+//!   live            the state kept up to date by a thread
+//!   decide          fold, call the decision, append if unchanged
 //!   repository      the snapshots of one projection
 //!   pending         the states of a fold that may become snapshots
-//!   check           snapshots against a fold from 0
-//!   folded          a state on its way through the log
-//!   testing         given, when, then; whether an event comes back
+//!   check           compares snapshots with a fold from offset 0
+//!   folded          the state of a fold, and its progress
+//!   testing         given, when, then; and the round trip of an event
 //! ```
 
 pub(crate) mod check;
@@ -27,10 +27,11 @@ use std::borrow::Cow;
 use crate::event::event::{Event, Recorded};
 use crate::query::Query;
 
-/// A fold of events into state: where it begins, which events it reads, and what each does.
+/// A fold of events into state: the initial state, the query that selects the events, and the change that each event
+/// makes.
 ///
-/// It must depend on nothing but these events: no clock, no randomness, no state of its own. Then it gives the same
-/// state whenever the same events are folded.
+/// A projection must depend on nothing but these events: no clock, no randomness, no state of its own. Then folding the
+/// same events always gives the same state.
 ///
 /// ```
 /// use annals::{Event, EventStore, Projection, Query, Recorded};
@@ -67,29 +68,32 @@ use crate::query::Query;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Projection {
-    /// The events it reads.
+    /// The type of the events.
     type Event: Event;
 
-    /// What they are folded into.
+    /// The state that the events are folded into.
     type State: Clone;
 
-    /// The state before anything happened.
+    /// Returns the state before the first event.
     fn initial(&self) -> Self::State;
 
-    /// The events that matter to it. A decision taken on its state fails if another such event comes between.
+    /// Returns the query that selects the events. It is also the consistency boundary of decisions: a decision on the
+    /// state is retried if another matching event is appended meanwhile.
     fn query(&self) -> Query;
 
-    /// Changes the state as the event says. It sees the events of its query in order, once each.
+    /// Applies an event to the state. It is called with each event that matches the query, in order, once each.
     fn apply(&self, state: &mut Self::State, event: &Recorded<Self::Event>);
 
-    /// Its name, to which its snapshots are bound: by default that of its Rust type. Give one that stays if the type
-    /// may move, and make what else `apply` depends on, beside the events and the query, a part of it.
+    /// Returns the projection's name, by default that of its Rust type. Snapshots are bound to it.
+    ///
+    /// Return a name of your own if the type may be renamed or moved. If `apply` depends on a value other than the
+    /// events and the query, make that value a part of the name.
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(std::any::type_name::<Self>())
     }
 
-    /// To be raised whenever `apply`, `initial` or the state's shape changes: snapshots of other versions are not
-    /// used. 1 by default.
+    /// Returns the projection's version, 1 by default. Raise it whenever `apply`, `initial` or the shape of the state
+    /// changes. Snapshots of other versions are not used.
     fn version(&self) -> u32 {
         1
     }

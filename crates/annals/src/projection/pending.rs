@@ -1,52 +1,54 @@
-//! States on their way to become snapshots, of which a fold takes few however long it is: each costs a clone.
+//! The states of a fold that may become snapshots. A fold takes few of them, however long it is, since each costs a
+//! clone.
 //!
 //! ```text
 //!   beginning ────┬─────────┬────────────────┬──────────────┬───┬───┬──▶ end
 //!                 each a third further on than the last     the last ones
 //! ```
-//! Only the last are kept, and how many events are still to come is bounded by the offsets that are left. Until
-//! these are few, what is taken is likely to be dropped again: so a state is taken only when the fold has grown by
-//! a third since the last, and all these clones together cost about four of the largest. Where the projection reads
-//! few of the events, the end may come without warning; then the state there is taken.
+//! Only the last states are stored. The number of remaining offsets bounds the number of remaining events. While many
+//! offsets remain, a state that is taken is likely to be dropped again. So a state is then taken only when the fold has
+//! grown by a third since the last one, and all these clones together cost about four clones of the largest state. If
+//! the projection reads few of the log's events, the fold may end without further events; then the state at the end is
+//! taken.
 
 use std::collections::VecDeque;
 
 use super::folded::Folded;
 use crate::snapshot::SnapshotPolicy;
 
-/// The states of one fold that are worth keeping.
+/// The states of one fold that may become snapshots.
 pub(super) struct PendingSnapshots<S> {
     policy: SnapshotPolicy,
-    /// Where the fold ends.
+    /// The head at which the fold ends.
     end: u64,
-    /// Events folded so far, and those of them since a state was taken.
+    /// The number of events folded so far, and since a state was last taken.
     folded: u64,
     since_taken: u64,
     states: VecDeque<PendingSnapshot<S>>,
 }
 
-/// A state to keep.
+/// A state that may become a snapshot.
 pub(super) struct PendingSnapshot<S> {
     pub(super) state: S,
     pub(super) head: u64,
-    /// The offset of the last event in it.
+    /// The offset of the last event in the state.
     pub(super) last: Option<u64>,
 }
 
 impl<S> PendingSnapshots<S> {
-    /// For a fold up to `end`.
+    /// Returns an empty list, for a fold up to `end`.
     pub(super) fn new(policy: SnapshotPolicy, end: u64) -> Self {
         Self { policy, end, folded: 0, since_taken: 0, states: VecDeque::new() }
     }
 
-    /// The states, in order.
+    /// Returns the states, in order.
     pub(super) fn into_states(self) -> VecDeque<PendingSnapshot<S>> {
         self.states
     }
 }
 
 impl<S: Clone> PendingSnapshots<S> {
-    /// Takes the state after another event, if it is time for it.
+    /// Takes the state after an event, if a snapshot is due and worth a clone.
     pub(super) fn offer(&mut self, folded: &mut Folded<S>) {
         self.folded += 1;
         self.since_taken += 1;
@@ -61,7 +63,7 @@ impl<S: Clone> PendingSnapshots<S> {
         }
     }
 
-    /// Takes the state at the end, if it was time for one since the last.
+    /// Takes the state at the end, if a snapshot was due since the last one.
     pub(super) fn finish(&mut self, folded: &mut Folded<S>) {
         if self.since_taken > folded.since {
             folded.since = 0;

@@ -1,4 +1,4 @@
-//! The state of a projection: now, and as it was at any time before.
+//! The reconstructor: computes the state of a projection, now and at any time before.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,30 +20,38 @@ use crate::snapshot::{SnapshotPolicy, SnapshotStore};
 use crate::store::events::{Events, UnknownEvents};
 use crate::store::store::EventStore;
 
-/// Folds a log into the state of a projection: as it is now, as it was then, step by step.
+/// Computes the state of a projection: the current state, the state at any time before, and the state after each event.
 ///
-/// It keeps the state of [`now`](Self::now) and folds only what came since.
+/// It stores the current state, so that [`now`](Self::now) folds only the events that were appended since the last
+/// call.
 ///
 /// ```
-/// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+/// use annals::{EventStore, Projection, Query, RawEvent, Recorded, SnapshotPolicy, Step, Steps};
+///
 /// struct Count;
+///
 /// impl Projection for Count {
 ///     type Event = RawEvent;
 ///     type State = u64;
 ///     fn initial(&self) -> u64 { 0 }
 ///     fn query(&self) -> Query { Query::all() }
-///     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1; }
+///     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
 /// }
 ///
 /// let store = EventStore::in_memory();
 /// for _ in 0..3 {
 ///     store.append(RawEvent::builder("counted").build()?)?;
 /// }
-/// let mut counts = store.reconstruct(Count);
-/// assert_eq!(*counts.now()?, 3);
-/// assert_eq!(counts.at(0)?, 1); // after the event at offset 0
-/// let steps: Vec<u64> = counts.steps(1..)?.map(|step| Ok(step?.state)).collect::<Result<_, annals::ReadError>>()?;
-/// assert_eq!(steps, [2, 3]);
+/// let mut count = store.reconstruct(Count).snapshots(SnapshotPolicy::every(1_000));
+/// assert_eq!(*count.now()?, 3);
+/// assert_eq!(count.at(0)?, 1); // after the event at offset 0
+/// assert_eq!(count.at_time(store.get(2)?.unwrap().time_ms)?, 3);
+///
+/// let steps: Steps<'_, Count, _> = count.steps(1..)?;
+/// for step in steps {
+///     let Step { event, state } = step?;
+///     assert_eq!(state, event.offset + 1);
+/// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "it folds nothing until it is asked for a state"]
@@ -57,14 +65,15 @@ pub struct Reconstructor<P: Projection, B: Backend<P::Event> = Memory<<P as Proj
 }
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
-    /// The state of a projection, now and at any time before. Nothing is folded yet.
+    /// Returns a reconstructor, which computes the state of a projection, now and at any time before. Nothing is folded
+    /// yet. [`Reconstructor`] has an example.
     pub fn reconstruct<P: Projection<Event = E>>(&self, projection: P) -> Reconstructor<P, B> {
         Reconstructor::new(self, projection)
     }
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
-    /// Of this projection on this log. Nothing is folded yet, and there are no snapshots.
+    /// Creates a reconstructor of this projection on this log. Nothing is folded yet, and there are no snapshots.
     pub fn new(store: &EventStore<P::Event, B>, projection: P) -> Self {
         let query = projection.query();
         Self {
@@ -77,15 +86,15 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         }
     }
 
-    /// What to do with events of unknown types: by default they are an error.
+    /// Sets what to do with events of unknown types. By default each is an error.
     pub fn unknown_events(mut self, unknown: UnknownEvents) -> Self {
         self.unknown = unknown;
         self.current = None;
         self
     }
 
-    /// Keeps snapshots in the backend's own place, in memory if it has none, and begins at them. By default there are
-    /// no snapshots.
+    /// Stores snapshots in the backend's own snapshot store, and begins folds at them. If the backend has no snapshot
+    /// store, they are stored in memory. By default there are no snapshots.
     pub fn snapshots(self, policy: SnapshotPolicy) -> Self
     where
         P::State: Serialize + DeserializeOwned,
@@ -94,26 +103,26 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         self.snapshots_in(own.unwrap_or_else(|| Arc::new(MemorySnapshots::new())), policy)
     }
 
-    /// Keeps snapshots in `place`, and begins at them.
-    pub fn snapshots_in(mut self, place: Arc<dyn SnapshotStore>, policy: SnapshotPolicy) -> Self
+    /// Stores snapshots in `snapshots`, and begins folds at them. By default there are no snapshots.
+    pub fn snapshots_in(mut self, snapshots: Arc<dyn SnapshotStore>, policy: SnapshotPolicy) -> Self
     where
         P::State: Serialize + DeserializeOwned,
     {
         let store = self.store.backend().store_id();
         let projection = &self.projection;
         let binding = Binding::new(store, &projection.name(), projection.version(), &self.query);
-        self.repository = Some(SnapshotRepository::new(place, policy, binding));
+        self.repository = Some(SnapshotRepository::new(snapshots, policy, binding));
         self
     }
 
-    /// The state as it is now: all that is in the log when this is called.
+    /// Returns the current state. It has every event that is in the log when this is called.
     ///
     /// # Errors
-    /// [`ReadError`] for an event that cannot be read; what was folded before it is kept, so that the next call goes
-    /// on from there.
+    /// [`ReadError`] for an event that cannot be read. The state before that event is stored, and the next call
+    /// continues from there.
     pub fn now(&mut self) -> Result<&P::State, ReadError> {
         let end = self.store.len();
-        // Taken out, so that a panic of the projection leaves nothing half-folded behind.
+        // Taken out of `self`, so that a panic of the projection leaves no half-folded state there.
         let mut folded = match self.current.take() {
             Some(current) => current,
             None => self.begin(0, end),
@@ -130,20 +139,20 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         done.map(|()| &current.state)
     }
 
-    /// The log's head when [`now`](Self::now) was last called: everything below it is in that state. 0 before.
+    /// Returns the log's head at the last call of [`now`](Self::now), or 0 if there was none. Every event below it is
+    /// in that state.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.head)
     }
 
-    /// How many events of unknown types were passed over on the way to the state of [`now`](Self::now).
+    /// Returns the number of events of unknown types that were skipped for the state of [`now`](Self::now).
     #[must_use]
     pub fn passed_over(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.passed_over)
     }
 
-    /// The state as it was once the event at `offset` was recorded, that event included; beyond the head, as it is
-    /// now.
+    /// Returns the state after the event at `offset`, that event included. Beyond the head, returns the current state.
     ///
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.
@@ -151,7 +160,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Ok(self.folded_to(offset.saturating_add(1))?.state)
     }
 
-    /// The state as it was at this time, in ms since 1970 UTC: with all events recorded until then, and at it.
+    /// Returns the state at this time, in ms since 1970 UTC. It has every event that was recorded at or before that
+    /// time.
     ///
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.
@@ -159,32 +169,32 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Ok(self.folded_to(self.head_at(time_ms)?)?.state)
     }
 
-    /// The projection.
+    /// Returns the projection.
     pub fn projection(&self) -> &P {
         &self.projection
     }
 
-    /// The log.
+    /// Returns the store.
     pub fn store(&self) -> &EventStore<P::Event, B> {
         &self.store
     }
 
-    /// The events that it folds.
+    /// Returns the query that selects the events.
     pub(crate) fn query(&self) -> &Query {
         &self.query
     }
 
-    /// The state of `now`, as it was when that was last called.
+    /// Returns the state of the last call of `now`.
     pub(crate) fn state(&self) -> Option<&P::State> {
         self.current.as_ref().map(|current| &current.state)
     }
 
-    /// The offset of the last event in the state of `now`.
+    /// Returns the offset of the last event in the state of the last call of `now`.
     pub(crate) fn last(&self) -> Option<u64> {
         self.current.as_ref().and_then(|current| current.last)
     }
 
-    /// The state of everything below `head`.
+    /// Returns the state of all events below `head`.
     pub(super) fn folded_to(&self, head: u64) -> Result<Folded<P::State>, ReadError> {
         let end = head.min(self.store.len());
         let current = self.current.as_ref().filter(|current| current.head <= end);
@@ -197,7 +207,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Ok(folded)
     }
 
-    /// The newest snapshot after `from` and at most at `end`, or else the beginning.
+    /// Returns the newest snapshot after `from` and at most at `end`, or else the initial state.
     fn begin(&self, from: u64, end: u64) -> Folded<P::State> {
         let snapshot = self
             .repository
@@ -215,13 +225,13 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         }
     }
 
-    /// The state before anything happened.
+    /// Returns the initial state.
     pub(super) fn beginning(&self) -> Folded<P::State> {
         let state = self.projection.initial();
         Folded { state, head: 0, last: None, since: 0, passed_over: 0 }
     }
 
-    /// Folds what lies between. With an error it stands where it came to.
+    /// Folds the events up to `end`. On an error, the state has the events before the one that cannot be read.
     pub(super) fn fold(
         &self,
         folded: &mut Folded<P::State>,
@@ -248,14 +258,14 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Ok(())
     }
 
-    /// The events that the projection reads of these offsets, which are below the head.
+    /// Returns the events that the projection reads, of these offsets, which are below the head.
     pub(super) fn events(&self, range: Range<u64>) -> Events<'_, P::Event, B> {
         let events = self.store.query(&self.query).from(range.start).to(range.end);
         events.unknown_events(self.unknown)
     }
 
-    /// The log's head at this time: the offset of the first event recorded after it. Only times are read, whatever
-    /// the events: what matters of them is for the fold to say.
+    /// Returns the log's head at this time: the offset of the first event that was recorded after it. It reads only
+    /// times, so an event that cannot be decoded is no error here.
     fn head_at(&self, time_ms: u64) -> Result<u64, ReadError> {
         let (mut low, mut high) = (0, self.store.len());
         while low < high {

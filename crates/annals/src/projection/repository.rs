@@ -1,4 +1,4 @@
-//! The snapshots of one projection: the best that can be used, and those that are worth keeping.
+//! The snapshots of one projection: finds the newest one that can be used, and stores new ones.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -19,13 +19,13 @@ use crate::store::store::EventStore;
 
 type FromBytes<S> = fn(&[u8], &Binding, u64) -> Result<Snapshot<S>, String>;
 
-/// Where a projection's snapshots are, and which.
+/// The snapshots of one projection, in a snapshot store.
 pub(super) struct SnapshotRepository<S> {
-    place: Arc<dyn SnapshotStore>,
+    snapshots: Arc<dyn SnapshotStore>,
     policy: SnapshotPolicy,
     binding: Binding,
     series: String,
-    /// Heads whose snapshots were found to be of no use; they go when one of use is saved.
+    /// The heads of snapshots that can never be used. They are removed when the next snapshot is saved.
     useless: Mutex<BTreeSet<u64>>,
     to_bytes: fn(&Snapshot<S>, &Binding) -> Result<Vec<u8>, String>,
     from_bytes: FromBytes<S>,
@@ -34,15 +34,15 @@ pub(super) struct SnapshotRepository<S> {
 
 /// Why a snapshot cannot be used.
 enum Unusable {
-    /// It never can be.
+    /// It can never be used.
     ForGood(String),
-    /// It, or an event that it is compared with, could not be read; the next read may succeed.
+    /// The snapshot, or an event that it is compared with, could not be read. The next read may succeed.
     ThisTime(String),
 }
 
 impl<S> SnapshotRepository<S> {
     pub(super) fn new(
-        place: Arc<dyn SnapshotStore>,
+        snapshots: Arc<dyn SnapshotStore>,
         policy: SnapshotPolicy,
         binding: Binding,
     ) -> Self
@@ -50,7 +50,7 @@ impl<S> SnapshotRepository<S> {
         S: Serialize + DeserializeOwned,
     {
         Self {
-            place,
+            snapshots,
             policy,
             series: binding.series(),
             binding,
@@ -61,27 +61,27 @@ impl<S> SnapshotRepository<S> {
         }
     }
 
-    /// None yet, of a fold up to `end`.
+    /// Returns an empty list of pending snapshots, for a fold up to `end`.
     pub(super) fn pending(&self, end: u64) -> PendingSnapshots<S> {
         PendingSnapshots::new(self.policy, end)
     }
 
-    /// How the state of a snapshot compares with that of a fold.
+    /// Compares the state of a snapshot with the state of a fold.
     pub(super) fn compare(&self, kept: &S, folded: &S) -> serde_json::Result<Comparison> {
         (self.compare)(kept, folded)
     }
 
-    /// The heads that have snapshots, in order.
+    /// Returns the heads that have snapshots, in order.
     pub(super) fn heads(&self) -> Vec<u64> {
-        let mut heads = self.place.heads(&self.series).unwrap_or_else(|error| {
-            tracing::warn!(%error, series = self.series, "the snapshots cannot be listed");
+        let mut heads = self.snapshots.heads(&self.series).unwrap_or_else(|error| {
+            tracing::warn!(%error, series = self.series, "cannot list the snapshots");
             Vec::new()
         });
         heads.sort_unstable();
         heads
     }
 
-    /// The newest snapshot in these heads that can be used.
+    /// Returns the newest snapshot at one of these heads that can be used.
     pub(super) fn newest<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
@@ -101,7 +101,7 @@ impl<S> SnapshotRepository<S> {
         None
     }
 
-    /// The snapshot at `head`, or why it cannot be used.
+    /// Returns the snapshot at `head`, or why it cannot be used.
     pub(super) fn load<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
@@ -124,7 +124,7 @@ impl<S> SnapshotRepository<S> {
         if head > store.len() {
             return Err(Unusable::ThisTime(beyond(store.len())));
         }
-        let bytes = self.place.load(&self.series, head).map_err(|error| {
+        let bytes = self.snapshots.load(&self.series, head).map_err(|error| {
             let reason = format!("it cannot be read ({error})");
             match error.kind() {
                 ErrorKind::FileTooLarge => Unusable::ForGood(reason),
@@ -136,8 +136,8 @@ impl<S> SnapshotRepository<S> {
         Ok(snapshot)
     }
 
-    /// Keeps the pending of a fold, and no more than the policy says. What cannot be kept is logged: the next
-    /// fold begins earlier.
+    /// Stores the pending snapshots of a fold, and removes the surplus beyond the policy. A failure is logged; the next
+    /// fold then begins earlier.
     pub(super) fn save<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
@@ -147,9 +147,9 @@ impl<S> SnapshotRepository<S> {
         if states.is_empty() {
             return;
         }
-        // A snapshot must not outlive the events in it: where appends are only buffered these might still be lost.
+        // A snapshot must not outlive the events in it, and buffered appends can still be lost.
         if let Err(error) = store.sync() {
-            tracing::warn!(%error, "no snapshots are kept, for the log cannot be synced");
+            tracing::warn!(%error, "no snapshots were stored, since the log cannot be synced");
             return;
         }
         let mut saved = BTreeSet::new();
@@ -160,12 +160,12 @@ impl<S> SnapshotRepository<S> {
                     saved.insert(head);
                 }
                 Err(reason) => {
-                    tracing::warn!(series = self.series, head, reason, "a snapshot was not kept");
+                    tracing::warn!(series = self.series, head, reason, "a snapshot was not stored");
                 }
             }
         }
         if !saved.is_empty() {
-            self.forget(store.len(), &saved);
+            self.remove_surplus(store.len(), &saved);
         }
     }
 
@@ -181,14 +181,14 @@ impl<S> SnapshotRepository<S> {
             last => last.map(|_| end.clone()),
         };
         let bytes = (self.to_bytes)(&Snapshot { head, end, last, state }, &self.binding)?;
-        self.place.save(&self.series, head, &bytes).map_err(|error| error.to_string())?;
+        self.snapshots.save(&self.series, head, &bytes).map_err(|error| error.to_string())?;
         self.useless.lock().remove(&head);
         Ok(())
     }
 
-    /// Removes what is of no use, and of the others the oldest beyond the number kept. What lies beyond the head is
-    /// left alone: another process may be further on.
-    fn forget(&self, log_head: u64, saved: &BTreeSet<u64>) {
+    /// Removes the useless snapshots, and the oldest ones beyond the number that the policy stores. Leaves the
+    /// snapshots beyond the head, since another process may have read further.
+    fn remove_surplus(&self, log_head: u64, saved: &BTreeSet<u64>) {
         let mut useless = std::mem::take(&mut *self.useless.lock());
         let good: Vec<u64> = self
             .heads()
@@ -198,8 +198,8 @@ impl<S> SnapshotRepository<S> {
         let surplus = good.len().saturating_sub(self.policy.keep);
         useless.extend(good.iter().filter(|head| !saved.contains(head)).take(surplus));
         for head in useless {
-            if let Err(error) = self.place.remove(&self.series, head) {
-                tracing::warn!(%error, series = self.series, head, "a snapshot cannot be removed");
+            if let Err(error) = self.snapshots.remove(&self.series, head) {
+                tracing::warn!(%error, series = self.series, head, "cannot remove a snapshot");
             }
         }
     }
@@ -210,11 +210,11 @@ impl<S> SnapshotRepository<S> {
 }
 
 fn beyond(log_head: u64) -> String {
-    format!("it is from beyond the log's head, {log_head}")
+    format!("it is beyond the log's head, {log_head}")
 }
 
-/// Returns what tells the event at `offset` from another in its place. Its type is not compared by name: today's
-/// program may have another name for it.
+/// Returns the mark of the event at `offset`, which distinguishes it from any other event at that offset. The mark has
+/// no event type, since today's program may have another name for it.
 fn mark<E: Event, B: Backend<E>>(store: &EventStore<E, B>, offset: u64) -> Result<Mark, String> {
     let unread = |error: ReadError| format!("the event at {offset} cannot be read ({error})");
     let short = || format!("the log has no event at {offset}");
@@ -223,8 +223,8 @@ fn mark<E: Event, B: Backend<E>>(store: &EventStore<E, B>, offset: u64) -> Resul
     Ok(Mark { offset, time_ms, sha256: digest.to_string() })
 }
 
-/// Checks that the log still has the two events that a snapshot names: the one in front of its head, which tells of all
-/// that the log had, and the last that was folded.
+/// Checks that the log still has the two events whose marks a snapshot has: the event before its head, which stands for
+/// the whole log up to there, and the last event that was folded.
 fn check_events<E: Event, B: Backend<E>, S>(
     store: &EventStore<E, B>,
     snapshot: &Snapshot<S>,

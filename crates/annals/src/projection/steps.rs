@@ -1,4 +1,4 @@
-//! Step by step: the state after each event, for whoever wants to see how it came about.
+//! The steps of a fold: the state after each event.
 
 use std::ops::RangeBounds;
 
@@ -11,18 +11,18 @@ use crate::event::event::EventRef;
 use crate::store::events::Events;
 use crate::store::read::bounds;
 
-/// An event, and the state after it.
+/// An event, and the state after it. [`Reconstructor`] has an example.
 #[derive(Debug)]
 pub struct Step<'a, E, S> {
-    /// What happened.
+    /// The event.
     pub event: EventRef<'a, E>,
-    /// The state then, this event included.
+    /// The state after the event.
     pub state: S,
 }
 
-/// The states of a projection after each event that it reads: what [`Reconstructor::steps`] answers.
+/// An iterator over the states of a projection after each event. [`Reconstructor::steps`] returns it.
 ///
-/// After an error it ends: without the event that cannot be read, each later state might be wrong.
+/// It ends after an error, since every state without the event that cannot be read might be wrong.
 #[must_use = "an iterator folds nothing until it is used"]
 pub struct Steps<'a, P: Projection, B: Backend<P::Event>> {
     projection: &'a P,
@@ -32,11 +32,12 @@ pub struct Steps<'a, P: Projection, B: Backend<P::Event>> {
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
-    /// The state after each event of these offsets that the projection reads, in order: a debugger for what
-    /// happened. What lies before the range is folded first.
+    /// Returns an iterator over the events at these offsets that the projection reads, each with the state after it, in
+    /// order. It shows how a state came about. The events before the range are folded first.
     ///
     /// # Errors
-    /// [`ReadError`] for an event before the range that cannot be read.
+    /// [`ReadError`] for an event before the range that cannot be read. The iterator returns the error of an event in
+    /// the range.
     pub fn steps(&self, range: impl RangeBounds<u64>) -> Result<Steps<'_, P, B>, ReadError> {
         let range = bounds(&range, self.store.len());
         let Folded { state, .. } = self.folded_to(range.start)?;

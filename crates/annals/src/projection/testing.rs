@@ -1,9 +1,10 @@
-//! For the tests of programs that use annals.
+//! Helpers for the tests of programs that use annals.
 //!
-//! * [`given`]: given these events, when this is decided, then these events or this rejection.
-//! * [`assert_round_trip`]: this event comes back from a log in files as it was.
+//! * [`given`] tests a decision: given these events, when this is decided, then these events or this rejection.
+//! * [`assert_round_trip`] tests an event type: a log in files returns the event unchanged.
 //!
-//! For tests that need a log, [`EventStore::in_memory_encoded`] is one in memory that takes what files take.
+//! A test that needs a log uses [`EventStore::in_memory_encoded`], a log in memory that refuses everything that files
+//! refuse.
 
 use std::fmt::{Debug, Display, Write as _};
 
@@ -15,10 +16,10 @@ use crate::event::name::Hasher;
 use crate::query::Query;
 use crate::store::store::EventStore;
 
-/// Asserts that a log in files would take `event` and give it back as it was, in whatever serde sees of it: that it has
-/// an encoding within all limits, and that the event decoded from this is the same.
+/// Asserts that a log in files would take `event` and return it unchanged: the event has an encoding within all limits,
+/// and decoding it gives the same event, in everything that serde serializes.
 ///
-/// Call it with one event of each type, and with values at the edges: `None`, an empty `Vec`, the largest number.
+/// Call it with one event of each type, and with edge values: `None`, an empty `Vec`, the largest number.
 ///
 /// ```
 /// use annals::Event;
@@ -32,14 +33,15 @@ use crate::store::store::EventStore;
 /// assert_round_trip(&Booking::SeatSold { seat: "12A".into(), price: u32::MAX, note: None });
 /// ```
 ///
-/// A type whose `Serialize` and `Deserialize` do not fit each other is found:
+/// It panics for a type whose `Serialize` and `Deserialize` do not fit each other:
 ///
 /// ```should_panic
-/// # use annals::Event;
-/// # use annals::testing::assert_round_trip;
+/// use annals::Event;
+/// use annals::testing::assert_round_trip;
+///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Seat {
-///     #[serde(skip_serializing_if = "Vec::is_empty")] // and no `default`
+///     #[serde(skip_serializing_if = "Vec::is_empty")] // without `default`
 ///     labels: Vec<String>,
 /// }
 ///
@@ -52,7 +54,7 @@ use crate::store::store::EventStore;
 /// ```
 ///
 /// # Panics
-/// When the log would not take it, or give back another event, with the field and what would be right.
+/// When the log would refuse the event, or return another one. The message has the field and the way to correct it.
 #[track_caller]
 pub fn assert_round_trip<E: Event>(event: &E) {
     match Encoded::read_back(std::slice::from_ref(event), &Hasher::new(&[0; 16])) {
@@ -65,22 +67,31 @@ pub fn assert_round_trip<E: Event>(event: &E) {
 /// Begins a test of a decision: these events are in the log, in this order.
 ///
 /// ```
-/// # use annals::{Event, Projection, Query, Recorded, Rejection};
-/// # #[derive(Event, Debug, PartialEq)]
-/// # enum Booking { SeatSold { #[event(tag = "seat")] seat: String } }
-/// # struct Sold(&'static str);
-/// # impl Projection for Sold {
-/// #     type Event = Booking;
-/// #     type State = bool;
-/// #     fn initial(&self) -> bool { false }
-/// #     fn query(&self) -> Query { Query::tag(format!("seat:{}", self.0)) }
-/// #     fn apply(&self, sold: &mut bool, _: &Recorded<Booking>) { *sold = true; }
-/// # }
-/// # fn sell(sold: &bool, seat: &str) -> Result<Vec<Booking>, Rejection> {
-/// #     if *sold { return Err(Rejection::new(format!("{seat} is sold already"))) }
-/// #     Ok(vec![Booking::SeatSold { seat: seat.into() }])
-/// # }
+/// use annals::{Event, Projection, Query, Recorded, Rejection};
 /// use annals::given;
+///
+/// #[derive(Event, Debug, PartialEq)]
+/// enum Booking {
+///     SeatSold { #[event(tag = "seat")] seat: String },
+/// }
+///
+/// /// Whether a seat is sold.
+/// struct Sold(&'static str);
+///
+/// impl Projection for Sold {
+///     type Event = Booking;
+///     type State = bool;
+///     fn initial(&self) -> bool { false }
+///     fn query(&self) -> Query { Query::tag(format!("seat:{}", self.0)) }
+///     fn apply(&self, sold: &mut bool, _: &Recorded<Booking>) { *sold = true }
+/// }
+///
+/// fn sell(sold: &bool, seat: &str) -> Result<Vec<Booking>, Rejection> {
+///     if *sold {
+///         return Err(Rejection::new(format!("{seat} is sold already")));
+///     }
+///     Ok(vec![Booking::SeatSold { seat: seat.into() }])
+/// }
 ///
 /// let sold = |seat: &str| Booking::SeatSold { seat: seat.into() };
 /// given([sold("12B")]).when(&Sold("12A"), |state| sell(state, "12A")).then([sold("12A")]);
@@ -91,7 +102,7 @@ pub fn given<E: Event>(events: impl IntoIterator<Item = E>) -> Given<E> {
     Given { events: events.into_iter().collect() }
 }
 
-/// What happened before: made by [`given`].
+/// The events that are in the log before a decision. [`given`] returns it and has an example.
 #[derive(Debug)]
 #[must_use = "a test without `when` and `then` tests nothing"]
 pub struct Given<E> {
@@ -99,10 +110,10 @@ pub struct Given<E> {
 }
 
 impl<E: Event> Given<E> {
-    /// What is decided on the state of `projection`, which sees those of the events that its query finds.
+    /// Calls the decision on the state of `projection`, which reads the given events that match its query.
     ///
     /// # Panics
-    /// When the given events cannot be in a log.
+    /// When a log does not take the given events, or cannot read them.
     #[track_caller]
     pub fn when<P: Projection<Event = E>, R>(
         self,
@@ -112,7 +123,7 @@ impl<E: Event> Given<E> {
         let store = EventStore::<E>::in_memory();
         for (index, event) in self.events.into_iter().enumerate() {
             if let Err(error) = store.append(event) {
-                panic!("given event {index} cannot be in a log: {error}");
+                panic!("given event {index} cannot be appended: {error}");
             }
         }
         let mut reconstructor = store.reconstruct(projection);
@@ -124,7 +135,8 @@ impl<E: Event> Given<E> {
     }
 }
 
-/// What was decided, to be compared with what should have been.
+/// The outcome of a decision, to compare with the expected one. [`Given::when`] returns it, and [`given`] has an
+/// example.
 #[derive(Debug)]
 #[must_use = "a test without `then` tests nothing"]
 pub struct Outcome<E: Event, R> {
@@ -134,10 +146,10 @@ pub struct Outcome<E: Event, R> {
 }
 
 impl<E: Event + Debug + PartialEq, R: Debug> Outcome<E, R> {
-    /// These events were decided on, and no others.
+    /// Asserts that the decision returned these events and no others.
     ///
     /// # Panics
-    /// When they were not, with what was given, expected and found.
+    /// When it did not. The message has the given events, the expected and the found outcome.
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = E>) {
         let expected: Vec<E> = expected.into_iter().collect();
@@ -145,19 +157,19 @@ impl<E: Event + Debug + PartialEq, R: Debug> Outcome<E, R> {
         assert!(decided, "{}", self.report(&list(&expected)));
     }
 
-    /// Nothing was to be done.
+    /// Asserts that the decision returned no events.
     ///
     /// # Panics
-    /// When something was, with what was given and found.
+    /// When it did not. The message has the given events and the found outcome.
     #[track_caller]
     pub fn then_nothing(self) {
         self.then([]);
     }
 
-    /// It was rejected, and the reason reads so.
+    /// Asserts that the decision was a rejection that displays as `reason`.
     ///
     /// # Panics
-    /// When it was not, or for another reason, with what was given, expected and found.
+    /// When it was not. The message has the given events, the expected and the found outcome.
     #[track_caller]
     pub fn then_rejected(self, reason: impl Display)
     where
@@ -168,10 +180,10 @@ impl<E: Event + Debug + PartialEq, R: Debug> Outcome<E, R> {
         assert!(rejected, "{}", self.report(&format!("  rejected: {reason}\n")));
     }
 
-    /// It was rejected with this, of a type of your own.
+    /// Asserts that the decision was this rejection. Meant for rejection types of your own.
     ///
     /// # Panics
-    /// When it was not, or with another, with what was given, expected and found.
+    /// When it was not. The message has the given events, the expected and the found outcome.
     #[track_caller]
     pub fn then_rejected_with(self, expected: &R)
     where
@@ -181,14 +193,14 @@ impl<E: Event + Debug + PartialEq, R: Debug> Outcome<E, R> {
         assert!(rejected, "{}", self.report(&format!("  rejected: {expected:?}\n")));
     }
 
-    /// What was given, expected and found, a line each.
+    /// Returns the message: the given events, the expected and the found outcome, each with a heading.
     fn report(&self, expected: &str) -> String {
-        let mut report = "the decision is another\ngiven\n".to_owned();
+        let mut report = "the decision differs\ngiven\n".to_owned();
         let read: Vec<u64> =
             self.store.query(&self.query).flatten().map(|event| event.offset).collect();
         for event in self.store.read(..).flatten() {
-            let unread = if read.contains(&event.offset) { "" } else { "   (not in its query)" };
-            // Writing into a String does not fail.
+            let unread = if read.contains(&event.offset) { "" } else { "   (not in the query)" };
+            // Writing to a String does not fail.
             let _ = writeln!(report, "  {:?}{unread}", event.event);
         }
         let found = match &self.decided {

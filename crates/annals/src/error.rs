@@ -102,7 +102,7 @@ pub enum AppendError {
     /// No event can match the condition, so it would guard nothing.
     #[error("the condition guards nothing: {0}")]
     InvalidCondition(#[source] InvalidQuery),
-    /// The log has an event that the condition forbids. Read again and decide anew.
+    /// The log has an event that the condition forbids. Read again and decide again.
     #[error("the condition failed: the event at offset {offset} matches its query")]
     Conflict {
         /// The offset of an event that matches the condition's query.
@@ -137,7 +137,8 @@ pub enum AppendError {
     },
     /// The batch's time is more than a day ahead of the clock. Every later event would get at least that time.
     #[error(
-        "the given time, {given}, is more than a day ahead of the clock, {now}; times are milliseconds since 1970-01-01 UTC (were these microseconds or nanoseconds?), and `Batch::allow_future_time` allows it"
+        "the given time, {given} ms, is more than a day ahead of the clock, {now} ms; times are milliseconds since \
+         1970-01-01 UTC (is this one in microseconds or nanoseconds?), and `Batch::allow_future_time` allows it"
     )]
     TimeInFuture {
         /// The batch's time, in ms since 1970 UTC.
@@ -147,7 +148,8 @@ pub enum AppendError {
     },
     /// The condition begins beyond the head, so it would guard nothing.
     #[error(
-        "the condition begins at offset {after}, beyond the head, {head}, so it guards nothing; give `after` the head at which the decision was made"
+        "the condition begins at offset {after}, beyond the head, {head}, so it guards nothing; give `after` the \
+         head at which the decision was made"
     )]
     ConditionBeyondHead {
         /// The offset that was given to [`Condition::after`](crate::Condition::after).
@@ -302,7 +304,9 @@ pub enum FollowError {
     Damaged(#[from] Corruption),
     /// The writer removed a commit that this reader has shown, since its write or sync failed.
     #[error(
-        "{}: the event at offset {offset} was read before it was synced, and the writer removed it since the sync failed; open the store again", path.display()
+        "{}: the event at offset {offset} was read before it was synced, and the writer removed it since the sync \
+         failed; open the store again",
+        path.display()
     )]
     TakenBack {
         /// The store.
@@ -344,7 +348,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Something else than a store exists at the path.
-    #[error("{} is not an annals store: {found}; give the path of a store, or a path where nothing exists yet", path.display())]
+    #[error(
+        "{} is not an annals store: {found}; give the path of a store, or a path where nothing exists yet",
+        path.display()
+    )]
     NotAStore {
         /// The path.
         path: PathBuf,

@@ -4,7 +4,7 @@
 //!   Query     = item OR item OR …                               without items: every event
 //!   QueryItem = (type OR type OR …) AND tag AND tag AND …       without types: any type
 //! ```
-//! They have the shape that the Dynamic Consistency Boundary specification (dcb.events) gives them.
+//! Their shape follows the Dynamic Consistency Boundary specification (dcb.events).
 
 use crate::error::InvalidQuery;
 use crate::event::event::Event;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   EventStore ──append, submit──▶ Backend ──head().publish(…)──▶ readers, subscriptions, callbacks
-//!              ──get, read───────▶         (readers and appends share no lock)
+//!              ──get, read───────▶         (a read does not use the commit path)
 //! ```
 //! The backend assigns offsets and checks conditions. No code above it assumes that only this process appends. The
 //! author of a backend tests it with the suite of the crate `annals-conformance`.

@@ -2,7 +2,8 @@
 //! it.
 //!
 //! ```text
-//!   Backend::append ─▶ Encoded::records ─▶ Committer ─▶ CommitTarget::{find_id, conflict, stage, commit} ─▶ HeadPublisher
+//!   Backend::append ─▶ Encoded::records ─▶ Committer ─▶ CommitTarget::{find_id, conflict, stage, commit}
+//!                                                  └──▶ HeadPublisher::publish
 //!   Backend::read   ─▶ Search::new ─▶ a plan over a MemIndex, or over the backend's own Lookup ─▶ offsets
 //! ```
 //! Memory, the Journal and RocksDB are built from these parts. A program that only uses a log needs none of them. A

@@ -1,17 +1,18 @@
-//! Decisions: fold to the head, call the decision, and append its events unless an event that it depends on came
-//! meanwhile.
+//! Decisions: fold to the head, call the decision, and append its events, unless an event that it depends on was
+//! appended meanwhile.
 //!
 //! ```text
-//!   fold to the head ─▶ call the decision: events, or a rejection ─▶ append under the condition that no event of the
-//!         ▲                                                        │ query was appended since
-//!         └──────── conflict: fold only the new events, again ─────┘
+//!   fold to the head ─▶ call the decision: events, or a rejection ─▶ append, if no event of the query came since
+//!         ▲                                                             │ conflict
+//!         └──────── fold only the new events, and call it again ────────┘
 //! ```
 //! The consistency boundary is the projection's query and nothing else, so decisions about other things do not
 //! conflict.
 //!
 //! A decision that is slower than all others would lose every race. So after eight lost attempts, a decision takes the
-//! store's `fairness` lock, which all decisions of the process share, for itself. Only fairness depends on the lock,
-//! not correctness. Every wait for it is bounded, so a decision inside another decision or a callback cannot hang.
+//! store's `fairness` lock alone for its next attempts; all other decisions of the process share that lock. Only
+//! fairness depends on it, not correctness. Every wait for it is bounded, so a decision inside another decision or a
+//! callback cannot hang.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -76,7 +77,8 @@ pub enum DecideError<R> {
     Rejected(R),
     /// Every attempt lost: each time, an event that the decision depends on was appended meanwhile.
     #[error(
-        "the decision lost to other events in {retries} retries, last to the one at offset {offset}; try again, or allow more retries"
+        "the decision lost to other events in {retries} retries, last to the event at offset {offset}; try again, or \
+         allow more retries"
     )]
     Contended {
         /// The number of retries.

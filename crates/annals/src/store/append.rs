@@ -66,7 +66,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// events of its first attempt match the condition.
     ///
     /// # Errors
-    /// * [`AppendError::Conflict`]: the log has an event that the condition forbids. Read again and decide anew.
+    /// * [`AppendError::Conflict`]: the log has an event that the condition forbids. Read again and decide again.
     /// * [`AppendError::ConditionBeyondHead`]: the condition begins beyond the head, so it would guard nothing.
     /// * [`AppendError::InvalidCondition`]: no event can match the condition.
     /// * Any other [`AppendError`].

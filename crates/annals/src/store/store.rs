@@ -53,8 +53,7 @@ use crate::query::Query;
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
     event: PhantomData<fn() -> E>,
-    /// The lock that gives a decision which keeps losing a turn of its own. Decisions share it; one that lost often
-    /// takes it alone.
+    /// Makes decisions fair: all decisions share this lock, and a decision that lost often takes it alone.
     fairness: Arc<RwLock<()>>,
 }
 
@@ -200,8 +199,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     ///
     /// **A callback must not wait for another thread that appends to this store, and must not take a lock that a thread
-    /// holds while it appends. Both wait for ever**, since every append waits for the callbacks before it. The same
-    /// holds for a bounded channel to a worker that appends, and for the future of an append that was begun outside the
+    /// holds while it appends. Both deadlock**, since every append waits for the callbacks before it. So does waiting
+    /// for a bounded channel to a worker that appends, or for the future of an append that was begun outside the
     /// callback. In a debug build, a callback that has not returned for seconds is logged as a warning with the offset
     /// of its event.
     ///

@@ -1,5 +1,5 @@
-//! The subscription: a cursor on the log that waits at the head. Reading what is there and waiting for what comes are
-//! one loop, so no event is missed or repeated between the two.
+//! The subscription: a cursor on the log that waits at the head. Reading stored events and waiting for new ones are one
+//! loop, so no event is missed or repeated between the two.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -119,7 +119,7 @@ fn recorded_before<E: Event>(
             return Err(AppendError::IdConflict {
                 id: own.text.to_owned(),
                 offset: expected,
-                how: format!("as an event of type {recorded:?}, not {given:?}").into(),
+                how: format!("as an event of the type {recorded:?}, not {given:?}").into(),
             });
         }
     }

@@ -29,7 +29,7 @@ impl Helper {
         match thread.spawn(move || while its.wait() == HelperCall::Lead && lead(&its) {}) {
             Ok(_) => Some(helper),
             Err(error) => {
-                tracing::warn!(%error, "cannot start the thread for asynchronous appends; their callers commit instead");
+                tracing::warn!(%error, "no thread for asynchronous appends; their callers commit instead");
                 None
             }
         }

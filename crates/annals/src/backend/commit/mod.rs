@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!   append ─┐
-//!   append ─┼▶ queue ─▶ the leader takes the waiting batches ─▶ admit each ─▶ CommitTarget::commit ─▶ publish ─▶ complete
-//!   submit ─┘           (one of the callers)                    id, condition,  one write,       callbacks,
-//!     └ no room: waits outside the queue                        offset          one sync         subscriptions
+//!   append ─┼▶ queue ─▶ the leader, one of the callers, takes the waiting batches
+//!   submit ─┘              │
+//!     └ no room: waits     └▶ admit each ─▶ CommitTarget::commit ─▶ publish ─▶ complete the tickets
+//!       outside the queue     id, condition,    one write,         callbacks,
+//!                             offset            one sync           subscriptions
 //! ```
 //! While one commit is made durable, the next batches gather in the queue. There is no timer, so a single writer never
 //! waits for others. When a commit is done, the caller that has waited longest becomes the leader. A caller of `submit`

@@ -1,8 +1,8 @@
 //! The bound on asynchronous batches in the queue. A batch that finds no room waits outside the queue.
 //!
 //! ```text
-//!   submit ─ room ─────────────────────────────────▶ queue ─▶ commit, which frees room
-//!          └ no room: the future has it ─ polled ─▶ outside, in order ─┘ as room is freed
+//!   submit ─ room ────────────────────────────────────────▶ queue ─▶ commit, which frees room
+//!          └ no room: held by the future ─ polled ─▶ outside ─┘ in order, as room is freed
 //! ```
 //! The leader moves a batch from outside into the queue, not the batch's future. So a future that is not polled again
 //! delays no other batch.
@@ -37,13 +37,13 @@ impl<E> Room<E> {
         self.bytes == 0 || self.bytes + bytes <= self.limit
     }
 
-    /// Takes the room of a batch that joins the queue.
+    /// Takes room for a batch that joins the queue.
     pub(crate) fn enter(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
-    /// Frees the room of committed batches. Returns the batches from outside that have room now, whose room it has
-    /// taken.
+    /// Frees the room of committed batches. Returns the batches from outside that have room now, and takes room for
+    /// them.
     pub(super) fn leave(&mut self, bytes: usize) -> VecDeque<Request<E>> {
         assert!(bytes <= self.bytes, "{bytes} bytes leave a queue of {} bytes", self.bytes);
         self.bytes -= bytes;

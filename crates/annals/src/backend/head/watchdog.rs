@@ -43,9 +43,9 @@ impl Default for Watchdog {
 fn report(offset: u64) {
     tracing::warn!(
         offset,
-        "a callback has not returned for seconds, and every append waits for it; a callback must not wait for an append of \
-         another thread, and must not take a lock that an appending thread holds: read a subscription in a thread of its own \
-         instead"
+        "a callback has not returned for seconds, and every append waits for it; a callback must not wait for an \
+         append of another thread, and must not take a lock that an appending thread holds: read a subscription in a \
+         thread of its own instead"
     );
 }
 

@@ -5,12 +5,12 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use alloy_primitives::U256;
-use annals::Tags;
-use serde::de::{Error as _, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::InvalidField;
-use crate::hex::{Address, Hex};
+use crate::hex::Address;
+use crate::text::from_text;
 
 /// An amount of an asset in its smallest unit, up to 2^256 - 1; in JSON a string of decimal digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,70 +131,12 @@ impl<'de> Deserialize<'de> for EventVersion {
     }
 }
 
-/// Reads a value from its text with `parse`.
-pub(crate) fn from_text<'de, T, D: Deserializer<'de>>(
-    deserializer: D,
-    expected: &'static str,
-    parse: fn(&str) -> Result<T, InvalidField>,
-) -> Result<T, D::Error> {
-    struct Text<T>(&'static str, fn(&str) -> Result<T, InvalidField>);
-
-    impl<T> Visitor<'_> for Text<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-            (self.1)(text).map_err(E::custom)
-        }
-    }
-
-    deserializer.deserialize_str(Text(expected, parse))
-}
-
 /// Reads a field that may be absent but, being there, is not null: the absent ones are left out of an event's text,
 /// of which its id is a hash.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
-}
-
-/// What a field adds to an event's tags. Hex is in lower case there, so that one thing has one tag.
-pub(crate) trait Tagged {
-    fn tag(&self, name: &str, tags: &mut Tags);
-}
-
-impl<const N: usize> Tagged for Hex<N> {
-    fn tag(&self, name: &str, tags: &mut Tags) {
-        tags.add(name, self.lower());
-    }
-}
-
-impl Tagged for String {
-    fn tag(&self, name: &str, tags: &mut Tags) {
-        tags.add(name, self);
-    }
-}
-
-impl<T: Tagged> Tagged for Option<T> {
-    fn tag(&self, name: &str, tags: &mut Tags) {
-        if let Some(value) = self {
-            value.tag(name, tags);
-        }
-    }
-}
-
-impl Tagged for Participants {
-    /// More of them than an event can have tags beside its channel and objective have none: part of them would be
-    /// taken for all.
-    fn tag(&self, name: &str, tags: &mut Tags) {
-        if self.len() <= annals::MAX_TAGS - 2 {
-            self.iter().for_each(|participant| participant.tag(name, tags));
-        }
-    }
 }
 
 #[cfg(test)]

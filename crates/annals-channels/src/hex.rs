@@ -217,7 +217,7 @@ impl<const N: usize> Serialize for Hex<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::fields::from_text(deserializer, "a string of 0x and hex digits", Self::decode)
+        crate::text::from_text(deserializer, "a string of 0x and hex digits", Self::decode)
     }
 }
 
@@ -239,7 +239,7 @@ pub(crate) mod bytes {
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         let parse = str::parse::<Bytes>;
-        let read = crate::fields::from_text(deserializer, "a string of 0x and hex digits", parse);
+        let read = crate::text::from_text(deserializer, "a string of 0x and hex digits", parse);
         read.map(|Bytes(bytes)| bytes)
     }
 

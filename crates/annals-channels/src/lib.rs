@@ -15,6 +15,8 @@ mod rules;
 mod schemas;
 mod signing;
 mod state;
+mod tagged;
+mod text;
 mod views;
 
 pub use error::InvalidField;
@@ -26,7 +28,7 @@ pub use party::{
     SupportProof, Taken,
 };
 pub use rules::{
-    BrokenRule, RecordError, RecordedEvent, Rule, check_channel, check_message, check_objective,
+    RecordError, RecordedEvent, Rule, Violation, check_channel, check_message, check_objective,
     record,
 };
 pub use signing::{SecretKey, SignatureError, recover};

@@ -49,9 +49,9 @@ fn refused<T: std::fmt::Debug>(result: Result<T, PartyError>) -> Refusal {
 }
 
 #[track_caller]
-fn broken<T: std::fmt::Debug>(result: Result<T, PartyError>) -> Rule {
+fn violation<T: std::fmt::Debug>(result: Result<T, PartyError>) -> Rule {
     match refused(result) {
-        Refusal::Broken(broken) => *broken.rule,
+        Refusal::Violation(violation) => *violation.rule,
         other => panic!("a rule, but: {other}"),
     }
 }
@@ -149,14 +149,14 @@ fn a_challenge_needs_a_later_state() {
     assert_eq!(refused(party.clear(place(1))), Refusal::NothingSupported);
     assert_eq!(store.len(), head);
     agree(&mut party, 1, false);
-    assert_eq!(broken(party.clear(place(1))), Rule::ChallengeExists { channel_id: channel() });
+    assert_eq!(violation(party.clear(place(1))), Rule::ChallengeExists { channel_id: channel() });
     party.observe(challenge(2, 1)).unwrap();
     let (challenged, found) = (1, 1);
     assert_eq!(
         refused(party.challenge(place(3), 9)),
         Refusal::Challenged { challenged, supported: 1 }
     );
-    assert_eq!(broken(party.clear(place(3))), Rule::ClearingBeats { challenged, found });
+    assert_eq!(violation(party.clear(place(3))), Rule::ClearingBeats { challenged, found });
     agree(&mut party, 2, false);
     assert_eq!(party.challenge(place(3), 9).unwrap().turn_num, 2);
 }
@@ -168,7 +168,7 @@ fn a_channel_ends_with_a_final_state_of_all() {
     party.deposited(place(1), eth(), 5.into(), 5.into()).unwrap();
     agree(&mut party, 1, false);
     assert_eq!(refused(party.conclude(place(2))), Refusal::NotFinal);
-    let early = broken(party.withdraw(place(2), eth(), us, 1.into()));
+    let early = violation(party.withdraw(place(2), eth(), us, 1.into()));
     assert_eq!(early, Rule::ConcludedFirst { channel_id: channel() });
     agree(&mut party, 2, true);
     party.conclude(place(2)).unwrap();
@@ -187,9 +187,9 @@ fn a_channel_ends_with_a_final_state_of_all() {
 fn a_deposit_is_counted_once() {
     let (_, mut party) = opened();
     party.deposited(place(1), eth(), 5.into(), 5.into()).unwrap();
-    let again = broken(party.deposited(place(1), eth(), 6.into(), 11.into()));
+    let again = violation(party.deposited(place(1), eth(), 6.into(), 11.into()));
     assert_eq!(again, Rule::DepositIsNew { block_num: 1, tx_index: 0, asset: eth() });
-    let less = broken(party.deposited(place(2), eth(), 1.into(), 4.into()));
+    let less = violation(party.deposited(place(2), eth(), 1.into(), 4.into()));
     assert_eq!(less, Rule::HoldingGrows { held: 5.into(), found: 4.into() });
 }
 
@@ -205,10 +205,10 @@ fn what_the_chain_said_is_heard_once_and_nothing_else_is() {
     assert_eq!(party.observe(withdrawn(5)).unwrap(), paid);
     let head = store.len();
     for event in [signed(1, 0), supported(1, 0, 2), finalized(1)] {
-        let Err(DecideError::Rejected(broken)) = party.observe(event) else {
+        let Err(DecideError::Rejected(violation)) = party.observe(event) else {
             panic!("it is not of the chain")
         };
-        assert_eq!(*broken.rule, Rule::OfTheChain);
+        assert_eq!(*violation.rule, Rule::OfTheChain);
     }
     assert_eq!(store.len(), head);
 }

@@ -138,10 +138,10 @@ fn it_forgets_nothing_that_it_signed() {
         assert_eq!(first, at(turn_num, 0).hash());
     }
     // A turn that was the other's.
-    let Refusal::Broken(broken) = refusal(party.sign(&at(3, 0)).unwrap_err()) else {
+    let Refusal::Violation(violation) = refusal(party.sign(&at(3, 0)).unwrap_err()) else {
         panic!("it signed later ones")
     };
-    assert_eq!(*broken.rule, Rule::TurnGoesUp { latest: LAST, found: 3 });
+    assert_eq!(*violation.rule, Rule::TurnGoesUp { latest: LAST, found: 3 });
     assert_eq!(store.len(), 2 * LAST, "nothing was written");
 }
 
@@ -164,7 +164,7 @@ fn what_the_log_says_is_supported_does_not_make_it_forget() {
     // Nobody checks what is appended past the rules.
     store.append(supported(u64::MAX, 0, 2)).unwrap();
     assert!(matches!(refusal(party.sign(&at(LAST, 1)).unwrap_err()), Refusal::SecondState { .. }));
-    assert!(matches!(refusal(party.sign(&at(7, 1)).unwrap_err()), Refusal::Broken(_)));
+    assert!(matches!(refusal(party.sign(&at(7, 1)).unwrap_err()), Refusal::Violation(_)));
     assert_eq!(party.state().unwrap().signatures.len(), 2, "the last of each");
 }
 
@@ -177,7 +177,7 @@ fn its_own_signature_binds_it_wherever_it_comes_from() {
     let (signer, signature) = (first.address(), first.sign(state.hash()).unwrap());
     party.receive(&SignedState { state, signer, signature }).unwrap();
     assert!(matches!(refusal(party.sign(&at(5, 1)).unwrap_err()), Refusal::SecondState { .. }));
-    assert!(matches!(refusal(party.sign(&at(4, 1)).unwrap_err()), Refusal::Broken(_)));
+    assert!(matches!(refusal(party.sign(&at(4, 1)).unwrap_err()), Refusal::Violation(_)));
     assert_eq!(party.sign(&at(5, 0)).unwrap().signature, signature);
     party.sign(&at(6, 1)).unwrap();
 }

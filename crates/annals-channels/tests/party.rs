@@ -130,8 +130,9 @@ fn a_party_is_in_one_channel() {
     let other = State { channel_id: Hash::new([1; 32]), ..at(1, 0, false) };
     let refused = alice.sign(&other).unwrap_err().to_string();
     assert!(refused.contains("this party is in channel 0x"), "{refused}");
-    let Err(DecideError::Rejected(broken)) = alice.observe(objective_created(OBJECTIVES[0])) else {
+    let Err(DecideError::Rejected(violation)) = alice.observe(objective_created(OBJECTIVES[0]))
+    else {
         panic!("it is about no channel")
     };
-    assert!(matches!(*broken.rule, Rule::OwnChannel { found: None, .. }));
+    assert!(matches!(*violation.rule, Rule::OwnChannel { found: None, .. }));
 }

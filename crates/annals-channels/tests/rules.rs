@@ -33,9 +33,9 @@ fn an_objective_goes_from_created_to_approved_to_completed() {
         ["objective-approved", "objective-rejected", "objective-cranked", "objective-completed"]
     {
         let again = with(&objective(kind, OBJECTIVES[0]), "timestamp_ms", json!(5));
-        let broken = breaks(&store, again);
+        let violation = breaks(&store, again);
         assert!(
-            matches!(broken, Rule::ObjectiveStatus { status: ObjectiveStatus::Completed, .. }),
+            matches!(violation, Rule::ObjectiveStatus { status: ObjectiveStatus::Completed, .. }),
             "{kind}"
         );
     }
@@ -62,12 +62,15 @@ fn an_objective_is_created_once_and_first() {
 fn an_objective_is_cranked_and_completed_only_when_approved() {
     let store = log([objective_created(OBJECTIVES[0])]);
     for kind in ["objective-cranked", "objective-completed"] {
-        let broken = breaks(&store, objective(kind, OBJECTIVES[0]));
-        assert!(matches!(broken, Rule::ObjectiveStatus { status: ObjectiveStatus::Created, .. }));
+        let violation = breaks(&store, objective(kind, OBJECTIVES[0]));
+        assert!(matches!(
+            violation,
+            Rule::ObjectiveStatus { status: ObjectiveStatus::Created, .. }
+        ));
     }
     keeps(&store, objective("objective-rejected", OBJECTIVES[0]));
-    let broken = breaks(&store, objective("objective-approved", OBJECTIVES[0]));
-    assert!(matches!(broken, Rule::ObjectiveStatus { status: ObjectiveStatus::Rejected, .. }));
+    let violation = breaks(&store, objective("objective-approved", OBJECTIVES[0]));
+    assert!(matches!(violation, Rule::ObjectiveStatus { status: ObjectiveStatus::Rejected, .. }));
 }
 
 #[test]
@@ -124,18 +127,18 @@ fn only_participants_of_a_channel_sign_and_only_for_themselves() {
     let [first, second] = parties().map(|key| key.address());
     for event in [signed(1, 0), received(1, 0)] {
         let stranger = Address::new([9; 20]);
-        let broken = breaks(&store, with(&event, "signer", json!(stranger)));
-        assert_eq!(broken, Rule::SignerIsParticipant { signer: stranger });
+        let violation = breaks(&store, with(&event, "signer", json!(stranger)));
+        assert_eq!(violation, Rule::SignerIsParticipant { signer: stranger });
         let forged = json!(key(0x33).sign(state(1, 0)).unwrap());
-        let broken = breaks(&store, with(&event, "signature", forged));
+        let violation = breaks(&store, with(&event, "signature", forged));
         assert!(
-            matches!(broken, Rule::SignatureIsSigners { found, .. } if found == key(0x33).address())
+            matches!(violation, Rule::SignatureIsSigners { found, .. } if found == key(0x33).address())
         );
-        let broken =
+        let violation =
             breaks(&store, with(&event, "signature", json!(format!("0x{}", "11".repeat(65)))));
-        assert_eq!(broken, Rule::SignatureIsValid(SignatureError::V { found: 0x11 }));
-        let broken = breaks(&store, with(&event, "state_hash", json!(state(2, 0))));
-        assert!(matches!(broken, Rule::SignatureIsSigners { .. }));
+        assert_eq!(violation, Rule::SignatureIsValid(SignatureError::V { found: 0x11 }));
+        let violation = breaks(&store, with(&event, "state_hash", json!(state(2, 0))));
+        assert!(matches!(violation, Rule::SignatureIsSigners { .. }));
     }
     let swapped = breaks(&store, with(&signed(1, 0), "signer", json!(second)));
     assert_eq!(swapped, Rule::SignatureIsSigners { signer: second, found: first });
@@ -308,8 +311,8 @@ fn deposits_are_counted_once_and_add_up() {
 fn what_is_deposited_is_held() {
     let store = log([created()]);
     let too_little = with(&deposit(1, ETH, "3"), "amount_deposited", json!("4"));
-    let broken = breaks(&store, too_little);
-    assert_eq!(broken, Rule::DepositIsHeld { deposited: 4.into(), found: 3.into() });
+    let violation = breaks(&store, too_little);
+    assert_eq!(violation, Rule::DepositIsHeld { deposited: 4.into(), found: 3.into() });
     keeps(&store, with(&deposit(1, ETH, "3"), "amount_deposited", json!("3")));
 }
 
@@ -328,8 +331,8 @@ fn participants_differ() {
 fn what_is_acknowledged_was_sent() {
     let store = log([message("message-sent", "bob"), message("message-received", "carol")]);
     for peer in ["carol", "dave"] {
-        let broken = breaks(&store, message("message-acked", peer));
-        assert_eq!(broken, Rule::AckedWasSent { message_id: id(0), peer_id: peer.into() });
+        let violation = breaks(&store, message("message-acked", peer));
+        assert_eq!(violation, Rule::AckedWasSent { message_id: id(0), peer_id: peer.into() });
     }
     keeps(&store, message("message-acked", "bob"));
 }
@@ -356,8 +359,10 @@ fn the_same_event_again_is_where_it_is() {
 #[test]
 fn a_broken_rule_names_event_and_finding() {
     let store = log([created(), signed(3, 0)]);
-    let Err(DecideError::Rejected(broken)) = record(&store, signed(2, 0)) else { panic!("it is") };
-    let text = broken.to_string();
+    let Err(DecideError::Rejected(violation)) = record(&store, signed(2, 0)) else {
+        panic!("it is")
+    };
+    let text = violation.to_string();
     assert!(text.starts_with("state-signed breaks a rule: what one signs goes up by turn; turn 2 comes after 3 (event 0x"), "{text}");
 }
 

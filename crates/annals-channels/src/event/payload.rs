@@ -41,7 +41,7 @@ macro_rules! payload {
             }
 
             fn tags(&self, tags: &mut annals::Tags) {
-                $(crate::fields::Tagged::tag(&self.$field, stringify!($tag), tags);)*
+                $(crate::tagged::Tagged::tag(&self.$field, stringify!($tag), tags);)*
             }
 
             fn id(&self) -> Option<std::borrow::Cow<'_, str>> {

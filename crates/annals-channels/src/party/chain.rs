@@ -9,10 +9,10 @@
 
 use annals::{Backend, DecideError, EventStore};
 
+use super::recorded::{is_chain_event, offset_of};
 use super::refusal::{Refusal, Stop, refused};
-use super::told::{is_of_the_chain, told};
 use super::{Party, PartyError, SupportProof, now_ms};
-use crate::rules::{BrokenRule, RecordError, RecordedEvent, Rule, check_channel};
+use crate::rules::{RecordError, RecordedEvent, Rule, Violation, check_channel};
 use crate::views::ChannelState;
 use crate::{
     Address, AllocationUpdated, Amount, ChallengeCleared, ChallengeRegistered, ChannelConcluded,
@@ -42,19 +42,19 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     )]
     pub fn observe(&mut self, event: ChannelEvent) -> Result<RecordedEvent, RecordError> {
         self.is_ours(&event).map_err(DecideError::Rejected)?;
-        if !is_of_the_chain(&event) {
-            return Err(DecideError::Rejected(BrokenRule::new(&event, Rule::OfTheChain)));
+        if !is_chain_event(&event) {
+            return Err(DecideError::Rejected(Violation::new(&event, Rule::OfTheChain)));
         }
-        let mut told_at = None;
+        let mut recorded_at = None;
         let decided = self.decide(|state, store| {
-            told_at = told(store, &event).map_err(Stop::Unread)?;
-            if told_at.is_some() {
+            recorded_at = offset_of(store, &event).map_err(Stop::Unread)?;
+            if recorded_at.is_some() {
                 return Ok(vec![]);
             }
             check_channel(state, &event).map_err(Stop::Refused)?;
             Ok(vec![event.clone()])
         })?;
-        let offset = told_at.unwrap_or(decided.offsets.start);
+        let offset = recorded_at.unwrap_or(decided.offsets.start);
         Ok(RecordedEvent { offset, equivocation: None })
     }
 
@@ -227,7 +227,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             let (Act { events, refusal }, belongs) = action(state, store)?;
             answer = Some(belongs);
             if let Some(first) = events.first()
-                && told(store, first).map_err(Stop::Unread)?.is_some()
+                && offset_of(store, first).map_err(Stop::Unread)?.is_some()
             {
                 return Ok(vec![]);
             }

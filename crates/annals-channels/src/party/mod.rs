@@ -15,8 +15,8 @@ mod objective;
 mod options;
 mod proof;
 mod recent;
+mod recorded;
 mod refusal;
-mod told;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ use recent::{Recent, last_signed, signatures_of};
 pub use refusal::{PartyError, Refusal};
 use refusal::{Stop, refused};
 
-use crate::rules::{BrokenRule, Rule, check_channel};
+use crate::rules::{Rule, Violation, check_channel};
 use crate::views::{ChannelState, Equivocation, Signed, channel_of, second_state, signed_by};
 use crate::{
     Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, SecretKey, SignedState,
@@ -69,27 +69,7 @@ pub struct Party<B: Backend<ChannelEvent> = Memory<ChannelEvent>> {
     view: Reconstructor<Recent, B>,
 }
 
-impl Party {
-    /// How to open one with snapshots.
-    pub fn options() -> PartyOptions {
-        PartyOptions::default()
-    }
-}
-
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// The party with this key in this channel, as its log has it; opens the channel if the log has none. For
-    /// other settings: [`Party::options`].
-    ///
-    /// # Errors
-    /// [`PartyError`] if the channel cannot be opened.
-    pub fn open(
-        store: &EventStore<ChannelEvent, B>,
-        key: SecretKey,
-        fixed: &FixedPart,
-    ) -> Result<Self, PartyError> {
-        PartyOptions::default().open(store, key, fixed)
-    }
-
     fn create(&mut self, fixed: &FixedPart) -> Result<(), PartyError> {
         let created = ChannelEvent::from(ChannelCreated {
             app_definition: fixed.app_definition,
@@ -168,7 +148,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 // Whether it knows it as its own or got it back from somebody: what bears its signature binds it.
                 Some((latest, _)) if turn_num <= latest => {
                     let rule = Rule::TurnGoesUp { latest, found: turn_num };
-                    Err(BrokenRule::new(&event, rule).into())
+                    Err(Violation::new(&event, rule).into())
                 }
                 Some((final_turn, last)) if last.is_final => {
                     Err(Refusal::Ended { final_turn, asked: turn_num }.into())
@@ -270,12 +250,12 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         unread.map_or(Ok(decided), |error| Err(DecideError::Read(error)))
     }
 
-    fn is_ours(&self, event: &ChannelEvent) -> Result<(), BrokenRule> {
+    fn is_ours(&self, event: &ChannelEvent) -> Result<(), Violation> {
         let (expected, found) = (self.channel_id(), channel_of(event));
         if found == Some(expected) {
             return Ok(());
         }
-        Err(BrokenRule::new(event, Rule::OwnChannel { expected, found }))
+        Err(Violation::new(event, Rule::OwnChannel { expected, found }))
     }
 }
 

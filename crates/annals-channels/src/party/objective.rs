@@ -13,7 +13,7 @@ use alloy_primitives::keccak256;
 use annals::{Backend, DecideError};
 
 use super::{Party, now_ms};
-use crate::rules::{BrokenRule, RecordError, check_objective};
+use crate::rules::{RecordError, Violation, check_objective};
 use crate::views::{ChannelState, ObjectiveStatus, Objectives};
 use crate::{
     ChannelEvent, EventVersion, Hash, ObjectiveApproved, ObjectiveCompleted, ObjectiveCranked,
@@ -66,7 +66,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         let store = self.view.store();
         store.decide(&Objectives, |all| {
             let created = created.clone().filter(|_| !all.objectives.contains_key(&objective_id));
-            Ok::<_, BrokenRule>(created.into_iter().collect())
+            Ok::<_, Violation>(created.into_iter().collect())
         })?;
         store.decide(&Objectives, |all| {
             let status = all.objectives.get(&objective_id).map(|objective| objective.status);
@@ -74,7 +74,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 return Ok(vec![]);
             }
             check_objective(all, &approved)?;
-            Ok::<_, BrokenRule>(vec![approved.clone()])
+            Ok::<_, Violation>(vec![approved.clone()])
         })?;
         Ok(objective_id)
     }
@@ -117,7 +117,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             }
             check_objective(all, &cranked)?;
             let completed = reached.then(|| completed.clone());
-            Ok::<_, BrokenRule>(std::iter::once(cranked.clone()).chain(completed).collect())
+            Ok::<_, Violation>(std::iter::once(cranked.clone()).chain(completed).collect())
         })?;
         Ok(is_completed)
     }

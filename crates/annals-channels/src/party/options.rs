@@ -69,3 +69,25 @@ impl PartyOptions {
         Ok(party)
     }
 }
+
+impl Party {
+    /// Returns the default settings, to open a party with others: with snapshots, for example.
+    pub fn options() -> PartyOptions {
+        PartyOptions::default()
+    }
+}
+
+impl<B: Backend<ChannelEvent>> Party<B> {
+    /// Opens the party that has `key` in the channel `fixed`, with the default settings, and reads what its log says
+    /// about the channel. Creates the channel in the log if the log does not have it. [`Party::options`] has other settings.
+    ///
+    /// # Errors
+    /// [`PartyError`] if the channel cannot be created or the log fails.
+    pub fn open(
+        store: &EventStore<ChannelEvent, B>,
+        key: SecretKey,
+        fixed: &FixedPart,
+    ) -> Result<Self, PartyError> {
+        PartyOptions::default().open(store, key, fixed)
+    }
+}

@@ -2,7 +2,7 @@
 
 use annals::{DecideError, ReadError};
 
-use crate::rules::BrokenRule;
+use crate::rules::Violation;
 use crate::{Address, Amount, Hash, SignatureError};
 
 /// Why a party did not do it; its log holds nothing of it.
@@ -11,7 +11,7 @@ use crate::{Address, Amount, Hash, SignatureError};
 pub enum Refusal {
     /// It breaks a rule.
     #[error(transparent)]
-    Broken(#[from] BrokenRule),
+    Violation(#[from] Violation),
     /// It signed another state for that turn, and signs no second.
     #[error("turn {turn_num} is signed with state {first}; it signs no second, {asked}")]
     SecondState {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{BrokenRule, Rule};
+use super::{Rule, Violation};
 use crate::views::{ChannelState, Signed, signed_by};
 use crate::{
     ChannelCreated, ChannelEvent, ChannelFinalized, DepositDetected, FixedPart, Hash,
@@ -15,8 +15,8 @@ use crate::{
 ///
 /// # Errors
 /// The rule that it breaks.
-pub fn check_channel(state: &ChannelState, event: &ChannelEvent) -> Result<(), BrokenRule> {
-    check(state, event).map_err(|rule| BrokenRule::new(event, rule))
+pub fn check_channel(state: &ChannelState, event: &ChannelEvent) -> Result<(), Violation> {
+    check(state, event).map_err(|rule| Violation::new(event, rule))
 }
 
 /// As [`check_channel`], without telling which event it was: that takes its id, and so its JSON.

@@ -1,6 +1,6 @@
 //! The rule of messages: what is acknowledged was sent.
 
-use super::{BrokenRule, Rule};
+use super::{Rule, Violation};
 use crate::ChannelEvent;
 use crate::views::MessageState;
 
@@ -8,11 +8,11 @@ use crate::views::MessageState;
 ///
 /// # Errors
 /// The rule that it breaks.
-pub fn check_message(state: &MessageState, event: &ChannelEvent) -> Result<(), BrokenRule> {
+pub fn check_message(state: &MessageState, event: &ChannelEvent) -> Result<(), Violation> {
     match event {
         ChannelEvent::MessageAcked(acked) if !state.sent_to.contains(&acked.peer_id) => {
             let (message_id, peer_id) = (acked.message_id, acked.peer_id.clone());
-            Err(BrokenRule::new(event, Rule::AckedWasSent { message_id, peer_id }))
+            Err(Violation::new(event, Rule::AckedWasSent { message_id, peer_id }))
         }
         _ => Ok(()),
     }

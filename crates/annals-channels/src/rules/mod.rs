@@ -4,15 +4,15 @@
 //!   record(store, event) ─▶ state of what it is about ─▶ check ─▶ append, unless that state changed meanwhile
 //! ```
 
-mod broken;
 mod channel;
 mod message;
 mod objective;
 mod record;
+mod violation;
 
-pub use broken::{BrokenRule, Rule};
 pub(crate) use channel::check as channel_rule;
 pub use channel::check_channel;
 pub use message::check_message;
 pub use objective::check_objective;
 pub use record::{RecordError, RecordedEvent, record};
+pub use violation::{Rule, Violation};

@@ -1,6 +1,6 @@
 //! The rules of objectives: their order, and that one at a time owns a channel.
 
-use super::{BrokenRule, Rule};
+use super::{Rule, Violation};
 use crate::views::{ObjectiveStatus, ObjectivesState, objective_of};
 use crate::{ChannelEvent, Hash};
 
@@ -8,9 +8,9 @@ use crate::{ChannelEvent, Hash};
 ///
 /// # Errors
 /// The rule that it breaks.
-pub fn check_objective(state: &ObjectivesState, event: &ChannelEvent) -> Result<(), BrokenRule> {
+pub fn check_objective(state: &ObjectivesState, event: &ChannelEvent) -> Result<(), Violation> {
     let Some(objective_id) = objective_of(event) else { return Ok(()) };
-    check(state, event, objective_id).map_err(|rule| BrokenRule::new(event, rule))
+    check(state, event, objective_id).map_err(|rule| Violation::new(event, rule))
 }
 
 fn check(state: &ObjectivesState, event: &ChannelEvent, objective_id: Hash) -> Result<(), Rule> {

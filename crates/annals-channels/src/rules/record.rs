@@ -2,14 +2,14 @@
 
 use annals::{Backend, DecideError, Event, EventStore, Projection, Query};
 
-use super::{BrokenRule, check_channel, check_message, check_objective};
+use super::{Violation, check_channel, check_message, check_objective};
 use crate::ChannelEvent;
 use crate::views::{
     Channel, Equivocation, Message, Objectives, channel_of, message_of, objective_of, signed_by,
 };
 
 /// Why an event was not recorded; the log holds nothing of it.
-pub type RecordError = DecideError<BrokenRule>;
+pub type RecordError = DecideError<Violation>;
 
 /// An event that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct RecordedEvent {
 /// An event that the log has already, to the letter, is answered with the offset it has.
 ///
 /// # Errors
-/// [`DecideError::Rejected`] with the [`BrokenRule`], or whatever else kept it from being appended.
+/// [`DecideError::Rejected`] with the [`Violation`], or whatever else kept it from being appended.
 pub fn record<B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     event: ChannelEvent,
@@ -54,7 +54,7 @@ fn decide<P: Projection<Event = ChannelEvent>, B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     projection: &P,
     event: &ChannelEvent,
-    check: impl Fn(&P::State, &ChannelEvent) -> Result<Option<Equivocation>, BrokenRule>,
+    check: impl Fn(&P::State, &ChannelEvent) -> Result<Option<Equivocation>, Violation>,
 ) -> Result<RecordedEvent, RecordError> {
     let mut equivocation = None;
     let decided = store.decide(projection, |state| {
@@ -64,9 +64,9 @@ fn decide<P: Projection<Event = ChannelEvent>, B: Backend<ChannelEvent>>(
     match decided {
         Ok(decision) => Ok(RecordedEvent { offset: decision.offsets.start, equivocation }),
         // Done before, it is done: to repeat it breaks no rule.
-        Err(DecideError::Rejected(broken)) => match known(store, &projection.query(), event)? {
+        Err(DecideError::Rejected(violation)) => match known(store, &projection.query(), event)? {
             Some(offset) => Ok(RecordedEvent { offset, equivocation: None }),
-            None => Err(DecideError::Rejected(broken)),
+            None => Err(DecideError::Rejected(violation)),
         },
         Err(error) => Err(error),
     }

@@ -184,9 +184,9 @@ pub(crate) fn keeps(store: &Store, event: ChannelEvent) -> RecordedEvent {
 pub(crate) fn breaks(store: &Store, event: ChannelEvent) -> Rule {
     let head = store.len();
     match record(store, event) {
-        Err(DecideError::Rejected(broken)) => {
+        Err(DecideError::Rejected(violation)) => {
             assert_eq!(store.len(), head, "nothing was appended");
-            *broken.rule
+            *violation.rule
         }
         other => panic!("it breaks a rule, but: {other:?}"),
     }

@@ -187,7 +187,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             if known.acked_by.contains(message.peer_id) {
                 return Ok(vec![]);
             }
-            check_message(known, &acked).map_err(|broken| Box::new(Refusal::from(broken)))?;
+            check_message(known, &acked).map_err(|violation| Box::new(Refusal::from(violation)))?;
             Ok(vec![acked.clone()])
         });
         match decided {
@@ -195,9 +195,9 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 self.dropped(message, DropCode::ReplayAttack, "it was acknowledged before")
             }
             Ok(_) => Ok(Taken::Acked { message_id: of }),
-            Err(DecideError::Rejected(broken)) => {
-                let broken: Box<Refusal> = broken;
-                self.dropped(message, DropCode::PayloadInvalid, &broken.to_string())
+            Err(DecideError::Rejected(violation)) => {
+                let violation: Box<Refusal> = violation;
+                self.dropped(message, DropCode::PayloadInvalid, &violation.to_string())
             }
             Err(error) => Err(error),
         }
@@ -242,8 +242,8 @@ struct Incoming<'a> {
 
 /// What kind of message it is that a party refuses for this.
 fn drop_code(refusal: &Refusal) -> DropCode {
-    let Refusal::Broken(broken) = refusal else { return DropCode::PayloadInvalid };
-    match *broken.rule {
+    let Refusal::Violation(violation) = refusal else { return DropCode::PayloadInvalid };
+    match *violation.rule {
         Rule::OwnChannel { .. } | Rule::ChannelExists { .. } => DropCode::ChannelUnknown,
         Rule::SignatureIsValid(_) | Rule::SignatureIsSigners { .. } => DropCode::SignatureInvalid,
         _ => DropCode::PayloadInvalid,

@@ -1,4 +1,4 @@
-//! What was broken: the rule, by which event, and what was found.
+//! what was broken: the rule, by which event, and what was found.
 
 use annals::Event;
 
@@ -8,7 +8,7 @@ use crate::{Address, Amount, ChannelEvent, Hash, SignatureError};
 /// An event that must not be: nothing was appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event_type} breaks a rule: {rule} (event {event_id})")]
-pub struct BrokenRule {
+pub struct Violation {
     /// The event's type.
     pub event_type: String,
     /// The event's id.
@@ -17,7 +17,7 @@ pub struct BrokenRule {
     pub rule: Box<Rule>,
 }
 
-impl BrokenRule {
+impl Violation {
     pub(crate) fn new(event: &ChannelEvent, rule: Rule) -> Self {
         let event_id = event.id().unwrap_or_default().into_owned();
         Self { event_type: event.event_type().to_owned(), event_id, rule: Box::new(rule) }

@@ -6,7 +6,7 @@ use crate::views::channel_of;
 use crate::{AllocationUpdated, ChannelEvent, DepositDetected, WithdrawCompleted};
 
 /// The offset at which the log has this from the chain.
-pub(super) fn told<B: Backend<ChannelEvent>>(
+pub(super) fn offset_of<B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     event: &ChannelEvent,
 ) -> Result<Option<u64>, ReadError> {
@@ -23,7 +23,7 @@ pub(super) fn told<B: Backend<ChannelEvent>>(
 }
 
 /// Whether it is the chain that says this.
-pub(super) fn is_of_the_chain(event: &ChannelEvent) -> bool {
+pub(super) fn is_chain_event(event: &ChannelEvent) -> bool {
     same(event, event)
 }
 

@@ -1,4 +1,4 @@
-//! `#[event(…)]`: which keys there are, and which of them go where; and attributes that allow lints.
+//! The `#[event(…)]` attributes: their keys, and where each key may stand. Also the attributes that allow lints.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -10,7 +10,7 @@ use syn::{Attribute, LitStr, Meta, Path, Token, Type};
 use crate::errors::Errors;
 use crate::name::{self, Use};
 
-/// Where an attribute stands.
+/// The part of the type that an attribute is on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Struct,
@@ -18,11 +18,11 @@ pub(crate) enum Place {
     Variant,
     /// A field of a struct or a struct variant.
     Field,
-    /// The one field of a newtype variant.
+    /// The only field of a newtype variant.
     Inner,
 }
 
-/// What the `#[event(…)]` attributes of one place say.
+/// The settings of the `#[event(…)]` attributes on one part of the type.
 #[derive(Default)]
 pub(crate) struct Settings {
     /// The event type.
@@ -33,9 +33,9 @@ pub(crate) struct Settings {
     pub(crate) upcast: Option<Path>,
     /// The codec.
     pub(crate) codec: Option<Type>,
-    /// A tag each, with its name if it has one.
+    /// The names of the tags. `None` is a tag without a name.
     pub(crate) tags: Vec<Option<LitStr>>,
-    /// Where the field is said to be the id.
+    /// The position of `id`, if the field is the id.
     pub(crate) id: Option<Span>,
 }
 
@@ -63,11 +63,15 @@ impl Settings {
                 Ok(())
             }
             ("upcast", Place::Struct | Place::Variant) => {
-                let upcast = value(meta, "a function: `upcast = path::to_function`")?;
+                let upcast = value(
+                    meta,
+                    "the path of a function, without quotes: `upcast = path::to_function`",
+                )?;
                 once(meta, self.upcast.replace(upcast).is_some())
             }
             ("codec", Place::Struct | Place::Enum) => {
-                let codec = value(meta, "a type: `codec = path::ToCodec`")?;
+                let codec =
+                    value(meta, "the path of a type, without quotes: `codec = path::ToCodec`")?;
                 once(meta, self.codec.replace(codec).is_some())
             }
             ("tag", Place::Field) => {
@@ -76,7 +80,7 @@ impl Settings {
                 Ok(())
             }
             ("id", Place::Field) if meta.input.peek(Token![=]) => {
-                Err(meta.error("`id` takes no value: the field's own value is the id"))
+                Err(meta.error("`id` takes no value; the field's own value is the id"))
             }
             ("id", Place::Field) => once(meta, self.id.replace(meta.path.span()).is_some()),
             (key, place) => Err(meta.error(refusal(key, place))),
@@ -84,8 +88,8 @@ impl Settings {
     }
 }
 
-/// The lints that `attributes` allow, allowed again where the macro repeats what they stand on, and the use of what is
-/// deprecated.
+/// Returns attributes that allow the lints that `attributes` allow, for code in which the macro repeats the user's
+/// code. They also allow the use of a deprecated item.
 pub(crate) fn allowances(attributes: &[Attribute]) -> TokenStream {
     let allowed = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => {
@@ -98,16 +102,16 @@ pub(crate) fn allowances(attributes: &[Attribute]) -> TokenStream {
     allowed.collect()
 }
 
-/// The name that a key is set to, if the log takes it.
+/// Returns the name that a key is set to, if it is valid in the log.
 fn name_of(meta: &ParseNestedMeta<'_>, used: Use) -> syn::Result<LitStr> {
-    let literal: LitStr = value(meta, "a text in quotes")?;
+    let literal: LitStr = value(meta, "a string in quotes")?;
     match name::fault(&literal.value(), used) {
         Some(fault) => Err(syn::Error::new(literal.span(), fault)),
         None => Ok(literal),
     }
 }
 
-/// What a key is set to, which should be what `expected` says.
+/// Returns the value that a key is set to. `expected` describes it in the error.
 fn value<T: Parse>(meta: &ParseNestedMeta<'_>, expected: &str) -> syn::Result<T> {
     let parsed = meta.value().and_then(syn::parse::ParseBuffer::parse);
     parsed.map_err(|error| {
@@ -116,32 +120,29 @@ fn value<T: Parse>(meta: &ParseNestedMeta<'_>, expected: &str) -> syn::Result<T>
     })
 }
 
-/// Refuses a key that was there before.
+/// Refuses a key that is given a second time.
 fn once(meta: &ParseNestedMeta<'_>, before: bool) -> syn::Result<()> {
     let key = meta.path.to_token_stream();
     if before {
-        return Err(syn::Error::new(
-            key.span(),
-            format!("`{key}` stands here twice; keep one of them"),
-        ));
+        return Err(syn::Error::new(key.span(), format!("duplicate `{key}`; remove one of them")));
     }
     Ok(())
 }
 
-/// Why `key` cannot stand at `place`, and where it can, or what can.
+/// Returns the error for a `key` that may not stand at `place`: where it may stand, or which keys may stand here.
 fn refusal(key: &str, place: Place) -> String {
     match (key, place) {
         ("rename", Place::Enum) => {
-            "`rename` goes on a variant: an enum has an event type for each of its variants"
+            "`rename` goes on a variant, because each variant of an enum has its own event type"
                 .to_owned()
         }
         ("rename", Place::Field | Place::Inner) => {
-            "`rename` sets an event type and goes on a variant or a struct; to \
-             rename a field in the payload, write `#[serde(rename = \"…\")]`"
+            "`rename` sets an event type and goes on a variant or a struct; to rename a field in the payload, write \
+             `#[serde(rename = \"…\")]`"
                 .to_owned()
         }
         ("alias" | "upcast", Place::Enum) => {
-            format!("`{key}` goes on a variant, the one whose older events it is about")
+            format!("`{key}` goes on the variant whose older events it is about")
         }
         ("alias", Place::Field | Place::Inner) => {
             "`alias` is an older event type and goes on a variant or a struct; for an older name of a field in the \
@@ -152,20 +153,20 @@ fn refusal(key: &str, place: Place) -> String {
             "`upcast` reads older payloads as a whole and goes on a variant or a struct".to_owned()
         }
         ("codec", _) => {
-            "`codec` goes on the enum or the struct: all of its payloads are encoded in one way"
+            "`codec` goes on the enum or the struct, because all of its payloads have the same encoding"
                 .to_owned()
         }
         ("tag" | "id", Place::Inner) => {
             format!(
-                "the tags and the id of a newtype variant are those of its inner type: put `{key}` on a field there"
+                "the tags and the id of a newtype variant are those of its inner type; put `{key}` on a field of that type"
             )
         }
-        ("tag" | "id", _) => format!("`{key}` goes on the field whose value it is to show"),
-        _ => format!("there is no `{key}` for an event; {}", keys(place)),
+        ("tag" | "id", _) => format!("`{key}` goes on the field that has the value"),
+        _ => format!("unknown key `{key}`; {}", keys(place)),
     }
 }
 
-/// What can stand at `place`.
+/// Returns the keys that may stand at `place`.
 fn keys(place: Place) -> &'static str {
     match place {
         Place::Struct => {
@@ -175,7 +176,7 @@ fn keys(place: Place) -> &'static str {
         Place::Variant => "a variant takes `rename = \"…\"`, `alias = \"…\"` and `upcast = …`",
         Place::Field => "a field takes `tag = \"…\"`, `tag` and `id`",
         Place::Inner => {
-            "the inner value of a newtype variant takes none, for all is said in its own type"
+            "the inner value of a newtype variant takes no keys; put them into its own type"
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Errors are collected, so that one run of the compiler shows all of them.
+//! Collects errors, so that one run of the compiler shows all of them.
 
 use std::fmt::Display;
 
@@ -23,7 +23,7 @@ impl Errors {
         }
     }
 
-    /// `value` if there were none.
+    /// Returns `value` if there are no errors.
     pub(crate) fn finish<T>(self, value: T) -> syn::Result<T> {
         self.0.map_or(Ok(value), Err)
     }

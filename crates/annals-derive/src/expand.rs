@@ -1,7 +1,7 @@
-//! From what the macro understands to the code that it writes.
+//! Writes the code for an event of the model.
 //!
-//! All paths in it are absolute, and all names of its own are out of the user's sight: locals by their hygiene, items
-//! by being local to a block and beginning with `__`.
+//! All paths in the code are absolute. Its own names cannot collide with the user's: locals are hygienic, and items are
+//! local to a block and begin with `__`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -10,7 +10,7 @@ use syn::{Generics, parse_quote};
 use crate::model::Event;
 use crate::{labels, payload};
 
-/// The implementation of the trait.
+/// Writes the implementation of the trait.
 pub(crate) fn event(event: &Event) -> TokenStream {
     let Event { ident, allowances, .. } = event;
     let generics = bounded(event);
@@ -23,8 +23,10 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         labels::id(event),
         labels::metadata(event),
     );
-    let (encode, decode) = (payload::encode(event), payload::decode(event));
+    let (checks, encode, decode) =
+        (payload::checks(event), payload::encode(event), payload::decode(event));
     quote! {
+        #checks
         #allowances
         #[automatically_derived]
         impl #impl_generics ::annals::Event for #ident #type_generics #where_clause {
@@ -40,7 +42,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     }
 }
 
-/// The generics with what the trait asks of a generic struct.
+/// Returns the generics with the bounds that the trait needs on a generic struct.
 fn bounded(event: &Event) -> Generics {
     let mut generics = event.generics.clone();
     if generics.type_params().next().is_some() {

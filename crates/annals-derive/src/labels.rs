@@ -1,6 +1,6 @@
-//! What an event shows: the code of `event_type`, `event_types`, `aliases`, `tags`, `id` and `metadata`.
+//! Writes `event_type`, `event_types`, `aliases`, `tags`, `id` and `metadata`.
 //!
-//! A method is written only if some case has something to say in it; the trait's own says nothing.
+//! A method is written only if it returns or adds something for at least one case. The trait's default does nothing.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,7 +9,7 @@ use syn::{Generics, Ident, Type, WherePredicate, parse_quote};
 use crate::model::{Case, Event, Field, Payload};
 use crate::shape::{self, Shape};
 
-/// `event_type`.
+/// Writes `event_type`.
 pub(crate) fn event_type(event: &Event) -> TokenStream {
     let arms = event.cases.iter().map(|case| {
         let (pattern, event_type) = (case.pattern(|_| false), case.event_type.value());
@@ -22,7 +22,7 @@ pub(crate) fn event_type(event: &Event) -> TokenStream {
     }
 }
 
-/// `aliases`.
+/// Writes `aliases`.
 pub(crate) fn aliases(event: &Event) -> Option<TokenStream> {
     let arms = event.cases.iter().filter(|case| !case.aliases.is_empty()).map(|case| {
         let (event_type, aliases) = (&case.event_type, &case.aliases);
@@ -45,7 +45,7 @@ pub(crate) fn aliases(event: &Event) -> Option<TokenStream> {
     })
 }
 
-/// `event_types`.
+/// Writes `event_types`.
 pub(crate) fn event_types(event: &Event) -> TokenStream {
     let types = event.cases.iter().flat_map(Case::event_types);
     quote! {
@@ -55,7 +55,7 @@ pub(crate) fn event_types(event: &Event) -> TokenStream {
     }
 }
 
-/// `tags`.
+/// Writes `tags`.
 pub(crate) fn tags(event: &Event) -> Option<TokenStream> {
     let tags = Ident::new("tags", Span::mixed_site());
     let inner =
@@ -72,7 +72,7 @@ pub(crate) fn tags(event: &Event) -> Option<TokenStream> {
     })
 }
 
-/// `id`.
+/// Writes `id`.
 pub(crate) fn id(event: &Event) -> Option<TokenStream> {
     let inner = |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::id(#binding));
     let own = |case: &Case| {
@@ -87,7 +87,7 @@ pub(crate) fn id(event: &Event) -> Option<TokenStream> {
     })
 }
 
-/// `metadata`, which only inner values have.
+/// Writes `metadata`, which only inner values have.
 pub(crate) fn metadata(event: &Event) -> Option<TokenStream> {
     let metadata = Ident::new("metadata", Span::mixed_site());
     let inner = |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::metadata(#binding, #metadata));
@@ -99,7 +99,7 @@ pub(crate) fn metadata(event: &Event) -> Option<TokenStream> {
     })
 }
 
-/// What a generic struct must be to show its tags and its id.
+/// Returns the bounds that a generic struct needs for its tags and its id.
 pub(crate) fn predicates(case: &Case, generics: &Generics) -> Vec<WherePredicate> {
     let shown = case.fields.iter().filter(|field| field.id || !field.tags.is_empty());
     let types = shown.map(|field| shape::element(&field.ty));
@@ -109,8 +109,8 @@ pub(crate) fn predicates(case: &Case, generics: &Generics) -> Vec<WherePredicate
     generic.map(|ty| parse_quote!(#ty: ::core::fmt::Display)).collect()
 }
 
-/// The arms of a method: what `inner` says for each newtype variant and `own` for each case with a `wanted` field,
-/// `nothing` for all others. None if that is all of them.
+/// Writes the arms of a method: `inner` for each newtype variant, `own` for each case with a `wanted` field, and
+/// `nothing` for the others. Returns `None` if all arms would be `nothing`.
 fn arms(
     event: &Event,
     nothing: &TokenStream,
@@ -140,7 +140,7 @@ fn arms(
     Some(arms)
 }
 
-/// Adds all the tags that a field is.
+/// Writes the code that adds the tags of a field.
 fn field_tags(field: &Field, tags: &Ident) -> TokenStream {
     let Field { binding, ty, .. } = field;
     let add = field.tags.iter().map(|name| {
@@ -156,7 +156,7 @@ fn field_tags(field: &Field, tags: &Ident) -> TokenStream {
     add.collect()
 }
 
-/// Does `then` with each of the values that `value`, a reference to a `ty`, has.
+/// Writes `then` for each of the values in `value`, a reference to a `ty`.
 fn each(ty: &Type, value: &Ident, then: &dyn Fn(&Ident) -> TokenStream) -> TokenStream {
     let element = Ident::new("element", value.span());
     match Shape::of(ty) {
@@ -167,13 +167,13 @@ fn each(ty: &Type, value: &Ident, then: &dyn Fn(&Ident) -> TokenStream) -> Token
         }
         Shape::Many(inner) => {
             let body = each(inner, &element, then);
-            // A call, in which a vector, an array and a box all become slices.
+            // In a call, a vector, an array and a box all become slices.
             quote!(for #element in <[_]>::iter(#value) { #body })
         }
     }
 }
 
-/// The id that `value`, a reference to a `ty`, is.
+/// Writes the id of `value`, a reference to a `ty`.
 fn id_of(ty: &Type, value: &Ident) -> TokenStream {
     match Shape::of(ty) {
         Shape::Perhaps(inner) => {
@@ -181,14 +181,14 @@ fn id_of(ty: &Type, value: &Ident) -> TokenStream {
             let id = id_of(inner, &some);
             quote!(::core::option::Option::and_then(::core::option::Option::as_ref(#value), |#some| #id))
         }
-        // An id of many values was refused when it was parsed.
+        // Parsing has refused an id of many values.
         Shape::One | Shape::Many(_) => quote_spanned! {value.span()=>
             ::core::option::Option::Some(::std::borrow::Cow::Owned(::std::string::ToString::to_string(#value)))
         },
     }
 }
 
-/// Whether `name` is anywhere in `tokens`.
+/// Returns whether `name` is anywhere in `tokens`.
 fn mentions(tokens: TokenStream, name: &Ident) -> bool {
     tokens.into_iter().any(|token| match token {
         proc_macro2::TokenTree::Ident(ident) => ident == *name,

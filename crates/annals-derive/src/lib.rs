@@ -1,4 +1,4 @@
-//! The derive macro of *annals*: [`macro@Event`] makes an enum or a struct an event.
+//! The derive macro of *annals*: [`macro@Event`] implements the trait `Event` for an enum or a struct.
 //!
 //! ```text
 //!   DeriveInput ──parse──▶ model::Event ──expand──▶ impl ::annals::Event for …
@@ -8,8 +8,8 @@
 //!                  └ name        kebab-case
 //! ```
 //!
-//! Use it through the crate `annals`, which has it beside the trait of the same name; what it writes begins with
-//! `::annals`.
+//! Use it through the crate `annals`, which exports it beside the trait of the same name. The code that it writes
+//! refers to `::annals`.
 
 #![forbid(unsafe_code)]
 
@@ -27,32 +27,34 @@ mod shape;
 
 use proc_macro::TokenStream;
 
-/// Makes an enum or a struct an event: implements `annals::Event`.
+/// Implements `annals::Event` for an enum or a struct.
 ///
-/// An **enum** is the usual form, with a variant for everything that can happen:
+/// An **enum** is the usual form, with a variant for each kind of event:
 ///
 /// | Variant | Payload | Tags, id and metadata |
 /// |---|---|---|
 /// | `SeatSold { seat: String, price: u32 }` | an object of its fields | from its fields |
-/// | `StateSigned(State)` | the inner value | those of `State`, which must be an event itself |
-/// | `Closed` | none: no bytes, and whatever bytes there are is read | none |
+/// | `StateSigned(State)` | the inner value | those of `State`, which must be an event as well |
+/// | `Closed` | none: it is written as no bytes, and any bytes are read | none |
 ///
-/// The enum itself need not implement serde's traits; its field types and inner types must. A variant that may get
-/// fields some day is better begun as `Closed {}`: fields with `#[serde(default)]` can join an object, but not
-/// nothing. Tuple variants of several fields are refused: name the fields, so that others can join them.
+/// The enum itself need not implement serde's traits, but the types of its fields and its inner types must. If a
+/// variant may get fields later, declare it as `Closed {}`: fields with `#[serde(default)]` can be added to an object,
+/// but not to an empty payload. Tuple variants of more than one field are refused. Name the fields, so that fields can
+/// be added later.
 ///
 /// A **struct** (named fields, one unnamed field, or a unit) implements `Serialize` and `Deserialize` itself, and its
-/// payload is what these say. It is an event on its own, or the inner value of a newtype variant, where the
-/// variant's name is the event type and the enum's codec writes the payload.
+/// payload is what they write. It is an event on its own, or the inner value of a newtype variant. There the variant's
+/// name is the event type, and the enum's codec writes the payload.
 ///
-/// Nothing is borrowed: a type with lifetimes is refused. Structs may be generic, and are events where they are
-/// `Serialize + DeserializeOwned + Send + Sync + 'static` and the fields of their tags and id `Display`.
+/// Events own their data: a type with lifetimes and a field that borrows are refused. Use `String` instead of `&str`.
+/// Structs may be generic. They are events if they are `Serialize + DeserializeOwned + Send + Sync + 'static` and the
+/// fields with tags and the id are `Display`.
 ///
 /// # Event types
 ///
 /// An event type is the variant's or struct's name in kebab-case, unless `rename` gives another. A word begins at an
-/// upper-case letter behind a lower-case letter or a digit, and at the last of several upper-case letters if a
-/// lower-case letter follows. (serde's kebab-case splits every upper-case letter off.)
+/// upper-case letter after a lower-case letter or a digit, and at the last of several upper-case letters if a
+/// lower-case letter follows. serde's kebab-case is different: there every upper-case letter begins a word.
 ///
 /// | Name | Event type |
 /// |---|---|
@@ -61,23 +63,23 @@ use proc_macro::TokenStream;
 /// | `V2Signed` | `v2-signed` |
 /// | `Row12Sold` | `row12-sold` |
 ///
-/// The log keeps event types for ever: who renames a variant keeps its event type with `rename`.
+/// Event types in the log never change. When you rename a variant, keep its event type with `rename`.
 ///
 /// # Attributes
 ///
 /// | Attribute | Where | What it does |
 /// |---|---|---|
 /// | `#[event(rename = "…")]` | struct, variant | sets the event type: 1 to 255 bytes without control characters |
-/// | `#[event(alias = "…")]` | struct, variant | an event type that it had before: events of that type are read as this one, and found when this one is asked for; any number |
-/// | `#[event(upcast = path)]` | struct, variant | the function that reads older payloads, see below |
-/// | `#[event(codec = Path)]` | struct, enum | the `annals::Codec` of the payload; `annals::Json` by default |
+/// | `#[event(alias = "…")]` | struct, variant | an older event type: events of that type are read as this one, and queries for this type find them; any number of aliases |
+/// | `#[event(upcast = path)]` | struct, variant | sets the function that reads older payloads, see below |
+/// | `#[event(codec = Path)]` | struct, enum | sets the `annals::Codec` of the payload; the default is `annals::Json` |
 /// | `#[event(tag = "name")]` | field | adds the tag `name:value`, the value by its `Display` |
-/// | `#[event(tag)]` | field | adds the value's `Display` as a tag, as it is |
-/// | `#[event(id)]` | one field | the value's `Display` is the event's id |
+/// | `#[event(tag)]` | field | adds the value's `Display` as the whole tag |
+/// | `#[event(id)]` | one field | makes the value's `Display` the event's id |
 ///
-/// A field may have several tags, and be the id as well. What is an `Option<…>` adds its tag or id if there is a
-/// value; what is a `Vec<…>`, an array or a boxed slice adds a tag for each element, and cannot be the id. The macro
-/// sees types as they are written, so an alias of an `Option` is taken for a plain type.
+/// A field may have more than one tag, and be the id as well. An `Option<…>` adds its tag or id if it has a value. A
+/// `Vec<…>`, an array or a boxed slice adds a tag for each element, and cannot be the id. The macro sees types as they
+/// are written, so it treats a type alias of an `Option` as a plain type.
 ///
 /// # serde's attributes
 ///
@@ -87,29 +89,30 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | any | field | as in serde: `rename`, `alias`, `default`, `skip`, `skip_serializing_if`, `with`, `flatten` … |
 /// | `#[serde(rename_all = "…")]` | variant | renames its fields |
-/// | `#[serde(deny_unknown_fields)]` | variant, enum | refuses fields that are not its own |
+/// | `#[serde(deny_unknown_fields)]` | variant, enum | refuses unknown fields |
 /// | `#[serde(rename_all_fields = "…")]` | enum | renames the fields of all variants |
 ///
-/// Attributes that set a variant's name, or how serde tells variants apart, are left to a derive of serde's own
-/// traits on the same enum: they say nothing about events. On a struct, serde's attributes do what they always do.
+/// Attributes that set a variant's name, or how serde distinguishes variants, are for a derive of serde's own traits on
+/// the same enum. They do not affect events. On a struct, serde's attributes do what they always do.
 ///
 /// # Reading
 ///
-/// `decode` goes by the event type. One that is none of this type's is a `CodecError::UnknownType` that lists
-/// those that are; a payload that does not fit is the codec's error.
+/// `decode` chooses the variant by the event type. An unknown event type is a `CodecError::UnknownType`, which lists
+/// the known types. A payload that does not fit is the codec's error.
 ///
 /// # Older events
 ///
-/// The log's bytes never change, so what an event was once is read for ever. Fields that joined, were renamed or went
-/// need no more than serde's `default` and `alias`. For what does not, `upcast` names a function of the type
+/// The log's bytes never change, so a program must read events in their old forms. For fields that were added, renamed
+/// or removed, serde's `default` and `alias` are enough. For other changes, `upcast` names a function of the type
 ///
 /// ```text
 /// fn(&RawEvent) -> Result<Option<Self>, CodecError>
 /// ```
 ///
-/// It is asked first, for events of the type and of its aliases, and answers the event that an older payload is
-/// today, or `None` for one of today's, which is then decoded as always. `Self` is the struct or the enum. A newtype
-/// variant has its `alias` and `upcast` itself: those of its inner type are for that as an event on its own.
+/// It is called first, for events of the type and of its aliases. It returns the current form of an older event, or
+/// `None` for a payload in the current form, which is then decoded as usual. `Self` is the struct or the enum. On a
+/// newtype variant, put `alias` and `upcast` on the variant: those of its inner type apply only to that type as an
+/// event on its own.
 ///
 /// ```
 /// use annals::{Codec, CodecError, Event, Json, RawEvent};
@@ -121,7 +124,7 @@ use proc_macro::TokenStream;
 ///     SeatSold { seat: String, cents: u64 },
 /// }
 ///
-/// /// While it was called `seat-booked`, prices were in euros.
+/// /// Reads events from the time when they were called `seat-booked` and prices were in euros.
 /// fn in_euros(raw: &RawEvent) -> Result<Option<Booking>, CodecError> {
 ///     #[derive(Deserialize)]
 ///     struct SeatBooked { seat: String, price: u64 }

@@ -1,20 +1,20 @@
-//! What the macro has understood: an event as a list of cases, one for a struct, one a variant for an enum.
+//! The model of an event: a list of cases, one for a struct, or one for each variant of an enum.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Generics, Ident, LitStr, Member, Meta, Path, Type};
 
-/// A type that is to be an event.
+/// A type that derives `Event`.
 pub(crate) struct Event {
     /// The type's name.
     pub(crate) ident: Ident,
-    /// Its generics; none for an enum, and never a lifetime.
+    /// The generics. An enum has none, and no type has a lifetime.
     pub(crate) generics: Generics,
-    /// Attributes that allow what the user allows in it.
+    /// Attributes that allow the lints that the user allows there.
     pub(crate) allowances: TokenStream,
     /// The codec's type.
     pub(crate) codec: TokenStream,
-    /// What can happen; at least one.
+    /// The cases, at least one.
     pub(crate) cases: Vec<Case>,
 }
 
@@ -24,21 +24,21 @@ pub(crate) struct Case {
     pub(crate) path: TokenStream,
     /// The struct's or variant's name.
     pub(crate) ident: Ident,
-    /// Attributes that allow what the user allows in it.
+    /// Attributes that allow the lints that the user allows there.
     pub(crate) allowances: TokenStream,
-    /// Its event type.
+    /// The event type.
     pub(crate) event_type: LitStr,
-    /// Its older event types.
+    /// The older event types.
     pub(crate) aliases: Vec<LitStr>,
     /// The function that reads older payloads.
     pub(crate) upcast: Option<Path>,
-    /// Its fields; none of a newtype variant, whose one field is its payload.
+    /// The fields. A newtype variant has none here, because its only field is its payload.
     pub(crate) fields: Vec<Field>,
-    /// What it keeps.
+    /// The payload.
     pub(crate) payload: Payload,
 }
 
-/// What is encoded for a case.
+/// The value that is encoded for a case.
 pub(crate) enum Payload {
     /// Nothing.
     None,
@@ -46,35 +46,35 @@ pub(crate) enum Payload {
     Itself,
     /// The inner value of a newtype variant.
     Inner { binding: Ident, ty: Box<Type> },
-    /// An object of the fields, shaped by these attributes of serde.
+    /// An object of the fields, with these attributes of serde.
     Fields(Vec<Meta>),
 }
 
 /// A field of a case.
 pub(crate) struct Field {
-    /// Its name, or its number.
+    /// The field's name, or its number.
     pub(crate) member: Member,
-    /// Attributes that allow what the user allows on it.
+    /// Attributes that allow the lints that the user allows there.
     pub(crate) allowances: TokenStream,
-    /// What it is called in the code that is written.
+    /// The field's name in the code that the macro writes.
     pub(crate) binding: Ident,
-    /// Its type.
+    /// The field's type.
     pub(crate) ty: Type,
-    /// The names of its tags; a tag without a name is the value as it is.
+    /// The names of the field's tags. A tag without a name is the value itself.
     pub(crate) tags: Vec<Option<LitStr>>,
-    /// Whether it is the event's id.
+    /// Whether the field is the event's id.
     pub(crate) id: bool,
-    /// serde's attributes of it.
+    /// The field's attributes for serde.
     pub(crate) serde: Vec<Meta>,
 }
 
 impl Case {
-    /// Its event type, and behind it the older ones.
+    /// Returns the event type, followed by the older ones.
     pub(crate) fn event_types(&self) -> impl Iterator<Item = &LitStr> {
         std::iter::once(&self.event_type).chain(&self.aliases)
     }
 
-    /// What it is matched with: the bindings of those of its fields that are `wanted`.
+    /// Writes a pattern for the case that binds the `wanted` fields.
     pub(crate) fn pattern(&self, wanted: impl Fn(&Field) -> bool) -> TokenStream {
         let path = &self.path;
         let fields = self.fields.iter().filter(|field| wanted(field));

@@ -1,20 +1,20 @@
-//! Names: kebab-case, and what the log takes for a name.
+//! Names: kebab-case, and the names that are valid in the log.
 
 use std::iter;
 
-/// Bytes of a name in the log: the limit that `annals` has.
+/// The maximum length in bytes of a name in the log, as in `annals`.
 const MAX_NAME_BYTES: usize = 255;
 
-/// What a name is for.
+/// The use of a name.
 #[derive(Clone, Copy)]
 pub(crate) enum Use {
-    /// It is the whole event type.
+    /// The name is the whole event type.
     EventType,
-    /// It is the part of a tag before the colon.
+    /// The name is the part of a tag before the colon.
     TagName,
 }
 
-/// `name` in kebab-case: `StateSigned` is `state-signed`, and `HTTPSeen` `http-seen`.
+/// Returns `name` in kebab-case: `StateSigned` is `state-signed`, and `HTTPSeen` `http-seen`.
 pub(crate) fn kebab_case(name: &str) -> String {
     let befores = iter::once(None).chain(name.chars().map(Some));
     let afters = name.chars().skip(1).map(Some).chain(iter::once(None));
@@ -35,12 +35,12 @@ pub(crate) fn kebab_case(name: &str) -> String {
     kebab
 }
 
-/// What is wrong with `name`, and what would be right; nothing if the log takes it.
+/// Returns what is wrong with `name` and what would be right, or `None` if the name is valid.
 pub(crate) fn fault(name: &str, used: Use) -> Option<String> {
     let (what, limit, why) = match used {
         Use::EventType => ("event type", MAX_NAME_BYTES, ""),
         Use::TagName => {
-            ("tag's name", MAX_NAME_BYTES - 1, ", for the tag has a colon and the value as well")
+            ("tag's name", MAX_NAME_BYTES - 1, ", because the tag also has a colon and the value")
         }
     };
     if name.is_empty() {
@@ -50,9 +50,7 @@ pub(crate) fn fault(name: &str, used: Use) -> Option<String> {
         return Some(format!("the {what} has {} bytes; the limit is {limit}{why}", name.len()));
     }
     let control = name.chars().find(|character| character.is_control())?;
-    Some(format!(
-        "the {what} has the control character {control:?}; names are text without control characters"
-    ))
+    Some(format!("the {what} has the control character {control:?}; remove it"))
 }
 
 #[cfg(test)]

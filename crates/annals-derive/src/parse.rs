@@ -1,4 +1,4 @@
-//! From what the user wrote to what the macro understands, or to errors that say what would be right.
+//! Reads the user's type into the model, or returns errors that say what is wrong and what would be right.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DataEnum, DeriveInput, Fields, Ident, LitStr, Meta, Type, Variant};
+use syn::{Attribute, Data, DataEnum, DeriveInput, Fields, Ident, LitStr, Meta, Type, Variant};
 
 use crate::attributes::{Place, Settings, allowances};
 use crate::errors::Errors;
@@ -14,15 +14,17 @@ use crate::model::{Case, Event, Field, Payload};
 use crate::name::{self, Use};
 use crate::{round_trip, serde, shape};
 
-/// The event that `input` is.
+/// Reads the event that `input` declares.
 pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
     let mut errors = Errors::default();
     if let Some(lifetime) = input.generics.lifetimes().next() {
         errors.at(
             lifetime.span(),
-            "an event borrows nothing, for it outlives its writer: own the data, for example a `String` for a `&str`",
+            "an event owns its data, so its type has no lifetime: remove the lifetime and use owned types, for example `String` \
+             instead of `&str`",
         );
     }
+    let has_lifetime = input.generics.lifetimes().next().is_some();
     let (settings, cases) = match &input.data {
         Data::Struct(data) => {
             let mut settings = Settings::of(&input.attrs, Place::Struct, &mut errors);
@@ -37,14 +39,15 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
             (settings, enum_cases(input, data, &mut errors))
         }
         Data::Union(data) => {
-            errors.at(
-                data.union_token.span(),
-                "a union cannot be an event: make it a struct or an enum",
-            );
+            errors
+                .at(data.union_token.span(), "a union cannot be an event; use a struct or an enum");
             (Settings::default(), Vec::new())
         }
     };
     let codec = settings.codec.map_or_else(|| quote!(::annals::Json), ToTokens::into_token_stream);
+    if !has_lifetime {
+        refuse_borrowed(&input.data, &input.attrs, &mut errors);
+    }
     errors.finish(Event {
         ident: input.ident.clone(),
         generics: input.generics.clone(),
@@ -52,6 +55,35 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
         codec,
         cases,
     })
+}
+
+/// Refuses fields that borrow. A type with a lifetime is refused as a whole, so its fields are not checked here.
+fn refuse_borrowed(data: &Data, attributes: &[Attribute], errors: &mut Errors) {
+    // The errors of these attributes are collected where the fields are read.
+    let metas = |attributes| serde::metas(attributes, &mut Errors::default());
+    if round_trip::converts(&metas(attributes)) {
+        return;
+    }
+    let fields: Vec<_> = match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(_) => return,
+    };
+    for field in fields {
+        let own = ["skip", "skip_deserializing", "with", "deserialize_with"];
+        let is_read = !metas(&field.attrs).iter().any(|meta| own.contains(&&*serde::key(meta)));
+        if is_read && let Type::Reference(reference) = shape::element(&field.ty) {
+            let owned = match &*reference.elem {
+                Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
+                Type::Slice(slice) => format!("`Vec<{}>`", slice.elem.to_token_stream()),
+                other => format!("`{}`", other.to_token_stream()),
+            };
+            errors.at(
+                reference.span(),
+                format!("an event owns its data, and this field borrows; use {owned}"),
+            );
+        }
+    }
 }
 
 fn struct_case(
@@ -65,8 +97,8 @@ fn struct_case(
     {
         errors.at(
             unnamed.span(),
-            "an event that is a tuple struct has one field: name the fields, `{ name: Type, … }`, so that others can \
-             join them; without fields, leave the parentheses away",
+            "a tuple struct that is an event must have exactly one field; name the fields, `{ name: Type, … }`, so that \
+             fields can be added later, or remove the parentheses if there are none",
         );
     }
     Case {
@@ -82,19 +114,19 @@ fn struct_case(
 }
 
 fn enum_cases(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> Vec<Case> {
-    // Lifetimes are refused already.
+    // Lifetimes have their own error.
     if input.generics.type_params().next().is_some()
         || input.generics.const_params().next().is_some()
     {
         errors.at(
             input.generics.span(),
-            "an enum of events is not generic: name the types in it, or put the generic part into a struct of its own",
+            "an enum of events cannot be generic; use concrete types, or move the generic part into a struct",
         );
     }
     if data.variants.is_empty() {
         errors.at(
             input.ident.span(),
-            "an enum of events needs a variant: one for everything that can happen",
+            "an enum of events needs at least one variant; add one for each kind of event",
         );
     }
     let of_enum = serde::metas(&input.attrs, errors);
@@ -103,7 +135,7 @@ fn enum_cases(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> Vec<
     distinct(cases, errors)
 }
 
-/// The cases, each event type of which leads to one of them only; those for which that is not so are refused.
+/// Refuses event types that belong to two cases. Returns the cases whose event types are all their own.
 fn distinct(cases: Vec<Case>, errors: &mut Errors) -> Vec<Case> {
     let mut known: HashMap<String, Ident> = HashMap::new();
     let mut is_new = |case: &Case| {
@@ -114,7 +146,7 @@ fn distinct(cases: Vec<Case>, errors: &mut Errors) -> Vec<Case> {
                 errors.at(
                     event_type.span(),
                     format!(
-                        "the event type {name:?} is that of `{other}` already: give one of them another, with \
+                        "the event type {name:?} belongs to `{other}` already; give one of them another event type with \
                          `#[event(rename = \"…\")]`"
                     ),
                 );
@@ -147,8 +179,8 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
             errors.at(
                 unnamed.span(),
                 format!(
-                    "a tuple variant of an event has one field, a type that is an event itself: name the fields, \
-                     `{ident} {{ name: Type, … }}`, so that others can join them; without fields, write `{ident}`"
+                    "a tuple variant must have exactly one field, whose type is an event itself; name the fields, \
+                     `{ident} {{ name: Type, … }}`, so that fields can be added later, or write `{ident}` if there are none"
                 ),
             );
             (Vec::new(), Payload::None)
@@ -166,7 +198,7 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
     }
 }
 
-/// Refuses a name of a variant that only serde knows, where the log's own is meant to be another too.
+/// Refuses a name of a variant that is given to serde only. It would not change the event type in the log.
 fn refuse_names_for_serde(of_variant: &[Meta], settings: &Settings, errors: &mut Errors) {
     for meta in of_variant {
         let key = serde::key(meta);
@@ -179,27 +211,29 @@ fn refuse_names_for_serde(of_variant: &[Meta], settings: &Settings, errors: &mut
             errors.at(
                 meta.span(),
                 format!(
-                    "serde's `{key}` on a variant says nothing about the event type in the log: write \
-                     `#[event({key} = \"…\")]` in its place, or beside it if the enum has serde's traits as well"
+                    "serde's `{key}` on a variant does not change the event type in the log; write \
+                     `#[event({key} = \"…\")]` instead, or in addition if the enum also derives serde's traits"
                 ),
             );
         }
     }
 }
 
-/// The name given, or else `ident` in kebab-case.
+/// Returns the name given with `rename`, or `ident` in kebab-case.
 fn event_type(ident: &Ident, rename: Option<LitStr>, errors: &mut Errors) -> LitStr {
     rename.unwrap_or_else(|| {
         let name = name::kebab_case(&ident.unraw().to_string());
         if let Some(fault) = name::fault(&name, Use::EventType) {
-            errors
-                .at(ident.span(), format!("{fault}; give another with `#[event(rename = \"…\")]`"));
+            errors.at(
+                ident.span(),
+                format!("{fault}; give another event type with `#[event(rename = \"…\")]`"),
+            );
         }
         LitStr::new(&name, ident.span())
     })
 }
 
-/// The fields of a struct or a struct variant, which may be tags and the id.
+/// Reads the fields of a struct or a struct variant, with their tags and the id.
 fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
     let mut id: Option<String> = None;
     let mut labelled = Vec::with_capacity(fields.len());
@@ -209,11 +243,11 @@ fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
             if shape::has_many(&field.ty) {
                 errors.at(
                     span,
-                    "an event has one id, and this is any number of values; each can be a `tag`",
+                    "an event has one id, but this field can have many values; use `tag`, which adds a tag for each value",
                 );
             }
             if let Some(known) = &id {
-                errors.at(span, format!("an event has one id, and `{known}` is it already"));
+                errors.at(span, format!("an event has one id, and it is the field `{known}` already; remove one `id`"));
             } else {
                 id = Some(member.to_token_stream().to_string());
             }
@@ -231,20 +265,19 @@ fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
     labelled
 }
 
-/// The inner value of a newtype variant, which has its attributes in its own type.
+/// Reads the inner value of a newtype variant. Its attributes belong on the fields of its own type.
 fn inner(field: &syn::Field, errors: &mut Errors) -> Payload {
     Settings::of(&field.attrs, Place::Inner, errors);
     for meta in serde::metas(&field.attrs, errors) {
         errors.at(
             meta.span(),
-            "the payload of a newtype variant is its inner value as that serializes itself: put serde's attributes \
-             into the inner type",
+            "the inner type of a newtype variant serializes itself; move serde's attribute into the inner type",
         );
     }
     Payload::Inner { binding: binding(0, &field.ty), ty: Box::new(field.ty.clone()) }
 }
 
-/// A name that meets none of the user's; errors about it are shown at the field's type.
+/// Returns a name that cannot collide with the user's names. Errors about it are shown at the field's type.
 fn binding(index: usize, ty: &Type) -> Ident {
     format_ident!("field_{index}", span = Span::mixed_site().located_at(ty.span()))
 }

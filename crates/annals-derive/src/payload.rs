@@ -1,7 +1,7 @@
-//! What an event keeps: the code of `encode` and `decode`.
+//! Writes `encode` and `decode`.
 //!
-//! The payload of a struct variant is a struct that the macro writes, twice: one of references to be encoded, one
-//! that owns its fields to be decoded. Each is local to the arm that uses it.
+//! For the payload of a struct variant the macro writes two structs: one of references, which is encoded, and one that
+//! owns its fields, which is decoded. Each is local to the arm that uses it.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -12,14 +12,49 @@ use syn::{Ident, Meta};
 use crate::model::{Case, Event, Field, Payload};
 use crate::serde;
 
-/// `encode`, by way of `encode_as`, which encodes with whatever codec it is asked to.
+/// Returns code that compiles only if the types of the fields in payloads have serde's traits.
+///
+/// It stands before the rest of the code, so that the compiler reports a type without the traits once and clearly,
+/// before it reports the calls that serde's derive writes. A field that serde's attributes skip, or for which they name
+/// a function, does not need both traits and is not checked.
+pub(crate) fn checks(event: &Event) -> TokenStream {
+    let free = [
+        "with",
+        "serialize_with",
+        "deserialize_with",
+        "skip",
+        "skip_serializing",
+        "skip_deserializing",
+    ];
+    let is_free =
+        |field: &&Field| field.serde.iter().any(|meta| free.contains(&&*serde::key(meta)));
+    let checks =
+        event.cases.iter().filter(|case| matches!(case.payload, Payload::Fields(_))).map(|case| {
+            let fields = case.fields.iter().filter(|field| !is_free(field)).map(|field| {
+                let ty = serde::without_self(&field.ty, &event.ident);
+                let allowances = &field.allowances;
+                let check =
+                    quote_spanned!(field.ty.span()=> <#ty as ::annals::__private::Payload>::CHECK);
+                quote!(#allowances let () = #check;)
+            });
+            let (of_enum, of_case) = (&event.allowances, &case.allowances);
+            quote! {
+                #of_enum
+                #of_case
+                const _: fn() = || { #(#fields)* };
+            }
+        });
+    checks.collect()
+}
+
+/// Writes `encode`, and `encode_as`, which encodes with the codec that the caller chooses.
 pub(crate) fn encode(event: &Event) -> TokenStream {
     let data = Ident::new("data", Span::mixed_site());
     let own_codec = &event.codec;
     let arms = event.cases.iter().map(|case| encode_case(event, case, &data));
-    // Where no case has a payload, a name would be one that is not used.
-    let keeps = event.cases.iter().any(|case| !matches!(case.payload, Payload::None));
-    let parameter = if keeps { quote!(#data) } else { quote!(_) };
+    // If no case has a payload, a named parameter would be unused.
+    let has_payload = event.cases.iter().any(|case| !matches!(case.payload, Payload::None));
+    let parameter = if has_payload { quote!(#data) } else { quote!(_) };
     quote! {
         fn encode(
             &self,
@@ -39,7 +74,7 @@ pub(crate) fn encode(event: &Event) -> TokenStream {
     }
 }
 
-/// `decode`.
+/// Writes `decode`.
 pub(crate) fn decode(event: &Event) -> TokenStream {
     let raw = Ident::new("raw", Span::mixed_site());
     let types = event.cases.iter().map(|case| case.event_type.value());
@@ -63,12 +98,13 @@ pub(crate) fn decode(event: &Event) -> TokenStream {
     }
 }
 
-/// What the user's function makes of an older payload, if there is one and it takes it; else what `body` does.
+/// Writes a call of the user's upcast function, if there is one. `body` decodes the payloads for which it returns
+/// `None`.
 fn upcast(case: &Case, raw: &Ident, body: TokenStream) -> TokenStream {
     let Some(path) = &case.upcast else { return body };
     let (function, older) =
         (Ident::new("upcast", Span::mixed_site()), Ident::new("older", Span::mixed_site()));
-    // Through a type of its own, so that a function of another signature is an error at the function.
+    // The type is explicit, so that a function with another signature is an error at the function.
     quote_spanned! {path.span()=> {
         let #function: fn(
             &::annals::RawEvent,
@@ -80,7 +116,7 @@ fn upcast(case: &Case, raw: &Ident, body: TokenStream) -> TokenStream {
     }}
 }
 
-/// An arm of `encode_as`.
+/// Writes an arm of `encode_as`.
 fn encode_case(event: &Event, case: &Case, data: &Ident) -> TokenStream {
     match &case.payload {
         Payload::None => {
@@ -89,31 +125,45 @@ fn encode_case(event: &Event, case: &Case, data: &Ident) -> TokenStream {
         }
         Payload::Itself => {
             let pattern = case.pattern(|_| false);
-            quote!(#pattern => <__AnnalsCodec as ::annals::Codec>::encode::<Self>(self, #data),)
+            let itself = itself(case);
+            quote!(#pattern => <#itself as ::annals::__private::Payload>::encode::<__AnnalsCodec>(self, #data),)
         }
         Payload::Inner { binding, ty } => {
             let path = &case.path;
-            quote!(#path(#binding) => <__AnnalsCodec as ::annals::Codec>::encode::<#ty>(#binding, #data),)
+            quote!(#path(#binding) => <#ty as ::annals::__private::Payload>::encode::<__AnnalsCodec>(#binding, #data),)
         }
         Payload::Fields(shaping) => encode_fields(event, case, shaping, data),
     }
 }
 
-/// What `decode` does with the payload `data` of a case.
+/// Writes the code that decodes the payload `data` of a case.
 fn decode_case(event: &Event, case: &Case, data: &TokenStream) -> TokenStream {
     let codec = &event.codec;
     let path = &case.path;
     match &case.payload {
         Payload::None => quote!(::core::result::Result::Ok(#path)),
-        Payload::Itself => quote!(<#codec as ::annals::Codec>::decode::<Self>(#data)),
+        Payload::Itself => {
+            let itself = itself(case);
+            quote!(<#itself as ::annals::__private::Payload>::decode::<#codec>(#data))
+        }
         Payload::Inner { ty, .. } => {
-            quote!(::core::result::Result::map(<#codec as ::annals::Codec>::decode::<#ty>(#data), #path))
+            quote! {
+                ::core::result::Result::map(
+                    <#ty as ::annals::__private::Payload>::decode::<#codec>(#data),
+                    #path,
+                )
+            }
         }
         Payload::Fields(shaping) => decode_fields(event, case, shaping, data),
     }
 }
 
-/// The arm of `encode_as` for an object of fields.
+/// Returns `Self`, with the span of the struct's name: an error about the type is shown there.
+fn itself(case: &Case) -> Ident {
+    Ident::new("Self", case.ident.span())
+}
+
+/// Writes the arm of `encode_as` for an object of fields.
 fn encode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &Ident) -> TokenStream {
     let mut functions = TokenStream::new();
     let mut encoded = Vec::new();
@@ -143,7 +193,7 @@ fn encode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &Ident) -> 
     }
 }
 
-/// What `decode` does with an object of fields.
+/// Writes the code that decodes an object of fields.
 fn decode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &TokenStream) -> TokenStream {
     let codec = &event.codec;
     let declared = case.fields.iter().map(|field| {
@@ -165,7 +215,7 @@ fn decode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &TokenStrea
     }}
 }
 
-/// What stands above a payload's struct. It goes by the variant's name, which errors of decoding mention.
+/// Writes the attributes of a payload's struct. They give it the variant's name, which errors of decoding mention.
 fn head(derived: &TokenStream, event: &Event, case: &Case, shaping: &[Meta]) -> TokenStream {
     let Case { ident, allowances, .. } = case;
     let name = ident.unraw().to_string();
@@ -175,5 +225,32 @@ fn head(derived: &TokenStream, event: &Event, case: &Case, shaping: &[Meta]) -> 
         #[derive(::annals::__private::serde::#derived)]
         #[serde(crate = "::annals::__private::serde", rename = #name, expecting = #expecting)]
         #(#[serde(#shaping)])*
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use crate::parse;
+
+    #[test]
+    fn fields_that_need_both_of_serdes_traits_are_checked() {
+        let event = parse::event(&parse_quote! {
+            enum Booking {
+                SeatSold {
+                    seats: Vec<Seat>,
+                    #[serde(with = "hex")]
+                    hash: Hash,
+                    #[serde(skip)]
+                    cache: Cache,
+                },
+                Closed(Closed),
+            }
+        });
+        let Ok(event) = event else { panic!("the event is valid") };
+        let checks = super::checks(&event).to_string();
+        assert!(checks.contains("< Vec < Seat > as :: annals :: __private :: Payload > :: CHECK"));
+        assert_eq!(checks.matches("CHECK").count(), 1, "{checks}");
     }
 }

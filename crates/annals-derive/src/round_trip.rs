@@ -1,4 +1,4 @@
-//! Whether serde's attributes read what they write: refuses fields that are lost, or met, on the way back.
+//! Checks that serde's attributes read what they write. Refuses fields that cannot be read back and names used twice.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,16 @@ use crate::model::Field;
 use crate::serde::key;
 use crate::shape::Shape;
 
+/// Returns whether serde converts the type from or into another one. Then the attributes of the fields do not decide
+/// what is written and read.
+pub(crate) fn converts(container: &[Meta]) -> bool {
+    let converts = ["from", "try_from", "into", "remote"];
+    container.iter().any(|meta| converts.contains(&&*key(meta)))
+}
+
 /// Checks the fields of a payload whose type has the attributes `container`.
 pub(crate) fn check(fields: &[Field], container: &[Meta], errors: &mut Errors) {
-    // Through another type, the attributes of these fields say nothing of that way.
-    let converts = ["from", "try_from", "into", "remote"];
-    if container.iter().any(|meta| converts.contains(&&*key(meta))) {
+    if converts(container) {
         return;
     }
     let named = fields.iter().filter_map(|field| match &field.member {
@@ -46,8 +51,8 @@ pub(crate) fn check(fields: &[Field], container: &[Meta], errors: &mut Errors) {
             errors.at(
                 written_as.span,
                 format!(
-                    "`{ident}` is written as {:?} and read as {:?}: give both one name, or the written one as an \
-                     `alias` too",
+                    "`{ident}` is written as {:?} and read as {:?}, so it cannot be read back; use one name, or add the \
+                     written name as an `alias`",
                     written_as.text, read_as[0].text
                 ),
             );
@@ -59,14 +64,14 @@ pub(crate) fn check(fields: &[Field], container: &[Meta], errors: &mut Errors) {
     }
 }
 
-/// Refuses a field that may be left out when it is written, and must be there when it is read.
+/// Refuses a field that may be left out when it is written but must be present when it is read.
 fn refuse_left_out(field: &Field, errors: &mut Errors) {
     let left_out = field
         .serde
         .iter()
         .find(|meta| ["skip_serializing_if", "skip_serializing"].contains(&&*key(meta)));
     let Some(meta) = left_out else { return };
-    // serde reads an Option that is not there as None, unless a function of the user's reads it.
+    // serde reads an absent Option as None, unless the user's function reads it.
     let is_option = matches!(Shape::of(&field.ty), Shape::Perhaps(_))
         && !has(field, "with")
         && !has(field, "deserialize_with");
@@ -76,14 +81,14 @@ fn refuse_left_out(field: &Field, errors: &mut Errors) {
     errors.at(
         meta.span(),
         format!(
-            "an event without this field could not be read again; say what the field is then: add `default` beside \
-             `{}`",
+            "an event without this field could not be read back; add `default` beside `{}`, so that the absent field \
+             has a value",
             key(meta)
         ),
     );
 }
 
-/// Whether another field has this name already, which is an error.
+/// Returns whether another field has this name already, and reports that as an error.
 fn is_met(
     known: &mut HashMap<String, String>,
     name: &Name,
@@ -97,28 +102,28 @@ fn is_met(
     errors.at(
         name.span,
         format!(
-            "{:?} is the name of the field `{other}` in the payload already, and a payload with two cannot be read; \
-             give one of them another",
+            "{:?} is the name of the field `{other}` in the payload already, and a payload with both cannot be read; \
+             rename one of them",
             name.text
         ),
     );
     true
 }
 
-/// Writing, or reading.
+/// The direction in which a name is used.
 #[derive(Clone, Copy)]
 enum Way {
     Serialize,
     Deserialize,
 }
 
-/// A name in a payload, and where it comes from.
+/// A name in a payload, and its position in the source.
 struct Name {
     text: String,
     span: Span,
 }
 
-/// The texts that `wanted` is set to among `metas`, for one way or for both.
+/// Returns the values of `wanted` among `metas`, for one direction or for both.
 fn names(metas: &[Meta], wanted: &str, way: Way) -> Vec<Name> {
     let mut names = Vec::new();
     for meta in metas.iter().filter(|meta| key(meta) == wanted) {
@@ -126,7 +131,7 @@ fn names(metas: &[Meta], wanted: &str, way: Way) -> Vec<Name> {
             Meta::NameValue(pair) => names.extend(name(pair)),
             Meta::List(list) => {
                 type Pairs = Punctuated<MetaNameValue, Token![,]>;
-                // What does not parse, serde refuses.
+                // serde refuses attributes that do not parse.
                 let pairs = list.parse_args_with(Pairs::parse_terminated).unwrap_or_default();
                 let side = match way {
                     Way::Serialize => "serialize",
@@ -145,7 +150,7 @@ fn name(pair: &MetaNameValue) -> Option<Name> {
     Some(Name { text: text.value(), span: text.span() })
 }
 
-/// The field `ident` as serde's `rename_all` names it.
+/// Returns the name that serde's `rename_all` gives to the field `ident`.
 fn renamed(ident: &str, rule: Option<&Name>) -> String {
     let pascal = || {
         let words = ident.split('_').map(|word| match word.split_at_checked(1) {

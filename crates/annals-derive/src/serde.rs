@@ -1,8 +1,8 @@
-//! `#[serde(…)]`: what of it shapes a payload, and how it is written for a payload that borrows its fields.
+//! The `#[serde(…)]` attributes that shape a payload, and their form on a payload of references.
 //!
 //! A payload is encoded from references, so a field of type `T` is a `&T` there. A function that an attribute names
-//! takes a `&T` and would get a `&&T`, which a generic one may not take: between them goes a function that takes one
-//! reference off.
+//! takes a `&T`, but serde would pass a `&&T`, which a generic function may not accept. The macro therefore writes a
+//! function that removes one reference and calls the user's.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -12,16 +12,16 @@ use syn::{Attribute, Expr, ExprLit, ExprPath, Lit, Meta, Path, Token, Type, pars
 
 use crate::errors::Errors;
 
-/// A field's attributes as a payload of references has them.
+/// A field's attributes on a payload of references.
 #[derive(Default)]
 pub(crate) struct Borrowed {
     /// The attributes.
     pub(crate) metas: Vec<Meta>,
-    /// The functions that they name.
+    /// The functions that the attributes name.
     pub(crate) functions: TokenStream,
 }
 
-/// The keys of the `#[serde(…)]` attributes among `attributes`.
+/// Returns the contents of the `#[serde(…)]` attributes among `attributes`.
 pub(crate) fn metas(attributes: &[Attribute], errors: &mut Errors) -> Vec<Meta> {
     let mut metas = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
@@ -33,20 +33,20 @@ pub(crate) fn metas(attributes: &[Attribute], errors: &mut Errors) -> Vec<Meta> 
     metas
 }
 
-/// What the attributes of an enum and of its variant say about the variant's fields.
+/// Returns the attributes of an enum and of its variant that shape the variant's payload.
 pub(crate) fn shaping(of_enum: &[Meta], of_variant: Vec<Meta>, errors: &mut Errors) -> Vec<Meta> {
     let mut shaping = Vec::new();
     for meta in of_variant {
         match key(&meta).as_str() {
             "rename_all" | "deny_unknown_fields" => shaping.push(meta),
-            // The variant's name, and the way it is told from others: an event type does both for the log.
+            // These set the variant's name and how serde distinguishes variants. In the log the event type does both.
             "rename" | "alias" | "skip" | "skip_serializing" | "skip_deserializing" | "other" | "untagged" | "borrow"
             | "bound" => {}
             key => errors.at(
                 meta.span(),
                 format!(
-                    "`{key}` on a variant says nothing about the payload of an event; put it on the fields or on the \
-                     inner type (a variant takes `rename_all` and `deny_unknown_fields`)"
+                    "`{key}` on a variant does not change the payload of an event; put it on the fields or on the inner \
+                     type (a variant takes `rename_all` and `deny_unknown_fields`)"
                 ),
             ),
         }
@@ -57,7 +57,7 @@ pub(crate) fn shaping(of_enum: &[Meta], of_variant: Vec<Meta>, errors: &mut Erro
             "rename_all_fields" => with_key(meta.clone(), parse_quote!(rename_all)),
             _ => continue,
         };
-        // What the variant says goes before what the enum says for all.
+        // An attribute of the variant overrides the enum's.
         if shaping.iter().all(|known| key(known) != key(&meta)) {
             shaping.push(meta);
         }
@@ -65,8 +65,8 @@ pub(crate) fn shaping(of_enum: &[Meta], of_variant: Vec<Meta>, errors: &mut Erro
     shaping
 }
 
-/// The attributes `metas` of a field of type `ty`, the `index`th, for a payload of references; nothing if they skip
-/// the field.
+/// Returns the attributes `metas` of the field number `index`, of type `ty`, for a payload of references. Returns
+/// `None` if they skip the field.
 pub(crate) fn borrowed(metas: &[Meta], index: usize, ty: &TokenStream) -> Option<Borrowed> {
     let mut borrowed = Borrowed::default();
     for meta in metas {
@@ -103,7 +103,7 @@ pub(crate) fn borrowed(metas: &[Meta], index: usize, ty: &TokenStream) -> Option
     Some(borrowed)
 }
 
-/// The type `ty` with `Self` written out: inside a payload, `Self` would be the payload.
+/// Returns the type `ty` with `Self` replaced by the event's name. Inside a payload, `Self` would be the payload.
 pub(crate) fn without_self(ty: &Type, ident: &syn::Ident) -> TokenStream {
     fn replace(tokens: TokenStream, ident: &syn::Ident) -> TokenStream {
         let replaced = tokens.into_iter().map(|token| match token {
@@ -121,7 +121,7 @@ pub(crate) fn without_self(ty: &Type, ident: &syn::Ident) -> TokenStream {
     replace(ty.to_token_stream(), ident)
 }
 
-/// The first word of an attribute.
+/// Returns the first word of an attribute.
 pub(crate) fn key(meta: &Meta) -> String {
     meta.path().to_token_stream().to_string()
 }
@@ -135,14 +135,14 @@ fn with_key(mut meta: Meta, key: Path) -> Meta {
     meta
 }
 
-/// The path that an attribute names in a text; nothing if there is none, and then serde says what is wrong.
+/// Returns the path in an attribute's string. Returns `None` if there is none, and then serde reports the error.
 fn named(meta: &Meta) -> Option<ExprPath> {
     let Meta::NameValue(pair) = meta else { return None };
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
     text.parse().ok()
 }
 
-/// Code of the macro's own that is shown at `function` in errors.
+/// Returns a hygienic span for the macro's code, whose errors are shown at `function`.
 fn at(function: &ExprPath) -> Span {
     Span::mixed_site().located_at(function.span())
 }

@@ -1,10 +1,10 @@
-//! How many values a field has, by how its type is written: one, perhaps one, or any number.
+//! The number of values in a field, by the way its type is written: one, at most one, or any number.
 
 use syn::{GenericArgument, PathArguments, Type};
 
-/// How many values a type has.
+/// The number of values in a type.
 pub(crate) enum Shape<'a> {
-    /// The value itself.
+    /// One value: the value itself.
     One,
     /// `Option<…>`: a value of the inner type, or none.
     Perhaps(&'a Type),
@@ -13,10 +13,10 @@ pub(crate) enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    /// The shape of `ty`.
+    /// Returns the shape of `ty`.
     pub(crate) fn of(ty: &'a Type) -> Self {
         match ty {
-            // A type that came through a macro_rules macro is in a group.
+            // A type from a `macro_rules` macro is in a group.
             Type::Group(group) => Self::of(&group.elem),
             Type::Paren(paren) => Self::of(&paren.elem),
             Type::Array(array) => Self::Many(&array.elem),
@@ -32,7 +32,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// The type of the values that `ty` has.
+/// Returns the type of the values in `ty`.
 pub(crate) fn element(ty: &Type) -> &Type {
     match Shape::of(ty) {
         Shape::One => ty,
@@ -40,7 +40,7 @@ pub(crate) fn element(ty: &Type) -> &Type {
     }
 }
 
-/// Whether `ty` may have several values.
+/// Returns whether `ty` may have more than one value.
 pub(crate) fn has_many(ty: &Type) -> bool {
     match Shape::of(ty) {
         Shape::One => false,
@@ -49,7 +49,7 @@ pub(crate) fn has_many(ty: &Type) -> bool {
     }
 }
 
-/// The last name of a path, and its first type argument.
+/// Returns the last name of a path, and its first type argument.
 fn argument(ty: &Type) -> Option<(&syn::Ident, &Type)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;

@@ -1,6 +1,6 @@
-//! What the macro refuses, and how it says so: a file each, beside the tests of what it takes.
+//! The macro's compile errors: one file for each, beside the tests of the code that it accepts.
 
 #[test]
-fn what_is_refused_says_what_would_be_right() {
+fn each_error_says_what_is_wrong_and_what_would_be_right() {
     trybuild::TestCases::new().compile_fail("../annals/tests/derive/*.rs");
 }

@@ -1,16 +1,16 @@
-//! Walking a list: by slices, which is how it lies in memory, and by items, which walks a slice at a time.
+//! Iterators over a list: by slices, as the list is stored in memory, and by items, one slice after the other.
 //!
 //! ```text
 //!   Slices   from ............................................ to
 //!            [ slice ][      slice      ][   slice  ]
 //!
-//!   Iter     [ front ][ slices not begun, either way ][ back ]
+//!   Iter     [ front ][ slices not yet reached       ][ back ]
 //!            next() ->                             <- next_back()
 //! ```
 
 use std::{fmt, iter::FusedIterator, slice};
 
-use crate::{place::Place, shared::Published};
+use crate::{shared::Published, slot::Slot};
 
 /// The items of a range as contiguous slices, from
 /// [`SegmentedList::slices`](crate::SegmentedList::slices). No slice is empty.
@@ -21,13 +21,13 @@ pub struct Slices<'a, T> {
 }
 
 impl<'a, T> Slices<'a, T> {
-    /// Slices of `from..to`, which lies within what is published.
+    /// Makes an iterator over the slices of `from..to`, a range of published items.
     #[inline]
     pub(crate) fn new(published: Published<'a, T>, from: usize, to: usize) -> Self {
         Self { published, from, to }
     }
 
-    /// How many items the slices still to come have together.
+    /// Returns the number of items in the remaining slices.
     #[inline]
     fn item_count(&self) -> usize {
         self.to - self.from
@@ -46,7 +46,7 @@ impl<'a, T> Iterator for Slices<'a, T> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let count = if self.from < self.to {
-            Place::of(self.to - 1).segment - Place::of(self.from).segment + 1
+            Slot::of(self.to - 1).segment - Slot::of(self.from).segment + 1
         } else {
             0
         };
@@ -116,7 +116,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
         (count, Some(count))
     }
 
-    /// Goes over what lies between without a look at it, so that `skip` and `step_by` are cheap.
+    /// Skips items without reading them, so that `skip` and `step_by` are cheap.
     fn nth(&mut self, n: usize) -> Option<&'a T> {
         let Some(in_slices) = n.checked_sub(self.front.len()) else {
             return self.front.nth(n);
@@ -157,7 +157,7 @@ impl<'a, T> DoubleEndedIterator for Iter<'a, T> {
         }
     }
 
-    /// As [`nth`](Iterator::nth), from the end.
+    /// Skips items from the end without reading them, as [`nth`](Iterator::nth) does from the start.
     fn nth_back(&mut self, n: usize) -> Option<&'a T> {
         let Some(in_slices) = n.checked_sub(self.back.len()) else {
             return self.back.nth_back(n);

@@ -1,15 +1,18 @@
-//! The ground floor of *annals*: a list whose items never move, a number that tasks and threads wait for, the
-//! line of a group commit, and a read-only mapping of a file.
-//! Everything in the project that needs `unsafe` is here; whatever stands on it forbids it.
+//! The lowest layer of *annals*: a list whose items never move, a number that tasks and threads wait for, the line of a
+//! group commit, and a read-only mapping of a file.
+//!
+//! Except for one file of `annals`, all `unsafe` code of the project is here. The other crates forbid it.
 //!
 //! ```text
-//!   list, iter        the face: safe code only
-//!   writer, shared    the publication protocol: who may write where, and when readers may look
-//!   segment, place    memory for the items, and which item is where in it
-//!   watched           a number that only grows, and what sleeps until it does
+//!   list, iter        the public list: safe code only
+//!   writer, shared    the publication protocol between the writer and the readers
+//!   segment, slot     memory for the items, and the position of an item in it
+//!   watched           a number that only grows, and the tasks and threads that wait for it
 //!   line              requests that one thread at a time leads
-//!   mapped            the mapped file, on its own
-//!   process_id        the number of this process, also after a fork
+//!   mapped            the mapped file
+//!   writeback         an early start of the write of a file to the disk
+//!   process_id        the id of this process, also after a fork
+//!   sync              atomics, locks and threads: the real ones, or loom's
 //! ```
 //!
 //! # Examples
@@ -19,14 +22,14 @@
 //! writer.push("opened");
 //! let first = list.get(0).expect("published");
 //!
-//! // A reference stays good while the list grows, and readers may be in other threads.
+//! // A reference stays valid while the list grows, and readers may be in other threads.
 //! std::thread::scope(|scope| {
 //!     scope.spawn(|| {
 //!         for _ in 0..10_000 {
 //!             writer.push("signed");
 //!         }
 //!     });
-//!     // Whatever the length says, everything below it is there.
+//!     // All items below the length are published.
 //!     let len = list.len();
 //!     assert_eq!(list.iter().take(len).count(), len);
 //! });
@@ -45,10 +48,10 @@ mod iter;
 mod line;
 mod list;
 mod mapped;
-mod place;
 mod process_id;
 mod segment;
 mod shared;
+mod slot;
 mod sync;
 mod watched;
 mod writeback;

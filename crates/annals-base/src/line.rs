@@ -1,12 +1,12 @@
 //! A line of requests: one thread at a time leads it, and the other threads wait on tickets.
 //!
 //! ```text
-//!   nobody leads ──try_lead──▶ this thread leads ──resign──▶ nothing waits: nobody leads, and the idle are told
-//!                                   ▲                   └──▶ something waits: its first is led next
-//!                                   └── take_lead ◀── Ticket::lead, or the helper's call
+//!   no thread leads ──try_lead──▶ this thread leads ──resign──▶ no request waits: no thread leads any more
+//!                                      ▲                   └──▶ a request waits: the first one is led next
+//!                                      └── take_lead ◀── Ticket::lead, or the helper's call
 //! ```
-//! No request waits while no thread leads: a request joins the line only while a thread leads, and a leader that ends hands
-//! the leadership to the first request that waits.
+//! No request waits while no thread leads: a request joins the line only while a thread leads, and a leader that ends
+//! hands the leadership to the first request that waits.
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
@@ -17,19 +17,19 @@ use crate::sync::{Condvar, Mutex, MutexGuard, thread, wait};
 #[derive(Debug)]
 pub struct Line<R, X> {
     state: Mutex<LineState<R, X>>,
-    /// Told when nobody leads any more.
+    /// Notified when no thread leads any more.
     idle: Condvar,
 }
 
-/// What the lock of a [`Line`] guards.
+/// The data that the lock of a [`Line`] guards.
 #[derive(Debug)]
 pub struct LineState<R, X> {
     waiting: VecDeque<R>,
-    /// Whether a thread leads, or is told to; never false while anything waits.
+    /// Whether a thread leads or is about to lead. Never false while a request waits.
     led: bool,
-    /// The thread that leads, once it does.
+    /// The thread that leads, once it has taken the lead.
     leader: Option<thread::ThreadId>,
-    /// What the user of the line keeps under its lock.
+    /// Data of the line's user, guarded by the same lock.
     pub extra: X,
 }
 
@@ -37,7 +37,7 @@ pub struct LineState<R, X> {
 pub type LineGuard<'a, R, X> = MutexGuard<'a, LineState<R, X>>;
 
 impl<R, X> Line<R, X> {
-    /// Makes an empty line that nobody leads.
+    /// Makes an empty line that no thread leads.
     #[must_use]
     pub fn new(extra: X) -> Self {
         let state = LineState { waiting: VecDeque::new(), led: false, leader: None, extra };
@@ -49,10 +49,10 @@ impl<R, X> Line<R, X> {
         self.state.lock()
     }
 
-    /// Waits until nobody leads, and so nothing waits.
+    /// Waits until no thread leads, which implies that no request waits.
     ///
     /// # Panics
-    /// When the thread that leads calls it: it would wait for itself.
+    /// Panics if the leading thread calls it, because that thread would wait for itself.
     pub fn wait_until_idle<'a>(&self, mut line: LineGuard<'a, R, X>) -> LineGuard<'a, R, X> {
         assert!(!line.is_led_here(), "the leader waits for itself");
         while line.led {
@@ -61,10 +61,10 @@ impl<R, X> Line<R, X> {
         line
     }
 
-    /// Ends this thread's leadership. If something waits, the line is still led: the caller sees to it that a thread takes
-    /// the lead. Returns whether something waits.
+    /// Ends this thread's leadership. Returns whether a request waits. If so, the line still counts as led, and the
+    /// caller must make a thread take the lead.
     pub fn resign(&self, line: &mut LineGuard<'_, R, X>) -> bool {
-        debug_assert!(line.led, "a thread resigns that does not lead");
+        debug_assert!(line.led, "the thread that resigns does not lead");
         line.leader = None;
         line.led = !line.waiting.is_empty();
         if !line.led {
@@ -75,7 +75,7 @@ impl<R, X> Line<R, X> {
 }
 
 impl<R, X> LineState<R, X> {
-    /// Makes this thread the leader, if nobody leads.
+    /// Makes this thread the leader if no thread leads. Returns whether it did.
     #[inline]
     pub fn try_lead(&mut self) -> bool {
         if self.led {
@@ -85,21 +85,21 @@ impl<R, X> LineState<R, X> {
         true
     }
 
-    /// Puts a request at the end of the line. Returns whether nobody leads: then the line counts as led from now on, and
-    /// the caller sees to it that a thread takes the lead.
+    /// Adds a request to the end of the line. Returns whether no thread led. If so, the line counts as led from now on,
+    /// and the caller must make a thread take the lead.
     #[must_use = "a line that is not led does not move"]
     pub fn push(&mut self, request: R) -> bool {
         self.waiting.push_back(request);
         !std::mem::replace(&mut self.led, true)
     }
 
-    /// Makes this thread the leader, as it was told to become.
+    /// Makes this thread the leader, after [`Ticket::lead`] or a call of the helper.
     pub fn take_lead(&mut self) {
         debug_assert!(self.led && self.leader.is_none(), "two threads lead");
         self.leader = Some(thread::current().id());
     }
 
-    /// Returns whether a thread leads, or was told to.
+    /// Returns whether a thread leads or is about to lead.
     #[must_use]
     pub fn is_led(&self) -> bool {
         self.led
@@ -112,18 +112,18 @@ impl<R, X> LineState<R, X> {
         self.leader.is_some_and(|leader| leader == thread::current().id())
     }
 
-    /// Returns the requests that wait, in order.
+    /// Returns the waiting requests, in order.
     pub fn waiting(&self) -> impl Iterator<Item = &R> {
         self.waiting.iter()
     }
 
-    /// Takes the first `count` of the requests that wait. For the leader.
+    /// Removes the first `count` waiting requests and returns them. Only the leader calls this.
     pub fn take(&mut self, count: usize) -> Vec<R> {
         self.waiting.drain(..count).collect()
     }
 }
 
-/// On this the sender of a request waits for its answer, or for the lead.
+/// A ticket on which the sender of a request waits for its answer, or for the lead.
 #[derive(Debug)]
 pub struct Ticket<A>(Mutex<TicketState<A>>);
 
@@ -134,12 +134,12 @@ enum TicketState<A> {
     Done(A),
 }
 
-/// What a [`Ticket`] was told.
+/// The message that a [`Ticket`] received.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Told<A> {
-    /// To lead.
+    /// The sender takes the lead.
     Lead,
-    /// The answer.
+    /// The answer to the request.
     Answer(A),
 }
 
@@ -169,9 +169,10 @@ impl<A> Ticket<A> {
         }
     }
 
-    /// Returns what the sender was told; until there is something, `waker` is kept to be woken.
+    /// Returns the message for the sender. If there is none yet, stores `waker`; the thread that sends the message
+    /// wakes it.
     pub fn poll(&self, waker: &Waker) -> Poll<Told<A>> {
-        // Wakers are cloned and dropped without the lock: both are a user's code, and may come back here.
+        // Wakers are cloned and dropped without the lock, because both run a user's code, which may call this again.
         let waiting = TicketState::Waiting(Some(waker.clone()));
         let before = std::mem::replace(&mut *self.0.lock(), waiting);
         match before {

@@ -1,4 +1,4 @@
-//! The list as readers see it.
+//! The list for readers.
 
 use std::{
     fmt,
@@ -7,29 +7,29 @@ use std::{
 
 use crate::{
     iter::{Iter, Slices},
-    place::capacity_of,
     shared::Shared,
+    slot::capacity_of,
     sync::Arc,
 };
 
-/// An append-only list whose items never move, to be read by any number of threads while
-/// [one writer](crate::ListWriter) appends.
+/// An append-only list whose items never move. Any number of threads may read it while [one writer](crate::ListWriter)
+/// appends.
 ///
-/// This is a handle: clones are cheap and show the same list, which lives as long as any handle or the writer
-/// does. A reference to an item is good for as long as the handle it was got through.
+/// This is a handle. Clones are cheap and refer to the same list, which lives as long as any handle or the writer. A
+/// reference to an item is valid as long as the handle that returned it.
 ///
-/// Reading is wait-free: no lock, no retry, whatever the writer does. The length only grows, and everything
-/// below it is there. Items lie in segments, the first of 1,024 and each next of twice as many, so memory
-/// beyond what the items need is at most about as much again, and untouched until items come.
+/// Reading is wait-free: there is no lock and no retry, whatever the writer does. The length only grows, and all items
+/// below it are published. Items are stored in segments. The first holds 1,024 items, and each next one twice as many
+/// as the one before. So the list allocates at most about twice the memory that its items need, and does not touch the
+/// unused part.
 ///
 /// # Ranges
-/// Beyond the end there is nothing: [`range`](Self::range) and [`slices`](Self::slices) clamp the range they are
-/// given to the length at the call and never panic, also where it starts after its end. What is appended
-/// later does not lengthen an iteration.
+/// [`range`](Self::range) and [`slices`](Self::slices) clamp their range to the length at the call. They never panic,
+/// not even for a range that starts after its end. Items that are appended later do not lengthen an iteration.
 ///
 /// # Threads
-/// `Send` and `Sync` if the items are both, as for [`std::sync::Arc`]: any thread may look at an item, and
-/// any may turn out to be the one that drops it.
+/// The list is `Send` and `Sync` if the items are both, as for [`std::sync::Arc`]: any thread may read an item, and any
+/// thread may drop it.
 ///
 /// ```compile_fail,E0277
 /// fn goes_to_another_thread<T: Send>() {}
@@ -44,33 +44,33 @@ pub struct SegmentedList<T> {
 }
 
 impl<T> SegmentedList<T> {
-    /// An empty list, of which nobody has the writer yet.
+    /// Makes an empty list without a writer.
     pub(crate) fn new() -> Self {
         Self { shared: Arc::new(Shared::new()) }
     }
 
-    /// How many items are published.
+    /// Returns the number of published items.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.shared.published().len()
     }
 
-    /// Whether no item is published.
+    /// Returns whether no item is published.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The item at `index`, or `None` at the length and beyond.
+    /// Returns the item at `index`, or `None` if `index` is not below the length.
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
         self.shared.published().get(index)
     }
 
-    /// The newest item.
+    /// Returns the newest item.
     #[must_use]
     #[inline]
     pub fn last(&self) -> Option<&T> {
@@ -78,21 +78,21 @@ impl<T> SegmentedList<T> {
         published.get(published.len().checked_sub(1)?)
     }
 
-    /// All items published at the call, in order.
+    /// Returns all items published at the call, in order.
     #[must_use]
     #[inline]
     pub fn iter(&self) -> Iter<'_, T> {
         self.range(..)
     }
 
-    /// The items of `range`, clamped to the length at the call.
+    /// Returns the items of `range`, clamped to the length at the call.
     #[inline]
     pub fn range(&self, range: impl RangeBounds<usize>) -> Iter<'_, T> {
         Iter::new(self.slices(range))
     }
 
-    /// The items of `range`, clamped to the length at the call, as slices in order: one for each segment it
-    /// touches. The fastest way through many items.
+    /// Returns the items of `range`, clamped to the length at the call, as slices in order: one for each segment in the
+    /// range. This is the fastest way to read many items.
     ///
     /// # Examples
     ///
@@ -121,13 +121,13 @@ impl<T> SegmentedList<T> {
         Slices::new(published, from.min(to), to)
     }
 
-    /// How many segments are allocated.
+    /// Returns the number of allocated segments.
     #[must_use]
     pub fn segment_count(&self) -> usize {
         self.shared.segment_count()
     }
 
-    /// How many bytes are allocated for items, those without an item yet included.
+    /// Returns the number of bytes allocated for items, including those that hold no item yet.
     #[must_use]
     pub fn allocated_bytes(&self) -> usize {
         (0..self.segment_count()).map(|segment| capacity_of(segment) * size_of::<T>()).sum()
@@ -154,7 +154,7 @@ impl<'a, T> IntoIterator for &'a SegmentedList<T> {
     }
 }
 
-/// Its size and not its items: there may be millions.
+/// Shows the size and not the items, because there may be millions.
 impl<T> fmt::Debug for SegmentedList<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SegmentedList")

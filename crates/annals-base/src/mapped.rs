@@ -1,4 +1,4 @@
-//! A file read as memory.
+//! A file that is mapped into memory for reading.
 //!
 //! ```text
 //!   file    [ bytes that are final          | room still to be written ]
@@ -9,7 +9,7 @@ use std::{fmt, fs::File, io};
 
 use memmap2::{Mmap, MmapOptions};
 
-/// The first bytes of a file, mapped read-only and shared with whoever else has the file open.
+/// The first bytes of a file, mapped read-only and shared with all processes that have the file open.
 ///
 /// # Examples
 ///
@@ -18,13 +18,13 @@ use memmap2::{Mmap, MmapOptions};
 ///
 /// let mut file = tempfile::tempfile()?;
 /// file.write_all(b"what happened")?;
-/// // SAFETY: nobody else has the file, and its first four bytes stay as they are.
+/// // SAFETY: no other code has the file, and its first four bytes do not change.
 /// let mapped = unsafe { annals_base::MappedFile::map(&file, 4)? };
 /// assert_eq!(mapped.as_ref(), b"what");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct MappedFile {
-    /// `None` for no bytes at all, which systems refuse to map.
+    /// `None` for zero bytes, which operating systems refuse to map.
     mapping: Option<Mmap>,
 }
 
@@ -32,21 +32,22 @@ impl MappedFile {
     /// Maps the first `len` bytes of `file`, which may be closed afterwards. Nothing is read yet.
     ///
     /// # Safety
-    /// Rust requires that the bytes behind a `&[u8]` do not change, and the operating system does not enforce that. For as
-    /// long as the mapping lives, the caller guarantees of the file, for this process and all others:
+    /// Rust requires that the bytes behind a `&[u8]` do not change, and the operating system does not enforce that. For
+    /// as long as the mapping lives, the caller guarantees of the file, for this process and all others:
     ///
-    /// * **Bytes that a reader looks at are never rewritten**, neither before nor after the look: otherwise the behaviour
-    ///   is undefined. Bytes that no reader looks at may still be written, so a file may grow into its mapping.
-    /// * **The file is not truncated** below what a reader looks at: reading a byte that is gone kills the process with
-    ///   SIGBUS. (On Windows the truncation fails.)
+    /// * **Bytes that a reader looks at are never rewritten**, neither before nor after the look: otherwise the
+    ///   behaviour is undefined. Bytes that no reader looks at may still be written, so a file may grow into its
+    ///   mapping.
+    /// * **The file is not truncated** below bytes that a reader reads: reading a byte that is gone kills the process
+    ///   with SIGBUS. (On Windows the truncation fails.)
     ///
-    /// An append-only file that one process writes under a lock, and of which readers look only at what is durable, meets
-    /// both.
+    /// An append-only file meets both conditions if one process writes it under a lock and readers read only durable
+    /// bytes.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is shorter than `len` bytes, because reading
-    /// beyond its end would kill the process; otherwise what the operating system says, for instance that the
-    /// file is not open for reading.
+    /// beyond its end would kill the process. Otherwise the error of the operating system, for example if the file is
+    /// not open for reading.
     pub unsafe fn map(file: &File, len: usize) -> io::Result<Self> {
         let file_len = file.metadata()?.len();
         if len as u64 > file_len {
@@ -56,28 +57,28 @@ impl MappedFile {
         if len == 0 {
             return Ok(Self { mapping: None });
         }
-        // SAFETY: the bytes are there, checked above, and the caller guarantees that they stay there as they are.
+        // SAFETY: the check above shows that the file has the bytes, and the caller guarantees that they do not change.
         let mapping = unsafe { MmapOptions::new().len(len).map(file)? };
         Ok(Self { mapping: Some(mapping) })
     }
 
-    /// How many bytes are mapped.
+    /// Returns the number of mapped bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_ref().len()
     }
 
-    /// Whether no byte is mapped.
+    /// Returns whether no byte is mapped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Tells the operating system that the bytes will be read in order, so that it reads further ahead.
-    /// Does nothing where there is no such hint.
+    /// Does nothing if the system has no such hint.
     ///
     /// # Errors
-    /// What the operating system says. The bytes are as good without the hint.
+    /// The error of the operating system. The mapping can be read as before.
     pub fn advise_sequential(&self) -> io::Result<()> {
         #[cfg(unix)]
         if let Some(mapping) = &self.mapping {
@@ -86,11 +87,11 @@ impl MappedFile {
         Ok(())
     }
 
-    /// Tells the operating system that the bytes will be wanted soon, so that it begins to read them now.
-    /// Does nothing where there is no such hint.
+    /// Tells the operating system that the bytes will be read soon, so that it starts to read them now.
+    /// Does nothing if the system has no such hint.
     ///
     /// # Errors
-    /// What the operating system says. The bytes are as good without the hint.
+    /// The error of the operating system. The mapping can be read as before.
     pub fn advise_willneed(&self) -> io::Result<()> {
         #[cfg(unix)]
         if let Some(mapping) = &self.mapping {
@@ -107,7 +108,7 @@ impl AsRef<[u8]> for MappedFile {
     }
 }
 
-/// Its length and not its bytes: there may be millions.
+/// Shows the length and not the bytes, because there may be millions.
 impl fmt::Debug for MappedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MappedFile").field("len", &self.len()).finish_non_exhaustive()

@@ -1,8 +1,8 @@
-//! Memory for the items of a segment: got once, never moved, never grown, given back when the list goes.
+//! Memory for the items of a segment. It is allocated once, never moved or resized, and freed when the list is dropped.
 //!
-//! Small segments come from the allocator as they are. From 4 MiB on a segment begins on a 2 MiB boundary and
-//! the kernel is asked (on Linux) to back it with huge pages, so that reading all over a long list misses the
-//! TLB less and a first pass over fresh memory takes 512 times fewer page faults.
+//! Segments of 4 MiB or more start at a 2 MiB boundary, and on Linux the kernel is asked to back them with huge pages.
+//! So random reads of a long list miss the TLB less often, and a first pass over fresh memory has 512 times fewer page
+//! faults.
 //!
 //! ```text
 //!   2 MiB             4 MiB             6 MiB
@@ -21,7 +21,7 @@ const HUGE_FROM_BYTES: usize = 4 << 20;
 /// The size of a huge page on x86-64, and on aarch64 with 4 KiB pages.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// Memory for `capacity` items, none of them written. Dangling where the items have no size.
+/// Allocates memory for `capacity` items and writes none of them. The pointer is dangling if the items have no size.
 ///
 /// Panics and aborts as `Vec` does: "capacity overflow" beyond `isize::MAX` bytes, and
 /// [`handle_alloc_error`] when there is no memory.
@@ -39,7 +39,7 @@ pub(crate) fn allocate<T>(capacity: usize) -> NonNull<T> {
     start.cast()
 }
 
-/// Gives the memory of a segment back. The items in it are not dropped.
+/// Frees the memory of a segment. Does not drop the items in it.
 ///
 /// # Safety
 /// `start` came from [`allocate`] with the same `T` and `capacity`, and nothing uses it any more.
@@ -48,29 +48,29 @@ pub(crate) unsafe fn deallocate<T>(start: NonNull<T>, capacity: usize) {
         unreachable!("it was allocated with this layout")
     };
     if layout.size() != 0 {
-        // SAFETY: the caller vouches that this memory was allocated with this very layout.
+        // SAFETY: the caller guarantees that this memory was allocated with this layout.
         unsafe { dealloc(start.as_ptr().cast(), layout) }
     }
 }
 
-/// The layout of a segment, a function of its capacity alone; `None` beyond `isize::MAX` bytes.
+/// Returns the layout of a segment, which depends only on its capacity, or `None` beyond `isize::MAX` bytes.
 fn layout<T>(capacity: usize) -> Option<Layout> {
     let items = Layout::array::<T>(capacity).ok()?;
     if items.size() >= HUGE_FROM_BYTES { items.align_to(HUGE_PAGE_BYTES).ok() } else { Some(items) }
 }
 
-/// Asks for huge pages wherever whole ones fit. A refusal (a kernel built or told to do without) is ignored:
-/// the memory is as good without them, only slower.
+/// Asks for huge pages where whole ones fit. A refusal is ignored, for example by a kernel without huge pages: the
+/// memory is only slower without them.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn ask_for_huge_pages(start: NonNull<u8>, size: usize) {
     use rustix::mm::{Advice, madvise};
     let whole_pages_size = size - size % HUGE_PAGE_BYTES;
-    // SAFETY: the range lies within memory just allocated, and this advice changes how it is backed, not
-    // what is in it.
+    // SAFETY: the range lies within the memory that was just allocated, and this advice changes how it is backed, not
+    // its contents.
     let _ = unsafe { madvise(start.as_ptr().cast(), whole_pages_size, Advice::LinuxHugepage) };
 }
 
-/// Other systems choose their page sizes by themselves.
+/// Does nothing: other systems choose their page sizes themselves.
 #[cfg(not(all(target_os = "linux", not(miri))))]
 fn ask_for_huge_pages(_start: NonNull<u8>, _size: usize) {}
 
@@ -83,7 +83,7 @@ mod tests {
         let capacity = HUGE_FROM_BYTES / size_of::<u64>() + 1;
         let start = allocate::<u64>(capacity);
         assert_eq!(start.as_ptr().addr() % HUGE_PAGE_BYTES, 0);
-        // SAFETY: the first and the last item lie within the memory, which is given back once, at the end.
+        // SAFETY: the first and the last item lie within the memory, which is freed once, at the end.
         unsafe {
             start.write(1);
             start.add(capacity - 1).write(2);

@@ -1,9 +1,9 @@
-//! What the writer and the readers share, and the protocol between them.
+//! The data that the writer and the readers share, and the protocol between them.
 //!
 //! ```text
-//!             written by the writer alone, read by all
-//!   segments  [ptr][ptr][ptr][null][null] ...     each set once, then never changed: where item 0 would be,
-//!                |    |    |                      if the segment reached down to it
+//!             written only by the writer, read by all
+//!   segments  [ptr][ptr][ptr][null][null] ...     each set once, then never changed: the address that item 0 would
+//!                |    |    |                      have if the segment reached down to it
 //!                v    v    v
 //!   items     published | staged | not written
 //!                       ^
@@ -14,8 +14,8 @@
 //! 2. It stores the new `len` with Release.
 //! 3. A reader loads `len` with Acquire: the items below it and the pointers to them were written before.
 //!
-//! So an item below `len` is never written again until the list is dropped, and nothing at or beyond `len` is
-//! ever looked at by a reader. That is all there is to it, and why no one waits for anyone.
+//! So an item below `len` is never written again until the list is dropped, and a reader never reads an item at or
+//! beyond `len`. Therefore neither the writer nor a reader ever waits.
 
 use std::{
     marker::PhantomData,
@@ -24,21 +24,22 @@ use std::{
 };
 
 use crate::{
-    place::{Place, SEGMENT_COUNT_MAX, capacity_of, first_of},
     segment,
+    slot::{SEGMENT_COUNT_MAX, Slot, capacity_of, first_of},
     sync::{AtomicPtr, AtomicUsize, Ordering},
 };
 
 /// The segments and the published length.
 ///
-/// Whoever drops it drops the published items. What is staged is the writer's to drop.
+/// Its drop drops the published items. The writer drops the staged items.
 pub(crate) struct Shared<T> {
     segments: Segments<T>,
     len: OwnLine<AtomicUsize>,
 }
 
-/// Keeps the length, which changes with every append, from sharing a cache line with the segment pointers,
-/// which hardly ever do. Two lines of 64 bytes, because x86-64 fetches them in pairs; and aarch64 has lines of 128.
+/// A value on a cache line of its own. The length changes with every append, so it must not share a line with the
+/// segment pointers, which rarely change. The alignment is 128 bytes, because x86-64 fetches its lines of 64 bytes in
+/// pairs, and some aarch64 processors have lines of 128 bytes.
 #[repr(align(128))]
 struct OwnLine<A>(A);
 
@@ -47,48 +48,48 @@ impl<T> Shared<T> {
         Self { segments: Segments::new(), len: OwnLine(AtomicUsize::new(0)) }
     }
 
-    /// The published items, as many as there are now.
+    /// Returns the items that are published now.
     #[inline]
     pub(crate) fn published(&self) -> Published<'_, T> {
         let len = self.len.0.load(Ordering::Acquire); // pairs with the Release store in `publish`
         Published { shared: self, len }
     }
 
-    /// The published length, for the thread that published it or one that is ordered behind it.
+    /// Returns the published length, for the thread that published it or a thread that is ordered after it.
     #[inline]
     pub(crate) fn len_by_the_writer(&self) -> usize {
         self.len.0.load(Ordering::Relaxed) // the writer reads its own store in `publish`
     }
 
-    /// Shows readers the first `len` items.
+    /// Makes the first `len` items visible to readers.
     ///
     /// # Safety
-    /// Only the writer calls this, the first `len` items are written, and `len` is at least what it was.
+    /// Only the writer calls this, the first `len` items are written, and `len` is not less than before.
     #[inline]
     pub(crate) unsafe fn publish(&self, len: usize) {
         self.len.0.store(len, Ordering::Release); // pairs with the Acquire load in `published`
     }
 
-    /// The start of a segment, allocated if it is not there yet.
+    /// Returns the start of a segment, and allocates the segment if necessary.
     ///
     /// # Safety
     /// Only the writer calls this: two at a time could replace a segment that is in use.
     pub(crate) unsafe fn segment_or_allocate(&self, segment: usize) -> NonNull<T> {
         let pointer = &self.segments.pointers[segment];
-        let there = pointer.load(Ordering::Relaxed); // the writer reads its own store below
-        start_of(there, segment).unwrap_or_else(|| {
+        let origin = pointer.load(Ordering::Relaxed); // the writer reads its own store below
+        start_of(origin, segment).unwrap_or_else(|| {
             let fresh = segment::allocate::<T>(capacity_of(segment));
             let origin = fresh.as_ptr().wrapping_sub(first_of(segment));
-            assert!(!origin.is_null(), "an item lies as far from address 0 as from item 0");
-            // Relaxed: a reader comes here only by way of an index below a length stored later, in `publish`.
+            assert!(!origin.is_null(), "the address of item 0 must not be null");
+            // Relaxed: a reader loads this pointer only for an index below a length that `publish` stores later.
             pointer.store(origin, Ordering::Relaxed); // pairs with the Relaxed load in `pointer_to`
             fresh
         })
     }
 
-    /// How many segments are allocated, those with nothing but staged items too.
+    /// Returns the number of allocated segments, including those with only staged items.
     pub(crate) fn segment_count(&self) -> usize {
-        // Relaxed: compared with null and never followed, so there is nothing to be ordered with.
+        // Relaxed: the pointer is compared with null and never followed, so no ordering is needed.
         self.segments
             .pointers
             .iter()
@@ -96,80 +97,82 @@ impl<T> Shared<T> {
             .count()
     }
 
-    /// The item at `index`.
+    /// Returns the item at `index`.
     ///
     /// # Safety
-    /// It is published and the caller's thread knows by an Acquire load, or the caller is the writer and staged it.
+    /// The item is published and the caller's thread has loaded a length beyond it with Acquire, or the caller is the
+    /// writer and has staged it.
     #[inline]
     pub(crate) unsafe fn item(&self, index: usize) -> &T {
-        // SAFETY: the item is written, by the caller's word, and is not changed while `self` is borrowed:
-        // published ones never are, and to drop staged ones the writer borrows itself mutably.
+        // SAFETY: the caller guarantees that the item is written. It does not change while `self` is borrowed:
+        // published items never change, and to drop staged items the writer borrows itself mutably.
         unsafe { &*self.pointer_to(index) }
     }
 
-    /// Drops items `from..to`. When one panics while it is dropped the others are dropped all the same, as a
-    /// `Vec` would, and then the panic goes on.
+    /// Drops items `from..to`. If an item panics while it is dropped, the others are dropped as well, as in a `Vec`,
+    /// and then the panic continues.
     ///
     /// # Safety
-    /// These items are written, and no one looks at them now or later.
+    /// These items are written, and no thread reads them now or later.
     pub(crate) unsafe fn drop_items(&self, from: usize, to: usize) {
-        /// The segments after the one being dropped: their turn comes whether it panics or not.
+        /// The items in later segments, which are dropped whether the first segment's drop panics or not.
         struct Rest<'a, T>(&'a Shared<T>, usize, usize);
         impl<T> Drop for Rest<'_, T> {
             fn drop(&mut self) {
-                // SAFETY: a part of what the caller of `drop_items` gave up.
+                // SAFETY: this is a part of the range for which the caller of `drop_items` made the guarantee.
                 unsafe { self.0.drop_items(self.1, self.2) }
             }
         }
 
         if needs_drop::<T>() && from < to {
-            let place = Place::of(from);
-            let count = place.room.min(to - from);
+            let slot = Slot::of(from);
+            let count = slot.room.min(to - from);
             let _rest = Rest(self, from + count, to);
-            // SAFETY: `count` items from there on lie in one segment, and the caller gives them up.
+            // SAFETY: `count` items from `from` on lie in one segment, and the caller guarantees that no thread reads
+            // them.
             unsafe { drop_in_place(slice_from_raw_parts_mut(self.pointer_to(from), count)) }
         }
     }
 
-    /// The address of the item at `index`.
+    /// Returns the address of the item at `index`.
     ///
     /// # Safety
-    /// Its segment is allocated and the caller's thread knows: by an Acquire load of a length beyond the
-    /// index, or because it is the writer.
+    /// The item's segment is allocated, and the caller's thread has loaded a length beyond the index with Acquire or is
+    /// the writer.
     #[inline]
     unsafe fn pointer_to(&self, index: usize) -> *mut T {
-        let segment = Place::segment_of(index);
+        let segment = Slot::segment_of(index);
         debug_assert!(segment < SEGMENT_COUNT_MAX);
-        // SAFETY: `Place::checked` let the writer in, and the caller comes behind the writer.
+        // SAFETY: the writer checked the index with `Slot::checked` before it allocated the segment.
         let pointer = unsafe { self.segments.pointers.get_unchecked(segment) };
-        // Relaxed: ordered by the Acquire load of the length that let the caller come here.
+        // Relaxed: the caller's Acquire load of the length orders it.
         let origin = pointer.load(Ordering::Relaxed); // pairs with the Relaxed store in `segment_or_allocate`
         if cfg!(any(loom, debug_assertions)) {
-            assert!(!origin.is_null(), "a place in a segment that was never published");
+            assert!(!origin.is_null(), "item {index} is in a segment that was never published");
         }
-        // Wrapping, for the origin lies outside of the segment; the item is inside again.
+        // Wrapping, because the origin may lie outside the allocation. The item is inside it.
         origin.wrapping_add(index)
     }
 }
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        let len = self.len.0.load(Ordering::Relaxed); // alone by now: `Arc` ordered every other handle's use before
-        // SAFETY: published items are written, and no one holds a handle to look at them with. The memory
-        // goes after them, as `segments` is dropped, even if an item panics.
+        let len = self.len.0.load(Ordering::Relaxed); // no other handle is left: `Arc` ordered their uses before
+        // SAFETY: published items are written, and there is no other handle to read them with. Their memory is freed
+        // afterwards, when `segments` is dropped, even if an item panics.
         unsafe { self.drop_items(0, len) }
     }
 }
 
-/// Where a segment's memory starts, if it is allocated: `origin` is where item 0 would be.
+/// Returns the start of a segment's memory, if it is allocated. `origin` is the address that item 0 would have.
 fn start_of<T>(origin: *mut T, segment: usize) -> Option<NonNull<T>> {
     if origin.is_null() { None } else { NonNull::new(origin.wrapping_add(first_of(segment))) }
 }
 
-/// The segments: the memory of the items, not the items.
+/// The segments. They own the memory of the items, not the items.
 struct Segments<T> {
     pointers: [AtomicPtr<T>; SEGMENT_COUNT_MAX],
-    /// An `AtomicPtr<T>` may go to any thread, whatever `T` is. The items behind it may not.
+    /// Makes the threads that may have the segments depend on `T`. An `AtomicPtr<T>` alone may go to any thread.
     items: PhantomData<T>,
 }
 
@@ -182,16 +185,16 @@ impl<T> Segments<T> {
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
         for (segment, pointer) in self.pointers.iter().enumerate() {
-            let origin = pointer.load(Ordering::Relaxed); // alone by now, as in the drop of `Shared`
+            let origin = pointer.load(Ordering::Relaxed); // no other handle is left, as in the drop of `Shared`
             let Some(start) = start_of(origin, segment) else { break };
-            // SAFETY: allocated by `segment_or_allocate` with this capacity; the last handle is going.
+            // SAFETY: `segment_or_allocate` allocated it with this capacity, and this is the drop of the last handle.
             unsafe { segment::deallocate(start, capacity_of(segment)) }
         }
     }
 }
 
-/// The first `len` items of a list, by someone who has loaded that length with Acquire: the proof that it is
-/// safe to look at them.
+/// The first `len` items of a list. The thread that made this value has loaded `len` with Acquire, which makes it safe
+/// to read them.
 pub(crate) struct Published<'a, T> {
     shared: &'a Shared<T>,
     len: usize,
@@ -206,54 +209,65 @@ impl<T> Clone for Published<'_, T> {
 impl<T> Copy for Published<'_, T> {}
 
 impl<'a, T> Published<'a, T> {
-    /// How many there are.
+    /// Returns the number of items.
     #[inline]
     pub(crate) fn len(self) -> usize {
         self.len
     }
 
-    /// The item at `index`, if it is one of them.
+    /// Returns the item at `index`, if it is below `len`.
     #[inline]
     pub(crate) fn get(self, index: usize) -> Option<&'a T> {
-        // SAFETY: it lies below a length that was loaded with Acquire.
+        // SAFETY: the index is below a length that was loaded with Acquire.
         (index < self.len).then(|| unsafe { self.shared.item(index) })
     }
 
-    /// The first items of `from..to`, as many as lie in one segment; at least one unless the range is empty.
+    /// Returns the first items of `from..to` that lie in one segment. The slice is empty only if the range is.
     ///
-    /// Panics where the range reaches beyond `len`.
+    /// Panics if the range reaches beyond `len`.
     #[inline]
     pub(crate) fn first_slice(self, from: usize, to: usize) -> &'a [T] {
         if from >= to {
             return &[];
         }
-        assert!(to <= self.len, "beyond what is published");
-        let place = Place::of(from);
-        // SAFETY: in one segment and below the length.
-        unsafe { self.slice(from, place.room.min(to - from)) }
+        assert!(
+            to <= self.len,
+            "the range reaches beyond the published items: {to} > {}",
+            self.len
+        );
+        let slot = Slot::of(from);
+        // SAFETY: the items lie in one segment and below the length.
+        unsafe { self.slice(from, slot.room.min(to - from)) }
     }
 
-    /// The last items of `from..to`, as many as lie in one segment; at least one unless the range is empty.
+    /// Returns the last items of `from..to` that lie in one segment. The slice is empty only if the range is.
     ///
-    /// Panics where the range reaches beyond `len`.
+    /// Panics if the range reaches beyond `len`.
     #[inline]
     pub(crate) fn last_slice(self, from: usize, to: usize) -> &'a [T] {
         if from >= to {
             return &[];
         }
-        assert!(to <= self.len, "beyond what is published");
-        let offset_last = Place::of(to - 1).offset;
-        let count = (offset_last + 1).min(to - from);
-        // SAFETY: `count` items back from the last one lie in its segment, and below the length.
+        assert!(
+            to <= self.len,
+            "the range reaches beyond the published items: {to} > {}",
+            self.len
+        );
+        let last_offset = Slot::of(to - 1).local_offset;
+        let count = (last_offset + 1).min(to - from);
+        // SAFETY: the last `count` items of the range lie in one segment and below the length.
         unsafe { self.slice(to - count, count) }
     }
 
+    /// Returns `count` items from `from` on.
+    ///
     /// # Safety
-    /// The `count` items from `from` on lie in one segment and below `self.len`.
+    /// These items lie in one segment and below `self.len`.
     #[inline]
     unsafe fn slice(self, from: usize, count: usize) -> &'a [T] {
-        // SAFETY: written, as they lie below a length that was loaded with Acquire; contiguous, in one segment;
-        // and unchanged until the list is dropped, which `'a` keeps from happening.
+        // SAFETY: the items are written, because they lie below a length that was loaded with Acquire. They are
+        // contiguous, because they lie in one segment. They do not change until the list is dropped, and `'a` prevents
+        // that.
         unsafe { std::slice::from_raw_parts(self.shared.pointer_to(from), count) }
     }
 }

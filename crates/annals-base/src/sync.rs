@@ -1,4 +1,4 @@
-//! The atomics, locks and threads that the protocols are built on: the real ones, or loom's when loom checks them.
+//! The atomics, locks and threads that the protocols use: the real ones, or loom's under loom.
 
 #[cfg(not(loom))]
 pub(crate) use std::{
@@ -30,7 +30,7 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> Mu
 #[cfg(loom)]
 pub(crate) use of_loom::{Condvar, Mutex, wait};
 
-/// Loom's locks with the calls of `parking_lot`'s.
+/// Loom's locks with the interface of `parking_lot`.
 #[cfg(loom)]
 mod of_loom {
     use loom::sync::{self, MutexGuard};

@@ -3,13 +3,13 @@
 //! ```text
 //!   the writer                           a sleeper
 //!   number = n          (Release)        register the waker; sleepers = their count   (AcqRel swap)
-//!   sleepers.swap(0)    (AcqRel)         look at the number once more                 (Acquire)
+//!   sleepers.swap(0)    (AcqRel)         look at the number again                     (Acquire)
 //!   not 0? wake them
 //! ```
-//! Both swap `sleepers`, and swaps of one atomic have one order. If the sleeper's swap comes first, the writer sees that
-//! there are sleepers. If the writer's comes first, the sleeper's swap reads it or one behind it, and so the sleeper
-//! sees the number when it looks once more. Every write of `sleepers` is a swap, so that this holds across any number
-//! of them.
+//! Both swap `sleepers`, and all swaps of one atomic have one order. If the sleeper's swap comes first, the writer sees
+//! that there are sleepers. If the writer's swap comes first, the sleeper's swap reads it or a later one, so the
+//! sleeper sees the number when it looks again. Every write of `sleepers` is a swap, so that this holds for any number
+//! of swaps in between.
 
 use std::fmt;
 use std::mem;
@@ -34,7 +34,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 pub struct Watched {
     number: AtomicU64,
     ended: AtomicBool,
-    /// How many wakers are registered; 0 once a writer has seen that there are some and is about to take them.
+    /// The number of registered wakers, or 0 after the writer has seen them and before it has taken them.
     sleepers: AtomicUsize,
     sleeping: Mutex<Sleeping>,
 }
@@ -51,7 +51,7 @@ impl Watched {
         }
     }
 
-    /// Returns the number. What its writer did before it advanced the number so far has happened.
+    /// Returns the number. The writes that its writer made before it advanced the number so far are visible.
     #[inline]
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -59,28 +59,28 @@ impl Watched {
         self.number.load(Ordering::Acquire)
     }
 
-    /// Advances the number. One thread at a time may do so; it wakes what [`take_sleepers`](Self::take_sleepers) returns
-    /// afterwards.
+    /// Advances the number. Only one thread at a time may call this. Afterwards it must wake the wakers that
+    /// [`take_sleepers`](Self::take_sleepers) returns.
     pub fn advance(&self, number: u64) {
         // Release: pairs with the load in `get`. The swap in `take_sleepers` orders it before what a sleeper sees.
         self.number.store(number, Ordering::Release);
     }
 
-    /// Ends the number: it does not grow any more. The caller wakes what [`take_sleepers`](Self::take_sleepers) returns
-    /// afterwards.
+    /// Ends the number, which does not grow any more. Afterwards the caller must wake the wakers that
+    /// [`take_sleepers`](Self::take_sleepers) returns.
     pub fn end(&self) {
         // Release: pairs with the load in `is_ended`.
         self.ended.store(true, Ordering::Release);
     }
 
-    /// Returns whether the number has ended. A number that is read afterwards is the last.
+    /// Returns whether the number has ended. A number that is read after that is the last one.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         // Acquire: pairs with the store in `end`, which comes after the last `advance`.
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Returns the wakers of all that sleep, which the caller must wake. It costs one atomic operation when none sleeps.
+    /// Returns the wakers of all sleepers, which the caller must wake. Costs one atomic operation if there are none.
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn take_sleepers(&self) -> Vec<Waker> {
         // AcqRel: pairs with the swap in `Sleeper::poll_beyond`; see the module's text.
@@ -93,21 +93,21 @@ impl Watched {
         woken
     }
 
-    /// Returns how many wakers are registered.
+    /// Returns the number of registered wakers.
     #[must_use]
     pub fn sleeper_count(&self) -> usize {
         self.sleeping.lock().wakers.len()
     }
 
-    /// Notes how many sleep; called with the lock held.
+    /// Stores the number of sleepers. The caller holds the lock.
     fn count(&self, sleeping: &Sleeping) {
-        // AcqRel: see the module's text.
+        // AcqRel: pairs with the swap in `take_sleepers`; see the module's text.
         self.sleepers.swap(sleeping.wakers.len(), Ordering::AcqRel);
     }
 
     /// Returns the number if it is beyond `seen` or has ended.
     fn beyond(&self, seen: u64) -> Option<u64> {
-        // The flag first: a number read after it is the last.
+        // The flag is read first, so that a number read after it is the last one.
         let ended = self.is_ended();
         let number = self.get();
         (number > seen || ended).then_some(number)
@@ -123,33 +123,33 @@ impl fmt::Debug for Watched {
     }
 }
 
-/// One task or thread that may sleep until a [`Watched`] number grows. It has at most one waker there, and none once it
-/// is dropped. To sleep and to be dropped take the same time however many others sleep.
+/// A task or thread that may sleep until a [`Watched`] number grows. It has at most one registered waker, and none
+/// after it is dropped. Sleeping and dropping take the same time however many others sleep.
 pub struct Sleeper {
     watched: Arc<Watched>,
     slot: Option<usize>,
 }
 
 impl Sleeper {
-    /// Makes a sleeper, which does not sleep yet.
+    /// Makes a sleeper without a registered waker.
     #[must_use]
     pub fn new(watched: Arc<Watched>) -> Self {
         Self { watched, slot: None }
     }
 
-    /// Returns the number that it sleeps for.
+    /// Returns the number that this sleeper waits for.
     #[must_use]
     pub fn watched(&self) -> &Watched {
         &self.watched
     }
 
-    /// Returns the number once it is beyond `seen`, or as it is once it has ended. Until then `waker` is registered in the
-    /// place of the one that was before.
+    /// Returns the number if it is greater than `seen` or has ended. Otherwise registers `waker`, which replaces the
+    /// one registered before.
     pub fn poll_beyond(&mut self, seen: u64, waker: &Waker) -> Poll<u64> {
         if let Some(number) = self.watched.beyond(seen) {
             return Poll::Ready(number);
         }
-        // Wakers are cloned and dropped without the lock: both are a user's code, and may come back here.
+        // Wakers are cloned and dropped without the lock, because both run a user's code, which may call this again.
         let waker = waker.clone();
         let mut sleeping = self.watched.sleeping.lock();
         let slot = *self.slot.get_or_insert_with(|| sleeping.new_slot());
@@ -166,7 +166,7 @@ impl Sleeper {
         }
     }
 
-    /// Takes the waker back, if one is registered: nothing waits for the number here any more.
+    /// Removes the registered waker, if there is one.
     pub fn withdraw(&mut self) {
         let Some(slot) = self.slot else { return };
         let mut sleeping = self.watched.sleeping.lock();
@@ -195,10 +195,10 @@ impl fmt::Debug for Sleeper {
 /// A slot whose sleeper has no waker registered.
 const AWAKE: usize = usize::MAX;
 
-/// The registered wakers. Each sleeper has a slot, which says where its waker is.
+/// The registered wakers. Each sleeper has a slot, which has the index of its waker.
 #[derive(Debug, Default)]
 struct Sleeping {
-    /// The wakers without gaps, each with its sleeper's slot.
+    /// The wakers, without gaps, each with its sleeper's slot.
     wakers: Vec<(usize, Waker)>,
     /// For each slot the index of its waker, or `AWAKE`.
     slots: Vec<usize>,
@@ -213,7 +213,7 @@ impl Sleeping {
         })
     }
 
-    /// Registers a waker for a slot, and returns one that is not needed any more.
+    /// Registers a waker for a slot. Returns the waker that it replaces.
     fn register(&mut self, slot: usize, waker: Waker) -> Option<Waker> {
         let at = self.slots[slot];
         if at == AWAKE {
@@ -241,7 +241,7 @@ impl Sleeping {
         debug_assert_eq!(self.slots[slot], AWAKE, "slot {slot} is freed while its sleeper sleeps");
         self.free.push(slot);
         if self.free.len() == self.slots.len() {
-            // None is in use: what many sleepers needed once is given back.
+            // No slot is in use, so the memory that many sleepers needed is freed.
             (self.slots, self.free) = (Vec::new(), Vec::new());
         }
     }
@@ -281,7 +281,7 @@ mod tests {
             }
             assert_eq!(watched.sleeper_count(), 3);
         }
-        // In another order than they came.
+        // The sleepers are dropped in another order than they were made.
         drop(sleepers.swap_remove(0));
         assert_eq!(watched.sleeper_count(), 2);
         drop(sleepers.remove(1));
@@ -290,7 +290,7 @@ mod tests {
         drop(wakers);
         assert_eq!(watched.sleeper_count(), 0);
         assert!(tasks.iter().all(|task| Arc::strong_count(task) == 1));
-        assert_eq!(watched.sleeping.lock().slots.len(), 0, "slots are given back");
+        assert_eq!(watched.sleeping.lock().slots.len(), 0, "the slots are freed");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one who appends.
+//! The writer of a list.
 //!
 //! ```text
 //!    published        staged         room left in the segment
@@ -7,14 +7,14 @@
 //!                    list.len()     len, next         end
 //! ```
 //!
-//! The writer keeps to itself what it would otherwise have to look up: how far it has written, where the next
-//! item goes and where the segment ends. So an append is a compare, a write and a store.
+//! The writer stores the number of items that it has written, the address of the next item and the end of the segment,
+//! so that it need not look them up. An append is then a compare, a write and a store.
 
 use std::{fmt, ptr::NonNull};
 
-use crate::{list::SegmentedList, place::Place, shared::Shared};
+use crate::{list::SegmentedList, shared::Shared, slot::Slot};
 
-/// A new, empty list: its one writer, and a first handle to read it by. Allocates nothing for items yet.
+/// Makes an empty list. Returns its only writer and a first handle for readers. Allocates no memory for items yet.
 ///
 /// # Examples
 ///
@@ -29,16 +29,16 @@ pub fn segmented_list<T>() -> (ListWriter<T>, SegmentedList<T>) {
     (ListWriter::of_new(list.clone()), list)
 }
 
-/// The writing end of a [`SegmentedList`]: there is one, and it can go to another thread but not be cloned.
+/// The only writer of a [`SegmentedList`]. It can move to another thread, but not be cloned.
 ///
-/// Items are appended one by one with [`push`](Self::push), or staged and then published together, so that
-/// readers see all of a batch or none of it. Dropping the writer drops what is still staged; what is
-/// published stays for as long as someone holds the list.
+/// Items are appended one by one with [`push`](Self::push), or staged and then published together, so that readers see
+/// all of a batch or none of it. Dropping the writer drops the items that are still staged. Published items live as
+/// long as any handle of the list.
 ///
 /// # Panics
-/// Appending panics or aborts where `Vec::push` does: with "capacity overflow" when a segment would exceed
-/// `isize::MAX` bytes, and through [`handle_alloc_error`](std::alloc::handle_alloc_error) when there is no
-/// memory. The list is as it was before.
+/// Appending panics or aborts when `Vec::push` does: with "capacity overflow" if a segment would exceed `isize::MAX`
+/// bytes, and through [`handle_alloc_error`](std::alloc::handle_alloc_error) if there is no memory. The list is
+/// unchanged then.
 ///
 /// # Examples
 ///
@@ -52,28 +52,28 @@ pub fn segmented_list<T>() -> (ListWriter<T>, SegmentedList<T>) {
 /// ```
 pub struct ListWriter<T> {
     list: SegmentedList<T>,
-    /// Where the next item goes, while `len < end`.
+    /// The address of the next item, while `len < end`.
     next: NonNull<T>,
-    /// How many items are written, staged ones included.
+    /// The number of items written, including staged ones.
     len: usize,
-    /// The index at which the segment of `next` ends; equal to `len` when a segment has to be entered first.
+    /// The index at which the segment of `next` ends. It equals `len` if the next item is the first of a segment.
     end: usize,
 }
 
-// SAFETY: the writer is a list (`Send` and `Sync` if the items are both) and a pointer into that list's memory,
-// which it alone writes through and only from `&mut self`. It hands items to other threads and lends them, as
-// the list does; hence both bounds for both traits.
+// SAFETY: the writer is a list, which is `Send` and `Sync` if the items are both, and a pointer into that list's
+// memory. Only the writer writes through the pointer, and only with `&mut self`. Like the list, it moves and lends
+// items to other threads, so both traits need both bounds.
 unsafe impl<T: Send + Sync> Send for ListWriter<T> {}
-// SAFETY: as above; with `&self` one can only look.
+// SAFETY: as above, and with `&self` items can only be read.
 unsafe impl<T: Send + Sync> Sync for ListWriter<T> {}
 
 impl<T> ListWriter<T> {
-    /// The writer of an empty list; there must be no other.
+    /// Makes the writer of an empty list, which must have no other writer.
     pub(crate) fn of_new(list: SegmentedList<T>) -> Self {
         Self { list, next: NonNull::dangling(), len: 0, end: 0 }
     }
 
-    /// Appends an item and publishes it, along with all that is staged. Returns its index.
+    /// Appends an item and publishes it, together with all staged items. Returns its index.
     #[inline]
     pub fn push(&mut self, item: T) -> usize {
         let index = self.stage(item);
@@ -81,15 +81,15 @@ impl<T> ListWriter<T> {
         index
     }
 
-    /// Appends an item that no reader sees before [`publish`](Self::publish). Returns the index it will have.
+    /// Appends an item that no reader sees before [`publish`](Self::publish). Returns its index.
     #[inline]
     pub fn stage(&mut self, item: T) -> usize {
         if self.len == self.end {
             self.enter_segment();
         }
         let index = self.len;
-        // SAFETY: `len < end`, so `next` is a place in the segment, and no one else touches what is beyond the
-        // published length. One step further is at most the segment's end.
+        // SAFETY: `len < end`, so `next` points into the segment, and no other thread accesses items beyond the
+        // published length. One item further is at most the segment's end.
         unsafe {
             self.next.write(item);
             self.next = self.next.add(1);
@@ -106,27 +106,27 @@ impl<T> ListWriter<T> {
         self.len
     }
 
-    /// Drops all staged items. Returns how many there were. Their memory is kept for the next ones.
+    /// Drops all staged items. Returns their number. Their memory is used again for the next items.
     ///
-    /// If an item panics while it is dropped the others are dropped all the same, and the writer remains usable.
+    /// If an item panics while it is dropped, the others are dropped as well, and the writer remains usable.
     pub fn discard(&mut self) -> usize {
         let published = self.shared().len_by_the_writer();
         let written = std::mem::replace(&mut self.len, published);
-        // The next item's place has to be looked up again. Before anything is dropped, in case that panics.
+        // The address of the next item must be looked up again. This is set before the drops, because they may panic.
         self.end = published;
         // SAFETY: staged items are written, readers never see them, and `len` no longer covers them.
         unsafe { self.shared().drop_items(published, written) }
         written - published
     }
 
-    /// How many items are staged.
+    /// Returns the number of staged items.
     #[must_use]
     #[inline]
     pub fn staged(&self) -> usize {
         self.len - self.shared().len_by_the_writer()
     }
 
-    /// The item at `index`, staged ones included; `None` beyond them.
+    /// Returns the item at `index`, published or staged. Returns `None` beyond the staged items.
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
@@ -134,7 +134,7 @@ impl<T> ListWriter<T> {
         (index < self.len).then(|| unsafe { self.shared().item(index) })
     }
 
-    /// The list as readers see it; clone it to keep it.
+    /// Returns the handle for readers, which can be cloned.
     #[must_use]
     #[inline]
     pub fn list(&self) -> &SegmentedList<T> {
@@ -146,14 +146,15 @@ impl<T> ListWriter<T> {
         self.list.shared()
     }
 
-    /// Points `next` and `end` at the place of item `len`, in a segment that is allocated if need be.
+    /// Sets `next` and `end` for the item at index `len`, and allocates its segment if necessary.
     #[cold]
     #[inline(never)]
     fn enter_segment(&mut self) {
-        let Some(place) = Place::checked(self.len) else { panic!("capacity overflow") };
-        // SAFETY: this is the writer; and the offset lies within the segment.
-        self.next = unsafe { self.shared().segment_or_allocate(place.segment).add(place.offset) };
-        self.end = self.len + place.room;
+        let Some(slot) = Slot::checked(self.len) else { panic!("capacity overflow") };
+        // SAFETY: this is the writer, and the local offset lies within the segment.
+        self.next =
+            unsafe { self.shared().segment_or_allocate(slot.segment).add(slot.local_offset) };
+        self.end = self.len + slot.room;
     }
 }
 

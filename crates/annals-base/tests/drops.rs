@@ -1,4 +1,4 @@
-//! Every item is dropped exactly once, whoever goes last and whatever panics.
+//! Every item is dropped exactly once, whichever handle is dropped last and whichever item panics.
 
 #![cfg(not(loom))]
 
@@ -14,7 +14,7 @@ use std::{
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
-/// How often each of some items was dropped.
+/// Counts the drops of each item.
 struct Drops(Vec<Arc<AtomicUsize>>);
 
 impl Drops {
@@ -26,7 +26,7 @@ impl Drops {
         Item { number, panics, drops: Arc::clone(&self.0[number]) }
     }
 
-    /// Whether exactly the items of `range` were dropped, each once.
+    /// Returns whether exactly the items of `range` were dropped, each once.
     fn are(&self, range: Range<usize>) -> bool {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
         counts.enumerate().all(|(number, count)| count == usize::from(range.contains(&number)))
@@ -46,10 +46,11 @@ impl Drop for Item {
     }
 }
 
-/// Enough for four segments, or for three under miri, which is slow.
+/// The number of items: enough for four segments, or for three under Miri, which is slow.
 const COUNT: usize = if cfg!(miri) { 3_200 } else { 8_000 };
 
-/// A list of `COUNT` items of which `published` are published and the rest staged; number `panics` panics in its drop.
+/// Makes a list of `COUNT` items. The first `published` are published, and the rest are staged. Item number `panics`
+/// panics in its drop.
 fn filled(
     drops: &Drops,
     published: usize,

@@ -1,5 +1,5 @@
-//! The segmented list from outside: what stays where it is, what lies at the joints between segments, what
-//! readers see while the writer appends, and which threads may have it.
+//! Tests of the segmented list through its public interface: references stay valid, segments join without gaps, readers
+//! see consistent items while the writer appends, and the types are `Send` and `Sync`.
 
 #![cfg(not(loom))]
 
@@ -11,7 +11,7 @@ use std::{
 
 use annals_base::{Iter, ListWriter, SegmentedList, Slices, segmented_list};
 
-/// As many appends as the real thing has, or as miri has patience for.
+/// The number of appends of a large list, or a small number under Miri, which is slow.
 const MANY: usize = if cfg!(miri) { 4_000 } else { 2_000_000 };
 
 const fn is_send_and_sync<T: Send + Sync>() {}
@@ -22,7 +22,7 @@ const _: () = {
     is_send_and_sync::<Iter<'_, String>>();
 };
 
-/// The list of `0..count`.
+/// Makes a list of `0..count`.
 fn numbers(count: usize) -> SegmentedList<usize> {
     let (mut writer, list) = segmented_list();
     for number in 0..count {
@@ -107,7 +107,7 @@ fn an_iteration_keeps_the_length_it_began_with() {
 }
 
 #[test]
-fn memory_is_told() {
+fn memory_is_reported() {
     let (mut writer, list) = segmented_list();
     assert_eq!((list.segment_count(), list.allocated_bytes()), (0, 0));
     writer.stage(1_u64);
@@ -116,7 +116,7 @@ fn memory_is_told() {
     assert_eq!((list.segment_count(), list.allocated_bytes()), (2, 3_072 * 8));
     assert_eq!(writer.discard(), 1_025);
     repeat_n(1, 1_025).for_each(|item| _ = writer.push(item));
-    assert_eq!(list.segment_count(), 2, "what discarded items leave is used again");
+    assert_eq!(list.segment_count(), 2, "the memory of discarded items is used again");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn readers_do_not_wait() {
                     let finished = done.load(Ordering::Acquire); // pairs with the Release store after the last push
                     let len = list.len();
                     assert!(len >= seen);
-                    // All that is new, something old, and the newest.
+                    // Reads all new items, some old ones and the newest.
                     assert!(list.range(seen..len).map(|item: &[usize; 2]| item[1]).eq(seen..len));
                     assert!(list.range(..len).step_by(len / 64 + 1).all(|item| item[0] == item[1]));
                     assert!(len == 0 || list.get(len - 1).is_some_and(|item| item[0] == len - 1));
@@ -182,7 +182,7 @@ fn batches_are_atomic() {
 }
 
 #[test]
-fn debug_tells_the_size_and_not_the_items() {
+fn debug_shows_the_size_and_not_the_items() {
     struct NotDebug;
     let (mut writer, list) = segmented_list();
     writer.push(NotDebug);

@@ -1,12 +1,12 @@
-//! The publication protocol under loom, which tries every interleaving and every value that the memory model
-//! lets a load see. Under loom the first segment holds two items, so growth comes soon.
+//! Tests of the publication protocol under loom, which tries every interleaving and every value that the memory model
+//! lets a load see. Under loom the first segment holds two items, so that few items are enough for a second segment.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p annals-base --release --test loom
 //! ```
 //!
-//! Each item holds a loom cell written before the item is staged: to read it without being ordered behind that
-//! write is a data race, which loom reports. A segment pointer that is not visible yet fails an assertion.
+//! Each item holds a loom cell that is written before the item is staged. A read that is not ordered after that write
+//! is a data race, which loom reports. A segment pointer that is not visible yet fails an assertion.
 
 #![cfg(loom)]
 
@@ -20,27 +20,27 @@ use loom::{
     thread,
 };
 
-/// An item that notices being read too early.
+/// An item for which loom reports a read that is too early.
 struct Item(UnsafeCell<usize>);
 
-// SAFETY: written before it is shared and only read afterwards; that this is so is what loom is to find out.
+// SAFETY: the cell is written before it is shared, and only read afterwards. Loom checks that.
 unsafe impl Sync for Item {}
 
 impl Item {
     fn new(value: usize) -> Self {
         let item = Self(UnsafeCell::new(0));
-        // SAFETY: nobody else has it yet.
+        // SAFETY: no other thread has the item yet.
         item.0.with_mut(|cell| unsafe { *cell = value });
         item
     }
 
     fn value(&self) -> usize {
-        // SAFETY: not written any more; loom checks.
+        // SAFETY: the cell is not written any more. Loom checks that.
         self.0.with(|cell| unsafe { *cell })
     }
 }
 
-/// Looks at everything the list shows: item `n` must hold `n`. Returns how many there were.
+/// Asserts that item `n` holds `n`, for all items in the list. Returns their number.
 fn check(list: &SegmentedList<Item>) -> usize {
     let items = list.iter();
     let len = items.len();
@@ -123,7 +123,7 @@ fn what_was_discarded_is_never_seen() {
 fn two_readers_never_see_the_list_shrink() {
     loom::model(|| {
         let (mut writer, list) = segmented_list();
-        // The segment is there already: what is left to find is an item that was read too early.
+        // The segment is allocated already, so loom can only find an item that is read too early.
         writer.push(Item::new(0));
         let readers: Vec<_> = (0..2)
             .map(|_| {
@@ -142,7 +142,7 @@ fn two_readers_never_see_the_list_shrink() {
 }
 
 #[test]
-fn whoever_is_last_drops_every_item_once() {
+fn the_last_handle_drops_every_item_once() {
     struct Counted(Arc<AtomicUsize>);
     impl Drop for Counted {
         fn drop(&mut self) {

@@ -1,11 +1,11 @@
-//! The hand-over of a leadership, under loom, which tries every interleaving.
+//! Tests of the hand-over of a line's lead under loom, which tries every interleaving.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p annals-base --release --test loom_line
 //! ```
 //!
-//! A request that nobody leads, or an answer that is lost, leaves a thread parked for ever, which loom reports as a
-//! deadlock. Two leaders at once race on what a leader writes, which loom reports, too.
+//! A request that no thread leads, or an answer that is lost, leaves a thread parked for ever, which loom reports as a
+//! deadlock. Two leaders at the same time race on the data that a leader writes, which loom reports as well.
 
 #![cfg(loom)]
 
@@ -35,19 +35,19 @@ struct Request {
     may_lead: bool,
 }
 
-/// A log whose leader appends, in the way of the commit path.
+/// A log whose leader appends, as in the commit path.
 struct Log {
     line: Line<Request, ()>,
-    /// How many events there are; only a leader may touch it.
+    /// The events. Only a leader may access them.
     events: UnsafeCell<Vec<usize>>,
     helper: Mutex<bool>,
     called: Condvar,
     end: AtomicBool,
 }
 
-// SAFETY: only a leader touches `events`; that this is so is what loom is to find out.
+// SAFETY: only a leader accesses `events`. Loom checks that.
 unsafe impl Sync for Log {}
-// SAFETY: they are numbers.
+// SAFETY: the events are numbers.
 unsafe impl Send for Log {}
 
 impl Log {
@@ -63,14 +63,14 @@ impl Log {
 
     fn commit(&self, number: usize) -> usize {
         self.events.with_mut(|events| {
-            // SAFETY: this thread leads; loom checks.
+            // SAFETY: this thread leads. Loom checks that.
             let events = unsafe { &mut *events };
             events.push(number);
             events.len()
         })
     }
 
-    /// A caller that waits, and may lead.
+    /// Appends for a caller that waits and may lead.
     fn append(&self, number: usize) -> usize {
         let mut line = self.line.lock();
         if line.try_lead() {
@@ -81,19 +81,21 @@ impl Log {
         }
         let ticket = Arc::new(Ticket::default());
         let led = line.push(Request { number, ticket: Arc::clone(&ticket), may_lead: true });
-        assert!(!led, "it was led just now");
+        assert!(!led, "the line was led under the same lock");
         drop(line);
         match wait(&ticket) {
             Told::Answer(answer) => answer,
             Told::Lead => {
                 self.lead();
-                let Told::Answer(answer) = wait(&ticket) else { panic!("told to lead twice") };
+                let Told::Answer(answer) = wait(&ticket) else {
+                    panic!("the ticket got the lead twice")
+                };
                 answer
             }
         }
     }
 
-    /// A caller that must not wait.
+    /// Appends for a caller that must not wait.
     fn submit(&self, number: usize) -> Arc<Ticket<usize>> {
         let ticket = Arc::new(Ticket::default());
         let request = Request { number, ticket: Arc::clone(&ticket), may_lead: false };
@@ -138,7 +140,7 @@ impl Log {
         self.called.notify_one();
     }
 
-    /// What the helper does until the end.
+    /// Runs the helper until the end.
     fn help(&self) {
         while !self.end.load(Ordering::SeqCst) {
             self.help_once();
@@ -189,7 +191,7 @@ fn two_callers_are_each_answered_once() {
 }
 
 #[test]
-fn of_three_callers_each_is_answered_once() {
+fn three_callers_are_each_answered_once() {
     model(Some(2), || {
         let log = Log::new();
         let others = [1, 2].map(|number| {
@@ -217,9 +219,9 @@ fn the_helper_leads_for_a_caller_that_must_not_wait() {
         };
         let ticket = log.submit(0);
         let theirs = other.join().expect("the other");
-        let Told::Answer(mine) = wait(&ticket) else { panic!("told to lead") };
+        let Told::Answer(mine) = wait(&ticket) else { panic!("the ticket got the lead") };
         assert_eq!(mine + theirs, 3);
-        // If the other caller led for it, the helper was not called: it is let go.
+        // If the other caller led for this request, the helper was not called. This call ends it.
         log.end.store(true, Ordering::SeqCst);
         log.call_helper();
         helper.join().expect("the helper");

@@ -1,5 +1,5 @@
-//! The handshake between a number that grows and those who sleep until it does, under loom, which tries every
-//! interleaving and every value that the memory model lets a load see.
+//! Tests of the handshake between a number that grows and its sleepers, under loom, which tries every interleaving and
+//! every value that the memory model lets a load see.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p annals-base --release --test loom_watched
@@ -18,7 +18,8 @@ use loom::{
     thread::{self, JoinHandle, Thread},
 };
 
-/// As `loom::model`, but with at most two preemptions in each run: three threads have too many interleavings for all.
+/// Runs a model as `loom::model` does, but with at most two preemptions in each run. Three threads have too many
+/// interleavings to try all.
 fn model_of_three(check: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);
@@ -64,9 +65,9 @@ fn end(watched: &Watched) {
 #[test]
 fn a_sleeper_is_woken_and_sees_what_was_done_before() {
     struct Written(UnsafeCell<u64>);
-    // SAFETY: written before the number advances, read after; that this is so is what loom is to find out.
+    // SAFETY: the cell is written before the number advances, and read after that. Loom checks that.
     unsafe impl Sync for Written {}
-    // SAFETY: it is a number.
+    // SAFETY: the value is a number.
     unsafe impl Send for Written {}
     loom::model(|| {
         let watched = Arc::new(Watched::new(0));
@@ -75,11 +76,11 @@ fn a_sleeper_is_woken_and_sees_what_was_done_before() {
             let (watched, written) = (Arc::clone(&watched), Arc::clone(&written));
             thread::spawn(move || {
                 assert_eq!(sleep_beyond(&watched, 0), 1);
-                // SAFETY: not written any more; loom checks.
+                // SAFETY: the cell is not written any more. Loom checks that.
                 assert_eq!(written.0.with(|cell| unsafe { *cell }), 7);
             })
         };
-        // SAFETY: no other thread looks before the number advances; loom checks.
+        // SAFETY: no other thread reads the cell before the number advances. Loom checks that.
         written.0.with_mut(|cell| unsafe { *cell = 7 });
         advance(&watched, 1);
         sleeper.join().expect("the sleeper");

@@ -1,6 +1,6 @@
-//! The mapped file from outside.
+//! Tests of the mapped file through its public interface.
 
-// Miri knows no mapping of files.
+// Miri does not support file mappings.
 #![cfg(not(any(loom, miri)))]
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use annals_base::MappedFile;
 
 fn map(file: &File, len: usize) -> std::io::Result<MappedFile> {
-    // SAFETY: the files of these tests are their own, and only grow.
+    // SAFETY: only these tests have the files, and the files only grow.
     unsafe { MappedFile::map(file, len) }
 }
 

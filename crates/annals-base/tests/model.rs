@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*};
 #[derive(Clone, Debug)]
 enum Op {
     Push,
-    /// Stages that many, to get across segments in few operations.
+    /// Stages this number of items, to reach the next segment in few operations.
     Stage(usize),
     Publish,
     Discard,
@@ -19,7 +19,7 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    // Mostly within the list, sometimes beyond it.
+    // Indexes are mostly within the list and sometimes beyond it.
     let index = || 0..12_000_usize;
     prop_oneof![
         3 => Just(Op::Push),
@@ -33,7 +33,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Takes from both ends in turn, and puts together what came from the front and from the back.
+/// Takes items from both ends in turn, and joins the items from the front and from the back.
 fn from_both_ends<I: DoubleEndedIterator + ExactSizeIterator>(mut items: I) -> Vec<I::Item> {
     let (mut front, mut back) = (Vec::new(), Vec::new());
     while items.len() > 0 {
@@ -103,7 +103,7 @@ fn run(ops: Vec<Op>) {
                 assert_eq!(from_both_ends(list.slices(from..to)).concat(), expected);
             }
             Op::Nth(from, n) => {
-                // Begun at both ends, so that `nth` has a front and a back to go over.
+                // The iterator has started at both ends, so that `nth` has a front and a back to skip.
                 let (mut items, mut expected) =
                     (list.range(from..), clamped(&published, from, usize::MAX).iter());
                 assert_eq!(
@@ -125,7 +125,7 @@ fn run(ops: Vec<Op>) {
 }
 
 proptest! {
-    // Miri cannot look for a file of earlier failures, and has no patience.
+    // Miri cannot read a file of earlier failures, and is slow.
     #![proptest_config(ProptestConfig {
         cases: if cfg!(miri) { 2 } else { 256 },
         failure_persistence: None,

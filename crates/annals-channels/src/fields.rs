@@ -1,4 +1,4 @@
-//! The other kinds of fields: amounts, participants, the version; and how fields that may be absent are read.
+//! Amounts, participants and the version, and how an optional field is read.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,12 +12,12 @@ use crate::error::InvalidField;
 use crate::hex::Address;
 use crate::text::from_text;
 
-/// An amount of an asset in its smallest unit, up to 2^256 - 1; in JSON a string of decimal digits.
+/// An amount of an asset in its smallest unit, from 0 to 2^256 - 1. In JSON it is a string of decimal digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(U256);
 
 impl Amount {
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn get(self) -> U256 {
         self.0
@@ -51,7 +51,7 @@ impl FromStr for Amount {
     }
 }
 
-/// The text, or how it begins.
+/// Returns the text, or its first 100 characters and an ellipsis.
 fn shortened(text: &str) -> String {
     let mut start: String = text.chars().take(100).collect();
     if start.len() < text.len() {
@@ -78,16 +78,16 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
-/// The participants of a channel, in their order: 2 to 255.
+/// The 2 to 255 participants of a channel, in the order of their turns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Address>")]
 pub struct Participants(Vec<Address>);
 
 impl Participants {
-    /// These.
+    /// Makes a list of participants.
     ///
     /// # Errors
-    /// [`InvalidField::ParticipantCount`] unless they are 2 to 255.
+    /// [`InvalidField::ParticipantCount`] unless there are 2 to 255.
     pub fn new(participants: Vec<Address>) -> Result<Self, InvalidField> {
         match participants.len() {
             2..=255 => Ok(Self(participants)),
@@ -112,7 +112,7 @@ impl Deref for Participants {
     }
 }
 
-/// The version of an event's payload: 1, the only one there is.
+/// The version of an event's payload, which is always 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventVersion;
 
@@ -131,8 +131,10 @@ impl<'de> Deserialize<'de> for EventVersion {
     }
 }
 
-/// Reads a field that may be absent but, being there, is not null: the absent ones are left out of an event's text,
-/// of which its id is a hash.
+/// Reads an optional field, which may be absent but not null.
+///
+/// An event's id is a hash of its text, and an absent field is left out of that text. A null would be a second form of
+/// the same event.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

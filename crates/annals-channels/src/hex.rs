@@ -1,7 +1,7 @@
-//! Bytes as the events write them: `0x…` hex, of one length, read back in the case they came in.
+//! Fixed-length bytes in `0x…` hex, which keep the case of the text that they were read from.
 //!
-//! An event's id is a hash of its text, so the text must survive: each value keeps which of its digits came in upper
-//! case. Nothing else looks at that; values are compared, sorted and hashed by their bytes.
+//! An event's id is a hash of its text, so an event must be written as it was read. Each value therefore stores which
+//! of its digits were in upper case. Only writing uses that: values are compared, sorted and hashed by their bytes.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -18,14 +18,15 @@ use crate::error::InvalidField;
 pub type Hash = Hex<32>;
 /// An account: 20 bytes.
 ///
-/// Events are decoded with addresses in any case, and keep it: other programs write them so, and an event's id depends
-/// on the case. An address that a person gives is parsed, and text in mixed case then should have its EIP-55 checksum:
-/// without it there is a warning in the program's log, for a digit may be wrong. [`Address::check_case`] tells.
+/// Events are decoded with addresses in any case, and an address keeps its case: other programs write mixed case, and
+/// an event's id depends on it. An address that a person gives is parsed with [`str::parse`], which logs a warning if
+/// the address is in mixed case without its EIP-55 checksum, because a digit may be wrong. [`Address::check_case`]
+/// makes the same check and returns an error.
 pub type Address = Hex<20>;
-/// A recoverable secp256k1 signature: r, s, v, 65 bytes.
+/// A recoverable secp256k1 signature of 65 bytes: r, s and v.
 pub type Signature = Hex<65>;
 
-/// `N` bytes, in text `0x` and two hex digits a byte.
+/// `N` bytes. In text they are `0x` and two hex digits for each byte.
 ///
 /// ```
 /// use annals_channels::Address;
@@ -40,31 +41,31 @@ pub type Signature = Hex<65>;
 #[derive(Clone, Copy)]
 pub struct Hex<const N: usize> {
     bytes: [u8; N],
-    /// Bit i: digit i came in upper case. 192 bits are enough for a signature's 130 digits.
+    /// Bit i says that digit i is in upper case. 192 bits are enough for the 130 digits of a signature.
     upper: [u64; 3],
 }
 
 impl<const N: usize> Hex<N> {
-    /// What it is called in errors.
+    /// The name of the kind of value in errors.
     const WHAT: &str = match N {
         20 => "an address",
         65 => "a signature",
         _ => "a hash",
     };
 
-    /// These bytes, in text in lower case.
+    /// Makes a value of these bytes. Its text is in lower case.
     #[must_use]
     pub const fn new(bytes: [u8; N]) -> Self {
         Self { bytes, upper: [0; 3] }
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; N] {
         &self.bytes
     }
 
-    /// The same, in text in lower case: how tags have it.
+    /// Returns the same bytes with text in lower case, as tags have it.
     #[must_use]
     pub const fn lower(self) -> Self {
         Self::new(self.bytes)
@@ -84,10 +85,10 @@ impl From<B256> for Hash {
 }
 
 impl Address {
-    /// Checks that text in mixed case has its EIP-55 checksum, for an address that a person gave.
+    /// Checks that an address in mixed case has its EIP-55 checksum. Meant for an address that a person gave.
     ///
     /// # Errors
-    /// [`InvalidField::Checksum`] with the address as it is with its checksum.
+    /// [`InvalidField::Checksum`], which has the address with the right checksum.
     pub fn check_case(&self) -> Result<(), InvalidField> {
         let found = self.to_string();
         let digits = &found.as_bytes()[2..];
@@ -114,20 +115,20 @@ impl From<alloy_primitives::Address> for Address {
 impl<const N: usize> FromStr for Hex<N> {
     type Err = InvalidField;
 
-    /// Reads text that a person gave: an address in mixed case without its checksum is read with a warning.
+    /// Reads text that a person gave. Logs a warning for an address in mixed case without its checksum.
     fn from_str(text: &str) -> Result<Self, InvalidField> {
         let read = Self::decode(text)?;
         if let Ok(bytes) = <[u8; 20]>::try_from(&read.bytes[..])
             && let Err(problem) = (Address { bytes, upper: read.upper }).check_case()
         {
-            tracing::warn!("{problem}: is a digit wrong?");
+            tracing::warn!("{problem}; a digit may be wrong");
         }
         Ok(read)
     }
 }
 
 impl<const N: usize> Hex<N> {
-    /// Reads text as an event has it: in any case, which is kept.
+    /// Reads the text of an event, in any case, and keeps the case.
     fn decode(text: &str) -> Result<Self, InvalidField> {
         let what = Self::WHAT;
         let Some(digits) = text.strip_prefix("0x") else {
@@ -153,7 +154,7 @@ impl<const N: usize> Hex<N> {
         Ok(read)
     }
 
-    /// Gives `use_text` the text. Lengths that do not fit here, more than a signature's, have no name and are not made.
+    /// Calls `use_text` with the text. Returns `None` for values longer than a signature, which nothing makes.
     fn with_text<R>(&self, use_text: impl FnOnce(&str) -> R) -> Option<R> {
         let mut buffer = [0; 2 + 2 * 65];
         let text = buffer.get_mut(..2 + 2 * N)?;
@@ -221,14 +222,14 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     }
 }
 
-/// Any number of bytes as `0x…` hex, for fields that nothing is hashed of as text.
+/// Any number of bytes as `0x…` hex, for fields whose text is not hashed.
 pub(crate) mod bytes {
     use alloy_primitives::hex;
     use serde::{Deserializer, Serializer};
 
     use crate::error::InvalidField;
 
-    /// Bytes on their way from text.
+    /// Bytes that are parsed from text.
     struct Bytes(Vec<u8>);
 
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -253,7 +254,7 @@ pub(crate) mod bytes {
             if let Some((at, found)) = odd.next() {
                 return Err(InvalidField::NoHexDigit { what, found, at: at + 2 });
             }
-            // Of hex digits all that can be wrong is how many there are.
+            // All are hex digits, so only their number can be wrong.
             let found = digits.len();
             let expected = found.next_multiple_of(2);
             let wrong = |_| InvalidField::WrongLength { what, expected, found };
@@ -293,9 +294,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(error::<32>("ab"), "a hash begins with 0x");
-        assert_eq!(error::<32>("0xabc"), "a hash has 64 hex digits behind 0x; found 3");
-        assert_eq!(error::<20>("0xag"), "an address is made of hex digits; found 'g' at 3");
-        assert_eq!(error::<65>("0xé"), "a signature is made of hex digits; found 'é' at 2");
+        assert_eq!(error::<32>("0xabc"), "a hash has 64 hex digits after 0x; found 3");
+        assert_eq!(
+            error::<20>("0xag"),
+            "an address has only hex digits after 0x; found 'g' at byte 3"
+        );
+        assert_eq!(
+            error::<65>("0xé"),
+            "a signature has only hex digits after 0x; found 'é' at byte 2"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! State channels on the annals event log: what happens to them, event by event, and what follows from it.
+//! State channels on an annals event store: their events, their rules, and the views that are folded from the events.
 //!
-//! Parties lock funds on a chain, then agree on states off the chain by signing them, turn by turn. Here nothing of
-//! that is overwritten: who signed what, and when, stays in the log, and everything else is folded from it.
+//! The parties of a channel lock funds on a chain. Then they agree on states off the chain by signing them, turn by
+//! turn. This crate overwrites nothing: each signature stays in the log with its signer and its time, and every other
+//! fact is folded from the log.
 
 #![forbid(unsafe_code)]
 
@@ -39,7 +40,7 @@ pub use views::{
     Objectives, ObjectivesState, Signed, Supported, Withdrawal,
 };
 
-/// The page's code is compiled and run like any example.
+/// Compiles and runs the code of docs/CHANNELS.md.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/CHANNELS.md")]
 mod page {}

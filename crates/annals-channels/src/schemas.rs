@@ -1,10 +1,10 @@
-//! The JSON Schemas in `schemas/` are those of the types.
+//! Compares the JSON Schemas in `schemas/` with the Rust types.
 
 use std::path::Path;
 
 use crate::event::schemas;
 
-/// With `UPDATE_SCHEMAS=1` in the environment it writes them instead.
+/// Writes the files first if the environment has `UPDATE_SCHEMAS=1`.
 #[test]
 fn schemas_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
@@ -26,5 +26,5 @@ fn schemas_are_current() {
             file.display()
         );
     }
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 20, "no others are there");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 20, "the folder has no other file");
 }

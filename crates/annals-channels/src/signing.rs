@@ -1,35 +1,36 @@
-//! Signing state hashes, and finding out who signed: secp256k1 over Ethereum's personal message.
+//! Signs state hashes and recovers signers: secp256k1 over Ethereum's personal message.
 
 use alloy_primitives::{U256, eip191_hash_message};
 use k256::ecdsa::SigningKey;
 
 use crate::hex::{Address, Hash, Signature};
 
-/// Why a signature has no signer, or a key is none.
+/// A signature without a signer, or a key that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// The last byte.
-    #[error("a signature's v is 27 or 28; found {found}")]
+    /// The last byte, v, is neither 27 nor 28.
+    #[error("a signature's v must be 27 or 28; found {found}")]
     V {
-        /// What it is.
+        /// The value of v.
         found: u8,
     },
-    /// Not the one of the two signatures that counts: anybody could make the other of it.
-    #[error("a signature's s is at most half of the curve's order; found {found}")]
+    /// The number s is in the upper half. Each signature has a second form with the other s, which anyone can compute,
+    /// so only the low one is valid.
+    #[error("a signature's s must be at most half of the curve's order; found {found}")]
     HighS {
-        /// What it is.
+        /// The value of s.
         found: U256,
     },
-    /// Numbers that no key signs with.
+    /// No key can have made the signature.
     #[error("no key can have made this signature")]
     Unrecoverable,
-    /// Zero, or not below the curve's order.
-    #[error("a secret key is a number from 1 to the curve's order - 1")]
+    /// A secret key that is zero or not below the curve's order.
+    #[error("a secret key must be a number from 1 to the curve's order - 1")]
     Key,
 }
 
-/// A participant's secret key. It is not shown, and is wiped when dropped.
+/// A participant's secret key. `Debug` does not show it, and its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct SecretKey {
     key: SigningKey,
@@ -37,26 +38,26 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// This key.
+    /// Makes a key of its bytes.
     ///
     /// # Errors
-    /// [`SignatureError::Key`] if these bytes are none.
+    /// [`SignatureError::Key`] if the bytes are not a valid key.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
         let key = SigningKey::from_bytes(bytes.into()).map_err(|_| SignatureError::Key)?;
         let address = alloy_primitives::Address::from_private_key(&key).into();
         Ok(Self { key, address })
     }
 
-    /// Whose it is.
+    /// Returns the address of the key's owner.
     #[must_use]
     pub fn address(&self) -> Address {
         self.address
     }
 
-    /// Signs a state hash: the same hash gets the same signature (RFC 6979), with a low s.
+    /// Signs a state hash. The same hash always has the same signature (RFC 6979), with a low s.
     ///
     /// # Errors
-    /// [`SignatureError::Unrecoverable`], which one hash in 2^127 would give.
+    /// [`SignatureError::Unrecoverable`], for about one hash in 2^127.
     pub fn sign(&self, state_hash: Hash) -> Result<Signature, SignatureError> {
         let signed = self.key.sign_prehash_recoverable(message(state_hash).as_slice());
         let (signature, recovery) = signed.map_err(|_| SignatureError::Unrecoverable)?;
@@ -71,7 +72,7 @@ impl std::fmt::Debug for SecretKey {
     }
 }
 
-/// Who signed this state hash.
+/// Returns the address that signed a state hash.
 ///
 /// ```
 /// # use annals_channels::{Hash, SecretKey, recover};
@@ -82,7 +83,7 @@ impl std::fmt::Debug for SecretKey {
 /// ```
 ///
 /// # Errors
-/// [`SignatureError`]: v is not 27 or 28, s is high, or no key can have made it.
+/// [`SignatureError`] if v is not 27 or 28, s is high, or no key can have made the signature.
 pub fn recover(state_hash: Hash, signature: Signature) -> Result<Address, SignatureError> {
     let found = signature.bytes()[64];
     if !matches!(found, 27 | 28) {
@@ -97,7 +98,7 @@ pub fn recover(state_hash: Hash, signature: Signature) -> Result<Address, Signat
     signer.map(Address::from).map_err(|_| SignatureError::Unrecoverable)
 }
 
-/// What is signed: keccak256("\x19Ethereum Signed Message:\n32" + state hash).
+/// Returns the message that is signed: keccak256("\x19Ethereum Signed Message:\n32" + state hash).
 fn message(state_hash: Hash) -> alloy_primitives::B256 {
     eip191_hash_message(state_hash.bytes())
 }

@@ -1,4 +1,4 @@
-//! Channel ids and state hashes: keccak256 of Ethereum's ABI encoding, as the contracts compute them.
+//! Channel ids and state hashes. Both are keccak256 of Ethereum's ABI encoding, as the contracts compute them.
 
 use std::num::NonZeroU32;
 
@@ -9,21 +9,21 @@ use crate::fields::Participants;
 use crate::hex::{Address, Hash, Signature};
 use crate::{Amount, ChannelCreated};
 
-/// What of a channel never changes; its id is a hash of it.
+/// The part of a channel that never changes. The channel's id is a hash of it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FixedPart {
-    /// Who takes part, in the order of their turns.
+    /// The participants, in the order of their turns.
     pub participants: Participants,
-    /// What tells it from other channels of the same participants.
+    /// A number that distinguishes the channel from others of the same participants.
     pub channel_nonce: u64,
-    /// The contract that rules its application.
+    /// The contract of the channel's application.
     pub app_definition: Address,
-    /// How long a challenge can be answered, in seconds.
+    /// The time in which a challenge can be answered, in seconds.
     pub challenge_duration: NonZeroU32,
 }
 
 impl FixedPart {
-    /// keccak256(abi.encode(address\[\] participants, uint256 nonce, address app, uint256 challenge duration)).
+    /// Returns keccak256(abi.encode(address\[\] participants, uint256 nonce, address app, uint256 challenge duration)).
     #[must_use]
     pub fn channel_id(&self) -> Hash {
         type Encoded = (
@@ -44,7 +44,7 @@ impl FixedPart {
 }
 
 impl FixedPart {
-    /// Whose turn it is: the participant at the turn modulo their number.
+    /// Returns the mover of a turn: the participant at index `turn_num` modulo the number of participants.
     #[must_use]
     pub fn mover(&self, turn_num: u64) -> Address {
         let index = turn_num % self.participants.len() as u64;
@@ -63,60 +63,60 @@ impl From<&ChannelCreated> for FixedPart {
     }
 }
 
-/// A state of a channel: what the participants sign.
+/// A state of a channel, which the participants sign.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// What the application's contract reads.
+    /// The data for the application's contract.
     #[serde(with = "crate::hex::bytes")]
     pub app_data: Vec<u8>,
     /// The channel.
     pub channel_id: Hash,
-    /// Whether the channel may end here without waiting.
+    /// Whether the channel may end with this state without a waiting time.
     pub is_final: bool,
-    /// Who gets what if the channel ends here, asset by asset.
+    /// The payments if the channel ends with this state, by asset.
     pub outcome: Vec<AssetExit>,
     /// The turn.
     pub turn_num: u64,
 }
 
-/// A state with somebody's signature: what parties send each other.
+/// A state with one participant's signature, as parties send it to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedState {
     /// The state.
     pub state: State,
-    /// Who signed.
+    /// The signer.
     pub signer: Address,
     /// The signature of the state's hash.
     pub signature: Signature,
 }
 
-/// Who gets what of one asset.
+/// The payments of one asset.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssetExit {
-    /// The asset's contract; zero is ETH.
+    /// The asset's contract; the zero address is ETH.
     pub asset: Address,
-    /// The contract's kind, as a number of the exit format.
+    /// The kind of the contract, a number of the exit format.
     pub asset_type: u8,
-    /// What that kind needs to know.
+    /// Data for that kind.
     #[serde(with = "crate::hex::bytes")]
     pub asset_metadata: Vec<u8>,
-    /// Who gets what, in order.
+    /// The payments, in order.
     pub allocations: Vec<Allocation>,
 }
 
-/// What one of them gets.
+/// One payment.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allocation {
-    /// An account, in the last 20 bytes, or a channel.
+    /// An account, in the last 20 bytes, or the id of a channel.
     pub destination: Hash,
-    /// How much.
+    /// The amount.
     pub amount: Amount,
-    /// What kind of allocation, as a number of the exit format.
+    /// The kind of the allocation, a number of the exit format.
     pub allocation_type: u8,
-    /// What that kind needs to know.
+    /// Data for that kind.
     #[serde(with = "crate::hex::bytes")]
     pub metadata: Vec<u8>,
 }
@@ -134,13 +134,12 @@ type EncodedState = (
 );
 
 impl State {
-    /// keccak256(abi.encode(bytes32 channel id, bytes app data, Exit outcome, uint256 turn, bool final)).
+    /// Returns keccak256(abi.encode(bytes32 channel id, bytes app data, Exit outcome, uint256 turn, bool final)).
     ///
     /// ```
     /// # use annals_channels::{Hash, State};
-    /// let state = State { channel_id: Hash::new([1; 32]), app_data: vec![], outcome: vec![], turn_num: 0, is_final: false };
-    /// let next = State { turn_num: 1, ..state.clone() };
-    /// assert_ne!(state.hash(), next.hash());
+    /// let state = State { channel_id: Hash::new([1; 32]), app_data: vec![], outcome: vec![], turn_num: 0, is_final:
+    /// false }; let next = State { turn_num: 1, ..state.clone() }; assert_ne!(state.hash(), next.hash());
     /// ```
     #[must_use]
     pub fn hash(&self) -> Hash {
@@ -155,7 +154,7 @@ impl State {
         .into()
     }
 
-    /// keccak256 of the application's data.
+    /// Returns keccak256 of the application's data.
     #[must_use]
     pub fn app_data_hash(&self) -> Hash {
         keccak256(&self.app_data).into()

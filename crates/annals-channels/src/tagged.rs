@@ -5,7 +5,7 @@ use annals::Tags;
 use crate::fields::Participants;
 use crate::hex::Hex;
 
-/// What a field adds to an event's tags. Hex is in lower case there, so that one thing has one tag.
+/// A field that adds tags to its event. Hex in a tag is in lower case, so that equal bytes have equal tags.
 pub(crate) trait Tagged {
     fn tag(&self, name: &str, tags: &mut Tags);
 }
@@ -31,8 +31,8 @@ impl<T: Tagged> Tagged for Option<T> {
 }
 
 impl Tagged for Participants {
-    /// More of them than an event can have tags beside its channel and objective have none: part of them would be
-    /// taken for all.
+    /// Adds a tag for each participant, or none if they are more than an event can have tags beside its channel and its
+    /// objective. Tags of some participants would look like tags of all.
     fn tag(&self, name: &str, tags: &mut Tags) {
         if self.len() <= annals::MAX_TAGS - 2 {
             self.iter().for_each(|participant| participant.tag(name, tags));

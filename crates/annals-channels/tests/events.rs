@@ -1,4 +1,4 @@
-//! Every event, from its JSON and back; and JSON that is none.
+//! Every event is read from its JSON and written back, and JSON that is not an event is refused.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -11,7 +11,7 @@ const HASH: &str = "0x2222222222222222222222222222222222222222222222222222222222
 const FIRST: &str = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A";
 const SECOND: &str = "0x1563915e194d8cfba1943570603f7606a3115508";
 
-/// A payload of every type with all that it may have.
+/// Returns a payload of every type, with all optional fields.
 fn all() -> Vec<(&'static str, Value)> {
     let signature = format!("0x{}", "3".repeat(130));
     let chain = json!({ "channel_id": CHANNEL, "block_num": 9, "tx_index": 1, "tx_hash": HASH });
@@ -61,7 +61,7 @@ fn payload(event_type: &str) -> Value {
     all().into_iter().find(|(known, _)| *known == event_type).unwrap().1
 }
 
-/// The error of reading a payload in which one field has another value.
+/// Returns the error of reading a payload in which one field has another value.
 fn error(event_type: &str, field: &str, value: Value) -> String {
     let mut payload = payload(event_type);
     payload[field] = value;
@@ -223,7 +223,7 @@ fn what_does_not_fit_names_field_and_rule() {
             "state-signed",
             "state_hash",
             json!("0x12"),
-            "state_hash: a hash has 64 hex digits behind 0x; found 2",
+            "state_hash: a hash has 64 hex digits after 0x; found 2",
         ),
         ("state-signed", "signature", json!("12"), "signature: a signature begins with 0x"),
         (
@@ -232,7 +232,12 @@ fn what_does_not_fit_names_field_and_rule() {
             json!(-1),
             "turn_num: invalid value: integer `-1`, expected u64",
         ),
-        ("state-signed", "event_version", json!(2), "event_version: event_version is 1; found 2"),
+        (
+            "state-signed",
+            "event_version",
+            json!(2),
+            "event_version: event_version must be 1; found 2",
+        ),
         ("state-signed", "colour", json!(2), "unknown field `colour`"),
         (
             "deposit-detected",
@@ -256,7 +261,7 @@ fn what_does_not_fit_names_field_and_rule() {
             "channel-created",
             "participants",
             json!([FIRST, "0xzz"]),
-            "participants[1]: an address is made of hex digits; found 'z' at 2",
+            "participants[1]: an address has only hex digits after 0x; found 'z' at byte 2",
         ),
         (
             "channel-created",

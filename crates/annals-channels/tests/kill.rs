@@ -1,6 +1,6 @@
-//! A party whose process is killed while it signs: every signature that it handed out is in its log, and binds it.
+//! A party whose process is killed while it signs: every signature that it returned is in its log, and binds it.
 //!
-//! This program runs itself again as the process to be killed; what that one hands out it tells through a pipe.
+//! This program starts itself again as the process to kill. That process writes each signature to a pipe.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -41,10 +41,10 @@ fn at(turn_num: u64, variant: u8) -> State {
     State { channel_id: channel(), app_data, outcome, turn_num, is_final: false }
 }
 
-/// A turn and which state of it: what is handed out, with its signature.
+/// The signatures that a party returned, by turn and variant of the state.
 type HandedOut = BTreeMap<(u64, u8), Signature>;
 
-/// Signs turn after turn, choosing one of the states each time, and tells each signature.
+/// Signs turn after turn, with a random variant of the state each time, and reports each signature.
 fn play(
     party: &mut Party<Durable>,
     round: u64,
@@ -55,7 +55,7 @@ fn play(
     let mut random = Random::new(round);
     let first = party.state().unwrap().latest_signed_turn.map_or(1, |turn| turn + 1);
     for turn in first..first + turns {
-        // Asked for either state, or for one after the other, it signs the first.
+        // The two variants may be equal. If they differ, the party signs only the first.
         let variants = [0, 1].map(|_| u8::try_from(random.below(2)).unwrap());
         for variant in variants {
             match party.sign(&at(turn, variant)) {
@@ -74,7 +74,7 @@ fn play(
     }
 }
 
-/// As the process to be killed it signs until it is; run by itself it signs a few turns and looks at them.
+/// Signs until the process is killed, if it is the process to kill. Otherwise signs 30 turns and checks them.
 #[test]
 fn signs_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else {
@@ -93,7 +93,7 @@ fn signs_until_it_is_killed() {
     let durability = if round.is_multiple_of(2) { Durability::Sync } else { Durability::Buffered };
     let (_, mut party) = open(Path::new(&path), durability);
     play(&mut party, round, 1_000_000, &mut |turn, variant, signature| {
-        // One write for a line, so that none is torn but by the end.
+        // Each line is one write, so that only the last one can be incomplete.
         let line = format!("\nsigned {turn} {variant} {signature}\n");
         std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
     });
@@ -120,7 +120,7 @@ fn read(line: &str, handed_out: &mut HandedOut) -> bool {
     true
 }
 
-/// Reads so many signatures, kills the process, and reads what it handed out before it died.
+/// Reads `count` signatures, kills the process, and reads the signatures that it wrote before its end.
 fn kill_after(mut child: Child, count: u64, handed_out: &mut HandedOut) {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -133,13 +133,14 @@ fn kill_after(mut child: Child, count: u64, handed_out: &mut HandedOut) {
     assert!(!child.wait().unwrap().success(), "the process ended by itself");
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
-    // The last line may be cut.
+    // The last line may be incomplete.
     for line in rest.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         read(line, handed_out);
     }
 }
 
-/// That what was handed out is in the log, that no turn has two states, and that the party stands by it.
+/// Asserts that every returned signature is in the log, that no turn has two states, and that the party returns the
+/// same signatures again.
 fn check(path: &Path, handed_out: &HandedOut) {
     let (store, mut party) = open(path, Durability::Sync);
     let whole: ChannelState = store.reconstruct(Channel(channel())).now().unwrap().clone();
@@ -158,7 +159,7 @@ fn check(path: &Path, handed_out: &HandedOut) {
             "turn {turn} was handed out"
         );
     }
-    // All of the last turns, and some of those before.
+    // The last 20 turns, and every 50th of all.
     let recent = handed_out.iter().rev().take(20);
     for (&(turn, variant), &signature) in recent.chain(handed_out.iter().step_by(50)) {
         assert_eq!(party.sign(&at(turn, variant)).unwrap().signature, signature);

@@ -1,4 +1,4 @@
-//! A party in a long channel: what is settled is in its log and not in its mind, with snapshots or without.
+//! A party in a long channel: its settled turns are in its log and not in memory, with snapshots or without.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -32,7 +32,7 @@ fn by_second(state: State) -> SignedState {
     SignedState { state, signer: second.address(), signature }
 }
 
-/// A party that moved in turn with the other one up to `LAST`.
+/// Returns a party that moved in turn with the other one up to `LAST`.
 fn long() -> (Store, Party) {
     let store = Store::in_memory();
     let mut party = open(&store);
@@ -58,7 +58,7 @@ fn whole(store: &Store) -> ChannelState {
 fn refusal(error: PartyError) -> Refusal {
     match error {
         DecideError::Rejected(refusal) => *refusal,
-        other => panic!("refused, but: {other}"),
+        other => panic!("expected a refusal, found {other}"),
     }
 }
 
@@ -73,10 +73,10 @@ fn its_mind_stays_small_and_says_what_the_log_says() {
     assert_eq!(recent.supported.unwrap().turn_num, LAST);
 }
 
-/// A place that tells how large the snapshots in it are, and which were asked for.
+/// A snapshot repository that records the size of the largest snapshot, and the last one that was loaded.
 #[derive(Debug, Default)]
 struct Watched {
-    place: MemorySnapshots,
+    repository: MemorySnapshots,
     largest: AtomicUsize,
     loaded: AtomicU64,
 }
@@ -84,40 +84,40 @@ struct Watched {
 impl SnapshotStore for Watched {
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
         self.largest.fetch_max(bytes.len(), Ordering::Relaxed);
-        self.place.save(series, head, bytes)
+        self.repository.save(series, head, bytes)
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
         self.loaded.store(head, Ordering::Relaxed);
-        self.place.load(series, head)
+        self.repository.load(series, head)
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
-        self.place.heads(series)
+        self.repository.heads(series)
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
-        self.place.remove(series, head)
+        self.repository.remove(series, head)
     }
 }
 
 #[test]
 fn opened_again_it_begins_at_its_snapshot_and_knows_the_same() {
     let (store, mut party) = long();
-    let place = Arc::new(Watched::default());
+    let repository = Arc::new(Watched::default());
     let open = || {
         let [first, _] = parties();
         let options = Party::options()
-            .snapshots_in(Arc::<Watched>::clone(&place), SnapshotPolicy::every(100));
+            .snapshots_in(Arc::<Watched>::clone(&repository), SnapshotPolicy::every(100));
         options.open(&store, first, &fixed(7)).unwrap().state().unwrap().clone()
     };
     let state = party.state().unwrap().clone();
     assert_eq!(open(), state);
-    assert_eq!(place.loaded.load(Ordering::Relaxed), 0, "there was none");
+    assert_eq!(repository.loaded.load(Ordering::Relaxed), 0, "there was none");
     assert_eq!(open(), state);
-    let begun = place.loaded.load(Ordering::Relaxed);
+    let begun = repository.loaded.load(Ordering::Relaxed);
     assert!(begun > 0 && store.len() - begun < 100, "it began at {begun} of {}", store.len());
-    let largest = place.largest.load(Ordering::Relaxed);
+    let largest = repository.largest.load(Ordering::Relaxed);
     assert!(largest < 64 * 400, "{largest} bytes, which do not grow with the log");
     let [first, _] = parties();
     assert_eq!(*Party::open(&store, first, &fixed(7)).unwrap().state().unwrap(), state);
@@ -137,9 +137,9 @@ fn it_forgets_nothing_that_it_signed() {
         };
         assert_eq!(first, at(turn_num, 0).hash());
     }
-    // A turn that was the other's.
+    // A turn that the other party signed.
     let Refusal::Violation(violation) = refusal(party.sign(&at(3, 0)).unwrap_err()) else {
-        panic!("it signed later ones")
+        panic!("expected a violation")
     };
     assert_eq!(*violation.rule, Rule::TurnGoesUp { latest: LAST, found: 3 });
     assert_eq!(store.len(), 2 * LAST, "nothing was written");
@@ -161,7 +161,7 @@ fn a_second_state_for_a_settled_turn_is_evidence() {
 #[test]
 fn what_the_log_says_is_supported_does_not_make_it_forget() {
     let (store, mut party) = long();
-    // Nobody checks what is appended past the rules.
+    // An event that is appended directly is not checked.
     store.append(supported(u64::MAX, 0, 2)).unwrap();
     assert!(matches!(refusal(party.sign(&at(LAST, 1)).unwrap_err()), Refusal::SecondState { .. }));
     assert!(matches!(refusal(party.sign(&at(7, 1)).unwrap_err()), Refusal::Violation(_)));
@@ -172,7 +172,7 @@ fn what_the_log_says_is_supported_does_not_make_it_forget() {
 fn its_own_signature_binds_it_wherever_it_comes_from() {
     let [first, _] = parties();
     let mut party = open(&Store::in_memory());
-    // It lost its log; the other one sends back what it signed.
+    // The party has lost its log, and the other one returns its signature.
     let state = at(5, 0);
     let (signer, signature) = (first.address(), first.sign(state.hash()).unwrap());
     party.receive(&SignedState { state, signer, signature }).unwrap();

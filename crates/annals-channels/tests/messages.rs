@@ -1,4 +1,4 @@
-//! Messages: what goes out is in the log, what comes in is known, and no bytes do harm.
+//! Messages: each one sent is in the log, a repeated one is recognized, and no bytes do harm.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -37,7 +37,7 @@ fn of_type(store: &Store, event_type: &str) -> Vec<ChannelEvent> {
 fn dropped(taken: Taken) -> (DropCode, String) {
     match taken {
         Taken::Dropped { error_code, reason, .. } => (error_code, reason),
-        other => panic!("dropped, but: {other:?}"),
+        other => panic!("expected a dropped message, found {other:?}"),
     }
 }
 
@@ -135,7 +135,7 @@ fn what_is_wrong_with_a_message_is_told_and_kept() {
         })
         .collect();
     assert_eq!(ids, [true, true, true, false, true, false], "of what can be read, its id");
-    // What is not in the log does not go out.
+    // A signature that is not in the log is not sent.
     let unsigned = SignedState { state: at(2), ..turn };
     let refused = alice.send("bob", objective(), &unsigned).unwrap_err();
     assert!(
@@ -164,9 +164,9 @@ fn a_message_has_one_form() {
     other(&text.replace(&upper, &upper.to_uppercase().replace("0X", "0x")));
     assert_eq!(other(&format!("{text} ")), text.len());
     for (wrong, named) in [
-        (text.replace("0x07", "0x7"), "data has 2 hex digits behind 0x; found 1"),
+        (text.replace("0x07", "0x7"), "data has 2 hex digits after 0x; found 1"),
         (text.replace("0x07", "7"), "data begins with 0x"),
-        (text.replace("0x07", "0xgg"), "data is made of hex digits; found 'g' at 2"),
+        (text.replace("0x07", "0xgg"), "data has only hex digits after 0x; found 'g' at byte 2"),
         (text.replace("\"turn_num\":1", "\"turn_num\":-1"), "u64"),
         (text.replace("\"turn_num\":1", "\"turn_num\":1,\"turn\":1"), "unknown field `turn`"),
         (text.replace("signed-state", "signed"), "unknown variant"),

@@ -1,5 +1,5 @@
-//! Two parties, and whatever may happen: moves that are allowed or not, messages that are lost, late, repeated or
-//! damaged, a chain that is heard out of order, and parties that come back from their logs at any point.
+//! Two parties and random moves: allowed or not, with messages that are lost, late, repeated or damaged, events of the
+//! chain out of order, and parties that are reopened on their logs at any point.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -18,28 +18,28 @@ use proptest::sample::Index;
 
 type Durable = Journal<ChannelEvent>;
 
-/// What may happen.
+/// A random move of one party.
 #[derive(Debug, Clone)]
 enum Move {
-    /// A party signs the turn after all that were signed, and sends it. So it does with whatever it signs.
+    /// The party signs the next turn, and sends it. Every state that it signs is sent.
     Propose {
         is_final: bool,
     },
-    /// It signs what the other one signed last.
+    /// The party signs the last state that the other one signed.
     Agree,
-    /// It is asked to sign any state.
+    /// The party is asked to sign any state.
     Sign {
         turn: u64,
         variant: u8,
         is_final: bool,
     },
-    /// The first message that has not arrived yet does.
+    /// The first message that has not arrived yet arrives.
     Arrive,
-    /// A message, chosen from all that were ever sent to it, arrives: late, again, or never.
+    /// Any message that was ever sent to the party arrives, late or again.
     Deliver {
         message: Index,
     },
-    /// One arrives with a byte changed.
+    /// A message arrives with a byte changed.
     Damage {
         message: Index,
         at: Index,
@@ -50,22 +50,22 @@ enum Move {
         turn: Index,
         state: bool,
     },
-    /// It takes a deposit.
+    /// The party records a deposit.
     Deposit {
         amount: u64,
     },
-    /// It challenges, clears, concludes or withdraws.
+    /// The party challenges, clears, concludes or withdraws.
     Challenge,
     Clear,
     Conclude,
     Withdraw {
         amount: u64,
     },
-    /// It hears of something that the other one did on the chain: late, again, or never.
+    /// The party observes any event of the chain, late or again.
     Hear {
         event: Index,
     },
-    /// It is dropped and opened again on its log.
+    /// The party is dropped and opened again on its log.
     Reopen,
 }
 
@@ -91,34 +91,34 @@ fn moves() -> impl Strategy<Value = Vec<(usize, Move)>> {
     prop::collection::vec((0..2_usize, one), 1..100)
 }
 
-/// Turns that go two by two and then leap, so that those before become settled.
+/// Returns a state whose turn number comes in pairs with gaps of 100, so that earlier turns become settled.
 fn at(index: u64, variant: u8, is_final: bool) -> State {
     let turn_num = index / 2 * 100 + index % 2 + 1;
     State { channel_id: channel(), app_data: vec![variant], outcome: vec![], turn_num, is_final }
 }
 
-/// A party, its log, and what the test knows of both.
+/// A party, its log, and what the test expects of both.
 struct Side {
     store: EventStore<ChannelEvent, Durable>,
     party: Party<Durable>,
-    /// What was sent to it, and how often each arrived.
+    /// The messages sent to the party, and how often each arrived.
     inbox: Vec<Vec<u8>>,
     arrived: BTreeMap<Vec<u8>, u64>,
-    /// What it signed.
+    /// The states that the party signed.
     signed: BTreeMap<u64, Hash>,
     turns: Vec<SignedState>,
-    /// Where it heard what of the chain.
+    /// The offsets at which the party recorded the events of the chain.
     heard: BTreeMap<usize, u64>,
 }
 
 struct World {
     directory: tempfile::TempDir,
     sides: Vec<Side>,
-    /// What happened on the chain.
+    /// The events of the chain.
     chain: Vec<ChannelEvent>,
     held: u64,
     block_num: u64,
-    /// Which turn nobody has signed yet.
+    /// The next turn that no party has signed.
     next: u64,
 }
 
@@ -126,7 +126,7 @@ fn open(
     directory: &tempfile::TempDir,
     who: usize,
 ) -> (EventStore<ChannelEvent, Durable>, Party<Durable>) {
-    // A party that is dropped leaves what it wrote to the system; no power fails here.
+    // The operating system keeps what a dropped party wrote; the test has no power failures.
     let options = Journal::options().segment_bytes(16 << 10).durability(Durability::Buffered);
     let store = EventStore::on(options.open(directory.path().join(who.to_string())).unwrap());
     let options = Party::options().snapshots(SnapshotPolicy::every(9).keep(2));
@@ -134,7 +134,7 @@ fn open(
     (store, party)
 }
 
-/// Whether it was done; a party that does not says why, and its log is well.
+/// Returns the result, or `None` if the party refused. Fails if the log has an error.
 fn done<T>(result: Result<T, PartyError>) -> Option<T> {
     match result {
         Ok(done) => Some(done),
@@ -158,7 +158,7 @@ impl World {
 
     fn make(&mut self, who: usize, one: &Move) -> Result<(), TestCaseError> {
         self.block_num += 1;
-        let place = OnChain { block_num: self.block_num, tx_index: 0, tx_hash: None };
+        let position = OnChain { block_num: self.block_num, tx_index: 0, tx_hash: None };
         let [us, asset] = [parties()[who].address(), ETH.parse().unwrap()];
         let theirs = self.sides[1 - who].turns.clone();
         let side = &mut self.sides[who];
@@ -204,28 +204,28 @@ impl World {
             Move::Deposit { amount } => {
                 self.held += amount;
                 let (amount, now) = (amount.into(), self.held.into());
-                prop_assert!(done(side.party.deposited(place, asset, amount, now)).is_some());
+                prop_assert!(done(side.party.deposited(position, asset, amount, now)).is_some());
             }
             Move::Challenge => {
-                let proof = done(side.party.challenge(place, 99));
+                let proof = done(side.party.challenge(position, 99));
                 let may = supported.is_some() && challenged < supported && !before.concluded;
                 prop_assert_eq!(proof.is_some(), may);
                 check(proof, supported)?;
             }
             Move::Clear => {
-                let proof = done(side.party.clear(place));
+                let proof = done(side.party.clear(position));
                 let may = challenged.is_some() && challenged < supported && !before.concluded;
                 prop_assert_eq!(proof.is_some(), may);
                 check(proof, supported)?;
             }
             Move::Conclude => {
-                let proof = done(side.party.conclude(place));
+                let proof = done(side.party.conclude(position));
                 prop_assert_eq!(proof.is_some(), before.finalized.is_some() && !before.concluded);
                 check(proof, before.finalized.map(|end| end.turn_num))?;
             }
             Move::Withdraw { amount } => {
                 let amount = Amount::from(amount);
-                let paid = done(side.party.withdraw(place, asset, us, amount)).is_some();
+                let paid = done(side.party.withdraw(position, asset, us, amount)).is_some();
                 let held =
                     before.holdings.get(&asset).map_or(Amount::default(), |held| held.amount);
                 prop_assert_eq!(paid, before.concluded && amount <= held);
@@ -250,7 +250,7 @@ impl World {
             | Move::Forge { .. }
             | Move::Hear { .. } => {}
         }
-        self.tell_the_chain(who, begin);
+        self.share_chain_events(who, begin);
         Ok(())
     }
 
@@ -258,7 +258,7 @@ impl World {
         let side = &mut self.sides[who];
         let known = side.signed.get(&state.turn_num) == Some(&state.hash());
         let Some(turn) = done(side.party.sign(state)) else {
-            prop_assert!(!known, "what it signed it signs again");
+            prop_assert!(!known, "a party signs the same state again");
             return Ok(());
         };
         let first = *side.signed.entry(state.turn_num).or_insert(state.hash());
@@ -281,7 +281,7 @@ impl World {
         let answer = match side.party.take("the other", bytes).unwrap() {
             Taken::State { evidence, ack, .. } => {
                 prop_assert_eq!(before, 0, "it is taken once");
-                prop_assert_eq!(evidence, None, "an honest party equivocates never");
+                prop_assert_eq!(evidence, None, "an honest party never equivocates");
                 Some(ack)
             }
             Taken::Acked { .. } => {
@@ -308,8 +308,9 @@ impl World {
         self.sides.insert(who, Side { store, party, inbox, arrived, signed, turns, heard });
     }
 
-    /// What a party did on the chain since its log was at `head`, the other one may hear.
-    fn tell_the_chain(&mut self, who: usize, head: u64) {
+    /// Adds the party's actions on the chain since its log was at `head` to the events that the other party may
+    /// observe.
+    fn share_chain_events(&mut self, who: usize, head: u64) {
         let side = &mut self.sides[who];
         for event in side.store.read(head..) {
             let event = event.unwrap();
@@ -326,7 +327,7 @@ impl World {
         }
     }
 
-    /// No party has signed two states for a turn, and none forgot what it signed.
+    /// Asserts that no party has signed two states for a turn, and that none has lost a signature.
     fn look(&mut self) -> Result<(), TestCaseError> {
         for side in &self.sides {
             let state = side.store.reconstruct(Channel(channel())).now().unwrap().clone();
@@ -345,7 +346,7 @@ impl World {
     }
 }
 
-/// That a proof is of this turn, with a good signature of each.
+/// Asserts that a proof is of this turn, with a valid signature of each participant.
 fn check(proof: Option<SupportProof>, turn_num: Option<u64>) -> Result<(), TestCaseError> {
     let Some(proof) = proof else { return Ok(()) };
     prop_assert_eq!(Some(proof.turn_num), turn_num);
@@ -356,7 +357,7 @@ fn check(proof: Option<SupportProof>, turn_num: Option<u64>) -> Result<(), TestC
     Ok(())
 }
 
-/// That every event of a log kept the rules when it was appended, and that no message is in it twice.
+/// Asserts that every event of a log kept the rules when it was appended, and that no message is recorded twice.
 fn keeps_the_rules(store: &EventStore<ChannelEvent, Durable>) -> Result<(), TestCaseError> {
     let view = store.reconstruct(Channel(channel()));
     let mut before = ChannelState::default();
@@ -388,7 +389,7 @@ proptest! {
             world.make(who, &one)?;
             world.look()?;
         }
-        // Once every message has arrived, both agree on the same, whatever else each heard.
+        // Once every message has arrived, both agree on the same states.
         for who in [0, 1] {
             for bytes in world.sides[who].inbox.clone() {
                 world.deliver(who, &bytes)?;

@@ -1,4 +1,4 @@
-//! Two parties over real signatures: a channel's life, and what a party refuses.
+//! Two parties with real signatures: the life of a channel, and the actions that a party refuses.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -14,7 +14,7 @@ use serde_json::json;
 type Durable = Journal<ChannelEvent>;
 
 fn open(directory: &tempfile::TempDir, party: usize) -> Party<Durable> {
-    // A party that is dropped leaves what it wrote to the system; no power fails here.
+    // The operating system keeps what a dropped party wrote; the test has no power failures.
     let options = Journal::options().durability(Durability::Buffered);
     let store = EventStore::on(options.open(directory.path().join(party.to_string())).unwrap());
     let [first, second] = parties();
@@ -100,7 +100,7 @@ fn of_two_states_for_a_turn_the_movers_is_supported_by_both() {
     let [mut alice, mut bob] = [open(&directory, 0), open(&directory, 1)];
     let messages = [
         (alice.sign(&at(1, 0, false)).unwrap(), bob.sign(&at(1, 0, false)).unwrap()),
-        // Turn 2 is Alice's to move.
+        // Alice is the mover of turn 2.
         (alice.sign(&at(2, 0, false)).unwrap(), bob.sign(&at(2, 1, false)).unwrap()),
     ];
     for (from_alice, from_bob) in &messages {
@@ -129,10 +129,11 @@ fn a_party_is_in_one_channel() {
     let mut alice = open(&directory, 0);
     let other = State { channel_id: Hash::new([1; 32]), ..at(1, 0, false) };
     let refused = alice.sign(&other).unwrap_err().to_string();
-    assert!(refused.contains("this party is in channel 0x"), "{refused}");
+    assert!(refused.contains("the party is in channel 0x"), "{refused}");
     let Err(DecideError::Rejected(violation)) = alice.observe(objective_created(OBJECTIVES[0]))
     else {
-        panic!("it is about no channel")
+        panic!("expected a refusal")
     };
     assert!(matches!(*violation.rule, Rule::OwnChannel { found: None, .. }));
+    assert!(violation.to_string().contains("; the event is about no channel"), "{violation}");
 }

@@ -1,4 +1,4 @@
-//! The rules, each kept and each broken.
+//! Each rule, with events that keep it and events that break it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -9,7 +9,7 @@ use annals_channels::{Address, ChannelEvent, Hash, ObjectiveStatus, Rule, Signat
 use common::*;
 use serde_json::json;
 
-/// The event with another value in one field.
+/// Returns the event with another value in one field.
 fn with(event: &ChannelEvent, field: &str, value: serde_json::Value) -> ChannelEvent {
     use annals::Event;
     let mut data = Vec::new();
@@ -153,7 +153,7 @@ fn what_we_sign_goes_up_by_turn() {
     let again = with(&signed(3, 0), "timestamp_ms", json!(5));
     assert_eq!(breaks(&store, again), Rule::TurnGoesUp { latest: 3, found: 3 });
     keeps(&store, signed(4, 0));
-    // What others sign arrives in any order.
+    // Signatures of others arrive in any order.
     keeps(&store, received(2, 0));
     keeps(&store, received(1, 0));
 }
@@ -197,13 +197,13 @@ fn a_supported_turn_has_signatures_by_all() {
     };
     let store = log([created(), received(1, 0)]);
     assert_eq!(breaks(&store, supported(1, 0, 2)), missing(1, 0));
-    // One signature each, on the turns that each moved.
+    // One signature of each, for the turn that each moved.
     keeps(&store, signed(2, 0));
     keeps(&store, supported(2, 0, 2));
-    // A signature of long ago does not agree to what came since.
+    // A signature of an early turn does not support a much later one.
     keeps(&store, signed(6, 0));
     assert_eq!(breaks(&store, supported(6, 2, 2)), missing(6, 1));
-    // Nor does one of another state for this turn.
+    // A signature of another state for the turn does not support it either.
     keeps(&store, received(6, 9));
     assert_eq!(breaks(&store, supported(6, 2, 2)), missing(6, 1));
     keeps(&store, received(6, 0));
@@ -212,7 +212,7 @@ fn a_supported_turn_has_signatures_by_all() {
 
 #[test]
 fn a_supported_turn_is_signed_by_its_mover() {
-    // Turn 4 is the first's to move; the second alone signed a state for it.
+    // The first party is the mover of turn 4, but only the second one signed a state for it.
     let store = log([created(), signed(3, 0), received(4, 0)]);
     let mover = parties()[0].address();
     assert_eq!(breaks(&store, supported(4, 0, 2)), Rule::SupportedByMover { turn_num: 4, mover });
@@ -302,7 +302,7 @@ fn deposits_are_counted_once_and_add_up() {
     assert_eq!(down, Rule::HoldingGrows { held: 10.into(), found: 9.into() });
     keeps(&store, deposit(2, ETH, "10"));
     keeps(&store, deposit(1, APP, "1"));
-    // What the chain paid out is not held any more.
+    // A payment lowers the amount held.
     keeps(&store, chain("allocation-updated", 3, json!({ "asset": ETH, "new_amount": "2" })));
     keeps(&store, deposit(4, ETH, "3"));
 }
@@ -360,10 +360,10 @@ fn the_same_event_again_is_where_it_is() {
 fn a_broken_rule_names_event_and_finding() {
     let store = log([created(), signed(3, 0)]);
     let Err(DecideError::Rejected(violation)) = record(&store, signed(2, 0)) else {
-        panic!("it is")
+        panic!("expected a violation")
     };
     let text = violation.to_string();
-    assert!(text.starts_with("state-signed breaks a rule: what one signs goes up by turn; turn 2 comes after 3 (event 0x"), "{text}");
+    assert!(text.starts_with("state-signed breaks a rule: a party signs turns in ascending order; turn 2 is not after turn 3 (event 0x"), "{text}");
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn folding_asks_for_no_rules() {
 
 #[test]
 fn addresses_are_compared_by_their_bytes() {
-    // As another program writes them: in mixed case, and not that of the checksum.
+    // Another program may write addresses in mixed case without the checksum.
     let odd = |address: Address| {
         let digit = |(at, digit): (usize, char)| match at % 2 {
             0 => digit.to_ascii_uppercase(),
@@ -409,7 +409,7 @@ fn addresses_are_compared_by_their_bytes() {
     let twice = with(&created(), "participants", json!([odd(first), first.lower()]));
     let twice = with(&twice, "channel_id", json!(fixed.channel_id()));
     assert_eq!(breaks(&log([]), twice), Rule::ParticipantsDiffer { twice: first });
-    // A channel whose events come now in one case and now in the other lives like any other.
+    // A channel works the same if its events use different cases.
     let store = log([oddly(created())]);
     keeps(&store, oddly(received(1, 0)));
     keeps(&store, signed(2, 0));
@@ -418,7 +418,7 @@ fn addresses_are_compared_by_their_bytes() {
     let state = view.now().unwrap();
     assert_eq!(state.supported.map(|supported| supported.turn_num), Some(2));
     assert_eq!(state.equivocations.len(), 0);
-    // Whatever the case in an event, its tags are in lower case.
+    // Tags are in lower case, whatever the case in the event.
     let of = |party: Address| {
         let tag = format!("participant:{}", party.lower());
         store.query(&annals::Query::tag(tag)).count()

@@ -1,6 +1,6 @@
-//! Ids, hashes and signatures as others compute them.
+//! Ids, hashes and signatures, compared with those that other programs compute.
 //!
-//! The expected values were made with Python's eth-abi 6.0.0, eth-account 0.14.0 and rfc8785 0.1.4, from the keys
+//! The expected values were computed with Python's eth-abi 6.0.0, eth-account 0.14.0 and rfc8785 0.1.4, from the keys
 //! 0x11…11 and 0x22…22 and the inputs below.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
@@ -119,7 +119,7 @@ fn signatures_that_are_none_are_refused_by_rule() {
         bytes[64] = found;
         assert_eq!(recover(hash, Signature::new(bytes)), Err(SignatureError::V { found }));
     }
-    // The other signature: s is the curve's order less s, v the other.
+    // The second form of the signature: s is the curve's order minus s, and v is the other one.
     let order = alloy_primitives::uint!(
         0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141_U256
     );
@@ -140,7 +140,7 @@ fn signatures_that_are_none_are_refused_by_rule() {
 fn event_ids() {
     let message = r#"{"event_version": 1, "timestamp_ms": 1700000000000, "message_id": "0xAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAbAb", "peer_id": "b\u00fc\"b\n\u0001", "objective_id": "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd", "payload_size_bytes": 12}"#;
     let deposit = r#"{"event_version": 1, "timestamp_ms": 1700000000000, "channel_id": "0x3f392630c205a965b2bdd32da8919b9a675b4829f8ef59c3a1235e6ce07bdaba", "block_num": 1, "tx_index": 2, "asset": "0x0ABc0abc0abc0aBc0ABC0abC0abc0Abc0AbC0ABc", "amount_deposited": "5", "now_held": "115792089237316195423570985008687907853269984665640564039457584007913129639935"}"#;
-    // Another case without a checksum, as other programs write it: the same deposit, and another event.
+    // The same deposit with the address in another case, as other programs write it, is another event.
     let odd = deposit.replace(
         "0x0ABc0abc0abc0aBc0ABC0abC0abc0Abc0AbC0ABc",
         "0x0aBC0ABC0ABC0AbC0abc0ABc0ABC0aBC0aBc0abC",

@@ -1,4 +1,4 @@
-//! The views: a channel's life, seen at every offset, and what go-nitro asks.
+//! The views: the life of a channel at every offset, and the queries of go-nitro.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -11,7 +11,7 @@ use annals_channels::{
 use common::*;
 use serde_json::json;
 
-/// The life of a channel, and how far it is after each event.
+/// Returns the events of a channel's life, with the channel's status after each.
 fn life() -> Vec<(ChannelEvent, Option<ChannelStatus>)> {
     use ChannelStatus::{Challenged, Concluded, Created, Finalized, Open, Withdrawn};
     let [ours, theirs] = final_state(4);
@@ -118,9 +118,9 @@ fn equal_events_give_equal_bytes() {
 #[test]
 fn snapshots_say_what_the_log_says() {
     let store = whole();
-    let place = std::sync::Arc::new(MemorySnapshots::new());
+    let repository = std::sync::Arc::new(MemorySnapshots::new());
     let policy = SnapshotPolicy::every(4);
-    let mut view = store.reconstruct(Channels).snapshots_in(place, policy);
+    let mut view = store.reconstruct(Channels).snapshots_in(repository, policy);
     view.now().unwrap();
     let checks = view.verify_snapshots().unwrap();
     assert!(!checks.is_empty());

@@ -1,6 +1,7 @@
-//! What the chain says of a channel: deposits, challenges, its end.
+//! The events of the chain about a channel: deposits, challenges, the conclusion and withdrawals.
 //!
-//! The fields stand in the order of their names, which makes their JSON canonical: see [`payload`](super::payload).
+//! The fields are declared in the order of their names, so that their JSON is canonical: see
+//! [`payload`](super::payload).
 
 use serde::{Deserialize, Serialize};
 
@@ -13,25 +14,25 @@ use crate::hex::{Address, Hash};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DepositDetected {
-    /// How much was deposited.
+    /// The amount deposited.
     pub amount_deposited: Amount,
-    /// The asset's contract; zero is ETH.
+    /// The asset's contract; the zero address is ETH.
     pub asset: Address,
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// How much the channel holds with it.
+    /// The amount that the channel holds after the deposit.
     pub now_held: Amount,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
-    /// The transaction.
+    /// The hash of the transaction.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub tx_hash: Option<Hash>,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
 }
 
@@ -40,104 +41,104 @@ pub struct DepositDetected {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AllocationUpdated {
-    /// The asset's contract; zero is ETH.
+    /// The asset's contract; the zero address is ETH.
     pub asset: Address,
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// How much the channel holds now.
+    /// The amount that the channel holds now.
     pub new_amount: Amount,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
-    /// The transaction.
+    /// The hash of the transaction.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub tx_hash: Option<Hash>,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
 }
 
-/// `challenge-registered`: a state was taken to the chain, to become final unless it is answered.
+/// `challenge-registered`: a state was registered on the chain; it becomes final unless the challenge is cleared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChallengeRegistered {
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
     /// The hash of the state that would become final.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub candidate_state_hash: Option<Hash>,
-    /// Who challenges.
+    /// The challenger.
     pub challenger: Address,
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// When the challenge ends, in seconds since 1970 UTC.
+    /// The time at which the challenge ends, in seconds since 1970 UTC.
     pub finalization_time: u64,
     /// Whether the state is final.
     pub is_final: bool,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
     /// The turn that is challenged.
     pub turn_num_record: u64,
-    /// The transaction.
+    /// The hash of the transaction.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub tx_hash: Option<Hash>,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
 }
 
-/// `challenge-cleared`: a challenge was answered with a later state.
+/// `challenge-cleared`: a challenge was cleared with a later state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChallengeCleared {
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// The turn that answered.
+    /// The turn that cleared the challenge.
     pub new_turn_num_record: u64,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
-    /// The transaction.
+    /// The hash of the transaction.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub tx_hash: Option<Hash>,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
 }
 
-/// `channel-concluded`: the chain took the outcome as final.
+/// `channel-concluded`: the chain accepted the outcome as final.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChannelConcluded {
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// The turn that was final.
+    /// The turn of the final state.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "u64"))]
     pub finalized_at_turn: Option<u64>,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
-    /// The transaction.
+    /// The hash of the transaction.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub tx_hash: Option<Hash>,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
 }
 
@@ -146,25 +147,25 @@ pub struct ChannelConcluded {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WithdrawCompleted {
-    /// How much.
+    /// The amount.
     pub amount: Amount,
-    /// The asset's contract; zero is ETH.
+    /// The asset's contract; the zero address is ETH.
     pub asset: Address,
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// Who received it.
+    /// The recipient.
     pub recipient: Address,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
-    /// The transaction.
+    /// The hash of the transaction.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub tx_hash: Option<Hash>,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
 }
 

@@ -1,6 +1,7 @@
-//! What goes between the parties: messages, and what became of them.
+//! The events of messages between parties.
 //!
-//! The fields stand in the order of their names, which makes their JSON canonical: see [`payload`](super::payload).
+//! The fields are declared in the order of their names, so that their JSON is canonical: see
+//! [`payload`](super::payload).
 
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +14,21 @@ use crate::hex::Hash;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageSent {
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The message.
     pub message_id: Hash,
     /// The objective.
     pub objective_id: Hash,
-    /// How large it is, in bytes.
+    /// The size of the message in bytes.
     pub payload_size_bytes: u32,
-    /// What the message holds.
+    /// The kind of the message's content.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub payload_type: Option<String>,
     /// The peer.
     pub peer_id: String,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
@@ -36,78 +37,78 @@ pub struct MessageSent {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageReceived {
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The message.
     pub message_id: Hash,
     /// The objective.
     pub objective_id: Hash,
-    /// How large it is, in bytes.
+    /// The size of the message in bytes.
     pub payload_size_bytes: u32,
-    /// What the message holds.
+    /// The kind of the message's content.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub payload_type: Option<String>,
     /// The peer.
     pub peer_id: String,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// `message-acked`: a message that was sent has arrived.
+/// `message-acked`: the peer acknowledged a message that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageAcked {
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The message.
     pub message_id: Hash,
     /// The peer.
     pub peer_id: String,
-    /// How long it took from sending, in milliseconds.
+    /// The time from sending to the acknowledgement, in milliseconds.
     pub roundtrip_ms: u32,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// `message-dropped`: a message was not taken.
+/// `message-dropped`: a message was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageDropped {
-    /// Why, for a program.
+    /// The reason, for a program.
     pub error_code: DropCode,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// The message, if it could be read so far.
+    /// The id of the message, if the message could be read.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub message_id: Option<Hash>,
-    /// How large it is, in bytes.
+    /// The size of the message in bytes.
     pub payload_size_bytes: u32,
     /// The peer.
     pub peer_id: String,
-    /// Why, for a person.
+    /// The reason, for a person.
     pub reason: String,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DropCode {
-    /// It could not be read.
+    /// The message could not be read.
     DecodeFailed,
-    /// A signature in it is wrong.
+    /// A signature in the message is wrong.
     SignatureInvalid,
-    /// It is about a channel that is not known.
+    /// The message is about an unknown channel.
     ChannelUnknown,
-    /// What it says cannot be.
+    /// The content of the message breaks a rule.
     PayloadInvalid,
-    /// It was received before.
+    /// The message was received before.
     ReplayAttack,
 }
 

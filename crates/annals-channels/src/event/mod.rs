@@ -1,4 +1,4 @@
-//! The 20 things that happen to state channels.
+//! The 20 events of state channels.
 //!
 //! ```text
 //!   objective   created ─▶ approved ─▶ cranked … ─▶ completed        message   sent ─▶ acked
@@ -28,44 +28,44 @@ pub use objective::{
     ObjectiveType,
 };
 
-/// Something that happened to an objective, a channel or a message.
+/// An event about an objective, a channel or a message.
 ///
-/// As an event of the log it has a type, the tags of what it names (`channel:0x…`, `objective:0x…`, `message:0x…`,
-/// `peer:…`, `participant:0x…`, hex in lower case), its id, and its payload as canonical JSON (RFC 8785, but
-/// integers with all their digits).
+/// In the log it has a type, its id, and tags for what it names: `channel:0x…`, `objective:0x…`, `message:0x…`,
+/// `peer:…` and `participant:0x…`, with hex in lower case. Its payload is canonical JSON (RFC 8785), except that
+/// integers keep all their digits.
 ///
-/// An event of more than 62 participants has no tags for them: an event has at most 64 tags.
+/// An event of more than 62 participants has no tags for them, because an event has at most 64 tags.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 pub enum ChannelEvent {
     /// An objective was proposed.
     ObjectiveCreated(ObjectiveCreated),
-    /// It was approved, and owns its channel.
+    /// An objective was approved, and owns its channel.
     ObjectiveApproved(ObjectiveApproved),
-    /// It was rejected, which is final.
+    /// An objective was rejected, which is final.
     ObjectiveRejected(ObjectiveRejected),
-    /// It was taken as far as it goes.
+    /// An objective was advanced as far as possible.
     ObjectiveCranked(ObjectiveCranked),
-    /// It came to its end, which is final.
+    /// An objective was completed, which is final.
     ObjectiveCompleted(ObjectiveCompleted),
-    /// A channel came into being.
+    /// A channel was created.
     ChannelCreated(ChannelCreated),
-    /// We signed a state.
+    /// The party signed a state.
     StateSigned(StateSigned),
-    /// Somebody else signed a state, and we have it.
+    /// The party received a state that another participant signed.
     StateReceived(StateReceived),
-    /// A later state has everyone's signatures.
+    /// A later state is supported by every participant's signature.
     StateSupportedUpdated(StateSupportedUpdated),
-    /// Everyone signed a final state.
+    /// Every participant signed a final state.
     ChannelFinalized(ChannelFinalized),
     /// Funds were locked.
     DepositDetected(DepositDetected),
     /// The chain holds another amount for the channel.
     AllocationUpdated(AllocationUpdated),
-    /// A state was taken to the chain, to become final unless it is answered.
+    /// A state was registered on the chain; it becomes final unless the challenge is cleared.
     ChallengeRegistered(ChallengeRegistered),
-    /// A challenge was answered with a later state.
+    /// A challenge was cleared with a later state.
     ChallengeCleared(ChallengeCleared),
-    /// The chain took the outcome as final.
+    /// The chain accepted the outcome as final.
     ChannelConcluded(ChannelConcluded),
     /// Funds were paid out.
     WithdrawCompleted(WithdrawCompleted),
@@ -73,13 +73,13 @@ pub enum ChannelEvent {
     MessageSent(MessageSent),
     /// A message was received.
     MessageReceived(MessageReceived),
-    /// A message that was sent has arrived.
+    /// The peer acknowledged a message that was sent.
     MessageAcked(MessageAcked),
-    /// A message was not taken.
+    /// A message was not accepted.
     MessageDropped(MessageDropped),
 }
 
-/// Makes an event of each payload.
+/// Implements `From` for each payload, and the list of schemas.
 macro_rules! from {
     ($($name:ident),* $(,)?) => {
         $(impl From<$name> for ChannelEvent {
@@ -119,10 +119,10 @@ from!(
 );
 
 impl ChannelEvent {
-    /// The event of this type with this JSON payload.
+    /// Reads an event from its type and its JSON payload.
     ///
     /// # Errors
-    /// [`CodecError`] that names the field and what is wrong with it, or the types there are.
+    /// [`CodecError`], which names the field and the rule that it breaks. For an unknown type it lists the known types.
     pub fn from_json(event_type: &str, payload: &str) -> Result<Self, CodecError> {
         let raw = RawEvent::builder(event_type).data(payload.to_owned()).build();
         Self::decode(&raw.map_err(|error| match error {

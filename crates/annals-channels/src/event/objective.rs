@@ -1,6 +1,7 @@
-//! What is wanted of a channel: objectives, from creation to completion.
+//! The events of objectives, from creation to completion.
 //!
-//! The fields stand in the order of their names, which makes their JSON canonical: see [`payload`](super::payload).
+//! The fields are declared in the order of their names, so that their JSON is canonical: see
+//! [`payload`](super::payload).
 
 use serde::{Deserialize, Serialize};
 
@@ -15,101 +16,101 @@ use crate::hex::{Address, Hash};
 pub struct ObjectiveCreated {
     /// The channel.
     pub channel_id: Hash,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The objective.
     pub objective_id: Hash,
-    /// What it is to bring about.
+    /// The purpose of the objective.
     pub objective_type: ObjectiveType,
-    /// Who takes part, in the order of their turns.
+    /// The participants, in the order of their turns.
     pub participants: Participants,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// `objective-approved`: it was approved, and owns its channel.
+/// `objective-approved`: an objective was approved, and owns its channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveApproved {
-    /// Who approved.
+    /// The account that approved it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Address"))]
     pub approver: Option<Address>,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The objective.
     pub objective_id: Hash,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// `objective-rejected`: it was rejected, which is final.
+/// `objective-rejected`: an objective was rejected, which is final.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveRejected {
-    /// Why, for a program.
+    /// The reason, for a program.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub error_code: Option<String>,
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The objective.
     pub objective_id: Hash,
-    /// Why, for a person.
+    /// The reason, for a person.
     pub reason: String,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// `objective-cranked`: it was taken as far as it goes.
+/// `objective-cranked`: an objective was advanced as far as possible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveCranked {
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
     /// The objective.
     pub objective_id: Hash,
-    /// How many messages and transactions came of it.
+    /// The number of messages and transactions that this caused.
     pub side_effects_count: u32,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
-    /// Whether it now waits for something.
+    /// Whether the objective is now waiting.
     pub waiting: bool,
 }
 
-/// `objective-completed`: it came to its end, which is final.
+/// `objective-completed`: an objective was completed, which is final.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveCompleted {
-    /// The version of this payload: 1.
+    /// The version of this payload, always 1.
     pub event_version: EventVersion,
-    /// The hash of the state that the channel is left in.
+    /// The hash of the last state of the channel.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Hash"))]
     pub final_channel_state: Option<Hash>,
     /// The objective.
     pub objective_id: Hash,
-    /// Whether it was reached.
+    /// Whether the objective was reached.
     pub success: bool,
-    /// When, by the clock of who recorded it: milliseconds since 1970 UTC.
+    /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
 }
 
-/// What an objective is to bring about.
+/// The purpose of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum ObjectiveType {
-    /// To fund a channel on the chain.
+    /// Funds a channel on the chain.
     DirectFund,
-    /// To take its funds out.
+    /// Takes the funds out of the channel on the chain.
     DirectDefund,
-    /// To fund a channel through others.
+    /// Funds a channel through other channels.
     VirtualFund,
-    /// To give its funds back to those.
+    /// Returns the funds of the channel to those channels.
     VirtualDefund,
 }
 

@@ -1,19 +1,19 @@
-//! What the payloads have in common: how each becomes an event of the log, and its id.
+//! The code that all payloads share: the `Event` trait, and the id.
 //!
 //! ```text
-//!   id = 0x keccak256( "ev1|" type "|" payload )      payload: canonical JSON, the very bytes in the log
+//!   id = 0x keccak256( "ev1|" type "|" payload )      payload: canonical JSON, the exact bytes in the log
 //! ```
-//! Canonical as RFC 8785 has it: keys sorted, no white space. Each payload is one object without objects in it, and
-//! declares its fields sorted, so serde writes it canonically at once; a test compares with a canonicalizer. The RFC
-//! has no form for integers beyond 2^53 - 1 (it would write them as doubles, in which they run together); here they
-//! keep all their digits.
+//! The JSON is canonical by RFC 8785: keys are sorted and there is no white space. Each payload is one object without
+//! inner objects and declares its fields in sorted order, so serde writes it in canonical form. A test compares the
+//! result with a canonicalizer. The RFC has no form for integers beyond 2^53 - 1: it would write them as doubles, so
+//! different integers would become equal. Here they keep all their digits.
 
 use alloy_primitives::keccak256;
 use serde::Serialize;
 
 use crate::hex::Hash;
 
-/// The id of an event; `None` if the payload has no JSON, which is refused when it is encoded.
+/// Returns the id of an event. Returns `None` if the payload cannot be written as JSON; encoding it fails later.
 pub(crate) fn id(event_type: &str, payload: &impl Serialize) -> Option<Hash> {
     let mut text = Vec::with_capacity(1024);
     for part in ["ev1|", event_type, "|"] {
@@ -23,7 +23,7 @@ pub(crate) fn id(event_type: &str, payload: &impl Serialize) -> Option<Hash> {
     Some(keccak256(text).into())
 }
 
-/// Makes a payload an event: its type, and its tags as `name: field`.
+/// Implements `Event` for a payload, given its event type and its tags as `name: field`.
 macro_rules! payload {
     ($name:ident, $event_type:literal, $($tag:ident: $field:ident),*) => {
         impl $name {

@@ -1,4 +1,4 @@
-//! What the signatures that a party has add up to.
+//! The supported turn and the final state that follow from a party's signatures.
 
 use std::num::NonZeroU32;
 
@@ -6,11 +6,12 @@ use crate::rules::channel_rule;
 use crate::views::ChannelState;
 use crate::{ChannelEvent, ChannelFinalized, EventVersion, Hash, StateSupportedUpdated};
 
-/// The latest turn after the supported one that is supported now, and the final state that everyone signed.
+/// Returns events for the latest turn after the supported one that is supported now, and for a final state that every
+/// participant signed.
 ///
-/// The rules say what supports a turn. Parties that have the same signatures agree on the same state, in whatever
-/// order these came: of two states that a mover signed for one turn, on that with the lower hash. (Who had told
-/// of one before the other came stays with it.)
+/// The rules define which signatures support a turn. Parties with the same signatures agree on the same state, in
+/// whatever order the signatures arrived. If a mover signed two states for one turn, they agree on the one with the
+/// lower hash. A party that recorded one of the two as supported before the other arrived does not change it.
 pub(super) fn agreed(
     state: &ChannelState,
     channel_id: Hash,

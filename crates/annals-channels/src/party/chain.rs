@@ -1,11 +1,12 @@
-//! What a party does on the chain, and what it is told of it.
+//! A party's actions on the chain, and the events of the chain that it records.
 //!
 //! ```text
 //!   deposited ─▶ … ─▶ challenge ─▶ clear ─▶ … ─▶ conclude ─▶ withdraw
-//!                     ╰─ each answers the signatures to submit ─╯
+//!                     ╰─ each returns the signatures to submit ─╯
 //! ```
-//! Each is in the log first. Where on the chain something happened tells it from anything else of its kind: told
-//! again, from the same place, it changes nothing and has the same answer. So who was interrupted asks again.
+//! Each action is recorded before it returns. Block number and transaction index distinguish an action from others of
+//! its kind. The same action at the same position changes nothing and returns the same, so an interrupted caller can
+//! repeat it.
 
 use annals::{Backend, DecideError, EventStore};
 
@@ -19,26 +20,27 @@ use crate::{
     ChannelEvent, DepositDetected, EventVersion, Hash, WithdrawCompleted,
 };
 
-/// Where on the chain something happened.
+/// The position of an event on the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnChain {
-    /// The block.
+    /// The number of the block.
     pub block_num: u64,
-    /// The place of the transaction in its block.
+    /// The index of the transaction in its block.
     pub tx_index: u32,
-    /// The transaction, if it is known.
+    /// The hash of the transaction, if it is known.
     pub tx_hash: Option<Hash>,
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// Takes what the chain says of the channel: deposits, challenges, its end. What it said before, to all but the
-    /// time at which it was heard, changes nothing.
+    /// Records an event of the chain about the channel: a deposit, an allocation, a challenge, the conclusion or a
+    /// withdrawal. An event that is recorded already, except for its time, changes nothing.
     ///
     /// # Errors
-    /// [`RecordError`]: it is about another channel, not of the chain or breaks a rule, or the log fails.
+    /// [`RecordError`] if the event is about another channel, is not an event of the chain or breaks a rule, or if the
+    /// log fails.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "an event is given away as it is to `record`"
+        reason = "an event is passed by value as it is to `record`"
     )]
     pub fn observe(&mut self, event: ChannelEvent) -> Result<RecordedEvent, RecordError> {
         self.is_ours(&event).map_err(DecideError::Rejected)?;
@@ -58,10 +60,11 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(RecordedEvent { offset, equivocation: None })
     }
 
-    /// Takes a deposit: `amount` more of the asset, which makes it `now_held`.
+    /// Records a deposit of `amount`, after which the chain holds `now_held` of the asset.
     ///
     /// # Errors
-    /// [`PartyError`]: another deposit of the asset is there, less is held than before, or the log fails.
+    /// [`PartyError`] if another deposit of the asset is recorded at this position, less is held than before, or the
+    /// log fails.
     pub fn deposited(
         &mut self,
         at: OnChain,
@@ -83,12 +86,12 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         self.act(|_, _| Ok(Act { events: vec![event.clone()], refusal: None }))
     }
 
-    /// Registers a challenge with the supported state, which ends at `finalization_time`, in seconds since 1970 UTC;
-    /// answers the signatures that support it. ([`support`](Self::support) has these before.)
+    /// Registers a challenge with the supported state, which ends at `finalization_time`, in seconds since 1970 UTC.
+    /// Returns the signatures that support the state. [`support`](Self::support) returns them before the challenge.
     ///
     /// # Errors
-    /// [`PartyError`]: no state is supported, no later one than is challenged already, the channel is concluded, or
-    /// the log fails.
+    /// [`PartyError`] if no state is supported, the supported one is not later than the challenged one, the channel is
+    /// concluded, or the log fails.
     pub fn challenge(
         &mut self,
         at: OnChain,
@@ -121,12 +124,11 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         })
     }
 
-    /// Answers the challenge that is there with the supported state, which clears it; answers the signatures that
-    /// support that.
+    /// Clears the open challenge with the supported state. Returns the signatures that support the state.
     ///
     /// # Errors
-    /// [`PartyError`]: there is no challenge, no state is supported that beats it, the channel is concluded, or the
-    /// log fails.
+    /// [`PartyError`] if there is no challenge, no later state is supported, the channel is concluded, or the log
+    /// fails.
     pub fn clear(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
         let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
         self.act_with(|state, store| {
@@ -145,11 +147,12 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         })
     }
 
-    /// Concludes the channel with the final state that everyone signed; answers the signatures of it. (That a
-    /// challenge ran out, the chain says: [`observe`](Self::observe).)
+    /// Concludes the channel with the final state that every participant signed. Returns the signatures of that state.
+    /// The end of a challenge's time is an event of the chain: see [`observe`](Self::observe).
     ///
     /// # Errors
-    /// [`PartyError`]: not everyone signed a final state, the channel is concluded already, or the log fails.
+    /// [`PartyError`] if not every participant signed a final state, the channel is concluded already, or the log
+    /// fails.
     pub fn conclude(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
         let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
         self.act_with(|state, store| {
@@ -169,10 +172,10 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         })
     }
 
-    /// Takes funds out of the concluded channel: what is held is that much less, and the recipient has it.
+    /// Pays funds of the concluded channel to the recipient, and lowers the amount held.
     ///
     /// # Errors
-    /// [`PartyError`]: the channel is not concluded or holds less of the asset, or the log fails.
+    /// [`PartyError`] if the channel is not concluded or holds less of the asset, or if the log fails.
     pub fn withdraw(
         &mut self,
         at: OnChain,
@@ -217,15 +220,16 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         self.act_with(|state, store| Ok((action(state, store)?, ())))
     }
 
-    /// Records an action that is allowed, unless it was recorded before; answers what belongs to it.
+    /// Records an action if it is allowed, unless it is recorded already. Returns the value that the action returned
+    /// beside its events.
     fn act_with<T>(
         &mut self,
         mut action: impl FnMut(&ChannelState, &EventStore<ChannelEvent, B>) -> Result<(Act, T), Stop>,
     ) -> Result<T, PartyError> {
-        let mut answer = None;
+        let mut result = None;
         self.decide(|state, store| {
-            let (Act { events, refusal }, belongs) = action(state, store)?;
-            answer = Some(belongs);
+            let (Act { events, refusal }, value) = action(state, store)?;
+            result = Some(value);
             if let Some(first) = events.first()
                 && offset_of(store, first).map_err(Stop::Unread)?.is_some()
             {
@@ -237,15 +241,15 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             events.iter().try_for_each(|event| check_channel(state, event))?;
             Ok(events)
         })?;
-        answer.ok_or_else(|| refused(Refusal::NothingSupported))
+        result.ok_or_else(|| refused(Refusal::NothingSupported))
     }
 }
 
-/// What an action comes to.
+/// The result of an action.
 struct Act {
-    /// Its events, the one first that tells whether it was done before.
+    /// The action's events. If the log has the first one, the action is recorded already.
     events: Vec<ChannelEvent>,
-    /// Why not, if it was not done before.
+    /// The reason to refuse the action, unless it is recorded already.
     refusal: Option<Refusal>,
 }
 

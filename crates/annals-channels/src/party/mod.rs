@@ -1,12 +1,13 @@
-//! A participant that keeps itself and the others honest: everything it does is an event first.
+//! A participant in a channel, which records each action as an event before it takes effect.
 //!
 //! ```text
-//!   sign(state)     ─▶ state-signed in the log    ─▶ only then the signature is handed out
-//!   receive(turn)   ─▶ state-received in the log  ─▶ evidence, if it is one
-//!   either          ─▶ state-supported-updated, channel-finalized, once the signatures are there
-//!   observe(event)  ─▶ what the chain says
+//!   sign(state)     ─▶ state-signed in the log    ─▶ only then the signature is returned
+//!   receive(turn)   ─▶ state-received in the log  ─▶ evidence of a second state, if there is any
+//!   either          ─▶ state-supported-updated, channel-finalized, once enough signatures are in the log
+//!   observe(event)  ─▶ an event of the chain in the log
 //! ```
-//! It keeps nothing but its key: dropped or killed at any moment and opened again on its log, it knows what it signed.
+//! A party stores nothing but its key. If it is dropped or killed at any moment and opened again on its log, it knows
+//! all that it signed.
 
 mod agreement;
 mod chain;
@@ -87,33 +88,35 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         self.agree()
     }
 
-    /// The channel's id.
+    /// Returns the channel's id.
     #[must_use]
     pub fn channel_id(&self) -> Hash {
         self.view.projection().0
     }
 
-    /// Whose signatures the party makes.
+    /// Returns the address that the party signs with.
     #[must_use]
     pub fn address(&self) -> Address {
         self.key.address()
     }
 
-    /// The channel as the party's log has it, but for turns that are settled: of those 64 and more behind the
-    /// supported one (or as many as participants, if these are more) only each participant's last signature is in
-    /// it, and no evidence that comes later. [`Channel`](crate::Channel) has all.
+    /// Returns the state of the channel by the party's log, without most of its settled turns.
+    ///
+    /// A turn is settled if it is at least 64 turns behind the supported one, or at least as many turns as there are
+    /// participants if these are more than 64. Of settled turns the state has only each participant's last signature,
+    /// and no evidence that is found later. The view [`Channel`](crate::Channel) has everything.
     ///
     /// # Errors
-    /// [`ReadError`] when the log cannot be read.
+    /// [`ReadError`] if the log cannot be read.
     pub fn state(&mut self) -> Result<&ChannelState, ReadError> {
         self.view.now()
     }
 
-    /// Signs a state: into the log, and then out. Asked again for the same state, it gives the same signature.
+    /// Signs a state. The signature is recorded before it is returned. The same state always has the same signature.
     ///
     /// # Errors
-    /// [`PartyError`]: it signed another state for this turn, or a later turn, or a final state before,
-    /// or the log fails.
+    /// [`PartyError`] if the party has signed another state for this turn, a later turn or a final state, or if the log
+    /// fails.
     pub fn sign(&mut self, state: &State) -> Result<SignedState, PartyError> {
         let (state_hash, signer) = (state.hash(), self.key.address());
         let turn_num = state.turn_num;
@@ -136,7 +139,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 signatures_of(store, channel_id, known, turn_num).map_err(Stop::Unread)?;
             let mut ours = at_turn.iter().filter(|known| known.signer == signer);
             if let Some(same) = ours.clone().find(|ours| ours.state_hash == state_hash) {
-                // What is handed out is what the log has.
+                // The signature that is returned is the one in the log.
                 signature = same.signature;
                 return Ok(vec![]);
             }
@@ -145,7 +148,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 return Err(Refusal::SecondState { turn_num, first, asked }.into());
             }
             match last_signed(known, signer) {
-                // Whether it knows it as its own or got it back from somebody: what bears its signature binds it.
+                // A signature of the party binds it, even if the party only received it from another participant.
                 Some((latest, _)) if turn_num <= latest => {
                     let rule = Rule::TurnGoesUp { latest, found: turn_num };
                     Err(Violation::new(&event, rule).into())
@@ -160,11 +163,11 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(SignedState { state: state.clone(), signer, signature })
     }
 
-    /// Takes a state that somebody else signed. One that it has already changes nothing; a second state for a turn
-    /// is kept, and answered as the evidence it is.
+    /// Receives a state that another participant signed. A signature that the log has already changes nothing. A second
+    /// state for a turn is recorded and returned as evidence.
     ///
     /// # Errors
-    /// [`PartyError`]: the signature is no participant's, or the log fails.
+    /// [`PartyError`] if the signature is not a participant's, or if the log fails.
     pub fn receive(&mut self, turn: &SignedState) -> Result<Option<Equivocation>, PartyError> {
         self.receive_from(turn, None)
     }
@@ -202,10 +205,10 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(evidence)
     }
 
-    /// The turn with which to answer the challenge that is there: the supported one, if it beats it.
+    /// Returns the turn that can clear the open challenge: the supported turn, if it is later than the challenged one.
     ///
     /// # Errors
-    /// [`ReadError`] when the log cannot be read.
+    /// [`ReadError`] if the log cannot be read.
     pub fn answer_to_challenge(&mut self) -> Result<Option<u64>, ReadError> {
         let state = self.state()?;
         let challenged = state.challenge.map(|challenge| challenge.turn_num_record);
@@ -213,23 +216,23 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(supported.filter(|turn| challenged.is_some_and(|challenged| *turn > challenged)))
     }
 
-    /// The supported state's signatures, to take it to the chain; `None` if no state is supported.
+    /// Returns the signatures of the supported state, to submit to the chain. Returns `None` if no state is supported.
     ///
     /// # Errors
-    /// [`ReadError`] when the log cannot be read.
+    /// [`ReadError`] if the log cannot be read.
     pub fn support(&mut self) -> Result<Option<SupportProof>, ReadError> {
         let (store, channel_id) = (self.view.store().clone(), self.channel_id());
         SupportProof::of_supported(&store, channel_id, self.view.now()?)
     }
 
-    /// Records what the signatures in the log now add up to: a later supported turn, a final state.
+    /// Records a later supported turn and a final state, if the signatures in the log now prove them.
     fn agree(&mut self) -> Result<(), PartyError> {
         let channel_id = self.channel_id();
         self.view.decide(|state| Ok::<_, Box<Refusal>>(agreed(state, channel_id, now_ms())))?;
         Ok(())
     }
 
-    /// Decides on the channel as it is, with the log at hand for what is not in mind.
+    /// Decides on the channel's current state. The decision also gets the log, to look up settled turns.
     fn decide<R>(
         &mut self,
         mut decision: impl FnMut(
@@ -264,7 +267,7 @@ fn checked(state: &ChannelState, event: ChannelEvent) -> Result<Vec<ChannelEvent
     Ok(vec![event])
 }
 
-/// Milliseconds since 1970 UTC, by the system's clock; 0 before that.
+/// Returns the milliseconds since 1970 UTC by the system's clock, or 0 before 1970.
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

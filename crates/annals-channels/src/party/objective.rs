@@ -1,13 +1,13 @@
-//! The objectives of a party: why its channel is opened, and why closed.
+//! The objectives of a party: to open its channel, and to close it.
 //!
 //! ```text
 //!   pursue ─▶ created, approved      crank ─▶ cranked … and, once it is reached, completed      abandon ─▶ rejected
 //! ```
 //! | objective | reached when |
 //! |---|---|
-//! | funds a channel, directly or virtually | a state is supported: everyone agreed after the funds were there |
+//! | funds a channel, directly or virtually | a state is supported, so all agreed after the funds were deposited |
 //! | takes the funds out, directly | funds were paid out |
-//! | takes the funds out, virtually | everyone signed a final state |
+//! | takes the funds out, virtually | every participant signed a final state |
 
 use alloy_primitives::keccak256;
 use annals::{Backend, DecideError};
@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl ObjectiveType {
-    /// The id of this objective of a channel, the same for all its participants: keccak256 of `obj1|`, the type, `|`,
-    /// and the channel's id in lower case.
+    /// Returns the id of a channel's objective of this type, which is the same for all participants: keccak256 of
+    /// `obj1|`, the type, `|`, and the channel's id in lower case.
     #[must_use]
     pub fn id(self, channel_id: Hash) -> Hash {
         keccak256(format!("obj1|{self:?}|{}", channel_id.lower())).into()
@@ -38,11 +38,10 @@ impl ObjectiveType {
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// Creates and approves an objective of the channel, which then owns it; answers its id. Again it changes
-    /// nothing.
+    /// Creates and approves an objective, which then owns the channel. Returns its id. A second call changes nothing.
     ///
     /// # Errors
-    /// [`RecordError`]: another objective owns the channel, this one was rejected, or the log fails.
+    /// [`RecordError`] if another objective owns the channel, this one was rejected, or the log fails.
     pub fn pursue(&mut self, objective_type: ObjectiveType) -> Result<Hash, RecordError> {
         let channel_id = self.channel_id();
         let objective_id = objective_type.id(channel_id);
@@ -79,11 +78,11 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(objective_id)
     }
 
-    /// Takes an approved objective as far as it goes, `side_effects_count` messages and transactions having come of
-    /// it; whether it is completed.
+    /// Advances an approved objective as far as possible. `side_effects_count` is the number of messages and
+    /// transactions that this caused. Returns whether the objective is completed.
     ///
     /// # Errors
-    /// [`RecordError`]: the objective is not approved, or the log fails.
+    /// [`RecordError`] if the objective is not approved, or if the log fails.
     pub fn crank(
         &mut self,
         objective_type: ObjectiveType,
@@ -122,10 +121,10 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(is_completed)
     }
 
-    /// Rejects an objective, for ever; the channel is released.
+    /// Rejects an objective, which releases the channel. A rejected objective cannot be pursued again.
     ///
     /// # Errors
-    /// [`RecordError`]: there is none, it is at its end, or the log fails.
+    /// [`RecordError`] if the objective does not exist, is completed or rejected, or if the log fails.
     pub fn abandon(
         &mut self,
         objective_type: ObjectiveType,

@@ -1,4 +1,4 @@
-//! How a party is opened.
+//! Opening a party.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::recent::Recent;
 use super::{Party, PartyError};
 use crate::{ChannelEvent, FixedPart, SecretKey};
 
-/// Settings of a party; each is fine as it is.
+/// The settings of a party. By default it stores no snapshots.
 ///
 /// ```
 /// # use annals::{EventStore, SnapshotPolicy};
@@ -26,32 +26,37 @@ use crate::{ChannelEvent, FixedPart, SecretKey};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
-#[must_use = "it opens nothing by itself"]
+#[must_use = "settings open nothing by themselves"]
 pub struct PartyOptions {
     policy: Option<SnapshotPolicy>,
-    place: Option<Arc<dyn SnapshotStore>>,
+    repository: Option<Arc<dyn SnapshotStore>>,
 }
 
 impl PartyOptions {
-    /// Keeps snapshots in the backend's own place, in memory if it has none, and begins at them: a party on a long log
-    /// is there at once. By default there are none. The policy counts the channel's events.
+    /// Stores snapshots where the backend stores its own, or in memory if it stores none, and starts from them: a party
+    /// on a long log opens at once. By default there are no snapshots. The policy counts the channel's events.
     pub fn snapshots(mut self, policy: SnapshotPolicy) -> Self {
         self.policy = Some(policy);
-        self.place = None;
+        self.repository = None;
         self
     }
 
-    /// Keeps snapshots in `place`, and begins at them.
-    pub fn snapshots_in(mut self, place: Arc<dyn SnapshotStore>, policy: SnapshotPolicy) -> Self {
+    /// Stores snapshots in `repository`, and starts from them. The policy counts the channel's events.
+    pub fn snapshots_in(
+        mut self,
+        repository: Arc<dyn SnapshotStore>,
+        policy: SnapshotPolicy,
+    ) -> Self {
         self.policy = Some(policy);
-        self.place = Some(place);
+        self.repository = Some(repository);
         self
     }
 
-    /// The party with this key in this channel, as its log has it; opens the channel if the log has none.
+    /// Opens the party that has `key` in the channel `fixed`, with its state by the log. Creates the channel in the log
+    /// if the log does not have it.
     ///
     /// # Errors
-    /// [`PartyError`] if the channel cannot be opened.
+    /// [`PartyError`] if the channel cannot be created or the log fails.
     pub fn open<B: Backend<ChannelEvent>>(
         self,
         store: &EventStore<ChannelEvent, B>,
@@ -59,8 +64,8 @@ impl PartyOptions {
         fixed: &FixedPart,
     ) -> Result<Party<B>, PartyError> {
         let view = store.reconstruct(Recent(fixed.channel_id()));
-        let view = match (self.policy, self.place) {
-            (Some(policy), Some(place)) => view.snapshots_in(place, policy),
+        let view = match (self.policy, self.repository) {
+            (Some(policy), Some(repository)) => view.snapshots_in(repository, policy),
             (Some(policy), None) => view.snapshots(policy),
             (None, _) => view,
         };
@@ -71,15 +76,15 @@ impl PartyOptions {
 }
 
 impl Party {
-    /// Returns the default settings, to open a party with others: with snapshots, for example.
+    /// Returns the default settings, to change them and open a party: to add snapshots, for example.
     pub fn options() -> PartyOptions {
         PartyOptions::default()
     }
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// Opens the party that has `key` in the channel `fixed`, with the default settings, and reads what its log says
-    /// about the channel. Creates the channel in the log if the log does not have it. [`Party::options`] has other settings.
+    /// Opens the party that has `key` in the channel `fixed`, with its state by the log and with the default settings.
+    /// Creates the channel in the log if the log does not have it. [`Party::options`] has other settings.
     ///
     /// # Errors
     /// [`PartyError`] if the channel cannot be created or the log fails.

@@ -1,4 +1,4 @@
-//! The signatures that make a state supported: what the chain is shown.
+//! The signatures that support a state, for submission to the chain.
 
 use annals::{Backend, EventStore, ReadError};
 
@@ -6,22 +6,22 @@ use super::recent::signatures_of;
 use crate::views::{ChannelState, Signed};
 use crate::{ChannelEvent, Hash};
 
-/// A state that has everyone's signatures, and these.
+/// A state that is supported by every participant, with the signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupportProof {
-    /// Its turn.
+    /// The turn of the state.
     pub turn_num: u64,
-    /// Its hash.
+    /// The hash of the state.
     pub state_hash: Hash,
-    /// Whether it is final.
+    /// Whether the state is final.
     pub is_final: bool,
-    /// Of each participant, in their order, the last signature that supports it, and the turn that it is of: this
-    /// very state, or one of the n - 1 turns before.
+    /// For each participant, in order, the last signature that supports the state, and the turn of that signature. It
+    /// signs this state, or a state of one of the n - 1 turns before, where n is the number of participants.
     pub signatures: Vec<(u64, Signed)>,
 }
 
 impl SupportProof {
-    /// Of the supported state.
+    /// Returns the proof of the supported state. Returns `None` if no state is supported.
     pub(super) fn of_supported<B: Backend<ChannelEvent>>(
         store: &EventStore<ChannelEvent, B>,
         channel_id: Hash,
@@ -34,7 +34,7 @@ impl SupportProof {
         Self::of(store, channel_id, state, (first, turn_num), state_hash)
     }
 
-    /// Of the final state that everyone signed.
+    /// Returns the proof of the final state that every participant signed. Returns `None` if there is no such state.
     pub(super) fn of_final<B: Backend<ChannelEvent>>(
         store: &EventStore<ChannelEvent, B>,
         channel_id: Hash,
@@ -44,7 +44,8 @@ impl SupportProof {
         Self::of(store, channel_id, state, (end.turn_num, end.turn_num), end.state_hash)
     }
 
-    /// Of a state of turn `last`, with signatures from turn `first` on; `None` unless all are there.
+    /// Returns the proof of a state of turn `last`, with signatures from turn `first` on. Returns `None` if a
+    /// participant's signature is missing.
     fn of<B: Backend<ChannelEvent>>(
         store: &EventStore<ChannelEvent, B>,
         channel_id: Hash,

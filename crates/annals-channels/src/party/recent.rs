@@ -1,12 +1,12 @@
-//! What a party keeps in mind of its channel: all that may still matter, and nothing that grows with every turn.
+//! The part of a channel's state that a party holds in memory. Its size does not grow with the number of turns.
 //!
 //! ```text
 //!   turns   0 … … … … … … … │ supported - 63 … supported │ later …
-//!           only in the log │ in mind                    │ in mind
+//!           only in the log │ in memory                  │ in memory
 //! ```
-//! A turn that far behind the supported one is *settled*: nothing is decided by it any more, but that nobody may sign
-//! another state for it. Of settled turns each participant's last signature stays in mind, so that what a party may
-//! sign next never depends on anything else; the others are looked up in the log when a settled turn is asked for.
+//! A turn so far behind the supported one is *settled*. Only one decision still depends on it: no participant may sign
+//! a second state for it. Of settled turns, each participant's last signature stays in memory, because it limits which
+//! turn the participant may sign next. The other signatures are looked up in the log when a settled turn is needed.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ use annals::{Backend, EventStore, Projection, Query, QueryItem, ReadError, Recor
 use crate::views::{Channel, ChannelState, Signed, signed_by};
 use crate::{Address, ChannelEvent, Hash, StateReceived, StateSigned};
 
-/// How many turns up to the supported one are in mind; of more participants, as many as they are. What supports a
-/// turn lies on the last n.
+/// The number of turns up to the supported one that are in memory. A channel of n > 64 participants has n turns in
+/// memory, because the signatures that support a turn are of the last n turns.
 const TURNS: u64 = 64;
 
-/// The projection of one channel, settled turns left out.
+/// The projection of one channel without its settled turns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recent(pub(super) Hash);
 
@@ -45,7 +45,7 @@ impl Projection for Recent {
     }
 }
 
-/// The first turn that is not settled.
+/// Returns the first turn that is not settled.
 fn first_kept(state: &ChannelState) -> u64 {
     let participants = state.fixed.as_ref().map_or(0, |fixed| fixed.participants.len() as u64);
     let supported = state.supported.map_or(0, |supported| supported.turn_num);
@@ -68,7 +68,7 @@ fn forget_settled(state: &mut ChannelState) {
     }
 }
 
-/// The last turn that this account signed, and what it signed for it.
+/// Returns the last turn that this account signed, and its signature.
 pub(super) fn last_signed(state: &ChannelState, signer: Address) -> Option<(u64, &Signed)> {
     state
         .signatures
@@ -77,7 +77,7 @@ pub(super) fn last_signed(state: &ChannelState, signer: Address) -> Option<(u64,
         .find_map(|(turn, all)| Some((*turn, all.iter().find(|one| one.signer == signer)?)))
 }
 
-/// All signatures of a turn: from the state, or from the log if the turn is settled.
+/// Returns all signatures of a turn, from the state, or from the log if the turn is settled.
 pub(super) fn signatures_of<'a, B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     channel_id: Hash,

@@ -1,11 +1,11 @@
-//! What the chain said before.
+//! Events of the chain that are recorded already.
 
 use annals::{Backend, Event as _, EventStore, Query, QueryItem, ReadError};
 
 use crate::views::channel_of;
 use crate::{AllocationUpdated, ChannelEvent, DepositDetected, WithdrawCompleted};
 
-/// The offset at which the log has this from the chain.
+/// Returns the offset at which this event of the chain is recorded, if it is.
 pub(super) fn offset_of<B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     event: &ChannelEvent,
@@ -22,13 +22,13 @@ pub(super) fn offset_of<B: Backend<ChannelEvent>>(
     Ok(None)
 }
 
-/// Whether it is the chain that says this.
+/// Returns whether this is an event of the chain.
 pub(super) fn is_chain_event(event: &ChannelEvent) -> bool {
     same(event, event)
 }
 
-/// Whether both are the same that happened on the chain, heard perhaps at another time. A transaction challenges,
-/// clears and concludes once, but may move several amounts.
+/// Returns whether both describe the same event of the chain, perhaps recorded at different times. A transaction
+/// challenges, clears and concludes once, but may move several amounts.
 fn same(one: &ChannelEvent, other: &ChannelEvent) -> bool {
     use ChannelEvent as Event;
     macro_rules! all_but_time {
@@ -36,7 +36,7 @@ fn same(one: &ChannelEvent, other: &ChannelEvent) -> bool {
             *$one == $name { timestamp_ms: $one.timestamp_ms, ..$other.clone() }
         };
     }
-    macro_rules! place {
+    macro_rules! position {
         ($one:expr, $other:expr) => {
             ($one.block_num, $one.tx_index) == ($other.block_num, $other.tx_index)
         };
@@ -51,9 +51,9 @@ fn same(one: &ChannelEvent, other: &ChannelEvent) -> bool {
         (Event::WithdrawCompleted(a), Event::WithdrawCompleted(b)) => {
             all_but_time!(WithdrawCompleted, a, b)
         }
-        (Event::ChallengeRegistered(a), Event::ChallengeRegistered(b)) => place!(a, b),
-        (Event::ChallengeCleared(a), Event::ChallengeCleared(b)) => place!(a, b),
-        (Event::ChannelConcluded(a), Event::ChannelConcluded(b)) => place!(a, b),
+        (Event::ChallengeRegistered(a), Event::ChallengeRegistered(b)) => position!(a, b),
+        (Event::ChallengeCleared(a), Event::ChallengeCleared(b)) => position!(a, b),
+        (Event::ChannelConcluded(a), Event::ChannelConcluded(b)) => position!(a, b),
         _ => false,
     }
 }

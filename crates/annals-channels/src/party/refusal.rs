@@ -1,73 +1,79 @@
-//! Why a party does not do something.
+//! The reasons for which a party refuses an action.
 
 use annals::{DecideError, ReadError};
 
 use crate::rules::Violation;
 use crate::{Address, Amount, Hash, SignatureError};
 
-/// Why a party did not do it; its log holds nothing of it.
+/// The reason for which a party refused an action. Its log is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It breaks a rule.
+    /// The event would break a rule.
     #[error(transparent)]
     Violation(#[from] Violation),
-    /// It signed another state for that turn, and signs no second.
-    #[error("turn {turn_num} is signed with state {first}; it signs no second, {asked}")]
+    /// The party has signed another state for the turn, and does not sign a second one.
+    #[error(
+        "the party has signed state {first} for turn {turn_num}, and does not sign a second one, {asked}"
+    )]
     SecondState {
         /// The turn.
         turn_num: u64,
-        /// The hash of the state that it signed.
+        /// The hash of the state that the party signed.
         first: Hash,
-        /// The hash of the state that it was asked to sign.
+        /// The hash of the state that the caller asked it to sign.
         asked: Hash,
     },
-    /// It signed a final state, and signs nothing after it.
-    #[error("turn {final_turn} was signed as the final one; it signs no turn after it, {asked}")]
+    /// The party has signed a final state, and signs no later turn.
+    #[error(
+        "the party has signed turn {final_turn} as the final one, and does not sign a later turn, {asked}"
+    )]
     Ended {
         /// The turn of the final state.
         final_turn: u64,
-        /// The turn that it was asked to sign.
+        /// The turn that the caller asked it to sign.
         asked: u64,
     },
-    /// Nothing is there to be taken to the chain.
-    #[error("no state is supported, so there is nothing to take to the chain")]
+    /// No state is supported, so there is none to submit to the chain.
+    #[error("no state is supported, so there is none to submit to the chain")]
     NothingSupported,
-    /// A challenge is there that the supported state does not beat.
-    #[error("turn {challenged} is challenged, and the supported one, {supported}, is no later")]
+    /// The supported turn is not later than the turn of the open challenge.
+    #[error("turn {challenged} is challenged, and the supported turn, {supported}, is not later")]
     Challenged {
         /// The turn that is challenged.
         challenged: u64,
         /// The turn that is supported.
         supported: u64,
     },
-    /// Not everyone has signed a final state.
-    #[error("a channel is concluded with a final state that everyone signed; there is none")]
+    /// Not every participant has signed a final state.
+    #[error(
+        "a channel is concluded with a final state that every participant signed; there is none"
+    )]
     NotFinal,
-    /// The channel is at its end.
-    #[error("channel {channel_id} is concluded")]
+    /// The channel is concluded already.
+    #[error("channel {channel_id} is concluded already")]
     Concluded {
         /// The channel.
         channel_id: Hash,
     },
-    /// The channel does not hold as much.
-    #[error("{held} of {asset} is held; {asked} cannot be withdrawn")]
+    /// The channel holds less than the amount to withdraw.
+    #[error("the channel holds {held} of {asset}; {asked} cannot be withdrawn")]
     NotHeld {
         /// The asset.
         asset: Address,
-        /// How much is held.
+        /// The amount held.
         held: Amount,
-        /// How much was asked for.
+        /// The amount to withdraw.
         asked: Amount,
     },
-    /// It was to send what is not in its log.
-    #[error("turn {turn_num} is not in the log with this signature, so it is not sent")]
+    /// The signature to send is not in the party's log.
+    #[error("turn {turn_num} is not in the log with this signature, so it cannot be sent")]
     Unrecorded {
         /// The turn.
         turn_num: u64,
     },
-    /// It was to send what no message can hold.
-    #[error("turn {turn_num} is too large to be sent: a message has at most 1 MiB")]
+    /// The state is too large for a message.
+    #[error("turn {turn_num} is too large to send: a message has at most 1 MiB")]
     TooLong {
         /// The turn.
         turn_num: u64,
@@ -77,10 +83,10 @@ pub enum Refusal {
     Signature(#[from] SignatureError),
 }
 
-/// Why a party could not do something.
+/// The reason for which a party's action failed.
 pub type PartyError = DecideError<Box<Refusal>>;
 
-/// What ends a decision: a reason not to, or a log that cannot be read.
+/// The end of a decision without events: a reason to refuse, or a log that cannot be read.
 pub(super) enum Stop<R = Box<Refusal>> {
     Refused(R),
     Unread(ReadError),
@@ -92,7 +98,7 @@ impl<R: Into<Refusal>> From<R> for Stop {
     }
 }
 
-/// The refusal for this reason.
+/// Makes an error of this reason.
 pub(super) fn refused(reason: impl Into<Refusal>) -> PartyError {
     DecideError::Rejected(Box::new(reason.into()))
 }

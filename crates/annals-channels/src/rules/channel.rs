@@ -1,4 +1,4 @@
-//! The rules of channels: who signs what in which order, what is supported and final, and what the chain may say.
+//! The rules of channels: signers and their order, supported and final states, and the events of the chain.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,18 @@ use crate::{
     StateSupportedUpdated, recover,
 };
 
-/// Checks an event about a channel against the state of that channel; others pass.
+/// Checks an event about a channel against the state of that channel. Other events pass.
 ///
-/// A second state for a turn passes, for it is evidence: see [`ChannelState::equivocation`].
+/// A second state for a turn passes, because it is evidence: see [`ChannelState::equivocation`].
 ///
 /// # Errors
-/// The rule that it breaks.
+/// The [`Violation`], if the event breaks a rule.
 pub fn check_channel(state: &ChannelState, event: &ChannelEvent) -> Result<(), Violation> {
     check(state, event).map_err(|rule| Violation::new(event, rule))
 }
 
-/// As [`check_channel`], without telling which event it was: that takes its id, and so its JSON.
+/// Checks as [`check_channel`] does, but returns only the rule. A [`Violation`] has the event's id, which takes the
+/// time to write the event as JSON.
 pub(crate) fn check(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
     match event {
         ChannelEvent::ChannelCreated(event) => created(state, event),
@@ -61,7 +62,7 @@ fn created(state: &ChannelState, event: &ChannelCreated) -> Result<(), Rule> {
     Ok(())
 }
 
-/// The channel exists, the signer is a participant, and the signature is the signer's.
+/// Checks that the channel exists, the signer is a participant, and the signature is the signer's.
 fn signature(state: &ChannelState, channel_id: Hash, event: &ChannelEvent) -> Result<(), Rule> {
     let fixed = existing(state, channel_id)?;
     let Some((_, Signed { signer, state_hash, signature, .. })) = signed_by(event) else {
@@ -76,7 +77,8 @@ fn signature(state: &ChannelState, channel_id: Hash, event: &ChannelEvent) -> Re
     }
 }
 
-/// What we sign goes up by turn, unless it is evidence against us.
+/// Checks that the signer's turn is after its last one. A second state for a turn passes, because it is evidence
+/// against the signer.
 fn turn(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
     let Some((found, signed)) = signed_by(event) else { return Ok(()) };
     if state.equivocation(found, &signed).is_some() {
@@ -90,8 +92,8 @@ fn turn(state: &ChannelState, event: &ChannelEvent) -> Result<(), Rule> {
     }
 }
 
-/// Everyone signed one of the last turns, as many as there are participants; who signed this turn, signed this
-/// state, and so did its mover.
+/// Checks that every participant signed one of the last n turns, where n is the number of participants. A signature of
+/// the supported turn counts only if it is of the supported state, and the mover must have signed that state.
 fn supported(state: &ChannelState, event: &StateSupportedUpdated) -> Result<(), Rule> {
     let fixed = existing(state, event.channel_id)?;
     let (turn_num, state_hash) = (event.supported_turn, event.state_hash);
@@ -125,7 +127,7 @@ fn supported(state: &ChannelState, event: &StateSupportedUpdated) -> Result<(), 
     }
 }
 
-/// Whose turn it is signed the state.
+/// Checks that the mover of the turn signed the state.
 fn moved(
     state: &ChannelState,
     fixed: &FixedPart,

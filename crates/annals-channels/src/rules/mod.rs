@@ -1,7 +1,7 @@
-//! The rules: checked when somebody decides to append, never when the log is folded.
+//! The rules of events. They are checked before an event is appended, and never when the log is folded.
 //!
 //! ```text
-//!   record(store, event) ─▶ state of what it is about ─▶ check ─▶ append, unless that state changed meanwhile
+//!   record(store, event) ─▶ fold the state that it is about ─▶ check ─▶ append, unless that state has changed
 //! ```
 
 mod channel;

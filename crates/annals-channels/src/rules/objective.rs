@@ -1,13 +1,13 @@
-//! The rules of objectives: their order, and that one at a time owns a channel.
+//! The rules of objectives: the order of their events, and at most one owner for a channel.
 
 use super::{Rule, Violation};
 use crate::views::{ObjectiveStatus, ObjectivesState, objective_of};
 use crate::{ChannelEvent, Hash};
 
-/// Checks an event about an objective against the state of all; others pass.
+/// Checks an event about an objective against the state of all objectives. Other events pass.
 ///
 /// # Errors
-/// The rule that it breaks.
+/// The [`Violation`], if the event breaks a rule.
 pub fn check_objective(state: &ObjectivesState, event: &ChannelEvent) -> Result<(), Violation> {
     let Some(objective_id) = objective_of(event) else { return Ok(()) };
     check(state, event, objective_id).map_err(|rule| Violation::new(event, rule))
@@ -25,7 +25,7 @@ fn check(state: &ObjectivesState, event: &ChannelEvent, objective_id: Hash) -> R
     let status = objective.status;
     let (allowed, needed) = match event {
         ChannelEvent::ObjectiveApproved(_) => (status == ObjectiveStatus::Created, "created"),
-        // An approved one too, for rejecting releases the channel.
+        // An approved objective may be rejected too, which releases its channel.
         ChannelEvent::ObjectiveRejected(_) => (
             matches!(status, ObjectiveStatus::Created | ObjectiveStatus::Approved),
             "created or approved",

@@ -1,4 +1,4 @@
-//! Appending by the rules.
+//! Records events by the rules.
 
 use annals::{Backend, DecideError, Event, EventStore, Projection, Query};
 
@@ -8,24 +8,24 @@ use crate::views::{
     Channel, Equivocation, Message, Objectives, channel_of, message_of, objective_of, signed_by,
 };
 
-/// Why an event was not recorded; the log holds nothing of it.
+/// The reason why an event was not recorded. The log is unchanged.
 pub type RecordError = DecideError<Violation>;
 
 /// An event that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// Its offset. If the log had the very same event before, the offset of that.
+    /// The offset of the event. If the log had the identical event already, the offset of that one.
     pub offset: u64,
-    /// What it proves: that its signer has signed another state for the turn before.
+    /// The evidence that the signer had already signed another state for the turn, if the event proves that.
     pub equivocation: Option<Equivocation>,
 }
 
-/// Appends an event if it keeps the rules, on whatever else is appended meanwhile.
+/// Appends an event if it keeps the rules. The rules hold even if other threads or processes append at the same time.
 ///
-/// An event that the log has already, to the letter, is answered with the offset it has.
+/// If the log has the identical event already, nothing is appended and the offset of that event is returned.
 ///
 /// # Errors
-/// [`DecideError::Rejected`] with the [`Violation`], or whatever else kept it from being appended.
+/// [`DecideError::Rejected`] with the [`Violation`] if the event breaks a rule, and otherwise the error of the log.
 pub fn record<B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     event: ChannelEvent,
@@ -63,7 +63,7 @@ fn decide<P: Projection<Event = ChannelEvent>, B: Backend<ChannelEvent>>(
     });
     match decided {
         Ok(decision) => Ok(RecordedEvent { offset: decision.offsets.start, equivocation }),
-        // Done before, it is done: to repeat it breaks no rule.
+        // Recording an event again breaks no rule.
         Err(DecideError::Rejected(violation)) => match known(store, &projection.query(), event)? {
             Some(offset) => Ok(RecordedEvent { offset, equivocation: None }),
             None => Err(DecideError::Rejected(violation)),
@@ -72,7 +72,7 @@ fn decide<P: Projection<Event = ChannelEvent>, B: Backend<ChannelEvent>>(
     }
 }
 
-/// The offset of this very event.
+/// Returns the offset of the identical event, if the log has it.
 fn known<B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     query: &Query,
@@ -80,7 +80,7 @@ fn known<B: Backend<ChannelEvent>>(
 ) -> Result<Option<u64>, RecordError> {
     for recorded in store.query(query) {
         let recorded = recorded.map_err(DecideError::Read)?;
-        // Equal events may still differ in the case of their hex; then their ids do.
+        // Equal events may differ in the case of their hex, and then their ids differ.
         if recorded.event == *event && recorded.event.id() == event.id() {
             return Ok(Some(recorded.offset));
         }

@@ -1,11 +1,11 @@
-//! what was broken: the rule, by which event, and what was found.
+//! A violation: an event that breaks a rule, the rule, and the values that break it.
 
 use annals::Event;
 
 use crate::views::ObjectiveStatus;
 use crate::{Address, Amount, ChannelEvent, Hash, SignatureError};
 
-/// An event that must not be: nothing was appended.
+/// An event that breaks a rule and was therefore not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event_type} breaks a rule: {rule} (event {event_id})")]
 pub struct Violation {
@@ -13,7 +13,7 @@ pub struct Violation {
     pub event_type: String,
     /// The event's id.
     pub event_id: String,
-    /// The rule, and what was found.
+    /// The rule, with the values that break it.
     pub rule: Box<Rule>,
 }
 
@@ -24,35 +24,36 @@ impl Violation {
     }
 }
 
-/// The rules, each with what was found instead.
+/// The rules, each with the values that break it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rule {
-    /// An objective's id is new when it is created.
-    #[error("an objective is created once; {objective_id} is {status:?}")]
+    /// An objective is created once.
+    #[error("an objective is created once; {objective_id} exists and is {status:?}")]
     ObjectiveIsNew {
         /// The objective.
         objective_id: Hash,
-        /// How far it is.
+        /// Its status.
         status: ObjectiveStatus,
     },
-    /// An objective is created before anything else happens to it.
-    #[error("an objective is created first; there is no {objective_id}")]
+    /// An objective is created before its other events.
+    #[error("an objective must be created first; {objective_id} does not exist")]
     ObjectiveExists {
         /// The objective.
         objective_id: Hash,
     },
-    /// Created, then approved or rejected; cranked and completed only when approved; rejected and completed are final.
-    #[error("an objective is {needed} for this; {objective_id} is {status:?}")]
+    /// An objective is approved or rejected after it is created, and is cranked and completed only while it is
+    /// approved. An approved objective may still be rejected. Rejected and completed objectives do not change.
+    #[error("an objective must be {needed} for this event; {objective_id} is {status:?}")]
     ObjectiveStatus {
         /// The objective.
         objective_id: Hash,
-        /// How far it must be.
+        /// The status that the event needs.
         needed: &'static str,
-        /// How far it is.
+        /// Its status.
         status: ObjectiveStatus,
     },
-    /// No two approved objectives own a channel at once.
+    /// At most one approved objective owns a channel.
     #[error("one objective at a time owns a channel; {owner} owns {channel_id}")]
     OneOwner {
         /// The channel.
@@ -61,24 +62,24 @@ pub enum Rule {
         owner: Hash,
     },
     /// A channel's id is the hash of its fixed part.
-    #[error("a channel's id is the hash of its fixed part: {expected}; found {found}")]
+    #[error("a channel's id must be the hash of its fixed part, {expected}; found {found}")]
     ChannelId {
-        /// The hash.
+        /// The hash of the fixed part.
         expected: Hash,
-        /// The id.
+        /// The id in the event.
         found: Hash,
     },
-    /// A party is in one channel.
-    #[error("this party is in channel {expected}; this is about {found:?}")]
+    /// A party records only events about its own channel.
+    #[error("the party is in channel {expected}; the event is about {}", channel_or_none(.found.as_ref()))]
     OwnChannel {
         /// The party's channel.
         expected: Hash,
-        /// The other one, if any.
+        /// The channel of the event, if it is about one.
         found: Option<Hash>,
     },
-    /// What the chain said is of the chain.
+    /// [`Party::observe`](crate::Party::observe) takes only events of the chain.
     #[error(
-        "what the chain says are deposits, allocations, challenges, the end and withdrawals; this is none"
+        "events of the chain are deposits, allocations, challenges, conclusions and withdrawals; this event is none of them"
     )]
     OfTheChain,
     /// A channel is created once.
@@ -87,167 +88,187 @@ pub enum Rule {
         /// The channel.
         channel_id: Hash,
     },
-    /// Each participant signs for himself.
-    #[error("a channel's participants differ; {twice} is there twice")]
+    /// The participants of a channel are distinct: a participant listed twice would sign for two.
+    #[error("the participants of a channel must be distinct; {twice} is listed twice")]
     ParticipantsDiffer {
-        /// Who is there twice.
+        /// The participant that is listed twice.
         twice: Address,
     },
-    /// A channel is created before anything is signed in it.
-    #[error("a channel is created first; there is no {channel_id}")]
+    /// A channel is created before its other events.
+    #[error("a channel must be created first; {channel_id} does not exist")]
     ChannelExists {
         /// The channel.
         channel_id: Hash,
     },
-    /// Only participants sign.
-    #[error("a signer is one of the participants; {signer} is none")]
+    /// Every signer is a participant.
+    #[error("a signer must be a participant of the channel; {signer} is not")]
     SignerIsParticipant {
-        /// Who signed.
+        /// The signer.
         signer: Address,
     },
-    /// A signature is one.
-    #[error("a signature is valid; {0}")]
+    /// Every signature is valid.
+    #[error("a signature must be valid: {0}")]
     SignatureIsValid(#[source] SignatureError),
-    /// A signature recovers to its signer.
-    #[error("a signature is its signer's, {signer}; this is by {found}, or of another state")]
+    /// Every signature is by its signer, of the state in the event.
+    #[error(
+        "a signature must be by its signer, {signer}; this one is by {found}, or of another state"
+    )]
     SignatureIsSigners {
-        /// Who should have signed.
+        /// The signer in the event.
         signer: Address,
-        /// To whom it recovers.
+        /// The address that the signature recovers to.
         found: Address,
     },
-    /// What is signed goes up by turn.
-    #[error("what one signs goes up by turn; turn {found} comes after {latest}")]
+    /// A party signs turns in ascending order.
+    #[error("a party signs turns in ascending order; turn {found} is not after turn {latest}")]
     TurnGoesUp {
-        /// The last turn that was signed.
+        /// The last turn that the signer signed.
         latest: u64,
         /// The turn.
         found: u64,
     },
-    /// The supported turn goes up.
-    #[error("the supported turn goes up; {found} is not after {previous}")]
+    /// The supported turn only goes up.
+    #[error("the supported turn must go up; turn {found} is not after turn {previous}")]
     SupportGoesUp {
-        /// The previous turn of the event.
+        /// The event's `prev_supported_turn`.
         previous: u64,
         /// The turn.
         found: u64,
     },
-    /// The turn that was supported before is the current one.
-    #[error("prev_supported_turn is the current one, {current}; found {found}")]
+    /// `prev_supported_turn` is the turn that is supported now.
+    #[error("prev_supported_turn must be the turn that is supported now, {current}; found {found}")]
     PreviousIsCurrent {
-        /// The turn that is supported; 0 if none is.
+        /// The turn that is supported now, or 0 if none is.
         current: u64,
-        /// The previous turn of the event.
+        /// The event's `prev_supported_turn`.
         found: u64,
     },
-    /// Everyone signed, one of the last turns each and somebody this state.
+    /// Every participant signed one of the last n turns, where n is the number of participants. A signature of the
+    /// supported turn counts only if it is of the supported state.
     #[error(
-        "a supported turn has signatures by all; at turn {turn_num} there is none by {missing}"
+        "a supported turn needs a signature by every participant; for turn {turn_num} there is none by {missing}"
     )]
     SupportedByAll {
         /// The turn.
         turn_num: u64,
-        /// Who did not sign.
+        /// The participant that did not sign.
         missing: Address,
     },
-    /// Whose turn it is signed the state that is said to be supported.
-    #[error("a supported turn is its mover's; at turn {turn_num} {mover} did not sign this state")]
+    /// The mover of the turn signed the supported state.
+    #[error(
+        "the mover of a turn must sign the supported state; {mover} did not sign it for turn {turn_num}"
+    )]
     SupportedByMover {
         /// The turn.
         turn_num: u64,
-        /// Whose turn it is.
+        /// The mover of the turn.
         mover: Address,
     },
-    /// Somebody signed the state that is said to be supported.
-    #[error("a supported state was signed; nobody signed {state_hash} at turn {turn_num}")]
+    /// At least one participant signed the supported state.
+    #[error(
+        "a supported state must be signed; no participant signed {state_hash} for turn {turn_num}"
+    )]
     SupportedWasSigned {
         /// The turn.
         turn_num: u64,
         /// The hash of the state.
         state_hash: Hash,
     },
-    /// As many signatures as participants.
-    #[error("num_signatures is one of each participant, {expected}; found {found}")]
+    /// `num_signatures` is the number of participants.
+    #[error("num_signatures must be the number of participants, {expected}; found {found}")]
     SignatureCount {
-        /// How many participants.
+        /// The number of participants.
         expected: usize,
-        /// How many the event says.
+        /// The event's `num_signatures`.
         found: u32,
     },
-    /// Everyone signed the final state.
+    /// Every participant signed the final state.
     #[error(
-        "a final state is signed by all; {missing} did not sign it as final at turn {turn_num}"
+        "every participant must sign the final state; {missing} did not sign it as final for turn {turn_num}"
     )]
     FinalByAll {
         /// The turn.
         turn_num: u64,
-        /// Who did not sign.
+        /// The participant that did not sign.
         missing: Address,
     },
     /// A channel is finalized once.
-    #[error("a channel is finalized once, as it was at turn {final_turn}; found turn {found}")]
+    #[error(
+        "a channel is finalized once; it was finalized at turn {final_turn}, and the event says turn {found}"
+    )]
     FinalOnce {
         /// The turn of the final state.
         final_turn: u64,
         /// The turn of the event.
         found: u64,
     },
-    /// Concluded before withdrawn.
-    #[error("a channel is concluded before funds are withdrawn; {channel_id} is not")]
+    /// A channel is concluded before funds are withdrawn.
+    #[error(
+        "a channel must be concluded before funds are withdrawn; {channel_id} is not concluded"
+    )]
     ConcludedFirst {
         /// The channel.
         channel_id: Hash,
     },
-    /// A challenge is cleared only while there is one.
-    #[error("a challenge is there to be cleared; {channel_id} has none")]
+    /// A challenge is cleared only while it is open.
+    #[error("channel {channel_id} has no challenge to clear")]
     ChallengeExists {
         /// The channel.
         channel_id: Hash,
     },
     /// A challenge is cleared with a later turn.
-    #[error("a challenge is cleared with a later turn than {challenged}; found {found}")]
+    #[error("a challenge of turn {challenged} is cleared with a later turn; found turn {found}")]
     ClearingBeats {
         /// The turn that is challenged.
         challenged: u64,
         /// The turn.
         found: u64,
     },
-    /// What is held does not go down with a deposit.
-    #[error("what is held does not go down with a deposit; {held} was held, now {found}")]
-    HoldingGrows {
-        /// What is held.
-        held: Amount,
-        /// What the deposit says.
-        found: Amount,
-    },
-    /// What was deposited is held.
-    #[error("what is deposited is held; {deposited} was deposited, and {found} is held")]
-    DepositIsHeld {
-        /// What was deposited.
-        deposited: Amount,
-        /// What the deposit says is held.
-        found: Amount,
-    },
-    /// A deposit is counted once.
+    /// A deposit does not lower the amount held.
     #[error(
-        "a deposit is counted once; there is one in block {block_num} at {tx_index} of {asset}"
+        "a deposit must not lower the amount held; {held} was held before it, and {found} after it"
+    )]
+    HoldingGrows {
+        /// The amount held before the deposit.
+        held: Amount,
+        /// The amount held after the deposit, by the event.
+        found: Amount,
+    },
+    /// The amount held includes the amount deposited.
+    #[error(
+        "the amount held must include the deposit; {deposited} was deposited, and {found} is held"
+    )]
+    DepositIsHeld {
+        /// The amount deposited.
+        deposited: Amount,
+        /// The amount held after the deposit, by the event.
+        found: Amount,
+    },
+    /// A deposit is recorded once.
+    #[error(
+        "a deposit is recorded once; there is one of {asset} in block {block_num}, transaction {tx_index}"
     )]
     DepositIsNew {
         /// The block.
         block_num: u64,
-        /// The place in the block.
+        /// The index of the transaction in the block.
         tx_index: u32,
         /// The asset.
         asset: Address,
     },
-    /// Only what was sent is acknowledged.
+    /// A peer acknowledges only messages that were sent to it.
     #[error(
-        "a message is acknowledged by whom it was sent to; {message_id} was not sent to {peer_id:?}"
+        "a peer acknowledges only messages that were sent to it; {message_id} was not sent to {peer_id:?}"
     )]
     AckedWasSent {
         /// The message.
         message_id: Hash,
-        /// Who acknowledged it.
+        /// The peer that acknowledged it.
         peer_id: String,
     },
+}
+
+/// Returns how an error names the channel of an event.
+fn channel_or_none(channel_id: Option<&Hash>) -> String {
+    channel_id.map_or_else(|| "no channel".to_owned(), |id| format!("channel {id}"))
 }

@@ -1,4 +1,4 @@
-//! One channel: what was signed in it, what is supported, and what the chain says.
+//! The view of one channel: its signatures, its supported state, and its state on the chain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,56 +11,56 @@ use crate::{Address, Amount, ChannelEvent, FixedPart, Hash, Signature};
 #[derive(Debug, Clone, Copy)]
 pub struct Channel(pub Hash);
 
-/// How far a channel is: the last of these that happened, a challenge only until it is cleared.
+/// The status of a channel: the last of these that happened. A challenge counts only until it is cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelStatus {
-    /// It exists.
+    /// The channel exists.
     Created,
     /// A state is supported.
     Open,
-    /// A state was taken to the chain, and is not answered yet.
+    /// A state was registered on the chain as a challenge, and the challenge is not cleared yet.
     Challenged,
-    /// Everyone signed a final state.
+    /// Every participant signed a final state.
     Finalized,
-    /// The chain took the outcome as final.
+    /// The chain accepted the outcome as final.
     Concluded,
     /// Funds were paid out.
     Withdrawn,
 }
 
-/// A channel.
+/// The state of a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelState {
-    /// How far it is; `None` before it was created.
+    /// The status. `None` before the channel is created.
     pub status: Option<ChannelStatus>,
-    /// What never changes; `None` before it was created.
+    /// The part that never changes. `None` before the channel is created.
     pub fixed: Option<FixedPart>,
-    /// The last turn that we signed.
+    /// The last turn that this log's party signed.
     pub latest_signed_turn: Option<u64>,
     /// The last supported state.
     pub supported: Option<Supported>,
-    /// All signatures by turn, ours and others', in the order they were recorded; of one signer for one state the
-    /// first.
+    /// All signatures by turn, those of this log's party and of others, in the order in which they were recorded. Of
+    /// several signatures by one signer for one state, only the first is here.
     pub signatures: BTreeMap<u64, Vec<Signed>>,
-    /// What the chain holds for it, by asset.
+    /// The amounts that the chain holds for the channel, by asset.
     pub holdings: BTreeMap<Address, Holding>,
-    /// The challenge that is not answered yet.
+    /// The challenge that is not cleared yet.
     pub challenge: Option<Challenge>,
-    /// The final state that everyone signed.
+    /// The final state that every participant signed.
     pub finalized: Option<FinalState>,
-    /// Whether the chain took the outcome as final.
+    /// Whether the chain accepted the outcome as final.
     pub concluded: bool,
-    /// What was paid out, in order.
+    /// The payments out of the channel, in order.
     pub withdrawals: Vec<Withdrawal>,
-    /// Who signed two states for one turn, with the evidence.
+    /// The evidence of signers that signed two states for one turn.
     pub equivocations: Vec<Equivocation>,
 }
 
 /// A signature of a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
-    /// Who signed.
+    /// The signer.
     pub signer: Address,
     /// The hash of the state.
     pub state_hash: Hash,
@@ -68,27 +68,27 @@ pub struct Signed {
     pub signature: Signature,
     /// Whether the state is final.
     pub is_final: bool,
-    /// Whether it is ours: signed, even if it was received before.
+    /// Whether this log's party signed it. True as well if the signature was received before the party signed.
     pub own: bool,
 }
 
-/// A state that has everyone's signatures.
+/// A state that is supported by every participant's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supported {
-    /// Its turn.
+    /// The turn.
     pub turn_num: u64,
-    /// Its hash.
+    /// The hash of the state.
     pub state_hash: Hash,
-    /// How many signatures support it.
+    /// The number of signatures that support it.
     pub num_signatures: u32,
 }
 
-/// What the chain holds of one asset.
+/// The amount of one asset that the chain holds for a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
-    /// How much, as the chain said last.
+    /// The amount, by the last event of the chain about this asset.
     pub amount: Amount,
-    /// The deposits, by block and place in it.
+    /// The deposits, by block number and index of the transaction.
     pub deposits: BTreeSet<(u64, u32)>,
 }
 
@@ -97,51 +97,51 @@ pub struct Holding {
 pub struct Challenge {
     /// The turn that is challenged.
     pub turn_num_record: u64,
-    /// When it ends, in seconds since 1970 UTC.
+    /// The time at which it ends, in seconds since 1970 UTC.
     pub finalization_time: u64,
-    /// Who challenges.
+    /// The challenger.
     pub challenger: Address,
 }
 
-/// A final state that everyone signed.
+/// A final state that every participant signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalState {
-    /// Its turn.
+    /// The turn.
     pub turn_num: u64,
-    /// Its hash.
+    /// The hash of the state.
     pub state_hash: Hash,
 }
 
 /// A payment out of the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawal {
-    /// To whom.
+    /// The recipient.
     pub recipient: Address,
     /// The asset.
     pub asset: Address,
-    /// How much.
+    /// The amount.
     pub amount: Amount,
 }
 
-/// The evidence that somebody signed two states for one turn.
+/// The evidence that a participant signed two states for one turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Equivocation {
     /// The turn.
     pub turn_num: u64,
-    /// What was signed first.
+    /// The signature of the first state.
     pub first: Signed,
-    /// What else was signed.
+    /// The signature of the other state.
     pub second: Signed,
 }
 
 impl ChannelState {
-    /// The signatures of one turn.
+    /// Returns the signatures of one turn.
     #[must_use]
     pub fn signatures_at(&self, turn_num: u64) -> &[Signed] {
         self.signatures.get(&turn_num).map_or(&[], Vec::as_slice)
     }
 
-    /// What this signature would prove: that its signer has signed another state for the turn before.
+    /// Returns the evidence that `second` would give: that its signer has already signed another state for the turn.
     #[must_use]
     pub fn equivocation(&self, turn_num: u64, second: &Signed) -> Option<Equivocation> {
         second_state(self.signatures_at(turn_num), turn_num, second)
@@ -208,7 +208,7 @@ impl ChannelState {
         let same =
             |one: &&mut Signed| one.signer == signed.signer && one.state_hash == signed.state_hash;
         match known.iter_mut().find(same) {
-            // What came back from somebody before we signed it is ours all the same.
+            // A signature that was received before the party signed is the party's own as well.
             Some(one) => one.own |= signed.own,
             None => known.push(signed),
         }
@@ -227,7 +227,8 @@ impl ChannelState {
     }
 }
 
-/// What a signature proves beside those of its turn: that its signer has signed another state for it before.
+/// Returns the evidence that `second` gives beside the known signatures of its turn: that its signer has already signed
+/// another state.
 pub(crate) fn second_state(
     known: &[Signed],
     turn_num: u64,
@@ -241,7 +242,7 @@ pub(crate) fn second_state(
     Some(Equivocation { turn_num, first, second: second.clone() })
 }
 
-/// The signature that an event brings, and its turn.
+/// Returns the signature in an event, and its turn.
 pub(crate) fn signed(event: &ChannelEvent) -> Option<(u64, Signed)> {
     match event {
         ChannelEvent::StateSigned(event) => Some((
@@ -268,7 +269,7 @@ pub(crate) fn signed(event: &ChannelEvent) -> Option<(u64, Signed)> {
     }
 }
 
-/// The channel whose state an event changes.
+/// Returns the channel whose state the event changes.
 pub(crate) fn subject(event: &ChannelEvent) -> Option<Hash> {
     Some(match event {
         ChannelEvent::ChannelCreated(event) => event.channel_id,

@@ -1,4 +1,4 @@
-//! All channels and objectives: what go-nitro's store answers, from the log.
+//! The view of all channels and objectives, with the queries of go-nitro's store.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use super::channel::subject;
 use super::{ChannelState, ObjectiveState, ObjectivesState};
 use crate::{Address, ChannelEvent, Hash};
 
-/// The projection of everything.
+/// The projection of all channels and objectives.
 #[derive(Debug, Clone, Copy)]
 pub struct Channels;
 
-/// Everything, and the questions that go-nitro asks its store.
+/// All channels and objectives, with the queries of go-nitro's store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelsState {
     objectives: ObjectivesState,
@@ -22,26 +22,26 @@ pub struct ChannelsState {
 }
 
 impl ChannelsState {
-    /// The objective of this id.
+    /// Returns the objective with this id.
     #[must_use]
     pub fn objective(&self, objective_id: &Hash) -> Option<&ObjectiveState> {
         self.objectives.objectives.get(objective_id)
     }
 
-    /// The approved objective that owns this channel, and its id.
+    /// Returns the approved objective that owns this channel, and its id.
     #[must_use]
     pub fn owner(&self, channel_id: &Hash) -> Option<(Hash, &ObjectiveState)> {
         let id = self.objectives.owners.get(channel_id)?;
         Some((*id, self.objective(id)?))
     }
 
-    /// The channel of this id.
+    /// Returns the channel with this id.
     #[must_use]
     pub fn channel(&self, channel_id: &Hash) -> Option<&ChannelState> {
         self.channels.get(channel_id)
     }
 
-    /// The channels of these ids, those that there are, in the order of the ids.
+    /// Returns the channels with these ids, in the order of the ids. Ids of unknown channels are skipped.
     pub fn channels(
         &self,
         channel_ids: impl IntoIterator<Item = Hash>,
@@ -49,7 +49,7 @@ impl ChannelsState {
         channel_ids.into_iter().filter_map(|id| Some((id, self.channel(&id)?)))
     }
 
-    /// The channels in which this account takes part, sorted by id.
+    /// Returns the channels with this participant, sorted by id.
     pub fn channels_by_participant(
         &self,
         participant: Address,
@@ -59,7 +59,7 @@ impl ChannelsState {
         })
     }
 
-    /// The channels of this application, sorted by id.
+    /// Returns the channels of this application, sorted by id.
     pub fn channels_by_app_definition(
         &self,
         app_definition: Address,
@@ -69,7 +69,7 @@ impl ChannelsState {
         })
     }
 
-    /// The highest block of which anything is known.
+    /// Returns the highest block number in any event.
     #[must_use]
     pub fn last_block_seen(&self) -> Option<u64> {
         self.last_block
@@ -84,7 +84,7 @@ impl ChannelsState {
     }
 }
 
-/// The block that an event is from.
+/// Returns the number of the block that the event is from.
 fn block(event: &ChannelEvent) -> Option<u64> {
     Some(match event {
         ChannelEvent::DepositDetected(event) => event.block_num,

@@ -1,4 +1,4 @@
-//! One message: to whom it went, and who has it.
+//! The view of one message: the peers that it was sent to, and the peers that have it.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::{ChannelEvent, Hash};
 #[derive(Debug, Clone, Copy)]
 pub struct Message(pub Hash);
 
-/// What is known of a message.
+/// The state of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageState {
-    /// The peers it was sent to.
+    /// The peers that the message was sent to.
     pub sent_to: BTreeSet<String>,
-    /// The peers that said that they have it.
+    /// The peers that acknowledged the message.
     pub acked_by: BTreeSet<String>,
-    /// The peers it came from.
+    /// The peers that the message was received from.
     pub received_from: BTreeSet<String>,
 }
 
@@ -47,7 +47,7 @@ impl Projection for Message {
     }
 }
 
-/// The message whose state an event changes.
+/// Returns the message whose state the event changes.
 pub(crate) fn subject(event: &ChannelEvent) -> Option<Hash> {
     match event {
         ChannelEvent::MessageSent(event) => Some(event.message_id),

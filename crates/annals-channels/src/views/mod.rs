@@ -1,14 +1,15 @@
-//! What follows from the events: folds, each to be had now, at any offset and at any time.
+//! The views: projections that are folded from the events, for the current state and for the state at any offset or
+//! time.
 //!
 //! ```text
-//!   Channels      everything by id, as go-nitro's store answers it
+//!   Channels      everything by id, for the queries of go-nitro's store
 //!     ├ Channel(id)      one channel       ◀─ its rules
-//!     ├ Objectives       all objectives    ◀─ their rules, for no two own a channel
+//!     ├ Objectives       all objectives    ◀─ their rules: at most one owns a channel
 //!     │   └ Objective(id)  one of them
 //!     └ last block seen
 //!   Message(id)   one message              ◀─ its rules
 //! ```
-//! A fold takes every event as it is, right or wrong: rules are for those who append.
+//! A fold takes every event as it is and checks no rule. The rules are checked before an event is appended.
 
 mod channel;
 mod channels;

@@ -1,4 +1,4 @@
-//! Objectives: what became of each, and which owns which channel.
+//! The views of objectives: the state of each, and the owner of each channel.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     ObjectiveCreated, ObjectiveRejected, ObjectiveType, Participants,
 };
 
-/// The projection of one objective; `None` before it was created.
+/// The projection of one objective. Its state is `None` before the objective is created.
 #[derive(Debug, Clone, Copy)]
 pub struct Objective(pub Hash);
 
@@ -18,49 +18,49 @@ pub struct Objective(pub Hash);
 #[derive(Debug, Clone, Copy)]
 pub struct Objectives;
 
-/// How far an objective is.
+/// The status of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectiveStatus {
-    /// Neither approved nor rejected.
+    /// Created, and neither approved nor rejected.
     Created,
-    /// Approved: it owns its channel.
+    /// Approved. The objective owns its channel.
     Approved,
-    /// Rejected, for ever.
+    /// Rejected. The status does not change any more.
     Rejected,
-    /// At its end, for ever.
+    /// Completed. The status does not change any more.
     Completed,
 }
 
-/// An objective.
+/// The state of an objective.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectiveState {
-    /// How far it is.
+    /// The status.
     pub status: ObjectiveStatus,
-    /// What it is to bring about.
+    /// The purpose of the objective.
     pub objective_type: ObjectiveType,
     /// The channel.
     pub channel_id: Hash,
-    /// Who takes part.
+    /// The participants.
     pub participants: Participants,
-    /// Who approved it, if that was told.
+    /// The account that approved it, if the event has it.
     pub approver: Option<Address>,
-    /// Why it was rejected.
+    /// The reason for which it was rejected.
     pub rejection: Option<String>,
-    /// How often it was cranked.
+    /// The number of times that it was cranked.
     pub cranks: u64,
-    /// Whether it waited when it was cranked last.
+    /// Whether it was waiting after it was last cranked.
     pub waiting: bool,
-    /// Whether it was reached, once it is completed.
+    /// Whether it was reached. `None` before it is completed.
     pub success: Option<bool>,
-    /// The hash of the state its channel was left in, if that was told.
+    /// The hash of the last state of its channel, if the event has it.
     pub final_channel_state: Option<Hash>,
 }
 
-/// All objectives.
+/// The state of all objectives.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectivesState {
-    /// Each by its id.
+    /// The objectives by id.
     pub objectives: BTreeMap<Hash, ObjectiveState>,
     /// The approved objective that owns a channel, by the channel's id.
     pub owners: BTreeMap<Hash, Hash>,
@@ -82,7 +82,7 @@ impl ObjectiveState {
         }
     }
 
-    /// Changes it as an event about it says; events of other kinds say nothing.
+    /// Applies an event about this objective. Events of other kinds change nothing.
     fn apply(&mut self, event: &ChannelEvent) {
         match event {
             ChannelEvent::ObjectiveApproved(event) => {
@@ -129,7 +129,7 @@ impl ObjectivesState {
     }
 }
 
-/// The objective whose state an event changes.
+/// Returns the objective whose state the event changes.
 pub(crate) fn subject(event: &ChannelEvent) -> Option<Hash> {
     match event {
         ChannelEvent::ObjectiveCreated(ObjectiveCreated { objective_id, .. })

@@ -1,4 +1,4 @@
-//! A channel of two, and the events about it.
+//! A channel of two parties, and events about it.
 
 #![allow(dead_code, reason = "each test uses its part")]
 
@@ -21,7 +21,7 @@ pub(crate) fn key(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).unwrap()
 }
 
-/// The parties, and nobody else.
+/// Returns the keys of the two parties.
 pub(crate) fn parties() -> [SecretKey; 2] {
     [key(0x11), key(0x22)]
 }
@@ -40,7 +40,7 @@ pub(crate) fn channel() -> Hash {
     fixed(7).channel_id()
 }
 
-/// An event of this type with what all have.
+/// Returns an event of this type, with the fields that all events have.
 pub(crate) fn event(event_type: &str, mut payload: Value) -> ChannelEvent {
     let object = payload.as_object_mut().unwrap();
     object.insert("event_version".into(), 1.into());
@@ -56,7 +56,7 @@ pub(crate) fn created() -> ChannelEvent {
     )
 }
 
-/// The hash of a state: whatever its content, it is told by its turn and a variant.
+/// Returns a hash for a state that is identified by its turn and a variant.
 pub(crate) fn state(turn: u64, variant: u8) -> Hash {
     let mut bytes = [variant; 32];
     bytes[..8].copy_from_slice(&turn.to_be_bytes());
@@ -97,7 +97,7 @@ pub(crate) fn finalized(turn: u64) -> ChannelEvent {
     )
 }
 
-/// An event of the chain about the channel.
+/// Returns an event of the chain about the channel.
 pub(crate) fn chain(event_type: &str, block: u64, mut payload: Value) -> ChannelEvent {
     payload["channel_id"] = json!(channel());
     payload["block_num"] = json!(block);
@@ -140,7 +140,7 @@ pub(crate) fn objective_created(objective: &str) -> ChannelEvent {
     )
 }
 
-/// The four things that may happen to an objective after it was created.
+/// Returns one of the four events that may follow the creation of an objective.
 pub(crate) fn objective(kind: &str, objective: &str) -> ChannelEvent {
     let payload = match kind {
         "objective-rejected" => json!({ "objective_id": objective, "reason": "no" }),
@@ -165,7 +165,7 @@ pub(crate) fn message(kind: &str, peer: &str) -> ChannelEvent {
     event(kind, payload)
 }
 
-/// A log of these events, each recorded by the rules.
+/// Returns a store with these events, each recorded by the rules.
 pub(crate) fn log(events: impl IntoIterator<Item = ChannelEvent>) -> Store {
     let store = Store::in_memory();
     for event in events {
@@ -179,7 +179,7 @@ pub(crate) fn keeps(store: &Store, event: ChannelEvent) -> RecordedEvent {
     record(store, event).unwrap()
 }
 
-/// The rule that an event breaks; nothing of it is appended.
+/// Returns the rule that an event breaks. Fails if anything is appended.
 #[track_caller]
 pub(crate) fn breaks(store: &Store, event: ChannelEvent) -> Rule {
     let head = store.len();
@@ -188,6 +188,6 @@ pub(crate) fn breaks(store: &Store, event: ChannelEvent) -> Rule {
             assert_eq!(store.len(), head, "nothing was appended");
             *violation.rule
         }
-        other => panic!("it breaks a rule, but: {other:?}"),
+        other => panic!("expected a violation, found {other:?}"),
     }
 }

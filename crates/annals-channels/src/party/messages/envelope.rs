@@ -1,12 +1,12 @@
-//! Messages as bytes: JSON, in one form each.
+//! Messages as bytes: JSON, in exactly one form for each message.
 //!
 //! ```text
 //!   {"type":"signed-state","objective_id":"0x…","signature":"0x…","signer":"0x…","state":{
 //!       "app_data":"0x…","channel_id":"0x…","is_final":false,"outcome":[…],"turn_num":1}}
 //!   {"type":"ack","message_id":"0x…"}
 //! ```
-//! The fields stand in this order, without white space and with hex in lower case, so that a message has one form
-//! and its id is that of its bytes: who repeats it in another dress is not taken for somebody with something new.
+//! The fields have this order, there is no white space, and hex is in lower case. So a message has one form and one id,
+//! and a repeated message cannot be disguised as a new one.
 
 use alloy_primitives::keccak256;
 use annals::{Codec, CodecError, Json};
@@ -14,44 +14,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Address, Hash, Signature, SignedState, State};
 
-/// A message has at most so many bytes: 1 MiB.
+/// The maximum size of a message in bytes: 1 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
-/// What parties send each other.
+/// A message between parties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and not for long")]
 pub enum Envelope {
     /// A signed state.
     SignedState {
-        /// The objective under which it is sent.
+        /// The objective that the state belongs to.
         objective_id: Hash,
-        /// The state, and who signed it.
+        /// The state, its signer and the signature.
         turn: SignedState,
     },
-    /// That a message has arrived.
+    /// The acknowledgement of a message.
     Ack {
-        /// The message.
+        /// The id of the message.
         message_id: Hash,
     },
 }
 
-/// Why bytes are no message.
+/// The reason for which bytes are not a message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// More bytes than a message has.
+    /// The bytes are more than a message may have.
     #[error("a message has at most {MAX_MESSAGE_BYTES} bytes; found {found}")]
     TooLong {
-        /// How many.
+        /// The number of bytes.
         found: usize,
     },
-    /// They say nothing that a message says.
-    #[error("a message is JSON of its form: {0}")]
+    /// The bytes are not JSON of a message.
+    #[error("not the JSON of a message: {0}")]
     Unreadable(#[source] CodecError),
-    /// They say it in another form.
+    /// The bytes are JSON of a message, but not in its one form.
     #[error(
-        "a message is written in one form: fields in their order, no white space, hex in lower case; at byte {at} it is not"
+        "a message must have its fields in order, no white space, and hex in lower case; this one differs at byte {at}"
     )]
     OtherForm {
         /// The first byte that differs.
@@ -59,7 +59,7 @@ pub enum EnvelopeError {
     },
 }
 
-/// As it is written.
+/// A message as serde writes it.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and not for long")]
@@ -69,10 +69,10 @@ enum Written {
 }
 
 impl Envelope {
-    /// The bytes.
+    /// Returns the bytes of the message.
     ///
     /// # Errors
-    /// [`EnvelopeError::TooLong`] if they are more than a message has.
+    /// [`EnvelopeError::TooLong`] if they are more than [`MAX_MESSAGE_BYTES`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, EnvelopeError> {
         let written = match self.clone() {
             Self::SignedState { objective_id, turn } => {
@@ -83,7 +83,7 @@ impl Envelope {
         };
         let mut bytes = Vec::new();
         Json::encode(&written, &mut bytes).map_err(EnvelopeError::Unreadable)?;
-        // All there is are names in lower case, digits and hex.
+        // The letters are names in lower case and hex digits, so this changes only hex digits.
         bytes.make_ascii_lowercase();
         match bytes.len() {
             0..=MAX_MESSAGE_BYTES => Ok(bytes),
@@ -91,10 +91,10 @@ impl Envelope {
         }
     }
 
-    /// The message that these bytes are.
+    /// Reads a message from its bytes.
     ///
     /// # Errors
-    /// [`EnvelopeError`] that tells why they are none.
+    /// [`EnvelopeError`] if the bytes are not a message in its one form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         if bytes.len() > MAX_MESSAGE_BYTES {
             return Err(EnvelopeError::TooLong { found: bytes.len() });
@@ -115,7 +115,7 @@ impl Envelope {
     }
 }
 
-/// The id of the message that these bytes are: keccak256 of `msg1|` and the bytes.
+/// Returns the id of the message with these bytes: keccak256 of `msg1|` and the bytes.
 pub(super) fn message_id(bytes: &[u8]) -> Hash {
     keccak256([b"msg1|", bytes].concat()).into()
 }

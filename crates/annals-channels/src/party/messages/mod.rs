@@ -1,15 +1,15 @@
-//! Messages between parties: what was sent and what came, each in the log, and what became of it.
+//! Messages between parties. Each message that is sent or received is recorded, with its result.
 //!
 //! ```text
 //!   send(peer, turn)  ─▶ message-sent in the log ─▶ bytes
-//!   take(peer, bytes) ─▶ state-received, message-received ─▶ an acknowledgement to send back
+//!   take(peer, bytes) ─▶ state-received, message-received ─▶ an acknowledgement to return to the peer
 //!                   ╰──▶ message-acked
-//!                   ╰──▶ message-dropped: why, by its code
+//!                   ╰──▶ message-dropped, with a code for the reason
 //! ```
-//! A message's id is a hash of its bytes, so both sides have the same and a repeated one is known. It is recorded as
-//! received once; each time it comes again it is dropped as a replay, and acknowledged again, for the first
-//! acknowledgement may be lost. A party killed between the state and its message takes the message again: nothing is
-//! lost by sending until it is acknowledged.
+//! A message's id is a hash of its bytes, so both sides compute the same id and a repeated message is recognized. A
+//! message is recorded as received once. Each repetition is dropped as a replay and acknowledged again, because the
+//! first acknowledgement may be lost. A party that is killed between recording the state and recording the message
+//! accepts the message again. So nothing is lost if the sender repeats a message until it is acknowledged.
 
 mod envelope;
 
@@ -29,45 +29,46 @@ use crate::{
 
 /// The payload type of a signed state.
 const SIGNED_STATE: &str = "signed-state";
-/// A reason is cut there, in bytes: what somebody sends does not fill the log.
+/// The maximum length of a recorded reason in bytes. Longer reasons are cut, so that a peer cannot fill the log with
+/// them.
 const REASON_MAX: usize = 200;
 
-/// What became of a message that came.
+/// The result of a received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and not for long")]
 pub enum Taken {
-    /// A signed state: it is in the log.
+    /// A signed state was recorded.
     State {
-        /// The state, and who signed it.
+        /// The state, its signer and the signature.
         turn: SignedState,
-        /// What it proves: that its signer has signed another state for the turn before.
+        /// The evidence that the signer had already signed another state for the turn, if there is any.
         evidence: Option<Equivocation>,
-        /// The acknowledgement, to be sent back.
+        /// The acknowledgement to send to the peer.
         ack: Vec<u8>,
     },
-    /// A message that was sent has arrived.
+    /// The peer acknowledged a message that was sent.
     Acked {
-        /// The message.
+        /// The id of the message.
         message_id: Hash,
     },
-    /// It was not taken; that is in the log.
+    /// The message was not accepted, and that was recorded.
     Dropped {
-        /// Why, for a program.
+        /// The reason, for a program.
         error_code: DropCode,
-        /// Why, for a person.
+        /// The reason, for a person.
         reason: String,
-        /// The acknowledgement of a message that was received before, to be sent back again.
+        /// For a message that was received before, the acknowledgement to send to the peer again.
         ack: Option<Vec<u8>>,
     },
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// The bytes that send this signed state to a peer, under an objective: into the log, and then out. Asked again
-    /// it gives the same bytes, to be sent again.
+    /// Returns the message that sends this signed state to a peer, under an objective. The message is recorded before
+    /// it is returned. A second call returns the same bytes, to send them again.
     ///
     /// # Errors
-    /// [`PartyError`]: its log does not have this state with this signature, it is too large for a message, or the
-    /// log fails.
+    /// [`PartyError`] if the log does not have this state with this signature, the state is too large for a message, or
+    /// the log fails.
     pub fn send(
         &mut self,
         peer_id: &str,
@@ -106,10 +107,10 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         Ok(bytes)
     }
 
-    /// Takes the bytes that a peer sent. Whatever they are, the log has what became of them.
+    /// Receives the bytes that a peer sent, and records the result, whatever the bytes are.
     ///
     /// # Errors
-    /// [`PartyError`] if the log fails; what cannot be taken is [`Taken::Dropped`].
+    /// [`PartyError`] if the log fails. A message that is not accepted is [`Taken::Dropped`].
     pub fn take(&mut self, peer_id: &str, bytes: &[u8]) -> Result<Taken, PartyError> {
         let message = Incoming { peer_id, id: message_id(bytes), size: size(bytes) };
         match Envelope::from_bytes(bytes) {
@@ -141,7 +142,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 return Ok(Taken::State { turn, evidence, ack });
             }
         }
-        let again = "it was received before";
+        let again = "the message was received before";
         match self.dropped(message, DropCode::ReplayAttack, again)? {
             Taken::Dropped { error_code, reason, .. } => {
                 Ok(Taken::Dropped { error_code, reason, ack: Some(ack) })
@@ -150,7 +151,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         }
     }
 
-    /// Records that a message was received, once; whether it was not before.
+    /// Records that a message was received, unless it is recorded already. Returns whether it was recorded now.
     fn record_received(
         &mut self,
         message: &Incoming<'_>,
@@ -192,7 +193,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         });
         match decided {
             Ok(decided) if decided.offsets.is_empty() => {
-                self.dropped(message, DropCode::ReplayAttack, "it was acknowledged before")
+                self.dropped(message, DropCode::ReplayAttack, "the message was acknowledged before")
             }
             Ok(_) => Ok(Taken::Acked { message_id: of }),
             Err(DecideError::Rejected(violation)) => {
@@ -203,7 +204,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         }
     }
 
-    /// Records that a message was not taken.
+    /// Records that a message was not accepted.
     fn dropped(
         &mut self,
         message: &Incoming<'_>,
@@ -233,14 +234,14 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     }
 }
 
-/// A message that came: from whom, its id and its size.
+/// A received message: its peer, its id and its size in bytes.
 struct Incoming<'a> {
     peer_id: &'a str,
     id: Hash,
     size: u32,
 }
 
-/// What kind of message it is that a party refuses for this.
+/// Returns the code of a message that a party refuses for this reason.
 fn drop_code(refusal: &Refusal) -> DropCode {
     let Refusal::Violation(violation) = refusal else { return DropCode::PayloadInvalid };
     match *violation.rule {
@@ -250,7 +251,7 @@ fn drop_code(refusal: &Refusal) -> DropCode {
     }
 }
 
-/// When a message was sent to a peer, in ms since 1970 UTC.
+/// Returns the time at which a message was sent to a peer, in milliseconds since 1970 UTC.
 fn sent_at<B: Backend<ChannelEvent>>(
     store: &EventStore<ChannelEvent, B>,
     message_id: Hash,

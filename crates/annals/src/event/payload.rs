@@ -16,7 +16,7 @@ use crate::event::error::CodecError;
             behind a feature of that crate, often named `serde`"
 )]
 pub trait Payload: Sized {
-    /// Has no value. Code that names it compiles only if the type is a payload.
+    /// The unit value. Code that names this constant compiles only if the type is a payload.
     const CHECK: () = ();
 
     /// Appends the encoding of this payload to `data`.

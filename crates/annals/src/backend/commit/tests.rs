@@ -376,7 +376,7 @@ impl Event for Named {
 #[test]
 fn what_waits_for_room_is_refused_when_the_leader_panics() {
     let store = EventStore::<Named>::in_memory();
-    store.backend().committer().line.lock().extra.room.set_limit(1);
+    store.backend().committer().queue.lock().extra.room.set_limit(1);
     let (entered, is_in) = channel();
     let (go_on, may_go_on) = channel();
     store.subscribe(move |_| {
@@ -396,10 +396,10 @@ fn what_waits_for_room_is_refused_when_the_leader_panics() {
     });
     assert!(block_on(queued).is_err());
     // The helper panicked as the leader; once nobody leads any more, nothing waits for room.
-    let line = &store.backend().committer().line;
-    let line = line.wait_until_idle(line.lock());
-    assert_eq!(line.extra.room.outside_count(), 0);
-    drop(line);
+    let queue = &store.backend().committer().queue;
+    let queue = queue.wait_until_idle(queue.lock());
+    assert_eq!(queue.extra.room.outside_count(), 0);
+    drop(queue);
     assert!(block_on(waits).is_err());
 }
 

@@ -136,6 +136,32 @@ fn a_store_that_was_removed_is_not_closed_as_if_it_were_there() {
 }
 
 #[test]
+fn each_call_that_writes_looks_where_the_store_is() {
+    type Refused = fn(&Store, &Path) -> String;
+    let calls: [Refused; 3] = [
+        |store, _| store.sync().unwrap_err().to_string(),
+        |store, _| store.close().unwrap_err().to_string(),
+        |store, place| {
+            store.backend().checkpoint(place.join("checkpoint")).unwrap_err().to_string()
+        },
+    ];
+    for refused in calls {
+        let place = tempfile::tempdir().unwrap();
+        let [path, moved, other] = ["st", "st.1", "other"].map(|name| place.path().join(name));
+        make(&other, &["new"]);
+        let store = open(&path, Durability::Sync);
+        append_old(&store);
+        fs::rename(&path, &moved).unwrap();
+        fs::rename(&other, &path).unwrap();
+        let before = files(&path);
+        let said = refused(&store, place.path());
+        assert!(said.contains("was moved"), "{said}");
+        drop(store);
+        assert!(files(&path) == before, "nothing of the other store has changed");
+    }
+}
+
+#[test]
 fn a_store_whose_files_were_replaced_leaves_the_new_ones_alone() {
     let directory = tempfile::tempdir().unwrap();
     let [path, other] = ["st", "other"].map(|name| directory.path().join(name));
@@ -283,16 +309,21 @@ fn a_follower_that_saw_a_rolled_back_event_ends_and_reports_it() {
 
 #[test]
 fn a_follower_that_cannot_read_an_event_ends_and_reports_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("st");
-    make(&path, &["first"]);
-    let reader = follow(&path);
-    change(&path, |db, batch| {
-        let events = db.cf_handle("events").unwrap();
-        batch.put_cf(events, 1_u64.to_be_bytes(), b"not a block");
-    });
-    assert_eq!(follow_to_the_end(&reader), ["first"]);
-    let error = reader.backend().follow_error();
-    let Some(FollowError::Damaged(damage)) = error else { panic!("{error:?}") };
-    assert_eq!(damage.offset, 1);
+    for is_last in [true, false] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("st");
+        make(&path, &["first"]);
+        let reader = follow(&path);
+        change(&path, |db, batch| {
+            let events = db.cf_handle("events").unwrap();
+            batch.put_cf(events, 1_u64.to_be_bytes(), b"not a block");
+            if !is_last {
+                batch.put_cf(events, 2_u64.to_be_bytes(), block(db, 0));
+            }
+        });
+        assert_eq!(follow_to_the_end(&reader), ["first"]);
+        let error = reader.backend().follow_error();
+        let Some(FollowError::Damaged(damage)) = error else { panic!("{error:?}") };
+        assert_eq!(damage.offset, 1);
+    }
 }

@@ -278,6 +278,10 @@ fn a_follower_of_a_store_with_replaced_files_ends_and_reports_it() {
     assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
     assert!(error.unwrap().to_string().contains("open the store again"));
     assert!(reader.backend().damage().is_none(), "the log is not damaged");
+    // What it has read stays what it was, and nothing of the other files is read.
+    let again: Vec<String> =
+        reader.read(..).map(|event| event.unwrap().event.event_type().to_owned()).collect();
+    assert_eq!(again, ["common", "followed"]);
 }
 
 #[test]

@@ -239,6 +239,27 @@ fn an_idle_follower_reads_next_to_nothing_and_maps_nothing() {
 }
 
 #[test]
+fn a_follower_waits_for_a_segment_without_events_that_is_made_again() {
+    // As a writer does whose disk is full when it has just begun a segment.
+    let disk = FaultFileSystem::new(0);
+    drop(open(&disk, Durability::Sync));
+    let reader = follow(&disk);
+    let empty = disk.contents(segment()).expect("a segment");
+    assert!(disk.take_away(segment()));
+    // It looks, and does not find the file.
+    let before = disk.reads().calls;
+    while disk.reads().calls < before + 5 && reader.backend().follow_error().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(reader.backend().follow_error(), None);
+    disk.put(segment(), &empty);
+    open(&disk, Durability::Sync).append(event("first")).expect("appended");
+    let read = reader.subscription(Query::all(), 0).next();
+    assert_eq!(read.expect("there").expect("read").offset, 0);
+    assert_eq!(reader.backend().follow_error(), None);
+}
+
+#[test]
 fn a_follower_sees_each_event_once_however_seldom_its_writer_syncs() {
     for (durability, every) in
         [(Durability::Sync, 1), (Durability::Buffered, 7), (Durability::Buffered, 1_000)]

@@ -13,7 +13,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(crate) struct Out {
     stream: BufWriter<StdoutLock<'static>>,
     format: Format,
-    /// Whether a closed pipe is no failure.
+    /// Whether a closed pipe counts as success.
     ignores_closed_pipe: bool,
 }
 

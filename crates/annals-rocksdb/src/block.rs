@@ -36,9 +36,11 @@ impl BlocksWriter {
     /// Adds the next event to the last block.
     pub(crate) fn push(&mut self, body: &[u8]) {
         let Some(&(_, start)) = self.blocks.last() else { return };
-        if let Some(count) = self.bytes[start..].get_mut(8..HEAD).and_then(|at| at.as_mut_array()) {
-            *count = (u32::from_le_bytes(*count) + 1).to_le_bytes();
-        }
+        let at = start + 8..start + HEAD;
+        let count = u32::from_le_bytes(
+            self.bytes[at.clone()].try_into().expect("a block's head has a count of 4 bytes"),
+        );
+        self.bytes[at].copy_from_slice(&(count + 1).to_le_bytes());
         self.bytes.extend_from_slice(&body_size(body).to_le_bytes());
         self.bytes.extend_from_slice(body);
     }

@@ -202,13 +202,30 @@ impl<E: Event> Follow<E> {
             checked => checked?,
         }
         let Some(found) = manifest(&database.path) else { return Ok(()) };
-        if let Some(before) = &self.manifest
-            && before.0 == found.0
-            && before.1 != found.1
-        {
-            return Err(self.replaced(format!("its {} is another file now", found.0)));
+        match &self.manifest {
+            Some(before) if before.0 == found.0 && before.1 != found.1 => {
+                return Err(self.replaced(format!("its {} is another file now", found.0)));
+            }
+            Some(before) if before.0 != found.0 => self.check_content()?,
+            _ => {}
         }
         self.manifest = Some(found);
+        Ok(())
+    }
+
+    /// Fails if a newly opened database is another store, or has another event where this follower has read one. The
+    /// follower's own database has the old files open and does not notice that all of them were replaced.
+    fn check_content(&self) -> Result<(), Stop> {
+        let reopened = Database::open_as_is(&self.log.database.path, &self.options)
+            .map_err(|error| Stop::Failed(io::Error::other(error)))?;
+        if reopened.store_id != self.log.database.store_id {
+            return Err(self.replaced("another store is at the path now".into()));
+        }
+        if let (Some(last), Some(offset)) = (self.last, self.next_offset.checked_sub(1))
+            && digest(&EventCursor::in_order(&reopened)?.read(offset)?.0) != last
+        {
+            return Err(self.rolled_back(offset));
+        }
         Ok(())
     }
 

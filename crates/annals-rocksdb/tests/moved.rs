@@ -269,6 +269,30 @@ fn a_follower_of_a_store_whose_files_were_replaced_ends_and_reports_it() {
     assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
 }
 
+#[test]
+fn a_follower_of_a_directory_that_has_another_store_now_ends_and_reports_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, other] = ["st", "other"].map(|name| directory.path().join(name));
+    make(&path, &["there"]);
+    // Each opening gives its manifest another number, which the first store's manifest never had.
+    for _ in 0..5 {
+        make(&other, &["new"]);
+    }
+    let reader = follow(&path);
+    let (old, new) = (files(&path), files(&other));
+    // `CURRENT` comes last, since it names the manifest.
+    for name in new.keys().filter(|name| *name != "CURRENT").chain([&"CURRENT".to_owned()]) {
+        fs::rename(other.join(name), path.join(name)).unwrap();
+    }
+    for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        fs::remove_file(path.join(name)).unwrap();
+    }
+    assert_eq!(reader.subscription(Query::all(), 1).count(), 0);
+    let error = reader.backend().follow_error();
+    let Some(FollowError::Replaced { found, .. }) = error else { panic!("{error:?}") };
+    assert_eq!(found, "another store is at the path now");
+}
+
 /// Changes the blocks of a store's events directly, as the rollback of a commit does.
 fn change(path: &Path, change: impl FnOnce(&rocksdb::DB, &mut rocksdb::WriteBatch)) {
     let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), path, FAMILIES).unwrap();

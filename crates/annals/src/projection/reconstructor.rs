@@ -265,7 +265,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     }
 
     /// Returns the log's head at this time: the offset of the first event that was recorded after it. It reads only
-    /// times, so an event that cannot be decoded is no error here.
+    /// times, so an event that cannot be decoded is not an error here.
     fn head_at(&self, time_ms: u64) -> Result<u64, ReadError> {
         let (mut low, mut high) = (0, self.store.len());
         while low < high {

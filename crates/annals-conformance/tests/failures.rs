@@ -11,7 +11,7 @@ use annals_conformance::{JournalSubject, Sample};
 
 type Store = EventStore<Sample, Journal<Sample>>;
 
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn open(disk: &FaultFileSystem, durability: Durability) -> Store {
     let options = JournalSubject::new(durability).options(disk);

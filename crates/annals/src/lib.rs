@@ -13,9 +13,12 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let store = EventStore::<Booking>::in_memory(); // or EventStore::<Booking>::open("bookings.store")?
 //!     let seat = Query::tag("seat:12A");
-//!     let sold = Booking::SeatSold { seat: "12A".into(), price: 90 };
-//!     // Sell the seat, unless anything happened to it since we looked.
-//!     store.append_if([sold], &Condition::fail_if(seat.clone()).after(store.len()))?;
+//!     let seen = store.len(); // read the log up to here, then decide
+//!     if store.query(&seat).next().is_none() {
+//!         let sold = Booking::SeatSold { seat: "12A".into(), price: 90 };
+//!         // Fails if anything happened to the seat since.
+//!         store.append_if([sold], &Condition::fail_if(seat.clone()).after(seen))?;
+//!     }
 //!     assert_eq!(store.query(&seat).count(), 1);
 //!     Ok(())
 //! }
@@ -69,9 +72,10 @@ mod util;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
-pub use backend::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
+pub use backend::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 pub use backend::head::callbacks::SubscriberId;
 pub use backend::head::{Head, HeadWaiter};
+pub use backend::health::Health;
 pub use backend::memory::Memory;
 pub use error::{
     AppendError, Corruption, FollowError, InvalidQuery, LockHolder, OpenError, ReadError,
@@ -99,9 +103,10 @@ pub use projection::reconstructor::Reconstructor;
 pub use projection::steps::{Step, Steps};
 pub use projection::testing::{self, Given, Outcome, given};
 pub use query::{Condition, Query, QueryItem};
+pub use snapshot::SnapshotStore;
 pub use snapshot::digest::EventDigest;
 pub use snapshot::memory::MemorySnapshots;
-pub use snapshot::{SnapshotPolicy, SnapshotStore};
+pub use snapshot::policy::SnapshotPolicy;
 pub use store::events::{Events, UnknownEvents};
 pub use store::store::{EventStore, JournalStore};
 pub use store::stream::EventStream;

@@ -10,7 +10,7 @@ use annals::{Backend, EventStore, LiveError, Projection, Query, Recorded, Snapsh
 use common::{Booking, SALES, model, nth};
 
 /// A time limit that only a failure reaches.
-const EVER: Duration = Duration::from_hours(1);
+const EVER: Duration = Duration::from_secs(3600);
 
 fn check_beside_writers<B: Backend<Booking> + 'static>(
     store: &EventStore<Booking, B>,

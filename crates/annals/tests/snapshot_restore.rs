@@ -18,7 +18,7 @@ use annals::{
 use common::{Booking, Seat, freed, sold};
 
 /// A time limit that only a failure reaches.
-const EVER: Duration = Duration::from_hours(1);
+const EVER: Duration = Duration::from_secs(3600);
 
 /// A policy with which a fold of 8 events has one possible snapshot too many, so it takes one at the end of the log.
 fn policy() -> SnapshotPolicy {

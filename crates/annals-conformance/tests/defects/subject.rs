@@ -56,7 +56,7 @@ impl Subject for With {
             Defect::LocksReadersOut | Defect::BlocksWhoMustNot | Defect::WaitsForReaders => {
                 Duration::from_millis(300)
             }
-            _ => Duration::from_mins(2),
+            _ => Duration::from_secs(120),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
 
-use super::backend::{AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection};
+use super::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 use super::commit::clock::Clock;
 use super::commit::committer::Committer;
 use super::commit::target::CommitTarget;
@@ -19,6 +19,7 @@ use super::encode::Encoded;
 use super::head::Head;
 use super::head::callbacks::Published;
 use super::head::publisher::HeadPublisher;
+use super::health::Health;
 use crate::error::{AppendError, ReadError};
 use crate::event::error::{CodecError, InvalidEvent};
 use crate::event::event::{Event, EventRef, Recorded};

@@ -23,6 +23,7 @@ pub(crate) mod commit;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod head;
+pub(crate) mod health;
 pub(crate) mod memory;
 pub(crate) mod process;
 
@@ -32,7 +33,7 @@ pub use crate::index::lookup::{Kind, Lookup, Posting};
 pub use crate::index::memory::{MemIndex, MemIndexWriter};
 pub use crate::index::names::MemPosting;
 pub use crate::index::plan::{Plan, Search, SearchItem};
-pub use crate::snapshot::series::check_series;
+pub use crate::snapshot::series_name::check_series;
 pub use commit::committer::Committer;
 pub use commit::target::CommitTarget;
 pub use encode::Encoded;

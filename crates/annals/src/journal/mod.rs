@@ -45,13 +45,12 @@ pub use salvage::salvage;
 pub use snapshots::DirectorySnapshots;
 pub use verify::verify::{VerifyReport, verify};
 
-use crate::backend::backend::{
-    AppendFuture, Backend, Batch, Health, NameCount, NameKind, Selection,
-};
+use crate::backend::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 use crate::backend::commit::committer::Committer;
 use crate::backend::encode::Encoded;
 use crate::backend::head::Head;
 use crate::backend::head::publisher::HeadPublisher;
+use crate::backend::health::Health;
 use crate::backend::process::Opener;
 use crate::error::{AppendError, Corruption, FollowError, OpenError, ReadError};
 use crate::event::event::{Event, EventRef};

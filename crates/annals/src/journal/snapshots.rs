@@ -23,7 +23,7 @@ use super::fs::real::RealFileSystem;
 use super::fs::tools::{read_up_to, write_by};
 use super::fs::{FileSystem, StoreDirectory, StoreFile, UNFINISHED};
 use crate::snapshot::SnapshotStore;
-use crate::snapshot::series::check_series;
+use crate::snapshot::series_name::check_series;
 
 const EXTENSION: &str = ".snapshot";
 

@@ -10,7 +10,7 @@
 //! conflict.
 //!
 //! A decision that is slower than all others would lose every race. So after eight lost attempts, a decision takes the
-//! store's `fairness` lock alone for its next attempts; all other decisions of the process share that lock. Only
+//! store's `fairness` lock alone for each further attempt; all other decisions on that store share the lock. Only
 //! fairness depends on it, not correctness. Every wait for it is bounded, so a decision inside another decision or a
 //! callback cannot hang.
 

@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 
 use super::folded::Folded;
-use crate::snapshot::SnapshotPolicy;
+use crate::snapshot::policy::SnapshotPolicy;
 
 /// The states of one fold that may become snapshots.
 pub(super) struct PendingSnapshots<S> {

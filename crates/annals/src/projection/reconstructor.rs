@@ -14,9 +14,10 @@ use crate::backend::memory::Memory;
 use crate::error::ReadError;
 use crate::event::event::Event;
 use crate::query::Query;
+use crate::snapshot::SnapshotStore;
 use crate::snapshot::format::Binding;
 use crate::snapshot::memory::MemorySnapshots;
-use crate::snapshot::{SnapshotPolicy, SnapshotStore};
+use crate::snapshot::policy::SnapshotPolicy;
 use crate::store::events::{Events, UnknownEvents};
 use crate::store::store::EventStore;
 

@@ -12,9 +12,10 @@ use super::pending::{PendingSnapshot, PendingSnapshots};
 use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::event::event::Event;
+use crate::snapshot::SnapshotStore;
 use crate::snapshot::compare::{Comparison, compare};
 use crate::snapshot::format::{Binding, Mark, Snapshot};
-use crate::snapshot::{SnapshotPolicy, SnapshotStore};
+use crate::snapshot::policy::SnapshotPolicy;
 use crate::store::store::EventStore;
 
 type FromBytes<S> = fn(&[u8], &Binding, u64) -> Result<Snapshot<S>, String>;

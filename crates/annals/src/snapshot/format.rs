@@ -264,7 +264,7 @@ mod tests {
     fn a_series_is_a_file_name_and_depends_on_the_query() {
         let series = binding(1).series();
         assert!(series.starts_with("Seat-12A--"), "{series}");
-        crate::snapshot::series::check_series(&series).unwrap();
+        crate::snapshot::series_name::check_series(&series).unwrap();
         assert_eq!(series, binding(2).series());
         assert_ne!(series, Binding::new(None, "shop::Seat<12A>", 1, &Query::all()).series());
     }

@@ -6,7 +6,7 @@ use std::io;
 use parking_lot::RwLock;
 
 use super::SnapshotStore;
-use super::series::check_series;
+use super::series_name::check_series;
 
 /// A snapshot store in memory. The snapshots are lost when the process ends.
 ///

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::subscription::Subscription;
-use crate::backend::backend::{Backend, Health};
+use crate::backend::backend::Backend;
 use crate::backend::head::callbacks::SubscriberId;
+use crate::backend::health::Health;
 use crate::backend::memory::Memory;
 use crate::error::{AppendError, OpenError};
 use crate::event::event::{Event, Recorded};

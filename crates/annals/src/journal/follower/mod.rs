@@ -5,7 +5,7 @@
 //!   watch      notices that the store was replaced or damaged
 //!   segments   goes on in the next segment
 //!   frames     takes new frames and publishes their events
-//!   tail       copies what the mapping must not be used for
+//!   copied_tail  copies what the mapping must not be used for
 //!   state      what the thread holds
 //! ```
 //! The bytes of a segment and where readers get them from:
@@ -19,9 +19,9 @@
 //! commit whose sync failed. The mapping is therefore used only for frames that a later frame reports as durable, and
 //! only once their bytes were seen there. All other frames are lent from copies.
 
+mod copied_tail;
 mod frames;
 mod segments;
 mod state;
-mod tail;
 pub(crate) mod thread;
 mod watch;

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use super::copied_tail::file_shows;
 use super::state::{FIRST_LOOK_ROUNDS, Follow, Stop, exists};
-use super::tail::file_shows;
 use crate::error::Corruption;
 use crate::event::event::Event;
 use crate::journal::directory::STORE;

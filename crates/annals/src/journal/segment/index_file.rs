@@ -1,4 +1,4 @@
-//! The index of a sealed segment as a file, which is read in local.
+//! The index of a sealed segment as a file, which is read in place.
 //!
 //! ```text
 //!   ┌ 0 "annals.i" │ 8 format │ 12 checksum of 16..112 │ 16 store id │ 32 first offset │ 40 events
@@ -170,7 +170,7 @@ fn upper(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// A table of names, in local. Missing bytes read as empty.
+/// A table of names, read in place. Missing bytes read as empty.
 struct Table<'a>(&'a [u8]);
 
 impl<'a> Table<'a> {

@@ -5,7 +5,7 @@
 //!   target    the commit path's calls
 //!   segments  seals a full segment and begins the next
 //!   staged    builds frames, writes them, and erases them when writing fails
-//!   room      allocates room ahead of the frames
+//!   allocation  allocates room ahead of the frames
 //!   state     what the writer holds
 //!
 //!   active segment   │ head │ frame │ frame │ … │▒▒ being written ▒▒│ zeroes, allocated room │ a hole … │
@@ -14,7 +14,7 @@
 //! Room is allocated ahead of the frames, so that a full disk shows before anything is written. For small commits it is
 //! filled with zeroes: a sync then has only data to write, no allocation.
 
-mod room;
+mod allocation;
 mod segments;
 mod staged;
 pub(crate) mod state;

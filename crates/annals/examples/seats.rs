@@ -61,9 +61,9 @@ fn sell(store: &Bookings, seat: &str, guest: &str, seen: u64) -> Result<String, 
     let sold = Booking::SeatSold { seat: seat.into(), guest: guest.into(), price: 90 };
     let condition = Condition::fail_if(Query::tag(format!("seat:{seat}"))).after(seen);
     match store.append_if([sold], &condition) {
-        Ok(offsets) => Ok(format!("sold to {guest}, at offset {}", offsets.start)),
+        Ok(offsets) => Ok(format!("{seat} sold to {guest}, at offset {}", offsets.start)),
         Err(refused @ AppendError::Conflict { .. }) => {
-            Ok(format!("not sold to {guest}: {refused}"))
+            Ok(format!("{seat} not sold to {guest}: {refused}"))
         }
         Err(error) => Err(error.into()),
     }
@@ -72,16 +72,14 @@ fn sell(store: &Bookings, seat: &str, guest: &str, seen: u64) -> Result<String, 
 fn run(path: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let store: Bookings = EventStore::open(path)?;
     if store.is_empty() {
-        writeln!(
-            out,
-            "{path} is new. Ada and Ben both look at the empty log, and both buy seat 12A:"
-        )?;
+        writeln!(out, "{path} is new.")?;
+        writeln!(out, "Ada and Ben both look at the empty log, and both buy seat 12A:")?;
         writeln!(out, "  {}", sell(&store, "12A", "ada", 0)?)?;
         writeln!(out, "  {}", sell(&store, "12A", "ben", 0)?)?;
-        writeln!(out, "Ada gives the seat back. Ben looks again, and buys it:")?;
+        writeln!(out, "Ada gives the seat back and buys 14C. Ben looks again, and buys 12A:")?;
         store.append(Booking::SeatFreed { seat: "12A".into() })?;
+        writeln!(out, "  {}", sell(&store, "14C", "ada", store.len())?)?;
         writeln!(out, "  {}", sell(&store, "12A", "ben", store.len())?)?;
-        sell(&store, "14C", "ada", store.len())?;
     } else {
         writeln!(out, "{path} has {} events, written by an earlier run:", store.len())?;
     }

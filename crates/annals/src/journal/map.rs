@@ -46,9 +46,9 @@ fn no_mapping(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::OutOfMemory {
         let limit = std::fs::read_to_string(MAPPINGS).unwrap_or_default();
         let text = format!(
-            "the system has no memory mapping left for this process ({error}). Every segment takes two; the limit, \
-             vm.max_map_count, is {}: raise it (`sysctl -w vm.max_map_count=NUMBER`; a program can also have larger segments: \
-             segment_bytes)",
+            "the system cannot map the file ({error}). Probably no memory mapping is left for this process: every segment \
+             takes two, and the limit, vm.max_map_count, is {}. Raise it (`sysctl -w vm.max_map_count=NUMBER`), or use \
+             larger segments (segment_bytes). A limit on the process's memory (ulimit -v) can be the cause, too",
             limit.trim()
         );
         return io::Error::new(ErrorKind::OutOfMemory, text);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::backend::{Committer, Encoded, HeadPublisher, Opener};
+use annals::backend::{Committer, Encoded, Follower, HeadPublisher, Opener};
 use annals::{
     AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, FollowError, Head,
     Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
@@ -14,7 +14,7 @@ use annals::{
 use rocksdb::checkpoint::Checkpoint;
 
 use crate::database::{Database, beside_a_writer};
-use crate::follower::Follower;
+use crate::follower::follow;
 use crate::keys;
 use crate::log::Log;
 use crate::options::RocksDbOptions;
@@ -86,7 +86,7 @@ impl RocksDbOptions {
         let path = absolute(path.as_ref())?;
         let open = || parts(Database::follow(&path, &self)?, None);
         let (log, head, recovered) = beside_a_writer(open)?;
-        let follower = Follower::start(Arc::clone(&log), head.clone(), recovered, self)?;
+        let follower = follow(Arc::clone(&log), head.clone(), recovered, self)?;
         Ok(RocksDb::new(log, head, Role::Reader(follower)))
     }
 }

@@ -7,12 +7,9 @@
 //! opened database.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::Arc;
 
-use annals::backend::{HeadPublisher, Opener, Published};
+use annals::backend::{FollowStep, FollowStop, Follower, HeadPublisher, Published};
 use annals::{Corruption, Event, EventDigest, FollowError, OpenError, RawEvent, ReadError};
 
 use crate::chunk::ChunkWriter;
@@ -25,21 +22,8 @@ use crate::options::RocksDbOptions;
 use crate::recovery::{Recovered, as_open_error};
 use crate::status::io_error;
 
-/// The shortest sleep of the thread, after it found events, and the longest, after a while without any.
-const SLEEP_LEAST: Duration = Duration::from_millis(1);
-const SLEEP_MOST: Duration = Duration::from_millis(20);
-
 /// The most events that one step publishes.
 const STEP_EVENTS: u64 = 8_192;
-
-/// The following thread. It ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Follower {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-    error: Arc<OnceLock<FollowError>>,
-    opener: Opener,
-}
 
 struct Follow<E> {
     log: Arc<Log>,
@@ -78,101 +62,48 @@ impl From<io::Error> for Stop {
     }
 }
 
-impl Follower {
-    pub(crate) fn start<E: Event>(
-        log: Arc<Log>,
-        head: HeadPublisher<E>,
-        recovered: Recovered,
-        options: RocksDbOptions,
-    ) -> Result<Self, OpenError> {
-        let path = log.database.path.clone();
-        let opener = log.database.opener();
-        let Recovered { chunk, next_offset, .. } = recovered;
-        let last = match next_offset.checked_sub(1) {
-            Some(last) => {
-                let read = log.get_raw(last).map_err(|error| as_open_error(&path, error))?;
-                Some(digest(&read.0))
-            }
-            None => None,
-        };
-        let manifest = manifest(&path);
-        let mut follow = Follow { log, head, options, chunk, next_offset, last, manifest };
-        let (stop, error) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
-        let (stopped, ended) = (Arc::clone(&stop), Arc::clone(&error));
-        let thread = thread::Builder::new().name("annals-follow".into());
-        let thread = thread
-            .spawn(move || follow.run(&stopped, &ended))
-            .map_err(|source| OpenError::Io { action: "follow", path, source })?;
-        Ok(Self { stop, thread: Some(thread), error, opener })
-    }
-
-    /// Returns why the log is not followed any more, if it is not.
-    pub(crate) fn error(&self) -> Option<&FollowError> {
-        self.error.get()
-    }
+/// Starts to follow the log from what was recovered on.
+pub(crate) fn follow<E: Event>(
+    log: Arc<Log>,
+    head: HeadPublisher<E>,
+    recovered: Recovered,
+    options: RocksDbOptions,
+) -> Result<Follower, OpenError> {
+    let path = log.database.path.clone();
+    let Recovered { chunk, next_offset, .. } = recovered;
+    let last = match next_offset.checked_sub(1) {
+        Some(last) => {
+            let read = log.get_raw(last).map_err(|error| as_open_error(&path, error))?;
+            Some(digest(&read.0))
+        }
+        None => None,
+    };
+    let manifest = manifest(&path);
+    let follow = Follow { log, head, options, chunk, next_offset, last, manifest };
+    Follower::start(follow).map_err(|source| OpenError::Io { action: "follow", path, source })
 }
 
-impl Drop for Follower {
-    fn drop(&mut self) {
-        if !self.opener.is_here() {
-            // The thread does not exist in a forked process, and joining it would wait forever.
-            std::mem::forget(self.thread.take());
-            return;
-        }
-        // Relaxed: pairs with the load in `Follow::run`. The flag guards no other memory, and unparking wakes the
-        // thread.
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // The last handle may be dropped by a callback, on that thread itself.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-                tracing::error!("the thread that follows the log panicked");
-            }
-        }
+impl<E: Event> FollowStep for Follow<E> {
+    fn step(&mut self) -> Result<bool, FollowStop> {
+        let stepped = self.take_next().map_err(|stop| match stop {
+            Stop::Suspect(damage) => self.confirm_damage(damage),
+            other => other,
+        });
+        stepped.map_err(|stop| match stop {
+            Stop::Ended(error) => FollowStop::Ended(error),
+            Stop::Failed(error) => FollowStop::Failed(error),
+            Stop::Suspect(damage) => FollowStop::Failed(io::Error::other(damage)),
+        })
+    }
+
+    fn close_head(&self) {
+        self.head.close();
     }
 }
 
 impl<E: Event> Follow<E> {
-    fn run(&mut self, stop: &AtomicBool, ended: &OnceLock<FollowError>) {
-        let mut sleep = SLEEP_LEAST;
-        let mut logged = false;
-        // Relaxed: pairs with the store in `Follower::drop`.
-        while !stop.load(Ordering::Relaxed) {
-            let stepped = self.step().map_err(|stop| match stop {
-                Stop::Suspect(damage) => self.confirm_damage(damage),
-                other => other,
-            });
-            match stepped {
-                Ok(true) => (sleep, logged) = (SLEEP_LEAST, false),
-                Ok(false) => {
-                    thread::park_timeout(sleep);
-                    sleep = (sleep * 2).min(SLEEP_MOST);
-                }
-                Err(Stop::Ended(error)) => {
-                    tracing::error!(%error, "the log is not followed any more");
-                    // Before the cursors end, since their users may ask for the error at once.
-                    ended.get_or_init(|| error);
-                    self.head.close();
-                    return;
-                }
-                Err(Stop::Failed(error)) => {
-                    if !std::mem::replace(&mut logged, true) {
-                        tracing::error!(%error, "cannot follow the log; trying again");
-                    }
-                    thread::park_timeout(SLEEP_MOST);
-                }
-                Err(Stop::Suspect(damage)) => {
-                    if !std::mem::replace(&mut logged, true) {
-                        tracing::error!(%damage, "cannot follow the log; trying again");
-                    }
-                    thread::park_timeout(SLEEP_MOST);
-                }
-            }
-        }
-    }
-
     /// Indexes and publishes new events. Returns whether there were any.
-    fn step(&mut self) -> Result<bool, Stop> {
+    fn take_next(&mut self) -> Result<bool, Stop> {
         self.check_files()?;
         let log = Arc::clone(&self.log);
         let database = &log.database;

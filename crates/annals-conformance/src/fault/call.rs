@@ -49,10 +49,10 @@ impl Call {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reads {
-    /// The number of calls of [`StoreFile::read_at`](annals::StoreFile::read_at).
+    /// The number of calls of [`StoreFile::read_at`].
     pub calls: u64,
     /// The bytes that these calls returned.
     pub bytes: u64,
-    /// The number of calls of [`StoreFile::file`](annals::StoreFile::file), one for each mapping.
+    /// The number of calls of [`StoreFile::file`], one for each mapping.
     pub files: u64,
 }

@@ -48,6 +48,7 @@ pub use verify::verify::{VerifyReport, verify};
 use crate::backend::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
 use crate::backend::commit::committer::Committer;
 use crate::backend::encode::Encoded;
+use crate::backend::follower::Follower;
 use crate::backend::head::Head;
 use crate::backend::head::publisher::HeadPublisher;
 use crate::backend::health::Health;
@@ -61,7 +62,7 @@ use crate::metrics::stats::{SegmentStats, Stats};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
 use directory::Directory;
-use follower::thread::Follower;
+use follower::steps::follow;
 use log::Log;
 use pruning::pruning::FilterWriter;
 use recovery::active::Active;
@@ -191,14 +192,8 @@ impl<E: Event> Journal<E> {
         let (recovered, damage) = recover_read_only(&directory)?;
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, false);
-        let follower = Follower::start(
-            Arc::clone(&log),
-            head.clone(),
-            (sealed, filters),
-            active,
-            closed,
-            damage,
-        )?;
+        let follower =
+            follow(Arc::clone(&log), head.clone(), (sealed, filters), active, closed, damage)?;
         Ok(Self {
             log,
             head,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use annals_base::segmented_list;
 use bytes::Bytes;
 
-use super::state::{Follow, Stop};
+use super::state::Follow;
+use crate::backend::follower::FollowStop;
 use crate::event::event::Event;
 use crate::journal::fs::StoreFile;
 use crate::journal::map::map_all;
@@ -35,7 +36,7 @@ impl<E: Event> Follow<E> {
     }
 
     /// Drops the pieces that are durable, once the mapping shows their bytes, and gives readers the other pieces.
-    pub(super) fn settle(&mut self) -> Result<(), Stop> {
+    pub(super) fn settle(&mut self) -> Result<(), FollowStop> {
         let durable =
             self.pieces.iter().take_while(|piece| piece.offsets.end <= self.durable).count();
         for number in 0..durable {
@@ -64,7 +65,7 @@ impl<E: Event> Follow<E> {
     }
 
     /// Opens and maps the file that has the segment's name now. It must have all the bytes that were read.
-    pub(super) fn map_again(&mut self) -> Result<(), Stop> {
+    pub(super) fn map_again(&mut self) -> Result<(), FollowStop> {
         let directory = &self.log.directory;
         let file = directory.handle.open_read_only(&log_name(self.segment.first))?;
         let bytes = map_all(&*file)?;

@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::state::{Follow, Stop};
+use super::state::Follow;
+use crate::backend::follower::FollowStop;
 use crate::backend::head::callbacks::Published;
 use crate::event::event::Event;
 use crate::journal::segment::frame::{FRAME_HEAD, FrameHead, check_frame};
@@ -30,7 +31,7 @@ impl<E: Event> Follow<E> {
     }
 
     /// Indexes and publishes the new whole frames that fit into the buffer. Returns false if there are none.
-    pub(super) fn take_frames(&mut self) -> Result<bool, Stop> {
+    pub(super) fn take_frames(&mut self) -> Result<bool, FollowStop> {
         let size = self.read_ahead()?;
         let mut at = 0;
         let mut frames = Vec::new();
@@ -61,7 +62,7 @@ impl<E: Event> Follow<E> {
     }
 
     /// Publishes the events that are indexed and were not published yet.
-    pub(super) fn publish(&mut self) -> Result<(), Stop> {
+    pub(super) fn publish(&mut self) -> Result<(), FollowStop> {
         self.settle()?;
         self.index.positions.publish();
         // Relaxed: a number for statistics, which orders nothing.

@@ -1,12 +1,12 @@
 //! Following a log that another process writes: a thread finds new whole frames, indexes them and moves the head.
 //!
 //! ```text
-//!   thread     the thread, its loop, and the handle that stops it
-//!   watch      notices that the store was replaced or damaged
-//!   segments   goes on in the next segment
-//!   frames     takes new frames and publishes their events
+//!   steps        starts to follow, and takes one step (the thread is in `backend/follower`)
+//!   watch        notices that the store was replaced or damaged
+//!   segments     goes on in the next segment
+//!   frames       takes new frames and publishes their events
 //!   copied_tail  copies what the mapping must not be used for
-//!   state      what the thread holds
+//!   state        what a step works on
 //! ```
 //! The bytes of a segment and where readers get them from:
 //!
@@ -23,5 +23,5 @@ mod copied_tail;
 mod frames;
 mod segments;
 mod state;
-pub(crate) mod thread;
+pub(crate) mod steps;
 mod watch;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::state::{Follow, Stop, exists};
+use super::state::{Follow, exists};
+use crate::backend::follower::FollowStop;
 use crate::event::event::Event;
 use crate::journal::map::map_all;
 use crate::journal::segment::file::{SEGMENT_HEAD, SegmentFile};
@@ -17,7 +18,7 @@ const INDEX_ROUNDS: u32 = 50;
 
 impl<E: Event> Follow<E> {
     /// Goes on in the next segment if there is one. Returns whether there is, and it did.
-    pub(super) fn take_segment(&mut self) -> Result<bool, Stop> {
+    pub(super) fn take_segment(&mut self) -> Result<bool, FollowStop> {
         let directory = &*self.log.directory.handle;
         if !exists(directory, &log_name(self.next_offset))? {
             return Ok(false);
@@ -37,7 +38,7 @@ impl<E: Event> Follow<E> {
 
     /// Puts this segment on the list of sealed ones and opens the next. Since there is a next segment, all of this one
     /// is durable.
-    fn roll(&mut self) -> Result<(), Stop> {
+    fn roll(&mut self) -> Result<(), FollowStop> {
         self.durable = self.next_offset;
         self.settle()?;
         let directory = &self.log.directory;

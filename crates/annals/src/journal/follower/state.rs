@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use annals_base::{ListWriter, segmented_list};
 
+use crate::backend::follower::FollowStop;
 use crate::backend::head::publisher::HeadPublisher;
-use crate::error::{Corruption, FollowError, OpenError};
+use crate::error::FollowError;
 use crate::event::event::Event;
 use crate::journal::fs::{StoreDirectory, StoreFile};
 use crate::journal::log::Log;
@@ -55,36 +56,6 @@ pub(super) struct Follow<E> {
     pub(super) look_after: u32,
 }
 
-/// The reason why a step was not completed.
-pub(super) enum Stop {
-    /// The follower has ended, for good.
-    Ended(FollowError),
-    /// The system failed. The step is tried again.
-    Failed(io::Error),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Corruption> for Stop {
-    fn from(damage: Corruption) -> Self {
-        Self::Ended(damage.into())
-    }
-}
-
-impl From<OpenError> for Stop {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Corrupt(damage) => damage.into(),
-            OpenError::Io { source, .. } => Self::Failed(source),
-            other => Self::Failed(io::Error::other(other)),
-        }
-    }
-}
-
 impl<E: Event> Follow<E> {
     pub(super) fn new(
         log: Arc<Log>,
@@ -119,20 +90,20 @@ impl<E: Event> Follow<E> {
     }
 
     /// Returns the error for events that were read and are not in the log any more.
-    pub(super) fn changed(&self) -> Stop {
+    pub(super) fn changed(&self) -> FollowStop {
         let path = self.log.directory.path.clone();
         match self.pieces.first() {
             Some(piece) => {
-                Stop::Ended(FollowError::TakenBack { path, offset: piece.offsets.start })
+                FollowStop::Ended(FollowError::TakenBack { path, offset: piece.offsets.start })
             }
             None => self.replaced("its files were changed while it was open"),
         }
     }
 
     /// Returns the error for a store whose files are not the ones that were read.
-    pub(super) fn replaced(&self, found: &str) -> Stop {
+    pub(super) fn replaced(&self, found: &str) -> FollowStop {
         let path = self.log.directory.path.clone();
-        Stop::Ended(FollowError::Replaced { path, found: found.to_owned() })
+        FollowStop::Ended(FollowError::Replaced { path, found: found.to_owned() })
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::copied_tail::file_shows;
-use super::state::{FIRST_LOOK_ROUNDS, Follow, Stop, exists};
+use super::state::{FIRST_LOOK_ROUNDS, Follow, exists};
+use crate::backend::follower::FollowStop;
 use crate::error::Corruption;
 use crate::event::event::Event;
 use crate::journal::directory::STORE;
@@ -19,7 +20,7 @@ const MOST_LOOK_ROUNDS: u32 = 1_500;
 impl<E: Event> Follow<E> {
     /// Checks, after some rounds without anything new, whether the log is still the one that was read and whether it is
     /// damaged here. Returns `any`: whether there was anything new.
-    pub(super) fn look_closer(&mut self, any: bool) -> Result<bool, Stop> {
+    pub(super) fn look_closer(&mut self, any: bool) -> Result<bool, FollowStop> {
         if any {
             (self.idle, self.look_after) = (0, FIRST_LOOK_ROUNDS);
             return Ok(true);
@@ -37,7 +38,7 @@ impl<E: Event> Follow<E> {
     }
 
     /// Returns an error if the log does not end here cleanly but is damaged.
-    pub(super) fn look_at_end(&mut self, closed: u64) -> Result<(), Stop> {
+    pub(super) fn look_at_end(&mut self, closed: u64) -> Result<(), FollowStop> {
         // (A segment without whole frames has the name of the next offset itself.)
         if self.next_offset > self.segment.first
             && exists(&*self.log.directory.handle, &log_name(self.next_offset))?
@@ -68,7 +69,7 @@ impl<E: Event> Follow<E> {
 
     /// Returns an error if the frame that was read last, or the head of a segment without frames, is not there any
     /// more.
-    fn check_anchor(&mut self) -> Result<(), Stop> {
+    fn check_anchor(&mut self) -> Result<(), FollowStop> {
         let (position, bytes) = &self.anchor;
         if !file_shows(&*self.file, *position, bytes)? {
             return Err(self.changed());
@@ -82,7 +83,7 @@ impl<E: Event> Follow<E> {
     /// There are two harmless reasons for another file: the writer withdrew the segment while it had no events and
     /// created it again, or the file system replaced it by a copy (an overlay does when a file of a lower layer is
     /// first written to). Any other change ends the follower.
-    pub(super) fn take_other_file(&mut self) -> Result<bool, Stop> {
+    pub(super) fn take_other_file(&mut self) -> Result<bool, FollowStop> {
         let directory = &self.log.directory;
         let name = log_name(self.segment.first);
         let named = directory.handle.file_id(&name)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::{AppendError, OpenError};
 
-/// The report of a [`salvage`](crate::salvage): what was saved and what is missing.
+/// The report of a [`salvage`](crate::salvage()): what was saved and what is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SalvageReport {

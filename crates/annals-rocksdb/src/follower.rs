@@ -152,8 +152,13 @@ impl<E: Event> Follow<E> {
         if reopened.store_id != self.log.database.store_id {
             return Err(self.replaced("another store is at the path now".into()));
         }
+        let mut events = EventCursor::in_order(&reopened)?;
+        let end = events.last()?.map_or(0, |last| last.offsets.end);
+        if end < self.next_offset {
+            return Err(self.rolled_back(end));
+        }
         if let (Some(last), Some(offset)) = (self.last, self.next_offset.checked_sub(1))
-            && digest(&EventCursor::in_order(&reopened)?.read(offset)?.0) != last
+            && digest(&events.read(offset)?.0) != last
         {
             return Err(self.rolled_back(offset));
         }

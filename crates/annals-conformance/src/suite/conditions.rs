@@ -228,7 +228,7 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
         let error =
             error.ok_or_else(|| CheckError::new("a batch with the same id twice was appended"))?;
         ensure!(matches!(&error, AppendError::IdTwice { id } if id == "id-40"), "{error:?}");
-        says(&error, &["\"id-40\"", "twice"])?;
+        says(&error, &["\"id-40\"", "duplicate id"])?;
         same("the events that a callback saw", seen.offsets(), Vec::new())?;
         if again == 0 && fixture.keeps() {
             drop(store);

@@ -323,7 +323,7 @@ fn what_is_no_store_is_refused_and_left_alone() {
         options().open_read_only::<Sample>(&path).expect_err("nothing is there").to_string();
     assert_eq!(error, "there is no store at /disk/store");
     disk.put(&path, b"a file");
-    refused(&["no annals store", "it is a file"]);
+    refused(&["not an annals store", "it is a file"]);
     assert!(disk.take_away(&path));
     let whole = FaultFileSystem::of(&image(3, true), 0);
     let json =
@@ -336,7 +336,7 @@ fn what_is_no_store_is_refused_and_left_alone() {
         says(&error, words);
     };
     refused(&json.replace("\"format\":1", "\"format\":2"), &["format 2", "newer"]);
-    refused(&json.replace("\"format\":1", "\"format\":0"), &["no annals store"]);
+    refused(&json.replace("\"format\":1", "\"format\":0"), &["not an annals store"]);
     refused("{", &["store.json cannot be read"]);
     refused("", &["store.json cannot be read"]);
     disk.put(path.join("store.json"), json.as_bytes());
@@ -354,7 +354,7 @@ fn a_directory_of_other_things_is_left_alone() {
     std::fs::write(directory.path().join("notes.txt"), "mine").expect("written");
     let error =
         Journal::options().open::<Sample>(directory.path()).expect_err("it opens").to_string();
-    assert!(error.contains("no annals store") && error.contains("other files"), "{error}");
+    assert!(error.contains("not an annals store") && error.contains("other files"), "{error}");
     assert_eq!(std::fs::read_dir(directory.path()).expect("read").count(), 1, "a file was created");
 }
 

@@ -125,6 +125,45 @@ fn an_index_of_a_diverged_history_is_ignored() {
     assert_eq!(annals::verify(&one).unwrap().problems, []);
 }
 
+/// Whether the segment is cut short is asked of the index's last position, whose checksum is not read at each opening.
+#[test]
+fn a_damaged_last_position_in_an_index_is_not_taken_for_a_segment_that_is_cut_short() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, _] = diverged(directory.path());
+    let index = one.join(format!("{FIRST}.idx"));
+    let mut bytes = std::fs::read(&index).unwrap();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let end_of_positions = word(48) + word(52);
+    bytes[end_of_positions - 1] ^= 0x40;
+    std::fs::write(&index, bytes).unwrap();
+    let store = EventStore::<RawEvent, _>::on(options().open_read_only(&one).unwrap());
+    assert_eq!(store.query(&Query::tag("seat:A")).count(), 3);
+    drop(store);
+    assert_eq!(of_seat(&one, "seat:A"), 3);
+}
+
+/// The reader follows a copy of the first history, into which an index file of the other comes before the next segment.
+#[test]
+fn a_follower_does_not_use_an_index_of_another_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, other] = diverged(directory.path());
+    let seen = directory.path().join("seen");
+    std::fs::create_dir(&seen).unwrap();
+    for name in ["store.json".to_owned(), format!("{FIRST}.log")] {
+        std::fs::copy(one.join(&name), seen.join(&name)).unwrap();
+    }
+    let reader = EventStore::<RawEvent, _>::on(options().open_read_only(&seen).unwrap());
+    let sealed = reader.len();
+    std::fs::copy(other.join(format!("{FIRST}.idx")), seen.join(format!("{FIRST}.idx"))).unwrap();
+    let next = format!("{sealed:020}.log");
+    std::fs::copy(one.join(&next), seen.join("coming")).unwrap();
+    std::fs::rename(seen.join("coming"), seen.join(&next)).unwrap();
+    // An event of the next segment is there: the first one is sealed for the reader, too.
+    reader.subscription(Query::all(), sealed).next().unwrap().unwrap();
+    assert_eq!(reader.query(&Query::tag("seat:A")).count(), 3);
+    assert_eq!(reader.query(&Query::tag("seat:B")).count(), 0);
+}
+
 #[test]
 fn a_segment_of_another_history_is_damage() {
     let directory = tempfile::tempdir().unwrap();

@@ -81,8 +81,12 @@ pub(super) fn open_sealed(
     let crc = read_head(directory, end).crc_before;
     let sealed = match sealed {
         Some(index) if is_index_of(&index, &file, end, crc) => {
-            check_last(&file, &index, end)?;
-            Some(index)
+            match check_last(&file, &index, end) {
+                Ok(()) => Some(index),
+                // The position of the last event is wrong, not the segment.
+                Err(_) if !index.is_whole(&[]) => None,
+                Err(damage) => return Err(damage.into()),
+            }
         }
         Some(_) => {
             tracing::warn!(

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::backend::{Committer, Encoded, Follower, HeadPublisher, Opener};
+use annals::backend::{HeadPublisher, LogAccess};
 use annals::{
     AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, FollowError, Head,
     Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
@@ -40,16 +40,9 @@ use crate::writer::RocksDbTarget;
 /// It passes the same conformance suite as the Journal, with one difference: an append on a full disk is a failed write
 /// here, and the log must be opened again before the next append.
 pub struct RocksDb<E: Event> {
+    access: LogAccess<E, RocksDbTarget<E>>,
     log: Arc<Log>,
-    head: HeadPublisher<E>,
     snapshots: Arc<RocksDbSnapshots>,
-    role: Role<E>,
-}
-
-enum Role<E: Event> {
-    Writer(Arc<Committer<E, RocksDbTarget<E>>>),
-    /// Its thread ends when the log is dropped.
-    Reader(Follower),
 }
 
 impl RocksDb<RawEvent> {
@@ -73,7 +66,7 @@ impl RocksDbOptions {
         let (log, head, recovered) = parts(database, Some(rollback))?;
         let Recovered { chunk, next_offset, last_time_ms } = recovered;
         let target = RocksDbTarget::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
-        Ok(RocksDb::new(log, head.clone(), Role::Writer(Committer::new(head, target))))
+        Ok(RocksDb::new(LogAccess::writer(head, target), log))
     }
 
     /// Opens the log in the database at `path` for reading and follows it: events that another process appends become
@@ -87,7 +80,7 @@ impl RocksDbOptions {
         let open = || parts(Database::follow(&path, &self)?, None);
         let (log, head, recovered) = beside_a_writer(open)?;
         let follower = follow(Arc::clone(&log), head.clone(), recovered, self)?;
-        Ok(RocksDb::new(log, head, Role::Reader(follower)))
+        Ok(RocksDb::new(LogAccess::follower(head, follower), log))
     }
 }
 
@@ -151,82 +144,39 @@ impl<E: Event> RocksDb<E> {
     /// have ended then, and it must be opened again. Returns `None` while the log is followed, and for a writer.
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
-        match &self.role {
-            Role::Writer(_) => None,
-            Role::Reader(follower) => follower.error(),
-        }
+        self.access.follow_error()
     }
 
-    fn new(log: Arc<Log>, head: HeadPublisher<E>, role: Role<E>) -> Self {
+    fn new(access: LogAccess<E, RocksDbTarget<E>>, log: Arc<Log>) -> Self {
         let snapshots = Arc::new(RocksDbSnapshots::new(Arc::clone(&log)));
-        Self { log, head, snapshots, role }
-    }
-
-    fn opener(&self) -> Opener {
-        self.log.database.opener()
-    }
-
-    fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
-        self.opener().check().map_err(|error| self.head.refused(error))?;
-        let encoded = Encoded::records(&batch.events, &self.log.hasher);
-        encoded.map_err(|error| self.head.refused(error))
-    }
-}
-
-impl<E: Event> Drop for RocksDb<E> {
-    fn drop(&mut self) {
-        let Role::Writer(committer) = &self.role else { return };
-        if !self.opener().is_here() {
-            // In a forked process the database and its threads belong to the process that opened the store.
-            return;
-        }
-        committer.retire();
+        Self { access, log, snapshots }
     }
 }
 
 impl<E: Event> Backend<E> for RocksDb<E> {
     fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        let Role::Writer(committer) = &self.role else {
-            return Err(self.head.refused(AppendError::ReadOnly));
-        };
-        let encoded = self.encode(&batch)?;
-        committer.append(batch, encoded)
+        self.access.append(batch, &self.log.hasher)
     }
 
     fn submit(&self, batch: Batch<E>) -> AppendFuture {
-        let Role::Writer(committer) = &self.role else {
-            let refused = self.head.refused(AppendError::ReadOnly);
-            return Box::pin(std::future::ready(Err(refused)));
-        };
-        match self.encode(&batch) {
-            Ok(encoded) => committer.submit(batch, encoded),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        self.access.submit(batch, &self.log.hasher)
     }
 
     fn head(&self) -> &Head<E> {
-        &self.head
+        self.access.head()
     }
 
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
-        if offset >= self.head.get() {
-            return Ok(None);
-        }
-        Ok(Some(EventRef::Owned(self.log.get(offset)?)))
+        self.access.below_head(offset, || Ok(EventRef::Owned(self.log.get(offset)?)))
     }
 
     fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
-        if offset >= self.head.get() {
-            return Ok(None);
-        }
-        Ok(Some(self.log.get_raw(offset)?.1))
+        self.access.below_head(offset, || Ok(self.log.get_raw(offset)?.1))
     }
 
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
-        if offset >= self.head.get() {
-            return Ok(None);
-        }
-        Ok(Some(EventDigest::of(self.log.get_raw(offset)?.0.body())))
+        let digest = || Ok(EventDigest::of(self.log.get_raw(offset)?.0.body()));
+        self.access.below_head(offset, digest)
     }
 
     /// Large pages pay: an iterator first has to seek in every file.
@@ -240,11 +190,11 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         page: &mut Vec<EventRef<'a, E>>,
     ) -> Result<Range<u64>, ReadError> {
         let Range { start, end } = selection.range;
-        self.log.read(Selection { range: start..end.min(self.head.get()), ..selection }, page)
+        self.log.read(Selection { range: start..end.min(self.head().get()), ..selection }, page)
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        self.log.names(kind, prefix, self.head.get())
+        self.log.names(kind, prefix, self.head().get())
     }
 
     fn stats(&self) -> Stats {
@@ -256,7 +206,7 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         let chunk = self.log.growing.load().index.allocated_bytes() as u64;
         let block_index = database.block_index.allocated_bytes() as u64;
         let mut stats = Stats::default();
-        stats.events = self.head.get();
+        stats.events = self.head().get();
         stats.event_bytes = database.events().property("rocksdb.total-sst-files-size")
             + database.events().property("rocksdb.cur-size-all-mem-tables");
         stats.index_bytes = database.index().property("rocksdb.total-sst-files-size")
@@ -264,7 +214,7 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         stats.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
         stats.memory_bytes =
             memtables + tables + chunk + block_index + database.cache().get_usage() as u64;
-        stats.subscribers = self.head.subscriber_count() as u64;
+        stats.subscribers = self.head().subscriber_count() as u64;
         stats
     }
 
@@ -287,34 +237,15 @@ impl<E: Event> Backend<E> for RocksDb<E> {
     }
 
     fn sync(&self) -> Result<(), AppendError> {
-        match &self.role {
-            Role::Writer(committer) => {
-                self.opener().check()?;
-                committer.sync()
-            }
-            Role::Reader(_) => Ok(()),
-        }
+        self.access.sync()
     }
 
     fn close(&self) -> Result<(), AppendError> {
-        match &self.role {
-            Role::Writer(committer) => {
-                self.opener().check()?;
-                committer.close()
-            }
-            Role::Reader(_) => {
-                self.head.close();
-                Ok(())
-            }
-        }
+        self.access.close()
     }
 
     fn health(&self) -> Health {
-        match &self.role {
-            Role::Writer(committer) => committer.health(),
-            Role::Reader { .. } if self.head.is_closed() => Health::Closed,
-            Role::Reader { .. } => Health::ReadOnly,
-        }
+        self.access.health()
     }
 
     fn store_id(&self) -> Option<[u8; 16]> {
@@ -330,7 +261,7 @@ impl<E: Event> std::fmt::Debug for RocksDb<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RocksDb")
             .field("path", &self.log.database.path)
-            .field("head", &self.head)
+            .field("head", self.access.head())
             .finish_non_exhaustive()
     }
 }

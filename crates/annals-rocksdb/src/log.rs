@@ -209,10 +209,7 @@ impl Log {
         prefix: &str,
         head: u64,
     ) -> Result<Vec<NameCount>, ReadError> {
-        let kind = match kind {
-            NameKind::Type => Kind::Type,
-            NameKind::Tag => Kind::Tag,
-        };
+        let kind = kind.into();
         let growing = self.growing.load_full();
         let mut counts: HashMap<String, u64> = HashMap::new();
         let start = keys::names_prefix(kind, prefix);

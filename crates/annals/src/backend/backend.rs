@@ -17,6 +17,7 @@ use crate::backend::health::Health;
 use crate::error::{AppendError, ReadError};
 use crate::event::error::CodecError;
 use crate::event::event::{Event, EventRef};
+use crate::index::lookup::Kind;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::{Condition, Query};
 use crate::snapshot::SnapshotStore;
@@ -246,6 +247,15 @@ pub enum NameKind {
     Type,
     /// A tag.
     Tag,
+}
+
+impl From<NameKind> for Kind {
+    fn from(kind: NameKind) -> Self {
+        match kind {
+            NameKind::Type => Self::Type,
+            NameKind::Tag => Self::Tag,
+        }
+    }
 }
 
 /// A type or tag in the log, and the number of events that have it. [`EventStore::types`](crate::EventStore::types) and

@@ -225,10 +225,7 @@ impl<E: Event> Backend<E> for Memory<E> {
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
         let head = self.head.get();
-        let names = match kind {
-            NameKind::Type => self.index.names(Kind::Type),
-            NameKind::Tag => self.index.names(Kind::Tag),
-        };
+        let names = self.index.names(kind.into());
         let counted =
             names.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(name, mut posting)| {
                 // Offsets at and beyond the head belong to a commit that is not published yet.

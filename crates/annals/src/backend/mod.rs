@@ -7,16 +7,19 @@
 //!   Backend::read   ─▶ Search::new ─▶ a plan over a MemIndex, or over the backend's own Lookup ─▶ offsets
 //! ```
 //! Memory, the Journal and RocksDB are built from these parts. A program that only uses a log needs none of them. A
-//! backend that other processes write to as well does not use the commit path: it assigns offsets and checks conditions
-//! itself.
+//! backend that stores encoded events, and that one process writes while others follow it, begins with a [`LogAccess`]:
+//! it has the `Committer` of the writer and the `Follower` of the others. A backend that other processes write to as
+//! well does not use the commit path: it assigns offsets and checks conditions itself.
 //!
 //! ```text
 //!   backend   the trait                             memory    the backend in memory
 //!   head/     the published head, callbacks         commit/   the commit path
 //!   encode    checks and encodes a batch            decode    decodes a stored event
-//!   process   detects a forked process
+//!   follower  the thread of a reading process      process   detects a forked process
+//!   access    the role of a process: it writes the log, or follows it
 //! ```
 
+pub(crate) mod access;
 #[expect(clippy::module_inception, reason = "the file of the trait that the folder is named after")]
 pub(crate) mod backend;
 pub(crate) mod commit;
@@ -35,6 +38,7 @@ pub use crate::index::memory::{MemIndex, MemIndexWriter};
 pub use crate::index::names::MemPosting;
 pub use crate::index::plan::{Plan, Search, SearchItem};
 pub use crate::snapshot::series_name::check_series;
+pub use access::LogAccess;
 pub use commit::committer::Committer;
 pub use commit::target::CommitTarget;
 pub use encode::Encoded;

@@ -45,19 +45,15 @@ pub use salvage::salvage;
 pub use snapshots::DirectorySnapshots;
 pub use verify::verify::{VerifyReport, verify};
 
+use crate::backend::access::LogAccess;
 use crate::backend::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
-use crate::backend::commit::committer::Committer;
-use crate::backend::encode::Encoded;
-use crate::backend::follower::Follower;
 use crate::backend::head::Head;
 use crate::backend::head::publisher::HeadPublisher;
 use crate::backend::health::Health;
-use crate::backend::process::Opener;
 use crate::error::{AppendError, Corruption, FollowError, OpenError, ReadError};
 use crate::event::event::{Event, EventRef};
 use crate::event::name::Hasher;
 use crate::event::raw::RawEvent;
-use crate::index::lookup::Kind;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
@@ -81,11 +77,9 @@ use writer::state::JournalTarget;
 /// # Ok::<(), annals::OpenError>(())
 /// ```
 pub struct Journal<E: Event> {
+    access: LogAccess<E, JournalTarget<E>>,
     log: Arc<Log>,
-    head: HeadPublisher<E>,
     snapshots: Arc<DirectorySnapshots>,
-    role: Role<E>,
-    opener: Opener,
 }
 
 /// The parts of an opened log.
@@ -95,12 +89,6 @@ struct Parts<E: Event> {
     sealed: annals_base::ListWriter<Segment>,
     filters: FilterWriter,
     active: Active,
-}
-
-enum Role<E: Event> {
-    Writer(Arc<Committer<E, JournalTarget<E>>>),
-    /// The follower, whose thread ends with the Journal.
-    Reader(Follower),
 }
 
 impl Journal<RawEvent> {
@@ -149,16 +137,7 @@ impl<E: Event> Journal<E> {
     /// has to be opened again. Returns `None` while the log is followed.
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
-        match &self.role {
-            Role::Writer(_) => None,
-            Role::Reader(follower) => follower.error(),
-        }
-    }
-
-    fn encode(&self, batch: &Batch<E>) -> Result<Encoded, AppendError> {
-        self.opener.check().map_err(|error| self.head.refused(error))?;
-        let encoded = Encoded::records(&batch.events, &self.log.hasher);
-        encoded.map_err(|error| self.head.refused(error))
+        self.access.follow_error()
     }
 
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
@@ -169,14 +148,7 @@ impl<E: Event> Journal<E> {
         filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
         let target = JournalTarget::new(Arc::clone(&log), sealed, filters, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
-        let committer = Committer::new(head.clone(), target);
-        Ok(Self {
-            log,
-            head,
-            snapshots,
-            role: Role::Writer(committer),
-            opener: Opener::this_process(),
-        })
+        Ok(Self { access: LogAccess::writer(head, target), log, snapshots })
     }
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
@@ -194,13 +166,7 @@ impl<E: Event> Journal<E> {
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, false);
         let follower =
             follow(Arc::clone(&log), head.clone(), (sealed, filters), active, closed, damage)?;
-        Ok(Self {
-            log,
-            head,
-            snapshots,
-            role: Role::Reader(follower),
-            opener: Opener::this_process(),
-        })
+        Ok(Self { access: LogAccess::follower(head, follower), log, snapshots })
     }
 
     /// Builds the parts that both roles have. If `make`, missing filters are written.
@@ -226,60 +192,30 @@ impl<E: Event> Journal<E> {
     }
 }
 
-impl<E: Event> Drop for Journal<E> {
-    fn drop(&mut self) {
-        let Role::Writer(committer) = &self.role else { return };
-        if !self.opener.is_here() {
-            // In a forked process, the files, the lock and the commits belong to the process that opened the store.
-            return;
-        }
-        committer.retire();
-    }
-}
-
 impl<E: Event> Backend<E> for Journal<E> {
     fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
-        let Role::Writer(committer) = &self.role else {
-            return Err(self.head.refused(AppendError::ReadOnly));
-        };
-        let encoded = self.encode(&batch)?;
-        committer.append(batch, encoded)
+        self.access.append(batch, &self.log.hasher)
     }
 
     fn submit(&self, batch: Batch<E>) -> AppendFuture {
-        let Role::Writer(committer) = &self.role else {
-            let refused = self.head.refused(AppendError::ReadOnly);
-            return Box::pin(std::future::ready(Err(refused)));
-        };
-        match self.encode(&batch) {
-            Ok(encoded) => committer.submit(batch, encoded),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        self.access.submit(batch, &self.log.hasher)
     }
 
     fn head(&self) -> &Head<E> {
-        &self.head
+        self.access.head()
     }
 
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
-        if offset >= self.head.get() {
-            return Ok(None);
-        }
-        Ok(Some(EventRef::Owned(self.log.get(offset)?)))
+        self.access.below_head(offset, || Ok(EventRef::Owned(self.log.get(offset)?)))
     }
 
     fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
-        if offset >= self.head.get() {
-            return Ok(None);
-        }
-        Ok(Some(self.log.get_raw(offset)?.1))
+        self.access.below_head(offset, || Ok(self.log.get_raw(offset)?.1))
     }
 
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
-        if offset >= self.head.get() {
-            return Ok(None);
-        }
-        Ok(Some(EventDigest::of(self.log.get_raw(offset)?.0.body())))
+        let digest = || Ok(EventDigest::of(self.log.get_raw(offset)?.0.body()));
+        self.access.below_head(offset, digest)
     }
 
     fn read<'a>(
@@ -288,21 +224,17 @@ impl<E: Event> Backend<E> for Journal<E> {
         page: &mut Vec<EventRef<'a, E>>,
     ) -> Result<Range<u64>, ReadError> {
         let Range { start, end } = selection.range;
-        self.log.read(Selection { range: start..end.min(self.head.get()), ..selection }, page)
+        self.log.read(Selection { range: start..end.min(self.head().get()), ..selection }, page)
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        let kind = match kind {
-            NameKind::Type => Kind::Type,
-            NameKind::Tag => Kind::Tag,
-        };
-        self.log.names(kind, prefix, self.head.get())
+        self.log.names(kind.into(), prefix, self.head().get())
     }
 
     fn stats(&self) -> Stats {
         Stats {
-            events: self.head.get(),
-            subscribers: self.head.subscriber_count() as u64,
+            events: self.head().get(),
+            subscribers: self.head().subscriber_count() as u64,
             ..self.log.stats()
         }
     }
@@ -312,34 +244,15 @@ impl<E: Event> Backend<E> for Journal<E> {
     }
 
     fn sync(&self) -> Result<(), AppendError> {
-        match &self.role {
-            Role::Writer(committer) => {
-                self.opener.check()?;
-                committer.sync()
-            }
-            Role::Reader(_) => Ok(()),
-        }
+        self.access.sync()
     }
 
     fn close(&self) -> Result<(), AppendError> {
-        match &self.role {
-            Role::Writer(committer) => {
-                self.opener.check()?;
-                committer.close()
-            }
-            Role::Reader(_) => {
-                self.head.close();
-                Ok(())
-            }
-        }
+        self.access.close()
     }
 
     fn health(&self) -> Health {
-        match &self.role {
-            Role::Writer(committer) => committer.health(),
-            Role::Reader(_) if self.head.is_closed() => Health::Closed,
-            Role::Reader(_) => Health::ReadOnly,
-        }
+        self.access.health()
     }
 
     fn store_id(&self) -> Option<[u8; 16]> {
@@ -365,7 +278,7 @@ impl<E: Event> std::fmt::Debug for Journal<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Journal")
             .field("path", &self.log.directory.path)
-            .field("head", &self.head)
+            .field("head", self.access.head())
             .finish_non_exhaustive()
     }
 }

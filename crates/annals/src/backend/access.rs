@@ -1,0 +1,154 @@
+//! What backends that store encoded events have in common: one process writes the log, and other processes follow it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::backend::{AppendFuture, Batch};
+use super::commit::committer::Committer;
+use super::commit::target::CommitTarget;
+use super::encode::Encoded;
+use super::follower::Follower;
+use super::head::publisher::HeadPublisher;
+use super::health::Health;
+use super::process::Opener;
+use crate::error::{AppendError, FollowError, ReadError};
+use crate::event::event::Event;
+use crate::event::name::Hasher;
+
+/// The access that a process has to a log: the commit path of the one writer, or the thread that follows it.
+///
+/// A backend that stores encoded events has one as its first field, and implements
+/// [`Backend::append`](crate::Backend::append), `submit`, `head`, `sync`, `close` and `health` with the methods of the
+/// same names. Dropping it closes the log of a writer, and ends the thread of a follower.
+///
+/// All calls that write check that the process was not forked from the one that opened the log.
+pub struct LogAccess<E: Event, T: CommitTarget<E>> {
+    head: HeadPublisher<E>,
+    role: Role<E, T>,
+    opener: Opener,
+}
+
+enum Role<E, T> {
+    Writer(Arc<Committer<E, T>>),
+    Follower(Follower),
+}
+
+impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
+    /// Returns the access of the log's one writer, whose commits go to `target`.
+    #[must_use]
+    pub fn writer(head: HeadPublisher<E>, target: T) -> Self {
+        let role = Role::Writer(Committer::new(head.clone(), target));
+        Self { head, role, opener: Opener::this_process() }
+    }
+
+    /// Returns the access of a process that reads the log. `follower` moves `head`.
+    #[must_use]
+    pub fn follower(head: HeadPublisher<E>, follower: Follower) -> Self {
+        Self { head, role: Role::Follower(follower), opener: Opener::this_process() }
+    }
+
+    /// Returns the published head.
+    #[must_use]
+    pub fn head(&self) -> &HeadPublisher<E> {
+        &self.head
+    }
+
+    /// Returns why the log is not followed any more; `None` while it is followed, and for a writer.
+    #[must_use]
+    pub fn follow_error(&self) -> Option<&FollowError> {
+        match &self.role {
+            Role::Writer(_) => None,
+            Role::Follower(follower) => follower.error(),
+        }
+    }
+
+    /// Calls `read` if `offset` is below the head, and returns what it reads. Otherwise returns `None`.
+    ///
+    /// # Errors
+    /// The error of `read`.
+    pub fn below_head<V>(
+        &self,
+        offset: u64,
+        read: impl FnOnce() -> Result<V, ReadError>,
+    ) -> Result<Option<V>, ReadError> {
+        (offset < self.head.get()).then(read).transpose()
+    }
+
+    /// Encodes a batch, appends it, and waits for its commit. Returns its offsets.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the log then shows nothing of the batch.
+    pub fn append(&self, batch: Batch<E>, hasher: &Hasher) -> Result<Range<u64>, AppendError> {
+        let (committer, encoded) = self.encode(&batch, hasher)?;
+        committer.append(batch, encoded)
+    }
+
+    /// Encodes a batch and appends it without blocking the caller. The future returns the offsets.
+    pub fn submit(&self, batch: Batch<E>, hasher: &Hasher) -> AppendFuture {
+        match self.encode(&batch, hasher) {
+            Ok((committer, encoded)) => committer.submit(batch, encoded),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    /// Returns the commit path and the encoded batch, or the error of a log that takes no appends from this process.
+    fn encode(
+        &self,
+        batch: &Batch<E>,
+        hasher: &Hasher,
+    ) -> Result<(&Committer<E, T>, Encoded), AppendError> {
+        let Role::Writer(committer) = &self.role else {
+            return Err(self.head.refused(AppendError::ReadOnly));
+        };
+        let encoded = self.opener.check().and_then(|()| Encoded::records(&batch.events, hasher));
+        Ok((committer, encoded.map_err(|error| self.head.refused(error))?))
+    }
+
+    /// Makes everything appended so far durable. Does nothing for a follower.
+    ///
+    /// # Errors
+    /// [`AppendError`] when that fails. The log then takes no more appends.
+    pub fn sync(&self) -> Result<(), AppendError> {
+        let Role::Writer(committer) = &self.role else { return Ok(()) };
+        self.opener.check()?;
+        committer.sync()
+    }
+
+    /// Closes a writer's log as [`Committer::close`] does. Closes a follower's head.
+    ///
+    /// # Errors
+    /// [`AppendError`] when something was not made durable, or the target was not closed cleanly.
+    pub fn close(&self) -> Result<(), AppendError> {
+        let Role::Writer(committer) = &self.role else {
+            self.head.close();
+            return Ok(());
+        };
+        self.opener.check()?;
+        committer.close()
+    }
+
+    /// Returns whether the log takes appends, and if not, why.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match &self.role {
+            Role::Writer(committer) => committer.health(),
+            Role::Follower(_) if self.head.is_closed() => Health::Closed,
+            Role::Follower(_) => Health::ReadOnly,
+        }
+    }
+}
+
+impl<E: Event, T: CommitTarget<E>> Drop for LogAccess<E, T> {
+    fn drop(&mut self) {
+        // In a forked process, the log, its lock and its commits belong to the process that opened it.
+        if let (Role::Writer(committer), true) = (&self.role, self.opener.is_here()) {
+            committer.retire();
+        }
+    }
+}
+
+impl<E: Event, T: CommitTarget<E>> std::fmt::Debug for LogAccess<E, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogAccess").field("head", &self.head).finish_non_exhaustive()
+    }
+}

@@ -159,98 +159,138 @@ impl World {
     fn make(&mut self, who: usize, one: &Move) -> Result<(), TestCaseError> {
         self.block_num += 1;
         let position = OnChain { block_num: self.block_num, tx_index: 0, tx_hash: None };
-        let [us, asset] = [parties()[who].address(), ETH.parse().unwrap()];
-        let theirs = self.sides[1 - who].turns.clone();
-        let side = &mut self.sides[who];
-        let (before, begin) = (side.party.state().unwrap().clone(), side.store.len());
-        let supported = before.supported.map(|supported| supported.turn_num);
-        let challenged = before.challenge.map(|challenge| challenge.turn_num_record);
-        match *one {
-            Move::Propose { is_final } => {
-                let state = at(self.next, 0, is_final);
-                self.sign(who, &state)?;
+        let (before, begin) = self.state_of(who);
+        match one {
+            Move::Propose { .. }
+            | Move::Agree
+            | Move::Sign { .. }
+            | Move::Arrive
+            | Move::Deliver { .. }
+            | Move::Damage { .. }
+            | Move::Forge { .. } => self.exchange(who, one)?,
+            Move::Deposit { .. }
+            | Move::Challenge
+            | Move::Clear
+            | Move::Conclude
+            | Move::Withdraw { .. } => self.act_on_chain(who, one, position, &before)?,
+            // The party learns of an event that another one shared. It has nothing to share itself.
+            Move::Hear { event } => return self.hear(who, event),
+            Move::Reopen => {
+                self.reopen(who);
+                prop_assert_eq!(self.sides[who].party.state().unwrap(), &before);
             }
+        }
+        self.share_chain_events(who, begin);
+        Ok(())
+    }
+
+    /// Returns the state of a party, and the length of its log.
+    fn state_of(&mut self, who: usize) -> (ChannelState, u64) {
+        let side = &mut self.sides[who];
+        (side.party.state().unwrap().clone(), side.store.len())
+    }
+
+    /// Makes a move with turns and messages. A move that needs a turn or message does nothing without one.
+    fn exchange(&mut self, who: usize, one: &Move) -> Result<(), TestCaseError> {
+        let theirs = &self.sides[1 - who].turns;
+        let inbox = &self.sides[who].inbox;
+        match *one {
+            Move::Propose { is_final } => self.sign(who, &at(self.next, 0, is_final)),
             Move::Agree if !theirs.is_empty() => {
                 let last = theirs.iter().max_by_key(|turn| turn.state.turn_num).unwrap();
-                self.sign(who, &last.state)?;
+                let state = last.state.clone();
+                self.sign(who, &state)
             }
             Move::Sign { turn, variant, is_final } => {
-                self.sign(who, &at(turn.min(self.next), variant, is_final))?;
+                self.sign(who, &at(turn.min(self.next), variant, is_final))
             }
             Move::Arrive => {
-                let new = side.inbox.iter().find(|bytes| !side.arrived.contains_key(*bytes));
-                if let Some(bytes) = new.cloned() {
-                    self.deliver(who, &bytes)?;
-                }
+                let arrived = &self.sides[who].arrived;
+                let new = inbox.iter().find(|bytes| !arrived.contains_key(*bytes)).cloned();
+                new.map_or(Ok(()), |bytes| self.deliver(who, &bytes))
             }
-            Move::Deliver { ref message } if !side.inbox.is_empty() => {
-                let bytes = message.get(&side.inbox).clone();
-                self.deliver(who, &bytes)?;
+            Move::Deliver { ref message } if !inbox.is_empty() => {
+                let bytes = message.get(inbox).clone();
+                self.deliver(who, &bytes)
             }
-            Move::Damage { ref message, ref at, by } if !side.inbox.is_empty() => {
-                let mut bytes = message.get(&side.inbox).clone();
+            Move::Damage { ref message, ref at, by } if !inbox.is_empty() => {
+                let mut bytes = message.get(inbox).clone();
                 *at.get_mut(&mut bytes) ^= by;
-                self.deliver(who, &bytes)?;
+                self.deliver(who, &bytes)
             }
             Move::Forge { ref turn, state } if !theirs.is_empty() => {
-                let mut forged = turn.get(&theirs).clone();
+                let mut forged = turn.get(theirs).clone();
                 if state {
                     forged.state.app_data.push(9);
                 } else {
                     forged.signer = key(0x33).address();
                 }
-                prop_assert!(done(side.party.receive(&forged)).is_none());
+                prop_assert!(done(self.sides[who].party.receive(&forged)).is_none());
+                Ok(())
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a move on the chain, from the state `before`, and checks whether the party takes it.
+    fn act_on_chain(
+        &mut self,
+        who: usize,
+        one: &Move,
+        position: OnChain,
+        before: &ChannelState,
+    ) -> Result<(), TestCaseError> {
+        let [us, asset] = [parties()[who].address(), ETH.parse().unwrap()];
+        let party = &mut self.sides[who].party;
+        let supported = before.supported.as_ref().map(|supported| supported.turn_num);
+        let challenged = before.challenge.as_ref().map(|challenge| challenge.turn_num_record);
+        match *one {
             Move::Deposit { amount } => {
                 self.held += amount;
                 let (amount, now) = (amount.into(), self.held.into());
-                prop_assert!(done(side.party.deposited(position, asset, amount, now)).is_some());
+                prop_assert!(done(party.deposited(position, asset, amount, now)).is_some());
             }
             Move::Challenge => {
-                let proof = done(side.party.challenge(position, 99));
+                let proof = done(party.challenge(position, 99));
                 let may = supported.is_some() && challenged < supported && !before.concluded;
                 prop_assert_eq!(proof.is_some(), may);
                 check(proof, supported)?;
             }
             Move::Clear => {
-                let proof = done(side.party.clear(position));
+                let proof = done(party.clear(position));
                 let may = challenged.is_some() && challenged < supported && !before.concluded;
                 prop_assert_eq!(proof.is_some(), may);
                 check(proof, supported)?;
             }
             Move::Conclude => {
-                let proof = done(side.party.conclude(position));
+                let proof = done(party.conclude(position));
                 prop_assert_eq!(proof.is_some(), before.finalized.is_some() && !before.concluded);
-                check(proof, before.finalized.map(|end| end.turn_num))?;
+                check(proof, before.finalized.as_ref().map(|end| end.turn_num))?;
             }
             Move::Withdraw { amount } => {
                 let amount = Amount::from(amount);
-                let paid = done(side.party.withdraw(position, asset, us, amount)).is_some();
+                let paid = done(party.withdraw(position, asset, us, amount)).is_some();
                 let held =
                     before.holdings.get(&asset).map_or(Amount::default(), |held| held.amount);
                 prop_assert_eq!(paid, before.concluded && amount <= held);
             }
-            Move::Hear { ref event } if !self.chain.is_empty() => {
-                let index = event.index(self.chain.len());
-                match (side.party.observe(self.chain[index].clone()), side.heard.get(&index)) {
-                    (Ok(recorded), Some(&known)) => prop_assert_eq!(recorded.offset, known),
-                    (Ok(recorded), None) => drop(side.heard.insert(index, recorded.offset)),
-                    (Err(DecideError::Rejected(_)), None) => {}
-                    (Err(error), _) => panic!("{error}"),
-                }
-                return Ok(());
-            }
-            Move::Reopen => {
-                self.reopen(who);
-                prop_assert_eq!(self.sides[who].party.state().unwrap(), &before);
-            }
-            Move::Agree
-            | Move::Deliver { .. }
-            | Move::Damage { .. }
-            | Move::Forge { .. }
-            | Move::Hear { .. } => {}
+            ref other => panic!("{other:?} is not a move on the chain"),
         }
-        self.share_chain_events(who, begin);
+        Ok(())
+    }
+
+    /// Tells a party of any event of the chain, if there is one. It may know the event already, or refuse it.
+    fn hear(&mut self, who: usize, event: &Index) -> Result<(), TestCaseError> {
+        if self.chain.is_empty() {
+            return Ok(());
+        }
+        let (side, index) = (&mut self.sides[who], event.index(self.chain.len()));
+        match (side.party.observe(self.chain[index].clone()), side.heard.get(&index)) {
+            (Ok(recorded), Some(&known)) => prop_assert_eq!(recorded.offset, known),
+            (Ok(recorded), None) => drop(side.heard.insert(index, recorded.offset)),
+            (Err(DecideError::Rejected(_)), None) => {}
+            (Err(error), _) => panic!("{error}"),
+        }
         Ok(())
     }
 

@@ -1,11 +1,12 @@
-//! A line of requests: one thread at a time leads it, and the other threads wait on tickets.
+//! The leader–follower queue of a group commit: one thread at a time leads, and executes the requests of
+//! all threads that wait.
 //!
 //! ```text
 //!   no thread leads ──try_lead──▶ this thread leads ──resign──▶ no request waits: no thread leads any more
 //!                                      ▲                   └──▶ a request waits: the first one is led next
-//!                                      └── take_lead ◀── Ticket::lead, or the helper's call
+//!                                      └── take_lead ◀── Waiter::lead, or the helper's call
 //! ```
-//! No request waits while no thread leads: a request joins the line only while a thread leads, and a leader that ends
+//! No request waits while no thread leads: a request joins the queue only while a thread leads, and a leader that ends
 //! hands the leadership to the first request that waits.
 
 use std::collections::VecDeque;
@@ -13,39 +14,39 @@ use std::task::{Poll, Waker};
 
 use crate::sync::{Condvar, Mutex, MutexGuard, thread, wait};
 
-/// A line of requests `R`, and `X`, which the same lock guards.
+/// A queue of requests `R`, and `X`, which the same lock guards.
 #[derive(Debug)]
-pub struct Line<R, X> {
-    state: Mutex<LineState<R, X>>,
+pub struct LeaderQueue<R, X> {
+    state: Mutex<LeaderQueueState<R, X>>,
     /// Notified when no thread leads any more.
     idle: Condvar,
 }
 
-/// The data that the lock of a [`Line`] guards.
+/// The data that the lock of a [`LeaderQueue`] guards.
 #[derive(Debug)]
-pub struct LineState<R, X> {
+pub struct LeaderQueueState<R, X> {
     waiting: VecDeque<R>,
     /// Whether a thread leads or is about to lead. Never false while a request waits.
     led: bool,
     /// The thread that leads, once it has taken the lead.
     leader: Option<thread::ThreadId>,
-    /// Data of the line's user, guarded by the same lock.
+    /// Data of the queue's user, guarded by the same lock.
     pub extra: X,
 }
 
-/// The lock of a [`Line`], held.
-pub type LineGuard<'a, R, X> = MutexGuard<'a, LineState<R, X>>;
+/// The lock of a [`LeaderQueue`], held.
+pub type LeaderQueueGuard<'a, R, X> = MutexGuard<'a, LeaderQueueState<R, X>>;
 
-impl<R, X> Line<R, X> {
-    /// Makes an empty line that no thread leads.
+impl<R, X> LeaderQueue<R, X> {
+    /// Makes an empty queue that no thread leads.
     #[must_use]
     pub fn new(extra: X) -> Self {
-        let state = LineState { waiting: VecDeque::new(), led: false, leader: None, extra };
+        let state = LeaderQueueState { waiting: VecDeque::new(), led: false, leader: None, extra };
         Self { state: Mutex::new(state), idle: Condvar::new() }
     }
 
-    /// Locks the line.
-    pub fn lock(&self) -> LineGuard<'_, R, X> {
+    /// Locks the queue.
+    pub fn lock(&self) -> LeaderQueueGuard<'_, R, X> {
         self.state.lock()
     }
 
@@ -53,28 +54,31 @@ impl<R, X> Line<R, X> {
     ///
     /// # Panics
     /// Panics if the leading thread calls it, because that thread would wait for itself.
-    pub fn wait_until_idle<'a>(&self, mut line: LineGuard<'a, R, X>) -> LineGuard<'a, R, X> {
-        assert!(!line.is_led_here(), "the leader waits for itself");
-        while line.led {
-            line = wait(&self.idle, line);
+    pub fn wait_until_idle<'a>(
+        &self,
+        mut queue: LeaderQueueGuard<'a, R, X>,
+    ) -> LeaderQueueGuard<'a, R, X> {
+        assert!(!queue.is_led_here(), "the leader waits for itself");
+        while queue.led {
+            queue = wait(&self.idle, queue);
         }
-        line
+        queue
     }
 
-    /// Ends this thread's leadership. Returns whether a request waits. If so, the line still counts as led, and the
+    /// Ends this thread's leadership. Returns whether a request waits. If so, the queue still counts as led, and the
     /// caller must make a thread take the lead.
-    pub fn resign(&self, line: &mut LineGuard<'_, R, X>) -> bool {
-        debug_assert!(line.led, "the thread that resigns does not lead");
-        line.leader = None;
-        line.led = !line.waiting.is_empty();
-        if !line.led {
+    pub fn resign(&self, queue: &mut LeaderQueueGuard<'_, R, X>) -> bool {
+        debug_assert!(queue.led, "the thread that resigns does not lead");
+        queue.leader = None;
+        queue.led = !queue.waiting.is_empty();
+        if !queue.led {
             self.idle.notify_all();
         }
-        line.led
+        queue.led
     }
 }
 
-impl<R, X> LineState<R, X> {
+impl<R, X> LeaderQueueState<R, X> {
     /// Makes this thread the leader if no thread leads. Returns whether it did.
     #[inline]
     pub fn try_lead(&mut self) -> bool {
@@ -85,15 +89,15 @@ impl<R, X> LineState<R, X> {
         true
     }
 
-    /// Adds a request to the end of the line. Returns whether no thread led. If so, the line counts as led from now on,
+    /// Adds a request to the end of the queue. Returns whether no thread led. If so, the queue counts as led from now on,
     /// and the caller must make a thread take the lead.
-    #[must_use = "a line that is not led does not move"]
+    #[must_use = "a queue that is not led does not move"]
     pub fn push(&mut self, request: R) -> bool {
         self.waiting.push_back(request);
         !std::mem::replace(&mut self.led, true)
     }
 
-    /// Makes this thread the leader, after [`Ticket::lead`] or a call of the helper.
+    /// Makes this thread the leader, after [`Waiter::lead`] or a call of the helper.
     pub fn take_lead(&mut self) {
         debug_assert!(self.led && self.leader.is_none(), "two threads lead");
         self.leader = Some(thread::current().id());
@@ -123,62 +127,62 @@ impl<R, X> LineState<R, X> {
     }
 }
 
-/// A ticket on which the sender of a request waits for its answer, or for the lead.
+/// The wait of one request's sender: for its result, or for the lead.
 #[derive(Debug)]
-pub struct Ticket<A>(Mutex<TicketState<A>>);
+pub struct Waiter<A>(Mutex<WaiterState<A>>);
 
 #[derive(Debug)]
-enum TicketState<A> {
+enum WaiterState<A> {
     Waiting(Option<Waker>),
     Lead,
     Done(A),
 }
 
-/// The message that a [`Ticket`] received.
+/// The reason why a [`Waiter`] is woken.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told<A> {
+pub enum Wakeup<A> {
     /// The sender takes the lead.
     Lead,
-    /// The answer to the request.
-    Answer(A),
+    /// The request is done; this is its result.
+    Done(A),
 }
 
-impl<A> Default for Ticket<A> {
+impl<A> Default for Waiter<A> {
     fn default() -> Self {
-        Self(Mutex::new(TicketState::Waiting(None)))
+        Self(Mutex::new(WaiterState::Waiting(None)))
     }
 }
 
-impl<A> Ticket<A> {
+impl<A> Waiter<A> {
     /// Makes the sender of this request the leader. The caller wakes the waker that this returns.
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn lead(&self) -> Option<Waker> {
-        self.tell(TicketState::Lead)
+        self.wake(WaiterState::Lead)
     }
 
-    /// Gives the sender its answer. The caller wakes the waker that this returns.
+    /// Passes the result to the sender. The caller wakes the waker that this returns.
     #[must_use = "a waker that is not woken sleeps on"]
-    pub fn answer(&self, answer: A) -> Option<Waker> {
-        self.tell(TicketState::Done(answer))
+    pub fn complete(&self, result: A) -> Option<Waker> {
+        self.wake(WaiterState::Done(result))
     }
 
-    fn tell(&self, state: TicketState<A>) -> Option<Waker> {
+    fn wake(&self, state: WaiterState<A>) -> Option<Waker> {
         match std::mem::replace(&mut *self.0.lock(), state) {
-            TicketState::Waiting(waker) => waker,
-            TicketState::Lead | TicketState::Done(_) => None,
+            WaiterState::Waiting(waker) => waker,
+            WaiterState::Lead | WaiterState::Done(_) => None,
         }
     }
 
-    /// Returns the message for the sender. If there is none yet, stores `waker`; the thread that sends the message
-    /// wakes it.
-    pub fn poll(&self, waker: &Waker) -> Poll<Told<A>> {
+    /// Returns what the sender waits for. If it has not come yet, stores `waker`; [`lead`](Self::lead) or
+    /// [`complete`](Self::complete) then returns it to its caller.
+    pub fn poll(&self, waker: &Waker) -> Poll<Wakeup<A>> {
         // Wakers are cloned and dropped without the lock, because both run a user's code, which may call this again.
-        let waiting = TicketState::Waiting(Some(waker.clone()));
+        let waiting = WaiterState::Waiting(Some(waker.clone()));
         let before = std::mem::replace(&mut *self.0.lock(), waiting);
         match before {
-            TicketState::Waiting(_) => Poll::Pending,
-            TicketState::Lead => Poll::Ready(Told::Lead),
-            TicketState::Done(answer) => Poll::Ready(Told::Answer(answer)),
+            WaiterState::Waiting(_) => Poll::Pending,
+            WaiterState::Lead => Poll::Ready(Wakeup::Lead),
+            WaiterState::Done(result) => Poll::Ready(Wakeup::Done(result)),
         }
     }
 }

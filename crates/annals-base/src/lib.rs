@@ -1,4 +1,4 @@
-//! The lowest layer of *annals*: a list whose items never move, a number that tasks and threads wait for, the line of a
+//! The lowest layer of *annals*: a list whose items never move, a number that tasks and threads wait for, the queue of a
 //! group commit, and a read-only mapping of a file.
 //!
 //! Except for one file of `annals`, all `unsafe` code of the project is here. The other crates forbid it.
@@ -8,7 +8,7 @@
 //!   writer, shared    the publication protocol between the writer and the readers
 //!   segment, slot     memory for the items, and the position of an item in it
 //!   watched           a number that only grows, and the tasks and threads that wait for it
-//!   line              requests that one thread at a time leads
+//!   leader_queue      the queue of a group commit: one thread at a time leads
 //!   mapped            the mapped file
 //!   writeback         an early start of the write of a file to the disk
 //!   process_id        the id of this process, also after a fork
@@ -45,7 +45,7 @@
 //! ```
 
 mod iter;
-mod line;
+mod leader_queue;
 mod list;
 mod mapped;
 mod process_id;
@@ -58,7 +58,7 @@ mod writeback;
 mod writer;
 
 pub use iter::{Iter, Slices};
-pub use line::{Line, LineGuard, LineState, Ticket, Told};
+pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, Waiter, Wakeup};
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
 pub use process_id::process_id;

@@ -1,7 +1,7 @@
-//! Tests of the hand-over of a line's lead under loom, which tries every interleaving.
+//! Tests of the hand-over of the queue's lead under loom, which tries every interleaving.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test -p annals-base --release --test loom_line
+//! RUSTFLAGS="--cfg loom" cargo test -p annals-base --release --test loom_leader_queue
 //! ```
 //!
 //! A request that no thread leads, or an answer that is lost, leaves a thread parked for ever, which loom reports as a
@@ -11,7 +11,7 @@
 
 use std::task::{Poll, Wake, Waker};
 
-use annals_base::{Line, Ticket, Told};
+use annals_base::{LeaderQueue, Waiter, Wakeup};
 use loom::{
     cell::UnsafeCell,
     sync::{
@@ -31,13 +31,13 @@ impl Wake for Unpark {
 
 struct Request {
     number: usize,
-    ticket: Arc<Ticket<usize>>,
+    waiter: Arc<Waiter<usize>>,
     may_lead: bool,
 }
 
 /// A log whose leader appends, as in the commit path.
 struct Log {
-    line: Line<Request, ()>,
+    queue: LeaderQueue<Request, ()>,
     /// The events. Only a leader may access them.
     events: UnsafeCell<Vec<usize>>,
     helper: Mutex<bool>,
@@ -53,7 +53,7 @@ unsafe impl Send for Log {}
 impl Log {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            line: Line::new(()),
+            queue: LeaderQueue::new(()),
             events: UnsafeCell::new(Vec::new()),
             helper: Mutex::new(false),
             called: Condvar::new(),
@@ -72,23 +72,23 @@ impl Log {
 
     /// Appends for a caller that waits and may lead.
     fn append(&self, number: usize) -> usize {
-        let mut line = self.line.lock();
-        if line.try_lead() {
-            drop(line);
+        let mut queue = self.queue.lock();
+        if queue.try_lead() {
+            drop(queue);
             let answer = self.commit(number);
             self.pass_on();
             return answer;
         }
-        let ticket = Arc::new(Ticket::default());
-        let led = line.push(Request { number, ticket: Arc::clone(&ticket), may_lead: true });
-        assert!(!led, "the line was led under the same lock");
-        drop(line);
-        match wait(&ticket) {
-            Told::Answer(answer) => answer,
-            Told::Lead => {
+        let waiter = Arc::new(Waiter::default());
+        let led = queue.push(Request { number, waiter: Arc::clone(&waiter), may_lead: true });
+        assert!(!led, "the queue was led under the same lock");
+        drop(queue);
+        match wait(&waiter) {
+            Wakeup::Done(answer) => answer,
+            Wakeup::Lead => {
                 self.lead();
-                let Told::Answer(answer) = wait(&ticket) else {
-                    panic!("the ticket got the lead twice")
+                let Wakeup::Done(answer) = wait(&waiter) else {
+                    panic!("the waiter got the lead twice")
                 };
                 answer
             }
@@ -96,24 +96,24 @@ impl Log {
     }
 
     /// Appends for a caller that must not wait.
-    fn submit(&self, number: usize) -> Arc<Ticket<usize>> {
-        let ticket = Arc::new(Ticket::default());
-        let request = Request { number, ticket: Arc::clone(&ticket), may_lead: false };
-        if self.line.lock().push(request) {
+    fn submit(&self, number: usize) -> Arc<Waiter<usize>> {
+        let waiter = Arc::new(Waiter::default());
+        let request = Request { number, waiter: Arc::clone(&waiter), may_lead: false };
+        if self.queue.lock().push(request) {
             self.call_helper();
         }
-        ticket
+        waiter
     }
 
     fn lead(&self) {
-        let mut line = self.line.lock();
-        line.take_lead();
-        let count = line.waiting().count();
-        let group = line.take(count);
-        drop(line);
+        let mut queue = self.queue.lock();
+        queue.take_lead();
+        let count = queue.waiting().count();
+        let group = queue.take(count);
+        drop(queue);
         for request in group {
             let answer = self.commit(request.number);
-            if let Some(waker) = request.ticket.answer(answer) {
+            if let Some(waker) = request.waiter.complete(answer) {
                 waker.wake();
             }
         }
@@ -121,16 +121,16 @@ impl Log {
     }
 
     fn pass_on(&self) {
-        let mut line = self.line.lock();
-        if !self.line.resign(&mut line) {
+        let mut queue = self.queue.lock();
+        if !self.queue.resign(&mut queue) {
             return;
         }
-        let first = line.waiting().next().expect("something waits");
-        let (ticket, may_lead) = (Arc::clone(&first.ticket), first.may_lead);
-        drop(line);
+        let first = queue.waiting().next().expect("something waits");
+        let (waiter, may_lead) = (Arc::clone(&first.waiter), first.may_lead);
+        drop(queue);
         if !may_lead {
             self.call_helper();
-        } else if let Some(waker) = ticket.lead() {
+        } else if let Some(waker) = waiter.lead() {
             waker.wake();
         }
     }
@@ -160,11 +160,11 @@ impl Log {
     }
 }
 
-fn wait(ticket: &Ticket<usize>) -> Told<usize> {
+fn wait(waiter: &Waiter<usize>) -> Wakeup<usize> {
     let waker = Waker::from(std::sync::Arc::new(Unpark(thread::current())));
     loop {
-        match ticket.poll(&waker) {
-            Poll::Ready(told) => return told,
+        match waiter.poll(&waker) {
+            Poll::Ready(wakeup) => return wakeup,
             Poll::Pending => thread::park(),
         }
     }
@@ -217,9 +217,9 @@ fn the_helper_leads_for_a_caller_that_must_not_wait() {
             let log = Arc::clone(&log);
             thread::spawn(move || log.append(1))
         };
-        let ticket = log.submit(0);
+        let waiter = log.submit(0);
         let theirs = other.join().expect("the other");
-        let Told::Answer(mine) = wait(&ticket) else { panic!("the ticket got the lead") };
+        let Wakeup::Done(mine) = wait(&waiter) else { panic!("the waiter got the lead") };
         assert_eq!(mine + theirs, 3);
         // If the other caller led for this request, the helper was not called. This call ends it.
         log.end.store(true, Ordering::SeqCst);
@@ -237,9 +237,9 @@ fn one_that_waits_for_the_idle_line_sees_all_that_was_answered() {
             thread::spawn(move || log.append(1))
         };
         let mine = log.append(0);
-        let line = log.line.wait_until_idle(log.line.lock());
-        assert!(line.waiting().next().is_none());
-        drop(line);
+        let queue = log.queue.wait_until_idle(log.queue.lock());
+        assert!(queue.waiting().next().is_none());
+        drop(queue);
         assert_eq!(mine + other.join().expect("the other"), 3);
     });
 }

@@ -6,9 +6,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::completion::AppendResult;
 use super::request::Request;
 use super::target::CommitTarget;
-use super::ticket::AppendResult;
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use super::committer::{Committer, Locked};
+use super::completion::{AppendResult, Completion, Pending};
 use super::group::Leadership;
 use super::helper::Helper;
 use super::request::Request;
 use super::submission::Submission;
 use super::target::CommitTarget;
-use super::ticket::{AppendResult, Pending, Ticket};
 use crate::backend::backend::{AppendFuture, Batch};
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
@@ -53,16 +53,16 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
             leadership.end();
             return result;
         }
-        let ticket = Ticket::new();
-        request.ticket = Some(Arc::clone(&ticket));
+        let completion = Completion::new();
+        request.completion = Some(Arc::clone(&completion));
         let unled = queue.push(request);
         assert!(!unled, "the queue has a leader, since this thread could not lead it");
         drop(queue);
-        if let Some(result) = ticket.wait() {
+        if let Some(result) = completion.wait() {
             return result;
         }
         self.lead_pending();
-        ticket.wait().unwrap_or(Err(AppendError::Closed))
+        completion.wait().unwrap_or(Err(AppendError::Closed))
     }
 
     /// Appends a batch without blocking the caller. The future returns the offsets.
@@ -73,15 +73,15 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     pub fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
         let mut request = Request::new(batch, encoded);
         request.measure();
-        let ticket = Ticket::for_future(self.head.meters());
-        request.ticket = Some(Arc::clone(&ticket));
+        let completion = Completion::for_future(self.head.meters());
+        request.completion = Some(Arc::clone(&completion));
         let queue = self.queue.lock();
         if queue.extra.room.has(request.bytes) || queue.is_led_here() {
             self.enter(queue, request);
-            return Box::pin(Pending(ticket));
+            return Box::pin(Pending(completion));
         }
         drop(queue);
-        Box::pin(Submission::new(Weak::clone(&self.me), request, ticket))
+        Box::pin(Submission::new(Weak::clone(&self.me), request, completion))
     }
 
     /// Puts an asynchronous request into the queue. Completes it at once if it is refused, and also if this thread is
@@ -90,10 +90,10 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         let refusal = self.check(&queue).err();
         if refusal.is_some() || queue.is_led_here() {
             drop(queue);
-            let ticket = request.ticket.take();
+            let completion = request.completion.take();
             let result = refusal.map_or_else(|| self.lead_one(request), Err);
-            if let Some(ticket) = ticket {
-                ticket.complete(result);
+            if let Some(completion) = completion {
+                completion.complete(result);
             }
             return;
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use annals_base::{Line, LineGuard};
+use annals_base::{LeaderQueue, LeaderQueueGuard};
 use parking_lot::Mutex;
 
 use super::clock::Clock;
@@ -25,7 +25,7 @@ use crate::metrics::meters::Timed;
 /// when the backend is dropped.
 pub struct Committer<E, H> {
     pub(super) head: HeadPublisher<E>,
-    pub(super) queue: Line<Request<E>, State<E>>,
+    pub(super) queue: LeaderQueue<Request<E>, State<E>>,
     pub(super) target: Mutex<H>,
     /// Whether a write failed. The queue's state has the reason.
     pub(super) poisoned: AtomicBool,
@@ -56,7 +56,7 @@ pub(super) struct State<E> {
     pub(super) room: Room<E>,
 }
 
-pub(super) type Locked<'a, E> = LineGuard<'a, Request<E>, State<E>>;
+pub(super) type Locked<'a, E> = LeaderQueueGuard<'a, Request<E>, State<E>>;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     /// Creates the commit path of this target. It publishes commits with `head`.
@@ -74,7 +74,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         };
         Arc::new_cyclic(|me| Self {
             head,
-            queue: Line::new(state),
+            queue: LeaderQueue::new(state),
             target: Mutex::new(target),
             poisoned: AtomicBool::new(false),
             full: AtomicBool::new(false),

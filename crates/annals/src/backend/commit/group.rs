@@ -1,4 +1,4 @@
-//! One leadership: the leader commits a group of batches, completes their tickets, and passes the lead on.
+//! One leadership: the leader commits a group of batches, delivers their results, and passes the lead on.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use super::admit::admit;
 use super::committer::{Committer, Locked};
+use super::completion::{AppendResult, Completion};
 use super::request::{Request, fail_all};
 use super::target::CommitTarget;
-use super::ticket::{AppendResult, Ticket};
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::event::limits::MAX_BATCH_BYTES;
@@ -25,7 +25,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         result
     }
 
-    /// Leads once: commits the waiting batches that fit into one commit, completes their tickets, and passes the lead
+    /// Leads once: commits the waiting batches that fit into one commit, delivers their results, and passes the lead
     /// on.
     pub(crate) fn lead_pending(&self) {
         let leadership = Leadership::of(self);
@@ -34,16 +34,17 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         let mut group = gather(&mut queue);
         drop(queue);
         let bytes: usize = group.iter().map(|request| request.bytes).sum();
-        let mut tickets = Tickets(group.iter_mut().map(|request| request.ticket.take()).collect());
+        let mut completions =
+            Completions(group.iter_mut().map(|request| request.completion.take()).collect());
         let mut results = Vec::with_capacity(group.len());
         self.commit(&mut group.into_iter(), &mut |result| results.push(result));
         let mut queue = self.queue.lock();
         free_room(&mut queue, bytes);
-        // Before the last tickets are completed, so that their callers find the store closed and can open it again.
+        // Before the last results are delivered, so that their callers find the store closed and can open it again.
         drop(self.close_if_last(queue));
-        for (ticket, result) in tickets.0.iter_mut().zip(results) {
-            if let Some(ticket) = ticket.take() {
-                ticket.complete(result);
+        for (completion, result) in completions.0.iter_mut().zip(results) {
+            if let Some(completion) = completion.take() {
+                completion.complete(result);
             }
         }
         leadership.end();
@@ -54,10 +55,10 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         if !self.queue.resign(&mut queue) {
             return;
         }
-        let next = queue.waiting().next().and_then(|next| next.ticket.clone());
+        let next = queue.waiting().next().and_then(|next| next.completion.clone());
         drop(queue);
         match next {
-            Some(ticket) if ticket.may_lead => ticket.lead(),
+            Some(completion) if completion.may_lead => completion.lead(),
             _ => self.call_helper(),
         }
     }
@@ -207,13 +208,13 @@ impl<E: Event, H: CommitTarget<E>> Drop for Committing<'_, E, H> {
     }
 }
 
-/// The tickets of a group. Dropping it completes the tickets that are left with the error of a failed commit.
-struct Tickets(Vec<Option<Arc<Ticket>>>);
+/// The completions of a group. Dropping it delivers the error of a failed commit to those that have no result yet.
+struct Completions(Vec<Option<Arc<Completion>>>);
 
-impl Drop for Tickets {
+impl Drop for Completions {
     fn drop(&mut self) {
-        for ticket in self.0.iter_mut().filter_map(Option::take) {
-            ticket.complete(Err(AppendError::Failed { source: panicked() }));
+        for completion in self.0.iter_mut().filter_map(Option::take) {
+            completion.complete(Err(AppendError::Failed { source: panicked() }));
         }
     }
 }

@@ -4,7 +4,7 @@
 //!   append ─┐
 //!   append ─┼▶ queue ─▶ the leader, one of the callers, takes the waiting batches
 //!   submit ─┘              │
-//!     └ no room: waits     └▶ admit each ─▶ CommitTarget::commit ─▶ publish ─▶ complete the tickets
+//!     └ no room: waits     └▶ admit each ─▶ CommitTarget::commit ─▶ publish ─▶ deliver the results
 //!       outside the queue     id, condition,    one write,         callbacks,
 //!                             offset            one sync           subscriptions
 //! ```
@@ -18,7 +18,7 @@
 //!   committer   the queue, and whether appends are taken  admit       admits one batch to a commit
 //!   target      the trait that the leader writes to       closing     closes the log
 //!   room        the bound on asynchronous batches         submission  the future of a batch that found no room
-//!   request     a batch in the queue                      ticket      delivers the result to the caller
+//!   request     a batch in the queue                      completion  delivers the result to the caller
 //!   helper      the thread that leads for callers that must not block      clock   the time of a commit
 //! ```
 
@@ -27,6 +27,7 @@ pub(crate) mod append;
 pub(crate) mod clock;
 pub(crate) mod closing;
 pub(crate) mod committer;
+pub(crate) mod completion;
 pub(crate) mod group;
 pub(crate) mod helper;
 pub(crate) mod request;
@@ -35,4 +36,3 @@ pub(crate) mod submission;
 pub(crate) mod target;
 #[cfg(test)]
 mod tests;
-pub(crate) mod ticket;

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::ticket::Ticket;
+use super::completion::Completion;
 use crate::backend::backend::Batch;
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
@@ -11,14 +11,14 @@ use crate::event::event::Event;
 use crate::event::raw::RawEvent;
 use crate::query::Condition;
 
-/// A batch to commit, and the ticket of the caller that waits for the result.
+/// A batch to commit, and the completion of the caller that waits for the result.
 pub(crate) struct Request<E> {
     pub(crate) events: Vec<E>,
     pub(crate) batch: Encoded,
     pub(crate) condition: Option<Condition>,
     pub(crate) time_ms: Option<u64>,
     pub(crate) allow_future_time: bool,
-    pub(crate) ticket: Option<Arc<Ticket>>,
+    pub(crate) completion: Option<Arc<Completion>>,
     /// The known size in memory of an asynchronous batch, in bytes; 0 for the others.
     pub(crate) bytes: usize,
 }
@@ -27,13 +27,13 @@ impl<E: Event> Request<E> {
     pub(crate) fn new(batch: Batch<E>, encoded: Encoded) -> Self {
         let Batch { events, condition, time_ms, allow_future_time } = batch;
         let batch = encoded;
-        Self { events, batch, condition, time_ms, allow_future_time, ticket: None, bytes: 0 }
+        Self { events, batch, condition, time_ms, allow_future_time, completion: None, bytes: 0 }
     }
 
     /// Computes `bytes`.
     pub(crate) fn measure(&mut self) {
         let events: usize = self.events.iter().map(event_bytes).sum();
-        self.bytes = size_of::<Self>() + size_of::<Ticket>() + events + self.batch.held_bytes();
+        self.bytes = size_of::<Self>() + size_of::<Completion>() + events + self.batch.held_bytes();
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn event_bytes<E: 'static>(event: &E) -> usize {
 
 /// Completes all of these requests with the same error.
 pub(crate) fn fail_all<E>(requests: Vec<Request<E>>, error: &AppendError) {
-    for ticket in requests.into_iter().filter_map(|request| request.ticket) {
-        ticket.complete(Err(error.clone()));
+    for completion in requests.into_iter().filter_map(|request| request.completion) {
+        completion.complete(Err(error.clone()));
     }
 }

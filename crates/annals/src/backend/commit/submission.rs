@@ -6,9 +6,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use super::committer::Committer;
+use super::completion::{AppendResult, Completion, Pending};
 use super::request::Request;
 use super::target::CommitTarget;
-use super::ticket::{AppendResult, Pending, Ticket};
 use crate::error::AppendError;
 use crate::event::event::Event;
 
@@ -32,9 +32,9 @@ impl<E: Event, H: CommitTarget<E>> Submission<E, H> {
     pub(crate) fn new(
         committer: Weak<Committer<E, H>>,
         request: Request<E>,
-        ticket: Arc<Ticket>,
+        completion: Arc<Completion>,
     ) -> Self {
-        Self { committer, state: State::Here(Box::new(request)), pending: Pending(ticket) }
+        Self { committer, state: State::Here(Box::new(request)), pending: Pending(completion) }
     }
 
     /// Puts the batch into the queue, or outside it if there is no room.

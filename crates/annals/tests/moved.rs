@@ -210,7 +210,16 @@ fn the_holder_of_the_lock_is_named() {
     assert_eq!(types(&path), [""; 0]);
 }
 
-/// Returns all events and errors of a cursor until it ends.
+/// Replaces the files of a directory one by one with copies of the files of `new`.
+fn replace_files(path: &Path, new: &Path) {
+    for entry in fs::read_dir(new).unwrap() {
+        let name = entry.unwrap().file_name();
+        fs::copy(new.join(&name), path.join("copying")).unwrap();
+        fs::rename(path.join("copying"), path.join(&name)).unwrap();
+    }
+}
+
+/// Returns the types of all events of a cursor until it ends.
 fn follow_to_the_end(store: &Store) -> Vec<String> {
     let events = store.subscription(Query::all(), 0);
     events.map(|event| event.unwrap().event.event_type().to_owned()).collect()
@@ -258,21 +267,14 @@ fn a_follower_of_a_store_with_replaced_files_ends_and_reports_it() {
     // The files are replaced one by one with those of an older copy of the log that got other events.
     let directory = tempfile::tempdir().unwrap();
     let (path, backup) = (directory.path().join("st"), directory.path().join("backup"));
-    let copy = |from: &Path, to: &Path| {
-        for entry in fs::read_dir(from).unwrap() {
-            let name = entry.unwrap().file_name();
-            fs::copy(from.join(&name), to.join("copying")).unwrap();
-            fs::rename(to.join("copying"), to.join(&name)).unwrap();
-        }
-    };
     EventStore::<RawEvent>::open(&path).unwrap().append(event("common")).unwrap();
     fs::create_dir(&backup).unwrap();
-    copy(&path, &backup);
+    replace_files(&backup, &path);
     EventStore::<RawEvent>::open(&backup).unwrap().append(event("restored")).unwrap();
     EventStore::<RawEvent>::open(&path).unwrap().append(event("followed")).unwrap();
     let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
     assert_eq!(reader.len(), 2);
-    copy(&backup, &path);
+    replace_files(&path, &backup);
     assert_eq!(follow_to_the_end(&reader), ["common", "followed"]);
     let error = reader.backend().follow_error();
     assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
@@ -282,6 +284,57 @@ fn a_follower_of_a_store_with_replaced_files_ends_and_reports_it() {
     let again: Vec<String> =
         reader.read(..).map(|event| event.unwrap().event.event_type().to_owned()).collect();
     assert_eq!(again, ["common", "followed"]);
+}
+
+/// Returns the names of the segments in a directory, in order.
+fn segments(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(".log")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_follower_does_not_go_on_in_a_segment_of_another_history() {
+    for all_files in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, backup) = (directory.path().join("st"), directory.path().join("backup"));
+        open(&path, Durability::Sync).append(event("common")).unwrap();
+        fs::create_dir(&backup).unwrap();
+        replace_files(&backup, &path);
+        let other = open(&backup, Durability::Sync);
+        while segments(&backup).len() < 2 {
+            other.append(event("differing")).unwrap();
+        }
+        // Its first segment gets as many events, of the same sizes.
+        let count = other.len() - 1;
+        drop(other);
+        let writer = open(&path, Durability::Sync);
+        for _ in 1..count {
+            writer.append(event("different")).unwrap();
+        }
+        drop(writer);
+        assert_eq!(segments(&path).len(), 1);
+        let reader: Store = EventStore::on(Journal::options().open_read_only(&path).unwrap());
+        if all_files {
+            replace_files(&path, &backup);
+        } else {
+            let next = &segments(&backup)[1];
+            fs::copy(backup.join(next), path.join("copying")).unwrap();
+            fs::rename(path.join("copying"), path.join(next)).unwrap();
+        }
+        // A follower that goes on would return one more event.
+        let events = reader.subscription(Query::all(), 0).take(usize::try_from(count).unwrap() + 1);
+        assert_eq!(events.filter(|event| event.is_ok()).count() as u64, count);
+        let error = reader.backend().follow_error();
+        if all_files {
+            assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");
+        } else {
+            let Some(FollowError::Damaged(damage)) = error else { panic!("{error:?}") };
+            assert!(damage.found.contains("other frames, with the checksum"), "{damage}");
+        }
+    }
 }
 
 #[test]

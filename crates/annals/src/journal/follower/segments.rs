@@ -7,6 +7,7 @@ use super::state::{Follow, exists};
 use crate::backend::follower::FollowStop;
 use crate::event::event::Event;
 use crate::journal::map::map_all;
+use crate::journal::recovery::segments::check_frames;
 use crate::journal::segment::file::{SEGMENT_HEAD, SegmentFile};
 use crate::journal::segment::file_names::{index_name, log_name};
 use crate::journal::segment::index_file::SealedIndex;
@@ -17,7 +18,7 @@ use crate::journal::segment::segment::{Segment, SegmentIndex, is_index_of};
 const INDEX_ROUNDS: u32 = 50;
 
 impl<E: Event> Follow<E> {
-    /// Goes on in the next segment if there is one. Returns whether there is, and it did.
+    /// Goes on in the next segment if it exists, or takes the last frames of this one. Returns whether it did either.
     pub(super) fn take_segment(&mut self) -> Result<bool, FollowStop> {
         let directory = &*self.log.directory.handle;
         if !exists(directory, &log_name(self.next_offset))? {
@@ -37,7 +38,7 @@ impl<E: Event> Follow<E> {
     }
 
     /// Puts this segment on the list of sealed ones and opens the next. Since there is a next segment, all of this one
-    /// is durable.
+    /// is durable. Fails if the next segment was begun after other frames than those that were read.
     fn roll(&mut self) -> Result<(), FollowStop> {
         self.durable = self.next_offset;
         self.settle()?;
@@ -46,7 +47,13 @@ impl<E: Event> Follow<E> {
         let file = directory.handle.open_read_only(&name)?;
         let (path, mapped) = (directory.at(&name), map_all(&*file)?);
         let segment = SegmentFile::new(path, &directory.store_id, self.next_offset, mapped);
-        segment.check_head(&directory.store_id)?;
+        let crc_before = segment.check_head(&directory.store_id)?.crc_before;
+        let read = self.index.frames_crc;
+        if let Err(damage) = check_frames(&self.segment.file, self.next_offset, read, crc_before) {
+            // If this segment's file was replaced as well, the log is not damaged: it is another one.
+            self.check_anchor()?;
+            return Err(damage.into());
+        }
         let anchor = (0, segment.bytes.slice(..SEGMENT_HEAD).to_vec());
         let index = IndexWriter::new();
         let next = Arc::new(Segment { file: segment, index: SegmentIndex::Mem(index.reader()) });

@@ -69,7 +69,7 @@ impl<E: Event> Follow<E> {
 
     /// Returns an error if the frame that was read last, or the head of a segment without frames, is not there any
     /// more.
-    fn check_anchor(&mut self) -> Result<(), FollowStop> {
+    pub(super) fn check_anchor(&mut self) -> Result<(), FollowStop> {
         let (position, bytes) = &self.anchor;
         if !file_shows(&*self.file, *position, bytes)? {
             return Err(self.changed());
@@ -80,7 +80,7 @@ impl<E: Event> Follow<E> {
     /// Goes on in the file that has the segment's name now, if it is not the open one. Returns whether it had new
     /// frames.
     ///
-    /// There are two harmless reasons for another file: the writer withdrew the segment while it had no events and
+    /// Another file has two harmless reasons: the writer withdrew the segment while it had no events and
     /// created it again, or the file system replaced it by a copy (an overlay does when a file of a lower layer is
     /// first written to). Any other change ends the follower.
     pub(super) fn take_other_file(&mut self) -> Result<bool, FollowStop> {

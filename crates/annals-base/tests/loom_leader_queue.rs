@@ -229,7 +229,7 @@ fn the_helper_leads_for_a_caller_that_must_not_wait() {
 }
 
 #[test]
-fn one_that_waits_for_the_idle_line_sees_all_that_was_answered() {
+fn one_that_waits_for_the_idle_queue_sees_all_that_was_answered() {
     model(Some(2), || {
         let log = Log::new();
         let other = {

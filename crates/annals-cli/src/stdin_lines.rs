@@ -25,7 +25,7 @@ const QUEUED_CHUNKS: usize = 16;
 /// The result of [`Lines::next`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// There is a line; [`Lines::line`] returns it.
+    /// The input has a line; [`Lines::line`] returns it.
     Line,
     /// No whole line is available at the moment.
     Pause,
@@ -36,7 +36,7 @@ pub(crate) enum Step {
 /// The location of the current line.
 #[derive(Debug, Clone)]
 enum Line {
-    /// There is no current line.
+    /// No line is current.
     None,
     /// This range of the chunk.
     Chunk(Range<usize>),

@@ -157,7 +157,7 @@ pub enum AppendError {
         /// The log's head.
         head: u64,
     },
-    /// There is no room for the events. Nothing was written, and appends work again once there is room.
+    /// The disk or index has no room for the events. Nothing was written, and appends work again once there is room.
     #[error("no room for {bytes} bytes: {source}{}", room_way_out(source))]
     NoRoom {
         /// The number of bytes that the batch needs.

@@ -1,4 +1,4 @@
-//! A snapshot stores only states that JSON preserves. For other states there is a warning and no snapshot.
+//! A snapshot stores only states that JSON preserves. For other states it logs a warning and stores nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

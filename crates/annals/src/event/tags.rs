@@ -48,7 +48,7 @@ impl Tags {
         self.ends.len()
     }
 
-    /// Returns whether there are no tags.
+    /// Returns whether the list has no tags.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -115,7 +115,7 @@ impl Metadata {
         self.0.len()
     }
 
-    /// Returns whether there are no entries.
+    /// Returns whether the list has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

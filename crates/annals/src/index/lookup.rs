@@ -32,7 +32,7 @@ pub enum Posting<'a> {
 }
 
 impl Posting<'_> {
-    /// Returns whether there are no offsets.
+    /// Returns whether the list has no offsets.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

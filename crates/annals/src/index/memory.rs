@@ -16,7 +16,7 @@ pub struct MemIndex {
     pub(crate) ids: Arc<Names>,
 }
 
-/// The writer's handle of an in-memory index. There is one for each index.
+/// The writer's handle of an in-memory index. Each index has one.
 #[derive(Debug)]
 pub struct MemIndexWriter {
     types: NamesWriter,
@@ -48,7 +48,7 @@ impl MemIndexWriter {
         }
     }
 
-    /// Returns whether there is certainly room for events with `labels` labels together.
+    /// Returns whether the index certainly has room for events with `labels` labels together.
     pub(crate) fn has_room(&self, labels: usize) -> bool {
         self.types.has_room(labels) && self.tags.has_room(labels) && self.ids.has_room(labels)
     }

@@ -45,7 +45,7 @@ struct Entry {
     count: AtomicU32,
 }
 
-/// The writer's handle of a table. There is one for each table.
+/// The writer's handle of a table. Each table has one.
 #[derive(Debug)]
 pub(crate) struct NamesWriter {
     names: Arc<Names>,
@@ -182,7 +182,7 @@ impl NamesWriter {
         &self.names
     }
 
-    /// Returns whether there is certainly room for `offsets` more offsets.
+    /// Returns whether the table certainly has room for `offsets` more offsets.
     pub(crate) fn has_room(&self, offsets: usize) -> bool {
         self.words.list().len() + 8 * offsets < self.most
             && self.entries.list().len() + offsets < self.most

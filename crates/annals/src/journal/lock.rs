@@ -150,7 +150,7 @@ impl LockHolder {
     }
 }
 
-/// Returns whether there is no such process any more.
+/// Returns whether the process does not exist any more.
 #[cfg(unix)]
 fn is_gone(process: u32) -> bool {
     let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);

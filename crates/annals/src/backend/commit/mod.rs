@@ -8,7 +8,7 @@
 //!       outside the queue     id, condition,    one write,         callbacks,
 //!                             offset            one sync           subscriptions
 //! ```
-//! While one commit is made durable, the next batches gather in the queue. There is no timer, so a single writer never
+//! While one commit is made durable, the next batches gather in the queue. No timer delays a commit, so a single writer never
 //! waits for others. When a commit is done, the caller that has waited longest becomes the leader. A caller of `submit`
 //! must not block, so a helper thread leads in its place. (`LevelDB` and `RocksDB` use the same group commit with a
 //! leader.)

@@ -27,8 +27,8 @@ impl<E> Default for Room<E> {
 }
 
 impl<E> Room<E> {
-    /// Returns whether there is room for a batch of this size. If the queue has no asynchronous batch, there is room
-    /// for any size. If a batch waits outside, there is no room.
+    /// Returns whether the queue has room for a batch of this size. If it has no asynchronous batch, it has room
+    /// for any size. If a batch waits outside, it has no room.
     pub(crate) fn has(&self, bytes: usize) -> bool {
         self.outside.is_empty() && self.fits(bytes)
     }

@@ -135,7 +135,7 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
 
-    /// Makes sure that there is room on disk for `size` bytes at `position`, as far as the system can.
+    /// Makes sure that the disk has room for `size` bytes at `position`, as far as the system can.
     ///
     /// # Errors
     /// The system's.

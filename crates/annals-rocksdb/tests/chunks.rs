@@ -83,7 +83,9 @@ fn check_queries<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
                 Batch::new(vec![]).condition(Condition::fail_if(query.clone()).after(from)),
             );
             match (blocked, found) {
-                (Err(AppendError::Conflict { offset }), Some(found)) => assert_eq!(offset, found),
+                (Err(AppendError::Conflict { offset, .. }), Some(found)) => {
+                    assert_eq!(offset, found)
+                }
                 (Ok(_), None) | (Err(AppendError::ReadOnly), _) => {}
                 (blocked, found) => panic!("{query:?} after {from}: {blocked:?}, but {found:?}"),
             }

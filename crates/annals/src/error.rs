@@ -67,7 +67,7 @@ fn event_types(event_type: &str, known: &[&str]) -> String {
 ///
 /// let unsold = Condition::fail_if(Query::tag("seat:12A"));
 /// match store.append_if([RawEvent::builder("seat-sold").tag("seat:12A").build()?], &unsold) {
-///     Err(AppendError::Conflict { offset }) => println!("sold already, at offset {offset}"),
+///     Err(AppendError::Conflict { offset, .. }) => println!("sold already, at offset {offset}"),
 ///     other => println!("{other:?}"),
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -105,8 +105,11 @@ pub enum AppendError {
     /// The log has an event that the condition forbids. Read again and decide again.
     #[error("the condition failed: the event at offset {offset} matches its query")]
     Conflict {
-        /// The offset of an event that matches the condition's query.
+        /// The lowest offset of an event that a condition of the batch forbids.
         offset: u64,
+        /// The position in [`Batch::conditions`](crate::Batch) of the condition that forbids it, from 0. If several
+        /// conditions forbid it, this is the first of them.
+        condition: usize,
     },
     /// The log has an event with the same id but of another type, or it has only some events of this batch. (If it has
     /// the whole batch, with the same ids and types, the append succeeds and returns the recorded offsets.)

@@ -234,9 +234,18 @@ impl Condition {
         self
     }
 
-    /// Returns this condition for a log of events of type `E`. See [`Query::of`].
-    pub(crate) fn of<E: Event>(self) -> Result<Self, InvalidQuery> {
-        Ok(Self { query: self.query.of::<E>()?, ..self })
+    /// Replaces the query by the query for a log of events of type `E`. See [`Query::of`]. After an error, the
+    /// condition must not be used.
+    pub(crate) fn resolve<E: Event>(&mut self) -> Result<(), InvalidQuery> {
+        self.query = std::mem::take(&mut self.query).of::<E>()?;
+        Ok(())
+    }
+
+    /// Returns the size of the condition in memory, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let names = self.query.items.iter().flat_map(|item| item.types.iter().chain(&item.tags));
+        let names: usize = names.map(|name| size_of::<String>() + name.len()).sum();
+        size_of::<Self>() + size_of_val(self.query.items.as_slice()) + names
     }
 
     /// Returns the query: an event that matches it fails the append.

@@ -151,7 +151,7 @@ fn check_writing(store: &Store, count: u64) {
             let result = store.append_as(annals::Batch::new(Vec::new()).condition(condition));
             if next <= last {
                 assert!(
-                    matches!(result, Err(AppendError::Conflict { offset }) if offset == next),
+                    matches!(result, Err(AppendError::Conflict { offset, .. }) if offset == next),
                     "far:{first} after {after}: {result:?}"
                 );
             } else {
@@ -285,7 +285,7 @@ fn a_filter_of_another_history_of_the_log_is_ignored() {
         for n in (20..store.len()).step_by(7) {
             let nothing = annals::Batch::new(Vec::new()).condition(unless(n));
             let result = store.append_as(nothing);
-            assert!(matches!(result, Err(AppendError::Conflict { offset }) if offset == n));
+            assert!(matches!(result, Err(AppendError::Conflict { offset, .. }) if offset == n));
             assert_eq!(store.append(other(n)).unwrap(), n);
         }
         drop(store);

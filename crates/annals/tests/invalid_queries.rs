@@ -84,6 +84,10 @@ fn refuses_everywhere<B: Backend<Booking> + 'static>(store: &EventStore<Booking,
             &block_on(store.append_batch_async(Batch::new(vec![sold()]).condition(condition)))
                 .unwrap_err(),
         );
+        let second = Batch::new(vec![sold()])
+            .condition(Condition::fail_if(Query::tag("other:1")))
+            .condition(Condition::fail_if(query.clone()));
+        says(&store.append_as(second).unwrap_err());
         assert_eq!(store.len(), len);
 
         let read: Vec<_> = store.query(&query).collect();

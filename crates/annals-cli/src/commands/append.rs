@@ -230,7 +230,7 @@ impl Appender {
         let store = self.store()?;
         let before = store.len();
         let condition = self.condition.clone();
-        match store.append_as(Batch { condition, ..Batch::new(events) }) {
+        match store.append_as(Batch::new(events).conditions(condition)) {
             Ok(range) => {
                 self.next_line = last_line + 1;
                 offsets.extend(range.clone());
@@ -251,7 +251,7 @@ impl Appender {
     /// Returns the failure of a batch, with the line that caused it, if a single line did.
     fn explain(&self, problem: AppendError, lines: &[u64], events: &[RawEvent]) -> Failure {
         let cause = match &problem {
-            AppendError::Conflict { offset } => {
+            AppendError::Conflict { offset, .. } => {
                 return Failure::ConditionFailed { offset: *offset, names: self.names.clone() };
             }
             AppendError::BatchTooLarge { .. } => {

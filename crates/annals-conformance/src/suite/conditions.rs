@@ -5,7 +5,7 @@ use std::thread;
 
 use annals::{AppendError, Batch, Condition, Query, QueryItem};
 
-use super::tools::{Seen, Store, fresh, nth, nths, open};
+use super::tools::{Seen, Store, fresh, nth, nths, open, wait_for};
 use crate::check::{Check, CheckError, Outcome, ensure, same, says};
 use crate::{Sample, Subject};
 
@@ -54,7 +54,7 @@ fn only_one_of_a_race_wins<S: Subject + ?Sized>(subject: &S) -> Result<(), Check
         for result in of_round {
             if let Err(error) = result {
                 ensure!(
-                    matches!(error, AppendError::Conflict { offset } if *offset == winners[0]),
+                    matches!(error, AppendError::Conflict { offset, .. } if *offset == winners[0]),
                     "round {round}: {error:?}"
                 );
             }
@@ -153,7 +153,7 @@ pub(super) fn conditions_see_what_they_say<S: Subject + ?Sized>(subject: &S) -> 
                     same("the offset of an append", range, head..head + 1)?;
                     head += 1;
                 }
-                (Err(AppendError::Conflict { offset }), Some(expected)) => {
+                (Err(AppendError::Conflict { offset, .. }), Some(expected)) => {
                     same("the conflicting event", offset, *expected)?;
                 }
                 (result, expected) => {
@@ -195,6 +195,53 @@ fn special_conditions<S: Subject + ?Sized>(store: &Store<S>) -> Result<(), Check
     )
 }
 
+pub(super) fn every_condition_of_a_batch_holds<S: Subject + ?Sized>(subject: &S) -> Check {
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
+    store.append_batch(nths(0..40))?;
+    let fail_if = |tag: &str, after| Condition::fail_if(Query::tag(tag)).after(after);
+    // Conditions, and the expected conflict: its offset, and the position of the condition.
+    let cases = [
+        (vec![fail_if("digit:7", 38), fail_if("digit:8", 39), fail_if("digit:9", 40)], None),
+        (vec![fail_if("digit:7", 38), fail_if("number:8", 0)], Some((8, 1))),
+        (vec![fail_if("number:8", 0), fail_if("digit:7", 38)], Some((8, 0))),
+        (
+            vec![fail_if("digit:9", 20), fail_if("digit:4", 20), fail_if("digit:6", 9)],
+            Some((16, 2)),
+        ),
+        (vec![fail_if("none", 0), fail_if("number:5", 0), fail_if("digit:5", 0)], Some((5, 1))),
+    ];
+    let mut head = 40;
+    for (conditions, expected) in cases {
+        let what = format!("{conditions:?}");
+        let batch = Batch::new(vec![Sample::new("decided")]).conditions(conditions);
+        let result = store.append_as(batch.clone());
+        let awaited = wait_for(store.append_batch_async(batch), subject.patience())?;
+        for result in [result, awaited] {
+            let found = match result {
+                Ok(_) => None,
+                Err(AppendError::Conflict { offset, condition }) => Some((offset, condition)),
+                Err(error) => return Err(CheckError::new(format!("{what}: {error:?}"))),
+            };
+            ensure!(
+                found == expected,
+                "{what}: the conflict should be {expected:?}, and is {found:?}"
+            );
+            head += u64::from(found.is_none());
+        }
+        same("the head", store.len(), head)?;
+    }
+    // A condition that guards nothing is reported, whatever the others find.
+    let beyond = Batch::new(vec![nth(1)]).condition(fail_if("digit:1", 0));
+    let refused = store.append_as(beyond.condition(fail_if("digit:1", head + 1)));
+    ensure!(
+        matches!(refused, Err(AppendError::ConditionBeyondHead { .. })),
+        "a condition from beyond the head {head} on, behind another: {refused:?}"
+    );
+    same("the head", store.len(), head)?;
+    Ok(Outcome::Held)
+}
+
 pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
     let fixture = subject.fixture();
     let mut store = open::<S>(&fixture)?;
@@ -204,10 +251,7 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
     for again in 0..2 {
         same("the offset of a known id", store.append(named(7))?, 7)?;
         same("the range of known ids", store.append_batch((10..14).map(named))?, 10..14)?;
-        let unless = Batch {
-            condition: Some(Condition::fail_if(Query::all())),
-            ..Batch::new(vec![named(3)])
-        };
+        let unless = Batch::new(vec![named(3)]).condition(Condition::fail_if(Query::all()));
         same("the range of known ids, whatever the condition", store.append_as(unless)?, 3..4)?;
         same("the head", store.len(), 30)?;
         let refused = |events: Vec<Sample>, words: &[&str]| -> Result<(), CheckError> {

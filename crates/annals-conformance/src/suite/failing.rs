@@ -20,7 +20,7 @@ fn refusals<S: Subject + ?Sized>(subject: &S) -> Vec<Batch<Sample>> {
     let trace = || Sample::new("trace").tag("trace:1").id("trace");
     let with = |events: Vec<Sample>| Batch::new(events);
     let mut all = vec![
-        Batch { condition: Some(Condition::fail_if(Query::all())), ..with(vec![trace()]) },
+        with(vec![trace()]).condition(Condition::fail_if(Query::all())),
         Batch { time_ms: Some(0), ..with(vec![trace()]) },
         with(vec![trace(), nth(1).tag("")]),
         with(vec![nth(1), trace(), trace()]),

@@ -213,7 +213,7 @@ fn take(
             model.take(events, &verdict);
             false
         }
-        Some(Err(AppendError::Conflict { offset })) => {
+        Some(Err(AppendError::Conflict { offset, .. })) => {
             assert_eq!(verdict, Verdict::Conflict(offset), "{note}");
             false
         }
@@ -238,9 +238,8 @@ fn append_together(
     first: (Vec<Sample>, Option<Condition>),
     group: &[(Vec<Sample>, Option<Condition>)],
 ) -> Vec<Option<AppendResult>> {
-    let as_batch = |(events, condition): (Vec<Sample>, Option<Condition>)| Batch {
-        condition,
-        ..Batch::new(events)
+    let as_batch = |(events, condition): (Vec<Sample>, Option<Condition>)| {
+        Batch::new(events).conditions(condition)
     };
     if group.is_empty() {
         return vec![Some(store.append_as(as_batch(first)))];

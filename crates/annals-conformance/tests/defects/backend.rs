@@ -39,6 +39,7 @@ pub(super) enum Defect {
     RefusesRetries,
     KnowsByTheIdAlone,
     GuardsNothing,
+    ChecksOneCondition,
     EndsEarly,
     TakesAnyTime,
 }
@@ -134,7 +135,9 @@ impl Defective {
         while self.checked.load(Ordering::SeqCst) < 2 {
             std::thread::yield_now();
         }
-        page.first().map_or(Ok(()), |found| Err(AppendError::Conflict { offset: found.offset }))
+        page.first().map_or(Ok(()), |found| {
+            Err(AppendError::Conflict { offset: found.offset, condition: 0 })
+        })
     }
 }
 
@@ -159,7 +162,7 @@ impl Backend<Sample> for Defective {
                     let _ = self.inner.append(Batch::new(events));
                 });
             }
-            Defect::ChecksThenAppends => self.check(batch.condition.take())?,
+            Defect::ChecksThenAppends => self.check(batch.conditions.pop())?,
             Defect::ForgetsIds => {
                 let nameless = |event: Sample| {
                     let tags = event.tag_list().iter();
@@ -181,10 +184,11 @@ impl Backend<Sample> for Defective {
                     return Ok(known.offset..known.offset + batch.events.len() as u64);
                 }
             }
+            Defect::ChecksOneCondition => batch.conditions.truncate(1),
             Defect::TakesAnyTime => batch.allow_future_time = true,
             Defect::GuardsNothing => {
                 let head = self.inner.head().get();
-                batch.condition = batch.condition.filter(|condition| condition.head() <= head);
+                batch.conditions.retain(|condition| condition.head() <= head);
             }
             Defect::PublishesEarly => {
                 let _alone = self.lock.lock();

@@ -53,7 +53,7 @@ fn append(
             let unless = Condition::fail_if(Query::tag(format!("batch:{number}")));
             let condition = random.once_in(3).then_some(unless);
             let events = batch(number, 1 + random.below(5));
-            tell(number, store.append_as(Batch { condition, ..Batch::new(events) })?);
+            tell(number, store.append_as(Batch::new(events).conditions(condition))?);
         }
         Ok(())
     };
@@ -245,7 +245,7 @@ fn check_conditions(store: &Store, acknowledged: &BTreeMap<u64, Range<u64>>, ran
             assert_eq!(store.append_batch(batch(number, count)).unwrap(), *range, "the ids");
         }
         match store.append_if([Sample::new("killed")], &unless) {
-            Err(AppendError::Conflict { offset }) => assert_eq!(offset, range.start),
+            Err(AppendError::Conflict { offset, .. }) => assert_eq!(offset, range.start),
             other => panic!("batch {number} at {range:?}: {other:?}"),
         }
         let never = Condition::fail_if(Query::tag(format!("no-batch:{number}")));

@@ -268,7 +268,7 @@ impl Run {
                 self.model.take(events, &verdict);
                 false
             }
-            Err(AppendError::Conflict { offset }) => {
+            Err(AppendError::Conflict { offset, .. }) => {
                 assert_eq!(verdict, Verdict::Conflict(offset), "{}", self.note);
                 false
             }
@@ -372,7 +372,7 @@ pub(crate) fn verify_is_clean(path: &Path, events: u64, note: &str) {
 }
 
 fn as_batch(events: Vec<Sample>, condition: Option<Condition>) -> Batch<Sample> {
-    Batch { condition, ..Batch::new(events) }
+    Batch::new(events).conditions(condition)
 }
 
 pub(crate) fn wait<T>(future: impl Future<Output = T> + Send) -> T {

@@ -167,7 +167,7 @@ pub trait Backend<E: Event>: Send + Sync {
     }
 }
 
-/// A batch: events to append together, all or none, with an optional condition and time. Pass it to
+/// A batch: events to append together, all or none, with optional conditions and an optional time. Pass it to
 /// [`append_as`](crate::EventStore::append_as).
 ///
 /// ```
@@ -180,12 +180,30 @@ pub trait Backend<E: Event>: Send + Sync {
 /// assert_eq!(store.append_as(batch)?, 0..1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A batch may have several conditions, each with its own [`after`](Condition::after). All of them must hold. Here the
+/// seat must be unsold since the seat map was read, and the request must never have been handled:
+///
+/// ```
+/// use annals::{AppendError, Batch, Condition, EventStore, Query, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// let sell = |seen| -> Result<_, Box<dyn std::error::Error>> {
+///     Ok(Batch::new(vec![RawEvent::builder("seat-sold").tag("seat:12A").tag("request:7").build()?])
+///         .condition(Condition::fail_if(Query::tag("seat:12A")).after(seen))
+///         .condition(Condition::fail_if(Query::tag("request:7"))))
+/// };
+/// store.append_as(sell(store.len())?)?;
+/// let refused = store.append_as(sell(store.len())?);
+/// assert!(matches!(refused, Err(AppendError::Conflict { offset: 0, condition: 1 })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Batch<E> {
     /// The events. They get consecutive offsets in this order.
     pub events: Vec<E>,
-    /// The condition under which the batch is appended; `None`: always.
-    pub condition: Option<Condition>,
+    /// The conditions under which the batch is appended, all of which must hold; empty: always.
+    pub conditions: Vec<Condition>,
     /// The time at which the events were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
     pub time_ms: Option<u64>,
     /// Whether that time may be more than a day ahead of the clock.
@@ -193,16 +211,31 @@ pub struct Batch<E> {
 }
 
 impl<E> Batch<E> {
-    /// Returns a batch of these events, without a condition, recorded now.
+    /// Returns a batch of these events, without conditions, recorded now.
     #[must_use]
     pub fn new(events: Vec<E>) -> Self {
-        Self { events, condition: None, time_ms: None, allow_future_time: false }
+        Self { events, conditions: Vec::new(), time_ms: None, allow_future_time: false }
     }
 
-    /// Returns the same batch, appended only if the log has no event that the condition forbids.
+    /// Adds a condition: the batch is appended only if the log has no event that the condition forbids. If a batch has
+    /// several conditions, all of them must hold.
     #[must_use]
     pub fn condition(self, condition: Condition) -> Self {
-        Self { condition: Some(condition), ..self }
+        self.conditions([condition])
+    }
+
+    /// Adds conditions: the batch is appended only if the log has no event that one of them forbids.
+    ///
+    /// The append fails with [`AppendError::Conflict`] if the log has such events. The error has the lowest of their
+    /// offsets, and the position in the batch of the condition that forbids that event. If several conditions forbid
+    /// it, this is the first of them.
+    #[must_use]
+    pub fn conditions(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
+        let conditions = conditions.into_iter();
+        // The usual batch has one condition: no more room than it needs.
+        self.conditions.reserve_exact(conditions.size_hint().0);
+        self.conditions.extend(conditions);
+        self
     }
 
     /// Returns the same batch, recorded at `time_ms`, in milliseconds since 1970-01-01 UTC. Meant for copying logs.

@@ -199,7 +199,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             let unchanged = Condition::fail_if(self.query().clone()).after(head);
             match self.store().append_if(events, &unchanged) {
                 Ok(offsets) => return Ok(Decision { offsets, retries }),
-                Err(AppendError::Conflict { offset }) if retries == retries_max => {
+                Err(AppendError::Conflict { offset, .. }) if retries == retries_max => {
                     return Err(DecideError::Contended { retries, offset });
                 }
                 Err(AppendError::Conflict { .. }) => retries += 1,

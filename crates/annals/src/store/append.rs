@@ -57,7 +57,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     ///
     /// let unsold = Condition::fail_if(Query::tag("seat:12A")).after(store.len());
     /// assert_eq!(store.append_if([sold()?], &unsold)?, 0..1);
-    /// assert!(matches!(store.append_if([sold()?], &unsold), Err(AppendError::Conflict { offset: 0 })));
+    /// assert!(matches!(store.append_if([sold()?], &unsold), Err(AppendError::Conflict { offset: 0, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -163,15 +163,16 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         }
     }
 
-    /// Returns the batch with its condition checked against the event types of `E`, and with all names of renamed
+    /// Returns the batch with its conditions checked against the event types of `E`, and with all names of renamed
     /// types.
     fn for_own_events(&self, mut batch: Batch<E>) -> Result<Batch<E>, AppendError> {
-        let condition = batch.condition.take().map(Condition::of::<E>).transpose();
-        batch.condition = condition.map_err(|error| {
-            let error = AppendError::InvalidCondition(error);
-            self.backend().head().meters().refused(&error);
-            error
-        })?;
+        for condition in &mut batch.conditions {
+            condition.resolve::<E>().map_err(|error| {
+                let error = AppendError::InvalidCondition(error);
+                self.backend().head().meters().refused(&error);
+                error
+            })?;
+        }
         Ok(batch)
     }
 }

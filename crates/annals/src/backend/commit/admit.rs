@@ -1,4 +1,4 @@
-//! Admits one batch to a commit: finds out whether it was recorded before, checks its condition, time and room, and
+//! Admits one batch to a commit: finds out whether it was recorded before, checks its conditions, time and room, and
 //! assigns its offsets.
 
 use std::collections::HashSet;
@@ -14,6 +14,7 @@ use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::event::limits::MAX_TIME_AHEAD_MS;
 use crate::metrics::meters::{Meters, Timed};
+use crate::query::Condition;
 
 /// Admits one batch. Returns its offsets if it is staged now or was recorded before, and else the reason.
 pub(crate) fn admit<E: Event>(
@@ -22,20 +23,12 @@ pub(crate) fn admit<E: Event>(
     now: u64,
     meters: &Meters,
 ) -> AppendResult {
-    let Request { events, batch, condition, time_ms, allow_future_time, .. } = request;
+    let Request { events, batch, conditions, time_ms, allow_future_time, .. } = request;
     if let Some(range) = recorded_before::<E>(target, &batch)? {
         return Ok(range);
     }
-    if let Some(condition) = condition {
-        // A store has checked more than this. The check here is for a batch that is appended to a backend directly.
-        condition.query().check().map_err(AppendError::InvalidCondition)?;
-        let (after, head) = (condition.head(), target.next_offset());
-        if after > head {
-            return Err(AppendError::ConditionBeyondHead { after, head });
-        }
-        if let Some(offset) = meters.time(Timed::Condition, || target.conflict(&condition))? {
-            return Err(AppendError::Conflict { offset });
-        }
+    if !conditions.is_empty() {
+        check_conditions::<E>(target, &conditions, meters)?;
     }
     let last = target.last_time_ms();
     if let Some(given) = time_ms {
@@ -62,6 +55,33 @@ pub(crate) fn admit<E: Event>(
         "a target stages each event at the next offset"
     );
     Ok(first..first + count)
+}
+
+/// Checks that all conditions hold. A condition that guards nothing is reported before a conflict. Of several conflicts,
+/// the one at the lowest offset is reported.
+fn check_conditions<E: Event>(
+    target: &mut impl CommitTarget<E>,
+    conditions: &[Condition],
+    meters: &Meters,
+) -> Result<(), AppendError> {
+    let head = target.next_offset();
+    for condition in conditions {
+        // A store has checked more than this. The check here is for a batch that is appended to a backend directly.
+        condition.query().check().map_err(AppendError::InvalidCondition)?;
+        let after = condition.head();
+        if after > head {
+            return Err(AppendError::ConditionBeyondHead { after, head });
+        }
+    }
+    let mut lowest = None;
+    meters.time(Timed::Condition, || -> Result<(), AppendError> {
+        for (at, condition) in conditions.iter().enumerate() {
+            let found = target.conflict(condition)?.map(|offset| (offset, at));
+            lowest = lowest.into_iter().chain(found).min();
+        }
+        Ok(())
+    })?;
+    lowest.map_or(Ok(()), |(offset, condition)| Err(AppendError::Conflict { offset, condition }))
 }
 
 /// Distinguishes a lack of room from a failure.

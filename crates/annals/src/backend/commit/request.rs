@@ -15,7 +15,7 @@ use crate::query::Condition;
 pub(crate) struct Request<E> {
     pub(crate) events: Vec<E>,
     pub(crate) batch: Encoded,
-    pub(crate) condition: Option<Condition>,
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) time_ms: Option<u64>,
     pub(crate) allow_future_time: bool,
     pub(crate) completion: Option<Arc<Completion>>,
@@ -25,15 +25,17 @@ pub(crate) struct Request<E> {
 
 impl<E: Event> Request<E> {
     pub(crate) fn new(batch: Batch<E>, encoded: Encoded) -> Self {
-        let Batch { events, condition, time_ms, allow_future_time } = batch;
+        let Batch { events, conditions, time_ms, allow_future_time } = batch;
         let batch = encoded;
-        Self { events, batch, condition, time_ms, allow_future_time, completion: None, bytes: 0 }
+        Self { events, batch, conditions, time_ms, allow_future_time, completion: None, bytes: 0 }
     }
 
     /// Computes `bytes`.
     pub(crate) fn measure(&mut self) {
         let events: usize = self.events.iter().map(event_bytes).sum();
-        self.bytes = size_of::<Self>() + size_of::<Completion>() + events + self.batch.held_bytes();
+        let conditions: usize = self.conditions.iter().map(Condition::held_bytes).sum();
+        let fixed = size_of::<Self>() + size_of::<Completion>();
+        self.bytes = fixed + events + conditions + self.batch.held_bytes();
     }
 }
 

@@ -26,7 +26,7 @@ pub trait CommitTarget<E>: Send + 'static {
     /// then, and the call may be repeated. Any other error poisons the log.
     fn reserve(&mut self, bytes: usize, labels: usize) -> io::Result<()>;
 
-    /// Returns the offset of an event that the condition forbids, among recorded and staged events.
+    /// Returns the offset of the first event that the condition forbids, among recorded and staged events.
     ///
     /// # Errors
     /// [`ReadError`] when the log cannot be read.

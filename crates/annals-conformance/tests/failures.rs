@@ -86,7 +86,7 @@ fn an_event_whose_commit_fails_is_not_visible() {
             Batch::new(vec![event()]),
             Batch::new(vec![Sample::new("other").id("id")]),
         ]
-        .map(|batch| store.append_batch_async(batch));
+        .map(|batch| store.append_as_async(batch));
         disk.fail(Call::Sync, 1, ErrorKind::Other);
         go_on.send(()).expect("the callback waits");
         for result in appends.map(wait) {

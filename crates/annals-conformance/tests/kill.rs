@@ -58,7 +58,10 @@ fn append(
                         let condition = random
                             .once_in(3)
                             .then(|| Condition::fail_if(Query::tag(format!("batch:{number}"))));
-                        tell(number, store.append_as(Batch::new(events).conditions(condition))?);
+                        tell(
+                            number,
+                            store.append_as(Batch::new(events).conditions(condition))?.offsets,
+                        );
                     }
                     Ok(())
                 })

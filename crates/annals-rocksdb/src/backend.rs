@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use annals::backend::{HeadPublisher, LogAccess};
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Event, EventDigest, EventRef, FollowError, Head,
-    Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
+    AppendError, AppendFuture, Appended, Backend, Batch, Event, EventDigest, EventRef, FollowError,
+    Head, Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
     SnapshotStore, Stats,
 };
 use rocksdb::checkpoint::Checkpoint;
@@ -154,7 +154,7 @@ impl<E: Event> RocksDb<E> {
 }
 
 impl<E: Event> Backend<E> for RocksDb<E> {
-    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+    fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
         self.access.append(batch, &self.log.hasher)
     }
 

@@ -72,7 +72,8 @@ mod util;
 
 pub use annals_base::Slices;
 pub use annals_derive::Event;
-pub use backend::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+pub use backend::backend::{Backend, NameCount, NameKind, Selection};
+pub use backend::batch::{AppendFuture, Appended, Appending, Batch};
 pub use backend::head::callbacks::SubscriberId;
 pub use backend::head::{Head, HeadWaiter};
 pub use backend::health::Health;

@@ -215,7 +215,7 @@ fn golden_files_are_opened_for_writing_and_extended() {
         let store = open(&path).unwrap();
         assert_eq!(lines_of(&store), expected);
         let again = golden_batches().swap_remove(0);
-        assert_eq!(store.append_as(again).unwrap(), 0..1, "its id is known");
+        assert_eq!(store.append_as(again).unwrap().offsets, 0..1, "its id is known");
         assert_eq!(
             store.append(RawEvent::builder("next").build().unwrap()).unwrap(),
             expected.len() as u64

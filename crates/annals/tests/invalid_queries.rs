@@ -80,10 +80,7 @@ fn refuses_everywhere<B: Backend<Booking> + 'static>(store: &EventStore<Booking,
         let error = store.append_if([sold()], &condition).unwrap_err();
         assert!(matches!(error, AppendError::InvalidCondition(_)), "{error:?}");
         says(&error);
-        says(
-            &block_on(store.append_batch_async(Batch::new(vec![sold()]).condition(condition)))
-                .unwrap_err(),
-        );
+        says(&block_on(store.append_if_async([sold()], &condition)).unwrap_err());
         let second = Batch::new(vec![sold()])
             .condition(Condition::fail_if(Query::tag("other:1")))
             .condition(Condition::fail_if(query.clone()));

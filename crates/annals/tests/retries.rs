@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::mpsc::channel;
 
 use annals::{
-    AppendError, Backend, Batch, CodecError, Condition, Event, EventStore, Metadata, Query,
-    RawEvent, Tags,
+    AppendError, Backend, Batch, CodecError, Condition, Event, EventStore, Metadata, Projection,
+    Query, RawEvent, Recorded, Tags,
 };
 use futures_executor::block_on;
 
@@ -111,6 +112,42 @@ fn said(event_type: &str, id: &str) -> Said {
 }
 
 #[test]
+fn an_append_and_a_decision_tell_whether_the_log_knew_their_events() {
+    struct All;
+    impl Projection for All {
+        type Event = Said;
+        type State = ();
+        fn initial(&self) {}
+        fn query(&self) -> Query {
+            Query::all()
+        }
+        fn apply(&self, (): &mut (), _: &Recorded<Said>) {}
+    }
+
+    fn check<B: Backend<Said>>(store: &EventStore<Said, B>) {
+        let batch = || Batch::new(vec![said("paid", "new"), said("paid", "next")]);
+        let is_new = store.is_empty();
+        let first = store.append_as(batch()).unwrap();
+        assert_eq!((first.offsets, first.known), (0..2, !is_new));
+        let never = Condition::fail_if(Query::all());
+        let again = store.append_as(batch().condition(never)).unwrap();
+        assert_eq!((again.offsets, again.known), (0..2, true));
+        let again = block_on(store.append_as_async(batch())).unwrap();
+        assert_eq!((again.offsets, again.known), (0..2, true));
+
+        let decide = |id: &'static str| {
+            store.decide(&All, |()| Ok::<_, Infallible>(vec![said("paid", id)])).unwrap()
+        };
+        assert_eq!((decide("new").offsets, decide("new").known), (0..1, true));
+        let decided = decide("decided");
+        assert_eq!((decided.offsets, decided.known), (2..3, !is_new));
+        let nothing = store.append_as(Batch::new(Vec::new())).unwrap();
+        assert_eq!((nothing.offsets, nothing.known), (3..3, false));
+    }
+    on_both!(Said, check);
+}
+
+#[test]
 fn metadata_tags_and_data_do_not_matter_and_older_names_are_the_same_type() {
     fn check<B: Backend<Said>>(store: &EventStore<Said, B>) {
         store.append_batch([said("paid", "new"), said("payed", "old")]).unwrap();
@@ -183,13 +220,20 @@ fn a_retry_in_the_same_commit_is_known() {
                 Batch::new(vec![said("paid", "third")]).condition(beyond(2)),
                 Batch::new(vec![said("paid", "fourth")]).condition(beyond(4)),
             ]
-            .map(|batch| store.append_batch_async(batch));
+            .map(|batch| store.append_as_async(batch));
             go_on.send(()).unwrap();
             futures.map(block_on)
         });
         assert!(store.unsubscribe(callback));
         let [second, again, other, third, fourth] = answers;
-        assert_eq!((second.unwrap(), again.unwrap(), third.unwrap()), (1..2, 1..2, 2..3));
+        let appended = [second, again, third].map(|appended| {
+            let appended = appended.unwrap();
+            (appended.offsets, appended.known)
+        });
+        // In files reopened after the first check, all was known before.
+        let [_, (_, known), _] = &appended;
+        assert!(known, "the second append of an id");
+        assert_eq!(appended.map(|(offsets, _)| offsets), [1..2, 1..2, 2..3]);
         assert!(matches!(other, Err(AppendError::IdConflict { offset: 1, .. })), "{other:?}");
         assert!(
             matches!(fourth, Err(AppendError::ConditionBeyondHead { after: 4, head: 3 })),

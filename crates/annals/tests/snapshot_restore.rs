@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, DirectorySnapshots, EventRef, EventStore, Head,
-    Journal, Memory, MemorySnapshots, NameCount, NameKind, RawEvent, ReadError, Reconstructor,
-    Rejection, Selection, SnapshotPolicy, SnapshotStore, SnapshotVerdict, Stats,
+    AppendError, AppendFuture, Appended, Backend, Batch, DirectorySnapshots, EventRef, EventStore,
+    Head, Journal, Memory, MemorySnapshots, NameCount, NameKind, RawEvent, ReadError,
+    Reconstructor, Rejection, Selection, SnapshotPolicy, SnapshotStore, SnapshotVerdict, Stats,
 };
 use common::{Booking, Seat, freed, sold};
 
@@ -203,7 +203,7 @@ impl Nameless {
 }
 
 impl Backend<Booking> for Nameless {
-    fn append(&self, batch: Batch<Booking>) -> Result<Range<u64>, AppendError> {
+    fn append(&self, batch: Batch<Booking>) -> Result<Appended, AppendError> {
         self.0.append(batch)
     }
 

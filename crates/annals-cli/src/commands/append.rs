@@ -228,13 +228,12 @@ impl Appender {
         let has_ids = events.iter().any(|event| event.id().is_some());
         let mut copies = if has_ids { events.clone() } else { Vec::new() };
         let store = self.store()?;
-        let before = store.len();
         let condition = self.condition.clone();
         match store.append_as(Batch::new(events).conditions(condition)) {
-            Ok(range) => {
+            Ok(appended) => {
                 self.next_line = last_line + 1;
-                offsets.extend(range.clone());
-                self.reports.batch(range.clone(), range.start < before);
+                offsets.extend(appended.offsets.clone());
+                self.reports.batch(appended.offsets, appended.known);
                 Ok(())
             }
             // A batch with a condition is appended completely or not at all, so it is not split.

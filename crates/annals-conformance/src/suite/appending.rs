@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use annals::{
-    Batch, MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES, MAX_NAME_BYTES, MAX_TAGS, Query,
+    MAX_DATA_BYTES, MAX_METADATA, MAX_METADATA_VALUE_BYTES, MAX_NAME_BYTES, MAX_TAGS, Query,
 };
 
 use super::tools::{EVER, Seen, Store, fresh, nth, nths, open, spawn, wait_for};
@@ -17,7 +17,7 @@ pub(super) fn an_empty_batch_changes_nothing<S: Subject + ?Sized>(subject: &S) -
     same("the range of an empty batch", store.append_batch([])?, 0..0)?;
     store.append_batch(nths(0..3))?;
     same("the range of an empty batch", store.append_batch([])?, 3..3)?;
-    let nothing = wait_for(store.append_batch_async(Batch::new(Vec::new())), subject.patience())??;
+    let nothing = wait_for(store.append_batch_async([]), subject.patience())??;
     same("the range of an empty asynchronous batch", nothing, 3..3)?;
     same("the head", store.len(), 3)?;
     same("the events that a callback saw", seen.offsets(), vec![0, 1, 2])?;
@@ -46,8 +46,7 @@ pub(super) fn an_append_arrives_whether_awaited_or_not<S: Subject + ?Sized>(subj
         })?;
         same("the event that arrived", &event.event, &nth(n))?;
     }
-    let refused =
-        wait_for(store.append_batch_async(Batch::new(vec![nth(140), nth(141).tag("")])), patience)?;
+    let refused = wait_for(store.append_batch_async([nth(140), nth(141).tag("")]), patience)?;
     ensure!(refused.is_err(), "an invalid event was appended");
     let mixed = store.append_async(nth(140));
     same(

@@ -216,7 +216,7 @@ pub(super) fn every_condition_of_a_batch_holds<S: Subject + ?Sized>(subject: &S)
         let what = format!("{conditions:?}");
         let batch = Batch::new(vec![Sample::new("decided")]).conditions(conditions);
         let result = store.append_as(batch.clone());
-        let awaited = wait_for(store.append_batch_async(batch), subject.patience())?;
+        let awaited = wait_for(store.append_as_async(batch), subject.patience())?;
         for result in [result, awaited] {
             let found = match result {
                 Ok(_) => None,
@@ -246,13 +246,19 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
     let fixture = subject.fixture();
     let mut store = open::<S>(&fixture)?;
     let named = |n: u64| nth(n).id(format!("id-{n}"));
-    store.append_batch((0..30).map(named))?;
+    let first = store.append_as(Batch::new((0..30).map(named).collect()))?;
+    same("the range of new ids", first.offsets, 0..30)?;
+    same("whether the log had new ids", first.known, false)?;
     let seen = Seen::subscribed::<S>(&store);
     for again in 0..2 {
         same("the offset of a known id", store.append(named(7))?, 7)?;
         same("the range of known ids", store.append_batch((10..14).map(named))?, 10..14)?;
         let unless = Batch::new(vec![named(3)]).condition(Condition::fail_if(Query::all()));
-        same("the range of known ids, whatever the condition", store.append_as(unless)?, 3..4)?;
+        let known = store.append_as(unless.clone())?;
+        same("the range of known ids, whatever the condition", known.offsets, 3..4)?;
+        same("whether the log had the batch", known.known, true)?;
+        let awaited = wait_for(store.append_as_async(unless), subject.patience())??;
+        same("whether the log had the batch, asynchronously", awaited.known, true)?;
         same("the head", store.len(), 30)?;
         let refused = |events: Vec<Sample>, words: &[&str]| -> Result<(), CheckError> {
             let error = store.append_batch(events.clone()).err();

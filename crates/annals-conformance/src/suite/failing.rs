@@ -43,7 +43,7 @@ fn refused<S: Subject + ?Sized>(subject: &S) -> Result<(), CheckError> {
         let result = store.append_as(batch.clone());
         ensure!(result.is_err(), "refusal {case} was appended: {result:?}");
         left_nothing::<S>(&store, next, &format!("refusal {case}"))?;
-        let result = wait_for(store.append_batch_async(batch), subject.patience())?;
+        let result = wait_for(store.append_as_async(batch), subject.patience())?;
         ensure!(result.is_err(), "refusal {case} was appended asynchronously: {result:?}");
         left_nothing::<S>(&store, next, &format!("asynchronous refusal {case}"))?;
         same("the offset of the next append", store.append(nth(next))?, next)?;

@@ -81,7 +81,7 @@ pub(super) fn limits_are_refused_by_name<S: Subject + ?Sized>(subject: &S) -> Ch
         let error = store.append_as(batch.clone()).err().ok_or_else(went_in)?;
         says(&error, &words)?;
         says(&error, &["event 1"])?;
-        let error = wait_for(store.append_batch_async(batch), subject.patience())?
+        let error = wait_for(store.append_as_async(batch), subject.patience())?
             .err()
             .ok_or_else(went_in)?;
         says(&error, &words)?;

@@ -70,7 +70,8 @@ suite! {
     durability::corruption_is_reported_never_skipped;
     /// Checks that an event beyond a limit is refused with an error that names the limit and the value.
     limits::limits_are_refused_by_name;
-    /// Checks that appending an id again returns the offset of the recorded event, and appends nothing.
+    /// Checks that appending an id again returns the offset of the recorded event, says that it was known, and appends
+    /// nothing.
     conditions::ids_are_recorded_once;
     /// Checks that conditions check the whole log, or the events from an offset on.
     conditions::conditions_see_what_they_say;

@@ -260,8 +260,8 @@ pub(super) fn times_never_go_back<S: Subject + ?Sized>(subject: &S) -> Check {
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     let at = |time_ms| Batch { time_ms: Some(time_ms), ..Batch::new(nths(0..2)) };
-    same("the range of the first append", store.append_as(at(1_000))?, 0..2)?;
-    same("the range of an append with the same time", store.append_as(at(1_000))?, 2..4)?;
+    same("the range of the first append", store.append_as(at(1_000))?.offsets, 0..2)?;
+    same("the range of an append with the same time", store.append_as(at(1_000))?.offsets, 2..4)?;
     store.append_as(at(5_000))?;
     let error =
         store.append_as(at(4_999)).err().ok_or_else(|| CheckError::new("a time went back"))?;

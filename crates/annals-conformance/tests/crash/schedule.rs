@@ -1,18 +1,17 @@
 //! A schedule: actions on a log and its disk, and their expected results.
 
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use annals::{AppendError, Batch, Condition, Durability, EventStore, Journal, Query};
+use annals::{AppendError, Appended, Batch, Condition, Durability, EventStore, Journal, Query};
 use annals_conformance::fault::{Call, FaultFileSystem, Loss, on_disk};
 use annals_conformance::{JournalSubject, Random, Sample};
 
 use crate::model::{Model, Verdict};
 
 pub(super) type Store = EventStore<Sample, Journal<Sample>>;
-type AppendResult = Result<Range<u64>, AppendError>;
+type AppendResult = Result<Appended, AppendError>;
 
 /// The fault of the disk in one life of the store.
 #[derive(Debug, Clone, Copy)]
@@ -208,8 +207,8 @@ fn take(
 ) -> bool {
     let verdict = model.judge(&events, condition);
     match result {
-        Some(Ok(range)) => {
-            assert_eq!(Some(&range), verdict.range().as_ref(), "{note}: {verdict:?}");
+        Some(Ok(appended)) => {
+            assert_eq!(Some(&appended.offsets), verdict.range().as_ref(), "{note}: {verdict:?}");
             model.take(events, &verdict);
             false
         }
@@ -251,7 +250,7 @@ fn append_together(
     let inner = store.clone();
     let subscriber = store.subscribe(move |_| {
         for batch in group_left.take().into_iter().flatten() {
-            let future = inner.append_batch_async(as_batch(batch));
+            let future = inner.append_as_async(as_batch(batch));
             submitted.lock().expect("not poisoned").push(future);
         }
     });
@@ -274,7 +273,7 @@ fn append_together(
     results
 }
 
-fn wait(future: impl Future<Output = AppendResult> + Send) -> AppendResult {
+fn wait<T>(future: impl Future<Output = T> + Send) -> T {
     let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
@@ -375,7 +374,7 @@ fn write_until_it_fails(store: &Store, writer: u64, mut random: Random) -> Vec<(
                 events.clone(),
                 &Condition::fail_if(Query::tag(format!("batch:{number}"))),
             ),
-            1 => wait(store.append_batch_async(Batch::new(events.clone()))),
+            1 => wait(store.append_batch_async(events.clone())),
             _ => store.append_batch(events.clone()),
         };
         match appended {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use annals::backend::{HeadPublisher, Published};
 use annals::{
-    AppendError, AppendFuture, Backend, Batch, Condition, Event, EventDigest, EventRef, Head,
-    NameCount, NameKind, ReadError, Recorded, Selection, Stats,
+    AppendError, AppendFuture, Appended, Backend, Batch, Condition, Event, EventDigest, EventRef,
+    Head, NameCount, NameKind, ReadError, Recorded, Selection, Stats,
 };
 use annals_conformance::Sample;
 use parking_lot::{Condvar, Mutex};
@@ -40,6 +40,7 @@ pub(super) enum Defect {
     KnowsByTheIdAlone,
     GuardsNothing,
     ChecksOneCondition,
+    TellsNothingApart,
     EndsEarly,
     TakesAnyTime,
 }
@@ -142,7 +143,7 @@ impl Defective {
 }
 
 impl Backend<Sample> for Defective {
-    fn append(&self, mut batch: Batch<Sample>) -> Result<Range<u64>, AppendError> {
+    fn append(&self, mut batch: Batch<Sample>) -> Result<Appended, AppendError> {
         match self.defect {
             Defect::ReversesBatches => batch.events.reverse(),
             Defect::TearsBatches if batch.events.len() > 1 => {
@@ -150,11 +151,12 @@ impl Backend<Sample> for Defective {
                 for event in batch.events {
                     self.inner.append(Batch::new(vec![event]))?;
                 }
-                return Ok(first..self.inner.head().get());
+                return Ok(Appended::new(first..self.inner.head().get()));
             }
             Defect::LeavesGaps => {
-                let range = self.inner.append(batch)?;
-                return Ok(if range.start < 5 { range } else { range.start + 1..range.end + 1 });
+                let Appended { offsets, .. } = self.inner.append(batch)?;
+                let gap = u64::from(offsets.start >= 5);
+                return Ok(Appended::new(offsets.start + gap..offsets.end + gap));
             }
             Defect::LeavesWhatFailed => {
                 let events = batch.events.clone();
@@ -181,10 +183,14 @@ impl Backend<Sample> for Defective {
             }
             Defect::KnowsByTheIdAlone => {
                 if let Some(known) = self.known(&batch.events)? {
-                    return Ok(known.offset..known.offset + batch.events.len() as u64);
+                    let end = known.offset + batch.events.len() as u64;
+                    return Ok(Appended::known(known.offset..end));
                 }
             }
             Defect::ChecksOneCondition => batch.conditions.truncate(1),
+            Defect::TellsNothingApart => {
+                return self.inner.append(batch).map(|appended| Appended::new(appended.offsets));
+            }
             Defect::TakesAnyTime => batch.allow_future_time = true,
             Defect::GuardsNothing => {
                 let head = self.inner.head().get();

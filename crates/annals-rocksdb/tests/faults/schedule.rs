@@ -1,12 +1,11 @@
 //! Hundreds of simulated crashes. A schedule appends to a store, its machine fails or loses power at a random call, the
 //! store is opened again, and a model checks which events must be there and which may.
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use annals::{AppendError, Batch, Condition, Durability, EventStore, Query};
+use annals::{AppendError, Appended, Batch, Condition, Durability, EventStore, Query};
 use annals_conformance::fault::{Call, Loss};
 use annals_conformance::{Random, Sample, or_abort};
 use annals_rocksdb::{RocksDb, verify};
@@ -17,7 +16,7 @@ use crate::machine::Machine;
 use crate::model::{Model, Verdict, check_race};
 
 pub(crate) type Store = EventStore<Sample, RocksDb<Sample>>;
-type AppendResult = Result<Range<u64>, AppendError>;
+type AppendResult = Result<Appended, AppendError>;
 type Entry = (Vec<Sample>, Option<Condition>);
 
 fn setting(name: &str) -> Option<u64> {
@@ -224,7 +223,7 @@ impl Run {
                 vec![store.append_as(as_batch(events.clone(), condition.clone()))]
             } else {
                 let submit = |(events, condition): &Entry| {
-                    store.append_batch_async(as_batch(events.clone(), condition.clone()))
+                    store.append_as_async(as_batch(events.clone(), condition.clone()))
                 };
                 let futures: Vec<_> = group.iter().map(submit).collect();
                 futures.into_iter().map(wait).collect()
@@ -263,8 +262,13 @@ impl Run {
     ) -> bool {
         let verdict = self.model.judge(&events, condition.as_ref());
         match result {
-            Ok(range) => {
-                assert_eq!(Some(&range), verdict.range().as_ref(), "{}: {verdict:?}", self.note);
+            Ok(appended) => {
+                assert_eq!(
+                    Some(&appended.offsets),
+                    verdict.range().as_ref(),
+                    "{}: {verdict:?}",
+                    self.note
+                );
                 self.model.take(events, &verdict);
                 false
             }
@@ -436,7 +440,7 @@ fn write_until_it_fails(store: &Store, writer: u64, mut random: Random) -> Vec<(
         let unless = Condition::fail_if(Query::tag(format!("batch:{number}")));
         let appended = match n % 4 {
             0 => store.append_if(events.clone(), &unless),
-            1 => wait(store.append_batch_async(Batch::new(events.clone()))),
+            1 => wait(store.append_batch_async(events.clone())),
             _ => store.append_batch(events.clone()),
         };
         match appended {

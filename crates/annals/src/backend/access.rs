@@ -1,9 +1,8 @@
 //! What backends that store encoded events have in common: one process writes the log, and other processes follow it.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::backend::{AppendFuture, Batch};
+use super::batch::{AppendFuture, Appended, Batch};
 use super::commit::committer::Committer;
 use super::commit::target::CommitTarget;
 use super::encode::Encoded;
@@ -74,16 +73,16 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         (offset < self.head.get()).then(read).transpose()
     }
 
-    /// Encodes a batch, appends it, and waits for its commit. Returns its offsets.
+    /// Encodes a batch, appends it, and waits for its commit. Returns what the commit path returns.
     ///
     /// # Errors
     /// [`AppendError`]; the log then shows nothing of the batch.
-    pub fn append(&self, batch: Batch<E>, hasher: &Hasher) -> Result<Range<u64>, AppendError> {
+    pub fn append(&self, batch: Batch<E>, hasher: &Hasher) -> Result<Appended, AppendError> {
         let (committer, encoded) = self.encode(&batch, hasher)?;
         committer.append(batch, encoded)
     }
 
-    /// Encodes a batch and appends it without blocking the caller. The future returns the offsets.
+    /// Encodes a batch and appends it without blocking the caller. The future returns what [`append`](Self::append) returns.
     pub fn submit(&self, batch: Batch<E>, hasher: &Hasher) -> AppendFuture {
         match self.encode(&batch, hasher) {
             Ok((committer, encoded)) => committer.submit(batch, encoded),

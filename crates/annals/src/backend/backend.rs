@@ -7,11 +7,10 @@
 //! The backend assigns offsets and checks conditions. No code above it assumes that only this process appends. The
 //! author of a backend tests it with the suite of the crate `annals-conformance`.
 
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 
+use super::batch::{AppendFuture, Appended, Batch};
 use super::head::Head;
 use crate::backend::health::Health;
 use crate::error::{AppendError, ReadError};
@@ -19,12 +18,9 @@ use crate::event::error::CodecError;
 use crate::event::event::{Event, EventRef};
 use crate::index::lookup::Kind;
 use crate::metrics::stats::{SegmentStats, Stats};
-use crate::query::{Condition, Query};
+use crate::query::Query;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
-
-/// The future of an append: returns the offsets of the batch. [`Backend::submit`] returns it.
-pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Range<u64>, AppendError>> + Send>>;
 
 /// The place where a log lives. Every method may be called from any number of threads at once.
 ///
@@ -43,15 +39,15 @@ pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Range<u64>, AppendErr
 /// ```
 pub trait Backend<E: Event>: Send + Sync {
     /// Appends a batch, all or none. Returns its offsets once it is published and as durable as the backend's options
-    /// ask.
+    /// ask, and whether the log had the batch already.
     ///
     /// # Errors
     /// [`AppendError`]; the log then shows nothing of the batch.
-    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError>;
+    fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError>;
 
     /// Appends a batch as [`append`](Self::append) does, without blocking the caller. If there is room in the queue,
     /// the batch is queued when this returns, and is appended whether or not the future is awaited.
-    /// [`EventStore::append_batch_async`](crate::EventStore::append_batch_async) says what happens without room.
+    /// [`EventStore::append_as_async`](crate::EventStore::append_as_async) says what happens without room.
     fn submit(&self, batch: Batch<E>) -> AppendFuture;
 
     /// Returns the published head: the length of the log that readers see, and wait for. The backend moves it with its
@@ -167,99 +163,6 @@ pub trait Backend<E: Event>: Send + Sync {
     }
 }
 
-/// A batch: events to append together, all or none, with optional conditions and an optional time. Pass it to
-/// [`append_as`](crate::EventStore::append_as).
-///
-/// ```
-/// use annals::{Batch, Condition, EventStore, Query, RawEvent};
-///
-/// let store = EventStore::in_memory();
-/// let batch = Batch::new(vec![RawEvent::builder("seat-sold").tag("seat:12A").build()?])
-///     .condition(Condition::fail_if(Query::tag("seat:12A")))
-///     .time_ms(1_700_000_000_000);
-/// assert_eq!(store.append_as(batch)?, 0..1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// A batch may have several conditions, each with its own [`after`](Condition::after). All of them must hold. Here the
-/// seat must be unsold since the seat map was read, and the request must never have been handled:
-///
-/// ```
-/// use annals::{AppendError, Batch, Condition, EventStore, Query, RawEvent};
-///
-/// let store = EventStore::in_memory();
-/// let sell = |seen| -> Result<_, Box<dyn std::error::Error>> {
-///     Ok(Batch::new(vec![RawEvent::builder("seat-sold").tag("seat:12A").tag("request:7").build()?])
-///         .condition(Condition::fail_if(Query::tag("seat:12A")).after(seen))
-///         .condition(Condition::fail_if(Query::tag("request:7"))))
-/// };
-/// store.append_as(sell(store.len())?)?;
-/// let refused = store.append_as(sell(store.len())?);
-/// assert!(matches!(refused, Err(AppendError::Conflict { offset: 0, condition: 1 })));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct Batch<E> {
-    /// The events. They get consecutive offsets in this order.
-    pub events: Vec<E>,
-    /// The conditions under which the batch is appended, all of which must hold; empty: always.
-    pub conditions: Vec<Condition>,
-    /// The time at which the events were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
-    pub time_ms: Option<u64>,
-    /// Whether that time may be more than a day ahead of the clock.
-    pub allow_future_time: bool,
-}
-
-impl<E> Batch<E> {
-    /// Returns a batch of these events, without conditions, recorded now.
-    #[must_use]
-    pub fn new(events: Vec<E>) -> Self {
-        Self { events, conditions: Vec::new(), time_ms: None, allow_future_time: false }
-    }
-
-    /// Adds a condition: the batch is appended only if the log has no event that the condition forbids. If a batch has
-    /// several conditions, all of them must hold.
-    #[must_use]
-    pub fn condition(self, condition: Condition) -> Self {
-        self.conditions([condition])
-    }
-
-    /// Adds conditions: the batch is appended only if the log has no event that one of them forbids.
-    ///
-    /// The append fails with [`AppendError::Conflict`] if the log has such events. The error has the lowest of their
-    /// offsets, and the position in the batch of the condition that forbids that event. If several conditions forbid
-    /// it, this is the first of them.
-    #[must_use]
-    pub fn conditions(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
-        let conditions = conditions.into_iter();
-        // The usual batch has one condition: no more room than it needs.
-        self.conditions.reserve_exact(conditions.size_hint().0);
-        self.conditions.extend(conditions);
-        self
-    }
-
-    /// Returns the same batch, recorded at `time_ms`, in milliseconds since 1970-01-01 UTC. Meant for copying logs.
-    ///
-    /// The append fails with [`AppendError::TimeGoesBack`] if the time is before that of the last event, and with
-    /// [`AppendError::TimeInFuture`] if it is more than a day ahead of the clock, unless
-    /// [`allow_future_time`](Self::allow_future_time) permits it.
-    ///
-    /// Times in a log never go back. After an event with a time in the future, every later event gets that time, until
-    /// the clock has reached it. The same happens after events that were appended while the system's clock was wrong.
-    /// The offsets still give the order. To remove such times, copy the log into a new one with other times.
-    #[must_use]
-    pub fn time_ms(self, time_ms: u64) -> Self {
-        Self { time_ms: Some(time_ms), ..self }
-    }
-
-    /// Returns the same batch, permitted to have a time that is more than a day ahead of the clock. Meant for copying a
-    /// log that has such times.
-    #[must_use]
-    pub fn allow_future_time(self) -> Self {
-        Self { allow_future_time: true, ..self }
-    }
-}
-
 /// The events to read, and the direction. The argument of [`Backend::read`].
 #[derive(Debug, Clone)]
 pub struct Selection<'q> {
@@ -305,7 +208,7 @@ pub struct NameCount {
 macro_rules! pointer_is_backend {
     ($pointer:ident) => {
         impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for $pointer<B> {
-            fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+            fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
                 (**self).append(batch)
             }
 

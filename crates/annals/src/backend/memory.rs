@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
 
-use super::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+use super::backend::{Backend, NameCount, NameKind, Selection};
+use super::batch::{AppendFuture, Appended, Batch};
 use super::commit::clock::Clock;
 use super::commit::committer::Committer;
 use super::commit::target::CommitTarget;
@@ -158,7 +159,7 @@ fn random_key() -> [u8; 16] {
 }
 
 impl<E: Event> Backend<E> for Memory<E> {
-    fn append(&self, mut batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+    fn append(&self, mut batch: Batch<E>) -> Result<Appended, AppendError> {
         let encoded = self.encode(&mut batch)?;
         self.committer.append(batch, encoded)
     }

@@ -17,11 +17,13 @@
 //!   encode    checks and encodes a batch            decode    decodes a stored event
 //!   follower  the thread of a reading process      process   detects a forked process
 //!   access    the role of a process: it writes the log, or follows it
+//!   batch     a batch, and what its append returns
 //! ```
 
 pub(crate) mod access;
 #[expect(clippy::module_inception, reason = "the file of the trait that the folder is named after")]
 pub(crate) mod backend;
+pub(crate) mod batch;
 pub(crate) mod commit;
 pub(crate) mod decode;
 pub(crate) mod encode;

@@ -46,7 +46,8 @@ pub use snapshots::DirectorySnapshots;
 pub use verify::verify::{VerifyReport, verify};
 
 use crate::backend::access::LogAccess;
-use crate::backend::backend::{AppendFuture, Backend, Batch, NameCount, NameKind, Selection};
+use crate::backend::backend::{Backend, NameCount, NameKind, Selection};
+use crate::backend::batch::{AppendFuture, Appended, Batch};
 use crate::backend::head::Head;
 use crate::backend::head::publisher::HeadPublisher;
 use crate::backend::health::Health;
@@ -193,7 +194,7 @@ impl<E: Event> Journal<E> {
 }
 
 impl<E: Event> Backend<E> for Journal<E> {
-    fn append(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+    fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
         self.access.append(batch, &self.log.hasher)
     }
 

@@ -23,6 +23,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::Projection;
 use super::reconstructor::Reconstructor;
 use crate::backend::backend::Backend;
+use crate::backend::batch::{Appended, Batch};
 use crate::error::{AppendError, ReadError};
 use crate::event::event::Event;
 use crate::query::Condition;
@@ -44,6 +45,8 @@ pub struct Decision {
     pub offsets: Range<u64>,
     /// The number of retries after a conflict.
     pub retries: u32,
+    /// Whether the log had the decision's events already, by their [ids](Event::id), so that nothing was appended.
+    pub known: bool,
 }
 
 /// A rejection that consists of a text, for decisions that need no rejection type of their own. [`EventStore::decide`]
@@ -194,11 +197,13 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             let events = decision(state).map_err(DecideError::Rejected)?;
             let head = self.head();
             if events.is_empty() {
-                return Ok(Decision { offsets: head..head, retries });
+                return Ok(Decision { offsets: head..head, retries, known: false });
             }
             let unchanged = Condition::fail_if(self.query().clone()).after(head);
-            match self.store().append_if(events, &unchanged) {
-                Ok(offsets) => return Ok(Decision { offsets, retries }),
+            match self.store().append_as(Batch::new(events).condition(unchanged)) {
+                Ok(Appended { offsets, known }) => {
+                    return Ok(Decision { offsets, retries, known });
+                }
                 Err(AppendError::Conflict { offset, .. }) if retries == retries_max => {
                     return Err(DecideError::Contended { retries, offset });
                 }

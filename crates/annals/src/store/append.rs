@@ -1,10 +1,18 @@
-//! Appending: one event, a batch, a batch under a condition, and the same without blocking.
+//! Appending: one event, a batch, a batch under a condition, or a batch with everything that can be set; and each of
+//! these without blocking.
+//!
+//! | appends | returns | blocking | async |
+//! |---|---|---|---|
+//! | one event | its offset | `append` | `append_async` |
+//! | events, all or none | their offsets | `append_batch` | `append_batch_async` |
+//! | the same under a condition | their offsets | `append_if` | `append_if_async` |
+//! | a [`Batch`] | [`Appended`] | `append_as` | `append_as_async` |
 
-use std::future::Future;
 use std::ops::Range;
 
 use super::store::EventStore;
-use crate::backend::backend::{Backend, Batch};
+use crate::backend::backend::Backend;
+use crate::backend::batch::{AppendFuture, Appended, Appending, Batch};
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::query::Condition;
@@ -24,7 +32,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`] for a failed write.)
     pub fn append(&self, event: E) -> Result<u64, AppendError> {
-        Ok(self.backend().append(Batch::new(vec![event]))?.start)
+        Ok(self.backend().append(Batch::new(vec![event]))?.offsets.start)
     }
 
     /// Appends events next to each other, all or none, and returns their offsets. A batch has at most 65,536 events and
@@ -44,7 +52,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         &self,
         events: impl IntoIterator<Item = E>,
     ) -> Result<Range<u64>, AppendError> {
-        self.backend().append(Batch::new(events.into_iter().collect()))
+        Ok(self.backend().append(Batch::new(events.into_iter().collect()))?.offsets)
     }
 
     /// Appends a batch unless the log has an event that the condition forbids. The check and the append are one step,
@@ -78,33 +86,36 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         condition: &Condition,
     ) -> Result<Range<u64>, AppendError> {
         let events = events.into_iter().collect();
-        self.append_as(Batch::new(events).condition(condition.clone()))
+        Ok(self.append_as(Batch::new(events).condition(condition.clone()))?.offsets)
     }
 
-    /// Appends a batch with the condition and the time that are set in it. The other functions that append are short
-    /// forms of this one.
+    /// Appends a batch with the conditions and the time that are set in it. Returns its offsets, and whether the log had
+    /// the batch already. The other methods that append are short forms of this one.
     ///
     /// ```
     /// # use annals::{Batch, EventStore, RawEvent};
     /// let store = EventStore::in_memory();
-    /// let imported = Batch::new(vec![RawEvent::builder("seat-sold").build()?]).time_ms(1_700_000_000_000);
-    /// store.append_as(imported)?;
+    /// let imported = Batch::new(vec![RawEvent::builder("seat-sold").id("7").build()?]).time_ms(1_700_000_000_000);
+    /// let appended = store.append_as(imported.clone())?;
+    /// assert_eq!((appended.offsets, appended.known), (0..1, false));
     /// assert_eq!(store.get(0)?.unwrap().time_ms, 1_700_000_000_000);
+    ///
+    /// // A retry: the log knows the event by its id.
+    /// assert!(store.append_as(imported)?.known);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`AppendError`]; the log then shows none of the events. (See [`AppendError::Failed`] for a failed write.)
-    pub fn append_as(&self, batch: Batch<E>) -> Result<Range<u64>, AppendError> {
+    pub fn append_as(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
         self.backend().append(self.for_own_events(batch)?)
     }
 
-    /// Appends an event without blocking the caller. The future returns the offset, once the event is as durable as
-    /// [`append`](Self::append) makes it.
+    /// Appends an event as [`append`](Self::append) does, without blocking the caller. The future returns the offset,
+    /// once the event is as durable as `append` makes it.
     ///
-    /// If there is [room](Self::append_batch_async) in the queue, the event is queued when this returns, and is
-    /// appended even if the future is dropped. If there is no room, the event is appended only if the future is
-    /// awaited.
+    /// If there is [room](Self::append_as_async) in the queue, the event is queued when this returns, and is appended
+    /// even if the future is dropped. If there is no room, the event is appended only if the future is awaited.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -117,16 +128,59 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// The future returns [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`] for a
     /// failed write.)
-    pub fn append_async(
-        &self,
-        event: E,
-    ) -> impl Future<Output = Result<u64, AppendError>> + Send + use<E, B> {
-        let appended = self.append_batch_async(Batch::new(vec![event]));
-        async { Ok(appended.await?.start) }
+    pub fn append_async(&self, event: E) -> Appending<u64> {
+        let batch = Batch::new(vec![event]);
+        Appending::new(self.backend().submit(batch), |appended| appended.offsets.start)
     }
 
-    /// Appends a batch without blocking the caller, with the condition and the time that are set in it. The future
-    /// returns the offsets, once the batch is as durable as [`append_as`](Self::append_as) makes it.
+    /// Appends events as [`append_batch`](Self::append_batch) does, without blocking the caller. The future returns the
+    /// offsets. [`append_as_async`](Self::append_as_async) says what happens without room in the queue.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// let (sold, paid) = (RawEvent::builder("seat-sold").build()?, RawEvent::builder("seat-paid").build()?);
+    /// let appended = store.append_batch_async([sold, paid]);
+    /// assert_eq!(futures_executor::block_on(appended)?, 0..2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The future returns [`AppendError`]; the log then shows none of the events. (See [`AppendError::Failed`] for a
+    /// failed write.)
+    pub fn append_batch_async(&self, events: impl IntoIterator<Item = E>) -> Appending<Range<u64>> {
+        let batch = Batch::new(events.into_iter().collect());
+        Appending::new(self.backend().submit(batch), |appended| appended.offsets)
+    }
+
+    /// Appends events under a condition as [`append_if`](Self::append_if) does, without blocking the caller. The future
+    /// returns the offsets. The condition is checked when the batch is committed, which is one step with the append.
+    /// [`append_as_async`](Self::append_as_async) says what happens without room in the queue.
+    ///
+    /// ```
+    /// # use annals::{AppendError, Condition, EventStore, Query, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// let sold = || RawEvent::builder("seat-sold").tag("seat:12A").build();
+    /// let unsold = Condition::fail_if(Query::tag("seat:12A")).after(store.len());
+    /// let (first, second) = (store.append_if_async([sold()?], &unsold), store.append_if_async([sold()?], &unsold));
+    /// assert_eq!(futures_executor::block_on(first)?, 0..1);
+    /// assert!(matches!(futures_executor::block_on(second), Err(AppendError::Conflict { offset: 0, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The future returns the errors of [`append_if`](Self::append_if).
+    pub fn append_if_async(
+        &self,
+        events: impl IntoIterator<Item = E>,
+        condition: &Condition,
+    ) -> Appending<Range<u64>> {
+        let batch = Batch::new(events.into_iter().collect()).condition(condition.clone());
+        Appending::new(self.submit(batch), |appended| appended.offsets)
+    }
+
+    /// Appends a batch as [`append_as`](Self::append_as) does, without blocking the caller. The future returns the
+    /// offsets and whether the log had the batch already, once the batch is as durable as `append_as` makes it.
     ///
     /// All queued batches together hold at most [`MAX_QUEUED_BYTES`](crate::MAX_QUEUED_BYTES), 64 MiB. A larger batch
     /// is queued alone. (A log in memory does not encode payloads. Of an event type other than
@@ -144,19 +198,20 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     /// # use annals::{Batch, EventStore, RawEvent};
     /// let store = EventStore::in_memory();
-    /// let (sold, paid) = (RawEvent::builder("seat-sold").build()?, RawEvent::builder("seat-paid").build()?);
-    /// let appended = store.append_batch_async(Batch::new(vec![sold, paid]));
-    /// assert_eq!(futures_executor::block_on(appended)?, 0..2);
+    /// let sold = Batch::new(vec![RawEvent::builder("seat-sold").id("request-7").build()?]);
+    /// let appended = futures_executor::block_on(store.append_as_async(sold))?;
+    /// assert_eq!((appended.offsets, appended.known), (0..1, false));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// The future returns [`AppendError`]; the log then shows none of the events. (See [`AppendError::Failed`] for a
     /// failed write.) A future that waits for room when the store is closed, or when a write fails, returns that error.
-    pub fn append_batch_async(
-        &self,
-        batch: Batch<E>,
-    ) -> impl Future<Output = Result<Range<u64>, AppendError>> + Send + use<E, B> {
+    pub fn append_as_async(&self, batch: Batch<E>) -> Appending<Appended> {
+        Appending::new(self.submit(batch), |appended| appended)
+    }
+
+    fn submit(&self, batch: Batch<E>) -> AppendFuture {
         match self.for_own_events(batch) {
             Ok(batch) => self.backend().submit(batch),
             Err(error) => Box::pin(std::future::ready(Err(error))),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::completion::AppendResult;
 use super::request::Request;
 use super::target::CommitTarget;
+use crate::backend::batch::Appended;
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;
@@ -24,8 +25,8 @@ pub(crate) fn admit<E: Event>(
     meters: &Meters,
 ) -> AppendResult {
     let Request { events, batch, conditions, time_ms, allow_future_time, .. } = request;
-    if let Some(range) = recorded_before::<E>(target, &batch)? {
-        return Ok(range);
+    if let Some(offsets) = recorded_before::<E>(target, &batch)? {
+        return Ok(Appended::known(offsets));
     }
     if !conditions.is_empty() {
         check_conditions::<E>(target, &conditions, meters)?;
@@ -41,7 +42,7 @@ pub(crate) fn admit<E: Event>(
         }
     }
     if events.is_empty() {
-        return Ok(target.next_offset()..target.next_offset());
+        return Ok(Appended::new(target.next_offset()..target.next_offset()));
     }
     target
         .reserve(batch.size(), batch.labels.label_count())
@@ -54,7 +55,7 @@ pub(crate) fn admit<E: Event>(
         first + count,
         "a target stages each event at the next offset"
     );
-    Ok(first..first + count)
+    Ok(Appended::new(first..first + count))
 }
 
 /// Checks that all conditions hold. A condition that guards nothing is reported before a conflict. Of several conflicts,

@@ -1,6 +1,5 @@
 //! The two ways into the queue: an append that waits for its commit, and one whose caller must not block.
 
-use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::thread;
 
@@ -11,7 +10,7 @@ use super::helper::Helper;
 use super::request::Request;
 use super::submission::Submission;
 use super::target::CommitTarget;
-use crate::backend::backend::{AppendFuture, Batch};
+use crate::backend::batch::{AppendFuture, Appended, Batch};
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;
@@ -21,11 +20,11 @@ use crate::metrics::meters::Timed;
 const YIELDS_MAX: u32 = 64;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// Appends a batch and waits for its commit. Returns its offsets.
+    /// Appends a batch and waits for its commit. Returns its offsets, and whether the log had it already.
     ///
     /// # Errors
     /// [`AppendError`]; the log then shows nothing of the batch.
-    pub fn append(&self, batch: Batch<E>, encoded: Encoded) -> Result<Range<u64>, AppendError> {
+    pub fn append(&self, batch: Batch<E>, encoded: Encoded) -> Result<Appended, AppendError> {
         let meters = self.head.meters();
         let started = meters.start(Timed::Append);
         let result = self.append_queued(batch, encoded);
@@ -65,7 +64,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         completion.wait().unwrap_or(Err(AppendError::Closed))
     }
 
-    /// Appends a batch without blocking the caller. The future returns the offsets.
+    /// Appends a batch without blocking the caller. The future returns what [`append`](Self::append) returns.
     ///
     /// With room, the batch is queued when this returns, and is committed whether or not the future is awaited. Without
     /// room, the batch joins the queue behind the batches that waited before it, once the future was polled and there

@@ -1,7 +1,6 @@
 //! The completion of an append: delivers the result of an append to the caller that waits for it.
 
 use std::future::Future;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,12 +8,13 @@ use std::time::Instant;
 
 use annals_base::{Waiter, Wakeup};
 
+use crate::backend::batch::Appended;
 use crate::backend::head::wakers::{thread_waker, wake};
 use crate::error::AppendError;
 use crate::metrics::meters::{Meters, Timed};
 
-/// The result of an append: the offsets of the batch.
-pub(crate) type AppendResult = Result<Range<u64>, AppendError>;
+/// The result of an append.
+pub(crate) type AppendResult = Result<Appended, AppendError>;
 
 /// The completion of one append. Its caller waits for the result, or for the lead.
 pub(crate) struct Completion {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::completion::Completion;
-use crate::backend::backend::Batch;
+use crate::backend::batch::Batch;
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;

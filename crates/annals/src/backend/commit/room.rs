@@ -103,7 +103,7 @@ impl<E> Room<E> {
 mod tests {
     use super::super::request::event_bytes;
     use super::*;
-    use crate::backend::backend::Batch;
+    use crate::backend::batch::Batch;
     use crate::backend::encode::Encoded;
     use crate::event::raw::RawEvent;
 

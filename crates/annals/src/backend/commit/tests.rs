@@ -16,7 +16,7 @@ use futures_util::Stream;
 use super::clock::Clock;
 use super::request::event_bytes;
 use crate::backend::backend::Backend;
-use crate::backend::backend::Batch;
+use crate::backend::batch::Batch;
 use crate::backend::health::Health;
 use crate::backend::memory::Memory;
 use crate::error::AppendError;
@@ -262,7 +262,7 @@ fn a_small_batch_does_not_pass_a_larger_one_that_waits_for_room() {
     let (_, (first, large, small)) = held.append(|| {
         let first = store.append_async(event("event"));
         let two = Batch::new(vec![event("event"), event("event")]);
-        let mut large = Box::pin(store.append_batch_async(two));
+        let mut large = Box::pin(store.append_as_async(two));
         assert!(poll(&mut large).is_pending());
         // There would be room for this one.
         let mut small = Box::pin(store.append_async(event("event")));
@@ -271,7 +271,7 @@ fn a_small_batch_does_not_pass_a_larger_one_that_waits_for_room() {
         (first, large, small)
     });
     assert_eq!(block_on(first).unwrap(), 1);
-    assert_eq!(block_on(large).unwrap(), 2..4);
+    assert_eq!(block_on(large).unwrap().offsets, 2..4);
     assert_eq!(block_on(small).unwrap(), 4);
 }
 
@@ -300,20 +300,20 @@ fn what_is_dropped_without_room_is_not_appended_and_keeps_nobody_out() {
 fn a_batch_larger_than_the_room_goes_through_alone() {
     let store = with_little_room();
     let many = || Batch::new((0..100).map(|_| event("event")).collect());
-    let mut alone = Box::pin(store.append_batch_async(many()));
+    let mut alone = Box::pin(store.append_as_async(many()));
     let answer = poll(&mut alone);
     assert_eq!(outside(&store), 0);
     let answer = if let Poll::Ready(answer) = answer { answer } else { block_on(alone) };
-    assert_eq!(answer.unwrap(), 0..100);
+    assert_eq!(answer.unwrap().offsets, 0..100);
     let held = Held::new(with_little_room(), || {});
     let (_, (mut small, mut large)) = held.append(|| {
         let small = Box::pin(held.store.append_async(event("event")));
-        let mut large = Box::pin(held.store.append_batch_async(many()));
+        let mut large = Box::pin(held.store.append_as_async(many()));
         assert!(poll(&mut large).is_pending());
         assert_eq!(outside(&held.store), 1);
         (small, large)
     });
-    assert_eq!(block_on(&mut large).unwrap(), 2..102);
+    assert_eq!(block_on(&mut large).unwrap().offsets, 2..102);
     assert_eq!(block_on(&mut small).unwrap(), 1);
 }
 

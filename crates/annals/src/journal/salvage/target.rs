@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::report::{SalvageError, SalvagedRange};
-use crate::backend::backend::{Backend, Batch};
+use crate::backend::backend::Backend;
+use crate::backend::batch::{Appended, Batch};
 use crate::error::AppendError;
 use crate::event::raw::RawEvent;
 use crate::journal::Journal;
@@ -100,9 +101,9 @@ impl Target {
         // The time comes from the damaged log, so it is allowed however far in the future it is.
         let batch = Batch::new(events).time_ms(self.time_ms).allow_future_time();
         match journal.append(batch) {
-            Ok(range) if range == expected => Ok(Ok(())),
-            Ok(range) => {
-                Ok(Err(format!("an event whose id the new log has already, at {}", range.start)))
+            Ok(Appended { offsets, .. }) if offsets == expected => Ok(Ok(())),
+            Ok(Appended { offsets, .. }) => {
+                Ok(Err(format!("an event whose id the new log has already, at {}", offsets.start)))
             }
             Err(error) if is_of_the_events(&error) => {
                 Ok(Err(format!("an event that is refused: {error}")))

@@ -6,6 +6,7 @@
 //! ```text
 //!   list, iter        the public list: safe code only
 //!   writer, shared    the publication protocol between the writer and the readers
+//!   shared_ref        references that keep their owner alive
 //!   segment, slot     memory for the items, and the position of an item in it
 //!   watched           a number that only grows, and the tasks and threads that wait for it
 //!   leader_queue      the queue of a group commit: one thread at a time leads
@@ -51,6 +52,7 @@ mod mapped;
 mod process_id;
 mod segment;
 mod shared;
+mod shared_ref;
 mod slot;
 mod sync;
 mod watched;
@@ -62,6 +64,7 @@ pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, Waiter, 
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
 pub use process_id::process_id;
+pub use shared_ref::{Keeper, SharedRef, keep};
 pub use watched::{Sleeper, Watched};
 pub use writeback::start_writeback;
 pub use writer::{ListWriter, segmented_list};

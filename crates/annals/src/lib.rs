@@ -70,7 +70,7 @@ mod snapshot;
 mod store;
 mod util;
 
-pub use annals_base::Slices;
+pub use annals_base::{SharedRef, Slices};
 pub use annals_derive::Event;
 pub use backend::backend::{Backend, NameCount, NameKind, Selection};
 pub use backend::batch::{AppendFuture, Appended, Appending, Batch};

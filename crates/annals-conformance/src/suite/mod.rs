@@ -7,6 +7,7 @@ mod durability;
 mod failing;
 mod limits;
 mod order;
+mod owned;
 mod queries;
 mod reading;
 mod subscribers;
@@ -110,6 +111,9 @@ suite! {
     /// Checks that an event that cannot be decoded is one error with its offset, and the events behind it are read
     /// normally.
     decoding::what_cannot_be_decoded_is_one_error;
+    /// Checks that an owned subscription or stream reads on when every other handle of the log is gone, and that its
+    /// events outlive it.
+    owned::owned_subscriptions_need_no_handle;
 }
 
 /// Defines a test of each invariant for a [`Subject`]: `conformance!(MySubject);`
@@ -132,7 +136,7 @@ macro_rules! conformance {
             past_the_head_is_none an_append_arrives_whether_awaited_or_not a_subscriber_that_panics_harms_nobody
             a_subscriber_may_append closing_ends_cursors events_come_back_as_they_were
             ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
-            what_cannot_be_decoded_is_one_error
+            what_cannot_be_decoded_is_one_error owned_subscriptions_need_no_handle
         }
     };
 }

@@ -53,7 +53,7 @@ pub(super) fn references_stay<S: Subject + ?Sized>(subject: &S) -> Check {
 fn address(event: &EventRef<'_, Sample>) -> Option<*const Recorded<Sample>> {
     match event {
         EventRef::Borrowed(event) => Some(std::ptr::from_ref(*event)),
-        EventRef::Owned(_) => None,
+        EventRef::Owned(_) | EventRef::Shared(_) => None,
     }
 }
 

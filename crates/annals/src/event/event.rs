@@ -10,6 +10,8 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
+use annals_base::SharedRef;
+
 use super::codec::Codec;
 use super::raw::RawEvent;
 use super::tags::{Metadata, Tags};
@@ -187,7 +189,8 @@ pub struct Recorded<E> {
 /// An event that was read from the log. Use it like a `&Recorded<E>`.
 ///
 /// It is a reference if the backend stores the events as Rust values (memory), and the event itself if the backend
-/// decodes it for each reader. [`Cow`] works the same way.
+/// decodes it for each reader. [`Cow`] works the same way. An `EventRef<'static, E>` borrows nothing: a task or another
+/// thread may keep it.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent, Recorded};
@@ -206,6 +209,9 @@ pub enum EventRef<'a, E> {
     Borrowed(&'a Recorded<E>),
     /// An event that was decoded for this reader.
     Owned(Recorded<E>),
+    /// A reference into the backend that keeps the backend alive. Only owned subscriptions and streams return it; see
+    /// [`EventStore::into_subscription`](crate::EventStore::into_subscription).
+    Shared(SharedRef<Recorded<E>>),
 }
 
 impl<E> Deref for EventRef<'_, E> {
@@ -215,17 +221,19 @@ impl<E> Deref for EventRef<'_, E> {
         match self {
             Self::Borrowed(recorded) => recorded,
             Self::Owned(recorded) => recorded,
+            Self::Shared(recorded) => recorded,
         }
     }
 }
 
 impl<E: Clone> EventRef<'_, E> {
-    /// Returns the recorded event itself. Clones it if it is borrowed.
+    /// Returns the recorded event itself. Clones it if it is borrowed or shared.
     #[must_use]
     pub fn into_owned(self) -> Recorded<E> {
         match self {
             Self::Borrowed(recorded) => recorded.clone(),
             Self::Owned(recorded) => recorded,
+            Self::Shared(recorded) => recorded.clone(),
         }
     }
 }

@@ -19,6 +19,12 @@ impl CursorPosition {
         Self { meters: Arc::clone(meters), number, position }
     }
 
+    /// Returns the meters of the log.
+    #[inline]
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     /// Notes that the cursor is at `offset` now.
     #[inline]
     pub(crate) fn moved(&self, offset: u64) {

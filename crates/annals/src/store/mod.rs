@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod events;
 pub(crate) mod read;
+mod source;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod store;
 pub(crate) mod stream;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::source::Source;
+use super::stream::EventStream;
 use super::subscription::Subscription;
 use crate::backend::backend::Backend;
 use crate::backend::head::callbacks::SubscriberId;
@@ -246,7 +248,63 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// says how it continues. It returns a single error, [`ReadError::InvalidQuery`](crate::ReadError::InvalidQuery),
     /// and ends, if no event of this store can match the query.
     pub fn subscription(&self, query: Query, from: u64) -> Subscription<'_, E, B> {
-        Subscription::new(&*self.backend, query.of::<E>(), from)
+        Subscription::new(Source::borrowed(&self.backend), query.of::<E>(), from)
+    }
+
+    /// Returns a [`subscription`](Self::subscription) that owns this handle to the store. The subscription and its
+    /// events are `'static`: they may be returned, stored and sent to other threads. They need no `E: Clone`.
+    ///
+    /// The subscription keeps the log open, as any handle does: it ends when the store is [closed](Self::close), not when
+    /// the other handles are dropped. In memory, an event that it returned keeps the log alive too.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Query, RawEvent, Subscription, Memory};
+    /// fn orders(store: &EventStore<RawEvent>) -> Subscription<'static, RawEvent, Memory<RawEvent>> {
+    ///     store.clone().into_subscription(Query::event_type("ordered"), 0)
+    /// }
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("ordered").build()?)?;
+    /// let mut orders = orders(&store);
+    /// drop(store);
+    /// let first = orders.next().expect("the log has one")?;
+    /// drop(orders);
+    /// let worker = std::thread::spawn(move || first.offset);
+    /// assert_eq!(worker.join().expect("no panic"), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_subscription(self, query: Query, from: u64) -> Subscription<'static, E, B>
+    where
+        B: 'static,
+    {
+        Subscription::new(Source::shared(self.backend), query.of::<E>(), from)
+    }
+
+    /// Returns a `futures` `Stream` that owns this handle to the store: the [`stream`](Subscription::stream) of an
+    /// [owned subscription](Self::into_subscription). A task may own it, and a request handler may return it.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Query, RawEvent};
+    /// # use futures_executor::block_on;
+    /// use futures_util::{Stream, StreamExt};
+    ///
+    /// /// The body of a response, for a web server that sends each line as it comes.
+    /// fn lines(store: &EventStore<RawEvent>) -> impl Stream<Item = String> + Send + 'static {
+    ///     let events = store.clone().into_stream(Query::all(), 0);
+    ///     events.map(|event| event.map_or_else(|error| error.to_string(), |event| event.event.event_type().to_owned()))
+    /// }
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("opened").build()?)?;
+    /// store.close()?;
+    /// assert_eq!(block_on(lines(&store).collect::<Vec<_>>()), ["opened"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_stream(self, query: Query, from: u64) -> EventStream<'static, E, B>
+    where
+        B: 'static,
+    {
+        self.into_subscription(query, from).stream()
     }
 
     /// Returns how much the log holds, and what was measured since it was opened.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::events::{UnknownEvents, undecoded};
+use super::source::Source;
 use crate::backend::backend::{Backend, Selection};
 use crate::backend::head::HeadWaiter;
 use crate::error::{InvalidQuery, ReadError};
@@ -22,7 +23,9 @@ pub(super) const PAGE: usize = 64;
 /// * **As an `Iterator`** it blocks at the head. [`next_timeout`](Self::next_timeout) and [`try_next`](Self::try_next)
 ///   do not; [`stream`](Self::stream) turns it into a `futures` `Stream`.
 /// * **It ends** when the store is closed and every event was returned.
-/// * **It borrows the store.** A thread that reads a subscription takes a clone of the store and subscribes there.
+/// * **It borrows the store**, so a thread that reads it takes a clone of the store and subscribes there. A subscription
+///   of [`into_subscription`](crate::EventStore::into_subscription) is `'static` instead: it owns a handle to the store,
+///   and so do its events as far as they point into the store.
 ///
 /// **Errors.** Each is returned once, and no event is left out without one:
 /// * [`ReadError::Decode`]: one event cannot be decoded. The next call continues with the event after it. With
@@ -52,13 +55,12 @@ pub(super) const PAGE: usize = 64;
 /// ```
 #[must_use = "a subscription reads nothing until it is used"]
 pub struct Subscription<'a, E: Event, B> {
-    pub(super) backend: &'a B,
+    pub(super) backend: Source<'a, E, B>,
     /// The query, or why no event can match it; that error is returned once.
     query: Result<Query, Option<InvalidQuery>>,
     /// The next offset to read.
     pub(super) next: u64,
     pub(super) ready: VecDeque<EventRef<'a, E>>,
-    page: Vec<EventRef<'a, E>>,
     /// The position that the metrics report.
     pub(super) seen: CursorPosition,
     unknown: UnknownEvents,
@@ -69,20 +71,24 @@ pub struct Subscription<'a, E: Event, B> {
 }
 
 impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
-    pub(crate) fn new(backend: &'a B, query: Result<Query, InvalidQuery>, from: u64) -> Self {
+    pub(super) fn new(
+        backend: Source<'a, E, B>,
+        query: Result<Query, InvalidQuery>,
+        from: u64,
+    ) -> Self {
         let query = query.map_err(Some);
         let seen = CursorPosition::new(backend.head().meters(), from);
+        let waiter = backend.head().waiter();
         Self {
             backend,
             query,
             next: from,
             ready: VecDeque::new(),
-            page: Vec::new(),
             seen,
             unknown: UnknownEvents::default(),
             passed_over: 0,
             stopped: false,
-            waiter: backend.head().waiter(),
+            waiter,
         }
     }
 
@@ -207,11 +213,9 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         let Ok(query) = &self.query else { return Ok(()) };
         let range = self.next..head;
         let selection = Selection { query, range: range.clone(), reverse: false, limit: PAGE };
-        let meters = self.backend.head().meters();
-        match meters.read_page(|| self.backend.read(selection, &mut self.page)) {
+        match self.seen.meters().read_page(|| self.backend.read(selection, &mut self.ready)) {
             Ok(left) => {
                 self.next = left.start;
-                self.ready.extend(self.page.drain(..));
                 Ok(())
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::backend::{HeadPublisher, LogAccess};
+use annals::backend::{Beside, HeadPublisher, LogAccess};
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Event, EventDigest, EventRef, FollowError,
     Head, Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
@@ -254,6 +254,11 @@ impl<E: Event> Backend<E> for RocksDb<E> {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
+    }
+
+    /// Returns the database's directory. RocksDB ignores subdirectories in it.
+    fn beside(&self) -> Option<Beside> {
+        Some(Beside::Directory(self.log.database.path.clone()))
     }
 }
 

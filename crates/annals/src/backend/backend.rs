@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::{AppendFuture, Appended, Batch};
+use super::beside::Beside;
 use super::head::Head;
 use crate::backend::health::Health;
 use crate::error::{AppendError, ReadError};
@@ -161,6 +162,12 @@ pub trait Backend<E: Event>: Send + Sync {
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         None
     }
+
+    /// Returns the place beside the log where other crates store what belongs to it, for example the positions of
+    /// consumers. `None`, the default, means that the backend has no such place.
+    fn beside(&self) -> Option<Beside> {
+        None
+    }
 }
 
 /// The events to read, and the direction. The argument of [`Backend::read`].
@@ -274,6 +281,10 @@ macro_rules! pointer_is_backend {
 
             fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
                 (**self).snapshots()
+            }
+
+            fn beside(&self) -> Option<Beside> {
+                (**self).beside()
             }
         }
     };

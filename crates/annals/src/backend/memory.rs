@@ -13,6 +13,7 @@ use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
 
 use super::backend::{Backend, NameCount, NameKind, Selection};
 use super::batch::{AppendFuture, Appended, Batch};
+use super::beside::{Beside, BesideValues};
 use super::commit::clock::Clock;
 use super::commit::committer::Committer;
 use super::commit::target::CommitTarget;
@@ -66,6 +67,7 @@ pub struct Memory<E: Event> {
     committer: Arc<Committer<E, MemoryTarget<E>>>,
     store_id: uuid::Uuid,
     snapshots: Arc<MemorySnapshots>,
+    beside: Arc<BesideValues>,
     /// Whether each event is encoded and decoded when it is appended.
     encodes: bool,
 }
@@ -93,8 +95,17 @@ impl<E: Event> Memory<E> {
         let head = HeadPublisher::with_meters(Meters::new("memory", false), 0);
         let target = MemoryTarget { list: writer, index, reader: reader.clone(), hasher };
         let committer = Committer::with_clock(head.clone(), target, clock);
-        let (store_id, snapshots) = (uuid::Uuid::new_v4(), Arc::default());
-        Self { head, list, index: reader, hasher, committer, store_id, snapshots, encodes: false }
+        Self {
+            head,
+            list,
+            index: reader,
+            hasher,
+            committer,
+            store_id: uuid::Uuid::new_v4(),
+            snapshots: Arc::default(),
+            beside: Arc::default(),
+            encodes: false,
+        }
     }
 
     #[cfg(test)]
@@ -297,6 +308,10 @@ impl<E: Event> Backend<E> for Memory<E> {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
+    }
+
+    fn beside(&self) -> Option<Beside> {
+        Some(Beside::Memory(Arc::clone(&self.beside)))
     }
 }
 

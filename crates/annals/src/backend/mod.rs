@@ -18,12 +18,14 @@
 //!   follower  the thread of a reading process      process   detects a forked process
 //!   access    the role of a process: it writes the log, or follows it
 //!   batch     a batch, and what its append returns
+//!   beside    where other crates store what belongs to a log
 //! ```
 
 pub(crate) mod access;
 #[expect(clippy::module_inception, reason = "the file of the trait that the folder is named after")]
 pub(crate) mod backend;
 pub(crate) mod batch;
+pub(crate) mod beside;
 pub(crate) mod commit;
 pub(crate) mod decode;
 pub(crate) mod encode;
@@ -41,6 +43,7 @@ pub use crate::index::names::MemPosting;
 pub use crate::index::plan::{Plan, Search, SearchItem};
 pub use crate::snapshot::series_name::check_series;
 pub use access::LogAccess;
+pub use beside::{Beside, BesideValues};
 pub use commit::committer::Committer;
 pub use commit::target::CommitTarget;
 pub use encode::Encoded;

@@ -9,6 +9,7 @@
 //!     00000000000000000000.idx   its index, once it is sealed
 //!     00000000000000000000.8.flt which of 8 segments from this one on may have a name; 64 and 512 likewise
 //!     snapshots/                 saved states of projections; not part of the log
+//!     consumers/                 positions of consumers, written by the crate annals-consumer; not part of the log
 //!     *.new                      a file that is being written, or was when a process ended
 //! ```
 

@@ -48,6 +48,7 @@ pub use verify::verify::{VerifyReport, verify};
 use crate::backend::access::LogAccess;
 use crate::backend::backend::{Backend, NameCount, NameKind, Selection};
 use crate::backend::batch::{AppendFuture, Appended, Batch};
+use crate::backend::beside::Beside;
 use crate::backend::head::Head;
 use crate::backend::head::publisher::HeadPublisher;
 use crate::backend::health::Health;
@@ -262,6 +263,10 @@ impl<E: Event> Backend<E> for Journal<E> {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
+    }
+
+    fn beside(&self) -> Option<Beside> {
+        Some(Beside::Directory(self.log.directory.path.clone()))
     }
 }
 

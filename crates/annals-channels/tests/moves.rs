@@ -174,7 +174,7 @@ impl World {
             | Move::Conclude
             | Move::Withdraw { .. } => self.act_on_chain(who, one, position, &before)?,
             // The party learns of an event that another one shared. It has nothing to share itself.
-            Move::Hear { event } => return self.hear(who, event),
+            Move::Hear { event } => return self.hear(who, *event),
             Move::Reopen => {
                 self.reopen(who);
                 prop_assert_eq!(self.sides[who].party.state().unwrap(), &before);
@@ -280,7 +280,7 @@ impl World {
     }
 
     /// Tells a party of any event of the chain, if there is one. It may know the event already, or refuse it.
-    fn hear(&mut self, who: usize, event: &Index) -> Result<(), TestCaseError> {
+    fn hear(&mut self, who: usize, event: Index) -> Result<(), TestCaseError> {
         if self.chain.is_empty() {
             return Ok(());
         }

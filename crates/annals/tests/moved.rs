@@ -288,9 +288,10 @@ fn a_follower_of_a_store_with_replaced_files_ends_and_reports_it() {
 
 /// Returns the names of the segments in a directory, in order.
 fn segments(path: &Path) -> Vec<String> {
-    let entries = fs::read_dir(path).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(".log")).collect();
+    let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let logs = files.filter(|file| file.extension().is_some_and(|kind| kind == "log"));
+    let mut names: Vec<_> =
+        logs.map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
     names
 }
@@ -326,7 +327,7 @@ fn a_follower_does_not_go_on_in_a_segment_of_another_history() {
         }
         // A follower that goes on would return one more event.
         let events = reader.subscription(Query::all(), 0).take(usize::try_from(count).unwrap() + 1);
-        assert_eq!(events.filter(|event| event.is_ok()).count() as u64, count);
+        assert_eq!(events.map(Result::unwrap).count() as u64, count);
         let error = reader.backend().follow_error();
         if all_files {
             assert!(matches!(error, Some(FollowError::Replaced { .. })), "{error:?}");

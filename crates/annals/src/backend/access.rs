@@ -82,7 +82,12 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         committer.append(batch, encoded)
     }
 
-    /// Encodes a batch and appends it without blocking the caller. The future returns what [`append`](Self::append) returns.
+    /// Encodes a batch and appends it without blocking the caller. The future returns what [`append`](Self::append)
+    /// returns.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "the batch is appended also if nothing awaits it"
+    )]
     pub fn submit(&self, batch: Batch<E>, hasher: &Hasher) -> AppendFuture {
         match self.encode(&batch, hasher) {
             Ok((committer, encoded)) => committer.submit(batch, encoded),

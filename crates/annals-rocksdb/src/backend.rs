@@ -13,6 +13,7 @@ use annals::{
 };
 use rocksdb::checkpoint::Checkpoint;
 
+use crate::chunk::MemChunk;
 use crate::database::{Database, beside_a_writer};
 use crate::follower::follow;
 use crate::keys;
@@ -177,6 +178,14 @@ impl<E: Event> Backend<E> for RocksDb<E> {
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let digest = || Ok(EventDigest::of(self.log.get_raw(offset)?.0.body()));
         self.access.below_head(offset, digest)
+    }
+
+    fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        // Loaded first: every chunk before the growing one then has its ids in RocksDB.
+        let head = self.access.head().get();
+        let growing = [MemChunk::clone(&self.log.growing.load())];
+        let found = self.log.find_id(self.log.hasher.name(id), &growing)?;
+        Ok(found.filter(|&found| found < head))
     }
 
     /// Large pages pay: an iterator first has to seek in every file.

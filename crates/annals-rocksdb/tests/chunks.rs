@@ -115,6 +115,14 @@ fn chunks_are_queried_as_one_log() {
     assert_eq!(shows, [("show:7".to_owned(), expected)]);
 
     // Ids from a sealed chunk and from the growing chunk.
+    let find = |store: &EventStore<RawEvent, RocksDb<RawEvent>>| {
+        for offset in [0, 66_000, 143_000] {
+            assert_eq!(store.find(&format!("id-{offset}")).unwrap(), Some(offset));
+        }
+        assert_eq!(store.find("id-66001").unwrap(), None);
+    };
+    find(&store);
+    find(&EventStore::on(RocksDb::open_read_only(&path).unwrap()));
     for offset in [0, 66_000, 143_000] {
         assert_eq!(store.append(event(offset)).unwrap(), offset);
     }

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::sync::mpsc::channel;
 
 use annals::{
-    AppendError, Backend, Batch, CodecError, Condition, Event, EventStore, Metadata, Projection,
-    Query, RawEvent, Recorded, Tags,
+    AppendError, Backend, Batch, CodecError, Condition, Event, EventStore, Journal, Metadata,
+    Projection, Query, RawEvent, ReadError, Recorded, Tags,
 };
 use futures_executor::block_on;
 
@@ -145,6 +145,34 @@ fn an_append_and_a_decision_tell_whether_the_log_knew_their_events() {
         assert_eq!((nothing.offsets, nothing.known), (3..3, false));
     }
     on_both!(Said, check);
+}
+
+#[test]
+fn an_event_is_found_by_its_id_in_sealed_segments_too_and_beside_a_writer() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Journal::options().segment_bytes(4 << 10);
+    let path = directory.path().join("store");
+    let store = EventStore::<RawEvent, _>::on(options.open(&path).unwrap());
+    let event = |n: u64| RawEvent::builder("paid").id(format!("id-{n}")).data(vec![b'0'; 500]);
+    store.append_batch((0..10).map(|n| event(n).build().unwrap())).unwrap();
+    let reader = EventStore::<RawEvent>::open_read_only(&path).unwrap();
+    let mut followed = reader.subscription(Query::all(), 0);
+    for n in 10..100 {
+        store.append(event(n).build().unwrap()).unwrap();
+    }
+    assert!(store.stats().segments > 3);
+    assert_eq!(followed.by_ref().nth(99).unwrap().unwrap().offset, 99);
+    let all = |find: &dyn Fn(&str) -> Option<u64>| {
+        for n in 0..100 {
+            assert_eq!(find(&format!("id-{n}")), Some(n));
+        }
+        assert_eq!(find("id-100"), None);
+    };
+    all(&|id| store.find(id).unwrap());
+    all(&|id| reader.find(id).unwrap());
+    let refused = store.find("").unwrap_err();
+    assert!(matches!(refused, ReadError::InvalidQuery(_)), "{refused:?}");
+    assert!(store.find(&"x".repeat(256)).is_err());
 }
 
 #[test]

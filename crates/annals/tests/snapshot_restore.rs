@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use annals::{
-    AppendError, AppendFuture, Appended, Backend, Batch, DirectorySnapshots, EventRef, EventStore,
-    Head, Journal, Memory, MemorySnapshots, NameCount, NameKind, RawEvent, ReadError,
+    AppendError, AppendFuture, Appended, Backend, Batch, DirectorySnapshots, Event, EventRef,
+    EventStore, Head, Journal, Memory, MemorySnapshots, NameCount, NameKind, RawEvent, ReadError,
     Reconstructor, Rejection, Selection, SnapshotPolicy, SnapshotStore, SnapshotVerdict, Stats,
 };
 use common::{Booking, Seat, freed, sold};
@@ -193,30 +193,40 @@ fn a_snapshot_of_the_first_format_is_ignored_and_replaced() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
-/// A backend with only the required methods and without a store id, as another crate might implement it.
-struct Nameless(Memory<Booking>, AtomicBool);
+#[test]
+fn a_backend_without_an_index_of_ids_finds_them_by_reading() {
+    let event = |n: u64| RawEvent::builder("paid").id(format!("id-{n}")).build().unwrap();
+    let store = EventStore::<RawEvent, _>::on(Nameless::new());
+    store.append_batch((0..9).map(event)).unwrap();
+    assert_eq!((store.find("id-7").unwrap(), store.find("id-9").unwrap()), (Some(7), None));
+    store.backend().1.store(true, Ordering::SeqCst);
+    assert!(matches!(store.find("id-7"), Err(ReadError::Io { .. })));
+}
 
-impl Nameless {
+/// A backend with only the required methods and without a store id, as another crate might implement it.
+struct Nameless<E: Event>(Memory<E>, AtomicBool);
+
+impl<E: Event> Nameless<E> {
     fn new() -> Self {
         Self(Memory::new(), AtomicBool::new(false))
     }
 }
 
-impl Backend<Booking> for Nameless {
-    fn append(&self, batch: Batch<Booking>) -> Result<Appended, AppendError> {
+impl<E: Event> Backend<E> for Nameless<E> {
+    fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
         self.0.append(batch)
     }
 
-    fn submit(&self, batch: Batch<Booking>) -> AppendFuture {
+    fn submit(&self, batch: Batch<E>) -> AppendFuture {
         self.0.submit(batch)
     }
 
-    fn head(&self) -> &Head<Booking> {
+    fn head(&self) -> &Head<E> {
         self.0.head()
     }
 
     /// Fails once if the flag is set.
-    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, Booking>>, ReadError> {
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
         if self.1.swap(false, Ordering::SeqCst) {
             let source = Arc::new(std::io::Error::other("injected"));
             return Err(ReadError::Io { path: "disk".into(), source });
@@ -227,7 +237,7 @@ impl Backend<Booking> for Nameless {
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,
-        page: &mut Vec<EventRef<'a, Booking>>,
+        page: &mut Vec<EventRef<'a, E>>,
     ) -> Result<Range<u64>, ReadError> {
         self.0.read(selection, page)
     }
@@ -237,7 +247,7 @@ impl Backend<Booking> for Nameless {
     }
 
     fn stats(&self) -> Stats {
-        Backend::<Booking>::stats(&self.0)
+        Backend::<E>::stats(&self.0)
     }
 
     fn close(&self) -> Result<(), AppendError> {
@@ -245,7 +255,7 @@ impl Backend<Booking> for Nameless {
     }
 
     fn sync(&self) -> Result<(), AppendError> {
-        Backend::<Booking>::sync(&self.0)
+        Backend::<E>::sync(&self.0)
     }
 }
 

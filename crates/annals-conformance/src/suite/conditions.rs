@@ -1,6 +1,7 @@
 //! Conditions and ids, on which an append can depend.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use annals::{AppendError, Batch, Condition, Query, QueryItem};
@@ -286,6 +287,68 @@ pub(super) fn ids_are_recorded_once<S: Subject + ?Sized>(subject: &S) -> Check {
         }
     }
     race_with_one_id(subject)
+}
+
+pub(super) fn ids_are_found<S: Subject + ?Sized>(subject: &S) -> Check {
+    let fixture = subject.fixture();
+    let mut store = open::<S>(&fixture)?;
+    same("the event with an id, in an empty log", store.find("id-0")?, None)?;
+    let named = |n: u64| if n % 3 == 1 { nth(n) } else { nth(n).id(format!("id-{n}")) };
+    store.append_batch((0..40).map(named))?;
+    for n in 40..60 {
+        store.append(named(n))?;
+    }
+    // An id is not a tag or a type, and a refused append leaves no id behind.
+    let refused = Sample::new("refused").id("id-refused");
+    let refused = store.append_if([refused], &Condition::fail_if(Query::all()));
+    ensure!(refused.is_err(), "an append succeeded against its condition");
+    for again in 0..2 {
+        for n in 0..61 {
+            let expected = (n < 60 && n % 3 != 1).then_some(n);
+            let found = store.find(&format!("id-{n}"))?;
+            ensure!(found == expected, "the event with the id id-{n}: {found:?}");
+        }
+        for unknown in ["id-refused", "id", "number:7", "type-1"] {
+            same("the event with an unknown id", store.find(unknown)?, None)?;
+        }
+        if again == 0 && fixture.keeps() {
+            drop(store);
+            store = open::<S>(&fixture)?;
+        }
+    }
+    an_id_is_found_with_its_event::<S>(&store)
+}
+
+/// Has a thread look for ids while another appends. An id that is found is that of a readable event.
+fn an_id_is_found_with_its_event<S: Subject + ?Sized>(store: &Store<S>) -> Check {
+    const NEW: u64 = 200;
+    let first = store.len();
+    let named = |n: u64| (format!("new-{n}"), Sample::new("new").id(format!("new-{n}")));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let looking = scope.spawn(|| -> Result<(), CheckError> {
+            let mut n = 0;
+            // Acquire: pairs with the Release below, so the last round looks at a log with all events.
+            while n < NEW && !done.load(Ordering::Acquire) {
+                let (id, expected) = named(n);
+                if let Some(offset) = store.find(&id)? {
+                    let event = store.get(offset)?.map(|event| event.into_owned().event);
+                    same("the event that was found by its id", event, Some(expected))?;
+                    n += 1;
+                }
+            }
+            Ok(())
+        });
+        let appended = (0..NEW).try_for_each(|n| -> Result<(), CheckError> {
+            let (id, event) = named(n);
+            same("the offset of an append", store.append(event)?, first + n)?;
+            same("the event with an id that was just appended", store.find(&id)?, Some(first + n))
+        });
+        // Release: pairs with the Acquire above.
+        done.store(true, Ordering::Release);
+        appended.and(looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    Ok(Outcome::Held)
 }
 
 /// Checks that a retry is recognized by its ids and types, whatever else differs: the payload, which may be encoded in

@@ -74,6 +74,8 @@ suite! {
     /// Checks that appending an id again returns the offset of the recorded event, says that it was known, and appends
     /// nothing.
     conditions::ids_are_recorded_once;
+    /// Checks that an event is found by its id, at once when it is appended, and by readers beside a writer.
+    conditions::ids_are_found;
     /// Checks that conditions check the whole log, or the events from an offset on.
     conditions::conditions_see_what_they_say;
     /// Checks that all conditions of a batch must hold, each from its own offset on, and that the first event that one
@@ -130,7 +132,7 @@ macro_rules! conformance {
             writers_do_not_wait_for_readers condition_and_append_are_one_step
             every_subscriber_sees_each_event_once_in_order a_failed_append_leaves_nothing
             recovery_keeps_every_acknowledged_event a_failed_sync_poisons corruption_is_reported_never_skipped
-            limits_are_refused_by_name ids_are_recorded_once conditions_see_what_they_say
+            limits_are_refused_by_name ids_are_recorded_once ids_are_found conditions_see_what_they_say
             every_condition_of_a_batch_holds queries_answer_what_matches
             reading_goes_from_both_ends names_are_counted times_never_go_back an_empty_batch_changes_nothing
             past_the_head_is_none an_append_arrives_whether_awaited_or_not a_subscriber_that_panics_harms_nobody

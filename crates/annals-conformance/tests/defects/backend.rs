@@ -41,6 +41,7 @@ pub(super) enum Defect {
     GuardsNothing,
     ChecksOneCondition,
     TellsNothingApart,
+    FindsWhatIsNotThere,
     EndsEarly,
     TakesAnyTime,
 }
@@ -307,6 +308,11 @@ impl Backend<Sample> for Defective {
         let digest = self.inner.digest(offset)?;
         let of_offset = || EventDigest::of(&offset.to_le_bytes());
         Ok(digest.map(|digest| if self.is(Defect::ConfusesEvents) { of_offset() } else { digest }))
+    }
+
+    fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        let missing = self.is(Defect::FindsWhatIsNotThere).then(|| self.inner.head().get());
+        Ok(self.inner.find_id(id)?.or(missing))
     }
 
     fn stats(&self) -> Stats {

@@ -75,6 +75,8 @@ caught! {
         With::memory(Defect::ChecksOneCondition) => every_condition_of_a_batch_holds, "the conflict should be";
     a_retry_that_is_reported_as_new:
         With::memory(Defect::TellsNothingApart) => ids_are_recorded_once, "whether the log had";
+    an_id_that_is_found_without_its_event:
+        With::memory(Defect::FindsWhatIsNotThere) => ids_are_found, "the event with an";
     a_time_that_is_far_too_late: With::memory(Defect::TakesAnyTime) => times_never_go_back, "far in the future";
     cursors_that_end_too_early: With::memory(Defect::EndsEarly) => closing_ends_cursors, "a cursor ended";
     a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";

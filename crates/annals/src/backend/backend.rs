@@ -97,6 +97,31 @@ pub trait Backend<E: Event>: Send + Sync {
         }
     }
 
+    /// Returns the offset of the event with this [id](Event::id), or `None` if no event below the head has it.
+    ///
+    /// By default this reads the whole log, up to the event. A backend with an index of ids should use it. It must not
+    /// wait for a writer.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the log cannot be read. By default, also when no event has the id and an event could not be
+    /// decoded, since that one may have it.
+    fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        let mut undecoded = None;
+        for offset in 0..self.head().get() {
+            match self.get(offset) {
+                Ok(Some(event)) if event.event.id().as_deref() == Some(id) => {
+                    return Ok(Some(offset));
+                }
+                Ok(_) => {}
+                Err(error @ ReadError::Decode { .. }) => {
+                    undecoded.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        undecoded.map_or(Ok(None), Err)
+    }
+
     /// Returns the preferred page size, 256 by default. A backend with a high per-call cost may return more.
     ///
     /// It is the largest `selection.limit` that a long read passes to [`read`](Self::read). A value below 16 counts as
@@ -237,6 +262,10 @@ macro_rules! pointer_is_backend {
 
             fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
                 (**self).digest(offset)
+            }
+
+            fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
+                (**self).find_id(id)
             }
 
             fn page_limit(&self) -> usize {

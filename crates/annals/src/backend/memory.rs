@@ -206,6 +206,14 @@ impl<E: Event> Backend<E> for Memory<E> {
         Ok((offset < self.head.get()).then(|| EventDigest::of(&name)))
     }
 
+    fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        let posting = self.index.posting(Kind::Id, self.hasher.name(id));
+        let found = posting.filter(|posting| !posting.is_empty());
+        let found = found.map(|mut posting| u64::from(posting.get(0)));
+        // Offsets at and beyond the head belong to a commit that is not published yet.
+        Ok(found.filter(|&found| found < self.head.get()))
+    }
+
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,

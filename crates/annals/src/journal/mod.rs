@@ -220,6 +220,12 @@ impl<E: Event> Backend<E> for Journal<E> {
         self.access.below_head(offset, digest)
     }
 
+    fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        let found = self.log.find_id(self.log.hasher.name(id))?;
+        // Offsets at and beyond the head belong to a commit that is being written.
+        Ok(found.filter(|&found| found < self.access.head().get()))
+    }
+
     fn read<'a>(
         &'a self,
         selection: Selection<'_>,

@@ -7,8 +7,9 @@ use annals_base::Slices;
 use super::events::Events;
 use super::store::EventStore;
 use crate::backend::backend::{Backend, NameCount, NameKind};
-use crate::error::ReadError;
+use crate::error::{InvalidQuery, ReadError};
 use crate::event::event::{Event, EventRef, Recorded};
+use crate::event::name::check_name;
 use crate::query::Query;
 use crate::snapshot::digest::EventDigest;
 
@@ -45,6 +46,30 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// [`ReadError`] when the event exists and cannot be read or decoded.
     pub fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
         self.backend().head().meters().read(offset, || self.backend().get(offset))
+    }
+
+    /// Returns the offset of the event with this [id](Event::id), or `None` if the log has no such event. A store that
+    /// is open read-only finds ids too. No lookup waits for a writer.
+    ///
+    /// The backends of annals look in an index of ids, which takes microseconds whatever the age of the event. Other
+    /// backends may have to read the log.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("seat-sold").id("request-7").build()?)?;
+    /// assert_eq!(store.find("request-7")?, Some(0));
+    /// assert_eq!(store.find("request-8")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// * [`ReadError::InvalidQuery`]: no event can have this id, since it is empty, longer than 255 bytes, or has a
+    ///   control character.
+    /// * Any other [`ReadError`]: the log could not be read.
+    pub fn find(&self, id: &str) -> Result<Option<u64>, ReadError> {
+        check_name("id", id).map_err(|source| InvalidQuery::Name { source })?;
+        self.backend().head().meters().counted(self.backend().find_id(id))
     }
 
     /// Returns an iterator over the events at these offsets, in order or from the end. Events that are appended later

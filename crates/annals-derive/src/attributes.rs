@@ -8,6 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, LitStr, Meta, Path, Token, Type};
 
 use crate::errors::Errors;
+use crate::model::Id;
 use crate::name::{self, Use};
 
 /// The part of the type that an attribute is on.
@@ -35,8 +36,8 @@ pub(crate) struct Settings {
     pub(crate) codec: Option<Type>,
     /// The names of the tags. `None` is a tag without a name.
     pub(crate) tags: Vec<Option<LitStr>>,
-    /// The position of `id`, if the field is the id.
-    pub(crate) id: Option<Span>,
+    /// The position of `id`, and the prefix of the id, if the field is the id.
+    pub(crate) id: Option<(Span, Id)>,
 }
 
 impl Settings {
@@ -79,10 +80,11 @@ impl Settings {
                 self.tags.push(named.then(|| name_of(meta, Use::TagName)).transpose()?);
                 Ok(())
             }
-            ("id", Place::Field) if meta.input.peek(Token![=]) => {
-                Err(meta.error("`id` takes no value; the field's own value is the id"))
+            ("id", Place::Field) => {
+                let prefixed = meta.input.peek(Token![=]);
+                let prefix = prefixed.then(|| name_of(meta, Use::IdPrefix)).transpose()?;
+                once(meta, self.id.replace((meta.path.span(), Id { prefix })).is_some())
             }
-            ("id", Place::Field) => once(meta, self.id.replace(meta.path.span()).is_some()),
             (key, place) => Err(meta.error(refusal(key, place))),
         }
     }
@@ -174,7 +176,7 @@ fn keys(place: Place) -> &'static str {
         }
         Place::Enum => "an enum takes `codec = …`",
         Place::Variant => "a variant takes `rename = \"…\"`, `alias = \"…\"` and `upcast = …`",
-        Place::Field => "a field takes `tag = \"…\"`, `tag` and `id`",
+        Place::Field => "a field takes `tag = \"…\"`, `tag`, `id = \"…\"` and `id`",
         Place::Inner => {
             "the inner value of a newtype variant takes no keys; put them into its own type"
         }

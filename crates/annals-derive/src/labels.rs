@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Generics, Ident, Type, WherePredicate, parse_quote};
 
-use crate::model::{Case, Event, Field, Payload};
+use crate::model::{Case, Event, Field, Id, Payload};
 use crate::shape::{self, Shape};
 
 /// Writes `event_type`.
@@ -76,10 +76,11 @@ pub(crate) fn tags(event: &Event) -> Option<TokenStream> {
 pub(crate) fn id(event: &Event) -> Option<TokenStream> {
     let inner = |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::id(#binding));
     let own = |case: &Case| {
-        let ids = case.fields.iter().filter(|field| field.id);
-        ids.map(|field| id_of(&field.ty, &field.binding)).collect()
+        let ids = case.fields.iter().filter_map(|field| Some((field, field.id.as_ref()?)));
+        ids.map(|(field, id)| id_of(&field.ty, &field.binding, id)).collect()
     };
-    let arms = arms(event, &quote!(::core::option::Option::None), inner, |field| field.id, own)?;
+    let arms =
+        arms(event, &quote!(::core::option::Option::None), inner, |field| field.id.is_some(), own)?;
     Some(quote! {
         fn id(&self) -> ::core::option::Option<::std::borrow::Cow<'_, ::core::primitive::str>> {
             match self { #arms }
@@ -101,7 +102,7 @@ pub(crate) fn metadata(event: &Event) -> Option<TokenStream> {
 
 /// Returns the bounds that a generic struct needs for its tags and its id.
 pub(crate) fn predicates(case: &Case, generics: &Generics) -> Vec<WherePredicate> {
-    let shown = case.fields.iter().filter(|field| field.id || !field.tags.is_empty());
+    let shown = case.fields.iter().filter(|field| field.id.is_some() || !field.tags.is_empty());
     let types = shown.map(|field| shape::element(&field.ty));
     let generic = types.filter(|ty| {
         generics.type_params().any(|param| mentions(ty.to_token_stream(), &param.ident))
@@ -174,17 +175,24 @@ fn each(ty: &Type, value: &Ident, then: &dyn Fn(&Ident) -> TokenStream) -> Token
 }
 
 /// Writes the id of `value`, a reference to a `ty`.
-fn id_of(ty: &Type, value: &Ident) -> TokenStream {
+fn id_of(ty: &Type, value: &Ident, id: &Id) -> TokenStream {
     match Shape::of(ty) {
         Shape::Perhaps(inner) => {
             let some = Ident::new("some", value.span());
-            let id = id_of(inner, &some);
+            let id = id_of(inner, &some, id);
             quote!(::core::option::Option::and_then(::core::option::Option::as_ref(#value), |#some| #id))
         }
         // Parsing has refused an id of many values.
-        Shape::One | Shape::Many(_) => quote_spanned! {value.span()=>
-            ::core::option::Option::Some(::std::borrow::Cow::Owned(::std::string::ToString::to_string(#value)))
-        },
+        Shape::One | Shape::Many(_) => {
+            let text = if let Some(prefix) = &id.prefix {
+                quote_spanned!(value.span()=> ::std::format!("{}:{}", #prefix, #value))
+            } else {
+                quote_spanned!(value.span()=> ::std::string::ToString::to_string(#value))
+            };
+            quote! {
+                ::core::option::Option::Some(::std::borrow::Cow::Owned(#text))
+            }
+        }
     }
 }
 

@@ -75,11 +75,16 @@ use proc_macro::TokenStream;
 /// | `#[event(codec = Path)]` | struct, enum | sets the `annals::Codec` of the payload; the default is `annals::Json` |
 /// | `#[event(tag = "name")]` | field | adds the tag `name:value`, the value by its `Display` |
 /// | `#[event(tag)]` | field | adds the value's `Display` as the whole tag |
-/// | `#[event(id)]` | one field | makes the value's `Display` the event's id |
+/// | `#[event(id = "name")]` | one field | makes `name:value` the event's id, the value by its `Display` |
+/// | `#[event(id)]` | one field | makes the value's `Display` the whole id |
 ///
 /// A field may have more than one tag, and be the id as well. An `Option<…>` adds its tag or id if it has a value. A
 /// `Vec<…>`, an array or a boxed slice adds a tag for each element, and cannot be the id. The macro sees types as they
 /// are written, so it treats a type alias of an `Option` as a plain type.
+///
+/// Ids are one space for the whole log, over all event types. Give ids of different kinds different names: with
+/// `id = "order"` and `id = "invoice"`, order 7 has the id `order:7` and invoice 7 the id `invoice:7`. A UUID needs no
+/// name. The name of an id is part of what the log stores, so do not change it later.
 ///
 /// # serde's attributes
 ///

@@ -62,10 +62,16 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     /// The names of the field's tags. A tag without a name is the value itself.
     pub(crate) tags: Vec<Option<LitStr>>,
-    /// Whether the field is the event's id.
-    pub(crate) id: bool,
+    /// Set if the field is the event's id.
+    pub(crate) id: Option<Id>,
     /// The field's attributes for serde.
     pub(crate) serde: Vec<Meta>,
+}
+
+/// How a field is the event's id.
+pub(crate) struct Id {
+    /// The part of the id before the colon. Without it, the value alone is the id.
+    pub(crate) prefix: Option<LitStr>,
 }
 
 impl Case {

@@ -12,6 +12,8 @@ pub(crate) enum Use {
     EventType,
     /// The name is the part of a tag before the colon.
     TagName,
+    /// The name is the part of an id before the colon.
+    IdPrefix,
 }
 
 /// Returns `name` in kebab-case: `StateSigned` is `state-signed`, and `HTTPSeen` `http-seen`.
@@ -41,6 +43,9 @@ pub(crate) fn fault(name: &str, used: Use) -> Option<String> {
         Use::EventType => ("event type", MAX_NAME_BYTES, ""),
         Use::TagName => {
             ("tag's name", MAX_NAME_BYTES - 1, ", because the tag also has a colon and the value")
+        }
+        Use::IdPrefix => {
+            ("id's prefix", MAX_NAME_BYTES - 1, ", because the id also has a colon and the value")
         }
     };
     if name.is_empty() {

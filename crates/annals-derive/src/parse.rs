@@ -239,7 +239,7 @@ fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
     let mut labelled = Vec::with_capacity(fields.len());
     for (field, member) in fields.iter().zip(fields.members()) {
         let settings = Settings::of(&field.attrs, Place::Field, errors);
-        if let Some(span) = settings.id {
+        if let Some((span, _)) = settings.id {
             if shape::has_many(&field.ty) {
                 errors.at(
                     span,
@@ -257,7 +257,7 @@ fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
             binding: binding(labelled.len(), &field.ty),
             ty: field.ty.clone(),
             tags: settings.tags,
-            id: settings.id.is_some(),
+            id: settings.id.map(|(_, id)| id),
             serde: serde::metas(&field.attrs, errors),
             member,
         });

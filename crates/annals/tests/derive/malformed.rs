@@ -20,7 +20,7 @@ struct Unquoted;
 struct Seat {
     #[event(tag = 7)]
     row: u8,
-    #[event(id = "letter")]
+    #[event(id = letter)]
     letter: char,
 }
 

@@ -14,6 +14,8 @@ enum Booking {
         empty: String,
         #[event(tag = "seat\t")]
         control: String,
+        #[event(id = "")]
+        unnamed: String,
         #[event(tag = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")]
         long: String,
     },

@@ -56,7 +56,7 @@ const AHEAD: usize = 4;
 fn append_ahead(store: &Store, batches: Vec<Vec<RawEvent>>) {
     let mut under_way = VecDeque::new();
     for batch in batches {
-        under_way.push_back(store.append_batch_async(Batch::new(batch)));
+        under_way.push_back(store.append_batch_async(batch));
         if under_way.len() == AHEAD {
             let first = under_way.pop_front().expect("some are");
             block_on(first).expect("appends");

@@ -1,7 +1,5 @@
 //! What `#[derive(Event)]` makes of ids with a name.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 use annals::{AppendError, Event, EventStore};
 
 #[derive(Event, Debug, Clone, PartialEq)]

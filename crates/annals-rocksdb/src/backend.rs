@@ -67,7 +67,7 @@ impl RocksDbOptions {
         let (log, head, recovered) = parts(database, Some(rollback))?;
         let Recovered { chunk, next_offset, last_time_ms } = recovered;
         let target = RocksDbTarget::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
-        Ok(RocksDb::new(LogAccess::writer(head, target), log))
+        Ok(RocksDb::new(LogAccess::writer(head, target, self.clock), log))
     }
 
     /// Opens the log in the database at `path` for reading and follows it: events that another process appends become

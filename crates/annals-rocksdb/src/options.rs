@@ -1,6 +1,6 @@
 //! The settings of a log in RocksDB, and RocksDB's own options that follow from them, each with its reason.
 
-use annals::{Durability, OpenError};
+use annals::{Clock, Durability, OpenError};
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options, SliceTransform,
 };
@@ -35,6 +35,7 @@ pub struct RocksDbOptions {
     pub(crate) cache_bytes: usize,
     pub(crate) memtable_bytes: usize,
     pub(crate) block_bytes: usize,
+    pub(crate) clock: Clock,
 }
 
 /// The bounds of each setting in bytes.
@@ -50,6 +51,7 @@ impl Default for RocksDbOptions {
             cache_bytes: 128 << 20,
             memtable_bytes: 64 << 20,
             block_bytes: 4 << 10,
+            clock: Clock::default(),
         }
     }
 }
@@ -94,6 +96,14 @@ impl RocksDbOptions {
     #[must_use]
     pub fn block_bytes(mut self, bytes: usize) -> Self {
         self.block_bytes = bytes;
+        self
+    }
+
+    /// Sets the clock that gives events their times: the system's by default. A test passes a
+    /// [`TestClock`](annals::testing::TestClock).
+    #[must_use]
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 

@@ -74,6 +74,7 @@ pub use annals_base::{SharedRef, Slices};
 pub use annals_derive::Event;
 pub use backend::backend::{Backend, NameCount, NameKind, Selection};
 pub use backend::batch::{AppendFuture, Appended, Appending, Batch};
+pub use backend::commit::clock::Clock;
 pub use backend::head::callbacks::SubscriberId;
 pub use backend::head::{Head, HeadWaiter};
 pub use backend::health::Health;

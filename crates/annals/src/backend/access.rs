@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batch::{AppendFuture, Appended, Batch};
+use super::commit::clock::Clock;
 use super::commit::committer::Committer;
 use super::commit::target::CommitTarget;
 use super::encode::Encoded;
@@ -33,10 +34,11 @@ enum Role<E, T> {
 }
 
 impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
-    /// Returns the access of the log's one writer, whose commits go to `target`.
+    /// Returns the access of the log's one writer, whose commits go to `target`. Events without a time of their own get
+    /// theirs from `clock`.
     #[must_use]
-    pub fn writer(head: HeadPublisher<E>, target: T) -> Self {
-        let role = Role::Writer(Committer::new(head.clone(), target));
+    pub fn writer(head: HeadPublisher<E>, target: T, clock: Clock) -> Self {
+        let role = Role::Writer(Committer::with_clock(head.clone(), target, clock));
         Self { head, role, opener: Opener::this_process() }
     }
 

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use crate::error::AppendError;
 use crate::query::Condition;
+use crate::util::time::to_ms;
 
 /// A batch: events to append together, all or none, with optional conditions and an optional time. Pass it to
 /// [`append_as`](crate::EventStore::append_as).
@@ -91,6 +93,24 @@ impl<E> Batch<E> {
     #[must_use]
     pub fn time_ms(self, time_ms: u64) -> Self {
         Self { time_ms: Some(time_ms), ..self }
+    }
+
+    /// Returns the same batch, recorded at `time`, as [`time_ms`](Self::time_ms) says. The log has whole milliseconds,
+    /// so the time is rounded down to one. A time before 1970 counts as 1970.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use annals::{Batch, EventStore, RawEvent};
+    ///
+    /// let store = EventStore::in_memory();
+    /// let yesterday = SystemTime::now() - Duration::from_secs(24 * 60 * 60);
+    /// store.append_as(Batch::new(vec![RawEvent::builder("seat-sold").build()?]).time(yesterday))?;
+    /// assert!(store.get(0)?.unwrap().time() <= yesterday);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn time(self, time: SystemTime) -> Self {
+        self.time_ms(to_ms(time))
     }
 
     /// Returns the same batch, permitted to have a time that is more than a day ahead of the clock. Meant for copying a

@@ -123,6 +123,16 @@ impl<E: Event> Memory<E> {
         memory
     }
 
+    /// Returns an empty log like this one that takes the times of events from `clock`: the system's by default. A test
+    /// passes a [`TestClock`](crate::testing::TestClock). Call this before the first append: this log's events are not
+    /// in the new one.
+    #[must_use]
+    pub fn clock(self, clock: impl Into<Clock>) -> Self {
+        let mut memory = Self::with(MemIndexWriter::new(), clock.into());
+        memory.encodes = self.encodes;
+        memory
+    }
+
     fn encode(&self, batch: &mut Batch<E>) -> Result<Encoded, AppendError> {
         let encoded = if self.encodes {
             Encoded::read_back(&batch.events, &self.hasher).map(|(encoded, events)| {

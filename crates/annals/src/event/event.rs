@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::ops::Deref;
+use std::time::SystemTime;
 
 use annals_base::SharedRef;
 
@@ -16,6 +17,7 @@ use super::codec::Codec;
 use super::raw::RawEvent;
 use super::tags::{Metadata, Tags};
 use crate::event::error::CodecError;
+use crate::util::time::from_ms;
 
 /// A type whose values can be appended to a log. Implement it with `#[derive(Event)]`.
 ///
@@ -184,6 +186,15 @@ pub struct Recorded<E> {
     pub time_ms: u64,
     /// The event itself.
     pub event: E,
+}
+
+impl<E> Recorded<E> {
+    /// Returns the time of the append: [`time_ms`](Self) as a time of the standard library. A time that the system
+    /// cannot represent, far beyond the year 9999, becomes the end of that year.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        from_ms(self.time_ms)
+    }
 }
 
 /// An event that was read from the log. Use it like a `&Recorded<E>`.

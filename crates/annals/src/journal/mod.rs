@@ -148,9 +148,10 @@ impl<E: Event> Journal<E> {
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
         filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
+        let clock = options.clock.clone();
         let target = JournalTarget::new(Arc::clone(&log), sealed, filters, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
-        Ok(Self { access: LogAccess::writer(head, target), log, snapshots })
+        Ok(Self { access: LogAccess::writer(head, target, clock), log, snapshots })
     }
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {

@@ -6,6 +6,7 @@ use super::fs::FileSystem;
 use super::fs::real::RealFileSystem;
 use super::segment::frame::FRAME_HEAD;
 use super::segment::index_file::MOST_INDEX_BYTES;
+use crate::backend::commit::clock::Clock;
 use crate::backend::encode::RECORD_HEAD;
 use crate::error::OpenError;
 use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
@@ -28,6 +29,7 @@ pub struct JournalOptions {
     pub(super) index_limits: IndexLimits,
     pub(super) durability: Durability,
     pub(super) file_system: Arc<dyn FileSystem>,
+    pub(super) clock: Clock,
 }
 
 /// The smallest size of a segment in bytes.
@@ -72,6 +74,7 @@ impl Default for JournalOptions {
             index_limits: IndexLimits::default(),
             durability: Durability::Sync,
             file_system: Arc::new(RealFileSystem),
+            clock: Clock::default(),
         }
     }
 }
@@ -101,6 +104,14 @@ impl JournalOptions {
     #[must_use]
     pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
         self.file_system = file_system;
+        self
+    }
+
+    /// Sets the clock that gives events their times: the system's by default. A test passes a
+    /// [`TestClock`](crate::testing::TestClock).
+    #[must_use]
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`given`] tests a decision: given these events, when this is decided, then these events or this rejection.
 //! * [`assert_round_trip`] tests an event type: a log in files returns the event unchanged.
+//! * [`TestClock`] gives events the times that a test wants.
 //!
 //! A test that needs a log uses [`EventStore::in_memory_encoded`], a log in memory that refuses everything that files
 //! refuse.
@@ -9,6 +10,7 @@
 use std::fmt::{Debug, Display, Write as _};
 
 use super::Projection;
+pub use crate::backend::commit::clock::TestClock;
 use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;

@@ -13,3 +13,4 @@ pub(crate) mod exact_form;
 pub(crate) mod little_endian;
 pub(crate) mod local_offset;
 pub(crate) mod spelling;
+pub(crate) mod time;

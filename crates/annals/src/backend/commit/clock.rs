@@ -1,30 +1,115 @@
-//! The clock that gives events their times.
+//! The clock that gives events their times: the system's, one that a program provides, or one that a test moves.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-/// A clock that returns milliseconds since 1970-01-01 UTC.
-pub(crate) struct Clock(Box<dyn Fn() -> u64 + Send + Sync>);
+use crate::util::time::{from_ms, to_ms};
+
+/// The clock that gives events their times: the system's by default. A log in memory takes another one with
+/// [`Memory::clock`](crate::Memory::clock), a Journal with [`JournalOptions::clock`](crate::JournalOptions::clock).
+///
+/// It is read once for each commit. A clock that goes back is no problem: an event never gets a time before that of the
+/// event before it.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use annals::{Clock, EventStore, Memory, RawEvent};
+///
+/// let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+/// let store = EventStore::<RawEvent, _>::on(Memory::new().clock(Clock::new(move || start)));
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// assert_eq!(store.get(0)?.unwrap().time(), start);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    /// Creates a clock from a function that returns milliseconds since 1970-01-01 UTC.
-    #[cfg(test)]
-    pub(crate) fn new(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Box::new(now_ms))
+    /// Returns a clock that calls `now` for the time. Times before 1970 count as 1970.
+    #[must_use]
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
+    /// Returns the time in milliseconds since 1970-01-01 UTC.
     pub(crate) fn now_ms(&self) -> u64 {
-        (self.0)()
+        to_ms((self.0)())
     }
 }
 
 impl Default for Clock {
     /// Returns the system's clock.
     fn default() -> Self {
-        Self(Box::new(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH);
-            since.map_or(0, |since| {
-                u64::try_from(since.as_millis()).expect("the year is below 584 million")
-            })
-        }))
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").finish_non_exhaustive()
+    }
+}
+
+/// A clock for tests, which stands still until the test moves it. It has milliseconds. Clones are the same clock.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use annals::testing::TestClock;
+/// use annals::{EventStore, Memory, RawEvent};
+///
+/// let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+/// let clock = TestClock::at(start);
+/// let store = EventStore::<RawEvent, _>::on(Memory::encoded().clock(&clock));
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// clock.advance(Duration::from_secs(60));
+/// store.append(RawEvent::builder("seat-freed").build()?)?;
+/// assert_eq!(store.get(1)?.unwrap().time(), start + Duration::from_secs(60));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    /// Returns a clock that stands at `time`.
+    #[must_use]
+    pub fn at(time: SystemTime) -> Self {
+        Self(Arc::new(AtomicU64::new(to_ms(time))))
+    }
+
+    /// Returns the clock's time.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        // Acquire: pairs with the Release in `set` and `advance`.
+        from_ms(self.0.load(Ordering::Acquire))
+    }
+
+    /// Sets the clock to `time`, which may be before its current time.
+    pub fn set(&self, time: SystemTime) {
+        // Release: pairs with the Acquire in `now`, so that the new time is read after what the test did before.
+        self.0.store(to_ms(time), Ordering::Release);
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        // AcqRel: pairs with the Acquire in `now`, as in `set`, and with the Release of another thread's move.
+        let _ = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.saturating_add(ms)));
+    }
+}
+
+impl From<&TestClock> for Clock {
+    fn from(clock: &TestClock) -> Self {
+        let clock = clock.clone();
+        Self::new(move || clock.now())
+    }
+}
+
+impl From<TestClock> for Clock {
+    fn from(clock: TestClock) -> Self {
+        Self::from(&clock)
     }
 }

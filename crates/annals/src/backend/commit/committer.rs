@@ -65,7 +65,9 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         Self::with_clock(head, target, Clock::default())
     }
 
-    pub(crate) fn with_clock(head: HeadPublisher<E>, target: H, clock: Clock) -> Arc<Self> {
+    /// Creates the commit path of this target as [`new`](Self::new) does, with another clock than the system's.
+    #[must_use]
+    pub fn with_clock(head: HeadPublisher<E>, target: H, clock: Clock) -> Arc<Self> {
         let state = State {
             poison: None,
             no_room: None,

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -13,7 +12,7 @@ use std::thread;
 use futures_executor::block_on;
 use futures_util::Stream;
 
-use super::clock::Clock;
+use super::clock::TestClock;
 use super::request::event_bytes;
 use crate::backend::backend::Backend;
 use crate::backend::batch::Batch;
@@ -24,9 +23,9 @@ use crate::event::error::CodecError;
 use crate::event::event::Event;
 use crate::event::limits::MAX_TIME_AHEAD_MS;
 use crate::event::raw::RawEvent;
-use crate::index::memory::MemIndexWriter;
 use crate::query::Query;
 use crate::store::store::EventStore;
+use crate::util::time::from_ms;
 
 type Store = EventStore<RawEvent>;
 
@@ -425,13 +424,10 @@ fn a_callback_may_wait_for_a_batch_that_found_no_room() {
 
 #[test]
 fn a_time_far_in_the_future_is_refused_unless_it_is_asked_for() {
-    let now = Arc::new(AtomicU64::new(1_700_000_000_000));
-    let clock = Arc::clone(&now);
-    let memory =
-        Memory::with(MemIndexWriter::new(), Clock::new(move || clock.load(Ordering::SeqCst)));
-    let store = EventStore::<RawEvent>::on(memory);
+    let now_ms = 1_700_000_000_000;
+    let clock = TestClock::at(from_ms(now_ms));
+    let store = EventStore::<RawEvent>::on(Memory::new().clock(&clock));
     let at = |time_ms| Batch::new(vec![event("event")]).time_ms(time_ms);
-    let now_ms = now.load(Ordering::SeqCst);
     let microseconds = now_ms * 1_000;
     let refused = store.append_as(at(microseconds)).unwrap_err();
     assert!(
@@ -450,7 +446,7 @@ fn a_time_far_in_the_future_is_refused_unless_it_is_asked_for() {
     let times: Vec<_> = store.read(..).map(|event| event.unwrap().time_ms).collect();
     assert_eq!(times, [now_ms + MAX_TIME_AHEAD_MS, microseconds, microseconds, microseconds]);
     // Once the clock is ahead of the last event again, events get its time.
-    now.store(microseconds + 5, Ordering::SeqCst);
+    clock.set(from_ms(microseconds + 5));
     store.append(event("event")).unwrap();
     assert_eq!(store.get(4).unwrap().unwrap().time_ms, microseconds + 5);
 }

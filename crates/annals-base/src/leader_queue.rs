@@ -89,8 +89,8 @@ impl<R, X> LeaderQueueState<R, X> {
         true
     }
 
-    /// Adds a request to the end of the queue. Returns whether no thread led. If so, the queue counts as led from now on,
-    /// and the caller must make a thread take the lead.
+    /// Adds a request to the end of the queue. Returns whether no thread led. If so, the queue counts as led from now
+    /// on, and the caller must make a thread take the lead.
     #[must_use = "a queue that is not led does not move"]
     pub fn push(&mut self, request: R) -> bool {
         self.waiting.push_back(request);

@@ -18,8 +18,8 @@ use crate::{
 /// This is a handle. Clones are cheap and refer to the same list, which lives as long as any handle or the writer. A
 /// reference to an item is valid as long as the handle that returned it.
 ///
-/// Reading is wait-free: it takes no lock and never retries, whatever the writer does. The length only grows, and all items
-/// below it are published. Items are stored in segments. The first holds 1,024 items, and each next one twice as many
+/// Reading is wait-free: it takes no lock and never retries, whatever the writer does. The length only grows, and all
+/// items below it are published. Items are stored in segments. The first holds 1,024 items, and each next one twice as many
 /// as the one before. So the list allocates at most about twice the memory that its items need, and does not touch the
 /// unused part.
 ///

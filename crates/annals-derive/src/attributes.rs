@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) tags: Vec<Option<LitStr>>,
     /// The position of `id`, and the prefix of the id, if the field is the id.
     pub(crate) id: Option<(Span, Id)>,
+    /// The position of `metadata`, if the field has the event's metadata.
+    pub(crate) metadata: Option<Span>,
 }
 
 impl Settings {
@@ -84,6 +86,12 @@ impl Settings {
                 let prefixed = meta.input.peek(Token![=]);
                 let prefix = prefixed.then(|| name_of(meta, Use::IdPrefix)).transpose()?;
                 once(meta, self.id.replace((meta.path.span(), Id { prefix })).is_some())
+            }
+            ("metadata", Place::Field) if meta.input.peek(Token![=]) => Err(meta.error(
+                "`metadata` takes no value; the field has all metadata of the event, by name",
+            )),
+            ("metadata", Place::Field) => {
+                once(meta, self.metadata.replace(meta.path.span()).is_some())
             }
             (key, place) => Err(meta.error(refusal(key, place))),
         }
@@ -163,7 +171,11 @@ fn refusal(key: &str, place: Place) -> String {
                 "the tags and the id of a newtype variant are those of its inner type; put `{key}` on a field of that type"
             )
         }
-        ("tag" | "id", _) => format!("`{key}` goes on the field that has the value"),
+        ("metadata", Place::Inner) => {
+            "the metadata of a newtype variant is that of its inner type; put `metadata` on a field of that type"
+                .to_owned()
+        }
+        ("tag" | "id" | "metadata", _) => format!("`{key}` goes on the field that has the value"),
         _ => format!("unknown key `{key}`; {}", keys(place)),
     }
 }
@@ -176,7 +188,7 @@ fn keys(place: Place) -> &'static str {
         }
         Place::Enum => "an enum takes `codec = …`",
         Place::Variant => "a variant takes `rename = \"…\"`, `alias = \"…\"` and `upcast = …`",
-        Place::Field => "a field takes `tag = \"…\"`, `tag`, `id = \"…\"` and `id`",
+        Place::Field => "a field takes `tag = \"…\"`, `tag`, `id = \"…\"`, `id` and `metadata`",
         Place::Inner => {
             "the inner value of a newtype variant takes no keys; put them into its own type"
         }

@@ -8,20 +8,21 @@ use quote::quote;
 use syn::{Generics, parse_quote};
 
 use crate::model::Event;
-use crate::{labels, payload};
+use crate::{labels, metadata, payload};
 
 /// Writes the implementation of the trait.
 pub(crate) fn event(event: &Event) -> TokenStream {
     let Event { ident, allowances, .. } = event;
     let generics = bounded(event);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let (event_type, event_types, aliases, tags, id, metadata) = (
+    let (event_type, event_types, aliases, tags, id, written, restored) = (
         labels::event_type(event),
         labels::event_types(event),
         labels::aliases(event),
         labels::tags(event),
         labels::id(event),
-        labels::metadata(event),
+        metadata::write(event),
+        metadata::restore(event),
     );
     let (checks, encode, decode) =
         (payload::checks(event), payload::encode(event), payload::decode(event));
@@ -35,7 +36,8 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #aliases
             #tags
             #id
-            #metadata
+            #written
+            #restored
             #encode
             #decode
         }

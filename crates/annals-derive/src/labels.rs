@@ -1,4 +1,4 @@
-//! Writes `event_type`, `event_types`, `aliases`, `tags`, `id` and `metadata`.
+//! Writes `event_type`, `event_types`, `aliases`, `tags` and `id`.
 //!
 //! A method is written only if it returns or adds something for at least one case. The trait's default does nothing.
 
@@ -88,18 +88,6 @@ pub(crate) fn id(event: &Event) -> Option<TokenStream> {
     })
 }
 
-/// Writes `metadata`, which only inner values have.
-pub(crate) fn metadata(event: &Event) -> Option<TokenStream> {
-    let metadata = Ident::new("metadata", Span::mixed_site());
-    let inner = |binding: &Ident, ty: &Type| quote!(<#ty as ::annals::Event>::metadata(#binding, #metadata));
-    let arms = arms(event, &quote!({}), inner, |_| false, |_| TokenStream::new())?;
-    Some(quote! {
-        fn metadata(&self, #metadata: &mut ::annals::Metadata) {
-            match self { #arms }
-        }
-    })
-}
-
 /// Returns the bounds that a generic struct needs for its tags and its id.
 pub(crate) fn predicates(case: &Case, generics: &Generics) -> Vec<WherePredicate> {
     let shown = case.fields.iter().filter(|field| field.id.is_some() || !field.tags.is_empty());
@@ -112,7 +100,7 @@ pub(crate) fn predicates(case: &Case, generics: &Generics) -> Vec<WherePredicate
 
 /// Writes the arms of a method: `inner` for each newtype variant, `own` for each case with a `wanted` field, and
 /// `nothing` for the others. Returns `None` if all arms would be `nothing`.
-fn arms(
+pub(crate) fn arms(
     event: &Event,
     nothing: &TokenStream,
     inner: impl Fn(&Ident, &Type) -> TokenStream,

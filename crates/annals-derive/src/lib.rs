@@ -3,9 +3,9 @@
 //! ```text
 //!   DeriveInput ──parse──▶ model::Event ──expand──▶ impl ::annals::Event for …
 //!                  │                        │
-//!                  ├ attributes  #[event]   ├ labels    event type, tags, id, metadata
-//!                  ├ serde       #[serde]   └ payload   encode and decode
-//!                  └ name        kebab-case
+//!                  ├ attributes  #[event]   ├ labels    event type, tags, id
+//!                  ├ serde       #[serde]   ├ metadata  the field with the metadata
+//!                  └ name        kebab-case └ payload   encode and decode
 //! ```
 //!
 //! Use it through the crate `annals`, which exports it beside the trait of the same name. The code that it writes
@@ -17,6 +17,7 @@ mod attributes;
 mod errors;
 mod expand;
 mod labels;
+mod metadata;
 mod model;
 mod name;
 mod parse;
@@ -77,6 +78,7 @@ use proc_macro::TokenStream;
 /// | `#[event(tag)]` | field | adds the value's `Display` as the whole tag |
 /// | `#[event(id = "name")]` | one field | makes `name:value` the event's id, the value by its `Display` |
 /// | `#[event(id)]` | one field | makes the value's `Display` the whole id |
+/// | `#[event(metadata)]` | one field, an `annals::Metadata` | stores it beside the payload, see below |
 ///
 /// A field may have more than one tag, and be the id as well. An `Option<…>` adds its tag or id if it has a value. A
 /// `Vec<…>`, an array or a boxed slice adds a tag for each element, and cannot be the id. The macro sees types as they
@@ -85,6 +87,37 @@ use proc_macro::TokenStream;
 /// Ids are one space for the whole log, over all event types. Give ids of different kinds different names: with
 /// `id = "order"` and `id = "invoice"`, order 7 has the id `order:7` and invoice 7 the id `invoice:7`. A UUID needs no
 /// name. The name of an id is part of what the log stores, so do not change it later.
+///
+/// # Metadata
+///
+/// A field `#[event(metadata)]` of the type `annals::Metadata` has what belongs to the append rather than to the fact:
+/// the user, the request, the event that caused this one. The log stores it beside the payload, and the field has it
+/// again when the event is read, with all entries that the record has. It is never part of an event's identity: a retry
+/// with other metadata is the same event.
+///
+/// In a variant nothing else is needed. In a struct, which serde's derive writes as a whole, the field also has
+/// `#[serde(skip)]`. An `upcast` function sets the field itself, from `raw.metadata()`.
+///
+/// ```
+/// use annals::{Event, EventStore, Metadata};
+///
+/// #[derive(Event, Debug, Clone, PartialEq)]
+/// enum Booking {
+///     SeatSold {
+///         seat: String,
+///         #[event(metadata)]
+///         cause: Metadata,
+///     },
+/// }
+///
+/// let store = EventStore::in_memory_encoded();
+/// let cause = Metadata::from([("user", "alice"), ("request", "7")]);
+/// store.append(Booking::SeatSold { seat: "12A".into(), cause })?;
+///
+/// let Booking::SeatSold { cause, .. } = &store.get(0)?.expect("it was sold").event;
+/// assert_eq!(cause.get("user"), Some("alice"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # serde's attributes
 ///

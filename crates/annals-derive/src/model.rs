@@ -64,6 +64,8 @@ pub(crate) struct Field {
     pub(crate) tags: Vec<Option<LitStr>>,
     /// Set if the field is the event's id.
     pub(crate) id: Option<Id>,
+    /// Whether the field has the event's metadata. It is not part of the payload.
+    pub(crate) metadata: bool,
     /// The field's attributes for serde.
     pub(crate) serde: Vec<Meta>,
 }

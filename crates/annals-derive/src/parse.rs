@@ -12,7 +12,7 @@ use crate::attributes::{Place, Settings, allowances};
 use crate::errors::Errors;
 use crate::model::{Case, Event, Field, Payload};
 use crate::name::{self, Use};
-use crate::{round_trip, serde, shape};
+use crate::{metadata, round_trip, serde, shape};
 
 /// Reads the event that `input` declares.
 pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
@@ -108,7 +108,7 @@ fn struct_case(
         event_type: event_type(ident, settings.rename.take(), errors),
         aliases: std::mem::take(&mut settings.aliases),
         upcast: settings.upcast.take(),
-        fields: labelled(fields, errors),
+        fields: labelled(fields, Place::Struct, errors),
         payload: Payload::Itself,
     }
 }
@@ -168,7 +168,7 @@ fn variant_case(variant: &Variant, of_enum: &[Meta], errors: &mut Errors) -> Cas
     let (fields, payload) = match (&variant.fields, variant.fields.iter().next()) {
         (Fields::Unit, _) => (Vec::new(), Payload::None),
         (Fields::Named(_), _) => {
-            let fields = labelled(&variant.fields, errors);
+            let fields = labelled(&variant.fields, Place::Variant, errors);
             round_trip::check(&fields, &shaping, errors);
             (fields, Payload::Fields(shaping))
         }
@@ -233,10 +233,10 @@ fn event_type(ident: &Ident, rename: Option<LitStr>, errors: &mut Errors) -> Lit
     })
 }
 
-/// Reads the fields of a struct or a struct variant, with their tags and the id.
-fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
+/// Reads the fields of a struct or a struct variant, with their tags, the id and the metadata.
+fn labelled(fields: &Fields, place: Place, errors: &mut Errors) -> Vec<Field> {
     let mut id: Option<String> = None;
-    let mut labelled = Vec::with_capacity(fields.len());
+    let mut labelled: Vec<Field> = Vec::with_capacity(fields.len());
     for (field, member) in fields.iter().zip(fields.members()) {
         let settings = Settings::of(&field.attrs, Place::Field, errors);
         if let Some((span, _)) = settings.id {
@@ -252,13 +252,17 @@ fn labelled(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
                 id = Some(member.to_token_stream().to_string());
             }
         }
+        let serde = serde::metas(&field.attrs, errors);
+        let known = labelled.iter().find(|field| field.metadata);
+        let serde = metadata::check(&settings, serde, known, place, errors);
         labelled.push(Field {
             allowances: allowances(&field.attrs),
             binding: binding(labelled.len(), &field.ty),
             ty: field.ty.clone(),
             tags: settings.tags,
             id: settings.id.map(|(_, id)| id),
-            serde: serde::metas(&field.attrs, errors),
+            metadata: settings.metadata.is_some(),
+            serde,
             member,
         });
     }

@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Ident, Meta};
 
 use crate::model::{Case, Event, Field, Payload};
-use crate::serde;
+use crate::{metadata, serde};
 
 /// Returns code that compiles only if the types of the fields in payloads have serde's traits.
 ///
@@ -81,7 +81,7 @@ pub(crate) fn decode(event: &Event) -> TokenStream {
     let expected = types.collect::<Vec<_>>().join(", ");
     let arms = event.cases.iter().map(|case| {
         let names = case.event_types();
-        let body = decode_case(event, case, &quote!(::annals::RawEvent::data_bytes(#raw)));
+        let body = decode_case(event, case, &raw);
         let body = upcast(case, &raw, body);
         quote!(#(#names)|* => #body,)
     });
@@ -136,25 +136,40 @@ fn encode_case(event: &Event, case: &Case, data: &Ident) -> TokenStream {
     }
 }
 
-/// Writes the code that decodes the payload `data` of a case.
-fn decode_case(event: &Event, case: &Case, data: &TokenStream) -> TokenStream {
+/// Writes the code that decodes the event `raw` of a case: its payload, and its metadata if a field has it.
+fn decode_case(event: &Event, case: &Case, raw: &Ident) -> TokenStream {
     let codec = &event.codec;
+    let data = &quote!(::annals::RawEvent::data_bytes(#raw));
+    let decoded = Ident::new("decoded", Span::mixed_site());
     let path = &case.path;
     match &case.payload {
         Payload::None => quote!(::core::result::Result::Ok(#path)),
         Payload::Itself => {
             let itself = itself(case);
-            quote!(<#itself as ::annals::__private::Payload>::decode::<#codec>(#data))
+            let payload =
+                quote!(<#itself as ::annals::__private::Payload>::decode::<#codec>(#data));
+            if !case.fields.iter().any(|field| field.metadata) {
+                return payload;
+            }
+            quote! {
+                ::core::result::Result::map(#payload, |mut #decoded| {
+                    <Self as ::annals::Event>::restore_metadata(&mut #decoded, #raw);
+                    #decoded
+                })
+            }
         }
         Payload::Inner { ty, .. } => {
             quote! {
                 ::core::result::Result::map(
                     <#ty as ::annals::__private::Payload>::decode::<#codec>(#data),
-                    #path,
+                    |mut #decoded| {
+                        <#ty as ::annals::Event>::restore_metadata(&mut #decoded, #raw);
+                        #path(#decoded)
+                    },
                 )
             }
         }
-        Payload::Fields(shaping) => decode_fields(event, case, shaping, data),
+        Payload::Fields(shaping) => decode_fields(event, case, shaping, raw),
     }
 }
 
@@ -194,23 +209,29 @@ fn encode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &Ident) -> 
 }
 
 /// Writes the code that decodes an object of fields.
-fn decode_fields(event: &Event, case: &Case, shaping: &[Meta], data: &TokenStream) -> TokenStream {
+fn decode_fields(event: &Event, case: &Case, shaping: &[Meta], raw: &Ident) -> TokenStream {
     let codec = &event.codec;
-    let declared = case.fields.iter().map(|field| {
+    let (of_record, of_payload): (Vec<_>, Vec<_>) =
+        case.fields.iter().partition(|field| field.metadata);
+    let restored = of_record.iter().map(|field| {
+        let (member, restored) = (&field.member, metadata::restored(field, raw));
+        quote!(#member: #restored,)
+    });
+    let declared = of_payload.iter().map(|field| {
         let ty = serde::without_self(&field.ty, &event.ident);
         let Field { member, allowances, serde, .. } = field;
         quote!(#allowances #(#[serde(#serde)])* #member: #ty,)
     });
-    let members: Vec<_> = case.fields.iter().map(|field| &field.member).collect();
-    let bindings: Vec<_> = case.fields.iter().map(|field| &field.binding).collect();
+    let members: Vec<_> = of_payload.iter().map(|field| &field.member).collect();
+    let bindings: Vec<_> = of_payload.iter().map(|field| &field.binding).collect();
     let head = head(&quote!(Deserialize), event, case, shaping);
     let path = &case.path;
     quote! {{
         #head
         struct __AnnalsPayload { #(#declared)* }
         ::core::result::Result::map(
-            <#codec as ::annals::Codec>::decode(#data),
-            |__AnnalsPayload { #(#members: #bindings,)* }| #path { #(#members: #bindings,)* },
+            <#codec as ::annals::Codec>::decode(::annals::RawEvent::data_bytes(#raw)),
+            |__AnnalsPayload { #(#members: #bindings,)* }| #path { #(#members: #bindings,)* #(#restored)* },
         )
     }}
 }

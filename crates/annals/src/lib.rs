@@ -122,6 +122,7 @@ pub use journal::fuzzing;
 /// For what `#[derive(Event)]` writes; no part of the face.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::event::metadata_field::MetadataField;
     pub use crate::event::payload::Payload;
     pub use serde;
 }

@@ -75,9 +75,16 @@ pub trait Event: Sized + Send + Sync + 'static {
     }
 
     /// Adds the event's metadata, which the log stores beside the payload, for example a trace id or the user who
-    /// caused the event. Adds none by default.
+    /// caused the event. Adds none by default. The derive adds the entries of the field `#[event(metadata)]`, which has
+    /// them again when the event is read.
     fn metadata(&self, metadata: &mut Metadata) {
         let _ = metadata;
+    }
+
+    /// Sets the event's metadata to that of `raw`, from which the event was decoded. The derive implements it.
+    #[doc(hidden)]
+    fn restore_metadata(&mut self, raw: &RawEvent) {
+        let _ = raw;
     }
 
     /// Appends the payload's bytes to `data`, up to 16 MiB.

@@ -4,6 +4,7 @@
 //!   event       the trait `Event`, and an event in the log: `Recorded`, `EventRef`
 //!   codec       encodes and decodes payloads; JSON by default
 //!   payload     the bound of `#[derive(Event)]` on the types in a payload
+//!   metadata_field   the bound of `#[derive(Event)]` on the type of a field with metadata
 //!   json/       encodes JSON, and refuses values that could not be read back
 //!   read_back   checks that an encoded event decodes to the same event
 //!   raw         an event as bytes: `RawEvent`, and the body of a record
@@ -21,6 +22,7 @@ pub(crate) mod event;
 pub(crate) mod json;
 pub(crate) mod labels;
 pub(crate) mod limits;
+pub(crate) mod metadata_field;
 pub(crate) mod name;
 pub(crate) mod payload;
 pub(crate) mod raw;

@@ -87,8 +87,9 @@ impl Tags {
 /// metadata.set("trace", "4bf92f35");
 /// assert_eq!(metadata.get("user"), Some("alice"));
 /// assert_eq!(metadata.iter().next(), Some(("trace", "4bf92f35")));
+/// assert_eq!(metadata, Metadata::from([("user", "alice"), ("trace", "4bf92f35")]));
 /// ```
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub struct Metadata(std::collections::BTreeMap<String, String>);
 
 impl Metadata {
@@ -119,6 +120,18 @@ impl Metadata {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(entries: I) -> Self {
+        Self(entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl<N: Into<String>, V: Into<String>, const COUNT: usize> From<[(N, V); COUNT]> for Metadata {
+    fn from(entries: [(N, V); COUNT]) -> Self {
+        entries.into_iter().collect()
     }
 }
 

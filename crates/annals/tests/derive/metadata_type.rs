@@ -1,0 +1,11 @@
+use annals::Event;
+
+#[derive(Event)]
+enum Booking {
+    SeatSold {
+        #[event(metadata)]
+        user: String,
+    },
+}
+
+fn main() {}

@@ -112,7 +112,7 @@ pub use snapshot::policy::SnapshotPolicy;
 pub use store::events::{Events, UnknownEvents};
 pub use store::store::{EventStore, JournalStore};
 pub use store::stream::EventStream;
-pub use store::subscription::Subscription;
+pub use store::subscription::{Subscription, Waited};
 
 /// For the fuzz targets; no part of the face.
 #[cfg(fuzzing)]

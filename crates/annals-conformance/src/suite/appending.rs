@@ -40,7 +40,7 @@ pub(super) fn an_append_arrives_whether_awaited_or_not<S: Subject + ?Sized>(subj
     }
     let mut cursor = store.subscription(Query::all(), 120);
     for n in 120..140 {
-        let event = cursor.next_timeout(patience).transpose()?;
+        let event = cursor.next_timeout(patience)?.event();
         let event = event.ok_or_else(|| {
             CheckError::new(format!("append {n}, whose future was dropped, is not in the log"))
         })?;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
-use annals::{AppendError, Condition, Query};
+use annals::{AppendError, Condition, Query, Waited};
 use futures_core::Stream;
 
 use super::tools::{Seen, Store, fresh, nth, nths, open, spawn, wait_for};
@@ -106,7 +107,7 @@ fn follow<S: Subject + ?Sized>(store: &Store<S>, from: u64, subject: &S) -> Resu
     let mut stream = store.subscription(Query::all(), from).stream();
     for expected in from..COUNT {
         let next = if from.is_multiple_of(2) {
-            cursor.next_timeout(subject.patience())
+            cursor.next_timeout(subject.patience())?.event().map(Ok)
         } else {
             wait_for(
                 poll_fn(|context| Pin::new(&mut stream).poll_next(context)),
@@ -208,7 +209,7 @@ pub(super) fn a_subscriber_may_append<S: Subject + ?Sized>(subject: &S) -> Check
     // Appends in progress when the last append returned still arrive.
     let mut cursor = store.subscription(Query::all(), 0);
     for _ in 0..12 {
-        let next = cursor.next_timeout(subject.patience()).transpose()?;
+        let next = cursor.next_timeout(subject.patience())?.event();
         ensure!(next.is_some(), "{} of 4 events and 8 from a callback are in the log", store.len());
     }
     drop(cursor);
@@ -243,6 +244,10 @@ pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
     let fixture = subject.fixture();
     let store = open::<S>(&fixture)?;
     store.append_batch(nths(0..5))?;
+    ensure!(!store.is_closed(), "an open log says that it is closed");
+    let mut idle = store.subscription(Query::all(), 5);
+    let waited = idle.next_timeout(Duration::from_millis(1))?;
+    ensure!(matches!(waited, Waited::TimedOut), "without a new event a cursor is {waited:?}");
     let patience = subject.patience();
     let asleep = std::sync::Barrier::new(3);
     let (blocked, streamed) = thread::scope(|scope| {
@@ -267,6 +272,12 @@ pub(super) fn closing_ends_cursors<S: Subject + ?Sized>(subject: &S) -> Check {
     })?;
     same("the number of events of a cursor before and after the close", blocked, (5, 0))?;
     ensure!(streamed, "a stream of a closed log returns an event");
+    ensure!(store.is_closed(), "a log that was closed says that it is not");
+    let mut ended = store.subscription(Query::all(), 4);
+    let waited = ended.next_timeout(patience)?.event();
+    ensure!(waited.is_some(), "a cursor of a closed log does not return its last event");
+    let waited = ended.next_timeout(patience)?;
+    ensure!(matches!(waited, Waited::Ended), "at the end of a closed log a cursor is {waited:?}");
     // A new cursor still reads the events of the log.
     same("the number of events of a new cursor", store.subscription(Query::all(), 2).count(), 3)?;
     same("the number of events read", store.read(..).count(), 5)?;

@@ -392,6 +392,22 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.close()
     }
 
+    /// Returns whether the store is closed: it takes no appends, its head does not move any more, and a subscription that
+    /// has returned every event has ended.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// assert!(!store.is_closed());
+    /// store.close()?;
+    /// assert!(store.is_closed());
+    /// # Ok::<(), annals::AppendError>(())
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.backend.head().is_closed()
+    }
+
     /// Returns whether the store takes appends, and if not, why: it was closed, was opened read-only, or a write
     /// failed. Also reports that the last append found no room. Meant for a service's health check.
     ///

@@ -119,15 +119,20 @@ impl<'a, E: Event, B: Backend<E>> EventStream<'a, E, B> {
                 waker.wake_by_ref();
                 return Poll::Pending;
             }
+            if let Some(event) = self.subscription.take_ready() {
+                self.returned += 1;
+                return Poll::Ready(Some(Ok(event)));
+            }
             if let Some(refused) = self.subscription.take_refusal() {
                 return Poll::Ready(Some(Err(refused)));
             }
-            let next = self.ready_or_page();
-            let subscription = &mut self.subscription;
-            subscription.seen.moved(Subscription::position(subscription));
-            if let Some(next) = next {
+            if let Err(error) = self.read_page() {
                 self.returned += 1;
-                return Poll::Ready(Some(next));
+                return Poll::Ready(Some(Err(error)));
+            }
+            let subscription = &mut self.subscription;
+            if !subscription.ready.is_empty() {
+                continue;
             }
             if subscription.stopped {
                 return Poll::Ready(None);
@@ -144,18 +149,17 @@ impl<'a, E: Event, B: Backend<E>> EventStream<'a, E, B> {
         }
     }
 
-    /// Returns the next event that was read already, or the first one of the next page; `None` if that page has no
-    /// match.
-    fn ready_or_page(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
+    /// Reads the next page, which may have no match. Reads nothing at the head.
+    fn read_page(&mut self) -> Result<(), ReadError> {
         let subscription = &mut self.subscription;
         let head = subscription.backend.head().get();
-        if subscription.ready.is_empty() && subscription.next < head && !subscription.stopped {
-            subscription.seen.reads_on(head - subscription.next);
-            if let Err(error) = subscription.read_page(head) {
-                return Some(Err(error));
-            }
+        if subscription.next >= head || subscription.stopped {
+            return Ok(());
         }
-        subscription.ready.pop_front().map(Ok)
+        subscription.seen.reads_on(head - subscription.next);
+        let read = subscription.read_page(head);
+        subscription.seen.moved(Subscription::position(subscription));
+        read
     }
 }
 

@@ -17,11 +17,34 @@ use crate::query::Query;
 /// than the log.
 pub(super) const PAGE: usize = 64;
 
+/// What a subscription returned after it waited for some time. [`Subscription::next_timeout`] has an example.
+#[derive(Debug)]
+pub enum Waited<'a, E> {
+    /// The next event.
+    Event(EventRef<'a, E>),
+    /// No event came in time. The subscription goes on.
+    TimedOut,
+    /// No event will come: the store is closed and every event was returned, or the subscription is
+    /// [stopped](Subscription::is_stopped).
+    Ended,
+}
+
+impl<'a, E> Waited<'a, E> {
+    /// Returns the event, if there is one.
+    #[must_use]
+    pub fn event(self) -> Option<EventRef<'a, E>> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::TimedOut | Self::Ended => None,
+        }
+    }
+}
+
 /// Returns each event that matches a query once, in order: first the events in the log, then new ones as they are
 /// appended.
 ///
 /// * **As an `Iterator`** it blocks at the head. [`next_timeout`](Self::next_timeout) and [`try_next`](Self::try_next)
-///   do not; [`stream`](Self::stream) turns it into a `futures` `Stream`.
+///   return without an event; [`stream`](Self::stream) turns it into a `futures` `Stream`.
 /// * **It ends** when the store is closed and every event was returned.
 /// * **It borrows the store**, so a thread that reads it takes a clone of the store and subscribes there. A subscription
 ///   of [`into_subscription`](crate::EventStore::into_subscription) is `'static` instead: it owns a handle to the store,
@@ -36,13 +59,12 @@ pub(super) const PAGE: usize = 64;
 ///
 /// ```
 /// use annals::{EventStore, Query, RawEvent};
-/// use std::time::Duration;
 ///
 /// let store = EventStore::in_memory();
 /// store.append(RawEvent::builder("first").build()?)?;
 /// let mut subscription = store.subscription(Query::all(), 0);
 /// assert_eq!(subscription.next().unwrap()?.event.event_type(), "first");
-/// assert!(subscription.next_timeout(Duration::from_millis(1)).is_none());
+/// assert!(subscription.try_next().is_none());
 ///
 /// store.append(RawEvent::builder("second").build()?)?;
 /// assert_eq!(subscription.try_next().unwrap()?.event.event_type(), "second");
@@ -131,16 +153,36 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         self.stopped
     }
 
-    /// Returns the next event, and waits for it up to `timeout`. Returns `None` if no event came, if the store is
-    /// closed and every event was returned, or if the subscription is [stopped](Self::is_stopped).
-    pub fn next_timeout(
-        &mut self,
-        timeout: Duration,
-    ) -> Option<Result<EventRef<'a, E>, ReadError>> {
+    /// Returns the next event, and waits for it up to `timeout`. Distinguishes a log without a new event from the end of
+    /// the subscription.
+    ///
+    /// ```
+    /// use annals::{EventStore, Query, RawEvent, Waited};
+    /// use std::time::Duration;
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("first").build()?)?;
+    /// let mut subscription = store.subscription(Query::all(), 0);
+    /// let mut seen = 0;
+    /// loop {
+    ///     match subscription.next_timeout(Duration::from_millis(1))? {
+    ///         Waited::Event(event) => seen += u64::from(event.event.event_type() == "first"),
+    ///         Waited::TimedOut => store.close()?, // time for other work, for example to save the position
+    ///         Waited::Ended => break,
+    ///     }
+    /// }
+    /// assert_eq!(seen, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`], as the iterator returns it. [`Subscription`] says how the subscription continues.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Waited<'a, E>, ReadError> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    /// Returns the next event if the log has it, without waiting.
+    /// Returns the next event if the log has it, without waiting. After `None`, the subscription has ended if it is
+    /// [stopped](Self::is_stopped) or if the store [is closed](crate::EventStore::is_closed).
     pub fn try_next(&mut self) -> Option<Result<EventRef<'a, E>, ReadError>> {
         if let Some(refused) = self.take_refusal() {
             return Some(Err(refused));
@@ -169,24 +211,28 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         self.seen.moved(offset);
     }
 
-    fn next_until(
-        &mut self,
-        deadline: Option<Instant>,
-    ) -> Option<Result<EventRef<'a, E>, ReadError>> {
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Waited<'a, E>, ReadError> {
         loop {
             if let Some(event) = self.try_next() {
-                return Some(event);
+                return event.map(Waited::Event);
             }
-            if self.stopped {
-                return None;
+            // Read before the head, which is final if the log is closed.
+            let closed = self.backend.head().is_closed();
+            if self.stopped || closed && self.backend.head().get() <= self.next {
+                return Ok(Waited::Ended);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return None;
+                return Ok(Waited::TimedOut);
             }
-            if self.waiter.wait_beyond(self.next, deadline) <= self.next {
-                return None;
-            }
+            let _ = self.waiter.wait_beyond(self.next, deadline);
         }
+    }
+
+    /// Returns the next event that was read already.
+    pub(super) fn take_ready(&mut self) -> Option<EventRef<'a, E>> {
+        let event = self.ready.pop_front()?;
+        self.seen.moved(self.ready.front().map_or(self.next, |event| event.offset));
+        Some(event)
     }
 
     /// Returns, once, why no event can match the query, and stops the subscription.
@@ -238,7 +284,11 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Subscription<'a, E, B> {
     type Item = Result<EventRef<'a, E>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_until(None)
+        match self.next_until(None) {
+            Ok(Waited::Event(event)) => Some(Ok(event)),
+            Ok(Waited::TimedOut | Waited::Ended) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

@@ -201,7 +201,8 @@ fn a_stream_that_is_dropped_leaves_no_waker_on_an_idle_log() {
     assert_eq!(Arc::strong_count(&task), 1);
     // A subscription that waited in vain and is still there.
     let mut cursor = store.subscription(Query::all(), 0);
-    assert!(cursor.next_timeout(std::time::Duration::from_millis(1)).is_none());
+    let waited = cursor.next_timeout(std::time::Duration::from_millis(1)).unwrap();
+    assert!(matches!(waited, crate::Waited::TimedOut));
     assert_eq!(store.backend().head().sleeper_count(), 0);
 }
 

@@ -73,7 +73,7 @@ fn check_queries<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
         back.reverse();
         assert_eq!(back, expected, "{query:?}, from the end");
         for from in [1, 65_535, 65_536, 65_537, 131_072, EVENTS - 1, EVENTS] {
-            let found = store.query(&query).from(from).next().map(|event| event.unwrap().offset);
+            let found = store.query(&query).range(from..).next().map(|event| event.unwrap().offset);
             assert_eq!(
                 found,
                 expected.iter().copied().find(|&offset| offset >= from),

@@ -1,8 +1,8 @@
 //! Queries, which select events by type and tag, and conditions, which guard appends.
 //!
 //! ```text
-//!   Query     = item OR item OR …                               without items: every event
-//!   QueryItem = (type OR type OR …) AND tag AND tag AND …       without types: any type
+//!   Query     = item OR item OR …                               without items: no event
+//!   QueryItem = (type OR type OR …) AND tag AND tag AND …       without types: any type; without both: every event
 //! ```
 //! Their shape follows the Dynamic Consistency Boundary specification (dcb.events).
 
@@ -16,6 +16,7 @@ use crate::event::name::check_name;
 /// ```
 /// use annals::QueryItem;
 /// let item = QueryItem::new().event_type("seat-sold").event_type("seat-freed").tag("seat:12A");
+/// assert_eq!(item, QueryItem::new().event_types(["seat-sold", "seat-freed"]).all_tags(["seat:12A"]));
 /// assert_eq!(item.types(), ["seat-sold", "seat-freed"]);
 /// assert_eq!(item.tags(), ["seat:12A"]);
 /// ```
@@ -46,6 +47,26 @@ impl QueryItem {
         self
     }
 
+    /// Adds types: the item matches events of any type that was added. Without any added type it matches any type, so an
+    /// empty iterator does not narrow it.
+    #[must_use]
+    pub fn event_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.types.extend(types.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds tags: the item matches only events that have every tag that was added.
+    #[must_use]
+    pub fn all_tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
+    /// Returns whether the item matches every event.
+    fn is_all(&self) -> bool {
+        self.types.is_empty() && self.tags.is_empty()
+    }
+
     /// Returns the types that the item matches. If there are none, it matches any type.
     #[must_use]
     pub fn types(&self) -> &[String] {
@@ -59,8 +80,8 @@ impl QueryItem {
     }
 }
 
-/// Selects events by type and tag. A query matches an event that one of its items matches; a query without items
-/// matches every event.
+/// Selects events by type and tag. A query matches an event that one of its items matches. A query without items matches
+/// no event, so a query that was collected from an empty list finds nothing.
 ///
 /// ```
 /// use annals::{Query, QueryItem};
@@ -74,9 +95,13 @@ impl QueryItem {
 /// let either_seat = Query::tag("seat:12A").or(QueryItem::new().tag("seat:12B"));
 /// assert_eq!(either_seat.items().len(), 2);
 ///
+/// let seats = ["12A", "12B"].map(|seat| QueryItem::new().tag(format!("seat:{seat}")));
+/// assert_eq!(seats.into_iter().collect::<Query>(), either_seat);
+/// assert!(Vec::new().into_iter().collect::<Query>().is_none());
+///
 /// assert!(Query::all().is_all() && !Query::event_type("seat-sold").is_all());
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     pub(crate) items: Vec<QueryItem>,
 }
@@ -85,7 +110,13 @@ impl Query {
     /// Returns a query that matches every event.
     #[must_use]
     pub fn all() -> Self {
-        Self::default()
+        Self::item(QueryItem::new())
+    }
+
+    /// Returns a query that matches no event. A condition on it never fails.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { items: Vec::new() }
     }
 
     /// Returns a query that matches every event with this tag.
@@ -106,12 +137,19 @@ impl Query {
         Self { items: vec![item] }
     }
 
-    /// Adds an alternative: the query also matches every event that `item` matches. A query that matches every event
-    /// stays as it is.
+    /// Adds an alternative, a query or an item: the query also matches every event that `other` matches. A query that
+    /// matches every event stays as it is.
+    ///
+    /// ```
+    /// use annals::{Query, QueryItem};
+    /// let sales = Query::event_type("seat-sold").or(Query::event_type("seat-freed"));
+    /// let audited = sales.or(QueryItem::new().tag("audit"));
+    /// assert_eq!(audited.items().len(), 3);
+    /// ```
     #[must_use]
-    pub fn or(mut self, item: QueryItem) -> Self {
+    pub fn or(mut self, other: impl Into<Self>) -> Self {
         if !self.is_all() {
-            self.items.push(item);
+            self.items.extend(other.into().items);
         }
         self
     }
@@ -119,11 +157,16 @@ impl Query {
     /// Returns whether the query matches every event.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.items.is_empty()
-            || self.items.iter().any(|item| item.types.is_empty() && item.tags.is_empty())
+        self.items.iter().any(QueryItem::is_all)
     }
 
-    /// Returns the alternatives. If there are none, the query matches every event.
+    /// Returns whether the query matches no event.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Returns the alternatives. If there are none, the query matches no event.
     #[must_use]
     pub fn items(&self) -> &[QueryItem] {
         &self.items
@@ -195,6 +238,33 @@ impl Query {
                 (item.types.is_empty() || item.types.iter().any(|known| known == event_type))
                     && item.tags.iter().all(|wanted| tags.clone().any(|tag| tag == wanted))
             })
+    }
+}
+
+impl Default for Query {
+    /// Returns a query that matches every event.
+    fn default() -> Self {
+        Self::all()
+    }
+}
+
+impl From<QueryItem> for Query {
+    fn from(item: QueryItem) -> Self {
+        Self::item(item)
+    }
+}
+
+/// Collects alternatives. Without any, the query matches no event.
+impl FromIterator<QueryItem> for Query {
+    fn from_iter<I: IntoIterator<Item = QueryItem>>(items: I) -> Self {
+        Self { items: items.into_iter().collect() }
+    }
+}
+
+/// Adds alternatives.
+impl Extend<QueryItem> for Query {
+    fn extend<I: IntoIterator<Item = QueryItem>>(&mut self, items: I) {
+        self.items.extend(items);
     }
 }
 
@@ -281,5 +351,19 @@ mod tests {
         assert!(Query::tag("x").or(QueryItem::new()).is_all());
         assert!(Query::all().or(QueryItem::new().tag("x")).is_all());
         assert!(!Query::tag("x").is_all());
+    }
+
+    #[test]
+    fn no_items_match_nothing() {
+        let none: Query = Vec::new().into_iter().collect();
+        assert_eq!(none, Query::none());
+        assert!(none.is_none() && !none.is_all() && !none.matches("a", ["x"].into_iter()));
+        assert_eq!(none.clone().or(none.clone()), none);
+        assert_eq!(none.clone().or(Query::tag("x")), Query::tag("x"));
+        assert!(none.or(Query::all()).is_all());
+        let mut query = Query::tag("x");
+        query.extend([QueryItem::new().tag("y")]);
+        assert_eq!(query, Query::tag("x").or(QueryItem::new().tag("y")));
+        assert!(!Query::default().is_none() && Query::default().is_all());
     }
 }

@@ -120,7 +120,7 @@ fn check(store: &Store, count: u64) {
         };
         let expected: Vec<u64> = (0..count).filter(matches).collect();
         let found = |range: std::ops::Range<u64>, reverse: bool| -> Vec<u64> {
-            let read = store.query(&query).from(range.start).to(range.end);
+            let read = store.query(&query).range(range);
             let offset = |read: Result<annals::EventRef<'_, RawEvent>, _>| read.unwrap().offset;
             if reverse { read.rev().map(offset).collect() } else { read.map(offset).collect() }
         };

@@ -148,7 +148,7 @@ fn an_iterator_goes_on_after_an_undecodable_event_from_either_end() {
     let ends: Vec<_> = ends.into_iter().map(|read| offset(read.unwrap())).collect();
     assert_eq!(outcomes(&ends), [(0, true), (8, true), (1, false), (7, false)]);
     assert_eq!(outcomes(&both.map(offset).collect::<Vec<_>>()), ALL[2..7]);
-    let limited = store.read(..).limit(3).map(offset).collect::<Vec<_>>();
+    let limited = store.read(..).take(3).map(offset).collect::<Vec<_>>();
     assert_eq!(outcomes(&limited), ALL[..3]);
 }
 

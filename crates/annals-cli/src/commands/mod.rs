@@ -23,8 +23,7 @@ use crate::table::EventTable;
 impl Filter {
     /// Returns the query for these events: any of the types, and all of the tags.
     fn query(&self) -> Query {
-        let item = self.types.iter().fold(QueryItem::new(), QueryItem::event_type);
-        Query::item(self.tags.iter().fold(item, QueryItem::tag))
+        Query::item(QueryItem::new().event_types(&self.types).all_tags(&self.tags))
     }
 }
 

@@ -13,10 +13,12 @@ pub(crate) fn run(args: &Read, format: Option<Format>) -> Result<(), Failure> {
 
 fn show(store: &Store, args: &Read, format: Option<Format>) -> Result<(), Failure> {
     let events = store.query(&args.filter.query());
-    let events = events.from(args.from).to(args.to.unwrap_or(u64::MAX));
-    let events = if args.reverse { events.rev() } else { events };
+    let events = events.range(args.from..args.to.unwrap_or(u64::MAX));
+    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let events: Box<dyn Iterator<Item = _>> =
+        if args.reverse { Box::new(events.rev()) } else { Box::new(events) };
     let mut printer = EventPrinter::new(format);
-    for event in events.limit(args.limit.unwrap_or(u64::MAX)) {
+    for event in events.take(limit) {
         printer.print_read(event)?;
     }
     printer.flush()

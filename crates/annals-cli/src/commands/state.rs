@@ -72,7 +72,7 @@ fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> R
     }
     let mut count = 0;
     let mut found = BTreeSet::new();
-    for event in store.query(&about(channel_id, [])).to(end) {
+    for event in store.query(&about(channel_id, [])).range(..end) {
         match event {
             Ok(_) => {}
             Err(ReadError::Decode {
@@ -96,8 +96,7 @@ fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> R
 
 /// Returns the query for the channel's events of these types, or of all types if none are given.
 fn about<'t>(channel_id: Hash, types: impl IntoIterator<Item = &'t str>) -> Query {
-    let item = QueryItem::new().tag(format!("channel:{channel_id}"));
-    Query::item(types.into_iter().fold(item, QueryItem::event_type))
+    Query::item(QueryItem::new().tag(format!("channel:{channel_id}")).event_types(types))
 }
 
 /// Returns whether this type is unknown for events of channels.

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::store::{self, Store};
 
 /// The number of events that are printed first, without --from.
-const LAST_EVENTS: u64 = 10;
+const LAST_EVENTS: usize = 10;
 
 /// Prints events until Ctrl-C.
 pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
@@ -52,7 +52,8 @@ fn print_last(
     head: u64,
     printer: &mut EventPrinter,
 ) -> Result<(), Failure> {
-    let last: Result<Vec<_>, _> = store.query(query).to(head).rev().limit(LAST_EVENTS).collect();
+    let last: Result<Vec<_>, _> =
+        store.query(query).range(..head).rev().take(LAST_EVENTS).collect();
     last?.iter().rev().try_for_each(|event| printer.print(event))
 }
 

@@ -53,7 +53,7 @@ pub(super) fn kill_and_recover(
 
     let mut alice = Player::open(Role::Alice, directory)?;
     let mut signed = 0;
-    for event in alice.store.query(&states_signed()).from(before) {
+    for event in alice.store.query(&states_signed()).range(before..) {
         event?;
         signed += 1;
     }

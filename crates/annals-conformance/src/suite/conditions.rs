@@ -79,7 +79,8 @@ fn a_counter_loses_no_step<S: Subject + ?Sized>(subject: &S) -> Check {
                     for _ in 0..STEPS {
                         loop {
                             let seen = store.len();
-                            let last = store.query(counter).to(seen).rev().next().transpose()?;
+                            let last =
+                                store.query(counter).range(..seen).rev().next().transpose()?;
                             let count: u64 = last.map_or(0, |event| {
                                 String::from_utf8_lossy(event.event.payload()).parse().unwrap_or(0)
                             });

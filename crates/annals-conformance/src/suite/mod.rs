@@ -11,6 +11,7 @@ mod owned;
 mod queries;
 mod reading;
 mod subscribers;
+mod times;
 mod tools;
 mod waiting;
 
@@ -116,6 +117,8 @@ suite! {
     /// Checks that an owned subscription or stream reads on when every other handle of the log is gone, and that its
     /// events outlive it.
     owned::owned_subscriptions_need_no_handle;
+    /// Checks that the first event at or after a time is found, and the events between two times.
+    times::a_time_finds_its_first_event;
 }
 
 /// Defines a test of each invariant for a [`Subject`]: `conformance!(MySubject);`
@@ -139,6 +142,7 @@ macro_rules! conformance {
             a_subscriber_may_append closing_ends_cursors events_come_back_as_they_were
             ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
             what_cannot_be_decoded_is_one_error owned_subscriptions_need_no_handle
+            a_time_finds_its_first_event
         }
     };
 }

@@ -29,7 +29,8 @@ fn events(random: &mut Random) -> Vec<Sample> {
 }
 
 fn query(random: &mut Random) -> Query {
-    let mut query: Option<Query> = None;
+    // One in four has no items and matches nothing.
+    let mut query = if random.once_in(4) { Query::all() } else { Query::none() };
     for _ in 0..random.below(4) {
         let mut item = QueryItem::new();
         for _ in 0..random.below(3) {
@@ -42,12 +43,9 @@ fn query(random: &mut Random) -> Query {
                 item.tag(format!("tag:{}", random.below(13)))
             };
         }
-        query = Some(match query {
-            Some(query) => query.or(item),
-            None => Query::item(item),
-        });
+        query = query.or(item);
     }
-    query.unwrap_or_else(Query::all)
+    query
 }
 
 fn matching(events: &[Sample], query: &Query) -> Vec<u64> {
@@ -93,10 +91,11 @@ pub(super) fn queries_answer_what_matches<S: Subject + ?Sized>(subject: &S) -> C
         let forwards: Vec<u64> = expected.iter().copied().take(limit).collect();
         let backwards: Vec<u64> = expected.iter().rev().copied().take(limit).collect();
         let read = |reverse: bool| -> Result<Vec<u64>, CheckError> {
-            let found = store.query(&query).from(from).to(to).limit(limit as u64);
-            let found = if reverse { found.rev() } else { found };
+            let found = store.query(&query).range(from..to);
+            let found: Box<dyn Iterator<Item = _>> =
+                if reverse { Box::new(found.rev()) } else { Box::new(found) };
             let mut offsets = Vec::new();
-            for event in found {
+            for event in found.take(limit) {
                 let event = event?;
                 let expected =
                     usize::try_from(event.offset).ok().and_then(|offset| events.get(offset));

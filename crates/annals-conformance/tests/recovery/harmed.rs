@@ -181,8 +181,8 @@ fn read_all_ways(store: &Store, count: u64, note: &str) -> bool {
 }
 
 /// Checks that these events are read, up to the first error. Returns true if there was no error.
-fn reads(
-    events: annals::Events<'_, Sample, annals::Journal<Sample>>,
+fn reads<'a>(
+    events: impl Iterator<Item = Result<annals::EventRef<'a, Sample>, annals::ReadError>>,
     expected: &[u64],
     note: &str,
 ) -> bool {

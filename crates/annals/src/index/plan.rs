@@ -43,7 +43,7 @@ impl<'q> Search<'q> {
         self.items.is_none()
     }
 
-    /// Returns the items; an event must match one of them. The slice is empty if every event matches.
+    /// Returns the items; an event must match one of them. The slice is empty if every event matches, or no event does.
     #[must_use]
     pub fn items(&self) -> &[SearchItem<'q>] {
         self.items.as_deref().unwrap_or_default()
@@ -212,11 +212,11 @@ mod tests {
     }
 
     fn query_of(items: &[(Vec<u8>, Vec<u8>)]) -> Query {
-        items.iter().fold(Query::all(), |query, (types, tags)| {
+        items.iter().fold(Query::none(), |query, (types, tags)| {
             let item =
                 types.iter().fold(QueryItem::new(), |item, &n| item.event_type(name("type", n)));
             let item = tags.iter().fold(item, |item, &n| item.tag(name("tag", n)));
-            if query.items().is_empty() { Query::item(item) } else { query.or(item) }
+            query.or(item)
         })
     }
 

@@ -18,6 +18,7 @@ use crate::snapshot::SnapshotStore;
 use crate::snapshot::format::Binding;
 use crate::snapshot::memory::MemorySnapshots;
 use crate::snapshot::policy::SnapshotPolicy;
+use crate::store::bounds::first_at;
 use crate::store::events::{Events, UnknownEvents};
 use crate::store::store::EventStore;
 
@@ -167,7 +168,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.
     pub fn at_time(&self, time_ms: u64) -> Result<P::State, ReadError> {
-        Ok(self.folded_to(self.head_at(time_ms)?)?.state)
+        let Some(after) = time_ms.checked_add(1) else { return self.at(u64::MAX) };
+        Ok(self.folded_to(first_at(self.store.backend(), after)?)?.state)
     }
 
     /// Returns the projection.
@@ -261,22 +263,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
 
     /// Returns the events that the projection reads, of these offsets, which are below the head.
     pub(super) fn events(&self, range: Range<u64>) -> Events<'_, P::Event, B> {
-        let events = self.store.query(&self.query).from(range.start).to(range.end);
-        events.unknown_events(self.unknown)
-    }
-
-    /// Returns the log's head at this time: the offset of the first event that was recorded after it. It reads only
-    /// times, so an event that cannot be decoded is not an error here.
-    fn head_at(&self, time_ms: u64) -> Result<u64, ReadError> {
-        let (mut low, mut high) = (0, self.store.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.store.time_ms(middle)? {
-                Some(time) if time <= time_ms => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
+        self.store.query(&self.query).range(range).unknown_events(self.unknown).reading_all()
     }
 }
 

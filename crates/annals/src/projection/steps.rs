@@ -8,8 +8,8 @@ use super::reconstructor::Reconstructor;
 use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::event::event::EventRef;
+use crate::store::bounds::bounds;
 use crate::store::events::Events;
-use crate::store::read::bounds;
 
 /// An event, and the state after it. [`Reconstructor`] has an example.
 #[derive(Debug)]

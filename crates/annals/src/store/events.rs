@@ -1,16 +1,23 @@
 //! The iterator over stored events: reads a selection page by page, from either end.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::iter::FusedIterator;
+use std::ops::{Range, RangeBounds};
+use std::time::SystemTime;
 
+use super::bounds::{bounds, offsets_in};
 use crate::backend::backend::{Backend, Selection};
 use crate::error::{InvalidQuery, ReadError};
 use crate::event::error::CodecError;
 use crate::event::event::{Event, EventRef};
 use crate::query::Query;
 
-/// The number of events in the first page. Each next page is twice as large, up to the backend's page limit.
-const FIRST_PAGE: usize = 16;
+/// The number of events in the second page. The first has a single event, since many readers want only one. Each later
+/// page is twice as large as the one before, up to the backend's page limit.
+const SECOND_PAGE: usize = 8;
+
+/// The number of events in the first page of a reader that reads everything.
+const FIRST_OF_ALL: usize = 16;
 
 /// Says what a reader does with an event whose type the program does not know, since a newer program wrote it.
 ///
@@ -69,10 +76,13 @@ pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
     }
 }
 
-/// An iterator over stored events, in order or from the end. Before its first step it is also a builder, which narrows
-/// the range and sets the direction.
+/// An iterator over stored events, in order or, with [`rev`](Iterator::rev), from the end. Before its first step it is
+/// also a builder, which narrows the range.
 ///
 /// The range is fixed when the iterator is created: events that are appended later are not part of it.
+///
+/// It reads ahead in pages: first one event, then 8, then twice as many each time, up to the backend's page limit. So
+/// `next()` decodes one event, and `take(n)` decodes less than three times as many as it returns, or 9.
 ///
 /// **Errors.** Each is returned once, and no event is left out without one:
 /// * [`ReadError::Decode`]: one event cannot be decoded. The next call continues with the event after it.
@@ -85,7 +95,7 @@ pub(crate) fn undecoded(error: &ReadError) -> Option<u64> {
 ///     store.append(RawEvent::builder("counted").tag(format!("digit:{}", n % 10)).build()?)?;
 /// }
 ///
-/// let last_sevens = store.query(&Query::tag("digit:7")).from(50).rev().limit(2);
+/// let last_sevens = store.query(&Query::tag("digit:7")).range(50..).rev().take(2);
 /// let offsets: Vec<u64> = last_sevens.map(|event| Ok(event?.offset)).collect::<Result<_, annals::ReadError>>()?;
 /// assert_eq!(offsets, [97, 87]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -100,12 +110,10 @@ pub struct Events<'a, E: Event, B> {
     back: VecDeque<EventRef<'a, E>>,
     page: Vec<EventRef<'a, E>>,
     page_size: usize,
-    reverse: bool,
-    limit: u64,
     unknown: UnknownEvents,
     passed_over: u64,
-    /// Why no event can match the query, until that error was returned.
-    refused: Option<InvalidQuery>,
+    /// An error that leaves nothing to read, until it was returned.
+    failed: Option<ReadError>,
 }
 
 impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
@@ -114,48 +122,69 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         query: Result<Query, InvalidQuery>,
         range: Range<u64>,
     ) -> Self {
-        let (query, refused) = match query {
+        let (query, failed) = match query {
             Ok(query) => (query, None),
-            Err(refused) => (Query::all(), Some(refused)),
+            Err(refused) => (Query::none(), Some(refused.into())),
         };
         Self {
             backend,
             query,
-            left: range,
+            left: if failed.is_some() { 0..0 } else { range },
             front: VecDeque::new(),
             back: VecDeque::new(),
             page: Vec::new(),
-            page_size: FIRST_PAGE,
-            reverse: false,
-            limit: u64::MAX,
+            page_size: 1,
             unknown: UnknownEvents::default(),
             passed_over: 0,
-            refused,
+            failed,
         }
     }
 
-    /// Leaves out the events before `offset`.
-    pub fn from(mut self, offset: u64) -> Self {
-        self.left.start = self.left.start.max(offset);
+    /// Leaves out the events whose offsets are not in `range`. By default all events of the log are in it.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Query, RawEvent};
+    /// # let store = EventStore::in_memory();
+    /// # store.append_batch((0..10).map(|_| RawEvent::builder("noted").build().unwrap()))?;
+    /// assert_eq!(store.query(&Query::event_type("noted")).range(2..7).range(4..).count(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn range(mut self, range: impl RangeBounds<u64>) -> Self {
+        let Range { start, end } = bounds(&range, u64::MAX);
+        let start = self.left.start.max(start);
+        self.left = start..self.left.end.min(end).max(start);
+        for read in [&mut self.front, &mut self.back] {
+            read.retain(|event| range.contains(&event.offset));
+        }
         self
     }
 
-    /// Leaves out the events at and after `offset`.
-    pub fn to(mut self, offset: u64) -> Self {
-        self.left.end = self.left.end.min(offset);
-        self
-    }
-
-    /// Reverses the direction.
-    pub fn rev(mut self) -> Self {
-        self.reverse = !self.reverse;
-        self
-    }
-
-    /// Returns at most `limit` events; errors count as well.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.limit = self.limit.min(limit);
-        self
+    /// Leaves out the events that were not recorded in this range of times. Times are rounded down to the millisecond,
+    /// as the times of events are. By default the events of all times are in it.
+    ///
+    /// If the range cannot be found, since the time of an event cannot be read, that error is the only item of the
+    /// iterator.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Query, RawEvent};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// # let store = EventStore::in_memory();
+    /// # store.append(RawEvent::builder("noted").build()?)?;
+    /// let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    /// assert_eq!(store.read(..).time_range(an_hour_ago..).count(), 1);
+    /// assert_eq!(store.read(..).time_range(..an_hour_ago).count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn time_range(mut self, times: impl RangeBounds<SystemTime>) -> Self {
+        match offsets_in(self.backend, &times) {
+            Ok(offsets) => self.range(offsets),
+            Err(error) => {
+                self.end();
+                self.failed.get_or_insert(error);
+                self
+            }
+        }
     }
 
     /// Sets what to do with events of unknown types. By default each is an error. [`UnknownEvents`] has an example.
@@ -170,17 +199,20 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         self.passed_over
     }
 
+    /// Begins with a larger page, for a reader that certainly reads everything.
+    pub(crate) fn reading_all(mut self) -> Self {
+        self.page_size = self.page_size.max(FIRST_OF_ALL);
+        self
+    }
+
     fn step(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
-        self.limit = self.limit.checked_sub(1)?;
-        if let Some(refused) = self.refused.take() {
-            self.limit = 0;
-            return Some(Err(refused.into()));
+        if let Some(failed) = self.failed.take() {
+            return Some(Err(failed));
         }
         while !self.take_is_ready(reverse) {
             let Err(error) = self.fill(reverse) else { break };
             if !self.skip_undecoded(&error, reverse) {
-                self.left.start = self.left.end;
-                self.limit = 0;
+                self.end();
                 return Some(Err(error));
             }
             if !self.unknown.pass_over(&error) {
@@ -194,6 +226,13 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
             self.front.pop_front().or_else(|| self.back.pop_front())
         };
         event.map(Ok)
+    }
+
+    /// Leaves nothing to read.
+    fn end(&mut self) {
+        self.left.start = self.left.end;
+        self.front.clear();
+        self.back.clear();
     }
 
     /// Continues behind the event that cannot be decoded. Returns false if the error is not about a single event.
@@ -215,10 +254,9 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
 
     fn fill(&mut self, reverse: bool) -> Result<(), ReadError> {
         while !self.left.is_empty() && self.page.is_empty() {
-            let limit = self
-                .page_size
-                .min(usize::try_from(self.limit.saturating_add(1)).unwrap_or(usize::MAX));
-            self.page_size = (self.page_size * 2).min(self.backend.page_limit().max(FIRST_PAGE));
+            let limit = self.page_size;
+            self.page_size =
+                (limit * 2).max(SECOND_PAGE).min(self.backend.page_limit().max(FIRST_OF_ALL));
             let selection =
                 Selection { query: &self.query, range: self.left.clone(), reverse, limit };
             let meters = self.backend.head().meters();
@@ -237,23 +275,53 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Events<'a, E, B> {
     type Item = Result<EventRef<'a, E>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step(self.reverse)
+        self.step(false)
+    }
+
+    /// Returns the number of events that were read already, and the number of those plus all offsets that are left.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let ready = self.front.len() + self.back.len() + usize::from(self.failed.is_some());
+        let left = usize::try_from(self.left.end.saturating_sub(self.left.start));
+        (ready, left.ok().and_then(|left| left.checked_add(ready)))
+    }
+
+    /// Returns the item at the end, without reading the items before it.
+    fn last(mut self) -> Option<Self::Item> {
+        self.next_back()
+    }
+
+    fn fold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, mut f: F) -> T {
+        let mut events = self.reading_all();
+        let mut folded = initial;
+        while let Some(event) = events.next() {
+            folded = f(folded, event);
+        }
+        folded
     }
 }
 
 impl<E: Event, B: Backend<E>> DoubleEndedIterator for Events<'_, E, B> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(!self.reverse)
+        self.step(true)
+    }
+
+    fn rfold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, mut f: F) -> T {
+        let mut events = self.reading_all();
+        let mut folded = initial;
+        while let Some(event) = events.next_back() {
+            folded = f(folded, event);
+        }
+        folded
     }
 }
+
+impl<E: Event, B: Backend<E>> FusedIterator for Events<'_, E, B> {}
 
 impl<E: Event, B> std::fmt::Debug for Events<'_, E, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Events")
             .field("query", &self.query)
             .field("left", &self.left)
-            .field("reverse", &self.reverse)
-            .field("limit", &self.limit)
             .finish_non_exhaustive()
     }
 }

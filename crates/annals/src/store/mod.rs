@@ -1,6 +1,7 @@
 //! What a program uses: the store, its iterators, subscriptions and streams.
 
 pub(crate) mod append;
+pub(crate) mod bounds;
 pub(crate) mod events;
 pub(crate) mod read;
 mod source;

@@ -1,9 +1,11 @@
 //! Reading: one event, a range of offsets, a query, and the names in the log.
 
-use std::ops::{Bound, Range, RangeBounds};
+use std::ops::RangeBounds;
+use std::time::SystemTime;
 
 use annals_base::Slices;
 
+use super::bounds::{bounds, first_at, millis};
 use super::events::Events;
 use super::store::EventStore;
 use crate::backend::backend::{Backend, NameCount, NameKind};
@@ -108,6 +110,30 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         Events::new(self.backend(), query.clone().of::<E>(), 0..self.len())
     }
 
+    /// Returns the offset of the first event that was recorded at `time` or later, or the head if there is none. Times in
+    /// a log never go back, so every later event was recorded at that time or later, too. The time is rounded down to the
+    /// millisecond, as the times of events are.
+    ///
+    /// It reads the times of about 20 events of a million.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("seat-sold").build()?)?;
+    /// let hour = Duration::from_secs(3600);
+    /// assert_eq!(store.offset_at(SystemTime::now() - hour)?, 0);
+    /// assert_eq!(store.offset_at(SystemTime::now() + hour)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] when the time of an event cannot be read.
+    pub fn offset_at(&self, time: SystemTime) -> Result<u64, ReadError> {
+        first_at(self.backend(), millis(time))
+    }
+
     /// Returns the number of events, which is also the log's head: the offset that the next event will get.
     ///
     /// ```
@@ -180,19 +206,4 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(names)
     }
-}
-
-/// Returns the offsets of `range` that are below `head`.
-pub(crate) fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
-    let start = match range.start_bound() {
-        Bound::Included(&start) => start,
-        Bound::Excluded(&before) => before.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(&last) => last.saturating_add(1).min(head),
-        Bound::Excluded(&end) => end.min(head),
-        Bound::Unbounded => head,
-    };
-    start.min(end)..end
 }

@@ -22,6 +22,19 @@ def seed(target, name, content):
         file.write(content)
 
 
+def with_filter(content, index):
+    """An index file of the golden store, which has no filter, with one."""
+    tables = index.sections[1:]
+    names = [index.entry(table, number)[1] for table in tables for number in range(reader.u32(table, 0))]
+    hashes = [reader.siphash13(index.segment.store_id, name) for name in names]
+    blocks = reader.filter_of(hashes, (len(hashes) + 31) // 32 * 64)
+    content = bytearray(content + bytes(-len(content) % 64) + blocks)
+    content[76:80] = len(blocks).to_bytes(4, "little")
+    content[92:96] = reader.crc32c(blocks).to_bytes(4, "little")
+    content[12:16] = reader.crc32c(content[16:112]).to_bytes(4, "little")
+    return bytes(content)
+
+
 def main():
     shutil.rmtree(os.path.join(HERE, "corpus"), ignore_errors=True)
     store_id = reader.uuid.UUID(reader.read_json(os.path.join(GOLDEN, "store.json"))["store_id"]).bytes
@@ -41,9 +54,7 @@ def main():
                 content = file.read()
             for flags in (number, number + 2):
                 seed("indexes", f"{first}-{flags}", bytes([flags]) + content)
-    for number, segments in enumerate((8, 64, 512)):
-        head = b"annals.f" + bytes(8) + store_id + bytes([0] * 8 + [9] + [0] * 7 + [number] + [0] * 15)
-        seed("filters", str(segments), b"\1" + head + bytes(range(8)) * segments)
+                seed("indexes", f"{first}-{flags}-filter", bytes([flags]) + with_filter(content, index))
     for number, name in enumerate(names):
         for deed in range(4):
             seed("stores", f"{name}-{deed}", bytes([number, deed, 200, 0]) + b"ANfr\0")

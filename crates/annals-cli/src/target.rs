@@ -102,7 +102,7 @@ fn empty_journal(path: &Path) -> io::Result<bool> {
         let ends = |end: &str| file.extension().is_some_and(|extension| extension == end);
         if named("store.json")
             || named("closed.json")
-            || ["log", "idx", "flt", "new"].map(ends).contains(&true)
+            || ["log", "idx", "new"].map(ends).contains(&true)
         {
             fs::remove_file(file)?;
         }

@@ -1,8 +1,9 @@
-//! Searches over many segments of a Journal: filters change only how long a search takes.
+//! Searches over many segments of a Journal: the filters in the index files change only how long a search takes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -12,10 +13,9 @@ use annals::{
 };
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
-type Change = fn(&mut Vec<u8>);
 
-/// The number of events of the log in most of these tests. It has more than 530 segments.
-const COUNT: u64 = 3_760;
+/// The number of events of the log in most of these tests. It has more than 200 segments.
+const COUNT: u64 = 1_500;
 
 fn options() -> JournalOptions {
     Journal::options().segment_bytes(4 << 10).durability(Durability::Buffered)
@@ -38,22 +38,33 @@ fn event(n: u64) -> RawEvent {
     if n.is_multiple_of(5) { event.id(format!("id-{n}")) } else { event }.build().unwrap()
 }
 
-fn append(store: &Store, range: std::ops::Range<u64>) {
+fn append(store: &Store, range: Range<u64>) {
     for n in range {
         assert_eq!(store.append(event(n)).unwrap(), n);
     }
 }
 
-/// Returns the names of the filter files of a store.
-fn filters(path: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Returns the index files of a store, with their bytes.
+fn indexes(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-    let filters = files.filter(|path| path.extension().is_some_and(|extension| extension == "flt"));
-    filters
-        .map(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            (name, std::fs::read(&path).unwrap())
-        })
-        .collect()
+    let indexes = files.filter(|path| path.extension().is_some_and(|extension| extension == "idx"));
+    indexes.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+/// Returns the positions of the filter in an index file: its last bytes. Byte 76 of the file has their number.
+fn filter(index: &[u8]) -> Range<usize> {
+    let size = u32::from_le_bytes(*index[76..].first_chunk().unwrap());
+    index.len() - usize::try_from(size).unwrap()..index.len()
+}
+
+/// Removes the filter from an index file, as if annals 0.1 had written it.
+fn without_filter(index: &[u8]) -> Vec<u8> {
+    let mut index = index[..filter(index).start].to_vec();
+    index[76..80].fill(0);
+    index[92..96].fill(0);
+    let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &index[16..112]);
+    index[12..16].copy_from_slice(&checksum.to_le_bytes()[..4]);
+    index
 }
 
 /// Returns a copy of a log of `COUNT` events, and its number of segments.
@@ -65,7 +76,7 @@ fn log() -> (tempfile::TempDir, PathBuf, u64) {
         append(&store, 0..COUNT);
         check(&store, COUNT);
         let segments = store.stats().segments;
-        assert!((530..600).contains(&segments), "{segments}");
+        assert!((200..250).contains(&segments), "{segments}");
         (directory, segments)
     });
     let copy = tempfile::tempdir().unwrap();
@@ -119,7 +130,7 @@ fn check(store: &Store, count: u64) {
             query.matches(event.event_type(), event.tags())
         };
         let expected: Vec<u64> = (0..count).filter(matches).collect();
-        let found = |range: std::ops::Range<u64>, reverse: bool| -> Vec<u64> {
+        let found = |range: Range<u64>, reverse: bool| -> Vec<u64> {
             let read = store.query(&query).range(range);
             let offset = |read: Result<annals::EventRef<'_, RawEvent>, _>| read.unwrap().offset;
             if reverse { read.rev().map(offset).collect() } else { read.map(offset).collect() }
@@ -169,198 +180,123 @@ fn check_writing(store: &Store, count: u64) {
 #[test]
 fn every_search_finds_all_matches_for_writers_and_followers() {
     let (_place, path, segments) = log();
-    let names: Vec<String> = filters(&path).into_keys().collect();
-    let sealed = usize::try_from(segments - 1).unwrap();
-    assert_eq!(names.len(), 1 + (sealed % 512) / 64 + (sealed % 64) / 8, "{names:?}");
-    assert_eq!(names[0], "00000000000000000000.512.flt");
+    let indexes = indexes(&path);
+    assert_eq!(indexes.len() as u64, segments - 1);
+    for (name, index) in &indexes {
+        assert!(filter(index).len() >= 64, "{} has a filter", name.display());
+    }
     check(&open_read_only(&path), COUNT);
     let store = open(&path);
     check(&store, COUNT);
     check_writing(&store, COUNT);
     assert_eq!(verify(&path).unwrap().problems, []);
-    assert_eq!(filters(&path).into_keys().collect::<Vec<_>>(), names);
 }
 
+/// annals 0.1 wrote index files without a filter.
 #[test]
-fn a_writer_rebuilds_missing_filters() {
+fn an_index_without_a_filter_is_used_as_it_is() {
     let (_place, path, _) = log();
-    let before = filters(&path);
-    for name in before.keys() {
-        std::fs::remove_file(path.join(name)).unwrap();
+    // In every third index file the filter stays.
+    for (at, (file, index)) in indexes(&path).into_iter().enumerate() {
+        if at % 3 != 0 {
+            std::fs::write(file, without_filter(&index)).unwrap();
+        }
     }
+    let before = indexes(&path);
+    let report = verify(&path).unwrap();
+    assert_eq!((report.problems, report.notes), (vec![], Vec::<String>::new()));
     check(&open_read_only(&path), COUNT);
-    assert_eq!(filters(&path).len(), 0, "a reader writes nothing");
-    check(&open(&path), COUNT);
-    assert_eq!(filters(&path), before);
-    // A filter of a lower tier is not needed while one of a higher tier covers it.
-    let last = before.keys().next_back().unwrap();
-    std::fs::remove_file(path.join(last)).unwrap();
-    drop(open(&path));
-    assert_eq!(filters(&path), before);
-}
-
-#[test]
-fn a_damaged_filter_is_ignored() {
-    let (_place, path, _) = log();
-    let before = filters(&path);
-    let changes: [(&str, Change); 4] = [
-        ("a byte of its bits", |bytes| bytes[70] ^= 0xff),
-        ("a byte of its head", |bytes| bytes[40] ^= 1),
-        ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
-        ("emptied", Vec::clear),
-    ];
-    for (what, change) in changes {
-        for (name, bytes) in &before {
-            let mut bytes = bytes.clone();
-            change(&mut bytes);
-            std::fs::write(path.join(name), bytes).unwrap();
-        }
-        let report = verify(&path).unwrap();
-        assert_eq!((report.problems.len(), report.events), (before.len(), COUNT), "{what}");
-        let problem = report.problems[0].to_string();
-        assert!(problem.contains(".flt") && problem.contains("remove the file"), "{problem}");
-        check(&open_read_only(&path), COUNT);
-        let store = open(&path);
-        check(&store, COUNT);
-        drop(store);
-        for name in before.keys().filter(|_| what == "a byte of its bits") {
-            // Only a search reads these.
-            std::fs::remove_file(path.join(name)).unwrap();
-        }
-        drop(open(&path));
-        assert_eq!(filters(&path), before, "{what}");
-    }
-}
-
-/// Returns events of another history of the log, of the same size as those of the first.
-fn other(n: u64) -> RawEvent {
-    let event = RawEvent::builder("often").tag(format!("other:{n}")).tag("far:0").tag("near:0");
-    event.id(format!("other-{n}")).data(vec![b'y'; 480]).build().unwrap()
-}
-
-#[test]
-fn a_filter_of_another_history_of_the_log_is_ignored() {
-    let directory = tempfile::tempdir().unwrap();
-    let (path, backup) = (directory.path().join("log"), directory.path().join("backup"));
-    let copy = |from: &Path, to: &Path| {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-            if entry.path().extension().is_none_or(|extension| extension != "flt") {
-                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
-        }
-    };
-    append(&open(&path), 0..20);
-    copy(&path, &backup);
-    append(&open(&path), 20..1_000);
-    // Restores everything except the filters.
-    let left = filters(&path);
-    for swept in [true, false] {
-        std::fs::remove_dir_all(&path).unwrap();
-        copy(&backup, &path);
-        let put_back = || {
-            for (name, bytes) in &left {
-                std::fs::write(path.join(name), bytes).unwrap();
-            }
-        };
-        let store = if swept {
-            put_back();
-            open(&path)
-        } else {
-            let store = open(&path);
-            put_back();
-            store
-        };
-        for n in store.len()..store.len() + 500 {
-            assert_eq!(store.append(other(n)).unwrap(), n);
-        }
-        for store in [&store, &open_read_only(&path)] {
-            for n in 20..store.len() {
-                let found = store.query(&Query::tag(format!("other:{n}")));
-                let found: Vec<u64> = found.map(|event| event.unwrap().offset).collect();
-                assert_eq!(found, [n], "swept: {swept}");
-            }
-        }
-        let unless = |n| Condition::fail_if(Query::tag(format!("other:{n}")));
-        for n in (20..store.len()).step_by(7) {
-            let nothing = annals::Batch::new(Vec::new()).condition(unless(n));
-            let result = store.append_as(nothing);
-            assert!(matches!(result, Err(AppendError::Conflict { offset, .. }) if offset == n));
-            assert_eq!(store.append(other(n)).unwrap(), n);
-        }
-        drop(store);
-        drop(open(&path));
-        assert_eq!(verify(&path).unwrap().problems, []);
-    }
-}
-
-#[test]
-fn the_leftovers_of_an_interrupted_merge_are_removed() {
-    let (_place, path, _) = log();
-    let before = filters(&path);
-    for left in ["00000000000000000000.8.flt", "00000000000000000112.64.flt"] {
-        std::fs::write(path.join(left), b"left").unwrap();
-    }
-    drop(open_read_only(&path));
-    assert_eq!(filters(&path).len(), before.len() + 2, "a reader removes nothing");
-    drop(open(&path));
-    assert_eq!(filters(&path), before);
-}
-
-#[test]
-fn a_damaged_filter_is_rebuilt_when_it_is_merged() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log");
-    append(&open(&path), 0..100);
-    let file = path.join("00000000000000000000.8.flt");
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes[80] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
     let store = open(&path);
-    append(&store, 100..600);
-    check(&store, 600);
+    check(&store, COUNT);
+    assert!(store.segments().iter().rev().skip(1).all(|segment| segment.memory_bytes == 0));
+    check_writing(&store, COUNT);
     drop(store);
-    assert!(filters(&path).contains_key("00000000000000000000.64.flt"));
+    assert!(indexes(&path) == before, "the files are as they were");
+}
+
+#[test]
+fn an_index_with_a_damaged_filter_is_rebuilt() {
+    let (_place, path, segments) = log();
+    let before = indexes(&path);
+    for (file, index) in &before {
+        // Clears every bit of the filter, so that it would hide every name.
+        let mut bytes = index.clone();
+        bytes[filter(index)].fill(0);
+        std::fs::write(file, bytes).unwrap();
+    }
+    let report = verify(&path).unwrap();
+    assert_eq!((report.problems.len() as u64, report.events), (segments - 1, COUNT));
+    let problem = report.problems[0].to_string();
+    assert!(problem.contains(".idx") && problem.contains("remove the file"), "{problem}");
+    check(&open_read_only(&path), COUNT);
+    let store = open(&path);
+    check(&store, COUNT);
+    let in_memory = store.segments().iter().filter(|segment| segment.memory_bytes > 0).count();
+    assert_eq!(in_memory as u64, segments, "the index of every segment was rebuilt in memory");
+    check_writing(&store, COUNT);
+    drop(store);
+    for file in before.keys() {
+        std::fs::remove_file(file).unwrap();
+    }
+    drop(open(&path));
+    assert!(indexes(&path) == before, "the files are rebuilt with the same bytes");
     assert_eq!(verify(&path).unwrap().problems, []);
 }
 
 #[test]
-fn building_filters_makes_no_event_unreadable() {
+fn no_flipped_bit_of_a_filter_hides_an_event() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
-    append(&open(&path), 0..100);
-    for name in filters(&path).keys() {
-        std::fs::remove_file(path.join(name)).unwrap();
+    append(&open(&path), 0..10);
+    let (file, whole) = indexes(&path).pop_first().unwrap();
+    let filter = filter(&whole);
+    // The bits of the filter, and of its size and checksum.
+    for at in filter.chain(76..80).chain(92..96) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(&file, bytes).unwrap();
+        let report = verify(&path).unwrap();
+        assert_eq!((report.problems.len(), report.events), (1, 10), "byte {at}: {report:?}");
+        let store = open_read_only(&path);
+        for n in 0..10 {
+            let own = store.query(&Query::tag(format!("own:{n}")));
+            assert_eq!(
+                own.map(|event| event.unwrap().offset).collect::<Vec<_>>(),
+                [n],
+                "byte {at}"
+            );
+        }
     }
-    let flip = |name: &str, at: usize| {
-        let mut bytes = std::fs::read(path.join(name)).unwrap();
-        bytes[at] ^= 1;
-        std::fs::write(path.join(name), bytes).unwrap();
-    };
-    // Damages an event, and the ids in the index of that segment. The index has their position at byte 96.
-    flip("00000000000000000000.log", 900);
-    let index = std::fs::read(path.join("00000000000000000000.idx")).unwrap();
-    let ids = u32::from_le_bytes(*index[96..].first_chunk().unwrap());
-    flip("00000000000000000000.idx", usize::try_from(ids).unwrap() + 9);
-    let readable = |store: &Store| (0..100).filter(|&n| store.get(n).is_ok()).count();
-    assert_eq!(readable(&open_read_only(&path)), 99);
-    assert_eq!(readable(&open(&path)), 99);
+    // A file that was cut inside the filter.
+    std::fs::write(&file, &whole[..whole.len() - 8]).unwrap();
+    check_types(&open_read_only(&path), 10);
+    check_types(&open(&path), 10);
 }
 
+fn check_types(store: &Store, count: u64) {
+    let often = store.query(&Query::event_type("often")).count() as u64;
+    assert_eq!(often + store.query(&Query::event_type("seldom")).count() as u64, count);
+}
+
+/// A development version of annals 0.2 wrote filters of 8, 64 and 512 segments to files of their own.
 #[test]
-fn the_log_works_if_no_filter_can_be_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log");
-    drop(open(&path));
-    // A directory has the name of the file.
-    std::fs::create_dir(path.join("00000000000000000000.8.flt")).unwrap();
-    let store = open(&path);
-    append(&store, 0..1_000);
-    check(&store, 1_000);
-    assert!(store.stats().segments > 100);
-    drop(store);
-    check(&open_read_only(&path), 1_000);
-    check(&open(&path), 1_000);
+fn the_filter_files_of_an_older_version_are_removed_by_a_writer() {
+    let (_place, path, _) = log();
+    let first = "00000000000000000000";
+    let old = [".8.flt", ".64.flt", ".512.flt", ".8.flt.new"].map(|end| format!("{first}{end}"));
+    let others = [".7.flt", ".flt", ".idx.flt"].map(|end| format!("{first}{end}"));
+    for name in old.iter().chain(&others) {
+        std::fs::write(path.join(name), b"annals.f").unwrap();
+    }
+    // A directory cannot be removed like a file. It stays, and hinders nothing.
+    let directory = path.join("00000000000000000112.64.flt");
+    std::fs::create_dir(&directory).unwrap();
+    assert_eq!(verify(&path).unwrap().problems, []);
+    check_types(&open_read_only(&path), COUNT);
+    assert!(old.iter().all(|name| path.join(name).exists()), "a reader removes nothing");
+    check_types(&open(&path), COUNT);
+    assert!(!old.iter().any(|name| path.join(name).exists()));
+    assert!(others.iter().all(|name| path.join(name).exists()) && directory.exists());
 }
 
 /// Waits until the store has `count` events. If the store does not follow, the test does not end.
@@ -370,32 +306,15 @@ fn wait_for(store: &Store, count: u64) {
 }
 
 #[test]
-fn a_follower_uses_new_filters() {
+fn a_follower_searches_the_segments_that_its_writer_seals() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     let writer = open(&path);
     append(&writer, 0..10);
     let reader = open_read_only(&path);
-    for end in (200..1_400).step_by(400) {
+    for end in (200..1_000).step_by(200) {
         append(&writer, writer.len()..end);
         wait_for(&reader, end);
         check(&reader, end);
     }
-    let ours = |store: &Store| {
-        let segments: u64 = store.segments().iter().map(|segment| segment.index_bytes).sum();
-        store.stats().index_bytes - segments
-    };
-    assert!(ours(&reader) > 0, "it found filters");
-    assert!(ours(&reader) <= ours(&writer));
-    // A follower that was opened before the filters were built finds them later.
-    drop(writer);
-    for name in filters(&path).keys() {
-        std::fs::remove_file(path.join(name)).unwrap();
-    }
-    let reader = open_read_only(&path);
-    assert_eq!(ours(&reader), 0);
-    let writer = open(&path);
-    append(&writer, writer.len()..1_200);
-    wait_for(&reader, 1_200);
-    assert!(ours(&reader) * 2 > ours(&writer), "{} of {}", ours(&reader), ours(&writer));
 }

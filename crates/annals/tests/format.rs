@@ -332,31 +332,55 @@ fn the_reader_reads_closed_and_open_stores() {
     check_searches(&path, &expected, names.0, names.1, names.2);
 }
 
+/// The filter of an index file is its last bytes. Its size is at byte 76 of the file, and its checksum at byte 92.
 #[test]
 fn the_reader_compares_filters_with_their_segments() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.store");
     let store = open(&path).unwrap();
-    for n in 0..2_600 {
+    for n in 0..600 {
         store.append(event(n)).unwrap();
     }
     drop(store);
-    let filters = files_with(&path, "flt");
-    let of = |segments: &str| filters.iter().filter(|name| name.contains(segments)).count();
-    assert!(of(".64.") == 1 && of(".8.") > 0, "{filters:?}");
-    assert_eq!(reader_lines(&path, &[]).len(), 2_600);
-    for name in &filters {
-        let whole = std::fs::read(path.join(name)).unwrap();
-        for at in [9, 50, whole.len() - 1] {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 1;
-            std::fs::write(path.join(name), bytes).unwrap();
-            let output = run_reader(&path, &[]);
-            let message = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(!output.status.success() && message.contains(name), "byte {at}: {message}");
-        }
-        std::fs::write(path.join(name), whole).unwrap();
+    assert_eq!(reader_lines(&path, &[]).len(), 600);
+    let indexes = files_with(&path, "idx");
+    assert!(indexes.len() > 8);
+    let (name, file) = (&indexes[3], path.join(&indexes[3]));
+    let whole = std::fs::read(&file).unwrap();
+    let size = usize::from(whole[76]) + (usize::from(whole[77]) << 8);
+    assert!(size >= 64 && size.is_multiple_of(64) && whole.len().is_multiple_of(64), "{size}");
+    let start = whole.len() - size;
+    let check = |bytes: &[u8], problem: &str| {
+        std::fs::write(&file, bytes).unwrap();
+        let output = run_reader(&path, &[]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{problem}");
+        assert!(message.contains(name) && message.contains(problem), "{message}");
+        assert_eq!(annals::verify(&path).unwrap().problems.len(), 1, "{problem}");
+    };
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    check(&flipped(start), "a wrong filter");
+    check(&flipped(whole.len() - 1), "a wrong filter");
+    check(&flipped(92), "a wrong checksum of its head");
+    check(&whole[..start + 32], "a wrong filter");
+    // A filter with a bit too few or too many, and the right checksums.
+    let set = (start..whole.len()).find(|&at| whole[at] & 1 != 0).unwrap();
+    let unset = (start..whole.len()).find(|&at| whole[at] & 1 == 0).unwrap();
+    for at in [set, unset] {
+        let mut bytes = flipped(at);
+        write_checksum(&mut bytes, 92, start..whole.len());
+        write_checksum(&mut bytes, 12, 16..112);
+        check(&bytes, "a filter of other names");
     }
+}
+
+fn write_checksum(bytes: &mut [u8], at: usize, of: std::ops::Range<usize>) {
+    let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[of]);
+    bytes[at..at + 4].copy_from_slice(&checksum.to_le_bytes()[..4]);
 }
 
 #[test]

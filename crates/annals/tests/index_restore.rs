@@ -1,4 +1,4 @@
-//! Index files and filters of another history of the log, as they remain after an older copy was restored.
+//! Index files of another history of the log, as they remain after an older copy was restored.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -24,7 +24,7 @@ fn copy(from: &Path, to: &Path, extensions: &[&str]) {
     }
 }
 
-/// Writes two histories of one log with payloads of these sizes. The second gets the derived files of the first.
+/// Writes two histories of one log with payloads of these sizes. The second gets the index files of the first.
 fn second_life(directory: &Path, sizes: [usize; 2]) -> std::path::PathBuf {
     let (one, other) = (directory.join("one"), directory.join("other"));
     drop(EventStore::<RawEvent, _>::on(options().open(&one).unwrap()));
@@ -37,7 +37,7 @@ fn second_life(directory: &Path, sizes: [usize; 2]) -> std::path::PathBuf {
             store.append(event.build().unwrap()).unwrap();
         }
     }
-    copy(&one, &other, &["idx", "flt"]);
+    copy(&one, &other, &["idx"]);
     other
 }
 

@@ -269,6 +269,10 @@ class Index:
             if len(section) != size or crc32c(section) != checksum:
                 raise Damage(f"{self.name}: a wrong checksum of section {(at - 48) // 16}")
             self.sections.append(section)
+        size = u32(head, 76)
+        self.filter = data[len(data) - size :] if size else b""
+        if len(self.filter) != size or size % 64 or crc32c(self.filter) != u32(head, 92):
+            raise Damage(f"{self.name}: a wrong filter")
 
     def position(self, place):
         return u32(self.sections[0], place * 4)
@@ -284,6 +288,8 @@ class Index:
         """The places of the events with this name: through the hash table."""
         table, name = self.sections[section], name.encode()
         slots, hashed = u32(table, 4), siphash13(self.segment.store_id, name)
+        if not all(self.filter[bit // 8] >> bit % 8 & 1 for bit in filter_bits(hashed, len(self.filter))):
+            return []
         for step in range(slots):
             slot = (hashed + step) % slots
             number = u32(table, 8 + slot * 4)
@@ -303,6 +309,9 @@ class Index:
             for section, section_names in names_of(event):
                 for name in dict.fromkeys(section_names):
                     names[section].setdefault(name, []).append(place)
+        hashes = [siphash13(self.segment.store_id, name.encode()) for table in names.values() for name in table]
+        if self.filter != filter_of(hashes, len(self.filter)):
+            raise Damage(f"{self.name}: a filter of other names than its segment has")
         for section, expected in names.items():
             table = self.sections[section]
             entries = [self.entry(table, number) for number in range(u32(table, 0))]
@@ -313,58 +322,26 @@ class Index:
                     raise Damage(f"{self.name}: {name!r} is not found in section {section}")
 
 
+def filter_bits(hashed, size):
+    """The bits of a name in a filter of so many bytes; none if there is no filter."""
+    if size == 0:
+        return []
+    block = (hashed % (1 << 28)) * (size // 64) >> 28
+    return [block * 512 + (hashed >> shift) % 512 for shift in (28, 37, 46, 55)]
+
+
+def filter_of(hashes, size):
+    """The filter of the names with these hashes, of so many bytes."""
+    blocks = bytearray(size)
+    for hashed in hashes:
+        for bit in filter_bits(hashed, size):
+            blocks[bit // 8] |= 1 << bit % 8
+    return bytes(blocks)
+
+
 def names_of(event):
     ids = [event["id"]] if event["id"] else []
     return (TYPES, [event["type"]]), (TAGS, event["tags"]), (IDS, ids)
-
-
-class Filter:
-    """A .flt file: which of many segments may have a name."""
-
-    def __init__(self, directory, name, store_id, firsts, end):
-        first, segments = firsts[0], len(firsts)
-        self.name, self.store_id, self.width = name, store_id, segments // 8
-        with open(os.path.join(directory, name), "rb") as file:
-            data = file.read()
-        head, self.rows = data[:64], data[64:]
-        if len(head) < 64 or head[:8] != b"annals.f" or u32(head, 8) != 1:
-            raise Damage(f"{name}: no filter of format 1")
-        if u32(head, 12) != crc32c(head[16:]) or u32(head, 56) != crc32c(self.rows):
-            raise Damage(f"{name}: a wrong checksum")
-        indexes = b""
-        for index in firsts:
-            with open(os.path.join(directory, f"{index:020}.idx"), "rb") as file:
-                indexes += file.read(16)[12:]
-        expected = (first, end, segments, crc32c(indexes))
-        if head[16:32] != store_id or (u64(head, 32), u64(head, 40), u32(head, 48), u32(head, 60)) != expected:
-            raise Damage(f"{name}: not the filter of its segments")
-        self.blocks = u32(head, 52)
-        if len(self.rows) != self.blocks * 64 * self.width:
-            raise Damage(f"{name}: not of the size that its blocks need")
-
-    def passes(self, segment, section, name):
-        """Whether the segment of this number, counted from the first of the filter, may have the name."""
-        mixed = siphash13(self.store_id, name.encode()) ^ ((section - 1) * 0x9E3779B97F4A7C15 & (1 << 64) - 1)
-        block = (mixed & 0xFFFFFFFF) % self.blocks
-        for shift in (32, 38, 44, 50):
-            row = (block * 64 + (mixed >> shift) % 64) * self.width
-            if not self.rows[row + segment // 8] >> segment % 8 & 1:
-                return False
-        return True
-
-
-def check_filters(directory, store_id, firsts, names):
-    """Holds every filter against the names of its segments, which are sets of (section, name) in order."""
-    for size in (8, 64, 512):
-        for at in range(0, len(firsts) - size, size):
-            file = f"{firsts[at]:020}.{size}.flt"
-            if not os.path.exists(os.path.join(directory, file)):
-                continue
-            found = Filter(directory, file, store_id, firsts[at : at + size], firsts[at + size])
-            for segment in range(size):
-                for section, name in names[at + segment]:
-                    if not found.passes(segment, section, name):
-                        raise Damage(f"{file}: {name!r} of section {section} does not pass for segment {segment}")
 
 
 # --- The store -----------------------------------------------------------------------------------------------------
@@ -387,7 +364,7 @@ def read_store(directory, section, name):
         raise Damage("no first segment")
     if any(re.fullmatch(r"[0-9]{20}\.idx", file) and int(file[:20]) >= firsts[-1] for file in files):
         raise Damage("no segment after one that was sealed")
-    names, before = [], None
+    before = None
     for first, end in zip(firsts, firsts[1:] + [None]):
         segment = Segment(directory, store_id, first, end)
         index = None
@@ -408,10 +385,7 @@ def read_store(directory, section, name):
             if before is not None and segment.crc_before not in (0, before.frames_crc):
                 raise Damage(f"{before.name}: not the frames that {segment.name} was begun after")
             before = segment
-            names.append({(kind, name) for _, event in events for kind, of in names_of(event) for name in of})
             yield from (event for _, event in events)
-    if section is None:
-        check_filters(directory, store_id, firsts, names)
     closed = os.path.join(directory, "closed.json")
     head = read_json(closed)["head"] if os.path.exists(closed) else 0
     if head > segment.end:

@@ -7,8 +7,8 @@ use crate::store_path::StorePath;
 /// Check every byte of a store: all checksums, and all index entries against their events
 ///
 /// Nothing is changed, and another process may append meanwhile. Each problem is damage, and the exit code is then 1.
-/// If all problems are in the index files of a Journal (*.idx, *.flt), no event is lost: remove these files, and they
-/// are rebuilt from the log when the store is next opened for appending. Notes are not damage. For example, a note
+/// If all problems are in the index files of a Journal (*.idx), no event is lost: remove these files, and they are
+/// rebuilt from the log when the store is next opened for appending. Notes are not damage. For example, a note
 /// reports a commit that a crash interrupted; it is repaired when the store is next opened for appending.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals verify my.store")]

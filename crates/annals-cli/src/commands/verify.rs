@@ -38,10 +38,10 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     })
 }
 
-/// Returns whether all problems are in files that are derived from the events: index files, and Bloom filters.
+/// Returns whether all problems are in index files, which are derived from the events.
 fn is_in_indexes_only(report: &VerifyReport) -> bool {
-    let derived = |file: &Path| file.extension().is_some_and(|end| end == "idx" || end == "flt");
-    report.problems.iter().all(|problem| derived(&problem.file))
+    let is_index = |file: &Path| file.extension().is_some_and(|end| end == "idx");
+    report.problems.iter().all(|problem| is_index(&problem.file))
 }
 
 fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {

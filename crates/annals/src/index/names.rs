@@ -93,6 +93,11 @@ impl Names {
         })
     }
 
+    /// Returns the hash of every name.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().map(|entry| entry.hash)
+    }
+
     /// Returns the number of names.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -7,7 +7,6 @@
 //!     LOCK                       locked by the one writing process; contains its id
 //!     00000000000000000000.log   a segment, named by its first offset
 //!     00000000000000000000.idx   its index, once it is sealed
-//!     00000000000000000000.8.flt which of 8 segments from this one on may have a name; 64 and 512 likewise
 //!     snapshots/                 saved states of projections; not part of the log
 //!     consumers/                 positions of consumers, written by the crate annals-consumer; not part of the log
 //!     *.new                      a file that is being written, or was when a process ended
@@ -177,11 +176,17 @@ impl Directory {
         Ok((with(".log"), with(".idx")))
     }
 
-    /// Removes the files that were being written when a process ended.
-    pub(crate) fn remove_unfinished(&self) -> Result<(), OpenError> {
+    /// Removes the files that were being written when a process ended, and those of an older annals that are of no use
+    /// any more.
+    pub(crate) fn remove_leftovers(&self) -> Result<(), OpenError> {
         for name in self.handle.list().map_err(OpenError::io("list", &self.path))? {
             if is_unfinished(&name) {
                 self.handle.remove(&name).map_err(OpenError::io("remove", self.at(&name)))?;
+            } else if is_old_filter(&name)
+                && let Err(error) = self.handle.remove(&name)
+            {
+                // The file only takes room.
+                tracing::debug!(%error, file = name, "cannot remove a filter that an older annals wrote");
             }
         }
         Ok(())
@@ -297,10 +302,19 @@ fn is_rocksdb(names: &[String]) -> bool {
 /// Returns whether it is the name of a store's file that was being written when a process ended.
 fn is_unfinished(name: &str) -> bool {
     let Some((name, UNFINISHED)) = name.rsplit_once('.') else { return false };
-    let digits = |name: &str| name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     match name.rsplit_once('.') {
-        Some((first, "log" | "idx")) => digits(first),
-        Some((span, "flt")) => span.split_once('.').is_some_and(|(first, _)| digits(first)),
-        _ => name == STORE || name == CLOSED,
+        Some((first, "log" | "idx")) => is_offset(first),
+        _ => name == STORE || name == CLOSED || is_old_filter(name),
     }
+}
+
+/// Returns whether it is the name of a file with the filters of several segments, as annals wrote them before each
+/// index file had its own: `OFFSET.8.flt`, also with 64 and 512.
+fn is_old_filter(name: &str) -> bool {
+    let span = name.strip_suffix(".flt").and_then(|span| span.split_once('.'));
+    span.is_some_and(|(first, segments)| is_offset(first) && ["8", "64", "512"].contains(&segments))
+}
+
+fn is_offset(digits: &str) -> bool {
+    digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -17,8 +17,7 @@ use super::directory::Directory;
 use super::fs::real::RealFileSystem;
 use super::fs::{FileSystem as _, StoreDirectory};
 use super::log::Log;
-use super::pruning::bloom::{BloomFilter, Span};
-use super::pruning::pruning::{FilterWriter, SEGMENTS};
+use super::segment::bloom::BLOCK;
 use super::segment::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
 use super::segment::frame::{FRAME_HEAD, FrameHead};
 use super::segment::index_file::{SealedIndex, encode};
@@ -36,7 +35,8 @@ use crate::util::crc32c::{crc32c, crc32c_append};
 use crate::util::little_endian::{u32_at, u64_at};
 
 const INDEX_HEAD: usize = 112;
-const FILTER_HEAD: usize = 64;
+/// The positions of the size and the checksum of the filter in an index file's head.
+const FILTER: [usize; 2] = [76, 92];
 const SECTIONS: usize = 4;
 
 /// Repairs the checksums of a segment's head and of all frames that can be told apart.
@@ -129,14 +129,16 @@ pub fn read_log(bytes: &[u8]) {
     assert!(indexed.end <= bytes.len(), "the whole frames are in the file");
     let _ = file.was_durable(&bytes[indexed.end..], indexed.end, indexed.next_offset);
     let in_memory = indexed.index.reader();
-    let segment = Segment { file, index: SegmentIndex::Mem(in_memory.clone()) };
+    let segment = Segment::new(file, SegmentIndex::Mem(in_memory.clone()));
     for offset in first..indexed.next_offset {
         assert!(segment.read(offset).is_ok(), "an event of a whole frame is read");
     }
     let count = indexed.next_offset - first;
     let written = encode(&store_id, first, count, &in_memory);
     let sealed = SealedIndex::open(written.into(), &store_id, first, count);
-    let sealed = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
+    let sealed = sealed.filter(|index| {
+        index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]) && index.filter().is_whole()
+    });
     let difference = sealed.map(|sealed| compare(&sealed, &in_memory, &Hasher::new(&store_id)));
     assert_eq!(difference, Some(None), "a sealed index has what the index in memory has");
 }
@@ -157,6 +159,12 @@ pub fn repair_index(index: &mut [u8], log: &[u8]) {
         let checksum = crc32c(index.get(start..start + size).unwrap_or_default());
         index[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
+    let [size_at, checksum_at] = FILTER;
+    let size = (u32_at(index, size_at) as usize).min(index.len()) / BLOCK * BLOCK;
+    let checksum = crc32c(&index[index.len() - size..]);
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    index[size_at..size_at + 4].copy_from_slice(&size.to_le_bytes());
+    index[checksum_at..checksum_at + 4].copy_from_slice(&checksum.to_le_bytes());
     let checksum = crc32c(&index[16..INDEX_HEAD]);
     index[12..16].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -170,11 +178,11 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     let in_memory = indexed.index.reader();
     let end = indexed.next_offset;
     let opened = SealedIndex::open(Bytes::copy_from_slice(index), &store_id, first, end - first);
-    let truth = Segment { file: file.clone(), index: SegmentIndex::Mem(in_memory.clone()) };
+    let truth = Segment::new(file.clone(), SegmentIndex::Mem(in_memory.clone()));
     let events: Events =
         (first..end).filter_map(|offset| Some((offset, truth.read(offset).ok()?.0))).collect();
     let index = opened.map_or(SegmentIndex::Mem(in_memory.clone()), SegmentIndex::sealed);
-    let log = log_of(Segment { file, index }, &store_id, end);
+    let log = log_of(Segment::new(file, index), &store_id, end);
     for query in queries(&in_memory) {
         let mut expected = events.clone();
         expected.retain(|(_, event)| query.matches(event.event_type(), event.tags()));
@@ -202,49 +210,6 @@ pub fn read_index(log: &[u8], index: &[u8], repaired: bool) {
     }
 }
 
-/// Gives a filter the head of a filter with as many blocks as fit, cuts the rest, and corrects the checksums.
-pub fn repair_filter(filter: &mut Vec<u8>) {
-    if filter.len() < FILTER_HEAD {
-        return;
-    }
-    let segments = SEGMENTS[usize::from(filter[48]) % SEGMENTS.len()];
-    let block = segments * 8;
-    let room = (filter.len() - FILTER_HEAD) / block;
-    let blocks = if room == 0 { 0 } else { 1 << room.ilog2() };
-    filter.truncate(FILTER_HEAD + blocks * block);
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-    filter[..8].copy_from_slice(b"annals.f");
-    filter[8..12].copy_from_slice(&u32::try_from(FORMAT).unwrap_or(u32::MAX).to_le_bytes());
-    filter[48..52].copy_from_slice(&number(segments));
-    filter[52..56].copy_from_slice(&number(blocks));
-    let checksum = crc32c(&filter[FILTER_HEAD..]);
-    filter[56..60].copy_from_slice(&checksum.to_le_bytes());
-    let checksum = crc32c(&filter[16..FILTER_HEAD]);
-    filter[12..16].copy_from_slice(&checksum.to_le_bytes());
-}
-
-/// Looks up some names in a filter of any bytes. The result must be the same in both directions.
-pub fn read_filter(bytes: &[u8]) {
-    let Some(head) = bytes.first_chunk::<FILTER_HEAD>() else { return };
-    let mut store_id = [0; 16];
-    store_id.copy_from_slice(&head[16..32]);
-    for segments in SEGMENTS {
-        let (first, end, indexes) = (u64_at(head, 32), u64_at(head, 40), u32_at(head, 60));
-        let span = Span { first, end, segments, indexes };
-        let filter = BloomFilter::open(Bytes::copy_from_slice(bytes), &store_id, span);
-        let Some(filter) = filter.filter(BloomFilter::is_whole) else { continue };
-        let hasher = Hasher::new(&store_id);
-        for (kind, name) in [(Kind::Type, "noted"), (Kind::Tag, "seat:12A"), (Kind::Id, "")] {
-            let set = filter.having(kind, hasher.name(name));
-            let forward: Vec<usize> =
-                (0..segments).filter(|&at| set.next(at) == Some(at)).collect();
-            let backward: Vec<usize> =
-                (0..segments).filter(|&at| set.previous(at) == Some(at)).collect();
-            assert_eq!(forward, backward);
-        }
-    }
-}
-
 /// Returns the store id and the first offset in a segment file's head.
 fn identity(bytes: &[u8]) -> Option<([u8; 16], u64)> {
     let head = bytes.first_chunk::<SEGMENT_HEAD>()?;
@@ -266,12 +231,11 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
     let (mut writer, sealed) = segmented_list();
     writer.push(sealed_segment);
     let index = SegmentIndex::Mem(IndexWriter::new().reader());
-    let active = Segment { file: file(&[], store_id, end), index };
+    let active = Segment::new(file(&[], store_id, end), index);
     Log {
         hasher: Hasher::new(store_id),
         directory: Directory { path: PathBuf::new(), store_id: *store_id, handle: nowhere() },
         sealed,
-        filters: FilterWriter::new().reader(),
         active: ArcSwap::from_pointee(active),
         active_bytes: AtomicU64::new(0),
     }

@@ -12,9 +12,6 @@ use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
 use super::directory::Directory;
-use super::pruning::bloom::BloomFilter;
-use super::pruning::pruning::{Filters, PrunedSegments};
-use super::pruning::segment_set::SegmentSet;
 use super::segment::segment::Segment;
 use crate::backend::backend::{NameCount, Selection};
 use crate::error::{Corruption, ReadError};
@@ -34,7 +31,6 @@ pub(crate) struct Log {
     pub(crate) directory: Directory,
     pub(crate) hasher: Hasher,
     pub(crate) sealed: SegmentedList<Segment>,
-    pub(crate) filters: Filters,
     pub(crate) active: ArcSwap<Segment>,
     /// The number of bytes of the active segment that are in use.
     pub(crate) active_bytes: AtomicU64,
@@ -100,14 +96,11 @@ impl Log {
     ) -> Result<Range<u64>, ReadError> {
         let Selection { query, mut range, reverse, limit } = selection;
         let search = Search::new(query, &self.hasher);
-        let mut candidates = self.filters.candidates(|filter| filter.matching(&search));
         let full = page.len() + limit;
         while page.len() < full && !range.is_empty() {
-            if !search.is_all() {
-                range = self.narrow(&mut candidates, range, reverse);
-                if range.is_empty() {
-                    break;
-                }
+            range = self.narrow(&search, range, reverse);
+            if range.is_empty() {
+                break;
             }
             let (segment, end) = self.segment(if reverse { range.end - 1 } else { range.start });
             let part = range.start.max(segment.first)..range.end.min(end);
@@ -129,25 +122,33 @@ impl Log {
         Ok(range)
     }
 
-    /// Removes the segments from the start of a range (not empty) that have no match by their filters; in reverse, from
-    /// its end.
-    fn narrow<F: Fn(&BloomFilter) -> SegmentSet>(
-        &self,
-        candidates: &mut PrunedSegments<'_, F>,
-        range: Range<u64>,
-        reverse: bool,
-    ) -> Range<u64> {
+    /// Removes the sealed segments from the start of a range (not empty) that have no match by their filters; in
+    /// reverse, from its end.
+    fn narrow(&self, search: &Search<'_>, range: Range<u64>, reverse: bool) -> Range<u64> {
+        if search.is_all() {
+            return range;
+        }
         let at = if reverse { range.end - 1 } else { range.start };
-        let (SegmentRef::Sealed(_, number), _) = self.segment(at) else { return range };
+        let (SegmentRef::Sealed(segment, number), _) = self.segment(at) else { return range };
+        if segment.may_match(search) {
+            return range;
+        }
         if reverse {
-            let found = candidates.previous(number).map_or(0, |found| self.start_of(found + 1));
-            range.start..range.end.min(found).max(range.start)
+            let mut before = self.sealed.range(..number).rev();
+            let mut end = segment.first;
+            while end > range.start
+                && let Some(segment) = before.next()
+                && !segment.may_match(search)
+            {
+                end = segment.first;
+            }
+            range.start..end.max(range.start)
         } else {
-            let start = match candidates.next(number..self.sealed.len()) {
-                found if found == number => range.start,
-                found => self.start_of(found),
-            };
-            start.clamp(range.start, range.end)..range.end
+            let mut end = number + 1;
+            let within = |segment: &&Segment| segment.first < range.end;
+            let rest = self.sealed.range(end..).take_while(within);
+            end += rest.take_while(|segment| !segment.may_match(search)).count();
+            self.start_of(end).min(range.end)..range.end
         }
     }
 
@@ -165,14 +166,11 @@ impl Log {
         end: u64,
     ) -> Result<Option<u64>, ReadError> {
         let search = Search::new(condition.query(), &self.hasher);
-        let mut candidates = self.filters.candidates(|filter| filter.matching(&search));
         let mut from = condition.head();
         while from < end {
-            if !search.is_all() {
-                from = self.narrow(&mut candidates, from..end, false).start;
-                if from == end {
-                    break;
-                }
+            from = self.narrow(&search, from..end, false).start;
+            if from == end {
+                break;
             }
             let (segment, segment_end) = self.segment(from);
             let index = segment.index(&[Kind::Type, Kind::Tag])?;
@@ -192,11 +190,11 @@ impl Log {
     pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
         let active = self.active.load();
         let mut found = active.find_id(id)?;
-        let mut candidates = self.filters.candidates(|filter| filter.having(Kind::Id, id));
-        let mut next = self.sealed.len().checked_sub(1);
-        while let (None, Some(number)) = (found, next.and_then(|next| candidates.previous(next))) {
-            found = self.sealed.get(number).map_or(Ok(None), |segment| segment.find_id(id))?;
-            next = number.checked_sub(1);
+        let mut candidates = self.sealed.iter().rev().filter(|segment| segment.may_have(id));
+        while found.is_none()
+            && let Some(segment) = candidates.next()
+        {
+            found = segment.find_id(id)?;
         }
         Ok(found)
     }
@@ -246,7 +244,7 @@ impl Log {
         let sum = |bytes: fn(&SegmentStats) -> u64| segments.iter().map(bytes).sum();
         Stats {
             event_bytes: sum(|segment| segment.event_bytes),
-            index_bytes: sum(|segment| segment.index_bytes) + self.filters.size(),
+            index_bytes: sum(|segment| segment.index_bytes),
             memory_bytes: sum(|segment| segment.memory_bytes),
             segments: segments.len() as u64,
             ..Stats::default()

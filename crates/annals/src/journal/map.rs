@@ -5,7 +5,7 @@
 //! * **Bytes that a reader may read are never rewritten.** The writer appends behind the head and erases only bytes
 //!   that it never published. A follower may have seen such bytes, though: those of a commit whose sync failed. A
 //!   follower therefore lends from the mapping only what the log itself reports as durable, and all else from a copy
-//!   ([`Tail`](super::segment::file::Tail)). Index and filter files are written under another name and never change
+//!   ([`Tail`](super::segment::file::Tail)). Index files are written under another name and never change
 //!   once they have their own.
 //! * **Files are not cut below what a reader may read.** The writer cuts a segment's file only behind its last frame. A
 //!   follower reads new bytes through the file, not through the mapping.

@@ -5,10 +5,10 @@
 //!   follower    following a log that another process writes      writer      the writing side
 //!   log         the reading side                                 recovery    opening and repairing a log
 //!   verify      checking every byte of a store                   salvage     copying the whole events of a damaged log
-//!   segment     a segment's file and its index                   pruning     which segments a search looks into
-//!   directory   the store's files                                lock        the right to write
-//!   snapshots   a directory of snapshots                         options     how a Journal is opened
-//!   fs          the seam to the file system                      map         mapping files
+//!   segment     a segment's file and its index                   lock        the right to write
+//!   directory   the store's files                                options     how a Journal is opened
+//!   snapshots   a directory of snapshots                         map         mapping files
+//!   fs          the seam to the file system
 //! ```
 //! docs/FORMAT.md describes the files, and docs/DURABILITY.md what a Journal guarantees for them.
 
@@ -21,7 +21,6 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod options;
-pub(crate) mod pruning;
 pub(crate) mod recovery;
 pub(crate) mod salvage;
 pub(crate) mod segment;
@@ -62,7 +61,6 @@ use crate::snapshot::digest::EventDigest;
 use directory::Directory;
 use follower::steps::follow;
 use log::Log;
-use pruning::pruning::FilterWriter;
 use recovery::active::Active;
 use recovery::recover::{Recovered, recover, recover_read_only};
 use segment::segment::{Segment, SegmentIndex};
@@ -89,7 +87,6 @@ struct Parts<E: Event> {
     log: Arc<Log>,
     head: HeadPublisher<E>,
     sealed: annals_base::ListWriter<Segment>,
-    filters: FilterWriter,
     active: Active,
 }
 
@@ -146,10 +143,9 @@ impl<E: Event> Journal<E> {
         let (directory, lock) = Directory::open_locked(&*options.file_system, path)?;
         let recovered = recover(&directory, &options)?;
         let snapshots = snapshots(&directory);
-        let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, true);
-        filters.sweep(&log.directory).map_err(OpenError::io("list", path))?;
+        let Parts { log, head, sealed, active } = Self::parts(directory, recovered);
         let clock = options.clock.clone();
-        let target = JournalTarget::new(Arc::clone(&log), sealed, filters, active, options, lock)
+        let target = JournalTarget::new(Arc::clone(&log), sealed, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
         Ok(Self { access: LogAccess::writer(head, target, clock), log, snapshots })
     }
@@ -166,32 +162,28 @@ impl<E: Event> Journal<E> {
         };
         let (recovered, damage) = recover_read_only(&directory)?;
         let snapshots = snapshots(&directory);
-        let Parts { log, head, sealed, filters, active } = Self::parts(directory, recovered, false);
-        let follower =
-            follow(Arc::clone(&log), head.clone(), (sealed, filters), active, closed, damage)?;
+        let Parts { log, head, sealed, active } = Self::parts(directory, recovered);
+        let follower = follow(Arc::clone(&log), head.clone(), sealed, active, closed, damage)?;
         Ok(Self { access: LogAccess::follower(head, follower), log, snapshots })
     }
 
-    /// Builds the parts that both roles have. If `make`, missing filters are written.
-    fn parts(directory: Directory, recovered: Recovered, make: bool) -> Parts<E> {
+    /// Builds the parts that both roles have.
+    fn parts(directory: Directory, recovered: Recovered) -> Parts<E> {
         let (mut writer, sealed) = segmented_list();
         recovered.sealed.into_iter().for_each(|segment| {
             writer.push(segment);
         });
-        let mut filters = FilterWriter::new();
-        filters.extend(&directory, &sealed, recovered.active.segment.first, make);
         let index = SegmentIndex::Mem(recovered.active.index.reader());
-        let active = Segment { file: recovered.active.segment.clone(), index };
+        let active = Segment::new(recovered.active.segment.clone(), index);
         let log = Log {
             hasher: Hasher::new(&directory.store_id),
             directory,
             sealed,
-            filters: filters.reader(),
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
         };
         let head = HeadPublisher::for_backend("journal", recovered.active.next_offset);
-        Parts { log: Arc::new(log), head, sealed: writer, filters, active: recovered.active }
+        Parts { log: Arc::new(log), head, sealed: writer, active: recovered.active }
     }
 }
 

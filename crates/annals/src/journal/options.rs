@@ -54,9 +54,11 @@ const COMMIT_ROOM: u64 =
 
 /// The most bytes that one commit adds to its segment's index: less than 20 for each byte of its records.
 ///
-/// A tag is the worst case. In a record it takes its size and at least 1 byte. In an index it takes 33 bytes, its text
-/// and an offset of 4 bytes: 38 bytes for 2. An event with a type and an id takes at least 26 bytes in a record, and
-/// adds 78 bytes and its two names to an index.
+/// A tag is the worst case. In a record it takes its size and at least 1 byte. In an index it takes 33 bytes, its
+/// text, an offset of 4 bytes, and 2 bytes of the filter. That is 40 bytes for 2 if its text has 1 byte, as only
+/// some 100 tags have, and 41 bytes for 3 if it has 2. An event with a type and an id takes at least 26 bytes in a
+/// record, and adds 82 bytes and its two names to an index. The heads of its frame and records leave room for the
+/// rounding of the filter.
 const COMMIT_INDEX_ROOM: u64 = 20 * COMMIT_ROOM;
 
 const _: () = assert!(COMMIT_INDEX_ROOM < MOST_INDEX_BYTES / 4, "most of an index is for use");

@@ -89,7 +89,7 @@ impl<E: Event> Follow<E> {
         }
         let file_now = SegmentFile { bytes, ..self.segment.file.clone() };
         let index = SegmentIndex::Mem(self.index.reader());
-        self.segment = Arc::new(Segment { file: file_now, index });
+        self.segment = Arc::new(Segment::new(file_now, index));
         self.file = file;
         Ok(())
     }
@@ -99,7 +99,7 @@ impl<E: Event> Follow<E> {
         let tail = Some(self.tail.list().clone());
         let file = SegmentFile { tail, ..self.segment.file.clone() };
         let index = SegmentIndex::Mem(self.index.reader());
-        self.segment = Arc::new(Segment { file, index });
+        self.segment = Arc::new(Segment::new(file, index));
         self.log.active.store(Arc::clone(&self.segment));
     }
 }

@@ -56,15 +56,12 @@ impl<E: Event> Follow<E> {
         }
         let anchor = (0, segment.bytes.slice(..SEGMENT_HEAD).to_vec());
         let index = IndexWriter::new();
-        let next = Arc::new(Segment { file: segment, index: SegmentIndex::Mem(index.reader()) });
+        let next = Arc::new(Segment::new(segment, SegmentIndex::Mem(index.reader())));
         let in_memory = SegmentIndex::Mem(self.index.reader());
         let bytes = self.segment.bytes.slice(..self.end);
         let sealed = SegmentFile { bytes, tail: None, ..self.segment.file.clone() };
         let sealed_index = self.sealed_index(&sealed).map_or(in_memory, SegmentIndex::sealed);
-        // Before this segment is on the list: the writer may be writing the filters for it just now, but those of the
-        // segments before it are there.
-        self.filters.extend(directory, self.sealed.list(), sealed.first, false);
-        self.sealed.push(Segment { file: sealed, index: sealed_index });
+        self.sealed.push(Segment::new(sealed, sealed_index));
         // Relaxed: a number for statistics, which orders nothing.
         self.log.active_bytes.store(SEGMENT_HEAD as u64, Ordering::Relaxed);
         self.log.active.store(Arc::clone(&next));

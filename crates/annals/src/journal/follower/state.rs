@@ -11,7 +11,6 @@ use crate::error::FollowError;
 use crate::event::event::Event;
 use crate::journal::fs::{StoreDirectory, StoreFile};
 use crate::journal::log::Log;
-use crate::journal::pruning::pruning::FilterWriter;
 use crate::journal::recovery::active::Active;
 use crate::journal::segment::file::{Piece, SEGMENT_HEAD};
 use crate::journal::segment::memory_index::IndexWriter;
@@ -26,7 +25,6 @@ pub(super) struct Follow<E> {
     pub(super) log: Arc<Log>,
     pub(super) head: HeadPublisher<E>,
     pub(super) sealed: ListWriter<Segment>,
-    pub(super) filters: FilterWriter,
     /// The segment that is being read, as readers see it.
     pub(super) segment: Arc<Segment>,
     pub(super) file: Box<dyn StoreFile>,
@@ -60,7 +58,7 @@ impl<E: Event> Follow<E> {
     pub(super) fn new(
         log: Arc<Log>,
         head: HeadPublisher<E>,
-        (sealed, filters): (ListWriter<Segment>, FilterWriter),
+        sealed: ListWriter<Segment>,
         active: Active,
         closed: u64,
     ) -> Self {
@@ -72,7 +70,6 @@ impl<E: Event> Follow<E> {
             log,
             head,
             sealed,
-            filters,
             file,
             index,
             end,

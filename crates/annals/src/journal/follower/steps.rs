@@ -10,7 +10,6 @@ use crate::backend::head::publisher::HeadPublisher;
 use crate::error::{Corruption, OpenError};
 use crate::event::event::Event;
 use crate::journal::log::Log;
-use crate::journal::pruning::pruning::FilterWriter;
 use crate::journal::recovery::active::Active;
 use crate::journal::segment::segment::Segment;
 
@@ -19,13 +18,13 @@ use crate::journal::segment::segment::Segment;
 pub(crate) fn follow<E: Event>(
     log: Arc<Log>,
     head: HeadPublisher<E>,
-    (sealed, filters): (ListWriter<Segment>, FilterWriter),
+    sealed: ListWriter<Segment>,
     active: Active,
     closed: u64,
     damage: Option<Corruption>,
 ) -> Result<Follower, OpenError> {
     let path = log.directory.path.clone();
-    let mut follow = Follow::new(log, head, (sealed, filters), active, closed);
+    let mut follow = Follow::new(log, head, sealed, active, closed);
     let caught_up = match damage {
         // Takes the frames of the last good segment. Everything behind the damage is ignored.
         Some(damage) => follow.catch_up(Follow::take_frames).and(Err(damage.into())),

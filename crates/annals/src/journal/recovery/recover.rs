@@ -49,7 +49,7 @@ pub(crate) fn recover(
         End::Damaged(damage) => return Err(damage.into()),
     };
     // The log is good. From here on files are changed.
-    directory.remove_unfinished()?;
+    directory.remove_leftovers()?;
     let ends = starts[1..].iter();
     let sealed = sealed
         .into_iter()
@@ -81,7 +81,7 @@ fn with_index_file(
     {
         Ok(written) => {
             tracing::info!(segment = %segment.path.display(), "wrote the missing index file of a segment");
-            return Ok(Segment { index: SegmentIndex::sealed(written), ..segment });
+            return Ok(Segment::new(segment.file, SegmentIndex::sealed(written)));
         }
         Err(error) => error,
     };

@@ -104,7 +104,7 @@ pub(super) fn open_sealed(
         check_frames(&file, end, index.frames_crc, crc)?;
         SegmentIndex::Mem(index)
     };
-    Ok(Segment { file, index })
+    Ok(Segment::new(file, index))
 }
 
 /// Refuses a segment whose frames are not those that the next segment's head has the checksum of. It belongs to another

@@ -140,6 +140,7 @@ pub(crate) fn check_head(
 
 /// A segment's file, mapped.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(crate) struct SegmentFile {
     pub(crate) first: u64,
     pub(crate) path: PathBuf,

@@ -9,8 +9,3 @@ pub(crate) fn log_name(first: u64) -> String {
 pub(crate) fn index_name(first: u64) -> String {
     format!("{first:020}.idx")
 }
-
-/// Returns the name of the filter of `segments` segments, the first of which begins at `first`.
-pub(crate) fn filter_name(first: u64, segments: usize) -> String {
-    format!("{first:020}.{segments}.flt")
-}

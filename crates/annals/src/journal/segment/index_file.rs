@@ -4,13 +4,15 @@
 //!   ┌ 0 "annals.i" │ 8 format │ 12 checksum of 16..112 │ 16 store id │ 32 first offset │ 40 events
 //!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4)
 //!   │ 60 the checksum of the frames, instead of the positions' zero
-//!   └ 112 the four sections
+//!   │ 76, 92 the size and the checksum of the filter, instead of the zeroes of the types and the tags
+//!   └ 112 the four sections, zeroes, the filter
 //!
 //!   positions  of each event's record in the segment (4 each)
 //!   a table    ┌ 0 names │ 4 slots (a power of two) │ 8 slot, slot, …: entry + 1, 0 empty (4 each)
 //!              │ entries: upper half of the hash, start of the name, start and number of the offsets (4 each)
 //!              │ names: size (1), bytes
 //!              └ local offsets, ascending (4 each), from a multiple of 4
+//!   filter     the Bloom filter of all names (see `bloom`): the last bytes of the file. An older annals wrote none.
 //! ```
 //! Every position and size takes 4 bytes, so an index file has less than 4 GiB. A segment is sealed before its index
 //! could become larger (see `IndexLimits`). An older annals did not do so, and wrote larger files whose positions
@@ -24,12 +26,14 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use super::bloom::{BLOCK, BloomFilter, filter_bytes, filter_of};
 use super::file::FORMAT;
 use super::file_names::index_name;
 use super::memory_index::SegmentMemIndex;
 use crate::event::name::Hasher;
 use crate::event::name::Name;
 use crate::index::lookup::{Kind, Posting};
+use crate::index::memory::MemIndex;
 use crate::index::names::{Names, Totals};
 use crate::journal::fs::StoreDirectory;
 use crate::journal::fs::tools::write_all;
@@ -42,6 +46,10 @@ const MAGIC: &[u8; 8] = b"annals.i";
 const HEAD: usize = 112;
 /// The position in the head of the checksum of the segment's frames.
 const FRAMES_CRC: usize = 60;
+/// The position in the head of the size of the filter.
+const FILTER_SIZE: usize = 76;
+/// The position in the head of the checksum of the filter.
+const FILTER_CRC: usize = 92;
 const SECTIONS: usize = 4;
 const ENTRY: usize = 16;
 
@@ -78,7 +86,9 @@ impl SealedIndex {
             && u32_at(head, 12) == crc32c(&head[16..])
             && &head[16..32] == store_id
             && u64_at(head, 32) == first
-            && u64_at(head, 40) == count;
+            && u64_at(head, 40) == count
+            && (u32_at(head, FILTER_SIZE) as usize).is_multiple_of(BLOCK)
+            && u32_at(head, FILTER_SIZE) as usize <= bytes.len();
         let hasher = Hasher::new(store_id);
         let index = Self { bytes, hasher, count, whole: [const { OnceLock::new() }; SECTIONS] };
         right.then_some(index)
@@ -92,11 +102,6 @@ impl SealedIndex {
     /// Returns the number of events that it covers.
     pub(crate) fn count(&self) -> u64 {
         self.count
-    }
-
-    /// Returns the checksum of its head, which covers the checksums of the sections.
-    pub(crate) fn checksum(&self) -> [u8; 4] {
-        index_checksum(&self.bytes)
     }
 
     /// Returns the [`frames_crc`](super::memory_index::IndexWriter::frames_crc) of the segment that it was built from;
@@ -123,6 +128,12 @@ impl SealedIndex {
         })
     }
 
+    /// Returns the filter of all names, without a block if an older annals wrote the file.
+    pub(crate) fn filter(&self) -> BloomFilter {
+        let start = self.bytes.len() - u32_at(&self.bytes, FILTER_SIZE) as usize;
+        BloomFilter::new(self.bytes.slice(start..), u32_at(&self.bytes, FILTER_CRC))
+    }
+
     pub(crate) fn position(&self, local: u32) -> usize {
         u32_at(self.section(0), local as usize * 4) as usize
     }
@@ -141,10 +152,6 @@ impl SealedIndex {
                 same.then(|| Some(table.offsets(entry)))
             }
         })?
-    }
-
-    pub(crate) fn name_count(&self, kind: Kind) -> usize {
-        Table(self.section(section_of(kind))).names() as usize
     }
 
     pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
@@ -208,11 +215,6 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Returns the checksum in the head of an index file. It covers the checksums of the sections.
-pub(crate) fn index_checksum(bytes: &[u8]) -> [u8; 4] {
-    u32_at(bytes, 12).to_le_bytes()
-}
-
 /// Returns the number of events in the head of an index file.
 pub(crate) fn index_count(bytes: &[u8]) -> u64 {
     u64_at(bytes, 40)
@@ -226,7 +228,12 @@ fn file_size(events: u64, tables: &[Totals; 3], slots: impl Fn(u64) -> u64) -> u
         // A byte for the size of each name, and zeroes up to a multiple of 4.
         (names + totals.names + totals.text_bytes).next_multiple_of(4) + 4 * totals.offsets
     };
-    HEAD as u64 + 4 * events + tables.iter().map(table).sum::<u64>()
+    let sections = HEAD as u64 + 4 * events + tables.iter().map(table).sum::<u64>();
+    sections.next_multiple_of(BLOCK as u64) + filter_bytes(name_count(tables))
+}
+
+fn name_count(tables: &[Totals; 3]) -> u64 {
+    tables.iter().map(|totals| totals.names).sum()
 }
 
 /// Returns the number of slots of a table with so many names: at most half of them are used.
@@ -235,7 +242,8 @@ fn slots(names: u64) -> u64 {
 }
 
 /// Returns the most bytes that the index file of so many events can have. It grows evenly with each event, name and
-/// offset: by at most 33 bytes and its text for a name, and 4 for an offset.
+/// offset: by at most 35 bytes and its text for a name, and 4 for an offset, and by less than two blocks of the
+/// filter for rounding.
 pub(crate) fn most_bytes(events: u64, tables: &[Totals; 3]) -> u64 {
     file_size(events, tables, |names| 4 * names + 1)
 }
@@ -310,9 +318,22 @@ pub(crate) fn encode(
         out[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
     out[FRAMES_CRC..FRAMES_CRC + 4].copy_from_slice(&index.frames_crc.to_le_bytes());
+    encode_filter(&mut out, &index.names);
     let checksum = crc32c(&out[16..HEAD]);
     out[12..16].copy_from_slice(&checksum.to_le_bytes());
     out
+}
+
+/// Adds the filter to an index file with all sections.
+fn encode_filter(out: &mut Vec<u8>, names: &MemIndex) {
+    let count =
+        [&names.types, &names.tags, &names.ids].map(|names| names.len() as u64).iter().sum();
+    let size = local_size(usize::try_from(filter_bytes(count)).unwrap_or(usize::MAX));
+    let filter = filter_of(names, size as usize);
+    out.resize(out.len().next_multiple_of(BLOCK), 0);
+    out.extend_from_slice(&filter);
+    out[FILTER_SIZE..FILTER_SIZE + 4].copy_from_slice(&size.to_le_bytes());
+    out[FILTER_CRC..FILTER_CRC + 4].copy_from_slice(&crc32c(&filter).to_le_bytes());
 }
 
 fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {

@@ -6,9 +6,11 @@
 //!   file_names     the names of a segment's files
 //!   memory_index   the index in memory, which grows with the segment
 //!   index_file     the index of a sealed segment, as a file
+//!   bloom          the Bloom filter in it: whether the segment may have a name
 //!   segment        a file and its index
 //! ```
 
+pub(crate) mod bloom;
 pub(crate) mod file;
 pub(crate) mod file_names;
 pub(crate) mod frame;

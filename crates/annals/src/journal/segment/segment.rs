@@ -3,9 +3,13 @@
 //! The last segment is the active one, whose index grows in memory. The others are sealed: their files never change
 //! again, and their indexes are files too.
 
+use std::mem::offset_of;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
+
+use super::bloom::BloomFilter;
 use super::file::{SEGMENT_HEAD, SegmentFile};
 use super::frame::FrameHead;
 use super::index_file::SealedIndex;
@@ -15,16 +19,25 @@ use crate::event::name::Name;
 use crate::event::raw::RawEvent;
 use crate::index::lookup::{Kind, Lookup, Posting};
 use crate::index::names::Names;
+use crate::index::plan::Search;
 use crate::metrics::stats::SegmentStats;
 use crate::util::little_endian::u32_at;
 use crate::util::local_offset::local_offset;
 
 /// A segment's file and index.
+///
+/// A search goes through the filters and the first offsets of all segments. These stand together at the start, in one
+/// line of the processor's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Segment {
+    /// The filter of the index file. Without a block if the segment has no index file, or one without a filter.
+    filter: BloomFilter,
     pub(crate) file: SegmentFile,
     pub(crate) index: SegmentIndex,
 }
+
+const _: () = assert!(offset_of!(Segment, file) + offset_of!(SegmentFile, first) + 8 <= 64);
 
 impl Deref for Segment {
     type Target = SegmentFile;
@@ -43,14 +56,6 @@ pub(crate) enum SegmentIndex {
 }
 
 impl SegmentIndex {
-    /// Returns the index file, if there is one.
-    pub(crate) fn file(&self) -> Option<&SealedIndex> {
-        match self {
-            Self::Mem(_) => None,
-            Self::Sealed(index, _) => Some(index),
-        }
-    }
-
     pub(crate) fn sealed(index: SealedIndex) -> Self {
         Self::Sealed(Box::new(index), OnceLock::new())
     }
@@ -112,13 +117,23 @@ pub(crate) enum CheckedIndex<'a> {
 }
 
 impl Segment {
+    pub(crate) fn new(file: SegmentFile, index: SegmentIndex) -> Self {
+        let filter = match &index {
+            SegmentIndex::Mem(_) => BloomFilter::new(Bytes::new(), 0),
+            SegmentIndex::Sealed(index, _) => index.filter(),
+        };
+        Self { filter, file, index }
+    }
+
     /// Returns the index, of which the caller will use `kinds`. If a checksum of the index file is wrong, the index is
-    /// rebuilt from the log.
+    /// rebuilt from the log. The filter counts as used with any kind.
     pub(crate) fn index(&self, kinds: &[Kind]) -> Result<CheckedIndex<'_>, Corruption> {
         match &self.index {
             SegmentIndex::Mem(index) => Ok(CheckedIndex::Mem(index)),
             SegmentIndex::Sealed(index, rebuilt) => {
-                if rebuilt.get().is_none() && index.is_whole(kinds) {
+                let is_whole =
+                    || index.is_whole(kinds) && (kinds.is_empty() || self.filter.is_whole());
+                if rebuilt.get().is_none() && is_whole() {
                     return Ok(CheckedIndex::Sealed(index));
                 }
                 let make = || {
@@ -131,6 +146,21 @@ impl Segment {
                 rebuilt.get_or_init(make).as_ref().map(CheckedIndex::Mem).map_err(Corruption::clone)
             }
         }
+    }
+
+    /// Returns whether the segment may have the name, of any kind. Looks only at the filter of the index file, and
+    /// returns true if there is none.
+    pub(crate) fn may_have(&self, name: Name<'_>) -> bool {
+        self.filter.may_have(name.hash)
+    }
+
+    /// Returns whether the segment may have an event that matches the search.
+    pub(crate) fn may_match(&self, search: &Search<'_>) -> bool {
+        let has = |name: &Name<'_>| self.may_have(*name);
+        search.is_all()
+            || search.items().iter().any(|item| {
+                item.tags.iter().all(has) && (item.types.is_empty() || item.types.iter().any(has))
+            })
     }
 
     /// Returns the offset of the event with this id.

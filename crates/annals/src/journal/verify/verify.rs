@@ -1,5 +1,5 @@
 //! Verifying the log and its index files: every checksum of every frame and record, every index entry against its
-//! event, and every name against the filters.
+//! event, and the filter of every index against one that is rebuilt.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::filters::FilterCheck;
 use crate::error::{Corruption, OpenError};
 use crate::event::name::Hasher;
 use crate::index::lookup::{Kind, Lookup};
@@ -16,6 +15,7 @@ use crate::journal::fs::tools::read_all;
 use crate::journal::options::JournalOptions;
 use crate::journal::recovery::segments::{check_frames, check_starts, map, read_head};
 use crate::journal::recovery::tail::{End, classify_tail};
+use crate::journal::segment::bloom::filter_of;
 use crate::journal::segment::file::SegmentFile;
 use crate::journal::segment::file_names::{index_name, log_name};
 use crate::journal::segment::index_file::{SealedIndex, exact_bytes};
@@ -73,37 +73,33 @@ pub(crate) fn verify_with(
         Err(error) => return Err(error),
     };
     let mut trusted = true;
-    let mut filters = FilterCheck::new(&directory, &starts);
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
         let most = options.index_limits.most;
-        let names = verify_segment(&directory, first, next, (closed, most), &mut report)?;
+        let end = verify_segment(&directory, first, next, (closed, most), &mut report)?;
         if trusted {
-            report.events = names.as_ref().map_or(first, |indexed| indexed.next_offset);
+            report.events = end.unwrap_or(first);
         }
-        if let Some(indexed) = names {
-            filters.check(at, &indexed.index.reader(), &mut report.problems)?;
-        }
-        // Derived files are rebuilt from the events, which are whole whatever these files contain.
-        trusted = report.problems.iter().all(is_of_derived_file);
+        // Index files are rebuilt from the events, which are whole whatever these files contain.
+        trusted = report.problems.iter().all(is_of_index);
         report.segments += 1;
     }
     Ok(report)
 }
 
-fn is_of_derived_file(problem: &Corruption) -> bool {
-    problem.file.extension().is_some_and(|kind| kind == "idx" || kind == "flt")
+fn is_of_index(problem: &Corruption) -> bool {
+    problem.file.extension().is_some_and(|kind| kind == "idx")
 }
 
 /// Checks one segment, which ends where the next begins, if there is one. `closed` is the log's head at the last clean
-/// close, and `most_index_bytes` the most bytes of an index file. Returns the segment's whole frames.
+/// close, and `most_index_bytes` the most bytes of an index file. Returns the offset after its last whole event.
 fn verify_segment(
     directory: &Directory,
     first: u64,
     next: Option<u64>,
     (closed, most_index_bytes): (u64, u64),
     report: &mut VerifyReport,
-) -> Result<Option<Indexed>, OpenError> {
+) -> Result<Option<u64>, OpenError> {
     let name = log_name(first);
     // The last segment is not mapped, since a writer cuts its file when it seals it.
     let bytes = if next.is_some() {
@@ -137,7 +133,7 @@ fn verify_segment(
         Some(Some(fault)) => report.problems.push(segment.corruption(fault, indexed.next_offset)),
         None => verify_end(directory, &segment, &indexed, closed, report)?,
     }
-    Ok(Some(indexed))
+    Ok(Some(indexed.next_offset))
 }
 
 /// Checks the bytes behind the last whole frame of the log.
@@ -197,7 +193,9 @@ fn verify_index(
     };
     let count = indexed.next_offset - segment.first;
     let sealed = SealedIndex::open(bytes, &directory.store_id, segment.first, count);
-    let whole = sealed.filter(|index| index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]));
+    let whole = sealed.filter(|index| {
+        index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]) && index.filter().is_whole()
+    });
     let wrong = match whole {
         None => Some("a wrong head or checksum".to_owned()),
         Some(index) => compare(&index, &indexed.index.reader(), index.hasher()),
@@ -253,7 +251,10 @@ pub(crate) fn compare(
             return Some(format!("{kind:?} {name:?}, which no event has"));
         }
     }
-    None
+    let filter = sealed.filter();
+    let found = filter.bytes();
+    (!found.is_empty() && found != filter_of(&in_memory.names, found.len()))
+        .then(|| "a filter of other names".to_owned())
 }
 
 fn names(index: &CheckedIndex<'_>, kind: Kind) -> BTreeMap<String, Vec<u32>> {

@@ -62,7 +62,7 @@ impl<E: Event> JournalTarget<E> {
         let id = file.id()?;
         let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
         let index = SegmentIndex::Mem(index.reader());
-        Ok(((file, id), Arc::new(Segment { file: segment, index })))
+        Ok(((file, id), Arc::new(Segment::new(segment, index))))
     }
 
     /// Removes the file of a next segment that could not be begun. While that file exists, the active segment counts as
@@ -99,8 +99,6 @@ impl<E: Event> JournalTarget<E> {
             bytes: self.segment.bytes.slice(..self.end),
             ..self.segment.file.clone()
         };
-        self.sealed.push(Segment { file, index });
-        let (directory, sealed) = (&self.log.directory, self.sealed.list());
-        self.filters.extend(directory, sealed, self.next_offset, true);
+        self.sealed.push(Segment::new(file, index));
     }
 }

@@ -10,7 +10,6 @@ use crate::journal::fs::{FileId, StoreFile};
 use crate::journal::lock::Lock;
 use crate::journal::log::Log;
 use crate::journal::options::JournalOptions;
-use crate::journal::pruning::pruning::FilterWriter;
 use crate::journal::recovery::active::Active;
 use crate::journal::segment::file_names::log_name;
 use crate::journal::segment::frame::FrameHead;
@@ -25,7 +24,6 @@ pub(super) const SMALL_COMMIT: usize = 64 << 10;
 pub(crate) struct JournalTarget<E> {
     pub(super) log: Arc<Log>,
     pub(super) sealed: annals_base::ListWriter<Segment>,
-    pub(super) filters: FilterWriter,
     pub(super) options: JournalOptions,
     pub(super) segment: Arc<Segment>,
     pub(super) file: Box<dyn StoreFile>,
@@ -68,7 +66,6 @@ impl<E: Event> JournalTarget<E> {
     pub(crate) fn new(
         log: Arc<Log>,
         sealed: annals_base::ListWriter<Segment>,
-        filters: FilterWriter,
         active: Active,
         options: JournalOptions,
         lock: Lock,
@@ -81,7 +78,6 @@ impl<E: Event> JournalTarget<E> {
             segment,
             log,
             sealed,
-            filters,
             options,
             file,
             index,

@@ -1,7 +1,6 @@
 use annals::{Event, Metadata};
-use serde::{Deserialize, Serialize};
 
-#[derive(Event, Serialize, Deserialize)]
+#[derive(Event)]
 struct Written {
     #[event(metadata)]
     cause: Metadata,

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use annals::{Batch, Condition, EventStore, Journal, Query, RawEvent};
+use annals::{Condition, EventStore, Journal, Query, RawEvent};
 use futures_executor::block_on;
 
 use crate::event::{events, tag};

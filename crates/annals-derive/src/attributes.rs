@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) upcast: Option<Path>,
     /// The codec.
     pub(crate) codec: Option<Type>,
+    /// Whether `no_names` is set.
+    pub(crate) no_names: bool,
     /// The names of the tags. `None` is a tag without a name.
     pub(crate) tags: Vec<Option<LitStr>>,
     /// The position of `id`, and the prefix of the id, if the field is the id.
@@ -76,6 +78,9 @@ impl Settings {
                 let codec =
                     value(meta, "the path of a type, without quotes: `codec = path::ToCodec`")?;
                 once(meta, self.codec.replace(codec).is_some())
+            }
+            ("no_names", Place::Struct | Place::Enum) => {
+                once(meta, std::mem::replace(&mut self.no_names, true))
             }
             ("tag", Place::Field) => {
                 let named = meta.input.peek(Token![=]);
@@ -166,6 +171,7 @@ fn refusal(key: &str, place: Place) -> String {
             "`codec` goes on the enum or the struct, because all of its payloads have the same encoding"
                 .to_owned()
         }
+        ("no_names", _) => "`no_names` goes on the enum or the struct as a whole".to_owned(),
         ("tag" | "id", Place::Inner) => {
             format!(
                 "the tags and the id of a newtype variant are those of its inner type; put `{key}` on a field of that type"
@@ -184,9 +190,9 @@ fn refusal(key: &str, place: Place) -> String {
 fn keys(place: Place) -> &'static str {
     match place {
         Place::Struct => {
-            "a struct takes `rename = \"…\"`, `alias = \"…\"`, `upcast = …` and `codec = …`"
+            "a struct takes `rename = \"…\"`, `alias = \"…\"`, `upcast = …`, `codec = …` and `no_names`"
         }
-        Place::Enum => "an enum takes `codec = …`",
+        Place::Enum => "an enum takes `codec = …` and `no_names`",
         Place::Variant => "a variant takes `rename = \"…\"`, `alias = \"…\"` and `upcast = …`",
         Place::Field => "a field takes `tag = \"…\"`, `tag`, `id = \"…\"`, `id` and `metadata`",
         Place::Inner => {

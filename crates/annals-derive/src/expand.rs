@@ -8,7 +8,7 @@ use quote::quote;
 use syn::{Generics, parse_quote};
 
 use crate::model::Event;
-use crate::{labels, metadata, payload};
+use crate::{associated, labels, metadata, payload};
 
 /// Writes the implementation of the trait.
 pub(crate) fn event(event: &Event) -> TokenStream {
@@ -26,6 +26,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     );
     let (checks, encode, decode) =
         (payload::checks(event), payload::encode(event), payload::decode(event));
+    let associated = associated::write(event);
     quote! {
         #checks
         #allowances
@@ -41,6 +42,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #encode
             #decode
         }
+        #associated
     }
 }
 

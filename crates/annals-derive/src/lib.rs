@@ -5,7 +5,8 @@
 //!                  │                        │
 //!                  ├ attributes  #[event]   ├ labels    event type, tags, id
 //!                  ├ serde       #[serde]   ├ metadata  the field with the metadata
-//!                  └ name        kebab-case └ payload   encode and decode
+//!                  └ name        kebab-case ├ payload   encode and decode
+//!                                           └ associated  constants and functions with the names
 //! ```
 //!
 //! Use it through the crate `annals`, which exports it beside the trait of the same name. The code that it writes
@@ -13,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod associated;
 mod attributes;
 mod errors;
 mod expand;
@@ -73,6 +75,7 @@ use proc_macro::TokenStream;
 /// | `#[event(rename = "…")]` | struct, variant | sets the event type: 1 to 255 bytes without control characters |
 /// | `#[event(alias = "…")]` | struct, variant | an older event type: events of that type are read as this one, and queries for this type find them; any number of aliases |
 /// | `#[event(upcast = path)]` | struct, variant | sets the function that reads older payloads, see below |
+/// | `#[event(no_names)]` | struct, enum | writes no constants and functions with the event's names, see below |
 /// | `#[event(codec = Path)]` | struct, enum | sets the `annals::Codec` of the payload; the default is `annals::Json` |
 /// | `#[event(tag = "name")]` | field | adds the tag `name:value`, the value by its `Display` |
 /// | `#[event(tag)]` | field | adds the value's `Display` as the whole tag |
@@ -87,6 +90,45 @@ use proc_macro::TokenStream;
 /// Ids are one space for the whole log, over all event types. Give ids of different kinds different names: with
 /// `id = "order"` and `id = "invoice"`, order 7 has the id `order:7` and invoice 7 the id `invoice:7`. A UUID needs no
 /// name. The name of an id is part of what the log stores, so do not change it later.
+///
+/// # Names that the compiler checks
+///
+/// A mistyped name in a query finds nothing. So the derive also writes the names as items of the type, with the type's
+/// visibility:
+///
+/// | Item | For | Value |
+/// |---|---|---|
+/// | `Booking::SEAT_SOLD_TYPE` | each variant, here `SeatSold` | its event type, also if it was renamed |
+/// | `Cancelled::EVENT_TYPE` | a struct | its event type |
+/// | `Booking::seat_tag(value)` | each name of a tag, here `tag = "seat"` | the tag `seat:value` |
+/// | `Booking::request_id(value)` | each name of an id, here `id = "request"` | the id `request:value` |
+///
+/// In names of functions, characters other than letters and digits become `_`. The tags of a newtype variant are items
+/// of its inner type. An item of a generic struct is named with a type, `Paid::<u32>::EVENT_TYPE`. If the type has an
+/// item of the same name, which the compiler reports as a duplicate definition, rename that item, or write
+/// `#[event(no_names)]` on the type: then the derive writes none.
+///
+/// ```
+/// use annals::{Event, EventStore, Query, QueryItem};
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold {
+///         #[event(tag = "seat")]
+///         seat: String,
+///         #[event(id = "request")]
+///         request: u32,
+///     },
+/// }
+///
+/// let store = EventStore::in_memory();
+/// store.append(Booking::SeatSold { seat: "12A".into(), request: 7 })?;
+///
+/// let sales = QueryItem::new().event_type(Booking::SEAT_SOLD_TYPE).tag(Booking::seat_tag("12A"));
+/// assert_eq!(store.query(&Query::item(sales)).count(), 1);
+/// assert_eq!(store.find(&Booking::request_id(7))?, Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Metadata
 ///

@@ -2,12 +2,16 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Generics, Ident, LitStr, Member, Meta, Path, Type};
+use syn::{Generics, Ident, LitStr, Member, Meta, Path, Type, Visibility};
 
 /// A type that derives `Event`.
 pub(crate) struct Event {
     /// The type's name.
     pub(crate) ident: Ident,
+    /// The type's visibility.
+    pub(crate) vis: Visibility,
+    /// Whether constants and functions with the event's names are written.
+    pub(crate) names: bool,
     /// The generics. An enum has none, and no type has a lifetime.
     pub(crate) generics: Generics,
     /// Attributes that allow the lints that the user allows there.

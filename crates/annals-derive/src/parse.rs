@@ -12,7 +12,7 @@ use crate::attributes::{Place, Settings, allowances};
 use crate::errors::Errors;
 use crate::model::{Case, Event, Field, Payload};
 use crate::name::{self, Use};
-use crate::{metadata, round_trip, serde, shape};
+use crate::{associated, metadata, round_trip, serde, shape};
 
 /// Reads the event that `input` declares.
 pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
@@ -44,12 +44,18 @@ pub(crate) fn event(input: &DeriveInput) -> syn::Result<Event> {
             (Settings::default(), Vec::new())
         }
     };
+    let names = !settings.no_names;
+    if names {
+        associated::check(&cases, &mut errors);
+    }
     let codec = settings.codec.map_or_else(|| quote!(::annals::Json), ToTokens::into_token_stream);
     if !has_lifetime {
         refuse_borrowed(&input.data, &input.attrs, &mut errors);
     }
     errors.finish(Event {
         ident: input.ident.clone(),
+        vis: input.vis.clone(),
+        names,
         generics: input.generics.clone(),
         allowances: allowances(&input.attrs),
         codec,

@@ -84,7 +84,7 @@ fn check_queries<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
             );
             match (blocked, found) {
                 (Err(AppendError::Conflict { offset, .. }), Some(found)) => {
-                    assert_eq!(offset, found)
+                    assert_eq!(offset, found);
                 }
                 (Ok(_), None) | (Err(AppendError::ReadOnly), _) => {}
                 (blocked, found) => panic!("{query:?} after {from}: {blocked:?}, but {found:?}"),

@@ -1,5 +1,7 @@
 //! A field `#[event(metadata)]`: it is stored beside the payload, read back, and no part of an event's identity.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use annals::{
     Backend, CodecError, Event, EventStore, Metadata, Projection, Query, RawEvent, Recorded,
 };
@@ -29,6 +31,7 @@ struct Cancelled {
 }
 
 /// Reads events from the time when the user was in the payload.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of an upcast function")]
 fn user_from_payload(raw: &RawEvent) -> Result<Option<Booking>, CodecError> {
     if raw.event_type() != "seat-booked" {
         return Ok(None);

@@ -206,6 +206,16 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         self.log.names(kind, prefix, self.head().get())
     }
 
+    fn count(&self, kind: NameKind, name: &str, range: Range<u64>) -> Result<u64, ReadError> {
+        let range = range.start..range.end.min(self.access.head().get());
+        self.log.count(kind.into(), name, range)
+    }
+
+    fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
+        let found = self.log.nth(kind.into(), name, n)?;
+        Ok(found.filter(|&found| found < self.access.head().get()))
+    }
+
     fn stats(&self) -> Stats {
         let database = &self.log.database;
         let families = [database.events(), database.index(), database.ids(), database.snapshots()];

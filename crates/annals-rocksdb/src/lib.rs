@@ -44,6 +44,7 @@ mod keys;
 mod log;
 mod metadata;
 mod options;
+mod ordinals;
 mod preflight;
 mod recovery;
 mod rollback;

@@ -36,13 +36,13 @@ fn a_small_read_decodes_few_events() {
     };
     let all = Query::event_type("counted");
     assert_eq!(decoded(&|| usize::from(store.read(..).next().is_some())), (1, 1));
-    assert_eq!(decoded(&|| usize::from(store.query(&all).rev().next().is_some())), (1, 1));
+    assert_eq!(decoded(&|| usize::from(store.query(&all).next_back().is_some())), (1, 1));
     assert_eq!(decoded(&|| usize::from(store.query(&all).last().is_some())), (1, 1));
     assert_eq!(decoded(&|| store.query(&all).take(0).count()), (0, 0));
     for n in 1..300 {
-        let (count, decodes) = decoded(&|| store.query(&all).take(n).filter(Result::is_ok).count());
+        let (count, read) = decoded(&|| store.query(&all).take(n).flatten().count());
         assert_eq!(count, n);
-        assert!(decodes <= (3 * n as u64).max(9), "{decodes} decodes for {n} events");
+        assert!(read <= (3 * n as u64).max(9), "{read} decoded for {n} events");
     }
     assert_eq!(decoded(&|| store.read(..).count()), (1_000, 1_000));
 }
@@ -56,10 +56,10 @@ fn an_iterator_is_as_std_says() {
     assert_eq!(events.size_hint(), (0, Some(20)));
     assert_eq!(events.next().unwrap().unwrap().offset, 10);
     assert_eq!(events.next_back().unwrap().unwrap().offset, 29);
-    assert_eq!(events.size_hint(), (0, Some(18)));
+    // A page of 8 was read at the end, and then one with all that was left.
+    assert_eq!(events.size_hint(), (7, Some(18)));
     assert_eq!(events.next().unwrap().unwrap().offset, 11);
-    // A page of 8 was read.
-    assert_eq!(events.size_hint(), (7, Some(17)));
+    assert_eq!(events.size_hint(), (17, Some(17)));
     // What was read is left out, too, if the range is narrowed then.
     let rest = events.range(15..20).map(|event| event.unwrap().offset);
     assert_eq!(rest.collect::<Vec<_>>(), [15, 16, 17, 18, 19]);

@@ -80,7 +80,7 @@ fn a_counter_loses_no_step<S: Subject + ?Sized>(subject: &S) -> Check {
                         loop {
                             let seen = store.len();
                             let last =
-                                store.query(counter).range(..seen).rev().next().transpose()?;
+                                store.query(counter).range(..seen).next_back().transpose()?;
                             let count: u64 = last.map_or(0, |event| {
                                 String::from_utf8_lossy(event.event.payload()).parse().unwrap_or(0)
                             });

@@ -7,6 +7,7 @@ mod durability;
 mod failing;
 mod limits;
 mod order;
+mod ordinals;
 mod owned;
 mod queries;
 mod reading;
@@ -119,6 +120,8 @@ suite! {
     owned::owned_subscriptions_need_no_handle;
     /// Checks that the first event at or after a time is found, and the events between two times.
     times::a_time_finds_its_first_event;
+    /// Checks that the events of a name are counted and numbered as a walk over the log counts them.
+    ordinals::ordinals_are_those_of_a_walk;
 }
 
 /// Defines a test of each invariant for a [`Subject`]: `conformance!(MySubject);`
@@ -142,7 +145,7 @@ macro_rules! conformance {
             a_subscriber_may_append closing_ends_cursors events_come_back_as_they_were
             ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
             what_cannot_be_decoded_is_one_error owned_subscriptions_need_no_handle
-            a_time_finds_its_first_event
+            a_time_finds_its_first_event ordinals_are_those_of_a_walk
         }
     };
 }

@@ -149,6 +149,38 @@ pub trait Backend<E: Event>: Send + Sync {
     /// [`ReadError`] when the index cannot be read.
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError>;
 
+    /// Returns the number of events with a name whose offsets are in `range` and below the head.
+    ///
+    /// By default this reads the events. A backend with an index should count in the index.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index or, by default, an event cannot be read. An event that cannot be decoded counts.
+    fn count(&self, kind: NameKind, name: &str, range: Range<u64>) -> Result<u64, ReadError> {
+        let mut count = 0;
+        walk(self, kind, name, range, |_| {
+            count += 1;
+            true
+        })?;
+        Ok(count)
+    }
+
+    /// Returns the offset of event number `n`, counted from 0, of the events with a name, or `None` if fewer are below
+    /// the head.
+    ///
+    /// By default this reads the events. A backend with an index should find it in the index.
+    ///
+    /// # Errors
+    /// Those of [`count`](Self::count).
+    fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
+        let (mut left, mut found) = (n, None);
+        walk(self, kind, name, 0..u64::MAX, |offset| {
+            found = (left == 0).then_some(offset);
+            left = left.saturating_sub(1);
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
     /// Returns the sizes that the backend knows. The [`Head`] has what is measured as the log is used;
     /// [`EventStore::stats`](crate::EventStore::stats) combines the two.
     fn stats(&self) -> Stats;
@@ -226,6 +258,42 @@ impl From<NameKind> for Kind {
     }
 }
 
+/// Calls `see` with the offset of each event of `range` that has a name, until it returns false.
+fn walk<E: Event, B: Backend<E> + ?Sized>(
+    backend: &B,
+    kind: NameKind,
+    name: &str,
+    range: Range<u64>,
+    mut see: impl FnMut(u64) -> bool,
+) -> Result<(), ReadError> {
+    let query = match kind {
+        NameKind::Type => Query::event_type(name),
+        NameKind::Tag => Query::tag(name),
+    };
+    let mut range = range.start..range.end.min(backend.head().get());
+    let mut page = Vec::new();
+    while !range.is_empty() {
+        let limit = backend.page_limit().max(16);
+        let selection = Selection { query: &query, range: range.clone(), reverse: false, limit };
+        match backend.read(selection, &mut page) {
+            Ok(left) => {
+                if !page.drain(..).all(|event| see(event.offset)) {
+                    return Ok(());
+                }
+                range = left;
+            }
+            Err(ReadError::Decode { offset, .. }) if range.contains(&offset) => {
+                if !see(offset) {
+                    return Ok(());
+                }
+                range.start = offset + 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// A type or tag in the log, and the number of events that have it. [`EventStore::types`](crate::EventStore::types) and
 /// [`EventStore::tags`](crate::EventStore::tags) return it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,6 +350,19 @@ macro_rules! pointer_is_backend {
 
             fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
                 (**self).names(kind, prefix)
+            }
+
+            fn count(
+                &self,
+                kind: NameKind,
+                name: &str,
+                range: Range<u64>,
+            ) -> Result<u64, ReadError> {
+                (**self).count(kind, name, range)
+            }
+
+            fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
+                (**self).nth(kind, name, n)
             }
 
             fn stats(&self) -> Stats {

@@ -269,6 +269,23 @@ impl<E: Event> Backend<E> for Memory<E> {
         Ok(counted.filter(|name| name.count > 0).collect())
     }
 
+    fn count(&self, kind: NameKind, name: &str, range: Range<u64>) -> Result<u64, ReadError> {
+        let range = range.start..range.end.min(self.head.get());
+        let posting = self.index.posting(kind.into(), self.hasher.name(name));
+        let Some(mut posting) = posting.filter(|_| !range.is_empty()) else { return Ok(0) };
+        // The offsets fit: they are at most the head.
+        let mut below = |offset| posting.count_below(local_offset(offset, 0));
+        Ok(u64::from(below(range.end)) - u64::from(below(range.start)))
+    }
+
+    fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
+        let posting = self.index.posting(kind.into(), self.hasher.name(name));
+        let Some(mut posting) = posting else { return Ok(None) };
+        let at = u32::try_from(n).ok().filter(|&at| at < posting.len());
+        let found = at.map(|at| u64::from(posting.get(at)));
+        Ok(found.filter(|&found| found < self.head.get()))
+    }
+
     fn stats(&self) -> Stats {
         let list_bytes = self.list.allocated_bytes() as u64;
         Stats {

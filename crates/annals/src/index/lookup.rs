@@ -47,6 +47,25 @@ impl Posting<'_> {
         }
     }
 
+    /// Returns the number of offsets that are less than `offset`, by a binary search.
+    #[must_use]
+    pub fn count_below(&mut self, offset: u32) -> u32 {
+        let (mut low, mut high) = (0, self.len());
+        // Often the question is about all offsets.
+        if high > 0 && self.get(high - 1) < offset {
+            return high;
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle) < offset {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
     /// Returns the offset number `at`, counted from 0. `at` must be less than [`len`](Self::len).
     pub fn get(&mut self, at: u32) -> u32 {
         match self {

@@ -12,6 +12,7 @@ use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
 use super::directory::Directory;
+use super::ordinals::Ordinals;
 use super::segment::segment::Segment;
 use crate::backend::backend::{NameCount, Selection};
 use crate::error::{Corruption, ReadError};
@@ -34,6 +35,8 @@ pub(crate) struct Log {
     pub(crate) active: ArcSwap<Segment>,
     /// The number of bytes of the active segment that are in use.
     pub(crate) active_bytes: AtomicU64,
+    /// The numbers of events of names that were counted.
+    pub(crate) ordinals: Ordinals,
 }
 
 /// A segment, held while it is read.

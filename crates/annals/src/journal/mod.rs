@@ -8,10 +8,12 @@
 //!   segment     a segment's file and its index                   lock        the right to write
 //!   directory   the store's files                                options     how a Journal is opened
 //!   snapshots   a directory of snapshots                         map         mapping files
+//!   count       how many events have a name                      ordinals    a cache of such counts
 //!   fs          the seam to the file system
 //! ```
 //! docs/FORMAT.md describes the files, and docs/DURABILITY.md what a Journal guarantees for them.
 
+pub(crate) mod count;
 pub(crate) mod directory;
 pub(crate) mod follower;
 pub(crate) mod fs;
@@ -21,6 +23,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod options;
+pub(crate) mod ordinals;
 pub(crate) mod recovery;
 pub(crate) mod salvage;
 pub(crate) mod segment;
@@ -61,6 +64,7 @@ use crate::snapshot::digest::EventDigest;
 use directory::Directory;
 use follower::steps::follow;
 use log::Log;
+use ordinals::Ordinals;
 use recovery::active::Active;
 use recovery::recover::{Recovered, recover, recover_read_only};
 use segment::segment::{Segment, SegmentIndex};
@@ -181,6 +185,7 @@ impl<E: Event> Journal<E> {
             sealed,
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
+            ordinals: Ordinals::default(),
         };
         let head = HeadPublisher::for_backend("journal", recovered.active.next_offset);
         Parts { log: Arc::new(log), head, sealed: writer, active: recovered.active }
@@ -229,7 +234,17 @@ impl<E: Event> Backend<E> for Journal<E> {
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-        self.log.names(kind.into(), prefix, self.head().get())
+        self.log.names(kind.into(), prefix, self.access.head().get())
+    }
+
+    fn count(&self, kind: NameKind, name: &str, range: Range<u64>) -> Result<u64, ReadError> {
+        let range = range.start..range.end.min(self.access.head().get());
+        self.log.count(kind.into(), name, range)
+    }
+
+    fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
+        let found = self.log.nth(kind.into(), name, n)?;
+        Ok(found.filter(|&found| found < self.access.head().get()))
     }
 
     fn stats(&self) -> Stats {

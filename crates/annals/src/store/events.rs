@@ -291,9 +291,8 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Events<'a, E, B> {
     }
 
     fn fold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, mut f: F) -> T {
-        let mut events = self.reading_all();
         let mut folded = initial;
-        while let Some(event) = events.next() {
+        for event in self.reading_all() {
             folded = f(folded, event);
         }
         folded

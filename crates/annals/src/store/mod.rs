@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod bounds;
 pub(crate) mod events;
+mod ordinals;
 pub(crate) mod read;
 mod source;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]

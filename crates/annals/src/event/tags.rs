@@ -38,7 +38,7 @@ impl Tags {
 
     /// Returns the tags in the order in which they were added.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         (0..self.ends.len()).map(|at| &self.text[self.start(at)..self.ends[at]])
     }
 

@@ -30,7 +30,7 @@ use crate::query::Condition;
 use crate::store::store::EventStore;
 
 /// The default for the largest number of retries of a decision.
-const RETRIES: u32 = 100;
+pub(super) const RETRIES: u32 = 100;
 
 /// The number of lost attempts after which a decision takes the fairness lock for itself.
 const SHARED_ATTEMPTS: u32 = 8;
@@ -149,8 +149,13 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A program that decides often on the same projection keeps a [`Reconstructor`] and calls its
-    /// [`decide`](Reconstructor::decide), which folds only new events.
+    /// **Each call folds all events of the projection**, which is fast for tens or hundreds of events. For more, there
+    /// are two ways to fold less:
+    /// * Snapshots, if the projection is another one each time (one for each account, for example):
+    ///   `store.reconstruct(projection).snapshots(SnapshotPolicy::default()).decide(decision)`. The state must have
+    ///   serde's traits. See [`Reconstructor::snapshots`].
+    /// * A [`Reconstructor`] that the program keeps, if it decides often on the same projection. Its
+    ///   [`decide`](Reconstructor::decide) folds only new events.
     ///
     /// # Errors
     /// * [`DecideError::Rejected`]: the decision was a rejection.
@@ -169,7 +174,31 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// Makes a decision as [`EventStore::decide`] does, on the state that this reconstructor keeps. Folds only new
-    /// events.
+    /// events. The first call folds from the newest [snapshot](Self::snapshots) on, and the policy says when it takes
+    /// another:
+    ///
+    /// ```
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded, Rejection, SnapshotPolicy};
+    /// # struct Count;
+    /// # impl Projection for Count {
+    /// #     type Event = RawEvent;
+    /// #     type State = u64;
+    /// #     fn initial(&self) -> u64 { 0 }
+    /// #     fn query(&self) -> Query { Query::all() }
+    /// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+    /// # }
+    /// # let store = EventStore::in_memory();
+    /// # let counted = || RawEvent::builder("counted").build().unwrap();
+    /// store.append_batch((0..5_000).map(|_| counted()))?;
+    /// let one_more = |count: &u64| match count {
+    ///     0..10_000 => Ok(vec![counted()]),
+    ///     _ => Err(Rejection::new("10,000 is enough")),
+    /// };
+    /// let policy = SnapshotPolicy::every(1_000);
+    /// store.reconstruct(Count).snapshots(policy).decide(one_more)?; // folds 5,000 events and takes snapshots
+    /// store.reconstruct(Count).snapshots(policy).decide(one_more)?; // folds at most 1,000
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`EventStore::decide`].

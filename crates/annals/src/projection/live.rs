@@ -6,6 +6,7 @@
 //! The thread folds all new events and then shows a clone of the state, so a burst of events costs one clone. It sleeps
 //! until the head moves; it does not poll.
 
+use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use annals_base::{Sleeper, Watched};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
 
 use super::Projection;
 use super::reconstructor::Reconstructor;
 use crate::backend::backend::Backend;
-use crate::backend::head::wakers::thread_waker;
+use crate::backend::head::wakers::{thread_waker, wake};
 use crate::backend::process::Opener;
 use crate::error::ReadError;
 
@@ -79,6 +81,8 @@ struct Shared<S> {
     /// The lock under which callers wait for the head to move, for a failure, or for the end of the thread.
     waiting: Mutex<()>,
     moved: Condvar,
+    /// The head, and the tasks that wait for it to move, for a failure, or for the end of the thread.
+    folded: Arc<Watched>,
 }
 
 /// A state, and the head at which it was shown. It dereferences to the state. [`LiveProjection`] has an example.
@@ -165,6 +169,7 @@ where
             ended: AtomicBool::new(false),
             waiting: Mutex::new(()),
             moved: Condvar::new(),
+            folded: Arc::new(Watched::new(head)),
         });
         let follower = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -228,6 +233,49 @@ impl<S> LiveProjection<S> {
                 None => self.shared.moved.wait(&mut waiting),
             }
         }
+    }
+
+    /// Waits until the event at `offset` is in the state, as [`wait_for`](Self::wait_for) does, without blocking the
+    /// thread. To limit the wait, drop the future, for example with the timeout of your runtime.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+    /// # struct Count;
+    /// # impl Projection for Count {
+    /// #     type Event = RawEvent;
+    /// #     type State = u64;
+    /// #     fn initial(&self) -> u64 { 0 }
+    /// #     fn query(&self) -> Query { Query::all() }
+    /// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+    /// # }
+    /// # let store = EventStore::in_memory();
+    /// let count = store.reconstruct(Count).live()?;
+    /// futures_executor::block_on(async {
+    ///     let offset = store.append_async(RawEvent::builder("counted").build()?).await?;
+    ///     assert!(count.wait_for_async(offset).await?); // now the state has one's own write
+    ///     assert_eq!(**count.load(), 1);
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`wait_for`](Self::wait_for).
+    pub async fn wait_for_async(&self, offset: u64) -> Result<bool, LiveError> {
+        let mut sleeper = Sleeper::new(Arc::clone(&self.shared.folded));
+        poll_fn(|context| {
+            // The waker is registered before the failure is looked at. So a failure that comes later wakes this task.
+            let folded = sleeper.poll_beyond(offset, context.waker());
+            if self.head() > offset {
+                return Poll::Ready(Ok(true));
+            }
+            match self.failure() {
+                Some(failure) => Poll::Ready(Err(failure)),
+                // The thread has ended: the log is closed and does not have the event.
+                None => folded.map(|_| Ok(false)),
+            }
+        })
+        .await
     }
 
     /// Returns why the projection is stalled or has ended; `None` if it follows the log.
@@ -306,7 +354,8 @@ impl<S> Shared<S> {
         let _waiting = self.waiting.lock();
         // Release: pairs with the load in `LiveProjection::head`, after the state is in the cell.
         self.head.store(head, Ordering::Release);
-        self.moved.notify_all();
+        self.folded.advance(head);
+        self.wake();
         folded
     }
 
@@ -315,7 +364,14 @@ impl<S> Shared<S> {
         let _waiting = self.waiting.lock();
         // Relaxed: pairs with the load in `wait_for`, under the same lock.
         self.ended.store(true, Ordering::Relaxed);
+        self.folded.end();
+        self.wake();
+    }
+
+    /// Wakes the threads and tasks that wait.
+    fn wake(&self) {
         self.moved.notify_all();
+        self.folded.take_sleepers().into_iter().for_each(wake);
     }
 
     fn fail(&self, failure: LiveError) {
@@ -326,6 +382,6 @@ impl<S> Shared<S> {
         }
         let _waiting = self.waiting.lock();
         self.failure.store(Some(Arc::new(failure)));
-        self.moved.notify_all();
+        self.wake();
     }
 }

@@ -5,6 +5,8 @@
 //!   steps           the state after each event
 //!   live            the state kept up to date by a thread
 //!   decide          fold, call the decision, append if unchanged
+//!   decide_async    the same, without a thread that waits
+//!   tuple           several projections as one
 //!   repository      the snapshots of one projection
 //!   pending         the states of a fold that may become snapshots
 //!   check           compares snapshots with a fold from offset 0
@@ -14,6 +16,7 @@
 
 pub(crate) mod check;
 pub(crate) mod decide;
+mod decide_async;
 pub(crate) mod folded;
 pub(crate) mod live;
 pub(crate) mod pending;
@@ -21,6 +24,7 @@ pub(crate) mod reconstructor;
 pub(crate) mod repository;
 pub(crate) mod steps;
 pub mod testing;
+mod tuple;
 
 use std::borrow::Cow;
 
@@ -67,6 +71,39 @@ use crate::query::Query;
 /// assert!(*store.reconstruct(Sold("12A")).now()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// **A tuple of projections is a projection**, with 2 to 8 parts. Its state is the tuple of the parts' states, its query
+/// is all their queries together, and each part sees only the events of its own query. A part's query is compared with
+/// the type and the tags that the program gives an event today. A decision that depends on several things needs no
+/// projection of its own:
+///
+/// ```
+/// # use annals::{Event, EventStore, Projection, Query, Recorded, Rejection};
+/// # #[derive(Event)]
+/// # enum Course {
+/// #     Subscribed { #[event(tag = "course")] course: u32, #[event(tag = "student")] student: u32 },
+/// # }
+/// /// The number of subscriptions with a tag.
+/// struct Subscriptions(String);
+///
+/// impl Projection for Subscriptions {
+///     type Event = Course;
+///     type State = u32;
+///     fn initial(&self) -> u32 { 0 }
+///     fn query(&self) -> Query { Query::tag(&self.0) }
+///     fn apply(&self, count: &mut u32, _: &Recorded<Course>) { *count += 1 }
+/// }
+///
+/// let store = EventStore::in_memory();
+/// let (course, student) = (7, 12);
+/// let both = (Subscriptions(format!("course:{course}")), Subscriptions(format!("student:{student}")));
+/// store.decide(&both, |&(of_course, of_student)| match (of_course, of_student) {
+///     (30.., _) => Err(Rejection::new("the course is full")),
+///     (_, 5..) => Err(Rejection::new("the student has five courses")),
+///     _ => Ok(vec![Course::Subscribed { course, student }]),
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Projection {
     /// The type of the events.
     type Event: Event;
@@ -97,7 +134,25 @@ pub trait Projection {
     fn version(&self) -> u32 {
         1
     }
+
+    /// Returns the queries of the parts of a tuple, which a fold computes once.
+    #[doc(hidden)]
+    fn parts(&self) -> Parts {
+        Parts::default()
+    }
+
+    /// Applies an event to the parts whose queries match it. `parts` is the result of [`parts`](Self::parts).
+    #[doc(hidden)]
+    fn apply_parts(&self, parts: &Parts, state: &mut Self::State, event: &Recorded<Self::Event>) {
+        let _ = parts;
+        self.apply(state, event);
+    }
 }
+
+/// The queries of the parts of a tuple of projections, and those of their own parts. Empty for any other projection.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Parts(Vec<(Query, Parts)>);
 
 impl<P: Projection + ?Sized> Projection for &P {
     type Event = P::Event;
@@ -121,5 +176,13 @@ impl<P: Projection + ?Sized> Projection for &P {
 
     fn version(&self) -> u32 {
         (**self).version()
+    }
+
+    fn parts(&self) -> Parts {
+        (**self).parts()
+    }
+
+    fn apply_parts(&self, parts: &Parts, state: &mut P::State, event: &Recorded<P::Event>) {
+        (**self).apply_parts(parts, state, event);
     }
 }

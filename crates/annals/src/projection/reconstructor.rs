@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Projection;
 use super::folded::Folded;
 use super::pending::PendingSnapshots;
 use super::repository::SnapshotRepository;
+use super::{Parts, Projection};
 use crate::backend::backend::Backend;
 use crate::backend::memory::Memory;
 use crate::error::ReadError;
@@ -61,6 +61,7 @@ pub struct Reconstructor<P: Projection, B: Backend<P::Event> = Memory<<P as Proj
     pub(super) store: EventStore<P::Event, B>,
     pub(super) projection: P,
     pub(super) query: Query,
+    pub(super) parts: Parts,
     pub(super) unknown: UnknownEvents,
     pub(super) repository: Option<SnapshotRepository<P::State>>,
     current: Option<Folded<P::State>>,
@@ -77,11 +78,12 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// Creates a reconstructor of this projection on this log. Nothing is folded yet, and there are no snapshots.
     pub fn new(store: &EventStore<P::Event, B>, projection: P) -> Self {
-        let query = projection.query();
+        let (query, parts) = (projection.query(), projection.parts());
         Self {
             store: store.clone(),
             projection,
             query,
+            parts,
             unknown: UnknownEvents::default(),
             repository: None,
             current: None,
@@ -246,7 +248,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         while let Some(event) = events.next() {
             folded.passed_over = before + events.passed_over();
             let event = event?;
-            self.projection.apply(&mut folded.state, &event);
+            self.projection.apply_parts(&self.parts, &mut folded.state, &event);
             folded.head = event.offset + 1;
             folded.last = Some(event.offset);
             folded.since += 1;

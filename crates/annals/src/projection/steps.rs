@@ -2,9 +2,9 @@
 
 use std::ops::RangeBounds;
 
-use super::Projection;
 use super::folded::Folded;
 use super::reconstructor::Reconstructor;
+use super::{Parts, Projection};
 use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::event::event::EventRef;
@@ -26,6 +26,7 @@ pub struct Step<'a, E, S> {
 #[must_use = "an iterator folds nothing until it is used"]
 pub struct Steps<'a, P: Projection, B: Backend<P::Event>> {
     projection: &'a P,
+    parts: &'a Parts,
     events: Events<'a, P::Event, B>,
     state: P::State,
     failed: bool,
@@ -42,7 +43,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         let range = bounds(&range, self.store.len());
         let Folded { state, .. } = self.folded_to(range.start)?;
         let events = self.events(range);
-        Ok(Steps { projection: &self.projection, events, state, failed: false })
+        let (projection, parts) = (&self.projection, &self.parts);
+        Ok(Steps { projection, parts, events, state, failed: false })
     }
 }
 
@@ -56,7 +58,7 @@ impl<'a, P: Projection, B: Backend<P::Event>> Iterator for Steps<'a, P, B> {
         let event = self.events.next()?;
         self.failed = event.is_err();
         Some(event.map(|event| {
-            self.projection.apply(&mut self.state, &event);
+            self.projection.apply_parts(self.parts, &mut self.state, &event);
             Step { event, state: self.state.clone() }
         }))
     }

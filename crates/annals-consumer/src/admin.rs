@@ -1,0 +1,270 @@
+//! All consumers and groups beside a log, and what an operator does with one that is not running.
+
+use std::fmt;
+
+use annals::{Backend, Event, EventStore, UnknownEvents};
+
+use crate::binding::store_id;
+use crate::checkpoint::Checkpoint;
+use crate::error::ConsumerError;
+use crate::group::admin::{parked, unpark};
+use crate::group::builder::{check_bound, machine};
+use crate::group::core::{Core, Source};
+use crate::group::event::GroupEvent;
+use crate::group::group::{GroupStatus, ParkedEvent};
+use crate::group::log::StateLog;
+use crate::group::machine::ParkedEvents;
+use crate::group::state::GroupState;
+use crate::place::place::{Place, check_name};
+
+/// The consumers and groups beside a log: lists them, replays or drops parked events, resets and deletes.
+///
+/// Listing works beside a process that runs them. The other functions take the lock of the name, so they fail with
+/// [`ConsumerError::Running`] while it is running; the program that runs a group calls the functions of
+/// [`Group`](crate::Group) instead. The store may be open read-only.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_consumer::{ConsumerAdmin, Consumers as _};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("order-placed").build()?)?;
+/// drop(store.consumer("mailer").from(1).start()?);
+///
+/// let admin = ConsumerAdmin::of(&store)?;
+/// assert_eq!(admin.list()?[0].lag, 0);
+/// admin.reset("mailer", 0)?;
+/// assert_eq!(admin.list()?[0].lag, 1);
+/// admin.delete("mailer")?;
+/// assert!(admin.list()?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ConsumerAdmin<'a, E: Event, B: Backend<E>> {
+    store: &'a EventStore<E, B>,
+    place: Place,
+}
+
+impl<E: Event, B: Backend<E>> fmt::Debug for ConsumerAdmin<'_, E, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsumerAdmin").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// A consumer or group in a list.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConsumerInfo {
+    /// The name.
+    pub name: String,
+    /// Whether it is a consumer or a group.
+    pub kind: ConsumerKind,
+    /// Every event below it is handled, parked, or not part of the query. 0 if that is not known.
+    pub position: u64,
+    /// The number of events between the position and the head, whether or not they match the query.
+    pub lag: u64,
+    /// The number of events that are with the workers of a group.
+    pub in_flight: u64,
+    /// The number of events of a group that wait for their next attempt after a failed one.
+    pub retrying: u64,
+    /// The number of parked events of a group.
+    pub parked: u64,
+    /// Why it would not start on this log.
+    pub problem: Option<ConsumerError>,
+}
+
+/// The kind of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsumerKind {
+    /// A [`Consumer`](crate::Consumer).
+    Consumer,
+    /// A [`Group`](crate::Group).
+    Group,
+}
+
+impl fmt::Display for ConsumerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Consumer => "consumer",
+            Self::Group => "group",
+        })
+    }
+}
+
+impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
+    /// Returns the consumers and groups beside the log of a store.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NoPlace`] if the backend has no place beside its log.
+    pub fn of(store: &'a EventStore<E, B>) -> Result<Self, ConsumerError> {
+        Ok(Self { store, place: Place::of(store)? })
+    }
+
+    /// Returns all consumers and groups, in the order of their names. One that would not start has a
+    /// [`problem`](ConsumerInfo::problem).
+    ///
+    /// # Errors
+    /// [`ConsumerError::Io`] or [`ConsumerError::Position`] if they cannot be listed.
+    pub fn list(&self) -> Result<Vec<ConsumerInfo>, ConsumerError> {
+        let checkpoints = self.place.checkpoints();
+        let names = checkpoints.names().map_err(ConsumerError::io("list", "the positions"))?;
+        let mut list: Vec<ConsumerInfo> =
+            names.into_iter().map(|name| self.consumer(name)).collect();
+        list.extend(self.place.groups()?.into_iter().filter_map(|name| self.group(name)));
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(list)
+    }
+
+    /// Returns the consumer or group of this name.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`], and those of [`list`](Self::list).
+    pub fn get(&self, name: &str) -> Result<ConsumerInfo, ConsumerError> {
+        let found = self.list()?.into_iter().find(|info| info.name == name);
+        found.ok_or_else(|| not_found(name))
+    }
+
+    /// Returns the parked events of a group in order, at most `limit`, from offset `from` on.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`] if there is no such group, or its state log cannot be read.
+    pub fn parked(
+        &self,
+        name: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<ParkedEvent>, ConsumerError> {
+        check_name(name)?;
+        let state = StateLog::peek(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        Ok(parked(&state, from, limit))
+    }
+
+    /// Lets the group deliver parked events again when it is next opened, with all their attempts. Returns their number.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::NotParked`], those of a state that does
+    /// not belong to the log, or a failure of the system.
+    pub fn replay_parked(&self, name: &str, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
+        self.unpark(name, which, |offsets| GroupEvent::ParkedReplayed { offsets })
+    }
+
+    /// Drops parked events: they count as handled. Returns their number.
+    ///
+    /// # Errors
+    /// As [`replay_parked`](Self::replay_parked).
+    pub fn drop_parked(&self, name: &str, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
+        self.unpark(name, which, |offsets| GroupEvent::ParkedDropped { offsets })
+    }
+
+    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond the
+    /// head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any more.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::ResetBeyondHead`],
+    /// [`ConsumerError::DamagedState`], or a failure of the system.
+    pub fn reset(&self, name: &str, to: u64) -> Result<(), ConsumerError> {
+        let head = self.store.len();
+        if to > head {
+            return Err(ConsumerError::ResetBeyondHead { to, head });
+        }
+        let kind = self.kind(name)?;
+        let _lock = self.place.lock(name)?;
+        if kind == ConsumerKind::Consumer {
+            return Checkpoint::of(self.store, name)?.save(self.store, to);
+        }
+        let (log, mut state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        let here = store_id(self.store);
+        if state.source != here {
+            // Offsets of another log.
+            state.parked.clear();
+            let offsets = state.window.keys().chain(state.replays.keys()).copied().collect();
+            log.append(&[GroupEvent::EventsAcked { offsets }])?;
+        }
+        let settings = state.settings;
+        let events = [
+            GroupEvent::GroupConfigured { settings, source: here },
+            GroupEvent::PositionReset { to },
+        ];
+        log.append(&events)?;
+        log.sync()
+    }
+
+    /// Deletes a consumer or group: its position, and its parked events. Its events are not touched.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], or a failure of the system.
+    pub fn delete(&self, name: &str) -> Result<(), ConsumerError> {
+        let kind = self.kind(name)?;
+        let _lock = self.place.lock(name)?;
+        match kind {
+            ConsumerKind::Consumer => Checkpoint::of(self.store, name)?.remove(),
+            ConsumerKind::Group => StateLog::delete(&self.place, name),
+        }
+    }
+
+    fn kind(&self, name: &str) -> Result<ConsumerKind, ConsumerError> {
+        check_name(name)?;
+        if self.place.has_group(name) {
+            Ok(ConsumerKind::Group)
+        } else if Checkpoint::of(self.store, name)?.exists()? {
+            Ok(ConsumerKind::Consumer)
+        } else {
+            Err(not_found(name))
+        }
+    }
+
+    fn consumer(&self, name: String) -> ConsumerInfo {
+        let checkpoint = Checkpoint::of(self.store, name.as_str());
+        let loaded = checkpoint.and_then(|checkpoint| {
+            let position = checkpoint.peek()?.unwrap_or(0);
+            Ok((position, checkpoint.load(self.store).err()))
+        });
+        let (position, problem) = loaded.unwrap_or_else(|error| (0, Some(error)));
+        let lag = self.store.len().saturating_sub(position);
+        let (kind, in_flight, retrying, parked) = (ConsumerKind::Consumer, 0, 0, 0);
+        ConsumerInfo { name, kind, position, lag, in_flight, retrying, parked, problem }
+    }
+
+    fn group(&self, name: String) -> Option<ConsumerInfo> {
+        let (state, problem) = match StateLog::peek(&self.place, &name) {
+            // A group whose creation was interrupted.
+            Ok(None) => return None,
+            Ok(Some(state)) => {
+                let problem = check_bound(&name, &state, self.store).err();
+                (state, problem)
+            }
+            Err(error) => (GroupState::default(), Some(error)),
+        };
+        let status = GroupStatus::of(&state, self.store.len());
+        let GroupStatus { position, lag, in_flight, retrying, parked } = status;
+        let kind = ConsumerKind::Group;
+        Some(ConsumerInfo { name, kind, position, lag, in_flight, retrying, parked, problem })
+    }
+
+    fn unpark(
+        &self,
+        name: &str,
+        which: ParkedEvents<'_>,
+        event: impl FnOnce(Vec<u64>) -> GroupEvent,
+    ) -> Result<u64, ConsumerError> {
+        check_name(name)?;
+        if !self.place.has_group(name) {
+            return Err(not_found(name));
+        }
+        let _lock = self.place.lock(name)?;
+        let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        check_bound(name, &state, self.store)?;
+        let settings = &state.settings;
+        let (query, key) = (settings.query(), settings.key.clone());
+        let source = Source { query, key, unknown: UnknownEvents::default() };
+        let mut core = Core::new(machine(state, &source, self.store)?, log);
+        let keys = |offset| source.keys_at(self.store, offset);
+        let count = unpark(&mut core, which, keys, event)?;
+        core.log.sync()?;
+        Ok(count)
+    }
+}
+
+fn not_found(name: &str) -> ConsumerError {
+    ConsumerError::NotFound { name: name.to_owned() }
+}

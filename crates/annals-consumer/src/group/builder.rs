@@ -1,0 +1,269 @@
+//! The settings of a group, and its opening.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use annals::{Backend, Event, EventStore, Query, UnknownEvents};
+use parking_lot::Mutex;
+
+use super::core::{Core, Source};
+use super::event::GroupEvent;
+use super::group::{Group, Shared};
+use super::log::StateLog;
+use super::machine::Machine;
+use super::schedule::Keys;
+use super::settings::GroupSettings;
+use super::state::GroupState;
+use crate::binding::{Bound, digest_before, store_id};
+use crate::checkpoint::Checkpoint;
+use crate::clock::{Clock, ms};
+use crate::error::ConsumerError;
+use crate::meters::Meters;
+use crate::place::place::{Place, check_name};
+use crate::wake::{Timer, Waiting};
+
+/// The settings of a [`Group`]. [`Consumers::group`](crate::Consumers::group) returns it.
+///
+/// The query and the key of an existing group cannot change, since the state depends on them. The other settings can:
+/// they are those of the last [`open`](Self::open).
+#[must_use = "a group does nothing until it is opened"]
+pub struct GroupBuilder<'a, E: Event, B: Backend<E>> {
+    store: &'a EventStore<E, B>,
+    name: String,
+    settings: GroupSettings,
+    from: u64,
+    keeps_leases: bool,
+    unknown: UnknownEvents,
+}
+
+impl<E: Event, B: Backend<E>> fmt::Debug for GroupBuilder<'_, E, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
+    pub(crate) fn new(store: &'a EventStore<E, B>, name: String) -> Self {
+        let (settings, unknown) = (GroupSettings::default(), UnknownEvents::default());
+        Self { store, name, settings, from: 0, keeps_leases: false, unknown }
+    }
+
+    /// Sets the events that the group delivers: all by default.
+    pub fn query(mut self, query: &Query) -> Self {
+        self.settings.set_query(query);
+        self
+    }
+
+    /// Sets the prefix of the tags that are an event's keys, such as `order:`. By default each event is its own key, and
+    /// all events are delivered in parallel.
+    ///
+    /// An event with several such tags waits for the earlier events of each. An event without one waits for none.
+    pub fn key(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.key = Some(prefix.into());
+        self
+    }
+
+    /// Sets the offset at which a new group begins: 0 by default. An existing group ignores it.
+    pub fn from(self, offset: u64) -> Self {
+        Self { from: offset, ..self }
+    }
+
+    /// Sets the most events that one worker has at a time: 32 by default, at least 1.
+    pub fn max_in_flight(mut self, events: u32) -> Self {
+        self.settings.max_in_flight = events;
+        self
+    }
+
+    /// Sets the time after which a delivery that was not answered is made again: 30 s by default, 1 ms at least.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline_ms = ms(deadline);
+        self
+    }
+
+    /// Sets the number of deliveries after which an event is parked: 5 by default, at least 1.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.settings.max_attempts = attempts;
+        self
+    }
+
+    /// Sets the pause before the second delivery of an event, 1 s by default, and the longest pause, 1 min by default.
+    /// Each pause is twice as long as the one before.
+    pub fn pauses(mut self, first: Duration, longest: Duration) -> Self {
+        (self.settings.first_pause_ms, self.settings.max_pause_ms) = (ms(first), ms(longest));
+        self
+    }
+
+    /// Sets the most events that are read ahead and not finished: 4,096 by default, 1 to 1,000,000. Each takes about
+    /// 300 bytes of memory. If one key has more waiting events than that, events of other keys behind them wait too.
+    pub fn read_ahead(mut self, events: u32) -> Self {
+        self.settings.read_ahead = events;
+        self
+    }
+
+    /// Sets what happens to the later events of a key when an event is parked. By default they are delivered: a parked
+    /// event stops nothing. With `true` they are parked as well, so that a replay delivers all of them in order.
+    pub fn park_key(mut self, parks: bool) -> Self {
+        self.settings.parks_key = parks;
+        self
+    }
+
+    /// Keeps the leases of the process that had the group open before, for workers that outlive it: the clients of a
+    /// server. By default these workers were threads or tasks of that process, and their events are delivered again at
+    /// once.
+    pub fn keep_leases(self) -> Self {
+        Self { keeps_leases: true, ..self }
+    }
+
+    /// Sets what to do with events of unknown types. By default they are parked, as all events that cannot be decoded.
+    pub fn unknown_events(self, unknown: UnknownEvents) -> Self {
+        Self { unknown, ..self }
+    }
+
+    /// Opens the group, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// * [`ConsumerError::Running`]: it is open, in this process or another.
+    /// * [`ConsumerError::OtherSettings`]: it exists with another query or key.
+    /// * [`ConsumerError::OtherStore`], [`ConsumerError::BeyondHead`], [`ConsumerError::OtherHistory`]: its state does
+    ///   not belong to the log as it is now.
+    /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
+    ///   [`ConsumerError::NoPlace`], [`ConsumerError::DamagedState`], or a failure of the system.
+    pub fn open(self) -> Result<Group<E, B>, ConsumerError> {
+        let Self { store, name, settings, .. } = self;
+        check_name(&name)?;
+        check(&settings)?;
+        let query = settings.query();
+        query.check().map_err(annals::ReadError::from)?;
+        let place = Place::of(store)?;
+        let lock = place.lock(&name)?;
+        if Checkpoint::of(store, name.as_str())?.exists()? {
+            return Err(ConsumerError::OtherKind { name, found: "consumer" });
+        }
+        let (log, state) = match StateLog::open(&place, &name)? {
+            Some((log, state)) => {
+                check_bound(&name, &state, store)?;
+                (log, with_settings(&name, state, &settings)?)
+            }
+            None => begin(store, &place, &name, &settings, self.from)?,
+        };
+        let source = Source { query, key: settings.key.clone(), unknown: self.unknown };
+        let machine = machine(state, &source, store)?;
+        let mut core = Core::new(machine, log);
+        let id = store_id(store);
+        if core.machine.state().settings != settings {
+            core.commit(&[GroupEvent::GroupConfigured { settings, source: id }], [])?;
+        }
+        let clock = Clock::new();
+        if !self.keeps_leases {
+            let events = core.machine.release(clock.now_ms());
+            core.commit(&events, [])?;
+        }
+        let shared = Shared {
+            store: store.clone(),
+            meters: Meters::new(&name),
+            name,
+            source,
+            core: Mutex::new(core),
+            waiting: Waiting::default(),
+            stopped: AtomicBool::new(false),
+            clock,
+            timer: Timer::default(),
+            _lock: lock,
+        };
+        Ok(Group { shared: Arc::new(shared) })
+    }
+}
+
+/// Returns the machine with this state.
+pub(crate) fn machine<E: Event, B: Backend<E>>(
+    state: GroupState,
+    source: &Source,
+    store: &EventStore<E, B>,
+) -> Result<Machine, ConsumerError> {
+    let mut failed = None;
+    let machine = Machine::new(state, |offset| match source.keys_at(store, offset) {
+        Ok(keys) => keys,
+        Err(error) => {
+            failed.get_or_insert(error);
+            Keys::default()
+        }
+    });
+    failed.map_or(Ok(machine), Err)
+}
+
+/// Checks that the state of a group belongs to the log as it is now.
+pub(crate) fn check_bound<E: Event, B: Backend<E>>(
+    name: &str,
+    state: &GroupState,
+    store: &EventStore<E, B>,
+) -> Result<(), ConsumerError> {
+    let (position, read) = (state.position(), state.read);
+    let before = state.before.as_deref();
+    Bound { name, source: state.source, position, read, before }.check(store)
+}
+
+/// Creates a group.
+fn begin<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    place: &Place,
+    name: &str,
+    settings: &GroupSettings,
+    from: u64,
+) -> Result<(StateLog, GroupState), ConsumerError> {
+    let head = store.len();
+    if from > head {
+        return Err(ConsumerError::ResetBeyondHead { to: from, head });
+    }
+    let state = GroupState {
+        settings: settings.clone(),
+        source: store_id(store),
+        read: from,
+        before: digest_before(store, from),
+        complete: true,
+        ..GroupState::default()
+    };
+    Ok((StateLog::create(place, name, &state)?, state))
+}
+
+/// Checks that the group has this query and key.
+fn with_settings(
+    name: &str,
+    state: GroupState,
+    settings: &GroupSettings,
+) -> Result<GroupState, ConsumerError> {
+    let differs = |what, found: String, given: String| {
+        Err(ConsumerError::OtherSettings { name: name.to_owned(), what, found, given })
+    };
+    let json = |settings: &GroupSettings| {
+        serde_json::to_string(&settings.query).unwrap_or_else(|error| error.to_string())
+    };
+    if state.settings.query != settings.query {
+        return differs("query", json(&state.settings), json(settings));
+    }
+    if state.settings.key != settings.key {
+        let text = |key: &Option<String>| format!("{:?}", key.as_deref().unwrap_or("each event"));
+        return differs("key", text(&state.settings.key), text(&settings.key));
+    }
+    Ok(state)
+}
+
+fn check(settings: &GroupSettings) -> Result<(), ConsumerError> {
+    let bounds = [
+        ("max_in_flight", u64::from(settings.max_in_flight), u64::MAX, "at least 1"),
+        ("deadline", settings.deadline_ms, u64::MAX, "at least 1 ms"),
+        ("max_attempts", u64::from(settings.max_attempts), u64::MAX, "at least 1"),
+        ("read_ahead", u64::from(settings.read_ahead), 1_000_000, "1 to 1,000,000"),
+    ];
+    for (name, value, most, expected) in bounds {
+        if !(1..=most).contains(&value) {
+            return Err(ConsumerError::BadOption { name, value: value.to_string(), expected });
+        }
+    }
+    if settings.key.as_deref() == Some("") {
+        let (name, value) = ("key", "\"\"".to_owned());
+        return Err(ConsumerError::BadOption { name, value, expected: "the beginning of a tag" });
+    }
+    Ok(())
+}

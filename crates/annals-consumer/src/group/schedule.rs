@@ -1,0 +1,195 @@
+//! What can be delivered next, derived from a group's state: ready events, keys, timers, and what workers hold.
+//!
+//! An event is ready if it waits, no event of its keys is with a worker, and no earlier event of its keys is open. An
+//! event may have several keys. Since each key prefers the lowest offset, events never wait for each other in a circle.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::state::{Entry, GroupState, Status};
+
+/// The keys of an event. Without keys, the event does not wait for any other.
+pub(crate) type Keys = Box<[Arc<str>]>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    /// The keys of open events, of those that have any.
+    keys: HashMap<u64, Keys>,
+    queues: HashMap<Arc<str>, Queue>,
+    ready: BTreeSet<u64>,
+    /// The times at which deadlines and pauses end.
+    timers: BTreeSet<(u64, u64)>,
+    /// The number of events that each worker has.
+    held: HashMap<Arc<str>, u32>,
+    /// The parked events of each key, if the group parks keys.
+    parked: HashMap<Arc<str>, BTreeSet<u64>>,
+}
+
+/// The open events of one key.
+#[derive(Debug, Default)]
+struct Queue {
+    open: BTreeSet<u64>,
+    /// The event that is with a worker.
+    busy: Option<u64>,
+}
+
+impl Schedule {
+    /// Returns the ready events, in order.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = u64> {
+        self.ready.iter().copied()
+    }
+
+    pub(crate) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Returns the earliest time at which a deadline or a pause ends, and the event.
+    pub(crate) fn first_timer(&self) -> Option<(u64, u64)> {
+        self.timers.first().copied()
+    }
+
+    /// Returns the events whose deadline or pause has ended at `now_ms`.
+    pub(crate) fn due(&self, now_ms: u64) -> impl Iterator<Item = u64> {
+        self.timers.range(..=(now_ms, u64::MAX)).map(|&(_, offset)| offset)
+    }
+
+    /// Returns the number of events that a worker has.
+    pub(crate) fn held(&self, worker: &str) -> u32 {
+        self.held.get(worker).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn keys(&self, offset: u64) -> &[Arc<str>] {
+        self.keys.get(&offset).map_or(&[], |keys| keys)
+    }
+
+    /// Returns the open events of a key behind `offset`.
+    pub(crate) fn behind(&self, key: &str, offset: u64) -> impl Iterator<Item = u64> {
+        let queue = self.queues.get(key);
+        queue.into_iter().flat_map(move |queue| queue.open.range(offset + 1..).copied())
+    }
+
+    /// Returns the first parked event of a key, if the group parks keys.
+    pub(crate) fn first_parked(&self, key: &str) -> Option<u64> {
+        self.parked.get(key)?.first().copied()
+    }
+
+    /// Notes the keys of an event that is about to be opened.
+    pub(crate) fn learn(&mut self, offset: u64, keys: Keys) {
+        if !keys.is_empty() {
+            self.keys.insert(offset, keys);
+        }
+    }
+
+    /// Takes an entry out before it changes.
+    pub(crate) fn leave(&mut self, offset: u64, entry: &Entry) {
+        match &entry.status {
+            Status::Waiting => {
+                self.ready.remove(&offset);
+            }
+            Status::Pausing { until_ms } => {
+                self.timers.remove(&(*until_ms, offset));
+            }
+            Status::Leased { worker, deadline_ms } => {
+                self.timers.remove(&(*deadline_ms, offset));
+                if let Some(held) = self.held.get_mut(worker) {
+                    *held -= 1;
+                    if *held == 0 {
+                        self.held.remove(worker);
+                    }
+                }
+                for key in self.keys.get(&offset).into_iter().flatten() {
+                    let queue = self.queues.get_mut(key).expect("an open event is in its queues");
+                    queue.busy = None;
+                }
+            }
+        }
+    }
+
+    /// Puts an open entry in, new or changed. [`settle`](Self::settle) is called behind it.
+    pub(crate) fn enter(&mut self, offset: u64, entry: &Entry) {
+        let keys = self.keys.get(&offset).map_or(&[][..], |keys| keys);
+        for key in keys {
+            let queue = self.queues.entry(Arc::clone(key)).or_default();
+            if let Some(first) = queue.open.first().filter(|&&first| offset < first) {
+                self.ready.remove(first);
+            }
+            queue.open.insert(offset);
+            if matches!(entry.status, Status::Leased { .. }) {
+                assert_eq!(queue.busy, None, "two events of the key {key:?} are with workers");
+                queue.busy = Some(offset);
+            }
+        }
+        match &entry.status {
+            Status::Waiting => {}
+            Status::Pausing { until_ms } => {
+                self.timers.insert((*until_ms, offset));
+            }
+            Status::Leased { worker, deadline_ms } => {
+                self.timers.insert((*deadline_ms, offset));
+                *self.held.entry(Arc::clone(worker)).or_default() += 1;
+            }
+        }
+    }
+
+    /// Makes the events ready, or not, that depend on an event that was entered.
+    pub(crate) fn settle(&mut self, offset: u64, state: &GroupState) {
+        self.judge(offset, state);
+        for at in 0..self.keys(offset).len() {
+            let first = self.queues[&self.keys(offset)[at]].open.first().copied();
+            if let Some(first) = first.filter(|&first| first != offset) {
+                self.judge(first, state);
+            }
+        }
+    }
+
+    /// Forgets an event that is not open any more.
+    pub(crate) fn close(&mut self, offset: u64, state: &GroupState) {
+        self.ready.remove(&offset);
+        let Some(keys) = self.keys.remove(&offset) else { return };
+        let is_parked = state.settings.parks_key && state.parked.contains_key(&offset);
+        for key in &keys {
+            let queue = self.queues.get_mut(key).expect("an open event is in its queues");
+            queue.open.remove(&offset);
+            match queue.open.first().copied() {
+                Some(first) => self.judge(first, state),
+                None => drop(self.queues.remove(key)),
+            }
+            if is_parked {
+                self.parked.entry(Arc::clone(key)).or_default().insert(offset);
+            }
+        }
+    }
+
+    /// Notes the keys of a parked event, when a group that parks keys is opened.
+    pub(crate) fn learn_parked(&mut self, offset: u64, keys: &[Arc<str>]) {
+        for key in keys {
+            self.parked.entry(Arc::clone(key)).or_default().insert(offset);
+        }
+    }
+
+    /// Notes that an event is not parked any more.
+    pub(crate) fn unpark(&mut self, offset: u64, keys: &[Arc<str>]) {
+        for key in keys {
+            if let Some(parked) = self.parked.get_mut(key) {
+                parked.remove(&offset);
+                if parked.is_empty() {
+                    self.parked.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Makes an event ready or not.
+    fn judge(&mut self, offset: u64, state: &GroupState) {
+        let waits = || state.entry(offset).is_some_and(|entry| entry.status == Status::Waiting);
+        let is_first = |key: &Arc<str>| {
+            let queue = &self.queues[key];
+            queue.busy.is_none() && queue.open.first() == Some(&offset)
+        };
+        if waits() && self.keys(offset).iter().all(is_first) {
+            self.ready.insert(offset);
+        } else {
+            self.ready.remove(&offset);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The state of a group: the fold of its state log, without clock, input or output.
+//!
+//! ```text
+//!   0 ─────────── position ─────────────────────── read ─────── head of the log
+//!      finished            window: not finished         not read yet
+//! ```
+//! Every event of the query below `read` is in `window`, in `replays`, in `parked`, or is finished. So the position
+//! follows from what is not finished, and is never a number of its own that could be wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::event::{CarriedEntry, CarriedLease, CarriedParked, GroupEvent};
+use super::settings::GroupSettings;
+
+/// The most entries in one carried part, so that an event stays far below its limit of 16 MiB.
+const CARRIED_PART: usize = 5_000;
+
+/// An event that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The number of deliveries so far.
+    pub(crate) attempts: u32,
+    /// The pull of the last delivery.
+    pub(crate) pull: Option<Uuid>,
+    pub(crate) status: Status,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// To be delivered.
+    Waiting,
+    /// With a worker, until the deadline.
+    Leased { worker: Arc<str>, deadline_ms: u64 },
+    /// To be delivered again after a pause.
+    Pausing { until_ms: u64 },
+}
+
+/// An event that is not delivered until it is replayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub(crate) attempts: u32,
+    pub(crate) at_ms: u64,
+    pub(crate) reason: String,
+}
+
+/// The state of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct GroupState {
+    pub(crate) settings: GroupSettings,
+    /// The id of the log whose events the group handles.
+    pub(crate) source: Option<Uuid>,
+    /// The number of resets.
+    pub(crate) epoch: u32,
+    /// The events of the query below this offset are known.
+    pub(crate) read: u64,
+    /// The digest of the event before `read`, when `read` was last stored.
+    pub(crate) before: Option<String>,
+    pub(crate) window: BTreeMap<u64, Entry>,
+    /// Events that were parked and are delivered again. They do not hold the position back.
+    pub(crate) replays: BTreeMap<u64, Entry>,
+    pub(crate) parked: BTreeMap<u64, Parked>,
+    /// Whether the state was carried over as a whole.
+    pub(crate) complete: bool,
+}
+
+/// An event of the state log that does not fit the state. Says why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misfit(pub(crate) String);
+
+impl GroupState {
+    /// Returns the position: every event of the query below it is finished or parked.
+    pub(crate) fn position(&self) -> u64 {
+        self.window.first_key_value().map_or(self.read, |(&offset, _)| offset)
+    }
+
+    pub(crate) fn entry(&self, offset: u64) -> Option<&Entry> {
+        self.window.get(&offset).or_else(|| self.replays.get(&offset))
+    }
+
+    pub(crate) fn entry_mut(&mut self, offset: u64) -> Option<&mut Entry> {
+        self.window.get_mut(&offset).or_else(|| self.replays.get_mut(&offset))
+    }
+
+    /// Returns all entries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.window.iter().chain(&self.replays).map(|(&offset, entry)| (offset, entry))
+    }
+
+    /// Returns the number of leased events.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let leased = |(_, entry): &(u64, &Entry)| matches!(entry.status, Status::Leased { .. });
+        self.entries().filter(leased).count() as u64
+    }
+
+    fn existing(&mut self, offset: u64) -> Result<&mut Entry, Misfit> {
+        let missing = || Misfit(format!("the event at offset {offset} is not to be delivered"));
+        self.entry_mut(offset).ok_or_else(missing)
+    }
+
+    fn finish(&mut self, offset: u64) -> Result<Entry, Misfit> {
+        let missing = || Misfit(format!("the event at offset {offset} is finished already"));
+        let found = self.window.remove(&offset).or_else(|| self.replays.remove(&offset));
+        found.ok_or_else(missing)
+    }
+
+    fn unpark(&mut self, offset: u64) -> Result<Parked, Misfit> {
+        let missing = || Misfit(format!("the event at offset {offset} is not parked"));
+        self.parked.remove(&offset).ok_or_else(missing)
+    }
+
+    /// Applies one event of the state log. After an error the state is not usable.
+    pub(crate) fn apply(&mut self, event: &GroupEvent) -> Result<(), Misfit> {
+        match event {
+            GroupEvent::GroupConfigured { settings, source } => {
+                self.settings = settings.clone();
+                self.source = *source;
+            }
+            GroupEvent::StateCarried { entries, parked } => self.take_carried(entries, parked),
+            GroupEvent::StateComplete { epoch, read, before } => {
+                (self.epoch, self.read, self.complete) = (*epoch, *read, true);
+                self.before.clone_from(before);
+            }
+            GroupEvent::EventsAdmitted { to, before, offsets } => {
+                let first = offsets.first().copied().unwrap_or(*to);
+                if *to < self.read || first < self.read {
+                    return Err(Misfit(format!("offset {first} was read before")));
+                }
+                self.window.extend(offsets.iter().map(|&offset| (offset, Entry::new())));
+                self.read = *to;
+                self.before.clone_from(before);
+            }
+            GroupEvent::EventsLeased { worker, pull, deadline_ms, offsets } => {
+                let worker: Arc<str> = worker.as_str().into();
+                for &offset in offsets {
+                    let entry = self.existing(offset)?;
+                    entry.attempts += 1;
+                    entry.pull = Some(*pull);
+                    let (worker, deadline_ms) = (Arc::clone(&worker), *deadline_ms);
+                    entry.status = Status::Leased { worker, deadline_ms };
+                }
+            }
+            GroupEvent::LeaseExtended { offset, deadline_ms } => {
+                let Status::Leased { deadline_ms: deadline, .. } =
+                    &mut self.existing(*offset)?.status
+                else {
+                    return Err(Misfit(format!("the event at offset {offset} has no lease")));
+                };
+                *deadline = *deadline_ms;
+            }
+            GroupEvent::EventsAcked { offsets } => {
+                for &offset in offsets {
+                    self.finish(offset)?;
+                }
+            }
+            GroupEvent::EventSkipped { offset, .. } => {
+                self.finish(*offset)?;
+            }
+            GroupEvent::EventRetried { offset, until_ms, .. } => {
+                self.existing(*offset)?.status = Status::Pausing { until_ms: *until_ms };
+            }
+            GroupEvent::EventParked { offset, at_ms, reason } => {
+                let attempts = self.finish(*offset)?.attempts;
+                let parked = Parked { attempts, at_ms: *at_ms, reason: reason.clone() };
+                self.parked.insert(*offset, parked);
+            }
+            GroupEvent::ParkedReplayed { offsets } => {
+                for &offset in offsets {
+                    self.unpark(offset)?;
+                    self.replays.insert(offset, Entry::new());
+                }
+            }
+            GroupEvent::ParkedDropped { offsets } => {
+                for &offset in offsets {
+                    self.unpark(offset)?;
+                }
+            }
+            GroupEvent::PositionReset { to } => self.reset(*to),
+        }
+        Ok(())
+    }
+
+    /// Forgets everything at and beyond `to`, and every lease.
+    fn reset(&mut self, to: u64) {
+        self.epoch += 1;
+        (self.read, self.before) = (to, None);
+        self.window.clear();
+        self.replays.clear();
+        self.parked.retain(|&offset, _| offset < to);
+    }
+
+    fn take_carried(&mut self, entries: &[CarriedEntry], parked: &[CarriedParked]) {
+        for carried in entries {
+            let status = match (&carried.lease, carried.until_ms) {
+                (Some(lease), _) => Status::Leased {
+                    worker: lease.worker.as_str().into(),
+                    deadline_ms: lease.deadline_ms,
+                },
+                (None, Some(until_ms)) => Status::Pausing { until_ms },
+                (None, None) => Status::Waiting,
+            };
+            let entry = Entry { attempts: carried.attempts, pull: carried.pull, status };
+            let map = if carried.replayed { &mut self.replays } else { &mut self.window };
+            map.insert(carried.offset, entry);
+        }
+        for CarriedParked { offset, attempts, at_ms, reason } in parked {
+            let parked = Parked { attempts: *attempts, at_ms: *at_ms, reason: reason.clone() };
+            self.parked.insert(*offset, parked);
+        }
+    }
+
+    /// Returns the events with which a new state log begins.
+    pub(crate) fn carried(&self) -> Vec<GroupEvent> {
+        let (settings, source) = (self.settings.clone(), self.source);
+        let mut events = vec![GroupEvent::GroupConfigured { settings, source }];
+        let window = self.window.iter().map(|(&offset, entry)| carry(offset, entry, false));
+        let replays = self.replays.iter().map(|(&offset, entry)| carry(offset, entry, true));
+        let entries: Vec<CarriedEntry> = window.chain(replays).collect();
+        for part in entries.chunks(CARRIED_PART) {
+            events.push(GroupEvent::StateCarried { entries: part.to_vec(), parked: Vec::new() });
+        }
+        let parked = |(&offset, parked): (&u64, &Parked)| CarriedParked {
+            offset,
+            attempts: parked.attempts,
+            at_ms: parked.at_ms,
+            reason: parked.reason.clone(),
+        };
+        let parked: Vec<CarriedParked> = self.parked.iter().map(parked).collect();
+        for part in parked.chunks(CARRIED_PART) {
+            events.push(GroupEvent::StateCarried { entries: Vec::new(), parked: part.to_vec() });
+        }
+        let (epoch, read, before) = (self.epoch, self.read, self.before.clone());
+        events.push(GroupEvent::StateComplete { epoch, read, before });
+        events
+    }
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self { attempts: 0, pull: None, status: Status::Waiting }
+    }
+}
+
+fn carry(offset: u64, entry: &Entry, replayed: bool) -> CarriedEntry {
+    let (lease, until_ms) = match &entry.status {
+        Status::Waiting => (None, None),
+        Status::Leased { worker, deadline_ms } => {
+            let (worker, deadline_ms) = (worker.to_string(), *deadline_ms);
+            (Some(CarriedLease { worker, deadline_ms }), None)
+        }
+        Status::Pausing { until_ms } => (None, Some(*until_ms)),
+    };
+    let (attempts, pull) = (entry.attempts, entry.pull);
+    CarriedEntry { offset, attempts, pull, lease, until_ms, replayed }
+}

@@ -1,0 +1,15 @@
+//! Where positions and state logs are stored.
+//!
+//! ```text
+//!   my.store/consumers/          beside a log in files; a log in memory has the same in memory
+//!     mailer.position            the position of the consumer `mailer`        checkpoints, files
+//!     mailer.lock                locked while it runs                         lock
+//!     billing.group/00000001/    the state log of the group `billing`         place
+//!     billing.lock
+//! ```
+
+pub(crate) mod checkpoints;
+pub(crate) mod files;
+pub(crate) mod lock;
+#[expect(clippy::module_inception, reason = "the place that the folder is named after")]
+pub(crate) mod place;

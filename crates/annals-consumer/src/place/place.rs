@@ -1,0 +1,104 @@
+//! The place beside a log: its directory `consumers/`, or memory.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annals::backend::{Beside, BesideValues, check_series};
+use annals::{Backend, Event, EventStore};
+use parking_lot::Mutex;
+
+use super::checkpoints::{CheckpointStore, MemoryCheckpoints};
+use super::files::{FileCheckpoints, create_directory, names_with};
+use super::lock::{MemoryLocks, NameLock};
+use crate::error::ConsumerError;
+
+/// The subdirectory of a store's directory.
+const DIRECTORY: &str = "consumers";
+
+/// The extension of the directory of a group's state logs.
+const GROUP: &str = ".group";
+
+/// The place beside a log.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    Directory(PathBuf),
+    Memory { place: Arc<MemoryPlace>, values: Arc<BesideValues> },
+}
+
+/// What a log in memory keeps beside it.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryPlace {
+    checkpoints: Arc<MemoryCheckpoints>,
+    locks: MemoryLocks,
+    pub(crate) groups: Mutex<BTreeSet<String>>,
+}
+
+impl Place {
+    /// Returns the place beside the log of a store.
+    pub(crate) fn of<E: Event, B: Backend<E>>(
+        store: &EventStore<E, B>,
+    ) -> Result<Self, ConsumerError> {
+        match store.backend().beside() {
+            Some(Beside::Directory(path)) => Ok(Self::Directory(path.join(DIRECTORY))),
+            Some(Beside::Memory(values)) => {
+                Ok(Self::Memory { place: values.get_or_default(), values })
+            }
+            _ => Err(ConsumerError::NoPlace),
+        }
+    }
+
+    /// Returns the positions.
+    pub(crate) fn checkpoints(&self) -> Arc<dyn CheckpointStore> {
+        match self {
+            Self::Directory(path) => Arc::new(FileCheckpoints::at(path)),
+            Self::Memory { place, .. } => {
+                Arc::clone(&place.checkpoints) as Arc<dyn CheckpointStore>
+            }
+        }
+    }
+
+    /// Takes the lock of a name.
+    pub(crate) fn lock(&self, name: &str) -> Result<NameLock, ConsumerError> {
+        match self {
+            Self::Directory(path) => {
+                create_directory(path).map_err(ConsumerError::io("create", path))?;
+                NameLock::in_directory(path, name)
+            }
+            Self::Memory { place, .. } => NameLock::in_memory(&place.locks, name),
+        }
+    }
+
+    /// Returns the names of the groups, in order.
+    pub(crate) fn groups(&self) -> Result<Vec<String>, ConsumerError> {
+        match self {
+            Self::Directory(path) => {
+                names_with(path, GROUP).map_err(ConsumerError::io("list", path))
+            }
+            Self::Memory { place, .. } => Ok(place.groups.lock().iter().cloned().collect()),
+        }
+    }
+
+    /// Returns whether there is a group of this name.
+    pub(crate) fn has_group(&self, name: &str) -> bool {
+        match self {
+            Self::Directory(path) => group_directory(path, name).exists(),
+            Self::Memory { place, .. } => place.groups.lock().contains(name),
+        }
+    }
+}
+
+/// Returns the directory of a group's state logs, in the directory of a place.
+pub(crate) fn group_directory(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}{GROUP}"))
+}
+
+/// Checks the name of a consumer or a group.
+pub(crate) fn check_name(name: &str) -> Result<(), ConsumerError> {
+    let problem = |error: io::Error| {
+        let problem = error.to_string().replace("the name of the series", "the name");
+        ConsumerError::BadName { problem }
+    };
+    check_series(name).map_err(problem)
+}

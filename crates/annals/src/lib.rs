@@ -45,7 +45,7 @@
 //! | compute state | [`Projection`], [`Reconstructor`], [`LiveProjection`], [`SnapshotPolicy`] |
 //! | decide on state | [`Reconstructor::decide`], [`Decision`] |
 //! | test | [`testing`]: [`given`], `assert_round_trip` |
-//! | keep the log in files | [`Journal`], [`JournalOptions`]; [`verify()`], [`salvage()`] |
+//! | keep the log in files | [`Journal`], [`JournalOptions`]; [`verify()`], [`verify_watched()`], [`salvage()`] |
 //! | watch it | [`EventStore::health`], [`EventStore::stats`], and the recorder of the crate `metrics` |
 //! | write a backend | [`Backend`] and the module [`backend`] |
 //!
@@ -94,7 +94,7 @@ pub use event::tags::{Metadata, Tags};
 pub use journal::{
     DirectorySnapshots, Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem,
     SalvageError, SalvageGap, SalvageReport, SalvagedRange, StoreDirectory, StoreFile,
-    VerifyReport, salvage, verify,
+    VerifyReport, salvage, verify, verify_watched,
 };
 pub use metrics::stats::{Distribution, SegmentStats, Stats};
 pub use projection::Projection;

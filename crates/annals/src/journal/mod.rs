@@ -45,7 +45,7 @@ pub use options::{Durability, JournalOptions};
 pub use salvage::report::{SalvageError, SalvageGap, SalvageReport, SalvagedRange};
 pub use salvage::salvage;
 pub use snapshots::DirectorySnapshots;
-pub use verify::verify::{VerifyReport, verify};
+pub use verify::verify::{VerifyReport, verify, verify_watched};
 
 use crate::backend::access::LogAccess;
 use crate::backend::backend::{Backend, NameCount, NameKind, Selection};

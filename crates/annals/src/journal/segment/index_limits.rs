@@ -96,7 +96,7 @@ fn a_segment_is_sealed_before_its_index_is_too_large() {
     );
     finds_all(&store, 600, |_| 40);
     drop(store);
-    let report = verify_with(&path, &options).unwrap();
+    let report = verify_with(&path, &options, &mut |_, _| {}).unwrap();
     assert!(report.problems.is_empty() && report.notes.is_empty(), "{report:?}");
 }
 
@@ -135,7 +135,7 @@ fn an_index_that_is_too_large_stays_in_memory_and_is_not_damage() {
     for _ in 0..2 {
         assert_eq!(sizes(&path, "log").len(), 13);
         assert_eq!(sizes(&path, "idx").into_keys().collect::<Vec<_>>(), small);
-        let report = verify_with(&path, &options).unwrap();
+        let report = verify_with(&path, &options, &mut |_, _| {}).unwrap();
         assert_eq!((report.problems.as_slice(), report.events), ([].as_slice(), count));
         assert_eq!(report.notes.len(), 4, "{:?}", report.notes);
         for note in &report.notes {
@@ -148,7 +148,7 @@ fn an_index_that_is_too_large_stays_in_memory_and_is_not_damage() {
     // With the default limits they are written.
     drop(open(&Journal::options(), &path));
     assert_eq!(sizes(&path, "idx").len(), 12);
-    assert_eq!(verify_with(&path, &Journal::options()).unwrap().notes, [""; 0]);
+    assert_eq!(verify_with(&path, &Journal::options(), &mut |_, _| {}).unwrap().notes, [""; 0]);
 }
 
 /// Makes an index file larger than any valid one, as an older annals wrote them. (The added bytes are a hole.)
@@ -166,7 +166,7 @@ fn a_file_that_is_larger_than_an_index_can_be_is_not_believed_and_is_replaced() 
     drop(open(&options, &path));
     let index = |first: u64| path.join(format!("{first:020}.idx"));
     lengthen(&index(0));
-    let report = verify_with(&path, &options).unwrap();
+    let report = verify_with(&path, &options, &mut |_, _| {}).unwrap();
     assert_eq!((report.problems.len(), report.notes.len()), (0, 1), "{report:?}");
     let note = &report.notes[0];
     assert!(note.contains("not usable") && note.contains("4294967296"), "{note}");
@@ -174,7 +174,7 @@ fn a_file_that_is_larger_than_an_index_can_be_is_not_believed_and_is_replaced() 
     assert_eq!(sizes(&path, "idx")[&0], MOST_INDEX_BYTES + 1, "reading changes nothing");
     finds_all(&open(&options, &path), count, tags);
     assert!(sizes(&path, "idx")[&0] < 32 << 10);
-    assert!(verify_with(&path, &options).unwrap().notes.is_empty());
+    assert!(verify_with(&path, &options, &mut |_, _| {}).unwrap().notes.is_empty());
     // If the index of the segment is too large, the file is removed.
     lengthen(&index(200));
     let limited = limited(u64::MAX, 32 << 10);

@@ -44,13 +44,68 @@ pub struct VerifyReport {
 /// [`OpenError`]: nothing or something other than a store is there, or the system fails. Damage is not an error here:
 /// the report lists it.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    verify_with(path.as_ref(), &JournalOptions::default())
+    verify_watched(path, |_, _| {})
+}
+
+/// Does what [`verify()`] does, and calls `watch` many times with the number of bytes that were checked, and the number
+/// of bytes of all segments. The last segment may end with unused space, which is not checked, so the first number does
+/// not always reach the second.
+///
+/// ```
+/// use annals::{EventStore, RawEvent, verify_watched};
+///
+/// let directory = tempfile::tempdir()?;
+/// EventStore::open(directory.path())?.append(RawEvent::builder("counted").build()?)?;
+/// let mut percent = 0;
+/// let report = verify_watched(directory.path(), |done, all| percent = done * 100 / all.max(1))?;
+/// assert_eq!((report.events, percent), (1, 100));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of [`verify()`].
+pub fn verify_watched(
+    path: impl AsRef<Path>,
+    mut watch: impl FnMut(u64, u64),
+) -> Result<VerifyReport, OpenError> {
+    verify_with(path.as_ref(), &JournalOptions::default(), &mut watch)
+}
+
+/// Calls a function with the progress of a verification.
+struct Watch<'w> {
+    /// The bytes of the segments that were checked, and of all segments.
+    done: u64,
+    all: u64,
+    call: &'w mut dyn FnMut(u64, u64),
+}
+
+impl<'w> Watch<'w> {
+    fn new(directory: &Directory, starts: &[u64], call: &'w mut dyn FnMut(u64, u64)) -> Self {
+        let all = starts.iter().map(|&first| segment_bytes(directory, first)).sum();
+        Self { done: 0, all, call }
+    }
+
+    /// Reports that the current segment was checked up to this position.
+    fn at(&mut self, position: usize) {
+        (self.call)((self.done + position as u64).min(self.all), self.all);
+    }
+
+    fn end_segment(&mut self, bytes: u64) {
+        self.done += bytes;
+        self.at(0);
+    }
+}
+
+/// Returns the size of a segment's file; 0 if it cannot be read, which its check reports.
+fn segment_bytes(directory: &Directory, first: u64) -> u64 {
+    directory.handle.open_read_only(&log_name(first)).and_then(|file| file.size()).unwrap_or(0)
 }
 
 /// Does what [`verify`] does, for a Journal that is opened with these options.
 pub(crate) fn verify_with(
     path: &Path,
     options: &JournalOptions,
+    watch: &mut dyn FnMut(u64, u64),
 ) -> Result<VerifyReport, OpenError> {
     let system = Arc::clone(&options.file_system);
     let path = std::path::absolute(path).map_err(OpenError::io("find", path))?;
@@ -73,10 +128,13 @@ pub(crate) fn verify_with(
         Err(error) => return Err(error),
     };
     let mut trusted = true;
+    let mut watch = Watch::new(&directory, &starts, watch);
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
         let most = options.index_limits.most;
-        let end = verify_segment(&directory, first, next, (closed, most), &mut report)?;
+        let end =
+            verify_segment(&directory, first, next, (closed, most), &mut report, &mut watch)?;
+        watch.end_segment(segment_bytes(&directory, first));
         if trusted {
             report.events = end.unwrap_or(first);
         }
@@ -99,6 +157,7 @@ fn verify_segment(
     next: Option<u64>,
     (closed, most_index_bytes): (u64, u64),
     report: &mut VerifyReport,
+    watch: &mut Watch<'_>,
 ) -> Result<Option<u64>, OpenError> {
     let name = log_name(first);
     // The last segment is not mapped, since a writer cuts its file when it seals it.
@@ -110,7 +169,9 @@ fn verify_segment(
     };
     let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
     let indexed = segment.check_head(&directory.store_id).and_then(|_| {
-        index_frames(&segment, &directory.hasher(), next.unwrap_or(u64::MAX), |_, _| {})
+        index_frames(&segment, &directory.hasher(), next.unwrap_or(u64::MAX), |position, _| {
+            watch.at(position);
+        })
     });
     let indexed = match indexed {
         Ok(indexed) => indexed,

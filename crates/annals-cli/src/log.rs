@@ -1,17 +1,19 @@
 //! Prints the library's warnings and errors as readable lines on standard error.
 
 use std::fmt::{Debug, Write as _};
-use std::io::{self, Write as _};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::console::say;
+use crate::console::settings::settings;
+
 /// The message that the library logs when a follower ends. It is not printed: the command reports the same failure with
 /// advice when it ends.
 const FOLLOWER_ENDED: &str = "the log is not followed any more";
 
-/// Prints warnings and errors. It ignores spans; the library has none.
+/// Prints warnings and errors, and with --verbose also what the library does. It ignores spans; the library has none.
 struct Log;
 
 /// Prints everything that the library logs from now on.
@@ -22,7 +24,7 @@ pub(crate) fn start() {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
+        *metadata.level() <= if settings().verbose { Level::DEBUG } else { Level::WARN }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -36,14 +38,17 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text::default();
         event.record(&mut text);
-        let level = if *event.metadata().level() == Level::ERROR { "error" } else { "warning" };
         let Text { message, fields } = text;
         if message == FOLLOWER_ENDED {
             return;
         }
         let fields = if fields.is_empty() { fields } else { format!(" ({fields})") };
-        // An error is ignored: there is no other stream to report it on.
-        let _ = writeln!(io::stderr(), "annals: {level}: {message}{fields}");
+        let text = format!("{message}{fields}");
+        match *event.metadata().level() {
+            Level::ERROR => say::error(&text, []),
+            Level::WARN => say::warning(&text),
+            _ => say::note(&text),
+        }
     }
 
     fn enter(&self, _: &Id) {}

@@ -1,28 +1,41 @@
 //! The `annals` command.
 //!
 //! ```text
-//!   args         the command line and its help      stdin_lines  standard input, line by line
-//!   commands     one file per command               out          standard output
-//!   store_path   a STORE argument                   table, channel_table, human   output for people
-//!   store        opens a store                      reports      the reports of `annals append`
-//!   target       creates a store when needed        progress     progress bars on standard error
-//!   failure      errors and advice, exit code 1     log          the library's warnings on standard error
-//!   demo         `annals demo`                      bench        `annals bench`
+//!   args         the command line and its help      commands     one file per command
+//!   store_path   a STORE argument                   store        opens a store for reading
+//!   target       a store to append to               selection    the filters: which events
+//!   appending    batches                            reports      the reports about them
+//!   stdin_lines  standard input, line by line       records      the input of an import
+//!   csv          comma-separated values             out          standard output
+//!   printer      events on standard output          table, counts, channel_table, human   output for people
+//!   console      standard error, and colours        progress     progress bars on standard error
+//!   failure      errors and advice, exit code 1     log          the library's messages on standard error
+//!   signals      Ctrl-C                             demo, bench  `annals demo`, `annals bench`
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod appending;
 mod args;
 mod bench;
+#[cfg(feature = "channels")]
 mod channel_table;
 mod commands;
+mod console;
+mod counts;
+mod csv;
+#[cfg(feature = "channels")]
 mod demo;
 mod failure;
 mod human;
 mod log;
 mod out;
+mod printer;
 mod progress;
+mod records;
 mod reports;
+mod selection;
+mod signals;
 mod stdin_lines;
 mod store;
 mod store_path;
@@ -32,10 +45,12 @@ mod target;
 use std::process::ExitCode;
 
 use args::{Cli, Command, Format};
+use console::settings::Settings;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let Cli { command, format } = Cli::from_command_line();
+    let Cli { command, format, color, quiet, verbose } = Cli::from_command_line();
+    Settings::of(color, quiet, verbose).install();
     log::start();
     match run(&command, format) {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,14 +69,22 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Tail(args) => commands::tail::run(args, format),
         Command::Get(args) => commands::get::run(args, format),
         Command::Stats(args) => commands::stats::run(args, format),
-        Command::Tags(args) => commands::names::tags(args, format),
-        Command::Types(args) => commands::names::types(args, format),
+        Command::Count(args) => commands::count::run(args, format),
+        Command::Tags(args) => commands::tags::run(args, format),
+        Command::Types(args) => commands::types::run(args, format),
+        Command::Export(args) => commands::export::run(args, format),
+        Command::Import(args) => commands::import::run(args, format),
         Command::Verify(args) => commands::verify::run(args, format),
         Command::Copy(args) => commands::copy::run(args, format),
         Command::Salvage(args) => commands::salvage::run(args, format),
+        #[cfg(feature = "channels")]
         Command::State(args) => commands::state::run(args, format),
+        #[cfg(feature = "channels")]
         Command::Demo(args) => demo::run(args, format),
         Command::Bench(args) => bench::run(args, format),
+        Command::Completions(args) => commands::completions::run(args, format),
+        Command::Man(args) => commands::man::run(args, format),
+        #[cfg(feature = "channels")]
         Command::DemoWriter(args) => demo::writer::sign_until_killed(&args.directory),
     }
 }

@@ -85,8 +85,14 @@ impl Out {
     }
 }
 
+/// The width of a terminal that does not tell its size.
+const USUAL_WIDTH: usize = 80;
+
 /// Returns the number of columns of the terminal; `None` if standard output is not a terminal.
 pub(crate) fn terminal_width() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-    Some(usize::from(width.0))
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let size = terminal_size::terminal_size_of(io::stdout());
+    Some(size.map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0)))
 }

@@ -1,8 +1,10 @@
-//! Progress bars on standard error, if it is a terminal.
+//! Progress bars on standard error, if it is a terminal and the command is not quiet.
 
 use std::time::Duration;
 
 use indicatif::{HumanFloatCount, ProgressBar, ProgressState, ProgressStyle};
+
+use crate::console::settings::settings;
 
 /// Returns a bar for work of `total` bytes, or a spinner if the total is not known.
 pub(crate) fn bytes(total: Option<u64>) -> ProgressBar {
@@ -20,6 +22,13 @@ pub(crate) fn events(total: u64, what: &'static str) -> ProgressBar {
         .with_message(what)
 }
 
+/// Returns a bar for checking a store, whose size becomes known meanwhile.
+pub(crate) fn checking() -> ProgressBar {
+    let bar = bar(0, "checking {bar:30} {percent}%, {bytes} of {total_bytes}, {eta} left");
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
 /// Returns a spinner that shows the elapsed time.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let spinner =
@@ -33,6 +42,9 @@ fn bar(total: u64, template: &str) -> ProgressBar {
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    if settings().quiet {
+        return ProgressBar::hidden();
+    }
     // The templates are constants. If one were invalid, the bar would have its default look.
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.with_key("rate", rate)),

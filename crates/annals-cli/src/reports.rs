@@ -12,8 +12,27 @@ use crate::failure::Failure;
 use crate::human::counted;
 use crate::out::Out;
 
+/// What was done with events, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Each batch is reported, and the total.
+    Appended,
+    /// Only the total is reported.
+    Imported,
+}
+
+impl Done {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Appended => "appended",
+            Self::Imported => "imported",
+        }
+    }
+}
+
 /// Reports batches, and the total at the end.
 pub(crate) struct Reports {
+    done: Done,
     out: Out,
     bar: ProgressBar,
     /// The reason why reports cannot be written any more.
@@ -26,8 +45,8 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    pub(crate) fn new(out: Out, bar: ProgressBar) -> Self {
-        Self { out, bar, failure: None, appended: 0, already: 0, all: None }
+    pub(crate) fn new(done: Done, out: Out, bar: ProgressBar) -> Self {
+        Self { done, out, bar, failure: None, appended: 0, already: 0, all: None }
     }
 
     /// Shows on the bar that this number of bytes of input is done.
@@ -50,7 +69,8 @@ impl Reports {
             self.appended += events;
             self.all = Some(self.all.as_ref().map_or(first, |all| all.start)..range.end);
         }
-        if self.failure.is_some() {
+        if self.failure.is_some() || self.done == Done::Imported {
+            self.bar.set_message(counted(self.appended + self.already, "event"));
             return;
         }
         if let Err(failure) = self.write(first, last, already) {
@@ -65,7 +85,7 @@ impl Reports {
 
     fn write(&mut self, first: u64, last: u64, already: bool) -> Result<(), Failure> {
         match self.out.format() {
-            Format::Jsonl => {
+            Format::Jsonl | Format::Csv => {
                 let offsets = [("first", first.into()), ("last", last.into())];
                 self.out
                     .object(offsets.into_iter().chain(already.then(|| ("already", true.into()))))?;
@@ -89,7 +109,7 @@ impl Reports {
             return Err(failure);
         }
         if self.out.format() == Format::Jsonl {
-            let mut report = vec![("appended", self.appended.into())];
+            let mut report = vec![(self.done.word(), self.appended.into())];
             if let Some(all) = &self.all {
                 report.extend([("first", all.start.into()), ("last", (all.end - 1).into())]);
             }
@@ -105,7 +125,8 @@ impl Reports {
                 already => format!("; {} already in the store", HumanCount(already)),
             };
             let (appended, range) = (counted(self.appended, "event"), range.unwrap_or_default());
-            self.out.text(format_args!("{appended} appended{range}{already}"))?;
+            let done = self.done.word();
+            self.out.text(format_args!("{appended} {done}{range}{already}"))?;
         }
         self.out.flush()
     }

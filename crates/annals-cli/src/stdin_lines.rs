@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
 use crate::failure::Failure;
@@ -44,9 +44,19 @@ enum Line {
     Partial,
 }
 
+/// What the queue holds.
+enum Chunk {
+    /// The result of a read: bytes, or none at the end of the input.
+    Read(io::Result<Vec<u8>>),
+    /// A signal came.
+    Wake,
+}
+
 /// The lines of an input.
 pub(crate) struct Lines {
-    chunks: Receiver<io::Result<Vec<u8>>>,
+    chunks: Receiver<Chunk>,
+    /// For [`waker`](Self::waker).
+    sender: SyncSender<Chunk>,
     chunk: Vec<u8>,
     /// The index in `chunk` at which the next line begins or continues.
     at: usize,
@@ -62,18 +72,20 @@ impl Lines {
     /// Starts to read `input`, on a thread.
     pub(crate) fn of(mut input: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, chunks) = sync_channel(QUEUED_CHUNKS);
+        let reader = sender.clone();
         thread::Builder::new().name("annals-input".into()).spawn(move || {
             loop {
                 let chunk = read_some(&mut input);
                 let ends = !matches!(&chunk, Ok(chunk) if !chunk.is_empty());
                 // If the receiver is gone, the command has ended.
-                if sender.send(chunk).is_err() || ends {
+                if reader.send(Chunk::Read(chunk)).is_err() || ends {
                     return;
                 }
             }
         })?;
         Ok(Self {
             chunks,
+            sender,
             chunk: Vec::new(),
             at: 0,
             partial: Vec::new(),
@@ -82,6 +94,13 @@ impl Lines {
             bytes: 0,
             ended: false,
         })
+    }
+
+    /// Returns a function that ends the wait for input: [`next`](Self::next) then fails with [`Failure::Interrupted`].
+    pub(crate) fn waker(&self) -> impl Fn() + Send + 'static {
+        let sender = self.sender.clone();
+        // If the queue is full, the command is not waiting for input.
+        move || drop(sender.try_send(Chunk::Wake))
     }
 
     /// Moves to the next line. If no line is available yet, waits for it, or returns [`Step::Pause`] if `wait` is
@@ -149,7 +168,11 @@ impl Lines {
             Err(TryRecvError::Empty) => return Ok(false),
             received => received.ok(),
         };
-        self.chunk = received.unwrap_or(Ok(Vec::new())).map_err(Failure::Input)?;
+        self.chunk = match received {
+            Some(Chunk::Read(read)) => read.map_err(Failure::Input)?,
+            Some(Chunk::Wake) => return Err(Failure::Interrupted),
+            None => Vec::new(),
+        };
         self.at = 0;
         self.bytes += self.chunk.len() as u64;
         self.ended = self.chunk.is_empty();
@@ -247,6 +270,14 @@ mod tests {
         drop(sender);
         assert_eq!(lines.next(true).unwrap(), Step::End);
         assert_eq!(lines.next(true).unwrap(), Step::End);
+    }
+
+    #[test]
+    fn a_waiting_reader_can_be_woken() {
+        let (_sender, receiver) = channel();
+        let mut lines = Lines::of(Fed(receiver)).unwrap();
+        lines.waker()();
+        assert!(matches!(lines.next(true), Err(Failure::Interrupted)));
     }
 
     #[test]

@@ -90,10 +90,14 @@ pub(crate) fn reading<E: Event>(
     }
 }
 
-/// Checks every byte of a store.
-pub(crate) fn verify(path: &StorePath) -> Result<VerifyReport, Failure> {
+/// Checks every byte of a store. For a Journal, calls `watch` with the number of bytes that were checked, and that of all
+/// bytes.
+pub(crate) fn verify(
+    path: &StorePath,
+    watch: impl FnMut(u64, u64),
+) -> Result<VerifyReport, Failure> {
     match path {
-        StorePath::Journal(directory) => Ok(annals::verify(directory)?),
+        StorePath::Journal(directory) => Ok(annals::verify_watched(directory, watch)?),
         #[cfg(feature = "rocksdb")]
         StorePath::RocksDb(directory) => Ok(annals_rocksdb::verify(directory)?),
         #[cfg(not(feature = "rocksdb"))]

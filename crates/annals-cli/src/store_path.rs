@@ -50,6 +50,18 @@ impl StorePath {
     }
 }
 
+/// The environment variable that names the store, if the command line does not.
+const VARIABLE: &str = "ANNALS_STORE";
+
+/// Returns the store that the environment names, if it names one.
+pub(crate) fn from_environment() -> Result<Option<StorePath>, String> {
+    let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+    named
+        .map(|value| StorePath::parse(&value))
+        .transpose()
+        .map_err(|problem| format!("{VARIABLE}: {problem}"))
+}
+
 /// Returns the argument without the prefix, if it begins with it. The argument need not be UTF-8.
 fn strip_prefix(argument: &OsStr, prefix: &str) -> Option<OsString> {
     #[cfg(unix)]

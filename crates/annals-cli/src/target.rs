@@ -4,17 +4,25 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "rocksdb")]
 use annals::OpenError;
 use annals::{Backend as _, Durability, Journal, RawEvent};
 
+use crate::args::creation::{Create, Creation, Wait};
+use crate::console::say;
 use crate::failure::Failure;
+use crate::signals::Interrupt;
 use crate::store::{self, Store};
 use crate::store_path::StorePath;
 
 /// The name of a Journal's lock file.
 const LOCK: &str = "LOCK";
+
+/// The time between two attempts to open a locked store.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// A store to append to, which may not exist yet.
 pub(crate) struct Target {
@@ -24,28 +32,81 @@ pub(crate) struct Target {
     absent: Vec<PathBuf>,
     /// Whether this process may have created the store.
     may_be_created: bool,
+    /// Whether the store was created, which is not said yet.
+    is_unannounced: bool,
+    creation: Creation,
+    interrupt: Interrupt,
 }
 
 impl Target {
     /// Records which directories exist now. Opens nothing.
-    pub(crate) fn new(path: &StorePath, durability: Durability) -> Self {
+    pub(crate) fn new(
+        path: &StorePath,
+        durability: Durability,
+        creation: Creation,
+        interrupt: &Interrupt,
+    ) -> Self {
         let absent = path.path().ancestors().take_while(|path| is_absent(path));
         let absent = absent.map(Path::to_owned).collect();
-        Self { path: path.clone(), durability, absent, may_be_created: false }
+        Self {
+            path: path.clone(),
+            durability,
+            absent,
+            may_be_created: false,
+            is_unannounced: false,
+            creation,
+            interrupt: interrupt.clone(),
+        }
     }
 
-    /// Opens the store if it exists; `None` otherwise.
+    /// Opens the store if it exists. Returns `None` if it does not exist and may be created.
     pub(crate) fn existing(&self) -> Result<Option<Store>, Failure> {
-        if store::is_vacant(&self.path)? {
-            return Ok(None);
+        if !store::is_vacant(&self.path)? {
+            return self.open_or_wait().map(Some);
         }
-        store::open(&self.path, self.durability).map(Some)
+        match self.creation.create {
+            Create::Auto => Ok(None),
+            Create::Never => Err(Failure::MustExist { store: self.path.clone() }),
+        }
     }
 
     /// Opens the store, and creates it if it does not exist.
     pub(crate) fn open(&mut self) -> Result<Store, Failure> {
+        self.is_unannounced = store::is_vacant(&self.path)?;
         self.may_be_created = true;
-        store::open(&self.path, self.durability)
+        self.open_or_wait()
+    }
+
+    /// Prints a note if the store was created, once.
+    pub(crate) fn announce(&mut self) {
+        if std::mem::take(&mut self.is_unannounced) {
+            say::note(&format!("created {}", self.path));
+        }
+    }
+
+    /// Opens the store. With --wait, waits until no other process has it open for writing.
+    fn open_or_wait(&self) -> Result<Store, Failure> {
+        let begin = Instant::now();
+        let mut is_first = true;
+        loop {
+            let problem = match store::open(&self.path, self.durability) {
+                Err(problem @ Failure::Locked { .. }) => problem,
+                opened => return opened,
+            };
+            let is_over = match self.creation.wait {
+                None => true,
+                Some(Wait(None)) => false,
+                Some(Wait(Some(time))) => begin.elapsed() >= time,
+            };
+            if is_over {
+                return Err(problem);
+            }
+            if std::mem::take(&mut is_first) {
+                say::note(&format!("{}; waiting", problem.message()));
+            }
+            self.interrupt.check()?;
+            thread::sleep(RETRY);
+        }
     }
 
     /// Removes the directories that [`open`](Self::open) created, if the store has no events. The caller must close the

@@ -2,10 +2,13 @@
 
 use clap::{Args, ValueEnum};
 
-use super::values::{batch_size, tag};
+use super::creation::Creation;
+use super::values::{batch_size, event_type, id, metadata, tag};
 use crate::store_path::StorePath;
 
-/// Append events from standard input, one JSON object per line
+/// Append events: one that the options describe, or those of standard input, one JSON object per line
+///
+/// With --type the options describe one event, and standard input is not read unless --data is @-.
 ///
 /// A line is {"type": string, "tags"?: [string], "data"?: any JSON, "id"?: string, "metadata"?: object of strings}.
 /// Fields marked with ? are optional. Unknown fields are errors. "data" is stored byte for byte, except for white space
@@ -26,16 +29,24 @@ use crate::store_path::StorePath;
 /// then duplicated. If only some events of a batch are already in the store, the batch is appended and reported in
 /// parts. If an event of another type has the id, the command fails, and the lines before that line are appended.
 ///
+/// After Ctrl-C, the command ends with the total of what is appended, and states the line to continue with. A second
+/// Ctrl-C ends it at once.
+///
 /// If the reader of the reports stops reading, appending continues. If reports cannot be written, to a full disk for
 /// example, the command prints a warning, appends all input, and exits with 1.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   annals append my.store < events.jsonl
+  annals append my.store --type book-lent --tag book:17 --data '{"days":28}'
+  annals append my.store --type scan --data @scan.png
   zcat events.jsonl.gz | annals append my.store --batch 10000
-  tail -f app.log.jsonl | annals append my.store
-  echo '{"type":"seat-sold","tags":["seat:12A"]}' | annals append my.store --if-none seat:12A"#)]
+  annals read other.store | annals append my.store --reread
+  tail -f app.log.jsonl | annals append my.store --wait=10s
+  echo '{"type":"seat-sold","tags":["seat:12A"]}' \
+    | annals append my.store --if-none seat:12A"#)]
 pub(crate) struct Append {
     /// The store: PATH or rocksdb:PATH; created if nothing exists there
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
     /// The maximum number of lines per batch (1 to 65536)
@@ -54,6 +65,50 @@ pub(crate) struct Append {
     /// an event has the tag or type, its offset is printed and the exit code is 1.
     #[arg(long, value_name = "TAG_OR_TYPE", conflicts_with = "batch", value_parser = tag)]
     pub(crate) if_none: Vec<String>,
+
+    /// Accept lines that `annals read` or `annals export` printed; their offsets and times are ignored
+    ///
+    /// The events are recorded now. To keep their times, use `annals import --keep-times`.
+    #[arg(long)]
+    pub(crate) reread: bool,
+
+    #[command(flatten)]
+    pub(crate) creation: Creation,
+
+    #[command(flatten)]
+    pub(crate) event: OneEvent,
+}
+
+/// An event on the command line.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "One event")]
+pub(crate) struct OneEvent {
+    /// The type of the event to append
+    #[arg(short = 'T', long = "type", value_name = "TYPE", value_parser = event_type)]
+    #[arg(conflicts_with_all = ["batch", "reread"])]
+    pub(crate) event_type: Option<String>,
+
+    /// A tag of the event; can be repeated
+    #[arg(short = 't', long = "tag", value_name = "TAG", value_parser = tag, requires = "event_type")]
+    pub(crate) tags: Vec<String>,
+
+    /// Its data: JSON; or @FILE for the bytes of a file, whatever they are, and @- for those of standard input
+    #[arg(
+        short = 'd',
+        long,
+        value_name = "JSON|@FILE",
+        requires = "event_type",
+        allow_hyphen_values = true
+    )]
+    pub(crate) data: Option<String>,
+
+    /// Its id: an event whose id is in the store is not appended again
+    #[arg(long, value_name = "ID", value_parser = id, requires = "event_type")]
+    pub(crate) id: Option<String>,
+
+    /// A name and a text for its metadata; can be repeated
+    #[arg(long, value_name = "NAME=TEXT", value_parser = metadata, requires = "event_type")]
+    pub(crate) metadata: Vec<(String, String)>,
 }
 
 /// When a batch counts as appended.

@@ -14,6 +14,7 @@ use crate::store_path::StorePath;
 #[command(after_help = "Example:\n  annals verify my.store")]
 pub(crate) struct Verify {
     /// The store: PATH or rocksdb:PATH
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 }
 

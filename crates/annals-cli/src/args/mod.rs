@@ -1,56 +1,107 @@
 //! The command line. The doc comments here are the texts of `annals --help`.
 //!
 //! ```text
-//!   append    append            maintain  verify, copy, salvage    demo   demo
-//!   read      read, tail, get   summary   stats, tags, types       bench  bench
-//!   state     state             values    checks values
+//!   append  append         read     read, tail, get        maintain  verify, copy, salvage    state  state
+//!   export  export         filter   which events           summary   stats, tags, types       demo   demo
+//!   import  import         count    count                  generate  completions, man         bench  bench
+//!   creation  how a store is opened for appending          usage     help and wrong usage     values  checks values
 //! ```
 
 pub(crate) mod append;
 pub(crate) mod bench;
+pub(crate) mod count;
+pub(crate) mod creation;
+#[cfg(feature = "channels")]
 pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod filter;
+pub(crate) mod generate;
+pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod read;
+#[cfg(feature = "channels")]
 pub(crate) mod state;
 pub(crate) mod summary;
+mod usage;
 mod values;
+
+use std::sync::LazyLock;
 
 use annals::MAX_BATCH_BYTES;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use append::Append;
 use bench::{Bench, BenchStore};
+use count::Count;
+#[cfg(feature = "channels")]
 use demo::{Demo, DemoWriter};
+use export::Export;
+use generate::{Completions, Man};
+use import::Import;
 use maintain::{Copy, Salvage, Verify};
-use read::{Get, Read, Tail};
+use read::{Get, Read, Tail, View};
+#[cfg(feature = "channels")]
 use state::State;
 use summary::{Stats, Tags, Types};
+
+use crate::console::settings::Color;
+
+/// The features that this program was built with, and the format of files that it reads and writes.
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let features = [
+            cfg!(feature = "channels").then_some("channels"),
+            cfg!(feature = "rocksdb").then_some("rocksdb"),
+        ];
+        let features: Vec<&str> = features.into_iter().flatten().collect();
+        let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+        format!("{}\nfeatures: {features}\nfile format: {FILE_FORMAT}", env!("CARGO_PKG_VERSION"))
+    });
+    &TEXT
+}
+
+/// The newest format of a Journal that this program reads, and the one that it writes.
+const FILE_FORMAT: u32 = 1;
 
 /// Append events to an event store, read them and check them
 ///
 /// Events are appended once and never changed. An event has a type, any number of tags, data, and an offset: its
 /// position in the log, counted from 0.
 ///
-/// A STORE is either the path of a directory, for a store in files (a
-/// Journal), or `rocksdb:PATH`, for a store in RocksDB, if this program was built with RocksDB. `annals append` creates
-/// the store. One process at a time can append to a store; meanwhile, any number of processes can read it.
+/// A STORE is either the path of a directory, for a store in files (a Journal), or `rocksdb:PATH`, for a store in
+/// RocksDB, if this program was built with RocksDB. The environment variable `ANNALS_STORE` names the store for commands
+/// that are given none. `annals append` creates the store. One process at a time can append to a store; meanwhile, any
+/// number of processes can read it.
 #[derive(Debug, Parser)]
-#[command(name = "annals", version, after_help = TOP_HELP, max_term_width = 100)]
+#[command(name = "annals", version, long_version = long_version(), after_help = TOP_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
     /// How results are printed [default: table on a terminal, jsonl otherwise]
-    #[arg(long, global = true, value_enum)]
+    #[arg(short, long, global = true, value_enum, help_heading = GLOBAL)]
     pub(crate) format: Option<Format>,
+
+    /// When results and messages are coloured
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, help_heading = GLOBAL)]
+    #[arg(hide_possible_values = true)]
+    pub(crate) color: Color,
+
+    /// Print no notes and no progress on standard error
+    #[arg(short, long, global = true, action = ArgAction::SetTrue, help_heading = GLOBAL)]
+    pub(crate) quiet: bool,
+
+    /// Also print what the library does
+    #[arg(short, long, global = true, action = ArgAction::SetTrue, conflicts_with = "quiet", help_heading = GLOBAL)]
+    pub(crate) verbose: bool,
 }
 
-const TOP_HELP: &str = r#"Watch a complete example:
-  annals demo
+/// The heading of the options that every command has.
+const GLOBAL: &str = "Options of every command";
 
-Create a store of your own and read it:
-  echo '{"type":"book-lent","tags":["book:17"],"data":{"days":28}}' | annals append my.store
+const TOP_HELP: &str = r#"Create a store and read it:
+  annals append my.store --type book-lent --tag book:17 --data '{"days":28}'
   annals read my.store --tag book:17
 
 Results are written to standard output, warnings, errors and progress to standard error.
@@ -64,6 +115,8 @@ pub(crate) enum Format {
     Jsonl,
     /// Columns, for people
     Table,
+    /// Comma-separated values, for `annals export`
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,15 +125,23 @@ pub(crate) enum Command {
     Read(Read),
     Tail(Tail),
     Get(Get),
+    Count(Count),
     Stats(Stats),
     Tags(Tags),
     Types(Types),
+    Export(Export),
+    Import(Import),
     Verify(Verify),
     Copy(Copy),
     Salvage(Salvage),
+    #[cfg(feature = "channels")]
     State(State),
+    #[cfg(feature = "channels")]
     Demo(Demo),
     Bench(Bench),
+    Completions(Completions),
+    Man(Man),
+    #[cfg(feature = "channels")]
     #[command(hide = true)]
     DemoWriter(DemoWriter),
 }
@@ -88,39 +149,109 @@ pub(crate) enum Command {
 impl Cli {
     /// Parses the command line. On wrong usage or `--help` the process exits here.
     pub(crate) fn from_command_line() -> Self {
-        let cli = Self::parse();
-        if let Err((kind, problem)) = cli.command.check() {
-            Self::command().error(kind, problem).exit();
+        // Help and wrong usage are printed while the arguments are parsed, and in the right colours.
+        let color = color_of(std::env::args_os());
+        let mut command = usage::with_whole_examples(Self::command(), color);
+        let parsed = command.try_get_matches_from_mut(std::env::args_os());
+        let parsed = parsed.and_then(|found| Self::from_arg_matches(&found));
+        let checked = parsed.and_then(|cli| match cli.check() {
+            Ok(()) => Ok(cli),
+            Err((kind, problem)) => Err(command.error(kind, problem)),
+        });
+        match checked {
+            Ok(cli) => cli,
+            Err(error) => usage::exit(&error, color),
         }
-        cli
     }
+
+    /// Checks arguments that depend on each other.
+    fn check(&self) -> Result<(), (ErrorKind, String)> {
+        if self.format == Some(Format::Csv) && !matches!(self.command, Command::Export(_)) {
+            let right = "only `annals export` prints CSV; give jsonl or table";
+            return Err((ErrorKind::InvalidValue, right.to_owned()));
+        }
+        self.command.check(self.format)
+    }
+}
+
+/// Returns the value of --color among the arguments, or the default.
+fn color_of(args: impl Iterator<Item = std::ffi::OsString>) -> Color {
+    let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let next = args.iter().skip(1).chain([&args[0]]);
+    let values =
+        args.iter().zip(next).filter_map(|(arg, next)| match arg.strip_prefix("--color") {
+            Some("") => Some(next.as_str()),
+            Some(value) => value.strip_prefix('='),
+            None => None,
+        });
+    values.last().and_then(|value| Color::from_str(value, true).ok()).unwrap_or_default()
 }
 
 impl Command {
     /// Checks arguments that depend on each other.
-    fn check(&self) -> Result<(), (ErrorKind, String)> {
+    fn check(&self, format: Option<Format>) -> Result<(), (ErrorKind, String)> {
+        let value = |problem: String| (ErrorKind::ValueValidation, problem);
         match self {
-            Self::Read(Read { from, to: Some(to), .. }) if from > to => Err((
-                ErrorKind::ValueValidation,
-                format!("--from {from} is greater than --to {to}; give --from 0 to {to}"),
-            )),
-            Self::Bench(Bench { store: Some(BenchStore::Memory), keep: true, .. }) => Err((
-                ErrorKind::ArgumentConflict,
-                "--keep keeps a log in files, and memory: has no files; give a path, or omit --keep".into(),
-            )),
-            // Besides its payload, an event of the bench takes less than 100 bytes.
-            Self::Bench(Bench { batch, payload, .. })
-                if batch * (payload + 100) > MAX_BATCH_BYTES =>
-            {
-                Err((
-                    ErrorKind::ValueValidation,
-                    format!(
-                        "--batch {batch} with --payload {payload} exceeds the limit of a batch, {MAX_BATCH_BYTES} \
-                        bytes; reduce one of them"
-                    ),
-                ))
+            Self::Read(args) => {
+                check_range(args.from, args.to).and(args.filter.check()).map_err(value)?;
+                check_view(args.view, format)
             }
+            Self::Export(args) => {
+                check_range(args.from, args.to).and(args.filter.check()).map_err(value)?;
+                if format == Some(Format::Table) {
+                    let right = "`annals export` prints jsonl or csv; `annals read` prints tables";
+                    return Err((ErrorKind::InvalidValue, right.to_owned()));
+                }
+                Ok(())
+            }
+            Self::Count(args) => {
+                check_range(args.from, args.to).and(args.filter.check()).map_err(value)
+            }
+            Self::Tail(args) => {
+                args.filter.check().map_err(value)?;
+                check_view(args.view, format)
+            }
+            Self::Get(args) => match args.resolve() {
+                Ok(_) => Ok(()),
+                Err(problem) => Err((ErrorKind::MissingRequiredArgument, problem)),
+            },
+            Self::Bench(bench) => check_bench(bench),
             _ => Ok(()),
         }
     }
+}
+
+fn check_range(from: u64, to: Option<u64>) -> Result<(), String> {
+    match to {
+        Some(to) if from > to => {
+            Err(format!("--from {from} is greater than --to {to}; give --from 0 to {to}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_view(view: View, format: Option<Format>) -> Result<(), (ErrorKind, String)> {
+    if (view.wide || view.vertical) && format == Some(Format::Jsonl) {
+        let right = "--wide and --vertical are forms of the table; leave out --format jsonl";
+        return Err((ErrorKind::ArgumentConflict, right.to_owned()));
+    }
+    Ok(())
+}
+
+fn check_bench(bench: &Bench) -> Result<(), (ErrorKind, String)> {
+    let Bench { batch, payload, .. } = bench;
+    if matches!(bench, Bench { store: Some(BenchStore::Memory), keep: true, .. }) {
+        let problem =
+            "--keep keeps a log in files, and memory: has no files; give a path, or omit --keep";
+        return Err((ErrorKind::ArgumentConflict, problem.into()));
+    }
+    // Besides its payload, an event of the bench takes less than 100 bytes.
+    if batch * (payload + 100) > MAX_BATCH_BYTES {
+        let problem = format!(
+            "--batch {batch} with --payload {payload} exceeds the limit of a batch, {MAX_BATCH_BYTES} bytes; reduce one \
+            of them"
+        );
+        return Err((ErrorKind::ValueValidation, problem));
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ use crate::store_path::StorePath;
   annals tags my.store --prefix channel:"#)]
 pub(crate) struct State {
     /// The store: PATH or rocksdb:PATH
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
     /// The channel's id: 0x and 64 hex digits; or its tag, channel:0x…

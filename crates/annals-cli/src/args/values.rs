@@ -1,7 +1,10 @@
 //! Checks the values of arguments. Each error states which values are valid.
 
-use annals::{InvalidQuery, MAX_BATCH_EVENTS, Query};
+use annals::{InvalidQuery, MAX_BATCH_EVENTS, Query, RawEvent};
+#[cfg(feature = "channels")]
 use annals_channels::{Hash, InvalidField};
+
+use crate::csv::template::Template;
 
 /// Parses an offset or a number of events.
 pub(super) fn whole_number(text: &str) -> Result<u64, String> {
@@ -44,6 +47,52 @@ pub(super) fn event_type(text: &str) -> Result<String, InvalidQuery> {
     Query::event_type(text).check().map(|()| text.to_owned())
 }
 
+/// Checks that an event can have this id. Ids follow the rules of tags.
+pub(super) fn id(text: &str) -> Result<String, String> {
+    match Query::tag(text).check() {
+        Ok(()) => Ok(text.to_owned()),
+        Err(InvalidQuery::Name { source }) => Err(source.to_string().replacen("tag", "id", 1)),
+        Err(problem) => Err(problem.to_string()),
+    }
+}
+
+/// Checks that a text to look for is not empty, since every event contains the empty text.
+pub(super) fn text(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("expected a text to look for".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Parses a name and a text for an event's metadata.
+pub(super) fn metadata(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=TEXT, as in user=anna")?;
+    let event = RawEvent::builder("a").metadata(name, value).build();
+    event.map(|_| (name.to_owned(), value.to_owned())).map_err(|problem| problem.to_string())
+}
+
+/// Checks that a template for tags or ids is not empty and closes its braces.
+pub(super) fn template(text: &str) -> Result<String, String> {
+    match Template::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Parses the character between the cells of a CSV file.
+pub(super) fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+        _ => Err(
+            "expected one ASCII character other than a quote or a line end, such as ';', or tab"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(feature = "channels")]
 /// Parses the id of a channel, with or without the prefix that it has in tags.
 pub(super) fn channel_id(text: &str) -> Result<Hash, String> {
     let expected = |problem: InvalidField| {

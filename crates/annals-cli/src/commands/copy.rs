@@ -8,11 +8,13 @@ use annals::{Batch, Durability, RawEvent};
 use indicatif::HumanCount;
 
 use crate::args::Format;
+use crate::args::creation::Creation;
 use crate::args::maintain::Copy;
 use crate::failure::Failure;
 use crate::human::counted;
 use crate::out::Out;
 use crate::progress;
+use crate::signals::Interrupt;
 use crate::store::{self, Store};
 use crate::store_path::StorePath;
 use crate::target::Target;
@@ -23,7 +25,8 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// Copies the events that the target does not have yet, and compares all events.
 pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
-    let mut target = Target::new(&args.to, Durability::Buffered);
+    let mut target =
+        Target::new(&args.to, Durability::Buffered, Creation::AUTO, &Interrupt::default());
     let copied = store::reading(&args.from, |from| copy_all(from, &mut target, args, format));
     if copied.is_err() {
         target.remove_if_empty();
@@ -65,7 +68,9 @@ fn copy_all(
     let mut out = Out::for_reports(format);
     let copied = head - copied_before;
     match out.format() {
-        Format::Jsonl => out.object([("copied", copied.into()), ("events", head.into())])?,
+        Format::Jsonl | Format::Csv => {
+            out.object([("copied", copied.into()), ("events", head.into())])?;
+        }
         Format::Table => {
             let (copied, head) = (counted(copied, "event"), HumanCount(head));
             out.text(format_args!(

@@ -1,4 +1,4 @@
-//! `annals get` prints one event.
+//! `annals get` prints events by offset or id.
 
 use annals_cli::{write_line, write_pretty};
 
@@ -8,19 +8,36 @@ use crate::failure::Failure;
 use crate::out::Out;
 use crate::store::{self, Store};
 
-/// Prints the event at an offset.
+/// Prints the events.
 pub(crate) fn run(args: &Get, format: Option<Format>) -> Result<(), Failure> {
-    store::reading(&args.store, |store| show(store, args, format))
+    let (path, offsets) = args.resolve().map_err(|problem| Failure::Usage { problem })?;
+    store::reading(&path, |store| show(store, offsets, &args.ids, format))
 }
 
-fn show(store: &Store, args: &Get, format: Option<Format>) -> Result<(), Failure> {
-    let Some(event) = store.get(args.offset)? else {
-        return Err(Failure::NoEvent { offset: args.offset, len: store.len() });
-    };
+fn show(
+    store: &Store,
+    mut offsets: Vec<u64>,
+    ids: &[String],
+    format: Option<Format>,
+) -> Result<(), Failure> {
+    for id in ids {
+        match store.find(id)? {
+            Some(offset) => offsets.push(offset),
+            None => return Err(Failure::NoEventWithId { id: id.clone() }),
+        }
+    }
+    // Looked up before anything is printed.
+    let events = offsets.into_iter().map(|offset| match store.get(offset)? {
+        Some(event) => Ok(event),
+        None => Err(Failure::NoEvent { offset, len: store.len() }),
+    });
+    let events = events.collect::<Result<Vec<_>, Failure>>()?;
     let mut out = Out::new(format);
-    out.with(|out| match format {
-        Some(Format::Jsonl) => write_line(&event, out),
-        Some(Format::Table) | None => write_pretty(&event, out),
-    })?;
+    for event in &events {
+        out.with(|out| match format {
+            Some(Format::Jsonl) => write_line(event, out),
+            _ => write_pretty(event, out),
+        })?;
+    }
     out.flush()
 }

@@ -2,8 +2,10 @@
 
 use crate::args::Format;
 use crate::args::read::Read;
-use crate::commands::EventPrinter;
 use crate::failure::Failure;
+use crate::printer::EventPrinter;
+use crate::selection::no_match;
+use crate::selection::selected::Selection;
 use crate::store::{self, Store};
 
 /// Prints the requested events.
@@ -12,14 +14,16 @@ pub(crate) fn run(args: &Read, format: Option<Format>) -> Result<(), Failure> {
 }
 
 fn show(store: &Store, args: &Read, format: Option<Format>) -> Result<(), Failure> {
-    let events = store.query(&args.filter.query());
-    let events = events.range(args.from..args.to.unwrap_or(u64::MAX));
-    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let events: Box<dyn Iterator<Item = _>> =
-        if args.reverse { Box::new(events.rev()) } else { Box::new(events) };
-    let mut printer = EventPrinter::new(format);
-    for event in events.take(limit) {
+    let selection = Selection::of(&args.filter);
+    let range = selection.range(store, args.from..args.to.unwrap_or(u64::MAX))?;
+    let mut printer = EventPrinter::new(format, args.view);
+    let limit = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    for event in selection.events(store, range, args.reverse).take(limit) {
         printer.print_read(event)?;
     }
-    printer.flush()
+    printer.flush()?;
+    if printer.printed() == 0 && limit > 0 {
+        no_match::note(store, &args.filter)?;
+    }
+    Ok(())
 }

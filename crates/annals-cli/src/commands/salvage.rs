@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Salvage, format: Option<Format>) -> Result<(), Failure>
     // The exit code states whether events are missing, so a closed pipe must not end the command with 0.
     let mut out = Out::for_reports(format);
     match out.format() {
-        Format::Jsonl => show_lines(&report, &mut out)?,
+        Format::Jsonl | Format::Csv => show_lines(&report, &mut out)?,
         Format::Table => show_text(&report, &mut out)?,
     }
     out.flush()?;

@@ -8,7 +8,7 @@ use annals_channels::{Channel, ChannelEvent, ChannelState, Hash};
 use crate::args::Format;
 use crate::args::state::State;
 use crate::channel_table;
-use crate::failure::Failure;
+use crate::failure::{ChannelFailure, Failure};
 use crate::human::counted;
 use crate::out::Out;
 use crate::store::{self, Store};
@@ -36,7 +36,7 @@ fn show(store: &Store<ChannelEvent>, args: &State, format: Option<Format>) -> Re
     warn_of_unknown(store, channel_id, end)?;
     let mut out = Out::new(format);
     match out.format() {
-        Format::Jsonl => show_line(&state, &mut out)?,
+        Format::Jsonl | Format::Csv => show_line(&state, &mut out)?,
         Format::Table => channel_table::show(channel_id, last, head, &state, &mut out)?,
     }
     out.flush()
@@ -56,12 +56,13 @@ fn last_offset(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Resul
                 .take(NAMED_CHANNELS)
                 .filter_map(|tag| tag.name.strip_prefix("channel:"));
             let first = first.map(str::to_owned).collect();
-            return Err(Failure::NoChannel { channel_id, count: tags.len(), first });
+            return Err(ChannelFailure::NoChannel { channel_id, count: tags.len(), first }.into());
         }
     };
     match end.checked_sub(1) {
         Some(last) if first <= last => Ok(last),
-        _ => Err(Failure::NoChannelYet { channel_id, offset: end.saturating_sub(1), first }),
+        _ => Err(ChannelFailure::NoChannelYet { channel_id, offset: end.saturating_sub(1), first }
+            .into()),
     }
 }
 

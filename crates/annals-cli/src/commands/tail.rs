@@ -1,18 +1,20 @@
-//! `annals tail` prints the last events, then each new event, until a signal ends it.
+//! `annals tail` prints the last events, then each new event, until a signal or a time ends it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use annals::Query;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::args::Format;
 use crate::args::read::{From, Tail};
-use crate::commands::EventPrinter;
 use crate::failure::Failure;
+use crate::printer::EventPrinter;
+use crate::selection::selected::Selection;
+use crate::signals;
 use crate::store::{self, Store};
 
-/// The number of events that are printed first, without --from.
-const LAST_EVENTS: usize = 10;
+/// The number of events that are printed first, without --from, --limit and --since.
+const LAST_EVENTS: u64 = 10;
 
 /// Prints events until Ctrl-C.
 pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
@@ -21,19 +23,24 @@ pub(crate) fn run(args: &Tail, format: Option<Format>) -> Result<(), Failure> {
 
 fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Failure> {
     let stop = Stop::on_signal(store)?;
-    let mut printer = EventPrinter::new(format);
-    let query = args.filter.query();
+    let mut printer = EventPrinter::new(format, args.view);
+    let selection = Selection::of(&args.filter);
     let head = store.len();
     let from = match args.from {
-        Some(From::Offset(offset)) => offset,
+        Some(From::Offset(offset)) => selection.start(store, offset)?,
         Some(From::End) => head,
+        None if args.filter.since.is_some() => selection.start(store, 0)?,
         None => {
-            print_last(store, &query, head, &mut printer)?;
+            print_last(store, &selection, args.limit.unwrap_or(LAST_EVENTS), head, &mut printer)?;
             head
         }
     };
-    let mut subscription = store.subscription(query, from);
-    // Relaxed: pairs with the swap in the signal handler; the flag publishes no other data.
+    let until_ms = selection.until_ms().unwrap_or(u64::MAX);
+    if until_ms != u64::MAX {
+        stop.close_at(until_ms);
+    }
+    let mut subscription = store.subscription(selection.query().clone(), from);
+    // Relaxed: pairs with the store in the signal handler; the flag publishes no other data.
     while !stop.requested.load(Ordering::Relaxed) {
         let mut event = subscription.try_next();
         if event.is_none() {
@@ -41,28 +48,34 @@ fn follow(store: &Store, args: &Tail, format: Option<Format>) -> Result<(), Fail
             event = subscription.next();
         }
         let Some(event) = event else { break };
-        printer.print_read(event)?;
+        if event.as_ref().is_ok_and(|event| event.time_ms >= until_ms) {
+            break;
+        }
+        if selection.keeps(&event) {
+            printer.print_read(event)?;
+        }
     }
     printer.flush()
 }
 
 fn print_last(
     store: &Store,
-    query: &Query,
+    selection: &Selection,
+    count: u64,
     head: u64,
     printer: &mut EventPrinter,
 ) -> Result<(), Failure> {
-    let last: Result<Vec<_>, _> =
-        store.query(query).range(..head).rev().take(LAST_EVENTS).collect();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let range = selection.range(store, 0..head)?;
+    let last: Result<Vec<_>, _> = selection.events(store, range, true).take(count).collect();
     last?.iter().rev().try_for_each(|event| printer.print(event))
 }
 
-/// A handler of SIGINT and SIGTERM that ends the store's subscriptions. A second signal ends the process at once,
-/// because the first has no effect while the process is blocked on a full pipe that nobody reads.
+/// Ends the store's subscriptions at SIGINT and SIGTERM, or at a time.
 struct Stop {
     requested: Arc<AtomicBool>,
-    /// The store, for the thread that handles signals. That thread runs until the process ends, so the store is removed
-    /// here when this value is dropped.
+    /// The store, for the threads that handle signals and times. They run until the process ends, so the store is
+    /// removed here when this value is dropped.
     store: Arc<Mutex<Option<Store>>>,
 }
 
@@ -71,18 +84,33 @@ impl Stop {
         let requested = Arc::new(AtomicBool::new(false));
         let store = Arc::new(Mutex::new(Some(store.clone())));
         let (flag, shared) = (Arc::clone(&requested), Arc::clone(&store));
-        let handle = move || {
+        signals::on_signal(0, move || {
             // Relaxed: pairs with the load in `follow`; the flag publishes no other data.
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(0);
-            }
-            if let Some(store) = &*shared.lock().unwrap_or_else(PoisonError::into_inner) {
-                // An error is ignored: the store is read-only, so there is nothing to sync.
-                let _ = store.close();
-            }
-        };
-        ctrlc::set_handler(handle).map_err(Failure::Signals)?;
+            flag.store(true, Ordering::Relaxed);
+            close(&shared);
+        })?;
         Ok(Self { requested, store })
+    }
+
+    /// Closes the store at this time. The subscription then ends after the last event that the store has.
+    fn close_at(&self, time_ms: u64) {
+        let shared = Arc::clone(&self.store);
+        thread::spawn(move || {
+            let time = UNIX_EPOCH.checked_add(Duration::from_millis(time_ms));
+            // The clock may be set meanwhile, so the rest is looked at again each second.
+            while let Some(left) = time.and_then(|time| time.duration_since(SystemTime::now()).ok())
+            {
+                thread::sleep(left.min(Duration::from_secs(1)));
+            }
+            close(&shared);
+        });
+    }
+}
+
+fn close(store: &Mutex<Option<Store>>) {
+    if let Some(store) = &*store.lock().unwrap_or_else(PoisonError::into_inner) {
+        // An error is ignored: the store is read-only, so there is nothing to sync.
+        let _ = store.close();
     }
 }
 

@@ -16,14 +16,20 @@ use crate::{progress, store};
 
 /// Checks a store and prints the report.
 pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> {
-    let spinner = progress::spinner("checking");
-    let report = store::verify(&args.store);
-    spinner.finish_and_clear();
+    let bar = match &args.store {
+        StorePath::Journal(_) => progress::checking(),
+        StorePath::RocksDb(_) => progress::spinner("checking"),
+    };
+    let report = store::verify(&args.store, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
     let report = report?;
     // The exit code states whether the store is damaged, so a closed pipe must not end the command with 0.
     let mut out = Out::for_reports(format);
     match out.format() {
-        Format::Jsonl => show_lines(&report, &mut out)?,
+        Format::Jsonl | Format::Csv => show_lines(&report, &mut out)?,
         Format::Table => show_text(&report, &args.store, &mut out)?,
     }
     out.flush()?;

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use annals::{MAX_METADATA, MAX_TAGS};
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::time::parse_time;
 
 /// Separates the problem from the advice in an error's message. serde escapes line feeds in the names and values that
 /// it quotes, so the first line feed is this one.
@@ -29,17 +29,28 @@ pub(super) struct Fields<'l> {
     pub(super) data_base64: Option<Cow<'l, str>>,
     pub(super) id: Option<Cow<'l, str>>,
     pub(super) metadata: BTreeMap<Cow<'l, str>, Cow<'l, str>>,
+    /// Only of lines that were read from a store.
+    pub(super) time_ms: Option<u64>,
 }
 
-impl<'l> Deserialize<'l> for Fields<'l> {
-    fn deserialize<D: Deserializer<'l>>(line: D) -> Result<Self, D::Error> {
-        line.deserialize_map(Event)
+/// Which fields a line may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A line that describes a new event: the store assigns its offset and its time.
+    New,
+    /// A line that was read from a store, so it may have an offset, which is not used, and a time.
+    Store,
+}
+
+impl<'l> DeserializeSeed<'l> for Origin {
+    type Value = Fields<'l>;
+
+    fn deserialize<D: Deserializer<'l>>(self, line: D) -> Result<Fields<'l>, D::Error> {
+        line.deserialize_map(self)
     }
 }
 
-struct Event;
-
-impl<'l> Visitor<'l> for Event {
+impl<'l> Visitor<'l> for Origin {
     type Value = Fields<'l>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,6 +62,7 @@ impl<'l> Visitor<'l> for Event {
     fn visit_map<A: MapAccess<'l>>(self, mut line: A) -> Result<Fields<'l>, A::Error> {
         let (mut event_type, mut tags, mut id, mut metadata) = (None, None, None, None);
         let (mut data, mut data_base64) = (None, None);
+        let (mut offset, mut time_ms) = (None, None);
         while let Some(field) = line.next_key_seed(Text("a field name"))? {
             match &*field {
                 "type" => once(&mut event_type, &field, &mut line, Text("a string for \"type\""))?,
@@ -66,10 +78,15 @@ impl<'l> Visitor<'l> for Event {
                 }
                 "id" => once(&mut id, &field, &mut line, Text("a string for \"id\""))?,
                 "metadata" => once(&mut metadata, &field, &mut line, Metadata)?,
+                "offset" if self == Self::Store => {
+                    once(&mut offset, &field, &mut line, std::marker::PhantomData::<u64>)?;
+                }
+                "time" if self == Self::Store => once(&mut time_ms, &field, &mut line, Time)?,
                 "offset" | "time" => {
                     return Err(A::Error::custom(format_args!(
-                        "the store assigns the field {field:?}{ADVICE}leave it out; to copy a store with its \
-                        offsets and times, use `annals copy`"
+                        "the store assigns the field {field:?}{ADVICE}for lines that annals printed: \
+                        `annals import STORE` takes them (with --keep-times also their times), and \
+                        `annals append STORE --reread` ignores their offsets and times"
                     )));
                 }
                 _ => {
@@ -95,6 +112,7 @@ impl<'l> Visitor<'l> for Event {
             data_base64,
             id,
             metadata: metadata.unwrap_or_default(),
+            time_ms,
         })
     }
 }
@@ -156,6 +174,34 @@ impl<'l> Visitor<'l> for Text {
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// Deserializes a time: RFC 3339, or a number of milliseconds since 1970.
+struct Time;
+
+impl<'l> DeserializeSeed<'l> for Time {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'l>>(self, value: D) -> Result<u64, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Time {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a time such as \"2026-01-05T09:30:00.000Z\" for \"time\"")
+    }
+
+    fn visit_u64<E>(self, ms: u64) -> Result<u64, E> {
+        Ok(ms)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
+        parse_time(text)
+            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(&start(text)), &self))
     }
 }
 

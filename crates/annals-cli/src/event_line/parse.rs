@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use annals::{InvalidEvent, MAX_TAGS, RawEvent};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeSeed as _;
 use serde_json::value::RawValue;
 
 use super::error::{LineError, LineReason, column};
-use super::fields::{ADVICE, Fields};
+use super::fields::{ADVICE, Fields, Origin};
 use super::json::compact;
 
 /// Parses a line of the form
@@ -37,9 +38,28 @@ use super::json::compact;
 /// # Errors
 /// [`LineError`], with the column and the reason, if the line is not an event.
 pub fn parse_line(line: &[u8]) -> Result<RawEvent, LineError> {
+    parse(line, Origin::New).map(|(event, _)| event)
+}
+
+/// Parses a line that [`write_exported`](crate::write_exported) or [`write_line`](crate::write_line) wrote. Returns the
+/// event, and the line's time in milliseconds since 1970, if it has one. The offset is not used.
+///
+/// ```
+/// let line = br#"{"offset":7,"time":"1970-01-01T00:00:01.000Z","type":"seat-freed"}"#;
+/// let (event, time_ms) = annals_cli::parse_exported(line)?;
+/// assert_eq!((event.event_type(), time_ms), ("seat-freed", Some(1_000)));
+/// # Ok::<(), annals_cli::LineError>(())
+/// ```
+///
+/// # Errors
+/// [`LineError`], with the column and the reason, if the line is not an event.
+pub fn parse_exported(line: &[u8]) -> Result<(RawEvent, Option<u64>), LineError> {
+    parse(line, Origin::Store)
+}
+
+fn parse(line: &[u8], origin: Origin) -> Result<(RawEvent, Option<u64>), LineError> {
     let text = text(line)?;
-    let fields: Fields<'_> =
-        serde_json::from_str(text).map_err(|error| json_error(text, &error))?;
+    let fields = fields(text, origin).map_err(|error| json_error(text, &error))?;
     let mut builder = RawEvent::builder(fields.event_type);
     if let Some(data) = fields.data {
         let json = compact(data.get())
@@ -66,7 +86,15 @@ pub fn parse_line(line: &[u8]) -> Result<RawEvent, LineError> {
     for (name, value) in fields.metadata {
         builder = builder.metadata(name, value);
     }
-    builder.build().map_err(invalid)
+    builder.build().map(|event| (event, fields.time_ms)).map_err(invalid)
+}
+
+/// Deserializes the fields of a line.
+fn fields(text: &str, origin: Origin) -> Result<Fields<'_>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let fields = origin.deserialize(&mut json)?;
+    json.end()?;
+    Ok(fields)
 }
 
 /// Returns the line as text.

@@ -1,7 +1,6 @@
 //! Writes an event as a line, or as indented JSON with the same content.
 
 use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
 
 use annals::{RawEvent, Recorded};
 use base64::display::Base64Display;
@@ -9,9 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::data::Data;
 use super::json::write_indented;
-
-/// 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can express.
-const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
+use super::time::write_time;
 
 /// Writes an event as a line, with a line feed at its end.
 ///
@@ -36,16 +33,38 @@ const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
 pub fn write_line(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Result<()> {
     let Recorded { offset, time_ms, event } = recorded;
     write!(out, "{{\"offset\":{offset},\"time\":")?;
-    if *time_ms <= LAST_RFC3339_MS {
-        let time = UNIX_EPOCH + Duration::from_millis(*time_ms);
-        write!(out, "\"{}\"", humantime::format_rfc3339_millis(time))?;
-    } else {
-        write!(out, "{time_ms}")?;
-    }
+    write_rest(*time_ms, event, &Data::of(event.data_bytes()), out)
+}
+
+/// Writes an event as a line that [`parse_exported`](crate::parse_exported) turns into the same event, byte for byte.
+///
+/// The line is that of [`write_line`] without `"offset"`. JSON with white space between its tokens is written in
+/// base64, because a line of JSON does not keep it.
+///
+/// # Errors
+/// The errors of `out`.
+pub fn write_exported(recorded: &Recorded<RawEvent>, out: &mut impl Write) -> io::Result<()> {
+    let payload = recorded.event.data_bytes();
+    let data = match Data::of(payload) {
+        Data::Json(json) if json.as_bytes() != payload => Data::Bytes(payload),
+        data => data,
+    };
+    out.write_all(b"{\"time\":")?;
+    write_rest(recorded.time_ms, &recorded.event, &data, out)
+}
+
+/// Writes the fields from the value of `"time"` on.
+fn write_rest(
+    time_ms: u64,
+    event: &RawEvent,
+    data: &Data<'_>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write_time(time_ms, out)?;
     out.write_all(b",\"type\":")?;
     write_text(event.event_type(), out)?;
     write_list(",\"tags\":[", event.tags(), "]", out, |tag, out| write_text(tag, out))?;
-    match Data::of(event.data_bytes()) {
+    match data {
         Data::Absent => {}
         Data::Json(json) => {
             out.write_all(b",\"data\":")?;

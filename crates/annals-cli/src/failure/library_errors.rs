@@ -70,7 +70,7 @@ pub(super) fn about_lock(store: &Path, holder: LockHolder) -> String {
         }
         _ => end.to_owned(),
     };
-    format!("to append, {end}; `annals read` and `annals tail` work meanwhile")
+    format!("to append, {end}, or wait with --wait; `annals read` and `annals tail` work meanwhile")
 }
 
 /// Returns the advice for a damaged store that did not open.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   mod             the failures and their texts
+//!   channel         those of state channels
 //!   advice          what the user can do about each of them
 //!   library_errors  the library's errors, in words for a person at a shell
 //!   report          prints a failure with its advice
@@ -9,6 +10,8 @@
 //! A failure's text states what is wrong. Its advice states what would be right.
 
 mod advice;
+#[cfg(feature = "channels")]
+mod channel;
 mod library_errors;
 mod report;
 
@@ -18,13 +21,15 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use annals::{
-    AppendError, Corruption, FollowError, LockHolder, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, OpenError,
-    ReadError, SalvageError,
+    AppendError, Corruption, FollowError, InvalidEvent, LockHolder, MAX_BATCH_BYTES,
+    MAX_BATCH_EVENTS, OpenError, ReadError, SalvageError,
 };
-use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
 use annals_cli::LineError;
 
-use crate::human::counted;
+#[cfg(feature = "channels")]
+pub(crate) use channel::ChannelFailure;
+
+use crate::csv::error::CsvError;
 use crate::store_path::StorePath;
 
 /// The reason why a command failed.
@@ -94,6 +99,30 @@ pub(crate) enum Failure {
         /// The first line that was not appended.
         next_line: u64,
     },
+    /// The data on the command line is not JSON.
+    #[error("--data, column {column}: {message}")]
+    DataOfOptions { column: usize, message: String },
+    /// The options describe an event that breaks a limit.
+    #[error(transparent)]
+    EventOfOptions(InvalidEvent),
+    /// A signal ended the command before its end.
+    #[error("interrupted")]
+    Interrupted,
+    /// A CSV file is wrong.
+    #[error(transparent)]
+    Csv(CsvError),
+    /// A record has no time, and times are kept.
+    #[error("line {line}: there is no time")]
+    NoTime { line: u64 },
+    /// A record is earlier than the one before.
+    #[error("line {line}: the time goes back, from {before} to {time}")]
+    TimeGoesBack { line: u64, time: String, before: String },
+    /// A record is earlier than the last event of the store.
+    #[error("line {line}: the time {time} is before that of the store's last event, {last}")]
+    BeforeLastEvent { line: u64, time: String, last: String },
+    /// A record is more than a day ahead of the clock.
+    #[error("line {line}: the time {time} is more than a day ahead of this machine's clock")]
+    TimeInFuture { line: u64, time: String },
     /// All events were appended, but their report could not be written.
     #[error("{problem}")]
     Unreported {
@@ -104,23 +133,25 @@ pub(crate) enum Failure {
         last_line: u64,
     },
 
+    /// The arguments are wrong together.
+    #[error("{problem}")]
+    Usage { problem: String },
+    /// There is no store, and it must not be created.
+    #[error("there is no store at {store}")]
+    MustExist { store: StorePath },
+    /// annals has no such command.
+    #[error("there is no command {name:?}")]
+    NoSuchCommand {
+        name: String,
+        /// The commands.
+        known: String,
+    },
+    /// The log has no event with this id.
+    #[error("there is no event with the id {id:?}")]
+    NoEventWithId { id: String },
     /// The log has no event at this offset.
     #[error("there is no event at offset {offset}: {}", extent(*len))]
     NoEvent { offset: u64, len: u64 },
-    /// The log has no events of this channel.
-    #[error("there is no channel {channel_id} in the store: {}", channel_count(*count))]
-    NoChannel {
-        channel_id: Hash,
-        /// The number of channels in the store.
-        count: usize,
-        /// The ids of the first few of them.
-        first: Vec<String>,
-    },
-    /// The channel did not exist yet at this offset.
-    #[error(
-        "at offset {offset} there was no channel {channel_id} yet: its first event is at offset {first}"
-    )]
-    NoChannelYet { channel_id: Hash, offset: u64, first: u64 },
 
     /// Verification found damage.
     #[error("{store} is damaged: {problems} found")]
@@ -168,6 +199,7 @@ pub(crate) enum Failure {
     },
 
     /// The demo did not finish.
+    #[cfg(feature = "channels")]
     #[error("the demo failed: {problem}")]
     Demo {
         /// Why it did not finish.
@@ -177,12 +209,15 @@ pub(crate) enum Failure {
         directory: PathBuf,
     },
     /// A claim of the demo is not true.
+    #[cfg(feature = "channels")]
     #[error("this claim is not true: {claim}")]
     FalseClaim { claim: String },
     /// The demo's directory exists and is not an empty directory.
+    #[cfg(feature = "channels")]
     #[error("{} already exists and is not an empty directory", directory.display())]
     DemoDirectoryNotEmpty { directory: PathBuf },
     /// The demo's directory could not be created or read.
+    #[cfg(feature = "channels")]
     #[error("cannot create {}", directory.display())]
     DemoDirectory {
         directory: PathBuf,
@@ -190,6 +225,7 @@ pub(crate) enum Failure {
         source: io::Error,
     },
     /// The process that the demo kills could not be started, read from or killed.
+    #[cfg(feature = "channels")]
     #[error("cannot run the demo's second process")]
     DemoProcess(#[source] io::Error),
     /// The bench's directory exists and is not an empty directory.
@@ -215,19 +251,24 @@ pub(crate) enum Failure {
     #[error("interrupted: the measurement is incomplete, so there are no results")]
     BenchInterrupted,
 
-    /// A party of a channel refused an action.
+    /// A state channel is missing or refused an action.
+    #[cfg(feature = "channels")]
     #[error(transparent)]
-    Party(#[from] PartyError),
-    /// An event of the chain could not be recorded.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A state could not be signed.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// A field has a value that no channel can have.
-    #[error(transparent)]
-    Field(#[from] InvalidField),
+    Channel(#[from] ChannelFailure),
 
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    InputFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The input is a directory.
+    #[error("{} is a directory", path.as_ref().map_or("the input".into(), |path| path.display().to_string()))]
+    InputIsDirectory { path: Option<PathBuf> },
+    /// The temporary copy of the input could not be written.
+    #[error("cannot write a temporary copy of the input")]
+    TemporaryFile(#[source] io::Error),
     /// Standard input could not be read.
     #[error("cannot read the input")]
     Input(#[source] io::Error),
@@ -267,6 +308,24 @@ impl Failure {
         matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)
     }
 
+    /// Returns whether a signal ended the command.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        match self {
+            Self::AfterLines { problem, .. } => problem.is_interrupt(),
+            problem => matches!(problem, Self::Interrupted),
+        }
+    }
+
+    /// Returns the failure of an event that was not on a line of input.
+    pub(crate) fn without_line(self) -> Self {
+        match self {
+            Self::EventOfLine { problem, .. } | Self::IdInStore { problem, .. } => {
+                Self::Append(problem)
+            }
+            problem => problem,
+        }
+    }
+
     /// Returns the text of the failure and of all its causes. A cause whose text is already part of the message is left
     /// out.
     pub(crate) fn message(&self) -> String {
@@ -287,13 +346,6 @@ impl Failure {
 /// Returns the message of an earlier failure, as the beginning of another message.
 fn before(problem: Option<&Failure>) -> String {
     problem.map_or(String::new(), |problem| format!("{}; ", problem.message()))
-}
-
-fn channel_count(count: usize) -> String {
-    match count {
-        0 => "it has no channels".to_owned(),
-        count => format!("it has {}", counted(count as u64, "channel")),
-    }
 }
 
 fn extent(len: u64) -> String {

@@ -45,7 +45,7 @@ fn unknown_missing_and_repeated_fields() {
     );
     refused(
         r#"{"type":"a","offset":0}"#,
-        &["the store assigns the field \"offset\"", "annals copy"],
+        &["the store assigns the field \"offset\"", "annals import STORE"],
     );
     refused(r#"{"tags":["x"]}"#, &["missing field \"type\""]);
     refused(r#"{"type":"a","type":"a"}"#, &["duplicate field \"type\""]);

@@ -10,7 +10,10 @@ use crate::harness::{
 
 on_every_backend!(a_path_with_nothing_there, a_store_that_another_process_writes,);
 
-pub(crate) const COMMANDS: [&[&str]; 8] = [
+pub(crate) const COMMANDS: &[&[&str]] = &[
+    &["count", "--by", "day"],
+    &["export"],
+    &["export", "--format", "csv"],
     &["read"],
     &["tail"],
     &["get", "0"],
@@ -18,6 +21,7 @@ pub(crate) const COMMANDS: [&[&str]; 8] = [
     &["tags"],
     &["types"],
     &["verify"],
+    #[cfg(feature = "channels")]
     &["state", "--channel", "0x0000000000000000000000000000000000000000000000000000000000000001"],
 ];
 
@@ -125,7 +129,7 @@ fn a_store_that_another_process_writes(dir: &TestDir) {
 #[test]
 fn a_kind_of_store_that_is_not_built_in() {
     let build = "`cargo build --release -p annals-cli --features rocksdb`";
-    for command in COMMANDS.into_iter().chain([&["append"][..]]) {
+    for command in COMMANDS.iter().chain([&&["append"][..]]) {
         run(command, "rocksdb:x").fails(&["rocksdb:x", "without RocksDB", build, "./rocksdb:x"]);
     }
     let dir = TestDir::new();
@@ -201,6 +205,10 @@ pub(crate) fn stays_as_it_is(dir: &TestDir, store: &str) {
         vec!["read", store, "--reverse"],
         vec!["tail", store, "--from", "0"],
         vec!["append", store, "--if-none", "type-0"],
+        vec!["append", store, "--create=never"],
+        vec!["append", store, "--type", "type-0"],
+        vec!["import", store],
+        vec!["import", store, "--keep-times"],
         vec!["append", store],
     ];
     for command in COMMANDS.iter().filter(|command| command[0] != "tail") {

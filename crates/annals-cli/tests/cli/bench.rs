@@ -97,7 +97,7 @@ fn bad_usage() {
         ["--payload", "1000000"],
         ["", "--keep"],
     ] {
-        annals(["bench"].into_iter().chain(args), "").complains(&["error:"]);
+        annals(["bench"].into_iter().chain(args), "").complains(&["annals: "]);
     }
     annals(["bench", "memory:", "--keep"], "").complains(&["memory: has no files", "give a path"]);
 }

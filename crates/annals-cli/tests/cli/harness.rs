@@ -88,9 +88,20 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Checks that the exit code is 0 and that there are no messages besides notes.
     #[track_caller]
     pub(crate) fn succeeds(self) -> Self {
-        assert_eq!((self.code, &*self.err), (Some(0), ""), "{self:?}");
+        let is_note = |line: &str| line.starts_with("annals: note: ");
+        assert!(self.code == Some(0) && self.err.lines().all(is_note), "{self:?}");
+        self
+    }
+
+    /// Checks that the exit code is 0, and the notes.
+    #[track_caller]
+    pub(crate) fn notes(self, notes: &[&str]) -> Self {
+        let lines = notes.iter().map(|note| format!("annals: note: {note}\n"));
+        let expected = lines.collect::<Vec<_>>().concat();
+        assert_eq!((self.code, &*self.err), (Some(0), &*expected), "{self:?}");
         self
     }
 
@@ -130,7 +141,7 @@ impl Run {
 
 pub(crate) fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
-    command.args(args);
+    command.args(args).env_remove("ANNALS_STORE");
     streams(&mut command);
     command
 }

@@ -4,24 +4,32 @@
 
 mod append;
 mod append_again;
+mod append_options;
 mod bad_lines;
 mod bad_stores;
 mod bench;
 mod copy;
+mod counting;
 mod damaged_stores;
+#[cfg(feature = "channels")]
 mod demo;
+mod filters;
 mod follow_ends;
 mod harness;
+mod import;
 mod kill;
 mod left_behind;
 mod no_room;
 mod numbers;
+mod options;
 mod read;
 mod repeated_ids;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_stores;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_trouble;
+mod round_trip;
 mod salvage;
+#[cfg(feature = "channels")]
 mod state;
 mod tail;

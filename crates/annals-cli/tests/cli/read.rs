@@ -62,26 +62,18 @@ fn wrong_usage_is_refused_with_the_valid_values() {
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in
-        ["append", "read", "tail", "get", "stats", "tags", "types", "verify", "copy", "state"]
-    {
+    for command in [
+        "append", "read", "tail", "get", "count", "stats", "tags", "types", "export", "import",
+        "verify", "copy", "salvage",
+    ] {
         let help = annals([command, "--help"], "").succeeds().out;
         assert!(
             help.contains("Example") && help.contains(&format!("annals {command} my.store")),
             "{help}"
         );
     }
-    let help = annals(["demo", "--help"], "").succeeds().out;
-    assert!(help.contains("Example") && help.contains("annals demo my.demo"), "{help}");
-    let help = annals(["state", "--help"], "").succeeds().out;
-    assert!(help.contains("right after the event at this offset, that event included"), "{help}");
     let help = annals(["--help"], "").succeeds().out;
-    assert!(help.contains("Create a store of your own") && help.contains("annals demo"));
-    assert!(!help.contains("demo-writer"), "{help}");
-    assert_eq!(
-        annals(["--version"], "").succeeds().out,
-        format!("annals {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert!(help.contains("Create a store and read it") && !help.contains("demo-writer"), "{help}");
 }
 
 fn a_line_has_offset_and_time_in_front(dir: &TestDir) {
@@ -96,9 +88,10 @@ fn a_table_for_people(dir: &TestDir) {
     let store = dir.store("a.store", &lines(0..3));
     let table = annals(["read", &store, "--format", "table"], "").succeeds().out;
     let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
-    assert_eq!(rows.len(), 4);
-    assert_eq!(rows[0], ["OFFSET", "TIME", "TYPE", "TAGS", "ID", "DATA"]);
-    assert_eq!((rows[3][0], &rows[3][2..]), ("2", &["type-2", "digit:2", "all", "{\"n\":2}"][..]));
+    assert_eq!(rows.len(), 5);
+    assert_eq!(rows[0], ["OFFSET", "TIME", "TYPE", "TAGS", "DATA"]);
+    assert!(rows[1].len() == 1 && rows[1][0].starts_with('2'), "{table}");
+    assert_eq!((rows[4][0], &rows[4][2..]), ("2", &["type-2", "digit:2", "all", "{\"n\":2}"][..]));
     let empty = dir.store("b.store", "");
     assert_eq!(annals(["read", &empty, "--format", "table"], "").succeeds().out, "");
 }

@@ -14,8 +14,27 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
     let advice = match failure {
         Failure::Append(AppendError::Read(_)) => "`annals verify STORE` lists all damage",
         Failure::Line { problem, .. } => return problem.reason.advice().map(str::to_owned),
+        Failure::Csv(problem) => return problem.reason.advice().map(str::to_owned),
+        Failure::NoTime { .. } => {
+            "give every event a \"time\", or import without --keep-times: the events are then recorded now"
+        }
+        Failure::TimeGoesBack { .. } => {
+            "times in a log never go back: sort the input by time, or import without --keep-times"
+        }
+        Failure::BeforeLastEvent { .. }
+        | Failure::EventOfLine { problem: AppendError::TimeGoesBack { .. }, .. } => {
+            "times in a log never go back: import into a new store, or without --keep-times"
+        }
+        Failure::TimeInFuture { .. } => {
+            "check the unit of the times (milliseconds since 1970), or accept them with --allow-future-times"
+        }
+        Failure::DataOfOptions { .. } => {
+            "give JSON, with its quotes: --data '{\"days\":28}' or --data '\"text\"'; or @FILE for the bytes of a file"
+        }
         Failure::LineTooLong { .. } => "end each event with a line feed",
-        Failure::IdInBatch { .. } | Failure::IdInStore { other_type: true, .. } => ANOTHER_ID,
+        Failure::IdInBatch { .. }
+        | Failure::IdInStore { other_type: true, .. }
+        | Failure::Append(AppendError::IdConflict { .. }) => ANOTHER_ID,
         Failure::IdInStore { .. } => {
             "with --if-none the input is one batch, which cannot mix new events with events that are already in \
             the store: pass only the new lines"

@@ -7,9 +7,18 @@ use super::super::Failure;
 /// Returns what the user can do.
 pub(super) fn advice(failure: &Failure) -> Option<String> {
     let advice = match failure {
-        Failure::DemoDirectory { source, .. } | Failure::Output(source) => {
-            return io_advice(source);
+        Failure::Output(source) => return io_advice(source),
+        #[cfg(feature = "channels")]
+        Failure::DemoDirectory { source, .. } => return io_advice(source),
+        Failure::InputFile { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "check the path"
         }
+        Failure::InputFile { source, .. } => return io_advice(source),
+        Failure::InputIsDirectory { .. } => "give a file; a store is copied with `annals copy`",
+        Failure::TemporaryFile(_) => {
+            "give the input as a file, which needs no copy; or set TMPDIR to a directory with more room"
+        }
+        #[cfg(feature = "channels")]
         Failure::DemoDirectoryNotEmpty { .. } => {
             "give the demo another directory, or remove this one if an earlier demo left it"
         }

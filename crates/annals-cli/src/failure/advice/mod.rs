@@ -1,6 +1,7 @@
 //! What the user can do about a failure, one file per area.
 
 mod append;
+#[cfg(feature = "channels")]
 mod channel;
 mod copy;
 mod directory;
@@ -20,13 +21,15 @@ impl Failure {
                         .map_or(appended.clone(), |advice| format!("{advice}\n{appended}")),
                 )
             }
+            #[cfg(feature = "channels")]
             Self::Demo { problem, directory } => problem.advice().or_else(|| {
                 Some(format!("the demo's files up to the failure are in {}", directory.display()))
             }),
+            #[cfg(feature = "channels")]
+            Self::Channel(_) => channel::advice(self),
             _ => store::advice(self)
                 .or_else(|| append::advice(self))
                 .or_else(|| copy::advice(self))
-                .or_else(|| channel::advice(self))
                 .or_else(|| directory::advice(self)),
         }
     }

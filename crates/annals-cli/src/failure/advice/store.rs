@@ -22,6 +22,13 @@ fn opening(failure: &Failure) -> Option<String> {
         Failure::Open(problem) | Failure::Salvage(SalvageError::Open(problem)) => {
             library_errors::about_opening(problem).map(str::to_owned)
         }
+        Failure::MustExist { .. } => {
+            Some("check the path; without --create=never, the store is created".into())
+        }
+        Failure::NoSuchCommand { known, .. } => Some(format!("the commands are {known}")),
+        Failure::NoEventWithId { .. } => {
+            Some("`annals read STORE --grep TEXT` finds events whose id contains a text".into())
+        }
         Failure::Locked { store, holder } => Some(library_errors::about_lock(store, *holder)),
         #[cfg(not(feature = "rocksdb"))]
         Failure::NotBuiltIn { store } => Some(format!(

@@ -1,0 +1,45 @@
+//! The options of every command that appends: whether the store may be created, and the wait for its lock.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// How the store is opened.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Creation {
+    /// Whether the store is created if nothing exists at its path
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Create::Auto)]
+    pub(crate) create: Create,
+
+    /// Wait until no other process has the store open for writing, at most for this time [without a TIME: for ever]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
+    #[arg(value_parser = wait)]
+    pub(crate) wait: Option<Wait>,
+}
+
+impl Creation {
+    /// Creates the store if nothing exists at its path, and does not wait for its lock.
+    pub(crate) const AUTO: Self = Self { create: Create::Auto, wait: None };
+}
+
+/// Whether a store is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Create {
+    /// If nothing exists at its path; a note says so
+    Auto,
+    /// Never: a path without a store is an error
+    Never,
+}
+
+/// The longest time to wait for the lock; `None`: without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait(pub(crate) Option<Duration>);
+
+fn wait(text: &str) -> Result<Wait, String> {
+    if text == "forever" {
+        return Ok(Wait(None));
+    }
+    let time = humantime::parse_duration(text);
+    time.map(|time| Wait(Some(time)))
+        .map_err(|_| "expected a time with its unit, such as 500ms, 10s or 5min".to_owned())
+}

@@ -1,0 +1,34 @@
+//! `annals man` prints a manual page.
+
+use clap::{Command, CommandFactory as _};
+
+use crate::args::generate::Man;
+use crate::args::{Cli, Format};
+use crate::failure::Failure;
+use crate::out::Out;
+
+/// Prints the page.
+pub(crate) fn run(args: &Man, format: Option<Format>) -> Result<(), Failure> {
+    let mut all = Cli::command().disable_help_subcommand(true);
+    all.build();
+    let page = match &args.command {
+        None => all,
+        Some(name) => page_of(&all, name)?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text).map_err(Failure::Output)?;
+    let mut out = Out::new(format);
+    out.with(|out| std::io::Write::write_all(out, &text))?;
+    out.flush()
+}
+
+/// Returns a command of annals, under the name of its page.
+fn page_of(all: &Command, name: &str) -> Result<Command, Failure> {
+    let found = all.get_subcommands().find(|command| command.get_name() == name);
+    let command = found.ok_or_else(|| {
+        let known = all.get_subcommands().filter(|command| !command.is_hide_set());
+        let known: Vec<&str> = known.map(Command::get_name).collect();
+        Failure::NoSuchCommand { name: name.to_owned(), known: known.join(", ") }
+    })?;
+    Ok(command.clone().display_name(format!("annals-{name}")))
+}

@@ -1,0 +1,61 @@
+//! Times as text.
+
+use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can express.
+const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
+
+/// Returns the time as RFC 3339 text in UTC with milliseconds; `None` after the year 9999.
+pub(super) fn rfc3339(time_ms: u64) -> Option<humantime::Rfc3339Timestamp> {
+    let time = UNIX_EPOCH + Duration::from_millis(time_ms.min(LAST_RFC3339_MS));
+    (time_ms <= LAST_RFC3339_MS).then(|| humantime::format_rfc3339_millis(time))
+}
+
+/// Writes a time as JSON: RFC 3339 text, or a number of milliseconds since 1970.
+pub(super) fn write_time(time_ms: u64, out: &mut impl Write) -> io::Result<()> {
+    match rfc3339(time_ms) {
+        Some(time) => write!(out, "\"{time}\""),
+        None => write!(out, "{time_ms}"),
+    }
+}
+
+/// Returns the milliseconds since 1970 UTC of a date or of a date with a time, as in RFC 3339. A space may stand for
+/// the T; the time may have no seconds; without an offset it is UTC.
+///
+/// ```
+/// use annals_cli::parse_time;
+/// assert_eq!(parse_time("1970-01-02"), Some(86_400_000));
+/// assert_eq!(parse_time("1970-01-01T01:00:00.250+01:00"), Some(250));
+/// assert_eq!(parse_time("yesterday"), None);
+/// ```
+#[must_use]
+pub fn parse_time(text: &str) -> Option<u64> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let Some(rest) = rest.strip_prefix(['T', 't', ' ']) else {
+        return if rest.is_empty() { at(date, "00:00:00", 0) } else { None };
+    };
+    if let Some(time) = rest.strip_suffix(['Z', 'z']) {
+        return at(date, time, 0);
+    }
+    let Some((sign, offset)) = rest.rfind(['+', '-']).map(|start| rest.split_at(start)) else {
+        return at(date, rest, 0);
+    };
+    let (hours, minutes) = offset[1..].split_once(':')?;
+    let (hours, minutes) = (two_digits(hours, 24)?, two_digits(minutes, 60)?);
+    let minutes = hours * 60 + minutes;
+    at(date, sign, if offset.starts_with('+') { minutes } else { -minutes })
+}
+
+/// Returns the milliseconds of a date and a time that are this number of minutes ahead of UTC.
+fn at(date: &str, time: &str, minutes: i64) -> Option<u64> {
+    let seconds = if time.len() == 5 { ":00" } else { "" };
+    let time = humantime::parse_rfc3339(&format!("{date}T{time}{seconds}Z")).ok()?;
+    let ms = i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
+    u64::try_from(ms - minutes * 60_000).ok()
+}
+
+fn two_digits(text: &str, end: i64) -> Option<i64> {
+    let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|value| is_number && *value < end)
+}

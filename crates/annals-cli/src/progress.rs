@@ -24,9 +24,7 @@ pub(crate) fn events(total: u64, what: &'static str) -> ProgressBar {
 
 /// Returns a bar for checking a store, whose size becomes known meanwhile.
 pub(crate) fn checking() -> ProgressBar {
-    let bar = bar(0, "checking {bar:30} {percent}%, {bytes} of {total_bytes}, {eta} left");
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
+    bar(0, "checking {bar:30} {percent}%, {bytes} of {total_bytes}, {eta} left")
 }
 
 /// Returns a spinner that shows the elapsed time.

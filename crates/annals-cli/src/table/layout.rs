@@ -7,8 +7,8 @@ use super::text::text_width;
 
 /// The number of columns between two columns.
 pub(super) const GAP: usize = 2;
-/// The width of the data that tags leave.
-const DATA_WIDTH: usize = 16;
+/// The least and the most width that tags leave to the data. Between them, it is a fifth of the room behind the times.
+const DATA_WIDTHS: [usize; 2] = [8, 16];
 /// The smallest terminal with a column for ids.
 const MIN_WIDTH_WITH_IDS: usize = 100;
 
@@ -53,7 +53,8 @@ impl Layout {
             let room = terminal.saturating_sub(widths[0] + widths[1] + 2 * GAP);
             widths[TYPE] = widths[TYPE].min((room * 3 / 10).max(12));
             let id = if with_ids { widths[ID] + GAP } else { 0 };
-            let data = natural[DATA].min(DATA_WIDTH);
+            let [least, most] = DATA_WIDTHS;
+            let data = natural[DATA].min((room / 5).clamp(least, most));
             let room = room.saturating_sub(widths[TYPE] + GAP + id + GAP + data);
             widths[TAGS] = widths[TAGS].min(room.max(TITLES[TAGS].len()));
         }

@@ -34,7 +34,12 @@ pub(crate) fn offset_at(store: &Store, time_ms: u64) -> Result<u64, ReadError> {
 }
 
 /// Returns the events of a range that have one of these ids, oldest first or newest first.
-pub(crate) fn by_ids<'s>(store: &'s Store, ids: &[String], range: &Range<u64>, reverse: bool) -> Found<'s> {
+pub(crate) fn by_ids<'s>(
+    store: &'s Store,
+    ids: &[String],
+    range: &Range<u64>,
+    reverse: bool,
+) -> Found<'s> {
     let found = ids.iter().map(|id| store.find(id)).collect::<Result<Vec<_>, _>>();
     let offsets: BTreeSet<u64> = match found {
         Ok(found) => found.into_iter().flatten().filter(|offset| range.contains(offset)).collect(),

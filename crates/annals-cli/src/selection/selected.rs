@@ -126,9 +126,9 @@ impl Selection {
 
     /// Returns whether the query selects an event that was not found with it; true for an error.
     fn query_matches(&self, event: &Result<EventRef<'_, RawEvent>, ReadError>) -> bool {
-        event.as_ref().map_or(true, |event| {
-            self.query.matches(event.event.event_type(), event.event.tags())
-        })
+        event
+            .as_ref()
+            .map_or(true, |event| self.query.matches(event.event.event_type(), event.event.tags()))
     }
 
     fn is_selected(&self, recorded: &Recorded<RawEvent>) -> bool {

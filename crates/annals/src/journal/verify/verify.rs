@@ -132,8 +132,7 @@ pub(crate) fn verify_with(
     for (at, &first) in starts.iter().enumerate() {
         let next = starts.get(at + 1).copied();
         let most = options.index_limits.most;
-        let end =
-            verify_segment(&directory, first, next, (closed, most), &mut report, &mut watch)?;
+        let end = verify_segment(&directory, first, next, (closed, most), &mut report, &mut watch)?;
         watch.end_segment(segment_bytes(&directory, first));
         if trusted {
             report.events = end.unwrap_or(first);

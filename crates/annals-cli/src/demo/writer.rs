@@ -37,7 +37,7 @@ pub(crate) fn sign_until_killed(directory: &Path) -> Result<(), Failure> {
 
 /// Returns the offset of the last signed state.
 fn last_signed_at(store: &Log) -> Result<u64, Failure> {
-    let last = store.query(&states_signed()).rev().next().transpose()?;
+    let last = store.query(&states_signed()).next_back().transpose()?;
     Ok(last.map_or(0, |event| event.offset))
 }
 

@@ -5,7 +5,7 @@
 //!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4)
 //!   │ 60 the checksum of the frames, instead of the positions' zero
 //!   │ 76, 92 the size and the checksum of the filter, instead of the zeroes of the types and the tags
-//!   └ 112 the four sections, zeroes, the filter
+//!   └ 112 the four sections, the last with zeroes up to a multiple of 64; the filter
 //!
 //!   positions  of each event's record in the segment (4 each)
 //!   a table    ┌ 0 names │ 4 slots (a power of two) │ 8 slot, slot, …: entry + 1, 0 empty (4 each)
@@ -309,7 +309,11 @@ pub(crate) fn encode(
                 .for_each(|position| out.extend_from_slice(&position.to_le_bytes())),
             1 => encode_table(&mut out, &index.names.types, &hasher),
             2 => encode_table(&mut out, &index.names.tags, &hasher),
-            _ => encode_table(&mut out, &index.names.ids, &hasher),
+            _ => {
+                encode_table(&mut out, &index.names.ids, &hasher);
+                // The filter follows. The zeroes belong to the section, so that its checksum covers them.
+                out.resize(out.len().next_multiple_of(BLOCK), 0);
+            }
         }
         let at = 48 + section * 16;
         let (size, checksum) = (out.len() - start, crc32c(&out[start..]));
@@ -324,13 +328,12 @@ pub(crate) fn encode(
     out
 }
 
-/// Adds the filter to an index file with all sections.
+/// Adds the filter to an index file with all sections, which end at a multiple of [`BLOCK`].
 fn encode_filter(out: &mut Vec<u8>, names: &MemIndex) {
     let count =
         [&names.types, &names.tags, &names.ids].map(|names| names.len() as u64).iter().sum();
     let size = local_size(usize::try_from(filter_bytes(count)).unwrap_or(usize::MAX));
     let filter = filter_of(names, size as usize);
-    out.resize(out.len().next_multiple_of(BLOCK), 0);
     out.extend_from_slice(&filter);
     out[FILTER_SIZE..FILTER_SIZE + 4].copy_from_slice(&size.to_le_bytes());
     out[FILTER_CRC..FILTER_CRC + 4].copy_from_slice(&crc32c(&filter).to_le_bytes());

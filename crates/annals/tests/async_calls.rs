@@ -1,7 +1,5 @@
 //! Owned streams, asynchronous decisions and waits: what a task uses.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};

@@ -44,6 +44,8 @@ pub(super) enum Defect {
     FindsWhatIsNotThere,
     EndsEarly,
     TakesAnyTime,
+    Miscounts,
+    ForgetsTimes,
 }
 
 /// A backend that behaves like the inner one, except for its defect.
@@ -313,6 +315,16 @@ impl Backend<Sample> for Defective {
     fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
         let missing = self.is(Defect::FindsWhatIsNotThere).then(|| self.inner.head().get());
         Ok(self.inner.find_id(id)?.or(missing))
+    }
+
+    fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+        let time_ms = self.inner.time_ms(offset)?;
+        Ok(if self.is(Defect::ForgetsTimes) { time_ms.map(|_| 0) } else { time_ms })
+    }
+
+    fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
+        let n = if self.is(Defect::Miscounts) { n.saturating_add(1) } else { n };
+        self.inner.nth(kind, name, n)
     }
 
     fn stats(&self) -> Stats {

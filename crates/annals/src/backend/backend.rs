@@ -31,7 +31,7 @@ use crate::snapshot::digest::EventDigest;
 /// use annals::{Backend, Event, EventStore, RawEvent, ReadError};
 ///
 /// fn last_time_ms<E: Event, B: Backend<E>>(store: &EventStore<E, B>) -> Result<Option<u64>, ReadError> {
-///     store.read(..).rev().next().map(|event| Ok(event?.time_ms)).transpose()
+///     store.read(..).next_back().map(|event| Ok(event?.time_ms)).transpose()
 /// }
 ///
 /// let boxed: Box<dyn Backend<RawEvent>> = Box::new(annals::Memory::new());

@@ -3,18 +3,20 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use annals::{AppendError, Backend, Condition, EventStore, Query, RawEvent};
+use annals::{AppendError, Backend, Batch, Condition, EventStore, Query, RawEvent};
 
 use crate::event::events;
 use crate::report::Report;
 use crate::table::Figures;
 
-const MEASURED: [&str; 8] = [
+const MEASURED: [&str; 10] = [
     "no condition, 1 writer, events/s",
     "a condition that holds, 1 writer, events/s",
+    "three conditions that hold, 1 writer, events/s",
     "a condition that fails, 1 writer, refusals/s",
     "no condition, 16 writers, events/s",
     "a condition that holds, 16 writers, events/s",
+    "three conditions that hold, 16 writers, events/s",
     "a condition that fails, 16 writers, refusals/s",
     "16 writers race for one tag: appended, events/s",
     "16 writers race for one tag: refusals an append",
@@ -31,9 +33,10 @@ enum Outcome {
 fn attempt<B: Backend<RawEvent>>(
     store: &EventStore<RawEvent, B>,
     event: &RawEvent,
-    condition: &Condition,
+    conditions: &[Condition],
 ) -> Outcome {
-    match store.append_if([event.clone()], condition) {
+    let batch = Batch::new(vec![event.clone()]).conditions(conditions.iter().cloned());
+    match store.append_as(batch) {
         Ok(_) => Outcome::Appended,
         Err(AppendError::Conflict { .. }) => Outcome::Refused,
         Err(error) => panic!("{error}"),
@@ -76,31 +79,33 @@ fn measure<B: Backend<RawEvent>>(
     let event = |n: u64| &events[(n % count) as usize];
     let query = |n: u64| Query::tag(event(n).tags().next().expect("a tag"));
     let mut expected = store.len();
-    for (at, writers) in [(0, 1), (3, 16)] {
+    for (at, writers) in [(0, 1), (4, 16)] {
         let plain = race(writers, count, |n| {
             store.append(event(n).clone()).expect("appends");
             Outcome::Appended
         });
         // Nobody else appends to a tag that no event has.
-        let holds = Condition::fail_if(Query::tag("nobody:has-this"));
-        let free = race(writers, count, |n| attempt(store, event(n), &holds));
-        assert!(free.1 == 0.0, "nothing is in the way");
+        let holds = ["nobody:has-this", "nobody:has-that", "nobody:has-either"]
+            .map(|tag| Condition::fail_if(Query::tag(tag)));
+        let free = race(writers, count, |n| attempt(store, event(n), &holds[..1]));
+        let three = race(writers, count, |n| attempt(store, event(n), &holds));
+        assert!(free.1 == 0.0 && three.1 == 0.0, "nothing is in the way");
         let refused =
-            race(writers, count, |n| attempt(store, event(n), &Condition::fail_if(query(0))));
+            race(writers, count, |n| attempt(store, event(n), &[Condition::fail_if(query(0))]));
         assert_eq!(refused.2, 0, "each is refused");
-        expected += plain.2 + free.2;
+        expected += plain.2 + free.2 + three.2;
         assert_eq!(store.len(), expected, "all are there, and no more");
-        for (figures, figure) in figures[at..].iter_mut().zip([plain.0, free.0, refused.1]) {
+        for (figures, figure) in figures[at..].iter_mut().zip([plain.0, free.0, three.0, refused.1]) {
             figures.0.push(figure);
         }
     }
     let raced = race(16, count, |_| {
         let unseen = Condition::fail_if(query(0)).after(store.len());
-        attempt(store, event(0), &unseen)
+        attempt(store, event(0), &[unseen])
     });
     assert_eq!(store.len(), expected + raced.2, "who was refused left nothing");
-    figures[6].0.push(raced.0);
-    figures[7].0.push(raced.1 / raced.0);
+    figures[8].0.push(raced.0);
+    figures[9].0.push(raced.1 / raced.0);
 }
 
 pub fn run(rounds: usize, count: u64, directory: &Path, report: &mut Report) {

@@ -29,7 +29,7 @@ use crate::event::name::Hasher;
 use crate::event::name::Name;
 use crate::index::lookup::{Kind, Lookup};
 use crate::index::memory::{MemIndex, MemIndexWriter};
-use crate::index::plan::Search;
+use crate::index::plan::{Search, first_match};
 use crate::metrics::meters::Meters;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::Condition;
@@ -371,9 +371,9 @@ impl<E: Event> CommitTarget<E> for MemoryTarget<E> {
     }
 
     fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
-        let search = Search::new(condition.query(), &self.hasher);
         let from = u32::try_from(condition.head()).expect("at most the head, which fits");
-        let found = search.plan(&self.reader).next(from).map(u64::from);
+        let found = first_match(condition.query(), &self.hasher, &self.reader, from);
+        let found = found.map(u64::from);
         Ok(found.filter(|&found| found < self.next_offset()))
     }
 

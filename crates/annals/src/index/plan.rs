@@ -7,7 +7,7 @@
 use super::lookup::{Kind, Lookup, Posting};
 use crate::event::name::Hasher;
 use crate::event::name::Name;
-use crate::query::Query;
+use crate::query::{Query, QueryItem};
 
 /// A query with hashed names.
 #[derive(Debug)]
@@ -29,11 +29,7 @@ impl<'q> Search<'q> {
     /// Returns the query with hashed names.
     #[must_use]
     pub fn new(query: &'q Query, hasher: &Hasher) -> Self {
-        let names = |texts: &'q [String]| texts.iter().map(|text| hasher.name(text)).collect();
-        let items = query
-            .items()
-            .iter()
-            .map(|item| SearchItem { types: names(item.types()), tags: names(item.tags()) });
+        let items = query.items().iter().map(|item| SearchItem::new(item, hasher));
         Self { items: (!query.is_all()).then(|| items.collect()) }
     }
 
@@ -54,6 +50,46 @@ impl<'q> Search<'q> {
         let Some(items) = &self.items else { return Plan { items: None } };
         Plan { items: Some(items.iter().filter_map(|item| PlanItem::new(item, index)).collect()) }
     }
+}
+
+impl<'q> SearchItem<'q> {
+    fn new(item: &'q QueryItem, hasher: &Hasher) -> Self {
+        let names = |texts: &'q [String]| texts.iter().map(|text| hasher.name(text)).collect();
+        Self { types: names(item.types()), tags: names(item.tags()) }
+    }
+}
+
+/// Returns the first offset at or after `from` that matches `query`, for a single search. If every event matches,
+/// returns `from`, which may be beyond the end of the index.
+///
+/// It allocates nothing for items with one name, which most conditions consist of.
+pub(crate) fn first_match(
+    query: &Query,
+    hasher: &Hasher,
+    index: &impl Lookup,
+    from: u32,
+) -> Option<u32> {
+    if query.is_all() {
+        return Some(from);
+    }
+    let first = |item: &QueryItem| match (item.types(), item.tags()) {
+        ([], [tag]) => first_of_name(index.posting(Kind::Tag, hasher.name(tag))?, from),
+        ([event_type], []) => {
+            first_of_name(index.posting(Kind::Type, hasher.name(event_type))?, from)
+        }
+        _ => PlanItem::new(&SearchItem::new(item, hasher), index)?.next(from),
+    };
+    query.items().iter().filter_map(first).min()
+}
+
+/// Returns the first offset of a name at or after `from`. Looks at the last offset first, since most conditions begin
+/// behind it.
+fn first_of_name(mut posting: Posting<'_>, from: u32) -> Option<u32> {
+    let last = posting.len().checked_sub(1)?;
+    if posting.get(last) < from {
+        return None;
+    }
+    Cursor::new(posting).next(from)
 }
 
 /// Finds the offsets that match a query in one index, in both directions. Successive calls in one direction are
@@ -205,7 +241,6 @@ mod tests {
     use super::*;
     use crate::event::labels::Labels;
     use crate::event::tags::Tags;
-    use crate::query::QueryItem;
 
     fn name(kind: &str, n: u8) -> String {
         format!("{kind}:{n}")
@@ -251,6 +286,8 @@ mod tests {
             for start in starts {
                 let next = plan.next(start).filter(|&found| found < end);
                 prop_assert_eq!(next, expected.iter().copied().find(|&offset| offset >= start));
+                let first = first_match(&query, &hasher, &reader, start).filter(|&found| found < end);
+                prop_assert_eq!(first, next);
                 let previous = plan.previous(start.min(end));
                 prop_assert_eq!(previous, expected.iter().copied().rfind(|&offset| offset < start));
             }

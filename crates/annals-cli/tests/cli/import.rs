@@ -214,7 +214,7 @@ fn only_the_titles_make_no_events() {
     assert_eq!(done, [json!({"imported": 0})]);
 }
 
-/// The import of a file waits for nothing: a signal ends it between two batches.
+/// The input is read to its end and checked before the first event is imported.
 #[cfg(unix)]
 #[test]
 fn a_signal_while_input_comes_imports_nothing() {
@@ -222,7 +222,9 @@ fn a_signal_while_input_comes_imports_nothing() {
     let store = dir.arg("a.store");
     let mut import = Running::start(["import", &store]);
     import.say(&line(0));
-    import.end_input();
-    assert_eq!(import.hear()["imported"], 1);
-    assert_eq!(import.code(), Some(0));
+    import.signal("-INT");
+    assert_ne!(import.code(), Some(0));
+    annals(["import", &store], &line(1)).succeeds();
+    let events = annals(["export", &store], "").succeeds().lines();
+    assert_eq!(events.len(), 1, "{events:?}");
 }

@@ -169,6 +169,7 @@ fn a_copy_from_rocksdb_that_was_killed_half_way_goes_on() {
     goes_on_after_a_kill([StoreKind::RocksDb, StoreKind::Journal]);
 }
 
+#[cfg(feature = "channels")]
 #[test]
 fn a_channels_state_is_the_same_now_and_then() {
     let dir = TestDir::of(StoreKind::RocksDb);

@@ -71,7 +71,7 @@ fn any_of(types: &[&str]) -> Query {
 /// Decides what follows an event. The id names the event that it answers, so this event is appended once.
 fn saga(store: &Store) -> Outcome {
     let query = any_of(&["order-placed", "payment-taken", "payment-refused"]);
-    let group = store.group("saga").query(&query).key("order:").open()?;
+    let group = store.group("saga").query(query).key("order:").open()?;
     for delivery in group.worker("saga-1") {
         let delivery = delivery?;
         let id = format!("saga-{}", delivery.offset);
@@ -92,7 +92,7 @@ fn saga(store: &Store) -> Outcome {
 /// Takes payments with two workers. The provider gets a key that is the same for each attempt.
 fn payments(store: &Store) -> Outcome {
     let query = any_of(&["payment-requested"]);
-    let group = store.group("payments").query(&query).key("order:").open()?;
+    let group = store.group("payments").query(query).key("order:").open()?;
     let work = |name: &str| -> Outcome {
         for delivery in group.worker(name) {
             let delivery = delivery?;
@@ -161,7 +161,7 @@ pub(crate) fn main() -> Outcome {
     let mails = mails.into_inner().expect("no worker panicked");
     let expected = ["order 1 is on its way", "order 2 was not paid", "order 4 is on its way"];
     assert!(mails.iter().eq(expected), "{mails:?}");
-    let parked = store.group("payments").query(&any_of(&["payment-requested"])).key("order:");
+    let parked = store.group("payments").query(any_of(&["payment-requested"])).key("order:");
     let parked = parked.open()?.parked(0, 10);
     assert_eq!((parked.len(), parked[0].reason.as_str()), (1, "an order of nothing"));
     let mut out = std::io::stdout().lock();

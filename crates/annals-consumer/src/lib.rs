@@ -104,3 +104,8 @@ impl<E: Event, B: Backend<E>> Consumers<E, B> for EventStore<E, B> {
         GroupBuilder::new(self, name.into())
     }
 }
+
+/// The code of the page on consumers is compiled and run like any example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/CONSUMERS.md")]
+mod consumers_page {}

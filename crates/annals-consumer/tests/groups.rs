@@ -275,7 +275,7 @@ fn one_process_runs_a_group_with_one_query_and_key() {
         assert!(running(admin.delete("billing").unwrap_err()));
         assert_eq!(admin.list().unwrap().len(), 1, "listing works beside it");
         drop(group);
-        let error = billing(&store).query(&Query::tag("key:1")).open().unwrap_err();
+        let error = billing(&store).query(Query::tag("key:1")).open().unwrap_err();
         assert!(matches!(error, ConsumerError::OtherSettings { what: "query", .. }), "{error}");
         let error = store.group("billing").key("other:").open().unwrap_err();
         assert!(matches!(error, ConsumerError::OtherSettings { what: "key", .. }), "{error}");
@@ -305,7 +305,7 @@ fn options_out_of_bounds_are_refused() {
         let error = builder.open().unwrap_err();
         assert!(error.to_string().starts_with(&format!("the option {name} is ")), "{error}");
     }
-    assert!(matches!(group().query(&Query::tag("")).open(), Err(ConsumerError::Read(_))));
+    assert!(matches!(group().query(Query::tag("")).open(), Err(ConsumerError::Read(_))));
     let error = group().from(1).open().unwrap_err();
     assert!(matches!(error, ConsumerError::ResetBeyondHead { .. }), "{error}");
 }
@@ -337,7 +337,9 @@ fn a_stopped_group_ends_its_waiting_workers() {
         let workers =
             ["a", "b"].map(|name| scope.spawn(move || group.worker(name).next().is_none()));
         group.stop();
-        workers.into_iter().for_each(|worker| assert!(worker.join().unwrap()));
+        for worker in workers {
+            assert!(worker.join().unwrap());
+        }
     });
 }
 

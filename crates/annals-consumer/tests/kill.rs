@@ -197,7 +197,7 @@ fn ship_all(directory: &Path, step: &str, by_group: bool) {
         }
     };
     if by_group {
-        let group = store.group("shipping").query(&orders).max_attempts(100).open().unwrap();
+        let group = store.group("shipping").query(orders).max_attempts(100).open().unwrap();
         let mut worker = group.worker("a");
         while group.status().position < 3 {
             let delivery = worker.next().unwrap().unwrap();

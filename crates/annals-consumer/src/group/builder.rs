@@ -51,8 +51,9 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     }
 
     /// Sets the events that the group delivers: all by default.
-    pub fn query(mut self, query: &Query) -> Self {
-        self.settings.set_query(query);
+    #[expect(clippy::needless_pass_by_value, reason = "as a consumer takes it")]
+    pub fn query(mut self, query: Query) -> Self {
+        self.settings.set_query(&query);
         self
     }
 

@@ -79,6 +79,7 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Salvage(args) => commands::salvage::run(args, format),
         #[cfg(feature = "channels")]
         Command::State(args) => commands::state::run(args, format),
+        Command::Consumers(args) => commands::consumers::run(args, format),
         #[cfg(feature = "channels")]
         Command::Demo(args) => demo::run(args, format),
         Command::Bench(args) => bench::run(args, format),

@@ -5,10 +5,12 @@
 //!   export  export         filter   which events           summary   stats, tags, types       demo   demo
 //!   import  import         count    count                  generate  completions, man         bench  bench
 //!   creation  how a store is opened for appending          usage     help and wrong usage     values  checks values
+//!   consumers  consumers and groups
 //! ```
 
 pub(crate) mod append;
 pub(crate) mod bench;
+pub(crate) mod consumers;
 pub(crate) mod count;
 pub(crate) mod creation;
 #[cfg(feature = "channels")]
@@ -33,6 +35,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches as _, Parser, Subcommand, V
 
 use append::Append;
 use bench::{Bench, BenchStore};
+use consumers::Consumers;
 use count::Count;
 #[cfg(feature = "channels")]
 use demo::{Demo, DemoWriter};
@@ -136,6 +139,7 @@ pub(crate) enum Command {
     Salvage(Salvage),
     #[cfg(feature = "channels")]
     State(State),
+    Consumers(Consumers),
     #[cfg(feature = "channels")]
     Demo(Demo),
     Bench(Bench),

@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod completions;
+pub(crate) mod consumers;
 pub(crate) mod copy;
 pub(crate) mod count;
 pub(crate) mod export;

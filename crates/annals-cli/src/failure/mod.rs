@@ -251,6 +251,9 @@ pub(crate) enum Failure {
     #[error("interrupted: the measurement is incomplete, so there are no results")]
     BenchInterrupted,
 
+    /// A consumer or group could not be listed or changed.
+    #[error(transparent)]
+    Consumer(#[from] annals_consumer::ConsumerError),
     /// A state channel is missing or refused an action.
     #[cfg(feature = "channels")]
     #[error(transparent)]

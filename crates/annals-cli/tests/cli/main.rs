@@ -8,6 +8,7 @@ mod append_options;
 mod bad_lines;
 mod bad_stores;
 mod bench;
+mod consumers;
 mod copy;
 mod counting;
 mod damaged_stores;

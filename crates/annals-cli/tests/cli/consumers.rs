@@ -1,0 +1,71 @@
+//! `annals consumers`: lists, parked events, and repairs.
+
+use annals::{EventStore, RawEvent};
+use annals_consumer::{Consumers as _, Nack};
+
+use crate::harness::{TestDir, annals, lines};
+
+/// Makes a store with ten events, a consumer at 3, and a group at 2 with the first two events parked.
+fn store(dir: &TestDir) -> String {
+    let path = dir.store("a.store", &lines(0..10));
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    let mut mailer = store.consumer("mailer").start().unwrap();
+    for _ in 0..3 {
+        mailer.next().unwrap().unwrap().ack().unwrap();
+    }
+    let group = store.group("billing").open().unwrap();
+    for delivery in group.pull("a", 2, None).unwrap() {
+        delivery.nack(Nack::Park, "no such\ncustomer").unwrap();
+    }
+    path
+}
+
+#[test]
+fn consumers_are_listed_and_one_with_its_parked_events() {
+    let dir = TestDir::new();
+    let store = store(&dir);
+    let list = annals(["consumers", &store], "").succeeds().lines();
+    assert_eq!(list.len(), 2);
+    assert_eq!((&list[0]["name"], &list[0]["kind"]), (&"billing".into(), &"group".into()));
+    assert_eq!((&list[0]["position"], &list[0]["parked"]), (&2.into(), &2.into()));
+    assert_eq!((&list[1]["name"], &list[1]["lag"]), (&"mailer".into(), &7.into()));
+    let one = annals(["consumers", &store, "billing"], "").succeeds().lines();
+    assert_eq!((one.len(), &one[1]["reason"]), (3, &"no such\ncustomer".into()));
+    let table = annals(["consumers", &store, "billing", "--format", "table"], "").succeeds().out;
+    assert!(table.starts_with("NAME     KIND          POSITION"), "{table}");
+    assert!(table.contains(r"no such\ncustomer"), "{table}");
+    assert!(table.lines().all(|line| line.len() <= 80), "{table}");
+    let empty = dir.store("empty.store", "");
+    assert_eq!(annals(["consumers", &empty], "").succeeds().out, "");
+}
+
+#[test]
+fn a_consumer_is_reset_and_deleted_and_parked_events_are_replayed_or_dropped() {
+    let dir = TestDir::new();
+    let store = store(&dir);
+    let run = |name: &str, args: &[&str]| {
+        annals(["consumers", &store, name].into_iter().chain(args.iter().copied()), "")
+    };
+    let done = |name: &str, args: &[&str]| run(name, args).succeeds().lines()[0]["done"].clone();
+    assert_eq!(done("billing", &["--replay-parked"]), "2 parked events to be delivered again");
+    assert_eq!(done("billing", &["--drop-parked"]), "0 parked events dropped");
+    assert_eq!(done("mailer", &["--reset", "9"]), "continues at offset 9");
+    assert_eq!(run("mailer", &[]).succeeds().lines()[0]["position"], 9);
+    run("mailer", &["--reset", "11"]).fails(&["offset 11", "ends at 10"]);
+    run("mailer", &["--reset", "-1"]).complains(&["a whole number from 0 to"]);
+    run("mailer", &["--reset", "1", "--delete"]).complains(&["cannot be used with"]);
+    assert_eq!(done("mailer", &["--delete"]), "deleted");
+    run("mailer", &["--delete"]).fails(&["there is no consumer \"mailer\""]);
+    run("a/b", &[]).fails(&["a/b"]);
+    annals(["consumers", &store, "--delete"], "").complains(&["NAME"]);
+}
+
+#[test]
+fn a_running_consumer_is_listed_and_not_changed() {
+    let dir = TestDir::new();
+    let path = store(&dir);
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    let _group = store.group("billing").open().unwrap();
+    assert_eq!(annals(["consumers", &path], "").succeeds().lines().len(), 2);
+    annals(["consumers", &path, "billing", "--delete"], "").fails(&["is running in process"]);
+}

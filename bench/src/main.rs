@@ -2,7 +2,7 @@
 //!
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
-//! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `fold`, `channels`.
+//! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `consumers`, `fold`, `channels`.
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
 //! (200,000; `scale` five and fifty times as many; `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files
@@ -14,6 +14,7 @@
 
 mod channels;
 mod conditions;
+mod consumers;
 mod event;
 mod fold;
 mod journal;
@@ -34,13 +35,14 @@ use std::time::Instant;
 
 use report::Report;
 
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "memory",
     "journal",
     "peers",
     "latency",
     "conditions",
     "subscribers",
+    "consumers",
     "scale",
     "fold",
     "channels",
@@ -104,6 +106,7 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
         "latency" => latency::run(rounds.min(3), events, directory, only, report),
         "conditions" => conditions::run(rounds.min(3), events, directory, report),
         "subscribers" => subscribers::run(rounds, events, report),
+        "consumers" => consumers::run(rounds, events, directory, report),
         "scale" => scale::run(
             events,
             &scale::Options {

@@ -139,11 +139,12 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         Ok(parked(&state, from, limit))
     }
 
-    /// Lets the group deliver parked events again when it is next opened, with all their attempts. Returns their number.
+    /// Lets the group deliver parked events again when it is next opened, with all their attempts. Returns their
+    /// number.
     ///
     /// # Errors
-    /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::NotParked`], those of a state that does
-    /// not belong to the log, or a failure of the system.
+    /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::NotParked`], those of a state that
+    /// does not belong to the log, or a failure of the system.
     pub fn replay_parked(&self, name: &str, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
         self.unpark(name, which, |offsets| GroupEvent::ParkedReplayed { offsets })
     }
@@ -156,8 +157,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         self.unpark(name, which, |offsets| GroupEvent::ParkedDropped { offsets })
     }
 
-    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond the
-    /// head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any more.
+    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond
+    /// the head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any
+    /// more.
     ///
     /// # Errors
     /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::ResetBeyondHead`],

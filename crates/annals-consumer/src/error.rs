@@ -54,8 +54,8 @@ pub enum ConsumerError {
     },
     /// The position is beyond the end of the log.
     #[error(
-        "{name:?} is at offset {position}, but the log ends at {head}: the log was restored from an older copy, or lost \
-         its end in a power failure; reset {name:?} to the offset where it shall go on"
+        "{name:?} is at offset {position}, but the log ends at {head}: the log was restored from an older copy, or \
+         lost its end in a power failure; reset {name:?} to the offset where it shall go on"
     )]
     BeyondHead {
         /// The name.

@@ -57,8 +57,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         self
     }
 
-    /// Sets the prefix of the tags that are an event's keys, such as `order:`. By default each event is its own key, and
-    /// all events are delivered in parallel.
+    /// Sets the prefix of the tags that are an event's keys, such as `order:`. By default each event is its own key,
+    /// and all events are delivered in parallel.
     ///
     /// An event with several such tags waits for the earlier events of each. An event without one waits for none.
     pub fn key(mut self, prefix: impl Into<String>) -> Self {

@@ -152,8 +152,8 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
         self.settle(leases, Answer::Ack)
     }
 
-    /// Answers deliveries that were not handled, as [`ack`](Self::ack) does. The state log keeps the first 1,000 bytes of
-    /// the reason.
+    /// Answers deliveries that were not handled, as [`ack`](Self::ack) does. The state log keeps the first 1,000 bytes
+    /// of the reason.
     ///
     /// # Errors
     /// [`ConsumerError::StateLogNotWritten`]; no lease is answered then.
@@ -267,7 +267,8 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         let beyond = can_read.then_some(state.read);
         let is_idle = state.window.is_empty() && state.replays.is_empty();
         self.meters.lag.report(self.store.len().saturating_sub(state.position()));
-        // Without a lease, no event is ready or this worker has no room. A worker that waits for a time wakes by itself.
+        // Without a lease, no event is ready or this worker has no room. A worker that waits for a time wakes by
+        // itself.
         if !leases.is_empty() {
             self.after(core);
         }

@@ -5,9 +5,9 @@
 //!     00000006/      the state log before, for looking back
 //!     00000007/      the state log: it begins with the whole state, and has at most 100,000 events
 //! ```
-//! An append to it survives the end of the process. It is not synced, so a loss of power may take the last changes, which
-//! costs redeliveries. A state log that does not contain a whole state is the rest of an interrupted begin, and the one
-//! before it is current.
+//! An append to it survives the end of the process. It is not synced, so a loss of power may take the last changes,
+//! which costs redeliveries. A state log that does not contain a whole state is the rest of an interrupted begin, and
+//! the one before it is current.
 
 use std::collections::BTreeMap;
 use std::fs;

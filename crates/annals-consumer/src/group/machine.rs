@@ -117,8 +117,8 @@ impl Machine {
     ) -> Result<(), Misfit> {
         let mut keys: HashMap<u64, Keys> = keys.into_iter().collect();
         for event in events {
-            if matches!(event, GroupEvent::PositionReset { .. }) {
-                self.schedule = Schedule::default();
+            if let GroupEvent::PositionReset { to } = event {
+                self.schedule.reset(*to);
             }
             for &offset in event.offsets() {
                 if let Some(entry) = self.state.entry(offset) {

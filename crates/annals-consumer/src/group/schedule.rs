@@ -73,6 +73,16 @@ impl Schedule {
         self.parked.get(key)?.first().copied()
     }
 
+    /// Forgets all open events, and the parked ones from `to` on.
+    pub(crate) fn reset(&mut self, to: u64) {
+        let mut parked = std::mem::take(&mut self.parked);
+        parked.retain(|_, offsets| {
+            offsets.split_off(&to);
+            !offsets.is_empty()
+        });
+        *self = Self { parked, ..Self::default() };
+    }
+
     /// Notes the keys of an event that is about to be opened.
     pub(crate) fn learn(&mut self, offset: u64, keys: Keys) {
         if !keys.is_empty() {

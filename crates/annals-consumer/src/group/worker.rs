@@ -22,10 +22,11 @@ const MAX_NAME_BYTES: usize = 255;
 /// The number of deliveries after which a task yields to other tasks.
 const DELIVERIES_PER_TURN: usize = 64;
 
-/// Returns the deliveries for one worker of a [`Group`], and waits for them. It costs nothing while it waits: an append,
-/// the answer of another worker, or the end of a deadline or a pause wakes it.
+/// Returns the deliveries for one worker of a [`Group`], and waits for them. It costs nothing while it waits: an
+/// append, the answer of another worker, or the end of a deadline or a pause wakes it.
 ///
-/// * **As an `Iterator`** it blocks the thread. **As a `futures` `Stream`** ([`stream`](Self::stream)), it does not, and
+/// * **As an `Iterator`** it blocks the thread. **As a `futures` `Stream`** ([`stream`](Self::stream)), it does not,
+///   and
 ///   needs no runtime.
 /// * **It ends** when the store is closed and every event is handled or parked, or when [`Group::stop`] was called.
 ///
@@ -151,7 +152,8 @@ impl<'g, E: Event, B: Backend<E>> Worker<'g, E, B> {
         shared.clock.instant(shared.core.lock().machine.next_time()?)
     }
 
-    /// Returns the next delivery, or registers `waker` and is pending. The caller polls again at [`until`](Self::until).
+    /// Returns the next delivery, or registers `waker` and is pending. The caller polls again at
+    /// [`until`](Self::until).
     fn poll_delivery(&mut self, waker: &Waker) -> Poll<Next<'g, E, B>> {
         if let Some(delivery) = self.ready.pop_front() {
             return Poll::Ready(Some(Ok(delivery)));

@@ -174,13 +174,12 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         if kind == ConsumerKind::Consumer {
             return Checkpoint::of(self.store, name)?.save(self.store, to);
         }
-        let (log, mut state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
         let here = store_id(self.store);
         if state.source != here {
             // Offsets of another log.
-            state.parked.clear();
-            let offsets = state.window.keys().chain(state.replays.keys()).copied().collect();
-            log.append(&[GroupEvent::EventsAcked { offsets }])?;
+            let offsets = state.parked.keys().copied().collect();
+            log.append(&[GroupEvent::ParkedDropped { offsets }])?;
         }
         let settings = state.settings;
         let events = [

@@ -380,6 +380,7 @@ fn the_state_is_refused_when_the_log_was_restored_from_an_older_copy() {
     let group = billing(&store).open().unwrap();
     let leases = offsets(&group, "a", 9);
     group.ack(&leases[1..]).unwrap();
+    group.nack(&leases[..1], Nack::Park, "no").unwrap();
     drop((group, store));
     for restored in [&older, &other] {
         copy_directory(&path.join("consumers"), &restored.join("consumers"));
@@ -391,12 +392,14 @@ fn the_state_is_refused_when_the_log_was_restored_from_an_older_copy() {
     assert!(matches!(error, ConsumerError::OtherHistory { position: 8, .. }), "{error}");
     let error = reopen(&other).unwrap_err();
     assert!(matches!(error, ConsumerError::OtherStore { .. }), "{error}");
-    for restored in [&older, &other] {
+    for (restored, parked) in [(&older, 1), (&other, 0)] {
         let store: Store = boxed(Journal::options().open(restored).unwrap());
         let admin = ConsumerAdmin::of(&store).unwrap();
         assert!(admin.get("billing").unwrap().problem.is_some());
         admin.reset("billing", 2).unwrap();
-        assert!(admin.get("billing").unwrap().problem.is_none());
+        let info = admin.get("billing").unwrap();
+        assert!(info.problem.is_none());
+        assert_eq!(info.parked, parked, "those of another log are gone");
         drop(store);
         assert_eq!(reopen(restored).unwrap(), 2);
     }

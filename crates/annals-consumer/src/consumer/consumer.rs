@@ -159,22 +159,19 @@ impl<'a, E: Event, B: Backend<E>> Consumer<'a, E, B> {
         let next = self.subscription.try_next();
         let mut tracker = self.shared.tracker.lock();
         tracker.passed(self.subscription.position());
+        let attempt = match &next {
+            Some(Ok(event)) => tracker.delivered(event.offset),
+            Some(Err(ReadError::Decode { offset, .. })) => tracker.delivered(*offset),
+            Some(Err(_)) | None => 0,
+        };
         let head = self.shared.store.len();
         self.shared.meters.lag.report(head.saturating_sub(tracker.position()));
         self.shared.meters.in_flight.report(tracker.open_count() as u64);
-        match next? {
-            Ok(event) => {
-                let attempt = tracker.delivered(event.offset);
-                drop(tracker);
-                Some(Ok(self.delivery(event, attempt)))
-            }
-            Err(error) => {
-                if let ReadError::Decode { offset, .. } = &error {
-                    tracker.delivered(*offset);
-                }
-                Some(Err(error.into()))
-            }
-        }
+        drop(tracker);
+        Some(match next? {
+            Ok(event) => Ok(self.delivery(event, attempt)),
+            Err(error) => Err(error.into()),
+        })
     }
 
     /// Delivers an event again.

@@ -40,7 +40,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// let first_seen = at_revision(&store, "account:7", 1)?.expect("it has one event");
     /// store.append_if([deposited()?], &first_seen)?; // makes it revision 2
     /// let late = store.append_if([deposited()?], &first_seen);
-    /// assert!(matches!(late, Err(AppendError::Conflict { offset: 1 })));
+    /// assert!(matches!(late, Err(AppendError::Conflict { offset: 1, .. })));
     /// assert!(at_revision(&store, "account:7", 3)?.is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

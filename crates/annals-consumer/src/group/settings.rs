@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupSettings {
-    /// The alternatives of the query. An event matches if it matches any of them. Empty: every event matches.
+    /// The alternatives of the query. An event matches if it matches any of them. Empty: no event matches.
     pub query: Vec<SettingsItem>,
     /// The prefix of the tags that are the event's keys. `None`: each event is its own key.
     pub key: Option<String>,
@@ -27,8 +27,8 @@ pub struct GroupSettings {
     pub parks_key: bool,
 }
 
-/// One alternative of a group's query: any of the types, and all of the tags.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One alternative of a group's query: any of the types, and all of the tags. By default, every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SettingsItem {
     /// The types. Empty: any type.
@@ -42,7 +42,7 @@ pub struct SettingsItem {
 impl Default for GroupSettings {
     fn default() -> Self {
         Self {
-            query: Vec::new(),
+            query: vec![SettingsItem::default()],
             key: None,
             max_in_flight: 32,
             deadline_ms: 30_000,
@@ -59,18 +59,15 @@ impl GroupSettings {
     /// Returns the query.
     #[must_use]
     pub fn query(&self) -> Query {
-        let mut items = self.query.iter().map(SettingsItem::item);
-        let Some(first) = items.next() else { return Query::all() };
-        items.fold(Query::item(first), Query::or)
+        self.query.iter().map(SettingsItem::item).collect()
     }
 
     pub(crate) fn set_query(&mut self, query: &Query) {
-        let items = if query.is_all() { &[] } else { query.items() };
         let item = |item: &QueryItem| SettingsItem {
             types: item.types().to_vec(),
             tags: item.tags().to_vec(),
         };
-        self.query = items.iter().map(item).collect();
+        self.query = query.items().iter().map(item).collect();
     }
 
     /// Returns the pause in ms after this many deliveries.
@@ -103,6 +100,7 @@ mod tests {
     fn a_query_is_stored_and_read_back() {
         let queries = [
             Query::all(),
+            Query::none(),
             Query::tag("seat:12A"),
             Query::item(QueryItem::new().event_type("a").event_type("b").tag("x"))
                 .or(QueryItem::new().tag("y")),

@@ -221,6 +221,7 @@ fn begin<E: Event, B: Backend<E>>(
         settings: settings.clone(),
         source: store_id(store),
         read: from,
+        stored_read: from,
         before: digest_before(store, from),
         complete: true,
         ..GroupState::default()

@@ -6,6 +6,7 @@ use super::event::GroupEvent;
 use super::log::StateLog;
 use super::machine::Machine;
 use super::schedule::Keys;
+use super::state::GroupState;
 use crate::binding::digest_before;
 use crate::error::ConsumerError;
 
@@ -19,8 +20,6 @@ const STORE_PASSED: u64 = 65_536;
 pub(crate) struct Core {
     pub(crate) machine: Machine,
     pub(crate) log: StateLog,
-    /// The value of `state.read` that the state log has.
-    stored_read: u64,
 }
 
 /// What a group reads of its log.
@@ -33,8 +32,7 @@ pub(crate) struct Source {
 
 impl Core {
     pub(crate) fn new(machine: Machine, log: StateLog) -> Self {
-        let stored_read = machine.state().read;
-        Self { machine, log, stored_read }
+        Self { machine, log }
     }
 
     /// Makes a decision lasting, and applies it. `keys` has the keys of events that are opened.
@@ -49,12 +47,6 @@ impl Core {
         self.log.append(events)?;
         if let Err(misfit) = self.machine.apply(events, keys) {
             panic!("a decision does not fit the state: {}; {events:?}", misfit.0);
-        }
-        for event in events {
-            if let GroupEvent::EventsAdmitted { to, .. } | GroupEvent::PositionReset { to } = event
-            {
-                self.stored_read = *to;
-            }
         }
         self.log.renew_if_due(self.machine.state());
         Ok(())
@@ -87,7 +79,7 @@ impl Core {
                 break;
             }
             let (found, to) = source.read(store, read, head, room)?;
-            if found.is_empty() && to - self.stored_read < STORE_PASSED {
+            if found.is_empty() && to - self.machine.state().stored_read < STORE_PASSED {
                 self.machine.pass(to);
                 continue;
             }
@@ -103,8 +95,8 @@ impl Core {
         &mut self,
         store: &EventStore<E, B>,
     ) -> Result<(), ConsumerError> {
-        let to = self.machine.state().read;
-        if to > self.stored_read {
+        let GroupState { read: to, stored_read, .. } = *self.machine.state();
+        if to > stored_read {
             let before = digest_before(store, to);
             let offsets = Vec::new();
             self.commit(&[GroupEvent::EventsAdmitted { to, before, offsets }], [])?;

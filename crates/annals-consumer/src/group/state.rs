@@ -56,7 +56,9 @@ pub(crate) struct GroupState {
     pub(crate) epoch: u32,
     /// The events of the query below this offset are known.
     pub(crate) read: u64,
-    /// The digest of the event before `read`, when `read` was last stored.
+    /// The value of `read` that the state log has. `read` is ahead of it if no event of the query is between them.
+    pub(crate) stored_read: u64,
+    /// The digest of the event before `stored_read`.
     pub(crate) before: Option<String>,
     pub(crate) window: BTreeMap<u64, Entry>,
     /// Events that were parked and are delivered again. They do not hold the position back.
@@ -120,7 +122,8 @@ impl GroupState {
             }
             GroupEvent::StateCarried { entries, parked } => self.take_carried(entries, parked),
             GroupEvent::StateComplete { epoch, read, before } => {
-                (self.epoch, self.read, self.complete) = (*epoch, *read, true);
+                (self.epoch, self.complete) = (*epoch, true);
+                (self.read, self.stored_read) = (*read, *read);
                 self.before.clone_from(before);
             }
             GroupEvent::EventsAdmitted { to, before, offsets } => {
@@ -129,7 +132,7 @@ impl GroupState {
                     return Err(Misfit(format!("offset {first} was read before")));
                 }
                 self.window.extend(offsets.iter().map(|&offset| (offset, Entry::new())));
-                self.read = *to;
+                (self.read, self.stored_read) = (*to, *to);
                 self.before.clone_from(before);
             }
             GroupEvent::EventsLeased { worker, pull, deadline_ms, offsets } => {
@@ -185,7 +188,7 @@ impl GroupState {
     /// Forgets everything at and beyond `to`, and every lease.
     fn reset(&mut self, to: u64) {
         self.epoch += 1;
-        (self.read, self.before) = (to, None);
+        (self.read, self.stored_read, self.before) = (to, to, None);
         self.window.clear();
         self.replays.clear();
         self.parked.retain(|&offset, _| offset < to);
@@ -231,7 +234,7 @@ impl GroupState {
         for part in parked.chunks(CARRIED_PART) {
             events.push(GroupEvent::StateCarried { entries: Vec::new(), parked: part.to_vec() });
         }
-        let (epoch, read, before) = (self.epoch, self.read, self.before.clone());
+        let (epoch, read, before) = (self.epoch, self.stored_read, self.before.clone());
         events.push(GroupEvent::StateComplete { epoch, read, before });
         events
     }
@@ -254,4 +257,22 @@ fn carry(offset: u64, entry: &Entry, replayed: bool) -> CarriedEntry {
     };
     let (attempts, pull) = (entry.attempts, entry.pull);
     CarriedEntry { offset, attempts, pull, lease, until_ms, replayed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_state_log_has_the_digest_of_the_event_before_its_position() {
+        // Events 2 to 4 were passed: they are not of the query, and the state log has not learned of them.
+        let before = Some("ab".repeat(16));
+        let state = GroupState { read: 5, stored_read: 2, before, ..GroupState::default() };
+        let mut carried = GroupState::default();
+        for event in state.carried() {
+            carried.apply(&event).unwrap();
+        }
+        assert_eq!(carried.before, state.before);
+        assert_eq!((carried.read, carried.stored_read), (2, 2));
+    }
 }

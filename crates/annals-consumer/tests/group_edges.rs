@@ -4,7 +4,7 @@
 mod common;
 
 use annals::{EventStore, Query};
-use annals_consumer::Consumers as _;
+use annals_consumer::{Consumers as _, Nack};
 use common::append;
 
 #[test]
@@ -19,4 +19,23 @@ fn a_query_that_matches_nothing_delivers_nothing() {
     }
     let error = store.group("billing").open().unwrap_err();
     assert!(error.to_string().contains("another query"), "{error}");
+}
+
+#[test]
+fn a_reset_keeps_what_waits_behind_a_parked_event_of_the_key() {
+    let store = EventStore::in_memory();
+    append(&store, 0..5);
+    let group = store.group("billing").key("key:").park_key(true).open().unwrap();
+    for delivery in group.pull("a", 5, None).unwrap() {
+        match delivery.offset {
+            1 => delivery.nack(Nack::Park, "no").unwrap(),
+            _ => delivery.ack().unwrap(),
+        }
+    }
+    group.reset(5).unwrap();
+    append(&store, 5..8); // 6 has the key of 1
+    let offsets: Vec<u64> =
+        group.pull("a", 5, None).unwrap().iter().map(|delivery| delivery.offset).collect();
+    assert_eq!(offsets, [5, 7]);
+    assert_eq!(group.parked(0, 9).iter().map(|parked| parked.offset).collect::<Vec<_>>(), [1, 6]);
 }

@@ -157,9 +157,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         self.unpark(name, which, |offsets| GroupEvent::ParkedDropped { offsets })
     }
 
-    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond
-    /// the head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any
-    /// more.
+    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond the
+    /// head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any more. Those
+    /// below `to` stay parked: a copy of the log has the same events there. Drop them if the log is not a copy.
     ///
     /// # Errors
     /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::ResetBeyondHead`],
@@ -175,17 +175,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
             return Checkpoint::of(self.store, name)?.save(self.store, to);
         }
         let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
-        let here = store_id(self.store);
-        if state.source != here {
-            // Offsets of another log.
-            let offsets = state.parked.keys().copied().collect();
-            log.append(&[GroupEvent::ParkedDropped { offsets }])?;
-        }
-        let settings = state.settings;
-        let events = [
-            GroupEvent::GroupConfigured { settings, source: here },
-            GroupEvent::PositionReset { to },
-        ];
+        let (settings, source) = (state.settings, store_id(self.store));
+        let events =
+            [GroupEvent::GroupConfigured { settings, source }, GroupEvent::PositionReset { to }];
         log.append(&events)?;
         log.sync()
     }

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use annals::{EventStore, Query};
 use annals_consumer::{Consumers as _, Nack};
 use common::append;
@@ -38,4 +40,27 @@ fn a_reset_keeps_what_waits_behind_a_parked_event_of_the_key() {
         group.pull("a", 5, None).unwrap().iter().map(|delivery| delivery.offset).collect();
     assert_eq!(offsets, [5, 7]);
     assert_eq!(group.parked(0, 9).iter().map(|parked| parked.offset).collect::<Vec<_>>(), [1, 6]);
+}
+
+#[test]
+fn deliveries_that_were_fetched_and_not_looked_at_cost_no_attempt() {
+    let store = EventStore::in_memory();
+    append(&store, 0..4);
+    store.close().unwrap();
+    let hour = Duration::from_secs(3_600);
+    let group = store.group("billing").max_attempts(1).pauses(hour, hour).open().unwrap();
+    let mut worker = group.worker("a").prefetch(4);
+    worker.next().unwrap().unwrap().ack().unwrap();
+    assert_eq!(group.status().in_flight, 3);
+    drop(worker); // as when its task is cancelled
+    let status = group.status();
+    assert_eq!((status.in_flight, status.retrying, status.parked), (0, 0, 0));
+    let mut offsets = Vec::new();
+    for delivery in group.worker("b") {
+        let delivery = delivery.unwrap();
+        assert_eq!(delivery.attempt(), 1);
+        offsets.push(delivery.offset);
+        delivery.ack().unwrap();
+    }
+    assert_eq!(offsets, [1, 2, 3]);
 }

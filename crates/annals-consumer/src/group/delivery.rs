@@ -61,7 +61,8 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
             let Leased { leases, beyond, is_idle } = shared.lease(worker, max, deadline)?;
             let mut deliveries = Vec::with_capacity(leases.len());
             let mut unreadable = false;
-            for (lease, attempt) in leases {
+            let mut leases = leases.into_iter();
+            while let Some((lease, attempt)) = leases.next() {
                 match shared.store.get(lease.offset()) {
                     Ok(Some(event)) => {
                         shared.meters.delivered(attempt);
@@ -76,6 +77,9 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
                         self.nack(&[lease], Nack::Park, &error.to_string())?;
                     }
                     Err(error) => {
+                        let unused = deliveries.into_iter().map(GroupDelivery::into_lease);
+                        let unused: Vec<_> = unused.chain(leases.map(|(lease, _)| lease)).collect();
+                        self.give_back(&unused);
                         self.nack(&[lease], Nack::Retry, &error.to_string())?;
                         return Err(error.into());
                     }

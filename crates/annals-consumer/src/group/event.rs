@@ -38,6 +38,8 @@ pub(crate) enum GroupEvent {
     },
     /// A worker got more time.
     LeaseExtended { offset: u64, deadline_ms: u64 },
+    /// A worker gave deliveries back that it had fetched and not looked at. They do not count as attempts.
+    DeliveriesReturned { offsets: Vec<u64> },
     /// The events were handled.
     EventsAcked { offsets: Vec<u64> },
     /// A worker passed over the event.
@@ -105,6 +107,7 @@ impl GroupEvent {
         match self {
             Self::EventsAdmitted { offsets, .. }
             | Self::EventsLeased { offsets, .. }
+            | Self::DeliveriesReturned { offsets }
             | Self::EventsAcked { offsets }
             | Self::ParkedReplayed { offsets }
             | Self::ParkedDropped { offsets } => offsets,

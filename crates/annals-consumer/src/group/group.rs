@@ -209,6 +209,17 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
         self.shared.stopped.load(Ordering::Acquire)
     }
 
+    /// Gives deliveries back that no worker has looked at.
+    pub(super) fn give_back(&self, leases: &[LeaseId]) {
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = self.settle(leases, Answer::Return) {
+            let name = self.name();
+            tracing::error!(%error, name, "deliveries that were not used wait for their deadline");
+        }
+    }
+
     fn settle(&self, leases: &[LeaseId], answer: Answer<'_>) -> Result<Settled, ConsumerError> {
         let now_ms = self.shared.clock.now_ms();
         let mut core = self.shared.core.lock();

@@ -28,6 +28,8 @@ pub enum Nack {
 pub(crate) enum Answer<'a> {
     Ack,
     Nack(Nack, &'a str),
+    /// The worker has not looked at the event: it is to be delivered again, and this was no attempt.
+    Return,
 }
 
 /// What became of the answers to some leases.
@@ -233,7 +235,7 @@ impl Machine {
         answer: Answer<'_>,
         now_ms: u64,
     ) -> (Vec<GroupEvent>, Settled) {
-        let (mut settled, mut acked) = (Settled::default(), Vec::new());
+        let (mut settled, mut acked, mut returned) = (Settled::default(), Vec::new(), Vec::new());
         let mut decision = Decision::new(self, now_ms);
         let mut seen = BTreeSet::new();
         for &lease in leases {
@@ -253,10 +255,11 @@ impl Machine {
                         }
                         Answer::Nack(Nack::Park, reason) => decision.park(lease.offset, reason),
                         // After the deadline the event is to be delivered again already.
-                        Answer::Nack(Nack::Retry, reason) if leased => {
+                        Answer::Nack(Nack::Retry, _) | Answer::Return if !leased => {}
+                        Answer::Nack(Nack::Retry, reason) => {
                             decision.retry(lease.offset, None, reason);
                         }
-                        Answer::Nack(Nack::Retry, _) => {}
+                        Answer::Return => returned.push(lease.offset),
                     }
                 }
             }
@@ -264,6 +267,9 @@ impl Machine {
         let mut events = decision.events;
         if !acked.is_empty() {
             events.push(GroupEvent::EventsAcked { offsets: acked });
+        }
+        if !returned.is_empty() {
+            events.push(GroupEvent::DeliveriesReturned { offsets: returned });
         }
         (events, settled)
     }

@@ -21,6 +21,7 @@ enum Step {
     Read(u64),
     Pull { worker: usize, max: u32 },
     Answer { lease: usize, with: Option<Nack> },
+    Return(usize),
     Extend { lease: usize, by_ms: u64 },
     Wait(u64),
     Replay(Option<usize>),
@@ -37,6 +38,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (0..40_usize).prop_map(|lease| Step::Answer { lease, with: None }),
         5 => (0..40_usize, nack)
             .prop_map(|(lease, nack)| Step::Answer { lease, with: Some(nack) }),
+        2 => (0..40_usize).prop_map(Step::Return),
         1 => (0..40_usize, 0..200_u64).prop_map(|(lease, by_ms)| Step::Extend { lease, by_ms }),
         4 => (0..120_u64).prop_map(Step::Wait),
         2 => proptest::option::of(0..5_usize).prop_map(Step::Replay),
@@ -202,6 +204,22 @@ impl World<'_> {
             }
             Step::Pull { worker, max } => self.pull(*worker, *max, settings.max_in_flight),
             Step::Answer { lease, with } => self.answer(*lease, *with, &settings),
+            Step::Return(lease) => {
+                let Some(&lease) = self.leases.get(*lease) else { return };
+                let (events, _) = self.machine.settle(&[lease], Answer::Return, self.now);
+                let event = self.model.events.get_mut(&lease.offset);
+                let held = event.filter(|event| {
+                    lease.epoch == self.machine.state().epoch
+                        && event.pull == Some(lease.pull)
+                        && matches!(event.known, Known::Leased { .. })
+                });
+                assert_eq!(events.len(), usize::from(held.is_some()));
+                if let Some(event) = held {
+                    (event.known, event.pull) = (Known::Waiting, None);
+                    event.attempts -= 1;
+                }
+                self.commit(events);
+            }
             Step::Extend { lease, by_ms } => {
                 let Some(&lease) = self.leases.get(*lease) else { return };
                 let deadline = self.now + by_ms;

@@ -153,6 +153,14 @@ impl GroupState {
                 };
                 *deadline = *deadline_ms;
             }
+            GroupEvent::DeliveriesReturned { offsets } => {
+                for &offset in offsets {
+                    let missing = || Misfit(format!("the event at offset {offset} was not leased"));
+                    let entry = self.existing(offset)?;
+                    entry.attempts = entry.attempts.checked_sub(1).ok_or_else(missing)?;
+                    (entry.pull, entry.status) = (None, Status::Waiting);
+                }
+            }
             GroupEvent::EventsAcked { offsets } => {
                 for &offset in offsets {
                     self.finish(offset)?;

@@ -95,7 +95,8 @@ impl<'g, E: Event, B: Backend<E>> Worker<'g, E, B> {
     }
 
     /// Sets the number of deliveries that are fetched at once: 1 by default. More are faster, but their deadlines begin
-    /// together, and other workers do not get them. Events of one key are never fetched together.
+    /// together, and other workers do not get them. Events of one key are never fetched together. Deliveries that were
+    /// not returned yet when the worker is dropped go to other workers at once, and do not count as attempts.
     pub fn prefetch(mut self, deliveries: u32) -> Self {
         self.prefetch = deliveries.max(1);
         self
@@ -216,6 +217,8 @@ impl<'g, E: Event, B: Backend<E>> Iterator for Worker<'g, E, B> {
 
 impl<E: Event, B: Backend<E>> Drop for Worker<'_, E, B> {
     fn drop(&mut self) {
+        let unused: Vec<_> = self.ready.drain(..).map(GroupDelivery::into_lease).collect();
+        self.group.give_back(&unused);
         self.withdraw();
     }
 }

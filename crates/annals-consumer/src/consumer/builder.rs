@@ -71,7 +71,8 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
         Self { save_every: events, ..self }
     }
 
-    /// Sets the pause before an event that was not acknowledged is delivered again: 1 s by default.
+    /// Sets the pause before an event that was not acknowledged is delivered again, and before a position that could
+    /// not be saved is saved again: 1 s by default.
     pub fn retry_after(self, pause: Duration) -> Self {
         Self { retry_after: pause, ..self }
     }
@@ -127,7 +128,8 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
             _lock: lock,
         };
         let waiter = store.backend().head().waiter();
-        Ok(Consumer { shared: Arc::new(shared), subscription, waiter, ended: false })
+        let (shared, ended, save_failed) = (Arc::new(shared), false, None);
+        Ok(Consumer { shared, subscription, waiter, ended, save_failed })
     }
 }
 

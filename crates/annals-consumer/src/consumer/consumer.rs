@@ -48,12 +48,16 @@ use crate::wake::{park_until, thread_waker};
 /// **Errors.** An event that cannot be decoded is an error once, and the next call continues with the event after it.
 /// It counts as not handled, so the position stays behind it until [`pass_over`](Self::pass_over) is called. With
 /// [`unknown_events`](crate::ConsumerBuilder::unknown_events) the consumer skips events whose type the program does not
-/// know. Any other [`ReadError`] ends the consumer.
+/// know. Any other [`ReadError`] ends the consumer. A position that cannot be saved is an error before the consumer
+/// waits, and again after each pause of [`retry_after`](crate::ConsumerBuilder::retry_after); events are delivered
+/// meanwhile.
 pub struct Consumer<'a, E: Event, B: Backend<E>> {
     pub(super) shared: Arc<Shared<'a, E, B>>,
     pub(super) subscription: Subscription<'a, E, B>,
     pub(super) waiter: HeadWaiter,
     pub(super) ended: bool,
+    /// When the position could not be saved; `None` if the last save succeeded.
+    pub(super) save_failed: Option<Instant>,
 }
 
 /// A poll that is pending, and until when at most.
@@ -118,10 +122,21 @@ impl<'a, E: Event, B: Backend<E>> Consumer<'a, E, B> {
         }
     }
 
-    /// Returns the end of the pause before an event is delivered again, if there is one.
+    /// Returns the end of the pause before an event is delivered again or the position is saved again, if there is one.
     pub(super) fn pause_end(&self) -> Until {
-        let (_, since) = self.shared.tracker.lock().first_returned()?;
+        let returned = self.shared.tracker.lock().first_returned();
+        let since = returned.map(|(_, since)| since).or(self.save_failed)?;
         since.checked_add(self.shared.retry_after)
+    }
+
+    /// Saves the position before the consumer waits. After a failure, tries again when the pause has ended.
+    fn save_before_waiting(&mut self) -> Result<(), ConsumerError> {
+        if self.save_failed.is_some_and(|since| since.elapsed() < self.shared.retry_after) {
+            return Ok(());
+        }
+        let saved = self.shared.save();
+        self.save_failed = saved.is_err().then(Instant::now);
+        saved
     }
 
     /// Returns the next delivery, or registers `waker` and is pending. If [`pause_end`](Self::pause_end) returns a
@@ -140,7 +155,7 @@ impl<'a, E: Event, B: Backend<E>> Consumer<'a, E, B> {
             if let Some(next) = self.read() {
                 return Poll::Ready(Some(next));
             }
-            if let Err(error) = self.shared.save() {
+            if let Err(error) = self.save_before_waiting() {
                 return Poll::Ready(Some(Err(error)));
             }
             let position = self.subscription.position();

@@ -392,14 +392,14 @@ fn the_state_is_refused_when_the_log_was_restored_from_an_older_copy() {
     assert!(matches!(error, ConsumerError::OtherHistory { position: 8, .. }), "{error}");
     let error = reopen(&other).unwrap_err();
     assert!(matches!(error, ConsumerError::OtherStore { .. }), "{error}");
-    for (restored, parked) in [(&older, 1), (&other, 0)] {
+    for restored in [&older, &other] {
         let store: Store = boxed(Journal::options().open(restored).unwrap());
         let admin = ConsumerAdmin::of(&store).unwrap();
         assert!(admin.get("billing").unwrap().problem.is_some());
         admin.reset("billing", 2).unwrap();
         let info = admin.get("billing").unwrap();
         assert!(info.problem.is_none());
-        assert_eq!(info.parked, parked, "those of another log are gone");
+        assert_eq!(info.parked, 1, "the other log may be a copy, which has the same event there");
         drop(store);
         assert_eq!(reopen(restored).unwrap(), 2);
     }

@@ -189,16 +189,6 @@ impl Schedule {
         }
     }
 
-    /// Forgets every open event, and the parked events from `to` on.
-    pub(crate) fn reset(&mut self, to: u64) {
-        let mut parked = std::mem::take(&mut self.parked);
-        parked.retain(|_, offsets| {
-            offsets.retain(|&offset| offset < to);
-            !offsets.is_empty()
-        });
-        *self = Self { parked, ..Self::default() };
-    }
-
     /// Makes an event ready or not.
     fn judge(&mut self, offset: u64, state: &GroupState) {
         let waits = || state.entry(offset).is_some_and(|entry| entry.status == Status::Waiting);

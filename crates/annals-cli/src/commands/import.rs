@@ -24,10 +24,16 @@ const BATCH_LINE_BYTES: usize = 8 << 20;
 
 /// Imports the events.
 pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> {
-    let (interrupt, _) = Interrupt::start()?;
+    let (interrupt, waker) = Interrupt::start()?;
     let target = Target::new(&args.store, Durability::Buffered, args.creation, &interrupt);
     let store = target.existing()?;
+    // A read of a pipe to which nothing is written cannot be interrupted. Nothing is imported yet.
+    waker.set(|| {
+        Failure::Interrupted.report();
+        std::process::exit(1);
+    });
     let input = Input::open(args.file.as_deref())?;
+    waker.set(|| ());
     let keeps_times = args.keep_times || args.csv.time.is_some();
     let checks = Checks {
         keeps_times,

@@ -23,6 +23,7 @@ mod channel_table;
 mod commands;
 mod console;
 mod counts;
+mod criteria;
 mod csv;
 #[cfg(feature = "channels")]
 mod demo;

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::values::{event_type, id, text};
-use crate::selection::moment::Moment;
-use crate::selection::name_pattern::NamePattern;
-use crate::selection::where_clause::Where;
+use crate::criteria::moment::Moment;
+use crate::criteria::name_pattern::NamePattern;
+use crate::criteria::where_clause::Where;
 
 /// Which events a command is about.
 #[derive(Debug, Args)]

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::reader::MAX_ROW_BYTES;
+/// The maximum number of bytes of a row.
+pub(crate) const MAX_ROW_BYTES: usize = 64 << 20;
 
 /// What is wrong, and where it begins.
 #[derive(Debug, thiserror::Error)]

@@ -8,10 +8,7 @@
 
 use std::io::BufRead;
 
-use super::error::{CsvError, CsvReason};
-
-/// The maximum number of bytes of a row.
-pub(crate) const MAX_ROW_BYTES: usize = 64 << 20;
+use super::error::{CsvError, CsvReason, MAX_ROW_BYTES};
 
 /// Where a cell begins: its line from 1, and its column in characters from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

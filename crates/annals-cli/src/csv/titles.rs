@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use annals::RawEvent;
 use annals_cli::Data;
 
-use super::rows::fields_of;
+use super::fields::fields_of;
 
 /// The most columns for fields. The data of events with further fields is in the column `data`.
 const MAX_FIELDS: usize = 1_000;

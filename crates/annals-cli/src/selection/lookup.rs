@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use annals::{EventRef, Query, RawEvent, ReadError};
 
+use crate::criteria::name_pattern::NamePattern;
 use crate::store::Store;
 
 /// The events of a range that match a query.
@@ -50,11 +51,8 @@ pub(crate) fn by_ids<'s>(
 }
 
 /// Returns whether the store has this tag, or a tag that begins like this.
-pub(crate) fn has_tag(
-    store: &Store,
-    tag: &super::name_pattern::NamePattern,
-) -> Result<bool, ReadError> {
-    use super::name_pattern::NamePattern;
+pub(crate) fn has_tag(store: &Store, tag: &NamePattern) -> Result<bool, ReadError> {
+    use crate::criteria::name_pattern::NamePattern;
     let (NamePattern::Exact(start) | NamePattern::Prefix(start)) = tag;
     Ok(store.tags(start)?.iter().any(|known| tag.matches(&known.name)))
 }

@@ -3,9 +3,9 @@
 use annals::ReadError;
 
 use super::lookup;
-use super::name_pattern::NamePattern;
 use crate::args::filter::Filter;
 use crate::console::say;
+use crate::criteria::name_pattern::NamePattern;
 use crate::store::Store;
 
 /// Prints a note that no event matches, and which names of the filter the store does not have.

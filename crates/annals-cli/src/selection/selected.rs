@@ -14,9 +14,9 @@ use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::lookup::{self, Found};
-use super::name_pattern::NamePattern;
-use super::where_clause::Where;
 use crate::args::filter::Filter;
+use crate::criteria::name_pattern::NamePattern;
+use crate::criteria::where_clause::Where;
 use crate::store::Store;
 
 /// Which events a command is about.

@@ -42,6 +42,7 @@
 //! | define events | [`Event`] and `#[derive(Event)]`; [`RawEvent`] for events without a type of their own |
 //! | append and read | [`EventStore`], [`Batch`], [`Query`], [`Condition`] |
 //! | follow the log | [`EventStore::subscription`], [`Subscription`], [`EventStream`] |
+//! | remember how far a reader got, share work among workers | the crate `annals-consumer` |
 //! | compute state | [`Projection`], [`Reconstructor`], [`LiveProjection`], [`SnapshotPolicy`] |
 //! | decide on state | [`Reconstructor::decide`], [`Decision`] |
 //! | test | [`testing`]: [`given`], `assert_round_trip` |

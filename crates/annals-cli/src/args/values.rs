@@ -38,21 +38,26 @@ pub(super) fn batch_size(text: &str) -> Result<usize, String> {
 }
 
 /// Checks that an event can have this tag.
-pub(super) fn tag(text: &str) -> Result<String, InvalidQuery> {
-    Query::tag(text).check().map(|()| text.to_owned())
+pub(super) fn tag(text: &str) -> Result<String, String> {
+    Query::tag(text).check().map(|()| text.to_owned()).map_err(problem)
 }
 
 /// Checks that an event can have this type.
-pub(super) fn event_type(text: &str) -> Result<String, InvalidQuery> {
-    Query::event_type(text).check().map(|()| text.to_owned())
+pub(super) fn event_type(text: &str) -> Result<String, String> {
+    Query::event_type(text).check().map(|()| text.to_owned()).map_err(problem)
 }
 
 /// Checks that an event can have this id. Ids follow the rules of tags.
 pub(super) fn id(text: &str) -> Result<String, String> {
-    match Query::tag(text).check() {
-        Ok(()) => Ok(text.to_owned()),
-        Err(InvalidQuery::Name { source }) => Err(source.to_string().replacen("tag", "id", 1)),
-        Err(problem) => Err(problem.to_string()),
+    tag(text).map_err(|problem| problem.replacen("tag", "id", 1))
+}
+
+/// Returns what is wrong with a name, without a query: the name may be that of an event to append.
+#[expect(clippy::needless_pass_by_value, reason = "as map_err passes it")]
+fn problem(problem: InvalidQuery) -> String {
+    match problem {
+        InvalidQuery::Name { source } => source.to_string(),
+        other => other.to_string(),
     }
 }
 

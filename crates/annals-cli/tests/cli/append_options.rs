@@ -36,6 +36,8 @@ fn one_event_is_described_by_options(dir: &TestDir) {
         append(&["--id", "1"]).succeeds().lines()[0],
         json!({"first": 0, "last": 0, "already": true})
     );
+    let empty = append(&["--tag", ""]).complains(&["the tag is empty"]);
+    assert!(!empty.err.contains("query"), "{}", empty.err);
     append(&["--data", "-7"]).succeeds();
     append(&[]).succeeds();
     let file = dir.arg("bytes");

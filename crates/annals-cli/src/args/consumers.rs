@@ -18,6 +18,7 @@ use crate::store_path::StorePath;
 )]
 pub(crate) struct Consumers {
     /// The store: PATH or rocksdb:PATH
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
     /// The consumer or group

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::args::Format;
 use crate::args::consumers::Consumers;
+use crate::console::say;
 use crate::failure::Failure;
 use crate::human::{counted, time};
 use crate::out::Out;
@@ -23,7 +24,13 @@ pub(crate) fn run(args: &Consumers, format: Option<Format>) -> Result<(), Failur
         let admin = ConsumerAdmin::of(store)?;
         let mut out = Out::new(format);
         match &args.name {
-            None => list(&admin.list()?, &mut out)?,
+            None => {
+                let infos = admin.list()?;
+                list(&infos, &mut out)?;
+                if infos.is_empty() {
+                    say::note("the store has no consumers and no groups");
+                }
+            }
             Some(name) => one(&admin, name, args, &mut out)?,
         }
         out.flush()

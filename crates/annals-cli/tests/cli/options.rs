@@ -70,6 +70,7 @@ fn the_environment_names_the_store() {
     assert_eq!(run(&["read", "-n", "1"]).succeeds().offsets(), [0]);
     assert_eq!(run(&["get", "3", "4", "-f", "jsonl"]).succeeds().offsets(), [3, 4]);
     assert_eq!(run(&["count"]).succeeds().lines()[0]["count"], 5);
+    run(&["consumers"]).succeeds();
     // An argument is stronger than the environment.
     let other = dir.store("b.store", &lines(0..1));
     assert_eq!(run(&["count", &other]).succeeds().lines()[0]["count"], 1);

@@ -71,7 +71,7 @@ pub(crate) struct CsvOptions {
     #[arg(long = "id", value_name = "ID", value_parser = template, requires = "event_type")]
     pub(crate) id: Option<String>,
 
-    /// The column with the events' times: dates, or times of RFC 3339; implies --keep-times
+    /// The column with the events' times: dates, or times of RFC 3339, not numbers; implies --keep-times
     #[arg(long = "time", value_name = "COLUMN", requires = "event_type")]
     pub(crate) time: Option<String>,
 
@@ -80,6 +80,7 @@ pub(crate) struct CsvOptions {
     pub(crate) numbers: Vec<String>,
 
     /// The character between cells, or `tab`
-    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = super::values::delimiter)]
+    #[arg(long, value_name = "CHARACTER", default_value = ",", requires = "csv")]
+    #[arg(value_parser = super::values::delimiter)]
     pub(crate) delimiter: u8,
 }

@@ -8,8 +8,11 @@ use super::exported::{invalid, parse_time_cell};
 use crate::args::import::CsvOptions;
 use crate::csv::cell::is_number;
 use crate::csv::error::{CsvError, CsvReason};
-use crate::csv::reader::Row;
+use crate::csv::reader::{Place, Row};
 use crate::csv::template::Template;
+
+/// The most titles that an error lists.
+const MOST_TITLES: usize = 30;
 
 /// What the options say about the columns.
 pub(crate) struct Foreign {
@@ -48,7 +51,13 @@ impl Foreign {
         }
         let position = |option: &str, title: &str| {
             titles.iter().position(|known| known == title).ok_or_else(|| {
-                let mut advice = format!("the titles are {}", titles.join(", "));
+                let mut advice = format!(
+                    "the titles are {}",
+                    titles[..titles.len().min(MOST_TITLES)].join(", ")
+                );
+                if titles.len() > MOST_TITLES {
+                    advice += &format!(", and {} more", titles.len() - MOST_TITLES);
+                }
                 if titles.len() == 1 && titles[0].contains([';', '\t', '|']) {
                     advice +=
                         "; if cells are separated by another character, give it with --delimiter";
@@ -122,8 +131,18 @@ impl Foreign {
             }
         }
         data.push('}');
-        let time = self.time.map(|at| parse_time_cell(row.cell(at), row.place(at))).transpose()?;
+        let time = self.time.map(|at| time(row.cell(at), row.place(at))).transpose()?;
         let event = builder.data(data).build();
         event.map(|event| (event, time)).map_err(|problem| row.place(0).error(invalid(&problem)))
     }
+}
+
+/// Parses a time: RFC 3339, or a date. A bare number may be of seconds or of milliseconds, so it is refused.
+fn time(cell: &str, place: Place) -> Result<u64, CsvError> {
+    if !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit()) {
+        let message = format!("{cell:?} is a number, and its unit is not known");
+        let advice = "write times as in RFC 3339, such as 2026-11-01T09:30:00Z, or as dates";
+        return Err(place.error(CsvReason::content(message, advice)));
+    }
+    parse_time_cell(cell, place)
 }

@@ -152,6 +152,11 @@ fn wrong_csv_imports_nothing(dir: &TestDir) {
         ),
         (b"a\nx\n", &["--type", "a", "--time", "a"], &["line 2, column 1", "is not a time"]),
         (
+            b"a\n1767225600\n",
+            &["--type", "a", "--time", "a"],
+            &["line 2, column 1", "is a number", "RFC 3339"],
+        ),
+        (
             b"a\nx\n",
             &["--type", "a", "--time", "b"],
             &["--time names a column \"b\"", "the titles are a"],
@@ -168,9 +173,19 @@ fn wrong_csv_imports_nothing(dir: &TestDir) {
         (&["--csv", "--tag", "x"], "--type"),
         (&["--csv", "--type", "a", "--tag", "x:{a"], "a brace is not closed"),
         (&["--csv", "--delimiter", "ab"], "one ASCII character"),
+        (&["--delimiter", ";"], "--csv"),
     ] {
         annals([&["import", &store], options].concat(), "").complains(&[right]);
     }
+}
+
+#[test]
+fn an_error_lists_no_more_titles_than_a_terminal_shows() {
+    let dir = TestDir::new();
+    let titles: Vec<String> = (0..5_000).map(|at| format!("c{at}")).collect();
+    let import = ["import", &dir.arg("a.store"), "--csv", "--type", "a", "--id", "{d}"];
+    let error = annals(import, titles.join(",") + "\n").fails(&["c0, c1, c2", "and 4970 more"]).err;
+    assert!(error.len() < 500, "{error}");
 }
 
 #[test]

@@ -64,3 +64,18 @@ fn deliveries_that_were_fetched_and_not_looked_at_cost_no_attempt() {
     }
     assert_eq!(offsets, [1, 2, 3]);
 }
+
+#[test]
+fn a_pause_is_never_longer_than_the_settings_allow() {
+    let store = EventStore::in_memory();
+    append(&store, 0..1);
+    let open = |pause| store.group("billing").pauses(pause, pause).open().unwrap();
+    let group = open(Duration::from_secs(3_600));
+    let delivery = group.pull("a", 1, None).unwrap().remove(0);
+    delivery.nack(Nack::Retry, "no").unwrap();
+    assert_eq!(group.pull("a", 1, None).unwrap().len(), 0);
+    drop(group);
+    // As after a restart with a clock that has gone back by an hour.
+    let group = open(Duration::ZERO);
+    assert_eq!(group.pull("a", 1, None).unwrap()[0].attempt(), 2);
+}

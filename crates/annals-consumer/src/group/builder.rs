@@ -161,6 +161,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
             let events = core.machine.release(clock.now_ms());
             core.commit(&events, [])?;
         }
+        let events = core.machine.shorten(clock.now_ms());
+        core.commit(&events, [])?;
         let shared = Shared {
             store: store.clone(),
             meters: Meters::new(&name),

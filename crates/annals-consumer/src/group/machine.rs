@@ -186,6 +186,22 @@ impl Machine {
         decision.events
     }
 
+    /// Decides on pauses that end later than a pause can: the system's clock has gone back since, or the settings have
+    /// shorter pauses now.
+    pub(crate) fn shorten(&self, now_ms: u64) -> Vec<GroupEvent> {
+        let settings = &self.state.settings;
+        let latest_ms = now_ms.saturating_add(settings.max_pause_ms);
+        let mut events = Vec::new();
+        for (offset, entry) in self.state.entries() {
+            if matches!(entry.status, Status::Pausing { until_ms } if until_ms > latest_ms) {
+                let until_ms = now_ms.saturating_add(settings.pause_ms(entry.attempts));
+                let reason = "the pause was longer than the settings allow".to_owned();
+                events.push(GroupEvent::EventRetried { offset, until_ms, reason });
+            }
+        }
+        events
+    }
+
     /// Decides on events that were read: all events of the query from `state.read` to `to`.
     pub(crate) fn admit(
         &self,

@@ -27,13 +27,12 @@ pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> 
     let (interrupt, waker) = Interrupt::start()?;
     let target = Target::new(&args.store, Durability::Buffered, args.creation, &interrupt);
     let store = target.existing()?;
-    // A read of a pipe to which nothing is written cannot be interrupted. Nothing is imported yet.
-    waker.set(|| {
-        Failure::Interrupted.report();
-        std::process::exit(1);
-    });
-    let input = Input::open(args.file.as_deref())?;
-    waker.set(|| ());
+    let nothing = |problem| Failure::AfterLines { problem: Box::new(problem), next_line: 1 };
+    let input =
+        Input::open(args.file.as_deref(), &interrupt, &waker).map_err(|problem| match problem {
+            Failure::Interrupted => nothing(problem),
+            other => other,
+        })?;
     let keeps_times = args.keep_times || args.csv.time.is_some();
     let checks = Checks {
         keeps_times,
@@ -47,7 +46,6 @@ pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> 
         checks.read_all(&mut records, &interrupt, |bytes| bar.set_position(bytes))
     });
     bar.finish_and_clear();
-    let nothing = |problem| Failure::AfterLines { problem: Box::new(problem), next_line: 1 };
     let count = checked.map_err(nothing)?;
     let reports =
         Reports::new(Done::Imported, Out::for_reports(format), progress::bytes(Some(input.bytes)));

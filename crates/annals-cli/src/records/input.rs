@@ -3,8 +3,11 @@
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use crate::failure::Failure;
+use crate::signals::{Interrupt, Waker};
 
 /// A file, which is read from the position at which it was given.
 pub(crate) struct Input {
@@ -15,13 +18,18 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Opens a file, or standard input. What cannot be read twice is copied to a temporary file.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    /// Opens a file, or standard input. What cannot be read twice is copied to a temporary file; a signal ends that,
+    /// also while no input comes.
+    pub(crate) fn open(
+        path: Option<&Path>,
+        interrupt: &Interrupt,
+        waker: &Waker,
+    ) -> Result<Self, Failure> {
         let failed = |source| match path {
             Some(path) => Failure::InputFile { path: path.to_owned(), source },
             None => Failure::Input(source),
         };
-        let (mut reader, file) = match path {
+        let (reader, file) = match path {
             Some(path) => File::open(path).and_then(streams),
             None => standard_input_streams(),
         }
@@ -36,9 +44,20 @@ impl Input {
                 return Ok(Self { file, start, bytes: metadata.len().saturating_sub(start) });
             }
         }
-        let mut copy = tempfile::tempfile().map_err(Failure::TemporaryFile)?;
-        let bytes = copy_all(&mut reader, &mut copy, failed)?;
-        Ok(Self { file: copy, start: 0, bytes })
+        let copy = tempfile::tempfile().map_err(Failure::TemporaryFile)?;
+        let target = copy.try_clone().map_err(Failure::TemporaryFile)?;
+        let (ended, end) = mpsc::channel();
+        let interrupted = ended.clone();
+        // An error is ignored: nothing waits for the end any more.
+        waker.set(move || drop(interrupted.send(None)));
+        interrupt.check()?;
+        thread::spawn(move || drop(ended.send(Some(copy_all(reader, target)))));
+        match end.recv().ok().flatten() {
+            Some(Ok(bytes)) => Ok(Self { file: copy, start: 0, bytes }),
+            Some(Err(CopyError::Read(source))) => Err(failed(source)),
+            Some(Err(CopyError::Write(source))) => Err(Failure::TemporaryFile(source)),
+            None => Err(Failure::Interrupted),
+        }
     }
 
     /// Returns the file, at its start. Only one of the returned files can be read at a time.
@@ -68,23 +87,25 @@ fn standard_input_streams() -> io::Result<Streams> {
     Ok((Box::new(io::stdin()), None))
 }
 
-/// Copies the rest of a stream, and tells apart which of the two failed.
-fn copy_all(
-    from: &mut dyn io::Read,
-    to: &mut File,
-    failed: impl Fn(io::Error) -> Failure,
-) -> Result<u64, Failure> {
+/// Which side of a copy failed.
+enum CopyError {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+/// Copies the rest of a stream. Returns the number of bytes.
+fn copy_all(mut from: impl io::Read, mut to: File) -> Result<u64, CopyError> {
     let mut buffer = vec![0; 128 << 10];
     let mut bytes = 0;
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(bytes),
             Ok(read) => {
-                io::Write::write_all(to, &buffer[..read]).map_err(Failure::TemporaryFile)?;
+                io::Write::write_all(&mut to, &buffer[..read]).map_err(CopyError::Write)?;
                 bytes += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(CopyError::Read(error)),
         }
     }
 }

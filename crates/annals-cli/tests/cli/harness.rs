@@ -242,6 +242,21 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Waits until SIGINT does not end it at once.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn wait_until_it_handles_signals(&self) {
+        let path = format!("/proc/{}/status", self.child.id());
+        loop {
+            let status = std::fs::read_to_string(&path).unwrap();
+            let handled = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            // Bit 0 is that of signal 1; SIGINT is signal 2.
+            if u64::from_str_radix(handled.trim(), 16).unwrap() & 2 != 0 {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
     /// Returns its standard error, after it has ended.
     pub(crate) fn complaints(&mut self) -> String {
         let mut text = String::new();

@@ -95,7 +95,8 @@ fn measure<B: Backend<RawEvent>>(
         assert_eq!(refused.2, 0, "each is refused");
         expected += plain.2 + free.2 + three.2;
         assert_eq!(store.len(), expected, "all are there, and no more");
-        for (figures, figure) in figures[at..].iter_mut().zip([plain.0, free.0, three.0, refused.1]) {
+        for (figures, figure) in figures[at..].iter_mut().zip([plain.0, free.0, three.0, refused.1])
+        {
             figures.0.push(figure);
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
-//! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `consumers`, `fold`, `channels`.
+//! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`,
+//! `ordinals`, `consumers`, `fold`, `channels`.
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
-//! (200,000; `scale` five and fifty times as many; `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files
+//! (200,000; `scale` five and fifty times as many, `ordinals` fifty times; `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files
 //! of the logs go; the system's directory for temporary files), `--out DIR` (where the results go), and of `scale`
 //! `--payload-bytes N` and `--scale-events N` (a long run of the Journal alone).
 //!
@@ -22,6 +23,7 @@ mod latency;
 mod lists;
 mod locked;
 mod memory;
+mod ordinals;
 mod peers;
 mod report;
 mod scale;
@@ -35,13 +37,14 @@ use std::time::Instant;
 
 use report::Report;
 
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "memory",
     "journal",
     "peers",
     "latency",
     "conditions",
     "subscribers",
+    "ordinals",
     "consumers",
     "scale",
     "fold",
@@ -106,6 +109,7 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
         "latency" => latency::run(rounds.min(3), events, directory, only, report),
         "conditions" => conditions::run(rounds.min(3), events, directory, report),
         "subscribers" => subscribers::run(rounds, events, report),
+        "ordinals" => ordinals::run(rounds, events, directory, report),
         "consumers" => consumers::run(rounds, events, directory, report),
         "scale" => scale::run(
             events,

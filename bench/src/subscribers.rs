@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use annals::{EventStore, Query, RawEvent};
+use futures_executor::block_on_stream;
 
 use crate::event::events;
 use crate::report::Report;
@@ -57,9 +58,38 @@ fn cursors(events: &[RawEvent], cursors: usize) -> f64 {
     got as f64 / start.elapsed().as_secs_f64()
 }
 
+/// Nanoseconds an event that is read from a log in memory: by a subscription that borrows the store, and by a
+/// subscription and a stream that own it.
+fn reading(events: &[RawEvent]) -> [f64; 3] {
+    let store = EventStore::in_memory();
+    store.append_batch(events.iter().take(60_000).cloned()).expect("appends");
+    let tag = Query::event_type(events[0].event_type());
+    let count = store.len();
+    let per_event = |sum: &mut dyn FnMut() -> u64| {
+        let start = Instant::now();
+        assert_eq!(sum(), count * (count - 1) / 2, "each once");
+        start.elapsed().as_nanos() as f64 / count as f64
+    };
+    let taken = count as usize;
+    let mut borrowed = store.subscription(tag.clone(), 0);
+    let mut owned = store.clone().into_subscription(tag.clone(), 0);
+    let mut stream = block_on_stream(store.clone().into_stream(tag, 0));
+    [
+        per_event(&mut || {
+            borrowed.by_ref().take(taken).map(|event| event.expect("reads").offset).sum()
+        }),
+        per_event(&mut || {
+            owned.by_ref().take(taken).map(|event| event.expect("reads").offset).sum()
+        }),
+        per_event(&mut || {
+            stream.by_ref().take(taken).map(|event| event.expect("reads").offset).sum()
+        }),
+    ]
+}
+
 pub fn run(rounds: usize, count: u64, report: &mut Report) {
     let events = events(count);
-    let mut figures = vec![Figures::default(); 7];
+    let mut figures = vec![Figures::default(); 10];
     for _ in 0..rounds {
         for (at, subscribers) in [0, 1, 10, 100].into_iter().enumerate() {
             figures[at].0.push(callbacks(&events, subscribers));
@@ -67,6 +97,9 @@ pub fn run(rounds: usize, count: u64, report: &mut Report) {
         for (at, followers) in [1, 10, 100].into_iter().enumerate() {
             let some = &events[..events.len().min(2_000_000 / followers)];
             figures[4 + at].0.push(cursors(some, followers));
+        }
+        for (figures, took) in figures[7..].iter_mut().zip(reading(&events)) {
+            figures.0.push(took);
         }
     }
     let row = |what: &str, figures: &[Figures]| Row {
@@ -79,5 +112,8 @@ pub fn run(rounds: usize, count: u64, report: &mut Report) {
     report.ratios(&title, &names, &[row("append, ns", &figures[..4])]);
     let title = "Cursors that follow a writer in memory, each in a thread of its own";
     let names = ["1 cursor", "10 cursors", "100 cursors"];
-    report.ratios(title, &names, &[row("delivered to all, events/s", &figures[4..])]);
+    report.ratios(title, &names, &[row("delivered to all, events/s", &figures[4..7])]);
+    let title = "Reading a log in memory to its head, by a type that every event has";
+    let names = ["borrowed subscription", "owned subscription", "owned stream"];
+    report.ratios(title, &names, &[row("an event, ns", &figures[7..])]);
 }

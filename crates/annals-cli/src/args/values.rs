@@ -53,7 +53,6 @@ pub(super) fn id(text: &str) -> Result<String, String> {
 }
 
 /// Returns what is wrong with a name, without a query: the name may be that of an event to append.
-#[expect(clippy::needless_pass_by_value, reason = "as map_err passes it")]
 fn problem(problem: InvalidQuery) -> String {
     match problem {
         InvalidQuery::Name { source } => source.to_string(),

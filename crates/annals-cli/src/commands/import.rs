@@ -35,6 +35,7 @@ pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> 
         })?;
     let keeps_times = args.keep_times || args.csv.time.is_some();
     let checks = Checks {
+        store: store.as_ref(),
         keeps_times,
         allows_future: args.allow_future_times,
         last_ms: store.as_ref().map_or(Ok(None), last_time)?,

@@ -2,25 +2,27 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use annals::MAX_TIME_AHEAD_MS;
+use annals::{AppendError, MAX_TIME_AHEAD_MS};
 
 use super::record::{Record, Records};
 use crate::failure::Failure;
 use crate::human::time;
 use crate::signals::Interrupt;
+use crate::store::Store;
 
 /// What is checked, besides that each record is an event.
-pub(crate) struct Checks {
+pub(crate) struct Checks<'s> {
+    /// The store, if it exists.
+    pub(crate) store: Option<&'s Store>,
     /// Whether each record must have a time, no earlier than that of the record before.
     pub(crate) keeps_times: bool,
     /// Whether times may be more than a day ahead of the clock.
     pub(crate) allows_future: bool,
-    /// The time of the last event in the store. An event without an id must not be earlier; one with an id may be in
-    /// the store already.
+    /// The time of the last event in the store. An event must not be earlier, unless the store has it already.
     pub(crate) last_ms: Option<u64>,
 }
 
-impl Checks {
+impl Checks<'_> {
     /// Reads all records, and returns how many there are. Fails at the first that is wrong.
     pub(crate) fn read_all(
         &self,
@@ -34,8 +36,9 @@ impl Checks {
         let (mut count, mut before_ms) = (0, 0);
         while let Some(record) = records.next()? {
             interrupt.check()?;
+            let is_known = self.check_id(&record)?;
             if self.keeps_times {
-                before_ms = self.check_time(&record, before_ms, latest)?;
+                before_ms = self.check_time(&record, is_known, before_ms, latest)?;
             }
             count += 1;
             progress(records.bytes());
@@ -43,8 +46,28 @@ impl Checks {
         Ok(count)
     }
 
+    /// Checks that the store has no event of another type with the id of a record. Returns whether it has the event.
+    fn check_id(&self, record: &Record) -> Result<bool, Failure> {
+        let (Some(store), Some(id)) = (self.store, record.event.id()) else { return Ok(false) };
+        let Some(offset) = store.find(id)? else { return Ok(false) };
+        let Some(stored) = store.get(offset)? else { return Ok(false) };
+        let (recorded, given) = (stored.event.event_type(), record.event.event_type());
+        if recorded == given {
+            return Ok(true);
+        }
+        let how = format!("as an event of the type {recorded:?}, not {given:?}").into();
+        let problem = AppendError::IdConflict { id: id.to_owned(), offset, how };
+        Err(Failure::IdInStore { line: record.line, problem, other_type: true })
+    }
+
     /// Checks the time of a record, and returns it.
-    fn check_time(&self, record: &Record, before_ms: u64, latest_ms: u64) -> Result<u64, Failure> {
+    fn check_time(
+        &self,
+        record: &Record,
+        is_known: bool,
+        before_ms: u64,
+        latest_ms: u64,
+    ) -> Result<u64, Failure> {
         let line = record.line;
         let Some(time_ms) = record.time_ms else { return Err(Failure::NoTime { line }) };
         if time_ms < before_ms {
@@ -55,7 +78,7 @@ impl Checks {
             return Err(Failure::TimeInFuture { line, time: time(time_ms) });
         }
         match self.last_ms {
-            Some(last_ms) if time_ms < last_ms && record.event.id().is_none() => {
+            Some(last_ms) if time_ms < last_ms && !is_known => {
                 Err(Failure::BeforeLastEvent { line, time: time(time_ms), last: time(last_ms) })
             }
             _ => Ok(time_ms),

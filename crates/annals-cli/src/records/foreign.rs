@@ -51,13 +51,11 @@ impl Foreign {
         }
         let position = |option: &str, title: &str| {
             titles.iter().position(|known| known == title).ok_or_else(|| {
-                let mut advice = format!(
-                    "the titles are {}",
-                    titles[..titles.len().min(MOST_TITLES)].join(", ")
-                );
-                if titles.len() > MOST_TITLES {
-                    advice += &format!(", and {} more", titles.len() - MOST_TITLES);
-                }
+                let listed = titles[..titles.len().min(MOST_TITLES)].join(", ");
+                let mut advice = match titles.len() - titles.len().min(MOST_TITLES) {
+                    0 => format!("the titles are {listed}"),
+                    more => format!("the titles are {listed}, and {more} more"),
+                };
                 if titles.len() == 1 && titles[0].contains([';', '\t', '|']) {
                     advice +=
                         "; if cells are separated by another character, give it with --delimiter";

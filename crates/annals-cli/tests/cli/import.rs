@@ -67,7 +67,20 @@ fn times_that_go_back_are_refused(dir: &TestDir) {
     // An event with an id could be in the store already, but this one is not.
     let with_id = at("2026-01-05T08:00:00Z").replace("\"a\"", "\"a\",\"id\":\"1\"");
     import(with_id).fails(&["line 1", "before", "new store", "nothing was appended"]);
-    assert_eq!(all(&store).len(), 3);
+    // The store has the first one already, and the second one is new.
+    annals(["append", &store, "--type", "a", "--id", "old"], "").succeeds();
+    let old = at("2026-01-05T08:00:00Z").replace("\"a\"", "\"a\",\"id\":\"old\"");
+    import(old.clone()).succeeds();
+    let new = old.replace("old", "new");
+    import(old.clone() + &new).fails(&["line 2", "before", "nothing was appended"]);
+    // Another type under an id that the store has.
+    annals(["import", &store], at("2026-01-05") + &old.replace("\"a\"", "\"b\"")).fails(&[
+        "line 2",
+        "the id \"old\"",
+        "of the type \"a\", not \"b\"",
+        "nothing was appended",
+    ]);
+    assert_eq!(all(&store).len(), 4);
     let future = dir.at("b.store");
     annals(["import", &future, "--keep-times", "--allow-future-times"], at("9000-01-01"))
         .succeeds();

@@ -278,8 +278,8 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         let beyond = can_read.then_some(state.read);
         let is_idle = state.window.is_empty() && state.replays.is_empty();
         self.meters.lag.report(self.store.len().saturating_sub(state.position()));
-        // Without a lease, no event is ready or this worker has no room. A worker that waits for a time wakes by
-        // itself.
+        self.meters.parked.report(state.parked.len() as u64);
+        // Without a lease, no event is ready or this worker has no room. A worker that waits for a time wakes by itself.
         if !leases.is_empty() {
             self.after(core);
         }
@@ -288,6 +288,10 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
 
     /// Releases the lock of the core, and wakes the workers that have something to do.
     pub(super) fn after(&self, core: MutexGuard<'_, Core>) {
+        self.meters.parked.report(core.machine.state().parked.len() as u64);
+        self.meters.in_flight.report(core.machine.held());
+        let lag = self.store.len().saturating_sub(core.machine.state().position());
+        self.meters.lag.report(lag);
         let state = core.machine.state();
         let is_done = state.window.is_empty() && state.replays.is_empty();
         if is_done && self.store.backend().head().is_closed() {

@@ -92,6 +92,11 @@ impl Machine {
         self.schedule.ready_count()
     }
 
+    /// Returns the number of events that are with workers.
+    pub(crate) fn held(&self) -> u64 {
+        self.schedule.all_held()
+    }
+
     /// Returns the number of events that a worker may still get.
     pub(crate) fn room(&self, worker: &str) -> u32 {
         self.state.settings.max_in_flight.saturating_sub(self.schedule.held(worker))

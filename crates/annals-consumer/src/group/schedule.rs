@@ -58,6 +58,11 @@ impl Schedule {
         self.held.get(worker).copied().unwrap_or(0)
     }
 
+    /// Returns the number of events that all workers have.
+    pub(crate) fn all_held(&self) -> u64 {
+        self.held.values().copied().map(u64::from).sum()
+    }
+
     pub(crate) fn keys(&self, offset: u64) -> &[Arc<str>] {
         self.keys.get(&offset).map_or(&[], |keys| keys)
     }

@@ -52,6 +52,19 @@ pub enum ConsumerError {
         /// The process that has it.
         holder: Holder,
     },
+    /// The lock file of a consumer was removed or replaced while the consumer ran, so another process may run under the
+    /// name. The position is not saved.
+    #[error(
+        "the lock file {} was removed while {name:?} ran, so another process may run under this name; end this \
+         consumer, and start it again",
+        path.display()
+    )]
+    LockRemoved {
+        /// The name.
+        name: String,
+        /// The lock file.
+        path: PathBuf,
+    },
     /// The position is beyond the end of the log.
     #[error(
         "{name:?} is at offset {position}, but the log ends at {head}: the log was restored from an older copy, or \

@@ -347,3 +347,28 @@ fn what_a_crash_left_behind_is_removed_and_never_read() {
     assert!(!left.exists() && others.exists());
     assert_eq!(FileCheckpoints::at(path.join("consumers")).names().unwrap(), ["mailer"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_consumer_whose_lock_file_was_removed_saves_nothing_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    append(&store, 0..4);
+    let mut first = store.consumer("mailer").start().unwrap();
+    first.next().unwrap().unwrap().ack().unwrap();
+    first.save().unwrap();
+    std::fs::remove_dir_all(path.join("consumers")).unwrap();
+    // The name is free, and its position is gone.
+    let mut second = store.consumer("mailer").start().unwrap();
+    assert_eq!(second.next().unwrap().unwrap().offset, 0);
+    first.next().unwrap().unwrap().ack().unwrap();
+    let error = first.save().unwrap_err();
+    assert!(matches!(error, ConsumerError::LockRemoved { .. }), "{error}");
+    assert!(error.to_string().contains("mailer.lock was removed"), "{error}");
+    drop(first);
+    second.save().unwrap();
+    drop(second);
+    let mut third = store.consumer("mailer").start().unwrap();
+    assert_eq!(third.next().unwrap().unwrap().offset, 0, "the first consumer saved nothing");
+}

@@ -125,7 +125,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
             saved: Mutex::new(saved),
             waker: Mutex::new(None),
             meters: Meters::new(&name),
-            _lock: lock,
+            lock,
         };
         let waiter = store.backend().head().waiter();
         let (shared, ended, save_failed) = (Arc::new(shared), false, None);

@@ -27,7 +27,7 @@ pub(crate) struct Shared<'a, E: Event, B: Backend<E>> {
     /// The consumer that waits for an event, which a returned delivery wakes.
     pub(crate) waker: Mutex<Option<Waker>>,
     pub(crate) meters: Meters,
-    pub(crate) _lock: NameLock,
+    pub(crate) lock: NameLock,
 }
 
 /// What is not acknowledged.
@@ -103,6 +103,7 @@ impl<E: Event, B: Backend<E>> Shared<'_, E, B> {
         (tracker.acked, tracker.saved_at) = (0, Instant::now());
         drop(tracker);
         if position > *saved {
+            self.lock.check()?;
             self.checkpoint.save(self.store, position)?;
             *saved = position;
         }

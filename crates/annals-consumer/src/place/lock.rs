@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 
@@ -19,7 +19,9 @@ pub(crate) type MemoryLocks = Arc<Mutex<BTreeSet<String>>>;
 pub(crate) enum NameLock {
     /// The open, locked file. Closing it releases the lock.
     File {
-        _file: File,
+        file: File,
+        path: PathBuf,
+        name: String,
     },
     Memory {
         locks: MemoryLocks,
@@ -55,7 +57,21 @@ impl NameLock {
         if let Err(error) = note {
             tracing::debug!(%error, name, "cannot note which process holds a lock");
         }
-        Ok(Self::File { _file: file })
+        Ok(Self::File { file, path, name: name.to_owned() })
+    }
+
+    /// Checks that no other process can have taken the lock in the meantime, because the locked file was removed or
+    /// replaced.
+    ///
+    /// # Errors
+    /// [`ConsumerError::LockRemoved`] if so, and [`ConsumerError::Io`] if the file cannot be looked at.
+    pub(crate) fn check(&self) -> Result<(), ConsumerError> {
+        let Self::File { file, path, name } = self else { return Ok(()) };
+        match is_at(file, path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ConsumerError::LockRemoved { name: name.clone(), path: path.clone() }),
+            Err(error) => Err(ConsumerError::io("look at", path)(error)),
+        }
     }
 
     /// Takes the lock of a name in memory.
@@ -66,6 +82,24 @@ impl NameLock {
         }
         Ok(Self::Memory { locks: Arc::clone(locks), name: name.to_owned() })
     }
+}
+
+/// Returns whether the open file is the one at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let opened = file.metadata()?;
+    match path.metadata() {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Elsewhere, a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 impl Drop for NameLock {

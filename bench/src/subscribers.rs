@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use annals::{EventStore, Query, RawEvent};
-use futures_executor::block_on_stream;
+use annals::{EventRef, EventStore, Query, RawEvent, ReadError};
+use futures_executor::block_on;
+use futures_util::StreamExt as _;
 
 use crate::event::events;
 use crate::report::Report;
@@ -65,26 +66,22 @@ fn reading(events: &[RawEvent]) -> [f64; 3] {
     store.append_batch(events.iter().take(60_000).cloned()).expect("appends");
     let tag = Query::event_type(events[0].event_type());
     let count = store.len();
-    let per_event = |sum: &mut dyn FnMut() -> u64| {
-        let start = Instant::now();
-        assert_eq!(sum(), count * (count - 1) / 2, "each once");
-        start.elapsed().as_nanos() as f64 / count as f64
-    };
+    let sum = count * (count - 1) / 2;
     let taken = count as usize;
-    let mut borrowed = store.subscription(tag.clone(), 0);
-    let mut owned = store.clone().into_subscription(tag.clone(), 0);
-    let mut stream = block_on_stream(store.clone().into_stream(tag, 0));
-    [
-        per_event(&mut || {
-            borrowed.by_ref().take(taken).map(|event| event.expect("reads").offset).sum()
-        }),
-        per_event(&mut || {
-            owned.by_ref().take(taken).map(|event| event.expect("reads").offset).sum()
-        }),
-        per_event(&mut || {
-            stream.by_ref().take(taken).map(|event| event.expect("reads").offset).sum()
-        }),
-    ]
+    let borrowed = store.subscription(tag.clone(), 0).take(taken);
+    let owned = store.clone().into_subscription(tag.clone(), 0).take(taken);
+    let stream = store.clone().into_stream(tag, 0).take(taken);
+    let start = Instant::now();
+    assert_eq!(borrowed.map(|event| event.expect("reads").offset).sum::<u64>(), sum, "each once");
+    let of_borrowed = start.elapsed();
+    assert_eq!(owned.map(|event| event.expect("reads").offset).sum::<u64>(), sum, "each once");
+    let of_owned = start.elapsed() - of_borrowed;
+    let add = |sum, event: Result<EventRef<'_, RawEvent>, ReadError>| {
+        std::future::ready(sum + event.expect("reads").offset)
+    };
+    assert_eq!(block_on(stream.fold(0, add)), sum, "each once");
+    let of_stream = start.elapsed() - of_borrowed - of_owned;
+    [of_borrowed, of_owned, of_stream].map(|took| took.as_nanos() as f64 / count as f64)
 }
 
 pub fn run(rounds: usize, count: u64, report: &mut Report) {

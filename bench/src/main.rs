@@ -2,13 +2,14 @@
 //!
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
-//! Parts: `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`,
-//! `ordinals`, `consumers`, `fold`, `channels`.
+//! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `ordinals`,
+//! `consumers`, `fold`, `channels`.
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
-//! (200,000; `scale` five and fifty times as many, `ordinals` fifty times; `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files
-//! of the logs go; the system's directory for temporary files), `--out DIR` (where the results go), and of `scale`
-//! `--payload-bytes N` and `--scale-events N` (a long run of the Journal alone).
+//! (200,000; `scale` five and fifty times as many, `ordinals` fifty times; `store`, `memory`, `fold` and `channels` have
+//! their own numbers), `--dir DIR` (where the files of the logs go; the system's directory for temporary files), `--out
+//! DIR` (where the results go), and of `scale` `--payload-bytes N` and `--scale-events N` (a long run of the Journal
+//! alone).
 //!
 //! Features: `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used plainly, with
 //! `rocksdb` (its C++ takes twenty minutes to build).
@@ -17,6 +18,7 @@ mod channels;
 mod conditions;
 mod consumers;
 mod event;
+mod first_design;
 mod fold;
 mod journal;
 mod latency;
@@ -27,6 +29,7 @@ mod ordinals;
 mod peers;
 mod report;
 mod scale;
+mod store;
 mod subscribers;
 mod table;
 mod yardstick;
@@ -37,7 +40,8 @@ use std::time::Instant;
 
 use report::Report;
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
+    "store",
     "memory",
     "journal",
     "peers",
@@ -69,6 +73,13 @@ fn main() -> ExitCode {
         [1, 2, 3, 4].map(|at| std::env::args().nth(at)).each_ref().map(Option::as_deref)
     {
         scale::probe(name, Path::new(path), count.parse().expect("a number"));
+        return ExitCode::SUCCESS;
+    }
+    // A process of its own appends to a store in memory, so that its memory was not touched before.
+    if let [Some("--first-touch"), Some(name)] =
+        [1, 2].map(|at| std::env::args().nth(at)).each_ref().map(Option::as_deref)
+    {
+        store::probe(name);
         return ExitCode::SUCCESS;
     }
     let done = asked().and_then(|asked| run(&asked).map_err(|error| error.to_string()));
@@ -103,6 +114,7 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
     let Asked { rounds, events, ref only, .. } = *asked;
     let directory: &Path = &asked.directory;
     match part {
+        "store" => store::run(rounds, report),
         "memory" => memory::run(rounds, report),
         "journal" => journal::run(rounds, events, directory, report),
         "peers" => peers::run(rounds, events, directory, only, report),

@@ -65,6 +65,7 @@ pub use list::SegmentedList;
 pub use mapped::MappedFile;
 pub use process_id::process_id;
 pub use shared_ref::{Keeper, SharedRef, keep};
+pub use sync::this_thread;
 pub use watched::{Sleeper, Watched};
 pub use writeback::start_writeback;
 pub use writer::{ListWriter, segmented_list};

@@ -43,6 +43,8 @@ struct Log {
     helper: Mutex<bool>,
     called: Condvar,
     end: AtomicBool,
+    /// Set by a thread that then waits until no thread leads. The queue orders it before the next leader's look.
+    closed: AtomicBool,
 }
 
 // SAFETY: only a leader accesses `events`. Loom checks that.
@@ -58,6 +60,7 @@ impl Log {
             helper: Mutex::new(false),
             called: Condvar::new(),
             end: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -72,6 +75,9 @@ impl Log {
 
     /// Appends for a caller that waits and may lead.
     fn append(&self, number: usize) -> usize {
+        if let Some(answer) = self.append_alone(number) {
+            return answer;
+        }
         let mut queue = self.queue.lock();
         if queue.try_lead() {
             drop(queue);
@@ -80,9 +86,12 @@ impl Log {
             return answer;
         }
         let waiter = Arc::new(Waiter::default());
-        let led = queue.push(Request { number, waiter: Arc::clone(&waiter), may_lead: true });
-        assert!(!led, "the queue was led under the same lock");
+        let unled = queue.push(Request { number, waiter: Arc::clone(&waiter), may_lead: true });
         drop(queue);
+        if unled {
+            // The leader resigned without the lock meanwhile.
+            self.lead();
+        }
         match wait(&waiter) {
             Wakeup::Done(answer) => answer,
             Wakeup::Lead => {
@@ -92,6 +101,27 @@ impl Log {
                 };
                 answer
             }
+        }
+    }
+
+    /// Appends without the lock, if no thread leads.
+    fn append_alone(&self, number: usize) -> Option<usize> {
+        if !self.queue.try_lead_alone() {
+            return None;
+        }
+        assert!(self.queue.is_led_here());
+        if self.closed.load(Ordering::Relaxed) {
+            self.resign();
+            return Some(0);
+        }
+        let answer = self.commit(number);
+        self.resign();
+        Some(answer)
+    }
+
+    fn resign(&self) {
+        if !self.queue.resign_alone() {
+            self.pass_on();
         }
     }
 
@@ -241,5 +271,26 @@ fn one_that_waits_for_the_idle_queue_sees_all_that_was_answered() {
         assert!(queue.waiting().next().is_none());
         drop(queue);
         assert_eq!(mine + other.join().expect("the other"), 3);
+    });
+}
+
+#[test]
+fn no_thread_appends_behind_one_that_closed_the_log_and_waited_for_the_idle_queue() {
+    model(None, || {
+        let log = Log::new();
+        let other = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.append_alone(1))
+        };
+        // Relaxed: `wait_until_idle` orders it.
+        log.closed.store(true, Ordering::Relaxed);
+        drop(log.queue.wait_until_idle(log.queue.lock()));
+        // A race with an append that comes later would be reported.
+        let count = log.events.with(|events| {
+            // SAFETY: no thread leads, and none appends any more. Loom checks that.
+            unsafe { (*events).len() }
+        });
+        let answer = other.join().expect("the other").expect("no other thread leads");
+        assert_eq!(count, answer, "either before the close, or not at all");
     });
 }

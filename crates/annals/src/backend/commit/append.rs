@@ -17,7 +17,7 @@ use crate::event::event::Event;
 use crate::metrics::meters::Timed;
 
 /// The number of times that a caller which waits for a commit in memory yields to other threads before it sleeps.
-const YIELDS_MAX: u32 = 64;
+pub(super) const YIELDS_MAX: u32 = 64;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     /// Appends a batch and waits for its commit. Returns its offsets, and whether the log had it already.
@@ -32,7 +32,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         result
     }
 
-    fn append_queued(&self, batch: Batch<E>, encoded: Encoded) -> AppendResult {
+    /// Appends a batch as [`append`](Self::append) does, without counting it.
+    pub(crate) fn append_queued(&self, batch: Batch<E>, encoded: Encoded) -> AppendResult {
         let mut request = Request::new(batch, encoded);
         let mut queue = self.queue.lock();
         if queue.is_led_here() {
@@ -55,8 +56,11 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         let completion = Completion::new();
         request.completion = Some(Arc::clone(&completion));
         let unled = queue.push(request);
-        assert!(!unled, "the queue has a leader, since this thread could not lead it");
         drop(queue);
+        if unled {
+            // The leader resigned without the lock meanwhile.
+            self.lead_pending();
+        }
         if let Some(result) = completion.wait() {
             return result;
         }
@@ -131,16 +135,18 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
 
     /// Waits until there is no leader, or until this thread has yielded [`YIELDS_MAX`] times. A commit in memory takes
     /// less time than putting a thread to sleep and waking it.
-    fn wait_awake<'a>(&'a self, mut queue: Locked<'a, E>) -> Locked<'a, E> {
+    fn wait_awake<'a>(&'a self, queue: Locked<'a, E>) -> Locked<'a, E> {
+        if !queue.is_led() {
+            return queue;
+        }
+        drop(queue);
         for _ in 0..YIELDS_MAX {
-            if !queue.is_led() {
+            thread::yield_now();
+            if !self.queue.is_led() {
                 break;
             }
-            drop(queue);
-            thread::yield_now();
-            queue = self.queue.lock();
         }
-        queue
+        self.queue.lock()
     }
 }
 

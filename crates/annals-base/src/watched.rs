@@ -8,8 +8,8 @@
 //! ```
 //! Both swap `sleepers`, and all swaps of one atomic have one order. If the sleeper's swap comes first, the writer sees
 //! that there are sleepers. If the writer's swap comes first, the sleeper's swap reads it or a later one, so the
-//! sleeper sees the number when it looks again. Every write of `sleepers` is a swap, so that this holds for any number
-//! of swaps in between.
+//! sleeper sees the number when it looks again. Every write of `sleepers` is a swap or an addition, so that this holds for
+//! any number of them in between.
 
 use std::fmt;
 use std::mem;
@@ -61,9 +61,21 @@ impl Watched {
 
     /// Advances the number. Only one thread at a time may call this. Afterwards it must wake the wakers that
     /// [`take_sleepers`](Self::take_sleepers) returns.
+    #[inline]
     pub fn advance(&self, number: u64) {
         // Release: pairs with the load in `get`. The swap in `take_sleepers` orders it before what a sleeper sees.
         self.number.store(number, Ordering::Release);
+    }
+
+    /// Returns the number, for a thread that has just written something that the writer looks at after
+    /// [`take_sleepers`](Self::take_sleepers): either the writer sees it, or this returns the number that the writer
+    /// had advanced to before, or a later one.
+    #[must_use]
+    pub fn get_behind_sleepers(&self) -> u64 {
+        // AcqRel, a write: it has a place among the swaps. Before that of `take_sleepers`, the writer sees what this
+        // thread has written; behind it, this thread sees the number.
+        self.sleepers.fetch_add(0, Ordering::AcqRel);
+        self.get()
     }
 
     /// Ends the number, which does not grow any more. Afterwards the caller must wake the wakers that
@@ -74,6 +86,7 @@ impl Watched {
     }
 
     /// Returns whether the number has ended. A number that is read after that is the last one.
+    #[inline]
     #[must_use]
     pub fn is_ended(&self) -> bool {
         // Acquire: pairs with the store in `end`, which comes after the last `advance`.
@@ -81,12 +94,19 @@ impl Watched {
     }
 
     /// Returns the wakers of all sleepers, which the caller must wake. Costs one atomic operation if there are none.
+    #[inline]
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn take_sleepers(&self) -> Vec<Waker> {
-        // AcqRel: pairs with the swap in `Sleeper::poll_beyond`; see the module's text.
+        // AcqRel: pairs with the swap in `Sleeper::poll_beyond` and the write in `get_behind_sleepers`; see the
+        // module's text.
         if self.sleepers.swap(0, Ordering::AcqRel) == 0 {
             return Vec::new();
         }
+        self.take_all()
+    }
+
+    #[cold]
+    fn take_all(&self) -> Vec<Waker> {
         let mut sleeping = self.sleeping.lock();
         let woken = sleeping.take_all();
         self.count(&sleeping);

@@ -152,3 +152,27 @@ fn a_number_and_an_end_from_two_threads_wake_the_sleeper() {
         sleeper.join().expect("the sleeper");
     });
 }
+
+#[test]
+fn a_writer_sees_what_was_written_before_or_is_seen() {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    loom::model(|| {
+        let watched = Arc::new(Watched::new(0));
+        let subscribed = Arc::new(AtomicBool::new(false));
+        let subscriber = {
+            let (watched, subscribed) = (Arc::clone(&watched), Arc::clone(&subscribed));
+            thread::spawn(move || {
+                // Relaxed, here and below: `get_behind_sleepers` and `take_sleepers` order it.
+                subscribed.store(true, Ordering::Relaxed);
+                watched.get_behind_sleepers()
+            })
+        };
+        advance(&watched, 1);
+        let seen = subscribed.load(Ordering::Relaxed);
+        let from = subscriber.join().expect("the subscriber");
+        assert!(
+            seen || from == 1,
+            "the subscriber begins at {from}, and the writer did not see it"
+        );
+    });
+}

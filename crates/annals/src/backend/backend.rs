@@ -46,6 +46,15 @@ pub trait Backend<E: Event>: Send + Sync {
     /// [`AppendError`]; the log then shows nothing of the batch.
     fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError>;
 
+    /// Appends one event as [`append`](Self::append) appends a batch of it, without a condition or a time. Returns its
+    /// offset. By default this appends a batch. A backend implements it if a batch costs more than the append.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the log then shows nothing of the event.
+    fn append_one(&self, event: E) -> Result<u64, AppendError> {
+        Ok(self.append(Batch::new(vec![event]))?.offsets.start)
+    }
+
     /// Appends a batch as [`append`](Self::append) does, without blocking the caller. If there is room in the queue,
     /// the batch is queued when this returns, and is appended whether or not the future is awaited.
     /// [`EventStore::append_as_async`](crate::EventStore::append_as_async) says what happens without room.
@@ -310,6 +319,10 @@ macro_rules! pointer_is_backend {
         impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for $pointer<B> {
             fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
                 (**self).append(batch)
+            }
+
+            fn append_one(&self, event: E) -> Result<u64, AppendError> {
+                (**self).append_one(event)
             }
 
             fn submit(&self, batch: Batch<E>) -> AppendFuture {

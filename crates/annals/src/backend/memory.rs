@@ -3,43 +3,39 @@
 //! Events in memory never move, so a read returns a reference into the list. Only a log that [`Memory::encoded`]
 //! returned encodes and decodes each event, once, when it is appended.
 
-use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use annals_base::{ListWriter, SegmentedList, Slices, segmented_list};
+use annals_base::{SegmentedList, Slices, segmented_list};
 
 use super::backend::{Backend, NameCount, NameKind, Selection};
 use super::batch::{AppendFuture, Appended, Batch};
 use super::beside::{Beside, BesideValues};
 use super::commit::clock::Clock;
 use super::commit::committer::Committer;
+#[cfg(test)]
 use super::commit::target::CommitTarget;
 use super::encode::Encoded;
 use super::head::Head;
 use super::head::callbacks::Published;
 use super::head::publisher::HeadPublisher;
 use super::health::Health;
+use super::memory_target::MemoryTarget;
+use super::one_event::OneEvent;
 use crate::error::{AppendError, ReadError};
 use crate::event::error::{CodecError, InvalidEvent};
 use crate::event::event::{Event, EventRef, Recorded};
 use crate::event::name::Hasher;
-use crate::event::name::Name;
 use crate::index::lookup::{Kind, Lookup};
 use crate::index::memory::{MemIndex, MemIndexWriter};
-use crate::index::plan::{Search, first_match};
-use crate::metrics::meters::Meters;
+use crate::index::plan::Search;
+use crate::metrics::meters::{Meters, Timed};
 use crate::metrics::stats::{SegmentStats, Stats};
-use crate::query::Condition;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
 use crate::snapshot::memory::MemorySnapshots;
 use crate::util::local_offset::local_offset;
-
-/// The largest number of events in a log in memory.
-const MAX_EVENTS: u64 = u32::MAX as u64;
 
 /// The backend in memory: the fastest backend. The log is gone with the process.
 ///
@@ -72,14 +68,6 @@ pub struct Memory<E: Event> {
     encodes: bool,
 }
 
-/// The side that the leader of the commit path writes to.
-struct MemoryTarget<E> {
-    list: ListWriter<Recorded<E>>,
-    index: MemIndexWriter,
-    reader: MemIndex,
-    hasher: Hasher,
-}
-
 impl<E: Event> Memory<E> {
     /// Returns an empty log.
     #[must_use]
@@ -93,7 +81,7 @@ impl<E: Event> Memory<E> {
         let (writer, list) = segmented_list();
         let reader = index.reader();
         let head = HeadPublisher::with_meters(Meters::new("memory", false), 0);
-        let target = MemoryTarget { list: writer, index, reader: reader.clone(), hasher };
+        let target = MemoryTarget::new(writer, index, hasher);
         let committer = Committer::with_clock(head.clone(), target, clock);
         Self {
             head,
@@ -134,23 +122,57 @@ impl<E: Event> Memory<E> {
     }
 
     fn encode(&self, batch: &mut Batch<E>) -> Result<Encoded, AppendError> {
-        let encoded = if self.encodes {
+        if self.encodes {
             Encoded::read_back(&batch.events, &self.hasher).map(|(encoded, events)| {
                 batch.events = events;
                 encoded
             })
-        } else if cfg!(debug_assertions) && E::ANY_CODEC {
-            match Encoded::records(&batch.events, &self.hasher) {
-                Err(AppendError::Invalid {
-                    source: InvalidEvent::Encode(CodecError::Payload(_)),
-                    ..
-                }) => Encoded::labels(&batch.events, &self.hasher),
-                encoded => encoded.map(Encoded::without_records),
-            }
         } else {
+            self.check(&batch.events)?;
             Encoded::labels(&batch.events, &self.hasher)
+        }
+    }
+
+    /// In a debug build, checks that derived events have the encoding that a log in files needs.
+    fn check(&self, events: &[E]) -> Result<(), AppendError> {
+        if !(cfg!(debug_assertions) && E::ANY_CODEC) {
+            return Ok(());
+        }
+        match Encoded::records(events, &self.hasher) {
+            Err(AppendError::Invalid {
+                source: InvalidEvent::Encode(CodecError::Payload(_)),
+                ..
+            }) => Ok(()),
+            encoded => encoded.map(drop),
+        }
+    }
+
+    /// Appends one event without counting it: the short way if that can be taken, as a batch if not.
+    #[inline]
+    fn append_short(&self, event: E) -> Result<u64, AppendError> {
+        if self.encodes {
+            return self.append_long(event);
+        }
+        let Some(labels) = OneEvent::of(&event, &self.index, &self.hasher) else {
+            return self.append_long(event);
         };
-        encoded.map_err(|error| self.head.refused(error))
+        self.check(std::slice::from_ref(&event))?;
+        let Some(leadership) = self.committer.lead_alone() else { return self.append_long(event) };
+        leadership.commit_alone(
+            |target, clock| target.append_one(event, &labels, clock),
+            |offset| self.list.get(local_offset(offset, 0) as usize),
+            |offset| {
+                let index = local_offset(offset, 0) as usize;
+                Published::listed(self.list.clone(), index..index + 1)
+            },
+        )
+    }
+
+    #[cold]
+    fn append_long(&self, event: E) -> Result<u64, AppendError> {
+        let mut batch = Batch::new(vec![event]);
+        let encoded = self.encode(&mut batch)?;
+        Ok(self.committer.append_queued(batch, encoded)?.offsets.start)
     }
 
     /// Returns the events at these offsets as contiguous slices, in order.
@@ -181,14 +203,23 @@ fn random_key() -> [u8; 16] {
 
 impl<E: Event> Backend<E> for Memory<E> {
     fn append(&self, mut batch: Batch<E>) -> Result<Appended, AppendError> {
-        let encoded = self.encode(&mut batch)?;
+        let encoded = self.encode(&mut batch).map_err(|error| self.head.refused(error))?;
         self.committer.append(batch, encoded)
+    }
+
+    #[inline]
+    fn append_one(&self, event: E) -> Result<u64, AppendError> {
+        let meters = self.head.meters();
+        let started = meters.start(Timed::Append);
+        let result = self.append_short(event);
+        meters.appended(started, &result);
+        result
     }
 
     fn submit(&self, mut batch: Batch<E>) -> AppendFuture {
         match self.encode(&mut batch) {
             Ok(encoded) => self.committer.submit(batch, encoded),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+            Err(error) => Box::pin(std::future::ready(Err(self.head.refused(error)))),
         }
     }
 
@@ -347,63 +378,6 @@ impl<E: Event> Backend<E> for Memory<E> {
 
     fn beside(&self) -> Option<Beside> {
         Some(Beside::Memory(Arc::clone(&self.beside)))
-    }
-}
-
-impl<E: Event> CommitTarget<E> for MemoryTarget<E> {
-    fn next_offset(&self) -> u64 {
-        (self.list.list().len() + self.list.staged()) as u64
-    }
-
-    fn last_time_ms(&self) -> u64 {
-        let last = usize::try_from(self.next_offset()).ok().and_then(|next| next.checked_sub(1));
-        last.and_then(|last| self.list.get(last)).map_or(0, |event| event.time_ms)
-    }
-
-    fn reserve(&mut self, _bytes: usize, labels: usize) -> io::Result<()> {
-        if self.next_offset() + labels as u64 > MAX_EVENTS || !self.index.has_room(labels) {
-            let full = format!(
-                "a log in memory holds at most {MAX_EVENTS} events, and fewer with many tags"
-            );
-            return Err(io::Error::new(io::ErrorKind::StorageFull, full));
-        }
-        Ok(())
-    }
-
-    fn conflict(&mut self, condition: &Condition) -> Result<Option<u64>, ReadError> {
-        let from = u32::try_from(condition.head()).expect("at most the head, which fits");
-        let found = first_match(condition.query(), &self.hasher, &self.reader, from);
-        let found = found.map(u64::from);
-        Ok(found.filter(|&found| found < self.next_offset()))
-    }
-
-    fn find_id(&mut self, id: Name<'_>) -> Result<Option<u64>, ReadError> {
-        Ok(self.reader.posting(Kind::Id, id).map(|mut posting| u64::from(posting.get(0))))
-    }
-
-    fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError> {
-        let event = usize::try_from(offset).ok().and_then(|offset| self.list.get(offset));
-        let event = event.expect("an id is found only where an event is");
-        Ok(event.event.event_type().into())
-    }
-
-    fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
-        for (index, event) in events.into_iter().enumerate() {
-            let offset = self.next_offset();
-            // The offset and the index have room: `reserve` has checked it.
-            self.index.add_event(local_offset(offset, 0), &batch.labels.event(index));
-            self.list.stage(Recorded { offset, time_ms, event });
-        }
-    }
-
-    fn commit(&mut self) -> io::Result<Published<E>> {
-        let first = self.list.list().len();
-        let end = self.list.publish();
-        Ok(Published::listed(self.list.list().clone(), first..end))
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -18,6 +18,8 @@
 //!   follower  the thread of a reading process      process   detects a forked process
 //!   access    the role of a process: it writes the log, or follows it
 //!   batch     a batch, and what its append returns
+//!   memory_target  its side that commits write to
+//!   one_event the labels of an event that is appended without a batch
 //!   beside    where other crates store what belongs to a log
 //! ```
 
@@ -33,6 +35,8 @@ pub(crate) mod follower;
 pub(crate) mod head;
 pub(crate) mod health;
 pub(crate) mod memory;
+mod memory_target;
+mod one_event;
 pub(crate) mod process;
 
 pub use crate::event::labels::EventNames;

@@ -54,6 +54,11 @@ impl Tags {
         self.ends.is_empty()
     }
 
+    /// Returns whether the list has allocated memory.
+    pub(crate) fn has_memory(&self) -> bool {
+        self.text.capacity() > 0
+    }
+
     /// Removes all tags and keeps the allocated memory.
     pub(crate) fn clear(&mut self) {
         self.text.clear();

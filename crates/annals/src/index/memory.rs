@@ -24,6 +24,15 @@ pub struct MemIndexWriter {
     ids: NamesWriter,
 }
 
+/// The type of one event, as the index wants it.
+#[derive(Debug)]
+pub(crate) enum OneType {
+    /// The number of the type's entry. Such a type is within the limits, and is found without its hash.
+    Recent(usize),
+    /// A type that was not indexed lately.
+    Other { text: Box<str>, hash: u64 },
+}
+
 impl MemIndexWriter {
     /// Returns an empty index.
     #[must_use]
@@ -73,6 +82,27 @@ impl MemIndexWriter {
         }
     }
 
+    /// Indexes an event as [`add`](Self::add) does, without an id.
+    #[inline]
+    pub(crate) fn add_one<'n>(
+        &mut self,
+        offset: u32,
+        event_type: &OneType,
+        tags: impl Iterator<Item = Name<'n>>,
+    ) {
+        match event_type {
+            OneType::Recent(number) => self.types.add_to(*number, offset),
+            OneType::Other { text, hash } => self.add_type(offset, Name { text, hash: *hash }),
+        }
+        tags.for_each(|tag| self.tags.add(tag, offset));
+    }
+
+    #[cold]
+    fn add_type(&mut self, offset: u32, name: Name<'_>) {
+        self.types.add(name, offset);
+        self.types.remember(name);
+    }
+
     /// Indexes the event at `offset`, which must be greater than all indexed offsets.
     pub fn add_event(&mut self, offset: u32, event: &EventNames<'_>) {
         self.add(offset, event.type_name(), event.tag_names(), event.id_name());
@@ -108,6 +138,12 @@ impl MemIndex {
     /// Calls `see` for every name of a kind and its offsets, in the order in which the names were first added.
     pub fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
         self.names(kind).iter().for_each(|(name, posting)| see(name, Posting::Mem(posting)));
+    }
+
+    /// Returns the number of the entry of an event type, if the index remembers it.
+    #[inline]
+    pub(crate) fn recent_type(&self, event_type: &str) -> Option<usize> {
+        self.types.recent(event_type)
     }
 
     /// Returns the memory that the index takes, in bytes.

@@ -22,6 +22,8 @@ const FIRST_TABLE: usize = 256;
 const TABLES: usize = 26;
 /// The number of offsets in the first chunk of a chain.
 const FIRST_CHUNK: u32 = 4;
+/// The number of names that are found without their hash.
+const RECENT: usize = 64;
 /// The limit of entries and of words, above which `has_room` returns false. A new chunk is as large as the chain before
 /// it and its new offsets together, so one batch at most doubles the number of words. With this limit, 4 bytes can
 /// still number them.
@@ -34,6 +36,8 @@ pub(crate) struct Names {
     words: SegmentedList<AtomicU32>,
     tables: [OnceLock<Box<[AtomicU32]>>; TABLES],
     table: AtomicUsize,
+    /// The entries of names that were remembered lately, each + 1, by [`recent_slot`].
+    recent: [AtomicU32; RECENT],
 }
 
 #[derive(Debug)]
@@ -43,6 +47,8 @@ struct Entry {
     first: u32,
     chain: AtomicU32,
     count: AtomicU32,
+    /// The position in `words` of the last chunk of the chain. Only the writer uses it.
+    tail: AtomicU32,
 }
 
 /// The writer's handle of a table. Each table has one.
@@ -51,7 +57,6 @@ pub(crate) struct NamesWriter {
     names: Arc<Names>,
     entries: ListWriter<Entry>,
     words: ListWriter<AtomicU32>,
-    tails: Vec<Tail>,
     totals: Totals,
     most: usize,
 }
@@ -67,27 +72,29 @@ pub(crate) struct Totals {
     pub(crate) offsets: u64,
 }
 
-/// The position in `words` for the next offset of an entry.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tail {
-    next: u32,
-    link: u32,
-    capacity: u32,
-}
-
 impl Names {
     /// Returns the offsets of this name.
     pub(crate) fn posting(&self, name: Name<'_>) -> Option<MemPosting<'_>> {
         let entry = &self.entries.get(self.find(name)?)?;
-        // Acquire: pairs with the Release of `count` in `NamesWriter::add`, so the counted offsets are visible.
+        // Acquire: pairs with the Release of `count` in `NamesWriter::add_to`, so the counted offsets are visible.
         let count = entry.count.load(Ordering::Acquire);
         Some(MemPosting { names: self, entry, count, chunk: 0, start: 0 })
+    }
+
+    /// Returns the number of the entry of `text`, if that was remembered lately. Such a name is within the limits, and is
+    /// found without its hash.
+    #[inline]
+    pub(crate) fn recent(&self, text: &str) -> Option<usize> {
+        // Acquire: pairs with the Release in `NamesWriter::remember`, so the entry is visible.
+        let number = self.recent[recent_slot(text)].load(Ordering::Acquire) as usize;
+        let number = number.checked_sub(1)?;
+        self.entries.get(number).filter(|entry| &*entry.text == text).map(|_| number)
     }
 
     /// Returns every name with its offsets, in the order in which the names were first added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, MemPosting<'_>)> {
         self.entries.iter().map(|entry| {
-            // Acquire: pairs with the Release of `count` in `NamesWriter::add`, as in `posting`.
+            // Acquire: pairs with the Release of `count` in `NamesWriter::add_to`, as in `posting`.
             let count = entry.count.load(Ordering::Acquire);
             (&*entry.text, MemPosting { names: self, entry, count, chunk: 0, start: 0 })
         })
@@ -171,16 +178,10 @@ impl NamesWriter {
             words: word_list,
             tables: [const { OnceLock::new() }; TABLES],
             table: AtomicUsize::new(0),
+            recent: [const { AtomicU32::new(0) }; RECENT],
         };
         names.tables[0].get_or_init(|| empty_table(FIRST_TABLE));
-        Self {
-            names: Arc::new(names),
-            entries,
-            words,
-            tails: Vec::new(),
-            totals: Totals::default(),
-            most,
-        }
+        Self { names: Arc::new(names), entries, words, totals: Totals::default(), most }
     }
 
     pub(crate) fn names(&self) -> &Arc<Names> {
@@ -200,31 +201,48 @@ impl NamesWriter {
 
     /// Adds `offset` to a name. It must be greater than all offsets that the name has.
     pub(crate) fn add(&mut self, name: Name<'_>, offset: u32) {
+        match self.names.find(name) {
+            Some(number) => self.add_to(number, offset),
+            None => self.insert(name, offset),
+        }
+    }
+
+    /// Remembers a name that the table has, for [`Names::recent`].
+    pub(crate) fn remember(&mut self, name: Name<'_>) {
+        if let Some(number) = self.names.find(name) {
+            // Release: pairs with the Acquire in `Names::recent`, so the entry is visible.
+            self.names.recent[recent_slot(name.text)]
+                .store(local_size(number + 1), Ordering::Release);
+        }
+    }
+
+    /// Adds `offset` to the name of entry `number`. It must be greater than all offsets that the name has.
+    pub(crate) fn add_to(&mut self, number: usize, offset: u32) {
         self.totals.offsets += 1;
-        let Some(number) = self.names.find(name) else { return self.insert(name, offset) };
-        let tail = self.tails[number];
-        let tail = if tail.next == tail.link { self.extend(number, tail) } else { tail };
-        let Some(entry) = self.names.entries.get(number) else { return };
-        if let Some(word) = self.words.get(tail.next as usize) {
+        let Some(entry) = self.entries.get(number) else { return };
+        // Relaxed: only this thread writes the count and the tail.
+        let (count, tail) =
+            (entry.count.load(Ordering::Relaxed), entry.tail.load(Ordering::Relaxed));
+        let (chunk, before) = chunk_of(count - 1);
+        let at = count - 1 - before;
+        let tail = if at == 0 { self.extend(number, chunk, tail) } else { tail };
+        if let Some(word) = self.words.get((tail + at) as usize) {
             // Relaxed: the Release of `count` below publishes the offset.
             word.store(offset, Ordering::Relaxed);
         }
-        self.tails[number] = Tail { next: tail.next + 1, ..tail };
-        // Relaxed load: only this thread writes the count. Release store: pairs with the Acquire loads of `count` in
-        // `Names::posting` and `Names::iter`.
-        entry.count.store(entry.count.load(Ordering::Relaxed) + 1, Ordering::Release);
+        if let Some(entry) = self.entries.get(number) {
+            // Release: pairs with the Acquire loads of `count` in `Names::posting` and `Names::iter`.
+            entry.count.store(count + 1, Ordering::Release);
+        }
     }
 
+    #[cold]
     fn insert(&mut self, name: Name<'_>, offset: u32) {
         self.totals.add_name(name.text);
-        let table_size = self
-            .names
-            .tables
-            .iter()
-            .filter_map(OnceLock::get)
-            .last()
-            .map_or(0, |table| table.len());
-        if (self.tails.len() + 1) * 2 > table_size {
+        self.totals.offsets += 1;
+        // Relaxed: only this thread writes `table`.
+        let table_size = FIRST_TABLE << self.names.table.load(Ordering::Relaxed);
+        if (self.entries.list().len() + 1) * 2 > table_size {
             self.grow(table_size * 2);
         }
         let number = self.entries.push(Entry {
@@ -233,8 +251,8 @@ impl NamesWriter {
             first: offset,
             chain: AtomicU32::new(0),
             count: AtomicU32::new(1),
+            tail: AtomicU32::new(0),
         });
-        self.tails.push(Tail::default());
         // Relaxed: only this thread writes `table`.
         let table = self.names.table.load(Ordering::Relaxed);
         if let Some(table) = self.names.tables[table].get() {
@@ -242,25 +260,29 @@ impl NamesWriter {
         }
     }
 
-    /// Adds a chunk to the chain of entry `number`, twice as large as its last chunk.
-    fn extend(&mut self, number: usize, tail: Tail) -> Tail {
-        let capacity = if tail.capacity == 0 { FIRST_CHUNK } else { tail.capacity * 2 };
+    /// Adds chunk number `chunk` to the chain of entry `number`, behind the chunk that begins at `last`. Returns its
+    /// position.
+    #[cold]
+    fn extend(&mut self, number: usize, chunk: u32, last: u32) -> u32 {
+        let capacity = FIRST_CHUNK << (chunk - 1);
         let start = local_size(self.words.list().len());
         for _ in 0..=capacity {
             self.words.stage(AtomicU32::new(0));
         }
         self.words.publish();
-        let link = if tail.capacity == 0 {
-            self.names.entries.get(number).map(|entry| &entry.chain)
-        } else {
-            self.words.get(tail.link as usize)
+        let Some(entry) = self.entries.get(number) else { return start };
+        let link = match chunk {
+            1 => Some(&entry.chain),
+            _ => self.words.get((last + capacity / 2) as usize),
         };
         if let Some(link) = link {
-            // Relaxed: a reader follows the link only to counted offsets, and the Release of `count` in `add` publishes
-            // the link before it counts them.
+            // Relaxed: a reader follows the link only to counted offsets, and the Release of `count` in `add_to`
+            // publishes the link before it counts them.
             link.store(start, Ordering::Relaxed);
         }
-        Tail { next: start, link: start + capacity, capacity }
+        // Relaxed: only this thread reads the tail.
+        entry.tail.store(start, Ordering::Relaxed);
+        start
     }
 
     fn grow(&mut self, size: usize) {
@@ -274,6 +296,23 @@ impl NamesWriter {
         // Release: pairs with the Acquire in `Names::find`.
         self.names.table.store(next, Ordering::Release);
     }
+}
+
+/// Returns the number of the chunk that has offset `at` of a chain, counted from 1, and the number of offsets in the
+/// chunks before it. The first offset of a name is not in its chain.
+fn chunk_of(at: u32) -> (u32, u32) {
+    let chunk = (at / FIRST_CHUNK + 1).ilog2() + 1;
+    (chunk, FIRST_CHUNK * ((1 << (chunk - 1)) - 1))
+}
+
+/// Returns the slot of a name among those that were remembered lately. Types often differ in their length or in one of
+/// these bytes.
+#[inline]
+fn recent_slot(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or(0));
+    let len = bytes.len();
+    (len + byte(0) + 5 * byte(len / 2) + 3 * byte(len.wrapping_sub(1))) % RECENT
 }
 
 fn empty_table(size: usize) -> Box<[AtomicU32]> {
@@ -308,9 +347,8 @@ impl MemPosting<'_> {
 
     pub(crate) fn get(&mut self, at: u32) -> u32 {
         let Some(at) = at.checked_sub(1) else { return self.entry.first };
-        let chunk = (at / FIRST_CHUNK + 1).ilog2() + 1;
+        let (chunk, before) = chunk_of(at);
         self.walk_to(chunk);
-        let before = FIRST_CHUNK * ((1 << (chunk - 1)) - 1);
         self.word(self.start + at - before)
     }
 

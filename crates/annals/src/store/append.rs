@@ -32,7 +32,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`] for a failed write.)
     pub fn append(&self, event: E) -> Result<u64, AppendError> {
-        Ok(self.backend().append(Batch::new(vec![event]))?.offsets.start)
+        self.backend().append_one(event)
     }
 
     /// Appends events next to each other, all or none, and returns their offsets. A batch has at most 65,536 events and

@@ -8,7 +8,8 @@ const END_OF_9999: u64 = 253_402_300_799;
 /// Returns the milliseconds since 1970 of `time`, rounded down; 0 for a time before 1970.
 pub(crate) fn to_ms(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    // Not `as_millis`, which divides 128 bits.
+    since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()))
 }
 
 /// Returns the time that is `ms` milliseconds after the beginning of 1970. A time that the system cannot represent

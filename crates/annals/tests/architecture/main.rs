@@ -37,6 +37,7 @@ const UNSAFE: [(&str, &[&str]); 2] = [
     (
         "annals-base",
         &[
+            "ms_clock.rs",
             "segment.rs",
             "shared.rs",
             "shared_ref.rs",

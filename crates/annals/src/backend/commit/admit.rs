@@ -86,7 +86,7 @@ fn check_conditions<E: Event>(
 }
 
 /// Distinguishes a lack of room from a failure.
-fn no_room(error: io::Error, bytes: usize) -> AppendError {
+pub(crate) fn no_room(error: io::Error, bytes: usize) -> AppendError {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => {

@@ -72,7 +72,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     ) {
         let meters = self.head.meters();
         let mut target = self.target.lock();
-        let committing = Committing { committer: self, done: false };
+        let committing = Committing::new(self);
         let before = target.next_offset();
         let mut results = Results::default();
         let now = self.clock.now_ms();
@@ -91,7 +91,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
             results.push(admitted);
         }
         let head = target.next_offset();
-        self.note_room(&results, head > before);
+        self.note_room(results.last(), head > before);
         let mut published = None;
         if let Some(failure) = &failure {
             results.fail(failure);
@@ -111,15 +111,15 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         committing.end();
         drop(target);
         if let Some(events) = published {
-            self.head.publish(head, events);
+            self.head.publish_led(head, || events);
         }
         results.into_iter().for_each(complete);
     }
 
     /// Records whether the last append of a commit found room. A commit that staged nothing and refused nothing for
     /// lack of room changes nothing.
-    fn note_room(&self, results: &Results, staged: bool) {
-        match results.last() {
+    pub(super) fn note_room<T>(&self, last: Option<&Result<T, AppendError>>, staged: bool) {
+        match last {
             Some(Err(refusal @ AppendError::NoRoom { .. })) => {
                 // Relaxed: pairs with the load below. It changes under the target's lock only, which the caller holds.
                 self.full.store(true, Ordering::Relaxed);
@@ -159,6 +159,20 @@ impl<'a, E: Event, H: CommitTarget<E>> Leadership<'a, E, H> {
         Self { committer, ended: false }
     }
 
+    pub(super) fn committer(&self) -> &'a Committer<E, H> {
+        self.committer
+    }
+
+    /// Ends the leadership without the queue's lock if nothing waits for that.
+    #[inline]
+    pub(crate) fn end_alone(mut self) {
+        if self.committer.queue.resign_alone() {
+            self.ended = true;
+        } else {
+            self.end();
+        }
+    }
+
     /// Ends the leadership. Closes the log if that was put off until the queue is empty.
     pub(crate) fn end(mut self) {
         let queue = self.committer.close_if_last(self.committer.queue.lock());
@@ -189,13 +203,17 @@ impl<E: Event, H: CommitTarget<E>> Drop for Leadership<'_, E, H> {
 
 /// A guard: the target is at work until it is ended. If it is dropped before, a panic left the target in an unknown
 /// state.
-struct Committing<'a, E: Event, H: CommitTarget<E>> {
+pub(super) struct Committing<'a, E: Event, H: CommitTarget<E>> {
     committer: &'a Committer<E, H>,
     done: bool,
 }
 
-impl<E: Event, H: CommitTarget<E>> Committing<'_, E, H> {
-    fn end(mut self) {
+impl<'a, E: Event, H: CommitTarget<E>> Committing<'a, E, H> {
+    pub(super) fn new(committer: &'a Committer<E, H>) -> Self {
+        Self { committer, done: false }
+    }
+
+    pub(super) fn end(mut self) {
         self.done = true;
     }
 }

@@ -19,10 +19,12 @@
 //!   target      the trait that the leader writes to       closing     closes the log
 //!   room        the bound on asynchronous batches         submission  the future of a batch that found no room
 //!   request     a batch in the queue                      completion  delivers the result to the caller
+//!   alone       the short way of one event for which no thread leads
 //!   helper      the thread that leads for callers that must not block      clock   the time of a commit
 //! ```
 
 pub(crate) mod admit;
+pub(crate) mod alone;
 pub(crate) mod append;
 pub(crate) mod clock;
 pub(crate) mod closing;

@@ -2,16 +2,15 @@
 //! once.
 //!
 //! One thread delivers at a time. A callback that appends publishes from inside a delivery. Those events wait in
-//! `deliveries` until every callback has seen the current ones.
+//! `later` until every callback has seen the current ones.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, ThreadId};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use annals_base::{SegmentedList, Watched};
+use annals_base::{SegmentedList, Watched, this_thread};
 use parking_lot::Mutex;
 
 #[cfg(debug_assertions)]
@@ -54,9 +53,24 @@ impl<E> Published<E> {
     }
 }
 
+/// The callbacks of one head.
+///
+/// ```text
+///   subscribe ───▶ added ──┐ before a delivery
+///   unsubscribe ─▶ ended   ├▶ running: the callbacks, which the delivering thread has
+///                  changed ┘ and after it, if none was under way: removed callbacks are dropped
+/// ```
 pub(crate) struct Callbacks<E> {
     subscribers: Mutex<Subscribers<E>>,
-    deliveries: Mutex<VecDeque<Published<E>>>,
+    /// The number of callbacks, which changes under the lock of `subscribers`.
+    count: AtomicUsize,
+    /// Whether `running` lacks an added callback or has a removed one.
+    changed: AtomicBool,
+    /// Locked by the thread that delivers, for as long as it delivers.
+    running: Mutex<Vec<Subscriber<E>>>,
+    later: Mutex<VecDeque<Published<E>>>,
+    /// Whether `later` has publications. Only the delivering thread uses it.
+    any_later: AtomicBool,
     inside: Inside,
     #[cfg(debug_assertions)]
     pub(crate) watchdog: Watchdog,
@@ -64,23 +78,29 @@ pub(crate) struct Callbacks<E> {
 
 struct Subscribers<E> {
     next_id: u64,
-    list: Arc<Vec<Arc<Subscriber<E>>>>,
+    live: Vec<(SubscriberId, Arc<AtomicBool>)>,
+    added: Vec<Subscriber<E>>,
 }
 
 struct Subscriber<E> {
     id: SubscriberId,
     from: u64,
-    ended: AtomicBool,
-    callback: Mutex<Callback<E>>,
+    ended: Arc<AtomicBool>,
+    callback: Callback<E>,
 }
 
 type Callback<E> = Box<dyn FnMut(&Recorded<E>) + Send>;
 
 impl<E> Default for Callbacks<E> {
     fn default() -> Self {
+        let subscribers = Subscribers { next_id: 0, live: Vec::new(), added: Vec::new() };
         Self {
-            subscribers: Mutex::new(Subscribers { next_id: 0, list: Arc::default() }),
-            deliveries: Mutex::default(),
+            subscribers: Mutex::new(subscribers),
+            count: AtomicUsize::new(0),
+            changed: AtomicBool::new(false),
+            running: Mutex::default(),
+            later: Mutex::default(),
+            any_later: AtomicBool::new(false),
             inside: Inside::default(),
             #[cfg(debug_assertions)]
             watchdog: Watchdog::default(),
@@ -98,38 +118,48 @@ impl<E> Callbacks<E> {
         let mut subscribers = self.subscribers.lock();
         let id = SubscriberId(subscribers.next_id);
         subscribers.next_id += 1;
-        // The head moves under this lock, so the subscriber sees either all events of a publication or none.
-        let subscriber = Subscriber {
-            id,
-            from: watched.get(),
-            ended: AtomicBool::new(false),
-            callback: Mutex::new(Box::new(callback)),
-        };
-        let mut list = Vec::clone(&subscribers.list);
-        list.push(Arc::new(subscriber));
-        subscribers.list = Arc::new(list);
+        let ended = Arc::new(AtomicBool::new(false));
+        subscribers.live.push((id, Arc::clone(&ended)));
+        // Release, twice: pairs with the loads in `any` and `update`, unless `get_behind_sleepers` orders it.
+        self.count.store(subscribers.live.len(), Ordering::Release);
+        self.changed.store(true, Ordering::Release);
+        // Either a thread that publishes sees the callback, and waits for this lock, or this is the head behind what
+        // that thread publishes. So the callback sees either all events of a publication or none.
+        let from = watched.get_behind_sleepers();
+        subscribers.added.push(Subscriber { id, from, ended, callback: Box::new(callback) });
         id
     }
 
     /// Removes a callback. Returns false if there is no callback with this id.
     pub(crate) fn unsubscribe(&self, id: SubscriberId) -> bool {
         let mut subscribers = self.subscribers.lock();
-        let (ended, left): (Vec<_>, Vec<_>) =
-            subscribers.list.iter().cloned().partition(|subscriber| subscriber.id == id);
-        let before = std::mem::replace(&mut subscribers.list, Arc::new(left));
+        let Some(at) = subscribers.live.iter().position(|(live, _)| *live == id) else {
+            return false;
+        };
+        let (_, ended) = subscribers.live.remove(at);
+        // Release: pairs with the load in `any`.
+        self.count.store(subscribers.live.len(), Ordering::Release);
         drop(subscribers);
-        // Relaxed: pairs with the load in `call` and orders nothing else. A thread that is delivering now may call the
-        // callback once more.
-        for subscriber in &ended {
-            subscriber.ended.store(true, Ordering::Relaxed);
-        }
-        // Dropped without the lock: a callback's own values may call this function when they are dropped.
-        drop(before);
-        !ended.is_empty()
+        // Relaxed: pairs with the loads in `call` and `update`; for the one in `update` the next write orders it. A
+        // thread that is delivering now may call the callback once more.
+        ended.store(true, Ordering::Relaxed);
+        // AcqRel: pairs with the swap in `deliver_now`. If that of the thread that delivers comes later, that thread drops
+        // the callback. If it comes earlier, that thread has unlocked `running` before, and this one drops it.
+        self.changed.swap(true, Ordering::AcqRel);
+        self.sweep();
+        true
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.subscribers.lock().list.len()
+        self.subscribers.lock().live.len()
+    }
+
+    /// Returns whether there are callbacks. The thread that publishes calls it after
+    /// [`take_sleepers`](Watched::take_sleepers).
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        // Acquire: pairs with the stores in `subscribe` and `unsubscribe`.
+        self.count.load(Ordering::Acquire) != 0
     }
 
     /// Moves the head, unless it is closed. Returns whether it moved and there are callbacks.
@@ -141,7 +171,7 @@ impl<E> Callbacks<E> {
         let before = watched.get();
         assert!(head >= before, "a head of {before} was moved back to {head}");
         watched.advance(head);
-        !subscribers.list.is_empty()
+        !subscribers.live.is_empty()
     }
 
     /// Closes the head. It does not move after this has returned.
@@ -154,38 +184,112 @@ impl<E> Callbacks<E> {
     /// only queues the events, for the delivery that called the callback.
     pub(crate) fn deliver(&self, meters: &Meters, events: Published<E>) {
         if self.is_delivering() {
-            self.deliveries.lock().push_back(events);
+            self.later.lock().push_back(events);
+            // Relaxed: pairs with the load below, in the same thread.
+            self.any_later.store(true, Ordering::Relaxed);
             return;
         }
-        let _delivering = Delivering::new(&self.inside);
-        let mut next = Some(events);
-        while let Some(events) = next {
-            let list = Arc::clone(&self.subscribers.lock().list);
-            events.for_each(|event| {
-                list.iter().for_each(|subscriber| self.call(meters, subscriber, event));
-            });
-            next = self.deliveries.lock().pop_front();
+        self.deliver_now(meters, |see| events.for_each(see));
+    }
+
+    /// Does what [`deliver`](Self::deliver) does with one event. `published` returns it if it must be queued.
+    #[inline]
+    pub(crate) fn deliver_one(
+        &self,
+        meters: &Meters,
+        event: &Recorded<E>,
+        published: impl FnOnce() -> Published<E>,
+    ) {
+        if self.is_delivering() {
+            return self.deliver(meters, published());
+        }
+        self.deliver_now(meters, |see| see(event));
+    }
+
+    /// Calls all callbacks with the events that `each` calls its argument with, and then with those that the callbacks
+    /// append.
+    fn deliver_now(&self, meters: &Meters, each: impl FnOnce(&mut dyn FnMut(&Recorded<E>))) {
+        let mut running = self.running.lock();
+        let delivering = Delivering::new(&self.inside);
+        self.update_if_changed(&mut running);
+        each(&mut |event| self.call_all(meters, &mut running, event));
+        // Relaxed: pairs with the stores in `deliver` and `next`, in the same thread.
+        while self.any_later.load(Ordering::Relaxed)
+            && let Some(events) = self.next()
+        {
+            self.update_if_changed(&mut running);
+            events.for_each(|event| self.call_all(meters, &mut running, event));
+        }
+        drop(delivering);
+        drop(running);
+        // AcqRel: pairs with the swap in `unsubscribe`, as there. Stored again, for `update`.
+        if self.changed.swap(false, Ordering::AcqRel) {
+            self.changed.store(true, Ordering::Release);
+            self.sweep();
         }
     }
 
-    fn call(&self, meters: &Meters, subscriber: &Subscriber<E>, event: &Recorded<E>) {
+    fn update_if_changed(&self, running: &mut Vec<Subscriber<E>>) {
+        // Acquire: pairs with the writes in `subscribe` and `unsubscribe`.
+        if self.changed.load(Ordering::Acquire) {
+            drop_all(self.update(running));
+        }
+    }
+
+    fn call_all(&self, meters: &Meters, running: &mut [Subscriber<E>], event: &Recorded<E>) {
+        running.iter_mut().for_each(|subscriber| self.call(meters, subscriber, event));
+    }
+
+    /// Takes the next publication that was queued inside a callback.
+    #[cold]
+    fn next(&self) -> Option<Published<E>> {
+        let mut later = self.later.lock();
+        let next = later.pop_front();
+        // Relaxed: pairs with the load in `deliver`, in the same thread.
+        self.any_later.store(!later.is_empty(), Ordering::Relaxed);
+        next
+    }
+
+    fn call(&self, meters: &Meters, subscriber: &mut Subscriber<E>, event: &Recorded<E>) {
         // Relaxed: pairs with the store in `unsubscribe`.
         if event.offset < subscriber.from || subscriber.ended.load(Ordering::Relaxed) {
             return;
         }
-        let mut callback = subscriber.callback.lock();
         #[cfg(debug_assertions)]
         let _watched = self.watchdog.watch(event.offset);
+        let callback = &mut subscriber.callback;
         let guarded = || catch_unwind(AssertUnwindSafe(|| callback(event)));
         if meters.time(Timed::Subscriber, guarded).is_err() {
             tracing::error!(offset = event.offset, "a callback panicked and was removed");
-            let dropped = std::mem::replace(&mut *callback, Box::new(|_| {}));
-            // The callback's own values may panic as well when they are dropped.
-            if catch_unwind(AssertUnwindSafe(|| drop(dropped))).is_err() {
-                tracing::error!("a callback panicked again when it was dropped");
-            }
-            self.unsubscribe(subscriber.id);
+            let callback = std::mem::replace(callback, Box::new(|_| {}));
+            self.remove_panicked(subscriber.id, callback);
         }
+    }
+
+    #[cold]
+    fn remove_panicked(&self, id: SubscriberId, callback: Callback<E>) {
+        drop_all(vec![callback]);
+        self.unsubscribe(id);
+    }
+
+    /// Adds the added callbacks to `running`, and takes the removed ones out of it. The caller drops them.
+    fn update(&self, running: &mut Vec<Subscriber<E>>) -> Vec<Subscriber<E>> {
+        // AcqRel: pairs with the writes in `subscribe` and `unsubscribe`.
+        if !self.changed.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        running.append(&mut self.subscribers.lock().added);
+        // Relaxed: pairs with the store in `unsubscribe`, which the swap orders.
+        running.extract_if(.., |subscriber| subscriber.ended.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Drops the removed callbacks, unless a thread is delivering: that thread does it afterwards.
+    fn sweep(&self) {
+        let Some(mut running) = self.running.try_lock() else { return };
+        let removed = self.update(&mut running);
+        // Dropped without the lock: a callback's own values may use the store when they are dropped.
+        drop(running);
+        drop_all(removed);
     }
 
     /// Returns whether the calling thread is inside one of these callbacks.
@@ -194,30 +298,35 @@ impl<E> Callbacks<E> {
     }
 }
 
+/// Drops callbacks, whose own values may panic.
+fn drop_all<C>(callbacks: Vec<C>) {
+    for callback in callbacks {
+        if catch_unwind(AssertUnwindSafe(|| drop(callback))).is_err() {
+            tracing::error!("a callback panicked when it was dropped");
+        }
+    }
+}
+
 /// A guard: this thread is inside the callbacks of a head until it is dropped.
 struct Delivering<'a>(&'a Inside);
 
-/// The thread that is inside the callbacks. This is not a thread-local value, since the destructor of a thread-local
-/// value may append.
+/// The thread that is inside the callbacks, or 0. This is not a thread-local value, since the destructor of a
+/// thread-local value may append.
 #[derive(Default)]
-struct Inside {
-    any: AtomicBool,
-    thread: Mutex<Option<ThreadId>>,
-}
+struct Inside(AtomicUsize);
 
 impl Inside {
     fn is_here(&self) -> bool {
-        // Relaxed: pairs with the stores in `Delivering`. A thread that is inside has stored true itself, and for any
-        // other thread both values lead to the result false.
-        self.any.load(Ordering::Relaxed) && *self.thread.lock() == Some(thread::current().id())
+        // Relaxed: pairs with the stores in `Delivering`. A thread that is inside has stored its number itself, and for
+        // any other thread all values lead to the result false.
+        self.0.load(Ordering::Relaxed) == this_thread()
     }
 }
 
 impl<'a> Delivering<'a> {
     fn new(inside: &'a Inside) -> Self {
-        *inside.thread.lock() = Some(thread::current().id());
         // Relaxed: pairs with the load in `is_here`.
-        inside.any.store(true, Ordering::Relaxed);
+        inside.0.store(this_thread(), Ordering::Relaxed);
         Self(inside)
     }
 }
@@ -225,13 +334,13 @@ impl<'a> Delivering<'a> {
 impl Drop for Delivering<'_> {
     fn drop(&mut self) {
         // Relaxed: pairs with the load in `is_here`.
-        self.0.any.store(false, Ordering::Relaxed);
-        *self.0.thread.lock() = None;
+        self.0.0.store(0, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Head;
     use super::super::publisher::HeadPublisher;
     use super::*;
 
@@ -269,6 +378,42 @@ mod tests {
             callbacks.deliver(&Meters::new("other", false), recorded(offset));
             assert_eq!(reported.try_recv(), Ok(offset));
         }
+    }
+
+    #[test]
+    fn a_callback_that_is_removed_is_dropped_at_once_or_after_its_delivery() {
+        let head = HeadPublisher::new(0);
+        let value = Arc::new(());
+        let held = Arc::clone(&value);
+        let first = head.subscribe(move |_: &Recorded<u64>| drop(Arc::clone(&held)));
+        head.publish(1, recorded(0));
+        assert!(head.unsubscribe(first) && !head.unsubscribe(first));
+        assert_eq!(Arc::strong_count(&value), 1, "no delivery is under way");
+
+        let (held, head_inside) = (Arc::clone(&value), Head::clone(&head));
+        let id = Arc::new(Mutex::new(None));
+        let own = Arc::clone(&id);
+        *id.lock() = Some(head.subscribe(move |_| {
+            assert!(own.lock().take().is_some_and(|id| head_inside.unsubscribe(id)));
+            assert_eq!(Arc::strong_count(&held), 2, "it is not dropped while it runs");
+        }));
+        head.publish(2, recorded(1));
+        assert_eq!((Arc::strong_count(&value), head.subscriber_count()), (1, 0));
+        head.publish(3, recorded(2));
+    }
+
+    #[test]
+    fn a_callback_that_is_added_in_a_callback_sees_later_events() {
+        let head = HeadPublisher::new(0);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (log, inside) = (Arc::clone(&seen), Head::clone(&head));
+        head.subscribe(move |event: &Recorded<u64>| {
+            let log = Arc::clone(&log);
+            let outer = event.offset;
+            inside.subscribe(move |event| log.lock().push((outer, event.offset)));
+        });
+        (0..3).for_each(|offset| head.publish(offset + 1, recorded(offset)));
+        assert_eq!(*seen.lock(), [(0, 1), (0, 2), (1, 2)]);
     }
 
     fn recorded(offset: u64) -> Published<u64> {

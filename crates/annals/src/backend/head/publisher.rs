@@ -9,6 +9,7 @@ use annals_base::Watched;
 use super::callbacks::{Callbacks, Published};
 use super::{Head, Shared, wakers};
 use crate::error::AppendError;
+use crate::event::event::Recorded;
 use crate::metrics::meters::Meters;
 
 /// Moves and closes a log's published head, the [`Head`] that it dereferences to. Clones move the same head.
@@ -80,6 +81,49 @@ impl<E> HeadPublisher<E> {
             shared.callbacks.deliver(&shared.meters, events());
         }
         self.wake();
+    }
+
+    /// Does what [`publish_with`](Self::publish_with) does, without a lock if there are no callbacks. The caller makes
+    /// sure that the head is not closed meanwhile by another thread. The commit path does: it closes the head when no
+    /// thread leads, and none leads any more.
+    #[inline]
+    pub(crate) fn publish_led(&self, head: u64, events: impl FnOnce() -> Published<E>) {
+        self.advance_led(head, |callbacks, meters| callbacks.deliver(meters, events()));
+    }
+
+    /// Does what [`publish_led`](Self::publish_led) does with one event, which `event` returns. `published` returns it
+    /// if it must be queued.
+    #[inline]
+    pub(crate) fn publish_one_led<'a>(
+        &self,
+        head: u64,
+        event: impl FnOnce() -> Option<&'a Recorded<E>>,
+        published: impl FnOnce() -> Published<E>,
+    ) where
+        E: 'a,
+    {
+        self.advance_led(head, |callbacks, meters| {
+            if let Some(event) = event() {
+                callbacks.deliver_one(meters, event, published);
+            }
+        });
+    }
+
+    #[inline]
+    fn advance_led(&self, head: u64, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
+        let Head { watched, shared } = &self.0;
+        if watched.is_ended() {
+            return;
+        }
+        let before = watched.get();
+        assert!(head >= before, "a head of {before} was moved back to {head}");
+        watched.advance(head);
+        // Before the look at the callbacks: `Callbacks::subscribe` relies on this order.
+        let sleepers = watched.take_sleepers();
+        if shared.callbacks.any() {
+            deliver(&shared.callbacks, &shared.meters);
+        }
+        sleepers.into_iter().for_each(wakers::wake);
     }
 
     /// Records that the backend takes no more appends. Accepted appends still move the head.

@@ -30,11 +30,11 @@ OURS, OURS_TOO, UNKNOWN = "#1f5f8b", "#86b1d1", "#8c959f"
 OUR_WORK = r"annals|with|live projection|a writer runs|a fold|none|\d+ (callback|cursor)"
 LIGHTER = r"annals RocksDB|without|nobody writes"
 PEERS = {
-    "one plain file": "#8c959f", "plain Arc": "#8c959f", "Vec": "#8c959f",
+    "one plain file": "#8c959f", "plain Arc": "#8c959f", "Vec": "#8c959f", "Vec behind a mutex": "#8c959f",
     "SQLite": "#d08c3c", "boxcar": "#d08c3c",
     "fjall": "#57a15f", "append-only-vec": "#57a15f",
-    "redb": "#bf5b57", "locked list": "#bf5b57",
-    "UmaDB's engine": "#8a6fb0", "ring buffer": "#8a6fb0",
+    "redb": "#bf5b57", "locked list": "#bf5b57", "first design": "#bf5b57",
+    "UmaDB's engine": "#8a6fb0", "ring buffer": "#8a6fb0", "channel": "#8a6fb0",
     "SierraDB's engine": "#b5a02f", "array of Arc": "#b5a02f",
     "plain RocksDB": "#4f9fa3",
 }  # fmt: skip

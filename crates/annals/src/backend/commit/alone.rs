@@ -77,14 +77,14 @@ impl<E: Event, H: CommitTarget<E>> Leadership<'_, E, H> {
             self.end();
             return Err(poison);
         }
-        let committing = Committing::new(committer);
+        let at_work = Committing::new(committer);
         let committed = commit(&mut target, &committer.clock);
         committer.note_room(Some(&committed), committed.is_ok());
         if committed.is_ok() {
             // Under the target's lock, so one thread at a time.
             committer.head.meters().committed(1);
         }
-        committing.end();
+        at_work.end();
         drop(target);
         if let Ok(offset) = committed {
             let head = &committer.head;

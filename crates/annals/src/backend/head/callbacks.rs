@@ -384,18 +384,18 @@ mod tests {
     fn a_callback_that_is_removed_is_dropped_at_once_or_after_its_delivery() {
         let head = HeadPublisher::new(0);
         let value = Arc::new(());
-        let held = Arc::clone(&value);
-        let first = head.subscribe(move |_: &Recorded<u64>| drop(Arc::clone(&held)));
+        let kept = Arc::clone(&value);
+        let first = head.subscribe(move |_: &Recorded<u64>| drop(Arc::clone(&kept)));
         head.publish(1, recorded(0));
         assert!(head.unsubscribe(first) && !head.unsubscribe(first));
         assert_eq!(Arc::strong_count(&value), 1, "no delivery is under way");
 
-        let (held, head_inside) = (Arc::clone(&value), Head::clone(&head));
+        let (its, inside) = (Arc::clone(&value), Head::clone(&head));
         let id = Arc::new(Mutex::new(None));
         let own = Arc::clone(&id);
         *id.lock() = Some(head.subscribe(move |_| {
-            assert!(own.lock().take().is_some_and(|id| head_inside.unsubscribe(id)));
-            assert_eq!(Arc::strong_count(&held), 2, "it is not dropped while it runs");
+            assert!(own.lock().take().is_some_and(|id| inside.unsubscribe(id)));
+            assert_eq!(Arc::strong_count(&its), 2, "it is not dropped while it runs");
         }));
         head.publish(2, recorded(1));
         assert_eq!((Arc::strong_count(&value), head.subscriber_count()), (1, 0));

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn system_ms() -> u128 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis()
     }
 
     #[test]

@@ -78,19 +78,19 @@ impl<E: Event, H: CommitTarget<E>> Leadership<'_, E, H> {
             return Err(poison);
         }
         let at_work = Committing::new(committer);
-        let committed = commit(&mut target, &committer.clock);
-        committer.note_room(Some(&committed), committed.is_ok());
-        if committed.is_ok() {
+        let done = commit(&mut target, &committer.clock);
+        committer.note_room(Some(&done), done.is_ok());
+        if done.is_ok() {
             // Under the target's lock, so one thread at a time.
             committer.head.meters().committed(1);
         }
         at_work.end();
         drop(target);
-        if let Ok(offset) = committed {
+        if let Ok(offset) = done {
             let head = &committer.head;
             head.publish_one_led(offset + 1, || event(offset), || published(offset));
         }
         self.end_alone();
-        committed
+        done
     }
 }

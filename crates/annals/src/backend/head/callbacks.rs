@@ -237,7 +237,9 @@ impl<E> Callbacks<E> {
     }
 
     fn call_all(&self, meters: &Meters, running: &mut [Subscriber<E>], event: &Recorded<E>) {
-        running.iter_mut().for_each(|subscriber| self.call(meters, subscriber, event));
+        for subscriber in running {
+            self.call(meters, subscriber, event);
+        }
     }
 
     /// Takes the next publication that was queued inside a callback.

@@ -51,7 +51,7 @@
 //! | write a backend | [`Backend`] and the module [`backend`] |
 //!
 //! The crate has no features, no async runtime, no C++ and no network code. The guide is in the folder `docs/` of the project:
-//! getting started, consistency boundaries, retries, async programs, testing, operating, backup.
+//! event sourcing, getting started, consistency boundaries, retries, async programs, testing, operating, backup.
 
 // All but one module, `journal/map.rs`, which says why.
 #![deny(unsafe_code)]
@@ -152,6 +152,11 @@ mod async_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/GETTING-STARTED.md")]
 mod getting_started_page {}
+
+/// The page for readers who are new to event sourcing.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/EVENT-SOURCING.md")]
+mod event_sourcing_page {}
 
 /// The page on conditions and decisions.
 #[cfg(doctest)]

@@ -39,8 +39,9 @@ use std::sync::atomic::AtomicU64;
 use annals_base::segmented_list;
 use arc_swap::ArcSwap;
 
+pub use fs::file_id::FileId;
 pub use fs::real::RealFileSystem;
-pub use fs::{FileId, FileSystem, StoreDirectory, StoreFile};
+pub use fs::{FileSystem, StoreDirectory, StoreFile};
 pub use options::{Durability, JournalOptions};
 pub use salvage::report::{SalvageError, SalvageGap, SalvageReport, SalvagedRange};
 pub use salvage::salvage;

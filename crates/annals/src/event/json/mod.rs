@@ -4,7 +4,7 @@
 //! ```text
 //!   writer       writes a payload as JSON text
 //!   checked      a serializer that checks each value
-//!   serializer   its checks for each kind of simple value
+//!   simple       its checks for each kind of simple value
 //!   compound     its checks for sequences, maps and structs
 //!   notes        the doubts about a payload, and why a value was refused
 //! ```
@@ -12,5 +12,5 @@
 pub(crate) mod checked;
 pub(crate) mod compound;
 pub(crate) mod notes;
-pub(crate) mod serializer;
+pub(crate) mod simple;
 pub(crate) mod writer;

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //!   FileSystem ──open_directory──▶ StoreDirectory ──create, open──▶ StoreFile
-//!   real    the operating system's file system     tools   whole files, erasing, the end of the data
+//!   real      the operating system's file system     tools   whole files, erasing, the end of the data
+//!   file_id   recognizes a file that was moved or replaced
 //! ```
 //! A store is opened by its path once. From then on every name is looked up in the open directory, which stays the same
 //! directory when it is moved. docs/DURABILITY.md states what a Journal assumes of these calls.
 
+pub(crate) mod file_id;
 pub(crate) mod real;
 pub(crate) mod tools;
 
@@ -16,6 +18,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+use file_id::FileId;
 
 /// The extension of a file that is being written and will be renamed.
 pub(crate) const UNFINISHED: &str = "new";
@@ -109,15 +113,6 @@ pub trait StoreDirectory: Send + Sync + Debug {
     /// # Errors
     /// The system's.
     fn file_id(&self, name: &str) -> io::Result<Option<FileId>>;
-}
-
-/// The identity of a file, under whatever name: two open files with the same id are the same file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FileId {
-    /// The device that contains the file.
-    pub device: u64,
-    /// The file's number on that device.
-    pub number: u64,
 }
 
 /// An open file.

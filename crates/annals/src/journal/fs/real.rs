@@ -8,7 +8,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FileId, FileSystem, StoreDirectory, StoreFile};
+use super::file_id::FileId;
+use super::{FileSystem, StoreDirectory, StoreFile};
 
 /// The operating system's file system.
 #[derive(Debug, Clone, Copy, Default)]

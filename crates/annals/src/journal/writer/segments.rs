@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use super::state::JournalTarget;
 use crate::event::event::Event;
-use crate::journal::fs::{FileId, StoreFile};
+use crate::journal::fs::StoreFile;
+use crate::journal::fs::file_id::FileId;
 use crate::journal::map::map;
 use crate::journal::segment::file::{self, SEGMENT_HEAD, SegmentFile, SegmentHead};
 use crate::journal::segment::file_names::log_name;

@@ -12,12 +12,12 @@
 //!
 //! ```text
 //!   writer       writes the form, and finds the first difference from another form
-//!   serializer   each kind of simple value
+//!   simple       each kind of simple value
 //!   compound     sequences, maps and structs
 //! ```
 
 pub(crate) mod compound;
-pub(crate) mod serializer;
+pub(crate) mod simple;
 pub(crate) mod writer;
 
 use serde::Serialize;

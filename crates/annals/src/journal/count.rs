@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
+use super::count_cache::Totals;
 use super::log::Log;
-use super::ordinals::Totals;
 use super::segment::segment::Segment;
 use crate::error::ReadError;
 use crate::event::name::Name;
@@ -120,7 +120,7 @@ fn segments_before(log: &Log, offset: u64, count: usize) -> usize {
 
 /// Returns the totals of at least the first `sealed` segments.
 fn totals(log: &Log, kind: Kind, name: Name<'_>, sealed: usize) -> Result<Totals, ReadError> {
-    let known = log.ordinals.get(kind, name.text).unwrap_or_default();
+    let known = log.count_cache.get(kind, name.text).unwrap_or_default();
     if known.len() >= sealed {
         return Ok(known);
     }
@@ -135,7 +135,7 @@ fn totals(log: &Log, kind: Kind, name: Name<'_>, sealed: usize) -> Result<Totals
     }
     let totals = Totals::from(totals);
     if sealed > FEW_SEGMENTS {
-        log.ordinals.put(kind, name.text, &totals);
+        log.count_cache.put(kind, name.text, &totals);
     }
     Ok(totals)
 }

@@ -13,11 +13,11 @@ use annals_base::segmented_list;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use super::count_cache::CountCache;
 use super::directory::Directory;
 use super::fs::real::RealFileSystem;
 use super::fs::{FileSystem as _, StoreDirectory};
 use super::log::Log;
-use super::ordinals::Ordinals;
 use super::segment::bloom::BLOCK;
 use super::segment::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
 use super::segment::frame::{FRAME_HEAD, FrameHead};
@@ -239,7 +239,7 @@ fn log_of(sealed_segment: Segment, store_id: &[u8; 16], end: u64) -> Log {
         sealed,
         active: ArcSwap::from_pointee(active),
         active_bytes: AtomicU64::new(0),
-        ordinals: Ordinals::default(),
+        count_cache: CountCache::default(),
     }
 }
 

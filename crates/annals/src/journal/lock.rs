@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::fs::file_id::{self, Named};
 use super::fs::tools::read_up_to;
 use super::fs::{StoreDirectory, StoreFile};
 use crate::backend::process::Opener;
@@ -49,8 +50,8 @@ impl Lock {
         loop {
             let opened = open(directory).map_err(OpenError::io("open", &file))?;
             if opened.try_lock().map_err(OpenError::io("lock", &file))? {
-                let named = directory.file_id(LOCK).map_err(OpenError::io("look at", &file))?;
-                if named == opened.id().map_err(OpenError::io("look at", &file))? {
+                let named = opened.id().and_then(|id| file_id::compare(directory, LOCK, id));
+                if named.map_err(OpenError::io("look at", &file))? == Named::Same {
                     let directory = lock_directory(directory, path, deadline)?;
                     note_holder(&*opened);
                     return Ok(Self { file: opened, directory, opener: Opener::this_process() });

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use annals_base::SegmentedList;
 use arc_swap::{ArcSwap, Guard};
 
+use super::count_cache::CountCache;
 use super::directory::Directory;
-use super::ordinals::Ordinals;
 use super::segment::segment::Segment;
 use crate::backend::backend::{NameCount, Selection};
 use crate::error::{Corruption, ReadError};
@@ -36,7 +36,7 @@ pub(crate) struct Log {
     /// The number of bytes of the active segment that are in use.
     pub(crate) active_bytes: AtomicU64,
     /// The numbers of events of names that were counted.
-    pub(crate) ordinals: Ordinals,
+    pub(crate) count_cache: CountCache,
 }
 
 /// A segment, held while it is read.

@@ -8,12 +8,13 @@
 //!   segment     a segment's file and its index                   lock        the right to write
 //!   directory   the store's files                                options     how a Journal is opened
 //!   snapshots   a directory of snapshots                         map         mapping files
-//!   count       how many events have a name                      ordinals    a cache of such counts
+//!   count       how many events have a name, cached in `count_cache`
 //!   fs          the seam to the file system
 //! ```
 //! docs/FORMAT.md describes the files, and docs/DURABILITY.md what a Journal guarantees for them.
 
 pub(crate) mod count;
+pub(crate) mod count_cache;
 pub(crate) mod directory;
 pub(crate) mod follower;
 pub(crate) mod fs;
@@ -23,7 +24,6 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod options;
-pub(crate) mod ordinals;
 pub(crate) mod recovery;
 pub(crate) mod salvage;
 pub(crate) mod segment;
@@ -62,10 +62,10 @@ use crate::event::raw::RawEvent;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::digest::EventDigest;
+use count_cache::CountCache;
 use directory::Directory;
 use follower::steps::follow;
 use log::Log;
-use ordinals::Ordinals;
 use recovery::active::Active;
 use recovery::recover::{Recovered, recover, recover_read_only};
 use segment::segment::{Segment, SegmentIndex};
@@ -186,7 +186,7 @@ impl<E: Event> Journal<E> {
             sealed,
             active: ArcSwap::from_pointee(active),
             active_bytes: AtomicU64::new(recovered.active.end as u64),
-            ordinals: Ordinals::default(),
+            count_cache: CountCache::default(),
         };
         let head = HeadPublisher::for_backend("journal", recovered.active.next_offset);
         Parts { log: Arc::new(log), head, sealed: writer, active: recovered.active }

@@ -3,8 +3,7 @@
 //!
 //! ```text
 //!   writer       writes a payload as JSON text
-//!   checked      a serializer that checks each value
-//!   simple       its checks for each kind of simple value
+//!   checked      a serializer that checks each value, and its checks of simple values
 //!   compound     its checks for sequences, maps and structs
 //!   notes        the doubts about a payload, and why a value was refused
 //! ```
@@ -12,5 +11,4 @@
 pub(crate) mod checked;
 pub(crate) mod compound;
 pub(crate) mod notes;
-pub(crate) mod simple;
 pub(crate) mod writer;

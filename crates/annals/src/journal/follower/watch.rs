@@ -8,6 +8,7 @@ use crate::backend::follower::FollowStop;
 use crate::error::Corruption;
 use crate::event::event::Event;
 use crate::journal::directory::STORE;
+use crate::journal::fs::file_id::{self, Named};
 use crate::journal::recovery::tail::{End, classify_tail};
 use crate::journal::segment::file_names::log_name;
 use crate::journal::segment::frame::{FRAME_HEAD, FrameHead};
@@ -86,8 +87,8 @@ impl<E: Event> Follow<E> {
     pub(super) fn take_other_file(&mut self) -> Result<bool, FollowStop> {
         let directory = &self.log.directory;
         let name = log_name(self.segment.first);
-        let named = directory.handle.file_id(&name)?;
-        if named.is_none() && self.file.id()?.is_some() {
+        let named = file_id::compare(&*directory.handle, &name, self.file.id()?)?;
+        if named == Named::Nothing {
             let withdrawn =
                 self.next_offset == self.segment.first && exists(&*directory.handle, STORE)?;
             return if !withdrawn {
@@ -100,7 +101,7 @@ impl<E: Event> Follow<E> {
                 Ok(false)
             };
         }
-        if named == self.file.id()? {
+        if named == Named::Same {
             return Ok(false);
         }
         self.map_again()?;

@@ -1,4 +1,8 @@
-//! Recognizes a file: whether an open file is still the one that has a name.
+//! Recognizes a file that was moved or replaced: whether an open file is still the one that has its name.
+
+use std::io;
+
+use super::StoreDirectory;
 
 /// The identity of a file, under whatever name: two open files with the same id are the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -7,4 +11,28 @@ pub struct FileId {
     pub device: u64,
     /// The file's number on that device.
     pub number: u64,
+}
+
+/// What a directory has under the name of an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The open file; or the file system does not identify files.
+    Same,
+    /// Another file.
+    Other,
+    /// Nothing: the file was moved or removed.
+    Nothing,
+}
+
+/// Compares an open file's id with that of the file that has the name now.
+pub(crate) fn compare(
+    directory: &dyn StoreDirectory,
+    name: &str,
+    open: Option<FileId>,
+) -> io::Result<Named> {
+    Ok(match directory.file_id(name)? {
+        named if named == open => Named::Same,
+        None => Named::Nothing,
+        Some(_) => Named::Other,
+    })
 }

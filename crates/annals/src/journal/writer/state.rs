@@ -7,7 +7,7 @@ use crate::event::event::{Event, Recorded};
 use crate::event::labels::Labels;
 use crate::journal::directory::Directory;
 use crate::journal::fs::StoreFile;
-use crate::journal::fs::file_id::FileId;
+use crate::journal::fs::file_id::{self, FileId, Named};
 use crate::journal::lock::Lock;
 use crate::journal::log::Log;
 use crate::journal::options::JournalOptions;
@@ -106,7 +106,7 @@ impl<E: Event> JournalTarget<E> {
 
     /// Fails if the active segment's file is not in the store any more: it was removed, or another file has its name.
     pub(super) fn check_file(&self) -> io::Result<()> {
-        if self.directory().handle.file_id(&self.name)? == self.id {
+        if file_id::compare(&*self.directory().handle, &self.name, self.id)? == Named::Same {
             return Ok(());
         }
         let text = format!(

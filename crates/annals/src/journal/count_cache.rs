@@ -12,7 +12,7 @@ const CACHED_NAMES: usize = 1_024;
 
 /// The totals of names that were counted, for types and for tags.
 #[derive(Debug, Default)]
-pub(crate) struct Ordinals {
+pub(crate) struct CountCache {
     types: Mutex<HashMap<Box<str>, Totals>>,
     tags: Mutex<HashMap<Box<str>, Totals>>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Ordinals {
 /// The number of events that have a name in the sealed segments up to each one.
 pub(super) type Totals = Arc<[u64]>;
 
-impl Ordinals {
+impl CountCache {
     fn of(&self, kind: Kind) -> &Mutex<HashMap<Box<str>, Totals>> {
         match kind {
             Kind::Type => &self.types,

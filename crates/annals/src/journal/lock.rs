@@ -50,8 +50,9 @@ impl Lock {
         loop {
             let opened = open(directory).map_err(OpenError::io("open", &file))?;
             if opened.try_lock().map_err(OpenError::io("lock", &file))? {
-                let named = opened.id().and_then(|id| file_id::compare(directory, LOCK, id));
-                if named.map_err(OpenError::io("look at", &file))? == Named::Same {
+                let id = opened.id().map_err(OpenError::io("look at", &file))?;
+                let named = directory.file_id(LOCK).map_err(OpenError::io("look at", &file))?;
+                if file_id::compare(id, named) == Named::Same {
                     let directory = lock_directory(directory, path, deadline)?;
                     note_holder(&*opened);
                     return Ok(Self { file: opened, directory, opener: Opener::this_process() });

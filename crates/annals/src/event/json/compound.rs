@@ -2,8 +2,8 @@
 
 use serde::{Serialize, ser};
 
-use super::checked::{Part, Role};
 use super::notes::Notes;
+use super::value::{Part, Role};
 
 /// The elements, entries or fields of a compound value, with checks.
 pub(crate) struct Parts<'n, C> {

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //!   writer       writes a payload as JSON text
-//!   checked      a serializer that checks each value, and its checks of simple values
+//!   value        a value that is checked before it is written
+//!   checks       the checks for each kind of simple value
 //!   compound     its checks for sequences, maps and structs
 //!   notes        the doubts about a payload, and why a value was refused
 //! ```
 
-pub(crate) mod checked;
+pub(crate) mod checks;
 pub(crate) mod compound;
 pub(crate) mod notes;
+pub(crate) mod value;
 pub(crate) mod writer;

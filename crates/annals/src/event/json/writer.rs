@@ -15,8 +15,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use super::checked::Checked;
 use super::notes::{Doubts, Notes};
+use super::value::Checked;
 use crate::event::error::CodecError;
 
 /// The deepest nesting of arrays and objects that `serde_json` reads.

@@ -87,7 +87,7 @@ impl<E: Event> Follow<E> {
     pub(super) fn take_other_file(&mut self) -> Result<bool, FollowStop> {
         let directory = &self.log.directory;
         let name = log_name(self.segment.first);
-        let named = file_id::compare(&*directory.handle, &name, self.file.id()?)?;
+        let named = file_id::compare(self.file.id()?, directory.handle.file_id(&name)?);
         if named == Named::Nothing {
             let withdrawn =
                 self.next_offset == self.segment.first && exists(&*directory.handle, STORE)?;

@@ -1,9 +1,5 @@
 //! Recognizes a file that was moved or replaced: whether an open file is still the one that has its name.
 
-use std::io;
-
-use super::StoreDirectory;
-
 /// The identity of a file, under whatever name: two open files with the same id are the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
@@ -24,15 +20,11 @@ pub(crate) enum Named {
     Nothing,
 }
 
-/// Compares an open file's id with that of the file that has the name now.
-pub(crate) fn compare(
-    directory: &dyn StoreDirectory,
-    name: &str,
-    open: Option<FileId>,
-) -> io::Result<Named> {
-    Ok(match directory.file_id(name)? {
-        named if named == open => Named::Same,
+/// Compares the id of an open file with the id of the file that has its name now.
+pub(crate) fn compare(open: Option<FileId>, named: Option<FileId>) -> Named {
+    match named {
+        _ if named == open => Named::Same,
         None => Named::Nothing,
         Some(_) => Named::Other,
-    })
+    }
 }

@@ -106,7 +106,7 @@ impl<E: Event> JournalTarget<E> {
 
     /// Fails if the active segment's file is not in the store any more: it was removed, or another file has its name.
     pub(super) fn check_file(&self) -> io::Result<()> {
-        if file_id::compare(&*self.directory().handle, &self.name, self.id)? == Named::Same {
+        if file_id::compare(self.id, self.directory().handle.file_id(&self.name)?) == Named::Same {
             return Ok(());
         }
         let text = format!(

@@ -9,9 +9,12 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use crate::console::say;
 use crate::console::settings::settings;
 
-/// The message that the library logs when a follower ends. It is not printed: the command reports the same failure with
-/// advice when it ends.
-const FOLLOWER_ENDED: &str = "the log is not followed any more";
+/// What the library logs about a failure that it also returns. These messages are not printed: the command reports the
+/// same failure with advice when it ends.
+const RETURNED_TOO: [&str; 2] = [
+    "the log is not followed any more",
+    "a write failed; the store takes no more appends until it is reopened",
+];
 
 /// Prints warnings and errors, and with --verbose also what the library does. It ignores spans; the library has none.
 struct Log;
@@ -39,7 +42,7 @@ impl Subscriber for Log {
         let mut text = Text::default();
         event.record(&mut text);
         let Text { message, fields } = text;
-        if message == FOLLOWER_ENDED {
+        if RETURNED_TOO.contains(&&*message) {
             return;
         }
         let fields = if fields.is_empty() { fields } else { format!(" ({fields})") };

@@ -112,6 +112,7 @@ pub(super) fn about_follower(error: &FollowError) -> String {
 /// Returns the text for events that were not appended.
 pub(super) fn not_appended(error: &AppendError) -> String {
     match error {
+        AppendError::NoRoom { bytes, source } => format!("no room for {bytes} bytes: {source}"),
         AppendError::Failed { source } => format!("writing failed: {source}"),
         AppendError::Poisoned { cause } => format!("an earlier write failed: {cause}"),
         AppendError::Read(problem) => format!("{error}: {problem}"),

@@ -152,3 +152,33 @@ fn a_missing_file_of_the_database_is_reported() {
     fs::remove_file(dir.path("a.store").join("CURRENT")).unwrap();
     is_refused(&store, &["is not an annals store", "CURRENT"]);
 }
+
+/// Runs the command with a limit on the size of files, which fails writes as a full disk does.
+#[cfg(target_os = "linux")]
+fn with_small_files(args: &[&str], input: &str) -> crate::harness::Run {
+    let dir = TestDir::new();
+    fs::write(dir.path("input"), input).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    // Without the trap, the limit would end the process with a signal.
+    let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\"";
+    shell.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_annals")).args(args);
+    let input = fs::File::open(dir.path("input")).unwrap();
+    crate::harness::finish(crate::harness::streams(&mut shell).stdin(input).spawn().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_failed_write_is_reported_once() {
+    let dir = TestDir::of(StoreKind::RocksDb);
+    let store = dir.store("a.store", &lines(0..3));
+    let many = lines(3..20_000);
+    for command in ["append", "import"] {
+        let run = with_small_files(&[command, &store, "--format", "table"], &many);
+        let run = run.fails(&["writing failed", "File too large", "once the limit is raised"]);
+        assert_eq!(run.err.matches("a write failed").count(), 0, "{run:?}");
+        assert_eq!(run.err.matches("annals: writing failed").count(), 1, "{run:?}");
+    }
+    let all = all(&store);
+    assert!(all.len() < 20_000, "{}", all.len());
+    assert_eq!(all[..3], lines(0..3).lines().collect::<Vec<_>>());
+}

@@ -1,16 +1,20 @@
 //! Advice about lines and batches that are not appended.
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use annals::AppendError;
 
 use super::super::Failure;
+use super::directory::io_advice;
 
 const ANOTHER_ID: &str = "give the event another id";
 
 /// Returns what the user can do.
 pub(super) fn advice(failure: &Failure) -> Option<String> {
+    if let Some(source) = write_error(failure) {
+        return io_advice(source);
+    }
     let advice = match failure {
         Failure::Append(AppendError::Read(_)) => "`annals verify STORE` lists all damage",
         Failure::Line { problem, .. } => return problem.reason.advice().map(str::to_owned),
@@ -65,15 +69,26 @@ pub(super) fn up_to_line(problem: &Failure, next_line: u64) -> String {
         0 => "nothing was appended".to_owned(),
         last => format!("the lines up to {last} are appended, none from {next_line} on"),
     };
-    if let Failure::Append(AppendError::NoRoom { source, .. }) = problem {
-        let once = match source.kind() {
-            ErrorKind::FileTooLarge => "the limit is raised",
-            _ => "there is room",
-        };
+    let once = match write_error(problem).map(io::Error::kind) {
+        Some(ErrorKind::FileTooLarge) => Some("the limit is raised"),
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Some("there is room"),
+        _ => None,
+    };
+    if let Some(once) = once {
         // Writing into a String does not fail.
         let _ = write!(text, "; once {once}, continue with line {next_line}");
     }
     text
+}
+
+/// Returns the system's error, if events were not appended because there was no room or a write failed.
+pub(super) fn write_error(problem: &Failure) -> Option<&io::Error> {
+    match problem {
+        Failure::Append(AppendError::NoRoom { source, .. } | AppendError::Failed { source }) => {
+            Some(source)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +114,12 @@ mod tests {
             after(21).advice().unwrap(),
             "the lines up to 20 are appended, none from 21 on; once there is room, continue with line 21"
         );
+        let failed = AppendError::Failed { source: Arc::new(ErrorKind::StorageFull.into()) };
+        let after_write = Failure::AfterLines { problem: Box::new(failed.into()), next_line: 21 };
+        assert_eq!(after_write.advice(), after(21).advice());
+        // A single event is on no line.
+        assert_eq!(Failure::from(no_room()).advice().unwrap(), "free some room and try again");
+        assert!(!after(1).message().contains("free"), "the advice states it");
         let copy = Failure::CopyStopped { problem: no_room(), copied: 7 };
         assert!(copy.message().contains("9 bytes"), "{}", copy.message());
         assert!(copy.advice().unwrap().starts_with("the copy has the first 7 events"));

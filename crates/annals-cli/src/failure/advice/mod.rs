@@ -15,11 +15,12 @@ impl Failure {
         match self {
             Self::AfterLines { problem, next_line } => {
                 let appended = append::up_to_line(problem, *next_line);
-                Some(
-                    problem
-                        .advice()
-                        .map_or(appended.clone(), |advice| format!("{advice}\n{appended}")),
-                )
+                // After a failed write the user does not try again, but continues with the next line.
+                let advice = problem.advice().filter(|_| append::write_error(problem).is_none());
+                Some(match advice {
+                    Some(advice) => format!("{advice}\n{appended}"),
+                    None => appended,
+                })
             }
             #[cfg(feature = "channels")]
             Self::Demo { problem, directory } => problem.advice().or_else(|| {

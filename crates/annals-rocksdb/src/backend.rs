@@ -67,7 +67,8 @@ impl RocksDbOptions {
         let (log, head, recovered) = parts(database, Some(rollback))?;
         let Recovered { chunk, next_offset, last_time_ms } = recovered;
         let target = RocksDbTarget::new(Arc::clone(&log), &self, chunk, next_offset, last_time_ms);
-        Ok(RocksDb::new(LogAccess::writer(head, target, self.clock), log))
+        let snapshots = RocksDbSnapshots::new(Arc::clone(&log), false);
+        Ok(RocksDb::new(LogAccess::writer(head, target, self.clock), log, snapshots))
     }
 
     /// Opens the log in the database at `path` for reading and follows it: events that another process appends become
@@ -81,7 +82,8 @@ impl RocksDbOptions {
         let open = || parts(Database::follow(&path, &self)?, None);
         let (log, head, recovered) = beside_a_writer(open)?;
         let follower = follow(Arc::clone(&log), head.clone(), recovered, self)?;
-        Ok(RocksDb::new(LogAccess::follower(head, follower), log))
+        let snapshots = RocksDbSnapshots::new(Arc::clone(&log), true);
+        Ok(RocksDb::new(LogAccess::follower(head, follower), log, snapshots))
     }
 }
 
@@ -123,13 +125,35 @@ impl<E: Event> RocksDb<E> {
 
     /// Copies the current state of the store, with its snapshots, to the directory `target`, which must not exist.
     /// Appends continue meanwhile. Files on the same file system are linked, not copied, so the copy takes little
-    /// time and space. The copy opens as a store, with the same store id.
+    /// time and space. The copy opens as a store, with the same store id. Only a log that is open for appending can be
+    /// copied like this: RocksDB's reader does not know the events that are in no table file yet.
+    ///
+    /// ```
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_rocksdb::RocksDb;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let [path, backup] = ["rocks", "backup"].map(|name| directory.path().join(name));
+    /// let store = EventStore::<RawEvent, _>::on(RocksDb::open(&path)?);
+    /// store.append(RawEvent::builder("seat-sold").build()?)?;
+    /// store.backend().checkpoint(&backup)?;
+    /// assert_eq!(EventStore::<RawEvent, _>::on(RocksDb::open(&backup)?).len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// An error of the system if `target` exists, its parent does not exist, or the disk is full; nothing is left at
+    /// [`io::ErrorKind::Unsupported`] if the log was opened read-only. An error of the system if `target` exists, its parent does not exist, or the disk is full; nothing is left at
     /// `target` then. [`io::ErrorKind::NotFound`] if the store itself was moved or removed.
     pub fn checkpoint(&self, target: impl AsRef<Path>) -> io::Result<()> {
         let target = target.as_ref();
+        if self.snapshots.is_read_only() {
+            let path = self.log.database.path.display();
+            let text = format!(
+                "{path} is open read-only, and only its writer can make a checkpoint; `annals copy` also copies from \
+                 a reader"
+            );
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
         if target.exists() {
             let text =
                 format!("{} exists already; a checkpoint creates its directory", target.display());
@@ -148,9 +172,12 @@ impl<E: Event> RocksDb<E> {
         self.access.follow_error()
     }
 
-    fn new(access: LogAccess<E, RocksDbTarget<E>>, log: Arc<Log>) -> Self {
-        let snapshots = Arc::new(RocksDbSnapshots::new(Arc::clone(&log)));
-        Self { access, log, snapshots }
+    fn new(
+        access: LogAccess<E, RocksDbTarget<E>>,
+        log: Arc<Log>,
+        snapshots: RocksDbSnapshots,
+    ) -> Self {
+        Self { access, log, snapshots: Arc::new(snapshots) }
     }
 }
 

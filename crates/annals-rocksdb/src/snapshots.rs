@@ -15,17 +15,28 @@ use crate::status::io_error;
 ///
 /// They are written through the write-ahead log and not synced on their own. A snapshot that a loss of power removes is
 /// rebuilt by its projection.
+///
+/// Only the process that has the database open for writing can save and remove them. A reader sees them when it has
+/// caught up with the writer.
 #[derive(Clone)]
 pub(crate) struct RocksDbSnapshots {
     log: Arc<Log>,
+    is_read_only: bool,
 }
 
 impl RocksDbSnapshots {
-    pub(crate) fn new(log: Arc<Log>) -> Self {
-        Self { log }
+    pub(crate) fn new(log: Arc<Log>, is_read_only: bool) -> Self {
+        Self { log, is_read_only }
     }
 
     fn write(&self, batch: WriteBatch) -> io::Result<()> {
+        if self.is_read_only {
+            let path = self.log.database.path.display();
+            let text = format!(
+                "{path} is open read-only, and only its writer stores snapshots in it; give others to snapshots_in"
+            );
+            return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, text));
+        }
         self.log.database.check()?;
         self.log.database.db().write(batch).map_err(io_error)
     }
@@ -68,6 +79,10 @@ impl SnapshotStore for RocksDbSnapshots {
         self.log.database.snapshots().delete(&mut batch, &keys::snapshot_key(series, head));
         self.write(batch)
     }
+
+    fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
 }
 
 fn as_io(error: ReadError) -> io::Error {
@@ -76,6 +91,9 @@ fn as_io(error: ReadError) -> io::Error {
 
 impl std::fmt::Debug for RocksDbSnapshots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RocksDbSnapshots").field("path", &self.log.database.path).finish()
+        f.debug_struct("RocksDbSnapshots")
+            .field("path", &self.log.database.path)
+            .field("is_read_only", &self.is_read_only)
+            .finish_non_exhaustive()
     }
 }

@@ -79,3 +79,54 @@ fn an_invalid_series_name_is_refused() {
     }
     assert_eq!(snapshots.heads("seat").unwrap(), [1]);
 }
+
+#[test]
+fn a_reader_uses_the_writers_snapshots_and_saves_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let writer = EventStore::<RawEvent, _>::on(RocksDb::open(&path).unwrap());
+    append(&writer, "sold", 8);
+    let reader = EventStore::<RawEvent, _>::on(RocksDb::open_read_only(&path).unwrap());
+    let policy = SnapshotPolicy::every(1).keep(3);
+    // The reader's own fold stores nothing.
+    assert_eq!(*reader.reconstruct(Sold).snapshots(policy).now().unwrap(), 8);
+    let heads = |store: &EventStore<RawEvent, _>| {
+        let checks = store.reconstruct(Sold).snapshots(policy).verify_snapshots().unwrap();
+        checks.into_iter().map(|check| check.head).collect::<Vec<_>>()
+    };
+    assert!(heads(&writer).is_empty());
+    assert_eq!(*writer.reconstruct(Sold).snapshots(policy).now().unwrap(), 8);
+    append(&writer, "other", 1);
+    // The reader sees the snapshots that were saved before an event that it has.
+    while reader.len() < 9 {
+        std::thread::yield_now();
+    }
+    assert_eq!(heads(&reader), [6, 7, 8]);
+    assert_eq!(*reader.reconstruct(Sold).snapshots(policy).now().unwrap(), 8);
+    assert_eq!(heads(&reader), [6, 7, 8]);
+
+    let snapshots = reader.backend().snapshots().unwrap();
+    assert!(snapshots.is_read_only() && !writer.backend().snapshots().unwrap().is_read_only());
+    for refused in
+        [snapshots.save("seat", 1, b"").unwrap_err(), snapshots.remove("seat", 1).unwrap_err()]
+    {
+        assert_eq!(refused.kind(), ErrorKind::ReadOnlyFilesystem, "{refused}");
+        assert!(refused.to_string().contains("open read-only"), "{refused}");
+    }
+}
+
+#[test]
+fn a_reader_makes_no_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, target] = ["store", "backup"].map(|name| directory.path().join(name));
+    let writer = EventStore::<RawEvent, _>::on(RocksDb::open(&path).unwrap());
+    append(&writer, "sold", 8);
+    let reader = RocksDb::<RawEvent>::open_read_only(&path).unwrap();
+    // RocksDB itself would make a copy without the events that are in no table file yet.
+    let refused = reader.checkpoint(&target).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("only its writer"), "{refused}");
+    assert!(!target.exists());
+    writer.backend().checkpoint(&target).unwrap();
+    assert_eq!(EventStore::<RawEvent, _>::on(RocksDb::open(&target).unwrap()).len(), 8);
+}

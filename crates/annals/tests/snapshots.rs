@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals::{
-    Backend, DirectorySnapshots, EventStore, Journal, Projection, Query, Reconstructor, Recorded,
-    SnapshotPolicy, SnapshotStore, SnapshotVerdict,
+    Backend, DirectorySnapshots, EventStore, Journal, MemorySnapshots, Projection, Query,
+    Reconstructor, Recorded, SnapshotPolicy, SnapshotStore, SnapshotVerdict,
 };
 use common::{AllSales, Booking, SALES, Sales, Seat, logged, model, nth};
 
@@ -350,4 +350,39 @@ impl SnapshotStore for Broken {
 fn a_snapshot_store_that_fails_never_changes_a_state() {
     let store = memory(35);
     assert_eq!(from_scratch(&store, SALES, Some(Arc::new(Broken))), (model(&bookings(35)), 35));
+}
+
+/// A snapshot store that can only be read.
+#[derive(Debug)]
+struct ReadOnly(Arc<dyn SnapshotStore>);
+
+impl SnapshotStore for ReadOnly {
+    fn save(&self, _: &str, _: u64, _: &[u8]) -> std::io::Result<()> {
+        panic!("a snapshot is saved");
+    }
+    fn load(&self, series: &str, head: u64) -> std::io::Result<Vec<u8>> {
+        self.0.load(series, head)
+    }
+    fn heads(&self, series: &str) -> std::io::Result<Vec<u64>> {
+        self.0.heads(series)
+    }
+    fn remove(&self, _: &str, _: u64) -> std::io::Result<()> {
+        panic!("a snapshot is removed");
+    }
+    fn is_read_only(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_read_only_snapshot_store_is_used_and_never_written_to() {
+    let store = memory(35);
+    let saved: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
+    let read_only = || Arc::new(ReadOnly(Arc::clone(&saved)));
+    assert_eq!(from_scratch(&store, SALES, Some(read_only())), (model(&bookings(35)), 35));
+    let (_, folded) = from_scratch(&store, SALES, Some(Arc::clone(&saved)));
+    assert_eq!(folded, 35, "nothing was saved before");
+    let (state, folded) = from_scratch(&store, SALES, Some(read_only()));
+    assert_eq!(state, model(&bookings(35)));
+    assert!(folded < 35, "it begins at a snapshot: {folded}");
 }

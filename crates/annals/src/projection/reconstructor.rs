@@ -99,6 +99,9 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
 
     /// Stores snapshots in the backend's own snapshot store, and begins folds at them. If the backend has no snapshot
     /// store, they are stored in memory. By default there are no snapshots.
+    ///
+    /// If this process can only [load](SnapshotStore::is_read_only) them, folds begin at the snapshots that the log's
+    /// writer stores. That is so for a store in RocksDB that is open read-only.
     pub fn snapshots(self, policy: SnapshotPolicy) -> Self
     where
         P::State: Serialize + DeserializeOwned,
@@ -131,7 +134,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             Some(current) => current,
             None => self.begin(0, end),
         };
-        let mut pending = self.repository.as_ref().map(|repository| repository.pending(end));
+        let mut pending = self.repository.as_ref().and_then(|repository| repository.pending(end));
         let done = self.fold(&mut folded, end, pending.as_mut());
         if let Some((repository, mut pending)) = self.repository.as_ref().zip(pending) {
             if folded.passed_over == 0 {

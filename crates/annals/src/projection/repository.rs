@@ -62,9 +62,9 @@ impl<S> SnapshotRepository<S> {
         }
     }
 
-    /// Returns an empty list of pending snapshots, for a fold up to `end`.
-    pub(super) fn pending(&self, end: u64) -> PendingSnapshots<S> {
-        PendingSnapshots::new(self.policy, end)
+    /// Returns an empty list of pending snapshots, for a fold up to `end`; `None` if this process can save none.
+    pub(super) fn pending(&self, end: u64) -> Option<PendingSnapshots<S>> {
+        (!self.snapshots.is_read_only()).then(|| PendingSnapshots::new(self.policy, end))
     }
 
     /// Compares the state of a snapshot with the state of a fold.

@@ -105,4 +105,10 @@ pub trait SnapshotStore: Send + Sync + Debug {
     /// # Errors
     /// An error of the system, or `series` is not a valid name.
     fn remove(&self, series: &str, head: u64) -> io::Result<()>;
+
+    /// Returns whether this process can load snapshots but not save or remove any: false by default. Projections then
+    /// begin at the snapshots that other processes save, and save none.
+    fn is_read_only(&self) -> bool {
+        false
+    }
 }

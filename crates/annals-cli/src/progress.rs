@@ -22,9 +22,14 @@ pub(crate) fn events(total: u64, what: &'static str) -> ProgressBar {
         .with_message(what)
 }
 
-/// Returns a bar for checking a store, whose size becomes known meanwhile.
-pub(crate) fn checking() -> ProgressBar {
+/// Returns a bar for checking the bytes of a store, whose number becomes known meanwhile.
+pub(crate) fn checking_bytes() -> ProgressBar {
     bar(0, "checking {bar:30} {percent}%, {bytes} of {total_bytes}, {eta} left")
+}
+
+/// Returns a bar for checking the events of a store, whose number becomes known meanwhile.
+pub(crate) fn checking_events() -> ProgressBar {
+    bar(0, "checking {bar:30} {percent}%, {human_pos} of {human_len} events, {eta} left")
 }
 
 /// Returns a spinner that shows the elapsed time.

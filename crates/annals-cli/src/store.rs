@@ -90,8 +90,8 @@ pub(crate) fn reading<E: Event>(
     }
 }
 
-/// Checks every byte of a store. For a Journal, calls `watch` with the number of bytes that were checked, and that of all
-/// bytes.
+/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a Journal,
+/// events of a store in RocksDB.
 pub(crate) fn verify(
     path: &StorePath,
     watch: impl FnMut(u64, u64),
@@ -99,7 +99,7 @@ pub(crate) fn verify(
     match path {
         StorePath::Journal(directory) => Ok(annals::verify_watched(directory, watch)?),
         #[cfg(feature = "rocksdb")]
-        StorePath::RocksDb(directory) => Ok(annals_rocksdb::verify(directory)?),
+        StorePath::RocksDb(directory) => Ok(annals_rocksdb::verify_watched(directory, watch)?),
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => Err(not_built_in(path)),
     }

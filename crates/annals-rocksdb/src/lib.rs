@@ -57,4 +57,4 @@ mod writer;
 
 pub use backend::RocksDb;
 pub use options::{Compression, RocksDbOptions};
-pub use verify::verify;
+pub use verify::{verify, verify_watched};

@@ -18,20 +18,51 @@ use crate::status::not_ours;
 /// How often a verification that found problems is repeated.
 const RETRIES: u32 = 4;
 
+/// The progress is reported after this number of events.
+const WATCH_EVENTS: u64 = 1_024;
+
 /// Verifies every event and every index key of the log in the database at `path`, without changing anything. Another
 /// process may be writing to the store. In the report, `segments` is the number of RocksDB's files.
 ///
 /// # Errors
 /// [`OpenError`] if the path has no store, or if the system fails. Damage is not an error: it is in the report.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
+    verify_watched(path, |_, _| {})
+}
+
+/// Does what [`verify()`] does, and calls `watch` many times with the number of events that were checked, and the number
+/// of all events. The last call has the same number twice, unless the log is damaged. A verification that finds damage
+/// is repeated, and then begins at 0 again.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_rocksdb::{RocksDb, verify_watched};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("rocks");
+/// let store = EventStore::<RawEvent, _>::on(RocksDb::open(&path)?);
+/// store.append(RawEvent::builder("counted").build()?)?;
+/// let mut percent = 0;
+/// let report = verify_watched(&path, |done, all| percent = done * 100 / all.max(1))?;
+/// assert_eq!((report.events, percent), (1, 100));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of [`verify()`].
+pub fn verify_watched(
+    path: impl AsRef<Path>,
+    mut watch: impl FnMut(u64, u64),
+) -> Result<VerifyReport, OpenError> {
     let path = path.as_ref();
-    let mut report = verify_once(path)?;
+    let watch: &mut dyn FnMut(u64, u64) = &mut watch;
+    let mut report = verify_once(path, watch)?;
     // A writing process may have removed a file after this one had learned of it. Such a problem does not show twice.
     for _ in 0..RETRIES {
         if report.problems.is_empty() {
             break;
         }
-        let before = std::mem::replace(&mut report, verify_once(path)?);
+        let before = std::mem::replace(&mut report, verify_once(path, watch)?);
         if report.problems == before.problems {
             break;
         }
@@ -39,21 +70,25 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     Ok(report)
 }
 
-fn verify_once(path: &Path) -> Result<VerifyReport, OpenError> {
+fn verify_once(path: &Path, watch: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, OpenError> {
     let mut report = VerifyReport::default();
-    match check(path, &mut report) {
+    match check(path, &mut report, watch) {
         Err(OpenError::Corrupt(damage)) => report.problems.push(damage),
         checked => checked?,
     }
     Ok(report)
 }
 
-fn check(path: &Path, report: &mut VerifyReport) -> Result<(), OpenError> {
+fn check(
+    path: &Path,
+    report: &mut VerifyReport,
+    watch: &mut dyn FnMut(u64, u64),
+) -> Result<(), OpenError> {
     let database = beside_a_writer(|| Database::open_as_is(path, &RocksDbOptions::default()))?;
     report.segments = database.db().live_files().map_or(0, |files| files.len()) as u64;
     let mut check = Check { hasher: database.hasher(), database: &database, report, correct: 0 };
     check
-        .events()
+        .events(watch)
         .and_then(|()| check.surplus_keys())
         .map_err(|error| as_open_error(path, error))?;
     let closed = database.closed_head()?;
@@ -75,12 +110,13 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// Reads every event, and compares the keys of every full chunk with its events.
-    fn events(&mut self) -> Result<(), ReadError> {
+    fn events(&mut self, watch: &mut dyn FnMut(u64, u64)) -> Result<(), ReadError> {
         let mut events = EventCursor::in_order(self.database)?;
         let Some(last) = events.last()? else { return Ok(()) };
         let mut chunk = ChunkWriter::new(0);
         let mut last_time_ms = 0;
-        for offset in 0..last.offsets.end {
+        let all = last.offsets.end;
+        for offset in 0..all {
             if !chunk.covers(offset) {
                 self.compare(&chunk.reader())?;
                 chunk = ChunkWriter::new(keys::chunk_of(offset));
@@ -98,6 +134,9 @@ impl Check<'_> {
             chunk.add_raw(offset, &event, &self.hasher);
             self.report.events = offset + 1;
             self.report.bytes += event.body().len() as u64 + 4;
+            if (offset + 1) % WATCH_EVENTS == 0 || offset + 1 == all {
+                watch(offset + 1, all);
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use annals::{
     AppendError, Backend, Batch, Condition, EventStore, NameCount, Query, QueryItem, RawEvent,
 };
 use annals_conformance::Random;
-use annals_rocksdb::{Compression, RocksDb, verify};
+use annals_rocksdb::{Compression, RocksDb, verify_watched};
 
 const EVENTS: u64 = 150_000;
 
@@ -138,8 +138,12 @@ fn chunks_are_queried_as_one_log() {
     store.backend().checkpoint(&copy).unwrap();
     assert!(store.backend().checkpoint(&copy).unwrap_err().to_string().contains("already"));
     drop(store);
-    let report = verify(&path).unwrap();
+    let mut progress = Vec::new();
+    let report = verify_watched(&path, |done, all| progress.push((done, all))).unwrap();
     assert_eq!((report.events, report.problems.as_slice()), (EVENTS, &[][..]));
+    assert!(progress.len() > 100 && progress.is_sorted(), "{}", progress.len());
+    assert!(progress.iter().all(|&(_, all)| all == EVENTS));
+    assert_eq!(progress.last(), Some(&(EVENTS, EVENTS)));
     let store = EventStore::<RawEvent, _>::on(RocksDb::open(&path).unwrap());
     check_queries(&store);
     let restored = EventStore::<RawEvent, _>::on(RocksDb::open(&copy).unwrap());

@@ -17,8 +17,8 @@ use crate::{progress, store};
 /// Checks a store and prints the report.
 pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> {
     let bar = match &args.store {
-        StorePath::Journal(_) => progress::checking(),
-        StorePath::RocksDb(_) => progress::spinner("checking"),
+        StorePath::Journal(_) => progress::checking_bytes(),
+        StorePath::RocksDb(_) => progress::checking_events(),
     };
     let report = store::verify(&args.store, |done, all| {
         bar.set_length(all);

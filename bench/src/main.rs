@@ -121,7 +121,7 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
         "latency" => latency::run(rounds.min(3), events, directory, only, report),
         "conditions" => conditions::run(rounds.min(3), events, directory, report),
         "subscribers" => subscribers::run(rounds, events, report),
-        "ordinals" => ordinals::run(rounds, events, directory, report),
+        "ordinals" => ordinals::run(rounds, events, directory, only, report),
         "consumers" => consumers::run(rounds, events, directory, report),
         "scale" => scale::run(
             events,

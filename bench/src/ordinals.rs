@@ -1,10 +1,10 @@
-//! Ordinals: the number of events of a tag, and the nth of them, in memory and in the Journal. Every tenth event has the
-//! tag.
+//! Ordinals: the number of events of a tag, and the nth of them, in memory, in the Journal, and with the feature `rocksdb`
+//! also in RocksDB. Every tenth event has the tag.
 
 use std::path::Path;
 use std::time::Instant;
 
-use annals::{Backend, EventStore, NameKind, RawEvent};
+use annals::{Backend, EventStore, Journal, NameKind, RawEvent};
 
 use crate::report::Report;
 use crate::table::{Figures, Row};
@@ -12,6 +12,11 @@ use crate::table::{Figures, Row};
 const TAG: &str = "account:7";
 const CALLS: u64 = 20_000;
 const BATCH: u64 = 10_000;
+
+const MEMORY: &str = "annals in memory";
+const JOURNAL: &str = "annals Journal";
+#[cfg(feature = "rocksdb")]
+const ROCKSDB: &str = "annals in RocksDB";
 
 const WHAT: [&str; 6] = [
     "first nth after opening, µs",
@@ -77,27 +82,61 @@ fn measure<B: Backend<RawEvent>>(
     }));
 }
 
-pub fn run(rounds: usize, events: u64, directory: &Path, report: &mut Report) {
-    let count = 50 * events;
-    let mut figures: [[Figures; 6]; 2] = Default::default();
-    let memory = EventStore::in_memory();
-    fill(&memory, count);
-    let place = tempfile::tempdir_in(directory).expect("a directory for temporary files");
-    let path = place.path().join("log");
-    let journal = EventStore::<RawEvent>::open(&path).expect("it opens");
-    fill(&journal, count);
-    drop(journal);
+/// The figures of one store.
+struct Measured {
+    name: &'static str,
+    figures: [Figures; 6],
+}
+
+/// Measures a store in files, which is filled once and opened again for each round.
+fn on_disk<B: Backend<RawEvent>>(
+    name: &'static str,
+    (rounds, count): (usize, u64),
+    open: impl Fn() -> B,
+) -> Measured {
+    let mut figures = Default::default();
+    let store = EventStore::<RawEvent, _>::on(open());
+    fill(&store, count);
+    drop(store);
     for _ in 0..rounds {
-        measure(&memory, count, &mut figures[0]);
-        let journal = EventStore::<RawEvent>::open(&path).expect("it opens");
-        measure(&journal, count, &mut figures[1]);
+        measure(&EventStore::<RawEvent, _>::on(open()), count, &mut figures);
+    }
+    Measured { name, figures }
+}
+
+/// Measures the stores whose names have one of `only`, or all.
+pub fn run(rounds: usize, events: u64, directory: &Path, only: &[String], report: &mut Report) {
+    let count = 50 * events;
+    let asked = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(&**part));
+    let place = tempfile::tempdir_in(directory).expect("a directory for temporary files");
+    let mut stores = Vec::new();
+    if asked(MEMORY) {
+        let memory = EventStore::in_memory();
+        fill(&memory, count);
+        let mut measured = Measured { name: MEMORY, figures: Default::default() };
+        for _ in 0..rounds {
+            measure(&memory, count, &mut measured.figures);
+        }
+        stores.push(measured);
+    }
+    if asked(JOURNAL) {
+        let path = place.path().join("log");
+        let open = || Journal::options().open(&path).expect("it opens");
+        stores.push(on_disk(JOURNAL, (rounds, count), open));
+    }
+    #[cfg(feature = "rocksdb")]
+    if asked(ROCKSDB) {
+        let path = place.path().join("rocks");
+        let open = || annals_rocksdb::RocksDb::open(&path).expect("it opens");
+        stores.push(on_disk(ROCKSDB, (rounds, count), open));
     }
     let title = format!(
         "Ordinals of a tag that every tenth of {count} events has, median (least–most) of {rounds} rounds"
     );
     let rows = (0..WHAT.len()).map(|at| Row {
         what: WHAT[at].to_owned(),
-        figures: figures.iter().map(|figures| Some(figures[at].clone())).collect(),
+        figures: stores.iter().map(|store| Some(store.figures[at].clone())).collect(),
     });
-    report.ratios(&title, &["annals in memory", "annals Journal"], &rows.collect::<Vec<_>>());
+    let names: Vec<&str> = stores.iter().map(|store| store.name).collect();
+    report.ratios(&title, &names, &rows.collect::<Vec<_>>());
 }

@@ -18,6 +18,7 @@
 //!   log           reads for all readers                   cursor       reads events in order or at random
 //!   index_cursor  searches the keys of the index          chunk        the index of 65,536 events
 //!   block_index   the starts of blocks                    block        consecutive events as one value
+//!   ordinals      counts the events of a name       count_cache  the counts of names that were counted
 //!   recovery      rebuilds the last chunk on opening      rollback     removes a failed commit
 //!   verify        checks a whole store                    snapshots    the snapshots of projections
 //!   database      opens and closes the database           preflight    what a path has before it is opened
@@ -34,6 +35,7 @@ mod backend;
 mod block;
 mod block_index;
 mod chunk;
+mod count_cache;
 mod cursor;
 mod database;
 mod family;

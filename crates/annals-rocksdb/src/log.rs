@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use rocksdb::ReadOptions;
 
 use crate::chunk::MemChunk;
+use crate::count_cache::CountCache;
 use crate::cursor::EventCursor;
 use crate::database::Database;
 use crate::index_cursor::IndexCursor;
@@ -37,13 +38,15 @@ pub(crate) struct Log {
     rollback: Option<Rollback>,
     pub(crate) hasher: Hasher,
     pub(crate) growing: ArcSwap<MemChunk>,
+    pub(crate) count_cache: CountCache,
 }
 
 impl Log {
     /// Returns the log in `database`, whose last chunk is `growing`.
     pub(crate) fn new(database: Database, rollback: Option<Rollback>, growing: MemChunk) -> Self {
         let hasher = database.hasher();
-        Self { database, rollback, hasher, growing: ArcSwap::from_pointee(growing) }
+        let growing = ArcSwap::from_pointee(growing);
+        Self { database, rollback, hasher, growing, count_cache: CountCache::default() }
     }
 
     /// Records a failed commit, which is rolled back when the database is closed.

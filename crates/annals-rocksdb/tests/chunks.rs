@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use annals::{
-    AppendError, Backend, Batch, Condition, EventStore, NameCount, Query, QueryItem, RawEvent,
+    AppendError, Backend, Batch, Condition, EventStore, NameCount, NameKind, Query, QueryItem,
+    RawEvent,
 };
 use annals_conformance::Random;
 use annals_rocksdb::{Compression, RocksDb, verify_watched};
@@ -34,7 +35,13 @@ fn filled(path: &std::path::Path) -> EventStore<RawEvent, RocksDb<RawEvent>> {
     let store =
         EventStore::<RawEvent, _>::on(options.compression(Compression::None).open(path).unwrap());
     let mut random = Random::new(1);
+    let mut is_counted = false;
     while store.len() < EVENTS {
+        if store.len() > 70_000 && !is_counted {
+            // The counts of the first chunk are cached from here on.
+            check_ordinals(&store);
+            is_counted = true;
+        }
         // Some batches cross the end of a chunk.
         let count = (1 + random.below(6_000)).min(EVENTS - store.len());
         let first = store.len();
@@ -96,6 +103,36 @@ fn check_queries<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
     }
 }
 
+/// Checks counts and ordinals whose ranges begin and end in every chunk, and at the ends of chunks.
+fn check_ordinals<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) {
+    let head = store.len();
+    let bounds = [0, 1, 40_000, 65_535, 65_536, 65_537, 100_000, 131_072, 140_000, EVENTS];
+    for (kind, name) in [
+        (NameKind::Tag, "show:7"),
+        (NameKind::Tag, "seat:77"),
+        (NameKind::Tag, "rare"),
+        (NameKind::Tag, "nobody"),
+        (NameKind::Type, "seat-freed"),
+    ] {
+        let has = |offset: u64| match kind {
+            NameKind::Type => event(offset).event_type() == name,
+            NameKind::Tag => event(offset).tags().any(|tag| tag == name),
+        };
+        let with: Vec<u64> = (0..head).filter(|&offset| has(offset)).collect();
+        for (from, to) in bounds.iter().flat_map(|&from| bounds.map(|to| (from, to))) {
+            let within = with.iter().filter(|&&offset| (from..to).contains(&offset)).count() as u64;
+            let count = store.count(kind, name, from..to).unwrap();
+            assert_eq!(count, within, "{name} in {from}..{to}");
+        }
+        for (n, &offset) in
+            (0..).zip(&with).filter(|(n, _)| n % 97 == 0 || n + 1 == with.len() as u64)
+        {
+            assert_eq!(store.nth(kind, name, n).unwrap(), Some(offset), "event {n} of {name}");
+        }
+        assert_eq!(store.nth(kind, name, with.len() as u64).unwrap(), None);
+    }
+}
+
 fn counted(mut names: Vec<NameCount>) -> Vec<(String, u64)> {
     names.sort_by(|a, b| a.name.cmp(&b.name));
     names.into_iter().map(|name| (name.name, name.count)).collect()
@@ -107,6 +144,7 @@ fn chunks_are_queried_as_one_log() {
     let path = directory.path().join("rocks");
     let store = filled(&path);
     check_queries(&store);
+    check_ordinals(&store);
 
     let types = counted(store.types().unwrap());
     assert_eq!(types.iter().map(|(_, count)| count).sum::<u64>(), EVENTS);
@@ -133,7 +171,9 @@ fn chunks_are_queried_as_one_log() {
     assert!(matches!(store.append(other), Err(AppendError::IdConflict { offset: 66_000, .. })));
 
     // Beside the writer, from a checkpoint, and after opening again.
-    check_queries(&EventStore::<RawEvent, _>::on(RocksDb::open_read_only(&path).unwrap()));
+    let reader = EventStore::<RawEvent, _>::on(RocksDb::open_read_only(&path).unwrap());
+    check_queries(&reader);
+    check_ordinals(&reader);
     let copy = directory.path().join("checkpoint");
     store.backend().checkpoint(&copy).unwrap();
     assert!(store.backend().checkpoint(&copy).unwrap_err().to_string().contains("already"));
@@ -146,6 +186,7 @@ fn chunks_are_queried_as_one_log() {
     assert_eq!(progress.last(), Some(&(EVENTS, EVENTS)));
     let store = EventStore::<RawEvent, _>::on(RocksDb::open(&path).unwrap());
     check_queries(&store);
+    check_ordinals(&store);
     let restored = EventStore::<RawEvent, _>::on(RocksDb::open(&copy).unwrap());
     check_queries(&restored);
     assert_eq!(restored.backend().store_id(), store.backend().store_id());

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use annals::{MemorySnapshots, SnapshotPolicy, SnapshotVerdict};
 use annals_channels::{
     Channel, ChannelEvent, ChannelStatus, Channels, Message, Objective, ObjectiveStatus, Objectives,
@@ -50,10 +52,10 @@ fn a_channel_is_as_far_as_the_log_at_every_offset() {
     assert_eq!(open.fixed, Some(fixed(7)));
     assert_eq!((open.latest_signed_turn, open.supported.unwrap().turn_num), (Some(2), 2));
     assert_eq!(open.holdings[&ETH.parse().unwrap()].amount, 10.into());
-    let end = view.at_time(u64::MAX).unwrap();
+    let end = view.at_time(UNIX_EPOCH + Duration::from_secs(1 << 40)).unwrap();
     assert_eq!(end.finalized.unwrap().turn_num, 4);
     assert_eq!(end.withdrawals.len(), 1);
-    assert!(view.at_time(0).unwrap().status.is_none());
+    assert!(view.at_time(UNIX_EPOCH).unwrap().status.is_none());
 }
 
 #[test]

@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::time::Duration;
+
 use annals::{
     Backend, Batch, CodecError, Durability, Event, EventRef, EventStore, Journal, Projection,
     Query, RawEvent, ReadError, Recorded, UnknownEvents,
 };
-use common::{Booking, SALES, Seat, model, nth};
+use common::{Booking, SALES, Seat, end_of_time, model, ms, nth};
 
 /// Event `n` is recorded at `1000 + 10 * (n / 3)` ms.
 fn fill<B: Backend<Booking>>(store: &EventStore<Booking, B>, count: u64) -> Vec<Booking> {
@@ -31,10 +33,13 @@ fn check_time_travel<B: Backend<Booking>>(store: &EventStore<Booking, B>) {
             );
         }
         assert_eq!(sales.at(u64::MAX).unwrap(), model(&events));
-        assert_eq!(sales.at_time(999).unwrap(), model(&[]));
-        assert_eq!(sales.at_time(1_000).unwrap(), model(&events[..3]));
-        assert_eq!(sales.at_time(1_019).unwrap(), model(&events[..6]));
-        assert_eq!(sales.at_time(u64::MAX).unwrap(), model(&events));
+        assert_eq!(sales.at_time(ms(999)).unwrap(), model(&[]));
+        let within = ms(999) + Duration::from_micros(999);
+        assert_eq!(sales.at_time(within).unwrap(), model(&[]));
+        assert_eq!(sales.at_time(ms(0) - Duration::from_secs(1)).unwrap(), model(&[]));
+        assert_eq!(sales.at_time(ms(1_000)).unwrap(), model(&events[..3]));
+        assert_eq!(sales.at_time(ms(1_019)).unwrap(), model(&events[..6]));
+        assert_eq!(sales.at_time(end_of_time()).unwrap(), model(&events));
         assert_eq!(*sales.now().unwrap(), model(&events));
     }
     let steps = sales.steps(10..20).unwrap().map(Result::unwrap);
@@ -140,8 +145,8 @@ fn events_of_unknown_types_are_refused_or_passed_over_as_configured() {
     assert_eq!(*lenient.now().unwrap(), all);
     assert_eq!((lenient.head(), lenient.passed_over()), (6, 4));
     assert_eq!(lenient.at(3).unwrap(), model(&[common::sold(1, 1)]));
-    assert_eq!(lenient.at_time(u64::MAX).unwrap(), all);
-    assert_eq!(lenient.at_time(0).unwrap(), model(&[]));
+    assert_eq!(lenient.at_time(end_of_time()).unwrap(), all);
+    assert_eq!(lenient.at_time(ms(0)).unwrap(), model(&[]));
     assert_eq!(lenient.steps(..).unwrap().count(), 2);
     // They are still in the log.
     assert_eq!(store.len(), 6);
@@ -166,7 +171,7 @@ fn check_times(source: &annals::Reconstructor<Seat, Journal<Booking>>) {
     let text = |state: Result<_, ReadError>| state.map_err(|error| error.to_string());
     for offset in 0..source.store().len() {
         for time in [1_000 * offset, 1_000 * offset + 999] {
-            assert_eq!(text(source.at_time(time)), text(source.at(offset)), "time {time}");
+            assert_eq!(text(source.at_time(ms(time))), text(source.at(offset)), "time {time}");
         }
     }
 }
@@ -179,12 +184,12 @@ fn a_time_is_an_offset_even_beside_an_event_of_an_unknown_type() {
         let directory = tempfile::tempdir().unwrap();
         let store = one_a_second(&directory, events);
         let strict = store.reconstruct(Seat(1));
-        assert_eq!(strict.at_time(999).unwrap(), Some(1));
-        assert!(strict.at_time(1_000).is_err() && strict.at_time(u64::MAX).is_err());
+        assert_eq!(strict.at_time(ms(999)).unwrap(), Some(1));
+        assert!(strict.at_time(ms(1_000)).is_err() && strict.at_time(end_of_time()).is_err());
         check_times(&strict);
         check_times(&store.reconstruct(Seat(1)).unknown_events(UnknownEvents::PassOver));
         // A projection whose query does not match these events is not affected by them.
-        assert_eq!(store.reconstruct(Seat(2)).at_time(u64::MAX).unwrap(), None);
+        assert_eq!(store.reconstruct(Seat(2)).at_time(end_of_time()).unwrap(), None);
     }
 }
 
@@ -196,8 +201,8 @@ fn a_time_is_found_past_events_that_the_projection_does_not_read() {
     let store = one_a_second(&directory, vec![known(1), unfit(), unfit(), known(2), unfit()]);
     let seat = store.reconstruct(Seat(1));
     check_times(&seat);
-    assert_eq!(seat.at_time(2_500).unwrap(), Some(1));
-    assert_eq!(seat.at_time(u64::MAX).unwrap(), Some(2));
+    assert_eq!(seat.at_time(ms(2_500)).unwrap(), Some(1));
+    assert_eq!(seat.at_time(end_of_time()).unwrap(), Some(2));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -21,6 +22,7 @@ use crate::snapshot::policy::SnapshotPolicy;
 use crate::store::bounds::first_at;
 use crate::store::events::{Events, UnknownEvents};
 use crate::store::store::EventStore;
+use crate::util::time::to_ms;
 
 /// Computes the state of a projection: the current state, the state at any time before, and the state after each event.
 ///
@@ -47,7 +49,7 @@ use crate::store::store::EventStore;
 /// let mut count = store.reconstruct(Count).snapshots(SnapshotPolicy::every(1_000));
 /// assert_eq!(*count.now()?, 3);
 /// assert_eq!(count.at(0)?, 1); // after the event at offset 0
-/// assert_eq!(count.at_time(store.get(2)?.unwrap().time_ms)?, 3);
+/// assert_eq!(count.at_time(store.get(2)?.unwrap().time())?, 3);
 ///
 /// let steps: Steps<'_, Count, _> = count.steps(1..)?;
 /// for step in steps {
@@ -167,13 +169,13 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Ok(self.folded_to(offset.saturating_add(1))?.state)
     }
 
-    /// Returns the state at this time, in ms since 1970 UTC. It has every event that was recorded at or before that
-    /// time.
+    /// Returns the state at this time. It has every event that was recorded at or before that time. The time is rounded
+    /// down to the millisecond, as the times of events are.
     ///
     /// # Errors
     /// [`ReadError`] for an event that cannot be read.
-    pub fn at_time(&self, time_ms: u64) -> Result<P::State, ReadError> {
-        let Some(after) = time_ms.checked_add(1) else { return self.at(u64::MAX) };
+    pub fn at_time(&self, time: SystemTime) -> Result<P::State, ReadError> {
+        let after = to_ms(time).saturating_add(1);
         Ok(self.folded_to(first_at(self.store.backend(), after)?)?.state)
     }
 

@@ -1,11 +1,12 @@
 //! Ranges of offsets and of times.
 
 use std::ops::{Bound, Range, RangeBounds};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::event::event::Event;
+use crate::util::time::to_ms;
 
 /// Returns the offsets of `range` that are below `head`.
 pub(crate) fn bounds(range: &impl RangeBounds<u64>, head: u64) -> Range<u64> {
@@ -29,22 +30,16 @@ pub(super) fn offsets_in<E: Event, B: Backend<E>>(
     times: &impl RangeBounds<SystemTime>,
 ) -> Result<Range<u64>, ReadError> {
     let start = match times.start_bound() {
-        Bound::Included(&start) => first_at(backend, millis(start))?,
-        Bound::Excluded(&before) => first_at(backend, millis(before).saturating_add(1))?,
+        Bound::Included(&start) => first_at(backend, to_ms(start))?,
+        Bound::Excluded(&before) => first_at(backend, to_ms(before).saturating_add(1))?,
         Bound::Unbounded => 0,
     };
     let end = match times.end_bound() {
-        Bound::Included(&last) => first_at(backend, millis(last).saturating_add(1))?,
-        Bound::Excluded(&end) => first_at(backend, millis(end))?,
+        Bound::Included(&last) => first_at(backend, to_ms(last).saturating_add(1))?,
+        Bound::Excluded(&end) => first_at(backend, to_ms(end))?,
         Bound::Unbounded => u64::MAX,
     };
     Ok(start..end)
-}
-
-/// Returns a time in whole milliseconds since 1970 UTC; 0 for an earlier time.
-pub(super) fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the offset of the first event that was recorded at or after a time, in ms since 1970 UTC, or the head if there

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use annals_base::Slices;
 
-use super::bounds::{bounds, first_at, millis};
+use super::bounds::{bounds, first_at};
 use super::events::Events;
 use super::store::EventStore;
 use crate::backend::backend::{Backend, NameCount, NameKind};
@@ -14,6 +14,7 @@ use crate::event::event::{Event, EventRef, Recorded};
 use crate::event::name::check_name;
 use crate::query::Query;
 use crate::snapshot::digest::EventDigest;
+use crate::util::time::to_ms;
 
 impl<E: Event> EventStore<E> {
     /// Returns the events at these offsets as contiguous slices, in order: the fastest way to read many events. Offsets
@@ -131,7 +132,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// # Errors
     /// [`ReadError`] when the time of an event cannot be read.
     pub fn offset_at(&self, time: SystemTime) -> Result<u64, ReadError> {
-        first_at(self.backend(), millis(time))
+        first_at(self.backend(), to_ms(time))
     }
 
     /// Returns the number of events, which is also the log's head: the offset that the next event will get.

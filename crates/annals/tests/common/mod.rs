@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals::{Event, Projection, Query, Recorded};
 
@@ -18,6 +19,16 @@ pub(crate) enum Booking {
         #[event(tag = "seat")]
         seat: u32,
     },
+}
+
+/// Returns the time that is `ms` milliseconds after the beginning of 1970.
+pub(crate) fn ms(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}
+
+/// Returns a time after that of every event.
+pub(crate) fn end_of_time() -> SystemTime {
+    ms(1 << 60)
 }
 
 pub(crate) fn sold(seat: u32, price: u64) -> Booking {

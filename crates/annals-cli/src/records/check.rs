@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals::{AppendError, MAX_TIME_AHEAD_MS};
 
+use super::ids::Ids;
 use super::record::{Record, Records};
 use crate::failure::Failure;
 use crate::human::time;
@@ -33,10 +34,13 @@ impl Checks<'_> {
         let latest =
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
         let latest = u64::try_from(latest).unwrap_or(u64::MAX).saturating_add(MAX_TIME_AHEAD_MS);
-        let (mut count, mut before_ms) = (0, 0);
+        let (mut count, mut before_ms, mut ids) = (0, 0, Ids::default());
         while let Some(record) = records.next()? {
             interrupt.check()?;
             let is_known = self.check_id(&record)?;
+            if !is_known {
+                ids.add(&record.event, record.line)?;
+            }
             if self.keeps_times {
                 before_ms = self.check_time(&record, is_known, before_ms, latest)?;
             }

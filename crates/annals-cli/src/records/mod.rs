@@ -5,10 +5,12 @@
 //!   record    a record, and the reader of either format
 //!   exported  CSV that `annals export` wrote      foreign   CSV of other programs
 //!   check     the checks of the whole input before anything is appended
+//!   ids       finds events of different types with one id
 //! ```
 
 pub(crate) mod check;
 mod exported;
 mod foreign;
+mod ids;
 pub(crate) mod input;
 pub(crate) mod record;

@@ -24,6 +24,14 @@ fn a_wrong_line_imports_nothing(dir: &TestDir) {
         ),
         ("{\"type\":\"a\",\"offset\":\"x\"}", &["line 10001, column "]),
         ("{\"type\":\"a\",\"price\":1}", &["unknown field \"price\""]),
+        (
+            "{\"type\":\"a\",\"id\":\"7\"}\n{\"type\":\"b\",\"id\":\"7\"}",
+            &[
+                "line 10002, column 1",
+                "\"7\" is already used by line 10001",
+                "give the event another id",
+            ],
+        ),
     ] {
         let input = format!("{many}{end}\n");
         let new = dir.at("new.store");

@@ -42,11 +42,11 @@ pub(crate) struct Filter {
     /// Only events recorded at this time or later: 15m, 1h or 2days before now, 2026-11-01, or a time of RFC 3339
     ///
     /// Dates, and times without an offset such as +01:00, are in UTC.
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, allow_hyphen_values = true)]
     pub(crate) since: Option<Moment>,
 
     /// Only events recorded before this time; written like --since
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, allow_hyphen_values = true)]
     pub(crate) until: Option<Moment>,
 }
 

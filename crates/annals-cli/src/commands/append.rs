@@ -155,6 +155,10 @@ fn json_data(json: &str) -> Result<Vec<u8>, Failure> {
     const BEFORE: &str = r#"{"type":"a","data":"#;
     let invalid = |column: usize, message: String| Failure::DataOfOptions { column, message };
     let json = json.replace('\n', " ");
+    // Within a line, the line would end too early, not the text.
+    if serde_json::from_str::<serde::de::IgnoredAny>(&json).is_err_and(|error| error.is_eof()) {
+        return Err(invalid(json.len() + 1, "not valid JSON: the text ends too early".to_owned()));
+    }
     match parse_line(format!("{BEFORE}{json}}}").as_bytes()) {
         // The text could close the line's object and add fields to it.
         Ok(_) if serde_json::from_str::<serde::de::IgnoredAny>(&json).is_err() => {

@@ -132,6 +132,7 @@ fn a_wrong_filter_is_refused_with_what_is_right() {
         for (option, value, right) in [
             ("--since", "yesterday", "2026-11-01T09:30:00Z"),
             ("--until", "15", "15s"),
+            ("--until", "-5", "15m, 1h"),
             ("--where", "amount>1", "as in /amount"),
             ("--where", "", "/status=open"),
             ("--tag", "*", "'bike:*'"),

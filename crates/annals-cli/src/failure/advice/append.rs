@@ -23,11 +23,11 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
             "give every event a \"time\", or import without --keep-times: the events are then recorded now"
         }
         Failure::TimeGoesBack { .. } => {
-            "times in a log never go back: sort the input by time, or import without --keep-times"
+            "times in a log never go back: sort the input by time, or import without --keep-times and --time"
         }
         Failure::BeforeLastEvent { .. }
         | Failure::EventOfLine { problem: AppendError::TimeGoesBack { .. }, .. } => {
-            "times in a log never go back: import into a new store, or without --keep-times"
+            "times in a log never go back: import into a new store, or without --keep-times and --time"
         }
         Failure::TimeInFuture { .. } => {
             "check the unit of the times (milliseconds since 1970), or accept them with --allow-future-times"

@@ -24,7 +24,8 @@ pub enum Compression {
 /// ```no_run
 /// use annals::{EventStore, RawEvent};
 /// use annals_rocksdb::{Compression, RocksDb};
-/// let rocks = RocksDb::options().compression(Compression::Zstd).cache_bytes(1 << 30).open("data/rocks")?;
+/// let options = RocksDb::options().compression(Compression::Zstd).block_bytes(16 << 10);
+/// let rocks = options.cache_bytes(1 << 30).memtable_bytes(128 << 20).open("data/rocks")?;
 /// let store = EventStore::<RawEvent, _>::on(rocks);
 /// # Ok::<(), annals::OpenError>(())
 /// ```

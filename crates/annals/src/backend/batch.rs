@@ -72,6 +72,18 @@ impl<E> Batch<E> {
     /// The append fails with [`AppendError::Conflict`] if the log has such events. The error has the lowest of their
     /// offsets, and the position in the batch of the condition that forbids that event. If several conditions forbid
     /// it, this is the first of them.
+    ///
+    /// ```
+    /// use annals::{AppendError, Batch, Condition, EventStore, Query, RawEvent};
+    ///
+    /// let store = EventStore::in_memory();
+    /// let sold = || RawEvent::builder("seat-sold").tag("seat:12A").build();
+    /// store.append(sold()?)?;
+    /// let free = ["seat:12B", "seat:12A"].map(|seat| Condition::fail_if(Query::tag(seat)));
+    /// let refused = store.append_as(Batch::new(vec![sold()?]).conditions(free));
+    /// assert!(matches!(refused, Err(AppendError::Conflict { offset: 0, condition: 1, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn conditions(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
         let conditions = conditions.into_iter();
@@ -115,6 +127,18 @@ impl<E> Batch<E> {
 
     /// Returns the same batch, permitted to have a time that is more than a day ahead of the clock. Meant for copying a
     /// log that has such times.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use annals::{AppendError, Batch, EventStore, RawEvent};
+    ///
+    /// let store = EventStore::in_memory();
+    /// let next_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
+    /// let batch = || RawEvent::builder("seat-sold").build().map(|event| Batch::new(vec![event]).time(next_week));
+    /// assert!(matches!(store.append_as(batch()?), Err(AppendError::TimeInFuture { .. })));
+    /// store.append_as(batch()?.allow_future_time())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn allow_future_time(self) -> Self {
         Self { allow_future_time: true, ..self }

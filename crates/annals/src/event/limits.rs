@@ -20,6 +20,18 @@ pub const MAX_METADATA: usize = 64;
 /// The longest metadata value: 65,535 bytes.
 pub const MAX_METADATA_VALUE_BYTES: usize = 65_535;
 /// The largest number of events in one batch.
+///
+/// ```
+/// use annals::{EventStore, MAX_BATCH_EVENTS, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// let events = vec![RawEvent::builder("counted").build()?; 100_000];
+/// for batch in events.chunks(MAX_BATCH_EVENTS) {
+///     store.append_batch(batch.to_vec())?;
+/// }
+/// assert_eq!(store.len(), 100_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const MAX_BATCH_EVENTS: usize = 65_536;
 /// The size of all asynchronous batches that are queued and not yet committed: 64 MiB. A further asynchronous batch
 /// waits until there is room for it.

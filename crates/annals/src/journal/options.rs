@@ -23,6 +23,18 @@ pub enum Durability {
 }
 
 /// The options of a Journal. Each has a default that suits most logs.
+///
+/// ```
+/// use annals::{Durability, EventStore, Journal, JournalOptions, RawEvent};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("large.store");
+/// let options: JournalOptions = Journal::options().durability(Durability::Buffered).segment_bytes(256 << 20);
+/// let store = EventStore::<RawEvent, _>::on(options.open(&path)?);
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// store.sync()?; // from here on, the event survives a loss of power
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
     pub(super) segment_bytes: u64,

@@ -98,6 +98,13 @@ pub struct Distribution {
 
 impl Distribution {
     /// Returns the mean of the values, or 0 if nothing was measured.
+    ///
+    /// ```
+    /// let mut sizes = annals::Distribution::default();
+    /// assert_eq!(sizes.mean(), 0.0);
+    /// (sizes.count, sizes.sum) = (4, 10);
+    /// assert_eq!(sizes.mean(), 2.5);
+    /// ```
     #[must_use]
     pub fn mean(&self) -> f64 {
         // A double rounds integers beyond 2^53, which is precise enough for a mean.

@@ -50,7 +50,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// Returns nothing if there are no snapshots.
     ///
     /// ```
-    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded, SnapshotPolicy, SnapshotVerdict};
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded, SnapshotCheck, SnapshotPolicy, SnapshotVerdict};
     /// struct Count;
     ///
     /// impl Projection for Count {
@@ -65,7 +65,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// store.append(RawEvent::builder("counted").build()?)?;
     /// let mut count = store.reconstruct(Count).snapshots(SnapshotPolicy::every(1));
     /// count.now()?;
-    /// let checks = count.verify_snapshots()?;
+    /// let checks: Vec<SnapshotCheck> = count.verify_snapshots()?;
     /// assert_eq!(checks[0].head, 1);
     /// assert!(matches!(checks[0].verdict, SnapshotVerdict::Good { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -211,6 +211,32 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
 
     /// Makes a decision as [`decide`](Self::decide) does, with at most `retries_max` retries after a conflict.
     ///
+    /// ```
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+    /// use annals::{DecideError, Decision, Rejection};
+    /// # struct Count;
+    /// # impl Projection for Count {
+    /// #     type Event = RawEvent;
+    /// #     type State = u64;
+    /// #     fn initial(&self) -> u64 { 0 }
+    /// #     fn query(&self) -> Query { Query::all() }
+    /// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+    /// # }
+    ///
+    /// let store = EventStore::in_memory();
+    /// let mut count = store.reconstruct(Count);
+    /// let counted = || RawEvent::builder("counted").build().unwrap();
+    /// let decision: Decision = count.decide_within(0, |_| Ok::<_, Rejection>(vec![counted()]))?;
+    /// assert_eq!(decision.offsets, 0..1);
+    /// // Another append between the fold and the append of the decision: without retries, the decision fails.
+    /// let contended = count.decide_within(0, |_| {
+    ///     store.append(counted()).unwrap();
+    ///     Ok::<_, Rejection>(vec![counted()])
+    /// });
+    /// assert!(matches!(contended, Err(DecideError::Contended { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`EventStore::decide`].
     pub fn decide_within<R>(

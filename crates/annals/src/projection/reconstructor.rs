@@ -113,6 +113,29 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     }
 
     /// Stores snapshots in `snapshots`, and begins folds at them. By default there are no snapshots.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+    /// use std::sync::Arc;
+    /// use annals::{DirectorySnapshots, SnapshotPolicy};
+    /// # struct Count;
+    /// # impl Projection for Count {
+    /// #     type Event = RawEvent;
+    /// #     type State = u64;
+    /// #     fn initial(&self) -> u64 { 0 }
+    /// #     fn query(&self) -> Query { Query::all() }
+    /// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+    /// # }
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("counted").build()?)?;
+    /// let place = Arc::new(DirectorySnapshots::at(directory.path().join("counts")));
+    /// let mut count = store.reconstruct(Count).snapshots_in(place, SnapshotPolicy::every(1));
+    /// assert_eq!(*count.now()?, 1);
+    /// assert!(directory.path().join("counts").exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshots_in(mut self, snapshots: Arc<dyn SnapshotStore>, policy: SnapshotPolicy) -> Self
     where
         P::State: Serialize + DeserializeOwned,

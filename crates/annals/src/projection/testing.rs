@@ -161,6 +161,31 @@ impl<E: Event + Debug + PartialEq, R: Debug> Outcome<E, R> {
 
     /// Asserts that the decision returned no events.
     ///
+    /// ```
+    /// # use annals::{Event, Projection, Query, Recorded};
+    /// use annals::given;
+    /// # #[derive(Event, Debug, PartialEq)]
+    /// # enum Booking { SeatSold { seat: u32 } }
+    /// # struct Sold;
+    /// # impl Projection for Sold {
+    /// #     type Event = Booking;
+    /// #     type State = u64;
+    /// #     fn initial(&self) -> u64 { 0 }
+    /// #     fn query(&self) -> Query { Query::all() }
+    /// #     fn apply(&self, sold: &mut u64, _: &Recorded<Booking>) { *sold += 1 }
+    /// # }
+    /// #[derive(Debug, PartialEq)]
+    /// struct SoldOut;
+    ///
+    /// let sell = |sold: &u64| match sold {
+    ///     0 => Ok(vec![Booking::SeatSold { seat: 1 }]),
+    ///     1 => Ok(vec![]),
+    ///     _ => Err(SoldOut),
+    /// };
+    /// given([Booking::SeatSold { seat: 1 }]).when(&Sold, sell).then_nothing();
+    /// given([1, 2].map(|seat| Booking::SeatSold { seat })).when(&Sold, sell).then_rejected_with(&SoldOut);
+    /// ```
+    ///
     /// # Panics
     /// When it did not. The message has the given events and the found outcome.
     #[track_caller]
@@ -183,6 +208,7 @@ impl<E: Event + Debug + PartialEq, R: Debug> Outcome<E, R> {
     }
 
     /// Asserts that the decision was this rejection. Meant for rejection types of your own.
+    /// [`then_nothing`](Self::then_nothing) has an example.
     ///
     /// # Panics
     /// When it was not. The message has the given events, the expected and the found outcome.

@@ -54,6 +54,29 @@ use target::Target;
 /// }
 /// # Ok::<(), annals::SalvageError>(())
 /// ```
+/// The report about a log of ten events, in which bytes 200 to 399 were overwritten:
+///
+/// ```
+/// use annals::{EventStore, RawEvent, SalvageReport, salvage};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let [damaged, saved] = ["damaged", "saved"].map(|name| directory.path().join(name));
+/// let store = EventStore::open(&damaged)?;
+/// for _ in 0..10 {
+///     store.append(RawEvent::builder("seat-sold").build()?)?;
+/// }
+/// drop(store);
+/// # let log = damaged.join("00000000000000000000.log");
+/// # let mut bytes = std::fs::read(&log)?;
+/// # bytes[200..400].fill(0);
+/// # std::fs::write(&log, bytes)?;
+/// let report: SalvageReport = salvage(&damaged, &saved)?;
+/// assert!(!report.is_complete());
+/// assert_eq!(report.events + report.lost_events(), 10);
+/// assert_eq!(report.new_offset(report.gaps[0].from), None);
+/// assert_eq!(report.new_offset(9), Some(report.events - 1)); // the new log has no gaps
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn salvage(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,

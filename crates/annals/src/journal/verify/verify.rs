@@ -52,12 +52,12 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
 /// not always reach the second.
 ///
 /// ```
-/// use annals::{EventStore, RawEvent, verify_watched};
+/// use annals::{EventStore, RawEvent, VerifyReport, verify_watched};
 ///
 /// let directory = tempfile::tempdir()?;
 /// EventStore::open(directory.path())?.append(RawEvent::builder("counted").build()?)?;
 /// let mut percent = 0;
-/// let report = verify_watched(directory.path(), |done, all| percent = done * 100 / all.max(1))?;
+/// let report: VerifyReport = verify_watched(directory.path(), |done, all| percent = done * 100 / all.max(1))?;
 /// assert_eq!((report.events, percent), (1, 100));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

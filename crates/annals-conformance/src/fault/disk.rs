@@ -35,6 +35,8 @@ pub(super) struct Disk {
     pub(super) epoch: u64,
     pub(super) power: bool,
     pub(super) lies: bool,
+    /// Whether another thread may make room in a file beside the log.
+    pub(super) filled_beside: bool,
     /// The most bytes that all files may take.
     pub(super) room: Option<u64>,
     pub(super) calls: u64,
@@ -54,6 +56,7 @@ impl Disk {
             epoch: 0,
             power: true,
             lies: false,
+            filled_beside: false,
             room: None,
             calls: 0,
             reads: Reads::default(),

@@ -95,6 +95,10 @@ impl StoreFile for FaultFile {
         Ok(())
     }
 
+    fn may_be_filled_beside(&self) -> bool {
+        self.process.disk().filled_beside
+    }
+
     fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
         self.read(|disk| Ok(disk.names.content(self.file).next_data(position)))
     }

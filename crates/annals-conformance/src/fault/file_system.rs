@@ -100,6 +100,12 @@ impl FaultFileSystem {
         self.process.disk().lies = true;
     }
 
+    /// Lets the store make room in its files in a thread beside the log, as it does on a real disk. Which calls of the two
+    /// threads come first is not decided by the seed then.
+    pub fn fill_beside(&self) {
+        self.process.disk().filled_beside = true;
+    }
+
     /// Limits the disk to `bytes` more bytes than it has now; `None` removes the limit.
     pub fn set_room(&self, bytes: Option<u64>) {
         let mut disk = self.process.disk();

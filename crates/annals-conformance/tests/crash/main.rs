@@ -4,7 +4,8 @@
 //! Every schedule has a seed, which a failure names. `ANNALS_CRASH_SEED=17` runs that schedule alone, and
 //! `ANNALS_CRASH_SCHEDULES=100000` runs more schedules. A schedule is the same every time: appends for one commit are
 //! submitted from a callback while the leader of the previous commit is stopped in it, so that no threads race. Only in
-//! `racing_writers_survive_crashes` do threads race; there the seed decides only when the power goes off.
+//! `racing_writers_survive_crashes` do threads race; there the seed decides only when the power goes off, and whether a
+//! thread beside the log makes room.
 
 mod large;
 mod model;

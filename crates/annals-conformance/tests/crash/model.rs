@@ -220,10 +220,10 @@ pub(super) fn check_race(store: &Store, acknowledged: &[(u64, Vec<Sample>)], see
         for index in 0..count {
             let found = events
                 .get(at + index)
-                .map(|event| String::from_utf8_lossy(event.payload()).into_owned());
+                .map(|event| String::from_utf8_lossy(event.payload()).trim_end().to_owned());
             assert_eq!(
                 found,
-                Some(format!("{number} {index} {count} ")),
+                Some(format!("{number} {index} {count}")),
                 "seed {seed}: a batch is not whole"
             );
         }

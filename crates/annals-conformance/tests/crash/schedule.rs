@@ -327,11 +327,18 @@ fn batch(model: &mut Model, random: &mut Random) -> (Vec<Sample>, Option<Conditi
     (events, condition)
 }
 
-/// Runs racing threads, with a loss of power at a random call.
+/// Runs racing threads, with a loss of power at a random call. With odd seeds, the events are larger, and a thread beside
+/// the log makes room for them.
 pub(super) fn race(seed: u64) {
     let mut random = Random::new(seed);
     let disk = FaultFileSystem::new(random.number());
-    let subject = JournalSubject::new(Durability::Sync);
+    let mut subject = JournalSubject::new(Durability::Sync);
+    let is_filled_beside = seed % 2 == 1;
+    if is_filled_beside {
+        disk.fill_beside();
+        subject.segment_bytes = 600 << 10;
+    }
+    let padding = if is_filled_beside { 2_000 } else { 0 };
     let mut acknowledged: Vec<(u64, Vec<Sample>)> = Vec::new();
     for life in 0..3 {
         let store: Store =
@@ -342,7 +349,9 @@ pub(super) fn race(seed: u64) {
             let writers: Vec<_> = (0..4)
                 .map(|thread| {
                     let (store, random) = (store.clone(), Random::new(random.number()));
-                    scope.spawn(move || write_until_it_fails(&store, life * 10 + thread, random))
+                    scope.spawn(move || {
+                        write_until_it_fails(&store, life * 10 + thread, padding, random)
+                    })
                 })
                 .collect();
             writers.into_iter().map(|writer| writer.join().expect("no panic")).collect()
@@ -356,7 +365,12 @@ pub(super) fn race(seed: u64) {
     crate::model::check_race(&store, &acknowledged, seed);
 }
 
-fn write_until_it_fails(store: &Store, writer: u64, mut random: Random) -> Vec<(u64, Vec<Sample>)> {
+fn write_until_it_fails(
+    store: &Store,
+    writer: u64,
+    padding: usize,
+    mut random: Random,
+) -> Vec<(u64, Vec<Sample>)> {
     let mut acknowledged = Vec::new();
     for n in 0..10_000 {
         let count = 1 + random.below(6);
@@ -365,7 +379,7 @@ fn write_until_it_fails(store: &Store, writer: u64, mut random: Random) -> Vec<(
             .map(|index| {
                 let event = Sample::new("raced")
                     .tag(format!("batch:{number}"))
-                    .data(format!("{number} {index} {count} "));
+                    .data(format!("{number} {index} {count} {:padding$}", ""));
                 if n % 3 == 0 { event.id(format!("id-{number}-{index}")) } else { event }
             })
             .collect();

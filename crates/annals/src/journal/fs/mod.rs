@@ -136,6 +136,12 @@ pub trait StoreFile: Send + Sync + Debug {
     /// The system's.
     fn allocate(&self, position: u64, size: u64) -> io::Result<()>;
 
+    /// Returns whether another thread may make room in the file while the log's own thread writes and syncs other bytes
+    /// of it. By default, it may not: then a commit that needs room makes it.
+    fn may_be_filled_beside(&self) -> bool {
+        false
+    }
+
     /// Returns the position of the next bytes at or after `position` that may not be zero; `None` if there are none. A
     /// result is valid if only zeroes lie between `position` and it.
     ///

@@ -336,6 +336,10 @@ impl StoreFile for RealFile {
         Ok(())
     }
 
+    fn may_be_filled_beside(&self) -> bool {
+        true
+    }
+
     #[cfg(target_os = "linux")]
     fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
         use rustix::fs::{SeekFrom, seek};

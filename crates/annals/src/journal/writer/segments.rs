@@ -16,7 +16,7 @@ use crate::journal::segment::memory_index::IndexWriter;
 use crate::journal::segment::segment::{Segment, SegmentIndex};
 
 /// The active segment's file and its identity.
-type ActiveFile = (Box<dyn StoreFile>, Option<FileId>);
+type ActiveFile = (Arc<dyn StoreFile>, Option<FileId>);
 
 impl<E: Event> JournalTarget<E> {
     /// Returns whether the active segment is to be sealed: it has the size of a segment, or its index could become too
@@ -34,6 +34,9 @@ impl<E: Event> JournalTarget<E> {
         // room.
         self.file.sync().and_then(|()| self.check_file()).map_err(io::Error::other)?;
         self.durable = self.next_offset;
+        // The file is cut when it is sealed, so nothing may make it grow after that. (Room is made up to the segment's size
+        // only, so this waits only if the segment is sealed earlier, for its index.)
+        self.ready = self.ahead.take_or_wait().unwrap_or(self.ready);
         let index = IndexWriter::new();
         let (file, next) = match self.begin_segment(&index) {
             Ok(begun) => begun,
@@ -63,7 +66,7 @@ impl<E: Event> JournalTarget<E> {
         let id = file.id()?;
         let segment = SegmentFile::new(directory.at(&name), &directory.store_id, first, bytes);
         let index = SegmentIndex::Mem(index.reader());
-        Ok(((file, id), Arc::new(Segment::new(segment, index))))
+        Ok(((file.into(), id), Arc::new(Segment::new(segment, index))))
     }
 
     /// Removes the file of a next segment that could not be begun. While that file exists, the active segment counts as

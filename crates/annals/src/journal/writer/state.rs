@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::ahead::RoomAhead;
 use crate::event::event::{Event, Recorded};
 use crate::event::labels::Labels;
 use crate::journal::directory::Directory;
@@ -27,12 +28,13 @@ pub(crate) struct JournalTarget<E> {
     pub(super) sealed: annals_base::ListWriter<Segment>,
     pub(super) options: JournalOptions,
     pub(super) segment: Arc<Segment>,
-    pub(super) file: Box<dyn StoreFile>,
+    pub(super) file: Arc<dyn StoreFile>,
     pub(super) index: IndexWriter,
     /// The position of the next commit in the segment's file.
     pub(super) end: usize,
     /// The position up to which room is allocated.
     pub(super) ready: usize,
+    pub(super) ahead: RoomAhead,
     pub(super) next_offset: u64,
     /// The offset below which all events are durable.
     pub(super) durable: u64,
@@ -80,10 +82,11 @@ impl<E: Event> JournalTarget<E> {
             log,
             sealed,
             options,
-            file,
+            file: file.into(),
             index,
             end,
             ready: end,
+            ahead: RoomAhead::default(),
             next_offset,
             durable: next_offset,
             last_time_ms,

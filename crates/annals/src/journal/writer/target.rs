@@ -69,6 +69,7 @@ impl<E: Event> CommitTarget<E> for JournalTarget<E> {
         self.index.positions.publish();
         // Relaxed: a number for statistics, which orders nothing.
         self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);
+        self.make_ready_ahead();
         Ok(Published::events(std::mem::take(&mut self.staged.events)))
     }
 
@@ -82,6 +83,7 @@ impl<E: Event> CommitTarget<E> for JournalTarget<E> {
 
     /// Cuts the active file to its frames and writes the head to `closed.json`.
     fn close(&mut self) -> io::Result<()> {
+        self.ready = self.ahead.take_or_wait().unwrap_or(self.ready);
         // Cutting only gives back unused room, so a failure is logged. Some systems cannot cut a file that is mapped.
         if let Err(error) = self.file.set_size(self.end as u64).and_then(|()| self.file.sync()) {
             let segment = self.segment.path.display();
@@ -90,8 +92,9 @@ impl<E: Event> CommitTarget<E> for JournalTarget<E> {
         self.directory().set_closed_head(self.next_offset)
     }
 
-    /// Releases the lock, so that another process can write to the store.
+    /// Releases the lock, so that another process can write to the store. Nothing is written after that.
     fn release(&mut self) {
+        self.ahead.take_or_wait();
         self.lock = None;
     }
 }

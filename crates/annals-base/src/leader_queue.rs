@@ -186,7 +186,7 @@ impl<R, X> LeaderQueueGuard<'_, R, X> {
         self.queue.lead.fetch_or(LED | AWAITED, Ordering::AcqRel) == IDLE
     }
 
-    /// Makes this thread the leader, after [`Waiter::lead`], a call of the helper, or [`push`](Self::push) returned
+    /// Makes this thread the leader, after [`Bell::take_lead`](crate::Bell::take_lead), a call of the helper, or [`push`](Self::push) returned
     /// true.
     pub fn take_lead(&mut self) {
         debug_assert!(self.is_led(), "nothing is led");
@@ -233,23 +233,14 @@ impl<R, X> DerefMut for LeaderQueueGuard<'_, R, X> {
     }
 }
 
-/// The wait of one request's sender: for its result, or for the lead.
+/// The wait of one request's sender for its result. A sender that blocks, and may lead, hears of both by a
+/// [`Bell`](crate::Bell).
 #[derive(Debug)]
 pub struct Waiter<A>(Mutex<WaiterState<A>>);
 
 #[derive(Debug)]
 enum WaiterState<A> {
     Waiting(Option<Waker>),
-    Lead,
-    Done(A),
-}
-
-/// The reason why a [`Waiter`] is woken.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Wakeup<A> {
-    /// The sender takes the lead.
-    Lead,
-    /// The request is done; this is its result.
     Done(A),
 }
 
@@ -260,35 +251,32 @@ impl<A> Default for Waiter<A> {
 }
 
 impl<A> Waiter<A> {
-    /// Makes the sender of this request the leader. The caller wakes the waker that this returns.
-    #[must_use = "a waker that is not woken sleeps on"]
-    pub fn lead(&self) -> Option<Waker> {
-        self.wake(WaiterState::Lead)
-    }
-
     /// Passes the result to the sender. The caller wakes the waker that this returns.
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn complete(&self, result: A) -> Option<Waker> {
-        self.wake(WaiterState::Done(result))
-    }
-
-    fn wake(&self, state: WaiterState<A>) -> Option<Waker> {
-        match std::mem::replace(&mut *self.0.lock(), state) {
+        match std::mem::replace(&mut *self.0.lock(), WaiterState::Done(result)) {
             WaiterState::Waiting(waker) => waker,
-            WaiterState::Lead | WaiterState::Done(_) => None,
+            WaiterState::Done(_) => None,
         }
     }
 
-    /// Returns what the sender waits for. If it has not come yet, stores `waker`; [`lead`](Self::lead) or
-    /// [`complete`](Self::complete) then returns it to its caller.
-    pub fn poll(&self, waker: &Waker) -> Poll<Wakeup<A>> {
+    /// Takes the result, for a sender that does not wait by a waker.
+    pub fn take(&self) -> Option<A> {
+        match std::mem::replace(&mut *self.0.lock(), WaiterState::Waiting(None)) {
+            WaiterState::Done(result) => Some(result),
+            WaiterState::Waiting(_) => None,
+        }
+    }
+
+    /// Returns the result. If it has not come yet, stores `waker`; [`complete`](Self::complete) then returns it to its
+    /// caller.
+    pub fn poll(&self, waker: &Waker) -> Poll<A> {
         // Wakers are cloned and dropped without the lock, because both run a user's code, which may call this again.
         let waiting = WaiterState::Waiting(Some(waker.clone()));
         let before = std::mem::replace(&mut *self.0.lock(), waiting);
         match before {
             WaiterState::Waiting(_) => Poll::Pending,
-            WaiterState::Lead => Poll::Ready(Wakeup::Lead),
-            WaiterState::Done(result) => Poll::Ready(Wakeup::Done(result)),
+            WaiterState::Done(result) => Poll::Ready(result),
         }
     }
 }

@@ -45,6 +45,7 @@
 //! assert_eq!(list.range(10_001..).copied().collect::<Vec<_>>(), ["closing", "closed"]);
 //! ```
 
+mod bell;
 mod iter;
 mod leader_queue;
 mod list;
@@ -60,8 +61,9 @@ mod watched;
 mod writeback;
 mod writer;
 
+pub use bell::Bell;
 pub use iter::{Iter, Slices};
-pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, Waiter, Wakeup};
+pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, Waiter};
 pub use list::SegmentedList;
 pub use mapped::MappedFile;
 pub use ms_clock::MsClock;

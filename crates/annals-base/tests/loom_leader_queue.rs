@@ -11,7 +11,7 @@
 
 use std::task::{Poll, Wake, Waker};
 
-use annals_base::{LeaderQueue, Waiter, Wakeup};
+use annals_base::{Bell, LeaderQueue, Waiter};
 use loom::{
     cell::UnsafeCell,
     sync::{
@@ -32,12 +32,14 @@ impl Wake for Unpark {
 struct Request {
     number: usize,
     waiter: Arc<Waiter<usize>>,
-    may_lead: bool,
+    /// The bell of a caller that blocks, and so may lead.
+    bell: Option<Arc<Bell>>,
 }
 
 /// A log whose leader appends, as in the commit path.
 struct Log {
-    queue: LeaderQueue<Request, ()>,
+    /// The queue, with the bell of the callers that join it now.
+    queue: LeaderQueue<Request, Arc<Bell>>,
     /// The events. Only a leader may access them.
     events: UnsafeCell<Vec<usize>>,
     helper: Mutex<bool>,
@@ -55,7 +57,7 @@ unsafe impl Send for Log {}
 impl Log {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            queue: LeaderQueue::new(()),
+            queue: LeaderQueue::new(Arc::default()),
             events: UnsafeCell::new(Vec::new()),
             helper: Mutex::new(false),
             called: Condvar::new(),
@@ -86,20 +88,23 @@ impl Log {
             return answer;
         }
         let waiter = Arc::new(Waiter::default());
-        let unled = queue.push(Request { number, waiter: Arc::clone(&waiter), may_lead: true });
+        let bell = Arc::clone(&queue.extra);
+        let request = Request { number, waiter: Arc::clone(&waiter), bell: Some(bell.clone()) };
+        let unled = queue.push(request);
         drop(queue);
         if unled {
             // The leader resigned without the lock meanwhile.
             self.lead();
         }
-        match wait(&waiter) {
-            Wakeup::Done(answer) => answer,
-            Wakeup::Lead => {
+        loop {
+            let rings = bell.rings();
+            if let Some(answer) = waiter.take() {
+                return answer;
+            }
+            if bell.take_lead() {
                 self.lead();
-                let Wakeup::Done(answer) = wait(&waiter) else {
-                    panic!("the waiter got the lead twice")
-                };
-                answer
+            } else {
+                bell.wait(rings);
             }
         }
     }
@@ -128,7 +133,7 @@ impl Log {
     /// Appends for a caller that must not wait.
     fn submit(&self, number: usize) -> Arc<Waiter<usize>> {
         let waiter = Arc::new(Waiter::default());
-        let request = Request { number, waiter: Arc::clone(&waiter), may_lead: false };
+        let request = Request { number, waiter: Arc::clone(&waiter), bell: None };
         if self.queue.lock().push(request) {
             self.call_helper();
         }
@@ -139,14 +144,19 @@ impl Log {
         let mut queue = self.queue.lock();
         queue.take_lead();
         let count = queue.waiting().count();
+        queue.extra = Arc::default();
         let group = queue.take(count);
         drop(queue);
+        let mut bell: Option<Arc<Bell>> = None;
         for request in group {
             let answer = self.commit(request.number);
             if let Some(waker) = request.waiter.complete(answer) {
                 waker.wake();
             }
+            bell = request.bell.or(bell);
         }
+        // All callers of the group have the same bell.
+        bell.into_iter().for_each(|bell| bell.ring());
         self.pass_on();
     }
 
@@ -156,12 +166,11 @@ impl Log {
             return;
         }
         let first = queue.waiting().next().expect("something waits");
-        let (waiter, may_lead) = (Arc::clone(&first.waiter), first.may_lead);
+        let bell = first.bell.clone();
         drop(queue);
-        if !may_lead {
-            self.call_helper();
-        } else if let Some(waker) = waiter.lead() {
-            waker.wake();
+        match bell {
+            Some(bell) => bell.offer_lead(),
+            None => self.call_helper(),
         }
     }
 
@@ -190,11 +199,11 @@ impl Log {
     }
 }
 
-fn wait(waiter: &Waiter<usize>) -> Wakeup<usize> {
+fn wait(waiter: &Waiter<usize>) -> usize {
     let waker = Waker::from(std::sync::Arc::new(Unpark(thread::current())));
     loop {
         match waiter.poll(&waker) {
-            Poll::Ready(wakeup) => return wakeup,
+            Poll::Ready(answer) => return answer,
             Poll::Pending => thread::park(),
         }
     }
@@ -249,7 +258,7 @@ fn the_helper_leads_for_a_caller_that_must_not_wait() {
         };
         let waiter = log.submit(0);
         let theirs = other.join().expect("the other");
-        let Wakeup::Done(mine) = wait(&waiter) else { panic!("the waiter got the lead") };
+        let mine = wait(&waiter);
         assert_eq!(mine + theirs, 3);
         // If the other caller led for this request, the helper was not called. This call ends it.
         log.end.store(true, Ordering::SeqCst);
@@ -292,5 +301,59 @@ fn no_thread_appends_behind_one_that_closed_the_log_and_waited_for_the_idle_queu
         });
         let answer = other.join().expect("the other").expect("no other thread leads");
         assert_eq!(count, answer, "either before the close, or not at all");
+    });
+}
+
+#[test]
+fn a_thread_that_waits_for_a_bell_hears_each_ring() {
+    model(Some(3), || {
+        let bell = Arc::new(Bell::default());
+        let done = Arc::new(AtomicBool::new(false));
+        let waiters = [(); 2].map(|()| {
+            let (bell, done) = (Arc::clone(&bell), Arc::clone(&done));
+            thread::spawn(move || {
+                loop {
+                    let rings = bell.rings();
+                    // Relaxed: the bell orders it.
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    bell.wait(rings);
+                }
+            })
+        });
+        done.store(true, Ordering::Relaxed);
+        bell.ring();
+        for waiter in waiters {
+            waiter.join().expect("a waiter");
+        }
+    });
+}
+
+#[test]
+fn one_thread_takes_a_lead_that_is_offered() {
+    model(Some(3), || {
+        let (bell, led) = (Arc::new(Bell::default()), Arc::new(AtomicBool::new(false)));
+        let waiters = [(); 2].map(|()| {
+            let (bell, led) = (Arc::clone(&bell), Arc::clone(&led));
+            thread::spawn(move || {
+                loop {
+                    let rings = bell.rings();
+                    // Relaxed: the bell orders it.
+                    if led.load(Ordering::Relaxed) {
+                        return false;
+                    }
+                    if bell.take_lead() {
+                        led.store(true, Ordering::Relaxed);
+                        bell.ring();
+                        return true;
+                    }
+                    bell.wait(rings);
+                }
+            })
+        });
+        bell.offer_lead();
+        let leaders = waiters.map(|waiter| waiter.join().expect("a waiter"));
+        assert_eq!(leaders.into_iter().filter(|&leads| leads).count(), 1);
     });
 }

@@ -53,7 +53,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
             leadership.end();
             return result;
         }
-        let completion = Completion::new();
+        let completion = Completion::new(&queue.extra.bell);
         request.completion = Some(Arc::clone(&completion));
         let unled = queue.push(request);
         drop(queue);
@@ -61,11 +61,13 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
             // The leader resigned without the lock meanwhile.
             self.lead_pending();
         }
-        if let Some(result) = completion.wait() {
-            return result;
+        loop {
+            match completion.wait() {
+                Some(result) => return result,
+                // Its own batch may not be in the group, if the batches before it are large.
+                None => self.lead_pending(),
+            }
         }
-        self.lead_pending();
-        completion.wait().unwrap_or(Err(AppendError::Closed))
     }
 
     /// Appends a batch without blocking the caller. The future returns what [`append`](Self::append) returns.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use annals_base::{LeaderQueue, LeaderQueueGuard};
+use annals_base::{Bell, LeaderQueue, LeaderQueueGuard};
 use parking_lot::Mutex;
 
 use super::clock::Clock;
@@ -54,6 +54,8 @@ pub(super) struct State<E> {
     pub(super) no_room: Option<AppendError>,
     pub(super) closing: Closing,
     pub(super) room: Room<E>,
+    /// The bell of the callers whose batches join the queue now.
+    pub(super) bell: Arc<Bell>,
 }
 
 pub(super) type Locked<'a, E> = LeaderQueueGuard<'a, Request<E>, State<E>>;
@@ -73,6 +75,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
             no_room: None,
             closing: Closing::default(),
             room: Room::default(),
+            bell: Arc::default(),
         };
         Arc::new_cyclic(|me| Self {
             head,

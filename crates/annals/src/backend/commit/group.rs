@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use annals_base::Bell;
+
 use super::admit::admit;
 use super::committer::{Committer, Locked};
 use super::completion::{AppendResult, Completion};
@@ -42,11 +44,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         free_room(&mut queue, bytes);
         // Before the last results are delivered, so that their callers find the store closed and can open it again.
         drop(self.close_if_last(queue));
-        for (completion, result) in completions.0.iter_mut().zip(results) {
-            if let Some(completion) = completion.take() {
-                completion.complete(result);
-            }
-        }
+        completions.complete(results);
         leadership.end();
     }
 
@@ -58,7 +56,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         let next = queue.waiting().next().and_then(|next| next.completion.clone());
         drop(queue);
         match next {
-            Some(completion) if completion.may_lead => completion.lead(),
+            Some(completion) if completion.offer_lead() => {}
             _ => self.call_helper(),
         }
     }
@@ -135,7 +133,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     }
 }
 
-/// Takes the waiting batches that fit into one commit, in order, and at least one.
+/// Takes the waiting batches that fit into one commit, in order, and at least one. The batches that join the queue from now
+/// on get another bell, so that the callers of this group are woken together, and no others.
 fn gather<E>(queue: &mut Locked<'_, E>) -> Vec<Request<E>> {
     let mut bytes = 0;
     let fits = queue.waiting().take_while(|request| {
@@ -143,6 +142,7 @@ fn gather<E>(queue: &mut Locked<'_, E>) -> Vec<Request<E>> {
         bytes <= MAX_BATCH_BYTES
     });
     let count = fits.count().max(1).min(queue.waiting().count());
+    queue.extra.bell = Arc::default();
     queue.take(count)
 }
 
@@ -228,6 +228,24 @@ impl<E: Event, H: CommitTarget<E>> Drop for Committing<'_, E, H> {
 
 /// The completions of a group. Dropping it delivers the error of a failed commit to those that have no result yet.
 struct Completions(Vec<Option<Arc<Completion>>>);
+
+impl Completions {
+    /// Delivers the results, and wakes the callers that block: those with the same bell by one ring.
+    fn complete(&mut self, results: Vec<AppendResult>) {
+        let mut bells: Vec<Arc<Bell>> = Vec::new();
+        for (completion, result) in self.0.iter_mut().zip(results) {
+            let Some(completion) = completion.take() else { continue };
+            if let Some(bell) = completion.deliver(result)
+                && bells.last().is_none_or(|last| !Arc::ptr_eq(last, bell))
+            {
+                bells.push(Arc::clone(bell));
+            }
+        }
+        for bell in bells {
+            bell.ring();
+        }
+    }
+}
 
 impl Drop for Completions {
     fn drop(&mut self) {

@@ -2,7 +2,7 @@
 //!
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
-//! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `conditions`, `scale`, `subscribers`, `ordinals`,
+//! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `writers`, `conditions`, `scale`, `subscribers`, `ordinals`,
 //! `consumers`, `fold`, `channels`.
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
@@ -32,6 +32,7 @@ mod scale;
 mod store;
 mod subscribers;
 mod table;
+mod writers;
 mod yardstick;
 
 use std::path::{Path, PathBuf};
@@ -40,12 +41,13 @@ use std::time::Instant;
 
 use report::Report;
 
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "store",
     "memory",
     "journal",
     "peers",
     "latency",
+    "writers",
     "conditions",
     "subscribers",
     "ordinals",
@@ -119,6 +121,7 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
         "journal" => journal::run(rounds, events, directory, report),
         "peers" => peers::run(rounds, events, directory, only, report),
         "latency" => latency::run(rounds.min(3), events, directory, only, report),
+        "writers" => writers::run(rounds, events, directory, only, report),
         "conditions" => conditions::run(rounds.min(3), events, directory, report),
         "subscribers" => subscribers::run(rounds, events, report),
         "ordinals" => ordinals::run(rounds, events, directory, only, report),

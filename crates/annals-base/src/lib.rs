@@ -13,6 +13,7 @@
 //!   mapped            the mapped file
 //!   writeback         an early start of the write of a file to the disk
 //!   process_id        the id of this process, also after a fork
+//!   locks             the locks of std without poisoning
 //!   sync              atomics, locks and threads: the real ones, or loom's
 //! ```
 //!
@@ -49,6 +50,8 @@ mod bell;
 mod iter;
 mod leader_queue;
 mod list;
+mod locks;
+#[cfg(feature = "mapped")]
 mod mapped;
 mod ms_clock;
 mod process_id;
@@ -65,6 +68,8 @@ pub use bell::Bell;
 pub use iter::{Iter, Slices};
 pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, Waiter};
 pub use list::SegmentedList;
+pub use locks::{Condvar, Mutex};
+#[cfg(feature = "mapped")]
 pub use mapped::MappedFile;
 pub use ms_clock::MsClock;
 pub use process_id::process_id;

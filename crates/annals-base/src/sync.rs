@@ -13,18 +13,19 @@ pub(crate) use loom::sync::{
 };
 
 #[cfg(not(loom))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use crate::locks::{Condvar, Mutex};
+#[cfg(not(loom))]
+pub(crate) use std::sync::MutexGuard;
 
 #[cfg(not(loom))]
-pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condvar.wait(&mut guard);
-    guard
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard)
 }
 
 #[cfg(loom)]
 pub(crate) use of_loom::{Condvar, Mutex, wait};
 
-/// Loom's locks with the interface of `parking_lot`.
+/// Loom's locks with the interface of `locks`.
 #[cfg(loom)]
 mod of_loom {
     use loom::sync::{self, MutexGuard};

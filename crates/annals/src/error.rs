@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::event::error::{CodecError, InvalidEvent};
-use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 
 /// Why no event can match a query. Such a query would find nothing, and a condition made from it would guard nothing.
 ///
@@ -25,36 +24,21 @@ use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 /// assert!(matches!(error, InvalidQuery::UnknownType { .. }));
 /// assert!(error.to_string().ends_with(r#"is it "seat-sold"?"#));
 /// ```
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum InvalidQuery {
     /// The query has a name that no event can have.
-    #[error("no event can match the query: {source}")]
     Name {
         /// What is wrong with the name.
         source: InvalidEvent,
     },
     /// The query has an event type that the events of the store do not have.
-    #[error(
-        "no event can match the query: there is no event type {event_type:?}; {}",
-        event_types(event_type, known)
-    )]
     UnknownType {
         /// The event type in the query.
         event_type: String,
         /// The event types of the store.
         known: &'static [&'static str],
     },
-}
-
-/// Returns the event type that was probably meant, or else all event types.
-fn event_types(event_type: &str, known: &[&str]) -> String {
-    let near =
-        known.iter().map(|known| (crate::util::spelling::distance(event_type, known), known)).min();
-    match near {
-        Some((distance, near)) if distance <= 1 + near.len() / 4 => format!("is it {near:?}?"),
-        _ => format!("there are {}", known.join(", ")),
-    }
 }
 
 /// Why a batch was not appended. The log shows none of its events. (After [`Failed`](Self::Failed), read what it says.)
@@ -72,11 +56,10 @@ fn event_types(event_type: &str, known: &[&str]) -> String {
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum AppendError {
     /// An event exceeds a limit, or has no encoding.
-    #[error("event {index} of the batch: {source}")]
     Invalid {
         /// The event's position in the batch, from 0.
         index: usize,
@@ -84,26 +67,18 @@ pub enum AppendError {
         source: InvalidEvent,
     },
     /// The batch has too many events.
-    #[error(
-        "the batch has {count} events; the limit is {MAX_BATCH_EVENTS}: append them in several batches"
-    )]
     BatchTooLong {
         /// The number of events in the batch.
         count: usize,
     },
     /// The batch is too large.
-    #[error(
-        "the batch has {bytes} bytes or more; the limit is {MAX_BATCH_BYTES} (32 MiB): append it in several batches"
-    )]
     BatchTooLarge {
         /// The size of the events that were encoded until the limit was exceeded, in bytes.
         bytes: usize,
     },
     /// No event can match the condition, so it would guard nothing.
-    #[error("the condition guards nothing: {0}")]
-    InvalidCondition(#[source] InvalidQuery),
+    InvalidCondition(InvalidQuery),
     /// The log has an event that the condition forbids. Read again and decide again.
-    #[error("the condition failed: the event at offset {offset} matches its query")]
     Conflict {
         /// The lowest offset of an event that a condition of the batch forbids.
         offset: u64,
@@ -113,7 +88,6 @@ pub enum AppendError {
     },
     /// The log has an event with the same id but of another type, or it has only some events of this batch. (If it has
     /// the whole batch, with the same ids and types, the append succeeds and returns the recorded offsets.)
-    #[error("the id {id:?} is already in the log at offset {offset}, {how}")]
     IdConflict {
         /// The id.
         id: String,
@@ -123,15 +97,11 @@ pub enum AppendError {
         how: Cow<'static, str>,
     },
     /// Two events of the batch have the same id.
-    #[error("duplicate id {id:?} in the batch; each event needs its own")]
     IdTwice {
         /// The id.
         id: String,
     },
     /// The batch's time is before the time of the last event.
-    #[error(
-        "the given time, {given} ms, is before the last event's, {last} ms; times never go back"
-    )]
     TimeGoesBack {
         /// The batch's time, in ms since 1970 UTC.
         given: u64,
@@ -139,10 +109,6 @@ pub enum AppendError {
         last: u64,
     },
     /// The batch's time is more than a day ahead of the clock. Every later event would get at least that time.
-    #[error(
-        "the given time, {given} ms, is more than a day ahead of the clock, {now} ms; times are milliseconds since \
-         1970-01-01 UTC (is this one in microseconds or nanoseconds?), and `Batch::allow_future_time` allows it"
-    )]
     TimeInFuture {
         /// The batch's time, in ms since 1970 UTC.
         given: u64,
@@ -150,10 +116,6 @@ pub enum AppendError {
         now: u64,
     },
     /// The condition begins beyond the head, so it would guard nothing.
-    #[error(
-        "the condition begins at offset {after}, beyond the head, {head}, so it guards nothing; give `after` the \
-         head at which the decision was made"
-    )]
     ConditionBeyondHead {
         /// The offset that was given to [`Condition::after`](crate::Condition::after).
         after: u64,
@@ -161,7 +123,6 @@ pub enum AppendError {
         head: u64,
     },
     /// The disk or index has no room for the events. Nothing was written, and appends work again once there is room.
-    #[error("no room for {bytes} bytes: {source}{}", room_way_out(source))]
     NoRoom {
         /// The number of bytes that the batch needs.
         bytes: u64,
@@ -174,45 +135,32 @@ pub enum AppendError {
     /// The store removes from the disk what it wrote of the batch. If that fails too, the reopened store may have the
     /// batch, always as a whole: look for its events before you append them again, or give them
     /// [ids](crate::Event::id).
-    #[error("writing failed: {source}; reopen the store to continue from what is on disk")]
     Failed {
         /// The system's error.
         source: Arc<io::Error>,
     },
     /// An earlier write or sync failed, so the store does not know what is on disk. Reopen it.
-    #[error(
-        "the store takes no more appends, since a write failed ({cause}); reopen it to continue from what is on disk"
-    )]
     Poisoned {
         /// The failure.
         cause: Arc<str>,
     },
     /// The store was opened read-only.
-    #[error("the store was opened read-only")]
     ReadOnly,
     /// The store was opened by another process, and this process is a fork of that one.
-    #[error(
-        "process {opened_by} opened the store, and this process was forked from it; open the store after the fork"
-    )]
     Forked {
         /// The id of the process that opened the store.
         opened_by: u32,
     },
     /// The store was closed.
-    #[error("the store is closed")]
     Closed,
     /// Everything is durable, but the store could not be marked as cleanly closed. When it is opened again, it cannot
     /// detect whether the log lost events at its end meanwhile. Remove the cause and close it again.
-    #[error(
-        "everything is durable, but the store was not closed cleanly: {source}; close it again"
-    )]
     NotClosed {
         /// The system's error.
         source: Arc<io::Error>,
     },
     /// The log could not be read while a condition or an id was checked.
-    #[error("the log could not be read to check the append")]
-    Read(#[from] ReadError),
+    Read(ReadError),
 }
 
 /// Why an event could not be read.
@@ -231,17 +179,14 @@ pub enum AppendError {
 /// assert!(matches!(store.get(0), Err(ReadError::Decode { offset: 0, .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ReadError {
     /// No event can match the query.
-    #[error(transparent)]
-    InvalidQuery(#[from] InvalidQuery),
+    InvalidQuery(InvalidQuery),
     /// The log is damaged.
-    #[error(transparent)]
-    Corrupt(#[from] Corruption),
+    Corrupt(Corruption),
     /// The event cannot be decoded into the requested type. Other events are not affected.
-    #[error("cannot decode the event at offset {offset}, of type {event_type:?}: {source}")]
     Decode {
         /// The event's offset.
         offset: u64,
@@ -251,7 +196,6 @@ pub enum ReadError {
         source: CodecError,
     },
     /// The system failed to read.
-    #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -272,8 +216,7 @@ pub enum ReadError {
 /// assert_eq!(damage, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} is damaged at byte {position} (offset {offset}): expected {expected}, found {found}", file.display())]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corruption {
     /// The damaged file.
     pub file: PathBuf,
@@ -299,18 +242,12 @@ pub struct Corruption {
 /// assert_eq!(failure, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowError {
     /// The log is damaged.
-    #[error(transparent)]
-    Damaged(#[from] Corruption),
+    Damaged(Corruption),
     /// The writer removed a commit that this reader has shown, since its write or sync failed.
-    #[error(
-        "{}: the event at offset {offset} was read before it was synced, and the writer removed it since the sync \
-         failed; open the store again",
-        path.display()
-    )]
     TakenBack {
         /// The store.
         path: PathBuf,
@@ -318,7 +255,6 @@ pub enum FollowError {
         offset: u64,
     },
     /// The store's files were removed or replaced, for example by a restored backup.
-    #[error("{}: {found}; open the store again", path.display())]
     Replaced {
         /// The path of the store when it was opened.
         path: PathBuf,
@@ -341,20 +277,15 @@ pub enum FollowError {
 /// assert!(matches!(second, Err(OpenError::Locked { holder: LockHolder::ThisProcess, .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// Nothing exists at the path, and the store was to be opened read-only.
-    #[error("there is no store at {}", path.display())]
     NotFound {
         /// The path.
         path: PathBuf,
     },
     /// Something else than a store exists at the path.
-    #[error(
-        "{} is not an annals store: {found}; give the path of a store, or a path where nothing exists yet",
-        path.display()
-    )]
     NotAStore {
         /// The path.
         path: PathBuf,
@@ -362,7 +293,6 @@ pub enum OpenError {
         found: String,
     },
     /// The store is already open for writing.
-    #[error("{} is open for writing {holder}; {}", path.display(), holder.way_out())]
     Locked {
         /// The store.
         path: PathBuf,
@@ -370,7 +300,6 @@ pub enum OpenError {
         holder: LockHolder,
     },
     /// A newer version of annals wrote the store.
-    #[error("{} has format {found}; this annals reads formats up to {supported}: use a newer one", path.display())]
     NewerFormat {
         /// The store.
         path: PathBuf,
@@ -380,10 +309,8 @@ pub enum OpenError {
         supported: u64,
     },
     /// The log is damaged. (A crash does not damage a log: what it leaves is repaired when the store is opened.)
-    #[error("{0}; `annals verify` lists all damage{way_out}", way_out = way_out(.0))]
-    Corrupt(#[from] Corruption),
+    Corrupt(Corruption),
     /// An option has a value that is not allowed.
-    #[error("the option {name} is {value}; it must be {expected}")]
     BadOption {
         /// The name of the option.
         name: &'static str,
@@ -393,7 +320,6 @@ pub enum OpenError {
         expected: String,
     },
     /// The system failed.
-    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// The action that failed, a verb.
         action: &'static str,
@@ -433,7 +359,7 @@ pub enum LockHolder {
 
 impl LockHolder {
     /// Returns what a user can do about it.
-    fn way_out(self) -> &'static str {
+    pub(crate) fn way_out(self) -> &'static str {
         match self {
             Self::ThisProcess => {
                 "use a clone of that store, or drop all of its handles first (callbacks may hold some)"
@@ -442,43 +368,6 @@ impl LockHolder {
                 "open it read-only, or end that process"
             }
             Self::Inherited => "end that process, or open it read-only",
-        }
-    }
-}
-
-impl std::fmt::Display for LockHolder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ThisProcess => f.write_str("in this process"),
-            Self::Process(process) => write!(f, "in process {process}"),
-            Self::OtherContainer(process) => {
-                write!(f, "in another container (as process {process} there)")
-            }
-            Self::Inherited => f.write_str(
-                "in a process that its file LOCK does not name: a fork of the last writer, or a writer on a full disk",
-            ),
-            Self::Unknown => f.write_str("in another process"),
-        }
-    }
-}
-
-/// Returns what a user can do about a lack of room. The error of a limit on the size of files says it already.
-fn room_way_out(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::FileTooLarge => "",
-        _ => "; free some room and append again",
-    }
-}
-
-/// Returns what a user can still do with a damaged log.
-fn way_out(damage: &Corruption) -> String {
-    if damage.file.ends_with("closed.json") {
-        return "; that file holds no events: remove it, and the store opens".into();
-    }
-    match damage.offset {
-        0 => "; restore the files from a backup".into(),
-        offset => {
-            format!("; the events before offset {offset} are readable when it is opened read-only")
         }
     }
 }

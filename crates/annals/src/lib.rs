@@ -50,28 +50,50 @@
 //! | watch it | [`EventStore::health`], [`EventStore::stats`], and the recorder of the crate `metrics` |
 //! | write a backend | [`Backend`] and the module [`backend`] |
 //!
-//! The crate has no features, no async runtime, no C++ and no network code. The guide is in the folder `docs/` of the project:
+//! The crate has no async runtime, no C++ and no network code.
+//!
+//! # Features
+//!
+//! All are on by default. A library that needs only a part of the crate switches the default features off and the needed
+//! ones on.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `derive` | `#[derive(Event)]` |
+//! | `journal` | the log in files: [`Journal`], [`EventStore::open`], [`verify()`], [`salvage()`] |
+//! | `metrics` | reports to the recorder of the crate `metrics`; [`EventStore::stats`] does not need it |
+//! | `snapshots` | snapshots of projections: [`Reconstructor::snapshots`], [`SnapshotStore`] |
+//!
+//! The guide is in the folder `docs/` of the project:
 //! event sourcing, getting started, consistency boundaries, retries, async programs, testing, operating, backup.
 
 // All but one module, `journal/map.rs`, which says why.
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Without a feature, parts of the code that others share have no user.
+#![cfg_attr(not(all(feature = "journal", feature = "snapshots")), allow(dead_code, unused_imports))]
 
 // The derive writes `::annals::…`, also in here.
 extern crate self as annals;
 
 pub mod backend;
 mod error;
+mod error_text;
 mod event;
 mod index;
+#[cfg(feature = "journal")]
 mod journal;
 mod metrics;
 mod projection;
 mod query;
+#[cfg(feature = "snapshots")]
 mod snapshot;
 mod store;
 mod util;
 
 pub use annals_base::{SharedRef, Slices};
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use annals_derive::Event;
 pub use backend::backend::{Backend, NameCount, NameKind, Selection};
 pub use backend::batch::{AppendFuture, Appended, Appending, Batch};
@@ -92,13 +114,20 @@ pub use event::limits::{
 };
 pub use event::raw::{RawEvent, RawEventBuilder};
 pub use event::tags::{Metadata, Tags};
+#[cfg(all(feature = "journal", feature = "snapshots"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "journal", feature = "snapshots"))))]
+pub use journal::snapshots::DirectorySnapshots;
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub use journal::{
-    DirectorySnapshots, Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem,
-    SalvageError, SalvageGap, SalvageReport, SalvagedRange, StoreDirectory, StoreFile,
-    VerifyReport, salvage, verify, verify_watched,
+    Durability, FileId, FileSystem, Journal, JournalOptions, RealFileSystem, SalvageError,
+    SalvageGap, SalvageReport, SalvagedRange, StoreDirectory, StoreFile, VerifyReport, salvage,
+    verify, verify_watched,
 };
 pub use metrics::stats::{Distribution, SegmentStats, Stats};
 pub use projection::Projection;
+#[cfg(feature = "snapshots")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use projection::check::{SnapshotCheck, SnapshotVerdict};
 pub use projection::decide::{DecideError, Decision, Rejection};
 pub use projection::live::{LiveError, LiveGuard, LiveProjection, LiveReader, LiveState};
@@ -106,17 +135,28 @@ pub use projection::reconstructor::Reconstructor;
 pub use projection::steps::{Step, Steps};
 pub use projection::testing::{self, Given, Outcome, given};
 pub use query::{Condition, Query, QueryItem};
+#[cfg(feature = "snapshots")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use snapshot::SnapshotStore;
+#[cfg(feature = "snapshots")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use snapshot::digest::EventDigest;
+#[cfg(feature = "snapshots")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use snapshot::memory::MemorySnapshots;
+#[cfg(feature = "snapshots")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use snapshot::policy::SnapshotPolicy;
 pub use store::events::{Events, UnknownEvents};
-pub use store::store::{EventStore, JournalStore};
+pub use store::store::EventStore;
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub use store::store::JournalStore;
 pub use store::stream::EventStream;
 pub use store::subscription::{Subscription, Waited};
 
 /// For the fuzz targets; no part of the face.
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "journal"))]
 #[doc(hidden)]
 pub use journal::fuzzing;
 

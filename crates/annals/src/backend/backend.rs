@@ -20,8 +20,8 @@ use crate::event::event::{Event, EventRef};
 use crate::index::lookup::Kind;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::Query;
-use crate::snapshot::SnapshotStore;
-use crate::snapshot::digest::EventDigest;
+#[cfg(feature = "snapshots")]
+use crate::snapshot::{SnapshotStore, digest::EventDigest};
 
 /// The place where a log lives. Every method may be called from any number of threads at once.
 ///
@@ -94,6 +94,8 @@ pub trait Backend<E: Event>: Send + Sync {
     ///
     /// # Errors
     /// [`ReadError`] when the event exists and cannot be read or, by default, cannot be encoded.
+    #[cfg(feature = "snapshots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let Some(event) = self.get(offset)? else { return Ok(None) };
         match EventDigest::of_event(&event.event) {
@@ -225,6 +227,8 @@ pub trait Backend<E: Event>: Send + Sync {
     }
 
     /// Returns the backend's own snapshot store, or `None`, the default, if it has none.
+    #[cfg(feature = "snapshots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         None
     }
@@ -341,6 +345,7 @@ macro_rules! pointer_is_backend {
                 (**self).time_ms(offset)
             }
 
+            #[cfg(feature = "snapshots")]
             fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
                 (**self).digest(offset)
             }
@@ -402,6 +407,7 @@ macro_rules! pointer_is_backend {
                 (**self).store_id()
             }
 
+            #[cfg(feature = "snapshots")]
             fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
                 (**self).snapshots()
             }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use annals_base::Mutex;
 
 /// The place beside a log where other crates store what belongs to the log but is not part of it: the positions of
 /// consumers, for example. [`Backend::beside`](crate::Backend::beside) returns it.

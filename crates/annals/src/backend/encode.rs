@@ -14,6 +14,7 @@ use crate::event::name::Hasher;
 use crate::event::raw;
 use crate::event::read_back::read_back;
 use crate::event::tags::{Metadata, Tags};
+#[cfg(feature = "journal")]
 use crate::util::crc32c::crc32c;
 
 /// The size of a record's header, in bytes: checksum, size, offset.
@@ -155,8 +156,12 @@ impl Encoded {
             #[expect(clippy::cast_possible_truncation, reason = "checked above")]
             let (position, size) = (start as u32, (records.len() - start) as u32);
             starts.push(position);
-            let checksum = crc32c(&records[start + RECORD_HEAD..]);
-            records[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+            // Only the Journal stores records with their heads.
+            #[cfg(feature = "journal")]
+            {
+                let checksum = crc32c(&records[start + RECORD_HEAD..]);
+                records[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+            }
             records[start + 4..start + 8].copy_from_slice(&size.to_le_bytes());
             records.resize(records.len().next_multiple_of(8), 0);
             if index == 0 {

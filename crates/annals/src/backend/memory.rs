@@ -32,10 +32,10 @@ use crate::index::memory::{MemIndex, MemIndexWriter};
 use crate::index::plan::Search;
 use crate::metrics::meters::{Meters, Timed};
 use crate::metrics::stats::{SegmentStats, Stats};
-use crate::snapshot::SnapshotStore;
-use crate::snapshot::digest::EventDigest;
-use crate::snapshot::memory::MemorySnapshots;
+#[cfg(feature = "snapshots")]
+use crate::snapshot::{SnapshotStore, digest::EventDigest, memory::MemorySnapshots};
 use crate::util::local_offset::local_offset;
+use crate::util::random_id::random_id;
 
 /// The backend in memory: the fastest backend. The log is gone with the process.
 ///
@@ -62,6 +62,7 @@ pub struct Memory<E: Event> {
     hasher: Hasher,
     committer: Arc<Committer<E, MemoryTarget<E>>>,
     store_id: uuid::Uuid,
+    #[cfg(feature = "snapshots")]
     snapshots: Arc<MemorySnapshots>,
     beside: Arc<BesideValues>,
     /// Whether each event is encoded and decoded when it is appended.
@@ -89,7 +90,8 @@ impl<E: Event> Memory<E> {
             index: reader,
             hasher,
             committer,
-            store_id: uuid::Uuid::new_v4(),
+            store_id: random_id(),
+            #[cfg(feature = "snapshots")]
             snapshots: Arc::default(),
             beside: Arc::default(),
             encodes: false,
@@ -241,6 +243,7 @@ impl<E: Event> Backend<E> for Memory<E> {
 
     /// Returns the digest of the store's id and the offset. That is enough: an event in memory never changes, and no
     /// other log has this id. It also works for an event that has no encoding.
+    #[cfg(feature = "snapshots")]
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let mut name = self.store_id.into_bytes().to_vec();
         name.extend_from_slice(&offset.to_le_bytes());
@@ -372,6 +375,7 @@ impl<E: Event> Backend<E> for Memory<E> {
         Some(self.store_id.into_bytes())
     }
 
+    #[cfg(feature = "snapshots")]
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
     }

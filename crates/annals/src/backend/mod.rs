@@ -45,6 +45,8 @@ pub use crate::index::lookup::{Kind, Lookup, Posting};
 pub use crate::index::memory::{MemIndex, MemIndexWriter};
 pub use crate::index::names::MemPosting;
 pub use crate::index::plan::{Plan, Search, SearchItem};
+#[cfg(feature = "snapshots")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use crate::snapshot::series_name::check_series;
 pub use access::LogAccess;
 pub use beside::{Beside, BesideValues};

@@ -2,6 +2,9 @@
 //!
 //! The default is JSON because a log outlives the program that wrote it: `cat`, `grep` and `jq` can read it.
 
+use std::error::Error;
+use std::fmt;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::json::writer;
@@ -95,12 +98,21 @@ impl Codec for Json {
 }
 
 /// A decoding error that `serde_json`'s feature `arbitrary_precision` may have caused.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0} (serde_json's feature `arbitrary_precision` is on in this build; with it, numbers inside serde's `flatten`, \
-     `tag` and `untagged` cannot be read, see docs/EVOLUTION.md)"
-)]
+#[derive(Debug)]
 struct ArbitraryPrecision(serde_path_to_error::Error<serde_json::Error>);
+
+impl fmt::Display for ArbitraryPrecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(error) = self;
+        write!(
+            f,
+            "{error} (serde_json's feature `arbitrary_precision` is on in this build; with it, numbers \
+                     inside serde's `flatten`, `tag` and `untagged` cannot be read, see docs/EVOLUTION.md)"
+        )
+    }
+}
+
+impl Error for ArbitraryPrecision {}
 
 #[cfg(test)]
 mod tests {

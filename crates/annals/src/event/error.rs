@@ -1,5 +1,7 @@
 //! The errors of an event: a limit that it exceeds, or a payload that cannot be encoded or decoded.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use super::limits::{
@@ -7,11 +9,10 @@ use super::limits::{
 };
 
 /// Why a payload could not be encoded or decoded.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CodecError {
     /// The log contains an event of a type that this program's event type does not have.
-    #[error("unknown event type {found:?}; expected {expected}")]
     UnknownType {
         /// The type in the log.
         found: String,
@@ -19,10 +20,8 @@ pub enum CodecError {
         expected: String,
     },
     /// The payload cannot be encoded, or the bytes cannot be decoded to it.
-    #[error("the payload does not fit: {0}")]
     Payload(Arc<dyn std::error::Error + Send + Sync>),
     /// The codec could write the value, but nothing could read it back.
-    #[error("{at}: {problem}")]
     Unreadable {
         /// The path of the field in the payload, for example `days[2].rain`; `.` is the payload itself.
         at: String,
@@ -39,17 +38,15 @@ impl CodecError {
 }
 
 /// Why an event cannot be appended: a limit that it exceeds, or a payload that could not be read back.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum InvalidEvent {
     /// An empty event type, tag, id or metadata name.
-    #[error("the {what} is empty; it must have 1 to {MAX_NAME_BYTES} bytes")]
     EmptyName {
         /// The kind of name: `event type`, `tag`, `id` or `metadata name`.
         what: &'static str,
     },
     /// An event type, tag, id or metadata name that is too long.
-    #[error("the {what} {start:?}… has {bytes} bytes; the limit is {MAX_NAME_BYTES}")]
     NameTooLong {
         /// The kind of name: `event type`, `tag`, `id` or `metadata name`.
         what: &'static str,
@@ -59,10 +56,6 @@ pub enum InvalidEvent {
         bytes: usize,
     },
     /// A control character in an event type, tag, id or metadata name.
-    #[error(
-        "the {what} {name:?} has the control character {character:?} at byte {at}; names are text without control \
-         characters"
-    )]
     ControlCharacter {
         /// The kind of name: `event type`, `tag`, `id` or `metadata name`.
         what: &'static str,
@@ -74,21 +67,16 @@ pub enum InvalidEvent {
         at: usize,
     },
     /// More tags than an event may have.
-    #[error("the event has {count} tags; the limit is {MAX_TAGS}")]
     TooManyTags {
         /// The number of tags.
         count: usize,
     },
     /// More metadata than an event may have.
-    #[error("the event has {count} metadata entries; the limit is {MAX_METADATA}")]
     TooMuchMetadata {
         /// The number of metadata entries.
         count: usize,
     },
     /// A metadata value that is too long.
-    #[error(
-        "the metadata value of {name:?} has {bytes} bytes; the limit is {MAX_METADATA_VALUE_BYTES}"
-    )]
     MetadataValueTooLong {
         /// The name of the metadata entry.
         name: String,
@@ -96,20 +84,14 @@ pub enum InvalidEvent {
         bytes: usize,
     },
     /// A payload that is too large.
-    #[error("the event's data has {bytes} bytes; the limit is {MAX_DATA_BYTES} (16 MiB)")]
     DataTooLarge {
         /// The size of the payload, in bytes.
         bytes: usize,
     },
     /// The payload cannot be encoded, or its encoding could not be read back.
-    #[error(transparent)]
-    Encode(#[from] CodecError),
+    Encode(CodecError),
     /// The payload was encoded, but the encoding cannot be decoded to the same type. Debug builds find all such
     /// events. Release builds find those with values that not every type reads back, such as integers of 128 bits.
-    #[error(
-        "the event of type {event_type:?} cannot be read back from its encoding: {source}; change its Rust type so \
-         that its encoding can be decoded (docs/EVOLUTION.md lists the usual causes)"
-    )]
     NotReadBack {
         /// The event's type.
         event_type: String,
@@ -118,14 +100,84 @@ pub enum InvalidEvent {
     },
     /// The payload was encoded, but its encoding decodes to a different event. Builds check this under the same
     /// conditions as [`NotReadBack`](Self::NotReadBack).
-    #[error(
-        "the event of type {event_type:?} is read back as a different event: {at} differs; change its Rust type so \
-         that its encoding decodes to the same event (docs/EVOLUTION.md lists the usual causes)"
-    )]
     ReadBackChanged {
         /// The event's type.
         event_type: String,
         /// The first difference: the path of a field, the event's type, or the payload as a whole.
         at: String,
     },
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownType { found, expected } => {
+                write!(f, "unknown event type {found:?}; expected {expected}")
+            }
+            Self::Payload(error) => write!(f, "the payload does not fit: {error}"),
+            Self::Unreadable { at, problem } => write!(f, "{at}: {problem}"),
+        }
+    }
+}
+
+impl Error for CodecError {}
+
+impl fmt::Display for InvalidEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyName { what } => {
+                write!(f, "the {what} is empty; it must have 1 to {MAX_NAME_BYTES} bytes")
+            }
+            Self::NameTooLong { what, start, bytes } => {
+                write!(f, "the {what} {start:?}… has {bytes} bytes; the limit is {MAX_NAME_BYTES}")
+            }
+            Self::ControlCharacter { what, name, character, at } => write!(
+                f,
+                "the {what} {name:?} has the control character {character:?} at byte {at}; names are text \
+                     without control characters"
+            ),
+            Self::TooManyTags { count } => {
+                write!(f, "the event has {count} tags; the limit is {MAX_TAGS}")
+            }
+            Self::TooMuchMetadata { count } => {
+                write!(f, "the event has {count} metadata entries; the limit is {MAX_METADATA}")
+            }
+            Self::MetadataValueTooLong { name, bytes } => write!(
+                f,
+                "the metadata value of {name:?} has {bytes} bytes; the limit is {MAX_METADATA_VALUE_BYTES}"
+            ),
+            Self::DataTooLarge { bytes } => write!(
+                f,
+                "the event's data has {bytes} bytes; the limit is {MAX_DATA_BYTES} (16 MiB)"
+            ),
+            Self::Encode(error) => fmt::Display::fmt(error, f),
+            Self::NotReadBack { event_type, source } => write!(
+                f,
+                "the event of type {event_type:?} cannot be read back from its encoding: {source}; change its \
+                     Rust type so that its encoding can be decoded (docs/EVOLUTION.md lists the usual causes)"
+            ),
+            Self::ReadBackChanged { event_type, at } => write!(
+                f,
+                "the event of type {event_type:?} is read back as a different event: {at} differs; change its \
+                     Rust type so that its encoding decodes to the same event (docs/EVOLUTION.md lists the usual \
+                     causes)"
+            ),
+        }
+    }
+}
+
+impl Error for InvalidEvent {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Encode(error) => error.source(),
+            Self::NotReadBack { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<CodecError> for InvalidEvent {
+    fn from(error: CodecError) -> Self {
+        Self::Encode(error)
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use annals_base::Mutex;
 
 use crate::index::lookup::Kind;
 

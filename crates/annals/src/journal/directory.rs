@@ -26,6 +26,8 @@ use super::segment::file::{self, FORMAT, SegmentHead};
 use super::segment::file_names::log_name;
 use crate::error::{Corruption, OpenError};
 use crate::event::name::Hasher;
+use crate::util::random_id::random_id;
+use crate::util::time::{rfc3339, to_ms};
 
 pub(super) const STORE: &str = "store.json";
 const CLOSED: &str = "closed.json";
@@ -148,13 +150,13 @@ impl Directory {
         for name in left.iter().filter(|name| !is_kept(name)) {
             handle.remove(name)?;
         }
-        let store_id = uuid::Uuid::new_v4();
+        let store_id = random_id();
         let (path, id) = (path.to_owned(), *store_id.as_bytes());
         let directory = Self { path, store_id: id, handle };
         file::create(&*directory.handle, &directory.store_id, 0, SegmentHead::default())?;
         let parent = directory.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         system.open_directory(parent.unwrap_or(Path::new(".")))?.sync()?;
-        let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let created = rfc3339(to_ms(SystemTime::now()));
         let content = StoreFileContent { format: FORMAT, store_id, created };
         let content = serde_json::to_string(&content).unwrap_or_default() + "\n";
         write_all(&*directory.handle, STORE, content.as_bytes())?;

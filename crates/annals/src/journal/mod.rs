@@ -27,6 +27,7 @@ pub(crate) mod options;
 pub(crate) mod recovery;
 pub(crate) mod salvage;
 pub(crate) mod segment;
+#[cfg(feature = "snapshots")]
 pub(crate) mod snapshots;
 pub(crate) mod verify;
 pub(crate) mod writer;
@@ -45,9 +46,10 @@ pub use fs::{FileSystem, StoreDirectory, StoreFile};
 pub use options::{Durability, JournalOptions};
 pub use salvage::report::{SalvageError, SalvageGap, SalvageReport, SalvagedRange};
 pub use salvage::salvage;
-pub use snapshots::DirectorySnapshots;
 pub use verify::verify::{VerifyReport, verify, verify_watched};
 
+#[cfg(feature = "snapshots")]
+use self::snapshots::DirectorySnapshots;
 use crate::backend::access::LogAccess;
 use crate::backend::backend::{Backend, NameCount, NameKind, Selection};
 use crate::backend::batch::{AppendFuture, Appended, Batch};
@@ -60,8 +62,8 @@ use crate::event::event::{Event, EventRef};
 use crate::event::name::Hasher;
 use crate::event::raw::RawEvent;
 use crate::metrics::stats::{SegmentStats, Stats};
-use crate::snapshot::SnapshotStore;
-use crate::snapshot::digest::EventDigest;
+#[cfg(feature = "snapshots")]
+use crate::snapshot::{SnapshotStore, digest::EventDigest};
 use count_cache::CountCache;
 use directory::Directory;
 use follower::steps::follow;
@@ -84,6 +86,7 @@ use writer::state::JournalTarget;
 pub struct Journal<E: Event> {
     access: LogAccess<E, JournalTarget<E>>,
     log: Arc<Log>,
+    #[cfg(feature = "snapshots")]
     snapshots: Arc<DirectorySnapshots>,
 }
 
@@ -147,12 +150,18 @@ impl<E: Event> Journal<E> {
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
         let (directory, lock) = Directory::open_locked(&*options.file_system, path)?;
         let recovered = recover(&directory, &options)?;
+        #[cfg(feature = "snapshots")]
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, active } = Self::parts(directory, recovered);
         let clock = options.clock.clone();
         let target = JournalTarget::new(Arc::clone(&log), sealed, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
-        Ok(Self { access: LogAccess::writer(head, target, clock), log, snapshots })
+        Ok(Self {
+            access: LogAccess::writer(head, target, clock),
+            log,
+            #[cfg(feature = "snapshots")]
+            snapshots,
+        })
     }
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
@@ -166,10 +175,16 @@ impl<E: Event> Journal<E> {
             closed => closed?,
         };
         let (recovered, damage) = recover_read_only(&directory)?;
+        #[cfg(feature = "snapshots")]
         let snapshots = snapshots(&directory);
         let Parts { log, head, sealed, active } = Self::parts(directory, recovered);
         let follower = follow(Arc::clone(&log), head.clone(), sealed, active, closed, damage)?;
-        Ok(Self { access: LogAccess::follower(head, follower), log, snapshots })
+        Ok(Self {
+            access: LogAccess::follower(head, follower),
+            log,
+            #[cfg(feature = "snapshots")]
+            snapshots,
+        })
     }
 
     /// Builds the parts that both roles have.
@@ -214,6 +229,7 @@ impl<E: Event> Backend<E> for Journal<E> {
         self.access.below_head(offset, || Ok(self.log.get_raw(offset)?.1))
     }
 
+    #[cfg(feature = "snapshots")]
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let digest = || Ok(EventDigest::of(self.log.get_raw(offset)?.0.body()));
         self.access.below_head(offset, digest)
@@ -276,6 +292,7 @@ impl<E: Event> Backend<E> for Journal<E> {
         Some(self.log.directory.store_id)
     }
 
+    #[cfg(feature = "snapshots")]
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         Some(Arc::clone(&self.snapshots) as Arc<dyn SnapshotStore>)
     }
@@ -291,6 +308,7 @@ fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Returns the snapshots in the store's directory.
+#[cfg(feature = "snapshots")]
 fn snapshots(directory: &Directory) -> Arc<DirectorySnapshots> {
     Arc::new(DirectorySnapshots::of_store(Arc::clone(&directory.handle), &directory.path))
 }

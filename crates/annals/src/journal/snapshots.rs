@@ -24,6 +24,7 @@ use super::fs::tools::{read_up_to, write_by};
 use super::fs::{FileSystem, StoreDirectory, StoreFile, UNFINISHED};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::series_name::check_series;
+use crate::util::random_id::random_id;
 
 const EXTENSION: &str = ".snapshot";
 
@@ -150,7 +151,7 @@ fn remove_left(directory: &dyn StoreDirectory) -> io::Result<()> {
 
 /// Returns a name, which no other file has, for the file `name` while it is written.
 fn unfinished(name: &str) -> String {
-    format!("{name}.{}-{}.{UNFINISHED}", now_ms(), uuid::Uuid::new_v4().simple())
+    format!("{name}.{}-{}.{UNFINISHED}", now_ms(), random_id().simple())
 }
 
 /// Returns whether this is the name of a file that no process writes any more. A time in the future comes from another

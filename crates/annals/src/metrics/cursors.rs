@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use annals_base::Mutex;
 
 /// The positions of a log's cursors. Adding and removing a cursor takes constant time.
 #[derive(Default)]

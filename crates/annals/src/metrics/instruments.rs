@@ -7,19 +7,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::recorder;
 use super::value_histogram::ValueHistogram;
 
 /// A count that only grows.
 pub(super) struct Counter {
     now: AtomicU64,
     reported: AtomicU64,
-    recorder: metrics::Counter,
+    recorder: recorder::Counter,
 }
 
 // All atomic operations of this file are Relaxed: the values are statistics, and order no other memory access.
 impl Counter {
     pub(super) fn new(name: &'static str, backend: &'static str) -> Self {
-        let recorder = metrics::counter!(name, "backend" => backend);
+        let recorder = recorder::counter(name, backend);
         Self { now: AtomicU64::new(0), reported: AtomicU64::new(0), recorder }
     }
 
@@ -67,12 +68,12 @@ impl Drop for Counter {
 /// A value that goes up and down.
 pub(super) struct Gauge {
     reported: AtomicU64,
-    recorder: metrics::Gauge,
+    recorder: recorder::Gauge,
 }
 
 impl Gauge {
     pub(super) fn new(name: &'static str, backend: &'static str) -> Self {
-        let recorder = metrics::gauge!(name, "backend" => backend);
+        let recorder = recorder::gauge(name, backend);
         Self { reported: AtomicU64::new(0), recorder }
     }
 
@@ -99,12 +100,12 @@ impl Drop for Gauge {
 /// The distribution of measured values.
 pub(super) struct Histogram {
     pub(super) histogram: ValueHistogram,
-    recorder: metrics::Histogram,
+    recorder: recorder::Histogram,
 }
 
 impl Histogram {
     pub(super) fn new(name: &'static str, backend: &'static str) -> Self {
-        let recorder = metrics::histogram!(name, "backend" => backend);
+        let recorder = recorder::histogram(name, backend);
         Self { histogram: ValueHistogram::new(), recorder }
     }
 

@@ -81,6 +81,7 @@ impl Meters {
     /// events durable.
     pub(crate) fn new(backend: &'static str, durable: bool) -> Self {
         use Timed::{Append, Condition, Page, Read, Subscriber, Sync};
+        #[cfg(feature = "metrics")]
         names::describe();
         let time = |timed| {
             let name = match timed {

@@ -6,6 +6,7 @@
 //!   cursors           the positions of a log's cursors, from which their lag follows
 //!   cursor_position   the registered position of one cursor
 //!   instruments       a counter, a gauge and a histogram that report to the recorder
+//!   recorder          the recorder, or nothing without the feature `metrics`
 //!   value_histogram   counts values for their quantiles, without a lock
 //!   names             the names, units and descriptions of all metrics
 //! ```
@@ -15,5 +16,6 @@ pub(crate) mod cursors;
 pub(crate) mod instruments;
 pub(crate) mod meters;
 pub(crate) mod names;
+mod recorder;
 pub(crate) mod stats;
 pub(crate) mod value_histogram;

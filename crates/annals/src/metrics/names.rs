@@ -3,6 +3,7 @@
 //! Names follow the conventions of Prometheus: the library, the measured thing, the unit, and `total` at the end of a
 //! counter. Each metric has one label, `backend`.
 
+#[cfg(feature = "metrics")]
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 pub(super) const COMMITS: &str = "annals_commits_total";
@@ -31,6 +32,7 @@ pub(super) const POISONED: &str = "annals_poisoned_stores";
 pub(super) const FULL: &str = "annals_full_stores";
 
 /// Reports the unit and description of each metric to the recorder, if there is one.
+#[cfg(feature = "metrics")]
 pub(super) fn describe() {
     for (name, meaning) in [
         (COMMITS, "Number of commits; a backend makes all events of a commit durable at once"),

@@ -81,7 +81,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             let verdict = match snapshots.load(&self.store, head) {
                 Err(reason) => SnapshotVerdict::Ignored { reason },
                 Ok(snapshot) => {
-                    self.fold(&mut folded, head, None)?;
+                    self.fold(&mut folded, head, |_| {})?;
                     match snapshots.compare(&snapshot.state, &folded.state) {
                         Ok(Comparison::Same(sha256)) => {
                             SnapshotVerdict::Good { sha256: sha256.to_string() }

@@ -10,15 +10,15 @@
 //! conflict.
 //!
 //! A decision that is slower than all others would lose every race. So after eight lost attempts, a decision takes the
-//! store's `fairness` lock alone for each further attempt; all other decisions on that store share the lock. Only
+//! store's `fairness` lock alone and keeps it; all other decisions on that store share the lock. Only
 //! fairness depends on it, not correctness. Every wait for it is bounded, so a decision inside another decision or a
 //! callback cannot hang.
 
+use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Projection;
 use super::reconstructor::Reconstructor;
@@ -51,8 +51,7 @@ pub struct Decision {
 
 /// A rejection that consists of a text, for decisions that need no rejection type of their own. [`EventStore::decide`]
 /// has an example.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     reason: String,
 }
@@ -71,18 +70,21 @@ impl Rejection {
     }
 }
 
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Rejection {}
+
 /// Why a decision appended nothing. The log shows none of its events. [`EventStore::decide`] has an example.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum DecideError<R> {
     /// The decision was a rejection.
-    #[error("rejected: {0}")]
     Rejected(R),
     /// Every attempt lost: each time, an event that the decision depends on was appended meanwhile.
-    #[error(
-        "the decision lost to other events in {retries} retries, last to the event at offset {offset}; try again, or \
-         allow more retries"
-    )]
     Contended {
         /// The number of retries.
         retries: u32,
@@ -90,25 +92,32 @@ pub enum DecideError<R> {
         offset: u64,
     },
     /// The events could not be appended.
-    #[error("the decision's events were not appended: {0}")]
-    Append(#[source] AppendError),
+    Append(AppendError),
     /// The log could not be read.
-    #[error("the log could not be read for a decision: {0}")]
-    Read(#[source] ReadError),
+    Read(ReadError),
 }
 
-/// The guard of the fairness lock that an attempt holds; `None` if the wait for the lock timed out.
-enum FairnessGuard<'a> {
-    Shared(#[expect(dead_code, reason = "held, not read")] Option<RwLockReadGuard<'a, ()>>),
-    Alone(#[expect(dead_code, reason = "held, not read")] Option<RwLockWriteGuard<'a, ()>>),
+impl<R: fmt::Display> fmt::Display for DecideError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(error) => write!(f, "rejected: {error}"),
+            Self::Contended { retries, offset } => write!(
+                f,
+                "the decision lost to other events in {retries} retries, last to the event at offset \
+                     {offset}; try again, or allow more retries"
+            ),
+            Self::Append(error) => write!(f, "the decision's events were not appended: {error}"),
+            Self::Read(error) => write!(f, "the log could not be read for a decision: {error}"),
+        }
+    }
 }
 
-impl<'a> FairnessGuard<'a> {
-    fn take(fairness: &'a RwLock<()>, retries: u32) -> Self {
-        if retries < SHARED_ATTEMPTS {
-            Self::Shared(fairness.try_read_for(WAIT_MAX))
-        } else {
-            Self::Alone(fairness.try_write_for(WAIT_MAX))
+impl<R: fmt::Debug + fmt::Display> Error for DecideError<R> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Append(error) => Some(error),
+            Self::Read(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -246,8 +255,14 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     ) -> Result<Decision, DecideError<R>> {
         let mut retries = 0;
         let fairness = Arc::clone(self.store().fairness());
+        // Kept for all further attempts: if it were released in between, each attempt could lose to the same thread.
+        let mut alone = None;
         loop {
-            let _guard = FairnessGuard::take(&fairness, retries);
+            // Both are `None` if the wait for the lock timed out: only fairness depends on it.
+            let _shared = (retries < SHARED_ATTEMPTS).then(|| fairness.share(WAIT_MAX));
+            if retries >= SHARED_ATTEMPTS && alone.is_none() {
+                alone = fairness.take(WAIT_MAX);
+            }
             let state = self.now().map_err(DecideError::Read)?;
             let events = decision(state).map_err(DecideError::Rejected)?;
             let head = self.head();

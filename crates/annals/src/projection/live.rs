@@ -6,6 +6,8 @@
 //! The thread folds all new events and then shows a clone of the state, so a burst of events costs one clone. It sleeps
 //! until the head moves; it does not poll.
 
+use std::error::Error;
+use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,9 +17,9 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use annals_base::{Condvar, Mutex};
 use annals_base::{Sleeper, Watched};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::{Condvar, Mutex};
 
 use super::Projection;
 use super::reconstructor::Reconstructor;
@@ -134,19 +136,36 @@ impl<S> LiveReader<S> {
 }
 
 /// Why a live projection does not follow the log. [`LiveProjection`] has an example.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LiveError {
     /// An event cannot be read. The projection is stalled before the event, and tries again each time the log grows.
     /// The error is logged once.
-    #[error("the projection is stalled: {0}")]
-    Read(#[source] ReadError),
+    Read(ReadError),
     /// The projection panicked. Its state does not change any more.
-    #[error("the projection panicked and has ended")]
     Panicked,
     /// The thread could not be started.
-    #[error("cannot start a thread for the projection: {0}")]
-    Thread(#[source] Arc<std::io::Error>),
+    Thread(Arc<std::io::Error>),
+}
+
+impl fmt::Display for LiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => write!(f, "the projection is stalled: {error}"),
+            Self::Panicked => f.write_str("the projection panicked and has ended"),
+            Self::Thread(error) => write!(f, "cannot start a thread for the projection: {error}"),
+        }
+    }
+}
+
+impl Error for LiveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Read(error) => Some(error),
+            Self::Thread(error) => Some(&**error),
+            _ => None,
+        }
+    }
 }
 
 impl<P, B> Reconstructor<P, B>
@@ -224,13 +243,14 @@ impl<S> LiveProjection<S> {
                 return Ok(false);
             }
             match deadline {
-                Some(deadline)
-                    if self.shared.moved.wait_until(&mut waiting, deadline).timed_out() =>
-                {
-                    return Ok(self.head() > offset);
+                Some(deadline) => {
+                    let timed_out;
+                    (waiting, timed_out) = self.shared.moved.wait_until(waiting, deadline);
+                    if timed_out {
+                        return Ok(self.head() > offset);
+                    }
                 }
-                Some(_) => {}
-                None => self.shared.moved.wait(&mut waiting),
+                None => waiting = self.shared.moved.wait(waiting),
             }
         }
     }

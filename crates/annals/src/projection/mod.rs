@@ -7,6 +7,7 @@
 //!   decide          fold, call the decision, append if unchanged
 //!   decide_async    the same, without a thread that waits
 //!   tuple           several projections as one
+//!   snapshots       where a reconstructor stores snapshots, and folds that begin at one
 //!   repository      the snapshots of one projection
 //!   pending         the states of a fold that may become snapshots
 //!   check           compares snapshots with a fold from offset 0
@@ -14,14 +15,19 @@
 //!   testing         given, when, then; and the round trip of an event
 //! ```
 
+#[cfg(feature = "snapshots")]
 pub(crate) mod check;
 pub(crate) mod decide;
 mod decide_async;
 pub(crate) mod folded;
 pub(crate) mod live;
+#[cfg(feature = "snapshots")]
 pub(crate) mod pending;
 pub(crate) mod reconstructor;
+#[cfg(feature = "snapshots")]
 pub(crate) mod repository;
+#[cfg(feature = "snapshots")]
+mod snapshots;
 pub(crate) mod steps;
 pub mod testing;
 mod tuple;

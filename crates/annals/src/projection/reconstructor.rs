@@ -1,13 +1,10 @@
 //! The reconstructor: computes the state of a projection, now and at any time before.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::{Serialize, de::DeserializeOwned};
-
 use super::folded::Folded;
-use super::pending::PendingSnapshots;
+#[cfg(feature = "snapshots")]
 use super::repository::SnapshotRepository;
 use super::{Parts, Projection};
 use crate::backend::backend::Backend;
@@ -15,10 +12,6 @@ use crate::backend::memory::Memory;
 use crate::error::ReadError;
 use crate::event::event::Event;
 use crate::query::Query;
-use crate::snapshot::SnapshotStore;
-use crate::snapshot::format::Binding;
-use crate::snapshot::memory::MemorySnapshots;
-use crate::snapshot::policy::SnapshotPolicy;
 use crate::store::bounds::first_at;
 use crate::store::events::{Events, UnknownEvents};
 use crate::store::store::EventStore;
@@ -65,6 +58,7 @@ pub struct Reconstructor<P: Projection, B: Backend<P::Event> = Memory<<P as Proj
     pub(super) query: Query,
     pub(super) parts: Parts,
     pub(super) unknown: UnknownEvents,
+    #[cfg(feature = "snapshots")]
     pub(super) repository: Option<SnapshotRepository<P::State>>,
     current: Option<Folded<P::State>>,
 }
@@ -87,6 +81,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             query,
             parts,
             unknown: UnknownEvents::default(),
+            #[cfg(feature = "snapshots")]
             repository: None,
             current: None,
         }
@@ -96,54 +91,6 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     pub fn unknown_events(mut self, unknown: UnknownEvents) -> Self {
         self.unknown = unknown;
         self.current = None;
-        self
-    }
-
-    /// Stores snapshots in the backend's own snapshot store, and begins folds at them. If the backend has no snapshot
-    /// store, they are stored in memory. By default there are no snapshots.
-    ///
-    /// If this process can only [load](SnapshotStore::is_read_only) them, folds begin at the snapshots that the log's
-    /// writer stores. That is so for a store in RocksDB that is open read-only.
-    pub fn snapshots(self, policy: SnapshotPolicy) -> Self
-    where
-        P::State: Serialize + DeserializeOwned,
-    {
-        let own = self.store.backend().snapshots();
-        self.snapshots_in(own.unwrap_or_else(|| Arc::new(MemorySnapshots::new())), policy)
-    }
-
-    /// Stores snapshots in `snapshots`, and begins folds at them. By default there are no snapshots.
-    ///
-    /// ```
-    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
-    /// use std::sync::Arc;
-    /// use annals::{DirectorySnapshots, SnapshotPolicy};
-    /// # struct Count;
-    /// # impl Projection for Count {
-    /// #     type Event = RawEvent;
-    /// #     type State = u64;
-    /// #     fn initial(&self) -> u64 { 0 }
-    /// #     fn query(&self) -> Query { Query::all() }
-    /// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
-    /// # }
-    ///
-    /// # let directory = tempfile::tempdir()?;
-    /// let store = EventStore::in_memory();
-    /// store.append(RawEvent::builder("counted").build()?)?;
-    /// let place = Arc::new(DirectorySnapshots::at(directory.path().join("counts")));
-    /// let mut count = store.reconstruct(Count).snapshots_in(place, SnapshotPolicy::every(1));
-    /// assert_eq!(*count.now()?, 1);
-    /// assert!(directory.path().join("counts").exists());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn snapshots_in(mut self, snapshots: Arc<dyn SnapshotStore>, policy: SnapshotPolicy) -> Self
-    where
-        P::State: Serialize + DeserializeOwned,
-    {
-        let store = self.store.backend().store_id();
-        let projection = &self.projection;
-        let binding = Binding::new(store, &projection.name(), projection.version(), &self.query);
-        self.repository = Some(SnapshotRepository::new(snapshots, policy, binding));
         self
     }
 
@@ -159,14 +106,10 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             Some(current) => current,
             None => self.begin(0, end),
         };
-        let mut pending = self.repository.as_ref().and_then(|repository| repository.pending(end));
-        let done = self.fold(&mut folded, end, pending.as_mut());
-        if let Some((repository, mut pending)) = self.repository.as_ref().zip(pending) {
-            if folded.passed_over == 0 {
-                pending.finish(&mut folded);
-            }
-            repository.save(&self.store, pending);
-        }
+        #[cfg(feature = "snapshots")]
+        let done = self.fold_and_save(&mut folded, end);
+        #[cfg(not(feature = "snapshots"))]
+        let done = self.fold(&mut folded, end, |_| {});
         let current = self.current.insert(folded);
         done.map(|()| &current.state)
     }
@@ -236,26 +179,18 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             Some(current) if current.head >= snapshot.head => current.clone(),
             _ => snapshot,
         };
-        self.fold(&mut folded, end, None)?;
+        self.fold(&mut folded, end, |_| {})?;
         Ok(folded)
     }
 
     /// Returns the newest snapshot after `from` and at most at `end`, or else the initial state.
     fn begin(&self, from: u64, end: u64) -> Folded<P::State> {
-        let snapshot = self
-            .repository
-            .as_ref()
-            .and_then(|repository| repository.newest(&self.store, &(from + 1..=end)));
-        match snapshot {
-            Some(snapshot) => Folded {
-                state: snapshot.state,
-                head: snapshot.head,
-                last: snapshot.last.map(|last| last.offset),
-                since: 0,
-                passed_over: 0,
-            },
-            None => self.beginning(),
+        #[cfg(feature = "snapshots")]
+        if let Some(snapshot) = self.snapshot(from, end) {
+            return snapshot;
         }
+        let _ = (from, end); // not used without the feature `snapshots`
+        self.beginning()
     }
 
     /// Returns the initial state.
@@ -264,12 +199,12 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Folded { state, head: 0, last: None, since: 0, passed_over: 0 }
     }
 
-    /// Folds the events up to `end`. On an error, the state has the events before the one that cannot be read.
+    /// Folds the events up to `end`, and calls `after_each` with the state after each event if no event was skipped. On an error, the state has the events before the one that cannot be read.
     pub(super) fn fold(
         &self,
         folded: &mut Folded<P::State>,
         end: u64,
-        mut pending: Option<&mut PendingSnapshots<P::State>>,
+        mut after_each: impl FnMut(&mut Folded<P::State>),
     ) -> Result<(), ReadError> {
         let before = folded.passed_over;
         let mut events = self.events(folded.head..end);
@@ -280,10 +215,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
             folded.head = event.offset + 1;
             folded.last = Some(event.offset);
             folded.since += 1;
-            if let Some(pending) = &mut pending
-                && folded.passed_over == 0
-            {
-                pending.offer(folded);
+            if folded.passed_over == 0 {
+                after_each(folded);
             }
         }
         folded.passed_over = before + events.passed_over();

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use annals_base::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::pending::{PendingSnapshot, PendingSnapshots};

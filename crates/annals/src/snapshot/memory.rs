@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use parking_lot::RwLock;
+use annals_base::Mutex;
 
 use super::SnapshotStore;
 use super::series_name::check_series;
@@ -23,7 +23,7 @@ use super::series_name::check_series;
 /// ```
 #[derive(Debug, Default)]
 pub struct MemorySnapshots {
-    stored: RwLock<BTreeMap<(String, u64), Vec<u8>>>,
+    stored: Mutex<BTreeMap<(String, u64), Vec<u8>>>,
 }
 
 impl MemorySnapshots {
@@ -37,25 +37,25 @@ impl MemorySnapshots {
 impl SnapshotStore for MemorySnapshots {
     fn save(&self, series: &str, head: u64, bytes: &[u8]) -> io::Result<()> {
         check_series(series)?;
-        self.stored.write().insert((series.to_owned(), head), bytes.to_owned());
+        self.stored.lock().insert((series.to_owned(), head), bytes.to_owned());
         Ok(())
     }
 
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
         check_series(series)?;
-        let found = self.stored.read().get(&(series.to_owned(), head)).cloned();
+        let found = self.stored.lock().get(&(series.to_owned(), head)).cloned();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
         check_series(series)?;
         let all = (series.to_owned(), 0)..=(series.to_owned(), u64::MAX);
-        Ok(self.stored.read().range(all).map(|((_, head), _)| *head).collect())
+        Ok(self.stored.lock().range(all).map(|((_, head), _)| *head).collect())
     }
 
     fn remove(&self, series: &str, head: u64) -> io::Result<()> {
         check_series(series)?;
-        self.stored.write().remove(&(series.to_owned(), head));
+        self.stored.lock().remove(&(series.to_owned(), head));
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod bounds;
 pub(crate) mod events;
+pub(crate) mod fairness;
 mod ordinals;
 pub(crate) mod read;
 mod source;

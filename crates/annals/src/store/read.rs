@@ -13,6 +13,7 @@ use crate::error::{InvalidQuery, ReadError};
 use crate::event::event::{Event, EventRef, Recorded};
 use crate::event::name::check_name;
 use crate::query::Query;
+#[cfg(feature = "snapshots")]
 use crate::snapshot::digest::EventDigest;
 use crate::util::time::to_ms;
 
@@ -197,6 +198,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     }
 
     /// Returns the digest of the event at `offset`. Counts a failure as a failed read.
+    #[cfg(feature = "snapshots")]
     pub(crate) fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         self.backend().head().meters().counted(self.backend().digest(offset))
     }

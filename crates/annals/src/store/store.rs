@@ -5,8 +5,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
+use super::fairness::FairnessLock;
 use super::source::Source;
 use super::stream::EventStream;
 use super::subscription::Subscription;
@@ -16,6 +15,7 @@ use crate::backend::health::Health;
 use crate::backend::memory::Memory;
 use crate::error::{AppendError, OpenError};
 use crate::event::event::{Event, Recorded};
+#[cfg(feature = "journal")]
 use crate::journal::Journal;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::Query;
@@ -57,7 +57,7 @@ pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     backend: Arc<B>,
     event: PhantomData<fn() -> E>,
     /// Makes decisions fair: all decisions share this lock, and a decision that lost often takes it alone.
-    fairness: Arc<RwLock<()>>,
+    fairness: Arc<FairnessLock>,
 }
 
 /// A store in files: what [`EventStore::open`] and [`EventStore::open_read_only`] return.
@@ -79,6 +79,8 @@ pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
 /// office.bookings.append(Booking::SeatSold { seat: "12A".into() })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub type JournalStore<E> = EventStore<E, Journal<E>>;
 
 impl<E: Event> EventStore<E> {
@@ -134,6 +136,8 @@ impl<E: Event> EventStore<E> {
     /// * [`OpenError::Corrupt`]: the log is damaged.
     /// * [`OpenError::NewerFormat`]: a newer version of annals wrote the log.
     /// * [`OpenError::Io`]: the system failed.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     pub fn open(path: impl AsRef<Path>) -> Result<JournalStore<E>, OpenError> {
         Journal::options().open(path).map(EventStore::on)
     }
@@ -161,6 +165,8 @@ impl<E: Event> EventStore<E> {
     /// * [`OpenError::Corrupt`]: the log is damaged from the beginning of its first segment on.
     /// * [`OpenError::NewerFormat`]: a newer version of annals wrote the log.
     /// * [`OpenError::Io`]: the system failed.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<JournalStore<E>, OpenError> {
         Journal::options().open_read_only(path).map(EventStore::on)
     }
@@ -435,7 +441,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         &self.backend
     }
 
-    pub(crate) fn fairness(&self) -> &Arc<RwLock<()>> {
+    pub(crate) fn fairness(&self) -> &Arc<FairnessLock> {
         &self.fairness
     }
 }

@@ -4,13 +4,16 @@
 //!   crc32c          the checksum of the Journal's files
 //!   little_endian   reads numbers
 //!   local_offset    offsets and positions in a segment, in 4 bytes
+//!   random_id       UUIDs of version 4
 //!   spelling        the distance between two names, for suggestions in error messages
 //!   exact_form/     the exact form of a value, for comparisons
 //! ```
 
+#[cfg(feature = "journal")]
 pub(crate) mod crc32c;
 pub(crate) mod exact_form;
 pub(crate) mod little_endian;
 pub(crate) mod local_offset;
+pub(crate) mod random_id;
 pub(crate) mod spelling;
 pub(crate) mod time;

@@ -19,9 +19,38 @@ pub(crate) fn from_ms(ms: u64) -> SystemTime {
     time.unwrap_or_else(|| UNIX_EPOCH + Duration::from_secs(END_OF_9999))
 }
 
+/// Returns a time, in ms since 1970 UTC, as RFC 3339 writes it, to the second: `2026-11-22T20:36:19Z`. Times after
+/// the year 9999 become its end.
+pub(crate) fn rfc3339(ms: u64) -> String {
+    let seconds = (ms / 1_000).min(END_OF_9999);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Counted from 0000-03-01, so that a leap day is the last one of its year.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_day_is_written_as_the_crate_humantime_writes_it() {
+        for day in (0..=END_OF_9999 / 86_400).step_by(13).chain(0..1_500) {
+            let seconds = day * 86_400 + day * 7_919 % 86_400;
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            let expected = humantime::format_rfc3339_seconds(time).to_string();
+            assert_eq!(rfc3339(seconds * 1_000 + 999), expected);
+        }
+        assert_eq!(rfc3339(u64::MAX), "9999-12-31T23:59:59Z");
+    }
 
     #[test]
     fn times_are_converted_both_ways() {

@@ -4,8 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use annals_base::{Bell, LeaderQueue, LeaderQueueGuard};
-use parking_lot::Mutex;
+use annals_base::{Bell, LeaderQueue, LeaderQueueGuard, Mutex};
 
 use super::clock::Clock;
 use super::helper::Helper;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use annals_base::{Condvar, Mutex};
 
 /// Calls the helper thread.
 #[derive(Default)]
@@ -61,8 +61,8 @@ impl Helper {
     }
 
     fn wait(&self) -> HelperCall {
-        let mut call = self.call.lock();
-        self.called.wait_while(&mut call, |call| *call == HelperCall::None);
+        let none = |call: &mut HelperCall| *call == HelperCall::None;
+        let mut call = self.called.wait_while(self.call.lock(), none);
         std::mem::take(&mut *call)
     }
 }

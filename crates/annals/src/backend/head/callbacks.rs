@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use annals_base::Mutex;
 use annals_base::{SegmentedList, Watched, this_thread};
-use parking_lot::Mutex;
 
 #[cfg(debug_assertions)]
 use super::watchdog::Watchdog;

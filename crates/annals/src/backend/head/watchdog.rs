@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use annals_base::{Condvar, Mutex};
 
 /// The time that a callback may take. A longer call is reported before twice this time has passed.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -80,14 +80,16 @@ impl Shared {
         let mut calls = self.calls.lock();
         while !calls.over {
             let before = seen;
-            self.over.wait_for(&mut calls, self.patience);
+            (calls, _) = self.over.wait_for(calls, self.patience);
             seen = calls.number;
             if let Some(offset) = calls.offset
                 && seen == before
                 && seen != reported
             {
                 reported = seen;
-                parking_lot::MutexGuard::unlocked(&mut calls, || (self.report)(offset));
+                drop(calls);
+                (self.report)(offset);
+                calls = self.calls.lock();
             }
         }
     }

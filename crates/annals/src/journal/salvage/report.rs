@@ -1,5 +1,7 @@
 //! The report of a salvage, and its errors.
 
+use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -80,14 +82,12 @@ pub struct SalvageGap {
 }
 
 /// Why a salvage failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SalvageError {
     /// The damaged store cannot be read, or the new one cannot be created.
-    #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
     /// The path for the new store is the damaged store or is inside it.
-    #[error("{} is the damaged store {} or inside it; give a path outside", to.display(), from.display())]
     IntoItself {
         /// The damaged store.
         from: PathBuf,
@@ -95,13 +95,11 @@ pub enum SalvageError {
         to: PathBuf,
     },
     /// The path for the new store is taken.
-    #[error("{} exists already; give a path where nothing is yet", to.display())]
     TargetTaken {
         /// The path for the new store.
         to: PathBuf,
     },
     /// Writing the new store failed. It has the first `events` events that were found. Remove it and salvage again.
-    #[error("the new store at {} cannot be written: {source}", to.display())]
     Write {
         /// The path of the new store.
         to: PathBuf,
@@ -110,4 +108,40 @@ pub enum SalvageError {
         /// The error of the append.
         source: Box<AppendError>,
     },
+}
+
+impl fmt::Display for SalvageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => fmt::Display::fmt(error, f),
+            Self::IntoItself { from, to } => write!(
+                f,
+                "{} is the damaged store {} or inside it; give a path outside",
+                to.display(),
+                from.display()
+            ),
+            Self::TargetTaken { to } => {
+                write!(f, "{} exists already; give a path where nothing is yet", to.display())
+            }
+            Self::Write { to, source, .. } => {
+                write!(f, "the new store at {} cannot be written: {source}", to.display())
+            }
+        }
+    }
+}
+
+impl Error for SalvageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Open(error) => error.source(),
+            Self::Write { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<OpenError> for SalvageError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
 }

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use parking_lot::{Condvar, Mutex};
+use annals_base::{Condvar, Mutex};
 
 use crate::journal::fs::StoreFile;
 
@@ -80,7 +80,7 @@ impl RoomAhead {
         if matches!(*work, Work::Asked(..)) {
             *work = Work::Idle;
         }
-        shared.changed.wait_while(&mut work, |work| matches!(work, Work::Filling));
+        let mut work = shared.changed.wait_while(work, |work| matches!(work, Work::Filling));
         take(&mut work)
     }
 }
@@ -138,7 +138,7 @@ impl Shared {
                 Work::End => return None,
                 other => {
                     *work = other;
-                    self.changed.wait(&mut work);
+                    work = self.changed.wait(work);
                 }
             }
         }

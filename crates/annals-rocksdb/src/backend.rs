@@ -9,7 +9,7 @@ use annals::backend::{Beside, HeadPublisher, LogAccess};
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Event, EventDigest, EventRef, FollowError,
     Head, Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
-    SnapshotStore, Stats,
+    SnapshotStore, Stats, Tags,
 };
 use rocksdb::checkpoint::Checkpoint;
 
@@ -205,6 +205,15 @@ impl<E: Event> Backend<E> for RocksDb<E> {
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let digest = || Ok(EventDigest::of(self.log.get_raw(offset)?.0.body()));
         self.access.below_head(offset, digest)
+    }
+
+    fn tags(&self, offset: u64) -> Result<Option<Tags>, ReadError> {
+        let tags = || {
+            let mut tags = Tags::default();
+            self.log.get_raw(offset)?.0.tags().for_each(|tag| tags.push(tag));
+            Ok(tags)
+        };
+        self.access.below_head(offset, tags)
     }
 
     fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {

@@ -17,6 +17,7 @@ use crate::backend::health::Health;
 use crate::error::{AppendError, ReadError};
 use crate::event::error::CodecError;
 use crate::event::event::{Event, EventRef};
+use crate::event::tags::Tags;
 use crate::index::lookup::Kind;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::Query;
@@ -106,6 +107,20 @@ pub trait Backend<E: Event>: Send + Sync {
                 source: CodecError::payload(error),
             }),
         }
+    }
+
+    /// Returns the tags of the event at `offset`, or `None` at and beyond the head.
+    ///
+    /// By default this decodes the event. A backend that stores bytes should return the stored tags without decoding:
+    /// callers also need the tags of events that cannot be decoded.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the event exists and its tags cannot be read.
+    fn tags(&self, offset: u64) -> Result<Option<Tags>, ReadError> {
+        let Some(event) = self.get(offset)? else { return Ok(None) };
+        let mut tags = Tags::default();
+        event.event.tags(&mut tags);
+        Ok(Some(tags))
     }
 
     /// Returns the offset of the event with this [id](Event::id), or `None` if no event below the head has it.
@@ -348,6 +363,10 @@ macro_rules! pointer_is_backend {
             #[cfg(feature = "snapshots")]
             fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
                 (**self).digest(offset)
+            }
+
+            fn tags(&self, offset: u64) -> Result<Option<Tags>, ReadError> {
+                (**self).tags(offset)
             }
 
             fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {

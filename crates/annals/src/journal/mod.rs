@@ -61,6 +61,7 @@ use crate::error::{AppendError, Corruption, FollowError, OpenError, ReadError};
 use crate::event::event::{Event, EventRef};
 use crate::event::name::Hasher;
 use crate::event::raw::RawEvent;
+use crate::event::tags::Tags;
 use crate::metrics::stats::{SegmentStats, Stats};
 #[cfg(feature = "snapshots")]
 use crate::snapshot::{SnapshotStore, digest::EventDigest};
@@ -233,6 +234,15 @@ impl<E: Event> Backend<E> for Journal<E> {
     fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
         let digest = || Ok(EventDigest::of(self.log.get_raw(offset)?.0.body()));
         self.access.below_head(offset, digest)
+    }
+
+    fn tags(&self, offset: u64) -> Result<Option<Tags>, ReadError> {
+        let tags = || {
+            let mut tags = Tags::default();
+            self.log.get_raw(offset)?.0.tags().for_each(|tag| tags.push(tag));
+            Ok(tags)
+        };
+        self.access.below_head(offset, tags)
     }
 
     fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {

@@ -7,6 +7,7 @@ use annals_base::Slices;
 
 use super::bounds::{bounds, first_at};
 use super::events::Events;
+use super::source::get_shared;
 use super::store::EventStore;
 use crate::backend::backend::{Backend, NameCount, NameKind};
 use crate::error::{InvalidQuery, ReadError};
@@ -50,6 +51,29 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// [`ReadError`] when the event exists and cannot be read or decoded.
     pub fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
         self.backend().head().meters().read(offset, || self.backend().get(offset))
+    }
+
+    /// Returns the event at `offset` as [`get`](Self::get) does. The event is `'static`: a task or another thread may keep
+    /// it. In memory it keeps the log alive.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("seat-sold").build()?)?;
+    /// let event = store.get_owned(0)?.expect("the log has one event");
+    /// drop(store);
+    /// assert_eq!(std::thread::spawn(move || event.offset).join().expect("no panic"), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_owned(&self, offset: u64) -> Result<Option<EventRef<'static, E>>, ReadError>
+    where
+        B: 'static,
+    {
+        let read = || get_shared(&self.backend, offset);
+        self.backend().head().meters().read(offset, read)
     }
 
     /// Returns the offset of the event with this [id](Event::id), or `None` if the log has no such event. A store that

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use annals_base::keep;
+use annals_base::{Keeper, keep};
 
 use crate::backend::backend::{Backend, Selection};
 use crate::error::ReadError;
-use crate::event::event::{Event, EventRef};
+use crate::event::event::{Event, EventRef, Recorded};
 
 /// Reads a page from a shared backend. The events keep the backend alive if they point into it, so they may have any
 /// lifetime.
@@ -76,11 +76,26 @@ fn read_shared<E: Event, B: Backend<E> + 'static>(
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(selection.limit);
         let mut borrowed = Vec::with_capacity(most);
         let left = backend.read(selection, &mut borrowed);
-        ready.extend(borrowed.into_iter().map(|event| match event {
-            EventRef::Borrowed(recorded) => EventRef::Shared(keeper.share(recorded)),
-            EventRef::Shared(recorded) => EventRef::Shared(recorded),
-            EventRef::Owned(recorded) => EventRef::Owned(recorded),
-        }));
+        ready.extend(borrowed.into_iter().map(|event| kept(event, keeper)));
         left
     })
+}
+
+/// Reads one event from a shared backend, which the event keeps alive if it points into it.
+pub(super) fn get_shared<E: Event, B: Backend<E> + 'static>(
+    backend: &Arc<B>,
+    offset: u64,
+) -> Result<Option<EventRef<'static, E>>, ReadError> {
+    keep(backend, |backend, keeper| Ok(backend.get(offset)?.map(|event| kept(event, keeper))))
+}
+
+fn kept<'b, 'k, E: Event>(
+    event: EventRef<'b, E>,
+    keeper: &mut Keeper<'b, Recorded<E>>,
+) -> EventRef<'k, E> {
+    match event {
+        EventRef::Borrowed(recorded) => EventRef::Shared(keeper.share(recorded)),
+        EventRef::Shared(recorded) => EventRef::Shared(recorded),
+        EventRef::Owned(recorded) => EventRef::Owned(recorded),
+    }
 }

@@ -54,7 +54,7 @@ use crate::query::Query;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
-    backend: Arc<B>,
+    pub(super) backend: Arc<B>,
     event: PhantomData<fn() -> E>,
     /// Makes decisions fair: all decisions share this lock, and a decision that lost often takes it alone.
     fairness: Arc<FairnessLock>,

@@ -6,15 +6,15 @@ use annals::{Backend, Event, EventStore, UnknownEvents};
 
 use crate::binding::store_id;
 use crate::checkpoint::Checkpoint;
+use crate::clock::Clock;
+use crate::engine::core::{Core, Record, Source, reset_to};
+use crate::engine::event::GroupEvent;
+use crate::engine::log::StateLog;
+use crate::engine::machine::ParkedEvents;
+use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
-use crate::group::admin::{parked, unpark};
-use crate::group::builder::{check_bound, machine};
-use crate::group::core::{Core, Source};
-use crate::group::event::GroupEvent;
-use crate::group::group::{GroupStatus, ParkedEvent};
-use crate::group::log::StateLog;
-use crate::group::machine::ParkedEvents;
-use crate::group::state::GroupState;
+use crate::group::{GroupStatus, ParkedEvent};
+use crate::group_builder::check_bound;
 use crate::place::place::{Place, check_name};
 
 /// The consumers and groups beside a log: lists them, replays or drops parked events, resets and deletes.
@@ -136,7 +136,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     ) -> Result<Vec<ParkedEvent>, ConsumerError> {
         check_name(name)?;
         let state = StateLog::peek(&self.place, name)?.ok_or_else(|| not_found(name))?;
-        Ok(parked(&state, from, limit))
+        Ok(ParkedEvent::list(&state, from, limit))
     }
 
     /// Lets the group deliver parked events again when it is next opened, with all their attempts. Returns their
@@ -146,7 +146,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::NotParked`], those of a state that
     /// does not belong to the log, or a failure of the system.
     pub fn replay_parked(&self, name: &str, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
-        self.unpark(name, which, |offsets| GroupEvent::ParkedReplayed { offsets })
+        self.unpark(name, which, true)
     }
 
     /// Drops parked events: they count as handled. Returns their number.
@@ -154,7 +154,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// # Errors
     /// As [`replay_parked`](Self::replay_parked).
     pub fn drop_parked(&self, name: &str, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
-        self.unpark(name, which, |offsets| GroupEvent::ParkedDropped { offsets })
+        self.unpark(name, which, false)
     }
 
     /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond the
@@ -174,11 +174,11 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         if kind == ConsumerKind::Consumer {
             return Checkpoint::of(self.store, name)?.save(self.store, to);
         }
-        let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        let (mut log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
         let (settings, source) = (state.settings, store_id(self.store));
-        let events =
-            [GroupEvent::GroupConfigured { settings, source }, GroupEvent::PositionReset { to }];
-        log.append(&events)?;
+        let configured = GroupEvent::GroupConfigured { settings, source };
+        let now_ms = Clock::new(log.last_ms()).now_ms();
+        log.append(&[configured, reset_to(self.store, to)?], now_ms)?;
         log.sync()
     }
 
@@ -238,22 +238,21 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         &self,
         name: &str,
         which: ParkedEvents<'_>,
-        event: impl FnOnce(Vec<u64>) -> GroupEvent,
+        replays: bool,
     ) -> Result<u64, ConsumerError> {
         check_name(name)?;
         if !self.place.has_group(name) {
             return Err(not_found(name));
         }
-        let _lock = self.place.lock(name)?;
+        let lock = self.place.lock(name)?;
         let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
         check_bound(name, &state, self.store)?;
-        let settings = &state.settings;
-        let (query, key) = (settings.query(), settings.key.clone());
+        let (query, key) = (state.settings.query(), state.settings.key.clone());
         let source = Source { query, key, unknown: UnknownEvents::default() };
-        let mut core = Core::new(machine(state, &source, self.store)?, log);
-        let keys = |offset| source.keys_at(self.store, offset);
-        let count = unpark(&mut core, which, keys, event)?;
-        core.log.sync()?;
+        let now_ms = Clock::new(log.last_ms()).now_ms();
+        let mut core = Core::new(state, Record::Log(log), source, lock, self.store)?;
+        let count = core.unpark(self.store, which, replays, now_ms)?;
+        core.save(self.store, now_ms)?;
         Ok(count)
     }
 }

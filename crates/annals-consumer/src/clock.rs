@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock that begins at the system's time and then follows the time that has passed, so a change of the system's time
-/// does not end leases.
+/// does not end leases. It does not begin before the time at which the clock of the last process ended, so a system's
+/// time that has gone back does not keep dead leases.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,
@@ -11,9 +12,10 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
+    /// Returns a clock that begins now, and not before `last_ms`.
+    pub(crate) fn new(last_ms: u64) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now(), start_ms: ms(since) }
+        Self { start: Instant::now(), start_ms: ms(since).max(last_ms) }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

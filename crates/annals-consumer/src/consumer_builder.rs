@@ -2,20 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use annals::{Backend, Event, EventStore, Query, UnknownEvents};
-use parking_lot::Mutex;
+use annals::{Backend, Event, EventStore, Query, ReadError, UnknownEvents};
 
-use super::consumer::Consumer;
-use super::tracker::{Shared, Tracker};
 use crate::checkpoint::Checkpoint;
+use crate::clock::{Clock, ms};
+use crate::consumer::Consumer;
+use crate::engine::core::{Core, Record, Source};
+use crate::engine::position::Position;
+use crate::engine::settings::GroupSettings;
+use crate::engine::shared::Shared;
+use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
-use crate::meters::Meters;
 use crate::place::checkpoints::CheckpointStore;
-use crate::place::files::remove_unfinished;
+use crate::place::files::remove_left_behind;
 use crate::place::lock::NameLock;
 use crate::place::place::{Place, check_name};
+use crate::worker::Worker;
 
 /// The settings of a [`Consumer`]. [`Consumers::consumer`](crate::Consumers::consumer) returns it.
 #[must_use = "a consumer does nothing until it is started"]
@@ -66,7 +70,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
     /// costs at most as many redeliveries. For a log in files, a save is two syncs of the disk.
     ///
     /// The position is also saved if the last save is a second ago, before the consumer waits for new events, and when
-    /// it is dropped.
+    /// it is dropped. Events that do not match the query cost a save only after 65,536 of them.
     pub fn save_every(self, events: u32) -> Self {
         Self { save_every: events, ..self }
     }
@@ -96,40 +100,67 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
     ///   [`ConsumerError::DamagedPosition`]: the position is not valid for this log.
     /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
     ///   [`ConsumerError::NoPlace`], or a failure of the system.
-    pub fn start(self) -> Result<Consumer<'a, E, B>, ConsumerError> {
+    pub fn start(self) -> Result<Consumer<E, B>, ConsumerError> {
         let Self { store, name, .. } = self;
         check_name(&name)?;
         if self.save_every == 0 {
             let (name, value) = ("save_every", "0".to_owned());
             return Err(ConsumerError::BadOption { name, value, expected: "at least 1" });
         }
+        check_query(store, &self.query)?;
         let (checkpoints, lock) = match self.checkpoints {
             Some(checkpoints) => (checkpoints, NameLock::None),
             None => locked(store, &name)?,
         };
         let checkpoint = Checkpoint::in_store(checkpoints, &name)?;
-        let (saved, start) = match checkpoint.load(store)? {
-            Some(position) => (position, position),
-            None if self.from <= store.len() => (0, self.from),
+        let position = match checkpoint.load(store)? {
+            Some(position) => position,
             None => {
-                return Err(ConsumerError::ResetBeyondHead { to: self.from, head: store.len() });
+                // Before anything is delivered: after a crash, the consumer begins here and not at a later head.
+                if self.from > 0 {
+                    checkpoint.save(store, self.from)?;
+                }
+                self.from
             }
         };
-        let subscription = store.subscription(self.query, start).unknown_events(self.unknown);
-        let shared = Shared {
-            store,
+        let pause_ms = ms(self.retry_after);
+        let record = Position {
             checkpoint,
             save_every: self.save_every,
-            retry_after: self.retry_after,
-            tracker: Mutex::new(Tracker::new(start)),
-            saved: Mutex::new(saved),
-            waker: Mutex::new(None),
-            meters: Meters::new(&name),
-            lock,
+            pause_ms,
+            saved: position,
+            handled: 0,
+            saved_at: Instant::now(),
+            retry_ms: None,
         };
-        let waiter = store.backend().head().waiter();
-        let (shared, ended, save_failed) = (Arc::new(shared), false, None);
-        Ok(Consumer { shared, subscription, waiter, ended, save_failed })
+        // A delivery has no deadline, and an event is delivered until it is handled.
+        let settings = GroupSettings {
+            max_in_flight: u32::MAX,
+            deadline_ms: u64::MAX,
+            max_attempts: u32::MAX,
+            first_pause_ms: pause_ms,
+            max_pause_ms: pause_ms,
+            read_ahead: u32::MAX,
+            ..GroupSettings::default()
+        };
+        let (read, stored_read) = (position, position);
+        let state = GroupState { settings, read, stored_read, ..GroupState::default() };
+        let source = Source { query: self.query, key: None, unknown: self.unknown };
+        let core = Core::new(state, Record::Position(record), source, lock, store)?;
+        let shared = Arc::new(Shared::new(store, name, core, Clock::new(0)));
+        Ok(Consumer { worker: Worker::new(&shared, "") })
+    }
+}
+
+/// Checks that an event of the store can match a query.
+pub(crate) fn check_query<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    query: &Query,
+) -> Result<(), ConsumerError> {
+    query.check().map_err(ReadError::from)?;
+    match store.query(query).range(0..0).next() {
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 
@@ -144,7 +175,7 @@ fn locked<E: Event, B: Backend<E>>(
         return Err(ConsumerError::OtherKind { name: name.to_owned(), found: "group" });
     }
     if let Place::Directory(directory) = &place {
-        remove_unfinished(directory, name);
+        remove_left_behind(directory, name);
     }
     Ok((place.checkpoints(), lock))
 }

@@ -150,6 +150,14 @@ pub enum ConsumerError {
         /// The offset of the event.
         offset: u64,
     },
+    /// A consumer cannot park an event. A group can.
+    #[error(
+        "the consumer {name:?} cannot park an event; use a group, or answer with retry or skip"
+    )]
+    CannotPark {
+        /// The name.
+        name: String,
+    },
     /// The event at this offset is not parked.
     #[error("the event at offset {offset} is not parked")]
     NotParked {

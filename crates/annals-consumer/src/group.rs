@@ -1,26 +1,20 @@
-//! The group: what its workers share. Calls on leases, for workers in this process and, by a server, on other machines.
+//! The group: workers that share the events of a query, and the calls on leases, for workers on other machines.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Waker;
 use std::time::Duration;
 
 use annals::{Backend, Event, EventStore};
-use parking_lot::{Mutex, MutexGuard};
-use uuid::Uuid;
 
-use super::core::{Core, Source, parked_count};
-use super::event::GroupEvent;
-use super::lease::LeaseId;
-use super::machine::{Answer, Nack, Settled};
-use super::settings::GroupSettings;
-use super::state::{GroupState, Status};
-use crate::clock::{Clock, ms};
+use crate::delivery::Delivery;
+use crate::engine::core::reset_to;
+use crate::engine::lease_id::LeaseId;
+use crate::engine::machine::{Answer, Nack, ParkedEvents, Settled};
+use crate::engine::settings::GroupSettings;
+use crate::engine::shared::Handle;
+use crate::engine::state::{Entry, GroupState, Parked, Status};
 use crate::error::ConsumerError;
-use crate::meters::Meters;
-use crate::place::lock::NameLock;
-use crate::wake::{Timer, Waiting};
+use crate::worker::Worker;
 
 /// Workers that share the events of a query: threads, tasks or, through a server, other processes.
 ///
@@ -63,23 +57,10 @@ use crate::wake::{Timer, Waiting};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Clones are handles to the same group. The group is released when the last one is dropped.
+/// Clones are handles to the same group. Its workers and deliveries are handles too. The group is released when the last
+/// one is dropped.
 pub struct Group<E: Event, B: Backend<E>> {
-    pub(super) shared: Arc<Shared<E, B>>,
-}
-
-/// What the handles of a group share.
-pub(super) struct Shared<E: Event, B: Backend<E>> {
-    pub(super) store: EventStore<E, B>,
-    pub(super) name: String,
-    pub(super) source: Source,
-    pub(super) core: Mutex<Core>,
-    pub(super) waiting: Waiting,
-    pub(super) stopped: AtomicBool,
-    pub(super) clock: Clock,
-    pub(super) timer: Timer,
-    pub(super) meters: Meters,
-    pub(super) _lock: NameLock,
+    pub(crate) shared: Handle<E, B>,
 }
 
 /// The state of a group or consumer.
@@ -112,17 +93,6 @@ pub struct ParkedEvent {
     pub reason: String,
 }
 
-/// What a pull found.
-#[derive(Debug)]
-pub(super) struct Leased {
-    /// The leases and the numbers of the attempts.
-    pub(super) leases: Vec<(LeaseId, u32)>,
-    /// The offset beyond which the log must grow for more events. `None`: more events would not help.
-    pub(super) beyond: Option<u64>,
-    /// Whether nothing is left to do below `beyond`.
-    pub(super) is_idle: bool,
-}
-
 impl<E: Event, B: Backend<E>> Group<E, B> {
     /// Returns the name.
     #[must_use]
@@ -142,6 +112,32 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
         &self.shared.store
     }
 
+    /// Returns a worker, which waits for deliveries. The name is used for its limit of events in flight: workers of one
+    /// name share it. A name has at most 255 bytes; more are cut off.
+    pub fn worker(&self, name: impl AsRef<str>) -> Worker<E, B> {
+        Worker::new(&self.shared, name.as_ref())
+    }
+
+    /// Returns at most `max` deliveries for a worker, without waiting. `deadline` is the time until they are delivered
+    /// again; `None` is that of the settings.
+    ///
+    /// # Errors
+    /// [`ConsumerError::Read`] if the log cannot be read, [`ConsumerError::StateLogNotWritten`] if the state log cannot
+    /// be written, [`ConsumerError::LockRemoved`]. Nothing is delivered then.
+    pub fn pull(
+        &self,
+        worker: &str,
+        max: u32,
+        deadline: Option<Duration>,
+    ) -> Result<Vec<Delivery<E, B>>, ConsumerError>
+    where
+        B: 'static,
+    {
+        let pulled = self.shared.pull(worker, max, deadline, None)?;
+        let delivery = |(event, lease, attempt)| Delivery::new(&self.shared, event, lease, attempt);
+        Ok(pulled.events.into_iter().map(delivery).collect())
+    }
+
     /// Acknowledges deliveries by their leases: their events are handled. When this returns, that survives the end of
     /// the process. Leases that were answered before count as done, so a call can be repeated. A lease whose deadline
     /// has passed counts unless the event was delivered again or parked.
@@ -149,7 +145,7 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
     /// # Errors
     /// [`ConsumerError::StateLogNotWritten`]; no lease is answered then.
     pub fn ack(&self, leases: &[LeaseId]) -> Result<Settled, ConsumerError> {
-        self.settle(leases, Answer::Ack)
+        self.shared.settle(leases, Answer::Ack)
     }
 
     /// Answers deliveries that were not handled, as [`ack`](Self::ack) does. The state log keeps the first 1,000 bytes
@@ -163,7 +159,7 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
         nack: Nack,
         reason: &str,
     ) -> Result<Settled, ConsumerError> {
-        self.settle(leases, Answer::Nack(nack, reason))
+        self.shared.settle(leases, Answer::Nack(nack, reason))
     }
 
     /// Gives a delivery more time: its deadline is `deadline` from now.
@@ -172,14 +168,7 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
     /// [`ConsumerError::LeaseLost`] if its deadline has passed or it was answered,
     /// [`ConsumerError::StateLogNotWritten`].
     pub fn extend(&self, lease: LeaseId, deadline: Duration) -> Result<(), ConsumerError> {
-        let now_ms = self.shared.clock.now_ms();
-        let mut core = self.shared.core.lock();
-        self.shared.tick(&mut core, now_ms)?;
-        let event = core.machine.extend(lease, now_ms.saturating_add(ms(deadline)));
-        let event = event.ok_or(ConsumerError::LeaseLost { offset: lease.offset() })?;
-        core.commit(&[event], [])?;
-        self.shared.after(core);
-        Ok(())
+        self.shared.extend(lease, deadline)
     }
 
     /// Returns the position and the counts, and reports them to the recorder of metrics.
@@ -187,132 +176,67 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
     pub fn status(&self) -> GroupStatus {
         let core = self.shared.core.lock();
         let status = GroupStatus::of(core.machine.state(), self.shared.store.len());
-        drop(core);
-        let meters = &self.shared.meters;
-        meters.lag.report(status.lag);
-        meters.in_flight.report(status.in_flight);
-        meters.parked.report(status.parked);
+        self.shared.after(core);
         status
     }
 
     /// Ends the workers of this process: each returns `None` from now on. Deliveries that they have stay valid.
     pub fn stop(&self) {
-        // Release: pairs with the load in `is_stopped`.
-        self.shared.stopped.store(true, Ordering::Release);
-        self.shared.wake_all();
+        self.shared.stop();
     }
 
     /// Returns whether [`stop`](Self::stop) was called.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        // Acquire: pairs with the store in `stop`.
-        self.shared.stopped.load(Ordering::Acquire)
+        self.shared.is_stopped()
     }
 
-    /// Gives deliveries back that no worker has looked at.
-    pub(super) fn give_back(&self, leases: &[LeaseId]) {
-        if leases.is_empty() {
-            return;
-        }
-        if let Err(error) = self.settle(leases, Answer::Return) {
-            let name = self.name();
-            tracing::error!(%error, name, "deliveries that were not used wait for their deadline");
-        }
+    /// Returns the parked events in order, at most `limit`, from offset `from` on.
+    #[must_use]
+    pub fn parked(&self, from: u64, limit: usize) -> Vec<ParkedEvent> {
+        ParkedEvent::list(self.shared.core.lock().machine.state(), from, limit)
     }
 
-    fn settle(&self, leases: &[LeaseId], answer: Answer<'_>) -> Result<Settled, ConsumerError> {
-        let now_ms = self.shared.clock.now_ms();
-        let mut core = self.shared.core.lock();
-        let (events, settled) = core.machine.settle(leases, answer, now_ms);
-        core.commit(&events, [])?;
-        self.shared.meters.parked(parked_count(&events));
-        self.shared.after(core);
-        Ok(settled)
+    /// Delivers parked events again, with all their attempts. Returns their number.
+    ///
+    /// Each is delivered before the waiting events of its keys that have higher offsets. They do not move the position.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotParked`] if there is no parked event at one of the offsets; nothing is replayed then.
+    /// [`ConsumerError::StateLogNotWritten`], [`ConsumerError::Read`].
+    pub fn replay_parked(&self, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
+        self.unpark(which, true)
     }
 
-    /// Answers one lease.
-    pub(super) fn settle_one(
-        &self,
-        lease: LeaseId,
-        answer: Answer<'_>,
-    ) -> Result<(), ConsumerError> {
-        match self.settle(&[lease], answer)?.lost.first() {
-            None => Ok(()),
-            Some(lost) => Err(ConsumerError::LeaseLost { offset: lost.offset() }),
-        }
+    /// Drops parked events: they count as handled. Returns their number.
+    ///
+    /// # Errors
+    /// As [`replay_parked`](Self::replay_parked).
+    pub fn drop_parked(&self, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
+        self.unpark(which, false)
     }
-}
 
-impl<E: Event, B: Backend<E>> Shared<E, B> {
-    /// Decides on deadlines and pauses that have ended.
-    pub(super) fn tick(&self, core: &mut Core, now_ms: u64) -> Result<(), ConsumerError> {
-        self.meters.parked(core.tick(now_ms)?);
+    /// Continues at offset `to`: the events of the query from there on are delivered, whether or not they were before.
+    /// Every lease is lost, and parked events from `to` on are not parked any more.
+    ///
+    /// # Errors
+    /// [`ConsumerError::ResetBeyondHead`], [`ConsumerError::StateLogNotWritten`].
+    pub fn reset(&self, to: u64) -> Result<(), ConsumerError> {
+        let shared = &self.shared;
+        shared.change(|core, now_ms| core.commit(&[reset_to(&shared.store, to)?], [], now_ms))?;
+        shared.wake_all();
         Ok(())
     }
 
-    /// Leases events to a worker.
-    pub(super) fn lease(
-        &self,
-        worker: &str,
-        max: u32,
-        deadline: Option<Duration>,
-    ) -> Result<Leased, ConsumerError> {
-        let now_ms = self.clock.now_ms();
-        let mut core = self.core.lock();
-        self.tick(&mut core, now_ms)?;
-        let wanted = max.min(core.machine.room(worker));
-        self.meters.parked(core.read_ahead(&self.store, &self.source, wanted as usize, now_ms)?);
-        let deadline_ms = deadline.map_or(core.machine.state().settings.deadline_ms, ms);
-        let pull = Uuid::new_v4();
-        let events = core.machine.pull(worker, pull, wanted, now_ms.saturating_add(deadline_ms));
-        core.commit(&events, [])?;
-        let state = core.machine.state();
-        let epoch = state.epoch;
-        let offsets = events.iter().flat_map(GroupEvent::offsets);
-        let lease = |&offset: &u64| {
-            let attempts = state.entry(offset).map_or(0, |entry| entry.attempts);
-            (LeaseId { epoch, pull, offset }, attempts)
-        };
-        let leases: Vec<_> = offsets.map(lease).collect();
-        let can_read = wanted > 0 && core.machine.room_ahead() > 0;
-        let beyond = can_read.then_some(state.read);
-        let is_idle = state.window.is_empty() && state.replays.is_empty();
-        self.meters.lag.report(self.store.len().saturating_sub(state.position()));
-        self.meters.parked.report(state.parked.len() as u64);
-        // Without a lease, no event is ready or this worker has no room. A worker that waits for a time wakes by itself.
-        if !leases.is_empty() {
-            self.after(core);
-        }
-        Ok(Leased { leases, beyond, is_idle })
-    }
-
-    /// Releases the lock of the core, and wakes the workers that have something to do.
-    pub(super) fn after(&self, core: MutexGuard<'_, Core>) {
-        self.meters.parked.report(core.machine.state().parked.len() as u64);
-        self.meters.in_flight.report(core.machine.held());
-        let lag = self.store.len().saturating_sub(core.machine.state().position());
-        self.meters.lag.report(lag);
-        let state = core.machine.state();
-        let is_done = state.window.is_empty() && state.replays.is_empty();
-        if is_done && self.store.backend().head().is_closed() {
-            drop(core);
-            return self.wake_all();
-        }
-        let ready = core.machine.ready_count();
-        let wakers = self.waiting.take(ready, |worker| core.machine.room(worker) > 0);
-        drop(core);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Wakes all waiting workers.
-    pub(super) fn wake_all(&self) {
-        self.waiting.take(usize::MAX, |_| true).into_iter().for_each(Waker::wake);
+    fn unpark(&self, which: ParkedEvents<'_>, replays: bool) -> Result<u64, ConsumerError> {
+        let shared = &self.shared;
+        shared.change(|core, now_ms| core.unpark(&shared.store, which, replays, now_ms))
     }
 }
 
 impl GroupStatus {
     pub(crate) fn of(state: &GroupState, head: u64) -> Self {
-        let retrying = |(_, entry): &(u64, &super::state::Entry)| {
+        let retrying = |(_, entry): &(u64, &Entry)| {
             entry.attempts > 0 && !matches!(entry.status, Status::Leased { .. })
         };
         Self {
@@ -325,12 +249,14 @@ impl GroupStatus {
     }
 }
 
-impl<E: Event, B: Backend<E>> Drop for Shared<E, B> {
-    fn drop(&mut self) {
-        if let Err(error) = self.core.get_mut().close(&self.store) {
-            let name = self.name.as_str();
-            tracing::error!(%error, name, "the state log of a group was not synced");
-        }
+impl ParkedEvent {
+    /// Returns the parked events of a state.
+    pub(crate) fn list(state: &GroupState, from: u64, limit: usize) -> Vec<Self> {
+        let event = |(&offset, parked): (&u64, &Parked)| {
+            let Parked { attempts, at_ms, reason } = parked.clone();
+            Self { offset, attempts, at_ms, reason }
+        };
+        state.parked.range(from..).take(limit).map(event).collect()
     }
 }
 

@@ -2,27 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use annals::{Backend, Event, EventStore, Query, UnknownEvents};
-use parking_lot::Mutex;
 
-use super::core::{Core, Source};
-use super::event::GroupEvent;
-use super::group::{Group, Shared};
-use super::log::StateLog;
-use super::machine::Machine;
-use super::schedule::Keys;
-use super::settings::GroupSettings;
-use super::state::GroupState;
 use crate::binding::{Bound, digest_before, store_id};
 use crate::checkpoint::Checkpoint;
 use crate::clock::{Clock, ms};
+use crate::consumer_builder::check_query;
+use crate::engine::core::{Core, Record, Source};
+use crate::engine::event::GroupEvent;
+use crate::engine::log::StateLog;
+use crate::engine::settings::GroupSettings;
+use crate::engine::shared::Shared;
+use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
-use crate::meters::Meters;
+use crate::group::Group;
+use crate::place::files::remove_left_behind;
 use crate::place::place::{Place, check_name};
-use crate::wake::{Timer, Waiting};
 
 /// The settings of a [`Group`]. [`Consumers::group`](crate::Consumers::group) returns it.
 ///
@@ -136,9 +133,12 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         check_name(&name)?;
         check(&settings)?;
         let query = settings.query();
-        query.check().map_err(annals::ReadError::from)?;
+        check_query(store, &query)?;
         let place = Place::of(store)?;
         let lock = place.lock(&name)?;
+        if let Place::Directory(directory) = &place {
+            remove_left_behind(directory, &name);
+        }
         if Checkpoint::of(store, name.as_str())?.exists()? {
             return Err(ConsumerError::OtherKind { name, found: "consumer" });
         }
@@ -149,51 +149,22 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
             }
             None => begin(store, &place, &name, &settings, self.from)?,
         };
+        let clock = Clock::new(log.last_ms());
+        let now_ms = clock.now_ms();
         let source = Source { query, key: settings.key.clone(), unknown: self.unknown };
-        let machine = machine(state, &source, store)?;
-        let mut core = Core::new(machine, log);
-        let id = store_id(store);
+        let mut core = Core::new(state, Record::Log(log), source, lock, store)?;
         if core.machine.state().settings != settings {
-            core.commit(&[GroupEvent::GroupConfigured { settings, source: id }], [])?;
+            let source = store_id(store);
+            core.commit(&[GroupEvent::GroupConfigured { settings, source }], [], now_ms)?;
         }
-        let clock = Clock::new();
         if !self.keeps_leases {
-            let events = core.machine.release(clock.now_ms());
-            core.commit(&events, [])?;
+            let events = core.machine.release(now_ms);
+            core.commit(&events, [], now_ms)?;
         }
-        let events = core.machine.shorten(clock.now_ms());
-        core.commit(&events, [])?;
-        let shared = Shared {
-            store: store.clone(),
-            meters: Meters::new(&name),
-            name,
-            source,
-            core: Mutex::new(core),
-            waiting: Waiting::default(),
-            stopped: AtomicBool::new(false),
-            clock,
-            timer: Timer::default(),
-            _lock: lock,
-        };
-        Ok(Group { shared: Arc::new(shared) })
+        let events = core.machine.shorten(now_ms);
+        core.commit(&events, [], now_ms)?;
+        Ok(Group { shared: Arc::new(Shared::new(store, name, core, clock)) })
     }
-}
-
-/// Returns the machine with this state.
-pub(crate) fn machine<E: Event, B: Backend<E>>(
-    state: GroupState,
-    source: &Source,
-    store: &EventStore<E, B>,
-) -> Result<Machine, ConsumerError> {
-    let mut failed = None;
-    let machine = Machine::new(state, |offset| match source.keys_at(store, offset) {
-        Ok(keys) => keys,
-        Err(error) => {
-            failed.get_or_insert(error);
-            Keys::default()
-        }
-    });
-    failed.map_or(Ok(machine), Err)
 }
 
 /// Checks that the state of a group belongs to the log as it is now.
@@ -228,7 +199,8 @@ fn begin<E: Event, B: Backend<E>>(
         complete: true,
         ..GroupState::default()
     };
-    Ok((StateLog::create(place, name, &state)?, state))
+    let now_ms = Clock::new(0).now_ms();
+    Ok((StateLog::create(place, name, &state, now_ms)?, state))
 }
 
 /// Checks that the group has this query and key.

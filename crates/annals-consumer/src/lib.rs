@@ -45,9 +45,10 @@
 //! docs/CONSUMERS.md of the project has the recipe, a saga and an outbox worker.
 //!
 //! ```text
-//!   admin       lists consumers and groups      checkpoint   a durable position       meters   metrics
-//!   consumer/   one reader                      binding      position and log         clock    the time
-//!   group/      many workers                    place/       where both are stored    wake     waiting
+//!   admin      lists consumers and groups      engine/      what is delivered next    meters   metrics
+//!   consumer   one reader in order             checkpoint   a durable position        clock    the time
+//!   group      many workers                    binding      position and log          wake     waiting
+//!   worker, delivery: what both return         place/       where both are stored
 //! ```
 
 #![forbid(unsafe_code)]
@@ -57,30 +58,33 @@ mod binding;
 mod checkpoint;
 mod clock;
 mod consumer;
+mod consumer_builder;
+mod delivery;
+mod engine;
 mod error;
 mod group;
+mod group_builder;
 mod meters;
 mod place;
 mod wake;
+mod worker;
 
 use annals::{Backend, Event, EventStore};
 
 pub use admin::{ConsumerAdmin, ConsumerInfo, ConsumerKind};
 pub use checkpoint::Checkpoint;
-pub use consumer::builder::ConsumerBuilder;
-pub use consumer::consumer::Consumer;
-pub use consumer::delivery::Delivery;
-pub use consumer::stream::ConsumerStream;
+pub use consumer::Consumer;
+pub use consumer_builder::ConsumerBuilder;
+pub use delivery::Delivery;
+pub use engine::lease_id::{InvalidLeaseId, LeaseId};
+pub use engine::machine::{Nack, ParkedEvents, Settled};
+pub use engine::settings::{GroupSettings, SettingsItem};
 pub use error::{ConsumerError, Holder};
-pub use group::builder::GroupBuilder;
-pub use group::delivery::GroupDelivery;
-pub use group::group::{Group, GroupStatus, ParkedEvent};
-pub use group::lease::{InvalidLeaseId, LeaseId};
-pub use group::machine::{Nack, ParkedEvents, Settled};
-pub use group::settings::{GroupSettings, SettingsItem};
-pub use group::worker::{Worker, WorkerStream};
+pub use group::{Group, GroupStatus, ParkedEvent};
+pub use group_builder::GroupBuilder;
 pub use place::checkpoints::{CheckpointStore, MemoryCheckpoints};
 pub use place::files::FileCheckpoints;
+pub use worker::{Worker, WorkerStream};
 
 /// Consumers and groups of an [`EventStore`].
 pub trait Consumers<E: Event, B: Backend<E>> {

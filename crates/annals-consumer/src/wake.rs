@@ -2,28 +2,50 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Returns a waker that unparks the calling thread.
-pub(crate) fn thread_waker() -> Waker {
-    struct Unparks(Thread);
-    impl Wake for Unparks {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    Waker::from(Arc::new(Unparks(thread::current())))
+/// Parks the calling thread until its waker is called. Other code that parks the thread meanwhile takes no wake-up.
+#[derive(Debug)]
+pub(crate) struct Parker(Arc<Parked>);
+
+#[derive(Debug)]
+struct Parked {
+    thread: Thread,
+    woken: AtomicBool,
 }
 
-/// Parks the calling thread until it is unparked, or until an instant.
-pub(crate) fn park_until(until: Option<Instant>) {
-    match until {
-        None => thread::park(),
-        Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        // Release: pairs with the swap in `park_until`, so what was done before the call is seen behind it.
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) }))
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.0))
+    }
+
+    /// Parks the thread until the waker is called, or until an instant. May return earlier.
+    pub(crate) fn park_until(&self, until: Option<Instant>) {
+        // Acquire: pairs with the store in `wake`.
+        if self.0.woken.swap(false, Ordering::Acquire) {
+            return;
+        }
+        match until {
+            None => thread::park(),
+            Some(until) => thread::park_timeout(until.saturating_duration_since(Instant::now())),
+        }
     }
 }
 
@@ -42,42 +64,79 @@ struct Waiter {
     ticket: u64,
     worker: Arc<str>,
     waker: Waker,
+    /// When it wakes by itself.
+    until_ms: Option<u64>,
+    /// Whether an append wakes it.
+    at_head: bool,
 }
 
 impl Waiting {
-    /// Adds the waker of a worker. Returns its ticket.
+    /// Adds the waker of a worker. Returns its ticket. Until [`note`](Self::note) is called, every change wakes it.
     pub(crate) fn add(&self, worker: &Arc<str>, waker: &Waker) -> u64 {
+        let (worker, waker) = (Arc::clone(worker), waker.clone());
         let mut queue = self.0.lock();
         queue.next += 1;
-        let (ticket, worker, waker) = (queue.next, Arc::clone(worker), waker.clone());
-        queue.wakers.push_back(Waiter { ticket, worker, waker });
+        let ticket = queue.next;
+        queue.wakers.push_back(Waiter { ticket, worker, waker, until_ms: None, at_head: false });
         ticket
     }
 
-    /// Removes a waker. Returns false if it was woken before.
+    /// Notes what else wakes a worker.
+    pub(crate) fn note(&self, ticket: u64, until_ms: Option<u64>, at_head: bool) {
+        let mut queue = self.0.lock();
+        if let Some(waiter) = queue.wakers.iter_mut().find(|waiter| waiter.ticket == ticket) {
+            (waiter.until_ms, waiter.at_head) = (until_ms, at_head);
+        }
+    }
+
+    /// Removes a waker. Returns whether others wait.
     pub(crate) fn remove(&self, ticket: u64) -> bool {
         let mut queue = self.0.lock();
         let found = queue.wakers.iter().position(|waiter| waiter.ticket == ticket);
-        found.map(|at| queue.wakers.remove(at)).is_some()
+        let removed = found.and_then(|at| queue.wakers.remove(at));
+        let others = !queue.wakers.is_empty();
+        drop(queue);
+        // Not in the lock: a waker may own a task that owns a worker.
+        drop(removed);
+        others
     }
 
-    /// Removes and returns at most `count` wakers of workers for which `can_work` returns true, those that wait longest
-    /// first. The caller wakes them.
+    /// Removes and returns the wakers of workers that have something to do, those that wait longest first. The caller
+    /// wakes them. They are at most `ready` workers for the ready events; if the log can be read further (`reads`), the
+    /// workers that no append wakes; and one worker, if none wakes by itself at `next_ms`. `can_work` returns whether a
+    /// worker may get events.
     #[must_use]
-    pub(crate) fn take(&self, count: usize, can_work: impl Fn(&str) -> bool) -> Vec<Waker> {
-        if count == 0 {
-            return Vec::new();
-        }
+    pub(crate) fn take(
+        &self,
+        ready: usize,
+        reads: bool,
+        next_ms: Option<u64>,
+        can_work: impl Fn(&str) -> bool,
+    ) -> Vec<Waker> {
         let mut queue = self.0.lock();
         let (mut taken, mut at) = (Vec::new(), 0);
-        while taken.len() < count && at < queue.wakers.len() {
-            if can_work(&queue.wakers[at].worker) {
+        while let Some(waiter) = queue.wakers.get(at) {
+            let wakes = taken.len() < ready || (reads && !waiter.at_head);
+            if wakes && can_work(&waiter.worker) {
                 taken.extend(queue.wakers.remove(at).map(|waiter| waiter.waker));
             } else {
                 at += 1;
             }
         }
+        let in_time = |next_ms: u64| {
+            let is_early = |waiter: &Waiter| waiter.until_ms.is_some_and(|until| until <= next_ms);
+            queue.wakers.iter().any(is_early)
+        };
+        if taken.is_empty() && next_ms.is_some_and(|next_ms| !in_time(next_ms)) {
+            taken.extend(queue.wakers.pop_front().map(|waiter| waiter.waker));
+        }
         taken
+    }
+
+    /// Removes and returns all wakers.
+    #[must_use]
+    pub(crate) fn take_all(&self) -> Vec<Waker> {
+        self.0.lock().wakers.drain(..).map(|waiter| waiter.waker).collect()
     }
 }
 
@@ -130,7 +189,8 @@ impl Timer {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        self.alarms.table.lock().wakers.remove(&self.key);
+        let removed = self.alarms.table.lock().wakers.remove(&self.key);
+        drop(removed);
         self.alarms.changed.notify_one();
     }
 }
@@ -158,13 +218,14 @@ mod tests {
     #[test]
     fn a_timer_wakes_in_order_and_its_thread_ends() {
         let timer = Timer::default();
-        let waker = thread_waker();
+        let parker = Parker::new();
+        let waker = parker.waker();
         for _ in 0..3 {
             let soon = timer.wake_at(Instant::now(), &waker);
             let late = timer.wake_at(Instant::now() + Duration::from_secs(3_600), &waker);
             // Parks for ever unless the first alarm wakes this thread.
             while timer.0.table.lock().wakers.contains_key(&soon.key) {
-                thread::park();
+                parker.park_until(None);
             }
             drop(late);
             while timer.0.table.lock().has_thread {
@@ -178,11 +239,28 @@ mod tests {
         let waiting = Waiting::default();
         let [a, b] = ["a", "b"].map(Arc::<str>::from);
         let [first, second, third] = [&a, &b, &a].map(|name| waiting.add(name, Waker::noop()));
-        assert_eq!(waiting.take(0, |_| true).len(), 0);
-        assert_eq!(waiting.take(1, |worker| worker == "b").len(), 1);
-        assert!(!waiting.remove(second));
-        assert_eq!(waiting.take(1, |_| true).len(), 1);
-        assert!(!waiting.remove(first) && waiting.remove(third));
-        assert_eq!(waiting.take(9, |_| true).len(), 0);
+        for ticket in [first, second, third] {
+            waiting.note(ticket, None, true);
+        }
+        assert_eq!(waiting.take(0, true, None, |_| true).len(), 0);
+        assert_eq!(waiting.take(1, true, None, |worker| worker == "b").len(), 1);
+        assert_eq!(waiting.take(1, true, None, |_| true).len(), 1);
+        assert!(!waiting.remove(third));
+        assert_eq!(waiting.take(9, true, None, |_| true).len(), 0);
+    }
+
+    #[test]
+    fn one_worker_wakes_for_the_next_time_and_those_for_which_no_append_does() {
+        let waiting = Waiting::default();
+        let name = Arc::<str>::from("a");
+        let [first, second] = [(); 2].map(|()| waiting.add(&name, Waker::noop()));
+        waiting.note(first, None, true);
+        waiting.note(second, Some(10), true);
+        assert_eq!(waiting.take(0, true, Some(10), |_| true).len(), 0);
+        assert_eq!(waiting.take(0, true, Some(9), |_| true).len(), 1);
+        waiting.note(second, Some(10), false);
+        assert_eq!(waiting.take(0, false, None, |_| true).len(), 0);
+        assert_eq!(waiting.take(0, true, None, |_| false).len(), 0);
+        assert_eq!(waiting.take(0, true, None, |_| true).len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! A worker: waits for deliveries of its group, as a thread or as a task.
+//! A worker: waits for deliveries, as a thread or as a task.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,16 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use annals::{Backend, Event, HeadWaiter};
+use annals::{Backend, Event, HeadWaiter, ReadError};
 use futures_core::Stream;
 
-use super::delivery::GroupDelivery;
-use super::group::Group;
+use crate::delivery::Delivery;
+use crate::engine::shared::{Handle, cut_name};
 use crate::error::ConsumerError;
-use crate::wake::{Alarm, park_until, thread_waker};
-
-/// The most bytes of a worker's name.
-const MAX_NAME_BYTES: usize = 255;
+use crate::wake::{Alarm, Parker};
 
 /// The number of deliveries after which a task yields to other tasks.
 const DELIVERIES_PER_TURN: usize = 64;
@@ -26,9 +23,12 @@ const DELIVERIES_PER_TURN: usize = 64;
 /// append, the answer of another worker, or the end of a deadline or a pause wakes it.
 ///
 /// * **As an `Iterator`** it blocks the thread. **As a `futures` `Stream`** ([`stream`](Self::stream)), it does not,
-///   and
-///   needs no runtime.
+///   and needs no runtime.
+/// * **It is `'static` and `Send`**, as its deliveries are: a thread or a task may own it.
 /// * **It ends** when the store is closed and every event is handled or parked, or when [`Group::stop`] was called.
+///
+/// **Errors.** A log that cannot be read or a state that cannot be written is an error. The next attempt comes after the
+/// first pause of the settings, so a loop that goes on after an error does not spin.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};
@@ -53,39 +53,40 @@ const DELIVERIES_PER_TURN: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a worker does nothing until it is used"]
-pub struct Worker<'g, E: Event, B: Backend<E>> {
-    group: &'g Group<E, B>,
+pub struct Worker<E: Event, B: Backend<E>> {
+    pub(crate) shared: Handle<E, B>,
     name: Arc<str>,
     deadline: Option<Duration>,
     prefetch: u32,
-    ready: VecDeque<GroupDelivery<'g, E, B>>,
+    ready: VecDeque<Delivery<E, B>>,
+    /// When the deadline of the ready deliveries ends.
+    ready_until_ms: u64,
     head: HeadWaiter,
     /// The place among the waiting workers, while it waits.
     ticket: Option<u64>,
+    /// The end of the pause after an error.
+    pause_ms: Option<u64>,
+    ended: bool,
 }
 
-/// The end of a wait at most, if the group knows one.
-type Until = Option<Instant>;
+/// A delivery or an error. `None`: the worker has ended, or the time is over.
+pub(crate) type Next<E, B> = Option<Result<Delivery<E, B>, ConsumerError>>;
 
-type Next<'g, E, B> = Option<Result<GroupDelivery<'g, E, B>, ConsumerError>>;
-
-impl<E: Event, B: Backend<E>> Group<E, B> {
-    /// Returns a worker, which waits for deliveries. The name is used for its limit of events in flight: workers of one
-    /// name share it. A name has at most 255 bytes; more are cut off.
-    pub fn worker(&self, name: impl AsRef<str>) -> Worker<'_, E, B> {
-        Worker::new(self, name.as_ref())
-    }
-}
-
-impl<'g, E: Event, B: Backend<E>> Worker<'g, E, B> {
-    fn new(group: &'g Group<E, B>, name: &str) -> Self {
-        let mut end = name.len().min(MAX_NAME_BYTES);
-        while !name.is_char_boundary(end) {
-            end -= 1;
+impl<E: Event, B: Backend<E>> Worker<E, B> {
+    pub(crate) fn new(shared: &Handle<E, B>, name: &str) -> Self {
+        let head = shared.store.backend().head().waiter();
+        Self {
+            shared: Arc::clone(shared),
+            name: cut_name(name).into(),
+            deadline: None,
+            prefetch: 1,
+            ready: VecDeque::new(),
+            ready_until_ms: 0,
+            head,
+            ticket: None,
+            pause_ms: None,
+            ended: false,
         }
-        let head = group.store().backend().head().waiter();
-        let (name, ready) = (name[..end].into(), VecDeque::new());
-        Self { group, name, deadline: None, prefetch: 1, ready, head, ticket: None }
     }
 
     /// Sets the time until a delivery to this worker is made again. By default it is that of the group.
@@ -102,146 +103,219 @@ impl<'g, E: Event, B: Backend<E>> Worker<'g, E, B> {
         self
     }
 
+    /// Returns whether the worker has ended.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Leaves the waiting workers. What would have woken this one may have to wake another.
+    fn withdraw(&mut self) {
+        if let Some(ticket) = self.ticket.take()
+            && self.shared.waiting.remove(ticket)
+        {
+            self.shared.after(self.shared.core.lock());
+        }
+    }
+
+    /// Gives back what was fetched and not returned.
+    fn give_back(&mut self) {
+        let unused: Vec<_> = self.ready.drain(..).map(Delivery::into_lease).collect();
+        self.shared.give_back(&unused);
+    }
+}
+
+impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
+    /// Returns the next delivery if there is one, without waiting.
+    pub fn try_next(&mut self) -> Next<E, B> {
+        match self.poll_delivery(Waker::noop()) {
+            Polled::Ready(next) => next,
+            Polled::Pending(_) => {
+                self.withdraw();
+                None
+            }
+        }
+    }
+
     /// Returns the next delivery, and waits for it up to `timeout`. Returns `None` if there was none, or if the worker
-    /// has ended.
-    pub fn next_timeout(&mut self, timeout: Duration) -> Next<'g, E, B> {
+    /// has [ended](Self::is_ended).
+    pub fn next_timeout(&mut self, timeout: Duration) -> Next<E, B> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    /// Returns the next delivery, without blocking the thread. `None` if the worker has ended.
-    pub async fn next_async(&mut self) -> Next<'g, E, B> {
-        let mut alarm = None;
-        poll_fn(|context| self.poll(context, &mut alarm)).await
+    /// Returns the next delivery, without blocking the thread. `None` if the worker has ended. The future may be
+    /// dropped before it is ready: no delivery is lost.
+    pub async fn next_async(&mut self) -> Next<E, B> {
+        let mut cancels = Cancels { worker: self, alarm: None };
+        poll_fn(|context| {
+            let Cancels { worker, alarm } = &mut cancels;
+            worker.poll(context, alarm)
+        })
+        .await
     }
 
     /// Turns the worker into a `futures` `Stream`.
-    pub fn stream(self) -> WorkerStream<'g, E, B> {
+    pub fn stream(self) -> WorkerStream<E, B> {
         WorkerStream { worker: self, returned: 0, alarm: None }
     }
 
-    fn next_until(&mut self, deadline: Option<Instant>) -> Next<'g, E, B> {
-        let waker = thread_waker();
+    fn next_until(&mut self, deadline: Option<Instant>) -> Next<E, B> {
+        let parker = Parker::new();
+        let waker = parker.waker();
         loop {
             let until = match self.poll_delivery(&waker) {
-                Poll::Ready(next) => return next,
-                Poll::Pending => self.until(),
+                Polled::Ready(next) => return next,
+                Polled::Pending(until) => until,
             };
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.withdraw();
                 return None;
             }
-            park_until([deadline, until].into_iter().flatten().min());
+            parker.park_until([deadline, until].into_iter().flatten().min());
         }
     }
 
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        alarm: &mut Option<Alarm>,
-    ) -> Poll<Next<'g, E, B>> {
+    fn poll(&mut self, context: &Context<'_>, alarm: &mut Option<Alarm>) -> Poll<Next<E, B>> {
         let polled = self.poll_delivery(context.waker());
-        *alarm = match self.until().filter(|_| polled.is_pending()) {
-            Some(until) => Some(self.group.shared.timer.wake_at(until, context.waker())),
-            None => None,
-        };
+        *alarm = None;
+        match polled {
+            Polled::Ready(next) => Poll::Ready(next),
+            Polled::Pending(until) => {
+                *alarm = until.map(|until| self.shared.timer.wake_at(until, context.waker()));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Returns the next delivery, or registers `waker` and is pending.
+    fn poll_delivery(&mut self, waker: &Waker) -> Polled<E, B> {
+        if !self.ready.is_empty() && self.shared.clock.now_ms() >= self.ready_until_ms {
+            // Their events are delivered again, perhaps to another worker.
+            self.give_back();
+        }
+        if let Some(delivery) = self.ready.pop_front() {
+            return Polled::Ready(Some(Ok(delivery)));
+        }
+        // Before anything is looked at: a change from now on wakes it.
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.waiting.remove(ticket);
+        }
+        let polled = self.poll_shared(waker);
+        if let Polled::Ready(next) = &polled {
+            self.withdraw();
+            self.ended = next.is_none();
+        }
         polled
     }
 
-    /// Returns the next time at which a deadline or a pause of the group ends.
-    fn until(&self) -> Until {
-        let shared = &self.group.shared;
-        shared.clock.instant(shared.core.lock().machine.next_time()?)
-    }
-
-    /// Returns the next delivery, or registers `waker` and is pending. The caller polls again at
-    /// [`until`](Self::until).
-    fn poll_delivery(&mut self, waker: &Waker) -> Poll<Next<'g, E, B>> {
-        if let Some(delivery) = self.ready.pop_front() {
-            return Poll::Ready(Some(Ok(delivery)));
+    fn poll_shared(&mut self, waker: &Waker) -> Polled<E, B> {
+        let shared = Arc::clone(&self.shared);
+        if let Some(pause_ms) = self.pause_ms.filter(|&pause_ms| pause_ms > shared.clock.now_ms()) {
+            return Polled::Pending(shared.clock.instant(pause_ms));
         }
-        let shared = &self.group.shared;
+        self.pause_ms = None;
+        let ticket = shared.waiting.add(&self.name, waker);
+        self.ticket = Some(ticket);
         loop {
-            // Before anything is looked at: a change from now on wakes it.
-            self.leave();
-            self.ticket = Some(shared.waiting.add(&self.name, waker));
-            if self.group.is_stopped() {
-                self.leave();
-                return Poll::Ready(None);
+            if shared.is_stopped() {
+                return Polled::Ready(None);
             }
-            let pulled = match self.group.pull_as(&self.name, self.prefetch, self.deadline) {
+            let pulled = shared.pull(&self.name, self.prefetch, self.deadline, Some(ticket));
+            let pulled = match pulled {
                 Ok(pulled) => pulled,
                 Err(error) => {
-                    self.withdraw();
-                    return Poll::Ready(Some(Err(error)));
+                    self.pause_after(&error);
+                    return Polled::Ready(Some(Err(error)));
                 }
             };
-            self.ready.extend(pulled.deliveries);
+            self.ready_until_ms = pulled.deadline_ms;
+            let delivery = |(event, lease, attempt)| Delivery::new(&shared, event, lease, attempt);
+            self.ready.extend(pulled.events.into_iter().map(delivery));
             if let Some(delivery) = self.ready.pop_front() {
-                self.withdraw();
-                return Poll::Ready(Some(Ok(delivery)));
+                return Polled::Ready(Some(Ok(delivery)));
             }
-            let Some(seen) = pulled.beyond else { return Poll::Pending };
+            let pending = Polled::Pending(pulled.until_ms.and_then(|at| shared.clock.instant(at)));
+            let Some(seen) = pulled.beyond else { return pending };
             match self.head.poll_beyond(seen, waker) {
                 Poll::Ready(head) if head > seen => {}
-                Poll::Ready(_) if pulled.is_idle => {
-                    self.leave();
-                    return Poll::Ready(None);
-                }
+                Poll::Ready(_) if pulled.is_idle => return Polled::Ready(None),
                 // The log is closed. Events that are with other workers may still come back.
-                Poll::Ready(_) | Poll::Pending => return Poll::Pending,
+                Poll::Ready(_) | Poll::Pending => return pending,
             }
         }
     }
 
-    /// Leaves the waiting workers. Returns whether this one was woken.
-    fn leave(&mut self) -> bool {
-        self.ticket.take().is_some_and(|ticket| !self.group.shared.waiting.remove(ticket))
-    }
-
-    /// Leaves the waiting workers. If this one was woken and does not use that, another is woken.
-    fn withdraw(&mut self) {
-        if self.leave() {
-            let shared = &self.group.shared;
-            shared.after(shared.core.lock());
+    /// Begins a pause after an error that the next attempt would meet again.
+    fn pause_after(&mut self, error: &ConsumerError) {
+        let is_over = matches!(
+            error,
+            // The next call continues with the next event; a position has a pause of its own.
+            ConsumerError::Read(ReadError::Decode { .. }) | ConsumerError::Position { .. }
+        );
+        if !is_over {
+            let pause_ms = self.shared.core.lock().machine.state().settings.first_pause_ms;
+            self.pause_ms = Some(self.shared.clock.now_ms().saturating_add(pause_ms));
         }
     }
 }
 
-impl<'g, E: Event, B: Backend<E>> Iterator for Worker<'g, E, B> {
-    type Item = Result<GroupDelivery<'g, E, B>, ConsumerError>;
+/// A [`Poll`] that says until when it is pending at most.
+enum Polled<E: Event, B: Backend<E>> {
+    Ready(Next<E, B>),
+    Pending(Option<Instant>),
+}
+
+/// A call of `next_async`: a worker that leaves the waiting ones when the call is cancelled.
+struct Cancels<'w, E: Event, B: Backend<E>> {
+    worker: &'w mut Worker<E, B>,
+    alarm: Option<Alarm>,
+}
+
+impl<E: Event, B: Backend<E>> Drop for Cancels<'_, E, B> {
+    fn drop(&mut self) {
+        self.worker.withdraw();
+    }
+}
+
+impl<E: Event, B: Backend<E> + 'static> Iterator for Worker<E, B> {
+    type Item = Result<Delivery<E, B>, ConsumerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_until(None)
     }
 }
 
-impl<E: Event, B: Backend<E>> Drop for Worker<'_, E, B> {
+impl<E: Event, B: Backend<E>> Drop for Worker<E, B> {
     fn drop(&mut self) {
-        let unused: Vec<_> = self.ready.drain(..).map(GroupDelivery::into_lease).collect();
-        self.group.give_back(&unused);
+        self.give_back();
         self.withdraw();
     }
 }
 
-impl<E: Event, B: Backend<E>> fmt::Debug for Worker<'_, E, B> {
+impl<E: Event, B: Backend<E>> fmt::Debug for Worker<E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
-            .field("group", &self.group)
+            .field("of", &self.shared.name)
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }
 
-/// A [`Worker`] as a `futures` `Stream`. After every 64 deliveries that were ready, it yields to other tasks.
+/// A [`Worker`] or a [`Consumer`](crate::Consumer) as a `futures` `Stream`. It needs no runtime. After every 64
+/// deliveries that were ready, it yields to other tasks. Saving the position of a consumer blocks the task for the time
+/// of a sync, once in a batch.
+///
+/// A worker that waits and is not polled any more keeps its place among the waiting ones. So drop the stream, or poll it
+/// again; [`Worker::next_async`] can be cancelled.
 #[must_use = "a stream does nothing until it is polled"]
-pub struct WorkerStream<'g, E: Event, B: Backend<E>> {
-    worker: Worker<'g, E, B>,
+pub struct WorkerStream<E: Event, B: Backend<E>> {
+    worker: Worker<E, B>,
     returned: usize,
     alarm: Option<Alarm>,
 }
 
-impl<'g, E: Event, B: Backend<E>> Stream for WorkerStream<'g, E, B> {
-    type Item = Result<GroupDelivery<'g, E, B>, ConsumerError>;
+impl<E: Event, B: Backend<E> + 'static> Stream for WorkerStream<E, B> {
+    type Item = Result<Delivery<E, B>, ConsumerError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let stream = self.get_mut();
@@ -256,9 +330,9 @@ impl<'g, E: Event, B: Backend<E>> Stream for WorkerStream<'g, E, B> {
     }
 }
 
-impl<E: Event, B: Backend<E>> Unpin for WorkerStream<'_, E, B> {}
+impl<E: Event, B: Backend<E>> Unpin for WorkerStream<E, B> {}
 
-impl<E: Event, B: Backend<E>> fmt::Debug for WorkerStream<'_, E, B> {
+impl<E: Event, B: Backend<E>> fmt::Debug for WorkerStream<E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerStream").field("worker", &self.worker).finish_non_exhaustive()
     }

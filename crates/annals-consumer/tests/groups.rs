@@ -34,13 +34,13 @@ fn billing(store: &Store) -> GroupBuilder<'_, RawEvent, Boxed> {
     store.group("billing").key("key:").pauses(Duration::ZERO, Duration::ZERO)
 }
 
-fn offsets<B: Backend<RawEvent>>(
+fn offsets<B: Backend<RawEvent> + 'static>(
     group: &Group<RawEvent, B>,
     worker: &str,
     max: u32,
 ) -> Vec<LeaseId> {
     let deliveries = group.pull(worker, max, None).unwrap();
-    deliveries.into_iter().map(annals_consumer::GroupDelivery::into_lease).collect()
+    deliveries.into_iter().map(annals_consumer::Delivery::into_lease).collect()
 }
 
 #[test]

@@ -47,7 +47,10 @@ fn deliveries_lag_and_parked_events_are_reported_by_name() {
     assert_eq!(value("annals_consumer_lag_events", "mailer"), "4");
     assert_eq!(value("annals_consumer_deliveries_total", "mailer"), "2");
     // What is gone does not lag.
-    drop((held, mailer, again, deliveries));
+    held.ack().unwrap();
+    assert_eq!(value("annals_consumer_lag_events", "mailer"), "3");
+    assert_eq!(value("annals_consumer_in_flight_events", "mailer"), "0");
+    drop((mailer, again, deliveries));
     drop(group);
     for consumer in ["mailer", "billing"] {
         assert_eq!(value("annals_consumer_lag_events", consumer), "0");

@@ -1,14 +1,20 @@
-//! The machine of a group together with its state log: a change is in the log before it is in the machine.
+//! The engine of a group or a consumer: the machine together with its record. A change is in the record before it is in
+//! the machine.
+
+use std::collections::HashMap;
 
 use annals::{Backend, Event, EventStore, Query, ReadError, Tags, UnknownEvents};
+use uuid::Uuid;
 
 use super::event::GroupEvent;
 use super::log::StateLog;
-use super::machine::Machine;
+use super::machine::{Machine, ParkedEvents};
+use super::position::Position;
 use super::schedule::Keys;
 use super::state::GroupState;
 use crate::binding::digest_before;
 use crate::error::ConsumerError;
+use crate::place::lock::NameLock;
 
 /// The most events that are read at a time.
 const PAGE: usize = 256;
@@ -16,13 +22,31 @@ const PAGE: usize = 256;
 /// The number of events without a match after which the state log learns that they were read.
 const STORE_PASSED: u64 = 65_536;
 
+/// The most events of a state log that are appended at once: below the limits of a batch, 65,536 events and 32 MiB.
+const COMMIT: usize = 4_000;
+
+/// The most offsets in one event of a state log.
+const OFFSETS: usize = 100_000;
+
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) machine: Machine,
-    pub(crate) log: StateLog,
+    pub(crate) record: Record,
+    pub(crate) source: Source,
+    pub(crate) lock: NameLock,
+    pulls: u128,
 }
 
-/// What a group reads of its log.
+/// What survives the process.
+#[derive(Debug)]
+pub(crate) enum Record {
+    /// Each change of a group.
+    Log(StateLog),
+    /// The position of a consumer. Events from there on are delivered again by the next process.
+    Position(Position),
+}
+
+/// What is read of the log.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) query: Query,
@@ -31,8 +55,28 @@ pub(crate) struct Source {
 }
 
 impl Core {
-    pub(crate) fn new(machine: Machine, log: StateLog) -> Self {
-        Self { machine, log }
+    /// Returns the engine with this state.
+    pub(crate) fn new<E: Event, B: Backend<E>>(
+        state: GroupState,
+        record: Record,
+        source: Source,
+        lock: NameLock,
+        store: &EventStore<E, B>,
+    ) -> Result<Self, ConsumerError> {
+        let mut failed = None;
+        let in_log_order = matches!(record, Record::Position(_));
+        let keys = |offset| match source.keys_at(store, offset) {
+            Ok(keys) => keys,
+            Err(error) => {
+                failed.get_or_insert(error);
+                Keys::default()
+            }
+        };
+        let machine = Machine::new(state, in_log_order, keys);
+        match failed {
+            None => Ok(Self { machine, record, source, lock, pulls: 0 }),
+            Some(error) => Err(error),
+        }
     }
 
     /// Makes a decision lasting, and applies it. `keys` has the keys of events that are opened.
@@ -40,16 +84,60 @@ impl Core {
         &mut self,
         events: &[GroupEvent],
         keys: impl IntoIterator<Item = (u64, Keys)>,
+        now_ms: u64,
     ) -> Result<(), ConsumerError> {
-        if events.is_empty() {
-            return Ok(());
+        let mut keys: HashMap<u64, Keys> = keys.into_iter().collect();
+        for part in events.chunks(COMMIT) {
+            match &mut self.record {
+                Record::Log(log) => log.append(part, now_ms)?,
+                Record::Position(position) => {
+                    position.handled = position.handled.saturating_add(handled_count(part));
+                }
+            }
+            if let Err(misfit) = self.machine.apply(part, &mut keys) {
+                panic!("a decision does not fit the state: {}; {part:?}", misfit.0);
+            }
         }
-        self.log.append(events)?;
-        if let Err(misfit) = self.machine.apply(events, keys) {
-            panic!("a decision does not fit the state: {}; {events:?}", misfit.0);
+        // The directory of a group whose lock was removed may be that of another group of the name.
+        if let Record::Log(log) = &mut self.record
+            && log.is_full()
+            && self.lock.check().is_ok()
+        {
+            log.renew(self.machine.state());
         }
-        self.log.renew_if_due(self.machine.state());
         Ok(())
+    }
+
+    /// Returns the id of the next pull. Those of a group cannot be guessed, since its leases leave the process.
+    pub(crate) fn next_pull(&mut self) -> Uuid {
+        self.pulls += 1;
+        match &self.record {
+            Record::Log(_) => Uuid::new_v4(),
+            Record::Position(_) => Uuid::from_u128(self.pulls),
+        }
+    }
+
+    /// Returns whether events can be parked.
+    pub(crate) fn can_park(&self) -> bool {
+        matches!(self.record, Record::Log(_))
+    }
+
+    /// Returns whether nothing is left to deliver of what was read. What is with the workers of a group may come back. A
+    /// consumer does not wait for the deliveries that it returned.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self.record {
+            Record::Log(_) => self.machine.state().is_idle(),
+            Record::Position(_) => self.machine.is_all_leased(),
+        }
+    }
+
+    /// Returns the next time at which a deadline or a pause ends.
+    pub(crate) fn next_time(&self) -> Option<u64> {
+        let retry_ms = match &self.record {
+            Record::Position(position) => position.retry_ms,
+            Record::Log(_) => None,
+        };
+        [self.machine.next_time(), retry_ms].into_iter().flatten().min()
     }
 
     /// Decides on deadlines and pauses that have ended.
@@ -58,7 +146,7 @@ impl Core {
             return Ok(0);
         }
         let events = self.machine.expire(now_ms);
-        self.commit(&events, [])?;
+        self.commit(&events, [], now_ms)?;
         self.machine.promote(now_ms);
         Ok(parked_count(&events))
     }
@@ -67,7 +155,6 @@ impl Core {
     pub(crate) fn read_ahead<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
-        source: &Source,
         wanted: usize,
         now_ms: u64,
     ) -> Result<u64, ConsumerError> {
@@ -78,37 +165,105 @@ impl Core {
             if read >= head || room == 0 {
                 break;
             }
-            let (found, to) = source.read(store, read, head, room)?;
-            if found.is_empty() && to - self.machine.state().stored_read < STORE_PASSED {
+            let (found, to) = self.source.read(store, read, head, room)?;
+            let passed = to - self.machine.state().stored_read;
+            if found.is_empty() && (!self.can_park() || passed < STORE_PASSED) {
                 self.machine.pass(to);
                 continue;
             }
-            let events = self.machine.admit(to, digest_before(store, to), &found, now_ms);
-            self.commit(&events, found)?;
+            let before = if self.can_park() { digest_before(store, to) } else { None };
+            let events = self.machine.admit(to, before, &found, now_ms);
+            self.commit(&events, found, now_ms)?;
             parked += parked_count(&events);
         }
         Ok(parked)
     }
 
-    /// Stores how far the log was read, and makes the state log durable.
-    pub(crate) fn close<E: Event, B: Backend<E>>(
+    /// Replays or drops parked events. Returns their number.
+    pub(crate) fn unpark<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
+        which: ParkedEvents<'_>,
+        replays: bool,
+        now_ms: u64,
+    ) -> Result<u64, ConsumerError> {
+        let not_parked = |offset| ConsumerError::NotParked { offset };
+        let offsets = self.machine.selected(which).map_err(not_parked)?;
+        let with_keys = |&offset: &u64| Ok((offset, self.source.keys_at(store, offset)?));
+        let keys: Vec<_> = offsets.iter().map(with_keys).collect::<Result<_, ConsumerError>>()?;
+        let event = |part: &[u64]| match (replays, part.to_vec()) {
+            (true, offsets) => GroupEvent::ParkedReplayed { offsets },
+            (false, offsets) => GroupEvent::ParkedDropped { offsets },
+        };
+        let events: Vec<_> = offsets.chunks(OFFSETS).map(event).collect();
+        self.commit(&events, keys, now_ms)?;
+        Ok(offsets.len() as u64)
+    }
+
+    /// Saves the position of a consumer if enough is handled, and before it waits if anything is.
+    pub(crate) fn save_if_due<E: Event, B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        waits: bool,
+        now_ms: u64,
     ) -> Result<(), ConsumerError> {
+        let Record::Position(position) = &self.record else { return Ok(()) };
+        let now = self.machine.state().position();
+        if position.is_due() || (waits && position.is_due_before_waiting(now, now_ms)) {
+            return self.save(store, now_ms);
+        }
+        Ok(())
+    }
+
+    /// Makes the record durable: stores how far the log was read.
+    pub(crate) fn save<E: Event, B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        now_ms: u64,
+    ) -> Result<(), ConsumerError> {
+        let position = self.machine.state().position();
         let GroupState { read: to, stored_read, .. } = *self.machine.state();
+        if let Record::Position(record) = &mut self.record {
+            self.lock.check()?;
+            return record.save(store, position, now_ms);
+        }
         if to > stored_read {
             let before = digest_before(store, to);
             let offsets = Vec::new();
-            self.commit(&[GroupEvent::EventsAdmitted { to, before, offsets }], [])?;
+            self.commit(&[GroupEvent::EventsAdmitted { to, before, offsets }], [], now_ms)?;
         }
-        self.log.sync()
+        match &self.record {
+            Record::Log(log) => log.sync(),
+            Record::Position(_) => Ok(()),
+        }
     }
+}
+
+/// Returns the events that continue a group at `to`.
+pub(crate) fn reset_to<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    to: u64,
+) -> Result<GroupEvent, ConsumerError> {
+    let head = store.len();
+    if to > head {
+        return Err(ConsumerError::ResetBeyondHead { to, head });
+    }
+    Ok(GroupEvent::PositionReset { to, before: digest_before(store, to) })
 }
 
 /// Returns how many events these changes park.
 pub(crate) fn parked_count(events: &[GroupEvent]) -> u64 {
-    let parks = |event: &&GroupEvent| matches!(event, GroupEvent::EventParked { .. });
-    events.iter().filter(parks).count() as u64
+    events.iter().filter(|event| event.parks()).count() as u64
+}
+
+/// Returns how many events are handled with these changes.
+fn handled_count(events: &[GroupEvent]) -> u32 {
+    let handled = |event: &GroupEvent| match event {
+        GroupEvent::EventsAcked { offsets } => u32::try_from(offsets.len()).unwrap_or(u32::MAX),
+        GroupEvent::EventSkipped { .. } => 1,
+        _ => 0,
+    };
+    events.iter().map(handled).fold(0, u32::saturating_add)
 }
 
 impl Source {
@@ -125,8 +280,10 @@ impl Source {
         for event in events.unknown_events(self.unknown).take(room) {
             match event {
                 Ok(event) => found.push((event.offset, self.keys(&event.event))),
-                // It is delivered like any other, and parked then.
-                Err(ReadError::Decode { offset, .. }) => found.push((offset, Keys::default())),
+                // It is delivered like any other. Its stored tags have its keys.
+                Err(ReadError::Decode { offset, .. }) => {
+                    found.push((offset, self.keys_at(store, offset)?));
+                }
                 // The events before it first.
                 Err(_) if !found.is_empty() => {
                     is_end = false;
@@ -142,9 +299,16 @@ impl Source {
 
     /// Returns the keys of an event.
     fn keys<E: Event>(&self, event: &E) -> Keys {
-        let Some(prefix) = &self.key else { return Keys::default() };
         let mut tags = Tags::default();
-        event.tags(&mut tags);
+        if self.key.is_some() {
+            event.tags(&mut tags);
+        }
+        self.keys_in(&tags)
+    }
+
+    /// Returns the keys among the tags of an event.
+    fn keys_in(&self, tags: &Tags) -> Keys {
+        let Some(prefix) = &self.key else { return Keys::default() };
         let mut keys: Vec<_> =
             tags.iter().filter(|tag| tag.starts_with(prefix.as_str())).map(Into::into).collect();
         keys.sort_unstable();
@@ -152,7 +316,7 @@ impl Source {
         keys.into()
     }
 
-    /// Returns the keys of the event at an offset. Without keys if it cannot be decoded.
+    /// Returns the keys of the event at an offset, whether or not it can be decoded.
     pub(crate) fn keys_at<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
@@ -161,8 +325,9 @@ impl Source {
         if self.key.is_none() {
             return Ok(Keys::default());
         }
-        match store.get(offset) {
-            Ok(event) => Ok(event.map(|event| self.keys(&event.event)).unwrap_or_default()),
+        match store.backend().tags(offset) {
+            Ok(tags) => Ok(tags.map(|tags| self.keys_in(&tags)).unwrap_or_default()),
+            // A backend that decodes an event for its tags: this one has no keys then.
             Err(ReadError::Decode { .. }) => Ok(Keys::default()),
             Err(error) => Err(error.into()),
         }

@@ -1,10 +1,10 @@
 //! The events of a group's state log.
 
 use annals::Event;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::settings::GroupSettings;
+use super::state::{Entry, Parked};
 
 /// A change of a group's state. The state log is an ordinary annals store of these events, so its events can be read,
 /// verified and looked at as of any time.
@@ -17,7 +17,14 @@ pub(crate) enum GroupEvent {
         source: Option<Uuid>,
     },
     /// A part of the state that the log before this one ended with.
-    StateCarried { entries: Vec<CarriedEntry>, parked: Vec<CarriedParked> },
+    StateCarried {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        window: Vec<(u64, Entry)>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replays: Vec<(u64, Entry)>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parked: Vec<(u64, Parked)>,
+    },
     /// The state was carried over as a whole. A log without this event counts as not begun.
     StateComplete { epoch: u32, read: u64, before: Option<String> },
     /// The events of the query below `to` were read; those at `offsets` are to be delivered.
@@ -67,41 +74,29 @@ pub(crate) enum GroupEvent {
     /// Parked events count as handled.
     ParkedDropped { offsets: Vec<u64> },
     /// The group goes on at `to`. Every lease is lost.
-    PositionReset { to: u64 },
-}
-
-/// An event that is not finished, as it is carried to a new state log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CarriedEntry {
-    pub(crate) offset: u64,
-    pub(crate) attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pull: Option<Uuid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) lease: Option<CarriedLease>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) until_ms: Option<u64>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) replayed: bool,
-}
-
-/// A lease, as it is carried to a new state log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CarriedLease {
-    pub(crate) worker: String,
-    pub(crate) deadline_ms: u64,
-}
-
-/// A parked event, as it is carried to a new state log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CarriedParked {
-    pub(crate) offset: u64,
-    pub(crate) attempts: u32,
-    pub(crate) at_ms: u64,
-    pub(crate) reason: String,
+    PositionReset {
+        to: u64,
+        /// The digest of the event at `to` − 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
 }
 
 impl GroupEvent {
+    /// Returns a part of a state that is carried over.
+    pub(crate) fn carried(
+        window: Vec<(u64, Entry)>,
+        replays: Vec<(u64, Entry)>,
+        parked: Vec<(u64, Parked)>,
+    ) -> Self {
+        Self::StateCarried { window, replays, parked }
+    }
+
+    /// Returns whether this parks an event.
+    pub(crate) fn parks(&self) -> bool {
+        matches!(self, Self::EventParked { .. })
+    }
+
     /// Returns the offsets of the events that this changes one by one. A reset changes all of them instead.
     pub(crate) fn offsets(&self) -> &[u64] {
         match self {

@@ -15,13 +15,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::{AppendError, Backend, Durability, EventStore, Journal, Memory, OpenError};
+use annals::{AppendError, Backend, Batch, Durability, EventStore, Journal, Memory, OpenError};
 use parking_lot::Mutex;
 
 use super::event::GroupEvent;
 use super::state::GroupState;
 use crate::error::ConsumerError;
-use crate::place::files::{create_directory, sync_directory};
+use crate::place::files::{
+    DELETED, create_directory, left_behind, remove_left_behind, sync_directory,
+};
 use crate::place::place::{Place, group_directory};
 
 /// The number of events at which a state log ends and the next begins.
@@ -54,6 +56,8 @@ pub(crate) struct StateLog {
     number: u64,
     store: Store,
     ends_at: u64,
+    /// The time of the last event, by the clock of the group.
+    last_ms: u64,
 }
 
 impl StateLog {
@@ -64,28 +68,29 @@ impl StateLog {
         name: &str,
     ) -> Result<Option<(Self, GroupState)>, ConsumerError> {
         let logs = Logs::of(place, name);
-        let log = |number, store| Self {
+        let log = |number, store: Store, last_ms| Self {
             name: name.to_owned(),
             logs: logs.clone(),
             number,
             store,
             ends_at: MOST_EVENTS,
+            last_ms,
         };
         let directory = match &logs {
             Logs::Memory { logs, .. } => {
                 let Some(memory) = logs.0.lock().get(name).cloned() else { return Ok(None) };
                 let store = on(memory);
-                let state = fold(&store, name)?;
-                return Ok(Some((log(1, store), state)));
+                let (state, last_ms) = fold(&store, name)?;
+                return Ok(Some((log(1, store, last_ms), state)));
             }
             Logs::Directory(directory) => directory,
         };
         for number in numbers(directory)?.into_iter().rev() {
             let path = log_directory(directory, number);
             let store = open_log(&path).map_err(not_opened(name))?;
-            let state = fold(&store, name)?;
+            let (state, last_ms) = fold(&store, name)?;
             if state.complete {
-                return Ok(Some((log(number, store), state)));
+                return Ok(Some((log(number, store, last_ms), state)));
             }
             drop(store);
             fs::remove_dir_all(&path).map_err(ConsumerError::io("remove", &path))?;
@@ -98,13 +103,15 @@ impl StateLog {
         place: &Place,
         name: &str,
         state: &GroupState,
+        now_ms: u64,
     ) -> Result<Self, ConsumerError> {
         let logs = Logs::of(place, name);
         if let Logs::Directory(directory) = &logs {
             create_directory(directory).map_err(ConsumerError::io("create", directory))?;
         }
-        let store = logs.begin(name, 1, state)?;
-        Ok(Self { name: name.to_owned(), logs, number: 1, store, ends_at: MOST_EVENTS })
+        let store = logs.begin(name, 1, state, now_ms)?;
+        let (name, number, ends_at) = (name.to_owned(), 1, MOST_EVENTS);
+        Ok(Self { name, logs, number, store, ends_at, last_ms: now_ms })
     }
 
     /// Returns the state of a group, whether or not the group is running. Returns `None` if there is no such group.
@@ -112,7 +119,7 @@ impl StateLog {
         let directory = match Logs::of(place, name) {
             Logs::Memory { logs, .. } => {
                 let memory = logs.0.lock().get(name).cloned();
-                return memory.map(|memory| fold(&on(memory), name)).transpose();
+                return memory.map(|memory| Ok(fold(&on(memory), name)?.0)).transpose();
             }
             Logs::Directory(directory) => directory,
         };
@@ -123,7 +130,7 @@ impl StateLog {
                 Err(OpenError::NotFound { .. }) => continue,
                 opened => opened.map_err(not_opened(name))?,
             };
-            let state = fold(&on(journal), name)?;
+            let (state, _) = fold(&on(journal), name)?;
             if state.complete {
                 return Ok(Some(state));
             }
@@ -139,31 +146,46 @@ impl StateLog {
                 note_group(&place, name, false);
             }
             Logs::Directory(directory) => {
-                match fs::remove_dir_all(&directory) {
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    removed => removed.map_err(ConsumerError::io("remove", &directory))?,
+                // First the name, at once: an interruption never leaves a part of the state logs under it.
+                let Place::Directory(parent) = place else { return Ok(()) };
+                let left = parent.join(left_behind(name, DELETED));
+                match fs::rename(&directory, &left) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                    renamed => renamed.map_err(ConsumerError::io("rename", &directory))?,
                 }
-                if let Some(parent) = directory.parent() {
-                    sync_directory(parent).map_err(ConsumerError::io("sync", parent))?;
-                }
+                sync_directory(parent).map_err(ConsumerError::io("sync", parent))?;
+                remove_left_behind(parent, name);
             }
         }
         Ok(())
     }
 
     /// Appends events. When this returns, they survive the end of the process.
-    pub(crate) fn append(&self, events: &[GroupEvent]) -> Result<(), ConsumerError> {
-        let appended = self.store.append_batch(events.iter().cloned());
-        appended.map(drop).map_err(|source| self.not_written(source))
+    /// Their time is that of the group's clock, so the clock of the next process does not go back behind it.
+    pub(crate) fn append(
+        &mut self,
+        events: &[GroupEvent],
+        now_ms: u64,
+    ) -> Result<(), ConsumerError> {
+        self.last_ms = self.last_ms.max(now_ms);
+        let batch = Batch::new(events.to_vec()).time_ms(self.last_ms).allow_future_time();
+        self.store.append_as(batch).map(drop).map_err(|source| self.not_written(source))
     }
 
-    /// Begins the next state log if this one is long enough. If that fails, goes on with this one.
-    pub(crate) fn renew_if_due(&mut self, state: &GroupState) {
-        if self.store.len() < self.ends_at {
-            return;
-        }
+    /// Returns the time of the last event, in ms since 1970 UTC.
+    pub(crate) fn last_ms(&self) -> u64 {
+        self.last_ms
+    }
+
+    /// Returns whether the next state log is to begin.
+    pub(crate) fn is_full(&self) -> bool {
+        self.store.len() >= self.ends_at
+    }
+
+    /// Begins the next state log. If that fails, goes on with this one.
+    pub(crate) fn renew(&mut self, state: &GroupState) {
         let number = self.number + 1;
-        match self.logs.begin(&self.name, number, state) {
+        match self.logs.begin(&self.name, number, state, self.last_ms) {
             Ok(store) => {
                 (self.store, self.number, self.ends_at) = (store, number, MOST_EVENTS);
                 self.logs.remove_before(number - 1);
@@ -197,7 +219,13 @@ impl Logs {
     }
 
     /// Begins a state log with this state.
-    fn begin(&self, name: &str, number: u64, state: &GroupState) -> Result<Store, ConsumerError> {
+    fn begin(
+        &self,
+        name: &str,
+        number: u64,
+        state: &GroupState,
+        last_ms: u64,
+    ) -> Result<Store, ConsumerError> {
         let (store, memory) = match self {
             Self::Directory(directory) => {
                 let path = log_directory(directory, number);
@@ -215,7 +243,8 @@ impl Logs {
             |source| ConsumerError::StateLogNotWritten { name: name.to_owned(), source };
         // One event at a time: all of them may be too large for one batch.
         for event in state.carried() {
-            store.append(event).map_err(not_written)?;
+            let batch = Batch::new(vec![event]).time_ms(last_ms).allow_future_time();
+            store.append_as(batch).map_err(not_written)?;
         }
         store.sync().map_err(not_written)?;
         if let (Self::Memory { logs, place }, Some(memory)) = (self, memory) {
@@ -277,9 +306,9 @@ fn numbers(directory: &Path) -> Result<Vec<u64>, ConsumerError> {
     Ok(numbers)
 }
 
-/// Computes the state that a state log ends with.
-fn fold(store: &Store, name: &str) -> Result<GroupState, ConsumerError> {
-    let mut state = GroupState::default();
+/// Computes the state that a state log ends with. Returns it with the time of the last event.
+fn fold(store: &Store, name: &str) -> Result<(GroupState, u64), ConsumerError> {
+    let (mut state, mut last_ms) = (GroupState::default(), 0);
     for event in store.read(..) {
         let event = event?;
         let damaged = |misfit: super::state::Misfit| ConsumerError::DamagedState {
@@ -288,8 +317,9 @@ fn fold(store: &Store, name: &str) -> Result<GroupState, ConsumerError> {
             problem: misfit.0,
         };
         state.apply(&event.event).map_err(damaged)?;
+        last_ms = event.time_ms;
     }
-    Ok(state)
+    Ok((state, last_ms))
 }
 
 fn note_group(place: &Place, name: &str, exists: bool) {

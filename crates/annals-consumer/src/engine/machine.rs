@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::event::GroupEvent;
-use super::lease::LeaseId;
+use super::lease_id::LeaseId;
 use super::schedule::{Keys, Schedule};
 use super::state::{GroupState, Misfit, Status};
 
@@ -61,8 +61,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Returns the machine with this state. `keys` returns the keys of the events at the given offsets.
-    pub(crate) fn new(state: GroupState, mut keys: impl FnMut(u64) -> Keys) -> Self {
-        let mut schedule = Schedule::default();
+    pub(crate) fn new(
+        state: GroupState,
+        in_log_order: bool,
+        mut keys: impl FnMut(u64) -> Keys,
+    ) -> Self {
+        let mut schedule = Schedule::new(in_log_order);
         for (offset, entry) in state.entries() {
             schedule.learn(offset, keys(offset));
             schedule.enter(offset, entry);
@@ -90,6 +94,11 @@ impl Machine {
     /// Returns the number of events that could be delivered now.
     pub(crate) fn ready_count(&self) -> usize {
         self.schedule.ready_count()
+    }
+
+    /// Returns whether every open event is with a worker.
+    pub(crate) fn is_all_leased(&self) -> bool {
+        self.held() == (self.state.window.len() + self.state.replays.len()) as u64
     }
 
     /// Returns the number of events that are with workers.
@@ -120,11 +129,10 @@ impl Machine {
     pub(crate) fn apply(
         &mut self,
         events: &[GroupEvent],
-        keys: impl IntoIterator<Item = (u64, Keys)>,
+        keys: &mut HashMap<u64, Keys>,
     ) -> Result<(), Misfit> {
-        let mut keys: HashMap<u64, Keys> = keys.into_iter().collect();
         for event in events {
-            if let GroupEvent::PositionReset { to } = event {
+            if let GroupEvent::PositionReset { to, .. } = event {
                 self.schedule.reset(*to);
             }
             for &offset in event.offsets() {
@@ -390,23 +398,41 @@ impl<'m> Decision<'m> {
             return;
         }
         let at_ms = self.now_ms;
-        self.events.push(GroupEvent::EventParked { offset, at_ms, reason: cut(reason) });
-        if !self.machine.state.settings.parks_key {
-            return;
+        // The last events first: if the end of the process interrupts this, the event itself is delivered again.
+        for waiting in self.behind(offset).into_iter().rev() {
+            if self.parked.insert(waiting) {
+                self.events.push(parked_behind(waiting, offset, at_ms));
+            }
         }
-        let schedule = &self.machine.schedule;
-        let mut open = vec![offset];
-        while let Some(before) = open.pop() {
-            let keys = schedule.keys(before).iter();
-            let behind: Vec<u64> = keys.flat_map(|key| schedule.behind(key, before)).collect();
-            for waiting in behind {
-                let entry = self.machine.state.entry(waiting);
-                let is_free = entry.is_some_and(|entry| !is_leased(&entry.status));
-                if is_free && self.parked.insert(waiting) {
-                    self.events.push(parked_behind(waiting, offset, at_ms));
-                    open.push(waiting);
+        self.events.push(GroupEvent::EventParked { offset, at_ms, reason: cut(reason) });
+    }
+
+    /// Returns the events that wait behind an event in its keys, and behind those in theirs, if the group parks keys.
+    fn behind(&self, offset: u64) -> BTreeSet<u64> {
+        let Machine { state, schedule } = self.machine;
+        let mut found = BTreeSet::new();
+        if !state.settings.parks_key {
+            return found;
+        }
+        // The lowest offset behind which each key was searched. An event is higher than the one it was found behind,
+        // so events are taken in order and each key is searched once.
+        let mut searched: BTreeSet<&str> = BTreeSet::new();
+        let mut open = BTreeSet::from([offset]);
+        while let Some(before) = open.pop_first() {
+            for key in schedule.keys(before) {
+                if !searched.insert(key) {
+                    continue;
+                }
+                let is_free = |&waiting: &u64| {
+                    state.entry(waiting).is_some_and(|entry| !is_leased(&entry.status))
+                };
+                for waiting in schedule.behind(key, before).filter(is_free) {
+                    if found.insert(waiting) {
+                        open.insert(waiting);
+                    }
                 }
             }
         }
+        found
     }
 }

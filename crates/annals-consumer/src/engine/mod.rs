@@ -1,29 +1,25 @@
-//! A group: many workers share the events of a query.
+//! The engine of consumers and groups: which event is delivered next, to whom, and what is remembered.
 //!
 //! ```text
-//!   group, worker, delivery     the shell: locks, reads, waits            admin   replay, drop, reset
-//!     ▼                                                                   builder the settings, and the opening
-//!   core ──▶ log                the machine with its state log
+//!   shared                      what workers share: the lock, the clock, waiting
+//!     ▼
+//!   core ──▶ log, position      the machine with its record: the state log of a group, the position of a consumer
 //!     ▼
 //!   machine ──▶ schedule        the decisions: a state machine without clock, input and output
 //!     ▼
 //!   state ──▶ event, settings   the state is the fold of the events of the state log
-//!   lease                       the ids of leases
+//!   lease_id                    the ids of leases
 //! ```
 
-pub(crate) mod admin;
-pub(crate) mod builder;
 pub(crate) mod core;
-pub(crate) mod delivery;
 pub(crate) mod event;
-#[expect(clippy::module_inception, reason = "the group that the folder is named after")]
-pub(crate) mod group;
-pub(crate) mod lease;
+pub(crate) mod lease_id;
 pub(crate) mod log;
 pub(crate) mod machine;
 #[cfg(test)]
 mod model;
+pub(crate) mod position;
 pub(crate) mod schedule;
 pub(crate) mod settings;
+pub(crate) mod shared;
 pub(crate) mod state;
-pub(crate) mod worker;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::event::GroupEvent;
-use super::lease::LeaseId;
+use super::lease_id::LeaseId;
 use super::machine::{Answer, Machine, Nack, ParkedEvents};
 use super::schedule::Keys;
 use super::settings::GroupSettings;
@@ -158,7 +158,7 @@ impl World<'_> {
             )
         };
         let keys = if events.iter().any(opens) { keys } else { Vec::new() };
-        self.machine.apply(&events, keys).unwrap();
+        self.machine.apply(&events, &mut keys.into_iter().collect()).unwrap();
         self.log.extend(events);
     }
 
@@ -242,7 +242,7 @@ impl World<'_> {
             Step::Drop(which) => self.unpark(Some(*which), false),
             Step::Reset(to) => {
                 let to = *to.min(&self.model.read);
-                self.commit(vec![GroupEvent::PositionReset { to }]);
+                self.commit(vec![GroupEvent::PositionReset { to, before: None }]);
                 self.model.read = to;
                 self.model.events.retain(|&o, event| o < to && event.known == Known::Parked);
             }
@@ -343,7 +343,7 @@ impl World<'_> {
         state.carried().iter().for_each(|event| carried.apply(event).unwrap());
         assert_eq!(carried, state);
         self.log = state.carried();
-        self.machine = Machine::new(state, |offset| keys_of(self.keys, offset));
+        self.machine = Machine::new(state, false, |offset| keys_of(self.keys, offset));
         self.machine.promote(self.now);
         if keeps_leases {
             return;
@@ -413,7 +413,7 @@ proptest! {
         };
         let state = GroupState { settings, complete: true, ..GroupState::default() };
         let log = state.carried();
-        let machine = Machine::new(state, |_| Keys::default());
+        let machine = Machine::new(state, false, |_| Keys::default());
         let (model, leases) = (Model::default(), Vec::new());
         let mut world = World { keys: &keys, machine, log, model, leases, now: 1_000, pulls: 0 };
         for step in &steps {

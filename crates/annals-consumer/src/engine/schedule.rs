@@ -19,6 +19,10 @@ pub(crate) struct Schedule {
     ready: BTreeSet<u64>,
     /// The times at which deadlines and pauses end.
     timers: BTreeSet<(u64, u64)>,
+    /// The events whose pause has not ended.
+    pausing: BTreeSet<u64>,
+    /// Whether an event waits for the pauses of all events before it, as one consumer of the whole log demands.
+    in_log_order: bool,
     /// The number of events that each worker has.
     held: HashMap<Arc<str>, u32>,
     /// The parked events of each key, if the group parks keys.
@@ -36,11 +40,17 @@ struct Queue {
 impl Schedule {
     /// Returns the ready events, in order.
     pub(crate) fn ready(&self) -> impl Iterator<Item = u64> {
-        self.ready.iter().copied()
+        let end = self.pausing.first().filter(|_| self.in_log_order).copied();
+        self.ready.range(..end.unwrap_or(u64::MAX)).copied()
     }
 
     pub(crate) fn ready_count(&self) -> usize {
-        self.ready.len()
+        if self.in_log_order { self.ready().count() } else { self.ready.len() }
+    }
+
+    /// Returns an empty schedule.
+    pub(crate) fn new(in_log_order: bool) -> Self {
+        Self { in_log_order, ..Self::default() }
     }
 
     /// Returns the earliest time at which a deadline or a pause ends, and the event.
@@ -85,7 +95,7 @@ impl Schedule {
             offsets.split_off(&to);
             !offsets.is_empty()
         });
-        *self = Self { parked, ..Self::default() };
+        *self = Self { parked, in_log_order: self.in_log_order, ..Self::default() };
     }
 
     /// Notes the keys of an event that is about to be opened.
@@ -103,6 +113,7 @@ impl Schedule {
             }
             Status::Pausing { until_ms } => {
                 self.timers.remove(&(*until_ms, offset));
+                self.pausing.remove(&offset);
             }
             Status::Leased { worker, deadline_ms } => {
                 self.timers.remove(&(*deadline_ms, offset));
@@ -138,9 +149,12 @@ impl Schedule {
             Status::Waiting => {}
             Status::Pausing { until_ms } => {
                 self.timers.insert((*until_ms, offset));
+                self.pausing.insert(offset);
             }
             Status::Leased { worker, deadline_ms } => {
-                self.timers.insert((*deadline_ms, offset));
+                if *deadline_ms < u64::MAX {
+                    self.timers.insert((*deadline_ms, offset));
+                }
                 *self.held.entry(Arc::clone(worker)).or_default() += 1;
             }
         }

@@ -10,16 +10,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::event::{CarriedEntry, CarriedLease, CarriedParked, GroupEvent};
+use super::event::GroupEvent;
 use super::settings::GroupSettings;
 
-/// The most entries in one carried part, so that an event stays far below its limit of 16 MiB.
-const CARRIED_PART: usize = 5_000;
+/// The most entries in one carried part, so that it stays below the limit of an event, 16 MiB: a reason has at most
+/// 1,000 bytes, each of which is up to 6 bytes of JSON.
+const CARRIED_PART: usize = 2_000;
 
 /// An event that is not finished.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// The number of deliveries so far.
     pub(crate) attempts: u32,
@@ -28,7 +30,8 @@ pub(crate) struct Entry {
     pub(crate) status: Status,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// To be delivered.
     Waiting,
@@ -39,7 +42,7 @@ pub(crate) enum Status {
 }
 
 /// An event that is not delivered until it is replayed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parked {
     pub(crate) attempts: u32,
     pub(crate) at_ms: u64,
@@ -91,6 +94,11 @@ impl GroupState {
         self.window.iter().chain(&self.replays).map(|(&offset, entry)| (offset, entry))
     }
 
+    /// Returns whether every event that was read is finished or parked.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.window.is_empty() && self.replays.is_empty()
+    }
+
     /// Returns the number of leased events.
     pub(crate) fn in_flight(&self) -> u64 {
         let leased = |(_, entry): &(u64, &Entry)| matches!(entry.status, Status::Leased { .. });
@@ -120,7 +128,11 @@ impl GroupState {
                 self.settings = settings.clone();
                 self.source = *source;
             }
-            GroupEvent::StateCarried { entries, parked } => self.take_carried(entries, parked),
+            GroupEvent::StateCarried { window, replays, parked } => {
+                self.window.extend(window.iter().cloned());
+                self.replays.extend(replays.iter().cloned());
+                self.parked.extend(parked.iter().cloned());
+            }
             GroupEvent::StateComplete { epoch, read, before } => {
                 (self.epoch, self.complete) = (*epoch, true);
                 (self.read, self.stored_read) = (*read, *read);
@@ -139,7 +151,7 @@ impl GroupState {
                 let worker: Arc<str> = worker.as_str().into();
                 for &offset in offsets {
                     let entry = self.existing(offset)?;
-                    entry.attempts += 1;
+                    entry.attempts = entry.attempts.saturating_add(1);
                     entry.pull = Some(*pull);
                     let (worker, deadline_ms) = (Arc::clone(&worker), *deadline_ms);
                     entry.status = Status::Leased { worker, deadline_ms };
@@ -188,7 +200,10 @@ impl GroupState {
                     self.unpark(offset)?;
                 }
             }
-            GroupEvent::PositionReset { to } => self.reset(*to),
+            GroupEvent::PositionReset { to, before } => {
+                self.reset(*to);
+                self.before.clone_from(before);
+            }
         }
         Ok(())
     }
@@ -196,52 +211,23 @@ impl GroupState {
     /// Forgets everything at and beyond `to`, and every lease.
     fn reset(&mut self, to: u64) {
         self.epoch += 1;
-        (self.read, self.stored_read, self.before) = (to, to, None);
+        (self.read, self.stored_read) = (to, to);
         self.window.clear();
         self.replays.clear();
         self.parked.retain(|&offset, _| offset < to);
-    }
-
-    fn take_carried(&mut self, entries: &[CarriedEntry], parked: &[CarriedParked]) {
-        for carried in entries {
-            let status = match (&carried.lease, carried.until_ms) {
-                (Some(lease), _) => Status::Leased {
-                    worker: lease.worker.as_str().into(),
-                    deadline_ms: lease.deadline_ms,
-                },
-                (None, Some(until_ms)) => Status::Pausing { until_ms },
-                (None, None) => Status::Waiting,
-            };
-            let entry = Entry { attempts: carried.attempts, pull: carried.pull, status };
-            let map = if carried.replayed { &mut self.replays } else { &mut self.window };
-            map.insert(carried.offset, entry);
-        }
-        for CarriedParked { offset, attempts, at_ms, reason } in parked {
-            let parked = Parked { attempts: *attempts, at_ms: *at_ms, reason: reason.clone() };
-            self.parked.insert(*offset, parked);
-        }
     }
 
     /// Returns the events with which a new state log begins.
     pub(crate) fn carried(&self) -> Vec<GroupEvent> {
         let (settings, source) = (self.settings.clone(), self.source);
         let mut events = vec![GroupEvent::GroupConfigured { settings, source }];
-        let window = self.window.iter().map(|(&offset, entry)| carry(offset, entry, false));
-        let replays = self.replays.iter().map(|(&offset, entry)| carry(offset, entry, true));
-        let entries: Vec<CarriedEntry> = window.chain(replays).collect();
-        for part in entries.chunks(CARRIED_PART) {
-            events.push(GroupEvent::StateCarried { entries: part.to_vec(), parked: Vec::new() });
-        }
-        let parked = |(&offset, parked): (&u64, &Parked)| CarriedParked {
-            offset,
-            attempts: parked.attempts,
-            at_ms: parked.at_ms,
-            reason: parked.reason.clone(),
-        };
-        let parked: Vec<CarriedParked> = self.parked.iter().map(parked).collect();
-        for part in parked.chunks(CARRIED_PART) {
-            events.push(GroupEvent::StateCarried { entries: Vec::new(), parked: part.to_vec() });
-        }
+        events
+            .extend(parts(&self.window).map(|window| GroupEvent::carried(window, vec![], vec![])));
+        events.extend(
+            parts(&self.replays).map(|replays| GroupEvent::carried(vec![], replays, vec![])),
+        );
+        events
+            .extend(parts(&self.parked).map(|parked| GroupEvent::carried(vec![], vec![], parked)));
         let (epoch, read, before) = (self.epoch, self.stored_read, self.before.clone());
         events.push(GroupEvent::StateComplete { epoch, read, before });
         events
@@ -254,17 +240,13 @@ impl Entry {
     }
 }
 
-fn carry(offset: u64, entry: &Entry, replayed: bool) -> CarriedEntry {
-    let (lease, until_ms) = match &entry.status {
-        Status::Waiting => (None, None),
-        Status::Leased { worker, deadline_ms } => {
-            let (worker, deadline_ms) = (worker.to_string(), *deadline_ms);
-            (Some(CarriedLease { worker, deadline_ms }), None)
-        }
-        Status::Pausing { until_ms } => (None, Some(*until_ms)),
-    };
-    let (attempts, pull) = (entry.attempts, entry.pull);
-    CarriedEntry { offset, attempts, pull, lease, until_ms, replayed }
+/// Returns the entries of a map in parts that fit into one event each.
+fn parts<T: Clone>(map: &BTreeMap<u64, T>) -> impl Iterator<Item = Vec<(u64, T)>> {
+    let mut entries = map.iter().map(|(&offset, entry)| (offset, entry.clone()));
+    std::iter::from_fn(move || {
+        let part: Vec<_> = entries.by_ref().take(CARRIED_PART).collect();
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 #[cfg(test)]
@@ -282,5 +264,20 @@ mod tests {
         }
         assert_eq!(carried.before, state.before);
         assert_eq!((carried.read, carried.stored_read), (2, 2));
+    }
+
+    #[test]
+    fn a_state_of_many_parked_events_with_the_longest_reasons_can_be_carried() {
+        let parked = Parked { attempts: 5, at_ms: u64::MAX, reason: "\u{1}".repeat(1_000) };
+        let parked = (0..5_000).map(|offset| (offset, parked.clone())).collect();
+        let state = GroupState { parked, ..GroupState::default() };
+        let mut carried = GroupState::default();
+        for event in state.carried() {
+            let mut bytes = Vec::new();
+            annals::Event::encode(&event, &mut bytes).unwrap();
+            assert!(bytes.len() < annals::MAX_DATA_BYTES, "{}", bytes.len());
+            carried.apply(&event).unwrap();
+        }
+        assert_eq!(carried.parked, state.parked);
     }
 }

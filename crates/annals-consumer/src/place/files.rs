@@ -11,6 +11,12 @@ use super::checkpoints::CheckpointStore;
 
 const EXTENSION: &str = ".position";
 
+/// The extension of a position that is being written.
+const UNFINISHED: &str = ".new";
+
+/// The extension of the state logs of a group that is being deleted.
+pub(crate) const DELETED: &str = ".deleted";
+
 /// The most bytes of a file that are read. A position has less than 1 KiB.
 const MOST_BYTES: u64 = 64 << 10;
 
@@ -65,7 +71,7 @@ impl CheckpointStore for FileCheckpoints {
     fn save(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         check_series(name)?;
         create_directory(&self.path)?;
-        let unfinished = self.path.join(format!("{name}.{}.new", Uuid::new_v4().simple()));
+        let unfinished = self.path.join(left_behind(name, UNFINISHED));
         let write = || {
             let mut file = File::create_new(&unfinished)?;
             file.write_all(bytes)?;
@@ -129,12 +135,24 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// Removes the files that processes left behind while they wrote the position of `name`. The caller holds its lock.
-pub(crate) fn remove_unfinished(directory: &Path, name: &str) {
-    for left in names_with(directory, ".new").unwrap_or_default() {
-        let is_own = left.rsplit_once('.').is_some_and(|(of, id)| of == name && id.len() == 32);
-        if is_own && let Err(error) = fs::remove_file(directory.join(format!("{left}.new"))) {
-            tracing::debug!(%error, name, "cannot remove a file that was left behind");
+/// Returns a name for a file or directory that exists only for a moment, unless the process ends meanwhile.
+pub(crate) fn left_behind(name: &str, extension: &str) -> String {
+    format!("{name}.{}{extension}", Uuid::new_v4().simple())
+}
+
+/// Removes what processes left behind when they ended while they wrote the position of `name` or deleted the group
+/// `name`. The caller holds its lock.
+pub(crate) fn remove_left_behind(directory: &Path, name: &str) {
+    for extension in [UNFINISHED, DELETED] {
+        for left in names_with(directory, extension).unwrap_or_default() {
+            let is_own = left.rsplit_once('.').is_some_and(|(of, id)| of == name && id.len() == 32);
+            let path = directory.join(format!("{left}{extension}"));
+            let remove = |path| {
+                if extension == DELETED { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+            };
+            if is_own && let Err(error) = remove(&path) {
+                tracing::debug!(%error, name, "cannot remove what was left behind");
+            }
         }
     }
 }

@@ -1,0 +1,280 @@
+//! What the workers of a group, or the one of a consumer, share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use annals::{Backend, Event, EventRef, EventStore, ReadError};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::core::{Core, parked_count};
+use super::event::GroupEvent;
+use super::lease_id::LeaseId;
+use super::machine::{Answer, Nack, Settled};
+use crate::clock::{Clock, ms};
+use crate::error::ConsumerError;
+use crate::meters::Meters;
+use crate::wake::{Timer, Waiting};
+
+/// The most bytes of a worker's name.
+const MAX_NAME_BYTES: usize = 255;
+
+pub(crate) struct Shared<E: Event, B: Backend<E>> {
+    pub(crate) store: EventStore<E, B>,
+    pub(crate) name: String,
+    pub(crate) core: Mutex<Core>,
+    pub(crate) waiting: Waiting,
+    pub(crate) stopped: AtomicBool,
+    pub(crate) clock: Clock,
+    pub(crate) timer: Timer,
+    pub(crate) meters: Meters,
+}
+
+/// What a pull found.
+pub(crate) struct Pulled<E: Event> {
+    pub(crate) events: Vec<(EventRef<'static, E>, LeaseId, u32)>,
+    /// When the deadline of these events ends.
+    pub(crate) deadline_ms: u64,
+    /// The offset beyond which the log must grow for more events. `None`: more events would not help.
+    pub(crate) beyond: Option<u64>,
+    /// Whether nothing is left to do below `beyond`.
+    pub(crate) is_idle: bool,
+    /// When the next deadline or pause ends.
+    pub(crate) until_ms: Option<u64>,
+}
+
+impl<E: Event, B: Backend<E>> Shared<E, B> {
+    pub(crate) fn new(store: &EventStore<E, B>, name: String, core: Core, clock: Clock) -> Self {
+        Self {
+            store: store.clone(),
+            meters: Meters::new(&name),
+            name,
+            core: Mutex::new(core),
+            waiting: Waiting::default(),
+            stopped: AtomicBool::new(false),
+            clock,
+            timer: Timer::default(),
+        }
+    }
+
+    /// Ends all workers.
+    pub(crate) fn stop(&self) {
+        // Release: pairs with the load in `is_stopped`.
+        self.stopped.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        // Acquire: pairs with the store in `stop`.
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Changes the state, reports it, and wakes the workers that have something to do.
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Core, u64) -> Result<T, ConsumerError>,
+    ) -> Result<T, ConsumerError> {
+        let mut core = self.core.lock();
+        let changed = change(&mut core, self.clock.now_ms());
+        self.after(core);
+        changed
+    }
+
+    /// Answers leases.
+    pub(crate) fn settle(
+        &self,
+        leases: &[LeaseId],
+        answer: Answer<'_>,
+    ) -> Result<Settled, ConsumerError> {
+        self.change(|core, now_ms| {
+            let (events, settled) = core.machine.settle(leases, answer, now_ms);
+            core.commit(&events, [], now_ms)?;
+            self.meters.parked(parked_count(&events));
+            core.save_if_due(&self.store, false, now_ms)?;
+            Ok(settled)
+        })
+    }
+
+    /// Answers one lease.
+    pub(crate) fn settle_one(
+        &self,
+        lease: LeaseId,
+        answer: Answer<'_>,
+    ) -> Result<(), ConsumerError> {
+        match self.settle(&[lease], answer)?.lost.first() {
+            None => Ok(()),
+            Some(lost) => Err(ConsumerError::LeaseLost { offset: lost.offset() }),
+        }
+    }
+
+    /// Gives deliveries back that no worker has looked at.
+    pub(crate) fn give_back(&self, leases: &[LeaseId]) {
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = self.settle(leases, Answer::Return) {
+            let name = self.name.as_str();
+            tracing::error!(%error, name, "deliveries that were not used wait for their deadline");
+        }
+    }
+
+    pub(crate) fn extend(&self, lease: LeaseId, deadline: Duration) -> Result<(), ConsumerError> {
+        self.change(|core, now_ms| {
+            self.meters.parked(core.tick(now_ms)?);
+            let event = core.machine.extend(lease, now_ms.saturating_add(ms(deadline)));
+            let event = event.ok_or(ConsumerError::LeaseLost { offset: lease.offset() })?;
+            core.commit(&[event], [], now_ms)
+        })
+    }
+
+    /// Returns events for a worker, leased to it. `ticket` is that of a worker that waits if there are none.
+    pub(crate) fn pull(
+        &self,
+        worker: &str,
+        max: u32,
+        deadline: Option<Duration>,
+        ticket: Option<u64>,
+    ) -> Result<Pulled<E>, ConsumerError>
+    where
+        B: 'static,
+    {
+        loop {
+            let (leases, mut pulled) = self.lease(cut_name(worker), max, deadline, ticket)?;
+            let mut left = leases.iter().copied();
+            let mut skips = false;
+            while let Some((lease, attempt)) = left.next() {
+                let error = match self.store.get_owned(lease.offset()) {
+                    Ok(Some(event)) => {
+                        self.meters.delivered(attempt);
+                        pulled.events.push((event, lease, attempt));
+                        continue;
+                    }
+                    Ok(None) => {
+                        let (name, position) = (self.name.clone(), lease.offset());
+                        let head = self.store.len();
+                        ConsumerError::BeyondHead { name, position, head }
+                    }
+                    Err(error) => error.into(),
+                };
+                let decoding = matches!(error, ConsumerError::Read(ReadError::Decode { .. }));
+                let answer = match decoding {
+                    true if self.core.lock().can_park() => {
+                        self.settle(&[lease], Answer::Nack(Nack::Park, &error.to_string()))
+                    }
+                    // A consumer returns the error once. The event holds the position until it is passed over.
+                    true => Err(error),
+                    false => {
+                        self.give_back(&left.by_ref().map(|(lease, _)| lease).collect::<Vec<_>>());
+                        let retry = Answer::Nack(Nack::Retry, &error.to_string());
+                        self.settle(&[lease], retry).and(Err(error))
+                    }
+                };
+                if let Err(error) = answer {
+                    let unused = pulled.events.iter().map(|(_, lease, _)| *lease);
+                    self.give_back(&unused.chain(left.map(|(lease, _)| lease)).collect::<Vec<_>>());
+                    return Err(error);
+                }
+                skips = true;
+            }
+            if !skips || !pulled.events.is_empty() {
+                return Ok(pulled);
+            }
+        }
+    }
+
+    /// Leases events to a worker.
+    #[expect(clippy::type_complexity, reason = "the leases, and a pull without its events")]
+    fn lease(
+        &self,
+        worker: &str,
+        max: u32,
+        deadline: Option<Duration>,
+        ticket: Option<u64>,
+    ) -> Result<(Vec<(LeaseId, u32)>, Pulled<E>), ConsumerError> {
+        let mut guard = self.core.lock();
+        let now_ms = self.clock.now_ms();
+        let core = &mut *guard;
+        self.meters.parked(core.tick(now_ms)?);
+        let wanted = max.min(core.machine.room(worker));
+        self.meters.parked(core.read_ahead(&self.store, wanted as usize, now_ms)?);
+        let deadline_ms = deadline.map_or(core.machine.state().settings.deadline_ms, ms);
+        let (pull, deadline_ms) = (core.next_pull(), now_ms.saturating_add(deadline_ms));
+        let events = core.machine.pull(worker, pull, wanted, deadline_ms);
+        if events.is_empty() {
+            core.save_if_due(&self.store, true, now_ms)?;
+        } else if core.can_park() {
+            core.lock.check()?;
+        }
+        core.commit(&events, [], now_ms)?;
+        let state = core.machine.state();
+        let epoch = state.epoch;
+        let lease = |&offset: &u64| {
+            let attempts = state.entry(offset).map_or(0, |entry| entry.attempts);
+            (LeaseId { epoch, pull, offset }, attempts)
+        };
+        let leases: Vec<_> = events.iter().flat_map(GroupEvent::offsets).map(lease).collect();
+        let can_read = wanted > 0 && core.machine.room_ahead() > 0;
+        let pulled = Pulled {
+            events: Vec::with_capacity(leases.len()),
+            deadline_ms,
+            beyond: can_read.then_some(state.read),
+            is_idle: core.is_idle(),
+            until_ms: core.next_time(),
+        };
+        match ticket {
+            Some(ticket) if leases.is_empty() => {
+                self.waiting.note(ticket, pulled.until_ms, can_read);
+            }
+            Some(ticket) => drop(self.waiting.remove(ticket)),
+            None => {}
+        }
+        self.after(guard);
+        Ok((leases, pulled))
+    }
+
+    /// Reports the state, releases the lock, and wakes the workers that have something to do.
+    pub(crate) fn after(&self, core: MutexGuard<'_, Core>) {
+        let (machine, head) = (&core.machine, self.store.len());
+        let state = machine.state();
+        self.meters.parked.report(state.parked.len() as u64);
+        self.meters.in_flight.report(machine.held());
+        self.meters.lag.report(head.saturating_sub(state.position()));
+        if core.is_idle() && self.store.backend().head().is_closed() {
+            drop(core);
+            return self.wake_all();
+        }
+        let reads = machine.room_ahead() > 0;
+        let can_work = |worker: &str| machine.room(worker) > 0;
+        let wakers = self.waiting.take(machine.ready_count(), reads, core.next_time(), can_work);
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes all waiting workers.
+    pub(crate) fn wake_all(&self) {
+        self.waiting.take_all().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<E: Event, B: Backend<E>> Drop for Shared<E, B> {
+    fn drop(&mut self) {
+        let now_ms = self.clock.now_ms();
+        if let Err(error) = self.core.get_mut().save(&self.store, now_ms) {
+            let name = self.name.as_str();
+            tracing::error!(%error, name, "the last changes are not durable; some events are delivered again");
+        }
+    }
+}
+
+/// Returns the beginning of a worker's name.
+pub(crate) fn cut_name(name: &str) -> &str {
+    let mut end = name.len().min(MAX_NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+/// A handle to what is shared.
+pub(crate) type Handle<E, B> = Arc<Shared<E, B>>;

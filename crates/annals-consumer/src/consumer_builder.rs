@@ -113,16 +113,12 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
             None => locked(store, &name)?,
         };
         let checkpoint = Checkpoint::in_store(checkpoints, &name)?;
-        let position = match checkpoint.load(store)? {
-            Some(position) => position,
-            None => {
-                // Before anything is delivered: after a crash, the consumer begins here and not at a later head.
-                if self.from > 0 {
-                    checkpoint.save(store, self.from)?;
-                }
-                self.from
-            }
-        };
+        let position = checkpoint.load(store)?;
+        // Before anything is delivered: after a crash, the consumer begins here and not at a later head.
+        if position.is_none() && self.from > 0 {
+            checkpoint.save(store, self.from)?;
+        }
+        let position = position.unwrap_or(self.from);
         let pause_ms = ms(self.retry_after);
         let record = Position {
             checkpoint,

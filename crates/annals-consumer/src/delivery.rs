@@ -11,10 +11,8 @@ use crate::engine::lease_id::LeaseId;
 use crate::engine::machine::{Answer, Nack};
 use crate::engine::shared::Handle;
 use crate::error::ConsumerError;
-#[cfg(doc)]
-use crate::group::Group;
 
-/// An event that a [`Group`] leased to a worker, or that a [`Consumer`](crate::Consumer) returned. Use it like a
+/// An event that a [`Group`](crate::Group) leased to a worker, or that a [`Consumer`](crate::Consumer) returned. Use it like a
 /// `&Recorded<E>`, and answer it: [`ack`](Self::ack) when it is handled, [`nack`](Self::nack) when it is not.
 ///
 /// A delivery that is dropped without an answer, for example by a `?` or a panic, is answered with
@@ -46,7 +44,7 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
         self.lease
     }
 
-    /// Returns the id of the lease, with which [`Group::ack`] and [`Group::nack`] answer the delivery later. Without an
+    /// Returns the id of the lease, with which [`Group::ack`](crate::Group::ack) and [`Group::nack`](crate::Group::nack) answer the delivery later. Without an
     /// answer, the event of a group is delivered again after the deadline, and that of a consumer after a restart.
     #[must_use]
     pub fn into_lease(mut self) -> LeaseId {

@@ -102,21 +102,21 @@ impl Waiting {
     }
 
     /// Removes and returns the wakers of workers that have something to do, those that wait longest first. The caller
-    /// wakes them. They are at most `ready` workers for the ready events; if the log can be read further (`reads`), the
+    /// wakes them. They are at most `ready` workers for the ready events; if the log can be read further (`can_read`), the
     /// workers that no append wakes; and one worker, if none wakes by itself at `next_ms`. `can_work` returns whether a
     /// worker may get events.
     #[must_use]
     pub(crate) fn take(
         &self,
         ready: usize,
-        reads: bool,
+        can_read: bool,
         next_ms: Option<u64>,
         can_work: impl Fn(&str) -> bool,
     ) -> Vec<Waker> {
         let mut queue = self.0.lock();
         let (mut taken, mut at) = (Vec::new(), 0);
         while let Some(waiter) = queue.wakers.get(at) {
-            let wakes = taken.len() < ready || (reads && !waiter.at_head);
+            let wakes = taken.len() < ready || (can_read && !waiter.at_head);
             if wakes && can_work(&waiter.worker) {
                 taken.extend(queue.wakers.remove(at).map(|waiter| waiter.waker));
             } else {

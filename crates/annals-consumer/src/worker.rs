@@ -19,13 +19,13 @@ use crate::wake::{Alarm, Parker};
 /// The number of deliveries after which a task yields to other tasks.
 const DELIVERIES_PER_TURN: usize = 64;
 
-/// Returns the deliveries for one worker of a [`Group`], and waits for them. It costs nothing while it waits: an
+/// Returns the deliveries for one worker of a [`Group`](crate::Group), and waits for them. It costs nothing while it waits: an
 /// append, the answer of another worker, or the end of a deadline or a pause wakes it.
 ///
 /// * **As an `Iterator`** it blocks the thread. **As a `futures` `Stream`** ([`stream`](Self::stream)), it does not,
 ///   and needs no runtime.
 /// * **It is `'static` and `Send`**, as its deliveries are: a thread or a task may own it.
-/// * **It ends** when the store is closed and every event is handled or parked, or when [`Group::stop`] was called.
+/// * **It ends** when the store is closed and every event is handled or parked, or when [`Group::stop`](crate::Group::stop) was called.
 ///
 /// **Errors.** A log that cannot be read or a state that cannot be written is an error. The next attempt comes after the
 /// first pause of the settings, so a loop that goes on after an error does not spin.

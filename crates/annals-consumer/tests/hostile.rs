@@ -123,7 +123,6 @@ fn a_clock_that_went_back_keeps_no_dead_lease_alive() {
 enum Known {
     Fine {
         #[event(tag = "order")]
-        #[expect(dead_code, reason = "it makes the tag")]
         order: u64,
     },
 }
@@ -150,7 +149,9 @@ fn an_event_that_cannot_be_decoded_keeps_its_place_in_its_key() {
     let offsets: Vec<u64> = first.iter().map(|delivery| delivery.offset).collect();
     assert_eq!(offsets, [0, 5]);
     assert_eq!(group.parked(0, 9).iter().map(|it| it.offset).collect::<Vec<_>>(), [2]);
-    first.into_iter().for_each(|delivery| delivery.ack().unwrap());
+    for delivery in first {
+        delivery.ack().unwrap();
+    }
     let mut offsets = Vec::new();
     let mut worker = group.worker("a");
     while let Some(delivery) = worker.next_timeout(Duration::ZERO) {
@@ -313,7 +314,9 @@ fn more_events_than_one_batch_holds_are_parked_and_replayed() {
     const COUNT: u64 = 70_000; // a batch has at most 65,536
     let store = EventStore::in_memory();
     let same_key = |_| RawEvent::builder("counted").tag("key:1").build().unwrap();
-    (0..10).for_each(|_| drop(store.append_batch((0..COUNT / 10).map(same_key)).unwrap()));
+    for _ in 0..10 {
+        store.append_batch((0..COUNT / 10).map(same_key)).unwrap();
+    }
     let group = store.group("billing").key("key:").park_key(true).read_ahead(1_000_000);
     let group = group.open().unwrap();
     let first = group.pull("a", 2, None).unwrap().remove(0);
@@ -398,6 +401,8 @@ fn deliveries_come_in_the_order_of_the_log_when_many_are_dropped() {
         .collect();
     assert_eq!(offsets, [1, 3, 4, 5]);
     assert_eq!(mailer.position(), 0);
-    held.into_iter().for_each(|delivery| delivery.ack().unwrap());
+    for delivery in held {
+        delivery.ack().unwrap();
+    }
     assert_eq!(mailer.position(), 6);
 }

@@ -28,8 +28,8 @@ impl Wake for Wakes {
 
 impl Wakes {
     fn new() -> (Arc<Self>, Waker) {
-        let wakes = Arc::new(Self::default());
-        (Arc::clone(&wakes), Waker::from(wakes))
+        let woken = Arc::new(Self::default());
+        (Arc::clone(&woken), Waker::from(woken))
     }
 
     fn count(&self) -> u64 {
@@ -44,13 +44,13 @@ fn a_worker_at_its_limit_is_woken_by_an_append_behind_the_answer() {
     let group = store.group("billing").max_in_flight(1).deadline(HOUR).open().unwrap();
     let held = group.pull("a", 1, None).unwrap().remove(0).into_lease();
     let mut deliveries = group.worker("a").stream();
-    let (wakes, waker) = Wakes::new();
+    let (woken, waker) = Wakes::new();
     let mut context = Context::from_waker(&waker);
     assert!(deliveries.poll_next_unpin(&mut context).is_pending());
     append(&store, 1..2);
-    assert_eq!(wakes.count(), 0, "it has no room");
+    assert_eq!(woken.count(), 0, "it has no room");
     group.ack(&[held]).unwrap();
-    assert_ne!(wakes.count(), 0);
+    assert_ne!(woken.count(), 0);
     let next = deliveries.poll_next_unpin(&mut context);
     assert!(next.is_ready());
     drop(next);
@@ -64,9 +64,9 @@ fn a_worker_at_its_limit_is_woken_by_an_append_behind_the_answer() {
     assert!(deliveries.poll_next_unpin(&mut context).is_pending());
     group.ack(&[held]).unwrap();
     let _ = deliveries.poll_next_unpin(&mut context).is_pending();
-    let before = wakes.count();
+    let before = woken.count();
     append(&store, 3..4);
-    assert_ne!(wakes.count(), before);
+    assert_ne!(woken.count(), before);
 }
 
 #[test]
@@ -76,11 +76,11 @@ fn a_worker_without_room_to_read_is_woken_by_an_answer() {
     let group = store.group("billing").read_ahead(1).deadline(HOUR).open().unwrap();
     let held = group.pull("far", 1, None).unwrap().remove(0).into_lease();
     let mut deliveries = group.worker("near").stream();
-    let (wakes, waker) = Wakes::new();
+    let (woken, waker) = Wakes::new();
     let mut context = Context::from_waker(&waker);
     assert!(deliveries.poll_next_unpin(&mut context).is_pending());
     group.ack(&[held]).unwrap();
-    assert_ne!(wakes.count(), 0);
+    assert_ne!(woken.count(), 0);
     assert!(deliveries.poll_next_unpin(&mut context).is_ready());
 }
 
@@ -91,12 +91,12 @@ fn a_worker_that_waits_learns_of_a_pause_that_begins_later() {
     let group = store.group("billing").deadline(HOUR).open().unwrap();
     let held = group.pull("far", 1, None).unwrap().remove(0).into_lease();
     let mut deliveries = group.worker("near").stream();
-    let (wakes, waker) = Wakes::new();
+    let (woken, waker) = Wakes::new();
     let mut context = Context::from_waker(&waker);
     assert!(deliveries.poll_next_unpin(&mut context).is_pending());
     // The event is to be delivered in a second; the worker knows only of the deadline in an hour.
     group.nack(&[held], Nack::Retry, "no").unwrap();
-    assert_ne!(wakes.count(), 0);
+    assert_ne!(woken.count(), 0);
     assert!(deliveries.poll_next_unpin(&mut context).is_pending());
 }
 
@@ -108,7 +108,7 @@ fn a_call_of_next_that_is_cancelled_takes_no_wake_up_from_others() {
     let group = store.group("billing").key("key:").open().unwrap();
     let held = group.pull("far", 1, None).unwrap().remove(0).into_lease();
     let (mut cancelled, mut waits) = (group.worker("a"), group.worker("b").stream());
-    let [(_, first), (wakes, second)] = [Wakes::new(), Wakes::new()];
+    let [(_, first), (woken, second)] = [Wakes::new(), Wakes::new()];
     {
         let mut next = pin!(cancelled.next_async());
         let mut context = Context::from_waker(&first);
@@ -117,8 +117,31 @@ fn a_call_of_next_that_is_cancelled_takes_no_wake_up_from_others() {
     let mut context = Context::from_waker(&second);
     assert!(waits.poll_next_unpin(&mut context).is_pending());
     group.ack(&[held]).unwrap();
-    assert_ne!(wakes.count(), 0);
+    assert_ne!(woken.count(), 0);
     assert!(waits.poll_next_unpin(&mut context).is_ready());
+}
+
+#[test]
+fn a_delivery_and_a_worker_move_into_a_task_of_their_own() {
+    fn owned<T: Send + 'static>(value: T) -> T {
+        value
+    }
+    let store = EventStore::in_memory();
+    append(&store, 0..3);
+    store.close().unwrap();
+    let group = store.group("billing").open().unwrap();
+    let mut worker = owned(group.worker("a"));
+    let mut mailer = owned(store.consumer("mailer").start().unwrap());
+    drop((store, group));
+    let tasks: Vec<_> = [worker.next(), worker.next(), mailer.next(), mailer.next()]
+        .into_iter()
+        .map(|next| owned(next.unwrap().unwrap()))
+        .map(|delivery| std::thread::spawn(move || delivery.ack().unwrap()))
+        .collect();
+    for task in tasks {
+        task.join().unwrap();
+    }
+    assert_eq!((worker.next().unwrap().unwrap().offset, mailer.position()), (2, 2));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::report::Report;
 use crate::table::{Figures, Row};
 
 /// Acknowledged events a second of a group with so many workers.
-fn group<B: Backend<RawEvent>>(
+fn group<B: Backend<RawEvent> + 'static>(
     store: &EventStore<RawEvent, B>,
     name: &str,
     key: Option<&str>,
@@ -40,7 +40,7 @@ fn group<B: Backend<RawEvent>>(
 }
 
 /// Acknowledged events a second of one consumer.
-fn consumer<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> f64 {
+fn consumer<B: Backend<RawEvent> + 'static>(store: &EventStore<RawEvent, B>) -> f64 {
     let start = Instant::now();
     let mut count = 0;
     for delivery in store.consumer("consumer").start().expect("starts") {
@@ -51,7 +51,7 @@ fn consumer<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> f64 {
     count as f64 / start.elapsed().as_secs_f64()
 }
 
-fn measure<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> [f64; 5] {
+fn measure<B: Backend<RawEvent> + 'static>(store: &EventStore<RawEvent, B>) -> [f64; 5] {
     [
         consumer(store),
         group(store, "one", None, 1, 16),

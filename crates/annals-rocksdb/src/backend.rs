@@ -8,8 +8,8 @@ use std::sync::Arc;
 use annals::backend::{Beside, HeadPublisher, LogAccess};
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Event, EventDigest, EventRef, FollowError,
-    Head, Health, NameCount, NameKind, OpenError, RawEvent, ReadError, SegmentStats, Selection,
-    SnapshotStore, Stats, Tags,
+    Head, Health, NameCount, NameKind, OpenError, Query, RawEvent, ReadError, Recorded,
+    SegmentStats, Selection, SnapshotStore, Stats, Tags,
 };
 use rocksdb::checkpoint::Checkpoint;
 
@@ -236,6 +236,20 @@ impl<E: Event> Backend<E> for RocksDb<E> {
     ) -> Result<Range<u64>, ReadError> {
         let Range { start, end } = selection.range;
         self.log.read(Selection { range: start..end.min(self.head().get()), ..selection }, page)
+    }
+
+    fn read_raw(
+        &self,
+        range: Range<u64>,
+        limit: usize,
+        page: &mut Vec<Recorded<RawEvent>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let (range, query) = (range.start..range.end.min(self.head().get()), Query::all());
+        let mut events: Vec<EventRef<'_, RawEvent>> = Vec::with_capacity(limit);
+        let selection = Selection { query: &query, range, reverse: false, limit };
+        let rest = self.log.read(selection, &mut events)?;
+        page.extend(events.into_iter().map(EventRef::into_owned));
+        Ok(rest)
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

@@ -10,6 +10,7 @@ mod order;
 mod ordinals;
 mod owned;
 mod queries;
+mod raw;
 mod reading;
 mod subscribers;
 mod times;
@@ -122,6 +123,9 @@ suite! {
     times::a_time_finds_its_first_event;
     /// Checks that the events of a name are counted and numbered as a walk over the log counts them.
     ordinals::ordinals_are_those_of_a_walk;
+    /// Checks that the bytes of events are read as they were appended, with their offsets and times, in pages of any
+    /// size, also by a program that cannot decode them.
+    raw::raw_is_what_was_appended;
 }
 
 /// Defines a test of each invariant for a [`Subject`]: `conformance!(MySubject);`
@@ -145,7 +149,7 @@ macro_rules! conformance {
             a_subscriber_may_append closing_ends_cursors events_come_back_as_they_were
             ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
             what_cannot_be_decoded_is_one_error owned_subscriptions_need_no_handle
-            a_time_finds_its_first_event ordinals_are_those_of_a_walk
+            a_time_finds_its_first_event ordinals_are_those_of_a_walk raw_is_what_was_appended
         }
     };
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use annals::backend::{HeadPublisher, Published};
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Condition, Event, EventDigest, EventRef,
-    Head, NameCount, NameKind, ReadError, Recorded, Selection, Stats,
+    Head, NameCount, NameKind, RawEvent, ReadError, Recorded, Selection, Stats,
 };
 use annals_conformance::Sample;
 use parking_lot::{Condvar, Mutex};
@@ -46,6 +46,7 @@ pub(super) enum Defect {
     TakesAnyTime,
     Miscounts,
     ForgetsTimes,
+    ForgetsIdsOfBytes,
 }
 
 /// A backend that behaves like the inner one, except for its defect.
@@ -295,6 +296,22 @@ impl Backend<Sample> for Defective {
             page.extend(kept);
         }
         Ok(left)
+    }
+
+    fn read_raw(
+        &self,
+        range: Range<u64>,
+        limit: usize,
+        page: &mut Vec<Recorded<RawEvent>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let rest = self.inner.read_raw(range, limit, page)?;
+        if self.is(Defect::ForgetsIdsOfBytes) {
+            for recorded in page {
+                let event = RawEvent::builder(recorded.event.event_type()).build();
+                recorded.event = event.expect("an event");
+            }
+        }
+        Ok(rest)
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

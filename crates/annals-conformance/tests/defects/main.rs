@@ -79,6 +79,8 @@ caught! {
         With::memory(Defect::FindsWhatIsNotThere) => ids_are_found, "the event with an";
     a_time_that_is_far_too_late: With::memory(Defect::TakesAnyTime) => times_never_go_back, "far in the future";
     an_ordinal_that_begins_at_one: With::memory(Defect::Miscounts) => ordinals_are_those_of_a_walk, "event 0 of";
+    bytes_that_lack_a_part:
+        With::memory(Defect::ForgetsIdsOfBytes) => raw_is_what_was_appended, "the stored bytes";
     times_that_are_lost: With::memory(Defect::ForgetsTimes) => a_time_finds_its_first_event, "time";
     cursors_that_end_too_early: With::memory(Defect::EndsEarly) => closing_ends_cursors, "a cursor ended";
     a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";

@@ -16,7 +16,8 @@ use super::head::Head;
 use crate::backend::health::Health;
 use crate::error::{AppendError, ReadError};
 use crate::event::error::CodecError;
-use crate::event::event::{Event, EventRef};
+use crate::event::event::{Event, EventRef, Recorded};
+use crate::event::raw::RawEvent;
 use crate::event::tags::Tags;
 use crate::index::lookup::Kind;
 use crate::metrics::stats::{SegmentStats, Stats};
@@ -168,6 +169,49 @@ pub trait Backend<E: Event>: Send + Sync {
         selection: Selection<'_>,
         page: &mut Vec<EventRef<'a, E>>,
     ) -> Result<Range<u64>, ReadError>;
+
+    /// Adds the next events of `range` to `page`, with the bytes that the log stores: at most `limit`, and at least one
+    /// unless no event of the range is below the head. Returns the rest of the range, which is empty once all of it was
+    /// read.
+    ///
+    /// By default this encodes the events that [`read`](Self::read) returns. A backend that stores bytes must return
+    /// the stored bytes instead: an event that was decoded may encode to other bytes, once its type was renamed or
+    /// changed. Proofs of the log (the crate `annals-proof`) are about these bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the first event to add cannot be read or, by default, cannot be encoded.
+    fn read_raw(
+        &self,
+        range: Range<u64>,
+        limit: usize,
+        page: &mut Vec<Recorded<RawEvent>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let mut events = Vec::new();
+        let range = range.start..range.end.min(self.head().get());
+        if range.is_empty() {
+            return Ok(range.end..range.end);
+        }
+        let selection = Selection { query: &Query::all(), range, reverse: false, limit };
+        let rest = self.read(selection, &mut events)?;
+        for (index, event) in events.iter().enumerate() {
+            match RawEvent::of(&event.event) {
+                Ok(raw) => {
+                    let (offset, time_ms) = (event.offset, event.time_ms);
+                    page.push(Recorded { offset, time_ms, event: raw });
+                }
+                // The events before it are returned first. The error is returned by the next read.
+                Err(_) if index > 0 => return Ok(event.offset..rest.end),
+                Err(error) => {
+                    return Err(ReadError::Decode {
+                        offset: event.offset,
+                        event_type: event.event.event_type().to_owned(),
+                        source: CodecError::payload(error),
+                    });
+                }
+            }
+        }
+        Ok(rest)
+    }
 
     /// Returns the names of a kind that begin with `prefix`, each with its number of events, in any order.
     ///
@@ -383,6 +427,15 @@ macro_rules! pointer_is_backend {
                 page: &mut Vec<EventRef<'a, E>>,
             ) -> Result<Range<u64>, ReadError> {
                 (**self).read(selection, page)
+            }
+
+            fn read_raw(
+                &self,
+                range: Range<u64>,
+                limit: usize,
+                page: &mut Vec<Recorded<RawEvent>>,
+            ) -> Result<Range<u64>, ReadError> {
+                (**self).read_raw(range, limit, page)
             }
 
             fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

@@ -8,6 +8,7 @@
 //!   json/       encodes JSON, and refuses values that could not be read back
 //!   read_back   checks that an encoded event decodes to the same event
 //!   raw         an event as bytes: `RawEvent`, and the body of a record
+//!   stored      encodes an event as a log stores it
 //!   labels      the types, tags and ids of a batch, checked and hashed once
 //!   tags        tags and metadata
 //!   name        a name (type, tag or id), its limits and its hash
@@ -27,4 +28,5 @@ pub(crate) mod name;
 pub(crate) mod payload;
 pub(crate) mod raw;
 pub(crate) mod read_back;
+mod stored;
 pub(crate) mod tags;

@@ -88,6 +88,11 @@ impl RawEvent {
         Ok(Self { body })
     }
 
+    /// Returns the event with this body, which was just encoded and so is valid.
+    pub(super) fn from_encoded(body: Vec<u8>) -> Self {
+        Self { body: body.into() }
+    }
+
     /// Moves the event out of `self`. The caller must not use `self` again.
     pub(crate) fn take(&mut self) -> Self {
         Self { body: std::mem::take(&mut self.body) }
@@ -123,6 +128,19 @@ impl RawEvent {
         entries(&bytes[parts.metadata..parts.data])
             .map(|(name, value)| (text(name), text(value)))
             .collect()
+    }
+
+    /// Returns the part of the body before the metadata: all sizes, the type, the tags and the id. With
+    /// [`content`](Self::content) it makes the whole body.
+    #[must_use]
+    pub fn header(&self) -> &[u8] {
+        &self.body[..self.view().parts.metadata]
+    }
+
+    /// Returns the part of the body after the [`header`](Self::header): the metadata, and then the payload.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.body[self.view().parts.metadata..]
     }
 
     /// Returns the payload, which may be empty, as a slice that shares the event's memory.
@@ -414,6 +432,9 @@ mod tests {
         assert_eq!(event.id(), Some("0x1"));
         assert_eq!(event.metadata(), [("actor", "ö"), ("trace", "abc")]);
         assert_eq!(event.data_bytes(), b"{}");
+        assert!(event.header().ends_with(b"0x1"));
+        assert!(event.content().starts_with(b"\x05\x02\x00actor"));
+        assert_eq!([event.header(), event.content()].concat(), event.body()[..]);
     }
 
     #[test]

@@ -58,11 +58,12 @@ use crate::backend::head::Head;
 use crate::backend::head::publisher::HeadPublisher;
 use crate::backend::health::Health;
 use crate::error::{AppendError, Corruption, FollowError, OpenError, ReadError};
-use crate::event::event::{Event, EventRef};
+use crate::event::event::{Event, EventRef, Recorded};
 use crate::event::name::Hasher;
 use crate::event::raw::RawEvent;
 use crate::event::tags::Tags;
 use crate::metrics::stats::{SegmentStats, Stats};
+use crate::query::Query;
 #[cfg(feature = "snapshots")]
 use crate::snapshot::{SnapshotStore, digest::EventDigest};
 use count_cache::CountCache;
@@ -258,6 +259,20 @@ impl<E: Event> Backend<E> for Journal<E> {
     ) -> Result<Range<u64>, ReadError> {
         let Range { start, end } = selection.range;
         self.log.read(Selection { range: start..end.min(self.head().get()), ..selection }, page)
+    }
+
+    fn read_raw(
+        &self,
+        range: Range<u64>,
+        limit: usize,
+        page: &mut Vec<Recorded<RawEvent>>,
+    ) -> Result<Range<u64>, ReadError> {
+        let (range, query) = (range.start..range.end.min(self.head().get()), Query::all());
+        let mut events: Vec<EventRef<'_, RawEvent>> = Vec::with_capacity(limit);
+        let selection = Selection { query: &query, range, reverse: false, limit };
+        let rest = self.log.read(selection, &mut events)?;
+        page.extend(events.into_iter().map(EventRef::into_owned));
+        Ok(rest)
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

@@ -6,9 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::error::InvalidEvent;
 use crate::event::event::Event;
-use crate::event::labels::Labels;
-use crate::event::raw::write_body;
-use crate::event::tags::{Metadata, Tags};
+use crate::event::raw::RawEvent;
 
 /// The SHA-256 of an event as a backend stores it: its type, tags, id, metadata and payload.
 ///
@@ -36,14 +34,7 @@ impl EventDigest {
 
     /// Returns the digest of an event as it would be stored today.
     pub(crate) fn of_event<E: Event>(event: &E) -> Result<Self, InvalidEvent> {
-        let (mut labels, mut tags) = (Labels::default(), Tags::default());
-        event.tags(&mut tags);
-        labels.add(event.event_type(), &tags, event.id().as_deref())?;
-        let mut metadata = Metadata::default();
-        event.metadata(&mut metadata);
-        let mut body = Vec::new();
-        write_body(&mut body, &labels, 0, &metadata, |out| event.encode(out))?;
-        Ok(Self::of(&body))
+        Ok(Self::of(RawEvent::of(event)?.body()))
     }
 
     /// Returns the 32 bytes of the hash.
@@ -69,7 +60,6 @@ impl fmt::Debug for EventDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::raw::RawEvent;
 
     #[test]
     fn an_event_has_the_digest_of_its_stored_bytes_and_each_part_counts() {

@@ -1,0 +1,96 @@
+//! A thread that hashes new events, so that a checkpoint has nothing left to hash.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+
+use annals::{Backend, Event};
+
+use super::proofs::Proofs;
+
+/// The largest number of events that are hashed while a checkpoint waits.
+const STEP: u64 = 16 << 10;
+
+/// A thread that hashes events as they are appended. Dropping it ends the thread.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_proof::{ProofFollower, Proofs};
+/// use std::sync::Arc;
+///
+/// let store = EventStore::<RawEvent>::in_memory();
+/// let proofs = Arc::new(Proofs::in_memory(&store, "example.com/alice")?);
+/// let follower = ProofFollower::start(&proofs)?;
+/// store.append(RawEvent::builder("seat-sold").build()?)?;
+/// drop(follower);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ProofFollower {
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl ProofFollower {
+    /// Starts the thread. It ends when this value is dropped, when the log is closed, or when the log cannot be read,
+    /// which it logs. Checkpoints work on without it.
+    ///
+    /// # Errors
+    /// An error of the system if it has no thread.
+    pub fn start<E: Event, B: Backend<E> + 'static>(
+        proofs: &Arc<Proofs<E, B>>,
+    ) -> std::io::Result<Self> {
+        let (stopped, proofs) = (Arc::new(AtomicBool::new(false)), Arc::clone(proofs));
+        let until = Arc::clone(&stopped);
+        let thread = thread::Builder::new()
+            .name("annals-proofs".into())
+            .spawn(move || run(&proofs, &until))?;
+        Ok(Self { stopped, thread: Some(thread) })
+    }
+}
+
+impl Drop for ProofFollower {
+    fn drop(&mut self) {
+        // Release: pairs with the load in `run`. Nothing but the flag itself is passed on.
+        self.stopped.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic there was reported there.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run<E: Event, B: Backend<E>>(proofs: &Proofs<E, B>, stopped: &AtomicBool) {
+    let head = proofs.store.backend().head().clone();
+    let mut waiter = head.waiter();
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // Acquire: pairs with the store in `drop`.
+    while !stopped.load(Ordering::Acquire) {
+        let mut state = proofs.lock();
+        let hashed = state.size();
+        let end = head.get().min(hashed + STEP);
+        if end > hashed && state.contradiction.is_none() {
+            if let Err(error) = state.extend(&proofs.store, end, proofs.threads()) {
+                tracing::error!(%error, "events are no longer hashed as they are appended");
+                return;
+            }
+            continue;
+        }
+        drop(state);
+        match waiter.poll_beyond(hashed, &waker) {
+            Poll::Pending => thread::park(),
+            Poll::Ready(head) if head <= hashed => return,
+            Poll::Ready(_) => {}
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Hashes events of the log.
+
+use std::ops::Range;
+use std::thread;
+
+use annals::{Backend, Event, EventStore, RawEvent, ReadError, Recorded};
+
+use crate::entry::leaf_of;
+use crate::hash::TreeHash;
+use crate::tree::frontier::Frontier;
+
+/// The number of leaves of a tile.
+pub(crate) const TILE: u64 = 256;
+
+/// The largest number of events that are read at once.
+const PAGE: usize = 512;
+
+/// Calls `see` with the stored bytes of each event of a range, all of which exist.
+pub(crate) fn each_raw<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    mut range: Range<u64>,
+    mut see: impl FnMut(&Recorded<RawEvent>),
+) -> Result<(), ReadError> {
+    let mut page = Vec::new();
+    while !range.is_empty() {
+        let before = range.start;
+        range = store.backend().read_raw(range, PAGE, &mut page)?;
+        assert!(
+            range.is_empty() || range.start > before,
+            "a backend returned nothing of {range:?}"
+        );
+        page.drain(..).for_each(|event| see(&event));
+    }
+    Ok(())
+}
+
+/// Returns the leaves of a range of events.
+pub(crate) fn leaves<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    range: Range<u64>,
+) -> Result<Vec<TreeHash>, ReadError> {
+    let mut leaves = Vec::new();
+    each_raw(store, range, |event| leaves.push(leaf_of(event)))?;
+    Ok(leaves)
+}
+
+/// Returns the root of 256 leaves.
+pub(crate) fn tile_root(leaves: &[TreeHash]) -> TreeHash {
+    let mut frontier = Frontier::default();
+    for leaf in leaves {
+        frontier.push(0, *leaf, |_, _| {});
+    }
+    frontier.root()
+}
+
+/// Returns the roots of whole tiles, hashed by several threads.
+pub(crate) fn tile_roots<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    tiles: Range<u64>,
+    threads: usize,
+) -> Result<Vec<TreeHash>, ReadError> {
+    let each = (tiles.end - tiles.start).div_ceil(threads.max(1) as u64).max(1);
+    let part = |part: Range<u64>| {
+        let tile = |tile: u64| {
+            leaves(store, tile * TILE..(tile + 1) * TILE).map(|leaves| tile_root(&leaves))
+        };
+        part.map(tile).collect::<Result<Vec<_>, _>>()
+    };
+    let mut starts = tiles.clone().step_by(usize::try_from(each).unwrap_or(usize::MAX));
+    let first = starts.next().unwrap_or(tiles.start);
+    thread::scope(|scope| {
+        let others: Vec<_> = starts
+            .map(|start| scope.spawn(move || part(start..(start + each).min(tiles.end))))
+            .collect();
+        let mut roots = part(first..(first + each).min(tiles.end))?;
+        for other in others {
+            roots.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(roots)
+    })
+}

@@ -1,0 +1,23 @@
+//! The proofs of a log: signing checkpoints, proving, verifying.
+//!
+//! ```text
+//!   place      the directory of the files, or memory        nodes      the files with the nodes of the tree
+//!   leaves     hashes events of the log                     reader     any node, from the files and the log
+//!   state      the tree as far as it is hashed              open       finds the state again, and what contradicts it
+//!   proofs     the face: `Proofs`                           evidence   builds evidence files
+//!   verify     hashes the whole log again                   follow     a thread that hashes new events
+//!   publish    a directory for tlog-tiles clients
+//! ```
+
+pub(crate) mod evidence;
+pub(crate) mod follow;
+pub(crate) mod leaves;
+pub(crate) mod nodes;
+pub(crate) mod open;
+pub(crate) mod place;
+#[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
+pub(crate) mod proofs;
+pub(crate) mod publish;
+pub(crate) mod reader;
+pub(crate) mod state;
+pub(crate) mod verify;

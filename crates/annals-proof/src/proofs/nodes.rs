@@ -1,0 +1,128 @@
+//! The nodes that are stored: the roots of the subtrees of 2^8, 2^16, 2^24 and 2^32 leaves.
+//!
+//! Everything here can be computed again from the log, and is never trusted: a checkpoint is signed from hashes of the
+//! log, and every proof is checked before it is returned.
+
+use std::io::{self, ErrorKind};
+
+use annals::StoreFile;
+
+use super::place::Place;
+use crate::hash::TreeHash;
+
+/// The size of a hash, in bytes.
+const HASH: usize = 32;
+
+/// The number of stored levels.
+const LEVELS: u32 = 4;
+
+/// The stored nodes, by level / 8 - 1.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes8 {
+    /// Whether the files are written to.
+    writes: bool,
+    levels: [Level; LEVELS as usize],
+}
+
+/// The nodes of a level: the first in a file, the others in memory.
+#[derive(Debug, Default)]
+struct Level {
+    file: Option<Box<dyn StoreFile>>,
+    in_file: u64,
+    rest: Vec<TreeHash>,
+}
+
+impl Nodes8 {
+    /// Opens the files of a tree of `size` leaves, as far as they have its nodes. Creates them for a writer.
+    pub(crate) fn open(place: &Place, size: u64, writes: bool) -> Self {
+        let mut nodes = Self { writes, ..Self::default() };
+        for (index, level) in nodes.levels.iter_mut().enumerate() {
+            let shift = 8 * (index + 1);
+            level.file = open(place, &format!("nodes.{shift}"), writes);
+            let stored =
+                level.file.as_ref().and_then(|file| file.size().ok()).unwrap_or(0) / HASH as u64;
+            level.in_file = stored.min(size >> shift);
+        }
+        nodes
+    }
+
+    /// Returns whether all nodes of a tree of `size` leaves are here.
+    pub(crate) fn have(&self, size: u64) -> bool {
+        self.levels.iter().zip(1..).all(|(level, index)| level.len() >= size >> (8 * index))
+    }
+
+    /// Adds the next node of a level, if that level is stored.
+    pub(crate) fn push(&mut self, level: u32, hash: TreeHash) {
+        if level.is_multiple_of(8) && (8..=8 * LEVELS).contains(&level) {
+            self.levels[level as usize / 8 - 1].rest.push(hash);
+        }
+    }
+
+    /// Forgets all nodes.
+    pub(crate) fn clear(&mut self) {
+        for level in &mut self.levels {
+            level.in_file = 0;
+            level.rest.clear();
+        }
+    }
+
+    /// Writes to the files what is not in them.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        for level in self.levels.iter_mut().filter(|_| self.writes) {
+            let Some(file) = &level.file else { continue };
+            if !level.rest.is_empty() {
+                let bytes: Vec<u8> = level.rest.iter().flat_map(|hash| *hash.as_bytes()).collect();
+                file.write_at(&bytes, level.in_file * HASH as u64)?;
+                level.in_file += level.rest.len() as u64;
+                level.rest.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns up to 256 nodes of a stored level, from `first` on, below `end`.
+    pub(crate) fn read(&self, level: u32, first: u64, end: u64) -> io::Result<Vec<TreeHash>> {
+        let level = &self.levels[level as usize / 8 - 1];
+        let end = end.min(level.len()).min(first + 256);
+        let mut hashes = Vec::new();
+        let in_file = level.in_file.clamp(first, end.max(first));
+        if let Some(file) = level.file.as_ref().filter(|_| in_file > first) {
+            let mut bytes = vec![0; HASH * usize::try_from(in_file - first).unwrap_or(0)];
+            if file.read_at(&mut bytes, first * HASH as u64)? < bytes.len() {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            hashes.extend(bytes.as_chunks::<HASH>().0.iter().copied().map(TreeHash::new));
+        }
+        let skipped = in_file - level.in_file.min(in_file);
+        let rest = level.rest.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX));
+        hashes.extend(rest.take(usize::try_from(end.saturating_sub(in_file)).unwrap_or(0)));
+        Ok(hashes)
+    }
+}
+
+impl Level {
+    fn len(&self) -> u64 {
+        self.in_file + self.rest.len() as u64
+    }
+}
+
+fn open(place: &Place, name: &str, writes: bool) -> Option<Box<dyn StoreFile>> {
+    let directory = &place.directory;
+    let opened = if writes {
+        match directory.open(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => directory.create(name),
+            opened => opened,
+        }
+    } else {
+        directory.open_read_only(name)
+    };
+    match opened {
+        Ok(file) => Some(file),
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                tracing::warn!(%error, name, "the nodes of the tree are kept in memory");
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The directory of the proofs' files, or memory.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annals::{FileSystem, StoreDirectory};
+
+use crate::error::ProofError;
+
+/// The largest file that is read whole, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Whether a written file is synced before the call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Anchor {
+    /// The system writes it when it likes. After a power cut, an older checkpoint may be in its place. It is still true.
+    #[default]
+    Buffered,
+    /// It is durable.
+    Durable,
+}
+
+/// A directory, by its path and open.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) directory: Arc<dyn StoreDirectory>,
+}
+
+impl Place {
+    /// Opens the directory. Creates it if `create`; otherwise `None` means that nothing is there.
+    pub(crate) fn open(
+        files: &dyn FileSystem,
+        path: &Path,
+        create: bool,
+    ) -> Result<Option<Self>, ProofError> {
+        let opened = match files.open_directory(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && create => {
+                files.create_directory(path).map_err(ProofError::io("create", path))?;
+                files.open_directory(path)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened,
+        };
+        let directory = opened.map_err(ProofError::io("open", path))?;
+        Ok(Some(Self { path: path.to_owned(), directory }))
+    }
+
+    /// Opens a directory in this one, which is created if it does not exist.
+    pub(crate) fn subdirectory(&self, name: &str) -> Result<Self, ProofError> {
+        let path = self.path.join(name);
+        let opened = match self.directory.open_directory(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => self
+                .directory
+                .create_directory(name)
+                .and_then(|()| self.directory.sync())
+                .and_then(|()| self.directory.open_directory(name)),
+            opened => opened,
+        };
+        let directory = opened.map_err(ProofError::io("open", &path))?;
+        Ok(Self { path, directory })
+    }
+
+    /// Reads a file as text. Bytes that are not UTF-8 become text that no format accepts.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, ProofError> {
+        let read = || -> io::Result<Vec<u8>> {
+            let file = self.directory.open_read_only(name)?;
+            let size = file.size()?;
+            if size > MAX_BYTES {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
+            let mut bytes = vec![0; usize::try_from(size).map_err(|_| ErrorKind::FileTooLarge)?];
+            let read = file.read_at(&mut bytes, 0)?;
+            bytes.truncate(read);
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ProofError::io("read", self.path.join(name))(error)),
+        }
+    }
+
+    /// Writes a file whole, or leaves it as it was.
+    pub(crate) fn write(&self, name: &str, text: &str, anchor: Anchor) -> Result<(), ProofError> {
+        let unfinished = format!("{name}.new");
+        let write = || -> io::Result<()> {
+            match self.directory.remove(&unfinished) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let file = self.directory.create(&unfinished)?;
+            file.write_at(text.as_bytes(), 0)?;
+            if anchor == Anchor::Durable {
+                file.sync()?;
+            }
+            self.directory.rename(&unfinished, name)?;
+            if anchor == Anchor::Durable { self.directory.sync() } else { Ok(()) }
+        };
+        write().map_err(ProofError::io("write", self.path.join(name)))
+    }
+
+    /// Returns the names in the directory.
+    pub(crate) fn list(&self) -> Result<Vec<String>, ProofError> {
+        self.directory.list().map_err(ProofError::io("list", &self.path))
+    }
+}

@@ -1,0 +1,140 @@
+//! The tree of a log, as far as it is hashed.
+
+use annals::{Backend, Event, EventStore};
+
+use super::leaves::{TILE, leaves, tile_root, tile_roots};
+use super::nodes::Nodes8;
+use super::reader::NodeReader;
+use crate::error::ProofError;
+use crate::hash::TreeHash;
+use crate::note::checkpoint::Checkpoint;
+use crate::tree::frontier::Frontier;
+use crate::tree::nodes::{Nodes as _, root};
+
+/// The number of tiles that a thread hashes before the nodes are stored.
+const TILES_AT_ONCE: u64 = 64;
+
+/// What was found wrong with the log: it contradicts what was signed or received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contradiction {
+    RolledBack { events: u64, signed: u64 },
+    Forked { signed: u64 },
+}
+
+impl From<Contradiction> for ProofError {
+    fn from(found: Contradiction) -> Self {
+        match found {
+            Contradiction::RolledBack { events, signed } => Self::RolledBack { events, signed },
+            Contradiction::Forked { signed } => Self::Forked { signed },
+        }
+    }
+}
+
+/// The tree of a log, as far as it is hashed.
+///
+/// The hashes here come from the log, or lead to a root that the log's owner signed. Only these are signed. So a stored
+/// node that was changed is never signed.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The stored nodes, which are not trusted.
+    pub(crate) nodes: Nodes8,
+    /// The whole tiles.
+    full: Frontier,
+    /// The leaves after the whole tiles: fewer than 256.
+    tail: Vec<TreeHash>,
+    /// The last checkpoint that was signed.
+    pub(crate) last: Option<Checkpoint>,
+    pub(crate) contradiction: Option<Contradiction>,
+}
+
+impl State {
+    /// Returns the number of events that are hashed.
+    pub(crate) fn size(&self) -> u64 {
+        self.full.size() + self.tail.len() as u64
+    }
+
+    /// Returns the root of the events that are hashed.
+    pub(crate) fn root(&self) -> TreeHash {
+        let mut tree = self.full.clone();
+        self.tail.iter().for_each(|leaf| tree.push(0, *leaf, |_, _| {}));
+        tree.root()
+    }
+
+    /// Returns the root of the tree of `size` events, which are hashed, from the stored nodes.
+    pub(crate) fn stored_root<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        size: u64,
+    ) -> Result<TreeHash, ProofError> {
+        root(&mut NodeReader::new(store, &self.nodes, size), 0..size)
+    }
+
+    /// Hashes the events up to `end`, all of which exist.
+    pub(crate) fn extend<E: Event, B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        end: u64,
+        threads: usize,
+    ) -> Result<(), ProofError> {
+        while self.size() < end {
+            let start = self.size();
+            let whole = (end - start) / TILE;
+            if self.tail.is_empty() && whole > 1 {
+                let tiles =
+                    start / TILE..start / TILE + whole.min(TILES_AT_ONCE * threads.max(1) as u64);
+                for root in tile_roots(store, tiles, threads)? {
+                    self.push_tile(root);
+                }
+            } else {
+                let next = end.min((start / TILE + 1) * TILE);
+                self.tail.extend(leaves(store, start..next)?);
+                if self.tail.len() as u64 == TILE {
+                    let root = tile_root(&self.tail);
+                    self.tail.clear();
+                    self.push_tile(root);
+                }
+            }
+        }
+        if let Err(error) = self.nodes.flush() {
+            tracing::warn!(%error, "the nodes of the tree cannot be written; they stay in memory");
+        }
+        Ok(())
+    }
+
+    fn push_tile(&mut self, tile: TreeHash) {
+        self.nodes.push(8, tile);
+        let nodes = &mut self.nodes;
+        self.full.push(8, tile, |level, hash| nodes.push(level, hash));
+    }
+
+    /// Returns to the tree of `size` events, which the stored nodes have. Does not check them.
+    pub(crate) fn restore<E: Event, B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        size: u64,
+    ) -> Result<(), ProofError> {
+        let whole = size / TILE * TILE;
+        let mut full = Frontier::default();
+        let mut reader = NodeReader::new(store, &self.nodes, whole);
+        for level in (8..64).rev().filter(|level| whole >> level & 1 == 1) {
+            let hash = reader.node(level, full.size() >> level)?;
+            full.push(level, hash, |_, _| {});
+        }
+        self.tail = leaves(store, whole..size)?;
+        self.full = full;
+        Ok(())
+    }
+
+    /// Hashes everything again, up to `size`.
+    pub(crate) fn rebuild<E: Event, B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        size: u64,
+        threads: usize,
+    ) -> Result<(), ProofError> {
+        self.nodes.clear();
+        self.full = Frontier::default();
+        self.tail.clear();
+        self.extend(store, size, threads)
+    }
+}

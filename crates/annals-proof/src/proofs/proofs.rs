@@ -82,8 +82,8 @@ impl ProofOptions {
 
     /// Sets the file system. It is the operating system's by default.
     #[must_use]
-    pub fn file_system(mut self, file_system: impl FileSystem + 'static) -> Self {
-        self.file_system = Arc::new(file_system);
+    pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
+        self.file_system = file_system;
         self
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn bob() -> LogKey {
 pub(crate) fn seven() -> Vec<(RawEvent, u64)> {
     let sold = |seat: &str| RawEvent::builder("seat-sold").tag(format!("seat:{seat}"));
     let freed = |seat: &str| RawEvent::builder("seat-freed").tag(format!("seat:{seat}")).data("{}");
-    let salt: String = (0..16).map(|byte| format!("{byte:02x}")).collect();
+    let salt: String = "000102030405060708090a0b0c0d0e0f".to_owned();
     let blob: Vec<u8> = (0..=255).chain(0..=255).collect();
     let first =
         sold("12Ä").tag("show:7").id("0x1").metadata("actor", "Jörg").data(r#"{"price":90}"#);

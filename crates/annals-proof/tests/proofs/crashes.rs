@@ -1,6 +1,8 @@
 //! Simulated crashes of a log with proofs. The disk loses power at a random call. Whatever is left, the log never signs
 //! two checkpoints that contradict each other, and proves what it signed. A failure names its seed.
 
+use std::sync::Arc;
+
 use annals::{EventStore, Journal, RawEvent};
 use annals_conformance::Random;
 use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
@@ -19,11 +21,15 @@ fn loss(random: &mut Random) -> Loss {
 
 /// Runs one life of the log, in which the power may go off at any call. Adds the checkpoints that were returned.
 fn live(disk: &FaultFileSystem, random: &mut Random, signed: &mut Vec<Checkpoint>) -> Option<()> {
-    let journal = Journal::options().file_system(disk.clone()).open(on_disk("log")).ok()?;
+    let journal =
+        Journal::options().file_system(Arc::new(disk.clone())).open(on_disk("log")).ok()?;
     let store = EventStore::<RawEvent, _>::on(journal);
     let anchor = if random.once_in(2) { Anchor::Durable } else { Anchor::Buffered };
-    let proofs =
-        ProofOptions::new().file_system(disk.clone()).anchor(anchor).open(&store, ORIGIN).ok()?;
+    let proofs = ProofOptions::new()
+        .file_system(Arc::new(disk.clone()))
+        .anchor(anchor)
+        .open(&store, ORIGIN)
+        .ok()?;
     for step in 0..1 + random.below(6) {
         let count = 1 + random.below(400);
         let event =
@@ -56,9 +62,11 @@ fn run(seed: u64) {
         }
     }
     disk.restart(Loss::Nothing);
-    let journal = Journal::options().file_system(disk.clone()).open(on_disk("log")).unwrap();
+    let journal =
+        Journal::options().file_system(Arc::new(disk.clone())).open(on_disk("log")).unwrap();
     let store = EventStore::<RawEvent, _>::on(journal);
-    let proofs = ProofOptions::new().file_system(disk.clone()).open(&store, ORIGIN).unwrap();
+    let proofs =
+        ProofOptions::new().file_system(Arc::new(disk.clone())).open(&store, ORIGIN).unwrap();
     let last = proofs.checkpoint(&alice()).unwrap();
     for before in &signed {
         assert!(before.size() <= last.size());

@@ -112,7 +112,9 @@ fn a_changed_node_is_never_signed_and_is_repaired_when_it_is_needed() {
     for name in ["nodes.8", "nodes.16"] {
         let directory = tempfile::tempdir().unwrap();
         let (store, proofs) = open(directory.path());
-        note(&store, 66_000);
+        store
+            .append_batch((0..66_000).map(|_| RawEvent::builder("noted").build().unwrap()))
+            .unwrap();
         let expected = proofs.checkpoint(&alice()).unwrap();
         drop((store, proofs));
         let file = directory.path().join("proofs").join(name);
@@ -125,7 +127,9 @@ fn a_changed_node_is_never_signed_and_is_repaired_when_it_is_needed() {
         for offset in [0, 255, 65_536, 65_999] {
             proofs.prove(offset, &expected).unwrap();
         }
-        note(&store, 1_000);
+        store
+            .append_batch((0..1_000).map(|_| RawEvent::builder("noted").build().unwrap()))
+            .unwrap();
         let next = proofs.checkpoint(&alice()).unwrap();
         assert_eq!(next, Proofs::in_memory(&store, ORIGIN).unwrap().checkpoint(&alice()).unwrap());
         proofs.prove_consistency(expected.size(), &next).unwrap().check(expected.root()).unwrap();

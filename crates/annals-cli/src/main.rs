@@ -81,6 +81,12 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         #[cfg(feature = "channels")]
         Command::State(args) => commands::state::run(args, format),
         Command::Consumers(args) => commands::consumers::run(args, format),
+        Command::Key(args) => commands::proof::key::run(args, format),
+        Command::Checkpoint(args) => commands::proof::checkpoint::run(args),
+        Command::Prove(args) => commands::proof::prove::run(args),
+        Command::Check(args) => commands::proof::check::run(args, format),
+        Command::Witness(args) => commands::proof::witness::run(args),
+        Command::Publish(args) => commands::proof::publish::run(args),
         #[cfg(feature = "channels")]
         Command::Demo(args) => demo::run(args, format),
         Command::Bench(args) => bench::run(args, format),

@@ -10,12 +10,22 @@ use crate::store_path::StorePath;
 /// If all problems are in the index files of a Journal (*.idx), no event is lost: remove these files, and they are
 /// rebuilt from the log when the store is next opened for appending. Notes are not damage. For example, a note
 /// reports a commit that a crash interrupted; it is repaired when the store is next opened for appending.
+///
+/// Checksums find accidents. If checkpoints of the store were signed (`annals checkpoint`), the command also compares
+/// every event with the last of them, and with the receipts of witnesses: this finds changes that somebody made on
+/// purpose, with the right checksums.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  annals verify my.store")]
+#[command(
+    after_help = "Examples:\n  annals verify my.store\n  annals verify my.store --against kept-elsewhere.checkpoint"
+)]
 pub(crate) struct Verify {
     /// The store: PATH or rocksdb:PATH
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
+
+    /// Also compare the events with this checkpoint, which you kept outside of the store; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Vec<std::path::PathBuf>,
 }
 
 /// Copy a store to another store of either kind, with the same offsets and times

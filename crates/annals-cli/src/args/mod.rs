@@ -5,7 +5,7 @@
 //!   export  export         filter   which events           summary   stats, tags, types       demo   demo
 //!   import  import         count    count                  generate  completions, man         bench  bench
 //!   creation  how a store is opened for appending          usage     help and wrong usage     values  checks values
-//!   consumers  consumers and groups
+//!   consumers  consumers and groups      proof    key, checkpoint, prove, check, witness, publish
 //! ```
 
 pub(crate) mod append;
@@ -20,6 +20,7 @@ pub(crate) mod filter;
 pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod maintain;
+pub(crate) mod proof;
 pub(crate) mod read;
 #[cfg(feature = "channels")]
 pub(crate) mod state;
@@ -43,6 +44,7 @@ use export::Export;
 use generate::{Completions, Man};
 use import::Import;
 use maintain::{Copy, Salvage, Verify};
+use proof::{Check, Checkpoint, Key, Prove, Publish, Witness};
 use read::{Get, Read, Tail, View};
 #[cfg(feature = "channels")]
 use state::State;
@@ -140,6 +142,12 @@ pub(crate) enum Command {
     #[cfg(feature = "channels")]
     State(State),
     Consumers(Consumers),
+    Key(Key),
+    Checkpoint(Checkpoint),
+    Prove(Prove),
+    Check(Check),
+    Witness(Witness),
+    Publish(Publish),
     #[cfg(feature = "channels")]
     Demo(Demo),
     Bench(Bench),

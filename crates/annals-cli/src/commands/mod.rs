@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod man;
+pub(crate) mod proof;
 pub(crate) mod read;
 pub(crate) mod salvage;
 #[cfg(feature = "channels")]

@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use annals::{Corruption, VerifyReport};
+use annals_proof::{Checkpoint, ProofError, ProofOptions, ProofReport};
 use indicatif::HumanBytes;
 use serde_json::json;
 
 use crate::args::Format;
 use crate::args::maintain::Verify;
+use crate::commands::proof::files;
+use crate::console::say;
 use crate::failure::Failure;
 use crate::human::counted;
 use crate::out::Out;
+use crate::store::Store;
 use crate::store_path::StorePath;
 use crate::{progress, store};
 
@@ -34,13 +38,45 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     }
     out.flush()?;
     if report.problems.is_empty() {
-        return Ok(());
+        return compare(args, &mut out);
     }
     let (store, problems) = (args.store.clone(), counted(report.problems.len() as u64, "problem"));
     Err(if is_in_indexes_only(&report) {
         Failure::DamagedIndex { store, problems }
     } else {
         Failure::Damaged { store, problems }
+    })
+}
+
+/// Compares the events with the checkpoints that were signed, if any were, and with those that were given.
+fn compare(args: &Verify, out: &mut Out) -> Result<(), Failure> {
+    let against: Vec<Checkpoint> =
+        args.against.iter().map(|path| files::parse(path)).collect::<Result<_, _>>()?;
+    store::reading(&args.store, |store: &Store| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let options = ProofOptions::new().threads(threads);
+        let proofs = match (options.clone().open_existing(store), against.first()) {
+            (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), None) => return Ok(()),
+            (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), Some(first)) => {
+                options.in_memory().open(store, first.origin())?
+            }
+            (opened, _) => opened?,
+        };
+        let ProofReport { events, checkpoints, problems, notes, .. } = proofs.verify(&against)?;
+        for note in notes {
+            say::note(&note);
+        }
+        if !problems.is_empty() {
+            return Err(Failure::Contradicted { problems });
+        }
+        if out.format() == Format::Table {
+            let (events, checkpoints) =
+                (counted(events, "event"), counted(checkpoints, "checkpoint"));
+            out.text(format_args!("no event was changed: {events} compared with {checkpoints}"))?;
+        } else {
+            out.object([("proved_events", json!(events)), ("checkpoints", json!(checkpoints))])?;
+        }
+        out.flush()
     })
 }
 

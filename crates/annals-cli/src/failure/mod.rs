@@ -254,6 +254,18 @@ pub(crate) enum Failure {
     /// A consumer or group could not be listed or changed.
     #[error(transparent)]
     Consumer(#[from] annals_consumer::ConsumerError),
+    /// Proofs could not be opened, signed or made.
+    #[error(transparent)]
+    Proof(#[from] annals_proof::ProofError),
+    /// A file does not prove what it should.
+    #[error("refused: {0}")]
+    Check(#[from] annals_proof::CheckError),
+    /// A witness did not cosign.
+    #[error(transparent)]
+    Witness(#[from] annals_proof::WitnessError),
+    /// The log contradicts what was signed.
+    #[error("{}", problems.join("; "))]
+    Contradicted { problems: Vec<String> },
     /// A state channel is missing or refused an action.
     #[cfg(feature = "channels")]
     #[error(transparent)]

@@ -23,6 +23,7 @@ mod left_behind;
 mod no_room;
 mod numbers;
 mod options;
+mod proofs;
 mod read;
 mod repeated_ids;
 #[cfg(feature = "rocksdb")]

@@ -30,7 +30,7 @@ fn live(disk: &FaultFileSystem, random: &mut Random, signed: &mut Vec<Checkpoint
         .anchor(anchor)
         .open(&store, ORIGIN)
         .ok()?;
-    for step in 0..1 + random.below(6) {
+    for step in 0..=random.below(6) {
         let count = 1 + random.below(400);
         let event =
             |n: u64| RawEvent::builder(format!("event-{n}-{step}")).build().expect("an event");

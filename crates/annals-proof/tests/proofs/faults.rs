@@ -17,6 +17,10 @@ fn open(path: &Path) -> (Store, StoreProofs) {
     (store, proofs)
 }
 
+fn bulk(store: &Store, count: u64) {
+    store.append_batch((0..count).map(|_| RawEvent::builder("noted").build().unwrap())).unwrap();
+}
+
 /// Copies the files of a directory, without its subdirectories.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -112,9 +116,8 @@ fn a_changed_node_is_never_signed_and_is_repaired_when_it_is_needed() {
     for name in ["nodes.8", "nodes.16"] {
         let directory = tempfile::tempdir().unwrap();
         let (store, proofs) = open(directory.path());
-        store
-            .append_batch((0..66_000).map(|_| RawEvent::builder("noted").build().unwrap()))
-            .unwrap();
+        bulk(&store, 60_000);
+        bulk(&store, 6_000);
         let expected = proofs.checkpoint(&alice()).unwrap();
         drop((store, proofs));
         let file = directory.path().join("proofs").join(name);
@@ -127,9 +130,7 @@ fn a_changed_node_is_never_signed_and_is_repaired_when_it_is_needed() {
         for offset in [0, 255, 65_536, 65_999] {
             proofs.prove(offset, &expected).unwrap();
         }
-        store
-            .append_batch((0..1_000).map(|_| RawEvent::builder("noted").build().unwrap()))
-            .unwrap();
+        bulk(&store, 1_000);
         let next = proofs.checkpoint(&alice()).unwrap();
         assert_eq!(next, Proofs::in_memory(&store, ORIGIN).unwrap().checkpoint(&alice()).unwrap());
         proofs.prove_consistency(expected.size(), &next).unwrap().check(expected.root()).unwrap();

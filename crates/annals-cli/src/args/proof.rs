@@ -1,0 +1,209 @@
+//! The arguments of `annals key`, `checkpoint`, `prove`, `check`, `witness` and `publish`.
+
+use std::path::PathBuf;
+
+use annals_proof::VerifierKey;
+use clap::Args;
+
+use super::values::{event_type, whole_number};
+use crate::criteria::name_pattern::NamePattern;
+use crate::store_path::StorePath;
+
+/// Create a key with which a log signs, or with which a witness cosigns the logs of others
+///
+/// The key is written to FILE, which only you can read; an existing file is never replaced. Keep it secret, and neither in
+/// the store's directory nor in its backups: whoever has the key can sign in your name.
+///
+/// NAME is the name under which others know the log or the witness. By convention it is a domain and a path, such as
+/// example.com/ledger. It cannot be changed later.
+///
+/// The command prints two public keys. Give the `vkey` to everybody who should check your log. Give the `witness_vkey` to
+/// everybody who should check what you cosign as a witness. They are not secret.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals key example.com/ledger --out ledger.key")]
+pub(crate) struct Key {
+    /// The name of the log or witness
+    pub(crate) name: String,
+
+    /// The file to write the secret key to
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Sign what a store contains now: a checkpoint
+///
+/// A checkpoint is a short text with a signature. It says: the log of this name has this many events, and this is their
+/// fingerprint (a hash that changes if any event is changed, added in between or removed). Give it to others, or keep it
+/// elsewhere. Whoever has it can later show whether the log was changed since, and you cannot deny what you signed.
+///
+/// The first checkpoint binds the store to the key. The command needs the right to write: no other process may have the
+/// store open for writing. If an old backup of the store was restored, the command refuses to sign, because it would
+/// contradict what was signed before.
+///
+/// With --receipt, nothing is signed. The line that a witness returned for the last checkpoint is checked and stored
+/// beside the log.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals checkpoint my.store --key ledger.key > today.checkpoint\n  annals checkpoint my.store --receipt line.txt --witness example.com/bob+47d066b1+BNdZeTu8E6KBmoJ8dq22+6ikmu4Af0ny0JktmbglrSxI"
+)]
+pub(crate) struct Checkpoint {
+    /// The store: PATH or rocksdb:PATH
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) store: StorePath,
+
+    /// The key file
+    #[arg(long, value_name = "FILE", required_unless_present = "receipt")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Store the line of a witness, instead of signing
+    #[arg(long, value_name = "FILE", requires = "witness", conflicts_with = "key")]
+    pub(crate) receipt: Option<PathBuf>,
+
+    /// The public key of that witness
+    #[arg(long, value_name = "VKEY", requires = "receipt")]
+    pub(crate) witness: Option<VerifierKey>,
+}
+
+/// Write a proof of what a store contains, for somebody who does not have the store and need not trust you
+///
+/// The proof is about the last checkpoint that was signed, or the one of --at. `annals check` checks it.
+///
+/// With OFFSET: a proof that this event is in the log at this place. It shows the event's type, tags, id and time, and a
+/// hash of its data.
+///
+/// With --since: a proof that the log only grew since an older checkpoint. It is also what a witness wants as input.
+///
+/// With --tag or --type: a file of evidence with these events. With --whole, it also proves that no event of the range is
+/// left out; for this it has to show the type, tags, id and time of every event in the range. Without --content, the data
+/// of events is not shown.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals prove my.store 17 > event-17.proof\n  annals prove my.store --since last-month.checkpoint > grew.proof\n  annals prove my.store --tag order:7 --content > order-7.annals-evidence\n  annals prove my.store --tag order:7 --whole --content > all-of-order-7.annals-evidence"
+)]
+pub(crate) struct Prove {
+    /// The store: PATH or rocksdb:PATH
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) store: StorePath,
+
+    /// The event's offset
+    #[arg(value_parser = whole_number, conflicts_with_all = ["since", "types", "tags", "whole"])]
+    #[arg(required_unless_present_any = ["since", "types", "tags", "whole"])]
+    pub(crate) offset: Option<u64>,
+
+    /// An older checkpoint of the same log, or `none` for the empty log, with which a witness begins
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "tags", "whole"])]
+    pub(crate) since: Option<PathBuf>,
+
+    /// The checkpoint that the proof is about [default: the last one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) at: Option<PathBuf>,
+
+    /// Evidence of events of this type; if repeated, of any of these types
+    #[arg(short = 'T', long = "type", value_name = "TYPE", value_parser = event_type)]
+    pub(crate) types: Vec<String>,
+
+    /// Evidence of events with this tag; if repeated, with all of them
+    #[arg(short = 't', long = "tag", value_name = "TAG", value_parser = NamePattern::parse_tag)]
+    pub(crate) tags: Vec<NamePattern>,
+
+    /// Also prove that no event of the range is left out
+    #[arg(long)]
+    pub(crate) whole: bool,
+
+    /// The first offset of the range of --whole
+    #[arg(long, value_name = "OFFSET", value_parser = whole_number, default_value_t = 0, requires = "whole")]
+    pub(crate) from: u64,
+
+    /// The offset after the range of --whole [default: the end of the checkpoint]
+    #[arg(long, value_name = "OFFSET", value_parser = whole_number, requires = "whole")]
+    pub(crate) to: Option<u64>,
+
+    /// Also show the metadata and data of the selected events
+    #[arg(long)]
+    pub(crate) content: bool,
+}
+
+/// Check a checkpoint, a proof, evidence or a fork, without the store
+///
+/// The command says, line by line, what the file proves, and nothing that it does not prove. It exits with 1 if anything
+/// in the file does not hold: then it proves nothing.
+///
+/// The keys that you trust must come from elsewhere than the file, for example from the owner's web page. With --vkey,
+/// the log must have signed, and every witness whose key is given must have cosigned. A policy file can ask for a quorum
+/// of several witnesses (C2SP tlog-policy).
+///
+/// What no file can prove: that what was recorded is true, and that everything that happened was recorded.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals check event-17.proof --vkey example.com/ledger+9d5a48b4+ARfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO\n  annals check grew.proof --old last-month.checkpoint --policy trusted.policy"
+)]
+pub(crate) struct Check {
+    /// The file
+    pub(crate) file: PathBuf,
+
+    /// The public key of a log or a witness; may be repeated
+    #[arg(
+        long = "vkey",
+        value_name = "VKEY",
+        required_unless_present = "policy",
+        conflicts_with = "policy"
+    )]
+    pub(crate) vkeys: Vec<VerifierKey>,
+
+    /// A file of keys and a quorum
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// For a proof that the log only grew: the older checkpoint
+    #[arg(long, value_name = "FILE")]
+    pub(crate) old: Option<PathBuf>,
+}
+
+/// Cosign a checkpoint of somebody else's log, if the log only grew since the last one that you cosigned
+///
+/// A witness remembers, for each log, the last checkpoint that it cosigned. It cosigns a new one only with a proof that
+/// the log continues the old one. So the log's owner cannot show different histories to different people, or take back
+/// what was recorded, without being found out.
+///
+/// The proof is read from standard input; the log's owner makes it with `annals prove --since`. The cosignature is one line
+/// on standard output, for the owner to store with `annals checkpoint --receipt`. If the proof begins at another size
+/// than the one last cosigned, the error says which. The first proof begins at size 0: its owner makes it with
+/// --since none.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  annals prove my.store --since none | annals witness witnessed/ --key bob.key --log example.com/ledger+9d5a48b4+ARfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO"
+)]
+pub(crate) struct Witness {
+    /// The directory in which the witness remembers what it cosigned
+    pub(crate) directory: PathBuf,
+
+    /// The witness's key file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+
+    /// The public key of a log to cosign; may be repeated
+    #[arg(long = "log", value_name = "VKEY", required = true)]
+    pub(crate) logs: Vec<VerifierKey>,
+}
+
+/// Write the proofs of a store to a directory that any web server can serve
+///
+/// The directory is in the format tlog-tiles (C2SP), which tools of others read: they can make every proof themselves, and
+/// watch the log. It has hashes and the last checkpoint. With --entries, it also has the type, tags, id and time of every
+/// event. It never has the data of events.
+///
+/// Run the command again after a new checkpoint: only what is new is written.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals publish my.store /var/www/ledger --entries")]
+pub(crate) struct Publish {
+    /// The store: PATH or rocksdb:PATH
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) store: StorePath,
+
+    /// The directory to write to
+    pub(crate) directory: PathBuf,
+
+    /// Also publish the type, tags, id and time of every event
+    #[arg(long)]
+    pub(crate) entries: bool,
+}

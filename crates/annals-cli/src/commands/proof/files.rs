@@ -1,0 +1,35 @@
+//! The files of the commands about proofs.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use annals_proof::{FormatError, MAX_EVIDENCE_BYTES, ProofError};
+
+use crate::failure::Failure;
+
+/// Returns the failure of a file.
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Failure {
+    Failure::Proof(ProofError::Io { action, path: path.to_owned(), source: Arc::new(source) })
+}
+
+/// Reads a file, of which no more is read than evidence may have, and one byte.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let most = MAX_EVIDENCE_BYTES as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| failed("read", path, error))?;
+    Ok(bytes)
+}
+
+/// Reads a file that is text in one of the formats.
+pub(crate) fn parse<T: FromStr<Err = FormatError>>(path: &Path) -> Result<T, Failure> {
+    let text = String::from_utf8(read(path)?);
+    let text = text.map_err(|error| failed("read", path, io::Error::other(error)))?;
+    text.parse().map_err(|error: FormatError| {
+        let problem = error.to_string();
+        Failure::Proof(ProofError::Damaged { path: path.to_owned(), problem })
+    })
+}

@@ -1,0 +1,187 @@
+//! `annals key`, `checkpoint`, `prove`, `check`, `witness`, `publish`, and `verify --against`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{TestDir, annals, lines};
+
+/// A store of 300 events with a key, and the paths of files beside it.
+struct Log {
+    dir: TestDir,
+    store: String,
+    vkey: String,
+    witness_vkey: String,
+}
+
+impl Log {
+    fn new() -> Self {
+        let dir = TestDir::new();
+        let store = dir.store("a.store", &lines(0..300));
+        let keys = |name: &str, file: &str| {
+            let made = annals(["key", name, "--out", &path(&dir, file)], "").succeeds();
+            made.lines()[0].clone()
+        };
+        let (log, witness) =
+            (keys("example.com/ledger", "log.key"), keys("example.com/bob", "bob.key"));
+        let vkey = log["vkey"].as_str().unwrap().to_owned();
+        let witness_vkey = witness["witness_vkey"].as_str().unwrap().to_owned();
+        Self { dir, store, vkey, witness_vkey }
+    }
+
+    fn path(&self, name: &str) -> String {
+        path(&self.dir, name)
+    }
+
+    /// Signs, and writes the checkpoint to a file.
+    fn sign(&self, name: &str) -> String {
+        let key = self.path("log.key");
+        let signed = annals(["checkpoint", &self.store, "--key", &key], "").succeeds().out;
+        fs::write(self.path(name), signed).unwrap();
+        self.path(name)
+    }
+
+    /// Proves, and writes the proof to a file.
+    fn prove(&self, name: &str, args: &[&str]) -> String {
+        let all = ["prove", self.store.as_str()].into_iter().chain(args.iter().copied());
+        fs::write(self.path(name), annals(all, "").succeeds().out).unwrap();
+        self.path(name)
+    }
+
+    fn check<'a>(&'a self, file: &'a str) -> [&'a str; 4] {
+        ["check", file, "--vkey", &self.vkey]
+    }
+}
+
+fn path(dir: &TestDir, name: &str) -> String {
+    dir.path(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_signed_and_proved_is_checked_without_the_store() {
+    let log = Log::new();
+    annals(["prove", &log.store, "7"], "").fails(&["no proofs", "sign a first checkpoint"]);
+    let first = log.sign("first");
+    annals(["append", &log.store], &lines(300..900)).succeeds();
+    let second = log.sign("second");
+    let event = log.prove("event", &["7"]);
+    let grew = log.prove("grew", &["--since", &first]);
+    let some = log.prove("some", &["--tag", "digit:3", "--content"]);
+    let whole = log.prove("whole", &["--tag", "digit:3", "--whole", "--from", "10", "--to", "20"]);
+    // The store is gone.
+    fs::rename(&log.store, log.path("gone")).unwrap();
+    let signed = annals(log.check(&second), "").succeeds().lines();
+    assert_eq!((&signed[0]["proved"], &signed[0]["size"]), (&"signed".into(), &900.into()));
+    let proved = annals(log.check(&event), "").succeeds().lines();
+    assert_eq!((&proved[1]["proved"], &proved[1]["offset"]), (&"event".into(), &7.into()));
+    let args = ["check", &grew, "--old", &first, "--vkey", &log.vkey];
+    assert_eq!(annals(args, "").succeeds().lines()[1]["proved"], "continues");
+    annals(log.check(&grew), "").fails(&["--old"]);
+    let table =
+        annals([&log.check(&whole)[..], &["--format", "table"]].concat(), "").succeeds().out;
+    assert!(table.contains("whole: these are all events from offset 10 to 19"), "{table}");
+    assert!(table.contains("data not shown"), "{table}");
+    let table = annals([&log.check(&some)[..], &["--format", "table"]].concat(), "").succeeds().out;
+    assert!(table.contains("not shown to be whole") && table.contains(", data "), "{table}");
+    // Another key, and a changed file.
+    annals(["check", &event, "--vkey", &log.witness_vkey], "").fails(&["refused"]);
+    let text = fs::read_to_string(&event).unwrap().replacen("index 7", "index 8", 1);
+    fs::write(&event, text).unwrap();
+    annals(log.check(&event), "").fails(&["refused", "index"]);
+}
+
+#[test]
+fn a_witness_cosigns_and_its_receipt_is_stored() {
+    let log = Log::new();
+    log.sign("first");
+    let request = fs::read_to_string(log.prove("request", &["--since", "none"])).unwrap();
+    let (memory, key) = (log.path("memory"), log.path("bob.key"));
+    let args = ["witness", &memory, "--key", &key, "--log", &log.vkey];
+    let line = annals(args, &request).succeeds().out;
+    annals(args, &request).fails(&["last cosigned size 300"]);
+    fs::write(log.path("line"), &line).unwrap();
+    let receipt =
+        ["checkpoint", &log.store, "--receipt", &log.path("line"), "--witness", &log.witness_vkey];
+    let cosigned = annals(receipt, "").succeeds().out;
+    assert!(cosigned.ends_with(&line), "{cosigned}");
+    let event = log.prove("event", &["7"]);
+    let args = ["check", &event, "--vkey", &log.vkey, "--vkey", &log.witness_vkey];
+    assert_eq!(annals(args, "").succeeds().lines()[1]["witness"], "example.com/bob");
+}
+
+#[test]
+fn verify_compares_with_checkpoints() {
+    let log = Log::new();
+    let first = log.sign("first");
+    let report = annals(["verify", &log.store], "").succeeds().lines();
+    assert_eq!(report[1]["checkpoints"], 1);
+    annals(["verify", &log.store, "--against", &first], "").succeeds();
+    // Another store with as many events, to which the checkpoint does not belong.
+    let other = log.dir.store("other.store", &lines(100..400));
+    annals(["verify", &other, "--against", &first], "").fails(&["events were changed"]);
+    let shorter = log.dir.store("shorter.store", &lines(0..10));
+    annals(["verify", &shorter, "--against", &first], "")
+        .fails(&["covers 300 events", "rolled back"]);
+    assert_eq!(annals(["verify", &other], "").succeeds().lines().len(), 1);
+}
+
+#[test]
+fn a_log_is_published_in_tiles() {
+    let log = Log::new();
+    log.sign("first");
+    let site = log.path("site");
+    annals(["publish", &log.store, &site, "--entries"], "").succeeds();
+    let size = |name: &str| fs::metadata(Path::new(&site).join(name)).unwrap().len();
+    assert_eq!(
+        (size("tile/0/000"), size("tile/0/001.p/44"), size("tile/1/000.p/1")),
+        (256 * 32, 44 * 32, 32)
+    );
+    assert!(size("tile/entries/000") > 256 * 57 && size("checkpoint") > 100);
+    annals(["append", &log.store], &lines(300..600)).succeeds();
+    log.sign("second");
+    annals(["publish", &log.store, &site], "").succeeds();
+    assert_eq!(
+        (size("tile/0/001"), size("tile/0/002.p/88"), size("tile/1/000.p/2")),
+        (256 * 32, 88 * 32, 64)
+    );
+    // Not over the tiles of another log.
+    let other = Log::new();
+    annals(["append", &other.store], &lines(400..800)).succeeds();
+    other.sign("first");
+    annals(["publish", &other.store, &site], "").fails(&["consistency proof"]);
+}
+
+#[test]
+fn a_key_is_not_replaced_and_names_are_checked() {
+    let log = Log::new();
+    annals(["key", "x", "--out", &log.path("log.key")], "").fails(&["write", "log.key"]);
+    annals(["key", "two words", "--out", &log.path("new.key")], "").fails(&["white space"]);
+    annals(["checkpoint", &log.path("none.store"), "--key", &log.path("log.key")], "")
+        .fails(&["none.store"]);
+    annals(["check", "x"], "").complains(&["--vkey"]);
+}
+
+#[test]
+fn go_verifies_what_the_commands_write() {
+    let packages = Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb");
+    if !packages.exists() || Command::new("go").arg("version").output().is_err() {
+        let text =
+            b"skipped: there is no Go with x/mod (Debian: golang-go golang-golang-x-mod-dev)\n";
+        std::io::Write::write_all(&mut std::io::stderr(), text).unwrap();
+        return;
+    }
+    let log = Log::new();
+    let first = log.sign("first");
+    annals(["append", &log.store], &lines(300..900)).succeeds();
+    let second = log.sign("second");
+    let (event, grew) = (log.prove("event", &["777"]), log.prove("grew", &["--since", &first]));
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/oracle.go");
+    let mut go = Command::new("go");
+    go.arg("run").arg(program).args([&log.vkey, &first, &second, &event, &grew]);
+    go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "");
+    go.env("GOCACHE", log.path("go-cache"));
+    let output = go.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("all hold"), "{text}");
+}

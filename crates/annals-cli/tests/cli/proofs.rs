@@ -62,7 +62,7 @@ fn what_is_signed_and_proved_is_checked_without_the_store() {
     let log = Log::new();
     annals(["prove", &log.store, "7"], "").fails(&["no proofs", "sign a first checkpoint"]);
     let first = log.sign("first");
-    annals(["append", &log.store], &lines(300..900)).succeeds();
+    annals(["append", &log.store], lines(300..900)).succeeds();
     let second = log.sign("second");
     let event = log.prove("event", &["7"]);
     let grew = log.prove("grew", &["--since", &first]);
@@ -131,22 +131,22 @@ fn a_log_is_published_in_tiles() {
     log.sign("first");
     let site = log.path("site");
     annals(["publish", &log.store, &site, "--entries"], "").succeeds();
-    let size = |name: &str| fs::metadata(Path::new(&site).join(name)).unwrap().len();
+    let bytes = |name: &str| fs::metadata(Path::new(&site).join(name)).unwrap().len();
     assert_eq!(
-        (size("tile/0/000"), size("tile/0/001.p/44"), size("tile/1/000.p/1")),
+        (bytes("tile/0/000"), bytes("tile/0/001.p/44"), bytes("tile/1/000.p/1")),
         (256 * 32, 44 * 32, 32)
     );
-    assert!(size("tile/entries/000") > 256 * 57 && size("checkpoint") > 100);
-    annals(["append", &log.store], &lines(300..600)).succeeds();
+    assert!(bytes("tile/entries/000") > 256 * 57 && bytes("checkpoint") > 100);
+    annals(["append", &log.store], lines(300..600)).succeeds();
     log.sign("second");
     annals(["publish", &log.store, &site], "").succeeds();
     assert_eq!(
-        (size("tile/0/001"), size("tile/0/002.p/88"), size("tile/1/000.p/2")),
+        (bytes("tile/0/001"), bytes("tile/0/002.p/88"), bytes("tile/1/000.p/2")),
         (256 * 32, 88 * 32, 64)
     );
     // Not over the tiles of another log.
     let other = Log::new();
-    annals(["append", &other.store], &lines(400..800)).succeeds();
+    annals(["append", &other.store], lines(400..800)).succeeds();
     other.sign("first");
     annals(["publish", &other.store, &site], "").fails(&["consistency proof"]);
 }
@@ -172,7 +172,7 @@ fn go_verifies_what_the_commands_write() {
     }
     let log = Log::new();
     let first = log.sign("first");
-    annals(["append", &log.store], &lines(300..900)).succeeds();
+    annals(["append", &log.store], lines(300..900)).succeeds();
     let second = log.sign("second");
     let (event, grew) = (log.prove("event", &["777"]), log.prove("grew", &["--since", &first]));
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/oracle.go");

@@ -128,7 +128,7 @@ fn fork_lines(fork: &Fork, policy: &Policy) -> Result<Vec<Line>, Failure> {
 fn evidence_lines(found: &Findings) -> Vec<Line> {
     let mut lines = checkpoint_lines(&found.checkpoint, &found.verified);
     lines.extend(found.earlier.iter().map(|earlier| earlier_line(earlier.size)));
-    lines.extend(found.events.iter().map(|shown| event_line(&shown.entry, Some(shown.event()))));
+    lines.extend(found.events.iter().map(|shown| event_line(&shown.entry, shown.event().as_ref())));
     if found.whole.is_empty() {
         let text = "not shown to be whole: the log may have more such events".to_owned();
         lines.push(("not whole", text, Vec::new()));
@@ -174,7 +174,7 @@ fn earlier_line(size: u64) -> Line {
     ("continues", text, vec![("size", json!(size))])
 }
 
-fn event_line(entry: &Entry, content: Option<Option<annals::RawEvent>>) -> Line {
+fn event_line(entry: &Entry, whole: Option<&annals::RawEvent>) -> Line {
     let event = entry.event();
     let tags: Vec<&str> = event.tags().collect();
     let (offset, time_ms) = (entry.offset(), entry.time_ms());
@@ -187,15 +187,15 @@ fn event_line(entry: &Entry, content: Option<Option<annals::RawEvent>>) -> Line 
         ("id", json!(event.id())),
     ];
     if !tags.is_empty() {
-        text += &format!(", tags {tags:?}");
+        text = format!("{text}, tags {tags:?}");
     }
     if let Some(id) = event.id() {
-        text += &format!(", id {id:?}");
+        text = format!("{text}, id {id:?}");
     }
-    match content.flatten() {
+    match whole {
         Some(whole) => {
             let data = String::from_utf8_lossy(whole.data_bytes()).into_owned();
-            text += &format!(", data {data:?}");
+            text = format!("{text}, data {data:?}");
             fields.push(("data", json!(data)));
             let metadata: serde_json::Map<_, _> = whole
                 .metadata()

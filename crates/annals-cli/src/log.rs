@@ -16,7 +16,10 @@ const RETURNED_TOO: [&str; 2] = [
     "a write failed; the store takes no more appends until it is reopened",
 ];
 
-/// Prints warnings and errors, and with --verbose also what the library does. It ignores spans; the library has none.
+/// The target of what a server logs of each append, if its clients have names.
+const AUDIT: &str = "annals::audit";
+
+/// Prints warnings and errors, a server's audit, and with --verbose also what the library does. It ignores spans; the library has none.
 struct Log;
 
 /// Prints everything that the library logs from now on.
@@ -27,7 +30,8 @@ pub(crate) fn start() {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= if settings().verbose { Level::DEBUG } else { Level::WARN }
+        metadata.target() == AUDIT
+            || *metadata.level() <= if settings().verbose { Level::DEBUG } else { Level::WARN }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

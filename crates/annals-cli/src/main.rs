@@ -90,6 +90,8 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         #[cfg(feature = "channels")]
         Command::Demo(args) => demo::run(args, format),
         Command::Bench(args) => bench::run(args, format),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(args, format),
         Command::Completions(args) => commands::completions::run(args, format),
         Command::Man(args) => commands::man::run(args, format),
         #[cfg(feature = "channels")]

@@ -6,6 +6,7 @@
 //!   import  import         count    count                  generate  completions, man         bench  bench
 //!   creation  how a store is opened for appending          usage     help and wrong usage     values  checks values
 //!   consumers  consumers and groups      proof    key, checkpoint, prove, check, witness, publish
+//!   serve      serve
 //! ```
 
 pub(crate) mod append;
@@ -22,6 +23,8 @@ pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod proof;
 pub(crate) mod read;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 #[cfg(feature = "channels")]
 pub(crate) mod state;
 pub(crate) mod summary;
@@ -46,6 +49,8 @@ use import::Import;
 use maintain::{Copy, Salvage, Verify};
 use proof::{Check, Checkpoint, Key, Prove, Publish, Witness};
 use read::{Get, Read, Tail, View};
+#[cfg(feature = "serve")]
+use serve::Serve;
 #[cfg(feature = "channels")]
 use state::State;
 use summary::{Stats, Tags, Types};
@@ -58,6 +63,7 @@ fn long_version() -> &'static str {
         let features = [
             cfg!(feature = "channels").then_some("channels"),
             cfg!(feature = "rocksdb").then_some("rocksdb"),
+            cfg!(feature = "serve").then_some("serve"),
         ];
         let features: Vec<&str> = features.into_iter().flatten().collect();
         let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
@@ -148,6 +154,8 @@ pub(crate) enum Command {
     Check(Check),
     Witness(Witness),
     Publish(Publish),
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     #[cfg(feature = "channels")]
     Demo(Demo),
     Bench(Bench),

@@ -12,6 +12,8 @@ pub(crate) mod man;
 pub(crate) mod proof;
 pub(crate) mod read;
 pub(crate) mod salvage;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 #[cfg(feature = "channels")]
 pub(crate) mod state;
 pub(crate) mod stats;

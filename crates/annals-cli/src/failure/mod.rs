@@ -133,6 +133,10 @@ pub(crate) enum Failure {
         last_line: u64,
     },
 
+    /// The server did not start, or did not end well.
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(annals_server::ServeError),
     /// The arguments are wrong together.
     #[error("{problem}")]
     Usage { problem: String },

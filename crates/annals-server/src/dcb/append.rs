@@ -1,0 +1,203 @@
+//! Appends with UmaDB's rules: conditions, repeated appends, and tracking positions.
+
+use std::sync::Arc;
+
+use annals::{AppendError, Batch, Condition, Query};
+
+use super::incoming;
+use super::messages::{AppendRequest, AppendResponse, TrackingInfo};
+use super::reserved::{TRACKING, UUID, parse_tracking, tracking_tag};
+use crate::audit::Appender;
+use crate::event::{Sent, WireEvent};
+use crate::fault::{Fault, Kind};
+use crate::shared::Shared;
+
+/// A caller's condition.
+struct Guard {
+    query: Arc<Query>,
+    after: u64,
+}
+
+/// What the log says about a caller's condition.
+enum Verdict {
+    Holds,
+    /// The log has exactly these events already; the offset of the last.
+    Repeated(u64),
+    Conflict(u64),
+}
+
+/// Appends the events of a request.
+pub(crate) async fn append(
+    shared: &Arc<Shared>,
+    request: AppendRequest,
+    appender: &Appender,
+) -> Result<AppendResponse, Fault> {
+    let AppendRequest { events, condition, tracking_info: tracking } = request;
+    let guard = match condition {
+        None => None,
+        Some(condition) => Some(Guard {
+            query: Arc::new(incoming::query(condition.fail_if_events_match)?),
+            after: condition.after.unwrap_or(0),
+        }),
+    };
+    let mut sent = Vec::with_capacity(events.len().max(1));
+    for (index, event) in events.into_iter().enumerate() {
+        sent.push(incoming::event(event, index)?);
+    }
+    let uuids = uuids(&sent);
+    let count = sent.len();
+    if let Some(tracking) = &tracking {
+        if sent.is_empty() {
+            sent.push(Sent { event_type: TRACKING.into(), ..Sent::default() });
+        }
+        sent.iter_mut().for_each(|event| incoming::track(event, tracking));
+    }
+    let events: Vec<WireEvent> = sent.into_iter().map(WireEvent::from).collect();
+    let events = appender.sign(events)?;
+    let offsets =
+        match append_guarded(shared, events, guard.as_ref(), tracking.as_ref(), uuids.as_deref())
+            .await?
+        {
+            Done::Appended(offsets) => offsets,
+            Done::Repeated(last) => return Ok(AppendResponse { position: last + 1 }),
+        };
+    appender.log(&offsets);
+    Ok(AppendResponse { position: if count == 0 { 0 } else { offsets.end } })
+}
+
+enum Done {
+    Appended(std::ops::Range<u64>),
+    Repeated(u64),
+}
+
+/// Appends, and reads and tries again as long as another client was faster in a way that does not matter.
+async fn append_guarded(
+    shared: &Arc<Shared>,
+    events: Vec<WireEvent>,
+    guard: Option<&Guard>,
+    tracking: Option<&TrackingInfo>,
+    uuids: Option<&[String]>,
+) -> Result<Done, Fault> {
+    let mut events = events;
+    loop {
+        let mut batch = Batch::new(Vec::new());
+        if let Some(guard) = guard {
+            // Beyond the head nothing can conflict, which the core refuses as a mistake.
+            let after = guard.after.min(shared.head().get());
+            batch = batch.condition(Condition::fail_if((*guard.query).clone()).after(after));
+        }
+        if let Some(tracking) = tracking {
+            match tracking_condition(shared, tracking)? {
+                Some(condition) => batch = batch.condition(condition),
+                None => {
+                    return match verdict(shared, guard, uuids).await? {
+                        Verdict::Repeated(last) => Ok(Done::Repeated(last)),
+                        Verdict::Conflict(offset) => Err(conflict(offset)),
+                        Verdict::Holds => Err(not_increasing(tracking)),
+                    };
+                }
+            }
+        }
+        // A second try needs the events again. Only conditions fail in a way that allows one.
+        let again = (guard.is_some() || tracking.is_some()).then(|| events.clone());
+        batch.events = std::mem::take(&mut events);
+        match shared.backend().submit(batch).await {
+            Ok(appended) => return Ok(Done::Appended(appended.offsets)),
+            Err(AppendError::Conflict { .. } | AppendError::ConditionBeyondHead { .. }) => {
+                match verdict(shared, guard, uuids).await? {
+                    Verdict::Repeated(last) => return Ok(Done::Repeated(last)),
+                    Verdict::Conflict(offset) => return Err(conflict(offset)),
+                    // The tracking position moved, or the head passed a condition that was beyond it.
+                    Verdict::Holds => events = again.unwrap_or_default(),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Returns the condition under which the tracking position may be recorded; `None` if the log has one that is not
+/// less.
+fn tracking_condition(
+    shared: &Shared,
+    tracking: &TrackingInfo,
+) -> Result<Option<Condition>, Fault> {
+    let tag = tracking_tag(&tracking.source);
+    let last = last_tracking(shared, &tag, &tracking.source)?;
+    Ok(match last {
+        Some((_, position)) if tracking.position <= position => None,
+        Some((offset, _)) => Some(Condition::fail_if(Query::tag(tag)).after(offset + 1)),
+        None => Some(Condition::fail_if(Query::tag(tag))),
+    })
+}
+
+/// Returns the offset and the tracking position of the last event of a source.
+fn last_tracking(shared: &Shared, tag: &str, source: &str) -> Result<Option<(u64, u64)>, Fault> {
+    let Some(recorded) = shared.last_with_tag(tag)? else { return Ok(None) };
+    let metadata = recorded.event.metadata();
+    let value = metadata.iter().find(|(name, _)| *name == TRACKING).map(|(_, value)| *value);
+    match value.and_then(parse_tracking) {
+        Some((found, position)) if found == source => Ok(Some((recorded.offset, position))),
+        _ => {
+            let message = format!(
+                "the event at offset {} has the tag {tag:?}, which is reserved for the server, but not its tracking \
+                 position",
+                recorded.offset
+            );
+            Err(Fault::new(Kind::Damaged, message).with("offset", recorded.offset))
+        }
+    }
+}
+
+/// Returns the last tracking position of a source.
+pub(crate) fn tracking_position(shared: &Shared, source: &str) -> Result<Option<u64>, Fault> {
+    let last = last_tracking(shared, &tracking_tag(source), source)?;
+    Ok(last.map(|(_, position)| position))
+}
+
+/// Checks a caller's condition in the log, and whether the log has the caller's events already.
+async fn verdict(
+    shared: &Arc<Shared>,
+    guard: Option<&Guard>,
+    uuids: Option<&[String]>,
+) -> Result<Verdict, Fault> {
+    let Some(guard) = guard else { return Ok(Verdict::Holds) };
+    let (query, after) = (Arc::clone(&guard.query), guard.after);
+    let wanted = uuids.map_or(1, <[_]>::len);
+    let reader = Arc::clone(shared);
+    let found = shared.blocking(move || reader.first_matches(query, after, wanted)).await?;
+    let Some(first) = found.first() else { return Ok(Verdict::Holds) };
+    let repeats = uuids.is_some_and(|uuids| {
+        found.len() == uuids.len()
+            && found.iter().zip(uuids).all(|(recorded, uuid)| {
+                let metadata = recorded.event.metadata();
+                metadata.iter().any(|(name, value)| *name == UUID && value == uuid)
+            })
+    });
+    match found.last() {
+        Some(last) if repeats => Ok(Verdict::Repeated(last.offset)),
+        _ => Ok(Verdict::Conflict(first.offset)),
+    }
+}
+
+/// Returns the uuids of the events, if there are events and all have one.
+fn uuids(events: &[Sent]) -> Option<Vec<String>> {
+    let uuids: Option<Vec<String>> =
+        events.iter().map(|event| event.metadata.get(UUID).map(str::to_owned)).collect();
+    uuids.filter(|uuids| !uuids.is_empty())
+}
+
+fn conflict(offset: u64) -> Fault {
+    let position = offset + 1;
+    let message =
+        format!("the condition failed: the event at position {position} matches its query");
+    Fault::new(Kind::Conflict, message).with("offset", offset)
+}
+
+fn not_increasing(tracking: &TrackingInfo) -> Fault {
+    let message = format!(
+        "non-increasing tracking position: {} is not greater than the last one of this source",
+        tracking.position
+    );
+    Fault::new(Kind::Conflict, message)
+}

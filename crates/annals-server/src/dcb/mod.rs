@@ -1,0 +1,22 @@
+//! The DCB face: gRPC in UmaDB's contract, the service `umadb.v1.DCB`.
+//!
+//! ```text
+//!   service   the methods          append   appends       read     reads and subscriptions
+//!   messages  UmaDB's messages     incoming from messages outgoing to messages
+//!   reserved  names of the server  codec    bytes         status   errors               health   the health service
+//! ```
+//! A position of the contract is an offset of annals plus 1. The contract's `after` is the same number as annals' head.
+
+pub(crate) mod append;
+pub(crate) mod codec;
+pub(crate) mod health;
+pub(crate) mod incoming;
+pub(crate) mod messages;
+pub(crate) mod outgoing;
+pub(crate) mod read;
+pub(crate) mod reserved;
+pub(crate) mod service;
+pub(crate) mod status;
+
+/// The compiled `.proto` files, for the reflection service. A test compiles them again and compares.
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("../../proto/descriptors.bin");

@@ -1,0 +1,208 @@
+//! What a request failed with, before a face writes it in its own words: one table for gRPC and HTTP.
+
+use annals::{AppendError, InvalidQuery, ReadError};
+use http::StatusCode;
+use serde_json::{Map, Value};
+use tonic::Code;
+
+/// A failed request: its kind, a message for a person, and the fields that a program can use.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// The kind of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Conflict,
+    IdConflict,
+    InvalidEvent,
+    InvalidRequest,
+    BatchTooLarge,
+    RequestTooLarge,
+    EventTooLarge,
+    Unauthenticated,
+    Forbidden,
+    UnknownHost,
+    ForeignOrigin,
+    MediaType,
+    NotFound,
+    Method,
+    RangeNotSatisfiable,
+    Damaged,
+    Io,
+    NoRoom,
+    Poisoned,
+    ReadOnly,
+    Closing,
+    Busy,
+    Internal,
+    GroupExists,
+    NoGroup,
+    LeaseLost,
+    PositionBeyondHead,
+}
+
+/// UmaDB's categories of errors, by their numbers in its contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorType {
+    Io = 0,
+    Integrity = 2,
+    Corruption = 3,
+    Internal = 4,
+    Authentication = 5,
+    InvalidArgument = 6,
+}
+
+impl Kind {
+    /// Returns the gRPC code, and the category of UmaDB's contract. Without a category, clients go by the code.
+    pub(crate) fn grpc(self) -> (Code, Option<ErrorType>) {
+        use ErrorType as Type;
+        match self {
+            Self::Conflict | Self::IdConflict | Self::GroupExists | Self::LeaseLost => {
+                (Code::FailedPrecondition, Some(Type::Integrity))
+            }
+            Self::PositionBeyondHead => (Code::FailedPrecondition, Some(Type::Integrity)),
+            Self::InvalidEvent | Self::InvalidRequest | Self::BatchTooLarge | Self::MediaType => {
+                (Code::InvalidArgument, Some(Type::InvalidArgument))
+            }
+            Self::EventTooLarge | Self::RequestTooLarge | Self::RangeNotSatisfiable => {
+                (Code::OutOfRange, None)
+            }
+            Self::Unauthenticated => (Code::Unauthenticated, Some(Type::Authentication)),
+            Self::Forbidden | Self::UnknownHost | Self::ForeignOrigin => {
+                (Code::PermissionDenied, Some(Type::Authentication))
+            }
+            Self::NotFound | Self::Method | Self::NoGroup => (Code::Unimplemented, None),
+            Self::Damaged => (Code::DataLoss, Some(Type::Corruption)),
+            Self::Io => (Code::Internal, Some(Type::Io)),
+            Self::NoRoom | Self::Busy => (Code::ResourceExhausted, Some(Type::Io)),
+            Self::Poisoned | Self::ReadOnly => (Code::FailedPrecondition, Some(Type::Io)),
+            Self::Closing => (Code::Unavailable, None),
+            Self::Internal => (Code::Internal, Some(Type::Internal)),
+        }
+    }
+
+    /// Returns the HTTP status, and the name at the end of the problem's `type`.
+    pub(crate) fn http(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Conflict => (StatusCode::CONFLICT, "conflict"),
+            Self::IdConflict => (StatusCode::CONFLICT, "id-conflict"),
+            Self::InvalidEvent => (StatusCode::BAD_REQUEST, "invalid-event"),
+            Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request"),
+            Self::BatchTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "batch-too-large"),
+            Self::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request-too-large"),
+            Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown-host"),
+            Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign-origin"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            Self::RangeNotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, "range"),
+            Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
+            Self::Io => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
+            Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room"),
+            Self::Poisoned => (StatusCode::SERVICE_UNAVAILABLE, "poisoned"),
+            Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "read-only"),
+            Self::Closing => (StatusCode::SERVICE_UNAVAILABLE, "closing"),
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::NoGroup => (StatusCode::NOT_FOUND, "no-group"),
+            Self::GroupExists => (StatusCode::CONFLICT, "group-exists"),
+            Self::LeaseLost => (StatusCode::CONFLICT, "lease-lost"),
+            Self::PositionBeyondHead => (StatusCode::CONFLICT, "position-beyond-head"),
+        }
+    }
+
+    /// Returns the seconds after which a client may repeat the request, if the failure passes by itself.
+    pub(crate) fn retry_after(self) -> Option<u64> {
+        matches!(self, Self::Closing | Self::Busy).then_some(1)
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), fields: Map::new() }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::InvalidRequest, message)
+    }
+
+    /// Returns the failure of a request that comes while the server ends.
+    pub(crate) fn closing() -> Self {
+        Self::new(Kind::Closing, "the server is shutting down; repeat the request later")
+    }
+
+    /// Adds a field for programs.
+    #[must_use]
+    pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+}
+
+impl From<InvalidQuery> for Fault {
+    fn from(error: InvalidQuery) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        let kind = match &error {
+            ReadError::InvalidQuery(_) => Kind::InvalidRequest,
+            ReadError::Corrupt(_) | ReadError::Decode { .. } => Kind::Damaged,
+            ReadError::Io { .. } => Kind::Io,
+            _ => Kind::Internal,
+        };
+        let fault = Self::new(kind, error.to_string());
+        match error {
+            ReadError::Corrupt(damage) => fault.with("offset", damage.offset),
+            ReadError::Decode { offset, .. } => fault.with("offset", offset),
+            _ => fault,
+        }
+    }
+}
+
+impl From<AppendError> for Fault {
+    fn from(error: AppendError) -> Self {
+        let kind = match &error {
+            AppendError::Conflict { .. } => Kind::Conflict,
+            AppendError::IdConflict { .. } => Kind::IdConflict,
+            AppendError::Invalid { .. } | AppendError::IdTwice { .. } => Kind::InvalidEvent,
+            AppendError::BatchTooLong { .. } | AppendError::BatchTooLarge { .. } => {
+                Kind::BatchTooLarge
+            }
+            AppendError::InvalidCondition(_)
+            | AppendError::ConditionBeyondHead { .. }
+            | AppendError::TimeGoesBack { .. }
+            | AppendError::TimeInFuture { .. } => Kind::InvalidRequest,
+            AppendError::NoRoom { .. } => Kind::NoRoom,
+            AppendError::Failed { .. } => Kind::Io,
+            AppendError::Poisoned { .. } => Kind::Poisoned,
+            AppendError::ReadOnly => Kind::ReadOnly,
+            AppendError::Closed => Kind::Closing,
+            AppendError::Read(error) => return error.clone().into(),
+            _ => Kind::Internal,
+        };
+        let fault = Self::new(kind, error.to_string());
+        match error {
+            AppendError::Conflict { offset, condition } => {
+                fault.with("offset", offset).with("condition", condition)
+            }
+            AppendError::IdConflict { id, offset, .. } => {
+                fault.with("id", id).with("offset", offset)
+            }
+            AppendError::Invalid { index, source } => {
+                Self { message: format!("event {index}: {source}"), ..fault.with("index", index) }
+            }
+            AppendError::IdTwice { id } => fault.with("id", id),
+            _ => fault,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The client behind a request: its address, and the name of its token or certificate.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use crate::audit::Appender;
+use crate::shared::Shared;
+
+/// The client behind a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    /// The name of the token or certificate; `None` if the server asks for neither.
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self { peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), name: None }
+    }
+}
+
+impl Client {
+    pub(crate) fn appender(&self, shared: &Shared) -> Appender {
+        Appender { name: self.name.clone(), peer: self.peer, signs: shared.signs }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name}@{}", self.peer),
+            None => write!(f, "{}", self.peer),
+        }
+    }
+}

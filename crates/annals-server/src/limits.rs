@@ -1,0 +1,82 @@
+//! The limits of a server.
+
+use std::time::Duration;
+
+/// What one server takes at once. Every limit has a default.
+///
+/// ```
+/// use annals_server::Limits;
+/// let limits = Limits::default().connections(64).subscriptions(100);
+/// assert_eq!(limits, Limits::default().subscriptions(100).connections(64));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) streams: u32,
+    pub(crate) reads: usize,
+    pub(crate) subscriptions: usize,
+    pub(crate) header_time: Duration,
+    pub(crate) drain_time: Duration,
+}
+
+/// The largest request, in bytes: 33 MiB. A batch of 32 MiB and its framing fit into it.
+pub(crate) const MAX_REQUEST_BYTES: usize = 33 << 20;
+
+/// The largest list of headers of a request, in bytes.
+pub(crate) const MAX_HEADER_BYTES: u32 = 64 << 10;
+
+/// The time after which an idle stream sends a comment, or an idle connection a ping.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            streams: 256,
+            reads: 64,
+            subscriptions: 10_000,
+            header_time: Duration::from_secs(10),
+            drain_time: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// Sets the largest number of connections at once: 1,024 by default, at least 1. The server accepts a further
+    /// connection once another ends.
+    #[must_use]
+    pub fn connections(self, connections: usize) -> Self {
+        Self { connections: connections.max(1), ..self }
+    }
+
+    /// Sets the largest number of requests at once in one HTTP/2 connection: 256 by default, at least 1.
+    #[must_use]
+    pub fn streams(self, streams: u32) -> Self {
+        Self { streams: streams.max(1), ..self }
+    }
+
+    /// Sets the largest number of threads that read for requests at once: 64 by default, at least 1. Further reads wait.
+    #[must_use]
+    pub fn reads(self, reads: usize) -> Self {
+        Self { reads: reads.max(1), ..self }
+    }
+
+    /// Sets the largest number of subscriptions at once: 10,000 by default. A further one is refused as busy.
+    #[must_use]
+    pub fn subscriptions(self, subscriptions: usize) -> Self {
+        Self { subscriptions, ..self }
+    }
+
+    /// Sets the time in which a client must finish its TLS handshake, the beginning of its connection, and the headers
+    /// of each HTTP/1.1 request: 10 seconds by default.
+    #[must_use]
+    pub fn header_time(self, time: Duration) -> Self {
+        Self { header_time: time, ..self }
+    }
+
+    /// Sets the longest time that requests at work get to finish when the server ends: 10 seconds by default.
+    #[must_use]
+    pub fn drain_time(self, time: Duration) -> Self {
+        Self { drain_time: time, ..self }
+    }
+}

@@ -1,0 +1,80 @@
+//! The accept loop of one address.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::connection;
+use crate::gate::client::Client;
+use crate::shared::{Shared, draining};
+
+/// The pause after a failure to accept, for example when the process has too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections until the server drains, and then waits for those that are open.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+) {
+    let mut connections = JoinSet::new();
+    let mut phase = shared.phase();
+    loop {
+        let accepted = tokio::select! {
+            accepted = next(&listener, &permits) => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = draining(&mut phase) => break,
+        };
+        let Some((stream, peer, permit)) = accepted else { continue };
+        let (router, shared) = (router.clone(), Arc::clone(&shared));
+        connections.spawn(async move {
+            let _permit = permit;
+            handle(stream, peer, router, shared).await;
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Accepts the next connection, once there is a permit for it.
+async fn next(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Err(error) => {
+            if !is_of_one_connection(&error) {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+            None
+        }
+    }
+}
+
+/// Returns whether a failure is only of the connection that was to be accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+async fn handle(stream: TcpStream, peer: SocketAddr, router: Router, shared: Arc<Shared>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+    }
+    let client = Client { peer, name: None };
+    connection::serve(stream, router, shared, client).await;
+}

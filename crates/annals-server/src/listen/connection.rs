@@ -1,0 +1,75 @@
+//! One connection: HTTP/1.1 or HTTP/2, until it ends or the server drains.
+
+use std::sync::Arc;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::first_bytes::FirstBytes;
+use crate::gate::client::Client;
+use crate::limits::{KEEP_ALIVE, Limits, MAX_HEADER_BYTES};
+use crate::shared::{Shared, draining};
+
+/// The bytes that a client may send ahead of the server in one HTTP/2 stream, and in all of a connection.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// The largest HTTP/2 frame that the server takes.
+const FRAME: u32 = 1 << 20;
+/// The bytes that wait in one stream for a slow reader.
+const SEND_BUFFER: usize = 1 << 20;
+
+fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_buf_size(MAX_HEADER_BYTES as usize)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(MAX_HEADER_BYTES);
+    builder
+}
+
+/// Serves a connection. When the server drains, requests at work finish and no further ones are taken.
+pub(super) async fn serve(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    shared: Arc<Shared>,
+    client: Client,
+) {
+    let peer = client.peer;
+    let io = TokioIo::new(FirstBytes::within(io, shared.limits.header_time));
+    let service = tower::ServiceBuilder::new()
+        .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(client.clone());
+            request
+        })
+        .service(router);
+    let protocol = protocol(&shared.limits);
+    let connection = protocol.serve_connection(io, TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    let mut phase = shared.phase();
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = draining(&mut phase) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a connection failed");
+    }
+}

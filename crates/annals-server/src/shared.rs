@@ -1,0 +1,97 @@
+//! What all requests of a server share: the store, the permits, and whether the server ends.
+
+use std::sync::Arc;
+
+use annals::{Backend, EventStore, Head, Health};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::cursors::Cursors;
+use crate::event::WireEvent;
+use crate::fault::{Fault, Kind};
+use crate::limits::Limits;
+
+/// The served store, on any backend.
+pub(crate) type Store = EventStore<WireEvent, Box<dyn Backend<WireEvent>>>;
+
+/// Whether a server takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    Draining,
+}
+
+/// What all requests of a server share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) limits: Limits,
+    pub(crate) readers: Arc<Semaphore>,
+    subscriptions: Arc<Semaphore>,
+    phase: watch::Sender<Phase>,
+    pub(crate) cursors: Cursors,
+    /// Whether the name of the client is written into the events that it appends.
+    pub(crate) signs: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(store: Store, limits: Limits) -> Self {
+        Self {
+            readers: Arc::new(Semaphore::new(limits.reads)),
+            subscriptions: Arc::new(Semaphore::new(limits.subscriptions)),
+            phase: watch::Sender::new(Phase::Serving),
+            cursors: Cursors::default(),
+            signs: false,
+            store,
+            limits,
+        }
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend<WireEvent> {
+        &**self.store.backend()
+    }
+
+    pub(crate) fn head(&self) -> &Head<WireEvent> {
+        self.backend().head()
+    }
+
+    /// Ends subscriptions, and refuses requests from now on.
+    pub(crate) fn drain(&self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() == Phase::Draining
+    }
+
+    /// Returns a receiver of the phase.
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Returns why the server cannot answer requests for the store; `None` if it can.
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        if self.is_draining() {
+            return Some("the server is shutting down".into());
+        }
+        match self.store.health() {
+            health @ (Health::Closed | Health::Poisoned { .. }) => Some(health.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Takes the permit for one more subscription.
+    pub(crate) fn subscription_permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.subscriptions).try_acquire_owned().map_err(|_| {
+            let most = self.limits.subscriptions;
+            Fault::new(
+                Kind::Busy,
+                format!("the server has {most} subscriptions, as many as it takes"),
+            )
+        })
+    }
+}
+
+/// Waits until the server drains.
+pub(crate) async fn draining(phase: &mut watch::Receiver<Phase>) {
+    // An error says that the server is gone.
+    let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+}

@@ -6,9 +6,9 @@ use annals::{RawEvent, Recorded};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use super::data::Data;
-use super::json::write_indented;
-use super::time::write_time;
+use crate::data::Data;
+use crate::json::write_indented;
+use crate::time::write_time;
 
 /// Writes an event as a line, with a line feed at its end.
 ///
@@ -21,7 +21,7 @@ use super::time::write_time;
 /// use annals::{RawEvent, Recorded};
 /// let event = RawEvent::builder("seat-sold").tag("seat:12A").data(r#"{"price":90}"#).build()?;
 /// let mut line = Vec::new();
-/// annals_cli::write_line(&Recorded { offset: 7, time_ms: 0, event }, &mut line)?;
+/// annals_lines::write_line(&Recorded { offset: 7, time_ms: 0, event }, &mut line)?;
 /// let expected =
 ///     r#"{"offset":7,"time":"1970-01-01T00:00:00.000Z","type":"seat-sold","tags":["seat:12A"],"data":{"price":90}}"#;
 /// assert_eq!(String::from_utf8(line)?, format!("{expected}\n"));

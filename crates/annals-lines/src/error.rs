@@ -84,7 +84,7 @@ impl LineReason {
 }
 
 /// Returns the column, in characters from 1, of the byte at index `at` of a line.
-pub(super) fn column(line: &[u8], at: usize) -> usize {
+pub(crate) fn column(line: &[u8], at: usize) -> usize {
     let before = &line[..at.min(line.len())];
     1 + before.iter().filter(|&&byte| byte & 0xC0 != 0x80).count()
 }

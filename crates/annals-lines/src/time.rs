@@ -7,13 +7,13 @@ use std::time::{Duration, UNIX_EPOCH};
 const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
 
 /// Returns the time as RFC 3339 text in UTC with milliseconds; `None` after the year 9999.
-pub(super) fn rfc3339(time_ms: u64) -> Option<humantime::Rfc3339Timestamp> {
+pub(crate) fn rfc3339(time_ms: u64) -> Option<humantime::Rfc3339Timestamp> {
     let time = UNIX_EPOCH + Duration::from_millis(time_ms.min(LAST_RFC3339_MS));
     (time_ms <= LAST_RFC3339_MS).then(|| humantime::format_rfc3339_millis(time))
 }
 
 /// Writes a time as JSON: RFC 3339 text, or a number of milliseconds since 1970.
-pub(super) fn write_time(time_ms: u64, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write_time(time_ms: u64, out: &mut impl Write) -> io::Result<()> {
     match rfc3339(time_ms) {
         Some(time) => write!(out, "\"{time}\""),
         None => write!(out, "{time_ms}"),
@@ -24,7 +24,7 @@ pub(super) fn write_time(time_ms: u64, out: &mut impl Write) -> io::Result<()> {
 /// the T; the time may have no seconds; without an offset it is UTC.
 ///
 /// ```
-/// use annals_cli::parse_time;
+/// use annals_lines::parse_time;
 /// assert_eq!(parse_time("1970-01-02"), Some(86_400_000));
 /// assert_eq!(parse_time("1970-01-01T01:00:00.250+01:00"), Some(250));
 /// assert_eq!(parse_time("yesterday"), None);

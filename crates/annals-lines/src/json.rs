@@ -11,13 +11,13 @@ const MAX_INDENTED_DEPTH: usize = 32;
 
 /// An unpaired surrogate escape (`\ud800` to `\udfff`): half a character, which text cannot hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LoneSurrogate {
+pub(crate) struct LoneSurrogate {
     /// The offset of its backslash, in bytes.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 /// Returns the JSON without white space between its tokens.
-pub(super) fn compact(json: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
+pub(crate) fn compact(json: &str) -> Result<Cow<'_, str>, LoneSurrogate> {
     let bytes = json.as_bytes();
     let mut out = String::new();
     // Everything before `kept` has been copied or skipped.
@@ -68,7 +68,7 @@ fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// Writes compact JSON with line breaks, indented by two spaces per level.
-pub(super) fn write_indented(json: &str, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write_indented(json: &str, out: &mut impl Write) -> io::Result<()> {
     let bytes = json.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(&byte) = bytes.get(at) {

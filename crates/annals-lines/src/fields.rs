@@ -9,11 +9,11 @@ use annals::{MAX_METADATA, MAX_TAGS};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::time::parse_time;
+use crate::time::parse_time;
 
 /// Separates the problem from the advice in an error's message. serde escapes line feeds in the names and values that
 /// it quotes, so the first line feed is this one.
-pub(super) const ADVICE: char = '\n';
+pub(crate) const ADVICE: char = '\n';
 
 /// The number of tags or metadata entries after which parsing stops. It is far above the limits, so that the error for
 /// a smaller excess states the exact number.
@@ -22,20 +22,20 @@ const MAX_PARSED_ITEMS: usize = 4_096;
 const FIELDS: &str = "type, tags, data, data_base64, id, metadata";
 
 /// The fields of a line, borrowed from the line where they contain no escapes.
-pub(super) struct Fields<'l> {
-    pub(super) event_type: Cow<'l, str>,
-    pub(super) tags: Vec<Cow<'l, str>>,
-    pub(super) data: Option<&'l RawValue>,
-    pub(super) data_base64: Option<Cow<'l, str>>,
-    pub(super) id: Option<Cow<'l, str>>,
-    pub(super) metadata: BTreeMap<Cow<'l, str>, Cow<'l, str>>,
+pub(crate) struct Fields<'l> {
+    pub(crate) event_type: Cow<'l, str>,
+    pub(crate) tags: Vec<Cow<'l, str>>,
+    pub(crate) data: Option<&'l RawValue>,
+    pub(crate) data_base64: Option<Cow<'l, str>>,
+    pub(crate) id: Option<Cow<'l, str>>,
+    pub(crate) metadata: BTreeMap<Cow<'l, str>, Cow<'l, str>>,
     /// Only of lines that were read from a store.
-    pub(super) time_ms: Option<u64>,
+    pub(crate) time_ms: Option<u64>,
 }
 
 /// Which fields a line may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// A line that describes a new event: the store assigns its offset and its time.
     New,
     /// A line that was read from a store, so it may have an offset, which is not used, and a time.

@@ -13,9 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeSeed as _;
 use serde_json::value::RawValue;
 
-use super::error::{LineError, LineReason, column};
-use super::fields::{ADVICE, Fields, Origin};
-use super::json::compact;
+use crate::error::{LineError, LineReason, column};
+use crate::fields::{ADVICE, Fields, Origin};
+use crate::json::compact;
 
 /// Parses a line of the form
 /// `{"type": string, "tags"?: [string], "data"?: any JSON, "id"?: string, "metadata"?: object of strings}`.
@@ -25,14 +25,14 @@ use super::json::compact;
 /// The line has no line feed at its end; a carriage return at its end is ignored.
 ///
 /// ```
-/// let event = annals_cli::parse_line(br#"{"type":"seat-sold","tags":["seat:12A"],"data":{ "price": 9.0e1 }}"#)?;
+/// let event = annals_lines::parse_line(br#"{"type":"seat-sold","tags":["seat:12A"],"data":{ "price": 9.0e1 }}"#)?;
 /// assert_eq!(event.event_type(), "seat-sold");
 /// assert_eq!(event.data_bytes(), br#"{"price":9.0e1}"#);
 ///
-/// let error = annals_cli::parse_line(br#"{"type":"seat-sold","price":90}"#).unwrap_err();
+/// let error = annals_lines::parse_line(br#"{"type":"seat-sold","price":90}"#).unwrap_err();
 /// assert_eq!(error.column, 27);
 /// assert!(error.to_string().contains("unknown field \"price\""));
-/// # Ok::<(), annals_cli::LineError>(())
+/// # Ok::<(), annals_lines::LineError>(())
 /// ```
 ///
 /// # Errors
@@ -46,9 +46,9 @@ pub fn parse_line(line: &[u8]) -> Result<RawEvent, LineError> {
 ///
 /// ```
 /// let line = br#"{"offset":7,"time":"1970-01-01T00:00:01.000Z","type":"seat-freed"}"#;
-/// let (event, time_ms) = annals_cli::parse_exported(line)?;
+/// let (event, time_ms) = annals_lines::parse_exported(line)?;
 /// assert_eq!((event.event_type(), time_ms), ("seat-freed", Some(1_000)));
-/// # Ok::<(), annals_cli::LineError>(())
+/// # Ok::<(), annals_lines::LineError>(())
 /// ```
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use super::json::compact;
+use crate::json::compact;
 
 /// An event's data, in the form in which it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

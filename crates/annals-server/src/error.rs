@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use annals::{AppendError, OpenError};
 
@@ -19,6 +20,40 @@ pub enum ServeError {
         address: SocketAddr,
         /// The system's error.
         source: io::Error,
+    },
+    /// The address can be reached from other machines, and the server would let everybody in.
+    #[error(
+        "{address} can be reached from other machines, which takes TLS, and tokens or certificates of clients"
+    )]
+    Exposed {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A file with settings could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A line of the token file is wrong.
+    #[error("{}, line {line}: {problem}", path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file with a certificate or a key is wrong.
+    #[error("{}: {problem}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// The store could not be closed. The message says what is durable.
     #[error("the store was not closed: {0}")]

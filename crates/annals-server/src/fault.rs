@@ -39,10 +39,6 @@ pub(crate) enum Kind {
     Closing,
     Busy,
     Internal,
-    GroupExists,
-    NoGroup,
-    LeaseLost,
-    PositionBeyondHead,
 }
 
 /// UmaDB's categories of errors, by their numbers in its contract.
@@ -61,10 +57,7 @@ impl Kind {
     pub(crate) fn grpc(self) -> (Code, Option<ErrorType>) {
         use ErrorType as Type;
         match self {
-            Self::Conflict | Self::IdConflict | Self::GroupExists | Self::LeaseLost => {
-                (Code::FailedPrecondition, Some(Type::Integrity))
-            }
-            Self::PositionBeyondHead => (Code::FailedPrecondition, Some(Type::Integrity)),
+            Self::Conflict | Self::IdConflict => (Code::FailedPrecondition, Some(Type::Integrity)),
             Self::InvalidEvent | Self::InvalidRequest | Self::BatchTooLarge | Self::MediaType => {
                 (Code::InvalidArgument, Some(Type::InvalidArgument))
             }
@@ -75,7 +68,7 @@ impl Kind {
             Self::Forbidden | Self::UnknownHost | Self::ForeignOrigin => {
                 (Code::PermissionDenied, Some(Type::Authentication))
             }
-            Self::NotFound | Self::Method | Self::NoGroup => (Code::Unimplemented, None),
+            Self::NotFound | Self::Method => (Code::Unimplemented, None),
             Self::Damaged => (Code::DataLoss, Some(Type::Corruption)),
             Self::Io => (Code::Internal, Some(Type::Io)),
             Self::NoRoom | Self::Busy => (Code::ResourceExhausted, Some(Type::Io)),
@@ -111,10 +104,6 @@ impl Kind {
             Self::Closing => (StatusCode::SERVICE_UNAVAILABLE, "closing"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            Self::NoGroup => (StatusCode::NOT_FOUND, "no-group"),
-            Self::GroupExists => (StatusCode::CONFLICT, "group-exists"),
-            Self::LeaseLost => (StatusCode::CONFLICT, "lease-lost"),
-            Self::PositionBeyondHead => (StatusCode::CONFLICT, "position-beyond-head"),
         }
     }
 

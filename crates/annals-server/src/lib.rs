@@ -1,12 +1,14 @@
 //! A server for an annals store: other languages and machines append to it, read it and follow it.
 #![forbid(unsafe_code)]
 
+mod access;
 mod audit;
 mod cursors;
 mod dcb;
 mod error;
 mod event;
 mod fault;
+mod following;
 mod gate;
 mod limits;
 mod listen;

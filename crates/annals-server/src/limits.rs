@@ -55,7 +55,8 @@ impl Limits {
         Self { streams: streams.max(1), ..self }
     }
 
-    /// Sets the largest number of threads that read for requests at once: 64 by default, at least 1. Further reads wait.
+    /// Sets the largest number of threads that read for requests at once: 64 by default, at least 1. Further reads
+    /// wait.
     #[must_use]
     pub fn reads(self, reads: usize) -> Self {
         Self { reads: reads.max(1), ..self }

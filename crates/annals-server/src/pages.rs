@@ -9,8 +9,8 @@ use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
 use crate::shared::Shared;
 
-/// The number of events that a request reads on the reactor before it moves to a thread for blocking work. Mapped events
-/// cost microseconds; moving costs tens of them.
+/// The number of events that a request reads on the reactor before it moves to a thread for blocking work. Mapped
+/// events cost microseconds; moving costs tens of them.
 const ON_REACTOR: usize = 64;
 
 /// Where a read is: the query, the offsets that are left, the direction, and the number of events still wanted.
@@ -115,26 +115,25 @@ impl Shared {
         cursor: &mut Cursor,
         room: Room,
     ) -> Result<Page, Fault> {
-        let mut page = Page::new();
+        // The caller's cursor moves at the end, so that a call that is dropped before loses no event.
+        let (mut here, mut page) = (cursor.clone(), Page::new());
         let small = Room { events: room.events.min(ON_REACTOR), ..room };
-        fill(self.backend(), cursor, &mut page, small)?;
-        if cursor.is_done() || page.len() >= room.events {
-            return Ok(page);
+        fill(self.backend(), &mut here, &mut page, small)?;
+        if !here.is_done() && page.len() < room.events {
+            let shared = Arc::clone(self);
+            (here, page) = self
+                .blocking(move || {
+                    fill(shared.backend(), &mut here, &mut page, room)?;
+                    Ok((here, page))
+                })
+                .await?;
         }
-        let (cursor_there, shared) = (cursor.clone(), Arc::clone(self));
-        let (moved, page) = self
-            .blocking(move || {
-                let (mut cursor, mut page) = (cursor_there, page);
-                fill(shared.backend(), &mut cursor, &mut page, room)?;
-                Ok((cursor, page))
-            })
-            .await?;
-        *cursor = moved;
+        *cursor = here;
         Ok(page)
     }
 
-    /// Runs work that may wait for the disk, on a thread for blocking work. Waits until fewer than the allowed number of
-    /// requests do so.
+    /// Runs work that may wait for the disk, on a thread for blocking work. Waits until fewer than the allowed number
+    /// of requests do so.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Fault> + Send + 'static,

@@ -10,12 +10,16 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::access::Access;
+use crate::access::tls::TlsFiles;
 use crate::dcb;
 use crate::error::ServeError;
 use crate::event::WireEvent;
+use crate::gate;
+use crate::gate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::listen::accept::accept;
-use crate::shared::{Phase, Shared, Store, draining};
+use crate::shared::{MetricsText, Phase, Settings, Shared, Store, draining};
 
 /// A server to be started: a store and its settings.
 ///
@@ -36,6 +40,12 @@ pub struct Server {
     source: Source,
     addresses: Vec<SocketAddr>,
     limits: Limits,
+    token_file: Option<PathBuf>,
+    tls_files: Option<TlsFiles>,
+    hosts: Hosts,
+    insecure: bool,
+    signs: bool,
+    metrics: Option<MetricsText>,
 }
 
 /// Where the store of a server is.
@@ -50,11 +60,21 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 
 impl Server {
     fn new(source: Source) -> Self {
-        Self { source, addresses: Vec::new(), limits: Limits::default() }
+        Self {
+            source,
+            addresses: Vec::new(),
+            limits: Limits::default(),
+            token_file: None,
+            tls_files: None,
+            hosts: Hosts::default(),
+            insecure: false,
+            signs: false,
+            metrics: None,
+        }
     }
 
-    /// Returns a server of the log in the directory `path`, which is created if nothing is there. The server is then the
-    /// log's one writer.
+    /// Returns a server of the log in the directory `path`, which is created if nothing is there. The server is then
+    /// the log's one writer.
     pub fn open(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::Path(path.into()))
     }
@@ -86,14 +106,86 @@ impl Server {
         Self { limits, ..self }
     }
 
+    /// Sets the token file: each line has a name, the SHA-256 of a token, and rights. Without one, and without
+    /// certificates of clients, every client may do everything. [`Handle::reload`] reads the file again.
+    pub fn tokens(self, file: impl Into<PathBuf>) -> Self {
+        Self { token_file: Some(file.into()), ..self }
+    }
+
+    /// Sets the files with the server's certificate chain and its key, both in PEM. The server then speaks TLS only.
+    /// [`Handle::reload`] reads the files again.
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let client_authority = self.tls_files.and_then(|files| files.client_authority);
+        let (certificate, key) = (certificate.into(), key.into());
+        self.tls_files = Some(TlsFiles { certificate, key, client_authority });
+        self
+    }
+
+    /// Sets the file with the authority, in PEM, that signs the certificates of clients. Every client then needs such a
+    /// certificate. It must follow [`tls`](Self::tls), without which it has no effect.
+    pub fn client_authority(mut self, file: impl Into<PathBuf>) -> Self {
+        if let Some(files) = &mut self.tls_files {
+            files.client_authority = Some(file.into());
+        }
+        self
+    }
+
+    /// Allows addresses that other machines can reach without TLS and without tokens. A warning is logged for each.
+    pub fn insecure(self) -> Self {
+        Self { insecure: true, ..self }
+    }
+
+    /// Adds a host name, without a port, under which clients reach the server. `localhost` and the addresses on which
+    /// it listens need not be added.
+    pub fn host_name(mut self, name: impl Into<String>) -> Self {
+        self.hosts.names.push(name.into());
+        self
+    }
+
+    /// Allows the web pages of an origin, such as `https://shop.example`, to use the server. By default only its own
+    /// pages may.
+    pub fn cors_origin(mut self, origin: impl Into<String>) -> Self {
+        self.hosts.origins.push(origin.into());
+        self
+    }
+
+    /// Writes the name of the client's token or certificate into the metadata `$actor` of each event that it appends.
+    pub fn actor_metadata(self) -> Self {
+        Self { signs: true, ..self }
+    }
+
+    /// Sets the function that returns the text of `/metrics`, usually that of a recorder of the crate `metrics`.
+    /// Without it there is no `/metrics`.
+    pub fn metrics(self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { metrics: Some(Arc::new(text)), ..self }
+    }
+
+    /// Returns an error if a stranger could use the server from another machine.
+    fn check_exposure(&self, access: &Access, address: SocketAddr) -> Result<(), ServeError> {
+        if address.ip().is_loopback() || access.is_closed_to_strangers() {
+            return Ok(());
+        }
+        if self.insecure {
+            tracing::warn!(
+                "everybody who reaches {address} can use this server: it lacks TLS, or tokens, or client certificates"
+            );
+            return Ok(());
+        }
+        Err(ServeError::Exposed { address })
+    }
+
     /// Opens the store and the addresses, and begins to serve. It must run inside a tokio runtime with several threads.
     ///
     /// # Errors
     /// [`ServeError`], if the store or an address cannot be opened.
-    pub async fn start(self) -> Result<Running, ServeError> {
-        let mut wanted = self.addresses;
+    pub async fn start(mut self) -> Result<Running, ServeError> {
+        let mut wanted = std::mem::take(&mut self.addresses);
         if wanted.is_empty() {
             wanted.extend(DEFAULT_ADDRESS.parse::<SocketAddr>());
+        }
+        let access = Access::read(self.token_file.clone(), self.tls_files.clone())?;
+        for &address in &wanted {
+            self.check_exposure(&access, address)?;
         }
         let mut listeners = Vec::new();
         for address in wanted {
@@ -101,6 +193,10 @@ impl Server {
             listeners.push(TcpListener::bind(address).await.map_err(failed)?);
         }
         // The addresses come first: a server that cannot listen must not create a store.
+        let path = match &self.source {
+            Source::Path(path) | Source::ReadOnly(path) => Some(path.clone()),
+            Source::Backend(_) => None,
+        };
         let backend: Box<dyn Backend<WireEvent>> = match self.source {
             Source::Path(path) => Box::new(Journal::options().open(path)?),
             Source::ReadOnly(path) => Box::new(Journal::options().open_read_only(path)?),
@@ -108,7 +204,11 @@ impl Server {
         };
         let store: Store = EventStore::on(backend);
         let permits = Arc::new(Semaphore::new(self.limits.connections));
-        let shared = Arc::new(Shared::new(store, self.limits));
+        let mut hosts = self.hosts;
+        hosts.addresses =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let settings = Settings { signs: self.signs, access, hosts, metrics: self.metrics, path };
+        let shared = Arc::new(Shared::new(store, self.limits, settings));
         let router = router(&shared)?;
         let (mut addresses, mut loops) = (Vec::new(), JoinSet::new());
         for listener in listeners {
@@ -137,10 +237,13 @@ impl std::fmt::Debug for Server {
 fn router(shared: &Arc<Shared>) -> Result<Router, ServeError> {
     let reflection =
         dcb::service::reflection().map_err(|error| ServeError::Start(error.to_string()))?;
-    Ok(dcb::service::routes(shared).merge(reflection))
+    let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), gate::pass);
+    let grpc = dcb::service::routes(shared).merge(reflection);
+    Ok(grpc.layer(gate))
 }
 
-/// A server that runs. Dropping it ends the accept loops and their connections at once: [`drain`](Self::drain) it first.
+/// A server that runs. Dropping it ends the accept loops and their connections at once: [`drain`](Self::drain) it
+/// first.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
@@ -166,8 +269,8 @@ impl Running {
         self.shared.drain();
     }
 
-    /// Waits until the server was told to [drain](Self::drain) and its requests have finished, for at most the drain time
-    /// of the [limits](Limits::drain_time). Then closes the store.
+    /// Waits until the server was told to [drain](Self::drain) and its requests have finished, for at most the drain
+    /// time of the [limits](Limits::drain_time). Then closes the store.
     ///
     /// # Errors
     /// [`ServeError::Close`] if the store could not be closed.
@@ -201,6 +304,15 @@ impl Handle {
     /// Does what [`Running::drain`] does.
     pub fn drain(&self) {
         self.0.drain();
+    }
+
+    /// Reads the token file and the TLS files again. Requests and connections from now on use them. Nothing changes if
+    /// one of the files is wrong.
+    ///
+    /// # Errors
+    /// [`ServeError`], with the file and what is wrong.
+    pub fn reload(&self) -> Result<(), ServeError> {
+        self.0.access.reload()
     }
 
     /// Returns whether the server was told to end.

@@ -1,13 +1,16 @@
 //! What all requests of a server share: the store, the permits, and whether the server ends.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals::{Backend, EventStore, Head, Health};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::access::Access;
 use crate::cursors::Cursors;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
+use crate::gate::hosts::Hosts;
 use crate::limits::Limits;
 
 /// The served store, on any backend.
@@ -20,6 +23,18 @@ pub(crate) enum Phase {
     Draining,
 }
 
+/// Returns the metrics as text for Prometheus.
+pub(crate) type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The settings of a server that requests meet.
+pub(crate) struct Settings {
+    pub(crate) signs: bool,
+    pub(crate) access: Access,
+    pub(crate) hosts: Hosts,
+    pub(crate) metrics: Option<MetricsText>,
+    pub(crate) path: Option<PathBuf>,
+}
+
 /// What all requests of a server share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
@@ -27,19 +42,33 @@ pub(crate) struct Shared {
     pub(crate) readers: Arc<Semaphore>,
     subscriptions: Arc<Semaphore>,
     phase: watch::Sender<Phase>,
+    /// The directory of a store in files.
+    pub(crate) path: Option<PathBuf>,
+    /// The permit for the one verification at a time.
+    pub(crate) verification: Arc<Semaphore>,
     pub(crate) cursors: Cursors,
     /// Whether the name of the client is written into the events that it appends.
     pub(crate) signs: bool,
+    pub(crate) access: Access,
+    pub(crate) hosts: Hosts,
+    /// Returns the text of `/metrics`, if the program has a recorder.
+    pub(crate) metrics: Option<MetricsText>,
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store, limits: Limits) -> Self {
+    pub(crate) fn new(store: Store, limits: Limits, settings: Settings) -> Self {
+        let Settings { signs, access, hosts, metrics, path } = settings;
         Self {
             readers: Arc::new(Semaphore::new(limits.reads)),
             subscriptions: Arc::new(Semaphore::new(limits.subscriptions)),
             phase: watch::Sender::new(Phase::Serving),
             cursors: Cursors::default(),
-            signs: false,
+            path,
+            verification: Arc::new(Semaphore::new(1)),
+            signs,
+            access,
+            hosts,
+            metrics,
             store,
             limits,
         }

@@ -50,7 +50,9 @@ pub(crate) async fn append(
         if sent.is_empty() {
             sent.push(Sent { event_type: TRACKING.into(), ..Sent::default() });
         }
-        sent.iter_mut().for_each(|event| incoming::track(event, tracking));
+        for event in &mut sent {
+            incoming::track(event, tracking);
+        }
     }
     let events: Vec<WireEvent> = sent.into_iter().map(WireEvent::from).collect();
     let events = appender.sign(events)?;

@@ -1,5 +1,7 @@
 //! The messages of `umadb.v1`, as `proto/umadb/v1/umadb.proto` has them. A test compares the two.
 
+#![expect(clippy::struct_field_names, reason = "the names are those of the contract")]
+
 use bytes::Bytes;
 use prost::Message;
 

@@ -177,9 +177,9 @@ mod tests {
     use crate::event::WireEvent;
 
     /// Sends an event through a store and returns the message that a client decodes.
-    fn through(event: Event, tracking: Option<TrackingInfo>) -> ReadResponse {
+    fn through(event: Event, tracking: Option<&TrackingInfo>) -> ReadResponse {
         let mut sent = incoming::event(event, 0).unwrap();
-        if let Some(tracking) = &tracking {
+        if let Some(tracking) = tracking {
             incoming::track(&mut sent, tracking);
         }
         let store = EventStore::on(Memory::<WireEvent>::encoded());
@@ -221,7 +221,7 @@ mod tests {
                 metadata: entries(&names),
             };
             let tracking = tracking.map(|(source, position)| TrackingInfo { source, position });
-            let read = through(event.clone(), tracking.clone());
+            let read = through(event.clone(), tracking.as_ref());
             proptest::prop_assert_eq!(read.head, Some(1));
             proptest::prop_assert_eq!(read.events.len(), 1);
             proptest::prop_assert_eq!(read.events[0].position, 1);

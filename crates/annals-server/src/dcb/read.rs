@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use annals::HeadWaiter;
 use futures_core::Stream;
 use futures_util::stream::unfold;
-use std::future::poll_fn;
-use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::Status;
 
 use super::incoming::{self, MAX_EVENT_BYTES};
 use super::messages::{ReadRequest, SubscribeRequest};
 use super::outgoing::EventsMessage;
-use crate::cursors::Watch;
 use crate::fault::{Fault, Kind};
+use crate::following::Following;
 use crate::pages::{Cursor, Page, Room, wire_size};
-use crate::shared::{Phase, Shared, draining};
+use crate::shared::Shared;
 
 /// The number of events in one message, unless the request says otherwise.
 const BATCH: u32 = 1_024;
@@ -143,85 +140,76 @@ pub(crate) fn subscribe(
 ) -> Result<impl Stream<Item = Result<EventsMessage, Status>> + Send + use<>, Fault> {
     let query = Arc::new(incoming::query(request.query)?);
     let after = request.after.unwrap_or(0);
-    let following = Following {
-        watch: shared.cursors.watch("grpc", client, Arc::clone(&query), after),
-        cursor: Cursor::new(query, after..after),
-        room: room(request.batch_size),
-        waiter: shared.head().waiter(),
-        phase: shared.phase(),
-        // Behind the last position there can be no event.
-        ended: after == u64::MAX,
-        _permit: shared.subscription_permit()?,
-        shared: Arc::clone(shared),
-    };
+    // Behind the last position there can be no event.
+    let ended = after == u64::MAX;
+    let room = room(request.batch_size);
+    let following = Following::new(shared, "grpc", client, query, after, room)?.ended_if(ended);
     Ok(unfold(following, |mut following| async move {
         let events = following.next().await?;
         let events = events.and_then(sendable);
-        following.ended |= events.is_err();
         let message = events.map(|events| EventsMessage { events, head: None });
         Some((message.map_err(Status::from), following))
     }))
 }
 
-/// A subscription: reads what is there, and waits for the head.
-pub(crate) struct Following {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) cursor: Cursor,
-    pub(crate) room: Room,
-    pub(crate) waiter: HeadWaiter,
-    pub(crate) phase: watch::Receiver<Phase>,
-    pub(crate) watch: Watch,
-    pub(crate) ended: bool,
-    pub(crate) _permit: OwnedSemaphorePermit,
-}
+#[cfg(test)]
+mod tests {
+    use annals::{Backend, EventStore, Memory, RawEvent};
+    use futures_util::StreamExt as _;
 
-impl Following {
-    /// Returns the next events; `None` once the server ends. It takes all that is there, and waits only for more.
-    pub(crate) async fn next(&mut self) -> Option<Result<Page, Fault>> {
-        loop {
-            if self.ended || *self.phase.borrow() == Phase::Draining {
-                return None;
-            }
-            let head = self.shared.head().get();
-            self.cursor.range.end = head.max(self.cursor.range.start);
-            if self.cursor.is_done() {
-                self.watch.set(self.cursor.range.start);
-                self.wait().await?;
-                continue;
-            }
-            match self.shared.read_page(&mut self.cursor, self.room).await {
-                Ok(page) => {
-                    if self.cursor.range.is_empty() {
-                        // An exhausted range may be anything empty; the next one begins at the head that was read.
-                        self.cursor.range = head..head;
-                    }
-                    self.watch.set(self.cursor.range.start);
-                    if !page.is_empty() {
-                        return Some(Ok(page));
-                    }
-                }
-                Err(fault) => {
-                    self.ended = true;
-                    return Some(Err(fault));
-                }
-            }
-        }
+    use super::*;
+    use crate::access::Access;
+    use crate::event::WireEvent;
+    use crate::gate::hosts::Hosts;
+    use crate::limits::Limits;
+    use crate::shared::Settings;
+
+    fn shared() -> Arc<Shared> {
+        let backend: Box<dyn Backend<WireEvent>> = Box::new(Memory::<WireEvent>::encoded());
+        let settings = Settings {
+            signs: false,
+            access: Access::read(None, None).unwrap(),
+            hosts: Hosts::default(),
+            metrics: None,
+            path: None,
+        };
+        Arc::new(Shared::new(EventStore::on(backend), Limits::default(), settings))
     }
 
-    /// Returns whether everything up to the head was returned.
-    pub(crate) fn is_caught_up(&self) -> bool {
-        self.cursor.range.start >= self.shared.head().get()
+    #[tokio::test]
+    async fn an_event_too_large_for_clients_ends_a_read_with_its_address() {
+        let shared = shared();
+        for size in [1, 5 << 20] {
+            let event = RawEvent::builder("a").data(vec![b' '; size]).build().unwrap();
+            shared.store.append(event.into()).unwrap();
+        }
+        let read = read(&shared, ReadRequest::default()).unwrap();
+        let messages: Vec<_> = read.collect().await;
+        assert_eq!(messages.len(), 2, "the events before it are sent");
+        assert_eq!(messages[0].as_ref().unwrap().events.len(), 1);
+        let status = messages[1].as_ref().unwrap_err();
+        assert_eq!(status.code(), tonic::Code::OutOfRange);
+        assert!(status.message().contains("/v1/events/1"), "{status}");
     }
 
-    /// Waits for the head to move. Returns `None` once the server drains or the store is closed.
-    async fn wait(&mut self) -> Option<()> {
-        let (seen, waiter, phase) = (self.cursor.range.start, &mut self.waiter, &mut self.phase);
-        tokio::select! {
-            head = poll_fn(|context| waiter.poll_beyond(seen, context.waker())) => {
-                // The head of a closed log does not move.
-                (head > seen).then_some(())
-            }
-            () = draining(phase) => None,
-        }
+    #[tokio::test]
+    async fn a_subscription_sends_what_is_appended_and_ends_with_the_server() {
+        let shared = shared();
+        let append =
+            || shared.store.append(RawEvent::builder("a").build().unwrap().into()).unwrap();
+        append();
+        let subscription = subscribe(&shared, SubscribeRequest::default(), "peer".into()).unwrap();
+        let mut subscription = std::pin::pin!(subscription);
+        let mut next = async || {
+            let message = subscription.next().await?;
+            Some(message.unwrap().events.iter().map(|event| event.offset).collect::<Vec<_>>())
+        };
+        assert_eq!(next().await, Some(vec![0]));
+        append();
+        append();
+        assert_eq!(next().await, Some(vec![1, 2]));
+        assert_eq!(shared.cursors.list()[0].position(), 3);
+        shared.drain();
+        assert_eq!(next().await, None);
     }
 }

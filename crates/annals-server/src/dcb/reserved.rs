@@ -6,6 +6,8 @@
 //!   $id        the native id, on the way in and out: never stored
 //! ```
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 /// The metadata name of a client's uuid.
@@ -42,7 +44,8 @@ pub(crate) fn tracking_tag(source: &str) -> String {
     }
     let mut tag = format!("{TRACKING_TAG}#");
     for byte in Sha256::digest(source.as_bytes()) {
-        tag.push_str(&format!("{byte:02x}"));
+        // Writing into a String does not fail.
+        let _ = write!(tag, "{byte:02x}");
     }
     tag
 }

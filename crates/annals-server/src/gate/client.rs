@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::access::certificate::Certificate;
 use crate::audit::Appender;
 use crate::shared::Shared;
 
@@ -13,11 +14,13 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     /// The name of the token or certificate; `None` if the server asks for neither.
     pub(crate) name: Option<Arc<str>>,
+    /// The certificate that the client showed in its TLS handshake.
+    pub(crate) certificate: Option<Certificate>,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), name: None }
+        Self { peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), name: None, certificate: None }
     }
 }
 

@@ -9,8 +9,10 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::connection;
+use crate::access::certificate::Certificate;
 use crate::gate::client::Client;
 use crate::shared::{Shared, draining};
 
@@ -36,7 +38,10 @@ pub(crate) async fn accept(
         let (router, shared) = (router.clone(), Arc::clone(&shared));
         connections.spawn(async move {
             let _permit = permit;
+            let open = metrics::gauge!("annals_connections");
+            open.increment(1.0);
             handle(stream, peer, router, shared).await;
+            open.decrement(1.0);
         });
     }
     drop(listener);
@@ -75,6 +80,24 @@ async fn handle(stream: TcpStream, peer: SocketAddr, router: Router, shared: Arc
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let client = Client { peer, name: None };
-    connection::serve(stream, router, shared, client).await;
+    let Some(config) = shared.access.tls() else {
+        let client = Client { peer, name: None, certificate: None };
+        return connection::serve(stream, router, shared, client).await;
+    };
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let stream = match tokio::time::timeout(shared.limits.header_time, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "a TLS handshake took too long");
+            return;
+        }
+    };
+    let certificates = stream.get_ref().1.peer_certificates();
+    let certificate =
+        certificates.and_then(<[_]>::first).map(|certificate| Certificate::of(certificate));
+    connection::serve(stream, router, shared, Client { peer, name: None, certificate }).await;
 }

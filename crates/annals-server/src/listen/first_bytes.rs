@@ -18,11 +18,25 @@ pub(super) struct FirstBytes<I> {
     io: I,
     seen: usize,
     deadline: Option<Pin<Box<Sleep>>>,
+    received: metrics::Counter,
+    sent: metrics::Counter,
 }
 
 impl<I> FirstBytes<I> {
     pub(super) fn within(io: I, time: Duration) -> Self {
-        Self { io, seen: 0, deadline: Some(Box::pin(sleep(time))) }
+        let bytes =
+            |direction| metrics::counter!("annals_wire_bytes_total", "direction" => direction);
+        let (received, sent) = (bytes("in"), bytes("out"));
+        Self { io, seen: 0, deadline: Some(Box::pin(sleep(time))), received, sent }
+    }
+}
+
+impl<I> FirstBytes<I> {
+    fn count(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.sent.increment(*written as u64);
+        }
+        polled
     }
 }
 
@@ -35,8 +49,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         let before = buffer.filled().len();
         let this = &mut *self;
         let polled = Pin::new(&mut this.io).poll_read(context, buffer);
+        let read = buffer.filled().len() - before;
+        this.received.increment(read as u64);
         let Some(deadline) = &mut this.deadline else { return polled };
-        this.seen += buffer.filled().len() - before;
+        this.seen += read;
         if this.seen >= BEGINNING {
             this.deadline = None;
         } else if polled.is_pending() && deadline.as_mut().poll(context).is_ready() {
@@ -52,7 +68,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for FirstBytes<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.count(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -68,7 +85,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for FirstBytes<I> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        let polled = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.count(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

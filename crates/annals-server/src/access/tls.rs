@@ -1,0 +1,64 @@
+//! TLS: the server's certificate, and the authority of its clients' certificates.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::error::ServeError;
+
+/// The files of a server's TLS settings, in PEM.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_authority: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// Reads the files.
+    pub(crate) fn read(&self) -> Result<Arc<ServerConfig>, ServeError> {
+        let failed =
+            |path: &PathBuf, problem: String| ServeError::Tls { path: path.clone(), problem };
+        let certificates = certificates(&self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| failed(&self.key, error.to_string()))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(&self.certificate, error.to_string()))?;
+        let builder = match &self.client_authority {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for authority in self::certificates(path)? {
+                    roots.add(authority).map_err(|error| failed(path, error.to_string()))?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .build()
+                        .map_err(|error| failed(path, error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder
+            .with_single_cert(certificates, key)
+            .map_err(|error| failed(&self.certificate, error.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ServeError> {
+    let failed = |problem: String| ServeError::Tls { path: path.clone(), problem };
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+    let certificates: Vec<_> =
+        read.collect::<Result<_, _>>().map_err(|error| failed(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(failed("the file has no certificate in PEM".into()));
+    }
+    Ok(certificates)
+}

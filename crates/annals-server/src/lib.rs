@@ -10,6 +10,7 @@ mod event;
 mod fault;
 mod following;
 mod gate;
+mod http_face;
 mod limits;
 mod listen;
 mod pages;

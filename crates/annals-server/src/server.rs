@@ -17,6 +17,7 @@ use crate::error::ServeError;
 use crate::event::WireEvent;
 use crate::gate;
 use crate::gate::hosts::Hosts;
+use crate::http_face;
 use crate::limits::Limits;
 use crate::listen::accept::accept;
 use crate::shared::{MetricsText, Phase, Settings, Shared, Store, draining};
@@ -239,7 +240,7 @@ fn router(shared: &Arc<Shared>) -> Result<Router, ServeError> {
         dcb::service::reflection().map_err(|error| ServeError::Start(error.to_string()))?;
     let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), gate::pass);
     let grpc = dcb::service::routes(shared).merge(reflection);
-    Ok(grpc.layer(gate))
+    Ok(http_face::routes(shared).merge(grpc).layer(gate))
 }
 
 /// A server that runs. Dropping it ends the accept loops and their connections at once: [`drain`](Self::drain) it

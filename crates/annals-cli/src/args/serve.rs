@@ -1,22 +1,30 @@
 //! The arguments of `annals serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::store_path::StorePath;
 
-/// Serve a store to other programs and machines: gRPC for UmaDB's clients
+/// Serve a store to other programs and machines: gRPC for UmaDB's clients, and HTTP with JSON
 ///
 /// The server is the store's one writer, and creates the store if nothing exists at its path. With --read-only it
 /// follows a store that another process writes; appends then fail.
 ///
+/// Only programs on this machine can reach the server, unless --listen gives another address. That takes TLS
+/// (--tls-cert and --tls-key), and tokens (--tokens) or certificates of clients (--client-ca).
+///
 /// After Ctrl-C or SIGTERM the server takes no more requests, ends all subscriptions, finishes the requests at work,
-/// and closes the store. A second signal ends it at once.
+/// and closes the store. A second signal ends it at once. After SIGHUP it reads the tokens and the certificates again.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  annals serve my.store\n  annals serve my.store --listen 127.0.0.1:7000"
-)]
+#[command(after_help = r#"Examples:
+  annals serve my.store
+  annals serve my.store --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem --tokens tokens
+  curl http://localhost:50051/v1/events -H 'Content-Type: application/json' \
+    -d '{"events":[{"type":"seat-sold","tags":["seat:12A"]}]}'
+A line of the token file has a name, the SHA-256 of the token, and rights:
+  billing 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read,append"#)]
 pub(crate) struct Serve {
     /// The store: PATH or rocksdb:PATH; created if nothing exists there
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
@@ -29,4 +37,45 @@ pub(crate) struct Serve {
     /// Serve a store that another process may be writing to; appends fail
     #[arg(long)]
     pub(crate) read_only: bool,
+
+    /// A file with the clients' tokens: each line has a name, the SHA-256 of a token, and rights out of read, append,
+    /// consume and admin, separated by commas
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: Option<PathBuf>,
+
+    /// The server's certificate chain, in PEM; turns on TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// The authority that signs the certificates of clients, in PEM; every client then needs one
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) client_ca: Option<PathBuf>,
+
+    /// Allow an address that other machines can reach without TLS and without tokens
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// A name, without a port, under which clients reach this server; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host_name: Vec<String>,
+
+    /// The origin of web pages that may use this server, such as https://shop.example; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors_origin: Vec<String>,
+
+    /// Write the name of the client's token into the metadata $actor of each event that it appends
+    #[arg(long)]
+    pub(crate) actor_metadata: bool,
+
+    /// The largest number of connections at once
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub(crate) max_connections: usize,
+
+    /// The largest number of subscriptions at once
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) max_subscriptions: usize,
 }

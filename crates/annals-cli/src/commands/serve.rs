@@ -1,6 +1,9 @@
 //! `annals serve`.
 
-use annals_server::{Handle, Running, ServeError, Server};
+use std::time::Duration;
+
+use annals_server::{Handle, Limits, Running, ServeError, Server};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Runtime;
 
 use crate::args::Format;
@@ -10,16 +13,17 @@ use crate::failure::Failure;
 use crate::store;
 use crate::store_path::StorePath;
 
+/// The time after which the recorded values are summed up. Without that they take ever more memory.
+const UPKEEP: Duration = Duration::from_secs(10);
+
 /// Serves a store until a signal ends the server.
 pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
     raise_open_files();
-    let runtime = Runtime::new().map_err(Failure::Output)?;
+    let runtime =
+        Runtime::new().map_err(|error| Failure::Serve(ServeError::Start(error.to_string())))?;
     let is_new = !args.read_only && store::is_vacant(&args.store)?;
     runtime.block_on(async {
-        let mut server = server(args)?;
-        for &address in &args.listen {
-            server = server.listen(address);
-        }
+        let server = configured(server(args)?, args)?;
         let running = server.start().await.map_err(not_served)?;
         if is_new {
             say::note(&format!("created {}", args.store));
@@ -53,6 +57,46 @@ fn server(args: &Serve) -> Result<Server, Failure> {
     }
 }
 
+/// Applies the options.
+fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
+    let limits =
+        Limits::default().connections(args.max_connections).subscriptions(args.max_subscriptions);
+    server = args.listen.iter().fold(server.limits(limits), |server, &at| server.listen(at));
+    server = args.host_name.iter().fold(server, Server::host_name);
+    server = args.cors_origin.iter().fold(server, Server::cors_origin);
+    if let Some(file) = &args.tokens {
+        server = server.tokens(file);
+    }
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        server = server.tls(certificate, key);
+    }
+    if let Some(file) = &args.client_ca {
+        server = server.client_authority(file);
+    }
+    if args.insecure {
+        server = server.insecure();
+    }
+    if args.actor_metadata {
+        server = server.actor_metadata();
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)
+        .map_err(|error| Failure::Serve(ServeError::Start(error.to_string())))?;
+    let kept = handle.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            kept.run_upkeep();
+        }
+    });
+    Ok(server.metrics(move || {
+        handle.run_upkeep();
+        handle.render()
+    }))
+}
+
 fn not_served(error: ServeError) -> Failure {
     match error {
         ServeError::Open(error) => error.into(),
@@ -69,16 +113,30 @@ async fn until_signals(server: Handle) {
             return;
         }
     };
-    signals.next().await;
+    while signals.next().await == Asked::Reload {
+        match server.reload() {
+            Ok(()) => say::note("read the tokens and the certificates again"),
+            Err(error) => say::warning(&format!("nothing was changed: {error}")),
+        }
+    }
     say::note("ending; a second signal ends the server at once");
     server.drain();
-    signals.next().await;
+    while signals.next().await == Asked::Reload {}
     std::process::exit(130);
 }
 
-/// The signals that end the server.
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Asked {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has SIGHUP"))]
+    Reload,
+    End,
+}
+
+/// The signals that the server knows.
 #[cfg(unix)]
 struct Signals {
+    hangup: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
@@ -87,19 +145,23 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
-        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.terminate.recv() => Asked::End,
         }
     }
 }
 
-/// The signals that end the server.
+/// The signals that the server knows.
 #[cfg(not(unix))]
 struct Signals;
 
@@ -109,9 +171,10 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         // Without a handler the process ends at the signal anyway.
         let _ = tokio::signal::ctrl_c().await;
+        Asked::End
     }
 }
 

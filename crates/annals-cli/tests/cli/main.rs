@@ -32,6 +32,8 @@ mod rocksdb_stores;
 mod rocksdb_trouble;
 mod round_trip;
 mod salvage;
+#[cfg(feature = "serve")]
+mod serve;
 #[cfg(feature = "channels")]
 mod state;
 mod tail;

@@ -28,6 +28,14 @@ impl Failure {
             }),
             #[cfg(feature = "channels")]
             Self::Channel(_) => channel::advice(self),
+            #[cfg(feature = "serve")]
+            Self::Serve(annals_server::ServeError::Exposed { .. }) => Some(
+                "give --tls-cert and --tls-key, and --tokens or --client-ca; or let everybody in with --insecure".into(),
+            ),
+            #[cfg(feature = "serve")]
+            Self::Serve(annals_server::ServeError::Listen { .. }) => {
+                Some("another server may have the address: give another one with --listen".into())
+            }
             _ => store::advice(self)
                 .or_else(|| append::advice(self))
                 .or_else(|| copy::advice(self))

@@ -1,0 +1,140 @@
+//! `annals serve`, as a person uses it: with a signal at its end.
+#![cfg(unix)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::{TestDir, annals};
+
+/// A server, and the address on which it listens.
+struct Serving {
+    process: Child,
+    address: String,
+    notes: BufReader<std::process::ChildStderr>,
+}
+
+impl Serving {
+    fn start(args: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_annals"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut notes = BufReader::new(process.stderr.take().unwrap());
+        let mut note = String::new();
+        while !note.contains("listening on") {
+            note.clear();
+            assert_ne!(notes.read_line(&mut note).unwrap(), 0, "the server ended");
+        }
+        let address = note.trim().rsplit(' ').next().unwrap().to_owned();
+        Self { process, address, notes }
+    }
+
+    /// Sends a request and returns the whole response.
+    fn send(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end. Returns the exit code and the notes.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut notes = String::new();
+        self.notes.read_to_string(&mut notes).unwrap();
+        (self.process.wait().unwrap().code(), notes)
+    }
+}
+
+#[test]
+fn events_that_came_over_http_are_in_the_store_after_a_signal() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let serving = Serving::start(&[&store]);
+    let appended =
+        serving.send("POST", "/v1/events", r#"{"events":[{"type":"a","data":{"n":1}}]}"#);
+    assert!(appended.ends_with(r#"{"already":false,"first":0,"head":1,"last":0}"#), "{appended}");
+    let metrics = serving.send("GET", "/metrics", "");
+    assert!(
+        metrics.contains("annals_rpc_duration_seconds") && metrics.contains("annals_connections")
+    );
+    let locked = annals(["append", &store, "--type", "b"], "");
+    locked.fails(&["is open for writing in process"]);
+    serving.signal("-TERM");
+    let (code, notes) = serving.end();
+    assert_eq!(code, Some(0), "{notes}");
+    let read = annals(["read", &store], "").succeeds();
+    assert!(read.out.contains(r#""type":"a","data":{"n":1}}"#), "{}", read.out);
+}
+
+#[test]
+fn a_killed_server_has_kept_what_it_answered() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let serving = Serving::start(&[&store]);
+    serving.send("POST", "/v1/events", r#"{"events":[{"type":"a"}]}"#);
+    serving.signal("-KILL");
+    assert_eq!(serving.end().0, None);
+    let serving = Serving::start(&[&store]);
+    assert!(serving.send("GET", "/v1/head", "").ends_with(r#"{"head":1}"#));
+    serving.signal("-INT");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
+fn it_reads_beside_a_writer_and_appends_nothing() {
+    let dir = TestDir::new();
+    let store = dir.store("a.store", "{\"type\":\"a\"}\n");
+    let serving = Serving::start(&[&store, "--read-only"]);
+    assert!(serving.send("GET", "/v1/events", "").contains(r#""type":"a""#));
+    let refused = serving.send("POST", "/v1/events", r#"{"events":[{"type":"b"}]}"#);
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("read-only"), "{refused}");
+    serving.signal("-TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
+fn the_tokens_are_read_again_at_a_hangup() {
+    let dir = TestDir::new();
+    let (store, tokens) = (dir.arg("a.store"), dir.arg("tokens"));
+    let hash = |digit: &str| digit.repeat(64);
+    std::fs::write(&tokens, format!("a {} read\n", hash("0"))).unwrap();
+    let mut serving = Serving::start(&[&store, "--tokens", &tokens]);
+    assert!(serving.send("GET", "/v1/head", "").starts_with("HTTP/1.1 401"));
+    for (text, note) in [("a b c", "line 1"), (&*format!("a {} read\n", hash("1")), "again")] {
+        std::fs::write(&tokens, text).unwrap();
+        serving.signal("-HUP");
+        let mut line = String::new();
+        serving.notes.read_line(&mut line).unwrap();
+        assert!(line.contains(note), "{line}");
+    }
+    serving.signal("-TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
+fn what_cannot_be_served_is_named() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    annals(["serve", &store, "--listen", "0.0.0.0:0"], "").fails(&["other machines", "TLS"]);
+    annals(["serve", &store, "--tokens", &dir.arg("none")], "").fails(&["cannot read", "none"]);
+    annals(["serve", &store, "--read-only"], "").fails(&["there is no store"]);
+    annals(["serve", &store, "--tls-cert", "x"], "").complains(&["--tls-key"]);
+    annals(["serve", &store, "--listen", "here"], "").complains(&["--listen"]);
+    assert!(!dir.path("a.store").exists());
+}

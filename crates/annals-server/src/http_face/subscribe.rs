@@ -1,0 +1,110 @@
+//! `GET /v1/subscribe`: the events of a query, and then new ones, as server-sent events or as lines.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+
+use super::params::{Params, number};
+use super::read::line;
+use crate::fault::Fault;
+use crate::following::Following;
+use crate::gate::client::Client;
+use crate::pages::{Page, Room};
+use crate::shared::Shared;
+
+/// The time after which a silent stream of server-sent events sends a comment, so that no proxy ends it.
+const COMMENT: Duration = Duration::from_secs(15);
+
+const ROOM: Room = Room { events: 256, bytes: 1 << 20 };
+
+/// Subscribes to the events that match the parameters.
+pub(super) async fn subscribe(
+    State(shared): State<Arc<Shared>>,
+    Extension(client): Extension<Client>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let params = Params::parse(query.as_deref(), &["from", "type", "tag"])?;
+    let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let from = match (last, params.one("from")?) {
+        (Some(last), _) => number("Last-Event-ID", last)?.saturating_add(1),
+        (None, Some("end")) => shared.head().get(),
+        (None, Some(from)) => number("from", from)?,
+        (None, None) => 0,
+    };
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let lines = accept.contains("application/x-ndjson");
+    let query = Arc::new(params.query()?);
+    let following = Following::new(&shared, "http", client.to_string(), query, from, ROOM)?;
+    let sending = Sending { following, lines, caught_up: false };
+    let pieces = unfold(sending, |mut sending| async move {
+        let piece = sending.piece().await?;
+        Some((Ok::<_, Infallible>(piece), sending))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let kind = if lines { "application/x-ndjson" } else { "text/event-stream" };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+struct Sending {
+    following: Following,
+    lines: bool,
+    caught_up: bool,
+}
+
+impl Sending {
+    /// Returns the next bytes; `None` once the server ends.
+    async fn piece(&mut self) -> Option<Bytes> {
+        if self.lines {
+            let page = self.following.next().await?;
+            return Some(page.and_then(|page| lines(&page)).unwrap_or_else(|fault| {
+                let error = serde_json::json!({ "error": fault.to_json() });
+                format!("{error}\n").into()
+            }));
+        }
+        if !self.caught_up && self.following.is_caught_up() {
+            self.caught_up = true;
+            let head = self.following.position();
+            return Some(format!("event: caught-up\ndata: {{\"head\":{head}}}\n\n").into());
+        }
+        let page = tokio::select! {
+            page = self.following.next() => page?,
+            () = tokio::time::sleep(COMMENT) => return Some(Bytes::from_static(b":\n\n")),
+        };
+        Some(
+            page.and_then(|page| sent_events(&page)).unwrap_or_else(|fault| {
+                format!("event: error\ndata: {}\n\n", fault.to_json()).into()
+            }),
+        )
+    }
+}
+
+fn lines(page: &Page) -> Result<Bytes, Fault> {
+    let mut bytes = Vec::new();
+    for recorded in page {
+        line(recorded, &mut bytes)?;
+    }
+    Ok(bytes.into())
+}
+
+fn sent_events(page: &Page) -> Result<Bytes, Fault> {
+    let mut bytes = Vec::new();
+    for recorded in page {
+        let head = format!("id: {}\nevent: event\ndata: ", recorded.offset);
+        bytes.extend_from_slice(head.as_bytes());
+        // A line ends with a line feed and has no other.
+        line(recorded, &mut bytes)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes.into())
+}

@@ -1,0 +1,256 @@
+//! A test for each thing that a server refuses: addresses, hosts, pages, media types, strangers, and what is too much.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_server::{Limits, ServeError, Server};
+use common::{Response, connect, exchange, request, serve};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
+
+const SERVING: u16 = 200;
+
+fn start(server: Server) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { server.start().await.map(drop) })
+}
+
+fn token_line(name: &str, secret: &[u8], rights: &str) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(secret) {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    format!("{name} {hex} {rights}\n")
+}
+
+/// Writes a server's certificate, and an authority with a certificate of a client.
+fn certificates(directory: &Path) {
+    let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["localhost".into()]).unwrap();
+    write("server.pem", server.self_signed(&key).unwrap().pem());
+    write("server.key", key.serialize_pem());
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    write("authority.pem", authority.self_signed(&authority_key).unwrap().pem());
+    let issuer = Issuer::new(authority, authority_key);
+    let client_key = KeyPair::generate().unwrap();
+    let mut client = CertificateParams::default();
+    client.distinguished_name.push(DnType::CommonName, "billing");
+    write("client.pem", client.signed_by(&client_key, &issuer).unwrap().pem());
+    write("client.key", client_key.serialize_pem());
+}
+
+/// Sends a request over TLS, with the client's certificate or without.
+fn over_tls(
+    directory: &Path,
+    address: std::net::SocketAddr,
+    with_certificate: bool,
+    request: &[u8],
+) -> Option<Response> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(directory.join("server.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = if with_certificate {
+        let certificate = CertificateDer::from_pem_file(directory.join("client.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(directory.join("client.key")).unwrap();
+        builder.with_client_auth_cert(vec![certificate], key).unwrap()
+    } else {
+        builder.with_no_client_auth()
+    };
+    let name = "localhost".try_into().unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = connect(address);
+    exchange(rustls::Stream::new(&mut tls, &mut stream), request)
+}
+
+#[test]
+fn an_open_address_needs_tls_and_a_check_of_clients() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    certificates(directory.path());
+    fs::write(at("tokens"), token_line("a", b"x", "read")).unwrap();
+    let open = || Server::in_memory().listen("0.0.0.0:0".parse().unwrap());
+    let tls = |server: Server| server.tls(at("server.pem"), at("server.key"));
+    for server in [open(), open().tokens(at("tokens")), tls(open())] {
+        let error = start(server).unwrap_err();
+        assert!(matches!(error, ServeError::Exposed { .. }), "{error}");
+        assert!(error.to_string().contains("0.0.0.0:0 can be reached from other machines"));
+    }
+    start(tls(open()).tokens(at("tokens"))).unwrap();
+    start(tls(open()).client_authority(at("authority.pem"))).unwrap();
+    start(open().insecure()).unwrap();
+}
+
+#[test]
+fn wrong_files_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    certificates(directory.path());
+    fs::write(at("tokens"), "billing not-a-hash read\n").unwrap();
+    for (server, words) in [
+        (Server::in_memory().tokens(at("none")), "none: "),
+        (Server::in_memory().tokens(at("tokens")), "tokens, line 1: "),
+        (Server::in_memory().tls(at("none"), at("server.key")), "none: "),
+        (Server::in_memory().tls(at("tokens"), at("server.key")), "no certificate"),
+        (Server::in_memory().tls(at("server.pem"), at("client.key")), "server.pem: "),
+    ] {
+        let error = start(server.listen("127.0.0.1:0".parse().unwrap())).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(!error.to_string().contains("not-a-hash"), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_listen_creates_no_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = directory.path().join("a.store");
+    let error = start(Server::open(&store).listen(taken.local_addr().unwrap())).unwrap_err();
+    assert!(matches!(error, ServeError::Listen { .. }), "{error}");
+    assert!(!store.exists());
+}
+
+#[test]
+fn foreign_hosts_pages_and_media_types_are_refused() {
+    let server =
+        serve(Server::in_memory().host_name("log.example").cors_origin("https://shop.example"));
+    let head = |headers: &str| {
+        let headers = format!("Content-Type: application/grpc\r\n{headers}");
+        server.send("POST", "/umadb.v1.DCB/Head", &headers, &[0; 5])
+    };
+    assert_eq!(head("").header("grpc-status"), None);
+    assert_eq!(head("Host: log.example\r\n").header("grpc-status"), None);
+    assert_eq!(head("Host: evil.example\r\n").header("grpc-status"), Some("7"));
+    assert_eq!(head("Origin: https://evil.example\r\n").header("grpc-status"), Some("7"));
+    let send = |method: &str, headers: &str| server.send(method, "/v1/events", headers, b"{}");
+    let json = "Content-Type: application/json\r\n";
+    assert_eq!(send("POST", &format!("{json}Host: evil.example\r\n")).problem(), "unknown-host");
+    let foreign = send("POST", &format!("{json}Origin: http://localhost.evil\r\n"));
+    assert_eq!((foreign.status, foreign.problem()), (403, "foreign-origin".into()));
+    for kind in
+        ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n"]
+    {
+        let refused = send("POST", kind);
+        assert_eq!((refused.status, refused.problem()), (415, "media-type".into()));
+    }
+    let asked = send("OPTIONS", "Origin: https://shop.example\r\n");
+    assert_eq!(asked.status, 204);
+    assert_eq!(asked.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert_eq!(send("OPTIONS", "Origin: https://evil.example\r\n").status, 403);
+}
+
+#[test]
+fn strangers_and_missing_rights_are_refused_and_the_file_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    fs::write(&file, token_line("reader", b"r", "read") + &token_line("writer", b"w", "append"))
+        .unwrap();
+    let server = serve(Server::in_memory().tokens(&file));
+    let status = |method: &str, token: &str| {
+        let headers = format!("Authorization: {token}\r\n");
+        let response = server.grpc(method, &headers, b"");
+        response.header("grpc-status").map_or(0, |status| status.parse().unwrap())
+    };
+    for wrong in ["", "Bearer", "Bearer x", "Basic r", "r", "Bearer é"] {
+        assert_eq!(status("Head", wrong), 16, "{wrong}");
+    }
+    assert_eq!((status("Head", "Bearer r"), status("Append", "Bearer r")), (0, 7));
+    assert_eq!((status("Head", "bearer w"), status("Append", "Bearer w")), (7, 0));
+    let get = |token: &str| server.send("GET", "/v1/head", token, b"");
+    let refused = get("");
+    assert_eq!((refused.status, refused.problem()), (401, "unauthenticated".into()));
+    assert_eq!(refused.header("www-authenticate"), Some("bearer"));
+    assert_eq!(get("Authorization: Bearer w\r\n").problem(), "forbidden");
+    fs::write(&file, "wrong").unwrap();
+    assert!(server.handle.reload().is_err());
+    assert_eq!(status("Head", "Bearer r"), 0);
+    fs::write(&file, token_line("reader", b"new", "read")).unwrap();
+    server.handle.reload().unwrap();
+    assert_eq!((status("Head", "Bearer r"), status("Head", "Bearer new")), (16, 0));
+}
+
+#[test]
+fn a_client_needs_a_certificate_of_the_authority() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    certificates(directory.path());
+    let der = CertificateDer::from_pem_file(at("client.pem")).unwrap();
+    let head = request("POST", "/umadb.v1.DCB/Head", "Content-Type: application/grpc\r\n", &[0; 5]);
+    let mutual = || {
+        Server::in_memory()
+            .tls(at("server.pem"), at("server.key"))
+            .client_authority(at("authority.pem"))
+    };
+    let server = serve(mutual());
+    let send = |address, certificate| over_tls(directory.path(), address, certificate, &head);
+    let response = send(server.address, true).expect("a response");
+    assert_eq!((response.status, response.header("grpc-status")), (SERVING, None));
+    assert!(send(server.address, false).is_none());
+    let mut plain = connect(server.address);
+    plain.write_all(&head).unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "an answer without TLS");
+    // With a token file, the certificate's hash must be in it.
+    for (secret, status) in [(&b"other"[..], Some("16")), (&der, None)] {
+        fs::write(at("tokens"), token_line("billing", secret, "read")).unwrap();
+        let server = serve(mutual().tokens(at("tokens")));
+        assert_eq!(send(server.address, true).unwrap().header("grpc-status"), status);
+    }
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let limits = Limits::default().subscriptions(0).header_time(Duration::from_millis(200));
+    let server = serve(Server::in_memory().limits(limits));
+    let subscribe = server.grpc("Subscribe", "", b"");
+    assert_eq!(subscribe.header("grpc-status"), Some("8"), "{subscribe:?}");
+    let long = format!("X: {}\r\n", "x".repeat(1 << 20));
+    let refused = exchange(connect(server.address), &request("GET", "/v1/head", &long, b""));
+    assert!(refused.is_none_or(|response| response.status == 431));
+    // A client that does not begin, and one that stops in the middle of its headers.
+    for beginning in ["", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut stream = connect(server.address);
+        stream.write_all(beginning.as_bytes()).unwrap();
+        let mut rest = Vec::new();
+        assert!(stream.read_to_end(&mut rest).is_ok() && !rest.starts_with(b"HTTP/1.1 200"));
+    }
+    let message = vec![0; (33 << 20) + 1];
+    assert_eq!(server.grpc("Append", "", &message).header("grpc-status"), Some("11"));
+    // A message that is not one.
+    assert_eq!(server.grpc("Append", "", &[0xff; 9]).header("grpc-status"), Some("3"));
+    assert_eq!(server.grpc("Head", "", b"").status, SERVING);
+}
+
+#[test]
+fn a_connection_beyond_the_limit_waits_for_another_to_end() {
+    let server = serve(Server::in_memory().limits(Limits::default().connections(1)));
+    let mut first = connect(server.address);
+    let request = request("GET", "/health/live", "", b"").to_vec();
+    let keep = String::from_utf8(request.clone()).unwrap().replace("close", "keep-alive");
+    first.write_all(keep.as_bytes()).unwrap();
+    let mut byte = [0];
+    first.read_exact(&mut byte).unwrap();
+    let mut second = connect(server.address);
+    second.write_all(&request).unwrap();
+    drop(first);
+    let mut answer = Vec::new();
+    second.read_to_end(&mut answer).unwrap();
+    assert_eq!(Response::parse(&answer).status, SERVING);
+}

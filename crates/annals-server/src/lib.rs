@@ -1,4 +1,32 @@
 //! A server for an annals store: other languages and machines append to it, read it and follow it.
+//!
+//! One port speaks gRPC in the contract of UmaDB, and HTTP with JSON, NDJSON and server-sent events. docs/SERVER.md in
+//! the project has recipes for clients and all requests.
+//!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("my.store");
+//! use annals_server::Server;
+//!
+//! let running = Server::open(path).listen("127.0.0.1:0".parse()?).start().await?;
+//! let handle = running.handle(); // ends the server, from another task or thread
+//! handle.drain();
+//! running.wait().await?;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! ```text
+//!   server     the builder, and a running server     shared     what all requests share: the store, permits, the drain
+//!   listen/    connections                           gate/      hosts, rights and metrics, before a face
+//!   access/    tokens, certificates, TLS             dcb/       gRPC in UmaDB's contract
+//!   http_face/ HTTP                                  pages      reads, small ones on the reactor
+//!   following  subscriptions                         cursors    the open subscriptions
+//!   fault      what fails, for both faces            event      the type of the store's events
+//! ```
+
 #![forbid(unsafe_code)]
 
 mod access;
@@ -21,3 +49,8 @@ pub use error::ServeError;
 pub use event::WireEvent;
 pub use limits::Limits;
 pub use server::{Handle, Running, Server};
+
+/// The README's code is compiled like any example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,6 +1,7 @@
 //! The rules of the DCB face that no suite of others tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::struct_field_names, reason = "the names are those of the contract")]
 
 mod common;
 
@@ -124,14 +125,14 @@ fn plain(tag: &str) -> Event {
     Event { uuid: String::new(), ..event(0, tag) }
 }
 
-fn fail_if(tag: &str, after: Option<u64>) -> Option<Condition> {
+fn fail_if(tag: &str, after: Option<u64>) -> Condition {
     let item = QueryItem { types: vec![], tags: vec![tag.into()] };
-    Some(Condition { fail_if_events_match: Some(Query { items: vec![item] }), after })
+    Condition { fail_if_events_match: Some(Query { items: vec![item] }), after }
 }
 
-fn append(server: &Served, message: Append) -> Result<u64, u16> {
+fn append(server: &Served, message: &Append) -> Result<u64, u16> {
     // An absent position is 0 in the response of `Append`.
-    position(server, "Append", &message).map(Option::unwrap_or_default)
+    position(server, "Append", message).map(Option::unwrap_or_default)
 }
 
 const INTEGRITY: Result<u64, u16> = Err(9);
@@ -140,21 +141,21 @@ const INTEGRITY: Result<u64, u16> = Err(9);
 fn a_repeated_append_is_recognised_only_if_its_condition_conflicts() {
     let server = serve(Server::in_memory());
     let once = Append { events: vec![event(1, "x"), event(2, "x")], ..Append::default() };
-    assert_eq!(append(&server, once.clone()), Ok(2));
-    assert_eq!(append(&server, once.clone()), Ok(4), "uuids are not unique");
-    let guarded = Append { condition: fail_if("x", Some(0)), ..once.clone() };
-    assert_eq!(append(&server, guarded.clone()), Ok(2), "the first two matches are these");
-    let behind = Append { condition: fail_if("x", Some(2)), ..once.clone() };
-    assert_eq!(append(&server, behind), Ok(4));
+    assert_eq!(append(&server, &once), Ok(2));
+    assert_eq!(append(&server, &once), Ok(4), "uuids are not unique");
+    let guarded = Append { condition: Some(fail_if("x", Some(0))), ..once.clone() };
+    assert_eq!(append(&server, &guarded), Ok(2), "the first two matches are these");
+    let behind = Append { condition: Some(fail_if("x", Some(2))), ..once.clone() };
+    assert_eq!(append(&server, &behind), Ok(4));
     let other = Append { events: vec![event(2, "x"), event(1, "x")], ..guarded.clone() };
-    assert_eq!(append(&server, other), INTEGRITY);
+    assert_eq!(append(&server, &other), INTEGRITY);
     let without = Append { events: vec![plain("x")], ..guarded.clone() };
-    assert_eq!(append(&server, without), INTEGRITY);
+    assert_eq!(append(&server, &without), INTEGRITY);
     let nothing = Append { events: vec![], ..guarded };
-    assert_eq!(append(&server, nothing), INTEGRITY, "a conflict without events");
-    assert_eq!(append(&server, Append::default()), Ok(0));
-    let beyond = Append { condition: fail_if("x", Some(u64::MAX)), ..once };
-    assert_eq!(append(&server, beyond), Ok(6), "beyond the head nothing conflicts");
+    assert_eq!(append(&server, &nothing), INTEGRITY, "a conflict without events");
+    assert_eq!(append(&server, &Append::default()), Ok(0));
+    let beyond = Append { condition: Some(fail_if("x", Some(u64::MAX))), ..once };
+    assert_eq!(append(&server, &beyond), Ok(6), "beyond the head nothing conflicts");
 }
 
 #[test]
@@ -173,22 +174,22 @@ fn tracking_positions_increase() {
     {
         let server = serve(Server::open(directory.path().join("a.store")));
         assert_eq!(known(&server, "orders"), Ok(None));
-        assert_eq!(append(&server, tracked(vec![plain("x")], "orders", 7)), Ok(1));
-        assert_eq!(append(&server, tracked(vec![plain("x")], "orders", 7)), INTEGRITY);
-        assert_eq!(append(&server, tracked(vec![plain("x")], "orders", 8)), Ok(2));
-        assert_eq!(append(&server, tracked(vec![], "orders", 9)), Ok(0), "no events");
-        assert_eq!(append(&server, tracked(vec![], &long, 1)), Ok(0));
+        assert_eq!(append(&server, &tracked(vec![plain("x")], "orders", 7)), Ok(1));
+        assert_eq!(append(&server, &tracked(vec![plain("x")], "orders", 7)), INTEGRITY);
+        assert_eq!(append(&server, &tracked(vec![plain("x")], "orders", 8)), Ok(2));
+        assert_eq!(append(&server, &tracked(vec![], "orders", 9)), Ok(0), "no events");
+        assert_eq!(append(&server, &tracked(vec![], &long, 1)), Ok(0));
         // A repeated append is recognised although its tracking position is known.
         let guarded = |uuid, position| Append {
-            condition: fail_if("y", None),
+            condition: Some(fail_if("y", None)),
             ..tracked(vec![event(uuid, "y")], "orders", position)
         };
-        assert_eq!(append(&server, guarded(5, 10)), Ok(5));
-        assert_eq!(append(&server, guarded(5, 10)), Ok(5));
-        assert_eq!(append(&server, guarded(6, 11)), INTEGRITY);
+        assert_eq!(append(&server, &guarded(5, 10)), Ok(5));
+        assert_eq!(append(&server, &guarded(5, 10)), Ok(5));
+        assert_eq!(append(&server, &guarded(6, 11)), INTEGRITY);
         assert_eq!((known(&server, "orders"), known(&server, &long)), (Ok(Some(10)), Ok(Some(1))));
         let reserved = Append { events: vec![plain("$tracking:orders")], ..Append::default() };
-        assert_eq!(append(&server, reserved), Err(3));
+        assert_eq!(append(&server, &reserved), Err(3));
     }
 }
 
@@ -205,7 +206,7 @@ fn reads_have_the_heads_and_pages_that_clients_expect() {
     let server = serve(Server::in_memory());
     assert_eq!(read(&server, &Read::default()), [(vec![], None)]);
     assert_eq!(position(&server, "Head", &Position::default()), Ok(None));
-    append(&server, Append { events: vec![plain("x"); 5], ..Append::default() }).unwrap();
+    append(&server, &Append { events: vec![plain("x"); 5], ..Append::default() }).unwrap();
     assert_eq!(position(&server, "Head", &Position::default()), Ok(Some(5)));
     let all = Read { batch_size: Some(2), ..Read::default() };
     let pages = read(&server, &all);
@@ -246,6 +247,6 @@ fn a_read_only_server_refuses_appends() {
     let writer = annals::EventStore::<annals::RawEvent>::open(&store).unwrap();
     writer.append(annals::RawEvent::builder("a").build().unwrap()).unwrap();
     let server = serve(Server::open_read_only(&store));
-    assert_eq!(append(&server, Append { events: vec![plain("x")], ..Append::default() }), Err(9));
+    assert_eq!(append(&server, &Append { events: vec![plain("x")], ..Append::default() }), Err(9));
     assert_eq!(read(&server, &Read::default()), [(vec![1], Some(1))]);
 }

@@ -242,7 +242,7 @@ fn what_is_too_much_is_refused() {
 fn a_connection_beyond_the_limit_waits_for_another_to_end() {
     let server = serve(Server::in_memory().limits(Limits::default().connections(1)));
     let mut first = connect(server.address);
-    let request = request("GET", "/health/live", "", b"").to_vec();
+    let request = request("GET", "/health/live", "", b"");
     let keep = String::from_utf8(request.clone()).unwrap().replace("close", "keep-alive");
     first.write_all(keep.as_bytes()).unwrap();
     let mut byte = [0];

@@ -91,3 +91,48 @@ pub(crate) fn query(query: Option<wire::Query>) -> Result<Query, Fault> {
     query.check()?;
     Ok(query)
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_request_makes_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            if let Ok(request) = wire::AppendRequest::decode(&*bytes) {
+                for (index, sent) in request.events.into_iter().enumerate() {
+                    let _ = event(sent, index);
+                }
+            }
+            if let Ok(request) = wire::ReadRequest::decode(&*bytes) {
+                let _ = query(request.query);
+            }
+        }
+
+        /// Random bytes are seldom a message: here the parts are random.
+        #[test]
+        fn no_text_makes_it_panic(
+            texts in proptest::collection::vec("\\PC{0,300}", 6),
+            entries in proptest::collection::vec(("[$a-c]{0,3}", "\\PC{0,9}"), 0..70),
+        ) {
+            let metadata = entries
+                .into_iter()
+                .map(|(key, value)| wire::MetadataEntry { key, value })
+                .collect();
+            let sent = wire::Event {
+                event_type: texts[0].clone(),
+                tags: texts[1..4].to_vec(),
+                uuid: texts[4].clone(),
+                metadata,
+                ..wire::Event::default()
+            };
+            if let Ok(sent) = event(sent, 0) {
+                let _ = crate::event::WireEvent::from(sent).to_raw();
+            }
+            let item = wire::QueryItem { types: vec![texts[5].clone()], tags: texts[..2].to_vec() };
+            let _ = query(Some(wire::Query { items: vec![item] }));
+        }
+    }
+}

@@ -1,8 +1,6 @@
 //! Prepares a batch for the commit path, on the caller's thread: checks and hashes the labels and, for a durable
 //! backend, encodes every event into a record that lacks only its offset.
 
-use std::cell::Cell;
-
 use crate::error::AppendError;
 use crate::event::error::InvalidEvent;
 use crate::event::event::Event;
@@ -26,37 +24,6 @@ pub(crate) const COMMIT_HEAD: usize = 48;
 
 /// The number of bytes that are allocated for the first record. It is rarely reallocated while it grows.
 const FIRST_ROOM: usize = 1 << 10;
-
-/// The most bytes of a large commit's buffer that a thread keeps for its next batch.
-const BUFFER_KEPT: usize = 1 << 20;
-
-thread_local! {
-    /// The buffer of a large commit that this thread has written. Memory that is given back to the system and taken again
-    /// costs a page fault for each 4 KiB, which for a batch of 1,000 events is a tenth of its time.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// The number of bytes from which a batch uses the spare buffer. A small batch that waits in the queue shall not hold a
-/// large one.
-const SPARE_FROM: usize = 64 << 10;
-
-/// Moves `records` into this thread's spare buffer, if it has one.
-fn take_spare(records: &mut Vec<u8>) {
-    let mut spare = SPARE.try_with(Cell::take).unwrap_or_default();
-    if spare.capacity() > 0 {
-        spare.extend_from_slice(records);
-        *records = spare;
-    }
-}
-
-/// Keeps the buffer of a large commit for this thread's next large batch.
-pub(crate) fn keep_buffer(mut buffer: Vec<u8>) {
-    if buffer.capacity() <= BUFFER_KEPT {
-        buffer.clear();
-        // Fails while the thread ends; then the memory is freed.
-        let _ = SPARE.try_with(|spare| spare.set(buffer));
-    }
-}
 
 /// A batch that is checked and encoded, ready to be committed.
 #[derive(Debug, Default)]
@@ -167,9 +134,6 @@ impl Encoded {
             if index == 0 {
                 // The other records are often about as large: one allocation for all of them.
                 let like_the_first = (records.len() - start).saturating_mul(events.len() - 1);
-                if like_the_first >= SPARE_FROM {
-                    take_spare(records);
-                }
                 records.reserve(like_the_first.min(MAX_BATCH_BYTES));
             }
         }
@@ -268,24 +232,6 @@ mod tests {
         let event = [Paid(payload)];
         [false, true]
             .map(|all| Encoded::decoded_records(&event, &Hasher::new(&[0; 16]), all).map(drop))
-    }
-
-    #[test]
-    fn a_large_batch_in_a_buffer_that_was_used_before_is_the_same() {
-        let hasher = Hasher::new(&[0; 16]);
-        let batch = |letter: &str| -> Vec<_> {
-            (0..100).map(|n| Paid(format!("{}{n}", letter.repeat(2_000)))).collect()
-        };
-        let encode = |events: &[_]| Encoded::records(events, &hasher).unwrap().records;
-        let (first, other) = (encode(&batch("a")), encode(&batch("b")));
-        let (address, expected) = (other.as_ptr(), first.clone());
-        keep_buffer(other);
-        let small = encode(&[Paid("small".to_owned())]);
-        assert!(small.capacity() < SPARE_FROM, "a small batch leaves the spare buffer alone");
-        let again = encode(&batch("a"));
-        assert!(again == expected && again.as_ptr() == address);
-        keep_buffer(Vec::with_capacity(BUFFER_KEPT + 1));
-        assert_eq!(SPARE.take().capacity(), 0, "a buffer that is too large is freed");
     }
 
     #[test]

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::state::{JournalTarget, SMALL_COMMIT};
+use super::state::JournalTarget;
 use crate::backend::commit::target::CommitTarget;
-use crate::backend::encode::{Encoded, keep_buffer};
+use crate::backend::encode::Encoded;
 use crate::backend::head::callbacks::Published;
 use crate::error::ReadError;
 use crate::event::event::Event;
 use crate::event::name::Name;
 use crate::journal::options::Durability;
 use crate::query::Condition;
+
+/// The most bytes of the staging buffer that are kept for the next commit.
+const BUFFER_KEPT: usize = 1 << 20;
 
 impl<E: Event> CommitTarget<E> for JournalTarget<E> {
     fn next_offset(&self) -> u64 {
@@ -61,10 +64,8 @@ impl<E: Event> CommitTarget<E> for JournalTarget<E> {
         }
         self.end += self.staged.bytes.len();
         self.last_commit = self.staged.bytes.len();
-        if self.last_commit > SMALL_COMMIT {
-            keep_buffer(std::mem::take(&mut self.staged.bytes));
-        }
         self.staged.bytes.clear();
+        self.staged.bytes.shrink_to(BUFFER_KEPT);
         self.index.positions.publish();
         // Relaxed: a number for statistics, which orders nothing.
         self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);

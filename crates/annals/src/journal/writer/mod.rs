@@ -14,7 +14,7 @@
 //! ```
 //! Room is allocated ahead of the frames, so that a full disk shows before anything is written. For small commits it is
 //! filled with zeroes: a sync then has only data to write, no allocation. When half of it is used, a thread beside the log
-//! makes more, so that a commit waits for room only after a pause in which none could be made.
+//! makes more, so that a commit seldom waits for room.
 
 mod ahead;
 mod allocation;

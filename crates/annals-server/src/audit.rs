@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::dcb::reserved::ACTOR;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
+use crate::reserved::ACTOR;
 
 /// The client behind a request.
 #[derive(Debug, Clone)]

@@ -25,12 +25,15 @@
 //!   http_face/ HTTP                                  pages      reads, small ones on the reactor
 //!   following  subscriptions                         cursors    the open subscriptions
 //!   fault      what fails, for both faces            event      the type of the store's events
+//!   client     who sends a request                   audit      who appended what
+//!   reserved   the server's own names in events      limits     what the server takes at once
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod access;
 mod audit;
+mod client;
 mod cursors;
 mod dcb;
 mod error;
@@ -42,6 +45,7 @@ mod http_face;
 mod limits;
 mod listen;
 mod pages;
+mod reserved;
 mod server;
 mod shared;
 

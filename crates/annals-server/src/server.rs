@@ -10,14 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::access::Access;
+use crate::access::access::Access;
+use crate::access::hosts::Hosts;
 use crate::access::tls::TlsFiles;
-use crate::dcb;
+use crate::dcb::service;
 use crate::error::ServeError;
 use crate::event::WireEvent;
-use crate::gate;
-use crate::gate::hosts::Hosts;
-use crate::http_face;
+use crate::gate::pass::pass;
+use crate::http_face::routes::routes;
 use crate::limits::Limits;
 use crate::listen::accept::accept;
 use crate::shared::{MetricsText, Phase, Settings, Shared, Store, draining};
@@ -236,11 +236,10 @@ impl std::fmt::Debug for Server {
 
 /// Returns the routes of all faces.
 fn router(shared: &Arc<Shared>) -> Result<Router, ServeError> {
-    let reflection =
-        dcb::service::reflection().map_err(|error| ServeError::Start(error.to_string()))?;
-    let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), gate::pass);
-    let grpc = dcb::service::routes(shared).merge(reflection);
-    Ok(http_face::routes(shared).merge(grpc).layer(gate))
+    let reflection = service::reflection().map_err(|error| ServeError::Start(error.to_string()))?;
+    let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), pass);
+    let grpc = service::routes(shared).merge(reflection);
+    Ok(routes(shared).merge(grpc).layer(gate))
 }
 
 /// A server that runs. Dropping it ends the accept loops and their connections at once: [`drain`](Self::drain) it

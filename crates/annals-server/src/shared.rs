@@ -6,11 +6,11 @@ use std::sync::Arc;
 use annals::{Backend, EventStore, Head, Health};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::access::Access;
+use crate::access::access::Access;
+use crate::access::hosts::Hosts;
 use crate::cursors::Cursors;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
-use crate::gate::hosts::Hosts;
 use crate::limits::Limits;
 
 /// The served store, on any backend.

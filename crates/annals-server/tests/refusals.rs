@@ -254,3 +254,21 @@ fn a_connection_beyond_the_limit_waits_for_another_to_end() {
     second.read_to_end(&mut answer).unwrap();
     assert_eq!(Response::parse(&answer).status, SERVING);
 }
+
+#[test]
+fn a_client_that_never_finishes_its_handshake_does_not_delay_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    certificates(directory.path());
+    let hour = Limits::default()
+        .header_time(Duration::from_secs(3600))
+        .drain_time(Duration::from_secs(3600));
+    let server = Server::in_memory().limits(hour).tls(at("server.pem"), at("server.key"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let running = runtime.block_on(server.listen("127.0.0.1:0".parse().unwrap()).start()).unwrap();
+    let mut silent = connect(running.addresses()[0]);
+    silent.write_all(&[0x16]).unwrap();
+    running.drain();
+    // Waits for an hour if the handshake is waited for.
+    runtime.block_on(running.wait()).unwrap();
+}

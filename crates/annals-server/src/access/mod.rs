@@ -1,126 +1,15 @@
-//! Who may do what: tokens, certificates, and the settings that are read again while the server runs.
+//! Who may do what: hosts and pages, tokens, certificates, and the settings that are read again while the server runs.
 //!
 //! ```text
-//!   rights   what a client may do     tokens        the token file
-//!   tls      the TLS files            certificate   the name in a client's certificate
+//!   access   who may do what, from the files    hosts         the names and the web pages that are served
+//!   rights   what a client may do               tokens        the token file
+//!   tls      the TLS files                      certificate   the name in a client's certificate
 //! ```
 
+#[expect(clippy::module_inception, reason = "the folder is named after its main type")]
+pub(crate) mod access;
 pub(crate) mod certificate;
+pub(crate) mod hosts;
 pub(crate) mod rights;
 pub(crate) mod tls;
 pub(crate) mod tokens;
-
-use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use arc_swap::{ArcSwap, ArcSwapOption};
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use rustls::ServerConfig;
-
-use crate::error::ServeError;
-use crate::fault::{Fault, Kind};
-use certificate::Certificate;
-use rights::Rights;
-use tls::TlsFiles;
-use tokens::{Tokens, hash};
-
-/// Who may do what on a server.
-#[derive(Debug)]
-pub(crate) struct Access {
-    token_file: Option<PathBuf>,
-    tls_files: Option<TlsFiles>,
-    tokens: ArcSwapOption<Tokens>,
-    tls: Option<ArcSwap<ServerConfig>>,
-}
-
-impl Access {
-    /// Reads the token file and the TLS files, as far as there are any.
-    pub(crate) fn read(
-        token_file: Option<PathBuf>,
-        tls_files: Option<TlsFiles>,
-    ) -> Result<Self, ServeError> {
-        let tokens = token_file.as_ref().map(read_tokens).transpose()?;
-        let tls = tls_files.as_ref().map(TlsFiles::read).transpose()?;
-        Ok(Self {
-            token_file,
-            tls_files,
-            tokens: ArcSwapOption::new(tokens.map(Arc::new)),
-            tls: tls.map(ArcSwap::new),
-        })
-    }
-
-    /// Reads the files again. Nothing changes if one of them is wrong.
-    pub(crate) fn reload(&self) -> Result<(), ServeError> {
-        let tokens = self.token_file.as_ref().map(read_tokens).transpose()?;
-        let config = self.tls_files.as_ref().map(TlsFiles::read).transpose()?;
-        self.tokens.store(tokens.map(Arc::new));
-        if let (Some(tls), Some(config)) = (&self.tls, config) {
-            tls.store(config);
-        }
-        Ok(())
-    }
-
-    /// Returns the TLS settings for a new connection.
-    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.tls.as_ref().map(ArcSwap::load_full)
-    }
-
-    fn wants_certificates(&self) -> bool {
-        self.tls_files.as_ref().is_some_and(|files| files.client_authority.is_some())
-    }
-
-    /// Returns whether only clients that the server knows get anything, over TLS.
-    pub(crate) fn is_closed_to_strangers(&self) -> bool {
-        self.tls.is_some() && (self.token_file.is_some() || self.wants_certificates())
-    }
-
-    /// Returns the name of the client, if it may do what needs this right.
-    pub(crate) fn admit(
-        &self,
-        headers: &HeaderMap,
-        certificate: Option<&Certificate>,
-        needed: Rights,
-    ) -> Result<Option<Arc<str>>, Fault> {
-        let tokens = self.tokens.load();
-        let known = match (&*tokens, certificate) {
-            (None, None) => return Ok(None),
-            // Without a token file, the authority alone decides.
-            (None, Some(certificate)) => Some((Arc::clone(&certificate.name), Rights::ALL)),
-            (Some(tokens), certificate) => bearer(headers)
-                .and_then(|token| tokens.find(&hash(token)))
-                .or_else(|| tokens.find(&certificate?.hash)),
-        };
-        let Some((name, rights)) = known else {
-            let message = "give a token that this server knows: authorization: Bearer TOKEN";
-            return Err(Fault::new(Kind::Unauthenticated, message));
-        };
-        if !rights.contain(needed) {
-            let message = format!(
-                "{name:?} may not do this: it needs the right {}, and the token has {}",
-                needed.names(),
-                rights.names()
-            );
-            return Err(Fault::new(Kind::Forbidden, message));
-        }
-        Ok(Some(name))
-    }
-}
-
-/// Returns the token of a request.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-}
-
-fn read_tokens(path: &PathBuf) -> Result<Tokens, ServeError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ServeError::File { path: path.clone(), source })?;
-    Tokens::parse(&text).map_err(|(line, problem)| ServeError::Tokens {
-        path: path.clone(),
-        line,
-        problem,
-    })
-}

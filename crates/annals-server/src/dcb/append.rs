@@ -6,10 +6,10 @@ use annals::{AppendError, Batch, Condition, Query};
 
 use super::incoming;
 use super::messages::{AppendRequest, AppendResponse, TrackingInfo};
-use super::reserved::{TRACKING, UUID, parse_tracking, tracking_tag};
 use crate::audit::Appender;
 use crate::event::{Sent, WireEvent};
 use crate::fault::{Fault, Kind};
+use crate::reserved::{TRACKING, UUID, parse_tracking, tracking_tag};
 use crate::shared::Shared;
 
 /// A caller's condition.

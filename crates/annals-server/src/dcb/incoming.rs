@@ -4,11 +4,11 @@ use annals::{Metadata, Query, QueryItem};
 use uuid::Uuid;
 
 use super::messages as wire;
-use super::reserved::{
-    self, ID, ORDER, TRACKING, UUID, is_reserved_name, is_reserved_tag, order_of,
-};
 use crate::event::Sent;
 use crate::fault::{Fault, Kind};
+use crate::reserved::{
+    self, ID, ORDER, TRACKING, UUID, is_reserved_name, is_reserved_tag, order_of,
+};
 
 /// The largest message that UmaDB's clients decode, less room for what surrounds an event: 4 MiB - 64 KiB.
 pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (64 << 10);

@@ -3,7 +3,7 @@
 //! ```text
 //!   service   the methods          append   appends       read     reads and subscriptions
 //!   messages  UmaDB's messages     incoming from messages outgoing to messages
-//!   reserved  names of the server  codec    bytes         status   errors               health   the health service
+//!   codec     bytes                status   errors        health   the health service
 //! ```
 //! A position of the contract is an offset of annals plus 1. The contract's `after` is the same number as annals' head.
 
@@ -14,9 +14,5 @@ pub(crate) mod incoming;
 pub(crate) mod messages;
 pub(crate) mod outgoing;
 pub(crate) mod read;
-pub(crate) mod reserved;
 pub(crate) mod service;
 pub(crate) mod status;
-
-/// The compiled `.proto` files, for the reflection service. A test compiles them again and compares.
-pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("../../proto/descriptors.bin");

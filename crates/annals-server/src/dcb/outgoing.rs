@@ -7,8 +7,8 @@ use bytes::BufMut;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use uuid::Uuid;
 
-use super::reserved::{ID, ORDER, TRACKING, UUID, is_reserved_tag, parse_tracking, restore_order};
 use crate::pages::Page;
+use crate::reserved::{ID, ORDER, TRACKING, UUID, is_reserved_tag, parse_tracking, restore_order};
 
 /// A message of `Read` or `Subscribe`: events, and the position of the head.
 #[derive(Debug)]

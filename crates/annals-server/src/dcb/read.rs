@@ -158,9 +158,9 @@ mod tests {
     use futures_util::StreamExt as _;
 
     use super::*;
-    use crate::access::Access;
+    use crate::access::access::Access;
+    use crate::access::hosts::Hosts;
     use crate::event::WireEvent;
-    use crate::gate::hosts::Hosts;
     use crate::limits::Limits;
     use crate::shared::Settings;
 

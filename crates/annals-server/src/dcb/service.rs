@@ -21,10 +21,13 @@ use super::messages::{
 use super::outgoing::EventsMessage;
 use super::status::unimplemented;
 use super::{append, health, read};
+use crate::client::Client;
 use crate::fault::Fault;
-use crate::gate::client::Client;
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::shared::Shared;
+
+/// The compiled `.proto` files, for the reflection service. A test compiles them again and compares.
+const DESCRIPTORS: &[u8] = include_bytes!("../../proto/descriptors.bin");
 
 /// Returns the routes of the DCB face.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
@@ -151,7 +154,7 @@ where
 pub(crate) fn reflection() -> Result<Router, tonic_reflection::server::Error> {
     let descriptors = || {
         tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(super::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
     };
     let (v1, v1alpha) = (descriptors().build_v1()?, descriptors().build_v1alpha()?);
     Ok(Router::new()

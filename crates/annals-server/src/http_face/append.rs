@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::params::{Item, query_of};
-use crate::dcb::reserved::{is_reserved_name, is_reserved_tag};
+use crate::client::Client;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
-use crate::gate::client::Client;
+use crate::reserved::{is_reserved_name, is_reserved_tag};
 use crate::shared::Shared;
 
 /// A body in JSON.

@@ -1,9 +1,9 @@
 //! The HTTP face: JSON, NDJSON and server-sent events.
 //!
 //! ```text
-//!   append   POST /v1/events             subscribe   GET /v1/subscribe       params   parameters, queries
-//!   read     events, one event, data     verify      POST /v1/verify         body     bodies
-//!   facts    head, statistics, names, health, metrics
+//!   routes   paths and methods               subscribe   GET /v1/subscribe       params   parameters, queries
+//!   append   POST /v1/events                 verify      POST /v1/verify         body     bodies
+//!   read     events, one event, data         facts       head, statistics, names, health, metrics
 //! ```
 //! `openapi.json` describes it. A test compares the description with the routes.
 
@@ -12,88 +12,6 @@ mod body;
 mod facts;
 mod params;
 mod read;
+pub(crate) mod routes;
 mod subscribe;
 mod verify;
-
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
-use http::header::CONTENT_TYPE;
-
-use crate::fault::{Fault, Kind};
-use crate::gate::problem::is_grpc;
-use crate::shared::Shared;
-
-/// The description of the face.
-const OPENAPI: &str = include_str!("openapi.json");
-
-/// The paths of the face, as `openapi.json` has them, and their methods.
-fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
-    vec![
-        ("/v1/events", get(read::events).post(append::append)),
-        ("/v1/query", post(read::query)),
-        ("/v1/events/{offset}", get(read::event)),
-        ("/v1/events/{offset}/data", get(read::data)),
-        ("/v1/subscribe", get(subscribe::subscribe)),
-        ("/v1/head", get(facts::head)),
-        ("/v1/stats", get(facts::stats)),
-        ("/v1/types", get(facts::types)),
-        ("/v1/tags", get(facts::tags)),
-        ("/v1/streams/{tag}", get(facts::stream)),
-        ("/v1/verify", post(verify::verify)),
-        ("/health/live", get(facts::live)),
-        ("/health/ready", get(facts::ready)),
-        ("/metrics", get(facts::metrics)),
-        ("/openapi.json", get(openapi)),
-    ]
-}
-
-/// Returns the routes of the face, and the answers to all other paths.
-pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
-    let routes = table()
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
-    routes.method_not_allowed_fallback(no_method).fallback(no_path).with_state(Arc::clone(shared))
-}
-
-async fn openapi() -> ([(http::HeaderName, &'static str); 1], &'static str) {
-    ([(CONTENT_TYPE, "application/json")], OPENAPI)
-}
-
-async fn no_path(request: Request) -> Response {
-    let path = request.uri().path();
-    let message = format!("there is no {path:?} here; GET /openapi.json lists what there is");
-    crate::gate::problem::respond(Fault::new(Kind::NotFound, message), is_grpc(request.headers()))
-}
-
-async fn no_method(request: Request) -> Response {
-    let message = format!("{} is not a method of {:?}", request.method(), request.uri().path());
-    crate::gate::problem::respond(Fault::new(Kind::Method, message), is_grpc(request.headers()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn the_description_has_every_path_and_method() {
-        let described: Value = serde_json::from_str(OPENAPI).unwrap();
-        let described = described["paths"].as_object().unwrap();
-        let paths: BTreeSet<&str> = described.keys().map(String::as_str).collect();
-        assert_eq!(paths, table().iter().map(|(path, _)| *path).collect());
-        for (path, methods) in table() {
-            let code = format!("{methods:?}");
-            for method in ["get", "post", "put", "delete"] {
-                let has = !code.contains(&format!("{method}: None"));
-                assert_eq!(described[path].get(method).is_some(), has, "{method} {path}");
-            }
-        }
-    }
-}

@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue};
 
 use super::params::{Params, number};
 use super::read::line;
+use crate::client::Client;
 use crate::fault::Fault;
 use crate::following::Following;
-use crate::gate::client::Client;
 use crate::pages::{Page, Room};
 use crate::shared::Shared;
 

@@ -13,7 +13,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection;
 use crate::access::certificate::Certificate;
-use crate::gate::client::Client;
+use crate::client::Client;
+use crate::gate::pass::Counted;
 use crate::shared::{Shared, draining};
 
 /// The pause after a failure to accept, for example when the process has too many open files.
@@ -38,10 +39,8 @@ pub(crate) async fn accept(
         let (router, shared) = (router.clone(), Arc::clone(&shared));
         connections.spawn(async move {
             let _permit = permit;
-            let open = metrics::gauge!("annals_connections");
-            open.increment(1.0);
+            let _open = Counted::one("annals_connections");
             handle(stream, peer, router, shared).await;
-            open.decrement(1.0);
         });
     }
     drop(listener);
@@ -84,8 +83,14 @@ async fn handle(stream: TcpStream, peer: SocketAddr, router: Router, shared: Arc
         let client = Client { peer, name: None, certificate: None };
         return connection::serve(stream, router, shared, client).await;
     };
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    let stream = match tokio::time::timeout(shared.limits.header_time, handshake).await {
+    let mut phase = shared.phase();
+    let handshake =
+        tokio::time::timeout(shared.limits.header_time, TlsAcceptor::from(config).accept(stream));
+    let handshake = tokio::select! {
+        handshake = handshake => handshake,
+        () = draining(&mut phase) => return,
+    };
+    let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a TLS handshake failed");

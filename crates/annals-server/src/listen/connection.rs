@@ -9,7 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::first_bytes::FirstBytes;
-use crate::gate::client::Client;
+use crate::client::Client;
 use crate::limits::{KEEP_ALIVE, Limits, MAX_HEADER_BYTES};
 use crate::shared::{Shared, draining};
 

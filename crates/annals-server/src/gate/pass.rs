@@ -1,0 +1,156 @@
+//! The way of a request to its face: hosts, the drain, media types, rights, and metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::problem::{is_grpc, respond};
+use crate::access::rights;
+use crate::client::Client;
+use crate::fault::{Fault, Kind};
+use crate::shared::Shared;
+
+/// One of what a gauge counts, until it is dropped: also when the client is gone before the end.
+pub(crate) struct Counted(metrics::Gauge);
+
+impl Counted {
+    pub(crate) fn one(gauge: &'static str) -> Self {
+        let gauge = metrics::gauge!(gauge);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// Lets a request pass to its face, or answers it.
+pub(crate) async fn pass(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begin = Instant::now();
+    let grpc = is_grpc(request.headers());
+    let face = if grpc { "grpc" } else { "http" };
+    let in_flight = Counted::one("annals_rpc_in_flight");
+    let origin = foreign_origin(&shared, request.headers());
+    let method = method_name(&request, grpc);
+    let mut response = match admit(&shared, &mut request) {
+        Err(fault) => respond(fault, grpc),
+        Ok(()) if origin.is_some() && request.method() == Method::OPTIONS => preflight(),
+        Ok(()) => {
+            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            answered.unwrap_or_else(|_| {
+                tracing::error!(method, "a request panicked");
+                let message = "the server failed; its log says more";
+                respond(Fault::new(Kind::Internal, message), grpc)
+            })
+        }
+    };
+    drop(in_flight);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Annals-Head"));
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+    }
+    let code = code(&response, grpc);
+    metrics::histogram!("annals_rpc_duration_seconds", "face" => face, "method" => method, "code" => code)
+        .record(begin.elapsed().as_secs_f64());
+    response
+}
+
+/// Checks whether the server takes a request, and writes the client's name into it.
+fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
+    shared.hosts.check(request)?;
+    let needed = rights::needed(request.method(), request.uri().path());
+    let is_health = needed.is_none();
+    if shared.is_draining() && !is_health {
+        return Err(Fault::closing());
+    }
+    check_media_type(request)?;
+    if request.method() == Method::OPTIONS {
+        return Ok(());
+    }
+    let Some(needed) = needed else { return Ok(()) };
+    let mut client = request.extensions().get::<Client>().cloned().unwrap_or_default();
+    client.name = shared.access.admit(request.headers(), client.certificate.as_ref(), needed)?;
+    request.extensions_mut().insert(client);
+    Ok(())
+}
+
+/// Refuses writes in the media types that a web page may send without asking.
+fn check_media_type(request: &Request) -> Result<(), Fault> {
+    if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        return Ok(());
+    }
+    let given = request.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let given = given.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    let given = given.to_ascii_lowercase();
+    if matches!(&*given, b"application/json" | b"application/x-ndjson")
+        || given.starts_with(b"application/grpc")
+    {
+        return Ok(());
+    }
+    let message = "the header Content-Type must be application/json, application/x-ndjson or application/grpc";
+    Err(Fault::new(Kind::MediaType, message))
+}
+
+/// Returns the origin of another host whose pages may use the server, if the request comes from one.
+fn foreign_origin(shared: &Shared, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    shared.hosts.allows_origin(origin.to_str().ok()?).then(|| origin.clone())
+}
+
+/// Answers the question of a browser, whether a page may send a request.
+fn preflight() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    let methods = HeaderValue::from_static("GET, POST, PUT, DELETE");
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    let allowed = HeaderValue::from_static("authorization, content-type, last-event-id");
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    response
+}
+
+/// Returns the name of the method for metrics: never a text that a client chose freely.
+fn method_name(request: &Request, grpc: bool) -> &'static str {
+    const GRPC: [&str; 7] =
+        ["Append", "Read", "Subscribe", "Head", "GetTrackingInfo", "Check", "Watch"];
+    if grpc {
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        return GRPC.into_iter().find(|known| *known == method).unwrap_or("other");
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// Returns the code of a response. A stream's is that of its beginning.
+fn code(response: &Response, grpc: bool) -> String {
+    if !grpc {
+        return response.status().as_str().to_owned();
+    }
+    let status = response.headers().get("grpc-status").and_then(|status| status.to_str().ok());
+    status.unwrap_or("0").to_owned()
+}

@@ -67,6 +67,14 @@ def main():
     )
     for number, line in enumerate(lines):
         seed("lines", str(number), json.dumps(line, ensure_ascii=number % 2 == 0).encode())
+    entries = []
+    with open(os.path.join(HERE, "../crates/annals-replicated/tests/golden/record-1.txt"), encoding="utf-8") as golden:
+        for line in golden:
+            entries += [bytes.fromhex(entry) for entry in line.split()[2:]]
+    sized = [len(entry).to_bytes(2, "little") + entry for entry in entries]
+    for count in range(1, len(sized) + 1):
+        for flags in (0, 1):
+            seed("records", f"{count}-{flags}", bytes([flags]) + b"".join(sized[:count]))
 
 
 main()

@@ -1,0 +1,26 @@
+//! The replicated log of the event store annals: processes on several machines append to one record and read it.
+//!
+//! A *record* is a sequence of commits in an engine that users already run. Each process has a replica of it. What
+//! makes this safe is the chain rule, not the engine: a commit carries the hash of the commit that it was decided on, and it
+//! is valid only if that one is the last valid commit. Every reader skips all other entries.
+//!
+//! ```text
+//!   format/   the bytes of a commit
+//!   chain/    the chain rule: which entries are valid
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod chain;
+mod format;
+
+pub use chain::chain::{Chain, Position, Step};
+pub use chain::slot::Slot;
+pub use chain::tip::{Tip, Void};
+pub use format::body::{CommitBatch, Content, Epoch, Genesis, MAX_TEXT_BYTES, encoded_bytes};
+pub use format::commit::Commit;
+pub use format::entry::{Entry, EntryError, MIN_ENTRY_BYTES};
+pub use format::hash::CommitHash;
+pub use format::header::{
+    AnyVersion, FORMAT, HEADER_BYTES, Header, Kind, MAX_BODY_BYTES, MAX_COMMIT_BATCHES, Part,
+};

@@ -1,26 +1,48 @@
 //! The replicated log of the event store annals: processes on several machines append to one record and read it.
 //!
 //! A *record* is a sequence of commits in an engine that users already run. Each process has a replica of it. What
-//! makes this safe is the chain rule, not the engine: a commit carries the hash of the commit that it was decided on, and it
-//! is valid only if that one is the last valid commit. Every reader skips all other entries.
+//! makes this safe is the chain rule, not the engine: a commit carries the hash of the commit that it was decided on,
+//! and it is valid only if that one is the last valid commit. Every reader skips all other entries.
+//!
+//! So far the crate has no engine and no backend. It has what these are built from and tested with.
 //!
 //! ```text
 //!   format/   the bytes of a commit
 //!   chain/    the chain rule: which entries are valid
+//!   log/      the seam to an engine
+//!   core/     the protocol of a writer and reader, as a state machine without input, output and clock
+//!   sim/      a simulated engine, with faults by a seed
+//!   history/  judges what processes did with a log, and what they saw
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod chain;
+mod core;
 mod format;
+pub mod history;
+mod log;
+mod random;
+pub mod sim;
 
 pub use chain::chain::{Chain, Position, Step};
 pub use chain::slot::Slot;
 pub use chain::tip::{Tip, Void};
+pub use core::core::Core;
+pub use core::messages::{
+    Divergence, Input, NewBatch, Now, Output, ReadKind, Refusal, RequestId, SendId,
+};
+pub use core::replica::Replica;
+pub use core::settings::CoreSettings;
+pub use core::state::Counts;
 pub use format::body::{CommitBatch, Content, Epoch, Genesis, MAX_TEXT_BYTES, encoded_bytes};
 pub use format::commit::Commit;
 pub use format::entry::{Entry, EntryError, MIN_ENTRY_BYTES};
 pub use format::hash::CommitHash;
 pub use format::header::{
     AnyVersion, FORMAT, HEADER_BYTES, Header, Kind, MAX_BODY_BYTES, MAX_COMMIT_BATCHES, Part,
+};
+pub use log::commit_log::{
+    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry,
+    Page, ReadLimit, Unfit,
 };

@@ -27,6 +27,14 @@ impl Position {
     pub fn before(&self) -> Slot {
         Slot(self.slot.0 - u64::from(self.entries))
     }
+
+    /// Returns whether these entries are the commit of this position.
+    #[must_use]
+    pub fn is_at(&self, entries: &[Bytes]) -> bool {
+        let parts: Result<Vec<Entry>, EntryError> = entries.iter().map(Entry::decode).collect();
+        let commit = parts.ok().and_then(|parts| Commit::from_parts(&parts).ok());
+        commit.is_some_and(|commit| commit.hash() == self.tip.hash)
+    }
 }
 
 /// What an entry was.

@@ -1,0 +1,113 @@
+//! The protocol of a writer and reader, as a state machine: no input, no output, no clock.
+
+use uuid::Uuid;
+
+use super::flight::Waiting;
+use super::messages::{Divergence, Input, Now, Output, Refusal};
+use super::replica::Replica;
+use super::settings::CoreSettings;
+use super::state::{Counts, End, State};
+use crate::chain::chain::{Chain, Position};
+
+/// Appends batches to a record and follows it, for one replica.
+///
+/// One thread drives a core: it passes each [`Input`] to [`step`](Self::step), and does what the returned [`Output`]s
+/// say. The outputs of `Append`, `Read` and `Anchor` may take any time and may be answered in any order.
+#[derive(Debug)]
+pub struct Core {
+    state: State,
+}
+
+impl Core {
+    /// Returns a core that reads the record from its beginning, or that continues behind a position. With a position,
+    /// the core first checks that the record still has the commit there.
+    ///
+    /// With a store id, only the record with that id counts.
+    #[must_use]
+    pub fn new(
+        settings: CoreSettings,
+        store_id: Option<Uuid>,
+        position: Option<Position>,
+        now: Now,
+    ) -> Self {
+        let chain = position.map_or_else(|| Chain::new(store_id), Chain::resume);
+        let mut state = State::new(settings, chain, now);
+        state.begin_anchor();
+        Self { state }
+    }
+
+    /// Takes an input, and returns what is to be done. `now` does not go back. `replica` has applied the commits for
+    /// which an [`Input::Applied`] was passed, and perhaps more.
+    pub fn step(&mut self, now: Now, input: Input, replica: &dyn Replica) -> Vec<Output> {
+        let state = &mut self.state;
+        state.now = now;
+        match input {
+            Input::Submitted { request, batch } => match state.end {
+                None => state.queue.push_back(Waiting {
+                    request,
+                    batch: batch.into(),
+                    deadline_ms: now.steady_ms + state.settings.append_timeout_ms,
+                }),
+                Some(End::Diverged(divergence)) => {
+                    state.answer(request, Err(Refusal::Diverged(divergence)));
+                }
+                Some(End::ReplicaFailed) => state.answer(request, Err(Refusal::ReplicaFailed)),
+            },
+            Input::Answered { send, outcome, time_ms } => state.answered(send, &outcome, time_ms),
+            Input::Entries { kind, after, entries, time_ms } => {
+                state.entries(kind, after, entries, time_ms);
+            }
+            Input::Anchored { after, entries } => state.anchored(after, entries),
+            Input::Applied { number } => state.applied(number),
+            Input::ApplyFailed => state.apply_failed(),
+            Input::Reconnected => {
+                state.begin_anchor();
+                state.read_now();
+            }
+            Input::Hinted => state.hinted = true,
+            Input::Ticked => {}
+        }
+        if state.end.is_none() {
+            state.tick();
+            state.launch(replica);
+        }
+        state.ask_for_reads();
+        std::mem::take(&mut state.outputs)
+    }
+
+    /// Returns the steady time at which the driver is to pass [`Input::Ticked`] at the latest, in ms; `None` if nothing
+    /// waits for a time.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<u64> {
+        self.state.next_wakeup()
+    }
+
+    /// Returns the last valid commit and its slots; `None` before the genesis was read.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        self.state.chain.position()
+    }
+
+    /// Returns the number of commits that were sent and whose outcome is not known, or may still be wanted by nobody.
+    #[must_use]
+    pub fn doubts(&self) -> usize {
+        let settling = self.state.resend_ms.is_some();
+        let flights = if settling { self.state.flights.len() } else { 0 };
+        flights + usize::from(self.state.abandoned)
+    }
+
+    /// Returns how the record differs from the replica; `None` while it does not.
+    #[must_use]
+    pub fn divergence(&self) -> Option<Divergence> {
+        match self.state.end {
+            Some(End::Diverged(divergence)) => Some(divergence),
+            _ => None,
+        }
+    }
+
+    /// Returns what was counted so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.state.counts
+    }
+}

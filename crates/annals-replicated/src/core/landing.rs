@@ -1,0 +1,350 @@
+//! Finds out what became of commits: from the engine's answers, and from what the record shows.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::flight::Flight;
+use super::messages::{Divergence, Output, ReadKind, Refusal, SendId};
+use super::settings::{FIRST_PAUSE_MS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
+use super::state::{AnchorCheck, End, Landed, State};
+use crate::chain::chain::Step;
+use crate::chain::slot::Slot;
+use crate::format::commit::Commit;
+use crate::format::entry::MIN_ENTRY_BYTES;
+use crate::log::commit_log::{AppendOutcome, LogError};
+
+impl State {
+    /// Takes the engine's answer to an append.
+    pub(super) fn answered(&mut self, id: SendId, outcome: &AppendOutcome, time_ms: Option<u64>) {
+        let Some(send) = self.sends.remove(&id) else { return };
+        self.note_clock(send.wall_ms, time_ms);
+        let current = send.attempt == self.attempt;
+        if current {
+            self.open -= 1;
+        }
+        let Some(index) = self.flights.iter().position(|flight| flight.id == send.flight) else {
+            return;
+        };
+        let others = self.sends.values().any(|other| other.flight == send.flight);
+        let flight = &mut self.flights[index];
+        if current {
+            flight.open -= 1;
+        }
+        let mut doubt = current;
+        match outcome {
+            AppendOutcome::At(slot) => {
+                flight.may_be_stored = true;
+                if send.attempt >= flight.split_at {
+                    flight.slots[send.part].push(*slot);
+                }
+                doubt &= *slot != send.expected;
+            }
+            AppendOutcome::Refused | AppendOutcome::Unknown(_) => flight.may_be_stored = true,
+            AppendOutcome::NotSent(_) | AppendOutcome::Full if !others && !flight.may_be_stored => {
+                let full = matches!(outcome, AppendOutcome::Full);
+                self.kill_from(index, full.then_some(Refusal::Full));
+                self.hold_until_ms = self.now.steady_ms + self.next_pause();
+                return;
+            }
+            AppendOutcome::TooLarge if current => {
+                let was = flight.entries[send.part].len();
+                if was > MIN_ENTRY_BYTES {
+                    self.split_into((was / 2).max(MIN_ENTRY_BYTES));
+                    return;
+                }
+            }
+            AppendOutcome::NotSent(_) | AppendOutcome::Full | AppendOutcome::TooLarge => {}
+        }
+        if doubt {
+            self.settle();
+        }
+        self.land();
+        // Everything was answered, and it did not land: the record shows why.
+        let answered = |flight: &Flight| flight.open == 0 && flight.sent == flight.entries.len();
+        if self.resend_ms.is_none() && self.flights.front().is_some_and(answered) {
+            self.settle();
+        }
+    }
+
+    /// Splits all flights into smaller entries and sends them again.
+    fn split_into(&mut self, entry_bytes: usize) {
+        self.settings.limits.entry_bytes = entry_bytes;
+        for flight in &mut self.flights {
+            flight.split(entry_bytes, self.attempt + 1);
+        }
+        self.resend();
+    }
+
+    /// Lands the first flights, if the engine stored them directly behind the last slot that was read.
+    pub(super) fn land(&mut self) {
+        while self.anchor.is_none()
+            && self.end.is_none()
+            && self.flights.front().is_some_and(|flight| flight.is_behind(self.chain.read_to()))
+            && let Some(flight) = self.flights.pop_front()
+        {
+            self.chain.landed(&flight.commit, flight.parts());
+            self.round_trip_ms = self.now.steady_ms.saturating_sub(flight.sent_ms);
+            self.landed_own(flight);
+        }
+    }
+
+    fn landed_own(&mut self, flight: Flight) {
+        self.pause_ms = FIRST_PAUSE_MS;
+        if self.flights.is_empty() {
+            self.resend_ms = None;
+        }
+        if std::mem::take(&mut self.hinted) {
+            let pause = (4 * self.round_trip_ms).max(SHORTEST_YIELD_MS);
+            self.hold_until_ms = self.now.steady_ms + pause;
+        }
+        let (number, head) = (flight.tip.number, flight.tip.head);
+        self.landed.push_back(Landed { number, head, requests: flight.requests });
+        self.apply(flight.commit);
+    }
+
+    fn apply(&mut self, commit: Arc<Commit>) {
+        let position = *self.chain.position().expect("a commit is valid");
+        self.outputs.push(Output::Apply { commit, position });
+    }
+
+    /// Takes what a read returned.
+    pub(super) fn entries(
+        &mut self,
+        kind: ReadKind,
+        after: Slot,
+        entries: Result<Vec<Bytes>, LogError>,
+        time_ms: Option<u64>,
+    ) {
+        match kind {
+            ReadKind::Now => {
+                self.reading_now = false;
+                self.note_clock(self.read_wall_ms, time_ms);
+            }
+            ReadKind::Watch => self.watching = false,
+        }
+        if self.end.is_some() {
+            return;
+        }
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(LogError::Trimmed { first }) if first > self.chain.read_to().next() => {
+                return self.diverge(Divergence::Trimmed { first, slot: self.chain.read_to() });
+            }
+            Err(_) => {
+                self.read_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
+                self.want_now |= kind == ReadKind::Now;
+                return;
+            }
+        };
+        let before = self.chain.read_to();
+        for (entry, slot) in entries.iter().zip(after.0 + 1..) {
+            if Slot(slot) != self.chain.read_to().next() {
+                continue;
+            }
+            self.entry(Slot(slot), entry);
+            if self.end.is_some() {
+                return;
+            }
+        }
+        if self.chain.read_to() > before {
+            self.want_now |= !self.caught_up || self.resend_ms.is_some();
+        } else if after == before && kind == ReadKind::Now {
+            self.caught_up = true;
+            // The engine refused and shows nothing: perhaps the record is not the one that was read.
+            if self.resend_ms.is_some() {
+                self.begin_anchor();
+            }
+        }
+        self.want_now |= !self.caught_up;
+        self.land();
+    }
+
+    fn entry(&mut self, slot: Slot, entry: &Bytes) {
+        match self.chain.push(slot, entry) {
+            Step::Valid(commit) => self.valid(commit),
+            Step::Part => {}
+            Step::Void(_) => {
+                self.counts.voids += 1;
+                if self.chain.voids() == 1 {
+                    self.begin_anchor();
+                }
+            }
+            Step::Newer(any) => self.diverge(Divergence::Newer(any)),
+        }
+    }
+
+    /// Takes the next valid commit of the record: the first flight, or the commit of another writer.
+    fn valid(&mut self, commit: Commit) {
+        // Whatever was decided on the commit before this one is dead for ever.
+        self.abandoned = false;
+        let hash = commit.hash();
+        let is_first = self.flights.front().is_some_and(|flight| flight.commit.hash() == hash);
+        if is_first && let Some(flight) = self.flights.pop_front() {
+            return self.landed_own(flight);
+        }
+        if !self.flights.is_empty() {
+            self.counts.lost_races += 1;
+            self.outputs.push(Output::Hint);
+            self.kill_from(0, None);
+        }
+        self.begin_attempt();
+        self.resend_ms = None;
+        self.pause_ms = FIRST_PAUSE_MS;
+        self.hold_until_ms = 0;
+        let first = commit.header().first_offset;
+        let events = commit.content().batches().iter().flat_map(|batch| &batch.events);
+        for (event, offset) in events.zip(first..) {
+            self.overlay.push(offset, event.clone());
+        }
+        let head = first + u64::from(commit.header().events);
+        let number = commit.header().number;
+        self.landed.push_back(Landed { number, head, requests: Vec::new() });
+        self.apply(Arc::new(commit));
+    }
+
+    /// Gives up the flights from `index` on, which will never be in the record. Their requests are admitted again; with
+    /// a refusal, those of the first one get that.
+    pub(super) fn kill_from(&mut self, index: usize, mut refusal: Option<Refusal>) {
+        let dead = self.flights.split_off(index);
+        if let Some(first) = dead.front() {
+            self.overlay.truncate(first.commit.header().first_offset);
+        }
+        let sent: usize = dead.iter().map(|flight| flight.sent).sum();
+        self.predicted = Slot(self.predicted.0.saturating_sub(sent as u64));
+        let mut again = Vec::new();
+        for flight in dead {
+            let refusal = refusal.take();
+            for admitted in flight.requests.into_iter().filter(|admitted| !admitted.told) {
+                match &refusal {
+                    Some(refusal) => {
+                        self.answer(admitted.waiting.request, Err(refusal.clone()));
+                    }
+                    None => again.push(admitted.waiting),
+                }
+            }
+        }
+        for waiting in again.into_iter().rev() {
+            self.queue.push_front(waiting);
+        }
+        if self.flights.is_empty() {
+            self.resend_ms = None;
+        }
+    }
+
+    /// Takes the news that the replica shows a commit.
+    pub(super) fn applied(&mut self, number: u64) {
+        let Some(landed) = self.landed.pop_front() else { return };
+        assert_eq!(landed.number, number, "commits are applied in order");
+        self.overlay.drop_before(landed.head);
+        for admitted in landed.requests.into_iter().filter(|admitted| !admitted.told) {
+            self.answer(admitted.waiting.request, admitted.reply);
+        }
+    }
+
+    /// Begins to check that the record still has the last valid commit.
+    pub(super) fn begin_anchor(&mut self) {
+        let Some(&position) = self.chain.position() else { return };
+        if self.anchor.is_none() && self.end.is_none() {
+            let (reading, absent_since_ms, again_ms) = (false, None, 0);
+            self.anchor = Some(AnchorCheck { position, reading, absent_since_ms, again_ms });
+        }
+    }
+
+    /// Takes the entries of the position that is checked.
+    pub(super) fn anchored(&mut self, after: Slot, entries: Result<Vec<Bytes>, LogError>) {
+        let pause = FIRST_PAUSE_MS;
+        let now = self.now.steady_ms;
+        let Some(check) = &mut self.anchor else { return };
+        let position = check.position;
+        if after != position.before() {
+            return;
+        }
+        check.reading = false;
+        check.again_ms = now + pause;
+        let slot = position.slot;
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(LogError::Trimmed { first }) => {
+                return self.diverge(Divergence::Trimmed { first, slot });
+            }
+            Err(_) => return,
+        };
+        let count = usize::from(position.entries);
+        if entries.len() < count {
+            // A read may be stale: only time tells that the record ends here.
+            let since = *check.absent_since_ms.get_or_insert(now);
+            if now.saturating_sub(since) >= self.settings.absence_limit_ms {
+                self.diverge(Divergence::Lost { slot });
+            }
+            return;
+        }
+        if !position.is_at(&entries[..count]) {
+            return self.diverge(Divergence::Changed { slot });
+        }
+        self.counts.anchors_found += 1;
+        self.anchor = None;
+        self.land();
+    }
+
+    /// Stops for good: the record is not the one that the replica has read.
+    pub(super) fn diverge(&mut self, divergence: Divergence) {
+        self.outputs.push(Output::Diverged(divergence));
+        self.finish(End::Diverged(divergence), &Refusal::Diverged(divergence));
+    }
+
+    /// Stops for good: the replica takes no more commits.
+    pub(super) fn apply_failed(&mut self) {
+        for landed in std::mem::take(&mut self.landed) {
+            for admitted in landed.requests.into_iter().filter(|admitted| !admitted.told) {
+                self.answer(admitted.waiting.request, Err(Refusal::ReplicaFailed));
+            }
+        }
+        self.finish(End::ReplicaFailed, &Refusal::ReplicaFailed);
+    }
+
+    /// Answers all callers but those whose commit landed.
+    pub(super) fn finish(&mut self, end: End, refusal: &Refusal) {
+        self.end = Some(end);
+        self.anchor = None;
+        self.resend_ms = None;
+        for flight in std::mem::take(&mut self.flights) {
+            for admitted in flight.requests.into_iter().filter(|admitted| !admitted.told) {
+                self.counts.doubts += 1;
+                self.answer(admitted.waiting.request, Err(Refusal::InDoubt));
+            }
+        }
+        for waiting in std::mem::take(&mut self.queue) {
+            self.answer(waiting.request, Err(refusal.clone()));
+        }
+    }
+
+    /// Asks for the reads that are due.
+    pub(super) fn ask_for_reads(&mut self) {
+        let now = self.now.steady_ms;
+        if self.end.is_some() || now < self.read_again_ms {
+            return;
+        }
+        if let Some(check) = &mut self.anchor
+            && !check.reading
+            && now >= check.again_ms
+        {
+            check.reading = true;
+            let (after, count) = (check.position.before(), check.position.entries);
+            self.outputs.push(Output::Anchor { after, count });
+        }
+        if self.landed.len() >= MAX_UNAPPLIED {
+            return;
+        }
+        let after = self.chain.read_to();
+        if self.want_now && !self.reading_now {
+            (self.want_now, self.reading_now) = (false, true);
+            self.read_wall_ms = self.now.wall_ms;
+            self.outputs.push(Output::Read { kind: ReadKind::Now, after });
+        }
+        if self.caught_up && !self.watching {
+            self.watching = true;
+            self.outputs.push(Output::Read { kind: ReadKind::Watch, after });
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a core is set to.
+
+use uuid::Uuid;
+
+use crate::format::entry::MIN_ENTRY_BYTES;
+use crate::log::commit_log::LogLimits;
+
+/// The settings of a core.
+#[derive(Debug, Clone)]
+pub struct CoreSettings {
+    /// The id of this writer, new at every opening.
+    pub writer_id: Uuid,
+    /// The limits of the engine.
+    pub limits: LogLimits,
+    /// How long an append may take, in ms. Default: 30,000.
+    pub append_timeout_ms: u64,
+    /// How long an entry may be under way before its outcome counts as unknown, in ms. Default: 5,000.
+    pub answer_timeout_ms: u64,
+    /// How long the record may end before the replica's position, in ms, before the replica counts as diverged: a read
+    /// may be stale. Default: 10,000.
+    pub absence_limit_ms: u64,
+    /// The seed of the jitter of pauses.
+    pub seed: u64,
+}
+
+impl CoreSettings {
+    /// Returns the default settings for a writer on an engine with these limits.
+    #[must_use]
+    pub fn new(writer_id: Uuid, limits: LogLimits) -> Self {
+        let limits = LogLimits {
+            entry_bytes: limits.entry_bytes.max(MIN_ENTRY_BYTES),
+            under_way: limits.under_way.max(1),
+        };
+        let seed = writer_id.as_u64_pair().1;
+        Self {
+            writer_id,
+            limits,
+            append_timeout_ms: 30_000,
+            answer_timeout_ms: 5_000,
+            absence_limit_ms: 10_000,
+            seed,
+        }
+    }
+}
+
+/// How far this machine's clock may be ahead of the engine's, in ms.
+pub(super) const MAX_CLOCK_AHEAD_MS: u64 = 10_000;
+/// The first pause before the same bytes are sent again, in ms.
+pub(super) const FIRST_PAUSE_MS: u64 = 50;
+/// The longest pause, in ms.
+pub(super) const LONGEST_PAUSE_MS: u64 = 1_000;
+/// The shortest time for which a winner lets others go first, in ms.
+pub(super) const SHORTEST_YIELD_MS: u64 = 20;
+/// The largest size of the batches of one commit, in bytes. A single batch may be larger.
+pub(super) const MAX_GATHERED_BYTES: usize = 32 << 20;
+/// The number of commits that may wait to be applied before reading pauses.
+pub(super) const MAX_UNAPPLIED: usize = 256;

@@ -1,0 +1,198 @@
+//! The state of a core.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::flight::{Admitted, Flight, Waiting};
+use super::messages::{Divergence, Now, Output, Refusal, RequestId, SendId};
+use super::overlay::Overlay;
+use super::settings::{CoreSettings, FIRST_PAUSE_MS, LONGEST_PAUSE_MS};
+use crate::chain::chain::{Chain, Position};
+use crate::chain::slot::Slot;
+use crate::chain::tip::Tip;
+use crate::random::Random;
+use annals::Appended;
+
+/// An append that the engine has not answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Send {
+    pub(super) flight: u64,
+    pub(super) part: usize,
+    pub(super) expected: Slot,
+    pub(super) attempt: u64,
+    /// The system's clock when it was sent, in ms since 1970 UTC.
+    pub(super) wall_ms: u64,
+}
+
+/// A commit that landed and is being applied, and the replies that wait for that.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub(super) number: u64,
+    /// The head after it.
+    pub(super) head: u64,
+    pub(super) requests: Vec<Admitted>,
+}
+
+/// A check that the record still has the last valid commit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AnchorCheck {
+    pub(super) position: Position,
+    /// Whether the read is under way.
+    pub(super) reading: bool,
+    /// The steady time since which the record ends before the position, in ms.
+    pub(super) absent_since_ms: Option<u64>,
+    /// The steady time at which to read again, in ms.
+    pub(super) again_ms: u64,
+}
+
+/// How a core ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Diverged(Divergence),
+    ReplicaFailed,
+}
+
+/// Everything that a core knows.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(super) struct State {
+    pub(super) settings: CoreSettings,
+    pub(super) now: Now,
+    pub(super) outputs: Vec<Output>,
+    pub(super) chain: Chain,
+    /// Whether a read has reached the end of the record since the core began.
+    pub(super) caught_up: bool,
+    pub(super) queue: VecDeque<Waiting>,
+    pub(super) flights: VecDeque<Flight>,
+    pub(super) landed: VecDeque<Landed>,
+    pub(super) overlay: Overlay,
+    pub(super) sends: HashMap<SendId, Send>,
+    /// The number of sends so far, of flights so far, and of attempts so far.
+    pub(super) send_count: u64,
+    pub(super) flight_count: u64,
+    pub(super) attempt: u64,
+    /// The number of sends of this attempt that were not answered.
+    pub(super) open: usize,
+    /// The slot of the last entry that was sent in this attempt, if all goes well.
+    pub(super) predicted: Slot,
+    /// The steady time at which the flights are sent again; `None` if none is in doubt.
+    pub(super) resend_ms: Option<u64>,
+    pub(super) pause_ms: u64,
+    /// The steady time before which nothing new is sent.
+    pub(super) hold_until_ms: u64,
+    /// Whether a commit that nobody waits for may still land: a barrier is to end that.
+    pub(super) abandoned: bool,
+    pub(super) anchor: Option<AnchorCheck>,
+    /// Whether a read is wanted at once, and whether one is under way.
+    pub(super) want_now: bool,
+    pub(super) reading_now: bool,
+    /// The system's clock when that read was asked for, in ms since 1970 UTC.
+    pub(super) read_wall_ms: u64,
+    pub(super) watching: bool,
+    /// The steady time before which no read is tried after one failed.
+    pub(super) read_again_ms: u64,
+    pub(super) hinted: bool,
+    /// The duration of the last append that landed at once, in ms.
+    pub(super) round_trip_ms: u64,
+    /// How far this machine's clock is ahead of the engine's at least, in ms.
+    pub(super) clock_ahead_ms: u64,
+    pub(super) end: Option<End>,
+    pub(super) counts: Counts,
+    random: Random,
+}
+
+/// What a core has counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Void entries that were read.
+    pub voids: u64,
+    /// Own commits that lost their race.
+    pub lost_races: u64,
+    /// Anchor checks that found the commit.
+    pub anchors_found: u64,
+    /// Times at which commits were sent again.
+    pub resends: u64,
+    /// Requests that were answered with a doubt.
+    pub doubts: u64,
+}
+
+impl State {
+    pub(super) fn new(settings: CoreSettings, chain: Chain, now: Now) -> Self {
+        let random = Random::new(settings.seed);
+        Self {
+            settings,
+            now,
+            outputs: Vec::new(),
+            predicted: chain.read_to(),
+            chain,
+            caught_up: false,
+            queue: VecDeque::new(),
+            flights: VecDeque::new(),
+            landed: VecDeque::new(),
+            overlay: Overlay::default(),
+            sends: HashMap::new(),
+            send_count: 0,
+            flight_count: 0,
+            attempt: 0,
+            open: 0,
+            resend_ms: None,
+            pause_ms: FIRST_PAUSE_MS,
+            hold_until_ms: 0,
+            abandoned: false,
+            anchor: None,
+            want_now: true,
+            reading_now: false,
+            read_wall_ms: 0,
+            watching: false,
+            read_again_ms: 0,
+            hinted: false,
+            round_trip_ms: 0,
+            clock_ahead_ms: 0,
+            end: None,
+            counts: Counts::default(),
+            random,
+        }
+    }
+
+    /// Returns the tip behind the commits under way; `None` before the genesis.
+    pub(super) fn staged_tip(&self) -> Option<Tip> {
+        self.flights.back().map(|flight| flight.tip).or(self.chain.tip().copied())
+    }
+
+    pub(super) fn answer(&mut self, request: RequestId, reply: Result<Appended, Refusal>) {
+        self.outputs.push(Output::Answer { request, reply });
+    }
+
+    /// Returns the next pause with jitter, between half of it and the whole, and doubles it.
+    pub(super) fn next_pause(&mut self) -> u64 {
+        let pause = self.pause_ms;
+        self.pause_ms = (pause * 2).min(LONGEST_PAUSE_MS);
+        pause / 2 + self.random.below(pause / 2 + 1)
+    }
+
+    /// Begins a new attempt: what was sent before no longer counts as under way.
+    pub(super) fn begin_attempt(&mut self) {
+        self.attempt += 1;
+        self.open = 0;
+        self.predicted = self.chain.read_to();
+        for flight in &mut self.flights {
+            flight.may_be_stored |= flight.open > 0;
+            (flight.sent, flight.open) = (0, 0);
+        }
+        // The answers to the last attempts may still say where an entry is.
+        let oldest = self.attempt.saturating_sub(8);
+        self.sends.retain(|_, send| send.attempt >= oldest);
+    }
+
+    /// Asks for a read at once.
+    pub(super) fn read_now(&mut self) {
+        self.want_now = true;
+    }
+
+    /// Notes the engine's clock, as it was answered after `wall_ms`.
+    pub(super) fn note_clock(&mut self, wall_ms: u64, engine_ms: Option<u64>) {
+        if let Some(engine_ms) = engine_ms {
+            self.clock_ahead_ms = wall_ms.saturating_sub(engine_ms);
+        }
+    }
+}

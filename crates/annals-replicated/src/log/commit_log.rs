@@ -1,0 +1,199 @@
+//! The seam to an engine.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::chain::slot::Slot;
+use crate::format::hash::CommitHash;
+
+/// Stores the entries of a record. An engine's crate implements it.
+///
+/// # What an engine promises
+/// * **E1, order:** all readers see the same bytes at a slot, for ever.
+/// * **E2:** slots have no gaps.
+/// * **E3:** [`At`](AppendOutcome::At) means that the entry is stored, there or as an earlier copy, and is as durable
+///   as the engine's documentation promises for a majority.
+/// * **E4:** [`read`](Self::read) returns only what is that durable.
+/// * **E5:** [`NotSent`](AppendOutcome::NotSent), [`TooLarge`](AppendOutcome::TooLarge) and
+///   [`Full`](AppendOutcome::Full) mean that this call did not store the entry and will not.
+///
+/// Safety rests on nothing else. An engine need not compare `after` correctly, nor deliver an entry only once. A
+/// refusal may be wrong, and a read may miss the newest entries.
+pub trait CommitLog: Send + Sync {
+    /// Stores `entry` at the slot behind `after`, if `after` is the last slot. Calls `done` once, from any thread.
+    fn append(&self, after: Slot, entry: NewEntry, done: Done);
+
+    /// Returns the next entries behind `after`, in order and without a gap. Returns none if the engine shows no more at
+    /// present. Returns at least one entry if there is one, even if it exceeds the limit.
+    ///
+    /// # Errors
+    /// [`LogError::Trimmed`] if the entry behind `after` no longer exists, and [`LogError::Unavailable`] if the engine
+    /// does not answer.
+    fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError>;
+
+    /// Returns the first and the last slot, or the slots 1 and 0 if there are no entries. They may be out of date.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if the engine does not answer.
+    fn ends(&self) -> Result<(Slot, Slot), LogError>;
+
+    /// Blocks until there may be an entry behind `after`, or until `until`.
+    fn wait(&self, after: Slot, until: Instant);
+
+    /// Reports what the engine is. Refuses settings under which it loses acknowledged entries.
+    ///
+    /// # Errors
+    /// [`Unfit`] if the engine cannot be trusted, or does not answer.
+    fn check(&self) -> Result<Fitness, Unfit>;
+
+    /// Returns the largest entry, and how many appends may be under way.
+    fn limits(&self) -> LogLimits;
+
+    /// Sends "I wait for a turn" to the other writers. It may be lost.
+    fn hint(&self) {}
+
+    /// Sets the function that is called when another writer waits for a turn.
+    fn on_hint(&self, _see: Box<dyn Fn() + Send + Sync>) {}
+}
+
+/// The function that an engine calls with the outcome of an append.
+pub type Done = Box<dyn FnOnce(AppendAnswer) + Send>;
+
+/// An entry to store, and what an engine may use to index or check it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// The bytes to store.
+    pub bytes: Bytes,
+    /// The number of the commit.
+    pub number: u64,
+    /// The hash of the commit.
+    pub hash: CommitHash,
+    /// The hash of the commit that this one was decided on.
+    pub previous: CommitHash,
+    /// The offset of the commit's first event.
+    pub first_offset: u64,
+    /// The number of the commit's events.
+    pub events: u32,
+    /// The number of this part, from 0, and the number of parts.
+    pub part: (u16, u16),
+}
+
+/// The answer to an append.
+#[derive(Debug, Clone)]
+pub struct AppendAnswer {
+    /// What became of the entry.
+    pub outcome: AppendOutcome,
+    /// The engine's clock at that time, in ms since 1970 UTC, if the engine has one.
+    pub time_ms: Option<u64>,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AppendOutcome {
+    /// The entry is stored at this slot.
+    At(Slot),
+    /// The engine says that `after` was not the last slot. It may be wrong.
+    Refused,
+    /// The entry was sent, and whether it is or will be stored is unknown.
+    Unknown(Cause),
+    /// The entry was not sent, and will not be.
+    NotSent(Cause),
+    /// The entry is larger than the engine stores. It is not stored.
+    TooLarge,
+    /// The engine has no room. The entry is not stored.
+    Full,
+}
+
+/// The reason for a failure, for people.
+#[derive(Clone)]
+pub struct Cause(Arc<str>);
+
+impl Cause {
+    /// Returns a reason.
+    #[must_use]
+    pub fn new(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string().into())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// How much a read may return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLimit {
+    /// The largest number of entries, at least 1.
+    pub entries: usize,
+    /// The largest size of all entries, in bytes. One entry may exceed it.
+    pub bytes: usize,
+}
+
+impl Default for ReadLimit {
+    /// Returns a limit of 1,024 entries and 8 MiB.
+    fn default() -> Self {
+        Self { entries: 1_024, bytes: 8 << 20 }
+    }
+}
+
+/// Entries that were read.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The entries behind the slot that was asked for, in order and without a gap.
+    pub entries: Vec<(Slot, Bytes)>,
+    /// The engine's clock at that time, in ms since 1970 UTC, if the engine has one.
+    pub time_ms: Option<u64>,
+}
+
+/// Why a record could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The record no longer has the entries that were asked for.
+    #[error("the record begins at slot {first}, and the entries before it no longer exist")]
+    Trimmed {
+        /// The first slot that exists.
+        first: Slot,
+    },
+    /// The engine does not answer.
+    #[error("the engine does not answer: {0}")]
+    Unavailable(Cause),
+}
+
+/// What an engine is, for people and for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitness {
+    /// The engine, its version, and the settings that matter.
+    pub engine: String,
+    /// What an operator should know, for example that there is only one server.
+    pub warnings: Vec<String>,
+}
+
+/// Why an engine is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the engine cannot be trusted with a record: {}", reasons.join("; "))]
+pub struct Unfit {
+    /// The reasons, each with what to do.
+    pub reasons: Vec<String>,
+}
+
+/// The limits of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// The largest entry, in bytes.
+    pub entry_bytes: usize,
+    /// How many appends may be under way at the same time, at least 1.
+    pub under_way: usize,
+}

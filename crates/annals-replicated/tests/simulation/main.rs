@@ -1,0 +1,176 @@
+//! Cores over a simulated engine with faults, by seeds: never a wrong event, and every doubt ends.
+//!
+//! `SEEDS=100000 cargo test -p annals-replicated --release --test simulation` runs more seeds than usual, and
+//! `SEED=7 cargo test … NAME` runs one.
+
+mod defect;
+mod replica;
+mod workload;
+mod world;
+
+use std::ops::Range;
+
+use annals::RawEvent;
+use annals_replicated::history::{Violation, check};
+use annals_replicated::sim::{Broken, Faults, Random, SimRecord};
+use annals_replicated::{Chain, LogLimits, Slot, Step};
+
+use defect::Defect;
+use world::{Outcome, Plan, World};
+
+/// Returns the seeds to run.
+fn seeds(usual: u64) -> Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (number("SEED"), number("SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) => 0..seeds,
+        (None, None) => 0..usual,
+    }
+}
+
+/// Returns a plan with any of the faults that an engine may have.
+fn any_plan(seed: u64) -> Plan {
+    let mut random = Random::new(seed ^ 0x51ed);
+    let mut percent = |most: u64| if random.chance(50) { random.below(most + 1) } else { 0 };
+    let faults = Faults {
+        lost_answers: percent(30),
+        lost_entries: percent(30),
+        doubled: percent(40),
+        delayed: percent(20),
+        wrong_refusals: percent(30),
+        other_slots: percent(20),
+        stale_reads: percent(60),
+        failed_reads: percent(30),
+        not_sent: percent(30),
+        full: percent(10),
+        strangers: percent(30),
+        accepts_everything: percent(1) == 1,
+    };
+    Plan {
+        faults,
+        processes: 1 + random.index(3),
+        limits: LogLimits { entry_bytes: 2_048 << random.index(3), under_way: 1 + random.index(5) },
+        appends: 10 + random.index(40),
+        ends: random.chance(50),
+        pauses: random.chance(50),
+        broken: None,
+        defect: None,
+        payload: if random.chance(30) { 3_000 } else { 50 },
+    }
+}
+
+/// Returns the events of a record.
+fn events(record: &SimRecord) -> Vec<RawEvent> {
+    let mut chain = Chain::new(None);
+    let mut events = Vec::new();
+    for (entry, slot) in record.entries().iter().zip(1..) {
+        if let Step::Valid(commit) = chain.push(Slot(slot), entry) {
+            let batches = commit.content().batches().iter();
+            events.extend(batches.flat_map(|batch| batch.events.iter().cloned()));
+        }
+    }
+    events
+}
+
+fn run(plan: &Plan, seed: u64) -> (Outcome, Vec<Violation>) {
+    let world = std::panic::AssertUnwindSafe(|| World::new(plan.clone(), seed).run());
+    let outcome = std::panic::catch_unwind(world)
+        .unwrap_or_else(|_| panic!("seed {seed} panicked, as said above: {plan:?}"));
+    let violations = check(&outcome.history, &events(&outcome.record));
+    (outcome, violations)
+}
+
+#[test]
+fn any_engine_that_keeps_its_promises_gives_one_log() {
+    for seed in seeds(300) {
+        let plan = any_plan(seed);
+        let (outcome, violations) = run(&plan, seed);
+        assert_eq!(violations, [], "seed {seed}: {plan:?}");
+        assert!(outcome.settled, "seed {seed}: not every doubt ended: {plan:?}");
+        let divergences = outcome.divergences;
+        assert!(divergences.iter().all(Option::is_none), "seed {seed}: {divergences:?}, {plan:?}");
+    }
+}
+
+/// A plan for an engine that breaks a promise, or a core with a defect: without other faults that hide it.
+fn plain_plan(processes: usize) -> Plan {
+    Plan {
+        faults: Faults { lost_answers: 10, wrong_refusals: 5, ..Faults::none() },
+        processes,
+        limits: LogLimits { entry_bytes: 1 << 20, under_way: 4 },
+        appends: 40,
+        ends: false,
+        pauses: false,
+        broken: None,
+        defect: None,
+        payload: 20,
+    }
+}
+
+/// What an engine loses or changes after it acknowledged it, a replica cannot have back. But no replica shows a wrong
+/// event: as long as none has noticed, all have one log, which has everything that was acknowledged. What was changed
+/// far behind their positions shows when the record is read again.
+#[test]
+fn an_engine_that_breaks_a_promise_is_noticed() {
+    use Broken::{ChangedEntry, LostEntry, LostTail, MadeAnew, SwappedEntries};
+    for broken in [LostTail, ChangedEntry, SwappedEntries, LostEntry, MadeAnew] {
+        let (mut noticed, mut runs) = (0, 0);
+        for seed in seeds(40) {
+            let plan = Plan { broken: Some(broken), ..plain_plan(2) };
+            let (outcome, _) = run(&plan, seed);
+            let longest = outcome.replicas.iter().max_by_key(|replica| replica.events.len());
+            let longest = longest.expect("a replica");
+            let diverged = outcome.divergences.iter().any(Option::is_some);
+            if !diverged {
+                let violations = check(&outcome.history, &longest.events);
+                assert_eq!(violations, [], "{broken:?}, seed {seed}");
+            }
+            let differs = events(&outcome.record) != longest.events;
+            noticed += u64::from(diverged || differs);
+            runs += 1;
+        }
+        assert!(noticed * 2 > runs, "{broken:?} was noticed in {noticed} of {runs} runs");
+    }
+}
+
+#[test]
+fn a_broken_core_is_caught_by_the_checker() {
+    use Defect::{
+        BelievesLostAnswers, DoubtIsAbsence, DoubtIsSuccess, IgnoresConditions, WrongOffsets,
+    };
+    let defects =
+        [BelievesLostAnswers, DoubtIsAbsence, DoubtIsSuccess, IgnoresConditions, WrongOffsets];
+    for defect in defects {
+        let caught = seeds(60).any(|seed| {
+            let mut plan = Plan { defect: Some(defect), ..plain_plan(3) };
+            // Doubts need an engine that is away for longer than callers wait.
+            if matches!(defect, DoubtIsAbsence | DoubtIsSuccess) {
+                plan = Plan { defect: Some(defect), ..away_plan() };
+            }
+            if defect == BelievesLostAnswers {
+                plan.faults = Faults { lost_entries: 30, ..Faults::none() };
+            }
+            !run(&plan, seed).1.is_empty()
+        });
+        assert!(caught, "{defect:?} is not caught");
+    }
+}
+
+/// A plan for an engine that is away for longer than callers wait, so that they are in doubt.
+fn away_plan() -> Plan {
+    let faults = Faults { lost_answers: 60, failed_reads: 98, ..Faults::none() };
+    Plan { faults, appends: 150, ..plain_plan(2) }
+}
+
+/// The same checks find nothing in the same plans without the defect.
+#[test]
+fn the_plans_of_the_broken_cores_are_quiet_without_the_defect() {
+    for seed in seeds(60) {
+        let lossy = Faults { lost_entries: 30, ..Faults::none() };
+        for plan in [plain_plan(3), away_plan(), Plan { faults: lossy, ..plain_plan(3) }] {
+            let (outcome, violations) = run(&plan, seed);
+            assert_eq!(violations, [], "seed {seed}: {plan:?}");
+            assert!(outcome.settled, "seed {seed}: {plan:?}");
+        }
+    }
+}

@@ -1,0 +1,541 @@
+//! Processes, an engine and the way between them, in simulated time. Everything follows from a seed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use annals_replicated::history::{History, Observation, Operation, Told};
+use annals_replicated::sim::{Broken, Faults, Random, SimRecord};
+use annals_replicated::{
+    AppendOutcome, Cause, Commit, Core, CoreSettings, Divergence, Input, LogError, LogLimits,
+    NewBatch, NewEntry, Now, Output, Position, ReadKind, ReadLimit, Refusal, RequestId, SendId,
+    Slot,
+};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::defect::Defect;
+use crate::replica::MemoryReplica;
+use crate::workload::Workload;
+
+/// What is simulated.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) faults: Faults,
+    pub(crate) processes: usize,
+    pub(crate) limits: LogLimits,
+    /// The number of appends of all processes.
+    pub(crate) appends: usize,
+    /// Whether processes end and pause.
+    pub(crate) ends: bool,
+    pub(crate) pauses: bool,
+    pub(crate) broken: Option<Broken>,
+    pub(crate) defect: Option<Defect>,
+    /// The size of payloads, in bytes, at most.
+    pub(crate) payload: usize,
+}
+
+#[derive(Debug)]
+enum Event {
+    Submit,
+    SubmitAgain { life: u64, batch: NewBatch },
+    Arrive { from: Sender, after: Slot, entry: NewEntry, answers: bool },
+    Answer { to: Sender, outcome: AppendOutcome },
+    Read { life: u64, kind: ReadKind, after: Slot },
+    Entries { life: u64, kind: ReadKind, after: Slot, entries: Result<Vec<Bytes>, LogError> },
+    Anchor { life: u64, after: Slot, count: u16 },
+    Anchored { life: u64, after: Slot, entries: Result<Vec<Bytes>, LogError> },
+    Apply { life: u64 },
+    Hinted { life: u64 },
+    Reconnected,
+    Tick,
+    End,
+    Start,
+    Pause,
+    Stranger,
+    Break(Broken),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    life: u64,
+    send: SendId,
+}
+
+/// A process that runs, or ran.
+struct Process {
+    /// The number of this run of the process, its own among all.
+    life: u64,
+    core: Option<Core>,
+    replica: MemoryReplica,
+    /// Commits that are to be applied, in order.
+    applies: VecDeque<(Arc<Commit>, Position)>,
+    paused_until: u64,
+    open: BTreeMap<RequestId, Open>,
+    divergence: Option<Divergence>,
+}
+
+struct Open {
+    batch: NewBatch,
+    began: u64,
+}
+
+pub(crate) struct World {
+    plan: Plan,
+    pub(crate) random: Random,
+    now: u64,
+    events: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    /// The events by their number, with the process that they are for.
+    details: HashMap<u64, Event>,
+    event_count: u64,
+    lives: u64,
+    requests: u64,
+    pub(crate) record: SimRecord,
+    store_id: Uuid,
+    processes: Vec<Process>,
+    workload: Workload,
+    pub(crate) history: History,
+    healed: bool,
+}
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) history: History,
+    pub(crate) record: SimRecord,
+    pub(crate) divergences: Vec<Option<Divergence>>,
+    /// The replicas at the end.
+    pub(crate) replicas: Vec<MemoryReplica>,
+    /// Whether all callers were answered and all processes caught up.
+    pub(crate) settled: bool,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let store_id = Uuid::from_u128(u128::from(random.number()));
+        let workload = Workload::new(plan.payload);
+        let mut world = Self {
+            random,
+            now: 0,
+            events: BinaryHeap::new(),
+            details: HashMap::new(),
+            event_count: 0,
+            lives: 0,
+            requests: 0,
+            record: SimRecord::new(store_id),
+            store_id,
+            processes: Vec::new(),
+            workload,
+            history: History::default(),
+            healed: false,
+            plan,
+        };
+        for process in 0..world.plan.processes {
+            world.processes.push(Process {
+                life: 0,
+                core: None,
+                replica: MemoryReplica::default(),
+                applies: VecDeque::new(),
+                paused_until: 0,
+                open: BTreeMap::new(),
+                divergence: None,
+            });
+            world.later(process, 0, Event::Start);
+            world.later(process, 1, Event::Tick);
+        }
+        world.schedule();
+        world
+    }
+
+    /// Spreads the appends and the faults that come by themselves over the run.
+    fn schedule(&mut self) {
+        let span = 200 + 40 * self.plan.appends as u64;
+        for _ in 0..self.plan.appends {
+            let (process, at) = (self.random.index(self.plan.processes), self.random.below(span));
+            self.later(process, at, Event::Submit);
+        }
+        for process in 0..self.plan.processes {
+            for _ in 0..self.plan.appends / 12 {
+                let at = self.random.below(span);
+                if self.plan.ends && self.random.chance(50) {
+                    self.later(process, at, Event::End);
+                }
+                if self.plan.pauses && self.random.chance(50) {
+                    self.later(process, at, Event::Pause);
+                }
+            }
+        }
+        for _ in 0..self.plan.appends as u64 * self.plan.faults.strangers / 100 {
+            let at = self.random.below(span);
+            self.later(0, at, Event::Stranger);
+        }
+        if let Some(broken) = self.plan.broken {
+            self.later(0, span / 2, Event::Break(broken));
+        }
+    }
+
+    fn later(&mut self, process: usize, delay: u64, event: Event) {
+        self.event_count += 1;
+        self.details.insert(self.event_count, event);
+        self.events.push(Reverse((self.now + delay, self.event_count, process)));
+    }
+
+    /// Runs until everything is settled, or until it should have been long ago.
+    pub(crate) fn run(mut self) -> Outcome {
+        let span = 200 + 40 * self.plan.appends as u64;
+        let mut settled = false;
+        while let Some(Reverse((time, number, process))) = self.events.pop() {
+            assert!(time >= self.now);
+            self.now = time;
+            if !self.healed && self.now > span {
+                // From here on nothing goes wrong any more: every doubt must end.
+                self.healed = true;
+                self.plan.faults = Faults::none();
+            }
+            if self.healed && self.now > span + 100_000 {
+                break;
+            }
+            let event = self.details.remove(&number).expect("an event");
+            let paused_until = self.processes[process].paused_until;
+            let is_engine =
+                matches!(event, Event::Arrive { .. } | Event::Break(_) | Event::Stranger);
+            if self.now < paused_until && !is_engine && !matches!(event, Event::End) {
+                self.later(process, paused_until - self.now, event);
+                continue;
+            }
+            let is_tick = matches!(event, Event::Tick);
+            self.handle(process, event);
+            if is_tick && self.healed && self.is_settled() {
+                settled = true;
+                break;
+            }
+        }
+        self.finish(settled)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.processes.iter().all(|process| {
+            let caught_up = process.core.as_ref().is_some_and(|core| {
+                let at_end = core.position().is_some_and(|position| {
+                    process.replica.position() == Some(*position) && self.is_last(position.slot)
+                });
+                core.divergence().is_some() || (core.doubts() == 0 && at_end)
+            });
+            caught_up && process.open.is_empty()
+        })
+    }
+
+    /// Returns whether no valid commit is behind `slot`.
+    fn is_last(&self, slot: Slot) -> bool {
+        let mut chain = annals_replicated::Chain::new(Some(self.store_id));
+        for (entry, at) in self.record.entries().iter().zip(1..) {
+            chain.push(Slot(at), entry);
+        }
+        chain.position().is_none_or(|position| position.slot <= slot)
+    }
+
+    fn finish(mut self, settled: bool) -> Outcome {
+        for process in 0..self.processes.len() {
+            self.forget_open(process);
+        }
+        let divergences = self.processes.iter().map(|process| process.divergence).collect();
+        let replicas = self.processes.into_iter().map(|process| process.replica).collect();
+        Outcome { history: self.history, record: self.record, divergences, replicas, settled }
+    }
+
+    fn handle(&mut self, process: usize, event: Event) {
+        let life = self.processes[process].life;
+        match event {
+            Event::Submit => self.submit(process),
+            Event::SubmitAgain { life: of, batch } if of == life => {
+                self.submit_batch(process, batch);
+            }
+            Event::Arrive { from, after, entry, answers } => {
+                self.arrive(process, from, after, &entry, answers);
+            }
+            Event::Answer { to, outcome } if to.life == life => {
+                self.input(process, Input::Answered { send: to.send, outcome, time_ms: None });
+            }
+            Event::Read { life: of, kind, after } if of == life => {
+                let entries = self.read(after, ReadLimit { entries: 5, bytes: 1 << 20 });
+                let delay = self.random.below(4);
+                self.later(process, delay, Event::Entries { life, kind, after, entries });
+            }
+            Event::Entries { life: of, kind, after, entries } if of == life => {
+                self.input(process, Input::Entries { kind, after, entries, time_ms: None });
+            }
+            Event::Anchor { life: of, after, count } if of == life => {
+                let limit = ReadLimit { entries: usize::from(count), bytes: 1 << 20 };
+                let entries = self.read(after, limit);
+                let delay = self.random.below(4);
+                self.later(process, delay, Event::Anchored { life, after, entries });
+            }
+            Event::Anchored { life: of, after, entries } if of == life => {
+                self.input(process, Input::Anchored { after, entries });
+            }
+            Event::Apply { life: of } if of == life => {
+                let running = &mut self.processes[process];
+                let (commit, position) = running.applies.pop_front().expect("a commit to apply");
+                running.replica.apply(&commit, position);
+                self.observe(process);
+                self.input(process, Input::Applied { number: position.tip.number });
+            }
+            Event::Hinted { life: of } if of == life => self.input(process, Input::Hinted),
+            Event::Reconnected => self.input(process, Input::Reconnected),
+            Event::Tick => {
+                self.later(process, 10, Event::Tick);
+                self.input(process, Input::Ticked);
+            }
+            Event::End => self.end(process),
+            Event::Start => self.start(process),
+            Event::Pause => {
+                self.processes[process].paused_until = self.now + self.random.below(3_000);
+            }
+            Event::Stranger => {
+                let stranger = Bytes::copy_from_slice(&self.random.number().to_le_bytes());
+                self.record.arrive(self.record.last(), &stranger, true);
+            }
+            Event::Break(broken) => {
+                self.record.break_promise(broken, &mut self.random);
+                for process in 0..self.processes.len() {
+                    if self.random.chance(50) {
+                        self.later(process, 0, Event::Reconnected);
+                    }
+                }
+            }
+            // Of a process that has ended.
+            _ => {}
+        }
+    }
+
+    fn submit(&mut self, process: usize) {
+        let running = &self.processes[process];
+        if running.core.is_none() || running.divergence.is_some() {
+            return;
+        }
+        let batch = self.workload.batch(&mut self.random, &running.replica);
+        self.submit_batch(process, batch);
+    }
+
+    fn submit_batch(&mut self, process: usize, batch: NewBatch) {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let open = Open { batch: batch.clone(), began: self.now };
+        self.processes[process].open.insert(request, open);
+        let batch = Defect::submitted(self.plan.defect, batch);
+        self.input(process, Input::Submitted { request, batch });
+    }
+
+    /// Lets an entry arrive at the engine, and its answer go back.
+    fn arrive(
+        &mut self,
+        process: usize,
+        from: Sender,
+        after: Slot,
+        entry: &NewEntry,
+        answers: bool,
+    ) {
+        let faults = self.plan.faults;
+        let outcome = self.record.arrive(after, &entry.bytes, faults.accepts_everything);
+        if !answers {
+            return;
+        }
+        let outcome = if self.random.chance(faults.lost_answers) {
+            AppendOutcome::Unknown(Cause::new("lost"))
+        } else if self.random.chance(faults.wrong_refusals) {
+            AppendOutcome::Refused
+        } else if self.random.chance(faults.other_slots)
+            && let AppendOutcome::At(slot) = outcome
+        {
+            AppendOutcome::At(self.record.other_slot(slot, after, &mut self.random))
+        } else {
+            outcome
+        };
+        let delay = match outcome {
+            AppendOutcome::Unknown(_) => 500,
+            _ => 1 + self.random.below(4),
+        };
+        self.later(process, delay, Event::Answer { to: from, outcome });
+    }
+
+    fn read(&mut self, after: Slot, limit: ReadLimit) -> Result<Vec<Bytes>, LogError> {
+        let faults = self.plan.faults;
+        if self.random.chance(faults.failed_reads) {
+            return Err(LogError::Unavailable(Cause::new("away")));
+        }
+        let is_old = self.random.chance(faults.stale_reads);
+        let missing = if is_old { self.random.index(5) } else { 0 };
+        self.record.read(after, limit, missing)
+    }
+
+    /// Passes an input to the core of a process, and does what it says.
+    fn input(&mut self, process: usize, input: Input) {
+        let now = Now { steady_ms: self.now, wall_ms: 1_000_000 + self.now };
+        let running = &mut self.processes[process];
+        let Some(core) = &mut running.core else { return };
+        let input = Defect::input(self.plan.defect, core, input);
+        let outputs = core.step(now, input, &running.replica);
+        for output in outputs {
+            self.output(process, output);
+        }
+    }
+
+    fn output(&mut self, process: usize, output: Output) {
+        let life = self.processes[process].life;
+        match output {
+            Output::Append { send, after, entry } => {
+                self.send(process, Sender { life, send }, after, entry);
+            }
+            Output::Read { kind, after } => {
+                let wait = if kind == ReadKind::Watch { 15 } else { 0 };
+                let delay = wait + self.random.below(4);
+                self.later(process, delay, Event::Read { life, kind, after });
+            }
+            Output::Anchor { after, count } => {
+                let delay = self.random.below(4);
+                self.later(process, delay, Event::Anchor { life, after, count });
+            }
+            Output::Apply { commit, position } => {
+                self.processes[process].applies.push_back((commit, position));
+                let delay = 1 + self.random.below(3);
+                self.later(process, delay, Event::Apply { life });
+            }
+            Output::Answer { request, reply } => self.answer(process, request, reply),
+            Output::Hint => {
+                for other in (0..self.processes.len()).filter(|&other| other != process) {
+                    let life = self.processes[other].life;
+                    self.later(other, 1, Event::Hinted { life });
+                }
+            }
+            Output::Diverged(divergence) => self.processes[process].divergence = Some(divergence),
+        }
+    }
+
+    /// Sends an entry to the engine, over a way on which it may be lost, doubled or delayed.
+    fn send(&mut self, process: usize, from: Sender, after: Slot, entry: NewEntry) {
+        let faults = self.plan.faults;
+        let unknown = AppendOutcome::Unknown(Cause::new("lost"));
+        if self.random.chance(faults.not_sent) {
+            let outcome = AppendOutcome::NotSent(Cause::new("away"));
+            return self.later(process, 1, Event::Answer { to: from, outcome });
+        }
+        if self.random.chance(faults.full) {
+            return self.later(
+                process,
+                1,
+                Event::Answer { to: from, outcome: AppendOutcome::Full },
+            );
+        }
+        if entry.bytes.len() > self.plan.limits.entry_bytes {
+            let outcome = AppendOutcome::TooLarge;
+            return self.later(process, 1, Event::Answer { to: from, outcome });
+        }
+        if self.random.chance(faults.lost_entries) {
+            return self.later(process, 500, Event::Answer { to: from, outcome: unknown });
+        }
+        if self.random.chance(faults.doubled) {
+            let delay = 1 + self.random.below(300);
+            let entry = entry.clone();
+            self.later(process, delay, Event::Arrive { from, after, entry, answers: false });
+        }
+        if self.random.chance(faults.delayed) {
+            let delay = 100 + self.random.below(2_000);
+            self.later(process, delay, Event::Arrive { from, after, entry, answers: false });
+            return self.later(process, 500, Event::Answer { to: from, outcome: unknown });
+        }
+        let delay = 1 + self.random.below(4);
+        self.later(process, delay, Event::Arrive { from, after, entry, answers: true });
+    }
+
+    fn answer(
+        &mut self,
+        process: usize,
+        request: RequestId,
+        reply: Result<annals::Appended, Refusal>,
+    ) {
+        let told = match Defect::reply(self.plan.defect, reply) {
+            Ok(appended) => Told::Appended(appended),
+            Err(Refusal::Append(annals::AppendError::Conflict { offset, condition })) => {
+                Told::Conflict { offset, condition }
+            }
+            Err(Refusal::InDoubt | Refusal::ReplicaFailed) => Told::InDoubt,
+            Err(_) => Told::Absent,
+        };
+        let running = &mut self.processes[process];
+        let open = running.open.remove(&request).expect("each request is answered once");
+        let has_ids = open.batch.events.iter().all(|event| event.id().is_some());
+        let again = told == Told::InDoubt && has_ids && !open.batch.events.is_empty();
+        // A batch without ids is appended again only by chance: it is another one then.
+        self.record_operation(process, open, told);
+        let batch = self.workload.again(&mut self.random);
+        if again && let Some(batch) = batch {
+            let life = self.processes[process].life;
+            self.later(process, 0, Event::SubmitAgain { life, batch });
+        }
+    }
+
+    fn record_operation(&mut self, process: usize, open: Open, told: Told) {
+        if open.batch.events.iter().all(|event| event.id().is_some()) {
+            self.workload.remember(&open.batch);
+        }
+        self.history.operations.push(Operation {
+            process: self.processes[process].life,
+            events: open.batch.events,
+            conditions: open.batch.conditions,
+            began: open.began,
+            ended: self.now,
+            told,
+        });
+    }
+
+    fn observe(&mut self, process: usize) {
+        let running = &self.processes[process];
+        self.history.observations.push(Observation {
+            process: running.life,
+            time: self.now,
+            head: running.replica.events.len() as u64,
+            digest: running.replica.digest(),
+        });
+    }
+
+    /// Ends a process. Its callers are not told anything, and its replica may lose its end.
+    fn end(&mut self, process: usize) {
+        if self.processes[process].core.take().is_none() {
+            return;
+        }
+        self.forget_open(process);
+        let lost = self.random.index(4);
+        self.lives += 1;
+        let ended = &mut self.processes[process];
+        // What is on its way to it comes too late.
+        ended.life = self.lives;
+        ended.applies.clear();
+        ended.replica.lose(lost);
+        let delay = self.random.below(500);
+        self.later(process, delay, Event::Start);
+    }
+
+    fn forget_open(&mut self, process: usize) {
+        let open = std::mem::take(&mut self.processes[process].open);
+        for (_, open) in open {
+            self.record_operation(process, open, Told::InDoubt);
+        }
+    }
+
+    fn start(&mut self, process: usize) {
+        self.lives += 1;
+        let writer_id = Uuid::from_u128(u128::from(self.random.number()) << 32 | 1);
+        let mut settings = CoreSettings::new(writer_id, self.plan.limits);
+        settings.append_timeout_ms = 3_000;
+        settings.answer_timeout_ms = 1_000;
+        settings.absence_limit_ms = 2_000;
+        // The core believes in larger entries than the engine takes, at times.
+        settings.limits.entry_bytes *= 1 + self.random.index(2);
+        let now = Now { steady_ms: self.now, wall_ms: 1_000_000 + self.now };
+        let running = &mut self.processes[process];
+        running.life = self.lives;
+        let position = running.replica.position();
+        running.core = Some(Core::new(settings, Some(self.store_id), position, now));
+        self.input(process, Input::Ticked);
+    }
+}

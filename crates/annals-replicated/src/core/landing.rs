@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::flight::Flight;
 use super::messages::{Divergence, Output, ReadKind, Refusal, SendId};
-use super::settings::{FIRST_PAUSE_MS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
+use super::settings::{FIRST_PAUSE_MS, LEAST_ABSENT_READS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
 use super::state::{AnchorCheck, End, Landed, State};
 use crate::chain::chain::Step;
 use crate::chain::slot::Slot;
@@ -246,8 +246,13 @@ impl State {
     pub(super) fn begin_anchor(&mut self) {
         let Some(&position) = self.chain.position() else { return };
         if self.anchor.is_none() && self.end.is_none() {
-            let (reading, absent_since_ms, again_ms) = (false, None, 0);
-            self.anchor = Some(AnchorCheck { position, reading, absent_since_ms, again_ms });
+            self.anchor = Some(AnchorCheck {
+                position,
+                reading: false,
+                absent_since_ms: None,
+                absent_reads: 0,
+                again_ms: 0,
+            });
         }
     }
 
@@ -272,9 +277,12 @@ impl State {
         };
         let count = usize::from(position.entries);
         if entries.len() < count {
-            // A read may be stale: only time tells that the record ends here.
+            // A read may be stale: only time and many reads tell that the record ends here. Time alone does not, since
+            // this process may have been paused between two reads.
             let since = *check.absent_since_ms.get_or_insert(now);
-            if now.saturating_sub(since) >= self.settings.absence_limit_ms {
+            check.absent_reads += 1;
+            let is_long = now.saturating_sub(since) >= self.settings.absence_limit_ms;
+            if is_long && check.absent_reads >= LEAST_ABSENT_READS {
                 self.diverge(Divergence::Lost { slot });
             }
             return;

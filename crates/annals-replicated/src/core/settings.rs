@@ -55,3 +55,5 @@ pub(super) const SHORTEST_YIELD_MS: u64 = 20;
 pub(super) const MAX_GATHERED_BYTES: usize = 32 << 20;
 /// The number of commits that may wait to be applied before reading pauses.
 pub(super) const MAX_UNAPPLIED: usize = 256;
+/// The least number of reads that must show that the record ends before the replica's position.
+pub(super) const LEAST_ABSENT_READS: u32 = 20;

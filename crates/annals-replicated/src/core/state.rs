@@ -40,6 +40,8 @@ pub(super) struct AnchorCheck {
     pub(super) reading: bool,
     /// The steady time since which the record ends before the position, in ms.
     pub(super) absent_since_ms: Option<u64>,
+    /// The number of reads since then that showed so.
+    pub(super) absent_reads: u32,
     /// The steady time at which to read again, in ms.
     pub(super) again_ms: u64,
 }

@@ -4,6 +4,8 @@
 //! `SEED=7 cargo test … NAME` runs one.
 
 mod defect;
+mod event;
+mod plan;
 mod replica;
 mod workload;
 mod world;
@@ -16,7 +18,8 @@ use annals_replicated::sim::{Broken, Faults, Random, SimRecord};
 use annals_replicated::{Chain, LogLimits, Slot, Step};
 
 use defect::Defect;
-use world::{Outcome, Plan, World};
+use plan::Plan;
+use world::{Outcome, World};
 
 /// Returns the seeds to run.
 fn seeds(usual: u64) -> Range<u64> {
@@ -131,6 +134,14 @@ fn an_engine_that_breaks_a_promise_is_noticed() {
         }
         assert!(noticed * 2 > runs, "{broken:?} was noticed in {noticed} of {runs} runs");
     }
+}
+
+/// In this run, a process was once paused between two stale reads and took its record for lost.
+#[test]
+fn a_pause_between_two_stale_reads_is_not_a_loss() {
+    let (outcome, violations) = run(&any_plan(21_113), 21_113);
+    assert_eq!(violations, []);
+    assert!(outcome.divergences.iter().all(Option::is_none), "{:?}", outcome.divergences);
 }
 
 #[test]

@@ -5,62 +5,19 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use annals_replicated::history::{History, Observation, Operation, Told};
-use annals_replicated::sim::{Broken, Faults, Random, SimRecord};
+use annals_replicated::sim::{Faults, Random, SimRecord};
 use annals_replicated::{
-    AppendOutcome, Cause, Commit, Core, CoreSettings, Divergence, Input, LogError, LogLimits,
-    NewBatch, NewEntry, Now, Output, Position, ReadKind, ReadLimit, Refusal, RequestId, SendId,
-    Slot,
+    AppendOutcome, Cause, Commit, Core, CoreSettings, Divergence, Input, LogError, NewBatch,
+    NewEntry, Now, Output, Position, ReadKind, ReadLimit, Refusal, RequestId, Slot,
 };
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::defect::Defect;
+use crate::event::{Event, Sender};
+use crate::plan::Plan;
 use crate::replica::MemoryReplica;
 use crate::workload::Workload;
-
-/// What is simulated.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) faults: Faults,
-    pub(crate) processes: usize,
-    pub(crate) limits: LogLimits,
-    /// The number of appends of all processes.
-    pub(crate) appends: usize,
-    /// Whether processes end and pause.
-    pub(crate) ends: bool,
-    pub(crate) pauses: bool,
-    pub(crate) broken: Option<Broken>,
-    pub(crate) defect: Option<Defect>,
-    /// The size of payloads, in bytes, at most.
-    pub(crate) payload: usize,
-}
-
-#[derive(Debug)]
-enum Event {
-    Submit,
-    SubmitAgain { life: u64, batch: NewBatch },
-    Arrive { from: Sender, after: Slot, entry: NewEntry, answers: bool },
-    Answer { to: Sender, outcome: AppendOutcome },
-    Read { life: u64, kind: ReadKind, after: Slot },
-    Entries { life: u64, kind: ReadKind, after: Slot, entries: Result<Vec<Bytes>, LogError> },
-    Anchor { life: u64, after: Slot, count: u16 },
-    Anchored { life: u64, after: Slot, entries: Result<Vec<Bytes>, LogError> },
-    Apply { life: u64 },
-    Hinted { life: u64 },
-    Reconnected,
-    Tick,
-    End,
-    Start,
-    Pause,
-    Stranger,
-    Break(Broken),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Sender {
-    life: u64,
-    send: SendId,
-}
 
 /// A process that runs, or ran.
 struct Process {

@@ -1,0 +1,34 @@
+//! What happens in a simulation.
+
+use annals_replicated::sim::Broken;
+use annals_replicated::{AppendOutcome, LogError, NewBatch, NewEntry, ReadKind, SendId, Slot};
+use bytes::Bytes;
+
+/// What happens at a time, to a process or to the engine.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Submit,
+    SubmitAgain { life: u64, batch: NewBatch },
+    Arrive { from: Sender, after: Slot, entry: NewEntry, answers: bool },
+    Answer { to: Sender, outcome: AppendOutcome },
+    Read { life: u64, kind: ReadKind, after: Slot },
+    Entries { life: u64, kind: ReadKind, after: Slot, entries: Result<Vec<Bytes>, LogError> },
+    Anchor { life: u64, after: Slot, count: u16 },
+    Anchored { life: u64, after: Slot, entries: Result<Vec<Bytes>, LogError> },
+    Apply { life: u64 },
+    Hinted { life: u64 },
+    Reconnected,
+    Tick,
+    End,
+    Start,
+    Pause,
+    Stranger,
+    Break(Broken),
+}
+
+/// An append, by the run of a process that sent it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender {
+    pub(crate) life: u64,
+    pub(crate) send: SendId,
+}

@@ -11,6 +11,7 @@
 //!   chain/    the chain rule: which entries are valid
 //!   log/      the seam to an engine
 //!   core/     the protocol of a writer and reader, as a state machine without input, output and clock
+//!   suite     what an engine must pass
 //!   sim/      a simulated engine, with faults by a seed
 //!   history/  judges what processes did with a log, and what they saw
 //! ```
@@ -24,6 +25,7 @@ pub mod history;
 mod log;
 mod random;
 pub mod sim;
+pub mod suite;
 
 pub use chain::chain::{Chain, Position, Step};
 pub use chain::slot::Slot;

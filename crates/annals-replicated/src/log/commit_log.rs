@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::chain::slot::Slot;
 use crate::format::hash::CommitHash;
 
-/// Stores the entries of a record. An engine's crate implements it.
+/// Stores the entries of a record. An engine's crate implements it, and
+/// [`suite`](crate::suite) tests it.
 ///
 /// # What an engine promises
 /// * **E1, order:** all readers see the same bytes at a slot, for ever.

@@ -60,6 +60,9 @@ impl SimRecord {
     }
 
     /// Returns the slot of an earlier copy of the entry at `slot`. Without one, returns any slot up to `after`.
+    ///
+    /// # Panics
+    /// If there is no entry at `slot`.
     pub fn other_slot(&self, slot: Slot, after: Slot, random: &mut Random) -> Slot {
         let entry = &self.entries[usize::try_from(slot.0 - 1).expect("a slot in memory")];
         let copy = self.entries.iter().zip(1..).find(|(earlier, _)| *earlier == entry);

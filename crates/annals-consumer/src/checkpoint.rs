@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::binding::{Bound, digest_before, store_id};
 use crate::error::ConsumerError;
-use crate::place::checkpoints::CheckpointStore;
+use crate::place::checkpoint_store::CheckpointStore;
 use crate::place::place::{Place, check_name};
 
 /// The newest format of a stored position.

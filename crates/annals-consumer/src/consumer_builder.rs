@@ -15,10 +15,10 @@ use crate::engine::settings::GroupSettings;
 use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
-use crate::place::checkpoints::CheckpointStore;
-use crate::place::files::remove_left_behind;
+use crate::place::checkpoint_store::CheckpointStore;
 use crate::place::lock::NameLock;
 use crate::place::place::{Place, check_name};
+use crate::place::position_files::remove_left_behind;
 use crate::worker::Worker;
 
 /// The settings of a [`Consumer`]. [`Consumers::consumer`](crate::Consumers::consumer) returns it.

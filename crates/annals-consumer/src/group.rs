@@ -8,11 +8,12 @@ use annals::{Backend, Event, EventStore};
 
 use crate::delivery::Delivery;
 use crate::engine::core::reset_to;
+use crate::engine::entry::{Entry, Parked, Status};
 use crate::engine::lease_id::LeaseId;
 use crate::engine::machine::{Answer, Nack, ParkedEvents, Settled};
 use crate::engine::settings::GroupSettings;
 use crate::engine::shared::Handle;
-use crate::engine::state::{Entry, GroupState, Parked, Status};
+use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::worker::Worker;
 

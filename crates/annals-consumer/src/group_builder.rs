@@ -18,8 +18,8 @@ use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::Group;
-use crate::place::files::remove_left_behind;
 use crate::place::place::{Place, check_name};
+use crate::place::position_files::remove_left_behind;
 
 /// The settings of a [`Group`]. [`Consumers::group`](crate::Consumers::group) returns it.
 ///

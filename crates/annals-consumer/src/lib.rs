@@ -82,8 +82,8 @@ pub use engine::settings::{GroupSettings, SettingsItem};
 pub use error::{ConsumerError, Holder};
 pub use group::{Group, GroupStatus, ParkedEvent};
 pub use group_builder::GroupBuilder;
-pub use place::checkpoints::{CheckpointStore, MemoryCheckpoints};
-pub use place::files::FileCheckpoints;
+pub use place::checkpoint_store::{CheckpointStore, MemoryCheckpoints};
+pub use place::position_files::FileCheckpoints;
 pub use worker::{Worker, WorkerStream};
 
 /// Consumers and groups of an [`EventStore`].

@@ -119,9 +119,11 @@ impl Recorder for Remembers {
     }
 }
 
-/// The rows of the table of docs/METRICS.md: name, kind and unit. The crate `annals-consumer` reports those of consumers.
+/// The rows of the table of docs/METRICS.md: name, kind and unit. The crate `annals-consumer` reports those of consumers,
+/// and `annals-server` those of the server, which are the last ones.
 fn documented() -> BTreeMap<String, (String, String)> {
-    let rows = include_str!("../../../docs/METRICS.md").lines().filter_map(|line| {
+    let page = include_str!("../../../docs/METRICS.md").lines();
+    let rows = page.take_while(|line| !line.starts_with("The server (")).filter_map(|line| {
         let mut cells = line.strip_prefix("| `annals_")?.split('|').map(str::trim);
         let name = format!("annals_{}", cells.next()?.trim_end_matches('`'));
         Some((name, (cells.next()?.to_owned(), cells.next()?.to_owned())))

@@ -23,6 +23,10 @@ pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
         Runtime::new().map_err(|error| Failure::Serve(ServeError::Start(error.to_string())))?;
     let is_new = !args.read_only && store::is_vacant(&args.store)?;
     runtime.block_on(async {
+        // Before the server listens: a signal that comes early drains it, too.
+        let signals = Signals::new().map_err(|error| {
+            Failure::Serve(ServeError::Start(format!("signals cannot be handled: {error}")))
+        })?;
         let server = configured(server(args)?, args)?;
         let running = server.start().await.map_err(not_served)?;
         if is_new {
@@ -31,12 +35,12 @@ pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
         for address in running.addresses() {
             say::note(&format!("listening on {address}"));
         }
-        serve(running).await
+        serve(running, signals).await
     })
 }
 
-async fn serve(running: Running) -> Result<(), Failure> {
-    let signals = tokio::spawn(until_signals(running.handle()));
+async fn serve(running: Running, signals: Signals) -> Result<(), Failure> {
+    let signals = tokio::spawn(until_signals(running.handle(), signals));
     let result = running.wait().await.map_err(not_served);
     signals.abort();
     result
@@ -105,14 +109,7 @@ fn not_served(error: ServeError) -> Failure {
 }
 
 /// Drains the server at the first signal, and ends the process at the second.
-async fn until_signals(server: Handle) {
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => {
-            say::warning(&format!("signals cannot be handled: {error}"));
-            return;
-        }
-    };
+async fn until_signals(server: Handle, mut signals: Signals) {
     while signals.next().await == Asked::Reload {
         match server.reload() {
             Ok(()) => say::note("read the tokens and the certificates again"),

@@ -3,8 +3,8 @@
 use annals::Event;
 use uuid::Uuid;
 
+use super::entry::{Entry, Parked};
 use super::settings::GroupSettings;
-use super::state::{Entry, Parked};
 
 /// A change of a group's state. The state log is an ordinary annals store of these events, so its events can be read,
 /// verified and looked at as of any time.

@@ -21,10 +21,10 @@ use parking_lot::Mutex;
 use super::event::GroupEvent;
 use super::state::GroupState;
 use crate::error::ConsumerError;
-use crate::place::files::{
+use crate::place::place::{Place, group_directory};
+use crate::place::position_files::{
     DELETED, create_directory, left_behind, remove_left_behind, sync_directory,
 };
-use crate::place::place::{Place, group_directory};
 
 /// The number of events at which a state log ends and the next begins.
 const MOST_EVENTS: u64 = 100_000;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::entry::Status;
 use super::event::GroupEvent;
 use super::lease_id::LeaseId;
 use super::schedule::{Keys, Schedule};
-use super::state::{GroupState, Misfit, Status};
+use super::state::{GroupState, Misfit};
 
 /// How a worker answers a delivery that it did not handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,12 @@
 //!   machine ──▶ schedule        the decisions: a state machine without clock, input and output
 //!     ▼
 //!   state ──▶ event, settings   the state is the fold of the events of the state log
+//!   entry                       an event that is not finished, or parked
 //!   lease_id                    the ids of leases
 //! ```
 
 pub(crate) mod core;
+pub(crate) mod entry;
 pub(crate) mod event;
 pub(crate) mod lease_id;
 pub(crate) mod log;

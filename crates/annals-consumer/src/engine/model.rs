@@ -6,12 +6,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::entry::Status;
 use super::event::GroupEvent;
 use super::lease_id::LeaseId;
 use super::machine::{Answer, Machine, Nack, ParkedEvents};
 use super::schedule::Keys;
 use super::settings::GroupSettings;
-use super::state::{GroupState, Status};
+use super::state::GroupState;
 
 const WORKERS: [&str; 3] = ["a", "b", "c"];
 const DEADLINE_MS: u64 = 100;
@@ -369,7 +370,7 @@ impl World<'_> {
         let state = self.machine.state();
         assert_eq!(state.read, self.model.read);
         assert_eq!(state.position(), self.model.position());
-        let known = |(offset, entry): (u64, &super::state::Entry)| {
+        let known = |(offset, entry): (u64, &super::entry::Entry)| {
             let known = match &entry.status {
                 Status::Waiting => Known::Waiting,
                 Status::Pausing { until_ms } => Known::Pausing(*until_ms),

@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::state::{Entry, GroupState, Status};
+use super::entry::{Entry, Status};
+use super::state::GroupState;
 
 /// The keys of an event. Without keys, the event does not wait for any other.
 pub(crate) type Keys = Box<[Arc<str>]>;

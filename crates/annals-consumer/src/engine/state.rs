@@ -10,44 +10,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::entry::{Entry, Parked, Status};
 use super::event::GroupEvent;
 use super::settings::GroupSettings;
 
 /// The most entries in one carried part, so that it stays below the limit of an event, 16 MiB: a reason has at most
 /// 1,000 bytes, each of which is up to 6 bytes of JSON.
 const CARRIED_PART: usize = 2_000;
-
-/// An event that is not finished.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    /// The number of deliveries so far.
-    pub(crate) attempts: u32,
-    /// The pull of the last delivery.
-    pub(crate) pull: Option<Uuid>,
-    pub(crate) status: Status,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
-    /// To be delivered.
-    Waiting,
-    /// With a worker, until the deadline.
-    Leased { worker: Arc<str>, deadline_ms: u64 },
-    /// To be delivered again after a pause.
-    Pausing { until_ms: u64 },
-}
-
-/// An event that is not delivered until it is replayed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Parked {
-    pub(crate) attempts: u32,
-    pub(crate) at_ms: u64,
-    pub(crate) reason: String,
-}
 
 /// The state of a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -231,12 +202,6 @@ impl GroupState {
         let (epoch, read, before) = (self.epoch, self.stored_read, self.before.clone());
         events.push(GroupEvent::StateComplete { epoch, read, before });
         events
-    }
-}
-
-impl Entry {
-    fn new() -> Self {
-        Self { attempts: 0, pull: None, status: Status::Waiting }
     }
 }
 

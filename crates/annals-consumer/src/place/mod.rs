@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   my.store/consumers/          beside a log in files; a log in memory has the same in memory
-//!     mailer.position            the position of the consumer `mailer`        checkpoints, files
+//!     mailer.position            the position of the consumer `mailer`        checkpoint_store, position_files
 //!     mailer.lock                locked while it runs                         lock
 //!     billing.group/00000001/    the state log of the group `billing`         place
 //!     billing.lock
 //! ```
 
-pub(crate) mod checkpoints;
-pub(crate) mod files;
+pub(crate) mod checkpoint_store;
 pub(crate) mod lock;
 #[expect(clippy::module_inception, reason = "the place that the folder is named after")]
 pub(crate) mod place;
+pub(crate) mod position_files;

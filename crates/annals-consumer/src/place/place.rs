@@ -9,9 +9,9 @@ use annals::backend::{Beside, BesideValues, check_series};
 use annals::{Backend, Event, EventStore};
 use parking_lot::Mutex;
 
-use super::checkpoints::{CheckpointStore, MemoryCheckpoints};
-use super::files::{FileCheckpoints, create_directory, names_with};
+use super::checkpoint_store::{CheckpointStore, MemoryCheckpoints};
 use super::lock::{MemoryLocks, NameLock};
+use super::position_files::{FileCheckpoints, create_directory, names_with};
 use crate::error::ConsumerError;
 
 /// The subdirectory of a store's directory.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use annals::backend::check_series;
 use uuid::Uuid;
 
-use super::checkpoints::CheckpointStore;
+use super::checkpoint_store::CheckpointStore;
 
 const EXTENSION: &str = ".position";
 

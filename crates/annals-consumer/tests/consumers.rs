@@ -15,9 +15,9 @@ use std::time::Duration;
 use annals::{Backend, EventStore, Journal, Query, RawEvent, UnknownEvents};
 use annals_consumer::{
     Checkpoint, CheckpointStore, ConsumerAdmin, ConsumerError, Consumers as _, FileCheckpoints,
-    Holder, MemoryCheckpoints,
+    Holder,
 };
-use common::{append, boxed, copy_directory};
+use common::{Counting, append, boxed, copy_directory};
 use futures_executor::block_on;
 use futures_util::{Stream as _, StreamExt as _};
 
@@ -134,32 +134,6 @@ fn names_and_options_are_checked() {
     }
     let error = store.consumer("a").save_every(0).start().unwrap_err();
     assert_eq!(error.to_string(), "the option save_every is 0; it must be at least 1");
-}
-
-/// Counts what is saved.
-#[derive(Debug, Default)]
-struct Counting {
-    inner: MemoryCheckpoints,
-    saves: AtomicU64,
-}
-
-impl CheckpointStore for Counting {
-    fn load(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
-        self.inner.load(name)
-    }
-
-    fn save(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        self.saves.fetch_add(1, Ordering::Relaxed);
-        self.inner.save(name, bytes)
-    }
-
-    fn remove(&self, name: &str) -> std::io::Result<()> {
-        self.inner.remove(name)
-    }
-
-    fn names(&self) -> std::io::Result<Vec<String>> {
-        self.inner.names()
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals::backend::Beside;
@@ -16,39 +16,10 @@ use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, EventRef, EventStore, Head, Journal,
     Memory, NameCount, NameKind, Query, RawEvent, ReadError, Selection, Stats,
 };
-use annals_consumer::{
-    CheckpointStore, ConsumerAdmin, ConsumerError, Consumers as _, MemoryCheckpoints, Nack,
-    ParkedEvents,
-};
-use common::{append, copy_directory};
+use annals_consumer::{ConsumerAdmin, ConsumerError, Consumers as _, Nack, ParkedEvents};
+use common::{Counting, append, copy_directory};
 
 const HOUR: Duration = Duration::from_secs(3_600);
-
-/// Counts what is saved.
-#[derive(Debug, Default)]
-struct Counting {
-    inner: MemoryCheckpoints,
-    saves: AtomicU64,
-}
-
-impl CheckpointStore for Counting {
-    fn load(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
-        self.inner.load(name)
-    }
-
-    fn save(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        self.saves.fetch_add(1, Ordering::Relaxed);
-        self.inner.save(name, bytes)
-    }
-
-    fn remove(&self, name: &str) -> std::io::Result<()> {
-        self.inner.remove(name)
-    }
-
-    fn names(&self) -> std::io::Result<Vec<String>> {
-        self.inner.names()
-    }
-}
 
 #[test]
 fn a_consumer_of_new_events_that_is_killed_at_once_loses_none() {
@@ -127,7 +98,7 @@ enum Known {
     },
 }
 
-/// Returns a store with events of two orders, the second and third of which cannot be decoded.
+/// Returns a store with events of two orders. The second and the third event cannot be decoded.
 fn with_broken_events(path: &Path) -> EventStore<Known, Journal<Known>> {
     let event = |order: u64, data: String| {
         RawEvent::builder("fine").tag(format!("order:{order}")).data(data).build().unwrap()

@@ -8,7 +8,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Returns the bytes of which `text` is the base64, or `None`.
+/// Decodes base64. Returns `None` if `text` is not valid base64.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

@@ -13,7 +13,7 @@
 //!   core/     the protocol of a writer and reader, as a state machine without input, output and clock
 //!   suite     what an engine must pass
 //!   sim/      a simulated engine, with faults by a seed
-//!   history/  judges what processes did with a log, and what they saw
+//!   history/  checks the calls that processes made on a log, and their results
 //! ```
 
 #![forbid(unsafe_code)]

@@ -96,7 +96,9 @@ fn begins_with_genesis<S: LogSubject>(subject: &S) -> Found {
     let log = subject.create();
     log.check().map_err(|unfit| unfit.to_string())?;
     let reader = Reader::new(&log).catch_up()?;
-    let Some(position) = reader.chain.position() else { return Err("there is no genesis".into()) };
+    let Some(position) = reader.chain.position() else {
+        return Err("the record has no genesis entry".into());
+    };
     let (first, last) = log.ends().map_err(|error| error.to_string())?;
     let tip = position.tip;
     if tip.number != 0 || first != Slot(1) || last < first {

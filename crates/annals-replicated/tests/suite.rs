@@ -13,7 +13,7 @@ use annals_replicated::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
     None,
-    /// Acknowledges what it does not store.
+    /// Acknowledges entries that it does not store.
     Loses,
     /// Gives slots with gaps.
     HasGaps,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use annals::backend::{Beside, HeadPublisher, LogAccess};
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Event, EventDigest, EventRef, FollowError,
-    Head, Health, NameCount, NameKind, OpenError, Query, RawEvent, ReadError, Recorded,
-    SegmentStats, Selection, SnapshotStore, Stats, Tags,
+    Head, Health, NameCount, NameKind, OpenError, RawEvent, ReadError, Recorded, SegmentStats,
+    Selection, SnapshotStore, Stats, Tags,
 };
 use rocksdb::checkpoint::Checkpoint;
 
@@ -244,12 +244,7 @@ impl<E: Event> Backend<E> for RocksDb<E> {
         limit: usize,
         page: &mut Vec<Recorded<RawEvent>>,
     ) -> Result<Range<u64>, ReadError> {
-        let (range, query) = (range.start..range.end.min(self.head().get()), Query::all());
-        let mut events: Vec<EventRef<'_, RawEvent>> = Vec::with_capacity(limit);
-        let selection = Selection { query: &query, range, reverse: false, limit };
-        let rest = self.log.read(selection, &mut events)?;
-        page.extend(events.into_iter().map(EventRef::into_owned));
-        Ok(rest)
+        self.access.read_raw(range, limit, page, |selection, page| self.log.read(selection, page))
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

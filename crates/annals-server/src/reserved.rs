@@ -1,4 +1,4 @@
-//! The names with which the server stores what UmaDB's contract has and annals has not.
+//! The names under which the server stores the fields that UmaDB's contract has and annals does not have.
 //!
 //! ```text
 //!   $uuid      the client's uuid                    $order      the order in which the client gave the metadata

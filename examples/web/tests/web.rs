@@ -64,6 +64,23 @@ async fn follow(client: Client, address: watch::Receiver<String>, seen: watch::S
     }
 }
 
+/// Returns the offset of each request that booked a seat. No seat may be sold twice.
+fn bookings(answers: impl Iterator<Item = (String, String, Answer)>) -> HashMap<String, u64> {
+    let mut sold = HashSet::new();
+    let mut offsets = HashMap::new();
+    for (seat, request, answer) in answers {
+        match answer.status {
+            StatusCode::CREATED | StatusCode::OK => {
+                offsets.insert(request, answer.body["offset"].as_u64().expect("an offset"));
+                assert!(sold.insert(seat.clone()), "seat {seat} was sold twice");
+            }
+            StatusCode::CONFLICT => {}
+            status => panic!("{request}: {status}: {}", answer.body),
+        }
+    }
+    offsets
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_service_is_killed_again_and_again() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -107,20 +124,9 @@ async fn nothing_acknowledged_is_lost_when_the_service_is_killed_again_and_again
         published.send(server.address.clone()).expect("clients listen");
     }
 
-    let mut offsets = HashMap::new();
-    let mut sold = HashSet::new();
-    for answers in join_all(work).await {
-        for (seat, request, answer) in answers.expect("no client panicked") {
-            match answer.status {
-                StatusCode::CREATED | StatusCode::OK => {
-                    offsets.insert(request, answer.body["offset"].as_u64().expect("an offset"));
-                    assert!(sold.insert(seat.clone()), "seat {seat} was sold twice");
-                }
-                StatusCode::CONFLICT => {}
-                status => panic!("{request}: {status}: {}", answer.body),
-            }
-        }
-    }
+    let offsets = bookings(
+        join_all(work).await.into_iter().flat_map(|answers| answers.expect("no client panicked")),
+    );
     assert_eq!(
         offsets.len(),
         CLIENTS * REQUESTS_PER_CLIENT / 2,

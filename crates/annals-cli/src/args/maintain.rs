@@ -12,8 +12,8 @@ use crate::store_path::StorePath;
 /// reports a commit that a crash interrupted; it is repaired when the store is next opened for appending.
 ///
 /// Checksums find accidents. If checkpoints of the store were signed (`annals checkpoint`), the command also compares
-/// every event with the last of them, and with the receipts of witnesses: this finds changes that somebody made on
-/// purpose, with the right checksums.
+/// every event with the last of them, and with the receipts of witnesses. The comparison finds a change that was
+/// made on purpose, with the right checksums.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals verify my.store\n  annals verify my.store --against kept-elsewhere.checkpoint"

@@ -11,14 +11,14 @@ use crate::store_path::StorePath;
 
 /// Create a key with which a log signs, or with which a witness cosigns the logs of others
 ///
-/// The key is written to FILE, which only you can read; an existing file is never replaced. Keep it secret, and neither in
-/// the store's directory nor in its backups: whoever has the key can sign in your name.
+/// The key is written to FILE, which only you can read; an existing file is never replaced. Keep it secret. Do not keep
+/// it in the store's directory or in its backups: a person who has the key can sign in your name.
 ///
 /// NAME is the name under which others know the log or the witness. By convention it is a domain and a path, such as
 /// example.com/ledger. It cannot be changed later.
 ///
-/// The command prints two public keys. Give the `vkey` to everybody who should check your log. Give the `witness_vkey` to
-/// everybody who should check what you cosign as a witness. They are not secret.
+/// The command prints two public keys. They are not secret. Others check your log with the `vkey`, and the checkpoints
+/// that you cosign as a witness with the `witness_vkey`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals key example.com/ledger --out ledger.key")]
 pub(crate) struct Key {
@@ -34,7 +34,7 @@ pub(crate) struct Key {
 ///
 /// A checkpoint is a short text with a signature. It says: the log of this name has this many events, and this is their
 /// fingerprint (a hash that changes if any event is changed, added in between or removed). Give it to others, or keep it
-/// elsewhere. Whoever has it can later show whether the log was changed since, and you cannot deny what you signed.
+/// elsewhere. Its owner can show later whether the log was changed, and you cannot deny your signature.
 ///
 /// The first checkpoint binds the store to the key. The command needs the right to write: no other process may have the
 /// store open for writing. If an old backup of the store was restored, the command refuses to sign, because it would
@@ -64,7 +64,7 @@ pub(crate) struct Checkpoint {
     pub(crate) witness: Option<VerifierKey>,
 }
 
-/// Write a proof of what a store contains, for somebody who does not have the store and need not trust you
+/// Write a proof of what a store contains. A reader needs neither the store nor trust in you to check it
 ///
 /// The proof is about the last checkpoint that was signed, or the one of --at. `annals check` checks it.
 ///
@@ -159,7 +159,7 @@ pub(crate) struct Check {
     pub(crate) old: Option<PathBuf>,
 }
 
-/// Cosign a checkpoint of somebody else's log, if the log only grew since the last one that you cosigned
+/// Cosign a checkpoint of another person's log, if the log only grew since the last one that you cosigned
 ///
 /// A witness remembers, for each log, the last checkpoint that it cosigned. It cosigns a new one only with a proof that
 /// the log continues the old one. So the log's owner cannot show different histories to different people, or take back

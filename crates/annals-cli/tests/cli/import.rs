@@ -11,6 +11,7 @@ on_every_backend!(
     times_that_go_back_are_refused,
     csv_of_another_program_becomes_events,
     wrong_csv_imports_nothing,
+    wrong_options_for_csv_are_refused,
 );
 
 fn a_wrong_line_imports_nothing(dir: &TestDir) {
@@ -188,6 +189,9 @@ fn wrong_csv_imports_nothing(dir: &TestDir) {
         annals([&["import", &store, "--csv"], options].concat(), input).fails(&words);
         assert!(!dir.path("new.store").exists(), "{words:?}");
     }
+}
+
+fn wrong_options_for_csv_are_refused(dir: &TestDir) {
     let store = dir.at("new.store");
     for (options, right) in [
         (&["--type", "a"][..], "--csv"),

@@ -63,7 +63,7 @@ fn stored(event: &Sample) -> Result<RawEvent, CheckError> {
     Ok(builder.build()?)
 }
 
-/// Reads a range in pages, each of which must have at least one event and at most `limit`.
+/// Reads a range in pages. Each page must have at least one event and at most `limit`.
 fn raw<S: Subject + ?Sized>(
     store: &Store<S>,
     mut range: Range<u64>,

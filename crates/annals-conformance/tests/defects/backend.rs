@@ -146,17 +146,21 @@ impl Defective {
     }
 }
 
+impl Defective {
+    fn one_by_one(&self, batch: Batch<Sample>) -> Result<Appended, AppendError> {
+        let first = self.inner.head().get();
+        for event in batch.events {
+            self.inner.append(Batch::new(vec![event]))?;
+        }
+        Ok(Appended::new(first..self.inner.head().get()))
+    }
+}
+
 impl Backend<Sample> for Defective {
     fn append(&self, mut batch: Batch<Sample>) -> Result<Appended, AppendError> {
         match self.defect {
             Defect::ReversesBatches => batch.events.reverse(),
-            Defect::TearsBatches if batch.events.len() > 1 => {
-                let first = self.inner.head().get();
-                for event in batch.events {
-                    self.inner.append(Batch::new(vec![event]))?;
-                }
-                return Ok(Appended::new(first..self.inner.head().get()));
-            }
+            Defect::TearsBatches if batch.events.len() > 1 => return self.one_by_one(batch),
             Defect::LeavesGaps => {
                 let Appended { offsets, .. } = self.inner.append(batch)?;
                 let gap = u64::from(offsets.start >= 5);

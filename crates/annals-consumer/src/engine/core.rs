@@ -151,7 +151,7 @@ impl Core {
         Ok(parked_count(&events))
     }
 
-    /// Reads ahead until `wanted` events are ready, the end of the log is reached, or there is no room.
+    /// Reads ahead until `wanted` events are ready, the log ends, or the window is full.
     pub(crate) fn read_ahead<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,

@@ -92,6 +92,35 @@ impl GroupState {
         self.parked.remove(&offset).ok_or_else(missing)
     }
 
+    /// Adds the events at `offsets`, which are to be delivered. Everything below `to` was read.
+    fn admit(&mut self, to: u64, offsets: &[u64]) -> Result<(), Misfit> {
+        let first = offsets.first().copied().unwrap_or(to);
+        if to < self.read || first < self.read {
+            return Err(Misfit(format!("offset {first} was read before")));
+        }
+        self.window.extend(offsets.iter().map(|&offset| (offset, Entry::new())));
+        (self.read, self.stored_read) = (to, to);
+        Ok(())
+    }
+
+    /// Gives a worker the events at `offsets` until the deadline.
+    fn lease(
+        &mut self,
+        worker: &str,
+        pull: Uuid,
+        deadline_ms: u64,
+        offsets: &[u64],
+    ) -> Result<(), Misfit> {
+        let worker: Arc<str> = worker.into();
+        for &offset in offsets {
+            let entry = self.existing(offset)?;
+            entry.attempts = entry.attempts.saturating_add(1);
+            entry.pull = Some(pull);
+            entry.status = Status::Leased { worker: Arc::clone(&worker), deadline_ms };
+        }
+        Ok(())
+    }
+
     /// Applies one event of the state log. After an error the state is not usable.
     pub(crate) fn apply(&mut self, event: &GroupEvent) -> Result<(), Misfit> {
         match event {
@@ -110,23 +139,11 @@ impl GroupState {
                 self.before.clone_from(before);
             }
             GroupEvent::EventsAdmitted { to, before, offsets } => {
-                let first = offsets.first().copied().unwrap_or(*to);
-                if *to < self.read || first < self.read {
-                    return Err(Misfit(format!("offset {first} was read before")));
-                }
-                self.window.extend(offsets.iter().map(|&offset| (offset, Entry::new())));
-                (self.read, self.stored_read) = (*to, *to);
+                self.admit(*to, offsets)?;
                 self.before.clone_from(before);
             }
             GroupEvent::EventsLeased { worker, pull, deadline_ms, offsets } => {
-                let worker: Arc<str> = worker.as_str().into();
-                for &offset in offsets {
-                    let entry = self.existing(offset)?;
-                    entry.attempts = entry.attempts.saturating_add(1);
-                    entry.pull = Some(*pull);
-                    let (worker, deadline_ms) = (Arc::clone(&worker), *deadline_ms);
-                    entry.status = Status::Leased { worker, deadline_ms };
-                }
+                self.lease(worker, *pull, *deadline_ms, offsets)?;
             }
             GroupEvent::LeaseExtended { offset, deadline_ms } => {
                 let Status::Leased { deadline_ms: deadline, .. } =

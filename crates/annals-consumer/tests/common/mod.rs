@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals::{Backend, EventStore, RawEvent};
+use annals_consumer::{CheckpointStore, MemoryCheckpoints};
 
 /// Returns a store on any backend.
 pub(crate) fn boxed<E: annals::Event>(
@@ -37,5 +40,31 @@ pub(crate) fn copy_directory(from: &Path, to: &Path) {
         } else {
             fs::copy(entry.path(), target).unwrap();
         }
+    }
+}
+
+/// Positions in memory, with the number of saves.
+#[derive(Debug, Default)]
+pub(crate) struct Counting {
+    inner: MemoryCheckpoints,
+    pub(crate) saves: AtomicU64,
+}
+
+impl CheckpointStore for Counting {
+    fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.inner.load(name)
+    }
+
+    fn save(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.saves.fetch_add(1, Ordering::Relaxed);
+        self.inner.save(name, bytes)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.inner.names()
     }
 }

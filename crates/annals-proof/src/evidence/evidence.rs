@@ -77,7 +77,7 @@ pub struct Findings {
     pub verified: Verified,
     /// The events, in ascending order of offset.
     pub events: Vec<ShownEvent>,
-    /// The ranges of which *all* events are shown. Other selections are not shown to be whole.
+    /// The ranges for which the evidence shows *all* events. It does not show that other selections are whole.
     pub whole: Vec<Range<u64>>,
     /// Earlier checkpoints of the same log that the checkpoint continues.
     pub earlier: Vec<Earlier>,

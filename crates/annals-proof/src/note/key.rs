@@ -34,7 +34,7 @@ impl KeyKind {
     }
 }
 
-/// A public key with its name, a "vkey": `name+id+key`. Whoever has it can verify signatures of the key.
+/// A public key with its name, a "vkey": `name+id+key`. It verifies the signatures of the key.
 ///
 /// ```
 /// use annals_proof::{KeyKind, VerifierKey};

@@ -15,7 +15,7 @@ pub(crate) const TILE: u64 = 256;
 /// The largest number of events that are read at once.
 const PAGE: usize = 512;
 
-/// Calls `see` with the stored bytes of each event of a range, all of which exist.
+/// Calls `see` with the stored bytes of each event of a range. All events of the range exist.
 pub(crate) fn each_raw<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     mut range: Range<u64>,

@@ -69,7 +69,7 @@ impl State {
         root(&mut NodeReader::new(store, &self.nodes, size), 0..size)
     }
 
-    /// Hashes the events up to `end`, all of which exist.
+    /// Hashes the events up to `end`. All of them exist.
     pub(crate) fn extend<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,

@@ -8,7 +8,8 @@ use crate::hash::TreeHash;
 pub(crate) trait Nodes {
     type Error;
 
-    /// Returns the hash of the subtree over the leaves [index · 2^level, (index + 1) · 2^level), all of which exist.
+    /// Returns the hash of the subtree over the leaves [index · 2^level, (index + 1) · 2^level). All these leaves
+    /// exist.
     fn node(&mut self, level: u32, index: u64) -> Result<TreeHash, Self::Error>;
 }
 

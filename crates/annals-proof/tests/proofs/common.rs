@@ -56,7 +56,7 @@ pub(crate) fn append<B: annals::Backend<RawEvent>>(
     }
 }
 
-/// Appends `count` events, of which number `i` is `noted` at T + i.
+/// Appends `count` events. Event `i` is `noted` at T + i.
 pub(crate) fn note<B: annals::Backend<RawEvent>>(store: &EventStore<RawEvent, B>, count: u64) {
     let start = store.len();
     append(

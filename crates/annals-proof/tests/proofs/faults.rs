@@ -1,4 +1,4 @@
-//! Faults, each of which must be noticed: what the threat table of docs/PROOFS.md says is noticed.
+//! Faults that the threat table of docs/PROOFS.md lists as noticed. Each test fails if its fault is not noticed.
 
 use std::fs;
 use std::path::Path;
@@ -69,7 +69,7 @@ fn a_restored_backup_is_noticed_and_nothing_is_signed() {
     assert!(matches!(proofs.prove(299, &signed), Err(ProofError::OutOfRange(_))));
     let report = proofs.verify(&[]).unwrap();
     assert_eq!(report.problems.len(), 1, "{report:?}");
-    // The stored checkpoint is what it was, also when it is opened again.
+    // The stored checkpoint did not change, also when the proofs are opened again.
     drop((store, proofs));
     assert_eq!(open(&path).1.last_checkpoint(), Some(signed));
 }
@@ -153,7 +153,7 @@ fn a_node_that_changes_while_the_log_is_open_is_rebuilt() {
 
 #[test]
 fn a_swapped_log_is_noticed() {
-    // The same number of events, of which one is another: as after a change of the files and all their checksums.
+    // The same number of events, and one of them differs, as after a change of the files and all their checksums.
     let directory = tempfile::tempdir().unwrap();
     let proofs_path = directory.path().join("proofs");
     let store = noted(600);

@@ -1,4 +1,4 @@
-//! Trees and notes of other authors, who must agree.
+//! Compares trees and notes with implementations of other authors.
 
 use annals_proof::{
     Checkpoint, ConsistencyProof, InclusionProof, LogKey, Proofs, TreeHash, check_consistency,

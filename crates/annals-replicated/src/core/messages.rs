@@ -34,7 +34,7 @@ pub struct SendId(pub u64);
 pub struct NewBatch {
     /// The events.
     pub events: Vec<RawEvent>,
-    /// The conditions, all of which must hold.
+    /// The conditions. All of them must hold.
     pub conditions: Vec<Condition>,
     /// The time at which the events were recorded, in ms since 1970 UTC; `None`: now.
     pub time_ms: Option<u64>,

@@ -3,8 +3,8 @@
 //! ```text
 //!   core      the state machine's face        admit      whether a batch may be appended
 //!   messages  its inputs and outputs          overlay    the events that are under way
-//!   replica   what it reads in a replica      sending    commits are gathered and sent
-//!   settings  what it is set to               landing    what became of them; the record is followed
+//!   replica   the seam to a replica           sending    gathers and sends commits
+//!   settings  the settings                    landing    settles commits; follows the record
 //!   state     everything that it knows        deadlines  what the passing of time does
 //!   flight    a commit under way
 //! ```

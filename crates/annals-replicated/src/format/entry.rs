@@ -49,7 +49,7 @@ impl Entry {
         }
         match any.format {
             FORMAT => {}
-            0 => return Err(EntryError::Damaged("there is no format 0")),
+            0 => return Err(EntryError::Damaged("the format is 0, and formats begin at 1")),
             _ => return Err(EntryError::Newer(any)),
         }
         let head: &[u8; HEADER_BYTES] =

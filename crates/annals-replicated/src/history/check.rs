@@ -32,7 +32,7 @@ pub enum Violation {
         /// Its offset.
         offset: u64,
     },
-    /// The log has a batch of which every caller was told that it is absent.
+    /// The log has a batch, but every caller of it was told that the log does not have it.
     NotAbsent {
         /// The offset of its first event.
         offset: u64,
@@ -94,7 +94,7 @@ impl fmt::Display for Violation {
                 write!(f, "the batch at offset {offset} forbids the event at offset {forbidden}")
             }
             Self::WrongConflict { offset } => {
-                write!(f, "the event at offset {offset} is no reason for a conflict")
+                write!(f, "the event at offset {offset} does not cause a conflict")
             }
             Self::StaleBarrier { head } => {
                 write!(f, "a barrier returned the head {head}, which was out of date")
@@ -293,7 +293,7 @@ fn check_barriers(history: &History, violations: &mut Vec<Violation>) {
     }
 }
 
-/// Checks that every process saw a prefix of the log, with what it had appended itself.
+/// Checks that every process saw a prefix of the log, and in it the events that the process had appended.
 fn check_observations(history: &History, log: &[RawEvent], violations: &mut Vec<Violation>) {
     let mut digests = vec![PrefixDigest::default()];
     for event in log {

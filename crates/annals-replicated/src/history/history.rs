@@ -1,4 +1,4 @@
-//! What processes did with a log, and what they saw.
+//! The calls that processes made on a log, and their results.
 
 use annals::{Appended, Condition, RawEvent};
 use sha2::{Digest as _, Sha256};

@@ -1,8 +1,8 @@
-//! Judges what processes did with a replicated log, and what they saw. For tests of engines.
+//! Checks the calls that processes made on a replicated log, and their results. For tests of engines.
 //!
 //! ```text
-//!   history   what happened
-//!   check     compares it with the log that came of it
+//!   history   the calls and their results
+//!   check     compares them with the log
 //! ```
 
 mod check;

@@ -101,7 +101,7 @@ impl SimRecord {
         self.trimmed = usize::try_from(first.0 - 1).unwrap_or(0).min(self.entries.len());
     }
 
-    /// Breaks a promise. Returns the first slot that differs from what it was.
+    /// Breaks a promise. Returns the first slot whose entry changed.
     pub fn break_promise(&mut self, broken: Broken, random: &mut Random) -> Slot {
         let last = self.entries.len();
         let at = match broken {

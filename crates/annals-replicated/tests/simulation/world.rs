@@ -325,7 +325,7 @@ impl World {
         self.record.read(after, limit, missing)
     }
 
-    /// Passes an input to the core of a process, and does what it says.
+    /// Passes an input to the core of a process, and carries out its outputs.
     fn input(&mut self, process: usize, input: Input) {
         let now = Now { steady_ms: self.now, wall_ms: 1_000_000 + self.now };
         let running = &mut self.processes[process];

@@ -100,7 +100,7 @@ impl Reading {
                 return Some(Err(fault));
             }
         };
-        // An empty message in mid-stream would be the end to clients. Only a read without a match sends one.
+        // A client takes an empty message for the end of the stream. Only a read without a match sends one.
         if page.is_empty() && !first {
             return None;
         }

@@ -101,7 +101,7 @@ fn of_json(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
     Ok(batch)
 }
 
-/// Refuses the names with which the server stores what it knows itself.
+/// Refuses the names that only the server may write.
 fn checked(event: RawEvent, index: usize) -> Result<RawEvent, Fault> {
     if let Some(tag) = event.tags().find(|tag| is_reserved_tag(tag)) {
         return Err(invalid(

@@ -1,7 +1,9 @@
 //! What backends that store encoded events have in common: one process writes the log, and other processes follow it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::backend::Selection;
 use super::batch::{AppendFuture, Appended, Batch};
 use super::commit::clock::Clock;
 use super::commit::committer::Committer;
@@ -12,8 +14,10 @@ use super::head::publisher::HeadPublisher;
 use super::health::Health;
 use super::process::Opener;
 use crate::error::{AppendError, FollowError, ReadError};
-use crate::event::event::Event;
+use crate::event::event::{Event, EventRef, Recorded};
 use crate::event::name::Hasher;
+use crate::event::raw::RawEvent;
+use crate::query::Query;
 
 /// The access that a process has to a log: the commit path of the one writer, or the thread that follows it.
 ///
@@ -52,6 +56,28 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     #[must_use]
     pub fn head(&self) -> &HeadPublisher<E> {
         &self.head
+    }
+
+    /// Reads events as they are stored, for [`Backend::read_raw`](crate::Backend::read_raw). `read` reads a selection of
+    /// the log.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read_raw<'a>(
+        &self,
+        range: Range<u64>,
+        limit: usize,
+        page: &mut Vec<Recorded<RawEvent>>,
+        read: impl FnOnce(
+            Selection<'_>,
+            &mut Vec<EventRef<'a, RawEvent>>,
+        ) -> Result<Range<u64>, ReadError>,
+    ) -> Result<Range<u64>, ReadError> {
+        let (range, query) = (range.start..range.end.min(self.head.get()), Query::all());
+        let mut events = Vec::with_capacity(limit);
+        let rest = read(Selection { query: &query, range, reverse: false, limit }, &mut events)?;
+        page.extend(events.into_iter().map(EventRef::into_owned));
+        Ok(rest)
     }
 
     /// Returns why the log is not followed any more; `None` while it is followed, and for a writer.

@@ -63,7 +63,6 @@ use crate::event::name::Hasher;
 use crate::event::raw::RawEvent;
 use crate::event::tags::Tags;
 use crate::metrics::stats::{SegmentStats, Stats};
-use crate::query::Query;
 #[cfg(feature = "snapshots")]
 use crate::snapshot::{SnapshotStore, digest::EventDigest};
 use count_cache::CountCache;
@@ -267,12 +266,7 @@ impl<E: Event> Backend<E> for Journal<E> {
         limit: usize,
         page: &mut Vec<Recorded<RawEvent>>,
     ) -> Result<Range<u64>, ReadError> {
-        let (range, query) = (range.start..range.end.min(self.head().get()), Query::all());
-        let mut events: Vec<EventRef<'_, RawEvent>> = Vec::with_capacity(limit);
-        let selection = Selection { query: &query, range, reverse: false, limit };
-        let rest = self.log.read(selection, &mut events)?;
-        page.extend(events.into_iter().map(EventRef::into_owned));
-        Ok(rest)
+        self.access.read_raw(range, limit, page, |selection, page| self.log.read(selection, page))
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {

@@ -15,7 +15,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> Failure {
     Failure::Proof(ProofError::Io { action, path: path.to_owned(), source: Arc::new(source) })
 }
 
-/// Reads a file, of which no more is read than evidence may have, and one byte.
+/// Reads at most one byte more of a file than evidence may have.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let most = MAX_EVIDENCE_BYTES as u64 + 1;

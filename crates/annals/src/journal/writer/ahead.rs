@@ -46,7 +46,7 @@ enum Work {
     Idle,
     Asked(Arc<dyn StoreFile>, Range<usize>),
     Filling,
-    /// There is room up to this position.
+    /// The thread has made room up to this position.
     Made(usize),
     End,
 }
@@ -72,8 +72,8 @@ impl RoomAhead {
         take(&mut shared.work.lock())
     }
 
-    /// Waits until the thread writes nothing, and returns the end of the room that it has made. If it has not begun
-    /// what it was asked for, it does not begin any more.
+    /// Waits until the thread writes nothing, and returns the end of the room that it has made. A request
+    /// that the thread has not begun is withdrawn.
     pub(super) fn take_or_wait(&self) -> Option<usize> {
         let Thread::Started(shared) = &self.thread else { return None };
         let mut work = shared.work.lock();

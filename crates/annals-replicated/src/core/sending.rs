@@ -6,7 +6,7 @@ use super::admit::{Admission, View};
 use super::flight::{Admitted, Flight, Waiting};
 use super::messages::{Output, Refusal, SendId};
 use super::replica::Replica;
-use super::settings::{MAX_CLOCK_AHEAD_MS, MAX_GATHERED_BYTES};
+use super::settings::{FIRST_PAUSE_MS, MAX_CLOCK_AHEAD_MS, MAX_GATHERED_BYTES};
 use super::state::{Send, State};
 use crate::format::body::{CommitBatch, Content, encoded_bytes};
 
@@ -31,7 +31,7 @@ impl State {
             && self.chain.tip().is_some()
             && self.anchor.is_none()
             && self.resend_ms.is_none()
-            && self.open < self.settings.limits.under_way
+            && self.open < self.window()
             && self.flights.iter().all(|flight| flight.sent == flight.entries.len())
             && self.now.steady_ms >= self.hold_until_ms
             && (self.abandoned || !self.queue.is_empty())
@@ -97,14 +97,21 @@ impl State {
         Some(Flight::new(self.flight_count, commit, next, entry_bytes, requests))
     }
 
+    /// Returns the number of entries that may be under way. After a doubt it is one until a commit lands: entries that
+    /// overtake each other are refused, and a commit of many parts would never land.
+    fn window(&self) -> usize {
+        if self.pause_ms > FIRST_PAUSE_MS { 1 } else { self.settings.limits.under_way }
+    }
+
     /// Sends the entries of the flights that were not sent in this attempt, as far as the engine takes them.
     fn send_entries(&mut self) {
         if self.resend_ms.is_some() || self.end.is_some() {
             return;
         }
+        let window = self.window();
         for flight in &mut self.flights {
             while flight.sent < flight.entries.len() {
-                if self.open >= self.settings.limits.under_way {
+                if self.open >= window {
                     return;
                 }
                 self.send_count += 1;

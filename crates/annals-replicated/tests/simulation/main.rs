@@ -95,6 +95,14 @@ fn any_engine_that_keeps_its_promises_gives_one_log() {
     }
 }
 
+/// Entries that are under way together may overtake each other, and the engine refuses those that come too early.
+#[test]
+fn a_commit_of_many_parts_lands_although_its_entries_overtake_each_other() {
+    let plan = any_plan(51_901);
+    assert!(plan.payload == 3_000 && plan.limits.under_way == 5, "the plan is still that one");
+    assert!(run(&plan, 51_901).0.settled);
+}
+
 /// A plan for an engine that breaks a promise, or a core with a defect: without other faults that hide it.
 fn plain_plan(processes: usize) -> Plan {
     Plan {

@@ -7,7 +7,7 @@ use crate::event::schemas;
 /// Writes the files first if the environment has `UPDATE_SCHEMAS=1`.
 #[test]
 fn schemas_are_current() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let folder = Path::new("schemas");
     let update = std::env::var_os("UPDATE_SCHEMAS").is_some();
     let all = schemas();
     assert_eq!(all.len(), 20);
@@ -15,7 +15,7 @@ fn schemas_are_current() {
         let file = folder.join(format!("{event_type}.schema.json"));
         let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
         if update {
-            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::create_dir_all(folder).unwrap();
             std::fs::write(&file, &text).unwrap();
         }
         let found = std::fs::read_to_string(&file).unwrap_or_default();
@@ -26,5 +26,5 @@ fn schemas_are_current() {
             file.display()
         );
     }
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 20, "the folder has no other file");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 20, "the folder has no other file");
 }

@@ -1,6 +1,6 @@
 //! The bytes of commits are those of docs/RECORD.md, for good.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use annals::RawEvent;
@@ -17,7 +17,7 @@ const STORE: Uuid = Uuid::from_u128(0x4d8e_6469_f017_4b46_9d4f_7128_d3fd_4ec6);
 const WRITER: Uuid = Uuid::from_u128(0x0a0b_0c0d_0e0f_4001_8002_0304_0506_0708);
 
 fn here(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+    Path::new("tests").join(name)
 }
 
 fn sold() -> RawEvent {

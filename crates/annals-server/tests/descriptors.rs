@@ -6,7 +6,7 @@ use std::path::Path;
 
 #[test]
 fn the_descriptors_are_those_of_the_proto_files() {
-    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let proto = Path::new("proto");
     let files = ["umadb/v1/umadb.proto", "grpc/health/v1/health.proto"];
     let compiled = protox::Compiler::new([&proto])
         .expect("the directory is there")

@@ -153,7 +153,7 @@ fn imports_are_read_whatever_their_form() {
 /// row each module comes after those before it.
 fn floors() -> Vec<String> {
     let page = fs::read_to_string("../../docs/ARCHITECTURE.md").expect("the page is read");
-    let (_, table) = page.split_once("## The floors of `annals`").expect("the table");
+    let (_, table) = page.split_once("## The folders of `annals`").expect("the table");
     let rows = table.lines().skip_while(|line| !line.starts_with("| `"));
     let cells =
         rows.take_while(|line| line.starts_with('|')).filter_map(|row| row.split('|').nth(1));

@@ -1,5 +1,5 @@
-//! annals is an embedded event store for Rust. Events are appended once and never changed. The current state of a program, and
-//! its state at any earlier point, is computed by replaying them.
+//! annals is an embedded event store for Rust. Events are appended once and never changed. A program computes its
+//! current state, and its state at any earlier point, by replaying them.
 //!
 //! ```
 //! use annals::{Condition, Event, EventStore, Query};
@@ -13,24 +13,27 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let store = EventStore::<Booking>::in_memory(); // or EventStore::<Booking>::open("bookings.store")?
 //!     let seat = Query::tag("seat:12A");
-//!     let seen = store.len(); // read the log up to here, then decide
-//!     if store.query(&seat).next().is_none() {
+//!     let head = store.len(); // the offset that the next event gets
+//!     let last = store.query(&seat).next_back().transpose()?; // the newest event about the seat
+//!     let is_sold = last.is_some_and(|last| matches!(last.event, Booking::SeatSold { .. }));
+//!     if !is_sold {
 //!         let sold = Booking::SeatSold { seat: "12A".into(), price: 90 };
-//!         // Fails if anything happened to the seat since.
-//!         store.append_if([sold], &Condition::fail_if(seat.clone()).after(seen))?;
+//!         // Fails if an event about the seat was appended at `head` or after it.
+//!         store.append_if([sold], &Condition::fail_if(seat.clone()).after(head))?;
 //!     }
 //!     assert_eq!(store.query(&seat).count(), 1);
 //!     Ok(())
 //! }
 //! ```
 //!
-//! Use it for facts that must not be lost or changed, for decisions on what has happened while several threads append, and for
-//! views that can be rebuilt. Do not use it if single records must be changed or deleted, or if several machines write to one
-//! log: one process writes, and any number of processes on the same machine read along.
+//! Use it for facts that must not be lost or changed, for decisions on what has happened while several threads append,
+//! and for views that can be rebuilt. Do not use it if single records must be changed or deleted, or if several
+//! machines write to one log: one process writes, and any number of processes on the same machine can read.
 //!
 //! # What you can rely on
 //!
-//! * In files, an append that returned is synced to the disk (unless the store was opened with [`Durability::Buffered`]).
+//! * In files, an append that succeeded is synced to the disk, unless the store was opened with
+//!   [`Durability::Buffered`].
 //! * A batch is in the log whole or not at all, after a crash too. A condition and its append are one step.
 //! * Readers never block, neither on a writer nor on each other. References to events in memory stay valid.
 //! * An event with a known id is not appended again: a retry is safe.
@@ -54,8 +57,8 @@
 //!
 //! # Features
 //!
-//! All are on by default. A library that needs only a part of the crate switches the default features off and the needed
-//! ones on.
+//! All are on by default. A library that needs only a part of the crate switches the default features off and the
+//! needed ones on.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -207,6 +210,11 @@ mod consistency_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/RETRIES.md")]
 mod retries_page {}
+
+/// The page on what is measured.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/METRICS.md")]
+mod metrics_page {}
 
 /// The page on tests.
 #[cfg(doctest)]

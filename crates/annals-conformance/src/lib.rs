@@ -66,3 +66,8 @@ pub use random::Random;
 pub use sample::Sample;
 pub use subject::{Fault, Fixture, Subject};
 pub use suite::*;
+
+/// The page on tests, whose code uses this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/TESTING.md")]
+mod testing_page {}

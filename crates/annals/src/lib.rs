@@ -215,8 +215,3 @@ mod retries_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/METRICS.md")]
 mod metrics_page {}
-
-/// The page on tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/TESTING.md")]
-mod testing_page {}

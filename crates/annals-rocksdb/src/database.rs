@@ -29,6 +29,9 @@ use crate::wal_repair;
 /// How often opening is repeated when another process may be writing to the store.
 const ATTEMPTS: u64 = 9;
 
+/// How often a reader looks for all files of the store while each attempt misses another one.
+const CHECKS: u64 = 20;
+
 const EVENTS: &str = "events";
 const INDEX: &str = "index";
 const IDS: &str = "ids";
@@ -102,11 +105,11 @@ impl Database {
         }
     }
 
-    /// Opens the store at `path` for reading and following while another process may write to it. If files of the store
-    /// are missing or damaged, the database has the state before those files.
+    /// Opens the store at `path` for reading and following while another process may write to it. Fails if a file of
+    /// the store is missing or cut.
     pub(crate) fn follow(path: &Path, options: &RocksDbOptions) -> Result<Self, OpenError> {
         let identity = identity(path)?;
-        Self::check_readable(path, options)?;
+        Self::check_files(path, options)?;
         let io = |source| OpenError::Io {
             action: "make a directory beside",
             path: std::env::temp_dir(),
@@ -121,13 +124,30 @@ impl Database {
         let mut database = Self::new(db, identity, path, cache);
         database.secondary = Some(secondary);
         let Some(store_id) = read_store_id(database.db(), path)? else {
-            // Either the store is still being created, or the file with the store id is missing. The second is an
-            // error of `open_as_is`.
-            Self::open_as_is(path, options)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         };
         database.store_id = store_id;
         Ok(database)
+    }
+
+    /// Fails if a file of the store is missing or cut. RocksDB's follower would open such a store with an earlier state
+    /// of one column family, so that a query finds only some of its events.
+    ///
+    /// Another process may remove files that it has replaced, between the moments when RocksDB reads their names and
+    /// opens them. The next attempt reads the new names, so only a file that is really missing is missed twice in a
+    /// row.
+    fn check_files(path: &Path, options: &RocksDbOptions) -> Result<(), OpenError> {
+        let mut before = None;
+        for attempt in 1..=CHECKS {
+            let Err(error) = Self::open_as_is(path, options) else { break };
+            let found = error.to_string();
+            if before.as_ref() == Some(&found) {
+                return Err(error);
+            }
+            before = Some(found);
+            std::thread::sleep(Duration::from_millis(attempt));
+        }
+        Ok(())
     }
 
     /// Opens the store at `path` for reading as it is now, while another process may write to it. Fails if any file

@@ -219,6 +219,31 @@ fn a_file_that_is_gone_or_changed_is_named() {
     }
 }
 
+/// RocksDB's follower would use an earlier state of one column family, and a query would find some of its events.
+#[test]
+fn a_reader_refuses_a_store_that_lacks_a_table_or_a_part_of_it() {
+    let (_directory, path) = filled();
+    for table in ending(&path, "sst") {
+        let name = table.file_name().unwrap().to_str().unwrap();
+        let size = fs::metadata(&table).unwrap().len();
+        for kept in [None, Some(size / 2)] {
+            let copy = copy_of(&path);
+            let file = copy.path().join(name);
+            match kept {
+                None => fs::remove_file(&file).unwrap(),
+                Some(kept) => {
+                    fs::File::options().write(true).open(&file).unwrap().set_len(kept).unwrap();
+                }
+            }
+            let before = files(copy.path());
+            let read = RocksDb::<Sample>::open_read_only(copy.path()).map(EventStore::on);
+            let error = read.map(|store| store.len()).expect_err("a table is missing");
+            assert!(error.to_string().contains(name), "{name}, {kept:?}: {error}");
+            assert_eq!(files(copy.path()), before, "a reader changes nothing");
+        }
+    }
+}
+
 #[test]
 fn a_missing_or_cut_manifest_is_reported_or_is_an_earlier_state() {
     let (_directory, path) = filled();

@@ -10,7 +10,8 @@
 //!   printer      events on standard output          table, counts, channel_table, human   output for people
 //!   console      standard error, and colours        progress     progress bars on standard error
 //!   failure      errors and advice, exit code 1     log          the library's messages on standard error
-//!   signals      Ctrl-C                             demo, bench  `annals demo`, `annals bench`
+//!   signals      Ctrl-C                             waiting      --wait
+//!   demo, bench  `annals demo`, `annals bench`
 //! ```
 
 #![forbid(unsafe_code)]
@@ -42,6 +43,7 @@ mod store;
 mod store_path;
 mod table;
 mod target;
+mod waiting;
 
 use std::process::ExitCode;
 

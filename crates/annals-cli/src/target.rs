@@ -4,25 +4,21 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 #[cfg(feature = "rocksdb")]
 use annals::OpenError;
 use annals::{Backend as _, Durability, Journal, RawEvent};
 
-use crate::args::creation::{Create, Creation, Wait};
+use crate::args::creation::{Create, Creation};
 use crate::console::say;
 use crate::failure::Failure;
 use crate::signals::Interrupt;
 use crate::store::{self, Store};
 use crate::store_path::StorePath;
+use crate::waiting;
 
 /// The name of a Journal's lock file.
 const LOCK: &str = "LOCK";
-
-/// The time between two attempts to open a locked store.
-const RETRY: Duration = Duration::from_millis(20);
 
 /// A store to append to, which may not exist yet.
 pub(crate) struct Target {
@@ -84,29 +80,8 @@ impl Target {
         }
     }
 
-    /// Opens the store. With --wait, waits until no other process has it open for writing.
     fn open_or_wait(&self) -> Result<Store, Failure> {
-        let begin = Instant::now();
-        let mut is_first = true;
-        loop {
-            let problem = match store::open(&self.path, self.durability) {
-                Err(problem @ Failure::Locked { .. }) => problem,
-                opened => return opened,
-            };
-            let is_over = match self.creation.wait {
-                None => true,
-                Some(Wait(None)) => false,
-                Some(Wait(Some(time))) => begin.elapsed() >= time,
-            };
-            if is_over {
-                return Err(problem);
-            }
-            if std::mem::take(&mut is_first) {
-                say::note(&format!("{}; waiting", problem.message()));
-            }
-            self.interrupt.check()?;
-            thread::sleep(RETRY);
-        }
+        waiting::open(&self.path, self.durability, self.creation.waiting, &self.interrupt)
     }
 
     /// Removes the directories that [`open`](Self::open) created, if the store has no events. The caller must close the

@@ -1,4 +1,4 @@
-//! The options of every command that appends: whether the store may be created, and the wait for its lock.
+//! The options of every command that writes: whether the store may be created, and the wait for its lock.
 
 use std::time::Duration;
 
@@ -11,15 +11,24 @@ pub(crate) struct Creation {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Create::Auto)]
     pub(crate) create: Create,
 
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+/// How long a command waits for the right to write.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Waiting {
     /// Wait until no other process has the store open for writing, at most for this time [without a TIME: for ever]
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
     #[arg(value_parser = wait)]
     pub(crate) wait: Option<Wait>,
 }
 
-impl Creation {
-    /// Creates the store if nothing exists at its path, and does not wait for its lock.
-    pub(crate) const AUTO: Self = Self { create: Create::Auto, wait: None };
+impl Waiting {
+    /// Creates the store if nothing exists at its path, and waits for its lock as long as this says.
+    pub(crate) fn creating(self) -> Creation {
+        Creation { create: Create::Auto, waiting: self }
+    }
 }
 
 /// Whether a store is created.

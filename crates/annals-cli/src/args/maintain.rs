@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::creation::Waiting;
 use crate::store_path::StorePath;
 
 /// Check every byte of a store: all checksums, and all index entries against their events
@@ -44,6 +45,9 @@ pub(crate) struct Copy {
 
     /// The copy: PATH or rocksdb:PATH; created if nothing exists there
     pub(crate) to: StorePath,
+
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 /// Save every whole event of a damaged store to a new store

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use annals_proof::VerifierKey;
 use clap::Args;
 
+use super::creation::Waiting;
 use super::values::{event_type, whole_number};
 use crate::criteria::name_pattern::NamePattern;
 use crate::store_path::StorePath;
@@ -37,7 +38,7 @@ pub(crate) struct Key {
 /// elsewhere. Its owner can show later whether the log was changed, and you cannot deny your signature.
 ///
 /// The first checkpoint binds the store to the key. The command needs the right to write: no other process may have the
-/// store open for writing. If an old backup of the store was restored, the command refuses to sign, because it would
+/// store open for writing (--wait waits until that is so). If an old backup of the store was restored, the command refuses to sign, because it would
 /// contradict what was signed before.
 ///
 /// With --receipt, nothing is signed. The line that a witness returned for the last checkpoint is checked and stored
@@ -62,6 +63,9 @@ pub(crate) struct Checkpoint {
     /// The public key of that witness
     #[arg(long, value_name = "VKEY", requires = "receipt")]
     pub(crate) witness: Option<VerifierKey>,
+
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 /// Write a proof of what a store contains. A reader needs neither the store nor trust in you to check it

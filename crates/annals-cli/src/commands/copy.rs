@@ -8,7 +8,6 @@ use annals::{Batch, Durability, RawEvent};
 use indicatif::HumanCount;
 
 use crate::args::Format;
-use crate::args::creation::Creation;
 use crate::args::maintain::Copy;
 use crate::failure::Failure;
 use crate::human::counted;
@@ -25,8 +24,8 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// Copies the events that the target does not have yet, and compares all events.
 pub(crate) fn run(args: &Copy, format: Option<Format>) -> Result<(), Failure> {
-    let mut target =
-        Target::new(&args.to, Durability::Buffered, Creation::AUTO, &Interrupt::default());
+    let creation = args.waiting.creating();
+    let mut target = Target::new(&args.to, Durability::Buffered, creation, &Interrupt::default());
     let copied = store::reading(&args.from, |from| copy_all(from, &mut target, args, format));
     if copied.is_err() {
         target.remove_if_empty();

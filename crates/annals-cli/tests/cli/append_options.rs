@@ -9,6 +9,7 @@ on_every_backend!(
     a_created_store_is_said_once,
     a_store_is_not_created_unless_permitted,
     a_locked_store_can_be_waited_for,
+    a_copy_and_a_checkpoint_wait_for_the_lock_as_well,
 );
 
 fn one_event_is_described_by_options(dir: &TestDir) {
@@ -114,6 +115,31 @@ fn a_locked_store_can_be_waited_for(dir: &TestDir) {
     writer.end_input();
     assert_eq!(waiting.hear()["first"], 2);
     assert_eq!((waiting.hear()["appended"].clone(), waiting.code()), (1.into(), Some(0)));
+}
+
+fn a_copy_and_a_checkpoint_wait_for_the_lock_as_well(dir: &TestDir) {
+    let known = r#"{"type":"a","id":"1"}"#;
+    let from = dir.store("from.store", known);
+    let to = dir.at("to.store");
+    annals(["copy", &from, &to], "").succeeds();
+    let key = dir.arg("log.key");
+    annals(["key", "example.com/log", "--out", &key], "").succeeds();
+    for command in [&["copy", &from, &to][..], &["checkpoint", &to, "--key", &key]] {
+        let mut writer = Running::start(["append", &to]);
+        // The store has this event, so nothing is appended, and the copy stays a copy.
+        writer.say(known);
+        assert_eq!(writer.hear()["already"], true);
+        annals([command, &["--wait=1ms"]].concat(), "").fails(&["open for writing", "--wait"]);
+        let mut waiting = Running::start([command, &["--wait"]].concat());
+        let mut complaints = std::io::BufReader::new(waiting.child.stderr.take().unwrap());
+        let mut note = String::new();
+        std::io::BufRead::read_line(&mut complaints, &mut note).unwrap();
+        assert!(note.contains("open for writing") && note.ends_with("waiting\n"), "{note}");
+        writer.end_input();
+        assert_eq!(waiting.code(), Some(0));
+    }
+    annals(["checkpoint", &dir.at("none.store"), "--key", &key], "")
+        .fails(&["there is no store at", "check the path"]);
 }
 
 #[cfg(unix)]

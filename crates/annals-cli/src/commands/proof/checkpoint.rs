@@ -2,21 +2,23 @@
 
 use std::io::Write as _;
 
-use annals::Durability;
+use annals::{Durability, OpenError};
 use annals_proof::{Anchor, LogKey, ProofOptions};
 
 use super::files;
 use crate::args::proof::Checkpoint;
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::store;
+use crate::signals::Interrupt;
+use crate::{store, waiting};
 
 /// Signs a checkpoint, or stores a receipt, and prints the checkpoint.
 pub(crate) fn run(args: &Checkpoint) -> Result<(), Failure> {
     if store::is_vacant(&args.store)? {
-        return Err(Failure::MustExist { store: args.store.clone() });
+        let path = args.store.path().to_owned();
+        return Err(Failure::Open(OpenError::NotFound { path }));
     }
-    let store = store::open(&args.store, Durability::Sync)?;
+    let store = waiting::open(&args.store, Durability::Sync, args.waiting, &Interrupt::default())?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let options = ProofOptions::new().anchor(Anchor::Durable).threads(threads);
     let checkpoint = match (&args.key, &args.receipt, &args.witness) {

@@ -7,6 +7,7 @@ use crate::appending::pending::Pending;
 use crate::appending::writer::Writer;
 use crate::args::Format;
 use crate::args::import::Import;
+use crate::console::say;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::progress;
@@ -48,8 +49,11 @@ pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> 
     });
     bar.finish_and_clear();
     let count = checked.map_err(nothing)?;
-    let reports =
+    let mut reports =
         Reports::new(Done::Imported, Out::for_reports(format), progress::bytes(Some(input.bytes)));
+    if count == 0 {
+        return end_without_events(store, &mut reports);
+    }
     let mut importer = Importer {
         writer: Writer::new(store, target, reports).allow_future(args.allow_future_times),
         records: Records::of(input.reader()?, &args.csv)?,
@@ -68,6 +72,19 @@ pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> 
     let reported = importer.writer.reports.end();
     let last_line = importer.writer.next_line - 1;
     reported.map_err(|problem| Failure::Unreported { problem: Box::new(problem), last_line })
+}
+
+/// Reports that the input has no events. Does not create a store: the input is probably not the one that was meant.
+fn end_without_events(store: Option<Store>, reports: &mut Reports) -> Result<(), Failure> {
+    reports.clear_bar();
+    match store {
+        None => say::note("the input has no events; no store was created"),
+        Some(store) => {
+            store.close()?;
+            say::note("the input has no events");
+        }
+    }
+    reports.end()
 }
 
 /// Returns the time of the last event.

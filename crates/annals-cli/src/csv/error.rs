@@ -37,6 +37,8 @@ pub(crate) enum CsvReason {
     NotUtf8 { byte: u8 },
     #[error("the file begins with a UTF-16 byte order mark")]
     Utf16,
+    #[error("the title has a zero byte, as text in UTF-16 has")]
+    ZeroInTitle,
     #[error("the row has {}, and the titles are {titles}", cells(*.count))]
     CellCount { count: usize, titles: usize },
     #[error("{message}")]
@@ -68,7 +70,9 @@ impl CsvReason {
             Self::TooLong => {
                 Some("an event has at most 16 MiB of data; look for a quote that is not closed")
             }
-            Self::NotUtf8 { .. } | Self::Utf16 => Some("save the file as UTF-8"),
+            Self::NotUtf8 { .. } | Self::Utf16 | Self::ZeroInTitle => {
+                Some("save the file as UTF-8")
+            }
             Self::CellCount { .. } => {
                 Some("give every row one cell for each title, empty if there is no value")
             }

@@ -29,6 +29,20 @@ enum Column {
 const KNOWN: &str =
     "time, type, tags, id, metadata, data, data_base64, and /NAME for the field NAME of the data";
 
+/// Returns the error for a title that no column of an export has.
+fn unknown(title: &str, place: Place) -> CsvError {
+    if title.contains('\0') {
+        return place.error(CsvReason::ZeroInTitle);
+    }
+    let mut advice = format!(
+        "the titles are {KNOWN}\nfor a file of another program, give its events a type with --type"
+    );
+    if title.contains([';', '\t', '|']) {
+        advice += "\nif cells are separated by another character, give it with --delimiter";
+    }
+    place.error(CsvReason::content(format!("unknown title {title:?}"), advice))
+}
+
 /// The columns of a file.
 pub(crate) struct Exported {
     columns: Vec<Column>,
@@ -58,12 +72,8 @@ impl Exported {
                 "data" => Column::Data,
                 "data_base64" => Column::DataBase64,
                 _ => {
-                    let name = field_of(title).ok_or_else(|| {
-                        let advice = format!(
-                            "the titles are {KNOWN}\nfor a file of another program, give its events a type with --type"
-                        );
-                        error(format!("unknown title {title:?}"), &advice)
-                    })?;
+                    let unknown = || unknown(title, titles.place(at));
+                    let name = field_of(title).ok_or_else(unknown)?;
                     Column::Field(serde_json::Value::from(name).to_string())
                 }
             });

@@ -36,6 +36,9 @@ impl Foreign {
             let error = |message: String, advice: &str| {
                 row.place(at).error(CsvReason::content(message, advice))
             };
+            if title.contains('\0') {
+                return Err(row.place(at).error(CsvReason::ZeroInTitle));
+            }
             if title.is_empty() {
                 return Err(error(
                     "a column has no title".to_owned(),

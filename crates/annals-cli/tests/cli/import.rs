@@ -12,6 +12,7 @@ on_every_backend!(
     csv_of_another_program_becomes_events,
     wrong_csv_imports_nothing,
     wrong_options_for_csv_are_refused,
+    input_without_events_creates_no_store,
 );
 
 fn a_wrong_line_imports_nothing(dir: &TestDir) {
@@ -146,6 +147,9 @@ fn wrong_csv_imports_nothing(dir: &TestDir) {
             &["line 2, column 3", "0xe4 is not valid UTF-8", "save the file as UTF-8"],
         ),
         (b"\xFF\xFEt\0", &[], &["line 1, column 1", "UTF-16"]),
+        (b"t\0y\0p\0e\0\n\0", &[], &["line 1, column 1", "UTF-16", "save the file as UTF-8"]),
+        (b"a\0,\0b\0\n\0", typed, &["line 1, column 1", "UTF-16", "save the file as UTF-8"]),
+        (b"type;/n\na;1\n", &[], &["unknown title \"type;/n\"", "--delimiter"]),
         (
             b"type,amount\na,1\n",
             &[],
@@ -230,28 +234,40 @@ fn a_cell_of_100_mb_is_refused() {
     annals(["import", &store, "--csv"], &input).fails(&["line 2", "16777216"]);
 }
 
-#[test]
-fn empty_input_and_what_is_not_a_file() {
-    let dir = TestDir::new();
-    let store = dir.arg("a.store");
-    for options in [&[][..], &["--csv"], &["--csv", "--type", "a"]] {
-        let done = annals([&["import", &store], options].concat(), "").succeeds().lines();
-        assert_eq!(done, [json!({"imported": 0})]);
+fn input_without_events_creates_no_store(dir: &TestDir) {
+    let (none, some) = (dir.at("a.store"), dir.store("b.store", &line(0)));
+    for (options, input) in [
+        (&[][..], ""),
+        (&[], "\n\n"),
+        (&["--csv"], ""),
+        (&["--csv"], "type,/n\n"),
+        (&["--csv", "--type", "a"], ""),
+        (&["--csv", "--type", "a"], "n\r\n"),
+    ] {
+        for (store, note) in [
+            (&none, "the input has no events; no store was created"),
+            (&some, "the input has no events"),
+        ] {
+            let done = annals([&["import", store], options].concat(), input);
+            assert_eq!(done.lines(), [json!({"imported": 0})]);
+            done.notes(&[note]);
+        }
+        assert!(!dir.path("a.store").exists(), "{options:?}");
     }
+    assert_eq!(all(&some).len(), 1);
+}
+
+#[test]
+fn what_is_not_a_file_is_refused() {
+    let dir = TestDir::new();
+    let store = dir.store("a.store", &line(0));
     let directory = dir.arg("");
     annals(["import", &store, &directory], "").fails(&["is a directory", "give a file"]);
     annals(["import", &store, &dir.arg("nothing")], "").fails(&["cannot read", "check the path"]);
     annals_with_file(["import", &store], &dir.path("")).fails(&["the input is a directory"]);
     annals(["append", &store, "--type", "a", "--data", &format!("@{directory}")], "")
         .fails(&["is a directory"]);
-    assert_eq!(all(&store).len(), 0);
-}
-
-#[test]
-fn only_the_titles_make_no_events() {
-    let dir = TestDir::new();
-    let done = annals(["import", &dir.arg("a.store"), "--csv"], "type,/n\n").succeeds().lines();
-    assert_eq!(done, [json!({"imported": 0})]);
+    assert_eq!(all(&store).len(), 1);
 }
 
 /// The first signal ends it, although more input could come.

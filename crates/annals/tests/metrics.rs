@@ -173,6 +173,29 @@ fn a_store_reports_its_counters_and_subtracts_its_gauges_when_it_is_dropped() {
     assert_eq!(recorder.value("annals_event_bytes"), Some(0.0));
 }
 
+#[test]
+fn stores_that_are_closed_or_read_only_are_counted_until_they_are_dropped() {
+    let recorder = Remembers::default();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let (writer, reader) = metrics::with_local_recorder(&recorder, || {
+        let writer = EventStore::<RawEvent>::open(&path).unwrap();
+        (writer, EventStore::<RawEvent>::open_read_only(&path).unwrap())
+    });
+    let reported = || {
+        (writer.stats(), reader.stats());
+        ["closed", "read_only", "poisoned", "full"]
+            .map(|state| recorder.value(&format!("annals_{state}_stores")))
+    };
+    assert_eq!(reported(), [0.0, 1.0, 0.0, 0.0].map(Some));
+    writer.close().unwrap();
+    assert_eq!(reported(), [1.0, 1.0, 0.0, 0.0].map(Some));
+    reader.close().unwrap();
+    assert_eq!(reported(), [2.0, 0.0, 0.0, 0.0].map(Some));
+    drop((writer, reader));
+    assert_eq!(recorder.value("annals_closed_stores"), Some(0.0));
+}
+
 /// Uses all kinds of operations of a store, and returns its statistics.
 fn used<B: Backend<RawEvent>>(store: &EventStore<RawEvent, B>) -> Stats {
     store.subscribe(|_| {});

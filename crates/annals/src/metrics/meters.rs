@@ -68,6 +68,18 @@ struct Gauges {
     largest_lag: Gauge,
     poisoned: Gauge,
     full: Gauge,
+    closed: Gauge,
+    read_only: Gauge,
+}
+
+/// The state of a store, of which all but the first have a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    Full,
+    ReadOnly,
+    Closed,
+    Poisoned,
 }
 
 thread_local! {
@@ -117,6 +129,8 @@ impl Meters {
                 largest_lag: gauge(names::LARGEST_LAG),
                 poisoned: gauge(names::POISONED),
                 full: gauge(names::FULL),
+                closed: gauge(names::CLOSED),
+                read_only: gauge(names::READ_ONLY),
             },
         }
     }
@@ -274,10 +288,17 @@ impl Meters {
         gauges.largest_lag.report(stats.largest_subscriber_lag_events);
     }
 
-    /// Reports whether the store is poisoned, and whether its last append found no space.
-    pub(crate) fn report_health(&self, poisoned: bool, full: bool) {
-        self.gauges.poisoned.report(u64::from(poisoned));
-        self.gauges.full.report(u64::from(full));
+    /// Reports the state of the store: the gauge of the state is 1, the others are 0.
+    pub(crate) fn report_state(&self, state: State) {
+        let gauges = &self.gauges;
+        for (gauge, of) in [
+            (&gauges.full, State::Full),
+            (&gauges.read_only, State::ReadOnly),
+            (&gauges.closed, State::Closed),
+            (&gauges.poisoned, State::Poisoned),
+        ] {
+            gauge.report(u64::from(state == of));
+        }
     }
 }
 

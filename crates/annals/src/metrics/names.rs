@@ -30,6 +30,8 @@ pub(super) const SUBSCRIBERS: &str = "annals_subscribers";
 pub(super) const LARGEST_LAG: &str = "annals_largest_subscriber_lag_events";
 pub(super) const POISONED: &str = "annals_poisoned_stores";
 pub(super) const FULL: &str = "annals_full_stores";
+pub(super) const CLOSED: &str = "annals_closed_stores";
+pub(super) const READ_ONLY: &str = "annals_read_only_stores";
 
 /// Reports the unit and description of each metric to the recorder, if there is one.
 #[cfg(feature = "metrics")]
@@ -69,6 +71,8 @@ pub(super) fn describe() {
         (LARGEST_LAG, Unit::Count, "Number of events between the slowest cursor and the head"),
         (POISONED, Unit::Count, "Number of stores that refuse appends because a write failed"),
         (FULL, Unit::Count, "Number of stores whose last append found no space"),
+        (CLOSED, Unit::Count, "Number of stores that were closed and still have handles"),
+        (READ_ONLY, Unit::Count, "Number of stores that were opened read-only"),
     ] {
         describe_gauge!(name, unit, meaning);
     }

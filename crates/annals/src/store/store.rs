@@ -331,10 +331,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (stats, health) = (self.backend.stats(), self.health());
-        let poisoned = matches!(health, Health::Poisoned { .. });
-        let full = matches!(health, Health::NoRoom { .. });
-        self.backend.head().measured(stats, poisoned, full)
+        self.backend.head().measured(self.backend.stats(), &self.health())
     }
 
     /// Returns the sizes of each segment, in order. Returns nothing if the backend has no segments.

@@ -25,8 +25,9 @@ use std::time::Instant;
 
 use annals_base::{Sleeper, Watched};
 
+use crate::backend::health::Health;
 use crate::event::event::Recorded;
-use crate::metrics::meters::Meters;
+use crate::metrics::meters::{Meters, State};
 use crate::metrics::stats::Stats;
 use callbacks::{Callbacks, SubscriberId};
 use wakers::thread_waker;
@@ -82,9 +83,15 @@ impl<E> Head<E> {
     }
 
     /// Adds the measured values to the sizes that the backend knows.
-    pub(crate) fn measured(&self, mut stats: Stats, poisoned: bool, full: bool) -> Stats {
+    pub(crate) fn measured(&self, mut stats: Stats, health: &Health) -> Stats {
         self.meters().add_to(&mut stats);
-        self.meters().report_health(poisoned, full);
+        self.meters().report_state(match health {
+            Health::Open => State::Open,
+            Health::NoRoom { .. } => State::Full,
+            Health::ReadOnly => State::ReadOnly,
+            Health::Closed => State::Closed,
+            Health::Poisoned { .. } => State::Poisoned,
+        });
         stats
     }
 

@@ -2,12 +2,13 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::task::{Context, Waker};
 use std::thread;
 
 use annals::{
-    DecideError, Event, EventStore, EventStream, Journal, Memory, Projection, Query, RawEvent,
-    Recorded, Subscription,
+    DecideError, Event, EventStore, EventStream, Journal, MAX_QUEUED_BYTES, Memory, Projection,
+    Query, RawEvent, Recorded, Subscription,
 };
 use futures_executor::block_on;
 use futures_util::{Stream, StreamExt};
@@ -141,4 +142,33 @@ fn waiting_for_an_event_ends_with_it_with_the_log_or_with_a_failure() {
         waiting.join().unwrap()
     });
     assert!(matches!(failed, Err(annals::LiveError::Panicked)));
+}
+
+/// A producer that awaits nothing queues no more than this. The futures beyond it are dropped, and append nothing.
+#[test]
+fn appends_that_are_not_awaited_queue_at_most_64_mib() {
+    const EVENT_BYTES: usize = 1 << 20;
+    let store = EventStore::in_memory();
+    let (entered, is_in) = channel();
+    let (go_on, may_go_on) = channel();
+    store.subscribe(move |event: &Recorded<RawEvent>| {
+        if event.offset == 0 {
+            entered.send(()).unwrap();
+            may_go_on.recv().unwrap();
+        }
+    });
+    let noted = || RawEvent::builder("noted");
+    thread::scope(|scope| {
+        scope.spawn(|| store.append(noted().build().unwrap()).unwrap());
+        is_in.recv().unwrap();
+        for _ in 0..100 {
+            drop(store.append_async(noted().data(vec![b'0'; EVENT_BYTES]).build().unwrap()));
+        }
+        go_on.send(()).unwrap();
+    });
+    // Closing appends all that is queued.
+    store.close().unwrap();
+    let queued = usize::try_from(store.len() - 1).unwrap();
+    // Each event also has a type.
+    assert_eq!(queued, MAX_QUEUED_BYTES / EVENT_BYTES - 1);
 }

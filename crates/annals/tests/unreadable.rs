@@ -206,6 +206,9 @@ fn a_stream_that_catches_up_yields_to_other_tasks_once_a_page() {
     let (reads, at_once) = drain(store.subscription(Query::all(), 0));
     assert_eq!(reads.len(), 10_000);
     assert!(at_once <= 64, "{at_once} events without a pause");
+    let (reads, at_once) = drain(store.clone().into_subscription(Query::all(), 0));
+    assert_eq!(reads.len(), 10_000);
+    assert!(at_once <= 64, "{at_once} events without a pause in an owned stream");
 }
 
 #[test]

@@ -40,6 +40,77 @@ use crate::snapshot::{SnapshotStore, digest::EventDigest};
 /// assert_eq!(last_time_ms(&EventStore::on(boxed))?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The nine methods without a default are all that a backend must have. Here they belong to a log around another one,
+/// for tests of a program: each append of it can be made to fail. (A backend from the ground up is made of the parts in
+/// the module [`backend`](crate::backend).)
+///
+/// ```
+/// use annals::{
+///     AppendError, AppendFuture, Appended, Backend, Batch, Event, EventRef, EventStore, Head, Memory, NameCount,
+///     NameKind, RawEvent, ReadError, Selection, Stats,
+/// };
+/// use std::ops::Range;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// #[derive(Default)]
+/// struct Switch<B> {
+///     log: B,
+///     is_off: AtomicBool,
+/// }
+///
+/// impl<B> Switch<B> {
+///     fn check(&self) -> Result<(), AppendError> {
+///         // Relaxed: the flag guards no other memory.
+///         if self.is_off.load(Ordering::Relaxed) { Err(AppendError::ReadOnly) } else { Ok(()) }
+///     }
+/// }
+///
+/// impl<E: Event, B: Backend<E>> Backend<E> for Switch<B> {
+///     fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
+///         self.check().and_then(|()| self.log.append(batch))
+///     }
+///     fn submit(&self, batch: Batch<E>) -> AppendFuture {
+///         match self.check() {
+///             Ok(()) => self.log.submit(batch),
+///             Err(error) => Box::pin(std::future::ready(Err(error))),
+///         }
+///     }
+///     fn head(&self) -> &Head<E> {
+///         self.log.head()
+///     }
+///     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
+///         self.log.get(offset)
+///     }
+///     fn read<'a>(
+///         &'a self,
+///         selection: Selection<'_>,
+///         page: &mut Vec<EventRef<'a, E>>,
+///     ) -> Result<Range<u64>, ReadError> {
+///         self.log.read(selection, page)
+///     }
+///     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+///         self.log.names(kind, prefix)
+///     }
+///     fn stats(&self) -> Stats {
+///         self.log.stats()
+///     }
+///     fn sync(&self) -> Result<(), AppendError> {
+///         self.log.sync()
+///     }
+///     fn close(&self) -> Result<(), AppendError> {
+///         self.log.close()
+///     }
+/// }
+///
+/// let store = EventStore::<RawEvent, _>::on(Switch::<Memory<RawEvent>>::default());
+/// let noted = || RawEvent::builder("noted").id("note-1").build();
+/// store.append(noted()?)?;
+/// store.backend().is_off.store(true, Ordering::Relaxed);
+/// assert!(matches!(store.append(noted()?), Err(AppendError::ReadOnly)));
+/// assert_eq!(store.find("note-1")?, Some(0)); // a method with a default, made of those above
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Backend<E: Event>: Send + Sync {
     /// Appends a batch, all or none. Returns its offsets once it is published and as durable as the backend's options
     /// ask, and whether the log had the batch already.
@@ -300,6 +371,21 @@ pub trait Backend<E: Event>: Send + Sync {
 }
 
 /// The events to read, and the direction. The argument of [`Backend::read`].
+///
+/// ```
+/// use annals::{Backend, EventStore, Query, RawEvent, Selection};
+///
+/// let store = EventStore::in_memory();
+/// store.append_batch((0..5).map(|_| RawEvent::builder("noted").build().unwrap()))?;
+///
+/// let query = Query::event_type("noted");
+/// let last_two = Selection { query: &query, range: 0..store.len(), reverse: true, limit: 2 };
+/// let mut page = Vec::new();
+/// let rest = store.backend().read(last_two, &mut page)?;
+/// assert_eq!(page.iter().map(|event| event.offset).collect::<Vec<_>>(), [4, 3]);
+/// assert_eq!(rest, 0..3); // to be read next
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Selection<'q> {
     /// The query that the events match.
@@ -312,7 +398,7 @@ pub struct Selection<'q> {
     pub limit: usize,
 }
 
-/// The kind of a name in the log.
+/// The kind of a name in the log. [`EventStore::count`](crate::EventStore::count) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
     /// An event type.
@@ -368,6 +454,18 @@ fn walk<E: Event, B: Backend<E> + ?Sized>(
 
 /// A type or tag in the log, and the number of events that have it. [`EventStore::types`](crate::EventStore::types) and
 /// [`EventStore::tags`](crate::EventStore::tags) return it.
+///
+/// ```
+/// use annals::{EventStore, NameCount, RawEvent};
+///
+/// let store = EventStore::in_memory();
+/// for seat in ["12A", "12B", "12B"] {
+///     store.append(RawEvent::builder("seat-viewed").tag(format!("seat:{seat}")).build()?)?;
+/// }
+/// let most = store.tags("seat:")?.into_iter().max_by_key(|seat| seat.count);
+/// assert_eq!(most, Some(NameCount { name: "seat:12B".into(), count: 2 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameCount {
     /// The type or tag.
@@ -375,121 +473,3 @@ pub struct NameCount {
     /// The number of events that have it, at least 1.
     pub count: u64,
 }
-
-/// Implements [`Backend`] for a pointer to a backend.
-macro_rules! pointer_is_backend {
-    ($pointer:ident) => {
-        impl<E: Event, B: Backend<E> + ?Sized> Backend<E> for $pointer<B> {
-            fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
-                (**self).append(batch)
-            }
-
-            fn append_one(&self, event: E) -> Result<u64, AppendError> {
-                (**self).append_one(event)
-            }
-
-            fn submit(&self, batch: Batch<E>) -> AppendFuture {
-                (**self).submit(batch)
-            }
-
-            fn head(&self) -> &Head<E> {
-                (**self).head()
-            }
-
-            fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
-                (**self).get(offset)
-            }
-
-            fn time_ms(&self, offset: u64) -> Result<Option<u64>, ReadError> {
-                (**self).time_ms(offset)
-            }
-
-            #[cfg(feature = "snapshots")]
-            fn digest(&self, offset: u64) -> Result<Option<EventDigest>, ReadError> {
-                (**self).digest(offset)
-            }
-
-            fn tags(&self, offset: u64) -> Result<Option<Tags>, ReadError> {
-                (**self).tags(offset)
-            }
-
-            fn find_id(&self, id: &str) -> Result<Option<u64>, ReadError> {
-                (**self).find_id(id)
-            }
-
-            fn page_limit(&self) -> usize {
-                (**self).page_limit()
-            }
-
-            fn read<'a>(
-                &'a self,
-                selection: Selection<'_>,
-                page: &mut Vec<EventRef<'a, E>>,
-            ) -> Result<Range<u64>, ReadError> {
-                (**self).read(selection, page)
-            }
-
-            fn read_raw(
-                &self,
-                range: Range<u64>,
-                limit: usize,
-                page: &mut Vec<Recorded<RawEvent>>,
-            ) -> Result<Range<u64>, ReadError> {
-                (**self).read_raw(range, limit, page)
-            }
-
-            fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
-                (**self).names(kind, prefix)
-            }
-
-            fn count(
-                &self,
-                kind: NameKind,
-                name: &str,
-                range: Range<u64>,
-            ) -> Result<u64, ReadError> {
-                (**self).count(kind, name, range)
-            }
-
-            fn nth(&self, kind: NameKind, name: &str, n: u64) -> Result<Option<u64>, ReadError> {
-                (**self).nth(kind, name, n)
-            }
-
-            fn stats(&self) -> Stats {
-                (**self).stats()
-            }
-
-            fn segments(&self) -> Vec<SegmentStats> {
-                (**self).segments()
-            }
-
-            fn sync(&self) -> Result<(), AppendError> {
-                (**self).sync()
-            }
-
-            fn close(&self) -> Result<(), AppendError> {
-                (**self).close()
-            }
-
-            fn health(&self) -> Health {
-                (**self).health()
-            }
-
-            fn store_id(&self) -> Option<[u8; 16]> {
-                (**self).store_id()
-            }
-
-            #[cfg(feature = "snapshots")]
-            fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-                (**self).snapshots()
-            }
-
-            fn beside(&self) -> Option<Beside> {
-                (**self).beside()
-            }
-        }
-    };
-}
-
-pointer_is_backend!(Box);
-pointer_is_backend!(Arc);

@@ -186,6 +186,20 @@ impl Appended {
 }
 
 /// The future of a batch that a backend appends. [`Backend::submit`](crate::Backend::submit) returns it.
+///
+/// ```
+/// use annals::{AppendFuture, Backend, Batch, Memory, RawEvent};
+/// use futures_executor::block_on;
+///
+/// /// What `submit` can be for a backend whose appends do not wait for a disk.
+/// fn submit(backend: &Memory<RawEvent>, batch: Batch<RawEvent>) -> AppendFuture {
+///     Box::pin(std::future::ready(backend.append(batch)))
+/// }
+///
+/// let noted = Batch::new(vec![RawEvent::builder("noted").build()?]);
+/// assert_eq!(block_on(submit(&Memory::new(), noted))?.offsets, 0..1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Appended, AppendError>> + Send>>;
 
 /// The future of an asynchronous append. It does not borrow the store.
@@ -195,6 +209,28 @@ pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Appended, AppendError
 /// | [`append_async`](crate::EventStore::append_async) | the offset |
 /// | [`append_batch_async`](crate::EventStore::append_batch_async), [`append_if_async`](crate::EventStore::append_if_async) | the range of the offsets |
 /// | [`append_as_async`](crate::EventStore::append_as_async) | [`Appended`] |
+///
+/// A producer that is faster with several appends under way keeps their futures, and awaits the oldest:
+///
+/// ```
+/// use annals::{Appending, EventStore, RawEvent};
+/// use futures_executor::block_on;
+/// use std::collections::VecDeque;
+///
+/// let store = EventStore::in_memory();
+/// let mut under_way: VecDeque<Appending<u64>> = VecDeque::new();
+/// for n in 0..100 {
+///     under_way.push_back(store.append_async(RawEvent::builder("measured").data(n.to_string()).build()?));
+///     if under_way.len() == 8 {
+///         under_way.pop_front().map(block_on).transpose()?;
+///     }
+/// }
+/// for appending in under_way {
+///     block_on(appending)?;
+/// }
+/// assert_eq!(store.len(), 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "without room in the queue, an append is done only if its future is awaited"]
 pub struct Appending<T> {
     future: AppendFuture,

@@ -17,7 +17,7 @@
 //!   encode    checks and encodes a batch            decode    decodes a stored event
 //!   follower  the thread of a reading process      process   detects a forked process
 //!   access    the role of a process: it writes the log, or follows it
-//!   batch     a batch, and what its append returns
+//!   batch     a batch, and what its append returns   pointer   a pointer to a backend is a backend
 //!   memory_target  its side that commits write to
 //!   one_event the labels of an event that is appended without a batch
 //!   beside    where other crates store what belongs to a log
@@ -37,6 +37,7 @@ pub(crate) mod health;
 pub(crate) mod memory;
 mod memory_target;
 mod one_event;
+mod pointer;
 pub(crate) mod process;
 
 pub use crate::event::labels::EventNames;

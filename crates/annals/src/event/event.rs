@@ -43,6 +43,51 @@ use crate::util::time::from_ms;
 /// let event = Booking::SeatSold { seat: "12A".into(), price: 90 };
 /// assert_eq!(event.event_type(), "seat-sold");
 /// ```
+///
+/// Written by hand, an event may have any payload. Here it is the bytes of a picture:
+///
+/// ```
+/// use annals::{CodecError, Event, EventStore, RawEvent, Tags};
+/// use std::borrow::Cow;
+///
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Scanned {
+///     document: String,
+///     picture: Vec<u8>,
+/// }
+///
+/// impl Event for Scanned {
+///     fn event_type(&self) -> &str {
+///         "scanned"
+///     }
+///     fn tags(&self, tags: &mut Tags) {
+///         tags.add("document", &self.document);
+///     }
+///     fn id(&self) -> Option<Cow<'_, str>> {
+///         Some(format!("scan:{}", self.document).into()) // a document is scanned once
+///     }
+///     fn event_types() -> Option<&'static [&'static str]> {
+///         Some(&["scanned"])
+///     }
+///     fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+///         data.extend_from_slice(&self.picture);
+///         Ok(())
+///     }
+///     fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+///         if raw.event_type() != "scanned" {
+///             return Err(CodecError::UnknownType { found: raw.event_type().into(), expected: "scanned".into() });
+///         }
+///         let document = raw.tags().find_map(|tag| tag.strip_prefix("document:")).unwrap_or_default();
+///         Ok(Self { document: document.into(), picture: raw.data_bytes().into() })
+///     }
+/// }
+///
+/// let store = EventStore::in_memory_encoded();
+/// let scanned = Scanned { document: "7".into(), picture: vec![0xFF, 0xD8] };
+/// store.append(scanned.clone())?;
+/// assert_eq!(store.get(0)?.unwrap().event, scanned);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     note = "derive it: `#[derive(annals::Event, serde::Serialize, serde::Deserialize)]` on a struct, \
@@ -106,7 +151,23 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// Returns the older names of the type `event_type`, under which the log may still have events. Returns none by
     /// default.
     ///
-    /// A query for `event_type` finds the events with the older names as well.
+    /// A query for `event_type` finds the events with the older names as well. The derive returns those that
+    /// `#[event(alias = "…")]` gives.
+    ///
+    /// ```
+    /// use annals::{Event, RawEvent};
+    ///
+    /// #[derive(Event)]
+    /// enum Booking {
+    ///     #[event(alias = "seat-booked")]
+    ///     SeatSold { seat: String },
+    /// }
+    ///
+    /// assert_eq!(Booking::aliases("seat-sold"), ["seat-booked"]);
+    /// let old = RawEvent::builder("seat-booked").data(r#"{"seat":"12A"}"#).build()?;
+    /// assert_eq!(Booking::decode(&old)?.event_type(), "seat-sold");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     fn aliases(event_type: &str) -> &'static [&'static str] {
         let _ = event_type;
@@ -129,7 +190,38 @@ pub trait Event: Sized + Send + Sync + 'static {
     fn decode(raw: &RawEvent) -> Result<Self, CodecError>;
 
     /// Decodes the event that `raw` contains, and may move parts out of `raw` instead of copying them. The caller must
-    /// not use `raw` after a success.
+    /// not use `raw` after a success. By default it decodes and moves nothing. An event that keeps the raw event, or that
+    /// has one in it, overrides it:
+    ///
+    /// ```
+    /// use annals::{CodecError, Event, RawEvent};
+    ///
+    /// /// An event of any program, with the part of its type before the first point.
+    /// struct Foreign {
+    ///     program: String,
+    ///     raw: RawEvent,
+    /// }
+    ///
+    /// impl Event for Foreign {
+    ///     fn event_type(&self) -> &str {
+    ///         self.raw.event_type()
+    ///     }
+    ///     fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+    ///         self.raw.encode(data)
+    ///     }
+    ///     fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+    ///         Self::decode_taking(&mut raw.clone())
+    ///     }
+    ///     fn decode_taking(raw: &mut RawEvent) -> Result<Self, CodecError> {
+    ///         let program = raw.event_type().split('.').next().unwrap_or_default().to_owned();
+    ///         Ok(Self { program, raw: RawEvent::decode_taking(raw)? }) // not cloned
+    ///     }
+    /// }
+    ///
+    /// let mut raw = RawEvent::builder("billing.paid").build()?;
+    /// assert_eq!(Foreign::decode_taking(&mut raw)?.program, "billing");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The errors of [`decode`](Self::decode). After an error, `raw` is unchanged.

@@ -81,6 +81,15 @@ impl RawEvent {
 
     /// Checks `body` and returns it as an event.
     ///
+    /// ```
+    /// # use annals::RawEvent;
+    /// let event = RawEvent::builder("seat-sold").tag("seat:12A").build()?;
+    /// let sent: Vec<u8> = event.body().to_vec(); // a whole event in bytes, for another machine
+    /// assert_eq!(RawEvent::from_body(sent.into()), Ok(event));
+    /// assert!(RawEvent::from_body("no event".into()).is_err());
+    /// # Ok::<(), annals::InvalidEvent>(())
+    /// ```
+    ///
     /// # Errors
     /// A sentence that says which part of the body is not valid.
     pub fn from_body(body: Bytes) -> Result<Self, &'static str> {

@@ -114,7 +114,16 @@ impl JournalOptions {
         self
     }
 
-    /// Sets the file system: the operating system's by default.
+    /// Sets the file system: the operating system's by default. [`FileSystem`] has an example of another one.
+    ///
+    /// ```
+    /// # use annals::{Journal, RawEvent, RealFileSystem};
+    /// # use std::sync::Arc;
+    /// # let directory = tempfile::tempdir()?;
+    /// let options = Journal::options().file_system(Arc::new(RealFileSystem)); // the default
+    /// let log = options.open::<RawEvent>(directory.path().join("log.store"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
         self.file_system = file_system;

@@ -112,6 +112,28 @@ impl<S> Deref for LiveState<S> {
 
 /// A guard for reading a state. The state does not change while the guard is held, and no thread waits for the guard to
 /// be dropped. [`LiveProjection::load`] returns it.
+///
+/// ```
+/// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+/// # use std::time::Duration;
+/// # struct Count;
+/// # impl Projection for Count {
+/// #     type Event = RawEvent;
+/// #     type State = u64;
+/// #     fn initial(&self) -> u64 { 0 }
+/// #     fn query(&self) -> Query { Query::all() }
+/// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+/// # }
+/// use annals::LiveGuard;
+///
+/// # let store = EventStore::in_memory();
+/// let count = store.reconstruct(Count).live()?;
+/// let before: LiveGuard<u64> = count.load();
+/// let offset = store.append(RawEvent::builder("counted").build()?)?;
+/// assert!(count.wait_for(offset, Duration::from_secs(60))?);
+/// assert_eq!((**before, **count.load()), (0, 1)); // a guard keeps the state that it was loaded with
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct LiveGuard<S>(arc_swap::Guard<Arc<LiveState<S>>>);
 

@@ -104,7 +104,33 @@ pub fn given<E: Event>(events: impl IntoIterator<Item = E>) -> Given<E> {
     Given { events: events.into_iter().collect() }
 }
 
-/// The events that are in the log before a decision. [`given`] returns it and has an example.
+/// The events that are in the log before a decision. [`given`] returns it. Tests that begin alike share a function that
+/// returns one:
+///
+/// ```
+/// # use annals::{Event, Projection, Query, Recorded, Rejection};
+/// use annals::{Given, given};
+/// # #[derive(Event, Debug, PartialEq)]
+/// # enum Booking { SeatSold { seat: u32 } }
+/// # struct Sold;
+/// # impl Projection for Sold {
+/// #     type Event = Booking;
+/// #     type State = u64;
+/// #     fn initial(&self) -> u64 { 0 }
+/// #     fn query(&self) -> Query { Query::all() }
+/// #     fn apply(&self, sold: &mut u64, _: &Recorded<Booking>) { *sold += 1 }
+/// # }
+/// # fn sell(sold: &u64) -> Result<Vec<Booking>, Rejection> {
+/// #     if *sold < 100 { Ok(vec![Booking::SeatSold { seat: 99 }]) } else { Err(Rejection::new("sold out")) }
+/// # }
+///
+/// fn sold(seats: u32) -> Given<Booking> {
+///     given((0..seats).map(|seat| Booking::SeatSold { seat }))
+/// }
+///
+/// sold(99).when(&Sold, sell).then([Booking::SeatSold { seat: 99 }]);
+/// sold(100).when(&Sold, sell).then_rejected("sold out");
+/// ```
 #[derive(Debug)]
 #[must_use = "a test without `when` and `then` tests nothing"]
 pub struct Given<E> {

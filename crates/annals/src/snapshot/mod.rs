@@ -108,6 +108,40 @@ pub trait SnapshotStore: Send + Sync + Debug {
 
     /// Returns whether this process can load snapshots but not save or remove any: false by default. Projections then
     /// begin at the snapshots that other processes save, and save none.
+    ///
+    /// ```
+    /// use annals::{MemorySnapshots, SnapshotStore};
+    /// use std::io;
+    ///
+    /// /// The snapshots of a store, for a process that only reads.
+    /// #[derive(Debug)]
+    /// struct ReadOnly<S>(S);
+    ///
+    /// impl<S: SnapshotStore> SnapshotStore for ReadOnly<S> {
+    ///     fn save(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
+    ///         Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    ///     }
+    ///     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>> {
+    ///         self.0.load(series, head)
+    ///     }
+    ///     fn heads(&self, series: &str) -> io::Result<Vec<u64>> {
+    ///         self.0.heads(series)
+    ///     }
+    ///     fn remove(&self, _: &str, _: u64) -> io::Result<()> {
+    ///         Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    ///     }
+    ///     fn is_read_only(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    ///
+    /// let snapshots = MemorySnapshots::default();
+    /// snapshots.save("count", 1000, b"state")?;
+    /// let reader = ReadOnly(snapshots);
+    /// assert!(reader.is_read_only());
+    /// assert_eq!(reader.load("count", 1000)?, b"state");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     fn is_read_only(&self) -> bool {
         false
     }

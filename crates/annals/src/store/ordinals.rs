@@ -84,7 +84,18 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     }
 
     /// Returns the offset of event number `n`, counted from 0, of the events that have a tag or type. Returns `None` if
-    /// there are not more than `n`. [`count`](Self::count) has an example.
+    /// there are not more than `n`.
+    ///
+    /// ```
+    /// # use annals::{EventStore, NameKind, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("opened").tag("account:7").build()?)?;
+    /// store.append(RawEvent::builder("opened").tag("account:8").build()?)?;
+    /// store.append(RawEvent::builder("deposited").tag("account:7").build()?)?;
+    /// let second = store.nth(NameKind::Tag, "account:7", 1)?;
+    /// assert_eq!(second, Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`count`](Self::count).

@@ -176,6 +176,16 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     }
 
     /// Returns whether the log has no events.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// if store.is_empty() {
+    ///     store.append(RawEvent::builder("opened").build()?)?;
+    /// }
+    /// assert!(!store.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

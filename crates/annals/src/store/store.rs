@@ -229,6 +229,16 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 
     /// Removes a callback that [`subscribe`](Self::subscribe) added. Returns false if there is no callback with this
     /// id.
+    ///
+    /// ```
+    /// # use annals::{EventStore, RawEvent};
+    /// let store = EventStore::in_memory();
+    /// let callback = store.subscribe(|_| panic!("this is removed before any event comes"));
+    /// assert!(store.unsubscribe(callback));
+    /// store.append(RawEvent::builder("seat-sold").build()?)?;
+    /// assert!(!store.unsubscribe(callback));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn unsubscribe(&self, id: SubscriberId) -> bool {
         self.backend.head().unsubscribe(id)

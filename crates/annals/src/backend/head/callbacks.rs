@@ -20,6 +20,33 @@ use crate::metrics::meters::{Meters, Timed};
 
 /// Identifies a callback. [`EventStore::subscribe`](crate::EventStore::subscribe) returns it, and
 /// [`unsubscribe`](crate::EventStore::unsubscribe) takes it.
+///
+/// ```
+/// use annals::{EventStore, RawEvent, SubscriberId};
+///
+/// /// Prints the events of a store, until it is dropped.
+/// struct Printer {
+///     store: EventStore<RawEvent>,
+///     callback: SubscriberId,
+/// }
+///
+/// impl Printer {
+///     fn of(store: &EventStore<RawEvent>) -> Self {
+///         let callback = store.subscribe(|event| println!("{}", event.event.event_type()));
+///         Self { store: store.clone(), callback }
+///     }
+/// }
+///
+/// impl Drop for Printer {
+///     fn drop(&mut self) {
+///         let _ = self.store.unsubscribe(self.callback);
+///     }
+/// }
+///
+/// let store = EventStore::in_memory();
+/// drop(Printer::of(&store));
+/// assert_eq!(store.stats().subscribers, 0);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubscriberId(u64);
 

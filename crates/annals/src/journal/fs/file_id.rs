@@ -2,6 +2,17 @@
 //! in `writer/state`, a follower in `follower/watch`, and the lock when it is taken.
 
 /// The identity of a file, under whatever name: two open files with the same id are the same file.
+///
+/// ```
+/// use annals::{FileSystem, RealFileSystem};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let directory = RealFileSystem.open_directory(directory.path())?;
+/// let file = directory.create("old-name")?;
+/// directory.rename("old-name", "new-name")?;
+/// assert_eq!(directory.file_id("new-name")?, file.id()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
     /// The device that contains the file.

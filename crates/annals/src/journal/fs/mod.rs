@@ -25,6 +25,34 @@ use file_id::FileId;
 pub(crate) const UNFINISHED: &str = "new";
 
 /// A file system, which opens and creates directories by their paths.
+///
+/// A test of a program replaces it to see what the program does when the system fails:
+///
+/// ```
+/// use annals::{FileSystem, Journal, OpenError, RawEvent, RealFileSystem, StoreDirectory};
+/// use std::io;
+/// use std::path::Path;
+/// use std::sync::Arc;
+///
+/// /// A disk on which there is no room for another store.
+/// #[derive(Debug)]
+/// struct Full;
+///
+/// impl FileSystem for Full {
+///     fn open_directory(&self, path: &Path) -> io::Result<Arc<dyn StoreDirectory>> {
+///         RealFileSystem.open_directory(path)
+///     }
+///     fn create_directory(&self, _: &Path) -> io::Result<()> {
+///         Err(io::ErrorKind::StorageFull.into())
+///     }
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("log.store");
+/// let refused = Journal::options().file_system(Arc::new(Full)).open::<RawEvent>(&path);
+/// assert!(matches!(refused, Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull));
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait FileSystem: Send + Sync + Debug {
     /// Opens a directory.
     ///
@@ -43,6 +71,20 @@ pub trait FileSystem: Send + Sync + Debug {
 /// An open directory. It stays the same directory when it is moved or renamed, whatever its old path leads to then.
 ///
 /// Every `name` is the name of an entry of this directory, not a path.
+///
+/// ```
+/// use annals::{FileSystem, RealFileSystem};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let directory = RealFileSystem.open_directory(directory.path())?;
+/// directory.create("notes.new")?.write_at(b"first", 0)?;
+/// directory.rename("notes.new", "notes")?;
+/// directory.sync()?; // from here on, the name survives a loss of power
+/// assert_eq!(directory.list()?, ["notes"]);
+/// directory.remove("notes")?;
+/// assert_eq!(directory.file_id("notes")?, None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait StoreDirectory: Send + Sync + Debug {
     /// Creates a file that does not exist yet, for writing and reading.
     ///
@@ -116,6 +158,20 @@ pub trait StoreDirectory: Send + Sync + Debug {
 }
 
 /// An open file.
+///
+/// ```
+/// use annals::{FileSystem, RealFileSystem, StoreFile};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let directory = RealFileSystem.open_directory(directory.path())?;
+/// let file: Box<dyn StoreFile> = directory.create("notes")?;
+/// file.write_at(b"first", 0)?;
+/// file.sync()?; // from here on, the bytes survive a loss of power
+/// let mut bytes = [0; 10];
+/// assert_eq!(file.read_at(&mut bytes, 1)?, 4);
+/// assert_eq!((&bytes[..4], file.size()?), (&b"irst"[..], 5));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait StoreFile: Send + Sync + Debug {
     /// Reads the bytes from `position` on. Returns their number: fewer than `bytes` has room for only at the file's
     /// end.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::file_id::FileId;
 use super::{FileSystem, StoreDirectory, StoreFile};
 
-/// The operating system's file system.
+/// The operating system's file system. [`StoreDirectory`] has an example.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealFileSystem;
 

@@ -50,7 +50,7 @@ impl SalvageReport {
     }
 }
 
-/// A range of consecutive events that were saved.
+/// A range of consecutive events that were saved. [`SalvageGap`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SalvagedRange {
@@ -63,6 +63,33 @@ pub struct SalvagedRange {
 }
 
 /// A range of missing events.
+///
+/// ```
+/// use annals::{EventStore, RawEvent, SalvageGap, SalvagedRange, salvage};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let [damaged, saved] = ["damaged", "saved"].map(|name| directory.path().join(name));
+/// # let store = EventStore::open(&damaged)?;
+/// # for n in 0..5 {
+/// #     store.append(RawEvent::builder("noted").data(format!("note {n}")).build()?)?;
+/// # }
+/// # drop(store);
+/// // A log of five events, of which the one at offset 2 is damaged.
+/// # let log = damaged.join("00000000000000000000.log");
+/// # let mut bytes = std::fs::read(&log)?;
+/// # let at = bytes.windows(6).position(|window| window == b"note 2").expect("it is there");
+/// # bytes[at] ^= 1;
+/// # std::fs::write(&log, bytes)?;
+/// let report = salvage(&damaged, &saved)?;
+/// let [gap @ SalvageGap { from: 2, to: Some(3), was_durable: true, .. }] = &report.gaps[..] else {
+///     panic!("{:?}", report.gaps)
+/// };
+/// println!("bytes {:?} of {}: {}", gap.bytes, gap.file.display(), gap.found);
+/// let [_, SalvagedRange { old: 3, new: 2, count: 2, .. }] = report.ranges[..] else {
+///     panic!("{:?}", report.ranges)
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SalvageGap {

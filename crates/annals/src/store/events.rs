@@ -264,6 +264,10 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         }
         if reverse {
             self.page.drain(..).for_each(|event| self.back.push_front(event));
+        } else if self.front.is_empty() {
+            // Neither conversion copies an event: the page and the empty queue change places.
+            let page = VecDeque::from(std::mem::take(&mut self.page));
+            self.page = Vec::from(std::mem::replace(&mut self.front, page));
         } else {
             self.front.extend(self.page.drain(..));
         }

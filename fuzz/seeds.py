@@ -22,17 +22,22 @@ def seed(target, name, content):
         file.write(content)
 
 
-def with_filter(content, index):
-    """An index file of the golden store, which has no filter, with one."""
+def with_filter(content, index, with_blocks):
+    """An index file of the golden store, which has no filter and no checksums of blocks, with both or with a filter."""
     tables = index.sections[1:]
     names = [index.entry(table, number)[1] for table in tables for number in range(reader.u32(table, 0))]
     hashes = [reader.siphash13(index.segment.store_id, name) for name in names]
     blocks = reader.filter_of(hashes, (len(hashes) + 31) // 32 * 64)
-    content = bytearray(content + bytes(-len(content) % 64) + blocks)
+    content = bytearray(content + bytes(-len(content) % 64))
+    end = len(content)
+    if with_blocks:
+        content[108:112] = end.to_bytes(4, "little")
     content[76:80] = len(blocks).to_bytes(4, "little")
     content[92:96] = reader.crc32c(blocks).to_bytes(4, "little")
     content[12:16] = reader.crc32c(content[16:112]).to_bytes(4, "little")
-    return bytes(content)
+    if with_blocks:
+        content += reader.checksums_of_blocks(bytes(content)) + reader.checksums_of_blocks(blocks)
+    return bytes(content + blocks)
 
 
 def main():
@@ -54,7 +59,8 @@ def main():
                 content = file.read()
             for flags in (number, number + 2):
                 seed("indexes", f"{first}-{flags}", bytes([flags]) + content)
-                seed("indexes", f"{first}-{flags}-filter", bytes([flags]) + with_filter(content, index))
+                for name, blocks in [("filter", False), ("blocks", True)]:
+                    seed("indexes", f"{first}-{flags}-{name}", bytes([flags]) + with_filter(content, index, blocks))
     for number, name in enumerate(names):
         for deed in range(4):
             seed("stores", f"{name}-{deed}", bytes([number, deed, 200, 0]) + b"ANfr\0")

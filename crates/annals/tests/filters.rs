@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use annals::{
-    AppendError, Condition, Durability, EventStore, Journal, JournalOptions, Query, QueryItem,
-    RawEvent, verify,
+    AppendError, Condition, Durability, EventStore, Journal, JournalOptions, NameKind, Query,
+    QueryItem, RawEvent, verify,
 };
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
@@ -59,12 +59,28 @@ fn filter(index: &[u8]) -> Range<usize> {
 
 /// Removes the filter from an index file, as if annals 0.1 had written it.
 fn without_filter(index: &[u8]) -> Vec<u8> {
-    let mut index = index[..filter(index).start].to_vec();
+    let mut index = without_blocks(index);
+    index.truncate(filter(&index).start);
     index[76..80].fill(0);
     index[92..96].fill(0);
+    write_head_checksum(&mut index);
+    index
+}
+
+/// Removes the checksums of blocks from an index file, as if an annals before them had written it. Byte 108 of the file
+/// has their position; the filter follows them.
+fn without_blocks(index: &[u8]) -> Vec<u8> {
+    let start = u32::from_le_bytes(*index[108..].first_chunk().unwrap());
+    let sections = &index[..usize::try_from(start).unwrap()];
+    let mut index = [sections, &index[filter(index)]].concat();
+    index[108..112].fill(0);
+    write_head_checksum(&mut index);
+    index
+}
+
+fn write_head_checksum(index: &mut [u8]) {
     let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &index[16..112]);
     index[12..16].copy_from_slice(&checksum.to_le_bytes()[..4]);
-    index
 }
 
 /// Returns a copy of a log of `COUNT` events, and its number of segments.
@@ -212,6 +228,77 @@ fn an_index_without_a_filter_is_used_as_it_is() {
     check_writing(&store, COUNT);
     drop(store);
     assert!(indexes(&path) == before, "the files are as they were");
+}
+
+/// An older annals wrote index files without checksums of blocks.
+#[test]
+fn an_index_without_checksums_of_blocks_is_used_as_it_is() {
+    let (_place, path, _) = log();
+    for (at, (file, index)) in indexes(&path).into_iter().enumerate() {
+        if at % 3 != 0 {
+            std::fs::write(file, without_blocks(&index)).unwrap();
+        }
+    }
+    let before = indexes(&path);
+    assert_eq!(verify(&path).unwrap().problems, []);
+    check(&open_read_only(&path), COUNT);
+    let store = open(&path);
+    check(&store, COUNT);
+    assert!(store.segments().iter().rev().skip(1).all(|segment| segment.memory_bytes == 0));
+    check_writing(&store, COUNT);
+    drop(store);
+    assert!(indexes(&path) == before, "the files are as they were");
+}
+
+/// Asserts what a store of `count` events of `small_event` answers, through each kind of name and by offset.
+fn check_small(store: &Store, count: u64, what: &str) {
+    let offsets = |query: Query| -> Vec<u64> {
+        store.query(&query).map(|event| event.expect(what).offset).collect()
+    };
+    for n in 0..count {
+        assert_eq!(offsets(Query::tag(format!("own:{n}"))), [n], "{what}");
+        assert_eq!(store.get(n).expect(what).expect(what).event, small_event(n), "{what}");
+        assert_eq!(store.find(&format!("id-{n}")).expect(what), Some(n), "{what}");
+    }
+    for rest in 0..3 {
+        let expected: Vec<u64> = (0..count).filter(|n| n % 3 == rest).collect();
+        let name = format!("type-{rest}");
+        assert_eq!(offsets(Query::event_type(&name)), expected, "{what}");
+        assert_eq!(
+            store.count(NameKind::Type, &name, ..).expect(what),
+            expected.len() as u64,
+            "{what}"
+        );
+    }
+    assert_eq!(offsets(Query::tag("none")), [] as [u64; 0], "{what}");
+}
+
+fn small_event(n: u64) -> RawEvent {
+    let event = RawEvent::builder(format!("type-{}", n % 3)).tag(format!("own:{n}"));
+    event.id(format!("id-{n}")).data(vec![b'x'; 400]).build().unwrap()
+}
+
+/// A damaged block is found when it is used, wherever the damage is, in files with checksums of blocks and without.
+#[test]
+fn no_flipped_byte_of_an_index_file_changes_an_answer() {
+    const EVENTS: u64 = 10;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let store = open(&path);
+    for n in 0..EVENTS {
+        store.append(small_event(n)).unwrap();
+    }
+    drop(store);
+    let (file, index) = indexes(&path).pop_first().unwrap();
+    let other = without_blocks(&index);
+    for whole in [index, other] {
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&file, bytes).unwrap();
+            check_small(&open_read_only(&path), EVENTS, &format!("byte {at} of {}", whole.len()));
+        }
+    }
 }
 
 #[test]

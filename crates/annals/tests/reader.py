@@ -273,6 +273,15 @@ class Index:
         self.filter = data[len(data) - size :] if size else b""
         if len(self.filter) != size or size % 64 or crc32c(self.filter) != u32(head, 92):
             raise Damage(f"{self.name}: a wrong filter")
+        self.check_blocks(data, u32(head, 108))
+
+    def check_blocks(self, data, end):
+        """The checksums of blocks, which start at `end`; a file of an older annals has none."""
+        if end == 0:
+            return
+        checksums = checksums_of_blocks(data[:end]) + checksums_of_blocks(self.filter)
+        if end % 64 or data[end:] != checksums + self.filter:
+            raise Damage(f"{self.name}: a wrong checksum of a block")
 
     def position(self, place):
         return u32(self.sections[0], place * 4)
@@ -320,6 +329,13 @@ class Index:
             for name, places in expected.items():
                 if self.find(section, name) != places:
                     raise Damage(f"{self.name}: {name!r} is not found in section {section}")
+
+
+def checksums_of_blocks(data):
+    """The checksums of the blocks of 1024 bytes, with zeroes up to a multiple of 64."""
+    blocks = [data[at : at + 1024] for at in range(0, len(data), 1024)]
+    checksums = b"".join(struct.pack("<I", crc32c(block)) for block in blocks)
+    return checksums + bytes(-len(checksums) % 64)
 
 
 def filter_bits(hashed, size):

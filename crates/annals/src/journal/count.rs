@@ -14,7 +14,7 @@ use arc_swap::Guard;
 
 use super::count_cache::Totals;
 use super::log::Log;
-use super::segment::segment::Segment;
+use super::segment::segment::{CheckedIndex, Segment};
 use crate::error::ReadError;
 use crate::event::name::Name;
 use crate::index::lookup::{Kind, Lookup};
@@ -82,21 +82,24 @@ impl<'a> Counted<'a> {
             }
             (last, self.sealed_segment(last))
         };
-        let index = segment.index(&[self.kind])?;
-        let within = index.posting(self.kind, self.name);
         let local = local_offset(offset, segment.first);
-        Ok(self.total(before)
-            + within.map_or(0, |mut posting| u64::from(posting.count_below(local))))
+        let within = segment.with_index(|index| {
+            let posting = index.posting(self.kind, self.name);
+            posting.map_or(0, |mut posting| posting.count_below(local))
+        })?;
+        Ok(self.total(before) + u64::from(within))
     }
 
     fn nth(&self, nth: u64) -> Result<Option<u64>, ReadError> {
         let number = self.totals[..self.sealed].partition_point(|&total| total <= nth);
         let segment =
             if number < self.sealed { self.sealed_segment(number) } else { &**self.active };
-        let index = segment.index(&[self.kind])?;
-        let Some(mut posting) = index.posting(self.kind, self.name) else { return Ok(None) };
-        let at = u32::try_from(nth - self.total(number)).ok().filter(|&at| at < posting.len());
-        Ok(at.map(|at| segment.first + u64::from(posting.get(at))))
+        let within = u32::try_from(nth - self.total(number)).ok();
+        let local = segment.with_index(|index| {
+            let mut posting = index.posting(self.kind, self.name)?;
+            within.filter(|&at| at < posting.len()).map(|at| posting.get(at))
+        })?;
+        Ok(local.map(|local| segment.first + u64::from(local)))
     }
 
     fn sealed_segment(&self, number: usize) -> &Segment {
@@ -128,8 +131,8 @@ fn totals(log: &Log, kind: Kind, name: Name<'_>, sealed: usize) -> Result<Totals
     let mut total = totals.last().copied().unwrap_or(0);
     for segment in log.sealed.range(totals.len()..).take(sealed - totals.len()) {
         if segment.may_have(name) {
-            let index = segment.index(&[kind])?;
-            total += index.posting(kind, name).map_or(0, |posting| u64::from(posting.len()));
+            let len = |index: &CheckedIndex<'_>| index.posting(kind, name).map_or(0, |p| p.len());
+            total += u64::from(segment.with_index(len)?);
         }
         totals.push(total);
     }

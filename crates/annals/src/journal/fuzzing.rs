@@ -18,6 +18,7 @@ use super::directory::Directory;
 use super::fs::real::RealFileSystem;
 use super::fs::{FileSystem as _, StoreDirectory};
 use super::log::Log;
+use super::segment::blocks::checksums_of;
 use super::segment::bloom::BLOCK;
 use super::segment::file::{FORMAT, SEGMENT_HEAD, SegmentFile, seed};
 use super::segment::frame::{FRAME_HEAD, FrameHead};
@@ -38,6 +39,8 @@ use crate::util::little_endian::{u32_at, u64_at};
 const INDEX_HEAD: usize = 112;
 /// The positions of the size and the checksum of the filter in an index file's head.
 const FILTER: [usize; 2] = [76, 92];
+/// The position of the start of the checksums of blocks.
+const BLOCKS_START: usize = 108;
 const SECTIONS: usize = 4;
 
 /// Repairs the checksums of a segment's head and of all frames that can be told apart.
@@ -137,9 +140,7 @@ pub fn read_log(bytes: &[u8]) {
     let count = indexed.next_offset - first;
     let written = encode(&store_id, first, count, &in_memory);
     let sealed = SealedIndex::open(written.into(), &store_id, first, count);
-    let sealed = sealed.filter(|index| {
-        index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]) && index.filter().is_whole()
-    });
+    let sealed = sealed.filter(SealedIndex::is_whole);
     let difference = sealed.map(|sealed| compare(&sealed, &in_memory, &Hasher::new(&store_id)));
     assert_eq!(difference, Some(None), "a sealed index has what the index in memory has");
 }
@@ -168,6 +169,18 @@ pub fn repair_index(index: &mut [u8], log: &[u8]) {
     index[checksum_at..checksum_at + 4].copy_from_slice(&checksum.to_le_bytes());
     let checksum = crc32c(&index[16..INDEX_HEAD]);
     index[12..16].copy_from_slice(&checksum.to_le_bytes());
+    repair_blocks(index, size as usize);
+}
+
+/// Sets the checksums of the blocks of an index file whose head is right, if they are where the head says.
+fn repair_blocks(index: &mut [u8], filter_size: usize) {
+    let end = u32_at(index, BLOCKS_START) as usize;
+    let Some(sections) = index.get(..end).filter(|_| end != 0) else { return };
+    let filter = &index[index.len() - filter_size..];
+    let checksums = [checksums_of(sections), checksums_of(filter)].concat();
+    if end + checksums.len() + filter_size == index.len() {
+        index[end..end + checksums.len()].copy_from_slice(&checksums);
+    }
 }
 
 /// Reads everything in the whole segment `log` through the index file `index`. Each result is an event of the log.

@@ -176,10 +176,8 @@ impl Log {
                 break;
             }
             let (segment, segment_end) = self.segment(from);
-            let index = segment.index(&[Kind::Type, Kind::Tag])?;
-            let found = search
-                .plan(&index)
-                .next(local(&segment, from))
+            let found = segment
+                .with_index(|index| search.plan(index).next(local(&segment, from)))?
                 .map(|found| segment.first + u64::from(found));
             if let Some(found) = found.filter(|&found| found < end.min(segment_end)) {
                 return Ok(Some(found));
@@ -214,19 +212,24 @@ impl Log {
         for segment in
             self.sealed.iter().take_while(|segment| segment.first < active.first).chain([&**active])
         {
-            segment.index(&[kind])?.for_each_name(kind, |name, mut posting| {
-                if !name.starts_with(prefix) {
-                    return;
-                }
-                // Offsets at and beyond the head belong to a commit that is being written.
-                let below = |posting: &mut crate::index::lookup::Posting<'_>, at| {
-                    segment.first + u64::from(posting.get(at)) < head
-                };
-                let last = (0..posting.len()).rev().find(|&at| below(&mut posting, at));
-                if let Some(last) = last {
-                    *counts.entry(name.to_owned()).or_default() += u64::from(last) + 1;
-                }
-            });
+            let found = segment.with_index(|index| {
+                let mut found = Vec::new();
+                index.for_each_name(kind, |name, mut posting| {
+                    if !name.starts_with(prefix) {
+                        return;
+                    }
+                    let len = posting.len();
+                    // Offsets at and beyond the head belong to a commit that is being written.
+                    let mut below = |at| segment.first + u64::from(posting.get(at)) < head;
+                    if let Some(last) = (0..len).rev().find(|&at| below(at)) {
+                        found.push((name.to_owned(), u64::from(last) + 1));
+                    }
+                });
+                found
+            })?;
+            for (name, count) in found {
+                *counts.entry(name).or_default() += count;
+            }
         }
         Ok(counts.into_iter().map(|(name, count)| NameCount { name, count }).collect())
     }
@@ -273,9 +276,14 @@ fn read_part<E: Event>(
     full: usize,
     page: &mut Vec<EventRef<'_, E>>,
 ) -> Result<Range<u64>, (ReadError, Range<u64>)> {
-    let kinds: &[Kind] = if search.is_all() { &[] } else { &[Kind::Type, Kind::Tag] };
-    let index = segment.index(kinds).map_err(|damage| (damage.into(), range.clone()))?;
+    let failed = |damage: Corruption, range: &Range<u64>| (damage.into(), range.clone());
+    let mut index = segment.index().map_err(|damage| failed(damage, &range))?;
     let mut plan = search.plan(&index);
+    if index.is_damaged() {
+        drop(plan);
+        index = segment.index().map_err(|damage| failed(damage, &range))?;
+        plan = search.plan(&index);
+    }
     let mut frame = None;
     let mut bytes = 0;
     while page.len() < full && bytes < PAGE_BYTES && !range.is_empty() {
@@ -290,8 +298,10 @@ fn read_part<E: Event>(
             return Ok(range.end..range.end);
         };
         let offset = segment.first + u64::from(local);
-        let read =
-            segment.read_at(index.position(local), offset, &mut frame).map_err(ReadError::from);
+        let position = index.position(local).map_or_else(|| segment.position(local), Ok);
+        let read = position
+            .and_then(|position| segment.read_at(position, offset, &mut frame))
+            .map_err(ReadError::from);
         let recorded = read.and_then(|(event, time_ms)| {
             bytes += event.body().len();
             Recorded::decode(offset, time_ms, event)

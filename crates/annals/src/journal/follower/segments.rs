@@ -78,8 +78,9 @@ impl<E: Event> Follow<E> {
         let mapped = map_all(&*file).ok()?;
         let count = self.next_offset - first;
         let index = SealedIndex::open(mapped, &directory.store_id, first, count)?;
-        // The checksum of the positions is checked first: a wrong position may be any number.
-        let is_own = index.is_whole(&[])
+        // The last position is checked first: a wrong one may be any number.
+        let last = u32::try_from(count.saturating_sub(1)).ok()?;
+        let is_own = index.position(last).is_some()
             && is_index_of(&index, segment, self.next_offset, self.index.frames_crc);
         is_own.then_some(index)
     }

@@ -115,9 +115,10 @@ impl<E: Event> Follow<E> {
         let sealed = self.sealed.list();
         let last = sealed.len().checked_sub(1).and_then(|last| sealed.get(last));
         let Some(before) = last else { return Ok(false) };
-        let last = before.index(&[]).ok().zip(self.next_offset.checked_sub(1));
-        let Some((index, last)) = last else { return Ok(false) };
-        let position = index.position(local_offset(last, before.first));
+        let Some(last) = self.next_offset.checked_sub(1) else { return Ok(false) };
+        let Ok(position) = before.position(local_offset(last, before.first)) else {
+            return Ok(false);
+        };
         let end = position + (u32_at(&before.bytes, position + 4) as usize).next_multiple_of(8);
         let mut head = [0; FRAME_HEAD];
         let file = self.log.directory.handle.open_read_only(&log_name(before.first))?;

@@ -82,9 +82,10 @@ pub(super) fn open_sealed(
     let sealed = match sealed {
         Some(index) if is_index_of(&index, &file, end, crc) => {
             match check_last(&file, &index, end) {
-                Ok(()) => Some(index),
+                Ok(()) if !index.is_damaged() => Some(index),
                 // The position of the last event is wrong, not the segment.
-                Err(_) if !index.is_whole(&[]) => None,
+                Ok(()) => None,
+                Err(_) if index.position(0).is_none() => None,
                 Err(damage) => return Err(damage.into()),
             }
         }
@@ -130,7 +131,8 @@ pub(crate) fn check_frames(
 /// read.
 fn check_last(file: &SegmentFile, index: &SealedIndex, end: u64) -> Result<(), Corruption> {
     let count = u32::try_from(end - file.first).unwrap_or(u32::MAX);
-    let last = index.position(count.saturating_sub(1));
+    // If the index file is damaged there, the caller does not use it.
+    let Some(last) = index.likely_position(count.saturating_sub(1)) else { return Ok(()) };
     let size =
         if last + 8 <= file.bytes.len() { u32_at(&file.bytes, last + 4) as usize } else { 8 };
     if last + size <= file.bytes.len() {

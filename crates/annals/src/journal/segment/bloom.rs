@@ -12,10 +12,11 @@
 //!
 //! One block for all bits of a name comes from the cache-efficient Bloom filters of Putze, Sanders and Singler (2007).
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::blocks::{CHECKED_BYTES, are_whole, is_whole};
 use crate::index::memory::MemIndex;
 use crate::util::crc32c::crc32c;
 
@@ -28,43 +29,82 @@ const BLOCK_SHIFT: u32 = 28;
 /// The number of bits of a block that a name sets. Some may be the same.
 const BITS_OF_A_NAME: u32 = 4;
 
-/// The filter of a segment, whose checksum is verified when it is first used.
+/// The filter of a segment. A part of it is checked when it is first used.
+///
+/// It has at most 64 parts, of one or more blocks with a checksum, so that one number says which are whole. That number
+/// stands beside the rest in one line of the processor's cache.
 #[derive(Debug)]
 pub(crate) struct BloomFilter {
-    /// The blocks. Empty if the segment has no filter.
-    blocks: Bytes,
+    /// The checksums of the blocks, if the file has them, and then the bits.
+    bytes: Bytes,
+    /// The number of bytes of the bits; 0 if the segment has no filter.
+    size: u32,
+    /// The checksum of all bits, which is used if the file has no checksums of blocks.
     checksum: u32,
-    whole: OnceLock<bool>,
+    /// A bit for each part that is known to be whole.
+    whole: AtomicU64,
 }
 
 impl BloomFilter {
-    /// Returns the filter in these bytes, which are whole blocks. Without a block, it is the filter of a segment that
-    /// may have any name.
-    pub(crate) fn new(blocks: Bytes, checksum: u32) -> Self {
-        Self { blocks, checksum, whole: OnceLock::new() }
+    /// Returns the filter in the last `size` bytes of `bytes`, behind the checksums of its blocks, or behind nothing in
+    /// a file of an older annals. If `size` is 0, it is the filter of a segment that may have any name.
+    pub(crate) fn new(bytes: Bytes, size: u32, checksum: u32) -> Self {
+        Self { bytes, size, checksum, whole: AtomicU64::new(0) }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.blocks
+    /// Returns the bits.
+    pub(crate) fn bits(&self) -> &[u8] {
+        &self.bytes[self.bytes.len() - self.size as usize..]
     }
 
-    /// Returns whether the checksum is right.
+    /// Returns whether all checksums are right.
     pub(crate) fn is_whole(&self) -> bool {
-        *self.whole.get_or_init(|| crc32c(&self.blocks) == self.checksum)
+        let checksums = &self.bytes[..self.bytes.len() - self.size as usize];
+        crc32c(self.bits()) == self.checksum
+            && (checksums.is_empty() || are_whole(self.bits(), checksums))
     }
 
-    /// Returns whether the segment may have the name with this hash, of any kind. If the filter is damaged, it may.
-    pub(crate) fn may_have(&self, hash: u64) -> bool {
-        if !self.is_whole() {
-            return true;
+    /// Returns whether the segment may have the name with this hash, of any kind, or `None` if the filter is damaged.
+    #[inline]
+    pub(crate) fn may_have(&self, hash: u64) -> Option<bool> {
+        let bits = self.bits();
+        let start = block_of(bits.len() / BLOCK, hash) * BLOCK;
+        let Some(block) = bits.get(start..).and_then(|rest| rest.first_chunk::<BLOCK>()) else {
+            return Some(true); // there is no filter
+        };
+        // Relaxed, paired with the `fetch_or` in `check`: the bit publishes nothing, since the bytes never change.
+        let is_whole = self.whole.load(Ordering::Relaxed) >> (start >> self.part_shift()) & 1 != 0;
+        if !is_whole && !self.check(start) {
+            return None;
         }
-        let start = block_of(self.blocks.len() / BLOCK, hash) * BLOCK;
-        let block = self.blocks.get(start..).and_then(|rest| rest.first_chunk::<BLOCK>());
         // Without an early exit: a branch on the first bits is hard to predict, and would have to wait for the block
         // before the next segment's is loaded.
-        block.is_none_or(|block| {
-            bits_of(hash).fold(1, |all, bit| all & block[bit / 8] >> (bit % 8)) & 1 != 0
-        })
+        Some(bits_of(hash).fold(1, |all, bit| all & block[bit / 8] >> (bit % 8)) & 1 != 0)
+    }
+
+    /// Returns the number of bits by which the position of a byte is shifted to get its part's number, below 64.
+    fn part_shift(&self) -> u32 {
+        let digits = u32::BITS - self.size.saturating_sub(1).leading_zeros();
+        digits.saturating_sub(6).max(CHECKED_BYTES.ilog2())
+    }
+
+    /// Checks the part with the byte at `start`.
+    #[cold]
+    fn check(&self, start: usize) -> bool {
+        let (checksums, bits) = self.bytes.split_at(self.bytes.len() - self.size as usize);
+        let part = start >> self.part_shift();
+        let (whole, parts) = if checksums.is_empty() {
+            (crc32c(bits) == self.checksum, u64::MAX)
+        } else {
+            let block_of = |part: usize| (part << self.part_shift()) / CHECKED_BYTES;
+            let end = block_of(part + 1).min(bits.len().div_ceil(CHECKED_BYTES));
+            let whole = (block_of(part)..end).all(|block| is_whole(bits, checksums, block));
+            (whole, 1 << part)
+        };
+        if whole {
+            self.whole.fetch_or(parts, Ordering::Relaxed); // pairs with the load in `may_have`
+        }
+        whole
     }
 }
 
@@ -101,12 +141,20 @@ fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::blocks::checksums_of;
     use super::*;
     use crate::event::name::Hasher;
 
-    fn filter(blocks: Vec<u8>) -> BloomFilter {
-        let checksum = crc32c(&blocks);
-        BloomFilter::new(blocks.into(), checksum)
+    /// Returns the filter of these bits, with the checksums of its blocks.
+    fn filter(bits: Vec<u8>) -> BloomFilter {
+        let (size, checksum) = (u32::try_from(bits.len()).unwrap(), crc32c(&bits));
+        BloomFilter::new([checksums_of(&bits), bits].concat().into(), size, checksum)
+    }
+
+    /// Returns the filter of these bits as an older annals wrote it.
+    fn old_filter(bits: Vec<u8>, checksum: u32) -> BloomFilter {
+        let size = u32::try_from(bits.len()).unwrap();
+        BloomFilter::new(bits.into(), size, checksum)
     }
 
     /// Returns the blocks of a filter of the names `name:0`, `name:1` and so on.
@@ -124,7 +172,7 @@ mod tests {
     fn every_name_passes_and_fewer_than_one_in_250_others() {
         for names in [0, 1, 2, 32, 33, 100, 1_000, 30_000] {
             let filter = filter(blocks_of(names));
-            let passes = |name: String| filter.may_have(hash(&name));
+            let passes = |name: String| filter.may_have(hash(&name)).unwrap();
             assert!((0..names).all(|n| passes(format!("name:{n}"))), "{names} names");
             let others = (0..100_000).filter(|n| passes(format!("other:{n}"))).count();
             assert!(others < 400, "{others} of 100,000 others pass a filter of {names} names");
@@ -142,20 +190,55 @@ mod tests {
     #[test]
     fn a_segment_without_a_filter_may_have_any_name() {
         let none = filter(Vec::new());
-        assert!(none.is_whole() && none.may_have(0) && none.may_have(u64::MAX));
+        assert!(none.is_whole());
+        assert_eq!([0, u64::MAX].map(|hash| none.may_have(hash)), [Some(true); 2]);
     }
 
     #[test]
     fn a_filter_with_a_flipped_bit_is_not_whole_and_hides_no_name() {
         let whole = blocks_of(50);
-        let checksum = crc32c(&whole);
+        let (checksum, checked) = (crc32c(&whole), filter(whole.clone()));
         for bit in 0..8 * whole.len() {
-            let mut blocks = whole.clone();
-            blocks[bit / 8] ^= 1 << (bit % 8);
-            let damaged = BloomFilter::new(blocks.into(), checksum);
-            assert!(!damaged.is_whole(), "bit {bit}");
-            assert!((0..50).all(|n| damaged.may_have(hash(&format!("name:{n}")))), "bit {bit}");
+            let mut bits = whole.clone();
+            bits[bit / 8] ^= 1 << (bit % 8);
+            let size = u32::try_from(bits.len()).unwrap();
+            let bytes = [&checked.bytes[..checked.bytes.len() - bits.len()], &bits].concat();
+            for damaged in
+                [BloomFilter::new(bytes.into(), size, checksum), old_filter(bits, checksum)]
+            {
+                assert!(!damaged.is_whole(), "bit {bit}");
+                let shows = |n| damaged.may_have(hash(&format!("name:{n}"))).is_none();
+                assert!((0..50).all(shows), "bit {bit}");
+            }
         }
+    }
+
+    #[test]
+    fn a_damaged_block_leaves_the_others_usable() {
+        for names in [10_000, 300_000] {
+            let mut bits = blocks_of(names);
+            let size = u32::try_from(bits.len()).unwrap();
+            let (checksums, checksum) = (checksums_of(&bits), crc32c(&bits));
+            bits[5_000] ^= 1;
+            let damaged = BloomFilter::new([checksums, bits].concat().into(), size, checksum);
+            let found = (0..names).map(|n| damaged.may_have(hash(&format!("name:{n}"))));
+            let [mut usable, mut lost] = [0, 0];
+            found.for_each(|found| match found {
+                Some(may_have) => usable += u64::from(may_have),
+                None => lost += 1,
+            });
+            assert_eq!(usable + lost, names);
+            assert!(lost > 0 && usable > names / 2, "{usable} of {names}");
+        }
+    }
+
+    #[test]
+    fn an_older_filter_is_checked_whole() {
+        let bits = blocks_of(10_000);
+        let checksum = crc32c(&bits);
+        let old = old_filter(bits, checksum);
+        assert!(old.is_whole());
+        assert!((0..10_000).all(|n| old.may_have(hash(&format!("name:{n}"))) == Some(true)));
     }
 
     /// The example in docs/FORMAT.md.

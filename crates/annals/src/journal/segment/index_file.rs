@@ -5,7 +5,8 @@
 //!   │ 48 positions, types, tags, ids: each start (4), size (4), checksum (4), zero (4)
 //!   │ 60 the checksum of the frames, instead of the positions' zero
 //!   │ 76, 92 the size and the checksum of the filter, instead of the zeroes of the types and the tags
-//!   └ 112 the four sections, the last with zeroes up to a multiple of 64; the filter
+//!   │ 108 the start of the checksums of blocks, instead of the zero of the ids; 0 in a file of an older annals
+//!   └ 112 the four sections, the last with zeroes up to a multiple of 64; the checksums (see `blocks`); the filter
 //!
 //!   positions  of each event's record in the segment (4 each)
 //!   a table    ┌ 0 names │ 4 slots (a power of two) │ 8 slot, slot, …: entry + 1, 0 empty (4 each)
@@ -19,13 +20,16 @@
 //! wrapped. A file that is too large is therefore not valid, and the index of its segment stays in memory.
 //!
 //! The lookup of a name starts at slot `hash mod slots` and goes from slot to slot up to an empty one. The hash is
-//! SipHash-1-3 of the name's bytes with the store id as key. A section's checksum is verified when it is first used.
+//! SipHash-1-3 of the name's bytes with the store id as key. What a lookup reads is verified block by block, when a block is
+//! first read. In a file without checksums of blocks, a section is verified whole when it is first used.
 
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
+use super::blocks::{CheckedBlocks, are_whole, checksums_of, checksums_size};
 use super::bloom::{BLOCK, BloomFilter, filter_bytes, filter_of};
 use super::file::FORMAT;
 use super::file_names::index_name;
@@ -50,6 +54,8 @@ const FRAMES_CRC: usize = 60;
 const FILTER_SIZE: usize = 76;
 /// The position in the head of the checksum of the filter.
 const FILTER_CRC: usize = 92;
+/// The position in the head of the start of the checksums of blocks.
+const BLOCKS_START: usize = 108;
 const SECTIONS: usize = 4;
 const ENTRY: usize = 16;
 
@@ -62,7 +68,12 @@ pub(crate) struct SealedIndex {
     bytes: Bytes,
     hasher: Hasher,
     count: u64,
+    /// The blocks of the sections; `None` in a file of an older annals.
+    blocks: Option<CheckedBlocks>,
+    /// The sections that are verified whole because the file has no checksums of blocks.
     whole: [OnceLock<bool>; SECTIONS],
+    /// Whether a part of the file that was used is damaged.
+    damaged: AtomicBool,
 }
 
 /// Returns the number of the section of a kind of names. Section 0 has the positions.
@@ -89,9 +100,26 @@ impl SealedIndex {
             && u64_at(head, 40) == count
             && (u32_at(head, FILTER_SIZE) as usize).is_multiple_of(BLOCK)
             && u32_at(head, FILTER_SIZE) as usize <= bytes.len();
-        let hasher = Hasher::new(store_id);
-        let index = Self { bytes, hasher, count, whole: [const { OnceLock::new() }; SECTIONS] };
-        right.then_some(index)
+        let blocks = match u32_at(head, BLOCKS_START) {
+            0 => None,
+            start => Some(CheckedBlocks::new(start as usize)),
+        };
+        let filter_size = u64::from(u32_at(head, FILTER_SIZE));
+        let right = right
+            && blocks.as_ref().is_none_or(|blocks| {
+                let end = blocks.end() as u64;
+                let checksums = checksums_size(end) + checksums_size(filter_size);
+                end >= HEAD as u64 && end + checksums + filter_size == bytes.len() as u64
+            });
+        let (whole, damaged) = ([const { OnceLock::new() }; SECTIONS], AtomicBool::new(false));
+        right.then_some(Self {
+            bytes,
+            hasher: Hasher::new(store_id),
+            count,
+            blocks,
+            whole,
+            damaged,
+        })
     }
 
     /// Returns the hasher of its names.
@@ -115,51 +143,113 @@ impl SealedIndex {
         self.bytes.len()
     }
 
-    /// Returns whether the checksums of the positions and of these kinds are right.
-    pub(crate) fn is_whole(&self, kinds: &[Kind]) -> bool {
-        kinds.iter().map(|&kind| section_of(kind)).chain([0]).all(|section| {
-            *self.whole[section].get_or_init(|| {
-                let (start, size) = self.range_of(section);
-                let bytes = self.bytes.get(start..start.saturating_add(size));
-                bytes.is_some_and(|bytes| {
-                    crc32c(bytes) == u32_at(&self.bytes, 48 + section * 16 + 8)
-                })
-            })
-        })
+    /// Returns whether all checksums are right. Reads the whole file.
+    pub(crate) fn is_whole(&self) -> bool {
+        let blocks = self.blocks.as_ref().is_none_or(|blocks| {
+            let (sections, rest) = self.bytes.split_at(blocks.end());
+            let size = usize::try_from(checksums_size(sections.len() as u64));
+            let checksums = size.ok().and_then(|size| rest.get(..size));
+            checksums.is_some_and(|checksums| are_whole(sections, checksums))
+        });
+        (0..SECTIONS).all(|section| self.is_section_whole(section))
+            && self.filter().is_whole()
+            && blocks
     }
 
-    /// Returns the filter of all names, without a block if an older annals wrote the file.
+    fn is_section_whole(&self, section: usize) -> bool {
+        let (start, size) = self.range_of(section);
+        let bytes = self.bytes.get(start..start.saturating_add(size));
+        bytes.is_some_and(|bytes| crc32c(bytes) == u32_at(&self.bytes, 48 + section * 16 + 8))
+    }
+
+    /// Returns whether a part of the file that was used is damaged. Then what was found in it may lack something.
+    pub(crate) fn is_damaged(&self) -> bool {
+        // Relaxed, paired with the store in `note_damage`: the same thread made that store, or it makes no difference.
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a part of the file is damaged.
+    pub(crate) fn note_damage(&self) {
+        self.damaged.store(true, Ordering::Relaxed); // pairs with the load in `is_damaged`
+    }
+
+    /// Returns the filter of all names, without bits if an older annals wrote the file.
     pub(crate) fn filter(&self) -> BloomFilter {
-        let start = self.bytes.len() - u32_at(&self.bytes, FILTER_SIZE) as usize;
-        BloomFilter::new(self.bytes.slice(start..), u32_at(&self.bytes, FILTER_CRC))
+        let size = u32_at(&self.bytes, FILTER_SIZE);
+        let checksums = match self.blocks {
+            Some(_) => usize::try_from(checksums_size(size.into())).unwrap_or_default(),
+            None => 0,
+        };
+        let start = self.bytes.len() - size as usize - checksums;
+        BloomFilter::new(self.bytes.slice(start..), size, u32_at(&self.bytes, FILTER_CRC))
     }
 
-    pub(crate) fn position(&self, local: u32) -> usize {
-        u32_at(self.section(0), local as usize * 4) as usize
+    /// Returns the position of the record of an event, or `None` if the file is damaged there.
+    pub(crate) fn position(&self, local: u32) -> Option<usize> {
+        Some(u32_at(self.part(0, local as usize * 4, 4)?, 0) as usize)
     }
 
-    pub(crate) fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
-        let table = Table(self.section(section_of(kind)));
-        let slots = table.slots();
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
-        let start = name.hash as u32;
-        (0..slots).find_map(|step| match table.slot(start.wrapping_add(step) & (slots - 1)) {
-            0 => Some(None),
-            entry => {
-                let entry = table.entry(entry - 1);
-                let same = u32_at(entry, 0) == upper(name.hash)
-                    && table.name(entry) == name.text.as_bytes();
-                same.then(|| Some(table.offsets(entry)))
-            }
-        })?
-    }
-
-    pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
-        let table = Table(self.section(section_of(kind)));
-        for entry in 0..table.names() {
-            let entry = table.entry(entry);
-            see(std::str::from_utf8(table.name(entry)).unwrap_or_default(), table.offsets(entry));
+    /// Returns what [`position`](Self::position) does. Verifies nothing in a file without checksums of blocks, where it
+    /// would have to read all positions.
+    pub(crate) fn likely_position(&self, local: u32) -> Option<usize> {
+        match self.blocks {
+            Some(_) => self.position(local),
+            None => Some(u32_at(self.section(0), local as usize * 4) as usize),
         }
+    }
+
+    /// Returns the offsets of the events with this name. Returns `None`, too, if the file is damaged where they would
+    /// be; then [`is_damaged`](Self::is_damaged).
+    pub(crate) fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
+        Table::new(self, section_of(kind), true)?.posting(name)
+    }
+
+    /// Returns what [`posting`](Self::posting) does. Verifies nothing in a file without checksums of blocks, where it
+    /// would have to read the whole table.
+    pub(crate) fn likely_posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>> {
+        Table::new(self, section_of(kind), self.blocks.is_some())?.posting(name)
+    }
+
+    /// Calls `see` with every name of a kind and the local offsets of its events. Leaves out those where the file is
+    /// damaged; then [`is_damaged`](Self::is_damaged).
+    pub(crate) fn for_each_name(&self, kind: Kind, mut see: impl FnMut(&str, Posting<'_>)) {
+        let Some(table) = Table::new(self, section_of(kind), true) else { return };
+        for entry in 0..table.names {
+            let found = table.entry(entry).and_then(|entry| {
+                Some((std::str::from_utf8(table.name(entry)?).ok()?, table.offsets(entry)?))
+            });
+            match found {
+                Some((name, offsets)) => see(name, offsets),
+                None => return self.note_damage(),
+            }
+        }
+    }
+
+    /// Returns `size` bytes of a section from `start` on, after they were verified. Notes damage, and returns `None`, if
+    /// their checksum is wrong or they are outside of the section.
+    #[inline]
+    fn part(&self, section: usize, start: usize, size: usize) -> Option<&[u8]> {
+        let (from, section_size) = self.range_of(section);
+        let end = start.checked_add(size).filter(|&end| end <= section_size);
+        let range = end.map(|end| from + start..from + end);
+        let part = range.clone().and_then(|range| self.bytes.get(range));
+        let (Some(range), Some(part)) = (range, part) else { return self.none_after_damage() };
+        let is_whole = match &self.blocks {
+            // The sections lie before the checksums.
+            Some(blocks) => {
+                range.is_empty()
+                    || range.end <= blocks.end() && blocks.are_whole(&self.bytes, &range)
+            }
+            None => *self.whole[section].get_or_init(|| self.is_section_whole(section)),
+        };
+        if is_whole { Some(part) } else { self.none_after_damage() }
+    }
+
+    /// Notes damage and returns nothing.
+    #[cold]
+    fn none_after_damage(&self) -> Option<&[u8]> {
+        self.note_damage();
+        None
     }
 
     fn range_of(&self, section: usize) -> (usize, usize) {
@@ -177,41 +267,66 @@ fn upper(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// A table of names, read in place. Missing bytes read as empty.
-struct Table<'a>(&'a [u8]);
+/// A table of names, read in place.
+struct Table<'a> {
+    index: &'a SealedIndex,
+    section: usize,
+    names: u32,
+    slots: u32,
+    /// Whether what is read is verified.
+    checked: bool,
+}
 
 impl<'a> Table<'a> {
-    fn names(&self) -> u32 {
-        // No more than fit, whatever the bytes contain.
-        u32_at(self.0, 0).min(local_size(self.0.len() / ENTRY))
+    /// Returns the table of a section. Notes damage and returns `None` if it cannot be one.
+    fn new(index: &'a SealedIndex, section: usize, checked: bool) -> Option<Self> {
+        let mut table = Self { index, section, names: 0, slots: 0, checked };
+        let head = table.part(0, 8)?;
+        (table.names, table.slots) = (u32_at(head, 0), u32_at(head, 4));
+        // An entry is never reached if it is not in the section.
+        if !table.slots.is_power_of_two() {
+            index.note_damage();
+            return None;
+        }
+        Some(table)
     }
 
-    /// Returns the number of slots; 0 if it is not a power of two.
-    fn slots(&self) -> u32 {
-        let slots = u32_at(self.0, 4);
-        if slots.is_power_of_two() && (slots as usize) <= self.0.len() / 4 { slots } else { 0 }
+    fn part(&self, start: usize, size: usize) -> Option<&'a [u8]> {
+        if self.checked {
+            return self.index.part(self.section, start, size);
+        }
+        self.index.section(self.section).get(start..start.checked_add(size)?)
     }
 
-    fn slot(&self, slot: u32) -> u32 {
-        u32_at(self.0, 8 + slot as usize * 4)
+    fn posting(&self, name: Name<'_>) -> Option<Posting<'a>> {
+        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+        let start = name.hash as u32;
+        for step in 0..self.slots {
+            let slot = start.wrapping_add(step) & (self.slots - 1);
+            let entry = match u32_at(self.part(8 + slot as usize * 4, 4)?, 0) {
+                0 => return None,
+                entry => self.entry(entry - 1)?,
+            };
+            if u32_at(entry, 0) == upper(name.hash) && self.name(entry)? == name.text.as_bytes() {
+                return self.offsets(entry);
+            }
+        }
+        None
     }
 
-    fn entry(&self, entry: u32) -> &'a [u8] {
-        let start = 8 + self.slots() as usize * 4 + entry as usize * ENTRY;
-        self.0.get(start..start + ENTRY).unwrap_or_default()
+    fn entry(&self, entry: u32) -> Option<&'a [u8]> {
+        self.part(8 + self.slots as usize * 4 + entry as usize * ENTRY, ENTRY)
     }
 
-    fn name(&self, entry: &[u8]) -> &'a [u8] {
+    fn name(&self, entry: &[u8]) -> Option<&'a [u8]> {
         let start = u32_at(entry, 4) as usize;
-        let size = self.0.get(start).map_or(0, |&size| usize::from(size));
-        self.0.get(start + 1..start + 1 + size).unwrap_or_default()
+        let size = usize::from(self.part(start, 1)?[0]);
+        self.part(start + 1, size)
     }
 
-    fn offsets(&self, entry: &[u8]) -> Posting<'a> {
+    fn offsets(&self, entry: &[u8]) -> Option<Posting<'a>> {
         let (start, count) = (u32_at(entry, 8) as usize, u32_at(entry, 12) as usize);
-        Posting::Sealed(
-            self.0.get(start..start.saturating_add(count.saturating_mul(4))).unwrap_or_default(),
-        )
+        self.part(start, count.checked_mul(4)?).map(Posting::Sealed)
     }
 }
 
@@ -229,7 +344,9 @@ fn file_size(events: u64, tables: &[Totals; 3], slots: impl Fn(u64) -> u64) -> u
         (names + totals.names + totals.text_bytes).next_multiple_of(4) + 4 * totals.offsets
     };
     let sections = HEAD as u64 + 4 * events + tables.iter().map(table).sum::<u64>();
-    sections.next_multiple_of(BLOCK as u64) + filter_bytes(name_count(tables))
+    let (sections, filter) =
+        (sections.next_multiple_of(BLOCK as u64), filter_bytes(name_count(tables)));
+    sections + checksums_size(sections) + checksums_size(filter) + filter
 }
 
 fn name_count(tables: &[Totals; 3]) -> u64 {
@@ -242,8 +359,8 @@ fn slots(names: u64) -> u64 {
 }
 
 /// Returns the most bytes that the index file of so many events can have. It grows evenly with each event, name and
-/// offset: by at most 35 bytes and its text for a name, and 4 for an offset, and by less than two blocks of the
-/// filter for rounding.
+/// offset: by at most 35 bytes and its text for a name, and 4 for an offset, and a 250th of that for checksums, and
+/// by less than four times 64 bytes for rounding.
 pub(crate) fn most_bytes(events: u64, tables: &[Totals; 3]) -> u64 {
     file_size(events, tables, |names| 4 * names + 1)
 }
@@ -322,21 +439,28 @@ pub(crate) fn encode(
         out[at + 8..at + 12].copy_from_slice(&checksum.to_le_bytes());
     }
     out[FRAMES_CRC..FRAMES_CRC + 4].copy_from_slice(&index.frames_crc.to_le_bytes());
-    encode_filter(&mut out, &index.names);
+    let sections = out.len();
+    out[BLOCKS_START..BLOCKS_START + 4].copy_from_slice(&local_size(sections).to_le_bytes());
+    let filter = encode_filter(&mut out[..HEAD], &index.names);
     let checksum = crc32c(&out[16..HEAD]);
     out[12..16].copy_from_slice(&checksum.to_le_bytes());
+    // The first block has the head, which is complete now.
+    let checksums = checksums_of(&out);
+    out.extend_from_slice(&checksums);
+    out.extend_from_slice(&checksums_of(&filter));
+    out.extend_from_slice(&filter);
     out
 }
 
-/// Adds the filter to an index file with all sections, which end at a multiple of [`BLOCK`].
-fn encode_filter(out: &mut Vec<u8>, names: &MemIndex) {
+/// Returns the filter of an index, and writes its size and its checksum to the head of the file.
+fn encode_filter(head: &mut [u8], names: &MemIndex) -> Vec<u8> {
     let count =
         [&names.types, &names.tags, &names.ids].map(|names| names.len() as u64).iter().sum();
     let size = local_size(usize::try_from(filter_bytes(count)).unwrap_or(usize::MAX));
     let filter = filter_of(names, size as usize);
-    out.extend_from_slice(&filter);
-    out[FILTER_SIZE..FILTER_SIZE + 4].copy_from_slice(&size.to_le_bytes());
-    out[FILTER_CRC..FILTER_CRC + 4].copy_from_slice(&crc32c(&filter).to_le_bytes());
+    head[FILTER_SIZE..FILTER_SIZE + 4].copy_from_slice(&size.to_le_bytes());
+    head[FILTER_CRC..FILTER_CRC + 4].copy_from_slice(&crc32c(&filter).to_le_bytes());
+    filter
 }
 
 fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {

@@ -6,10 +6,12 @@
 //!   file_names     the names of a segment's files
 //!   memory_index   the index in memory, which grows with the segment
 //!   index_file     the index of a sealed segment, as a file
+//!   blocks         the checksums of its blocks, which are checked when they are first used
 //!   bloom          the Bloom filter in it: whether the segment may have a name
 //!   segment        a file and its index
 //! ```
 
+pub(crate) mod blocks;
 pub(crate) mod bloom;
 pub(crate) mod file;
 pub(crate) mod file_names;

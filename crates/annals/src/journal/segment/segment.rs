@@ -86,7 +86,7 @@ fn has_last_event(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
     else {
         return false;
     };
-    let position = index.position(local);
+    let Some(position) = index.likely_position(local) else { return false };
     let frame = || {
         let start = position.checked_sub(u32_at(&file.bytes, position + 12) as usize)?;
         FrameHead::read(&file.bytes, start, file.seed).ok()
@@ -98,19 +98,20 @@ fn has_last_event(index: &SealedIndex, file: &SegmentFile, end: u64) -> bool {
     }
     let Ok((event, _)) = file.read_at(position, end - 1, &mut None) else { return true };
     let has = |kind, name: &str| {
-        let posting = index.posting(kind, index.hasher().name(name));
+        let posting = index.likely_posting(kind, index.hasher().name(name));
         posting.is_some_and(|mut posting| {
             posting.len().checked_sub(1).is_some_and(|at| posting.get(at) == local)
         })
     };
     // An id is indexed at its first event.
-    let has_id = |id| index.posting(Kind::Id, index.hasher().name(id)).is_some();
+    let has_id = |id| index.likely_posting(Kind::Id, index.hasher().name(id)).is_some();
     has(Kind::Type, event.event_type())
         && event.tags().all(|tag| has(Kind::Tag, tag))
         && event.id().is_none_or(has_id)
 }
 
-/// The index of a segment, after its checksums were verified.
+/// The index of a segment. A lookup that finds damage in an index file returns nothing, and then
+/// [`is_damaged`](Self::is_damaged); the caller takes the index again, which is then rebuilt.
 pub(crate) enum CheckedIndex<'a> {
     Mem(&'a SegmentMemIndex),
     Sealed(&'a SealedIndex),
@@ -119,21 +120,18 @@ pub(crate) enum CheckedIndex<'a> {
 impl Segment {
     pub(crate) fn new(file: SegmentFile, index: SegmentIndex) -> Self {
         let filter = match &index {
-            SegmentIndex::Mem(_) => BloomFilter::new(Bytes::new(), 0),
+            SegmentIndex::Mem(_) => BloomFilter::new(Bytes::new(), 0, 0),
             SegmentIndex::Sealed(index, _) => index.filter(),
         };
         Self { filter, file, index }
     }
 
-    /// Returns the index, of which the caller will use `kinds`. If a checksum of the index file is wrong, the index is
-    /// rebuilt from the log. The filter counts as used with any kind.
-    pub(crate) fn index(&self, kinds: &[Kind]) -> Result<CheckedIndex<'_>, Corruption> {
+    /// Returns the index: the index file, or if damage was found in it, the index that is rebuilt from the log.
+    pub(crate) fn index(&self) -> Result<CheckedIndex<'_>, Corruption> {
         match &self.index {
             SegmentIndex::Mem(index) => Ok(CheckedIndex::Mem(index)),
             SegmentIndex::Sealed(index, rebuilt) => {
-                let is_whole =
-                    || index.is_whole(kinds) && (kinds.is_empty() || self.filter.is_whole());
-                if rebuilt.get().is_none() && is_whole() {
+                if !index.is_damaged() {
                     return Ok(CheckedIndex::Sealed(index));
                 }
                 let make = || {
@@ -151,7 +149,12 @@ impl Segment {
     /// Returns whether the segment may have the name, of any kind. Looks only at the filter of the index file, and
     /// returns true if there is none.
     pub(crate) fn may_have(&self, name: Name<'_>) -> bool {
-        self.filter.may_have(name.hash)
+        self.filter.may_have(name.hash).unwrap_or_else(|| {
+            if let SegmentIndex::Sealed(index, _) = &self.index {
+                index.note_damage();
+            }
+            true
+        })
     }
 
     /// Returns whether the segment may have an event that matches the search.
@@ -163,11 +166,29 @@ impl Segment {
             })
     }
 
+    /// Calls `look` with the index. Calls it again with the rebuilt index if it found damage in the index file.
+    pub(crate) fn with_index<T>(
+        &self,
+        mut look: impl FnMut(&CheckedIndex<'_>) -> T,
+    ) -> Result<T, Corruption> {
+        let index = self.index()?;
+        let found = look(&index);
+        if index.is_damaged() { Ok(look(&self.index()?)) } else { Ok(found) }
+    }
+
     /// Returns the offset of the event with this id.
     pub(crate) fn find_id(&self, id: Name<'_>) -> Result<Option<u64>, Corruption> {
-        let index = self.index(&[Kind::Id])?;
-        let posting = index.posting(Kind::Id, id).filter(|posting| !posting.is_empty());
-        Ok(posting.map(|mut posting| self.first + u64::from(posting.get(0))))
+        let local = self.with_index(|index| {
+            let posting = index.posting(Kind::Id, id).filter(|posting| !posting.is_empty());
+            posting.map(|mut posting| posting.get(0))
+        })?;
+        Ok(local.map(|local| self.first + u64::from(local)))
+    }
+
+    /// Returns the position of an event's record, by the event's local offset. Returns 0, where no record is, if there
+    /// is no such event.
+    pub(crate) fn position(&self, local: u32) -> Result<usize, Corruption> {
+        Ok(self.with_index(|index| index.position(local))?.unwrap_or(0))
     }
 
     /// Returns the segment's sizes. `event_bytes` is the number of bytes of its file that are in use.
@@ -186,19 +207,26 @@ impl Segment {
 
     /// Returns the event at `offset`, which must be in the segment, and the time when it was recorded.
     pub(crate) fn read(&self, offset: u64) -> Result<(RawEvent, u64), Corruption> {
-        let index = self.index(&[])?;
-        let local = local_offset(offset, self.first);
-        self.read_at(index.position(local), offset, &mut None)
+        let position = self.position(local_offset(offset, self.first))?;
+        self.read_at(position, offset, &mut None)
     }
 }
 
 impl CheckedIndex<'_> {
-    /// Returns the position of an event's record, by the event's local offset. Returns 0, where no record is, if there
-    /// is no such event.
-    pub(crate) fn position(&self, local: u32) -> usize {
+    /// Returns whether damage was found in the index file, so that the last lookup may lack something.
+    pub(crate) fn is_damaged(&self) -> bool {
+        match self {
+            Self::Mem(_) => false,
+            Self::Sealed(index) => index.is_damaged(),
+        }
+    }
+
+    /// Returns the position of an event's record, by the event's local offset. Returns `None` if there is no such event
+    /// or the index file is damaged there.
+    pub(crate) fn position(&self, local: u32) -> Option<usize> {
         match self {
             Self::Mem(index) => {
-                index.positions.get(local as usize).map_or(0, |&position| position as usize)
+                index.positions.get(local as usize).map(|&position| position as usize)
             }
             Self::Sealed(index) => index.position(local),
         }

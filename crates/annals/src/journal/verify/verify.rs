@@ -253,9 +253,7 @@ fn verify_index(
     };
     let count = indexed.next_offset - segment.first;
     let sealed = SealedIndex::open(bytes, &directory.store_id, segment.first, count);
-    let whole = sealed.filter(|index| {
-        index.is_whole(&[Kind::Type, Kind::Tag, Kind::Id]) && index.filter().is_whole()
-    });
+    let whole = sealed.filter(SealedIndex::is_whole);
     let wrong = match whole {
         None => Some("a wrong head or checksum".to_owned()),
         Some(index) => compare(&index, &indexed.index.reader(), index.hasher()),
@@ -284,10 +282,10 @@ pub(crate) fn compare(
         return Some("the checksum of other frames".to_owned());
     }
     for (local, &position) in (0..).zip(in_memory.positions.iter()) {
-        if sealed.position(local) != position as usize {
+        let found = sealed.position(local);
+        if found != Some(position as usize) {
             return Some(format!(
-                "position {} of the event with the local offset {local}, which is at {position}",
-                sealed.position(local)
+                "position {found:?} of the event with the local offset {local}, which is at {position}"
             ));
         }
     }
@@ -312,7 +310,7 @@ pub(crate) fn compare(
         }
     }
     let filter = sealed.filter();
-    let found = filter.bytes();
+    let found = filter.bits();
     (!found.is_empty() && found != filter_of(&in_memory.names, found.len()))
         .then(|| "a filter of other names".to_owned())
 }

@@ -292,6 +292,15 @@ pub enum OpenError {
         /// What was found at the path.
         found: String,
     },
+    /// The store has another id than [`JournalOptions::store_id`](crate::JournalOptions::store_id) asks for.
+    OtherStore {
+        /// The store.
+        path: PathBuf,
+        /// The id of the store.
+        found: [u8; 16],
+        /// The id that was asked for.
+        expected: [u8; 16],
+    },
     /// The store is already open for writing.
     Locked {
         /// The store.

@@ -209,6 +209,13 @@ impl fmt::Display for OpenError {
                      yet",
                 path.display()
             ),
+            Self::OtherStore { path, found, expected } => write!(
+                f,
+                "{} has the store id {}, and the store with the id {} was asked for: give the path of that one",
+                path.display(),
+                hex(*found),
+                hex(*expected)
+            ),
             Self::Locked { path, holder } => {
                 write!(f, "{} is open for writing {holder}; {}", path.display(), holder.way_out())
             }
@@ -246,6 +253,13 @@ impl From<Corruption> for OpenError {
     fn from(error: Corruption) -> Self {
         Self::Corrupt(error)
     }
+}
+
+/// Returns a store id as the text of its UUID.
+fn hex(id: [u8; 16]) -> String {
+    let digits = format!("{:032x}", u128::from_be_bytes(id));
+    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    format!("{a}-{b}-{c}-{d}-{e}")
 }
 
 /// Returns the event type that was probably meant, or else all event types.

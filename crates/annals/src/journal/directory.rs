@@ -80,11 +80,12 @@ impl Directory {
         }
     }
 
-    /// Opens the store at `path` for writing, and creates it if there is none. The caller may write while it holds the
-    /// lock.
+    /// Opens the store at `path` for writing, and creates it if there is none. With a store id, a new store gets it, and
+    /// an existing one must have it. The caller may write while it holds the lock.
     pub(crate) fn open_locked(
         system: &dyn FileSystem,
         path: &Path,
+        store_id: Option<[u8; 16]>,
     ) -> Result<(Self, Lock), OpenError> {
         let handle = if let Some(handle) = open_directory(system, path)? {
             handle
@@ -102,13 +103,14 @@ impl Directory {
         match look(&*handle, path)? {
             Found::Store => {
                 let directory = Self::read(handle, path)?;
+                directory.check_id(store_id)?;
                 // A process that ended between a rename and its sync leaves names that are not durable yet.
                 directory.handle.sync().map_err(OpenError::io("sync", path))?;
                 Ok((directory, lock))
             }
             Found::Nothing => {
                 refuse_lost_log(&*handle, path)?;
-                let directory = Self::create(system, handle, path)
+                let directory = Self::create(system, handle, path, store_id)
                     .map_err(OpenError::io("create a store in", path))?;
                 Ok((directory, lock))
             }
@@ -145,12 +147,13 @@ impl Directory {
         system: &dyn FileSystem,
         handle: Arc<dyn StoreDirectory>,
         path: &Path,
+        store_id: Option<[u8; 16]>,
     ) -> io::Result<Self> {
         let left = handle.list()?;
         for name in left.iter().filter(|name| !is_kept(name)) {
             handle.remove(name)?;
         }
-        let store_id = random_id();
+        let store_id = store_id.map_or_else(random_id, uuid::Uuid::from_bytes);
         let (path, id) = (path.to_owned(), *store_id.as_bytes());
         let directory = Self { path, store_id: id, handle };
         file::create(&*directory.handle, &directory.store_id, 0, SegmentHead::default())?;
@@ -161,6 +164,18 @@ impl Directory {
         let content = serde_json::to_string(&content).unwrap_or_default() + "\n";
         write_all(&*directory.handle, STORE, content.as_bytes())?;
         Ok(directory)
+    }
+
+    /// Fails if the store has another id than the wanted one.
+    pub(crate) fn check_id(&self, wanted: Option<[u8; 16]>) -> Result<(), OpenError> {
+        match wanted {
+            Some(expected) if expected != self.store_id => Err(OpenError::OtherStore {
+                path: self.path.clone(),
+                found: self.store_id,
+                expected,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the first offsets of the segments, in order, and of the segments that have an index file.

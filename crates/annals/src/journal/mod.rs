@@ -149,7 +149,8 @@ impl<E: Event> Journal<E> {
     }
 
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {
-        let (directory, lock) = Directory::open_locked(&*options.file_system, path)?;
+        let (directory, lock) =
+            Directory::open_locked(&*options.file_system, path, options.store_id)?;
         let recovered = recover(&directory, &options)?;
         #[cfg(feature = "snapshots")]
         let snapshots = snapshots(&directory);
@@ -167,6 +168,7 @@ impl<E: Event> Journal<E> {
 
     fn follow_with(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(&*options.file_system, path)?;
+        directory.check_id(options.store_id)?;
         // Before the segments are read: a process that closes the store in the meantime writes a larger head.
         let closed = match directory.closed_head() {
             Err(OpenError::Corrupt(found)) => {

@@ -42,6 +42,7 @@ pub struct JournalOptions {
     pub(super) durability: Durability,
     pub(super) file_system: Arc<dyn FileSystem>,
     pub(super) clock: Clock,
+    pub(super) store_id: Option<[u8; 16]>,
 }
 
 /// The smallest size of a segment in bytes.
@@ -89,6 +90,7 @@ impl Default for JournalOptions {
             durability: Durability::Sync,
             file_system: Arc::new(RealFileSystem),
             clock: Clock::default(),
+            store_id: None,
         }
     }
 }
@@ -135,6 +137,30 @@ impl JournalOptions {
     #[must_use]
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
+        self
+    }
+
+    /// Sets the [id](crate::Backend::store_id) of the log, as the 16 bytes of a UUID. By default, a new log gets a random
+    /// one, and an existing log may have any.
+    ///
+    /// A log that is created gets this id, and an existing log must have it. Meant for the replicas of one log: their
+    /// snapshots, indexes and consumer positions agree. Two logs with different events must not have the same id.
+    ///
+    /// ```
+    /// use annals::{Backend as _, Journal, OpenError, RawEvent};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("replica.store");
+    /// let journal = Journal::options().store_id([7; 16]).open::<RawEvent>(&path)?;
+    /// assert_eq!(journal.store_id(), Some([7; 16]));
+    /// drop(journal);
+    /// let other = Journal::options().store_id([8; 16]).open::<RawEvent>(&path);
+    /// assert!(matches!(other, Err(OpenError::OtherStore { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn store_id(mut self, id: [u8; 16]) -> Self {
+        self.store_id = Some(id);
         self
     }
 

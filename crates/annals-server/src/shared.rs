@@ -102,7 +102,9 @@ impl Shared {
             return Some("the server is shutting down".into());
         }
         match self.store.health() {
-            health @ (Health::Closed | Health::Poisoned { .. }) => Some(health.to_string()),
+            health @ (Health::Closed | Health::Poisoned { .. } | Health::Diverged { .. }) => {
+                Some(health.to_string())
+            }
             _ => None,
         }
     }

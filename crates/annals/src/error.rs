@@ -41,7 +41,11 @@ pub enum InvalidQuery {
     },
 }
 
-/// Why a batch was not appended. The log shows none of its events. (After [`Failed`](Self::Failed), read what it says.)
+/// Why a batch was not appended. The log shows none of its events. After [`InDoubt`](Self::InDoubt) and
+/// [`Failed`](Self::Failed), it may show them later: read what they say.
+///
+/// A log that is replicated to several machines has four errors of its own: [`Unavailable`](Self::Unavailable),
+/// [`InDoubt`](Self::InDoubt), [`Diverged`](Self::Diverged) and [`ClockAhead`](Self::ClockAhead).
 ///
 /// ```
 /// use annals::{AppendError, Condition, EventStore, Query, RawEvent};
@@ -161,6 +165,35 @@ pub enum AppendError {
     },
     /// The log could not be read while a condition or an id was checked.
     Read(ReadError),
+    /// The time limit of a replicated log passed. Nothing of the batch is in the log, and nothing of it ever will be.
+    /// Append it again, now or later: nothing can be doubled.
+    Unavailable {
+        /// What the engine answered last.
+        cause: Arc<str>,
+    },
+    /// The batch was sent to the engine of a replicated log, and the time limit passed before its outcome was known. The
+    /// batch is in the log as a whole, or will be, or never will be.
+    ///
+    /// If all its events have [ids](crate::Event::id), append the same batch again: it is in the log once, and the
+    /// append returns its offsets. Without ids, an append of the same batch may double it: append an empty batch, which
+    /// ends the doubt. Then look for the events from the head at which the batch was decided, and append them only if
+    /// they are absent.
+    InDoubt {
+        /// What the engine answered last.
+        cause: Arc<str>,
+    },
+    /// The record of a replicated log no longer contains what this replica contains. Nothing was appended, and the store
+    /// takes no more appends. An operator has to decide which of the two is the log.
+    Diverged {
+        /// How they differ.
+        cause: Arc<str>,
+    },
+    /// This machine's clock is far ahead of the clock of a replicated log's engine. Nothing was appended. Correct the
+    /// clock, and append again.
+    ClockAhead {
+        /// How far the clock is ahead, in ms.
+        ahead_ms: u64,
+    },
 }
 
 /// Why an event could not be read.

@@ -35,6 +35,12 @@ pub enum Health {
         /// The failure.
         cause: Arc<str>,
     },
+    /// The record of a replicated log no longer contains what this replica contains. The store takes no more appends,
+    /// and its subscriptions have ended. The events of the replica stay readable.
+    Diverged {
+        /// How they differ.
+        cause: Arc<str>,
+    },
 }
 
 impl Health {
@@ -55,6 +61,7 @@ impl fmt::Display for Health {
             Self::ReadOnly => write!(f, "open read-only"),
             Self::Closed => write!(f, "closed"),
             Self::Poisoned { cause } => write!(f, "a write failed ({cause}); reopen the store"),
+            Self::Diverged { cause } => write!(f, "the record has diverged: {cause}"),
         }
     }
 }

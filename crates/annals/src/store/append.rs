@@ -30,7 +30,15 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// ```
     ///
     /// # Errors
-    /// [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`] for a failed write.)
+    /// On a log that is replicated to several machines:
+    /// * [`AppendError::InDoubt`]: the event was sent, and may be in the log now or later. With an [id](Event::id), append
+    ///   it again; without one, that may double it, and the error says what to do.
+    /// * [`AppendError::Unavailable`]: nothing was sent in time. Append it again, now or later.
+    /// * [`AppendError::Diverged`]: the record lost what this replica has. An operator has to decide.
+    /// * [`AppendError::ClockAhead`]: this machine's clock is wrong. Correct it, and append again.
+    ///
+    /// On every log, any other [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`] for
+    /// a failed write.)
     pub fn append(&self, event: E) -> Result<u64, AppendError> {
         self.backend().append_one(event)
     }

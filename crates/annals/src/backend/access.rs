@@ -35,6 +35,8 @@ pub struct LogAccess<E: Event, T: CommitTarget<E>> {
 enum Role<E, T> {
     Writer(Arc<Committer<E, T>>),
     Follower(Follower),
+    /// Another part of the backend applies what a record says.
+    Replica,
 }
 
 impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
@@ -50,6 +52,12 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     #[must_use]
     pub fn follower(head: HeadPublisher<E>, follower: Follower) -> Self {
         Self { head, role: Role::Follower(follower), opener: Opener::this_process() }
+    }
+
+    /// Returns the access to a replica. It takes no appends: another part of the backend moves `head`.
+    #[cfg(feature = "journal")]
+    pub(crate) fn replica(head: HeadPublisher<E>) -> Self {
+        Self { head, role: Role::Replica, opener: Opener::this_process() }
     }
 
     /// Returns the published head.
@@ -84,7 +92,7 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         match &self.role {
-            Role::Writer(_) => None,
+            Role::Writer(_) | Role::Replica => None,
             Role::Follower(follower) => follower.error(),
         }
     }
@@ -164,8 +172,8 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     pub fn health(&self) -> Health {
         match &self.role {
             Role::Writer(committer) => committer.health(),
-            Role::Follower(_) if self.head.is_closed() => Health::Closed,
-            Role::Follower(_) => Health::ReadOnly,
+            Role::Follower(_) | Role::Replica if self.head.is_closed() => Health::Closed,
+            Role::Follower(_) | Role::Replica => Health::ReadOnly,
         }
     }
 }

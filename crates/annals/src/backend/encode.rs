@@ -10,6 +10,8 @@ use crate::event::labels::{EventNames, Labels};
 use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 use crate::event::name::Hasher;
 use crate::event::raw;
+#[cfg(feature = "journal")]
+use crate::event::raw::RawEvent;
 use crate::event::read_back::read_back;
 use crate::event::tags::{Metadata, Tags};
 #[cfg(feature = "journal")]
@@ -119,18 +121,7 @@ impl Encoded {
             if records.len() > COMMIT_HEAD + MAX_BATCH_BYTES + RECORD_HEAD * events.len() {
                 return Err(AppendError::BatchTooLarge { bytes: records.len() - COMMIT_HEAD });
             }
-            // Neither cast truncates: the batch is smaller than 4 GiB, as was checked above.
-            #[expect(clippy::cast_possible_truncation, reason = "checked above")]
-            let (position, size) = (start as u32, (records.len() - start) as u32);
-            starts.push(position);
-            // Only the Journal stores records with their heads.
-            #[cfg(feature = "journal")]
-            {
-                let checksum = crc32c(&records[start + RECORD_HEAD..]);
-                records[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
-            }
-            records[start + 4..start + 8].copy_from_slice(&size.to_le_bytes());
-            records.resize(records.len().next_multiple_of(8), 0);
+            starts.push(end_record(records, start));
             if index == 0 {
                 // The other records are often about as large: one allocation for all of them.
                 let like_the_first = (records.len() - start).saturating_mul(events.len() - 1);
@@ -138,6 +129,26 @@ impl Encoded {
             }
         }
         Ok(encoded)
+    }
+
+    /// Takes the events of a batch as another log stores them: their bodies stay as they are, and are not checked against
+    /// the limits. The caller makes sure that they have at most 2 GiB.
+    #[cfg(feature = "journal")]
+    pub(crate) fn stored(events: &[RawEvent], hasher: &Hasher) -> Self {
+        let mut labels = Labels::for_events(events.len());
+        let size = |event: &RawEvent| RECORD_HEAD + event.body().len().next_multiple_of(8);
+        let mut records = Vec::with_capacity(COMMIT_HEAD + events.iter().map(size).sum::<usize>());
+        records.resize(COMMIT_HEAD, 0);
+        let mut starts = Vec::with_capacity(events.len());
+        for event in events {
+            labels.add_stored(event.event_type(), event.tags(), event.id());
+            let start = records.len();
+            records.resize(start + RECORD_HEAD, 0);
+            records.extend_from_slice(event.body());
+            starts.push(end_record(&mut records, start));
+        }
+        labels.hash(hasher);
+        Self { labels, records, starts }
     }
 
     /// Returns the largest number of bytes that the batch adds to a commit, the header of the commit included.
@@ -166,6 +177,22 @@ impl Encoded {
         let size = crate::util::little_endian::u32_at(&self.records, start + 4) as usize;
         &self.records[start + RECORD_HEAD..start + size]
     }
+}
+
+/// Writes the head of the record that starts at `start` and has its body, and pads it. Returns the position of the start.
+fn end_record(records: &mut Vec<u8>, start: usize) -> u32 {
+    // Neither cast truncates: a batch is smaller than 4 GiB.
+    #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than 4 GiB")]
+    let (position, size) = (start as u32, (records.len() - start) as u32);
+    // Only the Journal stores records with their heads.
+    #[cfg(feature = "journal")]
+    {
+        let checksum = crc32c(&records[start + RECORD_HEAD..]);
+        records[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+    }
+    records[start + 4..start + 8].copy_from_slice(&size.to_le_bytes());
+    records.resize(records.len().next_multiple_of(8), 0);
+    position
 }
 
 /// Adds the labels of an event.

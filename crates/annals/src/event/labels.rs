@@ -69,17 +69,27 @@ impl Labels {
         if let Some(id) = id {
             check_name("id", id)?;
         }
+        self.add_stored(event_type, tags.iter(), id);
+        Ok(())
+    }
+
+    /// Adds the labels of an event that is in a log already.
+    pub(crate) fn add_stored<'a>(
+        &mut self,
+        event_type: &'a str,
+        tags: impl ExactSizeIterator<Item = &'a str>,
+        id: Option<&'a str>,
+    ) {
         self.events.push(EventLabels {
             label: self.names.len(),
             start: self.text.len(),
             tags: tags.len(),
             id: id.is_some(),
         });
-        for name in std::iter::once(event_type).chain(tags.iter()).chain(id) {
+        for name in std::iter::once(event_type).chain(tags).chain(id) {
             self.text.push_str(name);
             self.names.push(Label { end: self.text.len(), hash: 0 });
         }
-        Ok(())
     }
 
     /// Computes the hash of every label.

@@ -8,6 +8,7 @@
 //!   segment     a segment's file and its index                   lock        the right to write
 //!   directory   the store's files                                options     how a Journal is opened
 //!   snapshots   a directory of snapshots                         map         mapping files
+//!   replica     a copy of a log that is replicated to several machines
 //!   count       how many events have a name, cached in `count_cache`
 //!   fs          the seam to the file system
 //! ```
@@ -25,6 +26,7 @@ pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod options;
 pub(crate) mod recovery;
+pub(crate) mod replica;
 pub(crate) mod salvage;
 pub(crate) mod segment;
 #[cfg(feature = "snapshots")]
@@ -154,7 +156,7 @@ impl<E: Event> Journal<E> {
         let recovered = recover(&directory, &options)?;
         #[cfg(feature = "snapshots")]
         let snapshots = snapshots(&directory);
-        let Parts { log, head, sealed, active } = Self::parts(directory, recovered);
+        let Parts { log, head, sealed, active } = Self::parts("journal", directory, recovered);
         let clock = options.clock.clone();
         let target = JournalTarget::new(Arc::clone(&log), sealed, active, options, lock)
             .map_err(OpenError::io("look at", path))?;
@@ -180,7 +182,7 @@ impl<E: Event> Journal<E> {
         let (recovered, damage) = recover_read_only(&directory)?;
         #[cfg(feature = "snapshots")]
         let snapshots = snapshots(&directory);
-        let Parts { log, head, sealed, active } = Self::parts(directory, recovered);
+        let Parts { log, head, sealed, active } = Self::parts("journal", directory, recovered);
         let follower = follow(Arc::clone(&log), head.clone(), sealed, active, closed, damage)?;
         Ok(Self {
             access: LogAccess::follower(head, follower),
@@ -190,8 +192,8 @@ impl<E: Event> Journal<E> {
         })
     }
 
-    /// Builds the parts that both roles have.
-    fn parts(directory: Directory, recovered: Recovered) -> Parts<E> {
+    /// Builds the parts that all roles have. `label` is the value of the metrics' label.
+    fn parts(label: &'static str, directory: Directory, recovered: Recovered) -> Parts<E> {
         let (mut writer, sealed) = segmented_list();
         recovered.sealed.into_iter().for_each(|segment| {
             writer.push(segment);
@@ -206,7 +208,7 @@ impl<E: Event> Journal<E> {
             active_bytes: AtomicU64::new(recovered.active.end as u64),
             count_cache: CountCache::default(),
         };
-        let head = HeadPublisher::for_backend("journal", recovered.active.next_offset);
+        let head = HeadPublisher::for_backend(label, recovered.active.next_offset);
         Parts { log: Arc::new(log), head, sealed: writer, active: recovered.active }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use annals_base::Watched;
 
@@ -10,7 +11,7 @@ use super::callbacks::{Callbacks, Published};
 use super::{Head, Shared, wakers};
 use crate::error::AppendError;
 use crate::event::event::Recorded;
-use crate::metrics::meters::Meters;
+use crate::metrics::meters::{Meters, Timed};
 
 /// Moves and closes a log's published head, the [`Head`] that it dereferences to. Clones move the same head.
 ///
@@ -56,6 +57,13 @@ impl<E> HeadPublisher<E> {
     pub fn refused(&self, error: AppendError) -> AppendError {
         self.meters().refused(&error);
         error
+    }
+
+    /// Begins to measure an append, for a backend that does not use the [`Committer`](crate::backend::Committer).
+    #[must_use]
+    pub fn time_append(&self) -> AppendTimer {
+        let meters = Arc::clone(self.meters());
+        AppendTimer { started: meters.start(Timed::Append), meters }
     }
 
     /// Moves the head to `head`, calls the callbacks with `events` in order, and wakes every waiter.
@@ -149,6 +157,25 @@ impl<E> HeadPublisher<E> {
 
     fn wake(&self) {
         self.0.watched.take_sleepers().into_iter().for_each(wakers::wake);
+    }
+}
+
+/// The measurement of an append, from its beginning to its result. [`HeadPublisher::time_append`] begins it.
+pub struct AppendTimer {
+    meters: Arc<Meters>,
+    started: Option<Instant>,
+}
+
+impl AppendTimer {
+    /// Ends the measurement: records the duration of the append, and counts a failure.
+    pub fn end<T>(self, result: &Result<T, AppendError>) {
+        self.meters.appended(self.started, result);
+    }
+}
+
+impl std::fmt::Debug for AppendTimer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppendTimer").finish_non_exhaustive()
     }
 }
 

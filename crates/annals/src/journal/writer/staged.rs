@@ -16,6 +16,11 @@ use crate::util::local_offset::{local_offset, local_size};
 const PIECE: usize = 256 << 10;
 
 impl<E: Event> JournalTarget<E> {
+    /// Returns the size of the commit that is being built, in bytes; 0 if it has no batch.
+    pub(in crate::journal) fn staged_bytes(&self) -> usize {
+        self.staged.bytes.len()
+    }
+
     /// Adds a batch to the commit that is being built.
     pub(super) fn stage_batch(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
         let Encoded { labels, records, starts } = batch;

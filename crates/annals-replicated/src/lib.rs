@@ -30,7 +30,7 @@ pub mod suite;
 pub use chain::chain::{Chain, Position, Step};
 pub use chain::slot::Slot;
 pub use chain::tip::{Tip, Void};
-pub use core::core::Core;
+pub use core::core::{Core, Start};
 pub use core::messages::{
     Divergence, Input, NewBatch, Now, Output, ReadKind, Refusal, RequestId, SendId,
 };

@@ -9,6 +9,19 @@ use super::settings::CoreSettings;
 use super::state::{Counts, End, State};
 use crate::chain::chain::{Chain, Position};
 
+/// Where a core begins.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The id of the store. With it, only the record with that id counts.
+    pub store_id: Option<Uuid>,
+    /// Positions of the replica in the record, with increasing numbers and no number left out. The core continues behind
+    /// the last one; without any, it reads the record from its beginning.
+    pub positions: Vec<Position>,
+    /// The number of events that the replica has. It may have more than the last position says: then the core appends
+    /// nothing until the record has shown these events as well.
+    pub replica_head: u64,
+}
+
 /// Appends batches to a record and follows it, for one replica.
 ///
 /// One thread drives a core: it passes each [`Input`] to [`step`](Self::step), and does what the returned [`Output`]s
@@ -19,19 +32,15 @@ pub struct Core {
 }
 
 impl Core {
-    /// Returns a core that reads the record from its beginning, or that continues behind a position. With a position,
-    /// the core first checks that the record still has the commit there.
-    ///
-    /// With a store id, only the record with that id counts.
+    /// Returns a core that reads the record from its beginning, or that continues behind the last position. With a
+    /// position, the core first checks that the record still has the commit there.
     #[must_use]
-    pub fn new(
-        settings: CoreSettings,
-        store_id: Option<Uuid>,
-        position: Option<Position>,
-        now: Now,
-    ) -> Self {
-        let chain = position.map_or_else(|| Chain::new(store_id), Chain::resume);
+    pub fn new(settings: CoreSettings, start: Start, now: Now) -> Self {
+        let Start { store_id, positions, replica_head } = start;
+        let chain = positions.last().copied().map_or_else(|| Chain::new(store_id), Chain::resume);
         let mut state = State::new(settings, chain, now);
+        state.replica_head = replica_head;
+        state.recent.fill(positions);
         state.begin_anchor();
         Self { state }
     }
@@ -42,11 +51,12 @@ impl Core {
         let state = &mut self.state;
         state.now = now;
         match input {
-            Input::Submitted { request, batch } => match state.end {
+            Input::Submitted { request, batch, deadline_ms } => match state.end {
                 None => state.queue.push_back(Waiting {
                     request,
                     batch: batch.into(),
-                    deadline_ms: now.steady_ms + state.settings.append_timeout_ms,
+                    deadline_ms: deadline_ms
+                        .unwrap_or(now.steady_ms + state.settings.append_timeout_ms),
                 }),
                 Some(End::Diverged(divergence)) => {
                     state.answer(request, Err(Refusal::Diverged(divergence)));
@@ -60,6 +70,7 @@ impl Core {
             Input::Anchored { after, entries } => state.anchored(after, entries),
             Input::Applied { number } => state.applied(number),
             Input::ApplyFailed => state.apply_failed(),
+            Input::ApplyDiffers { slot } => state.diverge(Divergence::Changed { slot }),
             Input::Reconnected => {
                 state.begin_anchor();
                 state.read_now();
@@ -80,6 +91,12 @@ impl Core {
     #[must_use]
     pub fn next_wakeup(&self) -> Option<u64> {
         self.state.next_wakeup()
+    }
+
+    /// Returns whether a read has reached the end of the record since the core began, and the replica has nothing beyond.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.state.caught_up
     }
 
     /// Returns the last valid commit and its slots; `None` before the genesis was read.

@@ -70,7 +70,11 @@ impl State {
             .chain(self.queue.iter().map(|waiting| waiting.deadline_ms))
             .chain(flights.filter(|flight| flight.open > 0).map(|flight| flight.sent_ms + limit))
             .chain(self.resend_ms)
-            .chain(self.anchor.filter(|check| !check.reading).map(|check| check.again_ms))
+            .chain(
+                (self.anchor.iter().chain(&self.recent.check))
+                    .filter(|check| !check.reading)
+                    .map(|check| check.again_ms),
+            )
             .chain((waits && self.hold_until_ms > 0).then_some(self.hold_until_ms))
             .chain((self.read_again_ms > self.now.steady_ms).then_some(self.read_again_ms))
             .filter(|&time| time > self.now.steady_ms)

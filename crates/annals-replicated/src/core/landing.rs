@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::flight::Flight;
 use super::messages::{Divergence, Output, ReadKind, Refusal, SendId};
-use super::settings::{FIRST_PAUSE_MS, LEAST_ABSENT_READS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
-use super::state::{AnchorCheck, End, Landed, State};
+use super::settings::{FIRST_PAUSE_MS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
+use super::state::{End, Landed, State};
 use crate::chain::chain::Step;
 use crate::chain::slot::Slot;
 use crate::format::commit::Commit;
@@ -105,6 +105,7 @@ impl State {
 
     fn apply(&mut self, commit: Arc<Commit>) {
         let position = *self.chain.position().expect("a commit is valid");
+        self.recent.push(position);
         self.outputs.push(Output::Apply { commit, position });
     }
 
@@ -150,7 +151,7 @@ impl State {
         if self.chain.read_to() > before {
             self.want_now |= !self.caught_up || self.resend_ms.is_some();
         } else if after == before && kind == ReadKind::Now {
-            self.caught_up = true;
+            self.reached_end();
             // The engine refused and shows nothing: perhaps the record is not the one that was read.
             if self.resend_ms.is_some() {
                 self.begin_anchor();
@@ -169,6 +170,7 @@ impl State {
                 if self.chain.voids() == 1 {
                     self.begin_anchor();
                 }
+                self.suspect(entry);
             }
             Step::Newer(any) => self.diverge(Divergence::Newer(any)),
         }
@@ -242,59 +244,6 @@ impl State {
         }
     }
 
-    /// Begins to check that the record still has the last valid commit.
-    pub(super) fn begin_anchor(&mut self) {
-        let Some(&position) = self.chain.position() else { return };
-        if self.anchor.is_none() && self.end.is_none() {
-            self.anchor = Some(AnchorCheck {
-                position,
-                reading: false,
-                absent_since_ms: None,
-                absent_reads: 0,
-                again_ms: 0,
-            });
-        }
-    }
-
-    /// Takes the entries of the position that is checked.
-    pub(super) fn anchored(&mut self, after: Slot, entries: Result<Vec<Bytes>, LogError>) {
-        let pause = FIRST_PAUSE_MS;
-        let now = self.now.steady_ms;
-        let Some(check) = &mut self.anchor else { return };
-        let position = check.position;
-        if after != position.before() {
-            return;
-        }
-        check.reading = false;
-        check.again_ms = now + pause;
-        let slot = position.slot;
-        let entries = match entries {
-            Ok(entries) => entries,
-            Err(LogError::Trimmed { first }) => {
-                return self.diverge(Divergence::Trimmed { first, slot });
-            }
-            Err(_) => return,
-        };
-        let count = usize::from(position.entries);
-        if entries.len() < count {
-            // A read may be stale: only time and many reads tell that the record ends here. Time alone does not, since
-            // this process may have been paused between two reads.
-            let since = *check.absent_since_ms.get_or_insert(now);
-            check.absent_reads += 1;
-            let is_long = now.saturating_sub(since) >= self.settings.absence_limit_ms;
-            if is_long && check.absent_reads >= LEAST_ABSENT_READS {
-                self.diverge(Divergence::Lost { slot });
-            }
-            return;
-        }
-        if !position.is_at(&entries[..count]) {
-            return self.diverge(Divergence::Changed { slot });
-        }
-        self.counts.anchors_found += 1;
-        self.anchor = None;
-        self.land();
-    }
-
     /// Stops for good: the record is not the one that the replica has read.
     pub(super) fn diverge(&mut self, divergence: Divergence) {
         self.outputs.push(Output::Diverged(divergence));
@@ -333,14 +282,7 @@ impl State {
         if self.end.is_some() || now < self.read_again_ms {
             return;
         }
-        if let Some(check) = &mut self.anchor
-            && !check.reading
-            && now >= check.again_ms
-        {
-            check.reading = true;
-            let (after, count) = (check.position.before(), check.position.entries);
-            self.outputs.push(Output::Anchor { after, count });
-        }
+        self.ask_for_anchors();
         if self.landed.len() >= MAX_UNAPPLIED {
             return;
         }

@@ -60,6 +60,9 @@ pub enum Input {
         request: RequestId,
         /// The batch.
         batch: NewBatch,
+        /// The steady time at which the caller gets an answer in any case, in ms; `None`: when the time limit for
+        /// appends has passed from now on.
+        deadline_ms: Option<u64>,
     },
     /// The engine answered an append.
     Answered {
@@ -95,6 +98,11 @@ pub enum Input {
     },
     /// The replica could not apply a commit. It takes no more.
     ApplyFailed,
+    /// The replica has other events than the commit that was to be applied. The record was changed.
+    ApplyDiffers {
+        /// The slot of the commit.
+        slot: Slot,
+    },
     /// The connection to the engine was lost and is back.
     Reconnected,
     /// Another writer waits for a turn.
@@ -211,6 +219,16 @@ pub enum Divergence {
         first: Slot,
         /// The slot up to which the replica has read.
         slot: Slot,
+    },
+    /// The record ends before the replica's last event.
+    #[error(
+        "the record has {head} events, and this replica has {replica}; the record has lost commits"
+    )]
+    Shorter {
+        /// The number of events of the record.
+        head: u64,
+        /// The number of events of the replica.
+        replica: u64,
     },
     /// The next commit has a format that this version does not know.
     #[error(

@@ -6,10 +6,12 @@
 //!   replica   the seam to a replica           sending    gathers and sends commits
 //!   settings  the settings                    landing    settles commits; follows the record
 //!   state     everything that it knows        deadlines  what the passing of time does
-//!   flight    a commit under way
+//!   flight    a commit under way             anchor     checks that the record still has what was read
+//!   recent    the last commits
 //! ```
 
 mod admit;
+mod anchor;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod core;
 mod deadlines;
@@ -17,6 +19,7 @@ mod flight;
 mod landing;
 pub(crate) mod messages;
 mod overlay;
+mod recent;
 pub(crate) mod replica;
 mod sending;
 pub(crate) mod settings;

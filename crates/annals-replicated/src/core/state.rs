@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use super::flight::{Admitted, Flight, Waiting};
 use super::messages::{Divergence, Now, Output, Refusal, RequestId, SendId};
 use super::overlay::Overlay;
-use super::settings::{CoreSettings, FIRST_PAUSE_MS, LONGEST_PAUSE_MS};
+use super::recent::Recent;
+use super::settings::{CoreSettings, FIRST_PAUSE_MS, LEAST_ABSENT_READS, LONGEST_PAUSE_MS};
 use crate::chain::chain::{Chain, Position};
 use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
@@ -38,12 +39,34 @@ pub(super) struct AnchorCheck {
     pub(super) position: Position,
     /// Whether the read is under way.
     pub(super) reading: bool,
-    /// The steady time since which the record ends before the position, in ms.
-    pub(super) absent_since_ms: Option<u64>,
-    /// The number of reads since then that showed so.
-    pub(super) absent_reads: u32,
+    pub(super) absence: Absence,
     /// The steady time at which to read again, in ms.
     pub(super) again_ms: u64,
+}
+
+impl AnchorCheck {
+    /// Returns a check that was not begun.
+    pub(super) fn new(position: Position) -> Self {
+        Self { position, reading: false, absence: Absence::default(), again_ms: 0 }
+    }
+}
+
+/// Since when reads show less of the record than this replica has. A read may be stale, so only time and many reads tell
+/// that something is lost. Time alone does not, since this process may have been paused between two reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Absence {
+    /// The steady time of the first of these reads, in ms.
+    since_ms: Option<u64>,
+    reads: u32,
+}
+
+impl Absence {
+    /// Notes a read that showed too little. Returns whether something is lost.
+    pub(super) fn note(&mut self, now_ms: u64, limit_ms: u64) -> bool {
+        let since = *self.since_ms.get_or_insert(now_ms);
+        self.reads += 1;
+        now_ms.saturating_sub(since) >= limit_ms && self.reads >= LEAST_ABSENT_READS
+    }
 }
 
 /// How a core ended.
@@ -84,6 +107,12 @@ pub(super) struct State {
     /// Whether a commit that nobody waits for may still land: a barrier is to end that.
     pub(super) abandoned: bool,
     pub(super) anchor: Option<AnchorCheck>,
+    /// The last commits, and which of them is checked again.
+    pub(super) recent: Recent,
+    /// The number of events that the replica had when the core began.
+    pub(super) replica_head: u64,
+    /// Since when the record ends before these events.
+    pub(super) shorter: Absence,
     /// Whether a read is wanted at once, and whether one is under way.
     pub(super) want_now: bool,
     pub(super) reading_now: bool,
@@ -142,6 +171,9 @@ impl State {
             hold_until_ms: 0,
             abandoned: false,
             anchor: None,
+            recent: Recent::default(),
+            replica_head: 0,
+            shorter: Absence::default(),
             want_now: true,
             reading_now: false,
             read_wall_ms: 0,

@@ -152,6 +152,18 @@ fn a_pause_between_two_stale_reads_is_not_a_loss() {
     assert!(outcome.divergences.iter().all(Option::is_none), "{:?}", outcome.divergences);
 }
 
+/// In these runs, the record changes between the positions of two processes, and no process reconnects. The one that is
+/// behind goes on in another history, and the other one must notice by its entries.
+#[test]
+fn a_change_between_two_positions_is_noticed() {
+    for (broken, seed) in [(Broken::ChangedEntry, 143), (Broken::LostEntry, 40)] {
+        let plan = Plan { broken: Some(broken), ..plain_plan(2) };
+        let (outcome, _) = run(&plan, seed);
+        let noticed = outcome.divergences.iter().any(Option::is_some);
+        assert!(noticed, "{broken:?}, seed {seed}: no process has noticed");
+    }
+}
+
 #[test]
 fn a_broken_core_is_caught_by_the_checker() {
     use Defect::{

@@ -8,7 +8,7 @@ use annals_replicated::{Commit, Position, Replica};
 #[derive(Debug, Default)]
 pub(crate) struct MemoryReplica {
     pub(crate) events: Vec<RawEvent>,
-    positions: Vec<Position>,
+    pub(crate) positions: Vec<Position>,
     digests: Vec<PrefixDigest>,
 }
 

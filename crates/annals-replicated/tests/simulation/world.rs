@@ -8,7 +8,7 @@ use annals_replicated::history::{History, Observation, Operation, Told};
 use annals_replicated::sim::{Faults, Random, SimRecord};
 use annals_replicated::{
     AppendOutcome, Cause, Commit, Core, CoreSettings, Divergence, Input, LogError, NewBatch,
-    NewEntry, Now, Output, Position, ReadKind, ReadLimit, Refusal, RequestId, Slot,
+    NewEntry, Now, Output, Position, ReadKind, ReadLimit, Refusal, RequestId, Slot, Start,
 };
 use bytes::Bytes;
 use uuid::Uuid;
@@ -280,7 +280,7 @@ impl World {
         let open = Open { batch: batch.clone(), began: self.now };
         self.processes[process].open.insert(request, open);
         let batch = Defect::submitted(self.plan.defect, batch);
-        self.input(process, Input::Submitted { request, batch });
+        self.input(process, Input::Submitted { request, batch, deadline_ms: None });
     }
 
     /// Lets an entry arrive at the engine, and its answer go back.
@@ -491,8 +491,12 @@ impl World {
         let now = Now { steady_ms: self.now, wall_ms: 1_000_000 + self.now };
         let running = &mut self.processes[process];
         running.life = self.lives;
-        let position = running.replica.position();
-        running.core = Some(Core::new(settings, Some(self.store_id), position, now));
+        let start = Start {
+            store_id: Some(self.store_id),
+            positions: running.replica.positions.clone(),
+            replica_head: running.replica.events.len() as u64,
+        };
+        running.core = Some(Core::new(settings, start, now));
         self.input(process, Input::Ticked);
     }
 }

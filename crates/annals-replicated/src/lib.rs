@@ -4,13 +4,14 @@
 //! makes this safe is the chain rule, not the engine: a commit carries the hash of the commit that it was decided on,
 //! and it is valid only if that one is the last valid commit. Every reader skips all other entries.
 //!
-//! So far the crate has no engine and no backend. It has what these are built from and tested with.
+//! [`Replicated`] is the backend. An engine is a crate of its own, which implements [`CommitLog`].
 //!
 //! ```text
 //!   format/   the bytes of a commit
 //!   chain/    the chain rule: which entries are valid
 //!   log/      the seam to an engine
 //!   core/     the protocol of a writer and reader, as a state machine without input, output and clock
+//!   replicated/  the backend: a replica in files, and the threads that keep it equal to the record
 //!   suite     what an engine must pass
 //!   sim/      a simulated engine, with faults by a seed
 //!   history/  checks the calls that processes made on a log, and their results
@@ -24,6 +25,7 @@ mod format;
 pub mod history;
 mod log;
 mod random;
+mod replicated;
 pub mod sim;
 pub mod suite;
 
@@ -48,3 +50,8 @@ pub use log::commit_log::{
     AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry,
     Page, ReadLimit, Unfit,
 };
+pub use replicated::create::create;
+pub use replicated::open_error::{CreateError, OpenReplicatedError};
+pub use replicated::options::ReplicatedOptions;
+pub use replicated::replicated::Replicated;
+pub use replicated::status::RecordStatus;

@@ -71,20 +71,20 @@ impl State {
         let entries = match entries {
             Ok(entries) => entries,
             Err(LogError::Trimmed { first }) if is_anchor => {
-                return self.diverge(Divergence::Trimmed { first, slot });
+                return self.fail_anchor(Divergence::Trimmed { first, slot });
             }
             // What was trimmed cannot be compared any more.
             Err(LogError::Trimmed { .. }) => return self.recent.end(),
             Err(_) => return,
         };
         if is_lost {
-            return self.diverge(Divergence::Lost { slot });
+            return self.fail_anchor(Divergence::Lost { slot });
         }
         if is_short {
             return;
         }
         if !position.is_at(&entries[..count]) {
-            return self.diverge(Divergence::Changed { slot });
+            return self.fail_anchor(Divergence::Changed { slot });
         }
         self.counts.anchors_found += 1;
         if self.recent.check.is_some_and(|check| check.position == position) {
@@ -94,6 +94,11 @@ impl State {
             self.anchor = None;
             self.land();
         }
+    }
+
+    fn fail_anchor(&mut self, divergence: Divergence) {
+        self.counts.anchors_failed += 1;
+        self.diverge(divergence);
     }
 
     /// Takes the news that a read showed no more entries.

@@ -99,7 +99,8 @@ impl State {
             self.hold_until_ms = self.now.steady_ms + pause;
         }
         let (number, head) = (flight.tip.number, flight.tip.head);
-        self.landed.push_back(Landed { number, head, requests: flight.requests });
+        let requests = flight.requests;
+        self.landed.push_back(Landed { number, head, requests, applied: false });
         self.apply(flight.commit);
     }
 
@@ -201,7 +202,7 @@ impl State {
         }
         let head = first + u64::from(commit.header().events);
         let number = commit.header().number;
-        self.landed.push_back(Landed { number, head, requests: Vec::new() });
+        self.landed.push_back(Landed { number, head, requests: Vec::new(), applied: false });
         self.apply(Arc::new(commit));
     }
 
@@ -236,10 +237,16 @@ impl State {
 
     /// Takes the news that the replica shows a commit.
     pub(super) fn applied(&mut self, number: u64) {
-        let Some(landed) = self.landed.pop_front() else { return };
-        assert_eq!(landed.number, number, "commits are applied in order");
-        self.overlay.drop_before(landed.head);
-        for admitted in landed.requests.into_iter().filter(|admitted| !admitted.told) {
+        let Some(landed) = self.landed.iter_mut().find(|landed| landed.number == number) else {
+            return;
+        };
+        landed.applied = true;
+        let (head, requests) = (landed.head, std::mem::take(&mut landed.requests));
+        while self.landed.front().is_some_and(|landed| landed.applied) {
+            self.landed.pop_front();
+        }
+        self.overlay.drop_before(head);
+        for admitted in requests.into_iter().filter(|admitted| !admitted.told) {
             self.answer(admitted.waiting.request, admitted.reply);
         }
     }

@@ -91,7 +91,8 @@ pub enum Input {
         /// The entries, or why there are none.
         entries: Result<Vec<Bytes>, LogError>,
     },
-    /// The replica has applied the commit with this number, and shows its events.
+    /// The replica has applied the commit with this number, and shows its events. Commits are applied in order, but a
+    /// callback that sees the events of one may append, and then the later commit is reported first.
     Applied {
         /// The number of the commit.
         number: u64,

@@ -75,7 +75,8 @@ impl State {
                 Admission::Reply { reply, rests: false } => self.answer(waiting.request, reply),
                 Admission::Reply { reply, rests: true } => {
                     let admitted = admitted(waiting, reply);
-                    match (batches.is_empty(), self.flights.back_mut(), self.landed.back_mut()) {
+                    let landed = self.landed.back_mut().filter(|landed| !landed.applied);
+                    match (batches.is_empty(), self.flights.back_mut(), landed) {
                         (false, ..) => requests.push(admitted),
                         (true, Some(flight), _) => flight.requests.push(admitted),
                         (true, None, Some(landed)) => landed.requests.push(admitted),

@@ -31,6 +31,8 @@ pub(super) struct Landed {
     /// The head after it.
     pub(super) head: u64,
     pub(super) requests: Vec<Admitted>,
+    /// Whether the replica has it. Commits before it may still be reported: callbacks see their events.
+    pub(super) applied: bool,
 }
 
 /// A check that the record still has the last valid commit.
@@ -141,6 +143,8 @@ pub struct Counts {
     pub lost_races: u64,
     /// Anchor checks that found the commit.
     pub anchors_found: u64,
+    /// Anchor checks that found that the record has lost or changed the commit.
+    pub anchors_failed: u64,
     /// Times at which commits were sent again.
     pub resends: u64,
     /// Requests that were answered with a doubt.

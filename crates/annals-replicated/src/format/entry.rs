@@ -104,7 +104,7 @@ fn checksum(entry: &[u8]) -> [u8; 4] {
 }
 
 /// Returns the CRC-32C of `bytes`.
-pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     narrow_crc(crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes))
 }
 

@@ -53,6 +53,11 @@ pub trait CommitLog: Send + Sync {
     /// Returns the largest entry, and how many appends may be under way.
     fn limits(&self) -> LogLimits;
 
+    /// Returns the engine's name, the value of the label `backend` of the metrics: "replicated" by default.
+    fn name(&self) -> &'static str {
+        "replicated"
+    }
+
     /// Sends "I wait for a turn" to the other writers. It may be lost.
     fn hint(&self) {}
 

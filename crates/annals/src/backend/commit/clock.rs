@@ -39,7 +39,8 @@ impl Clock {
     }
 
     /// Returns the time in milliseconds since 1970-01-01 UTC.
-    pub(crate) fn now_ms(&self) -> u64 {
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
         to_ms(self.0.as_ref().map_or_else(SystemTime::now, |now| now()))
     }
 

@@ -1,0 +1,114 @@
+//! The thread that applies: commits go to the replica, and their events to the callbacks.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use annals::{AppendError, Backend as _, Event, RawEvent, Recorded};
+
+use super::shared::{Job, Shared};
+use crate::chain::chain::Position;
+use crate::core::messages::Input;
+use crate::format::body::CommitBatch;
+use crate::format::commit::Commit;
+
+/// Does the jobs until the end.
+pub(super) fn run<E: Event>(shared: &Arc<Shared<E>>) {
+    shared.applier.get_or_init(|| thread::current().id());
+    while let Some(job) = shared.jobs.next() {
+        do_job(shared, job);
+    }
+}
+
+/// Does one job. A callback that appends calls this while it waits.
+pub(super) fn do_job<E: Event>(shared: &Shared<E>, job: Job) {
+    match job {
+        Job::Apply { commit, position } => apply(shared, &commit, &position),
+        // Cursors end behind the last event.
+        Job::Diverged => shared.replica.head().close(),
+        Job::Close => close(shared),
+    }
+}
+
+fn apply<E: Event>(shared: &Shared<E>, commit: &Commit, position: &Position) {
+    if shared.progress.failure().is_some() || shared.replica.head().is_closed() {
+        return;
+    }
+    let applied = catch_unwind(AssertUnwindSafe(|| apply_batches(shared, commit)));
+    match applied {
+        Ok(Ok(true)) => {
+            shared.progress.applied(position);
+            put_place(shared, position);
+            shared.inbox.push(Input::Applied { number: position.tip.number });
+        }
+        Ok(Ok(false)) => shared.inbox.push(Input::ApplyDiffers { slot: position.slot }),
+        Ok(Err(error)) => failed(shared, &error.to_string()),
+        Err(_) => failed(shared, "a panic while a commit was applied"),
+    }
+}
+
+fn failed<E: Event>(shared: &Shared<E>, failure: &str) {
+    shared.fail(failure);
+    shared.inbox.push(Input::ApplyFailed);
+}
+
+/// Applies the batches that the replica lacks, and compares the others with it. Returns whether they are the same.
+fn apply_batches<E: Event>(shared: &Shared<E>, commit: &Commit) -> io::Result<bool> {
+    let head = shared.replica.head().get();
+    let mut offset = commit.header().first_offset;
+    let mut lacking: Vec<&CommitBatch> = Vec::new();
+    for batch in commit.content().batches() {
+        let end = offset + batch.events.len() as u64;
+        if offset >= head {
+            lacking.push(batch);
+        } else if end > head || !is_same(shared, offset, batch)? {
+            return Ok(false);
+        }
+        offset = end;
+    }
+    let batches = lacking.iter().map(|batch| (batch.time_ms, &batch.events[..]));
+    shared.replica.apply(batches)?;
+    Ok(true)
+}
+
+/// Returns whether the replica has these events at `offset`, byte for byte and with their time.
+fn is_same<E: Event>(shared: &Shared<E>, offset: u64, batch: &CommitBatch) -> io::Result<bool> {
+    let mut found: Vec<Recorded<RawEvent>> = Vec::new();
+    let mut rest = offset..offset + batch.events.len() as u64;
+    while !rest.is_empty() {
+        let limit = batch.events.len() - found.len();
+        rest =
+            shared.replica.journal().read_raw(rest, limit, &mut found).map_err(io::Error::other)?;
+    }
+    let same = |(found, event): (&Recorded<RawEvent>, &RawEvent)| {
+        found.event == *event && found.time_ms == batch.time_ms
+    };
+    Ok(found.len() == batch.events.len() && found.iter().zip(&batch.events).all(same))
+}
+
+/// Notes the place of a commit in `record.tail`. Without it, the next opening reads more of the record.
+fn put_place<E: Event>(shared: &Shared<E>, position: &Position) {
+    let mut tail = shared.tail.lock();
+    if let Some(Err(error)) = tail.as_ref().map(|tail| tail.put(position)) {
+        tracing::warn!(%error, "cannot write record.tail; the next opening reads more of the record");
+        *tail = None;
+    }
+}
+
+fn close<E: Event>(shared: &Shared<E>) {
+    let closed = shared.replica.close();
+    let closed = match shared.progress.failure() {
+        Some(cause) => Err(AppendError::Poisoned { cause }),
+        None => closed,
+    };
+    let mut closing = shared.closing.lock();
+    if closing.release {
+        shared.replica.release();
+        shared.jobs.end();
+    }
+    shared.inbox.stop();
+    closing.result = Some(closed);
+    drop(closing);
+    shared.closed.notify_all();
+}

@@ -1,0 +1,185 @@
+//! The threads that call the engine: one appends, one reads, and one waits for entries of other writers. Each may block
+//! for as long as the engine does. They end by themselves once the driver has ended.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::inbox::Inbox;
+use super::status::Progress;
+use crate::chain::slot::Slot;
+use crate::core::messages::{Input, ReadKind, SendId};
+use crate::log::commit_log::{CommitLog, LogError, NewEntry, Page, ReadLimit};
+
+/// How long the engine is asked to wait for an entry before it is read anyway.
+const WATCH: Duration = Duration::from_millis(500);
+/// The pause before the record is watched again after the engine failed.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The largest size of the entries of one commit, in bytes, with room for their heads.
+const COMMIT_BYTES: usize = 128 << 20;
+
+/// Work for the thread that appends.
+pub(super) enum SendJob {
+    Append { send: SendId, after: Slot, entry: NewEntry },
+    Hint,
+}
+
+/// Work for the thread that reads.
+enum ReadJob {
+    Now { after: Slot },
+    Anchor { after: Slot, count: u16 },
+}
+
+/// The handles of the threads. They end when these are dropped.
+pub(super) struct Engine {
+    sends: Sender<SendJob>,
+    reads: Sender<ReadJob>,
+    watches: Sender<Slot>,
+}
+
+/// What each of the threads has.
+#[derive(Clone)]
+struct Worker {
+    log: Arc<dyn CommitLog>,
+    inbox: Arc<Inbox>,
+    progress: Arc<Progress>,
+    /// Whether the engine has not answered since it last did not answer.
+    is_away: Arc<AtomicBool>,
+}
+
+impl Engine {
+    pub(super) fn start(
+        log: Arc<dyn CommitLog>,
+        inbox: Arc<Inbox>,
+        progress: Arc<Progress>,
+    ) -> io::Result<Self> {
+        let worker = Worker { log, inbox, progress, is_away: Arc::default() };
+        let (sends, send_jobs) = channel();
+        let (reads, read_jobs) = channel();
+        let (watches, watch_jobs) = channel();
+        let (appender, reader, watcher) = (worker.clone(), worker.clone(), worker);
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        named("annals-append").spawn(move || appender.append_all(&send_jobs))?;
+        named("annals-read").spawn(move || reader.read_all(&read_jobs))?;
+        named("annals-watch").spawn(move || watcher.watch_all(&watch_jobs))?;
+        Ok(Self { sends, reads, watches })
+    }
+
+    // A thread that has panicked is not there any more. The core then gets no answers, and its callers run into their
+    // time limits.
+
+    pub(super) fn send(&self, job: SendJob) {
+        drop(self.sends.send(job));
+    }
+
+    pub(super) fn read(&self, kind: ReadKind, after: Slot) {
+        match kind {
+            ReadKind::Now => drop(self.reads.send(ReadJob::Now { after })),
+            ReadKind::Watch => drop(self.watches.send(after)),
+        }
+    }
+
+    pub(super) fn anchor(&self, after: Slot, count: u16) {
+        drop(self.reads.send(ReadJob::Anchor { after, count }));
+    }
+}
+
+impl Worker {
+    fn append_all(&self, jobs: &Receiver<SendJob>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                SendJob::Append { send, after, entry } => {
+                    let inbox = Arc::clone(&self.inbox);
+                    let done = Box::new(move |answer: crate::AppendAnswer| {
+                        let (outcome, time_ms) = (answer.outcome, answer.time_ms);
+                        inbox.push(Input::Answered { send, outcome, time_ms });
+                    });
+                    self.log.append(after, entry, done);
+                }
+                SendJob::Hint => self.log.hint(),
+            }
+        }
+    }
+
+    fn read_all(&self, jobs: &Receiver<ReadJob>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                ReadJob::Now { after } => {
+                    let page = self.read(after, ReadLimit::default());
+                    self.entries(ReadKind::Now, after, page);
+                }
+                ReadJob::Anchor { after, count } => {
+                    let entries = self.read_whole(after, usize::from(count));
+                    self.inbox.push(Input::Anchored { after, entries });
+                }
+            }
+        }
+    }
+
+    fn watch_all(&self, jobs: &Receiver<Slot>) {
+        let mut asked = Instant::now();
+        while let Ok(after) = jobs.recv() {
+            self.log.wait(after, Instant::now() + WATCH);
+            let page = self.read(after, ReadLimit::default());
+            if page.is_err() {
+                // An engine that is away may return from its wait at once.
+                thread::sleep(PAUSE);
+            }
+            if asked.elapsed() >= WATCH {
+                asked = Instant::now();
+                if let Ok((_, last)) = self.log.ends() {
+                    // Relaxed: a number for the metrics and for people, which orders nothing.
+                    self.progress.last_slot.store(last.0, Ordering::Relaxed);
+                }
+            }
+            self.entries(ReadKind::Watch, after, page);
+        }
+    }
+
+    fn entries(&self, kind: ReadKind, after: Slot, page: Result<Page, LogError>) {
+        let (entries, time_ms) = match page {
+            Ok(page) => {
+                (Ok(page.entries.into_iter().map(|(_, entry)| entry).collect()), page.time_ms)
+            }
+            Err(error) => (Err(error), None),
+        };
+        self.inbox.push(Input::Entries { kind, after, entries, time_ms });
+    }
+
+    /// Reads a page. If the engine was away before, first tells the core that it is back.
+    fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        let page = self.log.read(after, limit);
+        match &page {
+            Err(LogError::Unavailable(cause)) => {
+                self.progress.note_cause(cause);
+                // Relaxed: pairs with the swap below. The flag guards no other data.
+                self.is_away.store(true, Ordering::Relaxed);
+            }
+            // Relaxed: pairs with the store above.
+            Ok(_) if self.is_away.swap(false, Ordering::Relaxed) => {
+                self.inbox.push(Input::Reconnected);
+            }
+            _ => {}
+        }
+        page
+    }
+
+    /// Reads `count` entries, or fewer if the engine shows no more.
+    fn read_whole(&self, after: Slot, count: usize) -> Result<Vec<Bytes>, LogError> {
+        let mut entries: Vec<Bytes> = Vec::new();
+        while entries.len() < count {
+            let limit = ReadLimit { entries: count - entries.len(), bytes: COMMIT_BYTES };
+            let page = self.read(Slot(after.0 + entries.len() as u64), limit)?;
+            if page.entries.is_empty() {
+                break;
+            }
+            entries.extend(page.entries.into_iter().map(|(_, entry)| entry));
+        }
+        Ok(entries)
+    }
+}

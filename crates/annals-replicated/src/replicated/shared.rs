@@ -1,0 +1,193 @@
+//! What the threads of a backend and its callers share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+use annals::backend::{Hasher, JournalReplica, Opener};
+use annals::{AppendError, Event};
+use parking_lot::{Condvar, Mutex};
+
+use super::inbox::Inbox;
+use super::options::ReplicatedOptions;
+use super::requests::{Request, Requests};
+use super::status::Progress;
+use super::tail::Tail;
+use super::ticket::{AppendResult, Ticket};
+use crate::chain::chain::Position;
+use crate::core::messages::Now;
+use crate::format::commit::Commit;
+
+/// What the threads of a backend and its callers share.
+pub(super) struct Shared<E: Event> {
+    pub(super) replica: JournalReplica<E>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) jobs: Jobs,
+    pub(super) requests: Requests,
+    pub(super) progress: Arc<Progress>,
+    pub(super) options: ReplicatedOptions,
+    pub(super) hasher: Hasher,
+    pub(super) opener: Opener,
+    pub(super) tail: Mutex<Option<Tail>>,
+    pub(super) started: Instant,
+    pub(super) applier: OnceLock<ThreadId>,
+    pub(super) driver: OnceLock<ThreadId>,
+    pub(super) closing: Mutex<Closing>,
+    pub(super) closed: Condvar,
+}
+
+/// The progress of closing a store.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// The store is to be closed when the core has no more batches.
+    pub(super) when_idle: bool,
+    /// The backend was dropped: the files are to be released.
+    pub(super) release: bool,
+    pub(super) result: Option<Result<(), AppendError>>,
+}
+
+/// Work for the thread that applies.
+#[derive(Debug)]
+pub(super) enum Job {
+    Apply { commit: Arc<Commit>, position: Position },
+    Diverged,
+    Close,
+}
+
+/// The jobs of the thread that applies, in order.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    state: Mutex<JobsState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct JobsState {
+    jobs: VecDeque<Job>,
+    ended: bool,
+}
+
+/// What a caller inside a callback gets, which does the work of the thread that it holds up.
+pub(super) enum JobOrResult {
+    Job(Job),
+    Result(AppendResult),
+}
+
+impl Jobs {
+    pub(super) fn push(&self, job: Job) {
+        self.state.lock().jobs.push_back(job);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next job. Returns `None` at the end.
+    pub(super) fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.ended {
+                return None;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Waits for the result of an append, or for a job to do meanwhile.
+    pub(super) fn next_or(&self, ticket: &Ticket) -> JobOrResult {
+        let mut state = self.state.lock();
+        loop {
+            // Under the lock: `wake` is called after the result is there.
+            if let Some(result) = ticket.take() {
+                return JobOrResult::Result(result);
+            }
+            if let Some(job) = state.jobs.pop_front() {
+                return JobOrResult::Job(job);
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Wakes callers that wait for a result in [`next_or`](Self::next_or).
+    pub(super) fn wake(&self) {
+        drop(self.state.lock());
+        self.changed.notify_all();
+    }
+
+    /// Ends the thread, once it has done all jobs.
+    pub(super) fn end(&self) {
+        self.state.lock().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+impl<E: Event> Shared<E> {
+    /// Returns the time, for the core.
+    pub(super) fn now(&self) -> Now {
+        let steady_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { steady_ms, wall_ms: self.options.clock.now_ms() }
+    }
+
+    /// Returns why the store takes no appends; `None` if it takes them.
+    pub(super) fn refusal(&self) -> Option<AppendError> {
+        if let Some(cause) = self.progress.failure() {
+            return Some(AppendError::Poisoned { cause });
+        }
+        if let Some(divergence) = self.progress.status().divergence {
+            return Some(AppendError::Diverged { cause: divergence.to_string().into() });
+        }
+        (!self.replica.head().takes_appends()).then_some(AppendError::Closed)
+    }
+
+    /// Returns whether this thread is in a callback, or is the thread that applies: then it has to do that work itself
+    /// while it waits.
+    pub(super) fn applies_here(&self) -> bool {
+        self.replica.head().is_delivering() || self.applier.get() == Some(&thread::current().id())
+    }
+
+    /// Ends a request that the core does not have.
+    pub(super) fn end_request(&self, request: Request, error: AppendError) {
+        let result = Err(error);
+        request.timer.end(&result);
+        request.ticket.complete(result);
+        self.jobs.wake();
+    }
+
+    /// Stops appends for good: a thread failed.
+    pub(super) fn fail(&self, failure: &str) {
+        tracing::error!(failure, "the replica takes no more commits until it is opened again");
+        self.progress.fail(failure);
+    }
+
+    /// Closes the store: takes no more batches, waits for the results of those that were taken, and closes the replica.
+    /// In a callback, the store is closed when the core has no more batches.
+    pub(super) fn close(&self, release: bool) -> Result<(), AppendError> {
+        self.replica.head().begin_close();
+        for request in self.requests.close() {
+            self.end_request(request, AppendError::Closed);
+        }
+        self.closing.lock().release |= release;
+        let is_own = self.driver.get() == Some(&thread::current().id()) || self.applies_here();
+        if is_own {
+            self.closing.lock().when_idle = true;
+            self.close_if_idle();
+            return Ok(());
+        }
+        self.requests.wait_until_empty();
+        self.closing.lock().result = None;
+        self.jobs.push(Job::Close);
+        let mut closing = self.closing.lock();
+        self.closed.wait_while(&mut closing, |closing| closing.result.is_none());
+        closing.result.clone().unwrap_or(Ok(()))
+    }
+
+    /// Closes the store if a callback has asked for it, and the core has no more batches.
+    pub(super) fn close_if_idle(&self) {
+        let mut closing = self.closing.lock();
+        if closing.when_idle && self.requests.is_done() {
+            closing.when_idle = false;
+            self.jobs.push(Job::Close);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What is known of the record and of this replica's place in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::chain::chain::Position;
+use crate::core::messages::Divergence;
+use crate::core::state::Counts;
+use crate::log::commit_log::Cause;
+
+/// The state of a replica, as [`Replicated::record`](crate::Replicated::record) returns it.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RecordStatus {
+    /// The last commit that was read; `None` before the genesis was read.
+    pub position: Option<Position>,
+    /// The number of slots of the record behind the last commit that this replica has applied. It may be out of date.
+    pub lag_slots: u64,
+    /// The number of commits that were sent and whose outcome is not known.
+    pub doubts: usize,
+    /// How the record differs from the replica; `None` while it does not.
+    pub divergence: Option<Divergence>,
+    /// What was counted since the store was opened.
+    pub counts: Counts,
+    /// Whether a read has reached the end of the record since the store was opened.
+    pub caught_up: bool,
+}
+
+/// What the threads tell each other and the callers.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The last slot that the engine has named.
+    pub(super) last_slot: AtomicU64,
+    /// Whether the engine had no room for the last batch.
+    pub(super) is_full: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    status: RecordStatus,
+    /// The number and the slot of the last commit that was applied.
+    applied: Option<(u64, u64)>,
+    /// Why the replica takes no more commits.
+    failure: Option<Arc<str>>,
+    cause: Option<Cause>,
+    /// The number of changes.
+    changes: u64,
+}
+
+/// How waiting for the end of the record ended.
+#[derive(Debug)]
+pub(super) enum CaughtUp {
+    Yes,
+    NoRecord,
+    Failed(Arc<str>),
+    /// Nothing changed for as long as the caller wanted to wait.
+    Stalled(Option<Cause>),
+}
+
+impl Progress {
+    /// Notes what the core knows. `record` has everything but the lag.
+    pub(super) fn note(&self, record: RecordStatus) -> u64 {
+        let mut state = self.state.lock();
+        // Relaxed: a number for the metrics and for people, which orders nothing.
+        let last = self.last_slot.load(Ordering::Relaxed);
+        let last = record.position.map_or(0, |position| position.slot.0).max(last);
+        let lag_slots = last.saturating_sub(state.applied.map_or(0, |(_, slot)| slot));
+        if state.status.position != record.position || state.status.caught_up != record.caught_up {
+            state.changes += 1;
+        }
+        state.status = RecordStatus { lag_slots, ..record };
+        drop(state);
+        self.changed.notify_all();
+        lag_slots
+    }
+
+    pub(super) fn applied(&self, position: &Position) {
+        let mut state = self.state.lock();
+        state.applied = Some((position.tip.number, position.slot.0));
+        state.changes += 1;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Notes why the replica takes no more commits. The first reason stays.
+    pub(super) fn fail(&self, failure: &str) {
+        self.state.lock().failure.get_or_insert_with(|| failure.into());
+        self.changed.notify_all();
+    }
+
+    /// Notes that the record has diverged.
+    pub(super) fn diverged(&self, divergence: Divergence) {
+        self.state.lock().status.divergence = Some(divergence);
+        self.changed.notify_all();
+    }
+
+    /// Notes what the engine answered, if that was a failure.
+    pub(super) fn note_cause(&self, cause: &Cause) {
+        self.state.lock().cause = Some(cause.clone());
+    }
+
+    pub(super) fn cause(&self) -> Option<Cause> {
+        self.state.lock().cause.clone()
+    }
+
+    pub(super) fn failure(&self) -> Option<Arc<str>> {
+        self.state.lock().failure.clone()
+    }
+
+    pub(super) fn status(&self) -> RecordStatus {
+        self.state.lock().status.clone()
+    }
+
+    /// Waits until the replica has everything that the record had when it was read to its end. Gives up once nothing has
+    /// changed for `patience`.
+    pub(super) fn wait_until_caught_up(&self, patience: Duration) -> CaughtUp {
+        let mut state = self.state.lock();
+        let (mut seen, mut deadline) = (state.changes, Instant::now() + patience);
+        loop {
+            if let Some(failure) = &state.failure {
+                return CaughtUp::Failed(Arc::clone(failure));
+            }
+            if state.status.divergence.is_some() {
+                return CaughtUp::Yes;
+            }
+            if state.status.caught_up {
+                let Some(position) = &state.status.position else { return CaughtUp::NoRecord };
+                if state.applied.is_some_and(|(number, _)| number >= position.tip.number) {
+                    return CaughtUp::Yes;
+                }
+            }
+            if state.changes != seen {
+                (seen, deadline) = (state.changes, Instant::now() + patience);
+            }
+            if self.changed.wait_until(&mut state, deadline).timed_out() && state.changes == seen {
+                return CaughtUp::Stalled(state.cause.clone());
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::engine::core::{Core, Record, Source, reset_to};
 use crate::engine::event::GroupEvent;
 use crate::engine::log::StateLog;
 use crate::engine::machine::ParkedEvents;
+use crate::engine::settings::GroupSettings;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::{GroupStatus, ParkedEvent};
@@ -70,6 +71,8 @@ pub struct ConsumerInfo {
     pub parked: u64,
     /// Why it would not start on this log.
     pub problem: Option<ConsumerError>,
+    /// The settings of a group; `None` if they cannot be read, and for a consumer.
+    pub settings: Option<GroupSettings>,
 }
 
 /// The kind of a name.
@@ -215,23 +218,36 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let (position, problem) = loaded.unwrap_or_else(|error| (0, Some(error)));
         let lag = self.store.len().saturating_sub(position);
         let (kind, in_flight, retrying, parked) = (ConsumerKind::Consumer, 0, 0, 0);
-        ConsumerInfo { name, kind, position, lag, in_flight, retrying, parked, problem }
+        let settings = None;
+        ConsumerInfo { name, kind, position, lag, in_flight, retrying, parked, problem, settings }
     }
 
     fn group(&self, name: String) -> Option<ConsumerInfo> {
-        let (state, problem) = match StateLog::peek(&self.place, &name) {
+        let (state, problem, settings) = match StateLog::peek(&self.place, &name) {
             // A group whose creation was interrupted.
             Ok(None) => return None,
             Ok(Some(state)) => {
                 let problem = check_bound(&name, &state, self.store).err();
-                (state, problem)
+                let settings = state.settings.clone();
+                (state, problem, Some(settings))
             }
-            Err(error) => (GroupState::default(), Some(error)),
+            Err(error) => (GroupState::default(), Some(error), None),
         };
         let status = GroupStatus::of(&state, self.store.len());
         let GroupStatus { position, lag, in_flight, retrying, parked } = status;
         let kind = ConsumerKind::Group;
-        Some(ConsumerInfo { name, kind, position, lag, in_flight, retrying, parked, problem })
+        let info = ConsumerInfo {
+            name,
+            kind,
+            position,
+            lag,
+            in_flight,
+            retrying,
+            parked,
+            problem,
+            settings,
+        };
+        Some(info)
     }
 
     fn unpark(

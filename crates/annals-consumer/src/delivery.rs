@@ -86,6 +86,12 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
         self.shared.settle_one(self.lease, Answer::Nack(nack, reason.as_ref()))
     }
 
+    /// Gives the event back unused: it is delivered again at once, and this delivery does not count as an attempt.
+    pub fn give_back(mut self) {
+        self.answered = true;
+        self.shared.give_back(&[self.lease]);
+    }
+
     /// Sets the deadline to `deadline` from now. A delivery of a consumer has none, and gets none.
     ///
     /// # Errors

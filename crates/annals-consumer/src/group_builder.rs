@@ -47,6 +47,12 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         Self { store, name, settings, from: 0, keeps_leases: false, unknown }
     }
 
+    /// Sets all settings that the group's state log has at once: those of an existing group, or of a program's own
+    /// configuration.
+    pub fn settings(self, settings: GroupSettings) -> Self {
+        Self { settings, ..self }
+    }
+
     /// Sets the events that the group delivers: all by default.
     #[expect(clippy::needless_pass_by_value, reason = "as a consumer takes it")]
     pub fn query(mut self, query: Query) -> Self {

@@ -1,4 +1,4 @@
-//! Who appended what: the log target `annals::audit`, and the metadata `$actor`.
+//! Who appended what: the log target `annals::audit`, and the metadata `$actor` and `traceparent`.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
 use crate::reserved::ACTOR;
+use crate::trace::TRACEPARENT;
 
 /// The client behind a request.
 #[derive(Debug, Clone)]
@@ -14,18 +15,23 @@ pub(crate) struct Appender {
     /// The name of the client's token or certificate; `None` if the server has neither.
     pub(crate) name: Option<Arc<str>>,
     pub(crate) peer: SocketAddr,
-    /// Whether the name is written into each event.
-    pub(crate) signs: bool,
+    /// The name that is written into each event, as metadata `$actor`.
+    pub(crate) actor: Option<Arc<str>>,
+    /// The trace that is written into each event, as metadata `traceparent`, unless the client gave one with the event.
+    pub(crate) trace: Option<Arc<str>>,
 }
 
 impl Appender {
-    /// Adds the client's name to the events, if the server does that.
-    pub(crate) fn sign(&self, events: Vec<WireEvent>) -> Result<Vec<WireEvent>, Fault> {
-        let Some(name) = self.name.as_deref().filter(|_| self.signs) else { return Ok(events) };
-        let signed = events.into_iter().map(|event| event.with_metadata(ACTOR, name));
-        signed
-            .collect::<Result<_, _>>()
-            .map_err(|problem| Fault::new(Kind::InvalidEvent, problem.to_string()))
+    /// Adds the client's name and trace to the events, if the server does that.
+    pub(crate) fn sign(&self, mut events: Vec<WireEvent>) -> Result<Vec<WireEvent>, Fault> {
+        if let Some(actor) = &self.actor {
+            events = with_metadata(events, |_| Some((ACTOR, actor)))?;
+        }
+        if let Some(trace) = &self.trace {
+            let absent = |event: &WireEvent| !event.has_metadata(TRACEPARENT);
+            events = with_metadata(events, |event| absent(event).then_some((TRACEPARENT, trace)))?;
+        }
+        Ok(events)
     }
 
     /// Logs an append, if clients have names.
@@ -40,4 +46,18 @@ impl Appender {
             "appended"
         );
     }
+}
+
+/// Adds an entry to the metadata of the events for which `entry` returns one.
+fn with_metadata<'v>(
+    events: Vec<WireEvent>,
+    entry: impl Fn(&WireEvent) -> Option<(&'static str, &'v Arc<str>)>,
+) -> Result<Vec<WireEvent>, Fault> {
+    let signed = events.into_iter().map(|event| match entry(&event) {
+        Some((name, value)) => event.with_metadata(name, value),
+        None => Ok(event),
+    });
+    signed
+        .collect::<Result<_, _>>()
+        .map_err(|problem| Fault::new(Kind::InvalidEvent, problem.to_string()))
 }

@@ -16,17 +16,26 @@ pub(crate) struct Client {
     pub(crate) name: Option<Arc<str>>,
     /// The certificate that the client showed in its TLS handshake.
     pub(crate) certificate: Option<Certificate>,
+    /// The trace of the client that the request belongs to.
+    pub(crate) trace: Option<Arc<str>>,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), name: None, certificate: None }
+        Self::at(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), None)
     }
 }
 
 impl Client {
+    /// Returns the client at an address, of which no request has come yet.
+    pub(crate) fn at(peer: SocketAddr, certificate: Option<Certificate>) -> Self {
+        Self { peer, name: None, certificate, trace: None }
+    }
+
     pub(crate) fn appender(&self, shared: &Shared) -> Appender {
-        Appender { name: self.name.clone(), peer: self.peer, signs: shared.signs }
+        let actor = self.name.clone().filter(|_| shared.signs);
+        let trace = self.trace.clone().filter(|_| shared.traces);
+        Appender { name: self.name.clone(), peer: self.peer, actor, trace }
     }
 }
 

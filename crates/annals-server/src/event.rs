@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use annals::{CodecError, Event, InvalidEvent, Metadata, RawEvent, Tags};
+use annals::{Backend, CodecError, Event, EventStore, InvalidEvent, Metadata, RawEvent, Tags};
 use bytes::Bytes;
+
+/// The served store, on any backend.
+pub(crate) type Store = EventStore<WireEvent, Box<dyn Backend<WireEvent>>>;
 
 /// An event of a served store: one that a client sent, or one that was read from the log.
 ///
@@ -59,6 +62,14 @@ impl WireEvent {
                 }
                 builder.build()
             }
+        }
+    }
+
+    /// Returns whether the metadata has an entry of this name.
+    pub(crate) fn has_metadata(&self, name: &str) -> bool {
+        match &self.0 {
+            Form::Sent(sent) => sent.metadata.iter().any(|(other, _)| other == name),
+            Form::Stored(raw) => raw.metadata().into_iter().any(|(other, _)| other == name),
         }
     }
 

@@ -31,6 +31,12 @@ pub(crate) enum Kind {
     NotFound,
     Method,
     RangeNotSatisfiable,
+    NoGroup,
+    GroupExists,
+    GroupHeld,
+    LeaseLost,
+    NotParked,
+    PositionBeyondHead,
     Damaged,
     Io,
     NoRoom,
@@ -69,6 +75,12 @@ impl Kind {
                 (Code::PermissionDenied, Some(Type::Authentication))
             }
             Self::NotFound | Self::Method => (Code::Unimplemented, None),
+            Self::NoGroup => (Code::NotFound, None),
+            Self::GroupExists
+            | Self::GroupHeld
+            | Self::LeaseLost
+            | Self::NotParked
+            | Self::PositionBeyondHead => (Code::FailedPrecondition, None),
             Self::Damaged => (Code::DataLoss, Some(Type::Corruption)),
             Self::Io => (Code::Internal, Some(Type::Io)),
             Self::NoRoom | Self::Busy => (Code::ResourceExhausted, Some(Type::Io)),
@@ -96,6 +108,12 @@ impl Kind {
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             Self::RangeNotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, "range"),
+            Self::NoGroup => (StatusCode::NOT_FOUND, "no-group"),
+            Self::GroupExists => (StatusCode::CONFLICT, "group-exists"),
+            Self::GroupHeld => (StatusCode::CONFLICT, "group-held"),
+            Self::LeaseLost => (StatusCode::CONFLICT, "lease-lost"),
+            Self::NotParked => (StatusCode::CONFLICT, "not-parked"),
+            Self::PositionBeyondHead => (StatusCode::CONFLICT, "position-beyond-head"),
             Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
             Self::Io => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
             Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room"),

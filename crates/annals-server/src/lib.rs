@@ -24,9 +24,11 @@
 //!   access/    tokens, certificates, TLS             dcb/       gRPC in UmaDB's contract
 //!   http_face/ HTTP                                  pages      reads, small ones on the reactor
 //!   following  subscriptions                         cursors    the open subscriptions
+//!   groups/    groups of workers                     reserved   the server's own names in events
 //!   fault      what fails, for both faces            event      the type of the store's events
 //!   client     who sends a request                   audit      who appended what
-//!   reserved   the server's own names in events      limits     what the server takes at once
+//!   limits     what the server takes at once         trace      the traces of clients
+//!   source     where the store is, and its opening
 //! ```
 
 #![forbid(unsafe_code)]
@@ -40,7 +42,11 @@ mod error;
 mod event;
 mod fault;
 mod following;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
+mod groups;
 mod http_face;
 mod limits;
 mod listen;
@@ -48,6 +54,8 @@ mod pages;
 mod reserved;
 mod server;
 mod shared;
+mod source;
+mod trace;
 
 pub use error::ServeError;
 pub use event::WireEvent;

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use annals::{Backend, EventStore, Journal, Memory};
+use annals::{Backend, Durability, EventStore, Memory};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -15,12 +16,13 @@ use crate::access::hosts::Hosts;
 use crate::access::tls::TlsFiles;
 use crate::dcb::service;
 use crate::error::ServeError;
-use crate::event::WireEvent;
+use crate::event::{Store, WireEvent};
 use crate::gate::pass::pass;
 use crate::http_face::routes::routes;
 use crate::limits::Limits;
-use crate::listen::accept::accept;
-use crate::shared::{MetricsText, Phase, Settings, Shared, Store, draining};
+use crate::listen::accept::{Listening, accept};
+use crate::shared::{MetricsText, Phase, Readiness, Settings, Shared, draining};
+use crate::source::{Opened, Source};
 
 /// A server to be started: a store and its settings.
 ///
@@ -39,21 +41,26 @@ use crate::shared::{MetricsText, Phase, Settings, Shared, Store, draining};
 #[must_use = "a server does nothing until it is started"]
 pub struct Server {
     source: Source,
-    addresses: Vec<SocketAddr>,
+    durability: Durability,
+    patience: Duration,
+    addresses: Vec<Address>,
     limits: Limits,
     token_file: Option<PathBuf>,
     tls_files: Option<TlsFiles>,
     hosts: Hosts,
     insecure: bool,
     signs: bool,
+    traces: bool,
+    readiness: Vec<Readiness>,
     metrics: Option<MetricsText>,
 }
 
-/// Where the store of a server is.
-enum Source {
-    Path(PathBuf),
-    ReadOnly(PathBuf),
-    Backend(Box<dyn Backend<WireEvent>>),
+/// An address to listen on.
+#[derive(Debug, Clone, Copy)]
+struct Address {
+    address: SocketAddr,
+    /// Whether it is one of those that ask clients for certificates, if only some do.
+    mutual: bool,
 }
 
 /// The address of a server that was given none.
@@ -63,6 +70,8 @@ impl Server {
     fn new(source: Source) -> Self {
         Self {
             source,
+            durability: Durability::Sync,
+            patience: Duration::ZERO,
             addresses: Vec::new(),
             limits: Limits::default(),
             token_file: None,
@@ -70,6 +79,8 @@ impl Server {
             hosts: Hosts::default(),
             insecure: false,
             signs: false,
+            traces: false,
+            readiness: Vec::new(),
             metrics: None,
         }
     }
@@ -98,8 +109,29 @@ impl Server {
     /// Adds an address to listen on: 127.0.0.1:50051 if none is added. Port 0 takes a free port, which
     /// [`Running::addresses`] returns.
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.addresses.push(address);
+        self.addresses.push(Address { address, mutual: false });
         self
+    }
+
+    /// Adds an address whose clients need a certificate of the [authority](Self::client_authority). The clients of the
+    /// other addresses then need none: they speak TLS, and show tokens if there is a token file.
+    pub fn listen_mutual(mut self, address: SocketAddr) -> Self {
+        self.addresses.push(Address { address, mutual: true });
+        self
+    }
+
+    /// Sets when an append is answered: when it survives a power failure ([`Durability::Sync`], the default), or when it
+    /// survives the end of the process. It has no effect on a store in a [backend](Self::on), which has options of its
+    /// own.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
+    /// Sets the longest time that [`start`](Self::start) waits while another process has the store open for writing: 0
+    /// by default. Meanwhile the server does not listen, so a server can be started before the one that it replaces has
+    /// ended.
+    pub fn wait_for_lock(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Sets the limits.
@@ -155,6 +187,19 @@ impl Server {
         Self { signs: true, ..self }
     }
 
+    /// Writes the header `traceparent` of an append into the metadata `traceparent` of its events, unless an event has
+    /// one. The header is in the tracing span of each request in any case.
+    pub fn trace_metadata(self) -> Self {
+        Self { traces: true, ..self }
+    }
+
+    /// Adds a check of readiness, which returns why the server is not ready, or `None`. `/health/ready` and gRPC's
+    /// health service ask it at each request, so it must not wait. The server itself checks its store.
+    pub fn readiness(mut self, check: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.readiness.push(Box::new(check));
+        self
+    }
+
     /// Sets the function that returns the text of `/metrics`, usually that of a recorder of the crate `metrics`.
     /// Without it there is no `/metrics`.
     pub fn metrics(self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
@@ -162,8 +207,12 @@ impl Server {
     }
 
     /// Returns an error if a stranger could use the server from another machine.
-    fn check_exposure(&self, access: &Access, address: SocketAddr) -> Result<(), ServeError> {
-        if address.ip().is_loopback() || access.is_closed_to_strangers() {
+    fn check_exposure(
+        &self,
+        access: &Access,
+        Address { address, mutual }: Address,
+    ) -> Result<(), ServeError> {
+        if address.ip().is_loopback() || access.is_closed_to_strangers(mutual) {
             return Ok(());
         }
         if self.insecure {
@@ -182,40 +231,66 @@ impl Server {
     pub async fn start(mut self) -> Result<Running, ServeError> {
         let mut wanted = std::mem::take(&mut self.addresses);
         if wanted.is_empty() {
-            wanted.extend(DEFAULT_ADDRESS.parse::<SocketAddr>());
+            let address = DEFAULT_ADDRESS.parse::<SocketAddr>();
+            wanted.extend(address.map(|address| Address { address, mutual: false }));
+        }
+        let some_mutual = wanted.iter().any(|address| address.mutual);
+        if !some_mutual {
+            // Then all ask for certificates, if there is an authority.
+            wanted.iter_mut().for_each(|address| address.mutual = true);
         }
         let access = Access::read(self.token_file.clone(), self.tls_files.clone())?;
+        if some_mutual {
+            access.check_mutual()?;
+        }
         for &address in &wanted {
             self.check_exposure(&access, address)?;
         }
-        let mut listeners = Vec::new();
-        for address in wanted {
-            let failed = |source| ServeError::Listen { address, source };
-            listeners.push(TcpListener::bind(address).await.map_err(failed)?);
+        let source = std::mem::replace(&mut self.source, Source::ReadOnly(PathBuf::new()));
+        // With patience, an existing store comes first, since the process that has it may listen on the same address.
+        // Otherwise the addresses do: a server that cannot listen must not create a store.
+        match source.open_waiting(self.durability, self.patience).await {
+            Ok(opened) => {
+                let opened = opened?;
+                self.serve(opened, access, listeners(&wanted).await?)
+            }
+            Err(source) => {
+                let listeners = listeners(&wanted).await?;
+                let opened = source.open(self.durability)?;
+                self.serve(opened, access, listeners)
+            }
         }
-        // The addresses come first: a server that cannot listen must not create a store.
-        let path = match &self.source {
-            Source::Path(path) | Source::ReadOnly(path) => Some(path.clone()),
-            Source::Backend(_) => None,
-        };
-        let backend: Box<dyn Backend<WireEvent>> = match self.source {
-            Source::Path(path) => Box::new(Journal::options().open(path)?),
-            Source::ReadOnly(path) => Box::new(Journal::options().open_read_only(path)?),
-            Source::Backend(backend) => backend,
-        };
-        let store: Store = EventStore::on(backend);
+    }
+
+    /// Begins to serve an opened store.
+    fn serve(
+        self,
+        opened: Opened,
+        access: Access,
+        listeners: Vec<(TcpListener, bool)>,
+    ) -> Result<Running, ServeError> {
+        let store: Store = EventStore::on(opened.backend);
         let permits = Arc::new(Semaphore::new(self.limits.connections));
         let mut hosts = self.hosts;
-        hosts.addresses =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let settings = Settings { signs: self.signs, access, hosts, metrics: self.metrics, path };
+        let address = |(listener, _): &(TcpListener, bool)| listener.local_addr().ok();
+        hosts.addresses = listeners.iter().filter_map(address).collect();
+        let addresses = hosts.addresses.clone();
+        let settings = Settings {
+            signs: self.signs,
+            traces: self.traces,
+            access,
+            hosts,
+            metrics: self.metrics,
+            path: opened.path,
+            readiness: self.readiness.into_iter().chain(opened.readiness).collect(),
+        };
         let shared = Arc::new(Shared::new(store, self.limits, settings));
         let router = router(&shared)?;
-        let (mut addresses, mut loops) = (Vec::new(), JoinSet::new());
-        for listener in listeners {
-            addresses.extend(listener.local_addr());
+        let mut loops = JoinSet::new();
+        for (listener, mutual) in listeners {
+            let listening = Listening { listener, mutual };
             loops.spawn(accept(
-                listener,
+                listening,
                 router.clone(),
                 Arc::clone(&shared),
                 Arc::clone(&permits),
@@ -232,6 +307,16 @@ impl std::fmt::Debug for Server {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Binds the addresses.
+async fn listeners(addresses: &[Address]) -> Result<Vec<(TcpListener, bool)>, ServeError> {
+    let mut listeners = Vec::new();
+    for &Address { address, mutual } in addresses {
+        let failed = |source| ServeError::Listen { address, source };
+        listeners.push((TcpListener::bind(address).await.map_err(failed)?, mutual));
+    }
+    Ok(listeners)
 }
 
 /// Returns the routes of all faces.
@@ -284,6 +369,7 @@ impl Running {
             );
             self.loops.shutdown().await;
         }
+        self.shared.groups.close_all().await;
         let shared = Arc::clone(&self.shared);
         let closed = tokio::task::spawn_blocking(move || shared.store.close()).await;
         closed.map_err(|panic| ServeError::Start(panic.to_string()))?.map_err(ServeError::Close)

@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use annals::{Backend, EventStore, Head, Health};
+use annals::{Backend, Head, Health};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::access::access::Access;
 use crate::access::hosts::Hosts;
 use crate::cursors::Cursors;
-use crate::event::WireEvent;
+use crate::event::{Store, WireEvent};
 use crate::fault::{Fault, Kind};
+use crate::groups::registry::Groups;
 use crate::limits::Limits;
-
-/// The served store, on any backend.
-pub(crate) type Store = EventStore<WireEvent, Box<dyn Backend<WireEvent>>>;
 
 /// Whether a server takes requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +24,18 @@ pub(crate) enum Phase {
 /// Returns the metrics as text for Prometheus.
 pub(crate) type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// Returns why the server is not ready; `None` if it is.
+pub(crate) type Readiness = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// The settings of a server that requests meet.
 pub(crate) struct Settings {
     pub(crate) signs: bool,
+    pub(crate) traces: bool,
     pub(crate) access: Access,
     pub(crate) hosts: Hosts,
     pub(crate) metrics: Option<MetricsText>,
     pub(crate) path: Option<PathBuf>,
+    pub(crate) readiness: Vec<Readiness>,
 }
 
 /// What all requests of a server share.
@@ -47,8 +50,14 @@ pub(crate) struct Shared {
     /// The permit for the one verification at a time.
     pub(crate) verification: Arc<Semaphore>,
     pub(crate) cursors: Cursors,
+    /// The groups of workers.
+    pub(crate) groups: Groups,
     /// Whether the name of the client is written into the events that it appends.
     pub(crate) signs: bool,
+    /// Whether the trace of the client is written into the events that it appends.
+    pub(crate) traces: bool,
+    /// The program's own checks of whether the server is ready.
+    readiness: Vec<Readiness>,
     pub(crate) access: Access,
     pub(crate) hosts: Hosts,
     /// Returns the text of `/metrics`, if the program has a recorder.
@@ -57,15 +66,18 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(store: Store, limits: Limits, settings: Settings) -> Self {
-        let Settings { signs, access, hosts, metrics, path } = settings;
+        let Settings { signs, traces, access, hosts, metrics, path, readiness } = settings;
         Self {
             readers: Arc::new(Semaphore::new(limits.reads)),
             subscriptions: Arc::new(Semaphore::new(limits.subscriptions)),
             phase: watch::Sender::new(Phase::Serving),
             cursors: Cursors::default(),
+            groups: Groups::new(store.clone()),
             path,
             verification: Arc::new(Semaphore::new(1)),
             signs,
+            traces,
+            readiness,
             access,
             hosts,
             metrics,
@@ -105,7 +117,7 @@ impl Shared {
             health @ (Health::Closed | Health::Poisoned { .. } | Health::Diverged { .. }) => {
                 Some(health.to_string())
             }
-            _ => None,
+            _ => self.readiness.iter().find_map(|check| check()),
         }
     }
 

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 
 use super::certificate::Certificate;
 use super::rights::Rights;
-use super::tls::TlsFiles;
+use super::tls::{TlsConfigs, TlsFiles};
 use super::tokens::{Tokens, hash};
 use crate::error::ServeError;
 use crate::fault::{Fault, Kind};
@@ -22,7 +22,7 @@ pub(crate) struct Access {
     token_file: Option<PathBuf>,
     tls_files: Option<TlsFiles>,
     tokens: ArcSwapOption<Tokens>,
-    tls: Option<ArcSwap<ServerConfig>>,
+    tls: Option<ArcSwap<TlsConfigs>>,
 }
 
 impl Access {
@@ -37,7 +37,7 @@ impl Access {
             token_file,
             tls_files,
             tokens: ArcSwapOption::new(tokens.map(Arc::new)),
-            tls: tls.map(ArcSwap::new),
+            tls: tls.map(ArcSwap::from_pointee),
         })
     }
 
@@ -47,23 +47,34 @@ impl Access {
         let config = self.tls_files.as_ref().map(TlsFiles::read).transpose()?;
         self.tokens.store(tokens.map(Arc::new));
         if let (Some(tls), Some(config)) = (&self.tls, config) {
-            tls.store(config);
+            tls.store(Arc::new(config));
         }
         Ok(())
     }
 
-    /// Returns the TLS settings for a new connection.
-    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.tls.as_ref().map(ArcSwap::load_full)
+    /// Returns the TLS settings for a new connection, of an address that asks for certificates or of another.
+    pub(crate) fn tls(&self, mutual: bool) -> Option<Arc<ServerConfig>> {
+        let configs = self.tls.as_ref()?.load();
+        Some(Arc::clone(if mutual { &configs.mutual } else { &configs.open }))
+    }
+
+    /// Checks that clients can be asked for certificates.
+    pub(crate) fn check_mutual(&self) -> Result<(), ServeError> {
+        if self.wants_certificates() {
+            return Ok(());
+        }
+        let message = "an address whose clients need certificates takes TLS and an authority";
+        Err(ServeError::Start(message.into()))
     }
 
     fn wants_certificates(&self) -> bool {
         self.tls_files.as_ref().is_some_and(|files| files.client_authority.is_some())
     }
 
-    /// Returns whether only clients that the server knows get anything, over TLS.
-    pub(crate) fn is_closed_to_strangers(&self) -> bool {
-        self.tls.is_some() && (self.token_file.is_some() || self.wants_certificates())
+    /// Returns whether only clients that the server knows get anything, over TLS, at an address that asks for
+    /// certificates or at another.
+    pub(crate) fn is_closed_to_strangers(&self, mutual: bool) -> bool {
+        self.tls.is_some() && (self.token_file.is_some() || mutual && self.wants_certificates())
     }
 
     /// Returns the name of the client, if it may do what needs this right.

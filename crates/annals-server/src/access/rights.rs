@@ -57,6 +57,14 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Rights> {
     {
         return Some(if method == "Append" { Rights::APPEND } else { Rights::READ });
     }
+    if let Some(group) = path.strip_prefix("/v1/groups") {
+        let works = ["/pull", "/ack", "/nack", "/extend"].iter().any(|work| group.ends_with(work));
+        return Some(match *method {
+            Method::GET | Method::HEAD => Rights::READ,
+            Method::POST if works => Rights::CONSUME,
+            _ => Rights::ADMIN,
+        });
+    }
     match (method, path) {
         (&Method::POST, "/v1/events") => Some(Rights::APPEND),
         (&Method::POST, "/v1/verify") => Some(Rights::ADMIN),

@@ -18,9 +18,26 @@ pub(crate) struct TlsFiles {
     pub(crate) client_authority: Option<PathBuf>,
 }
 
+/// The TLS settings of addresses that ask clients for certificates, and of those that do not. Without an authority for
+/// certificates of clients, they are the same.
+#[derive(Debug)]
+pub(crate) struct TlsConfigs {
+    pub(crate) mutual: Arc<ServerConfig>,
+    pub(crate) open: Arc<ServerConfig>,
+}
+
 impl TlsFiles {
     /// Reads the files.
-    pub(crate) fn read(&self) -> Result<Arc<ServerConfig>, ServeError> {
+    pub(crate) fn read(&self) -> Result<TlsConfigs, ServeError> {
+        let open = self.config(None)?;
+        let mutual = match &self.client_authority {
+            None => Arc::clone(&open),
+            authority => self.config(authority.as_ref())?,
+        };
+        Ok(TlsConfigs { mutual, open })
+    }
+
+    fn config(&self, authority: Option<&PathBuf>) -> Result<Arc<ServerConfig>, ServeError> {
         let failed =
             |path: &PathBuf, problem: String| ServeError::Tls { path: path.clone(), problem };
         let certificates = certificates(&self.certificate)?;
@@ -30,7 +47,7 @@ impl TlsFiles {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(&self.certificate, error.to_string()))?;
-        let builder = match &self.client_authority {
+        let builder = match authority {
             None => builder.with_no_client_auth(),
             Some(path) => {
                 let mut roots = RootCertStore::empty();

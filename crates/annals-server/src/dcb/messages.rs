@@ -129,7 +129,7 @@ pub(crate) struct ErrorResponse {
 }
 
 /// A message of `Read` and of `Subscribe`, as a client decodes it. The server writes it without building it.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ReadResponse {
     #[prost(message, repeated, tag = "1")]
@@ -138,7 +138,7 @@ pub(crate) struct ReadResponse {
     pub(crate) head: Option<u64>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct SequencedEvent {
     #[prost(uint64, tag = "1")]

@@ -9,6 +9,8 @@
 
 pub(crate) mod append;
 pub(crate) mod codec;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod health;
 pub(crate) mod incoming;
 pub(crate) mod messages;

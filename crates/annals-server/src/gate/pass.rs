@@ -13,12 +13,14 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tracing::Instrument as _;
 
 use super::problem::{is_grpc, respond};
 use crate::access::rights;
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
 use crate::shared::Shared;
+use crate::trace::traceparent;
 
 /// One of what a gauge counts, until it is dropped: also when the client is gone before the end.
 pub(crate) struct Counted(metrics::Gauge);
@@ -53,7 +55,9 @@ pub(crate) async fn pass(
         Err(fault) => respond(fault, grpc),
         Ok(()) if origin.is_some() && request.method() == Method::OPTIONS => preflight(),
         Ok(()) => {
-            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            let span = span(&request, face, method);
+            let answered = AssertUnwindSafe(next.run(request).instrument(span));
+            let answered = answered.catch_unwind().await;
             answered.unwrap_or_else(|_| {
                 tracing::error!(method, "a request panicked");
                 let message = "the server failed; its log says more";
@@ -75,6 +79,18 @@ pub(crate) async fn pass(
     response
 }
 
+/// Returns the span of a request, with the client's trace in it.
+fn span(request: &Request, face: &'static str, method: &'static str) -> tracing::Span {
+    let client = request.extensions().get::<Client>();
+    tracing::info_span!(
+        "request",
+        face,
+        method,
+        peer = client.map(|client| tracing::field::display(client.peer)),
+        traceparent = client.and_then(|client| client.trace.as_deref()),
+    )
+}
+
 /// Checks whether the server takes a request, and writes the client's name into it.
 fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
     shared.hosts.check(request)?;
@@ -89,6 +105,7 @@ fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
     }
     let Some(needed) = needed else { return Ok(()) };
     let mut client = request.extensions().get::<Client>().cloned().unwrap_or_default();
+    client.trace = traceparent(request.headers());
     client.name = shared.access.admit(request.headers(), client.certificate.as_ref(), needed)?;
     request.extensions_mut().insert(client);
     Ok(())

@@ -66,7 +66,7 @@ pub(super) async fn append(
     Ok(Json(json!({ "first": first, "last": last, "head": head, "already": already })))
 }
 
-fn of_lines(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
+pub(super) fn of_lines(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
     let mut events = Vec::new();
     for (line, text) in (1_u64..).zip(bytes.split(|&byte| byte == b'\n')) {
         if text.trim_ascii().is_empty() {
@@ -82,7 +82,7 @@ fn of_lines(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
     Ok(Batch::new(events))
 }
 
-fn of_json(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
+pub(super) fn of_json(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
     let body: Body<'_> = serde_json::from_slice(bytes).map_err(|error| body::not_json(&error))?;
     let mut events = Vec::with_capacity(body.events.len());
     for (index, event) in body.events.into_iter().enumerate() {

@@ -48,6 +48,8 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>) -> Result<Json<Valu
         .collect();
     let mut body = numbers(&stats);
     body["head"] = head.into();
+    body["store_id"] =
+        shared.backend().store_id().map(|id| uuid::Uuid::from_bytes(id).to_string()).into();
     body["health"] = shared.store.health().to_string().into();
     body["subscriptions"] = subscriptions.into();
     Ok(Json(body))

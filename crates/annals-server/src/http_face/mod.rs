@@ -4,12 +4,16 @@
 //!   routes   paths and methods               subscribe   GET /v1/subscribe       params   parameters, queries
 //!   append   POST /v1/events                 verify      POST /v1/verify         body     bodies
 //!   read     events, one event, data         facts       head, statistics, names, health, metrics
+//!   groups/  /v1/groups: shared work
 //! ```
 //! `openapi.json` describes it. A test compares the description with the routes.
 
 mod append;
 mod body;
 mod facts;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+mod groups;
 mod params;
 mod read;
 pub(crate) mod routes;

@@ -42,8 +42,8 @@ struct Window {
 /// The body of `POST /v1/query`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct QueryBody {
-    items: Vec<Item>,
+pub(super) struct QueryBody {
+    pub(super) items: Vec<Item>,
     from: Option<u64>,
     to: Option<u64>,
     #[serde(default)]
@@ -236,7 +236,7 @@ pub(super) async fn data(
 }
 
 /// Returns the bytes of a range; `None` if it is not one range of bytes, and then all are sent.
-fn bytes_of(range: &str, size: usize) -> Result<Option<std::ops::Range<usize>>, Fault> {
+pub(super) fn bytes_of(range: &str, size: usize) -> Result<Option<std::ops::Range<usize>>, Fault> {
     let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
     else {
         return Ok(None);

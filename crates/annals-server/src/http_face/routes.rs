@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::header::CONTENT_TYPE;
 
+use super::groups::{admin, work};
 use super::{append, facts, read, subscribe, verify};
 use crate::fault::{Fault, Kind};
 use crate::gate::problem::is_grpc;
@@ -29,6 +30,16 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/types", get(facts::types)),
         ("/v1/tags", get(facts::tags)),
         ("/v1/streams/{tag}", get(facts::stream)),
+        ("/v1/groups", get(admin::list)),
+        ("/v1/groups/{name}", get(admin::get).put(admin::put).delete(admin::delete)),
+        ("/v1/groups/{name}/pull", post(work::pull)),
+        ("/v1/groups/{name}/ack", post(work::ack)),
+        ("/v1/groups/{name}/nack", post(work::nack)),
+        ("/v1/groups/{name}/extend", post(work::extend)),
+        ("/v1/groups/{name}/parked", get(admin::parked)),
+        ("/v1/groups/{name}/replay", post(admin::replay)),
+        ("/v1/groups/{name}/drop", post(admin::drop_parked)),
+        ("/v1/groups/{name}/reset", post(admin::reset)),
         ("/v1/verify", post(verify::verify)),
         ("/health/live", get(facts::live)),
         ("/health/ready", get(facts::ready)),

@@ -20,13 +20,20 @@ use crate::shared::{Shared, draining};
 /// The pause after a failure to accept, for example when the process has too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A bound address, and whether its clients need certificates if the server has an authority for them.
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) mutual: bool,
+}
+
 /// Accepts connections until the server drains, and then waits for those that are open.
 pub(crate) async fn accept(
-    listener: TcpListener,
+    listening: Listening,
     router: Router,
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
 ) {
+    let Listening { listener, mutual } = listening;
     let mut connections = JoinSet::new();
     let mut phase = shared.phase();
     loop {
@@ -40,7 +47,7 @@ pub(crate) async fn accept(
         connections.spawn(async move {
             let _permit = permit;
             let _open = Counted::one("annals_connections");
-            handle(stream, peer, router, shared).await;
+            handle(stream, peer, mutual, router, shared).await;
         });
     }
     drop(listener);
@@ -75,13 +82,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn handle(stream: TcpStream, peer: SocketAddr, router: Router, shared: Arc<Shared>) {
+async fn handle(
+    stream: TcpStream,
+    peer: SocketAddr,
+    mutual: bool,
+    router: Router,
+    shared: Arc<Shared>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let Some(config) = shared.access.tls() else {
-        let client = Client { peer, name: None, certificate: None };
-        return connection::serve(stream, router, shared, client).await;
+    let Some(config) = shared.access.tls(mutual) else {
+        return connection::serve(stream, router, shared, Client::at(peer, None)).await;
     };
     let mut phase = shared.phase();
     let handshake =
@@ -104,5 +116,5 @@ async fn handle(stream: TcpStream, peer: SocketAddr, router: Router, shared: Arc
     let certificates = stream.get_ref().1.peer_certificates();
     let certificate =
         certificates.and_then(<[_]>::first).map(|certificate| Certificate::of(certificate));
-    connection::serve(stream, router, shared, Client { peer, name: None, certificate }).await;
+    connection::serve(stream, router, shared, Client::at(peer, certificate)).await;
 }

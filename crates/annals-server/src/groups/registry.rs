@@ -1,0 +1,243 @@
+//! The open groups of a server.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use annals::{Backend, Health};
+use annals_consumer::{
+    ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, Consumers as _, Group, GroupSettings,
+    GroupStatus, ParkedEvent,
+};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+use crate::event::{Store, WireEvent};
+use crate::fault::{Fault, Kind};
+
+/// A group that the server runs.
+pub(crate) type OpenGroup = Group<WireEvent, Box<dyn Backend<WireEvent>>>;
+
+/// The place of a group. Requests that use it hold the lock for reading, so a change waits for them.
+type Slot = Arc<RwLock<Option<OpenGroup>>>;
+
+/// The groups of a server. A group is opened when a request first needs it, so that a program beside the server can run
+/// groups of its own. From then on the server holds it.
+#[derive(Clone)]
+pub(crate) struct Groups {
+    store: Store,
+    slots: Arc<Mutex<BTreeMap<String, Slot>>>,
+}
+
+/// A group that a request uses.
+pub(crate) struct InUse(OwnedRwLockReadGuard<Option<OpenGroup>, OpenGroup>);
+
+impl Deref for InUse {
+    type Target = OpenGroup;
+
+    fn deref(&self) -> &OpenGroup {
+        &self.0
+    }
+}
+
+/// What a server reports of a group.
+#[derive(Debug)]
+pub(crate) struct GroupReport {
+    pub(crate) name: String,
+    pub(crate) settings: Option<GroupSettings>,
+    pub(crate) status: Option<GroupStatus>,
+    pub(crate) info: Option<ConsumerInfo>,
+}
+
+impl Groups {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, slots: Arc::default() }
+    }
+
+    /// Checks that the server may change groups: not if it follows a store that another process writes.
+    pub(crate) fn check_writable(&self) -> Result<(), Fault> {
+        if matches!(self.store.health(), Health::ReadOnly) {
+            let message = "the server is read-only, so it reports groups but runs none";
+            return Err(Fault::new(Kind::ReadOnly, message));
+        }
+        Ok(())
+    }
+
+    /// Returns a group, which is opened if it is not open.
+    ///
+    /// # Errors
+    /// The fault of [`ConsumerError::NotFound`] if the group does not exist, or why it cannot be opened.
+    pub(crate) async fn group(&self, name: &str) -> Result<InUse, Fault> {
+        loop {
+            let slot = self.slot(name);
+            let guard = Arc::clone(&slot).read_owned().await;
+            if let Ok(open) = OwnedRwLockReadGuard::try_map(guard, Option::as_ref) {
+                return Ok(InUse(open));
+            }
+            let guard = Arc::clone(&slot).write_owned().await;
+            if !self.is_current(name, &slot) {
+                continue;
+            }
+            let (groups, name) = (self.clone(), name.to_owned());
+            // The guard goes along: while the group is being opened, no other request opens it.
+            let opened = on_thread(move || groups.open_in(&name, guard)).await??;
+            if let Ok(open) = OwnedRwLockReadGuard::try_map(opened, Option::as_ref) {
+                return Ok(InUse(open));
+            }
+        }
+    }
+
+    /// Calls `work` while no request uses the group. Waiting pulls return nothing. `work` gets the group if it is open,
+    /// and may close, replace or open it.
+    pub(crate) async fn exclusively<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Store, &mut Option<OpenGroup>) -> Result<T, ConsumerError> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let guard = loop {
+            let slot = self.slot(name);
+            if let Some(open) = &*slot.read().await {
+                open.stop();
+            }
+            let guard = Arc::clone(&slot).write_owned().await;
+            if self.is_current(name, &slot) {
+                break guard;
+            }
+        };
+        let (groups, name) = (self.clone(), name.to_owned());
+        on_thread(move || {
+            let mut guard = guard;
+            let done = work(&groups.store, &mut guard);
+            // A group that was stopped would wake no worker again.
+            if guard.as_ref().is_none_or(Group::is_stopped) {
+                *guard = None;
+                groups.slots.lock().remove(&name);
+            }
+            Ok(done?)
+        })
+        .await?
+    }
+
+    /// Closes a group, so that the next request opens it again.
+    pub(crate) async fn close(&self, name: &str) {
+        let closed = self.exclusively(name, |_, open| {
+            *open = None;
+            Ok(())
+        });
+        if let Err(fault) = closed.await {
+            tracing::error!(name, message = fault.message, "a group was not closed");
+        }
+    }
+
+    /// Closes all groups.
+    pub(crate) async fn close_all(&self) {
+        let names: Vec<String> = self.slots.lock().keys().cloned().collect();
+        for name in names {
+            self.close(&name).await;
+        }
+    }
+
+    /// Reports a group without opening it. It may wait for the disk.
+    pub(crate) fn report(&self, name: &str) -> Result<GroupReport, Fault> {
+        if let Some(report) = self.report_open(name) {
+            return Ok(report);
+        }
+        let info = ConsumerAdmin::of(&self.store)?.get(name)?;
+        if info.kind != ConsumerKind::Group {
+            return Err(ConsumerError::NotFound { name: name.to_owned() }.into());
+        }
+        Ok(GroupReport::of(info))
+    }
+
+    /// Reports all groups, in the order of their names. It may wait for the disk.
+    pub(crate) fn list(&self) -> Result<Vec<GroupReport>, Fault> {
+        let mut list = ConsumerAdmin::of(&self.store)?.list()?;
+        list.retain(|info| info.kind == ConsumerKind::Group);
+        let report = |info: ConsumerInfo| {
+            self.report_open(&info.name).unwrap_or_else(|| GroupReport::of(info))
+        };
+        Ok(list.into_iter().map(report).collect())
+    }
+
+    /// Returns the parked events of a group, without opening it. It may wait for the disk.
+    pub(crate) fn parked(
+        &self,
+        name: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<ParkedEvent>, Fault> {
+        match self.open_now(name) {
+            Some(open) => Ok(open.parked(from, limit)),
+            None => Ok(ConsumerAdmin::of(&self.store)?.parked(name, from, limit)?),
+        }
+    }
+
+    fn report_open(&self, name: &str) -> Option<GroupReport> {
+        let open = self.open_now(name)?;
+        let (settings, status) = (Some(open.settings()), Some(open.status()));
+        Some(GroupReport { name: name.to_owned(), settings, status, info: None })
+    }
+
+    /// Returns the group if it is open and no request changes it.
+    fn open_now(&self, name: &str) -> Option<InUse> {
+        let slot = self.slots.lock().get(name).map(Arc::clone)?;
+        let guard = slot.try_read_owned().ok()?;
+        OwnedRwLockReadGuard::try_map(guard, Option::as_ref).ok().map(InUse)
+    }
+
+    /// Opens the group into its place.
+    fn open_in(
+        &self,
+        name: &str,
+        mut guard: OwnedRwLockWriteGuard<Option<OpenGroup>>,
+    ) -> Result<OwnedRwLockReadGuard<Option<OpenGroup>>, Fault> {
+        if guard.is_none() {
+            match open_existing(&self.store, name) {
+                Ok(group) => *guard = Some(group),
+                Err(error) => {
+                    self.slots.lock().remove(name);
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(guard.downgrade())
+    }
+
+    fn slot(&self, name: &str) -> Slot {
+        Arc::clone(self.slots.lock().entry(name.to_owned()).or_default())
+    }
+
+    /// Returns whether a place is still the group's: a request that failed or closed the group may have removed it.
+    fn is_current(&self, name: &str, slot: &Slot) -> bool {
+        self.slots.lock().get(name).is_some_and(|current| Arc::ptr_eq(current, slot))
+    }
+}
+
+impl GroupReport {
+    fn of(info: ConsumerInfo) -> Self {
+        let (name, settings) = (info.name.clone(), info.settings.clone());
+        Self { name, settings, status: None, info: Some(info) }
+    }
+}
+
+/// Opens a group that exists, with its own settings. Leases of the server's process before this one stay valid.
+fn open_existing(store: &Store, name: &str) -> Result<OpenGroup, ConsumerError> {
+    let not_found = || ConsumerError::NotFound { name: name.to_owned() };
+    let info = ConsumerAdmin::of(store)?.get(name)?;
+    if info.kind != ConsumerKind::Group {
+        return Err(not_found());
+    }
+    match (info.settings, info.problem) {
+        (Some(settings), _) => store.group(name).settings(settings).keep_leases().open(),
+        (None, Some(problem)) => Err(problem),
+        (None, None) => Err(not_found()),
+    }
+}
+
+/// Runs work that may wait for the disk, to its end, even if the request is dropped.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<Result<T, Fault>, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Fault::new(Kind::Internal, "the work on the group panicked"))
+}

@@ -1,0 +1,168 @@
+//! What the workers of a group call: pull, ack, nack and extend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_consumer::{ConsumerError, LeaseId, Settled};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use super::bodies::{AckBody, ExtendBody, NackBody, Name, Pull, PullBody, name_of};
+use crate::fault::{Fault, Kind};
+use crate::groups::pulled::{Leased, Pulled};
+use crate::groups::registry::{InUse, OpenGroup};
+use crate::http_face::body;
+use crate::shared::{Shared, draining};
+
+/// Returns events for a worker, leased to it. Waits for the first one if the request says so.
+pub(in crate::http_face) async fn pull(
+    State(shared): State<Arc<Shared>>,
+    name: Name,
+    request: Request,
+) -> Result<Response, Fault> {
+    let name = name_of(name)?;
+    shared.groups.check_writable()?;
+    let pull = body::json::<PullBody>(&body::read(request).await?)?.checked()?;
+    let group = shared.groups.group(&name).await?;
+    let deadline_ms = match pull.deadline {
+        Some(deadline) => u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+        None => group.settings().deadline_ms,
+    };
+    let pulled = async {
+        let (group, pulled) = pull_now(&shared, group, Pulled::default(), pull.clone()).await?;
+        if !pulled.is_empty() || pull.wait.is_zero() {
+            return Ok(pulled);
+        }
+        let Some(first) = first(&shared, &group, &pull).await? else { return Ok(pulled) };
+        let mut pulled = pulled;
+        pulled.push(first)?;
+        let rest = Pull { max: pull.max - 1, ..pull };
+        if rest.max == 0 {
+            return Ok(pulled);
+        }
+        let (_, pulled) = pull_now(&shared, group, pulled, rest).await?;
+        Ok(pulled)
+    };
+    let pulled = closing_broken(&shared, &name, pulled.await).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], pulled.sent(deadline_ms)).into_response())
+}
+
+/// Pulls without waiting, on a thread for blocking work: it reads the log and writes the group's.
+async fn pull_now(
+    shared: &Shared,
+    group: InUse,
+    mut pulled: Pulled,
+    pull: Pull,
+) -> Result<(InUse, Pulled), Fault> {
+    let work = move || {
+        pulled.pull(&group, &pull.worker, pull.max, pull.deadline)?;
+        Ok((group, pulled))
+    };
+    shared.blocking(work).await
+}
+
+/// Waits for an event. A waiting pull counts as a subscription. It costs nothing until an append, an answer or the end of
+/// a deadline wakes it; then it leases one event on the reactor, which writes to the system's buffers only.
+async fn first(shared: &Shared, group: &InUse, pull: &Pull) -> Result<Option<Leased>, Fault> {
+    let _permit = shared.subscription_permit()?;
+    let mut phase = shared.phase();
+    let mut worker = group.worker(&pull.worker);
+    if let Some(deadline) = pull.deadline {
+        worker = worker.deadline(deadline);
+    }
+    let next = tokio::select! {
+        next = worker.next_async() => next,
+        () = tokio::time::sleep(pull.wait) => None,
+        () = draining(&mut phase) => None,
+    };
+    Ok(next.transpose()?)
+}
+
+/// Closes the group if the failure is one of its own files, so that the next request opens it again.
+async fn closing_broken<T>(
+    shared: &Shared,
+    name: &str,
+    result: Result<T, Fault>,
+) -> Result<T, Fault> {
+    if let Err(fault) = &result
+        && matches!(fault.kind, Kind::GroupHeld | Kind::Io)
+    {
+        shared.groups.close(name).await;
+    }
+    result
+}
+
+/// Acknowledges leases.
+pub(in crate::http_face) async fn ack(
+    State(shared): State<Arc<Shared>>,
+    name: Name,
+    request: Request,
+) -> Result<Json<Value>, Fault> {
+    let name = name_of(name)?;
+    let leases = body::json::<AckBody>(&body::read(request).await?)?.leases()?;
+    settle(&shared, &name, move |group| group.ack(&leases)).await
+}
+
+/// Answers leases whose events were not handled.
+pub(in crate::http_face) async fn nack(
+    State(shared): State<Arc<Shared>>,
+    name: Name,
+    request: Request,
+) -> Result<Json<Value>, Fault> {
+    let name = name_of(name)?;
+    let body: NackBody = body::json(&body::read(request).await?)?;
+    let (leases, action) = (body.leases()?, body.action()?);
+    settle(&shared, &name, move |group| group.nack(&leases, action, &body.reason)).await
+}
+
+/// Gives leases a new deadline, from now on.
+pub(in crate::http_face) async fn extend(
+    State(shared): State<Arc<Shared>>,
+    name: Name,
+    request: Request,
+) -> Result<Json<Value>, Fault> {
+    let name = name_of(name)?;
+    let body: ExtendBody = body::json(&body::read(request).await?)?;
+    let (leases, deadline) = (body.leases()?, body.deadline()?);
+    settle(&shared, &name, move |group| extend_all(group, &leases, deadline)).await
+}
+
+fn extend_all(
+    group: &OpenGroup,
+    leases: &[LeaseId],
+    deadline: Duration,
+) -> Result<Settled, ConsumerError> {
+    let mut settled = Settled::default();
+    for &lease in leases {
+        match group.extend(lease, deadline) {
+            Ok(()) => settled.done.push(lease),
+            Err(ConsumerError::LeaseLost { .. }) => settled.lost.push(lease),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(settled)
+}
+
+/// Answers leases, and reports which are done and which are lost.
+async fn settle(
+    shared: &Shared,
+    name: &str,
+    work: impl FnOnce(&OpenGroup) -> Result<Settled, ConsumerError> + Send + 'static,
+) -> Result<Json<Value>, Fault> {
+    shared.groups.check_writable()?;
+    let group = shared.groups.group(name).await?;
+    let settled = shared.blocking(move || Ok(work(&group)?)).await;
+    let Settled { done, lost } = closing_broken(shared, name, settled).await?;
+    let texts = |leases: &[LeaseId]| -> Value {
+        leases.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+    };
+    let (done, lost_texts) = (texts(&done), texts(&lost));
+    if let Some(first) = lost.first() {
+        let error = ConsumerError::LeaseLost { offset: first.offset() };
+        return Err(Fault::from(error).with("done", done).with("lost", lost_texts));
+    }
+    Ok(Json(json!({ "done": done, "lost": lost_texts })))
+}

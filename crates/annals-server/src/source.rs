@@ -1,0 +1,83 @@
+//! Where the store of a server is, and its opening.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use annals::{Backend, Durability, Journal, OpenError};
+
+use crate::event::WireEvent;
+use crate::shared::Readiness;
+
+/// The time between two attempts to open a store that another process has open for writing.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// Where the store of a server is.
+pub(crate) enum Source {
+    Path(PathBuf),
+    ReadOnly(PathBuf),
+    Backend(Box<dyn Backend<WireEvent>>),
+}
+
+/// An opened store.
+pub(crate) struct Opened {
+    pub(crate) backend: Box<dyn Backend<WireEvent>>,
+    /// The directory of a store in files.
+    pub(crate) path: Option<PathBuf>,
+    /// Returns why the store is not followed any more.
+    pub(crate) readiness: Option<Readiness>,
+}
+
+impl Source {
+    /// Returns whether the store is in files and exists, so that opening it creates nothing.
+    fn exists(&self) -> bool {
+        matches!(self, Self::Path(path) if path.join("store.json").exists())
+    }
+
+    /// Opens the store. It may wait for the disk.
+    pub(crate) fn open(self, durability: Durability) -> Result<Opened, OpenError> {
+        match self {
+            Self::Path(path) => open_journal(&path, durability),
+            Self::ReadOnly(path) => {
+                let journal = Arc::new(Journal::options().open_read_only::<WireEvent>(&path)?);
+                let followed = Arc::clone(&journal);
+                let readiness: Readiness =
+                    Box::new(move || followed.follow_error().map(ToString::to_string));
+                let backend = Box::new(journal);
+                Ok(Opened { backend, path: Some(path), readiness: Some(readiness) })
+            }
+            Self::Backend(backend) => Ok(Opened { backend, path: None, readiness: None }),
+        }
+    }
+
+    /// Opens the store if it exists, and waits up to `patience` while another process has it open for writing. Returns
+    /// the source itself if the store does not exist.
+    pub(crate) async fn open_waiting(
+        self,
+        durability: Durability,
+        patience: Duration,
+    ) -> Result<Result<Opened, OpenError>, Self> {
+        if patience.is_zero() || !self.exists() {
+            return Err(self);
+        }
+        let Self::Path(path) = self else { return Err(self) };
+        let begin = Instant::now();
+        let mut is_first = true;
+        loop {
+            match open_journal(&path, durability) {
+                Err(error @ OpenError::Locked { .. }) if begin.elapsed() < patience => {
+                    if std::mem::take(&mut is_first) {
+                        tracing::warn!("{error}; waiting");
+                    }
+                }
+                opened => return Ok(opened),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+fn open_journal(path: &Path, durability: Durability) -> Result<Opened, OpenError> {
+    let journal: Journal<WireEvent> = Journal::options().durability(durability).open(path)?;
+    Ok(Opened { backend: Box::new(journal), path: Some(path.to_owned()), readiness: None })
+}

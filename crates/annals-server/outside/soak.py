@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""A soak of `annals serve`: clients append, read, subscribe and work in a group while the server is killed and restarted.
+
+    soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--clients 64] [--seed N]
+
+Fails if anything that the server acknowledged is lost: an append, its offset, or the answer to a delivery; if a read or a
+subscription has a gap or a repetition; or if a group delivers the events of a key out of order.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+GROUP = "/v1/groups/work"
+KEYS = 40
+# What a request may raise while the server is down.
+DOWN = (OSError, http.client.HTTPException)
+
+
+class Fault(Exception):
+    """What must not happen."""
+
+
+class World:
+    """What the clients know, and the server that they use."""
+
+    def __init__(self, annals, directory, seed):
+        self.annals, self.store = annals, os.path.join(directory, "soak.store")
+        self.log = os.path.join(directory, "log")
+        self.random = random.Random(seed)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.lock = threading.Lock()
+        self.appending, self.running = True, True
+        self.faults = []
+        self.ids = {}  # offset -> the id of an acknowledged append
+        self.done = set()  # offsets whose answer to a delivery the server confirmed
+        self.received = {}  # key -> offsets, in the order in which workers first got them
+        self.seen = set()  # offsets that a worker got
+        self.counts = {}
+        self.head = None  # the last head, once all appends are over
+        self.process = None
+
+    def count(self, what, number=1):
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + number
+
+    def start(self):
+        command = [self.annals, "--quiet", "serve", self.store, "--wait=30s", "--listen", f"127.0.0.1:{self.port}"]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+
+    def ready(self):
+        client = Client(self)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise Fault(f"the server ended with {self.process.returncode}")
+            try:
+                if client.send("GET", "/health/ready")[0] == 200:
+                    return
+            except DOWN:
+                pass
+            time.sleep(0.05)
+        raise Fault("the server was not ready within 60 s")
+
+
+class Client:
+    """A connection, which is opened again after a failure."""
+
+    def __init__(self, world):
+        self.world, self.connection = world, None
+
+    def send(self, method, path, body=None):
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.world.port, timeout=60)
+        headers = {"Content-Type": "application/json"}
+        try:
+            self.connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = self.connection.getresponse()
+            return response.status, response.read()
+        except DOWN:
+            self.connection.close()
+            self.connection = None
+            raise
+
+    def insist(self, method, path, body=None):
+        """Sends until there is an answer other than one that asks for a repetition."""
+        while True:
+            try:
+                status, text = self.send(method, path, body)
+                if status not in (429, 503):
+                    return status, text
+            except DOWN:
+                self.world.count("requests that failed")
+            time.sleep(0.02)
+
+
+def appender(world, name):
+    client, chance, number = Client(world), random.Random(name), 0
+    while world.appending:
+        events = []
+        for _ in range(chance.randint(1, 5)):
+            tags = [f"client:{name}", f"key:{chance.randrange(KEYS)}"]
+            events.append({"type": "soaked", "id": f"{name}-{number}", "tags": tags, "data": number})
+            number += 1
+        status, text = client.insist("POST", "/v1/events", {"events": events})
+        if status != 200:
+            raise Fault(f"an append was refused: {text}")
+        first = json.loads(text)["first"]
+        with world.lock:
+            for index, event in enumerate(events):
+                known = world.ids.setdefault(first + index, event["id"])
+                if known != event["id"]:
+                    raise Fault(f"the offset {first + index} was given to {known} and to {event['id']}")
+        world.count("events appended", len(events))
+
+
+def check_ids(world, events):
+    with world.lock:
+        for event in events:
+            known = world.ids.get(event["offset"])
+            if known not in (None, event["id"]):
+                raise Fault(f"offset {event['offset']} was acknowledged as {known} and is {event['id']}")
+
+
+def reader(world, name):
+    client, chance = Client(world), random.Random(name)
+    while world.running:
+        with world.lock:
+            highest = max(world.ids, default=-1)
+        start = chance.randint(0, max(highest, 0))
+        status, text = client.insist("GET", f"/v1/events?from={start}&limit=200")
+        if status != 200:
+            raise Fault(f"a read was refused: {text}")
+        events = [json.loads(line) for line in text.splitlines()]
+        if [event["offset"] for event in events] != list(range(start, start + len(events))):
+            raise Fault(f"a read from {start} has a gap")
+        if highest >= start and len(events) < min(200, highest + 1 - start):
+            raise Fault(f"a read from {start} ends before {highest}, which was acknowledged")
+        check_ids(world, events)
+        world.count("reads")
+        time.sleep(0.02)
+
+
+def subscriber(world, name):
+    """Follows the log to its last head. Each connection resumes behind the last event."""
+    wanted = 0
+    while world.running:
+        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+        try:
+            headers = {"Last-Event-ID": str(wanted - 1)} if wanted else {}
+            connection.request("GET", "/v1/subscribe", None, headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                response.read()
+                time.sleep(0.05)
+                continue
+            world.count("subscriptions")
+            while line := response.readline():
+                if line.startswith(b"data: {\"offset\""):
+                    if not line.endswith(b"\n"):
+                        break  # The connection ended within the line.
+                    event = json.loads(line[6:])
+                    if event["offset"] != wanted:
+                        raise Fault(f"a subscription has {event['offset']} in the place of {wanted}")
+                    check_ids(world, [event])
+                    wanted += 1
+                if world.head is not None and wanted >= world.head:
+                    world.count("events received by subscribers", wanted)
+                    return
+        except DOWN:
+            time.sleep(0.02)
+        except ValueError:
+            pass  # A line that was cut off.
+        finally:
+            connection.close()
+        if world.head is not None and wanted >= world.head:
+            world.count("events received by subscribers", wanted)
+            return
+    if not world.faults:
+        raise Fault(f"a subscription reached {wanted} of {world.head}")
+
+
+def worker(world, name):
+    client, chance = Client(world), random.Random(name)
+    while world.running:
+        with world.lock:
+            done = set(world.done)
+        body = {"worker": name, "max": chance.randint(1, 8), "wait_ms": 1000, "deadline_ms": 3000}
+        status, text = client.insist("POST", f"{GROUP}/pull", body)
+        if status != 200:
+            raise Fault(f"a pull was refused: {text}")
+        deliveries = json.loads(text)["deliveries"]
+        for delivery in deliveries:
+            event, offset = delivery["event"], delivery["event"]["offset"]
+            if offset in done:
+                raise Fault(f"offset {offset} was delivered again after its answer was confirmed")
+            with world.lock:
+                if offset not in world.seen:
+                    world.seen.add(offset)
+                    for key in (tag for tag in event.get("tags", []) if tag.startswith("key:")):
+                        before = world.received.setdefault(key, [])
+                        if before and before[-1] > offset:
+                            raise Fault(f"offset {offset} of {key} came behind {before[-1]}")
+                        before.append(offset)
+        world.count("deliveries", len(deliveries))
+        world.count("repeated deliveries", sum(delivery["attempt"] > 1 for delivery in deliveries))
+        for delivery in deliveries:
+            leases = {"leases": [delivery["lease"]]}
+            if chance.random() < 0.02:
+                client.insist("POST", f"{GROUP}/nack", dict(leases, action="retry", reason="chance"))
+                continue
+            if chance.random() < 0.01:
+                continue  # As if the worker was killed: the lease runs out.
+            status, text = client.insist("POST", f"{GROUP}/ack", leases)
+            if status == 200:
+                with world.lock:
+                    world.done.add(delivery["event"]["offset"])
+            elif status == 409:
+                world.count("lost leases")
+            else:
+                raise Fault(f"an ack was refused: {text}")
+
+
+def run(world, client, name):
+    try:
+        client(world, name)
+    except Fault as fault:
+        world.faults.append(f"{name}: {fault}")
+    except Exception as error:  # A client that fails in another way fails the soak, too.
+        world.faults.append(f"{name}: {error!r}")
+
+
+def soak(world, seconds, clients):
+    world.start()
+    world.ready()
+    settings = {"key": "key:", "max_attempts": 1_000_000, "first_pause_ms": 20, "max_pause_ms": 100}
+    status, text = Client(world).insist("PUT", GROUP, settings)
+    if status not in (200, 201):
+        raise Fault(f"the group was refused: {text}")
+    kinds = [appender] * 6 + [worker] * 4 + [reader] * 3 + [subscriber] * 3
+    threads = []
+    for number in range(clients):
+        kind = kinds[number % len(kinds)]
+        name = f"{kind.__name__}-{number}"
+        threads.append((kind, threading.Thread(target=run, args=(world, kind, name), daemon=True)))
+    for _, thread in threads:
+        thread.start()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not world.faults:
+        time.sleep(min(world.random.uniform(1, 5), max(0, end - time.monotonic())))
+        world.process.send_signal(signal.SIGTERM if world.random.random() < 0.2 else signal.SIGKILL)
+        # A new server waits for the lock of one that is ending.
+        old = world.process
+        world.start()
+        world.count("ends of the server")
+        old.wait()
+    world.ready()
+    world.appending = False
+    join(world, threads, appender)
+    if world.faults:
+        return
+    finish(world, threads)
+
+
+def join(world, threads, kind):
+    for one, thread in threads:
+        while one is kind and thread.is_alive() and not world.faults:
+            thread.join(1)
+
+
+def finish(world, threads):
+    """Lets the group and the subscriptions come to the head, and then compares everything."""
+    client = Client(world)
+    world.head = json.loads(client.insist("GET", "/v1/head")[1])["head"]
+    # One more event, so that a subscription that is caught up gets a line and looks at the head.
+    client.insist("POST", "/v1/events", {"events": [{"type": "last", "id": "last", "tags": []}]})
+    deadline = time.monotonic() + 120
+    while not world.faults:
+        group = json.loads(client.insist("GET", GROUP)[1])
+        if group["position"] >= world.head:
+            break
+        if time.monotonic() > deadline:
+            raise Fault(f"the group does not come to the head: {group}")
+        time.sleep(0.1)
+    join(world, threads, subscriber)
+    world.running = False
+    join(world, threads, worker)
+    join(world, threads, reader)
+    compare(world, client)
+
+
+def compare(world, client):
+    if world.faults:
+        return
+    lines = client.insist("GET", "/v1/events")[1].splitlines()
+    events = [json.loads(line) for line in lines]
+    if [event["offset"] for event in events] != list(range(len(events))):
+        raise Fault("the log has a gap")
+    check_ids(world, events)
+    if len({event["id"] for event in events}) != len(events):
+        raise Fault("the log has an id twice")
+    missing = set(world.ids) - {event["offset"] for event in events}
+    if missing:
+        raise Fault(f"{len(missing)} acknowledged events are lost")
+    unhandled = set(range(world.head)) - world.seen
+    if unhandled:
+        raise Fault(f"{len(unhandled)} events were never delivered, the first at {min(unhandled)}")
+    if json.loads(client.insist("GET", GROUP)[1])["parked"]:
+        raise Fault("events were parked")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("annals")
+    options.add_argument("--seconds", type=int, default=60)
+    options.add_argument("--clients", type=int, default=64)
+    options.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    options = options.parse_args()
+    print(f"{options.seconds} s, {options.clients} clients, seed {options.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(os.path.abspath(options.annals), directory, options.seed)
+        try:
+            soak(world, options.seconds, options.clients)
+        except Fault as fault:
+            world.faults.append(str(fault))
+        finally:
+            world.running = world.appending = False
+            world.process.kill()
+            world.process.wait()
+        for what, number in sorted(world.counts.items()):
+            print(f"  {number:>9,} {what}")
+        for fault in world.faults:
+            print(f"FAULT: {fault}", file=sys.stderr)
+        if world.faults:
+            with open(world.log) as log:
+                sys.stderr.writelines(log.readlines()[-20:])
+        return 1 if world.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,7 +22,8 @@
 //!   server     the builder, and a running server     shared     what all requests share: the store, permits, the drain
 //!   listen/    connections                           gate/      hosts, rights and metrics, before a face
 //!   access/    tokens, certificates, TLS             dcb/       gRPC in UmaDB's contract
-//!   http_face/ HTTP                                  pages      reads, small ones on the reactor
+//!   http_face/ HTTP                                  inspector/ pages for people
+//!   pages      reads, small ones on the reactor
 //!   following  subscriptions                         cursors    the open subscriptions
 //!   groups/    groups of workers                     reserved   the server's own names in events
 //!   fault      what fails, for both faces            event      the type of the store's events
@@ -48,6 +49,7 @@ pub mod fuzzing;
 mod gate;
 mod groups;
 mod http_face;
+mod inspector;
 mod limits;
 mod listen;
 mod pages;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals::{Backend, Durability, EventStore, Memory};
+use annals::{Backend, Durability, EventStore, Journal, Memory, Projection};
 use axum::Router;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,6 +20,9 @@ use crate::error::ServeError;
 use crate::event::{Store, WireEvent};
 use crate::gate::pass::pass;
 use crate::http_face::routes::routes;
+use crate::inspector::routes as pages;
+use crate::inspector::state::typed::{Family, One};
+use crate::inspector::state::view::{View, Views};
 use crate::limits::Limits;
 use crate::listen::accept::{Listening, accept};
 use crate::shared::{MetricsText, Phase, Readiness, Settings, Shared, draining};
@@ -53,6 +57,7 @@ pub struct Server {
     traces: bool,
     readiness: Vec<Readiness>,
     metrics: Option<MetricsText>,
+    views: Vec<Box<dyn View>>,
 }
 
 /// An address to listen on.
@@ -82,6 +87,7 @@ impl Server {
             traces: false,
             readiness: Vec::new(),
             metrics: None,
+            views: Vec::new(),
         }
     }
 
@@ -206,6 +212,60 @@ impl Server {
         Self { metrics: Some(Arc::new(text)), ..self }
     }
 
+    /// Shows a projection of the program in the inspector, at any offset: on the page of states, under `name`. The
+    /// events are decoded from the log as the program's own type; events of types that it does not know are skipped.
+    ///
+    /// ```
+    /// # use annals::{Event, Projection, Query, Recorded};
+    /// # #[derive(Event)]
+    /// # enum Booking { SeatSold { #[event(tag = "seat")] seat: String } }
+    /// # struct Sales;
+    /// # impl Projection for Sales {
+    /// #     type Event = Booking;
+    /// #     type State = u64;
+    /// #     fn initial(&self) -> u64 { 0 }
+    /// #     fn query(&self) -> Query { Query::event_type("seat-sold") }
+    /// #     fn apply(&self, sales: &mut u64, _: &Recorded<Booking>) { *sales += 1 }
+    /// # }
+    /// # struct Sold(String);
+    /// # impl Projection for Sold {
+    /// #     type Event = Booking;
+    /// #     type State = bool;
+    /// #     fn initial(&self) -> bool { false }
+    /// #     fn query(&self) -> Query { Query::tag(format!("seat:{}", self.0)) }
+    /// #     fn apply(&self, sold: &mut bool, _: &Recorded<Booking>) { *sold = true }
+    /// # }
+    /// use annals_server::Server;
+    ///
+    /// let server = Server::in_memory()
+    ///     .projection("sales", Sales)
+    ///     .projections("seat:", |seat| Some(Sold(seat.to_owned()))); // one for each seat
+    /// ```
+    pub fn projection<P>(mut self, name: impl Into<String>, projection: P) -> Self
+    where
+        P: Projection + Send + Sync + 'static,
+        P::State: Serialize + Send,
+    {
+        self.views.push(Box::new(One { name: name.into(), projection: Arc::new(projection) }));
+        self
+    }
+
+    /// Shows a family of projections in the inspector: one for each value that follows `prefix` in a tag, as `12A` in
+    /// `seat:12A`. `open` returns the projection for a value, and `None` for text that is not one.
+    /// [`projection`](Self::projection) has an example.
+    pub fn projections<P>(
+        mut self,
+        prefix: impl Into<String>,
+        open: impl Fn(&str) -> Option<P> + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: Projection + Send + Sync + 'static,
+        P::State: Serialize + Send,
+    {
+        self.views.push(Box::new(Family { prefix: prefix.into(), open }));
+        self
+    }
+
     /// Returns an error if a stranger could use the server from another machine.
     fn check_exposure(
         &self,
@@ -285,7 +345,7 @@ impl Server {
             readiness: self.readiness.into_iter().chain(opened.readiness).collect(),
         };
         let shared = Arc::new(Shared::new(store, self.limits, settings));
-        let router = router(&shared)?;
+        let router = router(&shared, Views::new(self.views))?;
         let mut loops = JoinSet::new();
         for (listener, mutual) in listeners {
             let listening = Listening { listener, mutual };
@@ -320,11 +380,11 @@ async fn listeners(addresses: &[Address]) -> Result<Vec<(TcpListener, bool)>, Se
 }
 
 /// Returns the routes of all faces.
-fn router(shared: &Arc<Shared>) -> Result<Router, ServeError> {
+fn router(shared: &Arc<Shared>, views: Views) -> Result<Router, ServeError> {
     let reflection = service::reflection().map_err(|error| ServeError::Start(error.to_string()))?;
     let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), pass);
     let grpc = service::routes(shared).merge(reflection);
-    Ok(routes(shared).merge(grpc).layer(gate))
+    Ok(routes(shared).merge(grpc).merge(pages::routes(shared, views)).layer(gate))
 }
 
 /// A server that runs. Dropping it ends the accept loops and their connections at once: [`drain`](Self::drain) it

@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 
 use super::certificate::Certificate;
 use super::rights::Rights;
+use super::sessions::Sessions;
 use super::tls::{TlsConfigs, TlsFiles};
 use super::tokens::{Tokens, hash};
 use crate::error::ServeError;
@@ -23,6 +24,8 @@ pub(crate) struct Access {
     tls_files: Option<TlsFiles>,
     tokens: ArcSwapOption<Tokens>,
     tls: Option<ArcSwap<TlsConfigs>>,
+    /// The browsers that gave a token.
+    pub(crate) sessions: Sessions,
 }
 
 impl Access {
@@ -38,6 +41,7 @@ impl Access {
             tls_files,
             tokens: ArcSwapOption::new(tokens.map(Arc::new)),
             tls: tls.map(ArcSwap::from_pointee),
+            sessions: Sessions::default(),
         })
     }
 
@@ -77,11 +81,20 @@ impl Access {
         self.tls.is_some() && (self.token_file.is_some() || mutual && self.wants_certificates())
     }
 
-    /// Returns the name of the client, if it may do what needs this right.
+    /// Returns the id of a new session for a client that gives this token; `None` if the server does not know it.
+    pub(crate) fn sign_in(&self, token: &[u8]) -> Option<String> {
+        let hash = hash(token);
+        self.tokens.load().as_ref()?.find(&hash)?;
+        Some(self.sessions.begin(hash))
+    }
+
+    /// Returns the name of the client, if it may do what needs this right. `session` is the id of a browser's session,
+    /// which counts for pages only.
     pub(crate) fn admit(
         &self,
         headers: &HeaderMap,
         certificate: Option<&Certificate>,
+        session: Option<&str>,
         needed: Rights,
     ) -> Result<Option<Arc<str>>, Fault> {
         let tokens = self.tokens.load();
@@ -91,6 +104,8 @@ impl Access {
             (None, Some(certificate)) => Some((Arc::clone(&certificate.name), Rights::ALL)),
             (Some(tokens), certificate) => bearer(headers)
                 .and_then(|token| tokens.find(&hash(token)))
+                // The token of a session is looked up again: it may not be in the file any more.
+                .or_else(|| tokens.find(&self.sessions.token(session?)?))
                 .or_else(|| tokens.find(&certificate?.hash)),
         };
         let Some((name, rights)) = known else {

@@ -47,9 +47,15 @@ impl Rights {
     }
 }
 
+/// Returns whether a path of the inspector shows nothing of the log: its files, and the way in and out.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/" | "/ui/login" | "/ui/logout") || path.starts_with("/ui/assets/")
+}
+
 /// Returns the right that a request needs; `None` if every client may send it.
 pub(crate) fn needed(method: &Method, path: &str) -> Option<Rights> {
-    if path.starts_with("/grpc.health.v1.Health/") || path.starts_with("/health/") {
+    if path.starts_with("/grpc.health.v1.Health/") || path.starts_with("/health/") || is_open(path)
+    {
         return None;
     }
     if let Some(method) =
@@ -68,6 +74,7 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Rights> {
     match (method, path) {
         (&Method::POST, "/v1/events") => Some(Rights::APPEND),
         (&Method::POST, "/v1/verify") => Some(Rights::ADMIN),
+        (&Method::POST, path) if path.starts_with("/ui/") => Some(Rights::ADMIN),
         _ => Some(Rights::READ),
     }
 }

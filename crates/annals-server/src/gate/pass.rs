@@ -19,6 +19,9 @@ use super::problem::{is_grpc, respond};
 use crate::access::rights;
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
+use crate::inspector::failure::refusal;
+use crate::inspector::login;
+use crate::inspector::routes::is_page;
 use crate::shared::Shared;
 use crate::trace::traceparent;
 
@@ -52,6 +55,7 @@ pub(crate) async fn pass(
     let origin = foreign_origin(&shared, request.headers());
     let method = method_name(&request, grpc);
     let mut response = match admit(&shared, &mut request) {
+        Err(fault) if is_page(request.uri().path()) => refusal(&fault, request.uri()),
         Err(fault) => respond(fault, grpc),
         Ok(()) if origin.is_some() && request.method() == Method::OPTIONS => preflight(),
         Ok(()) => {
@@ -106,7 +110,10 @@ fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
     let Some(needed) = needed else { return Ok(()) };
     let mut client = request.extensions().get::<Client>().cloned().unwrap_or_default();
     client.trace = traceparent(request.headers());
-    client.name = shared.access.admit(request.headers(), client.certificate.as_ref(), needed)?;
+    // A cookie counts for pages only, so no page of a browser can use the other faces with it.
+    let session = login::session(request.headers()).filter(|_| is_page(request.uri().path()));
+    let certificate = client.certificate.as_ref();
+    client.name = shared.access.admit(request.headers(), certificate, session, needed)?;
     request.extensions_mut().insert(client);
     Ok(())
 }
@@ -122,6 +129,11 @@ fn check_media_type(request: &Request) -> Result<(), Fault> {
     if matches!(&*given, b"application/json" | b"application/x-ndjson")
         || given.starts_with(b"application/grpc")
     {
+        return Ok(());
+    }
+    // A browser says which page a form is on. The page was checked to be one of this server's.
+    let is_form = *given == *b"application/x-www-form-urlencoded";
+    if is_form && is_page(request.uri().path()) && request.headers().contains_key(ORIGIN) {
         return Ok(());
     }
     let message = "the header Content-Type must be application/json, application/x-ndjson or application/grpc";

@@ -1,0 +1,130 @@
+//! What caused an event and what it caused, by the names in the metadata that programs use for that.
+//!
+//! The log has no index of metadata. The way to the causes goes by event ids, which it has; effects and events of the
+//! same correlation are looked for nearby.
+
+use std::sync::Arc;
+
+use annals::{Query, RawEvent, Recorded};
+
+use crate::fault::Fault;
+use crate::pages::Page;
+use crate::shared::Shared;
+
+/// The names of metadata with the cause of an event: the id of another event, or its offset.
+const CAUSES: [&str; 9] = [
+    "causation-id",
+    "causation_id",
+    "causationId",
+    "causation",
+    "$causationId",
+    "cause",
+    "caused-by",
+    "caused_by",
+    "causedBy",
+];
+
+/// The names of metadata with the id of what an event is a part of.
+const CORRELATIONS: [&str; 5] =
+    ["correlation-id", "correlation_id", "correlationId", "correlation", "$correlationId"];
+
+/// The longest way that is followed.
+const MAX_CHAIN: usize = 32;
+/// The largest number of events in a list.
+const MAX_LIST: usize = 50;
+/// The number of events that are searched in each direction.
+pub(super) const WINDOW: u64 = 1_000;
+
+/// What caused an event and what it caused.
+#[derive(Debug, Default)]
+pub(super) struct Causes {
+    /// The cause, its cause, and so on.
+    pub(super) chain: Page,
+    /// The cause that is not in the log, where the chain ends.
+    pub(super) missing: Option<String>,
+    pub(super) effects: Page,
+    pub(super) correlated: Page,
+}
+
+/// Returns the first value of one of these names.
+fn value<'e>(event: &'e RawEvent, names: &[&str]) -> Option<&'e str> {
+    let entries = event.metadata();
+    names
+        .iter()
+        .find_map(|wanted| entries.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value))
+}
+
+/// Finds what caused an event and what it caused.
+pub(super) fn causes(shared: &Shared, event: &Recorded<RawEvent>) -> Result<Causes, Fault> {
+    let mut found = Causes::default();
+    chain(shared, event, &mut found)?;
+    let correlation = value(&event.event, &CORRELATIONS);
+    let (head, offset) = (shared.head().get(), event.offset);
+    let first = offset.saturating_sub(WINDOW);
+    let end = head.min(offset.saturating_add(WINDOW + 1));
+    let all = Arc::new(Query::all());
+    let mut at = first;
+    while at < end {
+        let from = if correlation.is_some() { at } else { at.max(offset + 1) };
+        let wanted = usize::try_from(end.saturating_sub(from)).unwrap_or(0).min(256);
+        if wanted == 0 {
+            break;
+        }
+        let page = shared.first_matches(Arc::clone(&all), from, wanted)?;
+        let Some(last) = page.last() else { break };
+        at = last.offset + 1;
+        for other in page.into_iter().filter(|other| other.offset != offset && other.offset < end) {
+            let is_effect = other.offset > offset
+                && value(&other.event, &CAUSES).is_some_and(|cause| names(cause, event));
+            let same = correlation.is_some() && value(&other.event, &CORRELATIONS) == correlation;
+            if is_effect && found.effects.len() < MAX_LIST {
+                found.effects.push(other);
+            } else if same && found.correlated.len() < MAX_LIST {
+                found.correlated.push(other);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns whether a cause is this event.
+fn names(cause: &str, event: &Recorded<RawEvent>) -> bool {
+    event.event.id() == Some(cause) || cause.parse() == Ok(event.offset)
+}
+
+/// Follows the causes.
+fn chain(shared: &Shared, event: &Recorded<RawEvent>, found: &mut Causes) -> Result<(), Fault> {
+    let mut from = event.clone();
+    while found.chain.len() < MAX_CHAIN {
+        let Some(cause) = value(&from.event, &CAUSES) else { return Ok(()) };
+        let offset = match shared.backend().find_id(cause)? {
+            Some(offset) => Some(offset),
+            None => cause.parse().ok(),
+        };
+        // A cause is before its effect, so the way has an end.
+        let earlier = offset.filter(|&offset| offset < from.offset);
+        let next = match earlier {
+            Some(offset) => shared.event_at(offset)?,
+            None => None,
+        };
+        let Some(next) = next else {
+            found.missing = Some(cause.to_owned());
+            return Ok(());
+        };
+        found.chain.push(next.clone());
+        from = next;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_known_name_counts() {
+        let event = RawEvent::builder("a").metadata("cause", "b").metadata("causation-id", "c");
+        assert_eq!(value(&event.build().unwrap(), &CAUSES), Some("c"));
+        assert_eq!(value(&RawEvent::builder("a").build().unwrap(), &CAUSES), None);
+    }
+}

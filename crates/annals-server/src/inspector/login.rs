@@ -1,0 +1,98 @@
+//! The way in and out: a form that takes a token, and the cookie that stands for it.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use maud::html;
+
+use super::failure::{Failed, sign_in};
+use super::layout::Html;
+use super::params::Params;
+use super::routes::is_page;
+use crate::access::sessions::LIFE;
+use crate::fault::Fault;
+use crate::shared::Shared;
+
+/// The name of the cookie.
+const NAME: &str = "annals_session";
+/// The largest body of a form, in bytes.
+const MAX_FORM: usize = 64 << 10;
+
+/// Returns the id of the session in the cookies of a request.
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.split_once('='));
+    pairs.find(|(name, _)| name.trim() == NAME).map(|(_, id)| id.trim())
+}
+
+/// Reads the fields of a form.
+pub(super) async fn form(request: Request) -> Result<Params, Fault> {
+    let body = axum::body::to_bytes(request.into_body(), MAX_FORM).await;
+    let body =
+        body.map_err(|_| Fault::invalid("the form is too large, or did not come to its end"))?;
+    Ok(Params::of_form(&body))
+}
+
+/// Returns the page with the form.
+pub(super) async fn page(RawQuery(query): RawQuery) -> Html {
+    let params = Params::parse(query.as_deref());
+    let body = html! { h1 { "Sign in" } (sign_in(params.text("next").unwrap_or("/ui"))) };
+    Html::page("Sign in", "", &body)
+}
+
+/// Takes the token of the form, and leads to the page that was asked for.
+pub(super) async fn sign(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Failed> {
+    let form = form(request).await?;
+    // Only to pages of the inspector: the form may have been filled in by another page.
+    let next = form.text("next").filter(|next| is_page(next.split('?').next().unwrap_or_default()));
+    let next = next.unwrap_or("/ui");
+    let Some(id) = form.text("token").and_then(|token| shared.access.sign_in(token.as_bytes()))
+    else {
+        let body = html! { h1 { "Sign in" } p.bad { "The server does not know this token." } (sign_in(next)) };
+        let page = Html::page("Sign in", "", &body).status(StatusCode::UNAUTHORIZED);
+        return Ok(page.into_response());
+    };
+    let secure = if shared.access.tls().is_some() { "; Secure" } else { "" };
+    let life = LIFE.as_secs();
+    let cookie =
+        format!("{NAME}={id}; Path=/ui; Max-Age={life}; HttpOnly; SameSite=Strict{secure}");
+    Ok(leads_to(next, &cookie))
+}
+
+/// Ends the session.
+pub(super) async fn out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if let Some(id) = session(&headers) {
+        shared.access.sessions.end(id);
+    }
+    leads_to("/ui", &format!("{NAME}=; Path=/ui; Max-Age=0; HttpOnly; SameSite=Strict"))
+}
+
+fn leads_to(path: &str, cookie: &str) -> Response {
+    let mut response = Redirect::to(path).into_response();
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    super::layout::protect(&mut response);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_is_found_among_other_cookies() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(session(&headers), None);
+        headers.append(COOKIE, HeaderValue::from_static("a=b; xannals_session=1"));
+        headers.append(COOKIE, HeaderValue::from_static("c; annals_session=abc; d=e"));
+        assert_eq!(session(&headers), Some("abc"));
+    }
+}

@@ -1,0 +1,50 @@
+//! The paths of the inspector. All are below `/ui`, and `/` leads there.
+
+use std::sync::Arc;
+
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+
+use super::state::page as state;
+use super::state::timeline::Timelines;
+use super::state::view::Views;
+use super::verification::Verification;
+use super::{assets, consumers, event, events, login, names, overview, tag, tail, verification};
+use crate::shared::Shared;
+
+/// Returns whether a path is one of the inspector, whose responses are pages.
+pub(crate) fn is_page(path: &str) -> bool {
+    path == "/ui" || path.starts_with("/ui/")
+}
+
+/// Returns the routes of the inspector. `views` is what the page of states shows.
+pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
+    Router::new()
+        .route("/", get(async || Redirect::to("/ui")))
+        .route("/ui", get(overview::page))
+        .route("/ui/", get(async || Redirect::to("/ui")))
+        .route("/ui/pulse", get(tail::pulse))
+        .route("/ui/events", get(events::page))
+        .route("/ui/tail", get(tail::tail))
+        .route("/ui/events/{offset}", get(event::page))
+        .route("/ui/events/{offset}/data", get(event::data))
+        .route("/ui/tags", get(names::page))
+        .route("/ui/tag", get(tag::page))
+        .route("/ui/state", get(state::page))
+        .route("/ui/state/part", get(state::part))
+        .route("/ui/state/json", get(state::json))
+        .route("/ui/consumers", get(consumers::page))
+        .route("/ui/consumers/{name}", get(consumers::one))
+        .route("/ui/consumers/{name}/parked", post(consumers::settle))
+        .route("/ui/verify", get(verification::page).post(verification::start))
+        .route("/ui/verify/progress", get(verification::part))
+        .route("/ui/suggest/{list}", get(names::suggest))
+        .route("/ui/login", get(login::page).post(login::sign))
+        .route("/ui/logout", post(login::out))
+        .route("/ui/assets/{name}", get(assets::get))
+        .layer(Extension(Verification::default()))
+        .layer(Extension(Timelines::default()))
+        .layer(Extension(views))
+        .with_state(Arc::clone(shared))
+}

@@ -1,0 +1,58 @@
+//! Events as rows of a table.
+
+use annals::{RawEvent, Recorded};
+use maud::{Markup, html};
+
+use super::text::{event_url, grouped, preview, shown, shown_up_to, tag_url, time};
+
+/// The largest number of tags in a row.
+const TAGS: usize = 8;
+
+/// Returns a table of events.
+pub(super) fn table(events: &[Recorded<RawEvent>]) -> Markup {
+    html! {
+        table.events {
+            (columns())
+            tbody { (rows(events)) }
+        }
+    }
+}
+
+/// Returns the head of a table of events.
+pub(super) fn columns() -> Markup {
+    html! {
+        thead { tr { th scope="col" { "Offset" } th scope="col" { "Type" } th scope="col" { "Tags" }
+            th scope="col" { "Data" } th scope="col" { "Recorded" } } }
+    }
+}
+
+/// Returns the rows of events.
+pub(super) fn rows(events: &[Recorded<RawEvent>]) -> Markup {
+    html! { @for recorded in events { (row(recorded)) } }
+}
+
+fn row(recorded: &Recorded<RawEvent>) -> Markup {
+    let event = &recorded.event;
+    html! {
+        tr {
+            td.offset { a href=(event_url(recorded.offset)) { (grouped(recorded.offset)) } }
+            td.type { (shown(event.event_type())) }
+            td.tags { (tags(event)) }
+            td.data { (preview(event.data_bytes())) }
+            td.time { (time(recorded.time_ms)) }
+        }
+    }
+}
+
+fn tags(event: &RawEvent) -> Markup {
+    let count = event.tags().len();
+    html! {
+        @for tag in event.tags().take(TAGS) { (tag_link(tag)) " " }
+        @if count > TAGS { span.dim { "and " (count - TAGS) " more" } }
+    }
+}
+
+/// Returns a link to the page of a tag.
+pub(super) fn tag_link(tag: &str) -> Markup {
+    html! { a.tag href=(tag_url(tag)) { (shown_up_to(tag, 80)) } }
+}

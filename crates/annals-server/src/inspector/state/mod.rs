@@ -1,0 +1,14 @@
+//! The page of states: a projection at an offset, with a slider over the projection's own events.
+//!
+//! ```text
+//!   page      the page, and its parts            timeline   the events of one projection, and states on the way
+//!   view      what can be shown, by name         typed      projections of a program
+//!   builtin   counts, and JSON merged by tag     diff       what one event changed
+//! ```
+
+mod builtin;
+mod diff;
+pub(super) mod page;
+pub(super) mod timeline;
+pub(crate) mod typed;
+pub(crate) mod view;

@@ -1,0 +1,211 @@
+//! The events of one projection, and copies of its state on the way, so that moving to any of its events is fast.
+
+use std::sync::Arc;
+
+use annals::{Query, RawEvent, Recorded};
+use parking_lot::Mutex;
+
+use super::view::{Fold, State};
+use crate::fault::{Fault, Kind};
+use crate::shared::Shared;
+
+/// The largest number of copies of a state.
+const MAX_MARKS: usize = 64;
+/// The largest size of all copies of a state together, in bytes of their JSON.
+const MAX_MARK_BYTES: usize = 16 << 20;
+/// The largest number of events of a projection that does not read all events.
+const MAX_EVENTS: usize = 4_000_000;
+/// The number of events that are read at once.
+const PAGE: usize = 512;
+/// The number of projections whose timelines are kept.
+const KEPT: usize = 4;
+
+/// The timelines that were used last.
+#[derive(Clone, Default)]
+pub(in crate::inspector) struct Timelines(Arc<Mutex<Vec<(String, Slot)>>>);
+
+type Slot = Arc<Mutex<Option<Timeline>>>;
+
+impl Timelines {
+    /// Calls `work` with the timeline of a projection, which has all events up to the head. `open` is called if it is
+    /// not there. A panic of the projection leaves none behind.
+    pub(super) fn with<T>(
+        &self,
+        shared: &Shared,
+        key: &str,
+        open: impl FnOnce() -> Result<Box<dyn Fold>, Fault>,
+        work: impl FnOnce(&Timeline) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let slot = self.slot(key);
+        let mut slot = slot.lock();
+        let mut timeline = match slot.take() {
+            Some(timeline) => timeline,
+            None => Timeline::new(&*open()?)?,
+        };
+        timeline.extend(shared)?;
+        let result = work(&timeline);
+        *slot = Some(timeline);
+        result
+    }
+
+    fn slot(&self, key: &str) -> Slot {
+        let mut kept = self.0.lock();
+        let found = kept.iter().position(|(other, _)| other == key);
+        let entry = match found {
+            Some(index) => kept.remove(index),
+            None => (key.to_owned(), Slot::default()),
+        };
+        let slot = Arc::clone(&entry.1);
+        kept.insert(0, entry);
+        kept.truncate(KEPT);
+        slot
+    }
+}
+
+/// The offsets of a projection's events.
+enum Offsets {
+    /// All offsets up to this one.
+    All(u64),
+    Listed(Vec<u64>),
+}
+
+/// A state after a number of events.
+struct Mark {
+    steps: usize,
+    bytes: usize,
+    state: Box<dyn State>,
+}
+
+/// The events of one projection, and copies of its state on the way.
+pub(super) struct Timeline {
+    query: Arc<Query>,
+    offsets: Offsets,
+    /// The first one is the initial state, and they are in order.
+    marks: Vec<Mark>,
+    /// The number of events between two marks.
+    spacing: usize,
+    tip: Box<dyn State>,
+    /// All events below it are in the tip.
+    head: u64,
+}
+
+impl Timeline {
+    fn new(fold: &dyn Fold) -> Result<Self, Fault> {
+        let query = fold.query();
+        query.check()?;
+        let tip = fold.initial();
+        let first = Mark { steps: 0, bytes: 0, state: tip.copy() };
+        let offsets = if query.is_all() { Offsets::All(0) } else { Offsets::Listed(Vec::new()) };
+        let (query, marks) = (Arc::new(query), vec![first]);
+        Ok(Self { query, offsets, marks, spacing: 16, tip, head: 0 })
+    }
+
+    /// Returns the number of events.
+    pub(super) fn len(&self) -> usize {
+        match &self.offsets {
+            Offsets::All(head) => usize::try_from(*head).unwrap_or(usize::MAX),
+            Offsets::Listed(offsets) => offsets.len(),
+        }
+    }
+
+    /// Returns the offset of event number `step`, from 1; `None` if there is no such event.
+    pub(super) fn offset(&self, step: usize) -> Option<u64> {
+        let index = step.checked_sub(1).filter(|_| step <= self.len())?;
+        match &self.offsets {
+            Offsets::All(_) => Some(index as u64),
+            Offsets::Listed(offsets) => offsets.get(index).copied(),
+        }
+    }
+
+    /// Returns the number of events up to an offset, that one included.
+    pub(super) fn steps_at(&self, offset: u64) -> usize {
+        match &self.offsets {
+            Offsets::All(_) => {
+                usize::try_from(offset.saturating_add(1)).unwrap_or(usize::MAX).min(self.len())
+            }
+            Offsets::Listed(offsets) => offsets.partition_point(|&other| other <= offset),
+        }
+    }
+
+    /// Applies the events up to the head.
+    fn extend(&mut self, shared: &Shared) -> Result<(), Fault> {
+        let head = shared.head().get();
+        while self.head < head {
+            let page = shared.first_matches(Arc::clone(&self.query), self.head, PAGE)?;
+            let is_last = page.len() < PAGE;
+            for event in page {
+                self.tip.apply(&event)?;
+                self.push(event.offset)?;
+            }
+            if is_last {
+                self.head = head.max(self.head);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, offset: u64) -> Result<(), Fault> {
+        match &mut self.offsets {
+            Offsets::All(head) => *head = offset + 1,
+            Offsets::Listed(offsets) if offsets.len() < MAX_EVENTS => offsets.push(offset),
+            Offsets::Listed(_) => {
+                let message = format!(
+                    "the projection has more than {MAX_EVENTS} events, which is too many for the inspector"
+                );
+                return Err(Fault::new(Kind::EventTooLarge, message));
+            }
+        }
+        self.head = offset + 1;
+        let steps = self.len();
+        if steps.is_multiple_of(self.spacing) {
+            let bytes = self.tip.to_json()?.len();
+            self.marks.push(Mark { steps, bytes, state: self.tip.copy() });
+            self.thin();
+        }
+        Ok(())
+    }
+
+    /// Drops every second mark as long as there are too many, or they are too large.
+    fn thin(&mut self) {
+        let is_too_much = |marks: &[Mark]| {
+            let bytes: usize = marks.iter().map(|mark| mark.bytes).sum();
+            marks.len() > MAX_MARKS || (bytes > MAX_MARK_BYTES && marks.len() > 2)
+        };
+        while is_too_much(&self.marks) {
+            self.spacing *= 2;
+            let spacing = self.spacing;
+            self.marks.retain(|mark| mark.steps.is_multiple_of(spacing));
+        }
+    }
+
+    /// Returns the state after a number of events.
+    pub(super) fn state(&self, shared: &Shared, steps: usize) -> Result<Box<dyn State>, Fault> {
+        if steps >= self.len() {
+            return Ok(self.tip.copy());
+        }
+        let index = self.marks.partition_point(|mark| mark.steps <= steps).saturating_sub(1);
+        let mark = &self.marks[index];
+        let (mut state, mut done) = (mark.state.copy(), mark.steps);
+        let mut from = self.offset(done).map_or(0, |offset| offset + 1);
+        while done < steps {
+            let wanted = (steps - done).min(PAGE);
+            let page = shared.first_matches(Arc::clone(&self.query), from, wanted)?;
+            let Some(last) = page.last() else { break };
+            from = last.offset + 1;
+            done += page.len();
+            for event in &page {
+                state.apply(event)?;
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// Returns the event that makes a step.
+pub(super) fn event_of(
+    shared: &Shared,
+    timeline: &Timeline,
+    step: usize,
+) -> Result<Option<Recorded<RawEvent>>, Fault> {
+    timeline.offset(step).map_or(Ok(None), |offset| shared.event_at(offset))
+}

@@ -1,0 +1,73 @@
+//! What the page of states can show: projections by their names, whatever their types are.
+
+use std::sync::Arc;
+
+use annals::{Query, RawEvent, Recorded};
+
+use super::builtin::{Counts, Merge};
+use crate::fault::Fault;
+
+/// A projection, or a family with one for each value of a parameter.
+pub(crate) trait View: Send + Sync {
+    /// Returns the name, which is in the URL.
+    fn name(&self) -> &str;
+
+    /// Returns what a person is to enter to choose one of a family; `None` if it is one projection.
+    fn parameter(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns the beginning of the tags that complete the parameter.
+    fn tag_prefix(&self) -> &str {
+        ""
+    }
+
+    /// Returns the projection for a value of the parameter; `None` if the value names none.
+    fn open(&self, of: &str) -> Option<Box<dyn Fold>>;
+}
+
+/// One projection of stored events.
+pub(crate) trait Fold: Send {
+    /// Returns the query that selects its events.
+    fn query(&self) -> Query;
+
+    /// Returns the state before the first event.
+    fn initial(&self) -> Box<dyn State>;
+}
+
+/// A state of a projection.
+pub(crate) trait State: Send {
+    /// Applies an event. An event that the projection does not know is skipped.
+    fn apply(&mut self, event: &Recorded<RawEvent>) -> Result<(), Fault>;
+
+    /// Returns the state as JSON.
+    fn to_json(&self) -> Result<String, Fault>;
+
+    /// Returns the number of events that were skipped.
+    fn skipped(&self) -> u64 {
+        0
+    }
+
+    /// Returns a copy.
+    fn copy(&self) -> Box<dyn State>;
+}
+
+/// All that the page can show: the projections of the program, and those that every server has.
+#[derive(Clone)]
+pub(crate) struct Views(Arc<Vec<Box<dyn View>>>);
+
+impl Views {
+    pub(crate) fn new(mut views: Vec<Box<dyn View>>) -> Self {
+        views.push(Box::new(Counts));
+        views.push(Box::new(Merge));
+        Self(Arc::new(views))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &dyn View> {
+        self.0.iter().map(|view| &**view)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&dyn View> {
+        self.all().find(|view| view.name() == name)
+    }
+}

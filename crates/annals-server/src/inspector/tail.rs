@@ -1,0 +1,166 @@
+//! The streams of the inspector: the newest events that match a query, and the rates of the overview. Each message is a
+//! whole part of a page, so a browser that stays behind holds no more than one.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use maud::Markup;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::events::tail_rows;
+use super::failure::Failed;
+use super::filter::Filter;
+use super::layout::protect;
+use super::overview;
+use super::params::Params;
+use crate::client::Client;
+use crate::fault::Fault;
+use crate::following::Following;
+use crate::pages::{Cursor, Page, Room};
+use crate::shared::{Phase, Shared, draining};
+
+/// The number of events that the tail shows.
+const SHOWN: usize = 50;
+
+/// The time between two messages of a tail, so that a fast log does not flood the browser.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The time between two messages of the overview.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// The time after which a silent stream sends a comment, so that no proxy ends it.
+const COMMENT: Duration = Duration::from_secs(15);
+
+const ROOM: Room = Room { events: 256, bytes: 4 << 20 };
+
+/// Returns the newest events of a query as rows of a table, and again whenever there are new ones.
+pub(super) async fn tail(
+    State(shared): State<Arc<Shared>>,
+    client: Option<Extension<Client>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let filter = Filter::parse(&Params::parse(query.as_deref()))?;
+    let query = Arc::new(filter.query()?);
+    let head = shared.head().get();
+    let mut newest = Cursor::new(Arc::clone(&query), 0..head);
+    (newest.reverse, newest.left) = (true, SHOWN as u64);
+    let mut shown = Page::new();
+    while !newest.is_done() {
+        shown.extend(shared.read_page(&mut newest, ROOM).await?);
+    }
+    let name = client.map(|Extension(client)| client.to_string()).unwrap_or_default();
+    let following = Following::new(&shared, "inspector", name, query, head, ROOM)?;
+    let state = Tail { following, shown, is_first: true };
+    Ok(stream(unfold(state, |mut state| async move {
+        let message = state.message().await?;
+        Some((Ok::<_, Infallible>(message), state))
+    })))
+}
+
+struct Tail {
+    following: Following,
+    /// The newest first.
+    shown: Page,
+    is_first: bool,
+}
+
+impl Tail {
+    /// Returns the next message; `None` once the server ends.
+    async fn message(&mut self) -> Option<Bytes> {
+        if std::mem::take(&mut self.is_first) {
+            return Some(message("rows", &tail_rows(&self.shown)));
+        }
+        let page = tokio::select! {
+            page = self.following.next() => page?,
+            () = sleep(COMMENT) => return Some(Bytes::from_static(b":\n\n")),
+        };
+        let mut outcome = page.map(|page| self.keep(page));
+        let pause = sleep(PAUSE);
+        tokio::pin!(pause);
+        while outcome.is_ok() {
+            tokio::select! {
+                page = self.following.next() => outcome = page?.map(|page| self.keep(page)),
+                () = &mut pause => break,
+            }
+        }
+        Some(match outcome {
+            Ok(()) => message("rows", &tail_rows(&self.shown)),
+            Err(fault) => message("rows", &failed(&fault)),
+        })
+    }
+
+    /// Adds new events in front, and drops the oldest.
+    fn keep(&mut self, page: Page) {
+        let new = page.into_iter().rev().take(SHOWN);
+        self.shown.splice(0..0, new);
+        self.shown.truncate(SHOWN);
+    }
+}
+
+fn failed(fault: &Fault) -> Markup {
+    maud::html! { tr { td.bad colspan="5" { (super::text::shown_up_to(&fault.message, 500)) } } }
+}
+
+/// Returns the rates of the overview, each second.
+pub(super) async fn pulse(State(shared): State<Arc<Shared>>) -> Result<Response, Failed> {
+    let permit = shared.subscription_permit()?;
+    let phase = shared.phase();
+    Ok(stream(unfold((shared, phase, permit), |(shared, mut phase, permit)| async move {
+        let message = next_pulse(&shared, &mut phase).await?;
+        Some((Ok::<_, Infallible>(message), (shared, phase, permit)))
+    })))
+}
+
+async fn next_pulse(shared: &Arc<Shared>, phase: &mut watch::Receiver<Phase>) -> Option<Bytes> {
+    tokio::select! {
+        () = sleep(PULSE) => {}
+        () = draining(phase) => return None,
+    }
+    let live = overview::live(shared).await;
+    Some(message("pulse", &live.unwrap_or_else(|fault| maud::html! { p.bad { (fault.message) } })))
+}
+
+fn stream<S>(messages: S) -> Response
+where
+    S: futures_core::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+{
+    let mut response = Response::new(Body::from_stream(messages));
+    let kind = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    protect(&mut response);
+    response
+}
+
+/// Returns a message with a part of a page. Each line of it is a line of data.
+fn message(event: &str, part: &Markup) -> Bytes {
+    let mut text = format!("event: {event}\n");
+    for line in part.0.split(['\n', '\r']) {
+        text.push_str("data: ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_with_line_ends_is_one_message() {
+        let part = maud::PreEscaped("a\nb\r\n\nevent: x".to_owned());
+        let bytes = message("rows", &part);
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert_eq!(text, "event: rows\ndata: a\ndata: b\ndata: \ndata: \ndata: event: x\n\n");
+    }
+}

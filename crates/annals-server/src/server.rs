@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals::{Backend, Durability, EventStore, Journal, Memory, Projection};
+use annals::{Backend, Durability, EventStore, Memory, Projection};
 use axum::Router;
 use serde::Serialize;
 use tokio::net::TcpListener;

@@ -278,8 +278,7 @@ impl From<Corruption> for OpenError {
 /// Returns a store id as the text of its UUID.
 fn hex(id: [u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(id));
-    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
-    format!("{a}-{b}-{c}-{d}-{e}")
+    [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]).join("-")
 }
 
 /// Returns the event type that was probably meant, or else all event types.

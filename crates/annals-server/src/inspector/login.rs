@@ -59,7 +59,7 @@ pub(super) async fn sign(
         let page = Html::page("Sign in", "", &body).status(StatusCode::UNAUTHORIZED);
         return Ok(page.into_response());
     };
-    let secure = if shared.access.tls().is_some() { "; Secure" } else { "" };
+    let secure = if shared.access.tls(false).is_some() { "; Secure" } else { "" };
     let life = LIFE.as_secs();
     let cookie =
         format!("{NAME}={id}; Path=/ui; Max-Age={life}; HttpOnly; SameSite=Strict{secure}");

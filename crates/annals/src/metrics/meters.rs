@@ -72,7 +72,7 @@ struct Gauges {
     read_only: Gauge,
 }
 
-/// The state of a store, of which all but the first have a gauge.
+/// The state of a store. `Open` has no gauge, and neither has `Diverged`: a replicated log reports it with its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Open,
@@ -80,6 +80,7 @@ pub(crate) enum State {
     ReadOnly,
     Closed,
     Poisoned,
+    Diverged,
 }
 
 thread_local! {

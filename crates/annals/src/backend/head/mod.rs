@@ -91,6 +91,7 @@ impl<E> Head<E> {
             Health::ReadOnly => State::ReadOnly,
             Health::Closed => State::Closed,
             Health::Poisoned { .. } => State::Poisoned,
+            Health::Diverged { .. } => State::Diverged,
         });
         stats
     }

@@ -1,0 +1,42 @@
+//! `PostgreSQL` as the engine of a replicated log of the event store annals.
+//!
+//! A record is a set of rows in the table `annals_commits`, one row for each commit. An append is one statement, which
+//! stores a commit only behind the commit that it was decided on. The page `docs/REPLICATION.md` says what this
+//! promises, and with which settings of the server.
+//!
+//! ```no_run
+//! use annals_postgres::Postgres;
+//! use annals_replicated::CommitLog as _;
+//!
+//! // Three servers: the engine uses the one that takes writes.
+//! let record = Postgres::connect("postgres://app@db1,db2,db3/app?store=shop")?;
+//! println!("{}", record.check()?.engine);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ```text
+//!   address     the URL of a record
+//!   options     what a program may set
+//!   tls         the certificates that a connection trusts
+//!   session     one connection: it is made, its server is checked, its notices are counted
+//!   statements  the SQL
+//!   appends     appends, in turn, on a connection of their own
+//!   queries     reads, notifications and the creation of a record, on another connection
+//!   postgres    the engine: hands calls to the two, and waits
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod appends;
+mod options;
+mod postgres;
+mod queries;
+mod session;
+mod settings;
+mod statements;
+mod tls;
+
+pub use address::ConnectError;
+pub use options::PostgresOptions;
+pub use postgres::{CreateError, Postgres};

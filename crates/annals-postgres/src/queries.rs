@@ -1,0 +1,273 @@
+//! Reads, notifications and the creation of a record, on another connection than appends.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use annals_replicated::{Cause, Fitness, LogError, NewEntry, Page, ReadLimit, Slot, Unfit};
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::appends::{NO_TABLE, is_missing_table};
+use crate::postgres::{CreateError, Shared};
+use crate::session::{Connector, Link, Session, SessionError, text_of};
+use crate::statements::{CREATE_TABLE, ENDS, HAS_TABLE, INSERT_GENESIS, LOCK_TABLE, NOTIFY, READ};
+
+/// Notifications are sent this far apart: each is a transaction.
+const NOTIFY_EVERY: Duration = Duration::from_millis(1);
+
+/// A call that is not an append. Each is answered once; the caller may have gone.
+pub(crate) enum Query {
+    Read {
+        after: Slot,
+        limit: ReadLimit,
+        answer: SyncSender<Result<Page, LogError>>,
+    },
+    Ends {
+        answer: SyncSender<Result<(Slot, Slot), LogError>>,
+    },
+    Check {
+        answer: SyncSender<Result<Fitness, Unfit>>,
+    },
+    Create {
+        genesis: Box<NewEntry>,
+        answer: SyncSender<Result<(), CreateError>>,
+    },
+    /// Looks for the last slot, for those that wait.
+    Poll,
+    /// Tells the other writers that this one waits for a turn.
+    Hint,
+}
+
+/// Takes calls until the engine is dropped.
+pub(crate) async fn run(
+    connector: Arc<Connector>,
+    shared: Arc<Shared>,
+    mut calls: UnboundedReceiver<Query>,
+) {
+    let notified = {
+        let shared = Arc::clone(&shared);
+        move |text: &str| shared.notified(text)
+    };
+    let mut queries = Queries { link: Link::new(connector, notified), shared: Arc::clone(&shared) };
+    let (mut is_due, mut due) = (false, Instant::now());
+    loop {
+        tokio::select! {
+            call = calls.recv() => match call {
+                Some(call) => queries.take(call).await,
+                None => return,
+            },
+            () = shared.landed.notified(), if !is_due => is_due = true,
+            () = tokio::time::sleep_until(due), if is_due => {
+                let text = shared.seen().to_string();
+                queries.notify(&text).await;
+                (is_due, due) = (false, Instant::now() + NOTIFY_EVERY);
+            }
+        }
+    }
+}
+
+struct Queries<N> {
+    link: Link<N>,
+    shared: Arc<Shared>,
+}
+
+impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
+    async fn take(&mut self, call: Query) {
+        // A caller that no longer waits needs no answer.
+        match call {
+            Query::Read { after, limit, answer } => {
+                drop(answer.send(self.read(after, limit).await))
+            }
+            Query::Ends { answer } => drop(answer.send(self.ends().await)),
+            Query::Check { answer } => drop(answer.send(self.check().await)),
+            Query::Create { genesis, answer } => drop(answer.send(self.create(&genesis).await)),
+            Query::Poll => {
+                if let Ok((_, last)) = self.ends().await {
+                    self.shared.found_end(last);
+                }
+                self.shared.poll_ended();
+            }
+            Query::Hint => {
+                let text = self.shared.hint_text();
+                self.notify(&text).await;
+            }
+        }
+    }
+
+    /// Returns a session that listens to the notifications of this record.
+    async fn session(&mut self) -> Result<&mut Session, SessionError> {
+        let listen = format!("listen \"{}\"", self.link.connector().address.channel());
+        if self.link.session().await?.1 {
+            let (session, _) = self.link.session().await?;
+            if let Err(error) = session.client.batch_execute(&listen).await {
+                self.link.close();
+                return Err(SessionError::Unreachable(text_of(&error)));
+            }
+        }
+        Ok(self.link.session().await?.0)
+    }
+
+    /// Sends a notification. A writer that misses it polls.
+    async fn notify(&mut self, text: &str) {
+        let channel = self.link.connector().address.channel();
+        let timeout = self.link.connector().timeout;
+        let Ok(session) = self.session().await else { return };
+        let sent = limited(timeout, async {
+            let statement = session.statement(NOTIFY).await?;
+            session.client.query(&statement, &[&channel, &text]).await
+        });
+        if sent.await.is_err() {
+            self.link.close();
+        }
+    }
+
+    async fn read(&mut self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        let found = self.try_read(after, limit).await;
+        if found.is_err() {
+            self.link.close();
+        }
+        let (numbered, time_ms) = found.map_err(LogError::Unavailable)?;
+        if let Some((number, _)) = numbered.first()
+            && *number != after.0
+        {
+            return Err(LogError::Trimmed { first: Slot(number + 1) });
+        }
+        if numbered.is_empty() {
+            self.shared.found_end(after);
+        }
+        // Rows that an operator deleted leave a gap. The next read begins at it, and reports it.
+        let entries = numbered.into_iter().zip(after.0..);
+        let entries = entries.take_while(|((number, _), expected)| number == expected);
+        let entries = entries.map(|((number, body), _)| (Slot(number + 1), body)).collect();
+        Ok(Page { entries, time_ms })
+    }
+
+    async fn try_read(
+        &mut self,
+        after: Slot,
+        limit: ReadLimit,
+    ) -> Result<(Vec<(u64, Bytes)>, Option<u64>), Cause> {
+        // A number beyond this one cannot be stored.
+        let Ok(from) = i64::try_from(after.0) else { return Ok((Vec::new(), None)) };
+        let store = self.link.connector().address.store.clone();
+        let timeout = self.link.connector().timeout;
+        let entries = i64::try_from(limit.entries.max(1)).unwrap_or(i64::MAX);
+        let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
+        let session = self.session().await.map_err(Cause::new)?;
+        let rows = limited(timeout, async {
+            let statement = session.statement(READ).await?;
+            session.client.query(&statement, &[&store, &from, &entries, &bytes]).await
+        });
+        let rows = rows.await?;
+        if rows.first().is_some_and(|row| row.get(2)) {
+            return Err(Cause::new(BECAME_STANDBY));
+        }
+        let time_ms = rows.first().and_then(|row| u64::try_from(row.get::<_, i64>(3)).ok());
+        let entry =
+            |row: tokio_postgres::Row| (number(row.get(0)), Bytes::from(row.get::<_, Vec<u8>>(1)));
+        Ok((rows.into_iter().map(entry).collect(), time_ms))
+    }
+
+    async fn ends(&mut self) -> Result<(Slot, Slot), LogError> {
+        let found = self.try_ends().await;
+        if found.is_err() {
+            self.link.close();
+        }
+        found.map_err(LogError::Unavailable)
+    }
+
+    async fn try_ends(&mut self) -> Result<(Slot, Slot), Cause> {
+        let store = self.link.connector().address.store.clone();
+        let timeout = self.link.connector().timeout;
+        let session = self.session().await.map_err(Cause::new)?;
+        let row = limited(timeout, async {
+            let statement = session.statement(ENDS).await?;
+            session.client.query_one(&statement, &[&store]).await
+        });
+        let row = row.await?;
+        if row.get(2) {
+            return Err(Cause::new(BECAME_STANDBY));
+        }
+        let ends = row.get::<_, Option<i64>>(0).zip(row.get::<_, Option<i64>>(1));
+        let slot = |stored| Slot(number(stored) + 1);
+        Ok(ends.map_or((Slot(1), Slot(0)), |(first, last)| (slot(first), slot(last))))
+    }
+
+    /// Checks a server anew: its settings may have changed since the session began.
+    async fn check(&mut self) -> Result<Fitness, Unfit> {
+        self.link.close();
+        match self.session().await {
+            Ok(session) => Ok(session.fitness.clone()),
+            Err(SessionError::Unfit(unfit)) => Err(unfit),
+            Err(SessionError::Unreachable(reason)) => Err(Unfit { reasons: vec![reason] }),
+        }
+    }
+
+    async fn create(&mut self, genesis: &NewEntry) -> Result<(), CreateError> {
+        let store = self.link.connector().address.store.clone();
+        let timeout = self.link.connector().timeout;
+        let session = match self.session().await {
+            Ok(session) => session,
+            Err(SessionError::Unfit(unfit)) => return Err(CreateError::Unfit(unfit)),
+            Err(error) => return Err(CreateError::Unavailable(Cause::new(error))),
+        };
+        let warnings = session.warnings();
+        let created = limited(timeout, create(session, &store, genesis)).await;
+        let has_warned = session.warnings() != warnings;
+        match created {
+            Ok(true) if has_warned => Err(CreateError::Unavailable(Cause::new(
+                "the server warned while it stored the genesis; look with `annals record status URL`",
+            ))),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CreateError::Exists),
+            Err(cause) => {
+                self.link.close();
+                Err(CreateError::Unavailable(cause))
+            }
+        }
+    }
+}
+
+const BECAME_STANDBY: &str = "the server became a standby";
+
+/// Makes the table if it is absent, and stores the genesis if the record has no commit. Returns whether it did.
+async fn create(
+    session: &mut Session,
+    store: &str,
+    genesis: &NewEntry,
+) -> Result<bool, tokio_postgres::Error> {
+    let transaction = session.client.transaction().await?;
+    transaction.execute(LOCK_TABLE, &[]).await?;
+    // A user without the right to make tables can make a record where the table is there.
+    let has_table: bool = transaction.query_one(HAS_TABLE, &[]).await?.get(0);
+    if !has_table {
+        transaction.batch_execute(CREATE_TABLE).await?;
+    }
+    let (previous, hash): (&[u8], &[u8]) = (&genesis.previous.0, &genesis.hash.0);
+    let stored = transaction
+        .query_opt(INSERT_GENESIS, &[&store, &previous, &hash, &&genesis.bytes[..]])
+        .await?;
+    transaction.commit().await?;
+    Ok(stored.is_some())
+}
+
+/// Waits for a call at most this long.
+async fn limited<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Cause> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) if is_missing_table(&error) => Err(Cause::new(NO_TABLE)),
+        Ok(Err(error)) => Err(Cause::new(text_of(&error))),
+        Err(_) => Err(Cause::new(format!("no answer within {timeout:?}"))),
+    }
+}
+
+/// Returns a number as the table has it, which is never below 0.
+fn number(stored: i64) -> u64 {
+    u64::try_from(stored).expect("the table allows no negative number")
+}

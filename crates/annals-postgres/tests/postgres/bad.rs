@@ -1,0 +1,130 @@
+//! Servers, rights and records that are not as they should be.
+
+use annals_postgres::{CreateError, Postgres};
+use annals_replicated::{AppendOutcome, CommitLog as _, LogError, ReadLimit, Slot};
+
+use crate::server::Server;
+use crate::writer::Writer;
+
+#[test]
+fn a_server_that_loses_commits_is_refused_unless_it_is_accepted() {
+    let Some(server) = Server::start(&[("fsync", "off")]) else { return };
+    let record = Postgres::connect(&server.url("shop")).unwrap();
+    let unfit = record.check().unwrap_err().to_string();
+    assert!(unfit.contains("fsync is off: set fsync = on in postgresql.conf"), "{unfit}");
+    let refused = record.create("a test").unwrap_err();
+    assert!(matches!(refused, CreateError::Unfit(_)), "{refused}");
+    let accepted = Postgres::options().accept_unsynced(true).connect(&server.url("shop")).unwrap();
+    accepted.create("a test").unwrap();
+    let mut writer = Writer::new(&accepted);
+    writer.put();
+    assert!(accepted.check().unwrap().warnings[0].contains("fsync is off"));
+    // The connections of a program that did not accept it append nothing.
+    let commit = writer.next();
+    let outcome = Writer::new(&record).send(&commit);
+    assert!(matches!(outcome, AppendOutcome::Refused), "an entry with no place: {outcome:?}");
+    let error = record.read(Slot(0), ReadLimit::default()).unwrap_err().to_string();
+    assert!(error.contains("fsync is off"), "{error}");
+}
+
+#[test]
+fn settings_are_checked_on_each_new_connection() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let record = Postgres::connect(&server.url("shop")).unwrap();
+    record.create("a test").unwrap();
+    let mut writer = Writer::new(&record);
+    writer.put();
+    server.set("synchronous_commit", "off");
+    server.kill();
+    server.run();
+    let commit = writer.next();
+    // The first attempts may meet the connection that the old server left behind.
+    let outcome = loop {
+        match writer.send(&commit) {
+            AppendOutcome::Unknown(_) => {}
+            AppendOutcome::NotSent(cause) if !cause.to_string().contains("synchronous") => {}
+            outcome => break outcome,
+        }
+    };
+    let text = format!("{outcome:?}");
+    assert!(text.contains("synchronous_commit is off for this user and database"), "{text}");
+}
+
+#[test]
+fn a_record_is_created_once_and_never_by_an_append() {
+    let Some(server) = Server::start(&[]) else { return };
+    let record = Postgres::connect(&server.url("shop")).unwrap();
+    let error = record.read(Slot(0), ReadLimit::default()).unwrap_err().to_string();
+    assert!(error.contains("`annals record create URL`"), "{error}");
+    record.create("a test").unwrap();
+    assert!(matches!(record.create("a test"), Err(CreateError::Exists)));
+    let other = Postgres::connect(&server.url("other")).unwrap();
+    assert_eq!(other.ends().unwrap(), (Slot(1), Slot(0)));
+    assert_eq!(other.read(Slot(0), ReadLimit::default()).unwrap().entries.len(), 0);
+    let mut writer = Writer::new(&record);
+    let commit = writer.next();
+    let outcome = Writer::new(&other).send(&commit);
+    assert!(matches!(outcome, AppendOutcome::Refused), "{outcome:?}");
+    other.create("a test").unwrap();
+}
+
+#[test]
+fn a_wait_that_is_cancelled_is_a_doubt() {
+    let Some(server) = Server::start(&[]) else { return };
+    let record = Postgres::connect(&server.url("shop")).unwrap();
+    record.create("a test").unwrap();
+    let mut writer = Writer::new(&record);
+    writer.put();
+    server.set("synchronous_standby_names", "ANY 1 (nobody)");
+    let commit = writer.next();
+    let outcome = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| writer.send(&commit));
+        server.wait_for("select count(*) from pg_stat_activity where wait_event = 'SyncRep'", "1");
+        server.sql(
+            "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
+        );
+        sending.join().unwrap()
+    });
+    assert!(matches!(outcome, AppendOutcome::Unknown(_)), "{outcome:?}");
+}
+
+#[test]
+fn rows_that_are_missing_are_reported() {
+    let Some(server) = Server::start(&[]) else { return };
+    let record = Postgres::connect(&server.url("shop")).unwrap();
+    record.create("a test").unwrap();
+    let mut writer = Writer::new(&record);
+    for _ in 0..4 {
+        writer.put();
+    }
+    server.sql("delete from annals_commits where number = 2");
+    let page = record.read(Slot(0), ReadLimit::default()).unwrap();
+    assert_eq!(page.entries.len(), 2, "up to the gap");
+    let behind = record.read(Slot(2), ReadLimit { entries: 10, bytes: 1 });
+    assert!(matches!(behind, Err(LogError::Trimmed { first: Slot(4) })), "{behind:?}");
+    server.sql("delete from annals_commits where number < 2");
+    let behind = record.read(Slot(0), ReadLimit::default());
+    assert!(matches!(behind, Err(LogError::Trimmed { first: Slot(4) })), "{behind:?}");
+}
+
+#[test]
+fn a_user_needs_only_the_rights_to_select_and_insert() {
+    let Some(server) = Server::start(&[]) else { return };
+    Postgres::connect(&server.url("shop")).unwrap().create("a test").unwrap();
+    server.sql("create role app login; grant select, insert on annals_commits to app");
+    let url = server.url("shop").replace("annals@", "app@");
+    let record = Postgres::connect(&url).unwrap();
+    Writer::new(&record).put();
+    assert_eq!(record.ends().unwrap(), (Slot(1), Slot(2)));
+    // It can make a record of its own, too.
+    Postgres::connect(&url.replace("shop", "two")).unwrap().create("a test").unwrap();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_as_such() {
+    let record = Postgres::connect("postgres://annals@127.0.0.1:1/postgres?store=shop").unwrap();
+    let text = record.ends().unwrap_err().to_string();
+    assert!(text.contains("the engine does not answer"), "{text}");
+    let unfit = record.check().unwrap_err().to_string();
+    assert!(unfit.contains("connect"), "{unfit}");
+}

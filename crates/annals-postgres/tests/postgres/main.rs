@@ -1,0 +1,15 @@
+//! The engine on servers that the tests start: the suite for engines, lost answers, settings that lose commits, a wait
+//! that is cancelled, TLS, rights, and a primary that is killed.
+//!
+//! The tests need `PostgreSQL`'s programs (Debian's package `postgresql`). Where they are missing, each test says that
+//! it was skipped.
+
+#![cfg(unix)]
+
+mod bad;
+mod failover;
+mod proxy;
+mod server;
+mod suite;
+mod tls;
+mod writer;

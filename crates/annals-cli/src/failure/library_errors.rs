@@ -80,7 +80,7 @@ pub(super) fn about_damage(damage: &Corruption) -> String {
     }
     "`annals verify STORE` lists all damage\n\
      `annals salvage STORE NEW` saves every whole event of a store in files; `annals copy STORE NEW` saves the events \
-     before the damage of a store in RocksDB\n\
+     before the damage of a store in RocksDB, if the database still opens\n\
      or restore the files from a backup"
         .to_owned()
 }

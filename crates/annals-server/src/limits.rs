@@ -17,6 +17,7 @@ pub struct Limits {
     pub(crate) subscriptions: usize,
     pub(crate) header_time: Duration,
     pub(crate) drain_time: Duration,
+    pub(crate) keep_alive: Duration,
 }
 
 /// The largest request, in bytes: 33 MiB. A batch of 32 MiB and its framing fit into it.
@@ -24,9 +25,6 @@ pub(crate) const MAX_REQUEST_BYTES: usize = 33 << 20;
 
 /// The largest list of headers of a request, in bytes.
 pub(crate) const MAX_HEADER_BYTES: u32 = 64 << 10;
-
-/// The time after which an idle stream sends a comment, or an idle connection a ping.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -37,6 +35,7 @@ impl Default for Limits {
             subscriptions: 10_000,
             header_time: Duration::from_secs(10),
             drain_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(20),
         }
     }
 }
@@ -79,5 +78,12 @@ impl Limits {
     #[must_use]
     pub fn drain_time(self, time: Duration) -> Self {
         Self { drain_time: time, ..self }
+    }
+
+    /// Sets the time after which the server sends a ping over an idle HTTP/2 connection, and in which the client must
+    /// answer it: 20 seconds by default. A connection whose client is gone without a word ends so.
+    #[must_use]
+    pub fn keep_alive(self, time: Duration) -> Self {
+        Self { keep_alive: time, ..self }
     }
 }

@@ -9,8 +9,7 @@ use annals_consumer::{
     ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, Consumers as _, Group, GroupSettings,
     GroupStatus, ParkedEvent,
 };
-use parking_lot::Mutex;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::event::{Store, WireEvent};
 use crate::fault::{Fault, Kind};
@@ -18,15 +17,24 @@ use crate::fault::{Fault, Kind};
 /// A group that the server runs.
 pub(crate) type OpenGroup = Group<WireEvent, Box<dyn Backend<WireEvent>>>;
 
-/// The place of a group. Requests that use it hold the lock for reading, so a change waits for them.
-type Slot = Arc<RwLock<Option<OpenGroup>>>;
+/// The place of a group.
+#[derive(Default)]
+struct Place {
+    /// Requests that use the group hold it for reading, so a change waits for them.
+    open: Arc<RwLock<Option<OpenGroup>>>,
+    /// Held while the group is opened or changed: without it, the requests that find the group closed would queue for
+    /// writing, and each would wait for the pull of the one before.
+    changing: Arc<Mutex<()>>,
+}
+
+type Slot = Arc<Place>;
 
 /// The groups of a server. A group is opened when a request first needs it, so that a program beside the server can run
 /// groups of its own. From then on the server holds it.
 #[derive(Clone)]
 pub(crate) struct Groups {
     store: Store,
-    slots: Arc<Mutex<BTreeMap<String, Slot>>>,
+    slots: Arc<parking_lot::Mutex<BTreeMap<String, Slot>>>,
 }
 
 /// A group that a request uses.
@@ -70,17 +78,24 @@ impl Groups {
     pub(crate) async fn group(&self, name: &str) -> Result<InUse, Fault> {
         loop {
             let slot = self.slot(name);
-            let guard = Arc::clone(&slot).read_owned().await;
-            if let Ok(open) = OwnedRwLockReadGuard::try_map(guard, Option::as_ref) {
-                return Ok(InUse(open));
+            if let Some(open) = in_use(&slot).await {
+                return Ok(open);
             }
-            let guard = Arc::clone(&slot).write_owned().await;
+            let changing = Arc::clone(&slot.changing).lock_owned().await;
             if !self.is_current(name, &slot) {
                 continue;
             }
+            if let Some(open) = in_use(&slot).await {
+                return Ok(open);
+            }
+            let guard = Arc::clone(&slot.open).write_owned().await;
             let (groups, name) = (self.clone(), name.to_owned());
-            // The guard goes along: while the group is being opened, no other request opens it.
-            let opened = on_thread(move || groups.open_in(&name, guard)).await??;
+            // The guards go along, so that no other request opens the group meanwhile, even if this one is dropped.
+            let open = move || {
+                let _changing = changing;
+                groups.open_in(&name, guard)
+            };
+            let opened = on_thread(open).await??;
             if let Ok(open) = OwnedRwLockReadGuard::try_map(opened, Option::as_ref) {
                 return Ok(InUse(open));
             }
@@ -94,19 +109,20 @@ impl Groups {
         name: &str,
         work: impl FnOnce(&Store, &mut Option<OpenGroup>) -> Result<T, ConsumerError> + Send + 'static,
     ) -> Result<T, Fault> {
-        let guard = loop {
+        let (changing, slot) = loop {
             let slot = self.slot(name);
-            if let Some(open) = &*slot.read().await {
-                open.stop();
-            }
-            let guard = Arc::clone(&slot).write_owned().await;
+            let changing = Arc::clone(&slot.changing).lock_owned().await;
             if self.is_current(name, &slot) {
-                break guard;
+                break (changing, slot);
             }
         };
+        if let Some(open) = &*slot.open.read().await {
+            open.stop();
+        }
+        let guard = Arc::clone(&slot.open).write_owned().await;
         let (groups, name) = (self.clone(), name.to_owned());
         on_thread(move || {
-            let mut guard = guard;
+            let (mut guard, _changing) = (guard, changing);
             let done = work(&groups.store, &mut guard);
             // A group that was stopped would wake no worker again.
             if guard.as_ref().is_none_or(Group::is_stopped) {
@@ -181,7 +197,7 @@ impl Groups {
     /// Returns the group if it is open and no request changes it.
     fn open_now(&self, name: &str) -> Option<InUse> {
         let slot = self.slots.lock().get(name).map(Arc::clone)?;
-        let guard = slot.try_read_owned().ok()?;
+        let guard = Arc::clone(&slot.open).try_read_owned().ok()?;
         OwnedRwLockReadGuard::try_map(guard, Option::as_ref).ok().map(InUse)
     }
 
@@ -218,6 +234,12 @@ impl GroupReport {
         let (name, settings) = (info.name.clone(), info.settings.clone());
         Self { name, settings, status: None, info: Some(info) }
     }
+}
+
+/// Returns the group of a place, if it is open.
+async fn in_use(slot: &Slot) -> Option<InUse> {
+    let guard = Arc::clone(&slot.open).read_owned().await;
+    OwnedRwLockReadGuard::try_map(guard, Option::as_ref).ok().map(InUse)
 }
 
 /// Opens a group that exists, with its own settings. Leases of the server's process before this one stay valid.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::first_bytes::FirstBytes;
 use crate::client::Client;
-use crate::limits::{KEEP_ALIVE, Limits, MAX_HEADER_BYTES};
+use crate::limits::{Limits, MAX_HEADER_BYTES};
 use crate::shared::{Shared, draining};
 
 /// The bytes that a client may send ahead of the server in one HTTP/2 stream, and in all of a connection.
@@ -32,8 +32,8 @@ fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_interval(limits.keep_alive)
+        .keep_alive_timeout(limits.keep_alive)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)

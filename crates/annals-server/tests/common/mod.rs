@@ -5,6 +5,8 @@
     reason = "each test program uses a part; one that cannot go on should stop"
 )]
 
+pub(crate) mod tls;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use annals_consumer::{ConsumerError, LeaseId, Settled};
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::bodies::{AckBody, ExtendBody, NackBody, Name, Pull, PullBody, name_of};
+use crate::client::Client;
 use crate::fault::{Fault, Kind};
 use crate::groups::pulled::{Leased, Pulled};
 use crate::groups::registry::{InUse, OpenGroup};
@@ -20,6 +21,7 @@ use crate::shared::{Shared, draining};
 /// Returns events for a worker, leased to it. Waits for the first one if the request says so.
 pub(in crate::http_face) async fn pull(
     State(shared): State<Arc<Shared>>,
+    Extension(client): Extension<Client>,
     name: Name,
     request: Request,
 ) -> Result<Response, Fault> {
@@ -36,7 +38,7 @@ pub(in crate::http_face) async fn pull(
         if !pulled.is_empty() || pull.wait.is_zero() {
             return Ok(pulled);
         }
-        let Some(first) = first(&shared, &group, &pull).await? else { return Ok(pulled) };
+        let Some(first) = first(&shared, &client, &group, &pull).await? else { return Ok(pulled) };
         let mut pulled = pulled;
         pulled.push(first)?;
         let rest = Pull { max: pull.max - 1, ..pull };
@@ -66,8 +68,15 @@ async fn pull_now(
 
 /// Waits for an event. A waiting pull counts as a subscription. It costs nothing until an append, an answer or the end of
 /// a deadline wakes it; then it leases one event on the reactor, which writes to the system's buffers only.
-async fn first(shared: &Shared, group: &InUse, pull: &Pull) -> Result<Option<Leased>, Fault> {
+async fn first(
+    shared: &Shared,
+    client: &Client,
+    group: &InUse,
+    pull: &Pull,
+) -> Result<Option<Leased>, Fault> {
     let _permit = shared.subscription_permit()?;
+    let (query, position) = (Arc::new(group.settings().query()), group.status().position);
+    let _watch = shared.cursors.watch("group", client.to_string(), query, position);
     let mut phase = shared.phase();
     let mut worker = group.worker(&pull.worker);
     if let Some(deadline) = pull.deadline {

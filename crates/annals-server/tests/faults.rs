@@ -1,0 +1,304 @@
+//! Clients that are slow, gone or malicious, and a disk that is full: the server goes on for all others.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use annals::Journal;
+use annals_conformance::fault::FaultFileSystem;
+use annals_server::{Limits, Server, WireEvent};
+use common::{Response, Served, connect, request, serve};
+use serde_json::json;
+
+const JSON: &str = "Content-Type: application/json\r\n";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Returns a frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head[..], payload].concat()
+}
+
+fn settings() -> Vec<u8> {
+    [PREFACE, &frame(4, 0, 0, &[])].concat()
+}
+
+/// Sends bytes, and reads until the server ends the connection.
+fn until_end(server: &Served, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = connect(server.address);
+    // The server may end the connection before it has read everything.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("it did not end"),
+        _ => answer,
+    }
+}
+
+fn is_well(server: &Served) {
+    assert_eq!(server.get("/health/ready").status, 200);
+    let appended = server.post("/v1/events", r#"{"events":[{"type":"well"}]}"#);
+    assert_eq!(appended.status, 200, "{appended:?}");
+}
+
+/// Appends 24 MiB, which is more than the buffers of a connection hold.
+fn append_much(server: &Served) {
+    let event = json!({ "type": "large", "data": "x".repeat(4 << 20) });
+    for _ in 0..2 {
+        let body = json!({ "events": [event, event, event] }).to_string();
+        assert_eq!(server.post("/v1/events", &body).status, 200);
+    }
+}
+
+#[test]
+fn a_slow_reader_delays_no_other_client_and_gets_everything() {
+    let server = serve(Server::in_memory());
+    append_much(&server);
+    let slow = || {
+        let mut stream = connect(server.address);
+        stream.write_all(&request("GET", "/v1/events", "", b"")).unwrap();
+        stream
+    };
+    let subscribed = || {
+        let mut stream = connect(server.address);
+        stream.write_all(&request("GET", "/v1/subscribe", "", b"")).unwrap();
+        stream
+    };
+    let (mut readers, _subscribers) = ([slow(), slow(), slow()], [subscribed(), subscribed()]);
+    for _ in 0..20 {
+        is_well(&server);
+    }
+    for reader in &mut readers {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        // Those that were appended after its beginning are not part of the read.
+        assert_eq!(Response::parse(&bytes).lines().len(), 6);
+    }
+}
+
+#[test]
+fn a_reader_that_never_reads_does_not_keep_the_server_from_its_end() {
+    let limits = Limits::default().drain_time(Duration::from_millis(300));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = Server::in_memory().limits(limits).listen("127.0.0.1:0".parse().unwrap());
+    let running = runtime.block_on(server.start()).unwrap();
+    let handle = running.handle();
+    let address = running.addresses()[0];
+    let ended = runtime.spawn(running.wait());
+    let event = json!({ "type": "large", "data": "x".repeat(4 << 20) });
+    let body = json!({ "events": [event, event, event] }).to_string();
+    for _ in 0..3 {
+        let append = request("POST", "/v1/events", JSON, body.as_bytes());
+        assert_eq!(common::exchange(connect(address), &append).unwrap().status, 200);
+    }
+    let mut slow = connect(address);
+    slow.write_all(&request("GET", "/v1/events", "", b"")).unwrap();
+    let mut byte = [0];
+    slow.read_exact(&mut byte).unwrap();
+    handle.drain();
+    runtime.block_on(ended).unwrap().unwrap();
+}
+
+#[test]
+fn an_append_goes_on_when_its_client_is_gone() {
+    let server = serve(Server::in_memory());
+    let body = br#"{"events":[{"type":"sent"}]}"#;
+    let mut closed = connect(server.address);
+    closed.write_all(&request("POST", "/v1/events", JSON, body)).unwrap();
+    drop(closed);
+    // A client that closes its half of the connection counts as gone, too.
+    let mut half = connect(server.address);
+    half.write_all(&request("POST", "/v1/events", JSON, body)).unwrap();
+    half.shutdown(Shutdown::Write).unwrap();
+    while server.get("/v1/head").json()["head"] != 2 {}
+    // A client that goes within its body has appended nothing.
+    let mut within = connect(server.address);
+    let whole = request("POST", "/v1/events", JSON, body);
+    within.write_all(&whole[..whole.len() - 1]).unwrap();
+    within.shutdown(Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    let _ = within.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(server.get("/v1/head").json()["head"], 2);
+}
+
+#[test]
+fn a_connection_whose_client_answers_no_pings_ends() {
+    let limits = Limits::default().keep_alive(Duration::from_millis(100));
+    let server = serve(Server::in_memory().limits(limits));
+    // Returns once the server has ended the connection, long before the limit of the test's own reads.
+    let answer = until_end(&server, &settings());
+    let ping = frame(6, 0, 0, &[0; 8]);
+    assert!(answer.windows(5).any(|bytes| bytes == &ping[..5]), "a ping was sent");
+    is_well(&server);
+}
+
+#[test]
+fn malformed_frames_end_their_connection_alone() {
+    // What h2 ignores ends when the client answers no ping.
+    let limits = Limits::default().keep_alive(Duration::from_millis(200));
+    let server = serve(Server::in_memory().limits(limits));
+    let header = |name: &[u8], value: &[u8]| {
+        let text = |text: &[u8]| [&[u8::try_from(text.len()).unwrap()], text].concat();
+        [&[0][..], &text(name), &text(value)].concat()
+    };
+    let garbage: Vec<u8> = (0..=255_u8).cycle().take(4_096).map(|n| n.wrapping_mul(37)).collect();
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("bytes without sense", garbage.clone()),
+        ("data of the connection", frame(0, 0, 0, b"x")),
+        ("data of a stream that was never opened", frame(0, 0, 1, b"x")),
+        ("headers that cannot be decoded", frame(1, 4, 1, &[0xff; 64])),
+        ("settings of a wrong size", frame(4, 0, 0, &[0; 5])),
+        ("a ping of a wrong size", frame(6, 0, 0, &[0; 7])),
+        ("a window of no size", frame(8, 0, 0, &[0; 4])),
+        (
+            "a frame that is larger than allowed",
+            [&[0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1], &garbage[..]].concat(),
+        ),
+        ("an even stream", frame(1, 5, 2, &header(b":method", b"GET"))),
+    ];
+    for (what, bytes) in cases {
+        until_end(&server, &[settings(), bytes].concat());
+        is_well(&server);
+        eprintln!("{what}: the connection ended");
+    }
+    for bytes in
+        [&b"\x16\x03\x01\x00"[..], &[0; 64], b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", &garbage]
+    {
+        let mut stream = connect(server.address);
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{bytes:?}");
+    }
+    is_well(&server);
+}
+
+#[test]
+fn headers_without_end_are_refused() {
+    let server = serve(Server::in_memory());
+    // One header of 1 MiB in HTTP/1.1; without its end, the server must not wait for more.
+    let mut endless = b"GET /v1/head HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec();
+    endless.resize(1 << 20, b'x');
+    let answer = until_end(&server, &endless);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{answer:?}");
+    // The same in HTTP/2: headers that continue and continue.
+    let part = frame(9, 0, 1, &[&[0, 1, b'x', 0x7f, 0x81, 0x7e][..], &[b'x'; 16_000]].concat());
+    let mut endless = [settings(), frame(1, 1, 1, &[0x82])].concat();
+    (0..70).for_each(|_| endless.extend_from_slice(&part));
+    until_end(&server, &endless);
+    is_well(&server);
+}
+
+#[test]
+fn messages_that_are_not_valid_are_refused_and_change_nothing() {
+    let server = serve(Server::in_memory());
+    for message in [
+        &[0xff; 9][..],
+        &[0x0a, 0x05, 0x0a, 0xff],
+        &[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        // A field of another kind, and a text that is not UTF-8.
+        &[0x08, 0x01],
+        &[0x0a, 0x03, 0x0a, 0x01, 0xff],
+    ] {
+        let refused = server.grpc("Append", "", message);
+        assert_eq!(refused.header("grpc-status"), Some("3"), "{message:?}: {refused:?}");
+    }
+    // Messages in messages, deeper than any real one.
+    let mut deep = vec![0x0a_u8, 0];
+    for _ in 0..40 {
+        deep = [&[0x0a, u8::try_from(deep.len()).unwrap()], &deep[..]].concat();
+    }
+    assert_ne!(server.grpc("Append", "", &deep).header("grpc-status"), None);
+    // A frame of gRPC that says more than it has, and one that says it is compressed.
+    let headers = "Content-Type: application/grpc\r\nTE: trailers\r\n";
+    for body in [
+        &[0, 0, 0, 0, 9, 1][..],
+        &[1, 0, 0, 0, 1, 1],
+        &[7, 0, 0, 0, 0],
+        &[0, 0xff, 0xff, 0xff, 0xff],
+    ] {
+        let refused = server.send("POST", "/umadb.v1.DCB/Append", headers, body);
+        assert_ne!(refused.header("grpc-status"), Some("0"), "{body:?}");
+        assert_ne!(refused.header("grpc-status"), None, "{body:?}: {refused:?}");
+    }
+    assert_eq!(server.get("/v1/head").json()["head"], 0);
+}
+
+#[test]
+fn a_full_disk_refuses_appends_until_there_is_room() {
+    let disk = FaultFileSystem::new(1);
+    let directory = annals_conformance::fault::on_disk("server");
+    let journal = Journal::options().file_system(std::sync::Arc::new(disk.clone()));
+    let journal: Journal<WireEvent> = journal.open(&directory).unwrap();
+    let server = serve(Server::on(journal));
+    is_well(&server);
+    disk.set_room(Some(0));
+    let large = json!({ "events": [{ "type": "large", "data": "x".repeat(1 << 20) }] }).to_string();
+    let refused = loop {
+        // What was allocated ahead is used up first.
+        let response = server.post("/v1/events", &large);
+        if response.status != 200 {
+            break response;
+        }
+    };
+    assert_eq!((refused.status, refused.problem().as_str()), (507, "no-room"));
+    let grpc = server.grpc(
+        "Append",
+        "",
+        &[&[0x0a, 0x84, 0x80, 0x40, 0x1a, 0x80, 0x80, 0x40][..], &vec![b'x'; 1 << 20]].concat(),
+    );
+    assert!(matches!(grpc.header("grpc-status"), Some("8" | "3")), "{grpc:?}");
+    let head = server.get("/v1/head").json()["head"].as_u64().unwrap();
+    assert_eq!(server.get("/v1/events").lines().len() as u64, head);
+    assert_eq!(
+        server.get("/health/ready").status,
+        200,
+        "reads work, and the next append may find room"
+    );
+    disk.set_room(None);
+    assert_eq!(server.post("/v1/events", &large).json()["first"], head);
+}
+
+#[test]
+fn a_write_that_fails_is_reported_and_makes_the_server_not_ready() {
+    let disk = FaultFileSystem::new(2);
+    let directory = annals_conformance::fault::on_disk("server");
+    let journal = Journal::options().file_system(std::sync::Arc::new(disk.clone()));
+    let journal: Journal<WireEvent> = journal.open(&directory).unwrap();
+    let server = serve(Server::on(journal));
+    is_well(&server);
+    disk.fail(annals_conformance::fault::Call::Sync, 1, std::io::ErrorKind::Other);
+    let body = r#"{"events":[{"type":"a"}]}"#;
+    let failed = server.post("/v1/events", body);
+    assert_eq!((failed.status, failed.problem().as_str()), (500, "io"), "{failed:?}");
+    let refused = server.post("/v1/events", body);
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "poisoned"));
+    assert_eq!(server.get("/health/ready").status, 503);
+    assert_eq!(server.get("/v1/events/0").status, 200, "reads go on");
+}
+
+#[test]
+fn a_body_that_is_one_byte_too_large_is_refused_in_chunks_too() {
+    let server = serve(Server::in_memory());
+    let mut stream: TcpStream = connect(server.address);
+    let head = format!(
+        "POST /v1/events HTTP/1.1\r\nHost: localhost\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let chunk = [&b"100000\r\n"[..], &vec![b' '; 1 << 20], b"\r\n"].concat();
+    for _ in 0..33 {
+        stream.write_all(&chunk).unwrap();
+    }
+    stream.write_all(b"1\r\n \r\n0\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    is_well(&server);
+}

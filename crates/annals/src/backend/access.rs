@@ -7,9 +7,11 @@ use super::backend::Selection;
 use super::batch::{AppendFuture, Appended, Batch};
 use super::commit::clock::Clock;
 use super::commit::committer::Committer;
+use super::commit::host::{Foreign, Host, Hosting};
 use super::commit::target::CommitTarget;
 use super::encode::Encoded;
 use super::follower::Follower;
+use super::head::callbacks::Published;
 use super::head::publisher::HeadPublisher;
 use super::health::Health;
 use super::process::Opener;
@@ -35,8 +37,9 @@ pub struct LogAccess<E: Event, T: CommitTarget<E>> {
 enum Role<E, T> {
     Writer(Arc<Committer<E, T>>),
     Follower(Follower),
-    /// Another part of the backend applies what a record says.
-    Replica,
+    /// Another access in this process has the log, for events of another type. `None` if that one follows the log,
+    /// or if another part of the backend applies what a record says.
+    Guest(Option<Box<dyn Host>>),
 }
 
 impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
@@ -57,7 +60,23 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     /// Returns the access to a replica. It takes no appends: another part of the backend moves `head`.
     #[cfg(feature = "journal")]
     pub(crate) fn replica(head: HeadPublisher<E>) -> Self {
-        Self { head, role: Role::Replica, opener: Opener::this_process() }
+        Self { head, role: Role::Guest(None), opener: Opener::this_process() }
+    }
+
+    /// Returns an access to the same log for events of another type. `read` returns the events at these offsets, for its
+    /// callbacks.
+    pub(crate) fn guest<F: Event, U: CommitTarget<F>>(
+        &self,
+        read: impl Fn(Range<u64>) -> Published<F> + Send + Sync + 'static,
+    ) -> LogAccess<F, U> {
+        let host = match &self.role {
+            Role::Writer(committer) => {
+                Some(Box::new(Hosting(Arc::clone(committer))) as Box<dyn Host>)
+            }
+            Role::Follower(_) => None,
+            Role::Guest(host) => host.as_ref().map(|host| host.copy()),
+        };
+        LogAccess { head: self.head.twin(read), role: Role::Guest(host), opener: self.opener }
     }
 
     /// Returns the published head.
@@ -92,7 +111,7 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         match &self.role {
-            Role::Writer(_) | Role::Replica => None,
+            Role::Writer(_) | Role::Guest(_) => None,
             Role::Follower(follower) => follower.error(),
         }
     }
@@ -114,8 +133,12 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     /// # Errors
     /// [`AppendError`]; the log then shows nothing of the batch.
     pub fn append(&self, batch: Batch<E>, hasher: &Hasher) -> Result<Appended, AppendError> {
-        let (committer, encoded) = self.encode(&batch, hasher)?;
-        committer.append(batch, encoded)
+        let encoded = self.encode(&batch, hasher)?;
+        match &self.role {
+            Role::Writer(committer) => committer.append(batch, encoded),
+            Role::Guest(Some(host)) => host.append(Foreign::of(batch), encoded),
+            Role::Guest(None) | Role::Follower(_) => Err(AppendError::ReadOnly),
+        }
     }
 
     /// Encodes a batch and appends it without blocking the caller. The future returns what [`append`](Self::append)
@@ -125,23 +148,23 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         reason = "the batch is appended also if nothing awaits it"
     )]
     pub fn submit(&self, batch: Batch<E>, hasher: &Hasher) -> AppendFuture {
-        match self.encode(&batch, hasher) {
-            Ok((committer, encoded)) => committer.submit(batch, encoded),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        let result = self.encode(&batch, hasher).and_then(|encoded| match &self.role {
+            Role::Writer(committer) => Ok(committer.submit(batch, encoded)),
+            Role::Guest(Some(host)) => Ok(host.submit(Foreign::of(batch), encoded)),
+            Role::Guest(None) | Role::Follower(_) => Err(AppendError::ReadOnly),
+        });
+        result.unwrap_or_else(|error| Box::pin(std::future::ready(Err(error))))
     }
 
-    /// Returns the commit path and the encoded batch, or the error of a log that takes no appends from this process.
-    fn encode(
-        &self,
-        batch: &Batch<E>,
-        hasher: &Hasher,
-    ) -> Result<(&Committer<E, T>, Encoded), AppendError> {
-        let Role::Writer(committer) = &self.role else {
-            return Err(self.head.refused(AppendError::ReadOnly));
+    /// Returns the encoded batch, or the error of a log that takes no appends from this process.
+    fn encode(&self, batch: &Batch<E>, hasher: &Hasher) -> Result<Encoded, AppendError> {
+        let encoded = match &self.role {
+            Role::Follower(_) | Role::Guest(None) => Err(AppendError::ReadOnly),
+            Role::Writer(_) | Role::Guest(Some(_)) => {
+                self.opener.check().and_then(|()| Encoded::records(&batch.events, hasher))
+            }
         };
-        let encoded = self.opener.check().and_then(|()| Encoded::records(&batch.events, hasher));
-        Ok((committer, encoded.map_err(|error| self.head.refused(error))?))
+        encoded.map_err(|error| self.head.refused(error))
     }
 
     /// Makes everything appended so far durable. Does nothing for a follower.
@@ -149,9 +172,17 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     /// # Errors
     /// [`AppendError`] when that fails. The log then takes no more appends.
     pub fn sync(&self) -> Result<(), AppendError> {
-        let Role::Writer(committer) = &self.role else { return Ok(()) };
-        self.opener.check()?;
-        committer.sync()
+        match &self.role {
+            Role::Writer(committer) => {
+                self.opener.check()?;
+                committer.sync()
+            }
+            Role::Guest(Some(host)) => {
+                self.opener.check()?;
+                host.sync()
+            }
+            Role::Follower(_) | Role::Guest(None) => Ok(()),
+        }
     }
 
     /// Closes a writer's log as [`Committer::close`] does. Closes a follower's head.
@@ -159,12 +190,20 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     /// # Errors
     /// [`AppendError`] when something was not made durable, or the target was not closed cleanly.
     pub fn close(&self) -> Result<(), AppendError> {
-        let Role::Writer(committer) = &self.role else {
-            self.head.close();
-            return Ok(());
-        };
-        self.opener.check()?;
-        committer.close()
+        match &self.role {
+            Role::Writer(committer) => {
+                self.opener.check()?;
+                committer.close()
+            }
+            Role::Guest(Some(host)) => {
+                self.opener.check()?;
+                host.close()
+            }
+            Role::Follower(_) | Role::Guest(None) => {
+                self.head.close();
+                Ok(())
+            }
+        }
     }
 
     /// Returns whether the log takes appends, and if not, why.
@@ -172,8 +211,9 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     pub fn health(&self) -> Health {
         match &self.role {
             Role::Writer(committer) => committer.health(),
-            Role::Follower(_) | Role::Replica if self.head.is_closed() => Health::Closed,
-            Role::Follower(_) | Role::Replica => Health::ReadOnly,
+            Role::Guest(Some(host)) => host.health(),
+            Role::Follower(_) | Role::Guest(None) if self.head.is_closed() => Health::Closed,
+            Role::Follower(_) | Role::Guest(None) => Health::ReadOnly,
         }
     }
 }

@@ -10,7 +10,7 @@
 //!   snapshots   a directory of snapshots                         map         mapping files
 //!   replica     a copy of a log that is replicated to several machines
 //!   count       how many events have a name, cached in `count_cache`
-//!   fs          the seam to the file system
+//!   fs          the seam to the file system                  published   events for callbacks, read from the log
 //! ```
 //! docs/FORMAT.md describes the files, and docs/DURABILITY.md what a Journal guarantees for them.
 
@@ -25,6 +25,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod options;
+pub(crate) mod published;
 pub(crate) mod recovery;
 pub(crate) mod replica;
 pub(crate) mod salvage;
@@ -71,6 +72,7 @@ use count_cache::CountCache;
 use directory::Directory;
 use follower::steps::follow;
 use log::Log;
+use published::published;
 use recovery::active::Active;
 use recovery::recover::{Recovered, recover, recover_read_only};
 use segment::segment::{Segment, SegmentIndex};
@@ -148,6 +150,42 @@ impl<E: Event> Journal<E> {
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         self.access.follow_error()
+    }
+
+    /// Returns a handle on the same log for events of another type, usually [`RawEvent`]: for a part of the program that
+    /// serves or copies the log, and cannot know its types.
+    ///
+    /// Both handles have one queue of appends and one head. The callbacks of either see all events; those that their
+    /// type cannot decode are logged and skipped. The handle does not keep the log open: once the Journal from which it
+    /// came is closed or dropped, its appends fail with [`AppendError::Closed`], and it reads what is there. Closing it
+    /// closes the log.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("my.store");
+    /// use annals::{Event, EventStore, Journal, RawEvent};
+    ///
+    /// #[derive(Event)]
+    /// enum Booking {
+    ///     SeatSold { #[event(tag = "seat")] seat: String },
+    /// }
+    ///
+    /// let store: EventStore<Booking, _> = EventStore::open(path)?;
+    /// let raw: EventStore<RawEvent, _> = EventStore::on(store.backend().raw());
+    /// store.append(Booking::SeatSold { seat: "12A".into() })?;
+    /// assert_eq!(raw.append(RawEvent::builder("noted").build()?)?, 1);
+    /// assert_eq!(raw.get(0)?.expect("an event").event.data_bytes(), br#"{"seat":"12A"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn raw<F: Event>(&self) -> Journal<F> {
+        let log = Arc::clone(&self.log);
+        Journal {
+            access: self.access.guest(move |range| published(Arc::clone(&log), range)),
+            log: Arc::clone(&self.log),
+            #[cfg(feature = "snapshots")]
+            snapshots: Arc::clone(&self.snapshots),
+        }
     }
 
     fn open_with(path: &Path, options: JournalOptions) -> Result<Self, OpenError> {

@@ -41,14 +41,15 @@ pub(crate) fn admit<E: Event>(
             return Err(AppendError::TimeInFuture { given, now });
         }
     }
-    if events.is_empty() {
+    // The events of a handle for another type are in the encoded batch only.
+    let count = events.len().max(batch.labels.len()) as u64;
+    if count == 0 {
         return Ok(Appended::new(target.next_offset()..target.next_offset()));
     }
     target
         .reserve(batch.size(), batch.labels.label_count())
         .map_err(|error| no_room(error, batch.size()))?;
     let first = target.next_offset();
-    let count = events.len() as u64;
     target.stage(events, batch, time_ms.unwrap_or(now.max(last)));
     assert_eq!(
         target.next_offset(),

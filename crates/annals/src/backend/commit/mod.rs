@@ -19,6 +19,7 @@
 //!   target      the trait that the leader writes to       closing     closes the log
 //!   room        the bound on asynchronous batches         submission  the future of a batch that found no room
 //!   request     a batch in the queue                      completion  delivers the result to the caller
+//!   host        the commit path for a handle of another type of events
 //!   alone       the short way of one event for which no thread leads
 //!   helper      the thread that leads for callers that must not block      clock   the time of a commit
 //! ```
@@ -32,6 +33,7 @@ pub(crate) mod committer;
 pub(crate) mod completion;
 pub(crate) mod group;
 pub(crate) mod helper;
+pub(crate) mod host;
 pub(crate) mod request;
 pub(crate) mod room;
 pub(crate) mod submission;

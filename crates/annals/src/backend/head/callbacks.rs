@@ -54,10 +54,23 @@ pub struct SubscriberId(u64);
 #[derive(Debug)]
 pub struct Published<E>(Events<E>);
 
-#[derive(Debug)]
 enum Events<E> {
     Owned(Vec<Recorded<E>>),
     Listed(SegmentedList<Recorded<E>>, Range<usize>),
+    Read(Box<Read<E>>),
+}
+
+/// Reads the events of a publication, and calls its argument with each.
+type Read<E> = dyn Fn(&mut dyn FnMut(&Recorded<E>)) + Send;
+
+impl<E: std::fmt::Debug> std::fmt::Debug for Events<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Owned(events) => f.debug_tuple("Owned").field(events).finish(),
+            Self::Listed(_, range) => f.debug_tuple("Listed").field(range).finish(),
+            Self::Read(_) => f.write_str("Read"),
+        }
+    }
 }
 
 impl<E> Published<E> {
@@ -72,10 +85,16 @@ impl<E> Published<E> {
         Self(Events::Listed(list, range))
     }
 
-    fn for_each(&self, see: impl FnMut(&Recorded<E>)) {
+    /// Creates a publication whose events `read` reads from the log, if there are callbacks.
+    pub(crate) fn read(read: impl Fn(&mut dyn FnMut(&Recorded<E>)) + Send + 'static) -> Self {
+        Self(Events::Read(Box::new(read)))
+    }
+
+    fn for_each(&self, mut see: impl FnMut(&Recorded<E>)) {
         match &self.0 {
             Events::Owned(events) => events.iter().for_each(see),
             Events::Listed(list, range) => list.range(range.clone()).for_each(see),
+            Events::Read(read) => read(&mut see),
         }
     }
 }

@@ -9,10 +9,12 @@
 //! ```text
 //!   publisher   the side that moves the head        wakers     wakes tasks and threads
 //!   callbacks   the callback subscribers            watchdog   reports a callback that blocks, in debug builds
+//!   twins       the heads of other event types on the same log
 //! ```
 
 pub(crate) mod callbacks;
 pub(crate) mod publisher;
+pub(crate) mod twins;
 pub(crate) mod wakers;
 #[cfg(debug_assertions)]
 mod watchdog;
@@ -30,6 +32,7 @@ use crate::event::event::Recorded;
 use crate::metrics::meters::{Meters, State};
 use crate::metrics::stats::Stats;
 use callbacks::{Callbacks, SubscriberId};
+use twins::Twins;
 use wakers::thread_waker;
 
 /// A log's published head, as its readers see it: the offset that the next event will get. Every event below it is
@@ -70,9 +73,10 @@ pub struct Head<E> {
 }
 
 struct Shared<E> {
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
     callbacks: Callbacks<E>,
     meters: Arc<Meters>,
+    twins: Twins,
 }
 
 impl<E> Head<E> {

@@ -1,6 +1,6 @@
 //! The publisher: the side of the head that moves it. Meant for authors of backends.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,9 +8,10 @@ use std::time::Instant;
 use annals_base::Watched;
 
 use super::callbacks::{Callbacks, Published};
+use super::twins::Twins;
 use super::{Head, Shared, wakers};
 use crate::error::AppendError;
-use crate::event::event::Recorded;
+use crate::event::event::{Event, Recorded};
 use crate::metrics::meters::{Meters, Timed};
 
 /// Moves and closes a log's published head, the [`Head`] that it dereferences to. Clones move the same head.
@@ -45,9 +46,10 @@ impl<E> HeadPublisher<E> {
 
     pub(crate) fn with_meters(meters: Meters, head: u64) -> Self {
         let shared = Shared {
-            stopped: AtomicBool::new(false),
+            stopped: Arc::new(AtomicBool::new(false)),
             callbacks: Callbacks::default(),
             meters: Arc::new(meters),
+            twins: Twins::default(),
         };
         Self(Head { watched: Arc::new(Watched::new(head)), shared: Arc::new(shared) })
     }
@@ -89,6 +91,33 @@ impl<E> HeadPublisher<E> {
             shared.callbacks.deliver(&shared.meters, events());
         }
         self.wake();
+        // After the sleepers were taken: `Callbacks::subscribe` relies on this order, also for the callbacks of twins.
+        shared.twins.deliver(watched);
+    }
+
+    /// Returns a head for events of another type, which moves and ends with this one. It has callbacks of its own,
+    /// which see every event that is published after they were subscribed. `read` returns the published events at
+    /// these offsets, for them.
+    pub(crate) fn twin<F: Event>(
+        &self,
+        read: impl Fn(Range<u64>) -> Published<F> + Send + Sync + 'static,
+    ) -> HeadPublisher<F> {
+        let Head { watched, shared } = &self.0;
+        let twin = Arc::new(Shared {
+            stopped: Arc::clone(&shared.stopped),
+            callbacks: Callbacks::default(),
+            meters: Arc::clone(&shared.meters),
+            twins: Twins::default(),
+        });
+        let weak = Arc::downgrade(&twin);
+        shared.twins.add(watched, move |range| {
+            let Some(twin) = weak.upgrade() else { return false };
+            if twin.callbacks.any() {
+                twin.callbacks.deliver(&twin.meters, read(range));
+            }
+            true
+        });
+        HeadPublisher(Head { watched: Arc::clone(watched), shared: twin })
     }
 
     /// Does what [`publish_with`](Self::publish_with) does, without a lock if there are no callbacks. The caller makes
@@ -131,6 +160,7 @@ impl<E> HeadPublisher<E> {
         if shared.callbacks.any() {
             deliver(&shared.callbacks, &shared.meters);
         }
+        shared.twins.deliver(watched);
         sleepers.into_iter().for_each(wakers::wake);
     }
 

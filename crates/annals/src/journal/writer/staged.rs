@@ -27,8 +27,13 @@ impl<E: Event> JournalTarget<E> {
         let base = self.put_in_frame(records, time_ms);
         let Some((frame, head)) = &mut self.staged.frame else { return };
         let local = |offset| local_offset(offset, self.segment.first);
+        if events.is_empty() {
+            let types = (0..labels.len()).map(|index| labels.event(index).event_type.into());
+            self.staged.foreign.extend((self.next_offset..).zip(types));
+        }
         self.staged.unindexed.push((local(self.next_offset), labels));
-        for (event, start) in events.into_iter().zip(starts) {
+        let mut events = events.into_iter();
+        for start in starts {
             let at = base + start as usize;
             let local = local(self.next_offset);
             let distance = local_size(at - *frame);
@@ -38,7 +43,9 @@ impl<E: Event> JournalTarget<E> {
             self.staged.record_heads.extend_from_slice(record);
             head.count += 1;
             self.index.positions.stage(local_size(self.end + at));
-            self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });
+            if let Some(event) = events.next() {
+                self.staged.events.push(Recorded { offset: self.next_offset, time_ms, event });
+            }
             self.next_offset += 1;
         }
         self.last_time_ms = time_ms;

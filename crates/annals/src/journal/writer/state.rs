@@ -63,6 +63,9 @@ pub(super) struct Staged<E> {
     /// The heads of the last frame's records, one behind the other, for their checksum.
     pub(super) record_heads: Vec<u8>,
     pub(super) events: Vec<Recorded<E>>,
+    /// The offsets and types of the events that a handle for another type appended. Together with `events`, these are
+    /// all staged events.
+    pub(super) foreign: Vec<(u64, Box<str>)>,
 }
 
 impl<E: Event> JournalTarget<E> {
@@ -97,6 +100,7 @@ impl<E: Event> JournalTarget<E> {
                 frame: None,
                 record_heads: Vec::new(),
                 events: Vec::new(),
+                foreign: Vec::new(),
             },
             lock: Some(lock),
             seen_ms: 0,

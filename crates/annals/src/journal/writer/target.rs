@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::state::JournalTarget;
+use super::state::{JournalTarget, Staged};
 use crate::backend::commit::target::CommitTarget;
 use crate::backend::encode::Encoded;
 use crate::backend::head::callbacks::Published;
@@ -12,6 +13,7 @@ use crate::error::ReadError;
 use crate::event::event::Event;
 use crate::event::name::Name;
 use crate::journal::options::Durability;
+use crate::journal::published::published;
 use crate::query::Condition;
 
 /// The most bytes of the staging buffer that are kept for the next commit.
@@ -44,12 +46,17 @@ impl<E: Event> CommitTarget<E> for JournalTarget<E> {
     }
 
     fn event_type(&self, offset: u64) -> Result<Cow<'_, str>, ReadError> {
-        let committed = self.next_offset - self.staged.events.len() as u64;
-        let Some(staged) = offset.checked_sub(committed) else {
+        let Staged { events, foreign, .. } = &self.staged;
+        let committed = self.next_offset - (events.len() + foreign.len()) as u64;
+        if offset < committed {
             return Ok(self.log.get_raw(offset)?.0.event_type().to_owned().into());
-        };
-        let staged = usize::try_from(staged).ok().and_then(|staged| self.staged.events.get(staged));
-        Ok(staged.expect("an id is found only where an event is").event.event_type().into())
+        }
+        if let Ok(at) = foreign.binary_search_by_key(&offset, |(offset, _)| *offset) {
+            return Ok((&*foreign[at].1).into());
+        }
+        let at = events.binary_search_by_key(&offset, |event| event.offset);
+        let at = at.expect("an id is found only where an event is");
+        Ok(events[at].event.event_type().into())
     }
 
     fn stage(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
@@ -70,7 +77,13 @@ impl<E: Event> CommitTarget<E> for JournalTarget<E> {
         // Relaxed: a number for statistics, which orders nothing.
         self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);
         self.make_ready_ahead();
-        Ok(Published::events(std::mem::take(&mut self.staged.events)))
+        let events = std::mem::take(&mut self.staged.events);
+        if self.staged.foreign.is_empty() {
+            return Ok(Published::events(events));
+        }
+        let count = (events.len() + self.staged.foreign.len()) as u64;
+        self.staged.foreign.clear();
+        Ok(published(Arc::clone(&self.log), self.next_offset - count..self.next_offset))
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -1,0 +1,67 @@
+//! The heads of other event types on the same log. They share the number and the waiting readers with the head that the
+//! backend moves; their callbacks are called when that head was moved.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use annals_base::{Mutex, Watched};
+
+/// Delivers the events at these offsets to the callbacks of one twin. Returns false once the twin is gone.
+type Deliver = dyn Fn(Range<u64>) -> bool + Send + Sync;
+
+/// The twins of a head.
+#[derive(Default)]
+pub(super) struct Twins {
+    any: AtomicBool,
+    list: Mutex<Vec<Arc<Twin>>>,
+}
+
+struct Twin {
+    /// All events below it were delivered.
+    next: Mutex<u64>,
+    deliver: Box<Deliver>,
+}
+
+impl Twins {
+    /// Adds a twin, whose callbacks see the events from the current head on.
+    pub(super) fn add(
+        &self,
+        watched: &Watched,
+        deliver: impl Fn(Range<u64>) -> bool + Send + Sync + 'static,
+    ) {
+        let twin = Twin { next: Mutex::new(watched.get()), deliver: Box::new(deliver) };
+        self.list.lock().push(Arc::new(twin));
+        // Release: pairs with the load in `deliver`. A publication that misses it comes before the twin's first
+        // callback.
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Delivers what was published since the last call. A callback that appends calls this from inside: it then takes
+    /// the events of both publications, in order, and the outer call finds nothing left.
+    #[inline]
+    pub(super) fn deliver(&self, watched: &Watched) {
+        // Acquire: pairs with the store in `add`.
+        if self.any.load(Ordering::Acquire) {
+            self.deliver_to_all(watched.get());
+        }
+    }
+
+    #[cold]
+    fn deliver_to_all(&self, head: u64) {
+        let twins = self.list.lock().clone();
+        let mut gone = Vec::new();
+        for twin in twins {
+            let mut next = twin.next.lock();
+            let range = *next..head.max(*next);
+            *next = range.end;
+            drop(next);
+            if !range.is_empty() && !(twin.deliver)(range) {
+                gone.push(twin);
+            }
+        }
+        if !gone.is_empty() {
+            self.list.lock().retain(|twin| !gone.iter().any(|gone| Arc::ptr_eq(gone, twin)));
+        }
+    }
+}

@@ -7,10 +7,11 @@ use annals::{Backend, Event, EventStore, UnknownEvents};
 use crate::binding::store_id;
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
-use crate::engine::core::{Core, Record, Source, reset_to};
+use crate::engine::core::{Core, Record, reset_to};
 use crate::engine::event::GroupEvent;
 use crate::engine::log::StateLog;
 use crate::engine::machine::ParkedEvents;
+use crate::engine::reader::Reader;
 use crate::engine::settings::GroupSettings;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
@@ -264,9 +265,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
         check_bound(name, &state, self.store)?;
         let (query, key) = (state.settings.query(), state.settings.key.clone());
-        let source = Source { query, key, unknown: UnknownEvents::default() };
+        let reader = Reader::new(query, key, UnknownEvents::default());
         let now_ms = Clock::new(log.last_ms()).now_ms();
-        let mut core = Core::new(state, Record::Log(log), source, lock, self.store)?;
+        let mut core = Core::new(state, Record::Log(log), reader, lock, self.store)?;
         let count = core.unpark(self.store, which, replays, now_ms)?;
         core.save(self.store, now_ms)?;
         Ok(count)

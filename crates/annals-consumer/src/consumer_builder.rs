@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annals::{Backend, Event, EventStore, Query, ReadError, UnknownEvents};
 
 use crate::checkpoint::Checkpoint;
 use crate::clock::{Clock, ms};
 use crate::consumer::Consumer;
-use crate::engine::core::{Core, Record, Source};
+use crate::engine::core::{Core, Record};
 use crate::engine::position::Position;
+use crate::engine::reader::Reader;
 use crate::engine::settings::GroupSettings;
 use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
@@ -22,6 +23,25 @@ use crate::place::position_files::remove_left_behind;
 use crate::worker::Worker;
 
 /// The settings of a [`Consumer`]. [`Consumers::consumer`](crate::Consumers::consumer) returns it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use annals::{EventStore, Query, RawEvent, UnknownEvents};
+/// use annals_consumer::Consumers as _;
+///
+/// let store = EventStore::<RawEvent>::in_memory();
+/// let consumer = store
+///     .consumer("mailer")
+///     .query(Query::event_type("order-placed"))
+///     .from(store.len()) // new events only
+///     .save_every(1) // a crash costs at most one redelivery
+///     .retry_after(Duration::from_secs(10))
+///     .unknown_events(UnknownEvents::PassOver)
+///     .start()?;
+/// assert_eq!(consumer.position(), 0);
+/// # Ok::<(), annals_consumer::ConsumerError>(())
+/// ```
 #[must_use = "a consumer does nothing until it is started"]
 pub struct ConsumerBuilder<'a, E: Event, B: Backend<E>> {
     store: &'a EventStore<E, B>,
@@ -119,14 +139,14 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
             checkpoint.save(store, self.from)?;
         }
         let position = position.unwrap_or(self.from);
-        let pause_ms = ms(self.retry_after);
+        let (clock, pause_ms) = (Clock::new(0), ms(self.retry_after));
         let record = Position {
             checkpoint,
             save_every: self.save_every,
             pause_ms,
             saved: position,
             handled: 0,
-            saved_at: Instant::now(),
+            saved_ms: clock.now_ms(),
             retry_ms: None,
         };
         // A delivery has no deadline, and an event is delivered until it is handled.
@@ -141,9 +161,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
         };
         let (read, stored_read) = (position, position);
         let state = GroupState { settings, read, stored_read, ..GroupState::default() };
-        let source = Source { query: self.query, key: None, unknown: self.unknown };
-        let core = Core::new(state, Record::Position(record), source, lock, store)?;
-        let shared = Arc::new(Shared::new(store, name, core, Clock::new(0)));
+        let reader = Reader::new(self.query, None, self.unknown);
+        let core = Core::new(state, Record::Position(record), reader, lock, store)?;
+        let shared = Arc::new(Shared::new(store, name, core, clock));
         Ok(Consumer { worker: Worker::new(&shared, "") })
     }
 }

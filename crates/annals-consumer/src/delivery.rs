@@ -19,6 +19,30 @@ use crate::error::ConsumerError;
 /// [`Nack::Retry`]. To answer it later by its lease, take that with [`into_lease`](Self::into_lease).
 ///
 /// It is `'static` and `Send`: a thread or a task may own it. It keeps the group or consumer running, and its log open.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use annals::{EventStore, RawEvent};
+/// use annals_consumer::{Consumers as _, Nack};
+///
+/// let store = EventStore::in_memory();
+/// store.append_batch([1, 2, 3].map(|_| RawEvent::builder("order-placed").build().expect("it is valid")))?;
+/// let group = store.group("billing").open()?;
+/// let mut worker = group.worker("a");
+///
+/// let mut slow = worker.next().expect("the store is open")?;
+/// slow.extend(Duration::from_secs(300))?; // the work takes longer than the deadline of the group
+/// slow.ack()?;
+///
+/// let failed = worker.next().expect("the store is open")?;
+/// assert_eq!((failed.offset, failed.attempt()), (1, 1));
+/// failed.nack(Nack::Retry, "the bank does not answer")?;
+///
+/// let lease = worker.next().expect("the store is open")?.into_lease(); // answered later, by its id
+/// assert_eq!(group.ack(&[lease])?.done, [lease]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "an event that is not acknowledged is delivered again"]
 pub struct Delivery<E: Event, B: Backend<E>> {
     shared: Handle<E, B>,
@@ -79,7 +103,7 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
     /// As [`ack`](Self::ack), and [`ConsumerError::CannotPark`] for [`Nack::Park`] to a consumer, which has no place for
     /// parked events. The event is delivered again then.
     pub fn nack(mut self, nack: Nack, reason: impl AsRef<str>) -> Result<(), ConsumerError> {
-        if nack == Nack::Park && !self.shared.core.lock().can_park() {
+        if nack == Nack::Park && !self.shared.is_group {
             return Err(ConsumerError::CannotPark { name: self.shared.name.clone() });
         }
         self.answered = true;
@@ -97,7 +121,7 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
     /// # Errors
     /// [`ConsumerError::LeaseLost`] if the deadline has passed, [`ConsumerError::StateLogNotWritten`].
     pub fn extend(&mut self, deadline: Duration) -> Result<(), ConsumerError> {
-        if !self.shared.core.lock().can_park() {
+        if !self.shared.is_group {
             return Ok(());
         }
         self.shared.extend(self.lease, deadline)

@@ -10,9 +10,10 @@ use crate::binding::{Bound, digest_before, store_id};
 use crate::checkpoint::Checkpoint;
 use crate::clock::{Clock, ms};
 use crate::consumer_builder::check_query;
-use crate::engine::core::{Core, Record, Source};
+use crate::engine::core::{Core, Record};
 use crate::engine::event::GroupEvent;
 use crate::engine::log::StateLog;
+use crate::engine::reader::Reader;
 use crate::engine::settings::GroupSettings;
 use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
@@ -157,8 +158,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         };
         let clock = Clock::new(log.last_ms());
         let now_ms = clock.now_ms();
-        let source = Source { query, key: settings.key.clone(), unknown: self.unknown };
-        let mut core = Core::new(state, Record::Log(log), source, lock, store)?;
+        let reader = Reader::new(query, settings.key.clone(), self.unknown);
+        let mut core = Core::new(state, Record::Log(log), reader, lock, store)?;
         if core.machine.state().settings != settings {
             let source = store_id(store);
             core.commit(&[GroupEvent::GroupConfigured { settings, source }], [], now_ms)?;

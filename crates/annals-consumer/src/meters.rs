@@ -62,10 +62,11 @@ impl Meters {
 }
 
 impl Gauge {
-    /// Reports the value `now`.
+    /// Reports the value `now`. One thread at a time calls it: the one that has the lock of the engine.
     pub(crate) fn report(&self, now: u64) {
-        // Relaxed: a statistic, which orders nothing.
-        let reported = self.reported.swap(now, Ordering::Relaxed);
+        // Relaxed: the lock of the engine orders the calls.
+        let reported = self.reported.load(Ordering::Relaxed);
+        self.reported.store(now, Ordering::Relaxed);
         // The crate `metrics` has floating-point values, which are exact up to 2^53.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
         if now > reported {

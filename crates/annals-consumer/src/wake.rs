@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -51,7 +51,11 @@ impl Parker {
 
 /// The workers that wait for a delivery, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<Queue>);
+pub(crate) struct Waiting {
+    queue: Mutex<Queue>,
+    /// The number of wakers in the queue.
+    count: AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -74,16 +78,29 @@ impl Waiting {
     /// Adds the waker of a worker. Returns its ticket. Until [`note`](Self::note) is called, every change wakes it.
     pub(crate) fn add(&self, worker: &Arc<str>, waker: &Waker) -> u64 {
         let (worker, waker) = (Arc::clone(worker), waker.clone());
-        let mut queue = self.0.lock();
+        let mut queue = self.queue.lock();
         queue.next += 1;
         let ticket = queue.next;
         queue.wakers.push_back(Waiter { ticket, worker, waker, until_ms: None, at_head: false });
+        self.count(&queue);
         ticket
+    }
+
+    fn count(&self, queue: &Queue) {
+        // Relaxed: `is_empty` says what orders it.
+        self.count.store(queue.wakers.len(), Ordering::Relaxed);
+    }
+
+    /// Returns whether no worker waits. The caller has the lock of the engine.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Relaxed: a worker is added before it takes the lock of the engine and looks for something to do. Either it had
+        // the lock before the caller, which sees the worker then, or it sees what the caller changed.
+        self.count.load(Ordering::Relaxed) == 0
     }
 
     /// Notes what else wakes a worker.
     pub(crate) fn note(&self, ticket: u64, until_ms: Option<u64>, at_head: bool) {
-        let mut queue = self.0.lock();
+        let mut queue = self.queue.lock();
         if let Some(waiter) = queue.wakers.iter_mut().find(|waiter| waiter.ticket == ticket) {
             (waiter.until_ms, waiter.at_head) = (until_ms, at_head);
         }
@@ -91,9 +108,10 @@ impl Waiting {
 
     /// Removes a waker. Returns whether others wait.
     pub(crate) fn remove(&self, ticket: u64) -> bool {
-        let mut queue = self.0.lock();
+        let mut queue = self.queue.lock();
         let found = queue.wakers.iter().position(|waiter| waiter.ticket == ticket);
         let removed = found.and_then(|at| queue.wakers.remove(at));
+        self.count(&queue);
         let others = !queue.wakers.is_empty();
         drop(queue);
         // Not in the lock: a waker may own a task that owns a worker.
@@ -113,7 +131,7 @@ impl Waiting {
         next_ms: Option<u64>,
         can_work: impl Fn(&str) -> bool,
     ) -> Vec<Waker> {
-        let mut queue = self.0.lock();
+        let mut queue = self.queue.lock();
         let (mut taken, mut at) = (Vec::new(), 0);
         while let Some(waiter) = queue.wakers.get(at) {
             let wakes = taken.len() < ready || (can_read && !waiter.at_head);
@@ -130,13 +148,17 @@ impl Waiting {
         if taken.is_empty() && next_ms.is_some_and(|next_ms| !in_time(next_ms)) {
             taken.extend(queue.wakers.pop_front().map(|waiter| waiter.waker));
         }
+        self.count(&queue);
         taken
     }
 
     /// Removes and returns all wakers.
     #[must_use]
     pub(crate) fn take_all(&self) -> Vec<Waker> {
-        self.0.lock().wakers.drain(..).map(|waiter| waiter.waker).collect()
+        let mut queue = self.queue.lock();
+        let taken = queue.wakers.drain(..).map(|waiter| waiter.waker).collect();
+        self.count(&queue);
+        taken
     }
 }
 

@@ -145,6 +145,26 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
 
     /// Returns the next delivery, without blocking the thread. `None` if the worker has ended. The future may be
     /// dropped before it is ready: no delivery is lost.
+    ///
+    /// ```
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::Consumers as _;
+    /// use futures_executor::block_on;
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("order-placed").build()?)?;
+    /// store.close()?; // so that the worker ends
+    /// let group = store.group("billing").open()?;
+    /// let task = async move {
+    ///     let mut worker = group.worker("a");
+    ///     while let Some(delivery) = worker.next_async().await {
+    ///         delivery?.ack()?;
+    ///     }
+    ///     Ok::<_, annals_consumer::ConsumerError>(group.status().position)
+    /// };
+    /// assert_eq!(block_on(task)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn next_async(&mut self) -> Next<E, B> {
         let mut cancels = Cancels { worker: self, alarm: None };
         poll_fn(|context| {
@@ -160,6 +180,9 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
     }
 
     fn next_until(&mut self, deadline: Option<Instant>) -> Next<E, B> {
+        if let Some(delivery) = self.take_ready() {
+            return Some(Ok(delivery));
+        }
         let parker = Parker::new();
         let waker = parker.waker();
         loop {
@@ -189,11 +212,7 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
 
     /// Returns the next delivery, or registers `waker` and is pending.
     fn poll_delivery(&mut self, waker: &Waker) -> Polled<E, B> {
-        if !self.ready.is_empty() && self.shared.clock.now_ms() >= self.ready_until_ms {
-            // Their events are delivered again, perhaps to another worker.
-            self.give_back();
-        }
-        if let Some(delivery) = self.ready.pop_front() {
+        if let Some(delivery) = self.take_ready() {
             return Polled::Ready(Some(Ok(delivery)));
         }
         // Before anything is looked at: a change from now on wakes it.
@@ -206,6 +225,19 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
             self.ended = next.is_none();
         }
         polled
+    }
+
+    /// Returns the next delivery if it was fetched or read already.
+    fn take_ready(&mut self) -> Option<Delivery<E, B>> {
+        if !self.ready.is_empty() && self.shared.clock.now_ms() >= self.ready_until_ms {
+            // Their events are delivered again, perhaps to another worker.
+            self.give_back();
+        }
+        if let Some(delivery) = self.ready.pop_front() {
+            return Some(delivery);
+        }
+        let (event, lease, attempt) = self.shared.take_next()?;
+        Some(Delivery::new(&self.shared, event, lease, attempt))
     }
 
     fn poll_shared(&mut self, waker: &Waker) -> Polled<E, B> {
@@ -306,7 +338,8 @@ impl<E: Event, B: Backend<E>> fmt::Debug for Worker<E, B> {
 /// of a sync, once in a batch.
 ///
 /// A worker that waits and is not polled any more keeps its place among the waiting ones. So drop the stream, or poll it
-/// again; [`Worker::next_async`] can be cancelled.
+/// again; [`Worker::next_async`] can be cancelled. [`Worker`] and [`Consumer::stream`](crate::Consumer::stream) have
+/// examples.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WorkerStream<E: Event, B: Backend<E>> {
     worker: Worker<E, B>,

@@ -3,21 +3,20 @@
 
 use std::collections::HashMap;
 
-use annals::{Backend, Event, EventStore, Query, ReadError, Tags, UnknownEvents};
+use annals::{Backend, Event, EventRef, EventStore};
 use uuid::Uuid;
 
 use super::event::GroupEvent;
+use super::lease_id::LeaseId;
 use super::log::StateLog;
 use super::machine::{Machine, ParkedEvents};
 use super::position::Position;
+use super::reader::Reader;
 use super::schedule::Keys;
 use super::state::GroupState;
 use crate::binding::digest_before;
 use crate::error::ConsumerError;
 use crate::place::lock::NameLock;
-
-/// The most events that are read at a time.
-const PAGE: usize = 256;
 
 /// The number of events without a match after which the state log learns that they were read.
 const STORE_PASSED: u64 = 65_536;
@@ -29,10 +28,10 @@ const COMMIT: usize = 4_000;
 const OFFSETS: usize = 100_000;
 
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Core<E: Event> {
     pub(crate) machine: Machine,
     pub(crate) record: Record,
-    pub(crate) source: Source,
+    pub(crate) reader: Reader<E>,
     pub(crate) lock: NameLock,
     pulls: u128,
 }
@@ -46,26 +45,18 @@ pub(crate) enum Record {
     Position(Position),
 }
 
-/// What is read of the log.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) query: Query,
-    pub(crate) key: Option<String>,
-    pub(crate) unknown: UnknownEvents,
-}
-
-impl Core {
+impl<E: Event> Core<E> {
     /// Returns the engine with this state.
-    pub(crate) fn new<E: Event, B: Backend<E>>(
+    pub(crate) fn new<B: Backend<E>>(
         state: GroupState,
         record: Record,
-        source: Source,
+        reader: Reader<E>,
         lock: NameLock,
         store: &EventStore<E, B>,
     ) -> Result<Self, ConsumerError> {
         let mut failed = None;
         let in_log_order = matches!(record, Record::Position(_));
-        let keys = |offset| match source.keys_at(store, offset) {
+        let keys = |offset| match reader.keys_at(store, offset) {
             Ok(keys) => keys,
             Err(error) => {
                 failed.get_or_insert(error);
@@ -74,7 +65,7 @@ impl Core {
         };
         let machine = Machine::new(state, in_log_order, keys);
         match failed {
-            None => Ok(Self { machine, record, source, lock, pulls: 0 }),
+            None => Ok(Self { machine, record, reader, lock, pulls: 0 }),
             Some(error) => Err(error),
         }
     }
@@ -151,8 +142,31 @@ impl Core {
         Ok(parked_count(&events))
     }
 
+    /// Returns the next event of a consumer, leased, and how often it was delivered. Returns `None` if that takes more
+    /// than handing out an event that was read already: reading, or looking at the time.
+    pub(crate) fn take_next(&mut self) -> Option<(EventRef<'static, E>, LeaseId, u32)> {
+        let offset = self.reader.first_ahead()?;
+        let is_next = self.machine.first_ready() == Some(offset);
+        if !is_next || self.can_park() || self.machine.next_time().is_some() {
+            return None;
+        }
+        let event = self.reader.take(offset)?;
+        let (epoch, pull) = (self.machine.state().epoch, self.next_pull());
+        let attempt = self.machine.lease_one(offset, pull);
+        Some((event, LeaseId { epoch, pull, offset }, attempt))
+    }
+
+    /// Acknowledges a delivery of a consumer. Returns whether the lease was not lost.
+    pub(crate) fn ack_one(&mut self, lease: LeaseId) -> bool {
+        let acked = self.machine.ack_one(lease);
+        if let (Some(true), Record::Position(position)) = (acked, &mut self.record) {
+            position.handled = position.handled.saturating_add(1);
+        }
+        acked.is_some()
+    }
+
     /// Reads ahead until `wanted` events are ready, the log ends, or the window is full.
-    pub(crate) fn read_ahead<E: Event, B: Backend<E>>(
+    pub(crate) fn read_ahead<B: Backend<E> + 'static>(
         &mut self,
         store: &EventStore<E, B>,
         wanted: usize,
@@ -161,11 +175,11 @@ impl Core {
         let mut parked = 0;
         while self.machine.ready_count() < wanted {
             let (read, head) = (self.machine.state().read, store.len());
-            let room = self.machine.room_ahead().min(PAGE);
+            let room = self.machine.room_ahead();
             if read >= head || room == 0 {
                 break;
             }
-            let (found, to) = self.source.read(store, read, head, room)?;
+            let (found, to) = self.reader.read(store, read, room)?;
             let passed = to - self.machine.state().stored_read;
             if found.is_empty() && (!self.can_park() || passed < STORE_PASSED) {
                 self.machine.pass(to);
@@ -173,14 +187,15 @@ impl Core {
             }
             let before = if self.can_park() { digest_before(store, to) } else { None };
             let events = self.machine.admit(to, before, &found, now_ms);
-            self.commit(&events, found, now_ms)?;
+            let keys = found.into_iter().filter(|(_, keys)| !keys.is_empty());
+            self.commit(&events, keys, now_ms)?;
             parked += parked_count(&events);
         }
         Ok(parked)
     }
 
     /// Replays or drops parked events. Returns their number.
-    pub(crate) fn unpark<E: Event, B: Backend<E>>(
+    pub(crate) fn unpark<B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
         which: ParkedEvents<'_>,
@@ -189,7 +204,7 @@ impl Core {
     ) -> Result<u64, ConsumerError> {
         let not_parked = |offset| ConsumerError::NotParked { offset };
         let offsets = self.machine.selected(which).map_err(not_parked)?;
-        let with_keys = |&offset: &u64| Ok((offset, self.source.keys_at(store, offset)?));
+        let with_keys = |&offset: &u64| Ok((offset, self.reader.keys_at(store, offset)?));
         let keys: Vec<_> = offsets.iter().map(with_keys).collect::<Result<_, ConsumerError>>()?;
         let event = |part: &[u64]| match (replays, part.to_vec()) {
             (true, offsets) => GroupEvent::ParkedReplayed { offsets },
@@ -201,7 +216,7 @@ impl Core {
     }
 
     /// Saves the position of a consumer if enough is handled, and before it waits if anything is.
-    pub(crate) fn save_if_due<E: Event, B: Backend<E>>(
+    pub(crate) fn save_if_due<B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
         waits: bool,
@@ -209,14 +224,14 @@ impl Core {
     ) -> Result<(), ConsumerError> {
         let Record::Position(position) = &self.record else { return Ok(()) };
         let now = self.machine.state().position();
-        if position.is_due() || (waits && position.is_due_before_waiting(now, now_ms)) {
+        if position.is_due(now_ms) || (waits && position.is_due_before_waiting(now, now_ms)) {
             return self.save(store, now_ms);
         }
         Ok(())
     }
 
     /// Makes the record durable: stores how far the log was read.
-    pub(crate) fn save<E: Event, B: Backend<E>>(
+    pub(crate) fn save<B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
         now_ms: u64,
@@ -264,72 +279,4 @@ fn handled_count(events: &[GroupEvent]) -> u32 {
         _ => 0,
     };
     events.iter().map(handled).fold(0, u32::saturating_add)
-}
-
-impl Source {
-    /// Returns at most `room` events from `from` on, with their keys, and the offset behind what was searched.
-    fn read<E: Event, B: Backend<E>>(
-        &self,
-        store: &EventStore<E, B>,
-        from: u64,
-        head: u64,
-        room: usize,
-    ) -> Result<(Vec<(u64, Keys)>, u64), ConsumerError> {
-        let events = store.query(&self.query).range(from..head);
-        let (mut found, mut is_end) = (Vec::new(), true);
-        for event in events.unknown_events(self.unknown).take(room) {
-            match event {
-                Ok(event) => found.push((event.offset, self.keys(&event.event))),
-                // It is delivered like any other. Its stored tags have its keys.
-                Err(ReadError::Decode { offset, .. }) => {
-                    found.push((offset, self.keys_at(store, offset)?));
-                }
-                // The events before it first.
-                Err(_) if !found.is_empty() => {
-                    is_end = false;
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        is_end &= found.len() < room;
-        let last = found.last().map_or(from, |(offset, _)| offset + 1);
-        Ok((found, if is_end { head } else { last }))
-    }
-
-    /// Returns the keys of an event.
-    fn keys<E: Event>(&self, event: &E) -> Keys {
-        let mut tags = Tags::default();
-        if self.key.is_some() {
-            event.tags(&mut tags);
-        }
-        self.keys_in(&tags)
-    }
-
-    /// Returns the keys among the tags of an event.
-    fn keys_in(&self, tags: &Tags) -> Keys {
-        let Some(prefix) = &self.key else { return Keys::default() };
-        let mut keys: Vec<_> =
-            tags.iter().filter(|tag| tag.starts_with(prefix.as_str())).map(Into::into).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys.into()
-    }
-
-    /// Returns the keys of the event at an offset, whether or not it can be decoded.
-    pub(crate) fn keys_at<E: Event, B: Backend<E>>(
-        &self,
-        store: &EventStore<E, B>,
-        offset: u64,
-    ) -> Result<Keys, ConsumerError> {
-        if self.key.is_none() {
-            return Ok(Keys::default());
-        }
-        match store.backend().tags(offset) {
-            Ok(tags) => Ok(tags.map(|tags| self.keys_in(&tags)).unwrap_or_default()),
-            // A backend that decodes an event for its tags: this one has no keys then.
-            Err(ReadError::Decode { .. }) => Ok(Keys::default()),
-            Err(error) => Err(error.into()),
-        }
-    }
 }

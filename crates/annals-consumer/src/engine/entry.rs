@@ -38,4 +38,11 @@ impl Entry {
     pub(super) fn new() -> Self {
         Self { attempts: 0, pull: None, status: Status::Waiting }
     }
+
+    /// Notes a delivery to a worker.
+    pub(super) fn lease(&mut self, worker: Arc<str>, pull: Uuid, deadline_ms: u64) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.pull = Some(pull);
+        self.status = Status::Leased { worker, deadline_ms };
+    }
 }

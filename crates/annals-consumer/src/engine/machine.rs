@@ -13,7 +13,7 @@ use super::lease_id::LeaseId;
 use super::schedule::{Keys, Schedule};
 use super::state::{GroupState, Misfit};
 
-/// How a worker answers a delivery that it did not handle.
+/// How a worker answers a delivery that it did not handle. [`Delivery`](crate::Delivery) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nack {
     /// Deliver the event again after a pause. After the last attempt it is parked.
@@ -33,7 +33,7 @@ pub(crate) enum Answer<'a> {
     Return,
 }
 
-/// What became of the answers to some leases.
+/// What became of the answers to some leases. [`Group::pull`](crate::Group::pull) has an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// The leases whose events are answered: by this call, or by an earlier one.
@@ -42,7 +42,7 @@ pub struct Settled {
     pub lost: Vec<LeaseId>,
 }
 
-/// A selection of parked events.
+/// A selection of parked events. [`ParkedEvent`](crate::ParkedEvent) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParkedEvents<'a> {
     /// All parked events.
@@ -97,6 +97,36 @@ impl Machine {
         self.schedule.ready_count()
     }
 
+    /// Returns the event that is delivered next.
+    pub(crate) fn first_ready(&self) -> Option<u64> {
+        self.schedule.ready().next()
+    }
+
+    /// Leases a ready event to the one worker of a consumer, which has no deadline and no record. Returns how often the
+    /// event was delivered.
+    pub(crate) fn lease_one(&mut self, offset: u64, pull: Uuid) -> u32 {
+        let entry = self.state.entry_mut(offset).expect("a ready event is open");
+        self.schedule.leave(offset, entry);
+        entry.lease(Arc::default(), pull, u64::MAX);
+        self.schedule.enter(offset, entry);
+        entry.attempts
+    }
+
+    /// Acknowledges a delivery of a consumer, which has no record. Returns whether the event was open, or `None` if the
+    /// lease is lost.
+    pub(crate) fn ack_one(&mut self, lease: LeaseId) -> Option<bool> {
+        match self.standing(lease) {
+            Standing::Lost => return None,
+            Standing::Finished => return Some(false),
+            Standing::Held { .. } => {}
+        }
+        let offset = lease.offset;
+        let entry = self.state.finish(offset).expect("the event of a held lease is open");
+        self.schedule.leave(offset, &entry);
+        self.schedule.close(offset, &self.state);
+        Some(true)
+    }
+
     /// Returns whether every open event is with a worker.
     pub(crate) fn is_all_leased(&self) -> bool {
         self.held() == (self.state.window.len() + self.state.replays.len()) as u64
@@ -141,7 +171,10 @@ impl Machine {
                     self.schedule.leave(offset, entry);
                     continue;
                 }
-                let Some(keys) = keys.remove(&offset) else { continue };
+                // A map without entries is not worth a hash.
+                let Some(keys) = (if keys.is_empty() { None } else { keys.remove(&offset) }) else {
+                    continue;
+                };
                 if self.state.parked.contains_key(&offset) {
                     self.schedule.unpark(offset, &keys);
                 }
@@ -268,13 +301,14 @@ impl Machine {
         let (mut settled, mut acked, mut returned) = (Settled::default(), Vec::new(), Vec::new());
         let mut decision = Decision::new(self, now_ms);
         let mut seen = BTreeSet::new();
+        let mut is_first = |offset| leases.len() == 1 || seen.insert(offset);
         for &lease in leases {
             match self.standing(lease) {
                 Standing::Lost => settled.lost.push(lease),
                 Standing::Finished => settled.done.push(lease),
                 Standing::Held { leased } => {
                     settled.done.push(lease);
-                    if !seen.insert(lease.offset) {
+                    if !is_first(lease.offset) {
                         continue;
                     }
                     match answer {

@@ -8,6 +8,7 @@
 //!   machine ──▶ schedule        the decisions: a state machine without clock, input and output
 //!     ▼
 //!   state ──▶ event, settings   the state is the fold of the events of the state log
+//!         ──▶ window            the events that were read and are not finished
 //!   entry                       an event that is not finished, or parked
 //!   lease_id                    the ids of leases
 //! ```
@@ -21,7 +22,9 @@ pub(crate) mod machine;
 #[cfg(test)]
 mod model;
 pub(crate) mod position;
+pub(crate) mod reader;
 pub(crate) mod schedule;
 pub(crate) mod settings;
 pub(crate) mod shared;
 pub(crate) mod state;
+pub(crate) mod window;

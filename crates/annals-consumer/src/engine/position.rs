@@ -1,14 +1,12 @@
 //! The record of a consumer: its position, which is saved in batches.
 
-use std::time::{Duration, Instant};
-
 use annals::{Backend, Event, EventStore};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::ConsumerError;
 
-/// The longest time in which handled events are not saved while events are handled.
-const SAVE_WITHIN: Duration = Duration::from_secs(1);
+/// The longest time in ms in which handled events are not saved while events are handled.
+const SAVE_WITHIN_MS: u64 = 1_000;
 
 /// The number of events without a match after which the position is saved before the consumer waits.
 const SAVE_PASSED: u64 = 65_536;
@@ -22,16 +20,17 @@ pub(crate) struct Position {
     pub(crate) saved: u64,
     /// The number of events that were handled since the last save.
     pub(crate) handled: u32,
-    pub(crate) saved_at: Instant,
+    /// The time of the last save, by the consumer's clock.
+    pub(crate) saved_ms: u64,
     /// When a failed save is tried again.
     pub(crate) retry_ms: Option<u64>,
 }
 
 impl Position {
     /// Returns whether enough is handled for a save.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self, now_ms: u64) -> bool {
         self.handled >= self.save_every
-            || (self.handled > 0 && self.saved_at.elapsed() >= SAVE_WITHIN)
+            || (self.handled > 0 && now_ms.saturating_sub(self.saved_ms) >= SAVE_WITHIN_MS)
     }
 
     /// Returns whether the position `now` is to be saved before the consumer waits.
@@ -49,7 +48,7 @@ impl Position {
         position: u64,
         now_ms: u64,
     ) -> Result<(), ConsumerError> {
-        (self.handled, self.saved_at, self.retry_ms) = (0, Instant::now(), None);
+        (self.handled, self.saved_ms, self.retry_ms) = (0, now_ms, None);
         if position <= self.saved {
             return Ok(());
         }

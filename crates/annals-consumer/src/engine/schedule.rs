@@ -24,8 +24,11 @@ pub(crate) struct Schedule {
     pausing: BTreeSet<u64>,
     /// Whether an event waits for the pauses of all events before it, as one consumer of the whole log demands.
     in_log_order: bool,
-    /// The number of events that each worker has.
+    /// The number of events that each worker has. In the order of the log there is one worker, which has no limit, so
+    /// they are not counted.
     held: HashMap<Arc<str>, u32>,
+    /// The number of events that all workers have.
+    all_held: u64,
     /// The parked events of each key, if the group parks keys.
     parked: HashMap<Arc<str>, BTreeSet<u64>>,
 }
@@ -46,7 +49,8 @@ impl Schedule {
     }
 
     pub(crate) fn ready_count(&self) -> usize {
-        if self.in_log_order { self.ready().count() } else { self.ready.len() }
+        let is_cut = self.in_log_order && !self.pausing.is_empty();
+        if is_cut { self.ready().count() } else { self.ready.len() }
     }
 
     /// Returns an empty schedule.
@@ -71,7 +75,7 @@ impl Schedule {
 
     /// Returns the number of events that all workers have.
     pub(crate) fn all_held(&self) -> u64 {
-        self.held.values().copied().map(u64::from).sum()
+        self.all_held
     }
 
     pub(crate) fn keys(&self, offset: u64) -> &[Arc<str>] {
@@ -117,8 +121,13 @@ impl Schedule {
                 self.pausing.remove(&offset);
             }
             Status::Leased { worker, deadline_ms } => {
-                self.timers.remove(&(*deadline_ms, offset));
-                if let Some(held) = self.held.get_mut(worker) {
+                if *deadline_ms < u64::MAX {
+                    self.timers.remove(&(*deadline_ms, offset));
+                }
+                self.all_held -= 1;
+                if !self.in_log_order
+                    && let Some(held) = self.held.get_mut(worker)
+                {
                     *held -= 1;
                     if *held == 0 {
                         self.held.remove(worker);
@@ -156,7 +165,10 @@ impl Schedule {
                 if *deadline_ms < u64::MAX {
                     self.timers.insert((*deadline_ms, offset));
                 }
-                *self.held.entry(Arc::clone(worker)).or_default() += 1;
+                self.all_held += 1;
+                if !self.in_log_order {
+                    *self.held.entry(Arc::clone(worker)).or_default() += 1;
+                }
             }
         }
     }
@@ -172,9 +184,8 @@ impl Schedule {
         }
     }
 
-    /// Forgets an event that is not open any more.
+    /// Forgets an event that is not open any more. [`leave`](Self::leave) was called before.
     pub(crate) fn close(&mut self, offset: u64, state: &GroupState) {
-        self.ready.remove(&offset);
         let Some(keys) = self.keys.remove(&offset) else { return };
         let is_parked = state.settings.parks_key && state.parked.contains_key(&offset);
         for key in &keys {

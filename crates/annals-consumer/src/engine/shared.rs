@@ -23,13 +23,18 @@ const MAX_NAME_BYTES: usize = 255;
 pub(crate) struct Shared<E: Event, B: Backend<E>> {
     pub(crate) store: EventStore<E, B>,
     pub(crate) name: String,
-    pub(crate) core: Mutex<Core>,
+    pub(crate) core: Mutex<Core<E>>,
+    /// Whether this is a group: it has leases with deadlines, and parks events.
+    pub(crate) is_group: bool,
     pub(crate) waiting: Waiting,
     pub(crate) stopped: AtomicBool,
     pub(crate) clock: Clock,
     pub(crate) timer: Timer,
     pub(crate) meters: Meters,
 }
+
+/// A lease, how often its event was delivered, and the event if it was read already.
+type Leased<E> = (LeaseId, u32, Option<EventRef<'static, E>>);
 
 /// What a pull found.
 pub(crate) struct Pulled<E: Event> {
@@ -45,11 +50,12 @@ pub(crate) struct Pulled<E: Event> {
 }
 
 impl<E: Event, B: Backend<E>> Shared<E, B> {
-    pub(crate) fn new(store: &EventStore<E, B>, name: String, core: Core, clock: Clock) -> Self {
+    pub(crate) fn new(store: &EventStore<E, B>, name: String, core: Core<E>, clock: Clock) -> Self {
         Self {
             store: store.clone(),
             meters: Meters::new(&name),
             name,
+            is_group: core.can_park(),
             core: Mutex::new(core),
             waiting: Waiting::default(),
             stopped: AtomicBool::new(false),
@@ -73,7 +79,7 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
     /// Changes the state, reports it, and wakes the workers that have something to do.
     pub(crate) fn change<T>(
         &self,
-        change: impl FnOnce(&mut Core, u64) -> Result<T, ConsumerError>,
+        change: impl FnOnce(&mut Core<E>, u64) -> Result<T, ConsumerError>,
     ) -> Result<T, ConsumerError> {
         let mut core = self.core.lock();
         let changed = change(&mut core, self.clock.now_ms());
@@ -102,6 +108,14 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         lease: LeaseId,
         answer: Answer<'_>,
     ) -> Result<(), ConsumerError> {
+        if answer == Answer::Ack && !self.is_group {
+            return self.change(|core, now_ms| {
+                if !core.ack_one(lease) {
+                    return Err(ConsumerError::LeaseLost { offset: lease.offset() });
+                }
+                core.save_if_due(&self.store, false, now_ms)
+            });
+        }
         match self.settle(&[lease], answer)?.lost.first() {
             None => Ok(()),
             Some(lost) => Err(ConsumerError::LeaseLost { offset: lost.offset() }),
@@ -128,6 +142,18 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         })
     }
 
+    /// Returns the next event of a consumer, if it was read already and no pause is to be looked at.
+    pub(crate) fn take_next(&self) -> Option<(EventRef<'static, E>, LeaseId, u32)> {
+        if self.is_group {
+            return None;
+        }
+        let mut core = self.core.lock();
+        let next = core.take_next()?;
+        self.after(core);
+        self.meters.delivered(next.2);
+        Some(next)
+    }
+
     /// Returns events for a worker, leased to it. `ticket` is that of a worker that waits if there are none.
     pub(crate) fn pull(
         &self,
@@ -141,10 +167,14 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
     {
         loop {
             let (leases, mut pulled) = self.lease(cut_name(worker), max, deadline, ticket)?;
-            let mut left = leases.iter().copied();
+            let mut left = leases.into_iter();
             let mut skips = false;
-            while let Some((lease, attempt)) = left.next() {
-                let error = match self.store.get_owned(lease.offset()) {
+            while let Some((lease, attempt, ahead)) = left.next() {
+                let event = match ahead {
+                    Some(event) => Ok(Some(event)),
+                    None => self.store.get_owned(lease.offset()),
+                };
+                let error = match event {
                     Ok(Some(event)) => {
                         self.meters.delivered(attempt);
                         pulled.events.push((event, lease, attempt));
@@ -159,20 +189,22 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
                 };
                 let decoding = matches!(error, ConsumerError::Read(ReadError::Decode { .. }));
                 let answer = match decoding {
-                    true if self.core.lock().can_park() => {
+                    true if self.is_group => {
                         self.settle(&[lease], Answer::Nack(Nack::Park, &error.to_string()))
                     }
                     // A consumer returns the error once. The event holds the position until it is passed over.
                     true => Err(error),
                     false => {
-                        self.give_back(&left.by_ref().map(|(lease, _)| lease).collect::<Vec<_>>());
+                        self.give_back(&left.by_ref().map(|(lease, ..)| lease).collect::<Vec<_>>());
                         let retry = Answer::Nack(Nack::Retry, &error.to_string());
                         self.settle(&[lease], retry).and(Err(error))
                     }
                 };
                 if let Err(error) = answer {
                     let unused = pulled.events.iter().map(|(_, lease, _)| *lease);
-                    self.give_back(&unused.chain(left.map(|(lease, _)| lease)).collect::<Vec<_>>());
+                    self.give_back(
+                        &unused.chain(left.map(|(lease, ..)| lease)).collect::<Vec<_>>(),
+                    );
                     return Err(error);
                 }
                 skips = true;
@@ -184,14 +216,16 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
     }
 
     /// Leases events to a worker.
-    #[expect(clippy::type_complexity, reason = "the leases, and a pull without its events")]
     fn lease(
         &self,
         worker: &str,
         max: u32,
         deadline: Option<Duration>,
         ticket: Option<u64>,
-    ) -> Result<(Vec<(LeaseId, u32)>, Pulled<E>), ConsumerError> {
+    ) -> Result<(Vec<Leased<E>>, Pulled<E>), ConsumerError>
+    where
+        B: 'static,
+    {
         let mut guard = self.core.lock();
         let now_ms = self.clock.now_ms();
         let core = &mut *guard;
@@ -207,11 +241,11 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
             core.lock.check()?;
         }
         core.commit(&events, [], now_ms)?;
-        let state = core.machine.state();
+        let (state, reader) = (core.machine.state(), &mut core.reader);
         let epoch = state.epoch;
         let lease = |&offset: &u64| {
             let attempts = state.entry(offset).map_or(0, |entry| entry.attempts);
-            (LeaseId { epoch, pull, offset }, attempts)
+            (LeaseId { epoch, pull, offset }, attempts, reader.take(offset))
         };
         let leases: Vec<_> = events.iter().flat_map(GroupEvent::offsets).map(lease).collect();
         let can_read = wanted > 0 && core.machine.room_ahead() > 0;
@@ -234,12 +268,15 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
     }
 
     /// Reports the state, releases the lock, and wakes the workers that have something to do.
-    pub(crate) fn after(&self, core: MutexGuard<'_, Core>) {
+    pub(crate) fn after(&self, core: MutexGuard<'_, Core<E>>) {
         let (machine, head) = (&core.machine, self.store.len());
         let state = machine.state();
         self.meters.parked.report(state.parked.len() as u64);
         self.meters.in_flight.report(machine.held());
         self.meters.lag.report(head.saturating_sub(state.position()));
+        if self.waiting.is_empty() {
+            return;
+        }
         if core.is_idle() && self.store.backend().head().is_closed() {
             drop(core);
             return self.wake_all();

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::entry::{Entry, Parked, Status};
 use super::event::GroupEvent;
 use super::settings::GroupSettings;
+use super::window::Window;
 
 /// The most entries in one carried part, so that it stays below the limit of an event, 16 MiB: a reason has at most
 /// 1,000 bytes, each of which is up to 6 bytes of JSON.
@@ -34,7 +35,7 @@ pub(crate) struct GroupState {
     pub(crate) stored_read: u64,
     /// The digest of the event before `stored_read`.
     pub(crate) before: Option<String>,
-    pub(crate) window: BTreeMap<u64, Entry>,
+    pub(crate) window: Window,
     /// Events that were parked and are delivered again. They do not hold the position back.
     pub(crate) replays: BTreeMap<u64, Entry>,
     pub(crate) parked: BTreeMap<u64, Parked>,
@@ -49,20 +50,20 @@ pub(crate) struct Misfit(pub(crate) String);
 impl GroupState {
     /// Returns the position: every event of the query below it is finished or parked.
     pub(crate) fn position(&self) -> u64 {
-        self.window.first_key_value().map_or(self.read, |(&offset, _)| offset)
+        self.window.first().unwrap_or(self.read)
     }
 
     pub(crate) fn entry(&self, offset: u64) -> Option<&Entry> {
-        self.window.get(&offset).or_else(|| self.replays.get(&offset))
+        self.window.get(offset).or_else(|| self.replays.get(&offset))
     }
 
     pub(crate) fn entry_mut(&mut self, offset: u64) -> Option<&mut Entry> {
-        self.window.get_mut(&offset).or_else(|| self.replays.get_mut(&offset))
+        self.window.get_mut(offset).or_else(|| self.replays.get_mut(&offset))
     }
 
     /// Returns all entries.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        self.window.iter().chain(&self.replays).map(|(&offset, entry)| (offset, entry))
+        self.window.iter().chain(self.replays.iter().map(|(&offset, entry)| (offset, entry)))
     }
 
     /// Returns whether every event that was read is finished or parked.
@@ -81,9 +82,9 @@ impl GroupState {
         self.entry_mut(offset).ok_or_else(missing)
     }
 
-    fn finish(&mut self, offset: u64) -> Result<Entry, Misfit> {
+    pub(super) fn finish(&mut self, offset: u64) -> Result<Entry, Misfit> {
         let missing = || Misfit(format!("the event at offset {offset} is finished already"));
-        let found = self.window.remove(&offset).or_else(|| self.replays.remove(&offset));
+        let found = self.window.remove(offset).or_else(|| self.replays.remove(&offset));
         found.ok_or_else(missing)
     }
 
@@ -92,13 +93,23 @@ impl GroupState {
         self.parked.remove(&offset).ok_or_else(missing)
     }
 
+    /// Adds entries behind those of the window.
+    fn extend(&mut self, entries: impl Iterator<Item = (u64, Entry)>) -> Result<(), Misfit> {
+        for (offset, entry) in entries {
+            if !self.window.push(offset, entry) {
+                return Err(Misfit(format!("offset {offset} is not behind the one before it")));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the events at `offsets`, which are to be delivered. Everything below `to` was read.
     fn admit(&mut self, to: u64, offsets: &[u64]) -> Result<(), Misfit> {
         let first = offsets.first().copied().unwrap_or(to);
         if to < self.read || first < self.read {
             return Err(Misfit(format!("offset {first} was read before")));
         }
-        self.window.extend(offsets.iter().map(|&offset| (offset, Entry::new())));
+        self.extend(offsets.iter().map(|&offset| (offset, Entry::new())))?;
         (self.read, self.stored_read) = (to, to);
         Ok(())
     }
@@ -113,10 +124,7 @@ impl GroupState {
     ) -> Result<(), Misfit> {
         let worker: Arc<str> = worker.into();
         for &offset in offsets {
-            let entry = self.existing(offset)?;
-            entry.attempts = entry.attempts.saturating_add(1);
-            entry.pull = Some(pull);
-            entry.status = Status::Leased { worker: Arc::clone(&worker), deadline_ms };
+            self.existing(offset)?.lease(Arc::clone(&worker), pull, deadline_ms);
         }
         Ok(())
     }
@@ -129,7 +137,7 @@ impl GroupState {
                 self.source = *source;
             }
             GroupEvent::StateCarried { window, replays, parked } => {
-                self.window.extend(window.iter().cloned());
+                self.extend(window.iter().cloned())?;
                 self.replays.extend(replays.iter().cloned());
                 self.parked.extend(parked.iter().cloned());
             }
@@ -209,24 +217,25 @@ impl GroupState {
     pub(crate) fn carried(&self) -> Vec<GroupEvent> {
         let (settings, source) = (self.settings.clone(), self.source);
         let mut events = vec![GroupEvent::GroupConfigured { settings, source }];
-        events
-            .extend(parts(&self.window).map(|window| GroupEvent::carried(window, vec![], vec![])));
-        events.extend(
-            parts(&self.replays).map(|replays| GroupEvent::carried(vec![], replays, vec![])),
-        );
-        events
-            .extend(parts(&self.parked).map(|parked| GroupEvent::carried(vec![], vec![], parked)));
+        let windows = parts(self.window.iter());
+        events.extend(windows.map(|window| GroupEvent::carried(window, vec![], vec![])));
+        let replays = parts(self.replays.iter().map(|(&offset, entry)| (offset, entry)));
+        events.extend(replays.map(|replays| GroupEvent::carried(vec![], replays, vec![])));
+        let parked = parts(self.parked.iter().map(|(&offset, parked)| (offset, parked)));
+        events.extend(parked.map(|parked| GroupEvent::carried(vec![], vec![], parked)));
         let (epoch, read, before) = (self.epoch, self.stored_read, self.before.clone());
         events.push(GroupEvent::StateComplete { epoch, read, before });
         events
     }
 }
 
-/// Returns the entries of a map in parts that fit into one event each.
-fn parts<T: Clone>(map: &BTreeMap<u64, T>) -> impl Iterator<Item = Vec<(u64, T)>> {
-    let mut entries = map.iter().map(|(&offset, entry)| (offset, entry.clone()));
+/// Returns entries in parts that fit into one event each.
+fn parts<'a, T: Clone + 'a>(
+    mut entries: impl Iterator<Item = (u64, &'a T)>,
+) -> impl Iterator<Item = Vec<(u64, T)>> {
     std::iter::from_fn(move || {
-        let part: Vec<_> = entries.by_ref().take(CARRIED_PART).collect();
+        let part: Vec<_> =
+            entries.by_ref().take(CARRIED_PART).map(|(offset, it)| (offset, it.clone())).collect();
         (!part.is_empty()).then_some(part)
     })
 }

@@ -1,0 +1,164 @@
+//! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last page until they
+//! are delivered, so each event is read once.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use annals::UnknownEvents;
+use annals::{Backend, Event, EventRef, EventStore, Query, ReadError, Subscription, Tags};
+
+use super::schedule::Keys;
+use crate::error::ConsumerError;
+
+/// The most events that are read at a time, and kept of the pages before.
+const PAGE: usize = 64;
+
+/// What is read of a log, and how far.
+pub(crate) struct Reader<E: Event> {
+    pub(crate) query: Query,
+    key: Option<String>,
+    unknown: UnknownEvents,
+    /// The position in the log, from the first page on.
+    cursor: Option<Box<dyn Cursor<E>>>,
+    /// Events that were read and not delivered yet, in order.
+    ahead: VecDeque<(u64, EventRef<'static, E>)>,
+}
+
+/// A [`Subscription`], whatever its backend is.
+trait Cursor<E>: Send {
+    fn try_next(&mut self) -> Option<Result<EventRef<'static, E>, ReadError>>;
+
+    fn position(&self) -> u64;
+
+    fn seek(&mut self, offset: u64);
+}
+
+impl<E: Event, B: Backend<E> + 'static> Cursor<E> for Subscription<'static, E, B> {
+    fn try_next(&mut self) -> Option<Result<EventRef<'static, E>, ReadError>> {
+        Self::try_next(self)
+    }
+
+    fn position(&self) -> u64 {
+        Self::position(self)
+    }
+
+    fn seek(&mut self, offset: u64) {
+        Self::seek(self, offset);
+    }
+}
+
+impl<E: Event> Reader<E> {
+    pub(crate) fn new(query: Query, key: Option<String>, unknown: UnknownEvents) -> Self {
+        Self { query, key, unknown, cursor: None, ahead: VecDeque::new() }
+    }
+
+    /// Returns at most `room` events from `from` on, with their keys, and the offset behind the events that were searched.
+    pub(crate) fn read<B: Backend<E> + 'static>(
+        &mut self,
+        store: &EventStore<E, B>,
+        from: u64,
+        room: usize,
+    ) -> Result<(Vec<(u64, Keys)>, u64), ConsumerError> {
+        let mut cursor = self.cursor.take().unwrap_or_else(|| {
+            let subscription = store.clone().into_subscription(self.query.clone(), from);
+            Box::new(subscription.unknown_events(self.unknown))
+        });
+        if cursor.position() != from {
+            cursor.seek(from);
+            self.ahead.clear();
+        }
+        let found = self.page(store, cursor.as_mut(), room.min(PAGE));
+        let to = cursor.position();
+        self.cursor = Some(cursor);
+        Ok((found?, to))
+    }
+
+    fn page<B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        cursor: &mut dyn Cursor<E>,
+        room: usize,
+    ) -> Result<Vec<(u64, Keys)>, ConsumerError> {
+        // Events whose keys wait must not fill the memory. They are read again when they are delivered.
+        while self.ahead.len() > PAGE {
+            self.ahead.pop_front();
+        }
+        let mut found = Vec::with_capacity(room);
+        while found.len() < room {
+            match cursor.try_next() {
+                Some(Ok(event)) => {
+                    found.push((event.offset, self.keys(&event.event)));
+                    self.ahead.push_back((event.offset, event));
+                }
+                // It is delivered like any other. Its stored tags have its keys.
+                Some(Err(ReadError::Decode { offset, .. })) => {
+                    found.push((offset, self.keys_at(store, offset)?));
+                }
+                Some(Err(error)) => {
+                    // The cursor stopped. The next page begins at the offset that cannot be read.
+                    cursor.seek(cursor.position());
+                    // The events before it first.
+                    return if found.is_empty() { Err(error.into()) } else { Ok(found) };
+                }
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the offset of the first event that was read and not delivered.
+    pub(crate) fn first_ahead(&self) -> Option<u64> {
+        self.ahead.front().map(|(offset, _)| *offset)
+    }
+
+    /// Returns an event that is about to be delivered, if it was read already.
+    pub(crate) fn take(&mut self, offset: u64) -> Option<EventRef<'static, E>> {
+        let at = match self.first_ahead()? {
+            first if first == offset => 0,
+            _ => self.ahead.binary_search_by_key(&offset, |(at, _)| *at).ok()?,
+        };
+        self.ahead.remove(at).map(|(_, event)| event)
+    }
+
+    /// Returns the keys of an event.
+    fn keys(&self, event: &E) -> Keys {
+        let mut tags = Tags::default();
+        if self.key.is_some() {
+            event.tags(&mut tags);
+        }
+        self.keys_in(&tags)
+    }
+
+    /// Returns the keys among the tags of an event.
+    fn keys_in(&self, tags: &Tags) -> Keys {
+        let Some(prefix) = &self.key else { return Keys::default() };
+        let mut keys: Vec<_> =
+            tags.iter().filter(|tag| tag.starts_with(prefix.as_str())).map(Into::into).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into()
+    }
+
+    /// Returns the keys of the event at an offset, whether or not it can be decoded.
+    pub(crate) fn keys_at<B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        offset: u64,
+    ) -> Result<Keys, ConsumerError> {
+        if self.key.is_none() {
+            return Ok(Keys::default());
+        }
+        match store.backend().tags(offset) {
+            Ok(tags) => Ok(tags.map(|tags| self.keys_in(&tags)).unwrap_or_default()),
+            // A backend that decodes an event for its tags: this one has no keys then.
+            Err(ReadError::Decode { .. }) => Ok(Keys::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl<E: Event> fmt::Debug for Reader<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("query", &self.query).finish_non_exhaustive()
+    }
+}

@@ -248,6 +248,40 @@ fn a_worker_whose_log_cannot_be_read_reports_it_once_in_each_pause() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_costs_no_attempt_and_parks_nothing() {
+    let (store, fails) = Failing::store();
+    append(&store, 0..2);
+    let group = store.group("billing").pauses(Duration::ZERO, Duration::ZERO).max_attempts(2);
+    let group = group.open().unwrap();
+    drop(group.pull("a", 1, None).unwrap()); // to be read alone the next time
+    fails.store(true, Ordering::SeqCst);
+    for _ in 0..5 {
+        let error = group.pull("a", 1, None).unwrap_err();
+        assert!(matches!(error, ConsumerError::Read(ReadError::Io { .. })), "{error}");
+        assert_eq!((group.status().in_flight, group.status().parked), (0, 0));
+    }
+    fails.store(false, Ordering::SeqCst);
+    let delivery = group.pull("a", 1, None).unwrap().remove(0);
+    assert_eq!((delivery.offset, delivery.attempt()), (0, 2));
+    delivery.ack().unwrap();
+}
+
+#[test]
+fn an_event_that_cannot_be_read_keeps_no_other_from_being_delivered() {
+    let (store, fails) = Failing::store();
+    append(&store, 0..2);
+    let group = store.group("billing").pauses(Duration::ZERO, HOUR).open().unwrap();
+    drop(group.pull("a", 1, None).unwrap()); // to be read alone the next time
+    drop(group);
+    let group = store.group("billing").pauses(HOUR, HOUR).open().unwrap();
+    fails.store(true, Ordering::SeqCst);
+    group.pull("a", 1, None).unwrap_err();
+    fails.store(false, Ordering::SeqCst);
+    let others = group.pull("a", 9, None).unwrap();
+    assert_eq!((others.len(), others[0].offset, group.status().retrying), (1, 1, 1));
+}
+
+#[test]
 fn an_event_that_could_not_be_read_again_comes_again_later() {
     let (store, fails) = Failing::store();
     append(&store, 0..2);

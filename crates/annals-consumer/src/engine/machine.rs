@@ -31,6 +31,9 @@ pub(crate) enum Answer<'a> {
     Nack(Nack, &'a str),
     /// The worker has not looked at the event: it is to be delivered again, and this was no attempt.
     Return,
+    /// The log could not be read, so no worker got the event: it is to be delivered after a pause, and this was no
+    /// attempt.
+    Unread(&'a str),
 }
 
 /// What became of the answers to some leases. [`Group::pull`](crate::Group::pull) has an example.
@@ -319,11 +322,21 @@ impl Machine {
                         }
                         Answer::Nack(Nack::Park, reason) => decision.park(lease.offset, reason),
                         // After the deadline the event is to be delivered again already.
-                        Answer::Nack(Nack::Retry, _) | Answer::Return if !leased => {}
+                        Answer::Nack(Nack::Retry, _) | Answer::Return | Answer::Unread(_)
+                            if !leased => {}
                         Answer::Nack(Nack::Retry, reason) => {
                             decision.retry(lease.offset, None, reason);
                         }
                         Answer::Return => returned.push(lease.offset),
+                        Answer::Unread(reason) => {
+                            let (offset, reason) = (lease.offset, cut(reason));
+                            let pause_ms = self.state.settings.pause_ms(1);
+                            let until_ms = now_ms.saturating_add(pause_ms);
+                            let offsets = vec![offset];
+                            decision.events.push(GroupEvent::DeliveriesReturned { offsets });
+                            let retried = GroupEvent::EventRetried { offset, until_ms, reason };
+                            decision.events.push(retried);
+                        }
                     }
                 }
             }

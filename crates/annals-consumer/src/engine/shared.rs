@@ -196,8 +196,8 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
                     true => Err(error),
                     false => {
                         self.give_back(&left.by_ref().map(|(lease, ..)| lease).collect::<Vec<_>>());
-                        let retry = Answer::Nack(Nack::Retry, &error.to_string());
-                        self.settle(&[lease], retry).and(Err(error))
+                        let unread = Answer::Unread(&error.to_string());
+                        self.settle(&[lease], unread).and(Err(error))
                     }
                 };
                 if let Err(error) = answer {

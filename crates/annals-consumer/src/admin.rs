@@ -53,6 +53,21 @@ impl<E: Event, B: Backend<E>> fmt::Debug for ConsumerAdmin<'_, E, B> {
 }
 
 /// A consumer or group in a list.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_consumer::{ConsumerAdmin, ConsumerInfo, ConsumerKind, Consumers as _};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("order-placed").build()?)?;
+/// store.group("billing").open()?;
+/// let info: ConsumerInfo = ConsumerAdmin::of(&store)?.get("billing")?;
+/// assert_eq!((info.kind, info.lag), (ConsumerKind::Group, 1));
+/// if let Some(problem) = info.problem {
+///     eprintln!("{}: {problem}", info.name); // what is wrong, and what to do
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConsumerInfo {
@@ -76,7 +91,7 @@ pub struct ConsumerInfo {
     pub settings: Option<GroupSettings>,
 }
 
-/// The kind of a name.
+/// The kind of a name. [`ConsumerInfo`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsumerKind {
@@ -115,6 +130,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let mut list: Vec<ConsumerInfo> =
             names.into_iter().map(|name| self.consumer(name)).collect();
         list.extend(self.place.groups()?.into_iter().filter_map(|name| self.group(name)));
+        list.extend(self.place.lost_groups()?.into_iter().filter_map(|name| self.group(name)));
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
     }
@@ -139,8 +155,8 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         limit: usize,
     ) -> Result<Vec<ParkedEvent>, ConsumerError> {
         check_name(name)?;
-        let state = StateLog::peek(&self.place, name)?.ok_or_else(|| not_found(name))?;
-        Ok(ParkedEvent::list(&state, from, limit))
+        let peeked = StateLog::peek(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        Ok(ParkedEvent::list(&peeked.whole(name)?, from, limit))
     }
 
     /// Lets the group deliver parked events again when it is next opened, with all their attempts. Returns their
@@ -174,11 +190,12 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
             return Err(ConsumerError::ResetBeyondHead { to, head });
         }
         let kind = self.kind(name)?;
-        let _lock = self.place.lock(name)?;
+        let lock = self.place.lock(name)?;
         if kind == ConsumerKind::Consumer {
             return Checkpoint::of(self.store, name)?.save(self.store, to);
         }
-        let (mut log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        let opened = StateLog::open(&self.place, name, &lock)?;
+        let (mut log, state) = opened.ok_or_else(|| not_found(name))?;
         let (settings, source) = (state.settings, store_id(self.store));
         let configured = GroupEvent::GroupConfigured { settings, source };
         let now_ms = Clock::new(log.last_ms()).now_ms();
@@ -192,16 +209,16 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], or a failure of the system.
     pub fn delete(&self, name: &str) -> Result<(), ConsumerError> {
         let kind = self.kind(name)?;
-        let _lock = self.place.lock(name)?;
+        let lock = self.place.lock(name)?;
         match kind {
             ConsumerKind::Consumer => Checkpoint::of(self.store, name)?.remove(),
-            ConsumerKind::Group => StateLog::delete(&self.place, name),
+            ConsumerKind::Group => StateLog::delete(&self.place, name, &lock),
         }
     }
 
     fn kind(&self, name: &str) -> Result<ConsumerKind, ConsumerError> {
         check_name(name)?;
-        if self.place.has_group(name) {
+        if self.place.has_group(name) || self.place.had_group(name) {
             Ok(ConsumerKind::Group)
         } else if Checkpoint::of(self.store, name)?.exists()? {
             Ok(ConsumerKind::Consumer)
@@ -227,8 +244,11 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let (state, problem, settings) = match StateLog::peek(&self.place, &name) {
             // A group whose creation was interrupted.
             Ok(None) => return None,
-            Ok(Some(state)) => {
-                let problem = check_bound(&name, &state, self.store).err();
+            Ok(Some(peeked)) => {
+                let (state, is_bound) = (peeked.state.clone(), |state: &GroupState| {
+                    check_bound(&name, state, self.store)
+                });
+                let problem = peeked.whole(&name).and_then(|state| is_bound(&state)).err();
                 let settings = state.settings.clone();
                 (state, problem, Some(settings))
             }
@@ -257,12 +277,12 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         which: ParkedEvents<'_>,
         replays: bool,
     ) -> Result<u64, ConsumerError> {
-        check_name(name)?;
-        if !self.place.has_group(name) {
+        if self.kind(name)? != ConsumerKind::Group {
             return Err(not_found(name));
         }
         let lock = self.place.lock(name)?;
-        let (log, state) = StateLog::open(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        let opened = StateLog::open(&self.place, name, &lock)?;
+        let (log, state) = opened.ok_or_else(|| not_found(name))?;
         check_bound(name, &state, self.store)?;
         let (query, key) = (state.settings.query(), state.settings.key.clone());
         let reader = Reader::new(query, key, UnknownEvents::default());

@@ -7,7 +7,22 @@ use std::sync::Arc;
 
 use annals::{AppendError, OpenError, ReadError};
 
-/// Why a call on a consumer or a group failed.
+/// Why a call on a consumer or a group failed. The text says what to do.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_consumer::{ConsumerError, Consumers as _, Holder};
+///
+/// let store = EventStore::<RawEvent>::in_memory();
+/// let first = store.consumer("mailer").start()?;
+/// match store.consumer("mailer").start() {
+///     Err(ConsumerError::Running { holder: Holder::Process(id), .. }) => println!("it runs in process {id}"),
+///     Err(error) => assert!(error.to_string().contains("is running in this process")),
+///     Ok(_) => unreachable!("one consumer of a name runs at a time"),
+/// }
+/// # drop(first);
+/// # Ok::<(), ConsumerError>(())
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsumerError {
@@ -30,8 +45,8 @@ pub enum ConsumerError {
     /// The backend has no place beside its log.
     #[error("the log's backend has no place for positions; give one with `checkpoints`")]
     NoPlace,
-    /// There is no consumer and no group with this name.
-    #[error("there is no consumer {name:?}")]
+    /// No consumer and no group has this name.
+    #[error("no consumer or group has the name {name:?}")]
     NotFound {
         /// The name.
         name: String,
@@ -128,10 +143,10 @@ pub enum ConsumerError {
         /// The value that was given.
         given: String,
     },
-    /// An event of a group's state log does not fit the events before it.
+    /// A group's state log is damaged: cut short, changed, or an event in it does not fit the events before it.
     #[error(
-        "the state log of the group {name:?} is not valid at its offset {offset}: {problem}; delete the group and \
-         begin at the offset where it shall go on"
+        "the state log of the group {name:?} is damaged at its offset {offset}: {problem}; restore the directory of the \
+         group from a backup, or delete the group and open it with `from` at the offset where it shall go on"
     )]
     DamagedState {
         /// The name.
@@ -140,6 +155,18 @@ pub enum ConsumerError {
         offset: u64,
         /// What is wrong.
         problem: String,
+    },
+    /// A group's state was removed, and not by [`ConsumerAdmin::delete`](crate::ConsumerAdmin::delete).
+    #[error(
+        "the state of the group {name:?}, {}, was removed; restore it from a backup, or delete the group and open it \
+         with `from` at the offset where it shall go on",
+        path.display()
+    )]
+    StateRemoved {
+        /// The name.
+        name: String,
+        /// The directory.
+        path: PathBuf,
     },
     /// A lease is lost: the event was delivered again, was parked, or the group was reset.
     #[error(
@@ -213,7 +240,7 @@ pub enum ConsumerError {
     },
 }
 
-/// The process in which a consumer or a group is running.
+/// The process in which a consumer or a group is running. [`ConsumerError`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Holder {

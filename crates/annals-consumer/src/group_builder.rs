@@ -19,6 +19,7 @@ use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::Group;
+use crate::place::lock::NameLock;
 use crate::place::place::{Place, check_name};
 use crate::place::position_files::remove_left_behind;
 
@@ -26,6 +27,29 @@ use crate::place::position_files::remove_left_behind;
 ///
 /// The query and the key of an existing group cannot change, since the state depends on them. The other settings can:
 /// they are those of the last [`open`](Self::open).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use annals::{EventStore, Query, RawEvent};
+/// use annals_consumer::Consumers as _;
+///
+/// let store = EventStore::<RawEvent>::in_memory();
+/// let group = store
+///     .group("billing")
+///     .query(Query::event_type("order-changed"))
+///     .key("order:") // events of one order in order, one at a time
+///     .park_key(true) // a parked event parks the later events of its order
+///     .max_in_flight(8) // of each worker
+///     .read_ahead(10_000) // so that one order with many events does not keep the others waiting
+///     .deadline(Duration::from_secs(60))
+///     .max_attempts(10)
+///     .pauses(Duration::from_millis(100), Duration::from_secs(600))
+///     .keep_leases() // its workers outlive this process
+///     .open()?;
+/// assert_eq!(group.settings().max_attempts, 10);
+/// # Ok::<(), annals_consumer::ConsumerError>(())
+/// ```
 #[must_use = "a group does nothing until it is opened"]
 pub struct GroupBuilder<'a, E: Event, B: Backend<E>> {
     store: &'a EventStore<E, B>,
@@ -134,7 +158,7 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     /// * [`ConsumerError::OtherStore`], [`ConsumerError::BeyondHead`], [`ConsumerError::OtherHistory`]: its state does
     ///   not belong to the log as it is now.
     /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
-    ///   [`ConsumerError::NoPlace`], [`ConsumerError::DamagedState`], or a failure of the system.
+    ///   [`ConsumerError::NoPlace`], [`ConsumerError::DamagedState`], [`ConsumerError::StateRemoved`], or a failure of the system.
     pub fn open(self) -> Result<Group<E, B>, ConsumerError> {
         let Self { store, name, settings, .. } = self;
         check_name(&name)?;
@@ -149,12 +173,12 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         if Checkpoint::of(store, name.as_str())?.exists()? {
             return Err(ConsumerError::OtherKind { name, found: "consumer" });
         }
-        let (log, state) = match StateLog::open(&place, &name)? {
+        let (log, state) = match StateLog::open(&place, &name, &lock)? {
             Some((log, state)) => {
                 check_bound(&name, &state, store)?;
                 (log, with_settings(&name, state, &settings)?)
             }
-            None => begin(store, &place, &name, &settings, self.from)?,
+            None => begin(store, &place, &lock, &name, &settings, self.from)?,
         };
         let clock = Clock::new(log.last_ms());
         let now_ms = clock.now_ms();
@@ -189,6 +213,7 @@ pub(crate) fn check_bound<E: Event, B: Backend<E>>(
 fn begin<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     place: &Place,
+    lock: &NameLock,
     name: &str,
     settings: &GroupSettings,
     from: u64,
@@ -207,7 +232,7 @@ fn begin<E: Event, B: Backend<E>>(
         ..GroupState::default()
     };
     let now_ms = Clock::new(0).now_ms();
-    Ok((StateLog::create(place, name, &state, now_ms)?, state))
+    Ok((StateLog::create(place, name, &state, now_ms, lock)?, state))
 }
 
 /// Checks that the group has this query and key.

@@ -4,10 +4,11 @@
 //!   billing.group/
 //!     00000006/      the state log before, for looking back
 //!     00000007/      the state log: it begins with the whole state, and has at most 100,000 events
+//!     00000008.new/  the next one, while it begins
 //! ```
 //! An append to it survives the end of the process. It is not synced, so a loss of power may take the last changes,
-//! which costs redeliveries. A state log that does not contain a whole state is the rest of an interrupted begin, and
-//! the one before it is current.
+//! which costs redeliveries. A state log gets its number when the whole state is in it and synced. So one that has a
+//! number and not a whole state is damaged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,12 +16,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::{AppendError, Backend, Batch, Durability, EventStore, Journal, Memory, OpenError};
+use annals::{
+    AppendError, Backend, Batch, Durability, EventStore, Journal, Memory, OpenError, ReadError,
+};
 use parking_lot::Mutex;
 
 use super::event::GroupEvent;
 use super::state::GroupState;
 use crate::error::ConsumerError;
+use crate::place::lock::NameLock;
 use crate::place::place::{Place, group_directory};
 use crate::place::position_files::{
     DELETED, create_directory, left_behind, remove_left_behind, sync_directory,
@@ -61,41 +65,33 @@ pub(crate) struct StateLog {
 }
 
 impl StateLog {
-    /// Opens the state log of a group, and returns it with the state. Returns `None` if there is no such group. The
+    /// Opens the state log of a group, and returns it with the state. Returns `None` if the group does not exist. The
     /// caller holds the group's lock.
     pub(crate) fn open(
         place: &Place,
         name: &str,
+        lock: &NameLock,
     ) -> Result<Option<(Self, GroupState)>, ConsumerError> {
         let logs = Logs::of(place, name);
-        let log = |number, store: Store, last_ms| Self {
-            name: name.to_owned(),
-            logs: logs.clone(),
-            number,
-            store,
-            ends_at: MOST_EVENTS,
-            last_ms,
+        let (number, store) = match &logs {
+            Logs::Memory { logs, .. } => match logs.0.lock().get(name).cloned() {
+                Some(memory) => (1, on(memory)),
+                None => return Ok(None),
+            },
+            Logs::Directory(directory) => match numbers(directory)?.last() {
+                Some(&number) => {
+                    let path = log_directory(directory, number);
+                    (number, open_log(&path).map_err(not_opened(name))?)
+                }
+                None if lock.had_group() => return Err(removed(directory, name)),
+                None => return Ok(None),
+            },
         };
-        let directory = match &logs {
-            Logs::Memory { logs, .. } => {
-                let Some(memory) = logs.0.lock().get(name).cloned() else { return Ok(None) };
-                let store = on(memory);
-                let (state, last_ms) = fold(&store, name)?;
-                return Ok(Some((log(1, store, last_ms), state)));
-            }
-            Logs::Directory(directory) => directory,
-        };
-        for number in numbers(directory)?.into_iter().rev() {
-            let path = log_directory(directory, number);
-            let store = open_log(&path).map_err(not_opened(name))?;
-            let (state, last_ms) = fold(&store, name)?;
-            if state.complete {
-                return Ok(Some((log(number, store, last_ms), state)));
-            }
-            drop(store);
-            fs::remove_dir_all(&path).map_err(ConsumerError::io("remove", &path))?;
-        }
-        Ok(None)
+        let (state, last_ms) = fold(&store, name);
+        let state = state.whole(name)?;
+        lock.note_group(true);
+        let (name, ends_at) = (name.to_owned(), MOST_EVENTS);
+        Ok(Some((Self { name, logs, number, store, ends_at, last_ms }, state)))
     }
 
     /// Creates the first state log of a group. The caller holds the group's lock.
@@ -104,42 +100,50 @@ impl StateLog {
         name: &str,
         state: &GroupState,
         now_ms: u64,
+        lock: &NameLock,
     ) -> Result<Self, ConsumerError> {
         let logs = Logs::of(place, name);
         if let Logs::Directory(directory) = &logs {
             create_directory(directory).map_err(ConsumerError::io("create", directory))?;
         }
         let store = logs.begin(name, 1, state, now_ms)?;
+        lock.note_group(true);
         let (name, number, ends_at) = (name.to_owned(), 1, MOST_EVENTS);
         Ok(Self { name, logs, number, store, ends_at, last_ms: now_ms })
     }
 
-    /// Returns the state of a group, whether or not the group is running. Returns `None` if there is no such group.
-    pub(crate) fn peek(place: &Place, name: &str) -> Result<Option<GroupState>, ConsumerError> {
+    /// Returns the state of a group, whether or not the group is running. Returns `None` if the group does not exist.
+    pub(crate) fn peek(place: &Place, name: &str) -> Result<Option<Peeked>, ConsumerError> {
         let directory = match Logs::of(place, name) {
             Logs::Memory { logs, .. } => {
                 let memory = logs.0.lock().get(name).cloned();
-                return memory.map(|memory| Ok(fold(&on(memory), name)?.0)).transpose();
+                return Ok(memory.map(|memory| fold(&on(memory), name).0));
             }
             Logs::Directory(directory) => directory,
         };
-        for number in numbers(&directory)?.into_iter().rev() {
+        loop {
+            let Some(&number) = numbers(&directory)?.last() else {
+                let is_lost = place.had_group(name);
+                return if is_lost { Err(removed(&directory, name)) } else { Ok(None) };
+            };
             let path = log_directory(&directory, number);
             let journal = match options().open_read_only::<GroupEvent>(&path) {
-                // The process that runs the group is beginning it, or has just removed it.
-                Err(OpenError::NotFound { .. }) => continue,
+                // The process that runs the group has begun the next one, and has just removed this one.
+                Err(OpenError::NotFound { .. }) if !path.exists() => continue,
                 opened => opened.map_err(not_opened(name))?,
             };
-            let (state, _) = fold(&on(journal), name)?;
-            if state.complete {
-                return Ok(Some(state));
+            let (mut peeked, _) = fold(&on(journal), name);
+            let report = annals::verify(&path).map_err(not_opened(name))?;
+            if let Some(damage) = report.problems.first() {
+                peeked.problem = Some(damaged(name, damage.offset, damage.to_string()));
             }
+            return Ok(Some(peeked));
         }
-        Ok(None)
     }
 
     /// Removes the state logs of a group. The caller holds the group's lock.
-    pub(crate) fn delete(place: &Place, name: &str) -> Result<(), ConsumerError> {
+    pub(crate) fn delete(place: &Place, name: &str, lock: &NameLock) -> Result<(), ConsumerError> {
+        lock.note_group(false);
         match Logs::of(place, name) {
             Logs::Memory { logs, place } => {
                 logs.0.lock().remove(name);
@@ -226,32 +230,36 @@ impl Logs {
         state: &GroupState,
         last_ms: u64,
     ) -> Result<Store, ConsumerError> {
-        let (store, memory) = match self {
-            Self::Directory(directory) => {
-                let path = log_directory(directory, number);
-                if path.exists() {
-                    fs::remove_dir_all(&path).map_err(ConsumerError::io("remove", &path))?;
-                }
-                (open_log(&path).map_err(not_opened(name))?, None)
+        let fill = |store: &Store| -> Result<(), AppendError> {
+            // One event at a time: all of them may be too large for one batch.
+            for event in state.carried() {
+                store.append_as(Batch::new(vec![event]).time_ms(last_ms).allow_future_time())?;
             }
-            Self::Memory { .. } => {
-                let memory = Arc::new(Memory::new());
-                (on(Arc::clone(&memory)), Some(memory))
-            }
+            store.sync()
         };
         let not_written =
             |source| ConsumerError::StateLogNotWritten { name: name.to_owned(), source };
-        // One event at a time: all of them may be too large for one batch.
-        for event in state.carried() {
-            let batch = Batch::new(vec![event]).time_ms(last_ms).allow_future_time();
-            store.append_as(batch).map_err(not_written)?;
+        match self {
+            Self::Directory(directory) => {
+                let path = log_directory(directory, number);
+                let new = path.with_extension("new");
+                if new.exists() {
+                    fs::remove_dir_all(&new).map_err(ConsumerError::io("remove", &new))?;
+                }
+                fill(&open_log(&new).map_err(not_opened(name))?).map_err(not_written)?;
+                fs::rename(&new, &path).map_err(ConsumerError::io("rename", &new))?;
+                sync_directory(directory).map_err(ConsumerError::io("sync", directory))?;
+                open_log(&path).map_err(not_opened(name))
+            }
+            Self::Memory { logs, place } => {
+                let memory = Arc::new(Memory::new());
+                let store = on(Arc::clone(&memory));
+                fill(&store).map_err(not_written)?;
+                logs.0.lock().insert(name.to_owned(), memory);
+                note_group(place, name, true);
+                Ok(store)
+            }
         }
-        store.sync().map_err(not_written)?;
-        if let (Self::Memory { logs, place }, Some(memory)) = (self, memory) {
-            logs.0.lock().insert(name.to_owned(), memory);
-            note_group(place, name, true);
-        }
-        Ok(store)
     }
 
     /// Removes the state logs with lower numbers.
@@ -283,7 +291,18 @@ fn on(backend: impl Backend<GroupEvent> + 'static) -> Store {
 
 fn not_opened(name: &str) -> impl FnOnce(OpenError) -> ConsumerError {
     let name = name.to_owned();
-    |source| ConsumerError::StateLogNotOpened { name, source: Arc::new(source) }
+    |source| match source {
+        OpenError::Corrupt(damage) => damaged(&name, damage.offset, damage.to_string()),
+        source => ConsumerError::StateLogNotOpened { name, source: Arc::new(source) },
+    }
+}
+
+fn damaged(name: &str, offset: u64, problem: String) -> ConsumerError {
+    ConsumerError::DamagedState { name: name.to_owned(), offset, problem }
+}
+
+fn removed(directory: &Path, name: &str) -> ConsumerError {
+    ConsumerError::StateRemoved { name: name.to_owned(), path: directory.to_owned() }
 }
 
 fn log_directory(directory: &Path, number: u64) -> PathBuf {
@@ -306,20 +325,43 @@ fn numbers(directory: &Path) -> Result<Vec<u64>, ConsumerError> {
     Ok(numbers)
 }
 
-/// Computes the state that a state log ends with. Returns it with the time of the last event.
-fn fold(store: &Store, name: &str) -> Result<(GroupState, u64), ConsumerError> {
-    let (mut state, mut last_ms) = (GroupState::default(), 0);
-    for event in store.read(..) {
-        let event = event?;
-        let damaged = |misfit: super::state::Misfit| ConsumerError::DamagedState {
-            name: name.to_owned(),
-            offset: event.offset,
-            problem: misfit.0,
-        };
-        state.apply(&event.event).map_err(damaged)?;
-        last_ms = event.time_ms;
+/// The state of a group, as far as its state log can be read.
+pub(crate) struct Peeked {
+    pub(crate) state: GroupState,
+    pub(crate) problem: Option<ConsumerError>,
+}
+
+impl Peeked {
+    /// Returns the state if nothing is wrong with it.
+    pub(crate) fn whole(self, name: &str) -> Result<GroupState, ConsumerError> {
+        match self.problem {
+            Some(problem) => Err(problem),
+            None if !self.state.complete => {
+                Err(damaged(name, 0, "the state at its beginning is missing".to_owned()))
+            }
+            None => Ok(self.state),
+        }
     }
-    Ok((state, last_ms))
+}
+
+/// Computes the state that a state log ends with, or that it has at the first event that is not valid. Returns it with
+/// the time of the last event.
+fn fold(store: &Store, name: &str) -> (Peeked, u64) {
+    let (mut state, mut last_ms, mut next) = (GroupState::default(), 0, 0);
+    for event in store.read(..) {
+        let problem = match event {
+            Ok(event) => {
+                (last_ms, next) = (event.time_ms, event.offset);
+                state.apply(&event.event).err().map(|misfit| damaged(name, next, misfit.0))
+            }
+            Err(error @ ReadError::Io { .. }) => Some(error.into()),
+            Err(error) => Some(damaged(name, next + 1, error.to_string())),
+        };
+        if problem.is_some() {
+            return (Peeked { state, problem }, last_ms);
+        }
+    }
+    (Peeked { state, problem: None }, last_ms)
 }
 
 fn note_group(place: &Place, name: &str, exists: bool) {

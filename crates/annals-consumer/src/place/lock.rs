@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -11,17 +11,30 @@ use parking_lot::Mutex;
 
 use crate::error::{ConsumerError, Holder};
 
+/// The extension of the file of a lock.
+pub(crate) const LOCK: &str = ".lock";
+
+/// What the file of a group's lock has behind the id of the process.
+const GROUP: &str = " group";
+
+/// Returns whether the text of a lock's file says that the name is that of a group.
+pub(crate) fn is_of_group(text: &str) -> bool {
+    text.ends_with(GROUP)
+}
+
 /// The names that are locked in memory.
 pub(crate) type MemoryLocks = Arc<Mutex<BTreeSet<String>>>;
 
 /// The right to run under a name, until it is dropped.
 #[derive(Debug)]
 pub(crate) enum NameLock {
-    /// The open, locked file. Closing it releases the lock.
+    /// The open, locked file. Closing it releases the lock. Its text is the id of the process that has it, and whether
+    /// the name is that of a group.
     File {
         file: File,
         path: PathBuf,
         name: String,
+        had_group: bool,
     },
     Memory {
         locks: MemoryLocks,
@@ -34,30 +47,49 @@ pub(crate) enum NameLock {
 impl NameLock {
     /// Takes the lock of a name in a directory, which exists.
     pub(crate) fn in_directory(directory: &Path, name: &str) -> Result<Self, ConsumerError> {
-        let path = directory.join(format!("{name}.lock"));
+        let path = directory.join(format!("{name}{LOCK}"));
         let open =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(ConsumerError::io("open", &path))?;
-        match file.try_lock() {
+        let file = open.map_err(ConsumerError::io("open", &path))?;
+        let locked = file.try_lock();
+        let mut text = String::new();
+        // What cannot be read is not known.
+        let _ = (&file).take(64).read_to_string(&mut text);
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // If it cannot be read, the holder is not known.
-                let _ = (&file).take(64).read_to_string(&mut text);
-                let holder = match text.trim().parse() {
-                    Ok(found) if found == process::id() => Holder::ThisProcess,
-                    Ok(found) => Holder::Process(found),
-                    Err(_) => Holder::Unknown,
+                let holder = match text.split_whitespace().next().map(str::parse) {
+                    Some(Ok(found)) if found == process::id() => Holder::ThisProcess,
+                    Some(Ok(found)) => Holder::Process(found),
+                    _ => Holder::Unknown,
                 };
                 return Err(ConsumerError::Running { name: name.to_owned(), holder });
             }
             Err(TryLockError::Error(error)) => return Err(ConsumerError::io("lock", path)(error)),
         }
-        let note = file.set_len(0).and_then(|()| write!(file, "{}", process::id()));
-        if let Err(error) = note {
+        let had_group = is_of_group(&text);
+        let lock = Self::File { file, path, name: name.to_owned(), had_group };
+        lock.note_group(had_group);
+        Ok(lock)
+    }
+
+    /// Returns whether the name was that of a group when the lock was taken. The group's state may be lost since.
+    pub(crate) fn had_group(&self) -> bool {
+        matches!(self, Self::File { had_group: true, .. })
+    }
+
+    /// Notes the process, and whether the name is that of a group.
+    pub(crate) fn note_group(&self, exists: bool) {
+        let Self::File { file, name, .. } = self else { return };
+        let text = format!("{}{}", process::id(), if exists { GROUP } else { "" });
+        let write = |mut file: &File| {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(text.as_bytes())
+        };
+        if let Err(error) = write(file) {
             tracing::debug!(%error, name, "cannot note which process holds a lock");
         }
-        Ok(Self::File { file, path, name: name.to_owned() })
     }
 
     /// Checks that no other process can have taken the lock in the meantime, because the locked file was removed or
@@ -66,7 +98,7 @@ impl NameLock {
     /// # Errors
     /// [`ConsumerError::LockRemoved`] if so, and [`ConsumerError::Io`] if the file cannot be looked at.
     pub(crate) fn check(&self) -> Result<(), ConsumerError> {
-        let Self::File { file, path, name } = self else { return Ok(()) };
+        let Self::File { file, path, name, .. } = self else { return Ok(()) };
         match is_at(file, path) {
             Ok(true) => Ok(()),
             Ok(false) => Err(ConsumerError::LockRemoved { name: name.clone(), path: path.clone() }),

@@ -1,6 +1,7 @@
 //! The place beside a log: its directory `consumers/`, or memory.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use annals::{Backend, Event, EventStore};
 use parking_lot::Mutex;
 
 use super::checkpoint_store::{CheckpointStore, MemoryCheckpoints};
-use super::lock::{MemoryLocks, NameLock};
+use super::lock::{LOCK, MemoryLocks, NameLock, is_of_group};
 use super::position_files::{FileCheckpoints, create_directory, names_with};
 use crate::error::ConsumerError;
 
@@ -80,7 +81,21 @@ impl Place {
         }
     }
 
-    /// Returns whether there is a group of this name.
+    /// Returns the names of the groups whose state was removed, in order.
+    pub(crate) fn lost_groups(&self) -> Result<Vec<String>, ConsumerError> {
+        let Self::Directory(path) = self else { return Ok(Vec::new()) };
+        let mut names = names_with(path, LOCK).map_err(ConsumerError::io("list", path))?;
+        names.retain(|name| self.had_group(name) && !self.has_group(name));
+        Ok(names)
+    }
+
+    /// Returns whether the file of the lock of a name says that it is the name of a group.
+    pub(crate) fn had_group(&self, name: &str) -> bool {
+        let Self::Directory(path) = self else { return false };
+        fs::read_to_string(path.join(format!("{name}{LOCK}"))).is_ok_and(|text| is_of_group(&text))
+    }
+
+    /// Returns whether a group of this name has a place for its state.
     pub(crate) fn has_group(&self, name: &str) -> bool {
         match self {
             Self::Directory(path) => group_directory(path, name).exists(),

@@ -74,6 +74,21 @@ impl Checkpoint {
 
     /// Returns the position `name` in a place of the program's own.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::{Checkpoint, MemoryCheckpoints};
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("order-placed").build()?)?;
+    /// let place = Arc::new(MemoryCheckpoints::default()); // for example the database that the program writes to
+    /// let checkpoint = Checkpoint::in_store(place, "report")?;
+    /// checkpoint.save(&store, 1)?;
+    /// assert_eq!((checkpoint.name(), checkpoint.load(&store)?), ("report", Some(1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ConsumerError::BadName`].
     pub fn in_store(

@@ -69,6 +69,32 @@ impl<E: Event, B: Backend<E>> Consumer<E, B> {
     /// Acknowledges the event at `offset` without its delivery: for an event that cannot be decoded. Changes nothing if
     /// the event was not delivered, or is handled.
     ///
+    /// ```
+    /// use annals::{Event, EventStore, RawEvent, ReadError};
+    /// use annals_consumer::{ConsumerError, Consumers as _};
+    ///
+    /// #[derive(Event)]
+    /// enum Shop {
+    ///     OrderPlaced { cents: u64 },
+    /// }
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let broken = RawEvent::builder("order-placed").data("{}").build()?;
+    /// EventStore::open(directory.path())?.append(broken)?;
+    ///
+    /// let store = EventStore::<Shop>::open(directory.path())?;
+    /// let mut mailer = store.consumer("mailer").start()?;
+    /// while let Some(delivery) = mailer.try_next() {
+    ///     match delivery {
+    ///         Ok(delivery) => delivery.ack()?,
+    ///         Err(ConsumerError::Read(ReadError::Decode { offset, .. })) => mailer.pass_over(offset)?,
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// assert_eq!(mailer.position(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Delivery::ack`].
     pub fn pass_over(&mut self, offset: u64) -> Result<(), ConsumerError> {
@@ -98,8 +124,21 @@ impl<E: Event, B: Backend<E> + 'static> Consumer<E, B> {
         self.worker.try_next()
     }
 
-    /// Returns the next delivery, and waits for it up to `timeout`. Returns `None` if there was none, or if the
+    /// Returns the next delivery, and waits for it up to `timeout`. Returns `None` if none came in time, or if the
     /// consumer has [ended](Self::is_ended).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// let mut mailer = store.consumer("mailer").start()?;
+    /// assert!(mailer.next_timeout(Duration::from_millis(1)).is_none());
+    /// assert!(!mailer.is_ended()); // time for other work
+    /// # Ok::<(), annals_consumer::ConsumerError>(())
+    /// ```
     pub fn next_timeout(&mut self, timeout: Duration) -> Next<E, B> {
         self.worker.next_timeout(timeout)
     }

@@ -64,7 +64,21 @@ pub struct Group<E: Event, B: Backend<E>> {
     pub(crate) shared: Handle<E, B>,
 }
 
-/// The state of a group or consumer.
+/// The state of a group.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_consumer::{Consumers as _, GroupStatus};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("order-placed").build()?)?;
+/// let group = store.group("billing").open()?;
+/// let held = group.pull("a", 1, None)?;
+/// let GroupStatus { position, lag, in_flight, .. } = group.status();
+/// assert_eq!((position, lag, in_flight), (0, 1, 1));
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupStatus {
@@ -81,6 +95,22 @@ pub struct GroupStatus {
 }
 
 /// A parked event.
+///
+/// ```
+/// use annals::{EventStore, RawEvent};
+/// use annals_consumer::{Consumers as _, Nack, ParkedEvent, ParkedEvents};
+///
+/// let store = EventStore::in_memory();
+/// store.append(RawEvent::builder("order-placed").build()?)?;
+/// let group = store.group("billing").open()?;
+/// group.pull("a", 1, None)?.remove(0).nack(Nack::Park, "no such customer")?;
+/// for ParkedEvent { offset, reason, .. } in group.parked(0, 100) {
+///     println!("event {offset}: {reason}");
+///     group.replay_parked(ParkedEvents::At(&[offset]))?; // or drop_parked
+/// }
+/// assert_eq!(group.status().parked, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParkedEvent {
@@ -121,6 +151,30 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
 
     /// Returns at most `max` deliveries for a worker, without waiting. `deadline` is the time until they are delivered
     /// again; `None` is that of the settings.
+    ///
+    /// With the ids of the leases, workers may be on other machines:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::{Consumers as _, Delivery, LeaseId, Nack, Settled};
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append_batch([1, 2].map(|_| RawEvent::builder("order-placed").build().expect("it is valid")))?;
+    /// let group = store.group("billing").keep_leases().open()?;
+    /// let deliveries = group.pull("far-away", 10, Some(Duration::from_secs(60)))?;
+    /// let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.into_lease().to_string()).collect();
+    ///
+    /// // The worker asks for more time, and sends its answers.
+    /// let leases: Vec<LeaseId> = ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?;
+    /// group.extend(leases[0], Duration::from_secs(600))?;
+    /// let Settled { done, lost, .. } = group.ack(&leases[..1])?;
+    /// assert_eq!((done.len(), lost.len()), (1, 0));
+    /// group.nack(&leases[1..], Nack::Skip, "a test order")?;
+    /// assert_eq!(group.status().position, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ConsumerError::Read`] if the log cannot be read, [`ConsumerError::StateLogNotWritten`] if the state log cannot

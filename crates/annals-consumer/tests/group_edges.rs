@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use annals::{EventStore, Query};
+use annals::{EventStore, Query, RawEvent};
 use annals_consumer::{Consumers as _, Nack};
 use common::append;
 
@@ -78,4 +78,28 @@ fn a_pause_is_never_longer_than_the_settings_allow() {
     // As after a restart with a clock that has gone back by an hour.
     let group = open(Duration::ZERO);
     assert_eq!(group.pull("a", 1, None).unwrap()[0].attempt(), 2);
+}
+
+#[test]
+fn a_skipped_event_counts_as_handled_and_its_reason_stays_in_the_state_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    append(&store, 0..2);
+    let group = store.group("billing").open().unwrap();
+    for delivery in group.pull("a", 2, None).unwrap() {
+        match delivery.offset {
+            0 => delivery.ack().unwrap(),
+            _ => delivery.nack(Nack::Skip, "a test order").unwrap(),
+        }
+    }
+    let status = group.status();
+    assert_eq!((status.position, status.parked, status.retrying), (2, 0, 0));
+    drop(group);
+    let state = path.join("consumers/billing.group/00000001");
+    let state = EventStore::<RawEvent>::open_read_only(state).unwrap();
+    let skipped = state.query(&Query::tag("offset:1")).next().unwrap().unwrap();
+    assert_eq!(skipped.event.event_type(), "event-skipped");
+    let data = String::from_utf8(skipped.event.data_bytes().to_vec()).unwrap();
+    assert!(data.contains("a test order"), "{data}");
 }

@@ -4,6 +4,19 @@ use annals::{Query, QueryItem};
 use serde::{Deserialize, Serialize};
 
 /// The settings of a group, as its state log has them. [`GroupBuilder`](crate::GroupBuilder) sets them.
+///
+/// ```
+/// use annals::{EventStore, Query, RawEvent};
+/// use annals_consumer::{Consumers as _, GroupSettings, SettingsItem};
+///
+/// let store = EventStore::<RawEvent>::in_memory();
+/// let group = store.group("billing").query(Query::event_type("order-placed")).open()?;
+/// let settings: GroupSettings = group.settings();
+/// let item: &SettingsItem = &settings.query[0];
+/// assert_eq!((item.types[0].as_str(), settings.deadline_ms), ("order-placed", 30_000));
+/// assert_eq!(settings.query(), Query::event_type("order-placed"));
+/// # Ok::<(), annals_consumer::ConsumerError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupSettings {
@@ -28,6 +41,7 @@ pub struct GroupSettings {
 }
 
 /// One alternative of a group's query: any of the types, and all of the tags. By default, every event.
+/// [`GroupSettings`] has an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SettingsItem {

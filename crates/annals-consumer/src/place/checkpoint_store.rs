@@ -52,7 +52,7 @@ pub trait CheckpointStore: Send + Sync + Debug {
     fn names(&self) -> io::Result<Vec<String>>;
 }
 
-/// Positions in memory, which are gone with the value.
+/// Positions in memory, which are gone with the value. [`CheckpointStore`] has an example.
 #[derive(Debug, Default)]
 pub struct MemoryCheckpoints(Mutex<BTreeMap<String, Vec<u8>>>);
 

@@ -29,6 +29,33 @@ pub(crate) const MAX_HASHES: usize = 1 << 21;
 /// The most earlier checkpoints.
 const MAX_EARLIER: usize = 1_024;
 
+/// A member of evidence that this crate carries and does not check: it is about state channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Member {
+    /// `key`: the statement of an Ethereum account that names the log's keys.
+    Key,
+    /// `states`: the whole states of which events show only the hash.
+    States,
+    /// `state`: what the fold of the shown events gives.
+    State,
+}
+
+impl Member {
+    /// All members, in the order of the file.
+    pub(crate) const ALL: [Self; 3] = [Self::Key, Self::States, Self::State];
+
+    /// Returns the member's name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::States => "states",
+            Self::State => "state",
+        }
+    }
+}
+
 /// An event that evidence shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,7 +91,7 @@ pub struct Evidence {
     pub(crate) whole: Vec<Range<u64>>,
     pub(crate) earlier: Vec<(Checkpoint, Vec<TreeHash>)>,
     /// Members that another crate checks, by their names.
-    others: Vec<(&'static str, Box<RawValue>)>,
+    pub(crate) others: Vec<(Member, Box<RawValue>)>,
 }
 
 /// What evidence proves.
@@ -182,9 +209,8 @@ impl Evidence {
             (earlier.checkpoint.0, earlier.proof.0.into_iter().map(hash).collect())
         };
         evidence.earlier = file.earlier.0.into_iter().map(earlier).collect();
-        let others = [("key", file.key), ("states", file.states), ("state", file.state)];
-        evidence.others =
-            others.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let others = Member::ALL.into_iter().zip([file.key, file.states, file.state]);
+        evidence.others = others.filter_map(|(member, value)| Some((member, value?))).collect();
         Ok(evidence)
     }
 
@@ -194,10 +220,16 @@ impl Evidence {
         &self.checkpoint
     }
 
-    /// Returns the JSON of a member that another crate checks: `key`, `states` or `state`.
+    /// Returns the JSON of a member that another crate checks.
     #[must_use]
-    pub fn member(&self, name: &str) -> Option<&str> {
-        self.others.iter().find(|(other, _)| *other == name).map(|(_, value)| value.get())
+    pub fn member(&self, member: Member) -> Option<&str> {
+        self.others.iter().find(|(other, _)| *other == member).map(|(_, value)| value.get())
+    }
+
+    /// Returns the events that the evidence shows. They are not checked yet.
+    #[must_use]
+    pub fn events(&self) -> &[ShownEvent] {
+        &self.events
     }
 
     /// Returns the file.
@@ -225,9 +257,9 @@ impl Evidence {
             let earlier = |(checkpoint, proof): &(Checkpoint, Vec<TreeHash>)| json!({"checkpoint": checkpoint.to_string(), "proof": texts(proof)});
             file["earlier"] = self.earlier.iter().map(earlier).collect();
         }
-        for (name, value) in &self.others {
+        for (member, value) in &self.others {
             // It was read as JSON.
-            file[*name] = serde_json::from_str(value.get()).unwrap_or_default();
+            file[member.name()] = serde_json::from_str(value.get()).unwrap_or_default();
         }
         format!("{file}\n")
     }
@@ -255,7 +287,7 @@ impl Evidence {
             events: self.events,
             whole: self.whole,
             earlier,
-            not_checked: self.others.into_iter().map(|(name, _)| name).collect(),
+            not_checked: self.others.into_iter().map(|(member, _)| member.name()).collect(),
         })
     }
 

@@ -88,6 +88,15 @@ impl Policy {
         Ok(Verified { log, cosignatures })
     }
 
+    /// Returns the valid cosignatures of the policy's witnesses on a checkpoint, of any log. Does not ask for a quorum.
+    ///
+    /// # Errors
+    /// [`CheckError::BadSignature`] if a cosignature of a known witness is not valid.
+    pub fn cosignatures(&self, checkpoint: &Checkpoint) -> Result<Vec<Signed>, CheckError> {
+        let witnesses: Vec<_> = self.witnesses.values().cloned().collect();
+        checkpoint.signatures(&witnesses)
+    }
+
     /// Returns the valid signatures of known keys on a checkpoint: the log's, and those of witnesses.
     pub(crate) fn signed(
         &self,
@@ -96,8 +105,7 @@ impl Policy {
         let is_own = |key: &&VerifierKey| key.name() == checkpoint.origin();
         let logs: Vec<_> = self.logs.iter().filter(is_own).cloned().collect();
         let log = checkpoint.signatures(&logs)?.into_iter().next().map(|signed| signed.key);
-        let witnesses: Vec<_> = self.witnesses.values().cloned().collect();
-        Ok((log, checkpoint.signatures(&witnesses)?))
+        Ok((log, self.cosignatures(checkpoint)?))
     }
 
     fn is_quorum(&self, cosignatures: &[Signed]) -> bool {

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use annals::{Backend, Event, Query, ReadError};
+use serde_json::value::RawValue;
 
 use super::leaves::each_raw;
 use super::proofs::Proofs;
 use crate::entry::Entry;
 use crate::error::{CheckError, ProofError};
-use crate::evidence::evidence::{Evidence, MAX_EVENTS, MAX_EVIDENCE_BYTES, MAX_HASHES, ShownEvent};
+use crate::evidence::evidence::{
+    Evidence, MAX_EVENTS, MAX_EVIDENCE_BYTES, MAX_HASHES, Member, ShownEvent,
+};
 use crate::note::checkpoint::Checkpoint;
 use crate::tree::prove::subset;
 
@@ -23,6 +26,7 @@ pub struct EvidenceBuilder<'a, E: Event, B: Backend<E>> {
     whole: Vec<Range<u64>>,
     earlier: Vec<Checkpoint>,
     content: bool,
+    members: BTreeMap<Member, Box<RawValue>>,
 }
 
 impl<E: Event, B: Backend<E>> Proofs<E, B> {
@@ -36,7 +40,8 @@ impl<'a, E: Event, B: Backend<E>> EvidenceBuilder<'a, E, B> {
     fn new(proofs: &'a Proofs<E, B>, checkpoint: &'a Checkpoint) -> Self {
         let (queries, offsets, whole, earlier) =
             (Vec::new(), BTreeSet::new(), Vec::new(), Vec::new());
-        Self { proofs, checkpoint, queries, offsets, whole, earlier, content: false }
+        let members = BTreeMap::new();
+        Self { proofs, checkpoint, queries, offsets, whole, earlier, content: false, members }
     }
 
     /// Adds the events of a query. That they are all of them is shown only together with [`whole`](Self::whole).
@@ -75,6 +80,14 @@ impl<'a, E: Event, B: Backend<E>> EvidenceBuilder<'a, E, B> {
     #[must_use]
     pub fn earlier(mut self, checkpoint: Checkpoint) -> Self {
         self.earlier.push(checkpoint);
+        self
+    }
+
+    /// Adds a member that another crate checks: the crate `annals-channels` makes and checks all of them. A second call
+    /// for the same member replaces the first.
+    #[must_use]
+    pub fn member(mut self, member: Member, value: Box<RawValue>) -> Self {
+        self.members.insert(member, value);
         self
     }
 
@@ -126,6 +139,7 @@ impl<'a, E: Event, B: Backend<E>> EvidenceBuilder<'a, E, B> {
             proof.check(earlier.root())?;
             evidence.earlier.push((earlier, proof.hashes().to_vec()));
         }
+        evidence.others = self.members.into_iter().collect();
         if evidence.to_json().len() > MAX_EVIDENCE_BYTES {
             return Err(too_large());
         }

@@ -53,16 +53,23 @@ pub(crate) fn tile_root(leaves: &[TreeHash]) -> TreeHash {
     frontier.root()
 }
 
-/// Returns the roots of whole tiles, hashed by several threads.
-pub(crate) fn tile_roots<E: Event, B: Backend<E>>(
+/// A whole tile that was hashed.
+pub(crate) struct Tile {
+    pub(crate) root: TreeHash,
+    pub(crate) leaves: Vec<TreeHash>,
+}
+
+/// Returns whole tiles, hashed by several threads.
+pub(crate) fn tiles<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     tiles: Range<u64>,
     threads: usize,
-) -> Result<Vec<TreeHash>, ReadError> {
+) -> Result<Vec<Tile>, ReadError> {
     let each = (tiles.end - tiles.start).div_ceil(threads.max(1) as u64).max(1);
     let part = |part: Range<u64>| {
         let tile = |tile: u64| {
-            leaves(store, tile * TILE..(tile + 1) * TILE).map(|leaves| tile_root(&leaves))
+            leaves(store, tile * TILE..(tile + 1) * TILE)
+                .map(|leaves| Tile { root: tile_root(&leaves), leaves })
         };
         part.map(tile).collect::<Result<Vec<_>, _>>()
     };
@@ -72,10 +79,10 @@ pub(crate) fn tile_roots<E: Event, B: Backend<E>>(
         let others: Vec<_> = starts
             .map(|start| scope.spawn(move || part(start..(start + each).min(tiles.end))))
             .collect();
-        let mut roots = part(first..(first + each).min(tiles.end))?;
+        let mut hashed = part(first..(first + each).min(tiles.end))?;
         for other in others {
-            roots.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            hashed.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        Ok(roots)
+        Ok(hashed)
     })
 }

@@ -6,14 +6,17 @@
 //!   state      the tree as far as it is hashed              open       finds the state again, and what contradicts it
 //!   proofs     the face: `Proofs`                           evidence   builds evidence files
 //!   verify     hashes the whole log again                   follow     a thread that hashes new events
-//!   publish    a directory for tlog-tiles clients
+//!   publish    a directory for tlog-tiles clients           agree      compares the log with a party's checkpoint
+//!   options    how the proofs of a log are opened
 //! ```
 
+pub(crate) mod agree;
 pub(crate) mod evidence;
 pub(crate) mod follow;
 pub(crate) mod leaves;
 pub(crate) mod nodes;
 pub(crate) mod open;
+pub(crate) mod options;
 pub(crate) mod place;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod proofs;

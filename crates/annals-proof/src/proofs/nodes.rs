@@ -1,4 +1,4 @@
-//! The nodes that are stored: the roots of the subtrees of 2^8, 2^16, 2^24 and 2^32 leaves.
+//! The nodes that are stored: the roots of the subtrees of 2^8, 2^16, 2^24 and 2^32 leaves, and all leaves if asked for.
 //!
 //! Everything here can be computed again from the log, and is never trusted: a checkpoint is signed from hashes of the
 //! log, and every proof is checked before it is returned.
@@ -13,15 +13,20 @@ use crate::hash::TreeHash;
 /// The size of a hash, in bytes.
 const HASH: usize = 32;
 
-/// The number of stored levels.
-const LEVELS: u32 = 4;
+/// The highest stored level.
+const TOP: u32 = 32;
 
-/// The stored nodes, by level / 8 - 1.
+/// The number of levels that may be stored: 0, 8, 16, 24 and 32.
+const LEVELS: usize = TOP as usize / 8 + 1;
+
+/// The stored nodes, by level / 8.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes8 {
     /// Whether the files are written to.
     writes: bool,
-    levels: [Level; LEVELS as usize],
+    /// Whether the leaves are stored.
+    leaves: bool,
+    levels: [Level; LEVELS],
 }
 
 /// The nodes of a level: the first in a file, the others in memory.
@@ -33,11 +38,16 @@ struct Level {
 }
 
 impl Nodes8 {
+    /// Returns no nodes, in memory.
+    pub(crate) fn in_memory(leaves: bool) -> Self {
+        Self { leaves, ..Self::default() }
+    }
+
     /// Opens the files of a tree of `size` leaves, as far as they have its nodes. Creates them for a writer.
-    pub(crate) fn open(place: &Place, size: u64, writes: bool) -> Self {
-        let mut nodes = Self { writes, ..Self::default() };
-        for (index, level) in nodes.levels.iter_mut().enumerate() {
-            let shift = 8 * (index + 1);
+    pub(crate) fn open(place: &Place, size: u64, writes: bool, leaves: bool) -> Self {
+        let mut nodes = Self { writes, leaves, ..Self::default() };
+        for (index, level) in nodes.levels.iter_mut().enumerate().skip(usize::from(!leaves)) {
+            let shift = 8 * index;
             level.file = open(place, &format!("nodes.{shift}"), writes);
             let stored =
                 level.file.as_ref().and_then(|file| file.size().ok()).unwrap_or(0) / HASH as u64;
@@ -48,13 +58,20 @@ impl Nodes8 {
 
     /// Returns whether all nodes of a tree of `size` leaves are here.
     pub(crate) fn have(&self, size: u64) -> bool {
-        self.levels.iter().zip(1..).all(|(level, index)| level.len() >= size >> (8 * index))
+        let levels = self.levels.iter().enumerate().skip(usize::from(!self.leaves));
+        levels.into_iter().all(|(index, level)| level.len() >= size >> (8 * index))
+    }
+
+    /// Returns whether the leaves are stored.
+    pub(crate) fn keeps_leaves(&self) -> bool {
+        self.leaves
     }
 
     /// Adds the next node of a level, if that level is stored.
     pub(crate) fn push(&mut self, level: u32, hash: TreeHash) {
-        if level.is_multiple_of(8) && (8..=8 * LEVELS).contains(&level) {
-            self.levels[level as usize / 8 - 1].rest.push(hash);
+        let is_stored = level > 0 || self.leaves;
+        if is_stored && level.is_multiple_of(8) && level <= TOP {
+            self.levels[level as usize / 8].rest.push(hash);
         }
     }
 
@@ -82,7 +99,7 @@ impl Nodes8 {
 
     /// Returns up to 256 nodes of a stored level, from `first` on, below `end`.
     pub(crate) fn read(&self, level: u32, first: u64, end: u64) -> io::Result<Vec<TreeHash>> {
-        let level = &self.levels[level as usize / 8 - 1];
+        let level = &self.levels[level as usize / 8];
         let end = end.min(level.len()).min(first + 256);
         let mut hashes = Vec::new();
         let in_file = level.in_file.clamp(first, end.max(first));

@@ -109,14 +109,14 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     place: &Place,
     identity: Option<&Identity>,
-    (writes, threads): (bool, usize),
+    (writes, threads, leaves): (bool, usize, bool),
 ) -> Result<State, ProofError> {
     let last = read_checkpoint(place, CHECKPOINT)?.filter(|last| is_own(last, identity));
     let mut known = read_receipts(place)?;
     known.retain(|receipt| identity.is_some_and(|identity| identity.origin == receipt.origin()));
     let events = store.len();
     let size = last.as_ref().map_or(0, Checkpoint::size);
-    let mut state = State::default();
+    let mut state = State::in_memory(leaves);
     state.last.clone_from(&last);
     known.extend(last);
     if let Some(signed) = known.iter().map(Checkpoint::size).max().filter(|signed| *signed > events)
@@ -125,7 +125,7 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
         // The files are left as they are. What is there is hashed in memory when a proof is asked for.
         return Ok(state);
     }
-    state.nodes = Nodes8::open(place, size, writes);
+    state.nodes = Nodes8::open(place, size, writes, leaves);
     let root = state.last.as_ref().map(|last| *last.root());
     let is_whole = state.nodes.have(size) && state.restore(store, size).is_ok();
     if !is_whole || root.is_some_and(|root| root != state.root()) {

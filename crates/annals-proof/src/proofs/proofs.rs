@@ -1,14 +1,10 @@
 //! The proofs of a log.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use annals::backend::Beside;
-use annals::{Backend, Event, EventStore, FileSystem, Health, RealFileSystem};
+use annals::{Backend, Event, EventStore, Health};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::leaves::each_raw;
-use super::open::{CHECKPOINT, Identity, RECEIPTS, read_checkpoint, state};
+use super::open::{CHECKPOINT, Identity, RECEIPTS, read_checkpoint};
 use super::place::{Anchor, Place};
 use super::reader::NodeReader;
 use super::state::State;
@@ -17,193 +13,11 @@ use crate::error::{CheckError, ProofError};
 use crate::hash::hex;
 use crate::note::checkpoint::Checkpoint;
 use crate::note::key::{LogKey, VerifierKey};
-use crate::note::note::is_name;
 use crate::note::request::ConsistencyProof;
 use crate::note::tlog_proof::InclusionProof;
 use crate::tree::prove::{consistency, inclusion};
 
-/// The name of the directory beside a log.
-const DIRECTORY: &str = "proofs";
-
-/// How the proofs of a log are opened.
-///
-/// ```
-/// use annals::{EventStore, RawEvent};
-/// use annals_proof::{Anchor, ProofOptions};
-///
-/// let directory = tempfile::tempdir()?;
-/// let store = EventStore::<RawEvent>::open(directory.path().join("my.store"))?;
-/// let proofs = ProofOptions::new().anchor(Anchor::Durable).threads(2).open(&store, "example.com/alice")?;
-/// assert_eq!(proofs.origin(), "example.com/alice");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct ProofOptions {
-    path: Option<PathBuf>,
-    in_memory: bool,
-    file_system: Arc<dyn FileSystem>,
-    anchor: Anchor,
-    threads: usize,
-}
-
-impl Default for ProofOptions {
-    fn default() -> Self {
-        Self {
-            path: None,
-            in_memory: false,
-            file_system: Arc::new(RealFileSystem),
-            anchor: Anchor::Buffered,
-            threads: 1,
-        }
-    }
-}
-
-impl ProofOptions {
-    /// Returns the default options: the directory `proofs` beside the log, not synced, and one thread.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the directory of the files. It is created when it is first written to; its parent must exist. By default it
-    /// is the directory `proofs` in the directory of the log.
-    #[must_use]
-    pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
-        self.path = Some(path.into());
-        self
-    }
-
-    /// Keeps everything in memory. The proofs are gone with the process, and with them the memory of what was signed.
-    #[must_use]
-    pub fn in_memory(mut self) -> Self {
-        self.in_memory = true;
-        self
-    }
-
-    /// Sets the file system. It is the operating system's by default.
-    #[must_use]
-    pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
-        self.file_system = file_system;
-        self
-    }
-
-    /// Sets whether a signed checkpoint is synced to the disk before it is returned. It is not by default.
-    #[must_use]
-    pub fn anchor(mut self, anchor: Anchor) -> Self {
-        self.anchor = anchor;
-        self
-    }
-
-    /// Sets how many threads hash many events, at least 1. It is 1 by default.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        self
-    }
-
-    /// Opens the proofs of a log for signing and proving.
-    ///
-    /// The origin is the log's name for everybody who checks its proofs: 1 to 255 bytes without white space and `+`.
-    /// It must stay the same, and be the name of the key.
-    ///
-    /// # Errors
-    /// [`ProofError`]. If the log contradicts what it signed, the proofs open all the same, and signing fails.
-    pub fn open<E: Event, B: Backend<E>>(
-        self,
-        store: &EventStore<E, B>,
-        origin: &str,
-    ) -> Result<Proofs<E, B>, ProofError> {
-        if !is_name(origin) {
-            let problem = format!(
-                "{origin:?}; it must have 1 to 255 bytes, without white space, control characters and +"
-            );
-            return Err(crate::error::FormatError::new("origin", problem).into());
-        }
-        self.open_as(store, Some(origin))
-    }
-
-    /// Opens proofs that exist, under the origin that they have.
-    ///
-    /// # Errors
-    /// [`ProofError`]; [`ProofError::NoProofs`] if no checkpoint was signed yet.
-    pub fn open_existing<E: Event, B: Backend<E>>(
-        self,
-        store: &EventStore<E, B>,
-    ) -> Result<Proofs<E, B>, ProofError> {
-        self.open_as(store, None)
-    }
-
-    /// Makes the proofs of a log that was moved to another store those of this store. The events must be the same;
-    /// opening the proofs then checks that they are.
-    ///
-    /// # Errors
-    /// [`ProofError`].
-    pub fn adopt<E: Event, B: Backend<E>>(
-        &self,
-        store: &EventStore<E, B>,
-    ) -> Result<(), ProofError> {
-        let path = self.path_of(store)?;
-        let Some(place) = Place::open(&*self.file_system, &path, false)? else {
-            return Err(ProofError::NoProofs { path });
-        };
-        let Some(mut identity) = Identity::read(&place)? else {
-            return Err(ProofError::NoProofs { path });
-        };
-        identity.store = store.backend().store_id().map(uuid::Uuid::from_bytes);
-        identity.write(&place)
-    }
-
-    fn open_as<E: Event, B: Backend<E>>(
-        self,
-        store: &EventStore<E, B>,
-        origin: Option<&str>,
-    ) -> Result<Proofs<E, B>, ProofError> {
-        let writes = store.health().takes_appends();
-        let place = if self.in_memory {
-            None
-        } else {
-            let path = self.path_of(store)?;
-            let place = Place::open(&*self.file_system, &path, writes && origin.is_some())?;
-            Some(place.ok_or(ProofError::NoProofs { path })?)
-        };
-        let identity = place.as_ref().map(Identity::read).transpose()?.flatten();
-        let state = match &place {
-            None => State::default(),
-            Some(place) => {
-                if let Some(identity) = &identity {
-                    identity.check_store(place, store.backend().store_id())?;
-                }
-                state(store, place, identity.as_ref(), (writes, self.threads))?
-            }
-        };
-        let origin = match (&identity, origin, &place) {
-            (Some(identity), Some(origin), _) if identity.origin != origin => {
-                return Err(other("the origin", origin, &identity.origin));
-            }
-            (Some(identity), ..) => identity.origin.clone(),
-            (None, Some(origin), _) => origin.to_owned(),
-            (None, None, place) => {
-                let path = place.as_ref().map_or_else(PathBuf::new, |place| place.path.clone());
-                return Err(ProofError::NoProofs { path });
-            }
-        };
-        let (identity, state) = (Mutex::new(identity), Mutex::new(state));
-        Ok(Proofs { store: store.clone(), place, origin, identity, state, options: self })
-    }
-
-    fn path_of<E: Event, B: Backend<E>>(
-        &self,
-        store: &EventStore<E, B>,
-    ) -> Result<PathBuf, ProofError> {
-        match (&self.path, store.backend().beside()) {
-            (Some(path), _) => Ok(path.clone()),
-            (None, Some(Beside::Directory(path))) => Ok(path.join(DIRECTORY)),
-            _ => Err(ProofError::NoPlace),
-        }
-    }
-}
-
-fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
+pub(super) fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
     ProofError::OtherIdentity { what, given: given.to_owned(), kept: kept.to_owned() }
 }
 
@@ -228,33 +42,14 @@ fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
 pub struct Proofs<E: Event, B: Backend<E>> {
     pub(crate) store: EventStore<E, B>,
     pub(crate) place: Option<Place>,
-    origin: String,
-    identity: Mutex<Option<Identity>>,
-    state: Mutex<State>,
-    options: ProofOptions,
+    pub(super) origin: String,
+    pub(super) identity: Mutex<Option<Identity>>,
+    pub(super) state: Mutex<State>,
+    pub(super) anchor: Anchor,
+    pub(super) threads: usize,
 }
 
 impl<E: Event, B: Backend<E>> Proofs<E, B> {
-    /// Opens the proofs of a log in the directory `path`, which is created if it does not exist.
-    ///
-    /// # Errors
-    /// As [`ProofOptions::open`].
-    pub fn open(
-        store: &EventStore<E, B>,
-        path: impl AsRef<Path>,
-        origin: &str,
-    ) -> Result<Self, ProofError> {
-        ProofOptions::new().path(path.as_ref()).open(store, origin)
-    }
-
-    /// Opens proofs of a log that are kept in memory.
-    ///
-    /// # Errors
-    /// As [`ProofOptions::open`].
-    pub fn in_memory(store: &EventStore<E, B>, origin: &str) -> Result<Self, ProofError> {
-        ProofOptions::new().in_memory().open(store, origin)
-    }
-
     /// Returns the log's name.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -305,14 +100,14 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             "{size} events, {} hashed, {signed} signed",
             state.size()
         );
-        state.extend(&self.store, size, self.options.threads)?;
+        state.extend(&self.store, size, self.threads)?;
         self.identify(key)?;
         let mut checkpoint = Checkpoint::sign(key, size, state.root());
         if let Some(last) = &state.last {
             checkpoint.merge(last);
         }
         if let Some(place) = &self.place {
-            place.write(CHECKPOINT, &checkpoint.to_string(), self.options.anchor)?;
+            place.write(CHECKPOINT, &checkpoint.to_string(), self.anchor)?;
         }
         state.last = Some(checkpoint.clone());
         Ok(checkpoint)
@@ -419,7 +214,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     }
 
     pub(crate) fn threads(&self) -> usize {
-        self.options.threads
+        self.threads
     }
 
     /// Returns the entries of events, each with its content.
@@ -446,11 +241,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             return Err(ProofError::OutOfRange(text));
         }
         let mut state = self.lock();
-        if state.size() < size {
-            state.extend(&self.store, size, self.options.threads)
-        } else {
-            Ok(())
-        }
+        if state.size() < size { state.extend(&self.store, size, self.threads) } else { Ok(()) }
     }
 
     /// Computes hashes and makes a proof of them that holds. If it does not hold, the stored nodes may be damaged: they
@@ -470,7 +261,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         attempt(&state).or_else(|error| {
             tracing::warn!(%error, "a proof does not hold; the nodes of the tree are rebuilt from the log");
             let size = state.size();
-            state.rebuild(&self.store, size, self.options.threads)?;
+            state.rebuild(&self.store, size, self.threads)?;
             attempt(&state)
         })
     }

@@ -30,7 +30,7 @@ impl<'a, E: Event, B: Backend<E>> NodeReader<'a, E, B> {
     fn rows(&mut self, level: u32, tile: u64) -> Result<&Vec<Vec<TreeHash>>, ProofError> {
         if !self.tiles.contains_key(&(level, tile)) {
             let (start, end) = (tile * TILE, (tile + 1) * TILE);
-            let first = if level == 0 {
+            let first = if level == 0 && !self.nodes.keeps_leaves() {
                 leaves(self.store, start..end.min(self.size))?
             } else {
                 let read = self.nodes.read(level, start, self.size >> level);

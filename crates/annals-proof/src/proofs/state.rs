@@ -2,7 +2,7 @@
 
 use annals::{Backend, Event, EventStore};
 
-use super::leaves::{TILE, leaves, tile_root, tile_roots};
+use super::leaves::{TILE, leaves, tile_root, tiles};
 use super::nodes::Nodes8;
 use super::reader::NodeReader;
 use crate::error::ProofError;
@@ -48,6 +48,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Returns the empty tree, in memory. Its leaves are kept if `leaves`.
+    pub(crate) fn in_memory(leaves: bool) -> Self {
+        Self { nodes: Nodes8::in_memory(leaves), ..Self::default() }
+    }
+
     /// Returns the number of events that are hashed.
     pub(crate) fn size(&self) -> u64 {
         self.full.size() + self.tail.len() as u64
@@ -80,14 +85,17 @@ impl State {
             let start = self.size();
             let whole = (end - start) / TILE;
             if self.tail.is_empty() && whole > 1 {
-                let tiles =
+                let next =
                     start / TILE..start / TILE + whole.min(TILES_AT_ONCE * threads.max(1) as u64);
-                for root in tile_roots(store, tiles, threads)? {
-                    self.push_tile(root);
+                for tile in tiles(store, next, threads)? {
+                    tile.leaves.iter().for_each(|leaf| self.nodes.push(0, *leaf));
+                    self.push_tile(tile.root);
                 }
             } else {
                 let next = end.min((start / TILE + 1) * TILE);
-                self.tail.extend(leaves(store, start..next)?);
+                let hashed = leaves(store, start..next)?;
+                hashed.iter().for_each(|leaf| self.nodes.push(0, *leaf));
+                self.tail.extend(hashed);
                 if self.tail.len() as u64 == TILE {
                     let root = tile_root(&self.tail);
                     self.tail.clear();

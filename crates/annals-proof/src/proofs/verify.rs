@@ -2,6 +2,7 @@
 
 use annals::{Backend, Event};
 
+use super::leaves::leaves;
 use super::open::{CHECKPOINT, read_checkpoint, read_receipts};
 use super::proofs::Proofs;
 use super::state::State;
@@ -62,6 +63,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             }
         }
         self.compare_nodes(&fresh, &mut report);
+        self.compare_leaves(&mut report)?;
         Ok(report)
     }
 
@@ -79,5 +81,23 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
                 }
             }
         }
+    }
+
+    /// Compares stored leaves with the log, if they are stored.
+    fn compare_leaves(&self, report: &mut ProofReport) -> Result<(), ProofError> {
+        let state = self.lock();
+        if !state.nodes.keeps_leaves() {
+            return Ok(());
+        }
+        for first in (0..state.size()).step_by(256) {
+            let end = state.size().min(first + 256);
+            if state.nodes.read(0, first, end).ok() != Some(leaves(&self.store, first..end)?) {
+                let text = format!(
+                    "the file nodes.0 differs from the log at leaf {first} or up to 255 later"
+                );
+                report.notes.push(text);
+            }
+        }
+        Ok(())
     }
 }

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one")]
 
+mod agreement;
 mod backends;
 mod common;
 mod crashes;
 mod evidence;
 mod faults;
+mod kept_leaves;
 mod oracles;
+mod threats;
 mod vectors;
 mod witnesses;

@@ -170,3 +170,18 @@ fn roots_of_many_events() {
         proofs.prove_consistency(200, &checkpoint).unwrap();
     }
 }
+
+/// Sealed fields are specified, and not built. Their vector is kept, so that what is built later has the same bytes.
+#[test]
+fn a_sealed_field() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/seal.py");
+    let Ok(output) = std::process::Command::new("python3").arg(script).output() else {
+        let text = b"skipped: there is no python3\n";
+        std::io::Write::write_all(&mut std::io::stderr(), text).unwrap();
+        return;
+    };
+    let expected = "field key 55d2066a209254373d9f88f2d81dc805fb1c230c4c1c1ad54330d57fcab572b3\n\
+        bytes 117\n\
+        sha256 133d21d5577290ab9fd40e1a2a8185e4a2fa60b09af404470ada718602a50708\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}

@@ -4,6 +4,9 @@
 //!   {"type":"signed-state","objective_id":"0x…","signature":"0x…","signer":"0x…","state":{
 //!       "app_data":"0x…","channel_id":"0x…","is_final":false,"outcome":[…],"turn_num":1}}
 //!   {"type":"ack","message_id":"0x…"}
+//!   {"type":"checkpoint","request":"old 3\n…"}          a checkpoint of the sender's log, to cosign
+//!   {"type":"receipt","line":"— example.com/bob …\n"}    the cosignature
+//!   {"type":"seen","checkpoint":"example.com/alice\n…"}  the last checkpoint of the receiver's log that the sender has
 //! ```
 //! The fields have this order, there is no white space, and hex is in lower case. So a message has one form and one id,
 //! and a repeated message cannot be disguised as a new one.
@@ -12,7 +15,9 @@ use alloy_primitives::keccak256;
 use annals::{Codec, CodecError, Json};
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Hash, Signature, SignedState, State};
+use crate::fields::present;
+use crate::hex::{Address, Hash, Signature};
+use crate::state::{SignedState, State};
 
 /// The maximum size of a message in bytes: 1 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -33,6 +38,22 @@ pub enum Envelope {
     Ack {
         /// The id of the message.
         message_id: Hash,
+    },
+    /// A checkpoint of the sender's log, with the proof that the log continues what the receiver cosigned last: the body
+    /// of a C2SP tlog-witness request.
+    Checkpoint {
+        /// The request.
+        request: String,
+    },
+    /// The receiver's checkpoint is cosigned.
+    Receipt {
+        /// The signature line.
+        line: String,
+    },
+    /// What the sender knows of the receiver's log.
+    Seen {
+        /// The last checkpoint of the receiver's log that the sender cosigned; `None` if there is none.
+        checkpoint: Option<String>,
     },
 }
 
@@ -64,8 +85,25 @@ pub enum EnvelopeError {
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and not for long")]
 enum Written {
-    SignedState { objective_id: Hash, signature: Signature, signer: Address, state: State },
-    Ack { message_id: Hash },
+    SignedState {
+        objective_id: Hash,
+        signature: Signature,
+        signer: Address,
+        state: State,
+    },
+    Ack {
+        message_id: Hash,
+    },
+    Checkpoint {
+        request: String,
+    },
+    Receipt {
+        line: String,
+    },
+    Seen {
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+        checkpoint: Option<String>,
+    },
 }
 
 impl Envelope {
@@ -80,11 +118,17 @@ impl Envelope {
                 Written::SignedState { objective_id, signature, signer, state }
             }
             Self::Ack { message_id } => Written::Ack { message_id },
+            Self::Checkpoint { request } => Written::Checkpoint { request },
+            Self::Receipt { line } => Written::Receipt { line },
+            Self::Seen { checkpoint } => Written::Seen { checkpoint },
         };
+        let has_hex = matches!(written, Written::SignedState { .. } | Written::Ack { .. });
         let mut bytes = Vec::new();
         Json::encode(&written, &mut bytes).map_err(EnvelopeError::Unreadable)?;
-        // The letters are names in lower case and hex digits, so this changes only hex digits.
-        bytes.make_ascii_lowercase();
+        if has_hex {
+            // The letters are names in lower case and hex digits, so this changes only hex digits.
+            bytes.make_ascii_lowercase();
+        }
         match bytes.len() {
             0..=MAX_MESSAGE_BYTES => Ok(bytes),
             found => Err(EnvelopeError::TooLong { found }),
@@ -104,6 +148,9 @@ impl Envelope {
                 Self::SignedState { objective_id, turn: SignedState { state, signer, signature } }
             }
             Written::Ack { message_id } => Self::Ack { message_id },
+            Written::Checkpoint { request } => Self::Checkpoint { request },
+            Written::Receipt { line } => Self::Receipt { line },
+            Written::Seen { checkpoint } => Self::Seen { checkpoint },
         };
         let form = envelope.to_bytes()?;
         let differs = form.iter().zip(bytes).position(|(form, found)| form != found);
@@ -116,6 +163,6 @@ impl Envelope {
 }
 
 /// Returns the id of the message with these bytes: keccak256 of `msg1|` and the bytes.
-pub(super) fn message_id(bytes: &[u8]) -> Hash {
+pub(crate) fn message_id(bytes: &[u8]) -> Hash {
     keccak256([b"msg1|", bytes].concat()).into()
 }

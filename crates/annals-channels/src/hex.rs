@@ -101,6 +101,11 @@ impl Address {
         Ok(())
     }
 
+    /// Returns the address in mixed case with its EIP-55 checksum.
+    pub(crate) fn checksummed(self) -> String {
+        self.alloy().to_checksum(None)
+    }
+
     pub(crate) fn alloy(self) -> alloy_primitives::Address {
         self.bytes.into()
     }

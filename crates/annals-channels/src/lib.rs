@@ -6,27 +6,38 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
+mod envelope;
 mod error;
 mod event;
 mod fields;
 mod hex;
+mod log;
 mod party;
 mod rules;
 #[cfg(test)]
 mod schemas;
 mod signing;
 mod state;
+mod statement;
 mod tagged;
 mod text;
 mod views;
 
+pub use check::backdated::Backdated;
+pub use check::evidence::{ChannelFindings, EvidenceError, Trust, check_evidence};
+pub use check::folded::FoldedState;
+pub use check::signatures::{Convicted, ShownSignature, ShownState};
+pub use envelope::{Envelope, EnvelopeError, MAX_MESSAGE_BYTES};
 pub use error::InvalidField;
 pub use event::*;
 pub use fields::{Amount, EventVersion, Participants};
 pub use hex::{Address, Hash, Hex, Signature};
+pub use log::incoming::LogTaken;
+pub use log::party_log::PartyLog;
+pub use log::refusal::{LogError, LogRefusal};
 pub use party::{
-    Envelope, EnvelopeError, MAX_MESSAGE_BYTES, OnChain, Party, PartyError, PartyOptions, Refusal,
-    SupportProof, Taken,
+    ChannelEvidence, OnChain, Party, PartyError, PartyOptions, Refusal, SupportProof, Taken,
 };
 pub use rules::{
     RecordError, RecordedEvent, Rule, Violation, check_channel, check_message, check_objective,
@@ -34,6 +45,7 @@ pub use rules::{
 };
 pub use signing::{SecretKey, SignatureError, recover};
 pub use state::{Allocation, AssetExit, FixedPart, SignedState, State};
+pub use statement::{KeyStatement, StatementError};
 pub use views::{
     Challenge, Channel, ChannelState, ChannelStatus, Channels, ChannelsState, Equivocation,
     FinalState, Holding, Message, MessageState, Objective, ObjectiveState, ObjectiveStatus,

@@ -10,7 +10,7 @@ fn schemas_are_current() {
     let folder = Path::new("schemas");
     let update = std::env::var_os("UPDATE_SCHEMAS").is_some();
     let all = schemas();
-    assert_eq!(all.len(), 20);
+    assert_eq!(all.len(), 24);
     for (event_type, schema) in all {
         let file = folder.join(format!("{event_type}.schema.json"));
         let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());

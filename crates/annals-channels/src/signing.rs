@@ -59,7 +59,12 @@ impl SecretKey {
     /// # Errors
     /// [`SignatureError::Unrecoverable`], for about one hash in 2^127.
     pub fn sign(&self, state_hash: Hash) -> Result<Signature, SignatureError> {
-        let signed = self.key.sign_prehash_recoverable(message(state_hash).as_slice());
+        self.sign_message(state_hash.bytes())
+    }
+
+    /// Signs a message as Ethereum's `personal_sign` does (EIP-191).
+    pub(crate) fn sign_message(&self, message: &[u8]) -> Result<Signature, SignatureError> {
+        let signed = self.key.sign_prehash_recoverable(eip191_hash_message(message).as_slice());
         let (signature, recovery) = signed.map_err(|_| SignatureError::Unrecoverable)?;
         let signature = alloy_primitives::Signature::from((signature, recovery));
         Ok(Signature::new(signature.as_bytes()))
@@ -85,6 +90,14 @@ impl std::fmt::Debug for SecretKey {
 /// # Errors
 /// [`SignatureError`] if v is not 27 or 28, s is high, or no key can have made the signature.
 pub fn recover(state_hash: Hash, signature: Signature) -> Result<Address, SignatureError> {
+    recover_message(state_hash.bytes(), signature)
+}
+
+/// Returns the address that signed a message as Ethereum's `personal_sign` does (EIP-191).
+pub(crate) fn recover_message(
+    message: &[u8],
+    signature: Signature,
+) -> Result<Address, SignatureError> {
     let found = signature.bytes()[64];
     if !matches!(found, 27 | 28) {
         return Err(SignatureError::V { found });
@@ -94,11 +107,6 @@ pub fn recover(state_hash: Hash, signature: Signature) -> Result<Address, Signat
     if signature.normalize_s().is_some() {
         return Err(SignatureError::HighS { found: signature.s() });
     }
-    let signer = signature.recover_address_from_prehash(&message(state_hash));
+    let signer = signature.recover_address_from_prehash(&eip191_hash_message(message));
     signer.map(Address::from).map_err(|_| SignatureError::Unrecoverable)
-}
-
-/// Returns the message that is signed: keccak256("\x19Ethereum Signed Message:\n32" + state hash).
-fn message(state_hash: Hash) -> alloy_primitives::B256 {
-    eip191_hash_message(state_hash.bytes())
 }

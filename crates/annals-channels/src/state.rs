@@ -5,9 +5,8 @@ use std::num::NonZeroU32;
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolType, sol_data};
 
-use crate::fields::Participants;
+use crate::fields::{Amount, Participants};
 use crate::hex::{Address, Hash, Signature};
-use crate::{Amount, ChannelCreated};
 
 /// The part of a channel that never changes. The channel's id is a hash of it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -49,17 +48,6 @@ impl FixedPart {
     pub fn mover(&self, turn_num: u64) -> Address {
         let index = turn_num % self.participants.len() as u64;
         self.participants[usize::try_from(index).unwrap_or(0)]
-    }
-}
-
-impl From<&ChannelCreated> for FixedPart {
-    fn from(created: &ChannelCreated) -> Self {
-        Self {
-            participants: created.participants.clone(),
-            channel_nonce: created.channel_nonce,
-            app_definition: created.app_definition,
-            challenge_duration: created.challenge_duration,
-        }
     }
 }
 

@@ -42,6 +42,10 @@ fn all() -> Vec<(&'static str, Value)> {
         ("message-received", message),
         ("message-acked", json!({ "message_id": HASH, "peer_id": "bob", "roundtrip_ms": 3 })),
         ("message-dropped", json!({ "message_id": HASH, "peer_id": "bob", "reason": "r", "error_code": "replay_attack", "payload_size_bytes": 1 })),
+        ("log-key-stated", json!({ "address": FIRST, "origin": "example.com/bob", "vkey": "v", "cosigner": "c", "signature": signature, "peer_id": "bob" })),
+        ("checkpoint-cosigned", json!({ "peer_id": "bob", "origin": "example.com/bob", "tree_size": 3, "root_hash": HASH, "checkpoint": "a\nb — c" })),
+        ("receipt-received", json!({ "peer_id": "bob", "origin": "example.com/alice", "tree_size": 3, "checkpoint": "a" })),
+        ("state-kept", json!({ "channel_id": CHANNEL, "state_hash": HASH, "app_data": "0xab", "outcome": [{ "asset": FIRST, "asset_type": 1, "asset_metadata": "0x", "allocations": [{ "destination": HASH, "amount": "9", "allocation_type": 2, "metadata": "0xcd" }] }] })),
     ]
     .into_iter()
     .map(|(event_type, mut payload)| {
@@ -70,7 +74,7 @@ fn error(event_type: &str, field: &str, value: Value) -> String {
 
 #[test]
 fn every_event_writes_canonical_json_and_comes_back() {
-    assert_eq!(all().len(), 20);
+    assert_eq!(all().len(), 24);
     for (event_type, payload) in all() {
         let event = read(event_type, &payload);
         assert_eq!(event.event_type(), event_type);

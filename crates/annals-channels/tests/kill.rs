@@ -31,7 +31,7 @@ fn open(
     let options = Journal::options().segment_bytes(64 << 10).durability(durability);
     let store = EventStore::on(options.open(path).unwrap());
     let [first, _] = parties();
-    let options = Party::options().snapshots(SnapshotPolicy::every(20).keep(2));
+    let options = Party::options().keep_states().snapshots(SnapshotPolicy::every(20).keep(2));
     let party = options.open(&store, first, &fixed(7)).unwrap();
     (store, party)
 }
@@ -139,6 +139,29 @@ fn kill_after(mut child: Child, count: u64, handed_out: &mut HandedOut) {
     }
 }
 
+/// Asserts that the log has the first signature of a state and the state itself, or neither.
+fn check_kept(store: &EventStore<ChannelEvent, Durable>) {
+    let mut first = std::collections::BTreeSet::new();
+    let mut due = None;
+    for recorded in store.read(..) {
+        let event = recorded.unwrap().event.clone();
+        let signed = match &event {
+            ChannelEvent::StateSigned(signed) => Some((signed.state_hash, signed.turn_num)),
+            ChannelEvent::StateReceived(signed) => Some((signed.state_hash, signed.turn_num)),
+            _ => None,
+        };
+        match (due.take(), &event) {
+            (Some((hash, turn)), ChannelEvent::StateKept(kept)) => {
+                assert_eq!((kept.state_hash, kept.state(turn, false).hash()), (hash, hash));
+            }
+            (None, ChannelEvent::StateKept(kept)) => panic!("{kept:?} was kept before"),
+            (Some(due), other) => panic!("{due:?} is not kept; {other:?} follows"),
+            (None, _) => due = signed.filter(|(hash, _)| first.insert(*hash)),
+        }
+    }
+    assert_eq!(due, None, "the last signature is not kept");
+}
+
 /// Asserts that every returned signature is in the log, that no turn has two states, and that the party returns the
 /// same signatures again.
 fn check(path: &Path, handed_out: &HandedOut) {
@@ -149,6 +172,7 @@ fn check(path: &Path, handed_out: &HandedOut) {
         let own = whole.signatures_at(turn).iter().filter(|signed| signed.own);
         own.map(|signed| (signed.state_hash, signed.signature)).collect()
     };
+    check_kept(&store);
     for turn in whole.signatures.keys() {
         assert!(own(*turn).len() < 2, "turn {turn} is signed with two states");
     }

@@ -332,6 +332,7 @@ impl World {
                 prop_assert!(before > 0, "it came before");
                 ack
             }
+            Taken::Log(taken) => panic!("no message is about a log: {taken:?}"),
             Taken::Dropped { .. } => return Ok(()),
         };
         side.arrived.insert(bytes.to_vec(), before + 1);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::payload::payload;
 use crate::fields::{EventVersion, Participants, present};
 use crate::hex::{Address, Hash, Signature};
+use crate::state::FixedPart;
 
 /// `channel-created`: a channel was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,17 @@ pub struct ChannelCreated {
     pub participants: Participants,
     /// The time in milliseconds since 1970 UTC, by the clock of the party that recorded the event.
     pub timestamp_ms: u64,
+}
+
+impl From<&ChannelCreated> for FixedPart {
+    fn from(created: &ChannelCreated) -> Self {
+        Self {
+            participants: created.participants.clone(),
+            channel_nonce: created.channel_nonce,
+            app_definition: created.app_definition,
+            challenge_duration: created.challenge_duration,
+        }
+    }
 }
 
 /// `state-signed`: the party signed a state.

@@ -1,14 +1,17 @@
-//! The 20 events of state channels.
+//! The 24 events of state channels.
 //!
 //! ```text
 //!   objective   created ─▶ approved ─▶ cranked … ─▶ completed        message   sent ─▶ acked
 //!                      └─▶ rejected                                            received, dropped
 //!   channel     created ─▶ signed, received … ─▶ supported … ─▶ finalized
 //!   chain       deposits, allocations, challenges, concluded, withdrawn
+//!   log         key stated, checkpoint cosigned, receipt received               state     kept
 //! ```
 
 mod chain;
 mod channel;
+mod kept;
+mod log;
 mod message;
 mod objective;
 mod payload;
@@ -22,13 +25,15 @@ pub use chain::{
 pub use channel::{
     ChannelCreated, ChannelFinalized, StateReceived, StateSigned, StateSupportedUpdated,
 };
+pub use kept::StateKept;
+pub use log::{CheckpointCosigned, LogKeyStated, ReceiptReceived};
 pub use message::{DropCode, MessageAcked, MessageDropped, MessageReceived, MessageSent};
 pub use objective::{
     ObjectiveApproved, ObjectiveCompleted, ObjectiveCranked, ObjectiveCreated, ObjectiveRejected,
     ObjectiveType,
 };
 
-/// An event about an objective, a channel or a message.
+/// An event about an objective, a channel, a message or a log.
 ///
 /// In the log it has a type, its id, and tags for what it names: `channel:0x…`, `objective:0x…`, `message:0x…`,
 /// `peer:…` and `participant:0x…`, with hex in lower case. Its payload is canonical JSON (RFC 8785), except that
@@ -77,6 +82,14 @@ pub enum ChannelEvent {
     MessageAcked(MessageAcked),
     /// A message was not accepted.
     MessageDropped(MessageDropped),
+    /// An account stated the keys of its log.
+    LogKeyStated(LogKeyStated),
+    /// The party cosigned a checkpoint of a peer's log.
+    CheckpointCosigned(CheckpointCosigned),
+    /// A peer cosigned a checkpoint of this log.
+    ReceiptReceived(ReceiptReceived),
+    /// The outcome and the application data of a signed state.
+    StateKept(StateKept),
 }
 
 /// Implements `From` for each payload, and the list of schemas.
@@ -116,6 +129,10 @@ from!(
     MessageReceived,
     MessageAcked,
     MessageDropped,
+    LogKeyStated,
+    CheckpointCosigned,
+    ReceiptReceived,
+    StateKept,
 );
 
 impl ChannelEvent {

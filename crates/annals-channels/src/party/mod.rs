@@ -11,6 +11,7 @@
 
 mod agreement;
 mod chain;
+mod evidence;
 mod messages;
 mod objective;
 mod options;
@@ -24,18 +25,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use agreement::agreed;
 use annals::{Backend, DecideError, Decision, EventStore, Memory, ReadError, Reconstructor};
 pub use chain::OnChain;
-pub use messages::{Envelope, EnvelopeError, MAX_MESSAGE_BYTES, Taken};
+pub use evidence::ChannelEvidence;
+pub use messages::Taken;
 pub use options::PartyOptions;
 pub use proof::SupportProof;
 use recent::{Recent, last_signed, signatures_of};
 pub use refusal::{PartyError, Refusal};
 use refusal::{Stop, refused};
 
+use crate::log::party_log::PartyLog;
 use crate::rules::{Rule, Violation, check_channel};
 use crate::views::{ChannelState, Equivocation, Signed, channel_of, second_state, signed_by};
 use crate::{
-    Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, SecretKey, SignedState,
-    State, StateReceived, StateSigned,
+    Address, ChannelCreated, ChannelEvent, EventVersion, FixedPart, Hash, Participants, SecretKey,
+    SignedState, State, StateKept, StateReceived, StateSigned,
 };
 
 /// A participant in one channel.
@@ -68,6 +71,12 @@ use crate::{
 pub struct Party<B: Backend<ChannelEvent> = Memory<ChannelEvent>> {
     key: SecretKey,
     view: Reconstructor<Recent, B>,
+    /// The log's proofs, if the party was opened with them.
+    log: Option<PartyLog<B>>,
+    keep_states: bool,
+    /// Whether the party signs only after the other participants have shown what they have seen.
+    witnessed: bool,
+    participants: Participants,
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
@@ -114,12 +123,16 @@ impl<B: Backend<ChannelEvent>> Party<B> {
 
     /// Signs a state. The signature is recorded before it is returned. The same state always has the same signature.
     ///
+    /// A party on a log with proofs also refuses if the log contradicts what it signed or what a peer showed, and a
+    /// [witnessed](PartyOptions::witnessed) one until the other participants have shown what they have seen.
+    ///
     /// # Errors
     /// [`PartyError`] if the party has signed another state for this turn, a later turn or a final state, or if the log
     /// fails.
     pub fn sign(&mut self, state: &State) -> Result<SignedState, PartyError> {
         let (state_hash, signer) = (state.hash(), self.key.address());
         let turn_num = state.turn_num;
+        self.may_sign().map_err(refused)?;
         let mut signature = self.key.sign(state_hash).map_err(refused)?;
         let event = ChannelEvent::from(StateSigned {
             app_data_hash: Some(state.app_data_hash()),
@@ -133,7 +146,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             turn_num,
         });
         self.is_ours(&event).map_err(refused)?;
-        let channel_id = self.channel_id();
+        let (channel_id, kept) = (self.channel_id(), self.kept(state, state_hash));
         self.decide(|known, store| {
             let at_turn =
                 signatures_of(store, channel_id, known, turn_num).map_err(Stop::Unread)?;
@@ -156,7 +169,12 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 Some((final_turn, last)) if last.is_final => {
                     Err(Refusal::Ended { final_turn, asked: turn_num }.into())
                 }
-                _ => checked(known, event.clone()),
+                _ => Ok(with_kept(
+                    checked(known, event.clone())?,
+                    &at_turn,
+                    state_hash,
+                    kept.as_ref(),
+                )),
             }
         })?;
         self.agree()?;
@@ -190,6 +208,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         });
         self.is_ours(&event).map_err(refused)?;
         let channel_id = self.channel_id();
+        let (state_hash, kept) = (turn.state.hash(), self.kept(&turn.state, turn.state.hash()));
         let mut evidence = None;
         self.decide(|known, store| {
             let events = checked(known, event.clone())?;
@@ -199,7 +218,11 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             evidence = second_state(&at_turn, turn_num, &signed);
             let has =
                 |one: &Signed| one.signer == signed.signer && one.state_hash == signed.state_hash;
-            Ok(if at_turn.iter().any(has) { vec![] } else { events })
+            Ok(if at_turn.iter().any(has) {
+                vec![]
+            } else {
+                with_kept(events, &at_turn, state_hash, kept.as_ref())
+            })
         })?;
         self.agree()?;
         Ok(evidence)
@@ -253,6 +276,34 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         unread.map_or(Ok(decided), |error| Err(DecideError::Read(error)))
     }
 
+    /// Returns the event that keeps a state, if the party keeps states.
+    fn kept(&self, state: &State, state_hash: Hash) -> Option<ChannelEvent> {
+        self.keep_states.then(|| {
+            ChannelEvent::from(StateKept {
+                app_data: state.app_data.clone(),
+                channel_id: state.channel_id,
+                event_version: EventVersion,
+                outcome: state.outcome.clone(),
+                state_hash,
+                timestamp_ms: now_ms(),
+            })
+        })
+    }
+
+    /// Checks that the log is not known to be an old or a changed copy.
+    fn may_sign(&self) -> Result<(), Refusal> {
+        let Some(log) = &self.log else { return Ok(()) };
+        if let Some(found) = log.contradiction() {
+            return Err(Refusal::of_proofs(&found));
+        }
+        let own = self.key.address();
+        let mut others = self.participants.iter().filter(|one| **one != own);
+        match others.find(|other| self.witnessed && !log.is_confirmed_by(other)) {
+            Some(participant) => Err(Refusal::Unconfirmed { participant: *participant }),
+            None => Ok(()),
+        }
+    }
+
     fn is_ours(&self, event: &ChannelEvent) -> Result<(), Violation> {
         let (expected, found) = (self.channel_id(), channel_of(event));
         if found == Some(expected) {
@@ -265,6 +316,19 @@ impl<B: Backend<ChannelEvent>> Party<B> {
 fn checked(state: &ChannelState, event: ChannelEvent) -> Result<Vec<ChannelEvent>, Stop> {
     check_channel(state, &event)?;
     Ok(vec![event])
+}
+
+/// Adds the event that keeps the state, if these events record the first signature of it.
+fn with_kept(
+    mut events: Vec<ChannelEvent>,
+    at_turn: &[Signed],
+    state_hash: Hash,
+    kept: Option<&ChannelEvent>,
+) -> Vec<ChannelEvent> {
+    if !at_turn.iter().any(|one| one.state_hash == state_hash) {
+        events.extend(kept.cloned());
+    }
+    events
 }
 
 /// Returns the milliseconds since 1970 UTC by the system's clock, or 0 before 1970.

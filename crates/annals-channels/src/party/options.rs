@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use annals::{Backend, EventStore, SnapshotPolicy, SnapshotStore};
 
+use super::Party;
 use super::recent::Recent;
-use super::{Party, PartyError};
+use super::refusal::{PartyError, Refusal, refused};
+use crate::log::party_log::PartyLog;
 use crate::{ChannelEvent, FixedPart, SecretKey};
 
 /// The settings of a party. By default it stores no snapshots.
@@ -30,6 +32,8 @@ use crate::{ChannelEvent, FixedPart, SecretKey};
 pub struct PartyOptions {
     policy: Option<SnapshotPolicy>,
     repository: Option<Arc<dyn SnapshotStore>>,
+    keep_states: bool,
+    witnessed: bool,
 }
 
 impl PartyOptions {
@@ -52,24 +56,63 @@ impl PartyOptions {
         self
     }
 
+    /// Records the outcome and the application data of each state together with its first signature, in one batch
+    /// (`state-kept`). Signatures cover only a hash of the state. So with kept states, the log alone is enough for a
+    /// dispute. By default they are not recorded, and a caller that wants to prove what was signed must store them.
+    pub fn keep_states(mut self) -> Self {
+        self.keep_states = true;
+        self
+    }
+
+    /// Refuses to sign ([`Refusal::Unconfirmed`]) until every other participant has shown, since the party's log was
+    /// opened, the last checkpoint of the log that it has (see [`PartyLog::seen`]). So a log that was restored from an
+    /// old backup signs nothing. By default the party signs at once. Needs [`open_proved`](Self::open_proved).
+    pub fn witnessed(mut self) -> Self {
+        self.witnessed = true;
+        self
+    }
+
+    /// Opens the party as [`open`](Self::open) does, on a log with proofs: it takes the messages of peers about logs,
+    /// signs nothing if the log contradicts what it signed before, and gives [evidence](Party::evidence).
+    ///
+    /// # Errors
+    /// [`PartyError`] if the channel cannot be created or the log fails.
+    pub fn open_proved<B: Backend<ChannelEvent>>(
+        mut self,
+        log: &PartyLog<B>,
+        key: SecretKey,
+        fixed: &FixedPart,
+    ) -> Result<Party<B>, PartyError> {
+        let witnessed = std::mem::take(&mut self.witnessed);
+        let mut party = self.open(log.store(), key, fixed)?;
+        (party.log, party.witnessed) = (Some(log.clone()), witnessed);
+        Ok(party)
+    }
+
     /// Opens the party that has `key` in the channel `fixed`, with its state by the log. Creates the channel in the log
     /// if the log does not have it.
     ///
     /// # Errors
-    /// [`PartyError`] if the channel cannot be created or the log fails.
+    /// [`PartyError`] if the channel cannot be created or the log fails; [`Refusal::NoProofs`] if the settings need
+    /// proofs.
     pub fn open<B: Backend<ChannelEvent>>(
         self,
         store: &EventStore<ChannelEvent, B>,
         key: SecretKey,
         fixed: &FixedPart,
     ) -> Result<Party<B>, PartyError> {
+        if self.witnessed {
+            return Err(refused(Refusal::NoProofs));
+        }
         let view = store.reconstruct(Recent(fixed.channel_id()));
         let view = match (self.policy, self.repository) {
             (Some(policy), Some(repository)) => view.snapshots_in(repository, policy),
             (Some(policy), None) => view.snapshots(policy),
             (None, _) => view,
         };
-        let mut party = Party { key, view };
+        let keep_states = self.keep_states;
+        let participants = fixed.participants.clone();
+        let mut party = Party { key, view, log: None, keep_states, witnessed: false, participants };
         party.create(fixed)?;
         Ok(party)
     }

@@ -1,7 +1,9 @@
 //! The reasons for which a party refuses an action.
 
 use annals::{DecideError, ReadError};
+use annals_proof::ProofError;
 
+use crate::log::refusal::LogError;
 use crate::rules::Violation;
 use crate::{Address, Amount, Hash, SignatureError};
 
@@ -78,9 +80,75 @@ pub enum Refusal {
         /// The turn.
         turn_num: u64,
     },
+    /// A participant has not shown yet which checkpoint of this log it has, so the log may be an old copy.
+    #[error(
+        "the party signs nothing until {participant} has shown the last checkpoint of this log that it has: the log may \
+         have been restored from an old backup"
+    )]
+    Unconfirmed {
+        /// The participant.
+        participant: Address,
+    },
+    /// The log is shorter than a checkpoint that it signed.
+    #[error(
+        "the log has {events} events, and signed a checkpoint of {signed}: it was rolled back, and signs nothing more"
+    )]
+    RolledBack {
+        /// The number of events in the log.
+        events: u64,
+        /// The size of the signed checkpoint.
+        signed: u64,
+    },
+    /// The log has other events than a checkpoint that it signed.
+    #[error(
+        "the log's first {signed} events are not those of a checkpoint that it signed; it signs nothing more"
+    )]
+    Forked {
+        /// The size of the signed checkpoint.
+        signed: u64,
+    },
+    /// The party was opened without proofs of its log.
+    #[error(
+        "the party was opened without proofs of its log; open it with `PartyOptions::open_proved`"
+    )]
+    NoProofs,
+    /// A supplied state is not one that the log has a signature of.
+    #[error("the log has no signature of the supplied state {state_hash} among the selected turns")]
+    OtherState {
+        /// The hash of the state.
+        state_hash: Hash,
+    },
+    /// The proofs of the log failed.
+    #[error("{0}")]
+    Log(String),
     /// The state cannot be signed.
     #[error("the state cannot be signed: {0}")]
     Signature(#[from] SignatureError),
+}
+
+impl Refusal {
+    /// Returns the reason that an error of the log's proofs is.
+    pub(super) fn of_log(error: LogError) -> Self {
+        match error {
+            LogError::Proof(error) => Self::of_proofs(&error),
+            other => Self::Log(with_causes(&other)),
+        }
+    }
+
+    /// Returns the reason that an error of the proofs is.
+    pub(super) fn of_proofs(error: &ProofError) -> Self {
+        match *error {
+            ProofError::RolledBack { events, signed } => Self::RolledBack { events, signed },
+            ProofError::Forked { signed } => Self::Forked { signed },
+            ref other => Self::Log(with_causes(other)),
+        }
+    }
+}
+
+/// Returns the text of an error and of its causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The reason for which a party's action failed.

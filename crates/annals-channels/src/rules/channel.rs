@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Rule, Violation};
 use crate::views::{ChannelState, Signed, signed_by};
 use crate::{
-    ChannelCreated, ChannelEvent, ChannelFinalized, DepositDetected, FixedPart, Hash,
+    ChannelCreated, ChannelEvent, ChannelFinalized, DepositDetected, FixedPart, Hash, StateKept,
     StateSupportedUpdated, recover,
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn check(state: &ChannelState, event: &ChannelEvent) -> Result<(), Ru
             }
             Some(_) => Ok(()),
         },
+        ChannelEvent::StateKept(event) => kept(state, event),
         ChannelEvent::WithdrawCompleted(event) if !state.concluded => {
             Err(Rule::ConcludedFirst { channel_id: event.channel_id })
         }
@@ -160,6 +161,19 @@ fn finalized(state: &ChannelState, event: &ChannelFinalized) -> Result<(), Rule>
         Some(&missing) => Err(Rule::FinalByAll { turn_num, missing }),
         None => Ok(()),
     }
+}
+
+/// Checks that the channel has a signature of this state's hash, and that the state with that signature's turn and
+/// finality has this hash.
+fn kept(state: &ChannelState, event: &StateKept) -> Result<(), Rule> {
+    existing(state, event.channel_id)?;
+    let state_hash = event.state_hash;
+    let is_of = |(turn, signed): (&u64, &Vec<Signed>)| {
+        signed.iter().any(|one| {
+            one.state_hash == state_hash && event.state(*turn, one.is_final).hash() == state_hash
+        })
+    };
+    if state.signatures.iter().any(is_of) { Ok(()) } else { Err(Rule::KeptIsSigned { state_hash }) }
 }
 
 fn deposit(state: &ChannelState, event: &DepositDetected) -> Result<(), Rule> {

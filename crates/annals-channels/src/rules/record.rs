@@ -2,8 +2,9 @@
 
 use annals::{Backend, DecideError, Event, EventStore, Projection, Query};
 
-use super::{Violation, check_channel, check_message, check_objective};
+use super::{Rule, Violation, check_channel, check_message, check_objective};
 use crate::ChannelEvent;
+use crate::statement::KeyStatement;
 use crate::views::{
     Channel, Equivocation, Message, Objectives, channel_of, message_of, objective_of, signed_by,
 };
@@ -45,6 +46,11 @@ pub fn record<B: Backend<ChannelEvent>>(
         return decide(store, &Message(message_id), &event, |state, event| {
             check_message(state, event).map(|()| None)
         });
+    }
+    if let ChannelEvent::LogKeyStated(stated) = &event
+        && let Err(error) = KeyStatement::of_event(stated)
+    {
+        return Err(DecideError::Rejected(Violation::new(&event, Rule::KeyIsStated(error))));
     }
     let offset = store.append(event).map_err(DecideError::Append)?;
     Ok(RecordedEvent { offset, equivocation: None })

@@ -2,6 +2,7 @@
 
 use annals::Event;
 
+use crate::statement::StatementError;
 use crate::views::ObjectiveStatus;
 use crate::{Address, Amount, ChannelEvent, Hash, SignatureError};
 
@@ -164,6 +165,18 @@ pub enum Rule {
         /// The mover of the turn.
         mover: Address,
     },
+    /// A kept state is one that a participant signed.
+    #[error(
+        "a kept state must have the hash that was signed, {state_hash}; no signature of it is in the log, or the \
+         outcome or the application data is of another state"
+    )]
+    KeptIsSigned {
+        /// The hash of the state.
+        state_hash: Hash,
+    },
+    /// An account signed the statement of its log's keys.
+    #[error("a statement of keys must be signed by its account: {0}")]
+    KeyIsStated(#[source] StatementError),
     /// At least one participant signed the supported state.
     #[error(
         "a supported state must be signed; no participant signed {state_hash} for turn {turn_num}"

@@ -269,7 +269,7 @@ pub(crate) fn signed(event: &ChannelEvent) -> Option<(u64, Signed)> {
     }
 }
 
-/// Returns the channel whose state the event changes.
+/// Returns the channel that the event is about. Its rules are checked against that channel's state.
 pub(crate) fn subject(event: &ChannelEvent) -> Option<Hash> {
     Some(match event {
         ChannelEvent::ChannelCreated(event) => event.channel_id,
@@ -283,6 +283,7 @@ pub(crate) fn subject(event: &ChannelEvent) -> Option<Hash> {
         ChannelEvent::ChallengeCleared(event) => event.channel_id,
         ChannelEvent::ChannelConcluded(event) => event.channel_id,
         ChannelEvent::WithdrawCompleted(event) => event.channel_id,
+        ChannelEvent::StateKept(event) => event.channel_id,
         _ => return None,
     })
 }

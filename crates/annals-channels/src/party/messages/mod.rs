@@ -11,15 +11,14 @@
 //! first acknowledgement may be lost. A party that is killed between recording the state and recording the message
 //! accepts the message again. So nothing is lost if the sender repeats a message until it is acknowledged.
 
-mod envelope;
-
 use annals::{Backend, DecideError, EventStore, Query, QueryItem, ReadError};
-use envelope::message_id;
-pub use envelope::{Envelope, EnvelopeError, MAX_MESSAGE_BYTES};
 
 use super::recent::signatures_of;
 use super::refusal::{Refusal, Stop, refused};
 use super::{Party, PartyError, now_ms};
+use crate::envelope::{Envelope, message_id};
+use crate::log::incoming::LogTaken;
+use crate::log::refusal::LogError;
 use crate::rules::{Rule, check_message};
 use crate::views::{Equivocation, Message, MessageState};
 use crate::{
@@ -51,6 +50,8 @@ pub enum Taken {
         /// The id of the message.
         message_id: Hash,
     },
+    /// The message was about a log: a checkpoint, a receipt, or what the peer has seen.
+    Log(LogTaken),
     /// The message was not accepted, and that was recorded.
     Dropped {
         /// The reason, for a program.
@@ -119,6 +120,24 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             Ok(Envelope::SignedState { objective_id, turn }) => {
                 self.take_state(&message, objective_id, turn)
             }
+            Ok(envelope) => self.take_about_log(&message, &envelope),
+        }
+    }
+
+    fn take_about_log(
+        &mut self,
+        message: &Incoming<'_>,
+        envelope: &Envelope,
+    ) -> Result<Taken, PartyError> {
+        let Some(log) = &self.log else {
+            return self.dropped(message, DropCode::PayloadInvalid, "the party has no proofs");
+        };
+        match log.take_envelope(message.peer_id, envelope) {
+            Ok(taken) => Ok(Taken::Log(taken)),
+            Err(LogError::Refused(refusal)) => {
+                self.dropped(message, DropCode::PayloadInvalid, &refusal.to_string())
+            }
+            Err(error) => Err(refused(Refusal::of_log(error))),
         }
     }
 

@@ -1,0 +1,52 @@
+//! Events that are older, by their time, than what was in the log before them.
+
+use annals::Event;
+use annals_proof::{Checkpoint, Findings, Policy};
+
+use crate::event::ChannelEvent;
+
+/// The difference between two clocks that is not reported, in milliseconds.
+const SLACK_MS: u64 = 60_000;
+
+/// The largest number of receipts that are looked at, each with a signature to check.
+const MAX_RECEIPTS: usize = 4_096;
+
+/// An event that claims to be older than it can be: a receipt was in the log before it, and the witness's time in that
+/// receipt is more than a minute later than the event's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backdated {
+    /// The event's offset.
+    pub offset: u64,
+    /// The event's time, in milliseconds since 1970 UTC.
+    pub time_ms: u64,
+    /// The offset of the receipt, which is smaller.
+    pub receipt: u64,
+    /// The time in the receipt, by the witness's clock, in seconds since 1970 UTC.
+    pub cosigned: u64,
+}
+
+/// Returns the backdated events among those that are shown.
+pub(super) fn backdated(found: &Findings, policy: &Policy) -> Vec<Backdated> {
+    let mut backdated = Vec::new();
+    // The latest time of a cosignature so far, and the offset of its receipt.
+    let mut latest: Option<(u64, u64)> = None;
+    let mut left = MAX_RECEIPTS;
+    for shown in &found.events {
+        let (offset, time_ms) = (shown.offset(), shown.entry.time_ms());
+        if let Some((cosigned, receipt)) = latest
+            && time_ms.saturating_add(SLACK_MS) < cosigned.saturating_mul(1_000)
+        {
+            backdated.push(Backdated { offset, time_ms, receipt, cosigned });
+        }
+        let event = shown.event().and_then(|raw| ChannelEvent::decode(&raw).ok());
+        let Some(ChannelEvent::ReceiptReceived(event)) = event else { continue };
+        let Some(rest) = left.checked_sub(1) else { break };
+        left = rest;
+        let checkpoint = event.checkpoint.parse::<Checkpoint>().ok();
+        let signed = checkpoint.and_then(|checkpoint| policy.cosignatures(&checkpoint).ok());
+        let time = signed.into_iter().flatten().filter_map(|signed| signed.time).max();
+        latest = latest.max(time.map(|time| (time, offset)));
+    }
+    backdated
+}

@@ -1,0 +1,147 @@
+//! The check of evidence of channels.
+
+use annals::Event;
+use annals_proof::{CheckError, Evidence, Findings, FormatError, Member, Policy};
+
+use super::backdated::{Backdated, backdated};
+use super::folded::{FoldClaim, FoldedState};
+use super::signatures::{Convicted, ShownState, convicted, states};
+use crate::event::ChannelEvent;
+use crate::hex::Address;
+use crate::state::State;
+use crate::statement::{KeyStatement, StatementError};
+
+/// The largest number of statements of trusted accounts that are checked. An account rarely has more than one log.
+const MAX_STATEMENTS: usize = 256;
+
+/// Whom a checker of evidence trusts. The keys never come from the file alone.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Trust {
+    /// The keys of a policy.
+    Policy(Policy),
+    /// Ethereum accounts. The log's key is the one that one of them stated in the file, and a cosignature counts if
+    /// its key is one that another of them stated in a shown event.
+    Accounts(Vec<Address>),
+}
+
+/// Why evidence does not hold. Nothing is proved then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// A proof, a signature or the form does not hold.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// The statement of keys does not hold.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The file has no statement of keys by a trusted account.
+    #[error("no trusted account stated the log's key in this file{}", found.map_or(String::new(), |one| format!("; {one} did")))]
+    NotTrusted {
+        /// The account that stated it.
+        found: Option<Address>,
+    },
+    /// The statement is about another key than the one that signed.
+    #[error("the statement of keys names another key than the one that signed the checkpoint")]
+    OtherKey,
+    /// The states are not those that were signed.
+    #[error("the states: {0}")]
+    States(String),
+    /// The folded state is another one.
+    #[error("the folded state: {0}")]
+    State(String),
+}
+
+impl From<FormatError> for EvidenceError {
+    fn from(error: FormatError) -> Self {
+        Self::Check(error.into())
+    }
+}
+
+/// What evidence of channels proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelFindings {
+    /// What is proved of any log: the signatures on the checkpoint, the events, whole ranges, earlier checkpoints.
+    pub findings: Findings,
+    /// The statement of the account that owns the log.
+    pub statement: Option<KeyStatement>,
+    /// The states that are shown whole, each with the accounts that signed it.
+    pub states: Vec<ShownState>,
+    /// The accounts that signed two states for one turn.
+    pub convicted: Vec<Convicted>,
+    /// The events whose time is earlier than the time of a cosignature that the log had before them.
+    pub backdated: Vec<Backdated>,
+    /// The state that follows from the events.
+    pub folded: Option<FoldedState>,
+}
+
+/// Checks an evidence file whole, without access to a log: all that [`Evidence::check`] checks, the statement of the log's
+/// keys, the states, and the folded state.
+///
+/// # Errors
+/// [`EvidenceError`] for the first thing that does not hold. Nothing is proved then.
+pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, EvidenceError> {
+    let evidence = Evidence::from_json(json)?;
+    let statement = evidence.member(Member::Key).map(KeyStatement::from_json).transpose()?;
+    let claimed = evidence.member(Member::States).map(serde_json::from_str::<Vec<State>>);
+    let claimed = claimed.transpose().map_err(|error| EvidenceError::States(error.to_string()))?;
+    let fold = evidence.member(Member::State).map(serde_json::from_str::<FoldClaim>);
+    let fold = fold.transpose().map_err(|error| EvidenceError::State(error.to_string()))?;
+    let (mut findings, policy) = match trust {
+        Trust::Policy(policy) => (evidence.check(policy)?, policy.clone()),
+        Trust::Accounts(accounts) => {
+            check_by_accounts(evidence, json, accounts, statement.as_ref())?
+        }
+    };
+    if statement.as_ref().is_some_and(|stated| *stated.vkey() != findings.verified.log) {
+        return Err(EvidenceError::OtherKey);
+    }
+    let states = states(claimed.unwrap_or_default(), &findings).map_err(EvidenceError::States)?;
+    let folded = fold.map(|claim| claim.check(&findings)).transpose();
+    let folded = folded.map_err(EvidenceError::State)?;
+    findings.not_checked.clear();
+    let (convicted, backdated) = (convicted(&states), backdated(&findings, &policy));
+    Ok(ChannelFindings { findings, statement, states, convicted, backdated, folded })
+}
+
+/// Checks evidence with the keys that trusted accounts stated.
+fn check_by_accounts(
+    evidence: Evidence,
+    json: &[u8],
+    accounts: &[Address],
+    statement: Option<&KeyStatement>,
+) -> Result<(Findings, Policy), EvidenceError> {
+    let owner = statement.ok_or(EvidenceError::NotTrusted { found: None })?;
+    if !accounts.contains(&owner.address()) {
+        return Err(EvidenceError::NotTrusted { found: Some(owner.address()) });
+    }
+    let of_owner = Policy::of_keys([owner.vkey().clone()]);
+    let findings = evidence.check(&of_owner)?;
+    let mut policy = format!("log {}\n", owner.vkey());
+    let (mut witnesses, mut checked) = (Vec::<String>::new(), 0);
+    for shown in &findings.events {
+        let event = shown.event().and_then(|raw| ChannelEvent::decode(&raw).ok());
+        let Some(ChannelEvent::LogKeyStated(stated)) = event else { continue };
+        if stated.address == owner.address() || !accounts.contains(&stated.address) {
+            continue;
+        }
+        checked += 1;
+        if checked > MAX_STATEMENTS {
+            let text = format!("at most {MAX_STATEMENTS} statements of keys are checked");
+            return Err(CheckError::Contradiction(text).into());
+        }
+        let Ok(peer) = KeyStatement::of_event(&stated) else { continue };
+        let vkey = peer.cosigner().to_string();
+        if !witnesses.contains(&vkey) {
+            policy += &format!("witness w{} {vkey}\n", witnesses.len());
+            witnesses.push(vkey);
+        }
+    }
+    if witnesses.is_empty() {
+        return Ok((findings, of_owner));
+    }
+    // A second time, now that the keys of the others are proved to be in the log.
+    let policy: Policy = policy.parse()?;
+    Ok((Evidence::from_json(json)?.check(&policy)?, policy))
+}

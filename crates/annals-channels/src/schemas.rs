@@ -26,5 +26,5 @@ fn schemas_are_current() {
             file.display()
         );
     }
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 20, "the folder has no other file");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 24, "the folder has no other file");
 }

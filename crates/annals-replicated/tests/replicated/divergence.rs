@@ -1,0 +1,98 @@
+//! A record that no longer contains what a replica contains.
+
+use std::path::Path;
+
+use annals::{AppendError, Backend as _, EventStore, Health, Query, RawEvent};
+use annals_replicated::sim::{Faults, SimLog, SimRecord};
+use annals_replicated::{Divergence, Replicated};
+
+use crate::tools::{Store, event, impatient, log, numbers, open};
+
+fn is_diverged(store: &Store) {
+    let refused = store.append(event(99));
+    assert!(matches!(refused, Err(AppendError::Diverged { .. })), "{refused:?}");
+    assert!(matches!(store.health(), Health::Diverged { .. }), "{:?}", store.health());
+    assert!(store.backend().record().divergence.is_some());
+    // Subscriptions end behind the last event, and reads go on.
+    assert_eq!(store.subscription(Query::all(), 0).count() as u64, store.len());
+    assert!(store.backend().head().is_closed());
+}
+
+/// Returns an engine with the record as it was before, onto which another process appended two commits.
+fn restored(before: SimRecord, directory: &Path) -> SimLog {
+    let log = SimLog::with_record(before, Faults::none(), 1);
+    let other = open(&log, &directory.join("other"));
+    other.append(event(50)).expect("an offset");
+    other.append(event(51)).expect("an offset");
+    log
+}
+
+#[test]
+fn older_data_with_other_commits_is_told_at_once_when_the_store_is_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (log, path) = (log(), directory.path().join("replica"));
+    let store = open(&log, &path);
+    store.append(event(0)).expect("an offset");
+    let before = log.change(|record| record.clone());
+    store.append(event(1)).expect("an offset");
+    drop(store);
+    let store = open(&restored(before, directory.path()), &path);
+    is_diverged(&store);
+    assert_eq!(numbers(&store), [0, 1]);
+    let found = store.backend().record().divergence;
+    assert!(matches!(found, Some(Divergence::Changed { .. })), "{found:?}");
+}
+
+#[test]
+fn without_the_position_file_the_events_themselves_are_compared() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (log, path) = (log(), directory.path().join("replica"));
+    let store = open(&log, &path);
+    store.append(event(0)).expect("an offset");
+    let before = log.change(|record| record.clone());
+    store.append(event(1)).expect("an offset");
+    drop(store);
+    std::fs::remove_file(path.join("record.tail")).expect("the file");
+    is_diverged(&open(&restored(before, directory.path()), &path));
+}
+
+#[test]
+fn a_record_that_changes_under_a_running_store_is_told_by_the_next_append() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (log, path) = (log(), directory.path().join("replica"));
+    let store: Store =
+        EventStore::on(impatient().open::<RawEvent>(log.clone(), &path).expect("a store"));
+    store.append(event(0)).expect("an offset");
+    let before = log.change(|record| record.clone());
+    store.append(event(1)).expect("an offset");
+    let other = restored(before, directory.path());
+    let changed = other.change(|record| record.clone());
+    log.change(|record| *record = changed);
+    // The batch that is under way when it is found may be in the record.
+    let first = store.append(event(2));
+    assert!(
+        matches!(first, Err(AppendError::InDoubt { .. } | AppendError::Diverged { .. })),
+        "{first:?}"
+    );
+    while store.backend().record().divergence.is_none() {
+        std::thread::yield_now();
+    }
+    is_diverged(&store);
+    assert_eq!(numbers(&store), [0, 1]);
+}
+
+/// The record lost its end, and nothing shows that but the absence itself.
+#[test]
+fn a_replica_with_more_events_than_the_record_appends_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (log, path) = (log(), directory.path().join("replica"));
+    let store = open(&log, &path);
+    store.append(event(0)).expect("an offset");
+    let before = log.change(|record| record.clone());
+    store.append(event(1)).expect("an offset");
+    drop(store);
+    std::fs::remove_file(path.join("record.tail")).expect("the file");
+    log.change(|record| *record = before);
+    let opened: Replicated<RawEvent> = impatient().open(log, &path).expect("a store");
+    is_diverged(&EventStore::on(opened));
+}

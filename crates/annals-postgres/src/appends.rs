@@ -5,14 +5,11 @@ use std::sync::Arc;
 use annals_replicated::{AppendAnswer, AppendOutcome, Cause, Done, NewEntry, Slot};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::types::ToSql;
 
 use crate::postgres::Shared;
-use crate::session::{Connector, Link, text_of};
-use crate::statements::APPEND;
-
-/// The answer where the record was never created.
-pub(crate) const NO_TABLE: &str =
-    "the database has no table annals_commits: `annals record create URL` makes a record";
+use crate::session::{Connector, Link, Session, text_of};
+use crate::statements::{APPEND, CREATE_TABLE, HAS_TABLE, INSERT_GENESIS, LOCK_TABLE};
 
 /// A call of `append`.
 pub(crate) struct Append {
@@ -57,35 +54,25 @@ where
         Ok((session, _)) => session,
         Err(error) => return without_time(AppendOutcome::NotSent(Cause::new(error))),
     };
-    let statement = match session.statement(APPEND).await {
-        Ok(statement) => statement,
-        Err(error) => {
-            let reason =
-                if is_missing_table(&error) { NO_TABLE.to_owned() } else { text_of(&error) };
-            link.close();
-            return without_time(AppendOutcome::NotSent(Cause::new(reason)));
+    let warnings = session.warnings();
+    let stored = async {
+        if entry.number == 0 {
+            create(session, &store, entry).await
+        } else {
+            store_commit(session, &store, entry).await
         }
     };
-    let (Ok(number), Ok(first)) = (i64::try_from(entry.number), i64::try_from(entry.first_offset))
-    else {
-        return without_time(AppendOutcome::TooLarge);
-    };
-    let warnings = session.warnings();
-    let (previous, hash): (&[u8], &[u8]) = (&entry.previous.0, &entry.hash.0);
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-        [&store, &number, &previous, &hash, &first, &&entry.bytes[..]];
-    let stored = session.client.query_one(&statement, &parameters);
     let stored = tokio::time::timeout(timeout, stored).await;
-    let has_warned = session.warnings() != warnings;
+    let has_warned = link.has_warned_since(warnings);
     let answer = match stored {
         // A wait for a standby that was cancelled ends with success and a warning.
         Ok(Ok(_)) if has_warned => without_time(AppendOutcome::Unknown(Cause::new(
             "the server warned while it stored the commit: the wait for a standby may have been cancelled",
         ))),
-        Ok(Ok(row)) => {
+        Ok(Ok((is_stored, time_ms))) => {
             let outcome =
-                if row.get(0) { AppendOutcome::At(after.next()) } else { AppendOutcome::Refused };
-            AppendAnswer { outcome, time_ms: u64::try_from(row.get::<_, i64>(1)).ok() }
+                if is_stored { AppendOutcome::At(after.next()) } else { AppendOutcome::Refused };
+            AppendAnswer { outcome, time_ms: u64::try_from(time_ms).ok() }
         }
         Ok(Err(error)) => without_time(outcome_of(&error)),
         Err(_) => without_time(AppendOutcome::Unknown(Cause::new(format!(
@@ -97,6 +84,36 @@ where
         link.close();
     }
     answer
+}
+
+/// Whether the entry was stored, and the server's clock in ms.
+type Stored = Result<(bool, i64), tokio_postgres::Error>;
+
+async fn store_commit(session: &mut Session, store: &str, entry: &NewEntry) -> Stored {
+    let statement = session.statement(APPEND).await?;
+    // A record does not reach the number at which these would differ.
+    let (number, first) = (entry.number.cast_signed(), entry.first_offset.cast_signed());
+    let (previous, hash): (&[u8], &[u8]) = (&entry.previous.0, &entry.hash.0);
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&store, &number, &previous, &hash, &first, &&entry.bytes[..]];
+    let row = session.client.query_one(&statement, &parameters).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Makes the table if it is absent, and stores a genesis if the record has no commit.
+async fn create(session: &mut Session, store: &str, genesis: &NewEntry) -> Stored {
+    let transaction = session.client.transaction().await?;
+    transaction.execute(LOCK_TABLE, &[]).await?;
+    // A user without the right to make tables can make a record where the table is there.
+    let has_table: bool = transaction.query_one(HAS_TABLE, &[]).await?.get(0);
+    if !has_table {
+        transaction.batch_execute(CREATE_TABLE).await?;
+    }
+    let (previous, hash): (&[u8], &[u8]) = (&genesis.previous.0, &genesis.hash.0);
+    let parameters: [&(dyn ToSql + Sync); 4] = [&store, &previous, &hash, &&genesis.bytes[..]];
+    let row = transaction.query_one(INSERT_GENESIS, &parameters).await?;
+    transaction.commit().await?;
+    Ok((row.get(0), row.get(1)))
 }
 
 pub(crate) fn is_missing_table(error: &tokio_postgres::Error) -> bool {

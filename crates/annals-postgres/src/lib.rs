@@ -21,7 +21,7 @@
 //!   session     one connection: it is made, its server is checked, its notices are counted
 //!   statements  the SQL
 //!   appends     appends, in turn, on a connection of their own
-//!   queries     reads, notifications and the creation of a record, on another connection
+//!   queries     reads and notifications, on another connection
 //!   postgres    the engine: hands calls to the two, and waits
 //! ```
 
@@ -39,4 +39,4 @@ mod tls;
 
 pub use address::ConnectError;
 pub use options::PostgresOptions;
-pub use postgres::{CreateError, Postgres};
+pub use postgres::Postgres;

@@ -78,6 +78,6 @@ impl PostgresOptions {
             address.config.connect_timeout(self.timeout);
         }
         address.config.application_name("annals");
-        Postgres::start(address, self)
+        Postgres::start(address, &self)
     }
 }

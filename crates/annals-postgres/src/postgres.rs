@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use annals_replicated::{
-    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, Genesis, HEADER_BYTES, LogError,
-    LogLimits, MAX_BODY_BYTES, NewEntry, Page, ReadLimit, Slot, Tip, Unfit,
+    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, HEADER_BYTES, LogError,
+    LogLimits, MAX_BODY_BYTES, NewEntry, Page, ReadLimit, Slot, Unfit,
 };
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
@@ -29,25 +29,21 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 ///
 /// One thread has two connections to the primary server, one for appends and one for reads. It makes them when they are
 /// needed, again after they were lost, and checks the settings of the server each time.
+///
+/// ```no_run
+/// use annals::{EventStore, RawEvent};
+/// use annals_postgres::Postgres;
+/// use annals_replicated::Replicated;
+///
+/// let url = "postgres://app@db1,db2,db3/app?store=shop";
+/// annals_replicated::create(&Postgres::connect(url)?)?; // once
+/// let shop = EventStore::<RawEvent, _>::on(Replicated::open(Postgres::connect(url)?, "data/shop")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Postgres {
     appends: UnboundedSender<Append>,
     queries: UnboundedSender<Query>,
     shared: Arc<Shared>,
-}
-
-/// Why a record was not created.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CreateError {
-    /// The record is there already. It was not changed.
-    #[error("the record exists already")]
-    Exists,
-    /// The server cannot be trusted with a record.
-    #[error(transparent)]
-    Unfit(Unfit),
-    /// The server did not answer, or refused. The record may have been created.
-    #[error("the record was not created: {0}")]
-    Unavailable(Cause),
 }
 
 impl Postgres {
@@ -66,9 +62,9 @@ impl Postgres {
     }
 
     /// Starts the thread that has the connections.
-    pub(crate) fn start(address: Address, options: PostgresOptions) -> Result<Self, ConnectError> {
+    pub(crate) fn start(address: Address, options: &PostgresOptions) -> Result<Self, ConnectError> {
         let tls = tls::connector(address.root_certificates.as_deref())?;
-        let PostgresOptions { timeout, accepts_unsynced, .. } = options;
+        let &PostgresOptions { timeout, accepts_unsynced, .. } = options;
         let connector = Arc::new(Connector { address, tls, timeout, accepts_unsynced });
         let shared = Arc::new(Shared::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -90,40 +86,6 @@ impl Postgres {
         Ok(Self { appends, queries, shared })
     }
 
-    /// Creates the record: makes the table if it is absent, and stores the genesis. Returns the id of the new store.
-    /// `made_by` names the program, for people; at most 1,024 bytes.
-    ///
-    /// # Errors
-    /// [`CreateError`] if the record exists already, or the server did not store the genesis.
-    ///
-    /// # Examples
-    /// ```no_run
-    /// let record = annals_postgres::Postgres::connect("postgres://app@db1/app?store=shop")?;
-    /// let id = record.create("shop 1.4")?;
-    /// println!("the record has the id {id}");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn create(&self, made_by: &str) -> Result<Uuid, CreateError> {
-        let store_id = Uuid::new_v4();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let genesis = Genesis { time_ms, made_by: made_by.to_owned() };
-        let commit = Tip::genesis(store_id, Uuid::new_v4(), genesis);
-        let header = commit.header();
-        let genesis = Box::new(NewEntry {
-            bytes: commit.entries(usize::MAX).remove(0),
-            number: header.number,
-            hash: commit.hash(),
-            previous: header.previous,
-            first_offset: header.first_offset,
-            events: header.events,
-            part: (0, 1),
-        });
-        let gone = || CreateError::Unavailable(Cause::new(GONE));
-        self.ask(|answer| Query::Create { genesis, answer }).ok_or_else(gone)??;
-        Ok(store_id)
-    }
-
     /// Sends a call to the thread and waits for its answer. Returns none if the thread has gone.
     fn ask<T>(&self, call: impl FnOnce(SyncSender<T>) -> Query) -> Option<T> {
         let (sender, answer) = sync_channel(1);
@@ -135,6 +97,10 @@ impl Postgres {
 const GONE: &str = "the thread of the connection has ended";
 
 impl CommitLog for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
     fn append(&self, after: Slot, entry: NewEntry, done: Done) {
         if let Err(call) = self.appends.send(Append { after, entry, done }) {
             let outcome = AppendOutcome::NotSent(Cause::new(GONE));

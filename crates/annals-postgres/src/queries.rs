@@ -1,19 +1,19 @@
-//! Reads, notifications and the creation of a record, on another connection than appends.
+//! Reads and notifications, on another connection than appends.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use annals_replicated::{Cause, Fitness, LogError, NewEntry, Page, ReadLimit, Slot, Unfit};
+use annals_replicated::{Cause, Fitness, LogError, Page, ReadLimit, Slot, Unfit};
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-use crate::appends::{NO_TABLE, is_missing_table};
-use crate::postgres::{CreateError, Shared};
+use crate::appends::is_missing_table;
+use crate::postgres::Shared;
 use crate::session::{Connector, Link, Session, SessionError, text_of};
-use crate::statements::{CREATE_TABLE, ENDS, HAS_TABLE, INSERT_GENESIS, LOCK_TABLE, NOTIFY, READ};
+use crate::statements::{ENDS, NOTIFY, READ};
 
 /// Notifications are sent this far apart: each is a transaction.
 const NOTIFY_EVERY: Duration = Duration::from_millis(1);
@@ -30,10 +30,6 @@ pub(crate) enum Query {
     },
     Check {
         answer: SyncSender<Result<Fitness, Unfit>>,
-    },
-    Create {
-        genesis: Box<NewEntry>,
-        answer: SyncSender<Result<(), CreateError>>,
     },
     /// Looks for the last slot, for those that wait.
     Poll,
@@ -79,11 +75,10 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
         // A caller that no longer waits needs no answer.
         match call {
             Query::Read { after, limit, answer } => {
-                drop(answer.send(self.read(after, limit).await))
+                drop(answer.send(self.read(after, limit).await));
             }
             Query::Ends { answer } => drop(answer.send(self.ends().await)),
             Query::Check { answer } => drop(answer.send(self.check().await)),
-            Query::Create { genesis, answer } => drop(answer.send(self.create(&genesis).await)),
             Query::Poll => {
                 if let Ok((_, last)) = self.ends().await {
                     self.shared.found_end(last);
@@ -161,7 +156,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             let statement = session.statement(READ).await?;
             session.client.query(&statement, &[&store, &from, &entries, &bytes]).await
         });
-        let rows = rows.await?;
+        let rows = rows.await?.unwrap_or_default();
         if rows.first().is_some_and(|row| row.get(2)) {
             return Err(Cause::new(BECAME_STANDBY));
         }
@@ -187,7 +182,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             let statement = session.statement(ENDS).await?;
             session.client.query_one(&statement, &[&store]).await
         });
-        let row = row.await?;
+        let Some(row) = row.await? else { return Ok((Slot(1), Slot(0))) };
         if row.get(2) {
             return Err(Cause::new(BECAME_STANDBY));
         }
@@ -205,63 +200,18 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             Err(SessionError::Unreachable(reason)) => Err(Unfit { reasons: vec![reason] }),
         }
     }
-
-    async fn create(&mut self, genesis: &NewEntry) -> Result<(), CreateError> {
-        let store = self.link.connector().address.store.clone();
-        let timeout = self.link.connector().timeout;
-        let session = match self.session().await {
-            Ok(session) => session,
-            Err(SessionError::Unfit(unfit)) => return Err(CreateError::Unfit(unfit)),
-            Err(error) => return Err(CreateError::Unavailable(Cause::new(error))),
-        };
-        let warnings = session.warnings();
-        let created = limited(timeout, create(session, &store, genesis)).await;
-        let has_warned = session.warnings() != warnings;
-        match created {
-            Ok(true) if has_warned => Err(CreateError::Unavailable(Cause::new(
-                "the server warned while it stored the genesis; look with `annals record status URL`",
-            ))),
-            Ok(true) => Ok(()),
-            Ok(false) => Err(CreateError::Exists),
-            Err(cause) => {
-                self.link.close();
-                Err(CreateError::Unavailable(cause))
-            }
-        }
-    }
 }
 
 const BECAME_STANDBY: &str = "the server became a standby";
 
-/// Makes the table if it is absent, and stores the genesis if the record has no commit. Returns whether it did.
-async fn create(
-    session: &mut Session,
-    store: &str,
-    genesis: &NewEntry,
-) -> Result<bool, tokio_postgres::Error> {
-    let transaction = session.client.transaction().await?;
-    transaction.execute(LOCK_TABLE, &[]).await?;
-    // A user without the right to make tables can make a record where the table is there.
-    let has_table: bool = transaction.query_one(HAS_TABLE, &[]).await?.get(0);
-    if !has_table {
-        transaction.batch_execute(CREATE_TABLE).await?;
-    }
-    let (previous, hash): (&[u8], &[u8]) = (&genesis.previous.0, &genesis.hash.0);
-    let stored = transaction
-        .query_opt(INSERT_GENESIS, &[&store, &previous, &hash, &&genesis.bytes[..]])
-        .await?;
-    transaction.commit().await?;
-    Ok(stored.is_some())
-}
-
-/// Waits for a call at most this long.
+/// Waits for a call at most this long. Returns none if the table is missing, which it is before the first record.
 async fn limited<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, Cause> {
+) -> Result<Option<T>, Cause> {
     match tokio::time::timeout(timeout, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) if is_missing_table(&error) => Err(Cause::new(NO_TABLE)),
+        Ok(Ok(value)) => Ok(Some(value)),
+        Ok(Err(error)) if is_missing_table(&error) => Ok(None),
         Ok(Err(error)) => Err(Cause::new(text_of(&error))),
         Err(_) => Err(Cause::new(format!("no answer within {timeout:?}"))),
     }

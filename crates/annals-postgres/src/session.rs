@@ -179,6 +179,11 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
         Ok((session, is_new))
     }
 
+    /// Returns whether the server has sent a warning since it had sent this many.
+    pub(crate) fn has_warned_since(&self, warnings: u64) -> bool {
+        self.session.as_ref().is_some_and(|session| session.warnings() != warnings)
+    }
+
     /// Gives the session up: the next call makes another one.
     pub(crate) fn close(&mut self) {
         self.session = None;

@@ -20,13 +20,16 @@ pub(crate) const CREATE_TABLE: &str = "
 /// number is the ASCII text `annals`.
 pub(crate) const LOCK_TABLE: &str = "select pg_advisory_xact_lock(107126926175347)";
 
-/// Stores a genesis, if the record has no commit. Returns a row if it did.
+/// Stores a genesis, if the record has no commit. Returns whether it did, and the server's clock in ms.
 pub(crate) const INSERT_GENESIS: &str = "
-    insert into annals_commits (store, number, prev, hash, first, body)
-    select $1::text, 0, $2::bytea, $3::bytea, 0, $4::bytea
-    where not exists (select 1 from annals_commits where store = $1)
-    on conflict do nothing
-    returning number";
+    with stored as (
+        insert into annals_commits (store, number, prev, hash, first, body)
+        select $1::text, 0, $2::bytea, $3::bytea, 0, $4::bytea
+        where not exists (select 1 from annals_commits where store = $1)
+        on conflict do nothing
+        returning 1
+    )
+    select exists (select 1 from stored), (extract(epoch from clock_timestamp()) * 1000)::bigint";
 
 /// Stores a commit behind the one that it was decided on. Returns whether it did, and the server's clock in ms.
 pub(crate) const APPEND: &str = "

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use annals_postgres::Postgres;
+use annals_replicated::create;
 
 use crate::server::Server;
 use crate::writer::Writer;
@@ -28,7 +29,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
         format!("postgres://annals@{}/postgres?store=shop&connect_timeout=2", hosts.join(","));
     let connect = || Postgres::options().timeout(Duration::from_secs(3)).connect(&url).unwrap();
     let record = connect();
-    record.create("a test").unwrap();
+    create(&record).unwrap();
 
     let (count, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let acknowledged: Vec<_> = thread::scope(|scope| {
@@ -55,6 +56,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
                 thread::sleep(Duration::from_millis(5));
             }
         };
+        let end = End(&is_done);
         wait_for(COMMITS);
         servers[0].kill();
         let promoted = promote(&servers[1], &servers[2]);
@@ -63,7 +65,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
         servers[promoted].kill();
         servers[promoted].run();
         wait_for(COMMITS);
-        is_done.store(true, Ordering::Relaxed);
+        drop(end);
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
     });
 
@@ -83,8 +85,23 @@ fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
     assert!(acknowledged.len() >= 3 * COMMITS, "{} commits", acknowledged.len());
 }
 
+/// Ends the writers, also when the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        // Relaxed: the flag guards nothing.
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Promotes the standby that has more, and points the other one to it. Returns its number among the servers.
 fn promote(second: &Server, third: &Server) -> usize {
+    // Processes of the killed server may go on for a moment. What they still send must not be missed by the comparison.
+    for server in [second, third] {
+        server
+            .wait_for("select count(*) from pg_stat_wal_receiver where status = 'streaming'", "0");
+    }
     let received = "select pg_last_wal_receive_lsn() - '0/0'::pg_lsn";
     let has = |server: &Server| server.sql(received).parse::<u64>().unwrap();
     let (better, other, name, number) =

@@ -1,5 +1,5 @@
 //! The engine on servers that the tests start: the suite for engines, lost answers, settings that lose commits, a wait
-//! that is cancelled, TLS, rights, and a primary that is killed.
+//! that is cancelled, TLS, rights, a primary that is killed, and stores whose record is on such a server.
 //!
 //! The tests need `PostgreSQL`'s programs (Debian's package `postgresql`). Where they are missing, each test says that
 //! it was skipped.
@@ -11,6 +11,7 @@ mod bad;
 mod failover;
 mod proxy;
 mod server;
+mod store;
 mod suite;
 mod tls;
 mod writer;

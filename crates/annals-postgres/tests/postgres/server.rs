@@ -111,9 +111,7 @@ impl Server {
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n\
              max_connections = 50\nshared_buffers = 32MB\nlogging_collector = off\n"
         );
-        for (name, value) in settings {
-            text += &format!("{name} = '{value}'\n");
-        }
+        text.extend(settings.iter().map(|(name, value)| format!("{name} = '{value}'\n")));
         let config = directory.path().join("data/postgresql.conf");
         let mut config = std::fs::OpenOptions::new().append(true).open(config).unwrap();
         config.write_all(text.as_bytes()).unwrap();

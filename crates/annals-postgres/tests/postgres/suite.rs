@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use annals_postgres::Postgres;
+use annals_replicated::create;
 use annals_replicated::suite::{LogSubject, run};
 
 use crate::proxy;
@@ -33,7 +34,7 @@ impl LogSubject for Subject<'_> {
         // Relaxed: the counter guards nothing, and the suite makes one record after the other.
         let number = self.records.fetch_add(1, Ordering::Relaxed);
         let direct = Postgres::connect(&self.server.url(&format!("s{number}"))).unwrap();
-        direct.create("the suite").unwrap();
+        create(&direct).unwrap();
         self.connect_to(number)
     }
 

@@ -1,7 +1,7 @@
 //! Connections with TLS.
 
 use annals_postgres::Postgres;
-use annals_replicated::CommitLog as _;
+use annals_replicated::{CommitLog as _, create};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::server::Server;
@@ -32,7 +32,7 @@ fn a_certificate_is_checked() {
     let unknown = Postgres::connect(&url).unwrap().check().unwrap_err().to_string();
     assert!(unknown.contains("certificate"), "{unknown}");
     let record = Postgres::connect(&format!("{url}&sslrootcert={}", root.display())).unwrap();
-    record.create("a test").unwrap();
+    create(&record).unwrap();
     assert_eq!(server.sql("select count(*) > 0 from pg_stat_ssl where ssl"), "t");
 
     let missing =

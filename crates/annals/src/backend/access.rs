@@ -28,6 +28,8 @@ use crate::query::Query;
 /// same names. Dropping it closes the log of a writer, and ends the thread of a follower.
 ///
 /// All calls that write check that the process was not forked from the one that opened the log.
+///
+/// The module [`backend`](crate::backend) has an example.
 pub struct LogAccess<E: Event, T: CommitTarget<E>> {
     head: HeadPublisher<E>,
     role: Role<E, T>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annals_base::Mutex;
 
 /// The place beside a log where other crates store what belongs to the log but is not part of it: the positions of
-/// consumers, for example. [`Backend::beside`](crate::Backend::beside) returns it.
+/// consumers, for example. [`Backend::beside`](crate::Backend::beside) returns it, and [`BesideValues`] has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Beside {

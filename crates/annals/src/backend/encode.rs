@@ -28,6 +28,8 @@ pub(crate) const COMMIT_HEAD: usize = 48;
 const FIRST_ROOM: usize = 1 << 10;
 
 /// A batch that is checked and encoded, ready to be committed.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug, Default)]
 pub struct Encoded {
     pub(crate) labels: Labels,

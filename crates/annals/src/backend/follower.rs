@@ -15,6 +15,44 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
 /// What a backend does to follow a log that another process writes.
+///
+/// ```
+/// use annals::backend::{FollowStep, FollowStop, Follower, HeadPublisher, Published};
+/// use annals::{RawEvent, Recorded};
+/// use std::sync::{Arc, Mutex};
+///
+/// /// The events of a log, which another thread adds here. In a real backend, another process writes them to files.
+/// type Written = Arc<Mutex<Vec<RawEvent>>>;
+///
+/// struct Rows {
+///     written: Written,
+///     head: HeadPublisher<RawEvent>,
+/// }
+///
+/// impl FollowStep for Rows {
+///     fn step(&mut self) -> Result<bool, FollowStop> {
+///         let from = self.head.get();
+///         let new: Vec<_> = self.written.lock().unwrap().iter().skip(from as usize).cloned().collect();
+///         let recorded = (from..).zip(new).map(|(offset, event)| Recorded { offset, time_ms: 0, event });
+///         let recorded: Vec<_> = recorded.collect();
+///         let head = from + recorded.len() as u64;
+///         if head > from {
+///             self.head.publish(head, Published::events(recorded));
+///         }
+///         Ok(head > from)
+///     }
+///     fn close_head(&self) {
+///         self.head.close();
+///     }
+/// }
+///
+/// let (written, head) = (Written::default(), HeadPublisher::new(0));
+/// let follower = Follower::start(Rows { written: Arc::clone(&written), head: head.clone() })?;
+/// written.lock().unwrap().push(RawEvent::builder("noted").build()?);
+/// assert_eq!(head.wait_beyond(0, None), 1);
+/// assert!(follower.error().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait FollowStep: Send + 'static {
     /// Takes new events and moves the head. Returns whether there were any.
     ///
@@ -26,7 +64,7 @@ pub trait FollowStep: Send + 'static {
     fn close_head(&self);
 }
 
-/// The reason why a step was not completed.
+/// The reason why a step was not completed. [`FollowStep`] has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FollowStop {
@@ -58,7 +96,7 @@ impl From<OpenError> for FollowStop {
     }
 }
 
-/// A handle of the following thread. Dropping it ends the thread.
+/// A handle of the following thread. Dropping it ends the thread. [`FollowStep`] has an example.
 #[derive(Debug)]
 pub struct Follower {
     stop: Arc<AtomicBool>,

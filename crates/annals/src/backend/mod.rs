@@ -22,7 +22,9 @@
 //!   memory_target  its side that commits write to
 //!   one_event the labels of an event that is appended without a batch
 //!   beside    where other crates store what belongs to a log
+//!   example.md  a backend made of these parts, for the documentation
 //! ```
+#![doc = include_str!("example.md")]
 
 pub(crate) mod access;
 #[expect(clippy::module_inception, reason = "the file of the trait that the folder is named after")]

@@ -6,6 +6,13 @@ use annals_base::process_id;
 use crate::error::AppendError;
 
 /// The process that opened a store.
+///
+/// ```
+/// use annals::backend::Opener;
+///
+/// let opener = Opener::this_process();
+/// assert!(opener.is_here() && opener.check().is_ok()); // in a forked process, `check` fails
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opener(u32);
 

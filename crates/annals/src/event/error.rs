@@ -9,6 +9,23 @@ use super::limits::{
 };
 
 /// Why a payload could not be encoded or decoded.
+///
+/// ```
+/// use annals::{CodecError, Event, RawEvent};
+///
+/// #[derive(Event, Debug)]
+/// enum Booking {
+///     SeatSold { seat: String },
+/// }
+///
+/// let decode = |event_type: &str, data: &str| -> Result<_, annals::InvalidEvent> {
+///     Ok(Booking::decode(&RawEvent::builder(event_type).data(data.to_owned()).build()?))
+/// };
+/// assert!(matches!(decode("seat-upgraded", "{}")?, Err(CodecError::UnknownType { .. })));
+/// let Err(error @ CodecError::Payload(_)) = decode("seat-sold", "{}")? else { panic!("the seat is missing") };
+/// assert!(error.to_string().contains("missing field `seat`"));
+/// # Ok::<(), annals::InvalidEvent>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CodecError {
@@ -38,6 +55,20 @@ impl CodecError {
 }
 
 /// Why an event cannot be appended: a limit that it exceeds, or a payload that could not be read back.
+///
+/// ```
+/// use annals::{AppendError, Event, EventStore, InvalidEvent};
+///
+/// #[derive(Event)]
+/// enum Booking {
+///     SeatSold { #[event(tag = "seat")] seat: String },
+/// }
+///
+/// let store = EventStore::in_memory();
+/// let sold = |seat: &str| store.append(Booking::SeatSold { seat: seat.into() });
+/// let Err(AppendError::Invalid { source, .. }) = sold("12A\n") else { panic!("a tag has no line end") };
+/// assert!(matches!(source, InvalidEvent::ControlCharacter { what: "tag", at: 8, .. }));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum InvalidEvent {

@@ -35,6 +35,8 @@ struct EventLabels {
 }
 
 /// The labels of one event.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug)]
 pub struct EventNames<'a> {
     labels: &'a Labels,

@@ -6,6 +6,8 @@ use super::limits::MAX_NAME_BYTES;
 use crate::event::error::InvalidEvent;
 
 /// A name and its hash.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug, Clone, Copy)]
 pub struct Name<'a> {
     /// The event type, tag or id.
@@ -14,7 +16,7 @@ pub struct Name<'a> {
 }
 
 /// The keyed hash function of names: SipHash-1-3. An attacker who can choose names but does not know the key cannot
-/// make their hashes collide.
+/// make their hashes collide. The module [`backend`](crate::backend) has an example.
 #[derive(Debug, Clone, Copy)]
 pub struct Hasher(siphasher::sip::SipHasher13);
 

@@ -6,6 +6,8 @@ use crate::util::little_endian::u32_at;
 use crate::util::local_offset::local_size;
 
 /// The kind of a name. An index has one table for each kind.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An event type.
@@ -17,12 +19,14 @@ pub enum Kind {
 }
 
 /// An index that finds the events with a name.
+///
+/// The module [`backend`](crate::backend) has an example.
 pub trait Lookup {
     /// Returns the offsets of the events with this name, or `None` if there are none.
     fn posting(&self, kind: Kind, name: Name<'_>) -> Option<Posting<'_>>;
 }
 
-/// The ascending offsets of a name.
+/// The ascending offsets of a name. The module [`backend`](crate::backend) has an example.
 #[derive(Debug)]
 pub enum Posting<'a> {
     /// Offsets in a [`MemIndex`](super::memory::MemIndex).

@@ -9,6 +9,8 @@ use crate::event::name::{Hasher, Name};
 use crate::event::raw::RawEvent;
 
 /// The readers' handle of an in-memory index.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug, Clone)]
 pub struct MemIndex {
     pub(crate) types: Arc<Names>,
@@ -17,6 +19,8 @@ pub struct MemIndex {
 }
 
 /// The writer's handle of an in-memory index. Each index has one.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug)]
 pub struct MemIndexWriter {
     types: NamesWriter,

@@ -328,7 +328,7 @@ fn put(table: &[AtomicU32], hash: u64, number: usize) {
     }
 }
 
-/// The offsets that one name had at the time of the lookup.
+/// The offsets that one name had at the time of the lookup: one form of a [`Posting`](crate::backend::Posting).
 #[derive(Debug)]
 pub struct MemPosting<'a> {
     names: &'a Names,

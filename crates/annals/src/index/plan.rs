@@ -10,6 +10,8 @@ use crate::event::name::Name;
 use crate::query::{Query, QueryItem};
 
 /// A query with hashed names.
+///
+/// The module [`backend`](crate::backend) has an example.
 #[derive(Debug)]
 pub struct Search<'q> {
     /// An event must match one of these items. `None` if every event matches.
@@ -93,7 +95,7 @@ fn first_of_name(mut posting: Posting<'_>, from: u32) -> Option<u32> {
 }
 
 /// Finds the offsets that match a query in one index, in both directions. Successive calls in one direction are
-/// fastest.
+/// fastest. The module [`backend`](crate::backend) has an example.
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// The items that can match in this index; `None` if every event matches.

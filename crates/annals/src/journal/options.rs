@@ -11,7 +11,7 @@ use crate::backend::encode::RECORD_HEAD;
 use crate::error::OpenError;
 use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 
-/// When an append to a Journal returns.
+/// When an append to a Journal returns. [`EventStore::sync`](crate::EventStore::sync) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// When the events are on disk: they survive loss of power. The default.

@@ -38,6 +38,32 @@ const LEFT_AFTER_MS: u64 = 60 * 60 * 1_000;
 ///
 /// Each snapshot is written under another name, synced and renamed, so it is there whole or not at all. A snapshot has
 /// at most 1 GiB; a larger one is not saved.
+///
+/// A Journal has one in its own directory. Another place is for example a faster disk:
+///
+/// ```
+/// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+/// # struct Count;
+/// # impl Projection for Count {
+/// #     type Event = RawEvent;
+/// #     type State = u64;
+/// #     fn initial(&self) -> u64 { 0 }
+/// #     fn query(&self) -> Query { Query::all() }
+/// #     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+/// # }
+/// use annals::{DirectorySnapshots, SnapshotPolicy};
+/// use std::sync::Arc;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let store = EventStore::open(directory.path().join("log.store"))?;
+/// # store.append(RawEvent::builder("counted").build()?)?;
+/// let snapshots = DirectorySnapshots::at(directory.path().join("snapshots"));
+/// let path = snapshots.path().to_owned();
+/// let mut count = store.reconstruct(Count).snapshots_in(Arc::new(snapshots), SnapshotPolicy::every(1));
+/// assert_eq!(*count.now()?, 1);
+/// assert!(path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct DirectorySnapshots {
     path: PathBuf,

@@ -6,7 +6,7 @@ use crate::backend::backend::Backend;
 use crate::error::ReadError;
 use crate::snapshot::compare::Comparison;
 
-/// The result of checking one snapshot. [`Reconstructor::verify_snapshots`] returns it.
+/// The result of checking one snapshot. [`Reconstructor::verify_snapshots`] returns it and has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotCheck {
     /// The head of the log at which the snapshot was taken.

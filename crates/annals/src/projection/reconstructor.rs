@@ -65,7 +65,26 @@ pub struct Reconstructor<P: Projection, B: Backend<P::Event> = Memory<<P as Proj
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Returns a reconstructor, which computes the state of a projection, now and at any time before. Nothing is folded
-    /// yet. [`Reconstructor`] has an example.
+    /// yet.
+    ///
+    /// ```
+    /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};
+    /// struct Count;
+    ///
+    /// impl Projection for Count {
+    ///     type Event = RawEvent;
+    ///     type State = u64;
+    ///     fn initial(&self) -> u64 { 0 }
+    ///     fn query(&self) -> Query { Query::all() }
+    ///     fn apply(&self, count: &mut u64, _: &Recorded<RawEvent>) { *count += 1 }
+    /// }
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append_batch((0..3).map(|_| RawEvent::builder("counted").build().unwrap()))?;
+    /// let mut count = store.reconstruct(Count);
+    /// assert_eq!((*count.now()?, count.at(0)?), (3, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reconstruct<P: Projection<Event = E>>(&self, projection: P) -> Reconstructor<P, B> {
         Reconstructor::new(self, projection)
     }

@@ -20,7 +20,8 @@ pub struct Step<'a, E, S> {
     pub state: S,
 }
 
-/// An iterator over the states of a projection after each event. [`Reconstructor::steps`] returns it.
+/// An iterator over the states of a projection after each event. [`Reconstructor::steps`] returns it, and
+/// [`Reconstructor`] has an example.
 ///
 /// It ends after an error, since every state without the event that cannot be read might be wrong.
 #[must_use = "an iterator folds nothing until it is used"]

@@ -21,7 +21,8 @@ use crate::metrics::meters::Timed;
 ///
 /// The author of a backend passes it a [`CommitTarget`] and the head's publisher, and calls it from
 /// [`Backend::append`](crate::Backend::append), `submit`, `sync`, `close` and `health`, and [`retire`](Self::retire)
-/// when the backend is dropped.
+/// when the backend is dropped. A [`LogAccess`](crate::backend::LogAccess) does that for the backend; its module has an
+/// example.
 pub struct Committer<E, H> {
     pub(super) head: HeadPublisher<E>,
     pub(super) queue: LeaderQueue<Request<E>, State<E>>,

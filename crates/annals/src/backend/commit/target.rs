@@ -11,7 +11,8 @@ use crate::query::Condition;
 
 /// The side of a backend that the commit path writes to. Only the leader calls it, one call at a time.
 ///
-/// The author of a backend implements it and passes it to [`Committer::new`](crate::backend::Committer::new).
+/// The author of a backend implements it and passes it to [`Committer::new`](crate::backend::Committer::new), or to a
+/// [`LogAccess`](crate::backend::LogAccess), which has a committer. The module [`backend`](crate::backend) has an example.
 pub trait CommitTarget<E>: Send + 'static {
     /// Returns the offset that the next staged event gets.
     fn next_offset(&self) -> u64;

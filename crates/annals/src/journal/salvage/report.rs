@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::error::{AppendError, OpenError};
 
-/// The report of a [`salvage`](crate::salvage()): what was saved and what is missing.
+/// The report of a [`salvage`](crate::salvage()), which has an example: what was saved and what is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SalvageReport {
@@ -109,6 +109,18 @@ pub struct SalvageGap {
 }
 
 /// Why a salvage failed.
+///
+/// ```
+/// use annals::{EventStore, RawEvent, SalvageError, salvage};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let [damaged, saved] = ["damaged", "saved"].map(|name| directory.path().join(name));
+/// EventStore::open(&damaged)?.append(RawEvent::builder("noted").build()?)?;
+/// salvage(&damaged, &saved)?;
+/// assert!(matches!(salvage(&damaged, &saved), Err(SalvageError::TargetTaken { .. })));
+/// assert!(matches!(salvage(&damaged, damaged.join("in")), Err(SalvageError::IntoItself { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SalvageError {

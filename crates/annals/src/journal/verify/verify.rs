@@ -22,7 +22,7 @@ use crate::journal::segment::index_file::{SealedIndex, exact_bytes};
 use crate::journal::segment::memory_index::{Indexed, SegmentMemIndex, index_frames};
 use crate::journal::segment::segment::CheckedIndex;
 
-/// The result of verifying a Journal.
+/// The result of verifying a Journal. [`verify_watched`] has an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -39,6 +39,17 @@ pub struct VerifyReport {
 }
 
 /// Checks every byte of the Journal in the directory `path`, and changes nothing. A process may be writing to it.
+///
+/// ```
+/// use annals::{EventStore, RawEvent, verify};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("log.store");
+/// EventStore::open(&path)?.append(RawEvent::builder("noted").build()?)?;
+/// let report = verify(&path)?;
+/// assert_eq!((report.events, report.problems.len()), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`OpenError`]: nothing or something other than a store is there, or the system fails. Damage is not an error here:

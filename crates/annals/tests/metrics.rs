@@ -183,7 +183,7 @@ fn stores_that_are_closed_or_read_only_are_counted_until_they_are_dropped() {
         (writer, EventStore::<RawEvent>::open_read_only(&path).unwrap())
     });
     let reported = || {
-        (writer.stats(), reader.stats());
+        let _ = (writer.stats(), reader.stats());
         ["closed", "read_only", "poisoned", "full"]
             .map(|state| recorder.value(&format!("annals_{state}_stores")))
     };

@@ -111,6 +111,15 @@ pub(crate) struct OneEvent {
     pub(crate) metadata: Vec<(String, String)>,
 }
 
+impl From<Durability> for annals::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Sync => Self::Sync,
+            Durability::Buffered => Self::Buffered,
+        }
+    }
+}
+
 /// When a batch counts as appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {

@@ -44,7 +44,7 @@ pub(crate) enum Create {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait(pub(crate) Option<Duration>);
 
-fn wait(text: &str) -> Result<Wait, String> {
+pub(crate) fn wait(text: &str) -> Result<Wait, String> {
     if text == "forever" {
         return Ok(Wait(None));
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::args::append::Durability;
+use crate::args::creation::{Wait, wait};
 use crate::store_path::StorePath;
 
 /// Serve a store to other programs and machines: gRPC for UmaDB's clients, and HTTP with JSON
@@ -34,9 +36,24 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Vec<SocketAddr>,
 
+    /// An address, with its port, whose clients need certificates of --client-ca; those of --listen then need none
+    #[arg(long, value_name = "ADDRESS", requires = "client_ca")]
+    pub(crate) listen_mutual: Vec<SocketAddr>,
+
     /// Serve a store that another process may be writing to; appends fail
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["durability", "wait"])]
     pub(crate) read_only: bool,
+
+    /// When an append is answered
+    #[arg(long, value_enum, default_value_t = Durability::Sync)]
+    pub(crate) durability: Durability,
+
+    /// Wait until no other process has the store open for writing, at most for this time [without a TIME: for ever]
+    ///
+    /// The server listens once it has the store. So it can be started before the server that it replaces has ended.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
+    #[arg(value_parser = wait)]
+    pub(crate) wait: Option<Wait>,
 
     /// A file with the clients' tokens: each line has a name, the SHA-256 of a token, and rights out of read, append,
     /// consume and admin, separated by commas
@@ -51,7 +68,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// The authority that signs the certificates of clients, in PEM; every client then needs one
+    /// The authority that signs the certificates of clients, in PEM; every client then needs one, or those
+    /// of --listen-mutual
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) client_ca: Option<PathBuf>,
 
@@ -70,6 +88,10 @@ pub(crate) struct Serve {
     /// Write the name of the client's token into the metadata $actor of each event that it appends
     #[arg(long)]
     pub(crate) actor_metadata: bool,
+
+    /// Write the header traceparent of an append into the metadata of its events
+    #[arg(long)]
+    pub(crate) trace_metadata: bool,
 
     /// The largest number of connections at once
     #[arg(long, value_name = "N", default_value_t = 1024)]

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use crate::appending::pending::{OtherType, Pending};
 use crate::appending::writer::Writer;
 use crate::args::Format;
-use crate::args::append::{Append, Durability, OneEvent};
+use crate::args::append::{Append, OneEvent};
 use crate::console::say;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -26,10 +26,7 @@ const BATCH_LINE_BYTES: usize = 8 << 20;
 
 /// Appends the events of standard input, or the event of the options.
 pub(crate) fn run(args: &Append, format: Option<Format>) -> Result<(), Failure> {
-    let durability = match args.durability {
-        Durability::Sync => annals::Durability::Sync,
-        Durability::Buffered => annals::Durability::Buffered,
-    };
+    let durability = args.durability.into();
     let (interrupt, waker) = Interrupt::start()?;
     let target = Target::new(&args.store, durability, args.creation, &interrupt);
     // An existing store is opened first, so that its problems are reported before any input is read.

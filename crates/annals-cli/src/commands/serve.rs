@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Runtime;
 
 use crate::args::Format;
+use crate::args::creation::Wait;
 use crate::args::serve::Serve;
 use crate::console::say;
 use crate::failure::Failure;
@@ -15,6 +16,10 @@ use crate::store_path::StorePath;
 
 /// The time after which the recorded values are summed up. Without that they take ever more memory.
 const UPKEEP: Duration = Duration::from_secs(10);
+
+/// The time between two attempts to open a locked store.
+#[cfg(feature = "rocksdb")]
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Serves a store until a signal ends the server.
 pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
@@ -27,8 +32,16 @@ pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
         let signals = Signals::new().map_err(|error| {
             Failure::Serve(ServeError::Start(format!("signals cannot be handled: {error}")))
         })?;
-        let server = configured(server(args)?, args)?;
-        let running = server.start().await.map_err(not_served)?;
+        let mut signals = signals;
+        let starting = async {
+            let server = configured(server(args).await?, args)?;
+            server.start().await.map_err(not_served)
+        };
+        let running = tokio::select! {
+            running = starting => running?,
+            // It may wait for the lock of the store.
+            () = signals.end() => return Ok(()),
+        };
         if is_new {
             say::note(&format!("created {}", args.store));
         }
@@ -46,18 +59,48 @@ async fn serve(running: Running, signals: Signals) -> Result<(), Failure> {
     result
 }
 
-fn server(args: &Serve) -> Result<Server, Failure> {
+#[cfg_attr(not(feature = "rocksdb"), expect(clippy::unused_async, reason = "RocksDB may wait"))]
+async fn server(args: &Serve) -> Result<Server, Failure> {
     match &args.store {
         StorePath::Journal(path) if args.read_only => Ok(Server::open_read_only(path)),
-        StorePath::Journal(path) => Ok(Server::open(path)),
-        #[cfg(feature = "rocksdb")]
-        StorePath::RocksDb(path) if args.read_only => {
-            Ok(Server::on(annals_rocksdb::RocksDb::open_read_only(path)?))
+        StorePath::Journal(path) => {
+            Ok(Server::open(path).durability(args.durability.into()).wait_for_lock(patience(args)))
         }
         #[cfg(feature = "rocksdb")]
-        StorePath::RocksDb(path) => Ok(Server::on(annals_rocksdb::RocksDb::options().open(path)?)),
+        StorePath::RocksDb(path) if args.read_only => {
+            let database = std::sync::Arc::new(annals_rocksdb::RocksDb::open_read_only(path)?);
+            let followed = std::sync::Arc::clone(&database);
+            let check = move || followed.follow_error().map(ToString::to_string);
+            Ok(Server::on(database).readiness(check))
+        }
+        #[cfg(feature = "rocksdb")]
+        StorePath::RocksDb(path) => rocksdb(path, args).await,
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => Err(Failure::NotBuiltIn { store: args.store.clone() }),
+    }
+}
+
+/// Returns the longest time to wait for the lock of the store.
+fn patience(args: &Serve) -> Duration {
+    args.wait.map_or(Duration::ZERO, |Wait(time)| time.unwrap_or(Duration::MAX))
+}
+
+/// Opens a store in RocksDB, and waits for its lock if the options say so.
+#[cfg(feature = "rocksdb")]
+async fn rocksdb(path: &std::path::Path, args: &Serve) -> Result<Server, Failure> {
+    let begin = std::time::Instant::now();
+    let mut is_first = true;
+    loop {
+        let options = annals_rocksdb::RocksDb::options().durability(args.durability.into());
+        match options.open(path) {
+            Err(error @ annals::OpenError::Locked { .. }) if begin.elapsed() < patience(args) => {
+                if std::mem::take(&mut is_first) {
+                    say::note(&format!("{error}; waiting"));
+                }
+            }
+            opened => return Ok(Server::on(opened?)),
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
@@ -66,6 +109,7 @@ fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
     let limits =
         Limits::default().connections(args.max_connections).subscriptions(args.max_subscriptions);
     server = args.listen.iter().fold(server.limits(limits), |server, &at| server.listen(at));
+    server = args.listen_mutual.iter().fold(server, |server, &at| server.listen_mutual(at));
     server = args.host_name.iter().fold(server, Server::host_name);
     server = args.cors_origin.iter().fold(server, Server::cors_origin);
     if let Some(file) = &args.tokens {
@@ -82,6 +126,9 @@ fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
     }
     if args.actor_metadata {
         server = server.actor_metadata();
+    }
+    if args.trace_metadata {
+        server = server.trace_metadata();
     }
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
@@ -108,6 +155,13 @@ fn not_served(error: ServeError) -> Failure {
     }
 }
 
+impl Signals {
+    /// Waits for a signal that asks for the end.
+    async fn end(&mut self) {
+        while self.next().await == Asked::Reload {}
+    }
+}
+
 /// Drains the server at the first signal, and ends the process at the second.
 async fn until_signals(server: Handle, mut signals: Signals) {
     while signals.next().await == Asked::Reload {
@@ -118,7 +172,7 @@ async fn until_signals(server: Handle, mut signals: Signals) {
     }
     say::note("ending; a second signal ends the server at once");
     server.drain();
-    while signals.next().await == Asked::Reload {}
+    signals.end().await;
     std::process::exit(130);
 }
 

@@ -109,6 +109,70 @@ fn it_reads_beside_a_writer_and_appends_nothing() {
 }
 
 #[test]
+fn a_server_can_be_started_before_the_one_that_it_replaces_has_ended() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let old = Serving::start(&[&store, "--durability", "buffered"]);
+    old.send("POST", "/v1/events", r#"{"events":[{"type":"a"}]}"#);
+    let in_time = ["serve", &store, "--listen", "127.0.0.1:0", "--wait=1ms"];
+    annals(in_time, "").fails(&["is open for writing in process"]);
+    std::thread::scope(|scope| {
+        let new = scope.spawn(|| Serving::start(&[&store, "--wait"]));
+        old.signal("-TERM");
+        assert_eq!(old.end().0, Some(0));
+        let new = new.join().unwrap();
+        assert!(new.send("GET", "/v1/head", "").ends_with(r#"{"head":1}"#));
+        new.signal("-TERM");
+        assert_eq!(new.end().0, Some(0));
+    });
+}
+
+#[test]
+fn a_server_that_waits_for_the_store_ends_at_a_signal() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let old = Serving::start(&[&store]);
+    let mut waiting = Command::new(env!("CARGO_BIN_EXE_annals"))
+        .args(["serve", &store, "--listen", "127.0.0.1:0", "--wait"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(waiting.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("waiting"), "{line}");
+    let id = waiting.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+    old.signal("-TERM");
+    assert_eq!(old.end().0, Some(0));
+}
+
+#[test]
+fn workers_share_events_and_a_killed_server_keeps_their_leases() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let serving = Serving::start(&[&store]);
+    serving.send("POST", "/v1/events", r#"{"events":[{"type":"a"},{"type":"a"}]}"#);
+    let created = serving.send("PUT", "/v1/groups/mailer", "{}");
+    assert!(created.starts_with("HTTP/1.1 201"), "{created}");
+    let pulled = serving.send("POST", "/v1/groups/mailer/pull", r#"{"worker":"one"}"#);
+    let lease = pulled.split(r#""lease":""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    serving.signal("-KILL");
+    serving.end();
+    let serving = Serving::start(&[&store]);
+    let other = serving.send("POST", "/v1/groups/mailer/pull", r#"{"worker":"two","max":9}"#);
+    assert!(other.contains(r#""offset":1"#) && !other.contains(r#""offset":0"#), "{other}");
+    let body = format!(r#"{{"leases":["{lease}"]}}"#);
+    let acked = serving.send("POST", "/v1/groups/mailer/ack", &body);
+    assert!(acked.starts_with("HTTP/1.1 200"), "{acked}");
+    // The list of the command shows the group beside the server.
+    let listed = annals(["consumers", &store], "").succeeds();
+    assert!(listed.out.contains("mailer"), "{}", listed.out);
+    serving.signal("-TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
 fn the_tokens_are_read_again_at_a_hangup() {
     let dir = TestDir::new();
     let (store, tokens) = (dir.arg("a.store"), dir.arg("tokens"));
@@ -135,6 +199,9 @@ fn what_cannot_be_served_is_named() {
     annals(["serve", &store, "--tokens", &dir.arg("none")], "").fails(&["cannot read", "none"]);
     annals(["serve", &store, "--read-only"], "").fails(&["there is no store"]);
     annals(["serve", &store, "--tls-cert", "x"], "").complains(&["--tls-key"]);
+    let mutual = ["serve", &store, "--listen-mutual", "127.0.0.1:0"];
+    annals(mutual, "").complains(&["--client-ca"]);
+    annals(["serve", &store, "--read-only", "--wait"], "").complains(&["--wait"]);
     annals(["serve", &store, "--listen", "here"], "").complains(&["--listen"]);
     assert!(!dir.path("a.store").exists());
 }

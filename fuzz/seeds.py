@@ -41,7 +41,11 @@ def with_filter(content, index, with_blocks):
 
 
 def main():
-    shutil.rmtree(os.path.join(HERE, "corpus"), ignore_errors=True)
+    corpus = os.path.join(HERE, "corpus")
+    for target in os.listdir(corpus):
+        # The seeds of proofs are signed, and not written here.
+        if target != "proofs":
+            shutil.rmtree(os.path.join(corpus, target))
     store_id = reader.uuid.UUID(reader.read_json(os.path.join(GOLDEN, "store.json"))["store_id"]).bytes
     names = sorted(os.listdir(GOLDEN))
     firsts = [int(name[:20]) for name in names if name.endswith(".log")]
@@ -81,6 +85,70 @@ def main():
     for count in range(1, len(sized) + 1):
         for flags in (0, 1):
             seed("records", f"{count}-{flags}", bytes([flags]) + b"".join(sized[:count]))
+    requests()
+    messages()
+
+
+def requests():
+    """What the server's HTTP face and its files take."""
+    lease = "0.6c84fb9012c411e1840d7b25c5ee775a.17"
+    event = {"type": "seat-sold", "tags": ["seat:12A"], "id": "x", "metadata": {"user": "a"}, "data": {"n": 1.50}}
+    bodies = (
+        {"events": [event, {"type": "b", "data_base64": "/wA="}], "conditions": [{"fail_if": [{"tags": ["t"]}], "after": 3}]},
+        {"items": [{"types": ["a"], "tags": ["b", "c"]}, {}], "from": 1, "to": 9, "reverse": True, "limit": 2},
+        {"query": {"items": [{"types": ["a"]}]}, "key": "seat:", "from": "end", "deadline_ms": 1000, "park_key": True},
+        {"worker": "mail-1", "max": 10, "wait_ms": 20000, "deadline_ms": 60000},
+        {"leases": [lease], "action": "park", "reason": "why"},
+        {"leases": [lease], "deadline_ms": 1000},
+        {"leases": [lease]},
+        {"offsets": [1, 2]},
+        {"all": True},
+        {"offset": 7},
+    )
+    for number, body in enumerate(bodies):
+        seed("requests", f"body-{number}", json.dumps(body).encode())
+    texts = (
+        json.dumps(event) + "\n\n" + json.dumps({"type": "b"}) + "\n",
+        "from=1&to=9&type=a&type=b&tag=c%20d&reverse=true&limit=3",
+        "18446744073709551615",
+        "bytes=1-99",
+        lease,
+        "# tokens\nbilling " + "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" + " read,append\n",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "[::1]:50051",
+    )
+    for number, text in enumerate(texts):
+        seed("requests", f"text-{number}", text.encode())
+    # The fields of a certificate up to the common name of its subject.
+    name = der(0x30, der(0x31, der(0x30, der(0x06, b"\x55\x04\x03") + der(0x0C, b"billing"))))
+    fields = der(0xA0, b"\x02\x01\x02") + der(2, b"\x01") + der(0x30, b"") + der(0x30, b"") + der(0x30, b"") + name
+    seed("requests", "certificate", der(0x30, der(0x30, fields)))
+
+
+def der(tag, content):
+    return bytes([tag, len(content)]) + content
+
+
+def messages():
+    """Requests of the gRPC face. A field is written with its number; all here are shorter than 128 bytes."""
+
+    def field(number, content):
+        if isinstance(content, int):
+            return bytes([number << 3, content])
+        content = content.encode() if isinstance(content, str) else content
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    entry = field(1, "b") + field(2, "1")
+    other = field(1, "a") + field(2, "2")
+    event = field(1, "a") + field(2, "t") + field(3, b"\xff{}") + field(5, entry) + field(5, other)
+    uuid = field(4, "6c84fb90-12c4-11e1-840d-7b25c5ee775a")
+    query = field(1, field(1, "a") + field(2, "t"))
+    tracking = field(1, "source") + field(2, 9)
+    seed("messages", "append", field(1, event) + field(2, field(1, query) + field(2, 7)))
+    seed("messages", "append-tracked", field(1, event + uuid) + field(1, event) + field(3, tracking))
+    seed("messages", "read", field(1, query) + field(2, 3) + field(3, 1) + field(4, 9) + field(6, 100))
+    seed("messages", "subscribe", field(1, query) + field(2, 3) + field(3, 10))
+    seed("messages", "tracking", field(1, "source"))
 
 
 main()

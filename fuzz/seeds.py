@@ -94,7 +94,7 @@ def requests():
     lease = "0.6c84fb9012c411e1840d7b25c5ee775a.17"
     event = {"type": "seat-sold", "tags": ["seat:12A"], "id": "x", "metadata": {"user": "a"}, "data": {"n": 1.50}}
     bodies = (
-        {"events": [event, {"type": "b", "data_base64": "/wA="}], "conditions": [{"fail_if": [{"tags": ["t"]}], "after": 3}]},
+        {"events": [event, {"type": "b", "data_base64": "/wA="}], "conditions": [{"fail_if": [{}], "after": 3}]},
         {"items": [{"types": ["a"], "tags": ["b", "c"]}, {}], "from": 1, "to": 9, "reverse": True, "limit": 2},
         {"query": {"items": [{"types": ["a"]}]}, "key": "seat:", "from": "end", "deadline_ms": 1000, "park_key": True},
         {"worker": "mail-1", "max": 10, "wait_ms": 20000, "deadline_ms": 60000},

@@ -82,8 +82,9 @@ def main():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
+        store = os.path.join(directory, "idle.store")
         process = subprocess.Popen([
-            os.path.abspath(options.annals), "--quiet", "serve", os.path.join(directory, "idle.store"),
+            os.path.abspath(options.annals), "--quiet", "serve", store,
             "--listen", f"127.0.0.1:{port}",
             "--max-connections", str(wanted), "--max-subscriptions", str(options.subscriptions),
         ], stdin=subprocess.DEVNULL)
@@ -108,7 +109,8 @@ def measure(process, port, count):
     body = json.dumps({"events": [{"type": "woken"}]}).encode()
     begin = time.monotonic()
     headers = {"Content-Type": "application/json"}
-    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/v1/events", body, headers), timeout=60).read()
+    append = urllib.request.Request(f"http://127.0.0.1:{port}/v1/events", body, headers)
+    urllib.request.urlopen(append, timeout=60).read()
     receive(connections, b'"woken"')
     print(f"{count:,} idle subscriptions take {used / 1024:,.0f} MiB, {used / count:,.1f} KiB each;")
     print(f"all of them had the next event {(time.monotonic() - begin) * 1000:,.0f} ms after its append began")

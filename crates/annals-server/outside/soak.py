@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A soak of `annals serve`: clients append, read, subscribe and work in a group while the server is killed and restarted.
+"""A soak of `annals serve`: clients append, read, subscribe and work in a group while the server is killed.
 
     soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--clients 64] [--seed N]
 
-Fails if anything that the server acknowledged is lost: an append, its offset, or the answer to a delivery; if a read or a
-subscription has a gap or a repetition; or if a group delivers the events of a key out of order.
+Fails if anything that the server acknowledged is lost: an append, its offset, or the answer to a delivery; if a read or
+a subscription has a gap or a repetition; or if a group delivers the events of a key out of order.
 """
 
 import argparse

@@ -27,7 +27,7 @@ impl Default for Client {
 }
 
 impl Client {
-    /// Returns the client at an address, of which no request has come yet.
+    /// Returns the client at an address, before its first request.
     pub(crate) fn at(peer: SocketAddr, certificate: Option<Certificate>) -> Self {
         Self { peer, name: None, certificate, trace: None }
     }

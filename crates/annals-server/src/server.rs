@@ -126,9 +126,9 @@ impl Server {
         self
     }
 
-    /// Sets when an append is answered: when it survives a power failure ([`Durability::Sync`], the default), or when it
-    /// survives the end of the process. It has no effect on a store in a [backend](Self::on), which has options of its
-    /// own.
+    /// Sets when an append is answered: when it survives a power failure ([`Durability::Sync`], the default), or when
+    /// it survives the end of the process. It has no effect on a store in a [backend](Self::on), which has options of
+    /// its own.
     pub fn durability(self, durability: Durability) -> Self {
         Self { durability, ..self }
     }

@@ -52,7 +52,7 @@ impl From<ConsumerError> for Fault {
 fn message(error: &ConsumerError) -> String {
     match error {
         ConsumerError::NotFound { name } => {
-            format!("there is no group {name:?}; PUT /v1/groups/{name} creates one")
+            format!("the group {name:?} does not exist; PUT /v1/groups/{name} creates it")
         }
         ConsumerError::NoPlace => "the store's backend has no place for groups".into(),
         error => error.to_string(),

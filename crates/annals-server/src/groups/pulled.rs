@@ -52,7 +52,7 @@ impl Pulled {
         problem.map_or(Ok(()), Err)
     }
 
-    /// Adds a delivery. Returns it if there is no room for it.
+    /// Adds a delivery. Returns it if the response has no room for it.
     pub(crate) fn push(&mut self, delivery: Leased) -> Result<Option<Leased>, Fault> {
         let line = line(&delivery)?;
         if !self.is_empty() && self.bytes + line.len() > MAX_BYTES {

@@ -66,8 +66,8 @@ async fn pull_now(
     shared.blocking(work).await
 }
 
-/// Waits for an event. A waiting pull counts as a subscription. It costs nothing until an append, an answer or the end of
-/// a deadline wakes it; then it leases one event on the reactor, which writes to the system's buffers only.
+/// Waits for an event. A waiting pull counts as a subscription. It costs nothing until an append, an answer or the end
+/// of a deadline wakes it. Then it leases one event on the reactor, which writes to the system's buffers only.
 async fn first(
     shared: &Shared,
     client: &Client,

@@ -297,7 +297,9 @@ impl Server {
         let some_mutual = wanted.iter().any(|address| address.mutual);
         if !some_mutual {
             // Then all ask for certificates, if there is an authority.
-            wanted.iter_mut().for_each(|address| address.mutual = true);
+            for address in &mut wanted {
+                address.mutual = true;
+            }
         }
         let access = Access::read(self.token_file.clone(), self.tls_files.clone())?;
         if some_mutual {

@@ -200,6 +200,7 @@ pub(in crate::http_face) async fn reset(
 }
 
 /// Deletes a group. Its events are not touched.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
 pub(in crate::http_face) async fn delete(
     State(shared): State<Arc<Shared>>,
     name: Name,

@@ -64,6 +64,11 @@ pub use event::WireEvent;
 pub use limits::Limits;
 pub use server::{Handle, Running, Server};
 
+/// The code of the page on the server is compiled like any example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SERVER.md")]
+mod server_page {}
+
 /// The README's code is compiled like any example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals::{Backend, Durability, EventStore, Memory, Projection};
+use annals::{Backend, Durability, Event, EventStore, Journal, Memory, Projection};
 use axum::Router;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -110,6 +110,35 @@ impl Server {
     /// Returns a server of the log in a backend. A log in memory must be [`Memory::encoded`].
     pub fn on(backend: impl Backend<WireEvent> + 'static) -> Self {
         Self::new(Source::Backend(Box::new(backend)))
+    }
+
+    /// Returns a server of the log that this program has open with events of its own type. The program and the clients
+    /// append to the same log; the program's callbacks and subscriptions see the events of clients. The log stays open
+    /// when the server ends.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("my.store");
+    /// use annals::{Event, EventStore};
+    /// use annals_server::Server;
+    ///
+    /// #[derive(Event)]
+    /// enum Booking {
+    ///     SeatSold { #[event(tag = "seat")] seat: String },
+    /// }
+    ///
+    /// let store: EventStore<Booking, _> = EventStore::open(path)?;
+    /// let running = Server::share(&store).listen("127.0.0.1:0".parse()?).start().await?;
+    /// store.append(Booking::SeatSold { seat: "12A".into() })?; // the clients of the server see it
+    /// running.drain();
+    /// running.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn share<E: Event>(store: &EventStore<E, Journal<E>>) -> Self {
+        Self::new(Source::Shared(store.backend().raw()))
     }
 
     /// Adds an address to listen on: 127.0.0.1:50051 if none is added. Port 0 takes a free port, which
@@ -331,6 +360,7 @@ impl Server {
         access: Access,
         listeners: Vec<(TcpListener, bool)>,
     ) -> Result<Running, ServeError> {
+        let owns = opened.is_owned;
         let store: Store = EventStore::on(opened.backend);
         let permits = Arc::new(Semaphore::new(self.limits.connections));
         let mut hosts = self.hosts;
@@ -358,7 +388,7 @@ impl Server {
                 Arc::clone(&permits),
             ));
         }
-        Ok(Running { addresses, shared, loops })
+        Ok(Running { addresses, shared, loops, owns })
     }
 }
 
@@ -395,6 +425,8 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
     loops: JoinSet<()>,
+    /// Whether the store is the server's own, and is closed with it.
+    owns: bool,
 }
 
 impl Running {
@@ -417,7 +449,8 @@ impl Running {
     }
 
     /// Waits until the server was told to [drain](Self::drain) and its requests have finished, for at most the drain
-    /// time of the [limits](Limits::drain_time). Then closes the store.
+    /// time of the [limits](Limits::drain_time). Then closes the store, or makes everything durable if it is
+    /// [shared](Server::share).
     ///
     /// # Errors
     /// [`ServeError::Close`] if the store could not be closed.
@@ -432,8 +465,11 @@ impl Running {
             self.loops.shutdown().await;
         }
         self.shared.groups.close_all().await;
-        let shared = Arc::clone(&self.shared);
-        let closed = tokio::task::spawn_blocking(move || shared.store.close()).await;
+        let (shared, owns) = (Arc::clone(&self.shared), self.owns);
+        let closed = tokio::task::spawn_blocking(move || {
+            if owns { shared.store.close() } else { shared.store.sync() }
+        })
+        .await;
         closed.map_err(|panic| ServeError::Start(panic.to_string()))?.map_err(ServeError::Close)
     }
 }

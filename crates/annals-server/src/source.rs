@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use annals::backend::Beside;
 use annals::{Backend, Durability, Journal, OpenError};
 
 use crate::event::WireEvent;
@@ -17,6 +18,8 @@ pub(crate) enum Source {
     Path(PathBuf),
     ReadOnly(PathBuf),
     Backend(Box<dyn Backend<WireEvent>>),
+    /// A log that a program has open: the server must not close it.
+    Shared(Journal<WireEvent>),
 }
 
 /// An opened store.
@@ -26,6 +29,14 @@ pub(crate) struct Opened {
     pub(crate) path: Option<PathBuf>,
     /// Returns why the store is not followed any more.
     pub(crate) readiness: Option<Readiness>,
+    /// Whether the server closes the store at its end.
+    pub(crate) is_owned: bool,
+}
+
+impl Opened {
+    fn new(backend: Box<dyn Backend<WireEvent>>) -> Self {
+        Self { path: directory(&*backend), backend, readiness: None, is_owned: true }
+    }
 }
 
 impl Source {
@@ -43,10 +54,12 @@ impl Source {
                 let followed = Arc::clone(&journal);
                 let readiness: Readiness =
                     Box::new(move || followed.follow_error().map(ToString::to_string));
-                let backend = Box::new(journal);
-                Ok(Opened { backend, path: Some(path), readiness: Some(readiness) })
+                Ok(Opened { readiness: Some(readiness), ..Opened::new(Box::new(journal)) })
             }
-            Self::Backend(backend) => Ok(Opened { backend, path: None, readiness: None }),
+            Self::Backend(backend) => Ok(Opened::new(backend)),
+            Self::Shared(journal) => {
+                Ok(Opened { is_owned: false, ..Opened::new(Box::new(journal)) })
+            }
         }
     }
 
@@ -79,5 +92,13 @@ impl Source {
 
 fn open_journal(path: &Path, durability: Durability) -> Result<Opened, OpenError> {
     let journal: Journal<WireEvent> = Journal::options().durability(durability).open(path)?;
-    Ok(Opened { backend: Box::new(journal), path: Some(path.to_owned()), readiness: None })
+    Ok(Opened::new(Box::new(journal)))
+}
+
+/// Returns the directory of a log in the files of a Journal.
+fn directory(backend: &dyn Backend<WireEvent>) -> Option<PathBuf> {
+    match backend.beside() {
+        Some(Beside::Directory(path)) if path.join("store.json").is_file() => Some(path),
+        _ => None,
+    }
 }

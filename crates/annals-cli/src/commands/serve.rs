@@ -48,6 +48,10 @@ pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
         for address in running.addresses() {
             say::note(&format!("listening on {address}"));
         }
+        if let Some(address) = running.addresses().first() {
+            let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+            say::note(&format!("pages for a browser are at {scheme}://{address}/ui"));
+        }
         serve(running, signals).await
     })
 }
@@ -129,6 +133,11 @@ fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
     }
     if args.trace_metadata {
         server = server.trace_metadata();
+    }
+    #[cfg(feature = "channels")]
+    {
+        let channel = |id: &str| id.parse().ok().map(annals_channels::Channel);
+        server = server.projections("channel:", channel);
     }
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();

@@ -19,9 +19,9 @@ use super::problem::{is_grpc, respond};
 use crate::access::rights;
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
+use crate::inspector::cookie::session;
 use crate::inspector::failure::refusal;
-use crate::inspector::login;
-use crate::inspector::routes::is_page;
+use crate::inspector::paths::is_page;
 use crate::shared::Shared;
 use crate::trace::traceparent;
 
@@ -111,7 +111,7 @@ fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
     let mut client = request.extensions().get::<Client>().cloned().unwrap_or_default();
     client.trace = traceparent(request.headers());
     // A cookie counts for pages only, so no page of a browser can use the other faces with it.
-    let session = login::session(request.headers()).filter(|_| is_page(request.uri().path()));
+    let session = session(request.headers()).filter(|_| is_page(request.uri().path()));
     let certificate = client.certificate.as_ref();
     client.name = shared.access.admit(request.headers(), certificate, session, needed)?;
     request.extensions_mut().insert(client);

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 /// The URL below which these files are. Every client may read them: they are part of the program.
-pub(crate) const PATH: &str = "/ui/assets/";
+const PATH: &str = "/ui/assets/";
 
 const HTMX: &str = include_str!("assets/htmx-2.0.11.min.js");
 const HTMX_SSE: &str = include_str!("assets/htmx-ext-sse-2.2.4.min.js");

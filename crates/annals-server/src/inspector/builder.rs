@@ -65,9 +65,12 @@ fn names(field: &str, title: &str, row: usize, names: &[String]) -> Markup {
         div {
             @for (index, name) in names.iter().map(String::as_str).chain([""]).enumerate() {
                 label {
-                    span.hidden[index > 0] { (title) @if index > 0 { " " (index + 1) } @if row > 1 { " of row " (row) } }
-                    input name=(field) value=(name) list=(list) maxlength="255" autocomplete="off" placeholder={ "any " (field) }
-                        hx-get={ "/ui/suggest/" (list) } hx-trigger="focus once, input changed delay:150ms" hx-target={ "#" (list) };
+                    span.hidden[index > 0] { (title) @if index > 0 { " " (index + 1) } @if row > 1 { " of row " (row)
+                        } }
+                    input name=(field) value=(name) list=(list) maxlength="255" autocomplete="off" placeholder={
+                        "any " (field) }
+                        hx-get={ "/ui/suggest/" (list) } hx-trigger="focus once, input changed delay:150ms"
+                            hx-target={ "#" (list) };
                 }
             }
         }

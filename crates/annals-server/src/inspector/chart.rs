@@ -9,7 +9,8 @@ const STEP: u64 = 10;
 
 /// Returns a chart of bars. `label` says what the chart shows, and `name` what one bar is about, by its index.
 pub(super) fn bars(values: &[u64], label: &str, name: impl Fn(usize) -> String) -> Markup {
-    let most = values.iter().copied().max().unwrap_or(0).max(1);
+    let highest = values.iter().copied().max().unwrap_or(0);
+    let most = highest.max(1);
     // Never overflows, and never above the height.
     let height = |value: u64| {
         let scaled = (u128::from(value) * u128::from(HEIGHT)).div_ceil(u128::from(most));
@@ -20,12 +21,13 @@ pub(super) fn bars(values: &[u64], label: &str, name: impl Fn(usize) -> String) 
         figure.chart {
             svg viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
                 @for (index, &value) in values.iter().enumerate() {
-                    rect x=(index as u64 * STEP + 1) y=(HEIGHT - height(value)) width=(STEP - 2) height=(height(value)) {
+                    rect x=(index as u64 * STEP + 1) y=(HEIGHT - height(value)) width=(STEP - 2)
+                        height=(height(value)) {
                         title { (name(index)) ": " (grouped(value)) }
                     }
                 }
             }
-            figcaption { (label) span.most { "highest " (grouped(most)) } }
+            figcaption { (label) span.most { "highest " (grouped(highest)) } }
         }
     }
 }
@@ -39,7 +41,8 @@ pub(super) fn ranking(
     let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     html! {
         table.ranking {
-            thead { tr { th scope="col" { (title) } th.number scope="col" { "Events" } th { span.hidden { "Share" } } } }
+            thead { tr { th scope="col" { (title) } th.number scope="col" { "Events" } th { span.hidden { "Share" } }
+                } }
             tbody {
                 @for (name, count) in counts {
                     tr {
@@ -63,6 +66,6 @@ mod tests {
         for part in ["viewBox=\"0 0 30 60\"", "height=\"0\"", "height=\"1\"", "height=\"60\""] {
             assert!(html.contains(part), "{part}: {html}");
         }
-        assert!(bars(&[], "events", |_| String::new()).into_string().contains("highest 1"));
+        assert!(bars(&[], "events", |_| String::new()).into_string().contains("highest 0"));
     }
 }

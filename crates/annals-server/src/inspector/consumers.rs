@@ -55,7 +55,7 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
         }
         h2 { "Open subscriptions" }
         @if cursors.is_empty() {
-            p.empty { "Nobody follows the log over the network now." }
+            p.empty { "No client follows the log now." }
         } @else {
             (subscriptions(&cursors, head))
         }
@@ -66,7 +66,8 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
 fn table(infos: &[ConsumerInfo]) -> Markup {
     html! {
         table {
-            thead { tr { th scope="col" { "Name" } th scope="col" { "Kind" } th.number scope="col" { "Position" } th.number scope="col" { "Lag" }
+            thead { tr { th scope="col" { "Name" } th scope="col" { "Kind" } th.number scope="col" { "Position" }
+                th.number scope="col" { "Lag" }
                 th.number scope="col" { "In flight" } th.number scope="col" { "Parked" } } }
             tbody { @for info in infos { (row(info)) } }
         }
@@ -99,7 +100,8 @@ fn page_of(name: &str) -> String {
 fn subscriptions(cursors: &[Arc<Cursor>], head: u64) -> Markup {
     html! {
         table {
-            thead { tr { th scope="col" { "Client" } th scope="col" { "Face" } th scope="col" { "Query" } th.number scope="col" { "Position" }
+            thead { tr { th scope="col" { "Client" } th scope="col" { "Face" } th scope="col" { "Query" } th.number
+                scope="col" { "Position" }
                 th.number scope="col" { "Lag" } th scope="col" { "Since" } } }
             tbody {
                 @for cursor in cursors.iter().take(MAX_SUBSCRIPTIONS) {
@@ -171,7 +173,8 @@ fn parked_events(info: &ConsumerInfo, parked: &[ParkedEvent]) -> Markup {
             p.empty { "No event is parked." }
         } @else {
             table {
-                thead { tr { th.number scope="col" { "Offset" } th.number scope="col" { "Attempts" } th scope="col" { "Parked" } th scope="col" { "Reason" } } }
+                thead { tr { th.number scope="col" { "Offset" } th.number scope="col" { "Attempts" } th scope="col" {
+                    "Parked" } th scope="col" { "Reason" } } }
                 tbody {
                     @for event in parked {
                         tr {
@@ -183,12 +186,14 @@ fn parked_events(info: &ConsumerInfo, parked: &[ParkedEvent]) -> Markup {
                     }
                 }
             }
-            @if info.parked > parked.len() as u64 { p.note { (counted(info.parked - parked.len() as u64, "further event")) } }
+            @if info.parked > parked.len() as u64 { p.note
+                { (counted(info.parked - parked.len() as u64, "further event")) } }
             form.buttons method="post" action=(action) {
                 button.main name="action" value="replay" { "Deliver all of them again" }
                 button name="action" value="drop" { "Drop all of them" }
             }
-            p.dim { "Both need the group to be at rest: while a program has it open, that program replays its parked events." }
+            p.dim { "Both work only while no program has the group open: such a program "
+                "replays its parked events itself." }
         }
     }
 }

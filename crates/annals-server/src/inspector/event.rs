@@ -148,13 +148,15 @@ fn metadata(event: &RawEvent) -> Markup {
 
 fn per_tag(found: &[Neighbours]) -> Markup {
     let link = |offset: Option<u64>| {
-        html! { @match offset { Some(offset) => { a href=(event_url(offset)) { (grouped(offset)) } } None => { span.dim { "–" } } } }
+        html! { @match offset { Some(offset) => { a href=(event_url(offset)) { (grouped(offset)) } } None => {
+        span.dim { "–" } } } }
     };
     html! {
         @if !found.is_empty() {
             h2 { "Neighbours by tag" }
             table.pairs {
-                thead { tr { th scope="col" { "Tag" } th scope="col" { "Its number" } th scope="col" { "Before" } th scope="col" { "After" } } }
+                thead { tr { th scope="col" { "Tag" } th scope="col" { "Its number" } th scope="col" { "Before" } th
+                    scope="col" { "After" } } }
                 tbody {
                     @for tag in found {
                         tr {
@@ -178,7 +180,8 @@ fn chain(found: &Causes) -> Markup {
             (table(&found.chain))
         }
         @if let Some(missing) = &found.missing {
-            p.note { "The metadata names " (shown_up_to(missing, 300)) " as a cause, but no event of this log has that id." }
+            p.note { "The metadata names " (shown_up_to(missing, 300))
+                " as a cause, but no event of this log has that id." }
         }
         @if !found.effects.is_empty() {
             h2 { "What it caused" }
@@ -187,7 +190,8 @@ fn chain(found: &Causes) -> Markup {
         }
         @if !found.correlated.is_empty() {
             h2 { "Of the same correlation" }
-            p.dim { "Those of the " (grouped(super::causes::WINDOW)) " events before and after it that have the same correlation id." }
+            p.dim { "Those of the " (grouped(super::causes::WINDOW))
+                " events before and after it that have the same correlation id." }
             (table(&found.correlated))
         }
     }

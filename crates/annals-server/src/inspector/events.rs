@@ -11,7 +11,7 @@ use super::failure::Failed;
 use super::filter::Filter;
 use super::layout::Html;
 use super::params::Params;
-use super::rows::{columns, rows, table};
+use super::rows::{columns, table};
 use super::text::{counted, url};
 use crate::pages::{Cursor, Room};
 use crate::shared::Shared;
@@ -106,12 +106,12 @@ fn further(filter: &Filter, last: u64, limit: &str) -> Markup {
 }
 
 /// Returns the rows of the tail.
-pub(super) fn tail_rows(events: &[Recorded<RawEvent>]) -> Markup {
+pub(super) fn tail_rows(rows: &[Markup]) -> Markup {
     html! {
-        @if events.is_empty() {
+        @if rows.is_empty() {
             tr { td.dim colspan="5" { "No event matches yet." } }
         } @else {
-            (rows(events))
+            @for row in rows { (row) }
         }
     }
 }

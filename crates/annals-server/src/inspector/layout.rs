@@ -8,13 +8,17 @@ use http::{HeaderValue, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
+use super::cookie::is_remembered;
 
 /// What a browser may do with a page: load the program's own files, and nothing that is written in the page itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What htmx may do: it evaluates nothing, and asks no other server.
-const HTMX: &str = r#"{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyEnabled":false,"historyCacheSize":0}"#;
+const HTMX: &str = concat!(
+    r#"{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"#,
+    r#""selfRequestsOnly":true,"historyEnabled":false,"historyCacheSize":0}"#
+);
 
 /// The pages that the navigation leads to.
 const PAGES: [(&str, &str); 6] = [
@@ -96,6 +100,9 @@ fn frame(title: &str, active: &str, body: &Markup) -> Markup {
                                 a href=(path) { (name) }
                             }
                         }
+                    }
+                    @if is_remembered() {
+                        form method="post" action="/ui/logout" { button { "Sign out" } }
                     }
                 }
                 main #main tabindex="-1" { (body) }

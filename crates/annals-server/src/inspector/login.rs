@@ -4,30 +4,21 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use maud::html;
 
+use super::cookie::{NAME, session};
 use super::failure::{Failed, sign_in};
 use super::layout::Html;
 use super::params::Params;
-use super::routes::is_page;
+use super::paths::is_page;
 use crate::access::sessions::LIFE;
 use crate::fault::Fault;
 use crate::shared::Shared;
 
-/// The name of the cookie.
-const NAME: &str = "annals_session";
 /// The largest body of a form, in bytes.
 const MAX_FORM: usize = 64 << 10;
-
-/// Returns the id of the session in the cookies of a request.
-pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.split_once('='));
-    pairs.find(|(name, _)| name.trim() == NAME).map(|(_, id)| id.trim())
-}
 
 /// Reads the fields of a form.
 pub(super) async fn form(request: Request) -> Result<Params, Fault> {
@@ -81,18 +72,4 @@ fn leads_to(path: &str, cookie: &str) -> Response {
     }
     super::layout::protect(&mut response);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_session_is_found_among_other_cookies() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(session(&headers), None);
-        headers.append(COOKIE, HeaderValue::from_static("a=b; xannals_session=1"));
-        headers.append(COOKIE, HeaderValue::from_static("c; annals_session=abc; d=e"));
-        assert_eq!(session(&headers), Some("abc"));
-    }
 }

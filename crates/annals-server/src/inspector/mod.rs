@@ -12,29 +12,32 @@
 //!   names      tags, and completion              clock        offsets by time
 //!   failure    a failed request as a page        assets       scripts and the style sheet
 //!   state/     projections at any offset
-//!   login      the form that takes a token       tag          one tag
+//!   login      the form that takes a token       cookie       the cookie that stands for it
+//!   tag        one tag                           paths        which paths are pages
 //!   consumers  consumers, groups, subscriptions  verification checks every byte
 //! ```
 //! What clients wrote is hostile until it is shown: `text` escapes it, and the policy in `layout` runs nothing that a
 //! page contains.
 
-pub(crate) mod assets;
+mod assets;
 mod builder;
 mod causes;
 mod chart;
 mod clock;
 mod consumers;
+pub(crate) mod cookie;
 mod event;
 mod events;
 pub(crate) mod failure;
 mod filter;
 mod json_view;
 mod layout;
-pub(crate) mod login;
+mod login;
 mod names;
 mod neighbours;
 mod overview;
 mod params;
+pub(crate) mod paths;
 mod payload;
 pub(crate) mod routes;
 mod rows;

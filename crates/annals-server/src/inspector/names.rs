@@ -57,7 +57,8 @@ pub(super) async fn page(
         h1 { "Tags" }
         form.builder method="get" action="/ui/tags" {
             div.fields {
-                label { "Tags that begin with" input name="prefix" value=(prefix) list="tags" maxlength="255" autocomplete="off"
+                label { "Tags that begin with" input name="prefix" value=(prefix) list="tags" maxlength="255"
+                    autocomplete="off"
                     hx-get="/ui/suggest/tags" hx-trigger="focus once, input changed delay:150ms" hx-target="#tags"; }
                 label { "Order"
                     select name="order" {

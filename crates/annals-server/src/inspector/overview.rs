@@ -38,8 +38,11 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
         } @else {
             section.history { (history(&facts)) }
             div.columns {
-                section { h2 { "Types" } (ranking(&facts.types, "Type", |name| events_url(&[name], &[]))) (more(facts.all_types, "type")) }
-                section { h2 { "Tags by prefix" } (ranking(&facts.prefixes, "Prefix", |name| url("/ui/tags", &[("prefix", name)]))) (more(facts.all_prefixes, "prefix")) }
+                section { h2 { "Types" } (ranking(&facts.types, "Type", |name| events_url(&[name], &[])))
+                    (more(facts.all_types, "type")) }
+                section { h2 { "Tags by prefix" }
+                    (ranking(&facts.prefixes, "Prefix", |name| url("/ui/tags", &[("prefix", name)])))
+                        (more(facts.all_prefixes, "prefix")) }
             }
         }
     };
@@ -148,7 +151,8 @@ pub(super) async fn live(shared: &Arc<Shared>) -> Result<Markup, Fault> {
 fn errors(stats: &Stats) -> Markup {
     html! {
         @if stats.append_errors + stats.read_errors > 0 {
-            p.bad { (counted(stats.append_errors, "append")) " and " (counted(stats.read_errors, "read")) " failed since the server started" }
+            p.bad { (counted(stats.append_errors, "append")) " and " (counted(stats.read_errors, "read"))
+                " failed since the server started" }
         }
     }
 }

@@ -122,7 +122,8 @@ fn as_hex(data: &[u8]) -> Markup {
 }
 
 fn rest(bytes: usize) -> Markup {
-    html! { @if bytes > 0 { p.note { (counted(bytes as u64, "byte")) " more are not shown. Download the data to see them." } } }
+    html! { @if bytes > 0 { p.note { (counted(bytes as u64, "byte"))
+    " more are not shown. Download the data to see them." } } }
 }
 
 #[cfg(test)]

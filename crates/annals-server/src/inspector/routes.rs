@@ -6,17 +6,13 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
+use super::cookie::remember;
 use super::state::page as state;
 use super::state::timeline::Timelines;
 use super::state::view::Views;
 use super::verification::Verification;
 use super::{assets, consumers, event, events, login, names, overview, tag, tail, verification};
 use crate::shared::Shared;
-
-/// Returns whether a path is one of the inspector, whose responses are pages.
-pub(crate) fn is_page(path: &str) -> bool {
-    path == "/ui" || path.starts_with("/ui/")
-}
 
 /// Returns the routes of the inspector. `views` is what the page of states shows.
 pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
@@ -46,5 +42,6 @@ pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
         .layer(Extension(Verification::default()))
         .layer(Extension(Timelines::default()))
         .layer(Extension(views))
+        .layer(axum::middleware::from_fn(remember))
         .with_state(Arc::clone(shared))
 }

@@ -13,7 +13,7 @@ pub(super) fn table(events: &[Recorded<RawEvent>]) -> Markup {
     html! {
         table.events {
             (columns())
-            tbody { (rows(events)) }
+            tbody { @for recorded in events { (row(recorded)) } }
         }
     }
 }
@@ -26,12 +26,8 @@ pub(super) fn columns() -> Markup {
     }
 }
 
-/// Returns the rows of events.
-pub(super) fn rows(events: &[Recorded<RawEvent>]) -> Markup {
-    html! { @for recorded in events { (row(recorded)) } }
-}
-
-fn row(recorded: &Recorded<RawEvent>) -> Markup {
+/// Returns the row of an event.
+pub(super) fn row(recorded: &Recorded<RawEvent>) -> Markup {
     let event = &recorded.event;
     html! {
         tr {

@@ -122,8 +122,10 @@ fn body(tag: &str, facts: &Facts) -> Markup {
         }
         dl.facts {
             div { dt { "Events" } dd { (grouped(facts.count)) } }
-            div { dt { "First" } dd { a href=(event_url(facts.first)) { (grouped(facts.first)) } " " span.dim { (time(first_ms)) } } }
-            div { dt { "Last" } dd { a href=(event_url(facts.last)) { (grouped(facts.last)) } " " span.dim { (time(last_ms)) } } }
+            div { dt { "First" } dd { a href=(event_url(facts.first)) { (grouped(facts.first)) } " " span.dim {
+                (time(first_ms)) } } }
+            div { dt { "Last" } dd { a href=(event_url(facts.last)) { (grouped(facts.last)) } " " span.dim {
+                (time(last_ms)) } } }
         }
         (bars(&facts.over_time, "its events in each of 60 equal parts of that time", at))
         @if facts.count > LOOKED_AT {

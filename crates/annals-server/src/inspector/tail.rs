@@ -22,6 +22,7 @@ use super::filter::Filter;
 use super::layout::protect;
 use super::overview;
 use super::params::Params;
+use super::rows::row;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::following::Following;
@@ -53,9 +54,9 @@ pub(super) async fn tail(
     let head = shared.head().get();
     let mut newest = Cursor::new(Arc::clone(&query), 0..head);
     (newest.reverse, newest.left) = (true, SHOWN as u64);
-    let mut shown = Page::new();
+    let mut shown = Vec::new();
     while !newest.is_done() {
-        shown.extend(shared.read_page(&mut newest, ROOM).await?);
+        shown.extend(shared.read_page(&mut newest, ROOM).await?.iter().map(row));
     }
     let name = client.map(|Extension(client)| client.to_string()).unwrap_or_default();
     let following = Following::new(&shared, "inspector", name, query, head, ROOM)?;
@@ -68,8 +69,8 @@ pub(super) async fn tail(
 
 struct Tail {
     following: Following,
-    /// The newest first.
-    shown: Page,
+    /// The rows of events, the newest first. The events themselves may be large.
+    shown: Vec<Markup>,
     is_first: bool,
 }
 
@@ -83,12 +84,12 @@ impl Tail {
             page = self.following.next() => page?,
             () = sleep(COMMENT) => return Some(Bytes::from_static(b":\n\n")),
         };
-        let mut outcome = page.map(|page| self.keep(page));
+        let mut outcome = page.map(|page| self.keep(&page));
         let pause = sleep(PAUSE);
         tokio::pin!(pause);
         while outcome.is_ok() {
             tokio::select! {
-                page = self.following.next() => outcome = page?.map(|page| self.keep(page)),
+                page = self.following.next() => outcome = page?.map(|page| self.keep(&page)),
                 () = &mut pause => break,
             }
         }
@@ -99,8 +100,8 @@ impl Tail {
     }
 
     /// Adds new events in front, and drops the oldest.
-    fn keep(&mut self, page: Page) {
-        let new = page.into_iter().rev().take(SHOWN);
+    fn keep(&mut self, page: &Page) {
+        let new = page.iter().rev().take(SHOWN).map(row);
         self.shown.splice(0..0, new);
         self.shown.truncate(SHOWN);
     }

@@ -51,12 +51,16 @@ pub(super) async fn page(
         @if shared.path.is_none() {
             p.empty { "Only a store in files can be verified." }
         } @else {
-            p { "Checks every byte of the store's files: frames, checksums, indexes, and that they agree. Reads and appends go on." }
+            p {
+                "Checks every byte of the store's files: frames, checksums, indexes, and that they agree. "
+                "Reads and appends go on."
+            }
             @if is_running {
                 noscript { p.note { "Reload the page to see the progress." } }
                 div hx-get="/ui/verify/progress" hx-trigger="every 1s" hx-swap="outerHTML" { (progress(run.as_ref())) }
             } @else {
-                form method="post" action="/ui/verify" { button.main { @if run.is_some() { "Verify again" } @else { "Verify the store" } } }
+                form method="post" action="/ui/verify" { button.main
+                    { @if run.is_some() { "Verify again" } @else { "Verify the store" } } }
                 (progress(run.as_ref()))
             }
         }
@@ -89,7 +93,7 @@ pub(super) async fn start(
         let message = "only a store in files can be verified while it is served";
         return Err(Failed(Fault::new(Kind::NotFound, message)));
     };
-    // Without the permit, somebody verifies the store already: the page shows it if it is the inspector.
+    // Without the permit, another request verifies the store already. The page shows it if that is the inspector's.
     if let Ok(permit) = Arc::clone(&shared.verification).try_acquire_owned() {
         let run = Run { since: SystemTime::now(), progress: (0, 0), outcome: None };
         *verification.0.lock() = Some(run);
@@ -139,7 +143,8 @@ fn outcome(at: SystemTime, report: &VerifyReport) -> Markup {
         @if report.problems.is_empty() {
             p { span.good { "✓ No damage" } ", verified at " (moment(at)) }
         } @else {
-            p.bad { (counted(report.problems.len() as u64, "problem")) ", found at " (moment(at)) ". docs/OPERATING.md says what to do." }
+            p.bad { (counted(report.problems.len() as u64, "problem")) ", found at " (moment(at))
+                ". docs/OPERATING.md says what to do." }
         }
         dl.facts {
             div { dt { "Events" } dd { (grouped(report.events)) } }
@@ -148,7 +153,8 @@ fn outcome(at: SystemTime, report: &VerifyReport) -> Markup {
         }
         @if !report.problems.is_empty() {
             h2 { "Damage" }
-            ul { @for problem in report.problems.iter().take(MAX_FINDINGS) { li { (shown_up_to(&problem.to_string(), 1_000)) } } }
+            ul { @for problem in report.problems.iter().take(MAX_FINDINGS) { li
+                { (shown_up_to(&problem.to_string(), 1_000)) } } }
         }
         @if !report.notes.is_empty() {
             h2 { "Notes" }

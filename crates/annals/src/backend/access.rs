@@ -67,6 +67,10 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
 
     /// Returns an access to the same log for events of another type. `read` returns the events at these offsets, for its
     /// callbacks.
+    #[cfg_attr(
+        not(feature = "journal"),
+        allow(dead_code, reason = "only the Journal has such handles")
+    )]
     pub(crate) fn guest<F: Event, U: CommitTarget<F>>(
         &self,
         read: impl Fn(Range<u64>) -> Published<F> + Send + Sync + 'static,

@@ -87,8 +87,11 @@ async fn find(
 ) -> Result<Found, Fault> {
     let (reader, views, timelines) = (Arc::clone(shared), views.clone(), timelines.clone());
     let wanted = wanted.clone();
+    let permit = timelines.permit().await?;
     shared
         .blocking(move || {
+            // Moved here: the fold goes on if the browser does not wait for it.
+            let _permit = permit;
             let key = format!("{}\0{}", wanted.view, wanted.of);
             let open = || {
                 let view = views.find(&wanted.view).ok_or_else(|| no_view(&wanted.view))?;
@@ -100,7 +103,7 @@ async fn find(
 }
 
 fn no_view(name: &str) -> Fault {
-    Fault::new(Kind::NotFound, format!("there is no projection {name:?} here"))
+    Fault::new(Kind::NotFound, format!("the server has no projection {name:?}"))
 }
 
 fn no_projection(wanted: &Wanted) -> Fault {
@@ -148,7 +151,10 @@ pub(in crate::inspector) async fn page(
         h1 { "State" }
         (forms(&views, &wanted))
         @match &found {
-            None => { p.empty { "Choose a projection. The page shows its state after each of its events, and what the event changed." } }
+            None => { p.empty {
+                    "Choose a projection. The page shows its state after each of its events, "
+                    "and what the event changed."
+                } }
             Some(found) => { div #panel { (panel(&wanted, found)) } }
         }
     };
@@ -177,8 +183,10 @@ fn choice(view: &dyn View, wanted: &Wanted) -> Markup {
             strong { (shown(view.name())) @if is_chosen { span.dim { " shown below" } } }
             @if let Some(parameter) = view.parameter() {
                 label { (shown(&parameter))
-                    input name="of" value=[is_chosen.then_some(&*wanted.of)] list=(list) maxlength="255" autocomplete="off"
-                        hx-get={ "/ui/suggest/tags?prefix=" (form_urlencoded::byte_serialize(view.tag_prefix().as_bytes()).collect::<String>()) }
+                    input name="of" value=[is_chosen.then_some(&*wanted.of)] list=(list) maxlength="255"
+                        autocomplete="off"
+                        hx-get={ "/ui/suggest/tags?prefix="
+                            (form_urlencoded::byte_serialize(view.tag_prefix().as_bytes()).collect::<String>()) }
                         hx-trigger="focus once, input changed delay:150ms" hx-target="next datalist";
                 }
                 datalist id=(list) {}
@@ -202,7 +210,8 @@ fn panel(wanted: &Wanted, found: &Found) -> Markup {
             input type="hidden" name="of" value=(wanted.of);
             label { "Events in the state, 0 to " (grouped(steps as u64))
                 input #step type="range" name="step" min="0" max=(steps) value=(step) step="1" autocomplete="off"
-                    hx-get=(wanted.url("/ui/state/part", &[])) hx-trigger="input throttle:120ms, change" hx-target="#result" hx-sync="this:replace";
+                    hx-get=(wanted.url("/ui/state/part", &[])) hx-trigger="input delay:60ms" hx-target="#result"
+                        hx-sync="this:replace";
             }
             div.buttons {
                 button { "Go" }
@@ -222,7 +231,8 @@ fn panel(wanted: &Wanted, found: &Found) -> Markup {
             }
         }
         @if wanted.play && step < steps {
-            div hx-get=(wanted.url("/ui/state/part", &[("step", &next), ("play", "1")])) hx-trigger="load delay:900ms" hx-target="#panel" {}
+            div hx-get=(wanted.url("/ui/state/part", &[("step", &next), ("play", "1")])) hx-trigger="load delay:900ms"
+                hx-target="#panel" {}
             noscript { p.note { "Playing needs JavaScript; the buttons do not." } }
         }
         div #result { (result(wanted, found)) }
@@ -237,7 +247,8 @@ fn result(wanted: &Wanted, found: &Found) -> Markup {
             h2 {
                 @match &found.event {
                     None => { "Before the first event" }
-                    Some(event) => { "At offset " (grouped(event.offset)) span.dim { ", event " (grouped(found.step as u64)) " of " (grouped(found.steps as u64)) } }
+                    Some(event) => { "At offset " (grouped(event.offset)) span.dim { ", event "
+                        (grouped(found.step as u64)) " of " (grouped(found.steps as u64)) } }
                 }
             }
             nav.tabs aria-label="Other forms of this state" {
@@ -266,7 +277,10 @@ fn changed(changes: Option<&(Vec<Change>, bool)>) -> Markup {
     let Some((changes, all)) = changes else {
         return html! { p.note { "The states are too large to compare." } };
     };
-    let text = |value: Option<&String>| html! { @match value { Some(text) => (shown_up_to(text, VALUE)), None => { span.dim { "–" } } } };
+    let text = |value: Option<&String>| {
+        html! { @match value
+        { Some(text) => (shown_up_to(text, VALUE)), None => { span.dim { "–" } } } }
+    };
     html! {
         @if changes.is_empty() {
             p.empty { "Nothing." }
@@ -276,7 +290,8 @@ fn changed(changes: Option<&(Vec<Change>, bool)>) -> Markup {
                 tbody {
                     @for change in changes {
                         tr {
-                            th scope="row" { code { (shown_up_to(if change.path.is_empty() { "(all)" } else { &change.path }, VALUE)) } }
+                            th scope="row" { code { (shown_up_to(if change.path.is_empty() { "(all)" } else {
+                                &change.path }, VALUE)) } }
                             td.data { (text(change.before.as_ref())) }
                             td.data { (text(change.after.as_ref())) }
                         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use annals::{Query, RawEvent, Recorded};
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::view::{Fold, State};
 use crate::fault::{Fault, Kind};
@@ -20,13 +21,30 @@ const PAGE: usize = 512;
 /// The number of projections whose timelines are kept.
 const KEPT: usize = 4;
 
+/// The number of folds at once. Further ones wait without a thread, so that a slow projection does not stop reads.
+const FOLDS: usize = 2;
+
 /// The timelines that were used last.
-#[derive(Clone, Default)]
-pub(in crate::inspector) struct Timelines(Arc<Mutex<Vec<(String, Slot)>>>);
+#[derive(Clone)]
+pub(in crate::inspector) struct Timelines {
+    kept: Arc<Mutex<Vec<(String, Slot)>>>,
+    folds: Arc<Semaphore>,
+}
+
+impl Default for Timelines {
+    fn default() -> Self {
+        Self { kept: Arc::default(), folds: Arc::new(Semaphore::new(FOLDS)) }
+    }
+}
 
 type Slot = Arc<Mutex<Option<Timeline>>>;
 
 impl Timelines {
+    /// Waits for the permit to fold.
+    pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.folds).acquire_owned().await.map_err(|_| Fault::closing())
+    }
+
     /// Calls `work` with the timeline of a projection, which has all events up to the head. `open` is called if it is
     /// not there. A panic of the projection leaves none behind.
     pub(super) fn with<T>(
@@ -49,7 +67,7 @@ impl Timelines {
     }
 
     fn slot(&self, key: &str) -> Slot {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         let found = kept.iter().position(|(other, _)| other == key);
         let entry = match found {
             Some(index) => kept.remove(index),
@@ -108,7 +126,7 @@ impl Timeline {
         }
     }
 
-    /// Returns the offset of event number `step`, from 1; `None` if there is no such event.
+    /// Returns the offset of event number `step`, from 1; `None` if the projection has fewer events.
     pub(super) fn offset(&self, step: usize) -> Option<u64> {
         let index = step.checked_sub(1).filter(|_| step <= self.len())?;
         match &self.offsets {

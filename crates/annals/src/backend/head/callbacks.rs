@@ -86,6 +86,10 @@ impl<E> Published<E> {
     }
 
     /// Creates a publication whose events `read` reads from the log, if there are callbacks.
+    #[cfg_attr(
+        not(feature = "journal"),
+        allow(dead_code, reason = "only the Journal has such handles")
+    )]
     pub(crate) fn read(read: impl Fn(&mut dyn FnMut(&Recorded<E>)) + Send + 'static) -> Self {
         Self(Events::Read(Box::new(read)))
     }

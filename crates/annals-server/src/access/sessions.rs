@@ -72,6 +72,7 @@ mod tests {
         for _ in 0..MAX_SESSIONS {
             sessions.begin([3; 32]);
         }
-        assert_eq!((sessions.0.lock().len(), sessions.token(&other)), (MAX_SESSIONS, None));
+        let count = sessions.0.lock().len();
+        assert_eq!((count, sessions.token(&other)), (MAX_SESSIONS, None));
     }
 }

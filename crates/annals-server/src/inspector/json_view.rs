@@ -74,7 +74,13 @@ impl View {
                 }
             }
             "," => {
-                self.out.push(',');
+                // A comma behind a container that folds would be on a line of its own.
+                let end = "</details>";
+                if self.out.ends_with(end) {
+                    self.out.insert(self.out.len() - end.len(), ',');
+                } else {
+                    self.out.push(',');
+                }
                 if self.open.last() == Some(&Container::Fold) {
                     self.out.push_str("</div><div class=\"m\">");
                 } else {

@@ -87,6 +87,7 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Checkpoint(args) => commands::proof::checkpoint::run(args),
         Command::Prove(args) => commands::proof::prove::run(args),
         Command::Check(args) => commands::proof::check::run(args, format),
+        Command::Fork(args) => commands::proof::fork::run(args),
         Command::Witness(args) => commands::proof::witness::run(args),
         Command::Publish(args) => commands::proof::publish::run(args),
         #[cfg(feature = "channels")]

@@ -9,7 +9,8 @@ use clap::Args;
 /// A state channel is an account that two parties share: they exchange signed states, and a blockchain is needed only
 /// at the beginning, at the end, and in a dispute. In this demo two parties, each with its own log in files, deposit
 /// money, sign states with real keys, and withdraw the money. One party is killed while it writes, and recovers. The
-/// other cheats and is detected. At the end, the channel is shown as it was at several earlier moments.
+/// other cheats. One file convicts it, which a process checks that has neither log. At the end, the channel is shown as
+/// it was at several earlier moments.
 ///
 /// Each claim is checked before it is printed; if a claim is not true, the exit code is 1. The output is text for
 /// people, whatever --format is.

@@ -47,7 +47,7 @@ use export::Export;
 use generate::{Completions, Man};
 use import::Import;
 use maintain::{Copy, Salvage, Verify};
-use proof::{Check, Checkpoint, Key, Prove, Publish, Witness};
+use proof::{Check, Checkpoint, Fork, Key, Prove, Publish, Witness};
 use read::{Get, Read, Tail, View};
 #[cfg(feature = "serve")]
 use serve::Serve;
@@ -152,6 +152,7 @@ pub(crate) enum Command {
     Checkpoint(Checkpoint),
     Prove(Prove),
     Check(Check),
+    Fork(Fork),
     Witness(Witness),
     Publish(Publish),
     #[cfg(feature = "serve")]

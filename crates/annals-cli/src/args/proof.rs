@@ -1,9 +1,9 @@
-//! The arguments of `annals key`, `checkpoint`, `prove`, `check`, `witness` and `publish`.
+//! The arguments of `annals key`, `checkpoint`, `prove`, `check`, `fork`, `witness` and `publish`.
 
 use std::path::PathBuf;
 
 use annals_proof::VerifierKey;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::creation::Waiting;
 use super::values::{event_type, whole_number};
@@ -136,8 +136,12 @@ pub(crate) struct Prove {
 /// the log must have signed, and every witness whose key is given must have cosigned. A policy file can ask for a quorum
 /// of several witnesses (C2SP tlog-policy).
 ///
+/// Evidence of a state channel also shows states, and convicts a party that signed two states for one turn, if this program
+/// was built with the feature `channels`. Without it, the command says what it did not check.
+///
 /// What no file can prove: that what was recorded is true, and that everything that happened was recorded.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("trust").required(true))]
 #[command(
     after_help = "Examples:\n  annals check event-17.proof --vkey example.com/ledger+9d5a48b4+ARfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO\n  annals check grew.proof --old last-month.checkpoint --policy trusted.policy"
 )]
@@ -146,21 +150,44 @@ pub(crate) struct Check {
     pub(crate) file: PathBuf,
 
     /// The public key of a log or a witness; may be repeated
-    #[arg(
-        long = "vkey",
-        value_name = "VKEY",
-        required_unless_present = "policy",
-        conflicts_with = "policy"
-    )]
+    #[arg(long = "vkey", value_name = "VKEY", group = "trust")]
     pub(crate) vkeys: Vec<VerifierKey>,
 
     /// A file of keys and a quorum
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "trust")]
     pub(crate) policy: Option<PathBuf>,
+
+    /// For evidence of a state channel: an Ethereum account; may be repeated. The log's key is the one that the account
+    /// stated in the file, and a cosignature counts if another given account stated its key
+    #[cfg(feature = "channels")]
+    #[arg(long = "address", value_name = "ADDRESS", group = "trust")]
+    pub(crate) addresses: Vec<annals_channels::Address>,
 
     /// For a proof that the log only grew: the older checkpoint
     #[arg(long, value_name = "FILE")]
     pub(crate) old: Option<PathBuf>,
+}
+
+/// Write a file that convicts a log's owner of signing two histories
+///
+/// The two files are checkpoints of one log with the same size and different content. Or they are proofs of different events
+/// at the same offset, which `annals prove STORE OFFSET` wrote. Both must have the signature of the log's key. The command
+/// checks that they contradict each other, and writes nothing if they do not. `annals check` checks the file: it needs only
+/// the log's public key.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  annals fork mine.checkpoint theirs.checkpoint --vkey example.com/ledger+9d5a48b4+ARfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO > ledger.fork"
+)]
+pub(crate) struct Fork {
+    /// A checkpoint or a proof
+    pub(crate) a: PathBuf,
+
+    /// The checkpoint or the proof that contradicts it
+    pub(crate) b: PathBuf,
+
+    /// The public key of the log
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) vkey: VerifierKey,
 }
 
 /// Cosign a checkpoint of another person's log, if the log only grew since the last one that you cosigned

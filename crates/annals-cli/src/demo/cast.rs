@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use annals::{EventStore, Journal};
 use annals_channels::{
-    Address, Allocation, AssetExit, Channel, ChannelEvent, ChannelState, FixedPart, Hash,
-    Participants, Party, SecretKey, SignedState, State,
+    Address, Allocation, AssetExit, Channel, ChannelEvent, ChannelState, FixedPart, Hash, LogTaken,
+    Participants, Party, PartyLog, SecretKey, SignedState, State,
 };
+use annals_proof::{LogKey, ProofError, ProofOptions};
 
 use crate::failure::Failure;
 
@@ -44,6 +45,16 @@ impl Role {
             Self::Bob => [0x22; 32],
         };
         Ok(SecretKey::from_bytes(&bytes)?)
+    }
+
+    /// Returns the key of the party's log. It is published here, so sign nothing else with it.
+    fn log_key(self) -> Result<LogKey, Failure> {
+        let seed = match self {
+            Self::Alice => [0x33; 32],
+            Self::Bob => [0x44; 32],
+        };
+        let name = format!("annals.example/{}", self.name());
+        Ok(LogKey::from_seed(&name, &seed).map_err(ProofError::from)?)
     }
 
     pub(super) fn address(self) -> Result<Address, Failure> {
@@ -99,21 +110,27 @@ pub(super) fn state_that_pays(turn_num: u64, paid: u64) -> Result<State, Failure
 /// A log of channel events in files.
 pub(super) type Log = EventStore<ChannelEvent, Journal<ChannelEvent>>;
 
-/// A participant: its log, and the `Party` that appends to it by the channel's rules.
+/// A participant: its log with proofs, and the `Party` that appends to it by the channel's rules.
 pub(super) struct Player {
     pub(super) role: Role,
     pub(super) path: PathBuf,
     pub(super) store: Log,
+    pub(super) log: PartyLog<Journal<ChannelEvent>>,
     pub(super) party: Party<Journal<ChannelEvent>>,
 }
 
 impl Player {
-    /// Opens or creates the participant's log, and records the channel in it.
+    /// Opens or creates the participant's log, and records the channel and the key of the log in it. What is signed is
+    /// kept whole, so that the log alone is enough for a dispute.
     pub(super) fn open(role: Role, directory: &Path) -> Result<Self, Failure> {
         let path = directory.join(role.name());
         let store = EventStore::open(&path)?;
-        let party = Party::open(&store, role.key()?, &fixed()?)?;
-        Ok(Self { role, path, store, party })
+        let key = role.log_key()?;
+        let proofs = ProofOptions::new().open(&store, key.name())?;
+        let log = PartyLog::open(&store, proofs, key, &role.key()?)?;
+        let options = Party::options().keep_states();
+        let party = options.open_proved(&log, role.key()?, &fixed()?)?;
+        Ok(Self { role, path, store, log, party })
     }
 
     /// Returns the last turn that the participant signed.
@@ -146,4 +163,29 @@ pub(super) fn agree(first: &mut Player, second: &mut Player, state: &State) -> R
     second.party.receive(&signed)?;
     first.party.receive(&second.party.sign(state)?)?;
     Ok(())
+}
+
+/// Lets each participant record the keys of the other's log.
+pub(super) fn introduce(alice: &Player, bob: &Player) -> Result<(), Failure> {
+    alice.log.know(bob.role.name(), bob.log.statement(), bob.role.address()?)?;
+    bob.log.know(alice.role.name(), alice.log.statement(), alice.role.address()?)?;
+    Ok(())
+}
+
+/// Lets each participant cosign the other's log. Returns the numbers of events that Bob has seen of Alice's log, and she
+/// of his.
+pub(super) fn cosign_each_other(alice: &Player, bob: &Player) -> Result<(u64, u64), Failure> {
+    Ok((cosigned(alice, bob)?, cosigned(bob, alice)?))
+}
+
+/// Lets `witness` cosign the log of `owner`, and `owner` record the receipt.
+fn cosigned(owner: &Player, witness: &Player) -> Result<u64, Failure> {
+    let request = owner.log.checkpoint(witness.role.name())?;
+    match witness.log.take(owner.role.name(), &request)? {
+        LogTaken::Cosigned { size, reply } => {
+            owner.log.take(witness.role.name(), &reply)?;
+            Ok(size)
+        }
+        other => Err(Failure::FalseClaim { claim: format!("the log is cosigned: {other:?}") }),
+    }
 }

@@ -4,7 +4,9 @@ use annals::DecideError;
 use annals_channels::{Amount, ChannelStatus, Refusal, SignedState, State};
 use indicatif::HumanCount;
 
-use super::cast::{DEPOSIT, Moment, PRICE, Player, agree, channel_id, state, state_that_pays};
+use super::cast::{
+    DEPOSIT, Moment, PRICE, Player, agree, channel_id, cosign_each_other, state, state_that_pays,
+};
 use super::chain::{Chain, both_observe};
 use super::story::Story;
 use crate::failure::Failure;
@@ -64,6 +66,8 @@ pub(super) fn detect_cheating(
     bob: &Player,
 ) -> Result<(), Failure> {
     story.part("Bob tries to cheat")?;
+    cosign_each_other(alice, bob)?;
+    story.line("Each party has just cosigned what is in the other's log.")?;
     let supported = alice.party.state()?.supported;
     let turn_num = alice.supported()?.unwrap_or(0);
     // Bob's `Party` would refuse it, so he signs with his key directly.
@@ -86,7 +90,7 @@ pub(super) fn detect_cheating(
     story.claim("the supported state is still the first", known.supported == supported)
 }
 
-/// Runs part 4. Returns the channel after the challenge.
+/// Runs part 5. Returns the channel after the challenge.
 pub(super) fn answer_challenge(
     story: &mut Story,
     chain: &mut Chain,
@@ -115,7 +119,7 @@ pub(super) fn answer_challenge(
     Ok(challenged)
 }
 
-/// Runs part 5. Returns the channel at its end.
+/// Runs part 6. Returns the channel at its end.
 pub(super) fn conclude(
     story: &mut Story,
     chain: &mut Chain,

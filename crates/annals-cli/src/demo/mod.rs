@@ -5,14 +5,16 @@
 //!
 //! ```text
 //!   mod        the order of the parts             story      prints lines and claims
-//!   life       parts 1, 3, 4 and 5: the channel   cast       Alice and Bob: keys, logs, states
+//!   life       parts 1, 3, 5 and 6: the channel   cast       Alice and Bob: keys, logs, states
 //!   kill       part 2: a process is killed        writer     the process that is killed
-//!   past       parts 6 and 7: state and checks    chain      the events of the blockchain
-//!   next       part 8: commands to try            directory  creates the demo's directory
+//!   convict    part 4: one file convicts Bob      chain      the events of the blockchain
+//!   past       parts 7 and 8: state and checks    directory  creates the demo's directory
+//!   next       part 9: commands to try
 //! ```
 
 mod cast;
 mod chain;
+mod convict;
 mod directory;
 mod kill;
 mod life;
@@ -51,17 +53,19 @@ fn run_parts(directory: &Path, format: Option<Format>) -> Result<(), Failure> {
 
     let mut alice = Player::open(Role::Alice, directory)?;
     let mut bob = Player::open(Role::Bob, directory)?;
+    cast::introduce(&alice, &bob)?;
     let mut chain = Chain::new();
     let funded = life::fund_and_agree(&mut story, &mut chain, &mut alice, &mut bob)?;
     // Alice's log is passed to another process, which is then killed.
     let mut alice = kill::kill_and_recover(&mut story, alice, &mut bob, directory)?;
     life::detect_cheating(&mut story, &mut alice, &bob)?;
+    let evidence = convict::convict(&mut story, &mut alice, &bob, directory)?;
     let challenged = life::answer_challenge(&mut story, &mut chain, &mut alice, &mut bob)?;
     let ended = life::conclude(&mut story, &mut chain, &mut alice, &mut bob)?;
 
     past::time_travel(&mut story, &alice, [&funded, &challenged, &ended])?;
     past::verify(&mut story, &alice, &bob)?;
-    next::commands(&mut story, directory, challenged.last)?;
+    next::commands(&mut story, directory, challenged.last, evidence)?;
 
     let (events, claims) = (alice.store.len() + bob.store.len(), story.checked());
     story.say("")?;

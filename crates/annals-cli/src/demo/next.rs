@@ -10,16 +10,18 @@ use crate::failure::Failure;
 /// Commands longer than this number of characters are broken into two lines, if the shell allows it.
 const WIDTH: usize = 100;
 
-/// Runs part 8.
+/// Runs part 9.
 pub(super) fn commands(
     story: &mut Story,
     directory: &Path,
     challenged: u64,
+    evidence: &str,
 ) -> Result<(), Failure> {
     story.part("Try next")?;
     let annals = annals();
     let [alice, bob] = [Role::Alice, Role::Bob].map(|role| quoted(directory.join(role.name())));
-    let channel = channel_id()?;
+    let (channel, evidence) = (channel_id()?, quoted(directory.join(evidence)));
+    let [alices, bobs] = [Role::Alice.address()?, Role::Bob.address()?];
     for (what, command, filter) in [
         (
             "The channel after the challenge; omit --at for the current state:",
@@ -36,6 +38,11 @@ pub(super) fn commands(
             "The evidence: everything that Bob signed, in the order received:",
             format!("read {alice} --type state-received"),
             String::new(),
+        ),
+        (
+            "The file that convicts Bob; it needs neither log, only the accounts of the two:",
+            format!("check {evidence}"),
+            format!("--address {alices} --address {bobs}"),
         ),
         ("Follow Bob's log, until Ctrl-C:", format!("tail {bob}"), String::new()),
         (

@@ -10,7 +10,7 @@ use crate::channel_table;
 use crate::failure::Failure;
 use crate::human::counted;
 
-/// Runs part 6: rebuilds the state at three moments from the log.
+/// Runs part 7: rebuilds the state at three moments from the log.
 pub(super) fn time_travel(
     story: &mut Story,
     alice: &Player,
@@ -41,7 +41,7 @@ fn row(state: &ChannelState) -> String {
     format!("{status:<12}  {turn:>9}  {held:>12}  {cheats}")
 }
 
-/// Runs part 7: compares snapshots with states rebuilt from offset 0, and checks every byte of both logs.
+/// Runs part 8: compares snapshots with states rebuilt from offset 0, and checks every byte of both logs.
 pub(super) fn verify(story: &mut Story, alice: &Player, bob: &Player) -> Result<(), Failure> {
     story.part("Snapshots, and every byte checked")?;
     // Snapshots make rebuilding a long log fast. A log as short as this one does not need them.

@@ -1,6 +1,8 @@
 //! The failures of `annals state` and `annals demo` that are about state channels.
 
-use annals_channels::{Hash, InvalidField, PartyError, RecordError, SignatureError};
+use annals_channels::{
+    EvidenceError, Hash, InvalidField, LogError, PartyError, RecordError, SignatureError,
+};
 
 use super::Failure;
 use crate::human::counted;
@@ -32,6 +34,12 @@ pub(crate) enum ChannelFailure {
     /// A state could not be signed.
     #[error(transparent)]
     Signature(SignatureError),
+    /// Evidence does not hold.
+    #[error("refused: {0}")]
+    Evidence(EvidenceError),
+    /// The log of a party, or its proofs, failed.
+    #[error(transparent)]
+    Log(LogError),
     /// A field has a value that no channel can have.
     #[error(transparent)]
     Field(InvalidField),
@@ -47,6 +55,21 @@ fn channel_count(count: usize) -> String {
 impl From<PartyError> for Failure {
     fn from(problem: PartyError) -> Self {
         ChannelFailure::Party(problem).into()
+    }
+}
+
+impl From<EvidenceError> for Failure {
+    fn from(problem: EvidenceError) -> Self {
+        match problem {
+            EvidenceError::Check(problem) => problem.into(),
+            problem => ChannelFailure::Evidence(problem).into(),
+        }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(problem: LogError) -> Self {
+        ChannelFailure::Log(problem).into()
     }
 }
 

@@ -45,8 +45,8 @@ fn events(store: &Path) -> u64 {
 fn it_finishes_and_its_numbers_are_right() {
     let dir = TestDir::new();
     let story = finishes(demo(&dir.path(""), &[]));
-    let parts = (1..=8).filter(|part| story.contains(&format!("\n\n{part}. ")));
-    assert_eq!(parts.count(), 8, "{story}");
+    let parts = (1..=9).filter(|part| story.contains(&format!("\n\n{part}. ")));
+    assert_eq!(parts.count(), 9, "{story}");
     for line in story.lines() {
         assert!(line.chars().count() <= 100 || line.starts_with("     "), "{line}");
     }
@@ -69,7 +69,7 @@ fn the_commands_that_it_gives_work() {
     // A path that must be quoted for a shell.
     let story = finishes(demo(&dir.path(""), &["it's a demo"]));
     let commands = commands(&story);
-    for name in ["state", "read", "tail", "stats", "verify"] {
+    for name in ["state", "read", "check", "tail", "stats", "verify"] {
         assert!(commands.iter().any(|command| command.contains(&format!(" {name} "))), "{story}");
     }
     for line in commands {
@@ -85,6 +85,35 @@ fn the_commands_that_it_gives_work() {
             assert!(!run.out.is_empty(), "{line}");
         }
     }
+}
+
+/// The judge has the file and two addresses. The logs do not exist any more.
+#[test]
+fn the_evidence_convicts_bob_without_the_logs() {
+    let dir = TestDir::new();
+    finishes(demo(&dir.path(""), &["own"]));
+    let court = TestDir::new();
+    let file = court.path("evidence");
+    fs::rename(dir.path("own/bob-cheated.annals-evidence"), &file).unwrap();
+    drop(dir);
+    let [alice, bob] = [
+        "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A",
+        "0x1563915e194D8CfBA1943570603F7606A3115508",
+    ];
+    let file = file.to_str().unwrap();
+    let args = ["check", file, "--address", alice, "--address", bob];
+    let lines = annals(args, "").succeeds().lines();
+    let found: Vec<_> = lines.iter().filter(|line| line["proved"] == "convicted").collect();
+    assert_eq!(found.len(), 1, "{lines:?}");
+    assert!(found[0]["signer"].as_str().unwrap().eq_ignore_ascii_case(bob));
+    assert!(lines.iter().any(|line| line["proved"] == "cosigned"), "{lines:?}");
+    let table = annals([&args[..], &["--format", "table"]].concat(), "").succeeds().out;
+    assert!(table.contains("CONVICTED: ") && !table.contains("NOT CHECKED"), "{table}");
+    // Not by the word of another account, and not with one digit changed in a state.
+    annals(["check", file, "--address", bob], "").fails(&["no trusted account"]);
+    let text = fs::read_to_string(file).unwrap().replacen("\"amount\":\"", "\"amount\":\"1", 1);
+    fs::write(file, text).unwrap();
+    annals(args, "").fails(&["refused"]);
 }
 
 #[test]
@@ -142,8 +171,10 @@ fn the_writer_prints_the_turns_in_the_log() {
     let mut writer = Running::start(["demo-writer", &dir.arg("own")]);
     for turn in 1..=3 {
         let turn_line = writer.hear();
-        assert_eq!((&turn_line["turn_num"], &turn_line["offset"]), (&turn.into(), &turn.into()));
-        let event = annals(["get", &dir.arg("own/alice"), &turn.to_string()], "").succeeds();
+        // After the key of the log and the channel, each turn has two events: the signature, and the state that is kept.
+        let offset = 2 * turn;
+        assert_eq!((&turn_line["turn_num"], &turn_line["offset"]), (&turn.into(), &offset.into()));
+        let event = annals(["get", &dir.arg("own/alice"), &offset.to_string()], "").succeeds();
         let event: serde_json::Value = serde_json::from_str(&event.out).unwrap();
         assert_eq!(event["data"]["signature"], turn_line["signature"]);
     }

@@ -110,6 +110,40 @@ fn a_witness_cosigns_and_its_receipt_is_stored() {
 }
 
 #[test]
+fn two_histories_make_a_fork() {
+    let log = Log::new();
+    let first = log.sign("first");
+    // A second store of the same owner and key, with other events.
+    let other = log.dir.store("other.store", &lines(100..400));
+    let key = log.path("log.key");
+    fs::write(log.path("theirs"), annals(["checkpoint", &other, "--key", &key], "").succeeds().out)
+        .unwrap();
+    let fork = ["fork", &first, &log.path("theirs"), "--vkey", &log.vkey];
+    let written = annals(fork, "").succeeds().out;
+    fs::write(log.path("fork"), &written).unwrap();
+    let found = annals(log.check(&log.path("fork")), "").succeeds().lines();
+    assert_eq!((&found[0]["proved"], &found[0]["sizes"][1]), (&"fork".into(), &300.into()));
+    // The same checkpoint twice, another key, and sizes that differ.
+    annals(["fork", &first, &first, "--vkey", &log.vkey], "").fails(&["refused"]);
+    annals(["fork", &first, &log.path("theirs"), "--vkey", &log.witness_vkey], "")
+        .fails(&["refused"]);
+    annals(["append", &log.store], lines(300..310)).succeeds();
+    let second = log.sign("second");
+    let theirs = log.path("theirs");
+    annals(["fork", &second, &theirs, "--vkey", &log.vkey], "")
+        .fails(&["310 and 300 events", "two proofs of one offset"]);
+    // Two proofs of one offset convict whatever the sizes are.
+    let hers = log.prove("hers", &["7"]);
+    fs::write(log.path("his"), annals(["prove", &other, "7"], "").succeeds().out).unwrap();
+    let his = log.path("his");
+    let written = annals(["fork", &hers, &his, "--vkey", &log.vkey], "").succeeds().out;
+    fs::write(log.path("fork"), &written).unwrap();
+    let found = annals(log.check(&log.path("fork")), "").succeeds().lines();
+    assert_eq!(found[0]["offset"], 7);
+    annals(["fork", &hers, &theirs, "--vkey", &log.vkey], "").fails(&["two of a kind"]);
+}
+
+#[test]
 fn verify_compares_with_checkpoints() {
     let log = Log::new();
     let first = log.sign("first");

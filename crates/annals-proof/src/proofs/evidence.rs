@@ -58,7 +58,7 @@ impl<'a, E: Event, B: Backend<E>> EvidenceBuilder<'a, E, B> {
         self
     }
 
-    /// Shows that the file has all events of a range: the type, tags, id and time of each event in it, for 0.1 to 0.3
+    /// Shows that the file has all events of a range: the type, tags, id and time of each event in it, for 0.1 to 0.4
     /// KB an event. So every checker sees that no event of a query was left out. Nothing is shown to be whole by
     /// default. Ranges may be added in any order, and must not overlap.
     #[must_use]

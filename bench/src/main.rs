@@ -3,13 +3,13 @@
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
 //! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `writers`, `conditions`, `scale`, `subscribers`, `ordinals`,
-//! `consumers`, `fold`, `channels`.
+//! `consumers`, `fold`, `channels`, `proofs`.
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
-//! (200,000; `scale` five and fifty times as many, `ordinals` fifty times; `store`, `memory`, `fold` and `channels` have
-//! their own numbers), `--dir DIR` (where the files of the logs go; the system's directory for temporary files), `--out
-//! DIR` (where the results go), and of `scale` `--payload-bytes N` and `--scale-events N` (a long run of the Journal
-//! alone).
+//! (200,000; `scale` five and fifty times as many, `ordinals` and the long log of `proofs` fifty times; `store`, `memory`,
+//! `fold` and `channels` have their own numbers), `--dir DIR` (where the files of the logs go; the system's directory for
+//! temporary files), `--out DIR` (where the results go), and of `scale` `--payload-bytes N` and `--scale-events N` (a long
+//! run of the Journal alone).
 //!
 //! Features: `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used plainly, with
 //! `rocksdb` (its C++ takes twenty minutes to build).
@@ -18,6 +18,7 @@ mod channels;
 mod conditions;
 mod consumers;
 mod event;
+mod exhaust;
 mod first_design;
 mod fold;
 mod journal;
@@ -27,6 +28,7 @@ mod locked;
 mod memory;
 mod ordinals;
 mod peers;
+mod proofs;
 mod report;
 mod scale;
 mod store;
@@ -41,7 +43,7 @@ use std::time::Instant;
 
 use report::Report;
 
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "store",
     "memory",
     "journal",
@@ -55,6 +57,7 @@ const PARTS: [&str; 13] = [
     "scale",
     "fold",
     "channels",
+    "proofs",
 ];
 
 /// What was asked for.
@@ -82,6 +85,13 @@ fn main() -> ExitCode {
         [1, 2].map(|at| std::env::args().nth(at)).each_ref().map(Option::as_deref)
     {
         store::probe(name);
+        return ExitCode::SUCCESS;
+    }
+    // A process of its own checks evidence, so that its memory is nothing else's.
+    if let [Some("--probe-evidence"), Some(path)] =
+        [1, 2].map(|at| std::env::args().nth(at)).each_ref().map(Option::as_deref)
+    {
+        exhaust::probe(Path::new(path));
         return ExitCode::SUCCESS;
     }
     let done = asked().and_then(|asked| run(&asked).map_err(|error| error.to_string()));
@@ -138,6 +148,10 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
         ),
         "fold" => fold::run(rounds, directory, report),
         "channels" => channels::run(rounds, directory, report),
+        "proofs" => {
+            proofs::run(rounds, events, directory, report);
+            exhaust::run(directory, report);
+        }
         other => unreachable!("{other} is no part"),
     }
 }

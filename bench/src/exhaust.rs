@@ -28,7 +28,7 @@ const SHAPES: [&str; 7] = [
     "hashes",
     "ranges",
     "states that nobody signed",
-    "16,000 signatures of one state: it holds",
+    "8,000 signatures of one state: it holds",
     "signatures of one state, as many as fit",
 ];
 
@@ -115,7 +115,7 @@ fn shape(number: usize) -> String {
             );
             filled("states", &state)
         }
-        5 => signatures(16_000),
+        5 => signatures(8_000),
         _ => signatures(50_000),
     }
 }

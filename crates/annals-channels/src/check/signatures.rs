@@ -15,7 +15,7 @@ use crate::views::signed_by;
 pub(crate) const MAX_STATES: usize = 4_096;
 
 /// The largest number of their signatures that are checked.
-const MAX_SIGNATURES: usize = 16_384;
+const MAX_SIGNATURES: usize = 8_192;
 
 /// A valid signature in a shown event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -118,7 +118,7 @@ fn check_by_accounts(
     }
     let of_owner = Policy::of_keys([owner.vkey().clone()]);
     let findings = evidence.check(&of_owner)?;
-    let mut policy = format!("log {}\n", owner.vkey());
+    let mut policy = vec![format!("log {}", owner.vkey())];
     let (mut witnesses, mut checked) = (Vec::<String>::new(), 0);
     for shown in &findings.events {
         let event = shown.event().and_then(|raw| ChannelEvent::decode(&raw).ok());
@@ -134,7 +134,7 @@ fn check_by_accounts(
         let Ok(peer) = KeyStatement::of_event(&stated) else { continue };
         let vkey = peer.cosigner().to_string();
         if !witnesses.contains(&vkey) {
-            policy += &format!("witness w{} {vkey}\n", witnesses.len());
+            policy.push(format!("witness w{} {vkey}", witnesses.len()));
             witnesses.push(vkey);
         }
     }
@@ -142,6 +142,6 @@ fn check_by_accounts(
         return Ok((findings, of_owner));
     }
     // A second time, now that the keys of the others are proved to be in the log.
-    let policy: Policy = policy.parse()?;
+    let policy: Policy = policy.join("\n").parse()?;
     Ok((Evidence::from_json(json)?.check(&policy)?, policy))
 }

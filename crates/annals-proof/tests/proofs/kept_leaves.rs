@@ -40,7 +40,7 @@ fn they_change_no_root_and_no_proof() {
         })
         .map(|entry| entry.metadata().unwrap().len())
         .sum();
-    assert!(small as f64 / (store.len() as f64) < 0.2, "{small} bytes of nodes");
+    assert!(small * 5 < store.len(), "less than 0.2 bytes an event: {small} bytes of nodes");
 }
 
 #[test]

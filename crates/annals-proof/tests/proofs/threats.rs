@@ -59,11 +59,11 @@ fn two_logs_never_get_a_quorum() {
         Witness::open(directory.path().join(name), witness_key(name), [alice().vkey()]).unwrap()
     });
     let policy = |quorum: &str| -> Policy {
-        let mut text = format!("log {}\n", alice().vkey());
-        for name in names {
-            text += &format!("witness {name} {}\n", witness_key(name).witness_vkey());
-        }
-        format!("{text}group two 2 carol dave erin\nquorum {quorum}\n").parse().unwrap()
+        let mut text = vec![format!("log {}", alice().vkey())];
+        let line = |name: &str| format!("witness {name} {}", witness_key(name).witness_vkey());
+        text.extend(names.map(line));
+        text.push(format!("group two 2 carol dave erin\nquorum {quorum}\n"));
+        text.join("\n").parse().unwrap()
     };
     // The owner shows one history to two witnesses, and the other to the third; then it asks everyone for everything.
     let shown = [[true, false, true], [false, true, false]];

@@ -3,7 +3,7 @@
 use annals::RawEvent;
 use annals_proof::{Checkpoint, LogKey, ProofError, Proofs, TreeHash};
 
-use crate::common::{ORIGIN, alice, bob, note, noted};
+use crate::common::{ORIGIN, T, alice, append, bob, note, noted};
 
 #[test]
 fn a_log_that_contradicts_its_own_signature_signs_nothing_more() {
@@ -31,7 +31,7 @@ fn a_log_that_contradicts_its_own_signature_signs_nothing_more() {
     assert!(matches!(proofs.checkpoint(&alice()), Err(ProofError::RolledBack { .. })));
     assert!(matches!(proofs.contradiction(), Some(ProofError::RolledBack { .. })));
     let other = noted(9);
-    other.append(RawEvent::builder("other").build().unwrap()).unwrap();
+    append(&other, [(RawEvent::builder("other").build().unwrap(), T + 9)]);
     let proofs = Proofs::in_memory(&other, ORIGIN).unwrap();
     note(&other, 10);
     proofs.checkpoint(&alice()).unwrap();

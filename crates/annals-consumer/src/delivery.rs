@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use annals::{Backend, Event, EventRef, Recorded};
 
+use crate::engine::answer::{Answer, Nack};
 use crate::engine::lease_id::LeaseId;
-use crate::engine::machine::{Answer, Nack};
 use crate::engine::shared::Handle;
 use crate::error::ConsumerError;
 

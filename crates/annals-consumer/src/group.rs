@@ -7,10 +7,10 @@ use std::time::Duration;
 use annals::{Backend, Event, EventStore};
 
 use crate::delivery::Delivery;
+use crate::engine::answer::{Answer, Nack, ParkedEvents, Settled};
 use crate::engine::core::reset_to;
 use crate::engine::entry::{Entry, Parked, Status};
 use crate::engine::lease_id::LeaseId;
-use crate::engine::machine::{Answer, Nack, ParkedEvents, Settled};
 use crate::engine::settings::GroupSettings;
 use crate::engine::shared::Handle;
 use crate::engine::state::GroupState;

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use annals::{Backend, Event, EventRef, EventStore};
 use uuid::Uuid;
 
+use super::answer::ParkedEvents;
 use super::event::GroupEvent;
 use super::lease_id::LeaseId;
 use super::log::StateLog;
-use super::machine::{Machine, ParkedEvents};
+use super::machine::Machine;
 use super::position::Position;
 use super::reader::Reader;
 use super::schedule::Keys;

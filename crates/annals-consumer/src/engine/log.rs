@@ -10,7 +10,6 @@
 //! which costs redeliveries. A state log gets its number when the whole state is in it and synced. So one that has a
 //! number and not a whole state is damaged.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -19,13 +18,12 @@ use std::sync::Arc;
 use annals::{
     AppendError, Backend, Batch, Durability, EventStore, Journal, Memory, OpenError, ReadError,
 };
-use parking_lot::Mutex;
 
 use super::event::GroupEvent;
 use super::state::GroupState;
 use crate::error::ConsumerError;
 use crate::place::lock::NameLock;
-use crate::place::place::{Place, group_directory};
+use crate::place::place::{MemoryPlace, Place, group_directory};
 use crate::place::position_files::{
     DELETED, create_directory, left_behind, remove_left_behind, sync_directory,
 };
@@ -41,15 +39,11 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 
 type Store = EventStore<GroupEvent, Box<dyn Backend<GroupEvent>>>;
 
-/// The state logs in memory.
-#[derive(Debug, Default)]
-struct MemoryLogs(Mutex<BTreeMap<String, Arc<Memory<GroupEvent>>>>);
-
 /// Where the state logs of a group are.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Logs {
     Directory(PathBuf),
-    Memory { logs: Arc<MemoryLogs>, place: Place },
+    Memory(Arc<MemoryPlace>),
 }
 
 /// The open state log of a group.
@@ -74,8 +68,8 @@ impl StateLog {
     ) -> Result<Option<(Self, GroupState)>, ConsumerError> {
         let logs = Logs::of(place, name);
         let (number, store) = match &logs {
-            Logs::Memory { logs, .. } => match logs.0.lock().get(name).cloned() {
-                Some(memory) => (1, on(memory)),
+            Logs::Memory(place) => match in_memory(place, name) {
+                Some(store) => (1, store),
                 None => return Ok(None),
             },
             Logs::Directory(directory) => match numbers(directory)?.last() {
@@ -115,9 +109,8 @@ impl StateLog {
     /// Returns the state of a group, whether or not the group is running. Returns `None` if the group does not exist.
     pub(crate) fn peek(place: &Place, name: &str) -> Result<Option<Peeked>, ConsumerError> {
         let directory = match Logs::of(place, name) {
-            Logs::Memory { logs, .. } => {
-                let memory = logs.0.lock().get(name).cloned();
-                return Ok(memory.map(|memory| fold(&on(memory), name).0));
+            Logs::Memory(place) => {
+                return Ok(in_memory(&place, name).map(|store| fold(&store, name).0));
             }
             Logs::Directory(directory) => directory,
         };
@@ -133,7 +126,10 @@ impl StateLog {
                 opened => opened.map_err(not_opened(name))?,
             };
             let (mut peeked, _) = fold(&on(journal), name);
-            let report = annals::verify(&path).map_err(not_opened(name))?;
+            let report = match annals::verify(&path) {
+                Err(_) if !path.exists() => continue,
+                report => report.map_err(not_opened(name))?,
+            };
             if let Some(damage) = report.problems.first() {
                 peeked.problem = Some(damaged(name, damage.offset, damage.to_string()));
             }
@@ -145,10 +141,7 @@ impl StateLog {
     pub(crate) fn delete(place: &Place, name: &str, lock: &NameLock) -> Result<(), ConsumerError> {
         lock.note_group(false);
         match Logs::of(place, name) {
-            Logs::Memory { logs, place } => {
-                logs.0.lock().remove(name);
-                note_group(&place, name, false);
-            }
+            Logs::Memory(place) => drop(place.groups.lock().remove(name)),
             Logs::Directory(directory) => {
                 // First the name, at once: an interruption never leaves a part of the state logs under it.
                 let Place::Directory(parent) = place else { return Ok(()) };
@@ -216,9 +209,7 @@ impl Logs {
     fn of(place: &Place, name: &str) -> Self {
         match place {
             Place::Directory(directory) => Self::Directory(group_directory(directory, name)),
-            Place::Memory { values, .. } => {
-                Self::Memory { logs: values.get_or_default(), place: place.clone() }
-            }
+            Place::Memory(place) => Self::Memory(Arc::clone(place)),
         }
     }
 
@@ -251,12 +242,11 @@ impl Logs {
                 sync_directory(directory).map_err(ConsumerError::io("sync", directory))?;
                 open_log(&path).map_err(not_opened(name))
             }
-            Self::Memory { logs, place } => {
-                let memory = Arc::new(Memory::new());
+            Self::Memory(place) => {
+                let memory = Arc::new(Memory::<GroupEvent>::new());
                 let store = on(Arc::clone(&memory));
                 fill(&store).map_err(not_written)?;
-                logs.0.lock().insert(name.to_owned(), memory);
-                note_group(place, name, true);
+                place.groups.lock().insert(name.to_owned(), memory);
                 Ok(store)
             }
         }
@@ -287,6 +277,12 @@ fn open_log(path: &Path) -> Result<Store, OpenError> {
 
 fn on(backend: impl Backend<GroupEvent> + 'static) -> Store {
     EventStore::<GroupEvent, _>::on(Box::new(backend))
+}
+
+/// Returns the state log of a group in memory, if the group exists.
+fn in_memory(place: &MemoryPlace, name: &str) -> Option<Store> {
+    let log = Arc::clone(place.groups.lock().get(name)?);
+    log.downcast::<Memory<GroupEvent>>().ok().map(on)
 }
 
 fn not_opened(name: &str) -> impl FnOnce(OpenError) -> ConsumerError {
@@ -362,15 +358,4 @@ fn fold(store: &Store, name: &str) -> (Peeked, u64) {
         }
     }
     (Peeked { state, problem: None }, last_ms)
-}
-
-fn note_group(place: &Place, name: &str, exists: bool) {
-    if let Place::Memory { place, .. } = place {
-        let mut groups = place.groups.lock();
-        if exists {
-            groups.insert(name.to_owned())
-        } else {
-            groups.remove(name)
-        };
-    }
 }

@@ -4,6 +4,7 @@
 //!   shared                      what workers share: the lock, the clock, waiting
 //!     ▼
 //!   core ──▶ log, position      the machine with its record: the state log of a group, the position of a consumer
+//!     │ ───▶ reader             the pages of the log that the machine gets
 //!     ▼
 //!   machine ──▶ schedule        the decisions: a state machine without clock, input and output
 //!     ▼
@@ -11,8 +12,10 @@
 //!         ──▶ window            the events that were read and are not finished
 //!   entry                       an event that is not finished, or parked
 //!   lease_id                    the ids of leases
+//!   answer                      the answers of workers and operators
 //! ```
 
+pub(crate) mod answer;
 pub(crate) mod core;
 pub(crate) mod entry;
 pub(crate) mod event;

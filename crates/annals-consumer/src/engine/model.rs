@@ -6,10 +6,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::answer::{Answer, Nack, ParkedEvents};
 use super::entry::Status;
 use super::event::GroupEvent;
 use super::lease_id::LeaseId;
-use super::machine::{Answer, Machine, Nack, ParkedEvents};
+use super::machine::Machine;
 use super::schedule::Keys;
 use super::settings::GroupSettings;
 use super::state::GroupState;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use annals::{Backend, Event, EventRef, EventStore, ReadError};
 use parking_lot::{Mutex, MutexGuard};
+use uuid::Uuid;
 
+use super::answer::{Answer, Nack, Settled};
 use super::core::{Core, parked_count};
 use super::event::GroupEvent;
 use super::lease_id::LeaseId;
-use super::machine::{Answer, Nack, Settled};
 use crate::clock::{Clock, ms};
 use crate::error::ConsumerError;
 use crate::meters::Meters;
@@ -187,24 +188,19 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
                     }
                     Err(error) => error.into(),
                 };
-                let decoding = matches!(error, ConsumerError::Read(ReadError::Decode { .. }));
-                let answer = match decoding {
-                    true if self.is_group => {
-                        self.settle(&[lease], Answer::Nack(Nack::Park, &error.to_string()))
-                    }
+                let text = error.to_string();
+                let is_broken = matches!(error, ConsumerError::Read(ReadError::Decode { .. }));
+                let (answer, outcome) = match (is_broken, self.is_group) {
+                    (true, true) => (Some(Answer::Nack(Nack::Park, &text)), Ok(())),
                     // A consumer returns the error once. The event holds the position until it is passed over.
-                    true => Err(error),
-                    false => {
-                        self.give_back(&left.by_ref().map(|(lease, ..)| lease).collect::<Vec<_>>());
-                        let unread = Answer::Unread(&error.to_string());
-                        self.settle(&[lease], unread).and(Err(error))
-                    }
+                    (true, false) => (None, Err(error)),
+                    (false, _) => (Some(Answer::Unread(&text)), Err(error)),
                 };
-                if let Err(error) = answer {
-                    let unused = pulled.events.iter().map(|(_, lease, _)| *lease);
-                    self.give_back(
-                        &unused.chain(left.map(|(lease, ..)| lease)).collect::<Vec<_>>(),
-                    );
+                let settled = answer.map_or(Ok(()), |it| self.settle(&[lease], it).map(drop));
+                if let Err(error) = settled.and(outcome) {
+                    let fetched = pulled.events.iter().map(|(_, lease, _)| *lease);
+                    let unused: Vec<_> = fetched.chain(left.map(|(lease, ..)| lease)).collect();
+                    self.give_back(&unused);
                     return Err(error);
                 }
                 skips = true;
@@ -233,7 +229,10 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         let wanted = max.min(core.machine.room(worker));
         self.meters.parked(core.read_ahead(&self.store, wanted as usize, now_ms)?);
         let deadline_ms = deadline.map_or(core.machine.state().settings.deadline_ms, ms);
-        let (pull, deadline_ms) = (core.next_pull(), now_ms.saturating_add(deadline_ms));
+        let deadline_ms = now_ms.saturating_add(deadline_ms);
+        let finds = wanted > 0 && core.machine.first_ready().is_some();
+        // A random id takes a call of the system.
+        let pull = if finds { core.next_pull() } else { Uuid::nil() };
         let events = core.machine.pull(worker, pull, wanted, deadline_ms);
         if events.is_empty() {
             core.save_if_due(&self.store, true, now_ms)?;

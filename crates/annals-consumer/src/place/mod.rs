@@ -5,7 +5,7 @@
 //!     mailer.position            the position of the consumer `mailer`        checkpoint_store, position_files
 //!     mailer.lock                locked while it runs                         lock
 //!     billing.group/00000001/    the state log of the group `billing`         place
-//!     billing.lock
+//!     billing.lock               locked while it runs; says that the name is that of a group
 //! ```
 
 pub(crate) mod checkpoint_store;

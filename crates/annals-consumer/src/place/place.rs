@@ -1,12 +1,13 @@
 //! The place beside a log: its directory `consumers/`, or memory.
 
-use std::collections::BTreeSet;
+use std::any::Any;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::backend::{Beside, BesideValues, check_series};
+use annals::backend::{Beside, check_series};
 use annals::{Backend, Event, EventStore};
 use parking_lot::Mutex;
 
@@ -25,7 +26,7 @@ const GROUP: &str = ".group";
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     Directory(PathBuf),
-    Memory { place: Arc<MemoryPlace>, values: Arc<BesideValues> },
+    Memory(Arc<MemoryPlace>),
 }
 
 /// What a log in memory keeps beside it.
@@ -33,7 +34,8 @@ pub(crate) enum Place {
 pub(crate) struct MemoryPlace {
     checkpoints: Arc<MemoryCheckpoints>,
     locks: MemoryLocks,
-    pub(crate) groups: Mutex<BTreeSet<String>>,
+    /// The state logs of the groups, whose type this folder does not know.
+    pub(crate) groups: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Place {
@@ -43,9 +45,7 @@ impl Place {
     ) -> Result<Self, ConsumerError> {
         match store.backend().beside() {
             Some(Beside::Directory(path)) => Ok(Self::Directory(path.join(DIRECTORY))),
-            Some(Beside::Memory(values)) => {
-                Ok(Self::Memory { place: values.get_or_default(), values })
-            }
+            Some(Beside::Memory(values)) => Ok(Self::Memory(values.get_or_default())),
             _ => Err(ConsumerError::NoPlace),
         }
     }
@@ -54,9 +54,7 @@ impl Place {
     pub(crate) fn checkpoints(&self) -> Arc<dyn CheckpointStore> {
         match self {
             Self::Directory(path) => Arc::new(FileCheckpoints::at(path)),
-            Self::Memory { place, .. } => {
-                Arc::clone(&place.checkpoints) as Arc<dyn CheckpointStore>
-            }
+            Self::Memory(place) => Arc::clone(&place.checkpoints) as Arc<dyn CheckpointStore>,
         }
     }
 
@@ -67,7 +65,7 @@ impl Place {
                 create_directory(path).map_err(ConsumerError::io("create", path))?;
                 NameLock::in_directory(path, name)
             }
-            Self::Memory { place, .. } => NameLock::in_memory(&place.locks, name),
+            Self::Memory(place) => NameLock::in_memory(&place.locks, name),
         }
     }
 
@@ -77,7 +75,7 @@ impl Place {
             Self::Directory(path) => {
                 names_with(path, GROUP).map_err(ConsumerError::io("list", path))
             }
-            Self::Memory { place, .. } => Ok(place.groups.lock().iter().cloned().collect()),
+            Self::Memory(place) => Ok(place.groups.lock().keys().cloned().collect()),
         }
     }
 
@@ -99,7 +97,7 @@ impl Place {
     pub(crate) fn has_group(&self, name: &str) -> bool {
         match self {
             Self::Directory(path) => group_directory(path, name).exists(),
-            Self::Memory { place, .. } => place.groups.lock().contains(name),
+            Self::Memory(place) => place.groups.lock().contains_key(name),
         }
     }
 }

@@ -373,7 +373,8 @@ fn the_reader_compares_filters_with_their_segments() {
         let mut bytes = flipped(at);
         write_checksum(&mut bytes, 92, start..whole.len());
         write_checksum(&mut bytes, 12, 16..112);
-        // The blocks that changed: the first, with the head, and that of the filter. Byte 108 has where the checksums start.
+        // The blocks that changed: the first, with the head, and that of the filter. Byte 108 has where the
+        // checksums start.
         let end = usize::from(whole[108]) + (usize::from(whole[109]) << 8);
         write_checksum(&mut bytes, end, 0..end.min(1_024));
         let of_filter = end + (4 * end.div_ceil(1_024)).next_multiple_of(64);

@@ -79,8 +79,8 @@ impl CheckedBlocks {
     #[inline]
     fn is_known(&self, block: usize) -> bool {
         let word = self.whole.get().and_then(|whole| whole.get(block / 64));
-        // Relaxed, paired with the `fetch_or` in `check`: the bit says that the block was checked, and publishes nothing,
-        // since the bytes never change.
+        // Relaxed, paired with the `fetch_or` in `check`: the bit says that the block was checked, and publishes
+        // nothing, since the bytes never change.
         word.is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 != 0)
     }
 

@@ -20,8 +20,8 @@
 //! wrapped. A file that is too large is therefore not valid, and the index of its segment stays in memory.
 //!
 //! The lookup of a name starts at slot `hash mod slots` and goes from slot to slot up to an empty one. The hash is
-//! SipHash-1-3 of the name's bytes with the store id as key. What a lookup reads is verified block by block, when a block is
-//! first read. In a file without checksums of blocks, a section is verified whole when it is first used.
+//! SipHash-1-3 of the name's bytes with the store id as key. What a lookup reads is verified block by block, when
+//! a block is first read. In a file without checksums of blocks, a section is verified whole when it is first used.
 
 use std::io;
 use std::sync::OnceLock;
@@ -34,11 +34,12 @@ use super::bloom::{BLOCK, BloomFilter, filter_bytes, filter_of};
 use super::file::FORMAT;
 use super::file_names::index_name;
 use super::memory_index::SegmentMemIndex;
+use super::table_encoding::{ENTRY, encode_table, upper};
 use crate::event::name::Hasher;
 use crate::event::name::Name;
 use crate::index::lookup::{Kind, Posting};
 use crate::index::memory::MemIndex;
-use crate::index::names::{Names, Totals};
+use crate::index::names::Totals;
 use crate::journal::fs::StoreDirectory;
 use crate::journal::fs::tools::write_all;
 use crate::journal::map::map_all;
@@ -57,7 +58,6 @@ const FILTER_CRC: usize = 92;
 /// The position in the head of the start of the checksums of blocks.
 const BLOCKS_START: usize = 108;
 const SECTIONS: usize = 4;
-const ENTRY: usize = 16;
 
 /// The most bytes of an index file, since positions in it take 4 bytes.
 pub(crate) const MOST_INDEX_BYTES: u64 = u32::MAX as u64;
@@ -225,8 +225,8 @@ impl SealedIndex {
         }
     }
 
-    /// Returns `size` bytes of a section from `start` on, after they were verified. Notes damage, and returns `None`, if
-    /// their checksum is wrong or they are outside of the section.
+    /// Returns `size` bytes of a section from `start` on, after they were verified. Notes damage, and returns `None`,
+    /// if their checksum is wrong or they are outside of the section.
     #[inline]
     fn part(&self, section: usize, start: usize, size: usize) -> Option<&[u8]> {
         let (from, section_size) = self.range_of(section);
@@ -261,10 +261,6 @@ impl SealedIndex {
         let (start, size) = self.range_of(section);
         self.bytes.get(start..start.saturating_add(size)).unwrap_or_default()
     }
-}
-
-fn upper(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }
 
 /// A table of names, read in place.
@@ -461,44 +457,4 @@ fn encode_filter(head: &mut [u8], names: &MemIndex) -> Vec<u8> {
     head[FILTER_SIZE..FILTER_SIZE + 4].copy_from_slice(&size.to_le_bytes());
     head[FILTER_CRC..FILTER_CRC + 4].copy_from_slice(&crc32c(&filter).to_le_bytes());
     filter
-}
-
-fn encode_table(out: &mut Vec<u8>, names: &Names, hasher: &Hasher) {
-    let base = out.len();
-    let count = names.len();
-    // The same number as `slots`, which `check_size` uses.
-    let slot_count = (count * 2).next_power_of_two();
-    let (slots, entries) = (base + 8, base + 8 + slot_count * 4);
-    out.extend_from_slice(&local_size(count).to_le_bytes());
-    out.extend_from_slice(&local_size(slot_count).to_le_bytes());
-    out.resize(entries + count * ENTRY, 0);
-    for (entry, (name, _)) in names.iter().enumerate() {
-        let hash = hasher.hash(name.as_bytes());
-        let at = entries + entry * ENTRY;
-        let start = local_size(out.len() - base);
-        out[at..at + 4].copy_from_slice(&upper(hash).to_le_bytes());
-        out[at + 4..at + 8].copy_from_slice(&start.to_le_bytes());
-        out.push(name_size(name));
-        out.extend_from_slice(name.as_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
-        let mut slot = hash as usize & (slot_count - 1);
-        while u32_at(out, slots + slot * 4) != 0 {
-            slot = (slot + 1) & (slot_count - 1);
-        }
-        out[slots + slot * 4..slots + slot * 4 + 4]
-            .copy_from_slice(&local_size(entry + 1).to_le_bytes());
-    }
-    out.resize(base + (out.len() - base).next_multiple_of(4), 0);
-    for (entry, (_, mut posting)) in names.iter().enumerate() {
-        let at = entries + entry * ENTRY;
-        let start = local_size(out.len() - base);
-        out[at + 8..at + 12].copy_from_slice(&start.to_le_bytes());
-        out[at + 12..at + 16].copy_from_slice(&posting.len().to_le_bytes());
-        (0..posting.len()).for_each(|at| out.extend_from_slice(&posting.get(at).to_le_bytes()));
-    }
-}
-
-/// Returns the byte in front of a name. Names have at most 255 bytes.
-fn name_size(name: &str) -> u8 {
-    u8::try_from(name.len()).unwrap_or_else(|_| panic!("a name of {} bytes", name.len()))
 }

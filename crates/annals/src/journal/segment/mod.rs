@@ -6,6 +6,7 @@
 //!   file_names     the names of a segment's files
 //!   memory_index   the index in memory, which grows with the segment
 //!   index_file     the index of a sealed segment, as a file
+//!   table_encoding writes a table of names, a section of that file
 //!   blocks         the checksums of its blocks, which are checked when they are first used
 //!   bloom          the Bloom filter in it: whether the segment may have a name
 //!   segment        a file and its index
@@ -22,3 +23,4 @@ mod index_limits;
 pub(crate) mod memory_index;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod segment;
+mod table_encoding;

@@ -168,6 +168,8 @@ mod tests {
         let backend: Box<dyn Backend<WireEvent>> = Box::new(Memory::<WireEvent>::encoded());
         let settings = Settings {
             signs: false,
+            traces: false,
+            readiness: Vec::new(),
             access: Access::read(None, None).unwrap(),
             hosts: Hosts::default(),
             metrics: None,

@@ -125,9 +125,7 @@ fn the_trace_of_a_client_is_in_the_span_and_on_request_in_the_events() {
     let directory = tempfile::tempdir().unwrap();
     let tokens = directory.path().join("tokens");
     fs::write(&tokens, token_line("traced-client", b"one", "append,read")).unwrap();
-    let body = format!(
-        r#"{{"events":[{{"type":"a"}},{{"type":"b","metadata":{{"traceparent":"mine"}}}}]}}"#
-    );
+    let body = r#"{"events":[{"type":"a"},{"type":"b","metadata":{"traceparent":"mine"}}]}"#;
     let metadata = |server: Server, trace: &str| {
         let server = serve(server.tokens(&tokens));
         let headers = format!("{}traceparent: {trace}\r\n", bearer("one"));

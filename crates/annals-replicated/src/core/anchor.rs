@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 
+use super::anchor_check::AnchorCheck;
 use super::messages::{Divergence, Output};
 use super::settings::FIRST_PAUSE_MS;
-use super::state::{AnchorCheck, State};
+use super::state::State;
 use crate::chain::slot::Slot;
 use crate::format::entry::Entry;
 use crate::log::commit_log::LogError;

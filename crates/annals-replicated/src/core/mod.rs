@@ -7,11 +7,12 @@
 //!   settings  the settings                    landing    settles commits; follows the record
 //!   state     everything that it knows        deadlines  what the passing of time does
 //!   flight    a commit under way             anchor     checks that the record still has what was read
-//!   recent    the last commits
+//!   recent    the last commits                anchor_check  one of these checks
 //! ```
 
 mod admit;
 mod anchor;
+mod anchor_check;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod core;
 mod deadlines;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::state::AnchorCheck;
+use super::anchor_check::AnchorCheck;
 use crate::chain::chain::Position;
 
 /// The number of commits that are remembered.
@@ -22,7 +22,9 @@ pub(super) struct Recent {
 
 impl Recent {
     pub(super) fn fill(&mut self, positions: Vec<Position>) {
-        positions.into_iter().for_each(|position| self.push(position));
+        for position in positions {
+            self.push(position);
+        }
     }
 
     pub(super) fn push(&mut self, position: Position) {

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::anchor_check::{Absence, AnchorCheck};
 use super::flight::{Admitted, Flight, Waiting};
 use super::messages::{Divergence, Now, Output, Refusal, RequestId, SendId};
 use super::overlay::Overlay;
 use super::recent::Recent;
-use super::settings::{CoreSettings, FIRST_PAUSE_MS, LEAST_ABSENT_READS, LONGEST_PAUSE_MS};
+use super::settings::{CoreSettings, FIRST_PAUSE_MS, LONGEST_PAUSE_MS};
 use crate::chain::chain::{Chain, Position};
 use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
@@ -33,42 +34,6 @@ pub(super) struct Landed {
     pub(super) requests: Vec<Admitted>,
     /// Whether the replica has it. Commits before it may still be reported: callbacks see their events.
     pub(super) applied: bool,
-}
-
-/// A check that the record still has the last valid commit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AnchorCheck {
-    pub(super) position: Position,
-    /// Whether the read is under way.
-    pub(super) reading: bool,
-    pub(super) absence: Absence,
-    /// The steady time at which to read again, in ms.
-    pub(super) again_ms: u64,
-}
-
-impl AnchorCheck {
-    /// Returns a check that was not begun.
-    pub(super) fn new(position: Position) -> Self {
-        Self { position, reading: false, absence: Absence::default(), again_ms: 0 }
-    }
-}
-
-/// Since when reads show less of the record than this replica has. A read may be stale, so only time and many reads tell
-/// that something is lost. Time alone does not, since this process may have been paused between two reads.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Absence {
-    /// The steady time of the first of these reads, in ms.
-    since_ms: Option<u64>,
-    reads: u32,
-}
-
-impl Absence {
-    /// Notes a read that showed too little. Returns whether something is lost.
-    pub(super) fn note(&mut self, now_ms: u64, limit_ms: u64) -> bool {
-        let since = *self.since_ms.get_or_insert(now_ms);
-        self.reads += 1;
-        now_ms.saturating_sub(since) >= limit_ms && self.reads >= LEAST_ABSENT_READS
-    }
 }
 
 /// How a core ended.

@@ -17,7 +17,12 @@ use crate::format::commit::Commit;
 pub(super) fn run<E: Event>(shared: &Arc<Shared<E>>) {
     shared.applier.get_or_init(|| thread::current().id());
     while let Some(job) = shared.jobs.next() {
-        do_job(shared, job);
+        if catch_unwind(AssertUnwindSafe(|| do_job(shared, job))).is_err() {
+            failed(shared, "a panic while the store was closed");
+            let cause = shared.progress.failure().unwrap_or_default();
+            shared.closing.lock().result = Some(Err(AppendError::Poisoned { cause }));
+            shared.closed.notify_all();
+        }
     }
 }
 

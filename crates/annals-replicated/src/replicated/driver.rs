@@ -66,7 +66,7 @@ impl<E: Event> Driver<E> {
             caught_up: self.core.is_caught_up(),
             lag_slots: 0,
         };
-        let lag_slots = self.shared.progress.note(status.clone());
+        let lag_slots = self.shared.progress.note(status);
         self.meters.report(&status, lag_slots);
         let now_ms = self.shared.now().steady_ms;
         let (late, next) = self.shared.requests.expired(now_ms);

@@ -14,7 +14,7 @@ use super::inbox::Inbox;
 use super::status::Progress;
 use crate::chain::slot::Slot;
 use crate::core::messages::{Input, ReadKind, SendId};
-use crate::log::commit_log::{CommitLog, LogError, NewEntry, Page, ReadLimit};
+use crate::log::commit_log::{AppendAnswer, CommitLog, LogError, NewEntry, Page, ReadLimit};
 
 /// How long the engine is asked to wait for an entry before it is read anyway.
 const WATCH: Duration = Duration::from_millis(500);
@@ -62,11 +62,11 @@ impl Engine {
         let (sends, send_jobs) = channel();
         let (reads, read_jobs) = channel();
         let (watches, watch_jobs) = channel();
-        let (appender, reader, watcher) = (worker.clone(), worker.clone(), worker);
+        let (appending, reading) = (worker.clone(), worker.clone());
         let named = |name: &str| thread::Builder::new().name(name.into());
-        named("annals-append").spawn(move || appender.append_all(&send_jobs))?;
-        named("annals-read").spawn(move || reader.read_all(&read_jobs))?;
-        named("annals-watch").spawn(move || watcher.watch_all(&watch_jobs))?;
+        named("annals-append").spawn(move || appending.append_all(&send_jobs))?;
+        named("annals-read").spawn(move || reading.read_all(&read_jobs))?;
+        named("annals-watch").spawn(move || worker.watch_all(&watch_jobs))?;
         Ok(Self { sends, reads, watches })
     }
 
@@ -95,7 +95,7 @@ impl Worker {
             match job {
                 SendJob::Append { send, after, entry } => {
                     let inbox = Arc::clone(&self.inbox);
-                    let done = Box::new(move |answer: crate::AppendAnswer| {
+                    let done = Box::new(move |answer: AppendAnswer| {
                         let (outcome, time_ms) = (answer.outcome, answer.time_ms);
                         inbox.push(Input::Answered { send, outcome, time_ms });
                     });

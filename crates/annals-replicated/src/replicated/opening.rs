@@ -24,6 +24,7 @@ use super::requests::Requests;
 use super::shared::{Closing, Jobs, Shared};
 use super::status::{CaughtUp, Progress};
 use super::tail::Tail;
+use crate::chain::chain::Position;
 use crate::core::core::{Core, Start};
 use crate::core::messages::Input;
 use crate::core::settings::CoreSettings;
@@ -162,7 +163,7 @@ fn open_replica<E: Event>(
 fn open_tail<E: Event>(
     replica: &JournalReplica<E>,
     store_id: Uuid,
-) -> (Option<Tail>, Vec<crate::Position>) {
+) -> (Option<Tail>, Vec<Position>) {
     match Tail::open(replica.directory(), store_id, replica.head().get()) {
         Ok((tail, positions)) => (Some(tail), positions),
         Err(error) => {

@@ -12,7 +12,7 @@ use crate::core::state::Counts;
 use crate::log::commit_log::Cause;
 
 /// The state of a replica, as [`Replicated::record`](crate::Replicated::record) returns it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct RecordStatus {
     /// The last commit that was read; `None` before the genesis was read.
@@ -113,7 +113,7 @@ impl Progress {
     }
 
     pub(super) fn status(&self) -> RecordStatus {
-        self.state.lock().status.clone()
+        self.state.lock().status
     }
 
     /// Waits until the replica has everything that the record had when it was read to its end. Gives up once nothing has

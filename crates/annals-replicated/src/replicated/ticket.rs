@@ -55,13 +55,11 @@ impl Ticket {
 
     fn poll(&self, waker: &Waker) -> Poll<AppendResult> {
         let mut state = self.state.lock();
-        match state.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                state.waker = Some(waker.clone());
-                Poll::Pending
-            }
+        if let Some(result) = state.result.take() {
+            return Poll::Ready(result);
         }
+        state.waker = Some(waker.clone());
+        Poll::Pending
     }
 }
 

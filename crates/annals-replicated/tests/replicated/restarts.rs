@@ -82,7 +82,7 @@ fn nothing_is_lost_if_the_power_fails_after_any_append() {
         for _ in 0..8 {
             let store = on(&disk, &log);
             assert_eq!(numbers(&store), (0..count).collect::<Vec<_>>(), "seed {seed}");
-            for _ in 0..1 + random.below(3) {
+            for _ in 0..=random.below(3) {
                 let end = count + 1 + random.below(40);
                 store.append_batch((count..end).map(event)).expect("offsets");
                 count = end;

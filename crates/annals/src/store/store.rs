@@ -221,7 +221,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// * **A callback may close the store.** Appends that wait are still made, and subscriptions end behind them.
     /// * **A callback lives as long as the log.** A callback that holds a clone of the store keeps the log open until
     ///   [`unsubscribe`](Self::unsubscribe) removes it.
-    /// * **In a store that is open read-only**, a callback does not see an event that this program cannot decode; an
+    /// * **In a store that is open read-only or replicated**, a callback does not see an event that this program cannot decode; an
     ///   error is logged for each. A [`subscription`](Self::subscription) returns that error.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)

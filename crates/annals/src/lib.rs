@@ -117,6 +117,9 @@ pub use event::limits::{
 };
 pub use event::raw::{RawEvent, RawEventBuilder};
 pub use event::tags::{Metadata, Tags};
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub use journal::replica::JournalReplica;
 #[cfg(all(feature = "journal", feature = "snapshots"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "journal", feature = "snapshots"))))]
 pub use journal::snapshots::DirectorySnapshots;

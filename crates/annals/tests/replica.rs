@@ -5,10 +5,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use annals::backend::JournalReplica;
 use annals::{
-    AppendError, Backend, Batch, Condition, Health, Journal, JournalOptions, OpenError, Query,
-    QueryItem, RawEvent, Recorded, Selection,
+    AppendError, Backend, Batch, Condition, Health, Journal, JournalOptions, JournalReplica,
+    OpenError, Query, QueryItem, RawEvent, Recorded, Selection,
 };
 
 const ID: [u8; 16] = [9; 16];

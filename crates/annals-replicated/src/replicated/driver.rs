@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use annals::backend::JournalReplica;
-use annals::{AppendError, Appended, Backend as _, Condition, Event, ReadError};
+use annals::{AppendError, Appended, Backend as _, Condition, Event, JournalReplica, ReadError};
 
 use super::engine::{Engine, SendJob};
 use super::errors::append_error;

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use annals::backend::{Hasher, JournalReplica, Opener};
-use annals::{Backend as _, Event, Journal};
+use annals::backend::{Hasher, Opener};
+use annals::{Backend as _, Event, Journal, JournalReplica};
 use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use annals::backend::{Hasher, JournalReplica, Opener};
-use annals::{AppendError, Event};
+use annals::backend::{Hasher, Opener};
+use annals::{AppendError, Event, JournalReplica};
 use parking_lot::{Condvar, Mutex};
 
 use super::inbox::Inbox;

@@ -10,7 +10,7 @@
 //! backend that stores encoded events, and that one process writes while others follow it, begins with a [`LogAccess`]:
 //! it has the `Committer` of the writer and the `Follower` of the others. A backend that other processes write to as
 //! well does not use the commit path: it assigns offsets and checks conditions itself. Such a backend may keep a copy of
-//! the log in a `JournalReplica`, and read from it.
+//! the log in a [`JournalReplica`](crate::JournalReplica), and read from it.
 //!
 //! ```text
 //!   backend   the trait                             memory    the backend in memory
@@ -49,9 +49,6 @@ pub use crate::index::lookup::{Kind, Lookup, Posting};
 pub use crate::index::memory::{MemIndex, MemIndexWriter};
 pub use crate::index::names::MemPosting;
 pub use crate::index::plan::{Plan, Search, SearchItem};
-#[cfg(feature = "journal")]
-#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
-pub use crate::journal::replica::JournalReplica;
 #[cfg(feature = "snapshots")]
 #[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 pub use crate::snapshot::series_name::check_series;

@@ -33,8 +33,7 @@ const MOST_BYTES: usize = MAX_BATCH_BYTES + (RECORD_HEAD + 8) * MAX_BATCH_EVENTS
 /// replica that lost its end is read anew from there.
 ///
 /// ```
-/// use annals::backend::JournalReplica;
-/// use annals::{Backend as _, Journal, RawEvent};
+/// use annals::{Backend as _, Journal, JournalReplica, RawEvent};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("replica.store");

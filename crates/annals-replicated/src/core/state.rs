@@ -8,7 +8,7 @@ use super::messages::{Divergence, Now, Output, Refusal, RequestId, SendId};
 use super::overlay::Overlay;
 use super::recent::Recent;
 use super::settings::{CoreSettings, FIRST_PAUSE_MS, LONGEST_PAUSE_MS};
-use crate::chain::chain::{Chain, Position};
+use crate::chain::chain::Chain;
 use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
 use crate::random::Random;

@@ -9,6 +9,7 @@
 //!     00000000000000000000.idx   its index, once it is sealed
 //!     snapshots/                 saved states of projections; not part of the log
 //!     consumers/                 positions of consumers, written by the crate annals-consumer; not part of the log
+//!     record.tail                where a replica is in its record, written by annals-replicated; not part of the log
 //!     *.new                      a file that is being written, or was when a process ended
 //! ```
 

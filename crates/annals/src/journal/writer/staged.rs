@@ -17,7 +17,7 @@ const PIECE: usize = 256 << 10;
 
 impl<E: Event> JournalTarget<E> {
     /// Returns the size of the commit that is being built, in bytes; 0 if it has no batch.
-    pub(in crate::journal) fn staged_bytes(&self) -> usize {
+    pub(crate) fn staged_bytes(&self) -> usize {
         self.staged.bytes.len()
     }
 

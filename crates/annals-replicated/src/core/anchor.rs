@@ -20,8 +20,8 @@ impl State {
         }
     }
 
-    /// Looks at a void entry. If it has the number of a commit that was read before, asks to read that commit again. If it
-    /// was decided on another commit than this process has read, asks to read that one again as well.
+    /// Looks at a void entry. If it has the number of a commit that was read before, asks to read that commit again. If
+    /// it was decided on another commit than this process has read, asks to read that one again as well.
     ///
     /// Usually the entry lost its race, or is a copy. But if the record has changed at that commit, the writer of the
     /// entry has not read the commit as this process has, and goes on in another history. An entry proves nothing by

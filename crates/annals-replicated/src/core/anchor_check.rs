@@ -21,8 +21,8 @@ impl AnchorCheck {
     }
 }
 
-/// Since when reads show less of the record than this replica has. A read may be stale, so only time and many reads tell
-/// that something is lost. Time alone does not, since this process may have been paused between two reads.
+/// Since when reads show less of the record than this replica has. A read may be stale, so only time and many reads
+/// tell that something is lost. Time alone does not, since this process may have been paused between two reads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Absence {
     /// The steady time of the first of these reads, in ms.

@@ -14,8 +14,8 @@ use crate::chain::chain::{Chain, Position};
 pub struct Start {
     /// The id of the store. With it, only the record with that id counts.
     pub store_id: Option<Uuid>,
-    /// Positions of the replica in the record, with increasing numbers and no number left out. The core continues behind
-    /// the last one; without any, it reads the record from its beginning.
+    /// Positions of the replica in the record, with increasing numbers and no number left out. The core continues
+    /// behind the last one; without any, it reads the record from its beginning.
     pub positions: Vec<Position>,
     /// The number of events that the replica has. It may have more than the last position says: then the core appends
     /// nothing until the record has shown these events as well.
@@ -93,7 +93,8 @@ impl Core {
         self.state.next_wakeup()
     }
 
-    /// Returns whether a read has reached the end of the record since the core began, and the replica has nothing beyond.
+    /// Returns whether a read has reached the end of the record since the core began, and the replica has nothing
+    /// beyond.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.state.caught_up

@@ -7,7 +7,8 @@ use crate::chain::chain::Position;
 
 /// The number of commits that are remembered.
 const MOST: usize = 4_096;
-/// The number of commits that wait to be checked. More are not noted: the checks of these show whether the record changed.
+/// The number of commits that wait to be checked. More are not noted: the checks of these show whether the record
+/// changed.
 const MOST_SUSPECTED: usize = 256;
 
 /// The positions of the last commits, in order and without a gap.

@@ -39,12 +39,12 @@ impl ReplicatedOptions {
     /// Opens the log that `log` stores, with the replica in the directory `path`, which is created if nothing is there.
     /// Returns when the replica has everything that the record had.
     ///
-    /// If the record no longer contains what the replica contains, this succeeds: the events of the replica are readable,
-    /// and [`health`](annals::EventStore::health) reports the divergence.
+    /// If the record no longer contains what the replica contains, this succeeds: the events of the replica are
+    /// readable, and [`health`](annals::EventStore::health) reports the divergence.
     ///
     /// # Errors
-    /// [`OpenReplicatedError`]: the engine cannot be trusted or does not answer, it has no record or another one, or the
-    /// replica does not open.
+    /// [`OpenReplicatedError`]: the engine cannot be trusted or does not answer, it has no record or another one, or
+    /// the replica does not open.
     pub fn open<E: Event>(
         self,
         log: impl CommitLog + 'static,

@@ -55,16 +55,17 @@ impl ReplicatedOptions {
         self
     }
 
-    /// Sets how long opening waits for the engine without any progress: 30 seconds by default. Opening takes as long as it
-    /// takes to read what the replica lacks.
+    /// Sets how long opening waits for the engine without any progress: 30 seconds by default. Opening takes as long as
+    /// it takes to read what the replica lacks.
     #[must_use]
     pub fn open_timeout(mut self, limit: Duration) -> Self {
         self.open_timeout = limit;
         self
     }
 
-    /// Sets the size of the batches that wait for their result, in bytes: 64 MiB by default. Beyond it, an append blocks,
-    /// and an asynchronous append waits until its future is polled and there is room. One batch of any size has room.
+    /// Sets the size of the batches that wait for their result, in bytes: 64 MiB by default. Beyond it, an append
+    /// blocks, and an asynchronous append waits until its future is polled and there is room. One batch of any size has
+    /// room.
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;

@@ -26,8 +26,8 @@ use super::ticket::{AppendResult, Pending, Ticket};
 use crate::core::messages::NewBatch;
 use crate::log::commit_log::CommitLog;
 
-/// A log that processes on several machines append to and read. Its record is in an engine, and each process has a replica
-/// in files.
+/// A log that processes on several machines append to and read. Its record is in an engine, and each process has a
+/// replica in files.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};
@@ -47,15 +47,16 @@ use crate::log::commit_log::CommitLog;
 /// ```
 ///
 /// # Appending
-/// An append returns when the engine has stored the batch as durably as it promises, and this process shows it. It fails
-/// with four errors that other backends do not have; [`AppendError`] says what to do after each:
-/// [`InDoubt`](AppendError::InDoubt), [`Unavailable`](AppendError::Unavailable), [`Diverged`](AppendError::Diverged) and
-/// [`ClockAhead`](AppendError::ClockAhead). Give events [ids](Event::id): then an append in doubt is simply repeated.
+/// An append returns when the engine has stored the batch as durably as it promises, and this process shows it. It
+/// fails with four errors that other backends do not have; [`AppendError`] says what to do after each:
+/// [`InDoubt`](AppendError::InDoubt), [`Unavailable`](AppendError::Unavailable), [`Diverged`](AppendError::Diverged)
+/// and [`ClockAhead`](AppendError::ClockAhead). Give events [ids](Event::id): then an append in doubt is simply
+/// repeated.
 ///
 /// # Reading
-/// Reads are local and as fast as in a [`Journal`]. They show a prefix of the log: events of other processes come a moment
-/// after they were appended. [`barrier`](Self::barrier) waits for all that were appended before it. An append of a batch
-/// without events does the same.
+/// Reads are local and as fast as in a [`Journal`]. They show a prefix of the log: events of other processes come a
+/// moment after they were appended. [`barrier`](Self::barrier) waits for all that were appended before it. An append of
+/// a batch without events does the same.
 pub struct Replicated<E: Event> {
     shared: Arc<Shared<E>>,
     threads: Vec<JoinHandle<()>>,
@@ -90,8 +91,8 @@ impl<E: Event> Replicated<E> {
     }
 
     /// Waits until this process shows everything that any process had appended before, and until no append of this
-    /// process is in doubt any more. Returns the head. It appends an entry without events to the record; calls at the same
-    /// time share one.
+    /// process is in doubt any more. Returns the head. It appends an entry without events to the record; calls at the
+    /// same time share one.
     ///
     /// # Errors
     /// [`AppendError`], as for an append.
@@ -169,9 +170,9 @@ impl<E: Event> Replicated<E> {
 impl<E: Event> Backend<E> for Replicated<E> {
     /// Appends a batch, all or none. These errors come first to mind with a replicated log:
     ///
-    /// * [`AppendError::InDoubt`]: the batch was sent, and its outcome is not known yet. If all its events have ids, append
-    ///   the same batch again. Without ids, call [`Replicated::barrier`], which ends the doubt, look for the events, and
-    ///   append them only if they are absent.
+    /// * [`AppendError::InDoubt`]: the batch was sent, and its outcome is not known yet. If all its events have ids,
+    ///   append the same batch again. Without ids, call [`Replicated::barrier`], which ends the doubt, look for the
+    ///   events, and append them only if they are absent.
     /// * [`AppendError::Unavailable`]: nothing was sent in time, and nothing will be in the log. Append again.
     /// * [`AppendError::Diverged`]: the record lost what this replica has. An operator has to decide.
     /// * [`AppendError::ClockAhead`]: this machine's clock is wrong. Correct it, and append again.

@@ -116,8 +116,8 @@ impl Progress {
         self.state.lock().status
     }
 
-    /// Waits until the replica has everything that the record had when it was read to its end. Gives up once nothing has
-    /// changed for `patience`.
+    /// Waits until the replica has everything that the record had when it was read to its end. Gives up once nothing
+    /// has changed for `patience`.
     pub(super) fn wait_until_caught_up(&self, patience: Duration) -> CaughtUp {
         let mut state = self.state.lock();
         let (mut seen, mut deadline) = (state.changes, Instant::now() + patience);

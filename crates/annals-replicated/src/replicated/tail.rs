@@ -34,8 +34,8 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Opens the file in the directory of a replica, or creates it. Returns it with the positions in it, by their numbers:
-    /// the longest row without a gap that ends at or below the event `head`.
+    /// Opens the file in the directory of a replica, or creates it. Returns it with the positions in it, by their
+    /// numbers: the longest row without a gap that ends at or below the event `head`.
     pub(super) fn open(
         directory: &Arc<dyn StoreDirectory>,
         store_id: Uuid,

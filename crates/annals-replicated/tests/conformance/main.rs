@@ -13,8 +13,8 @@ mod one {
     conformance!(ReplicatedSubject, skipped: [a_failed_sync_poisons]);
 }
 
-/// With a pair, an append does not wait for the callbacks of the other store, so two invariants about them do not apply:
-/// `a_subscriber_may_append` and `readers_do_not_wait`. Nor does `a_failed_sync_poisons`, as above.
+/// With a pair, an append does not wait for the callbacks of the other store, so two invariants about them do not
+/// apply: `a_subscriber_may_append` and `readers_do_not_wait`. Nor does `a_failed_sync_poisons`, as above.
 mod two {
     use crate::pair::PairSubject;
 

@@ -1,5 +1,5 @@
-//! The replica role: a Journal with a copy of a log that several machines append to. Its events come from the log's record,
-//! in order, and no caller appends to it.
+//! The replica role: a Journal with a copy of a log that several machines append to. Its events come from the log's
+//! record, in order, and no caller appends to it.
 
 use std::io;
 use std::path::Path;
@@ -117,7 +117,8 @@ impl<E: Event> JournalReplica<E> {
     /// The caller makes sure that one thread applies at a time, or a callback of that thread.
     ///
     /// # Errors
-    /// The system's. Nothing of these batches is published then, and the replica takes no more until it is opened again.
+    /// The system's. Nothing of these batches is published then, and the replica takes no more until it is opened
+    /// again.
     pub fn apply<'a>(
         &self,
         batches: impl IntoIterator<Item = (u64, &'a [RawEvent])>,
@@ -177,11 +178,12 @@ impl<E: Event> JournalReplica<E> {
         Ok(self.journal.log.get_raw(offset)?.0.event_type().to_owned())
     }
 
-    /// Makes everything durable that was applied, closes the files cleanly and then the head. A second call does nothing.
+    /// Makes everything durable that was applied, closes the files cleanly and then the head. A second call does
+    /// nothing.
     ///
     /// # Errors
-    /// [`AppendError`] if something was not made durable, or the files were not closed cleanly. The head is closed in any
-    /// case.
+    /// [`AppendError`] if something was not made durable, or the files were not closed cleanly. The head is closed in
+    /// any case.
     pub fn close(&self) -> Result<(), AppendError> {
         let mut writer = self.writer.lock();
         let closed = if std::mem::replace(&mut writer.closed, true) || writer.failed {

@@ -18,7 +18,7 @@ const TEXT: &str = "annals log key v1\n\
     vkey annals.example/alice+9d5a48b4+ARfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO\n\
     cosigner annals.example/alice+eda5a476+BBfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO\n";
 
-/// Made with eth_account 0.14.
+/// Made with `eth_account` 0.14.
 const SIGNATURE: &str = "0x09d646278846ed1b2432283e5996402bd9b404cd4470131259864aa13b89b31346894e5d331c2c42a303cd9f741e1e237d95d23cc5132655ed0e6062c03974921b";
 const HASH: &str = "4522678e5e74dddfd96b1ec0f1d447cc00127ad1f9e7875a08e7a1b0f6566df5";
 

@@ -94,7 +94,9 @@ impl State {
             } else {
                 let next = end.min((start / TILE + 1) * TILE);
                 let hashed = leaves(store, start..next)?;
-                hashed.iter().for_each(|leaf| self.nodes.push(0, *leaf));
+                for leaf in &hashed {
+                    self.nodes.push(0, *leaf);
+                }
                 self.tail.extend(hashed);
                 if self.tail.len() as u64 == TILE {
                     let root = tile_root(&self.tail);

@@ -107,10 +107,10 @@ fn command(filter: &Filter, limit: u64) -> Markup {
         };
     };
     for name in &row.types {
-        text.push_str(&format!(" --type {}", quoted(name)));
+        text.extend([" --type ", &quoted(name)]);
     }
     for name in &row.tags {
-        text.push_str(&format!(" --tag {}", quoted(name)));
+        text.extend([" --tag ", &quoted(name)]);
     }
     window(filter, limit, &mut text);
     shown(&text)
@@ -123,13 +123,13 @@ fn window(filter: &Filter, limit: u64, text: &mut String) {
     {
         if !bound.is_empty() {
             let option = if is_offset(bound) { offset } else { time };
-            text.push_str(&format!(" {option} {}", quoted(bound)));
+            text.extend([" ", option, " ", &quoted(bound)]);
         }
     }
     if !filter.oldest_first {
         text.push_str(" --reverse");
     }
-    text.push_str(&format!(" --limit {limit}"));
+    text.extend([" --limit ", &limit.to_string()]);
 }
 
 fn request(filter: &Filter, limit: u64) -> Markup {

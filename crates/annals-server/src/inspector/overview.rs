@@ -163,7 +163,7 @@ fn fact(name: &str, value: &str) -> Markup {
 
 /// Returns the rate of five seconds per second.
 fn rate(events: u64) -> String {
-    if events % 5 == 0 || events >= 500 {
+    if events.is_multiple_of(5) || events >= 500 {
         grouped(events / 5)
     } else {
         format!("{}.{}", events / 5, events % 5 * 2)

@@ -151,7 +151,7 @@ mod tests {
             let html = payload(0, &large, Some(form)).into_string();
             assert!(html.len() < 1 << 20 && html.contains("more are not shown"), "{form}");
         }
-        let deep = [b'['; 1 << 20];
+        let deep = vec![b'['; 1 << 20];
         let html = payload(0, &deep, Some("json")).into_string();
         assert!(html.contains("not valid JSON"));
         let hex = payload(0, b"a<\n", Some("hex")).into_string();

@@ -148,7 +148,7 @@ fn outcome(at: SystemTime, report: &VerifyReport) -> Markup {
         }
         dl.facts {
             div { dt { "Events" } dd { (grouped(report.events)) } }
-            div { dt { "Segments" } dd { (grouped(report.segments as u64)) } }
+            div { dt { "Segments" } dd { (grouped(report.segments)) } }
             div { dt { "Bytes" } dd { (size(report.bytes)) } }
         }
         @if !report.problems.is_empty() {

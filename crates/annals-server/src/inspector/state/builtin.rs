@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Counts;
 
 impl View for Counts {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "counts"
     }
 
@@ -77,7 +77,7 @@ impl State for CountState {
 pub(super) struct Merge;
 
 impl View for Merge {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "merge"
     }
 

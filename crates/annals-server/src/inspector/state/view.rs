@@ -18,6 +18,7 @@ pub(crate) trait View: Send + Sync {
     }
 
     /// Returns the beginning of the tags that complete the parameter.
+    #[expect(clippy::unnecessary_literal_bound, reason = "a family has a prefix of its own")]
     fn tag_prefix(&self) -> &str {
         ""
     }

@@ -7,8 +7,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
 
-use crate::postgres::Shared;
 use crate::session::{Connector, Link, Session, text_of};
+use crate::shared::Shared;
 use crate::statements::{APPEND, CREATE_TABLE, HAS_TABLE, INSERT_GENESIS, LOCK_TABLE};
 
 /// A call of `append`.

@@ -22,6 +22,7 @@
 //!   statements  the SQL
 //!   appends     appends, in turn, on a connection of their own
 //!   queries     reads and notifications, on another connection
+//!   shared      what the callers and the two share: the last slot, hints
 //!   postgres    the engine: hands calls to the two, and waits
 //! ```
 
@@ -34,6 +35,7 @@ mod postgres;
 mod queries;
 mod session;
 mod settings;
+mod shared;
 mod statements;
 mod tls;
 

@@ -3,9 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::{Address, ConnectError};
-use crate::postgres::Postgres;
-
 /// Sets up a connection to a record.
 ///
 /// ```no_run
@@ -21,7 +18,7 @@ use crate::postgres::Postgres;
 /// ```
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
-    password_file: Option<PathBuf>,
+    pub(crate) password_file: Option<PathBuf>,
     pub(crate) timeout: Duration,
     pub(crate) accepts_unsynced: bool,
 }
@@ -55,29 +52,5 @@ impl PostgresOptions {
     pub fn accept_unsynced(mut self, accepts: bool) -> Self {
         self.accepts_unsynced = accepts;
         self
-    }
-
-    /// Sets up a connection to the record at `url`: `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`. The connection
-    /// itself is made by the first call that needs it, and made again whenever it is lost.
-    ///
-    /// Connections to other machines use TLS and check the server's certificate: against the file that the parameter
-    /// `sslrootcert=PATH` names, or against the certificates of the system. `sslmode=disable` switches TLS off.
-    ///
-    /// # Errors
-    /// [`ConnectError`] if the URL, the password file or the certificates are wrong.
-    pub fn connect(self, url: &str) -> Result<Postgres, ConnectError> {
-        let mut address = Address::parse(url)?;
-        if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConnectError::PasswordFile { path: path.clone(), error })?;
-            address.config.password(text.lines().next().unwrap_or_default());
-        } else if let Ok(password) = std::env::var("PGPASSWORD") {
-            address.config.password(password);
-        }
-        if address.config.get_connect_timeout().is_none() {
-            address.config.connect_timeout(self.timeout);
-        }
-        address.config.application_name("annals");
-        Postgres::start(address, &self)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -10,16 +9,14 @@ use annals_replicated::{
     AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, HEADER_BYTES, LogError,
     LogLimits, MAX_BODY_BYTES, NewEntry, Page, ReadLimit, Slot, Unfit,
 };
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use uuid::Uuid;
 
 use crate::address::{Address, ConnectError};
 use crate::appends::{self, Append};
 use crate::options::PostgresOptions;
 use crate::queries::{self, Query};
 use crate::session::Connector;
+use crate::shared::Shared;
 use crate::tls;
 
 /// A writer that waits looks at the record this often, in case that no notification comes.
@@ -94,6 +91,32 @@ impl Postgres {
     }
 }
 
+impl PostgresOptions {
+    /// Sets up a connection to the record at `url`: `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`. The connection
+    /// itself is made by the first call that needs it, and made again whenever it is lost.
+    ///
+    /// Connections to other machines use TLS and check the server's certificate: against the file that the parameter
+    /// `sslrootcert=PATH` names, or against the certificates of the system. `sslmode=disable` switches TLS off.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the URL, the password file or the certificates are wrong.
+    pub fn connect(self, url: &str) -> Result<Postgres, ConnectError> {
+        let mut address = Address::parse(url)?;
+        if let Some(path) = &self.password_file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConnectError::PasswordFile { path: path.clone(), error })?;
+            address.config.password(text.lines().next().unwrap_or_default());
+        } else if let Ok(password) = std::env::var("PGPASSWORD") {
+            address.config.password(password);
+        }
+        if address.config.get_connect_timeout().is_none() {
+            address.config.connect_timeout(self.timeout);
+        }
+        address.config.application_name("annals");
+        Postgres::start(address, &self)
+    }
+}
+
 const GONE: &str = "the thread of the connection has ended";
 
 impl CommitLog for Postgres {
@@ -155,76 +178,3 @@ impl fmt::Debug for Postgres {
         f.debug_struct("Postgres").field("last_slot", &self.shared.seen().0).finish_non_exhaustive()
     }
 }
-
-/// What the callers and the thread share.
-pub(crate) struct Shared {
-    /// The last slot that is known.
-    seen: Mutex<Slot>,
-    grown: Condvar,
-    /// Whether a poll is under way.
-    is_polling: AtomicBool,
-    /// Tells the thread that an append landed.
-    pub(crate) landed: Notify,
-    hints: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
-    /// Tells this connection's hints from those of others.
-    id: Uuid,
-}
-
-impl Shared {
-    fn new() -> Self {
-        Self {
-            seen: Mutex::default(),
-            grown: Condvar::new(),
-            is_polling: AtomicBool::new(false),
-            landed: Notify::new(),
-            hints: Mutex::default(),
-            id: Uuid::new_v4(),
-        }
-    }
-
-    pub(crate) fn seen(&self) -> Slot {
-        *self.seen.lock()
-    }
-
-    /// Takes note of an entry.
-    pub(crate) fn saw(&self, slot: Slot) {
-        let mut seen = self.seen.lock();
-        *seen = slot.max(*seen);
-        self.grown.notify_all();
-    }
-
-    /// Takes note of the end of the record, which is earlier than what is known if the record lost its tail.
-    pub(crate) fn found_end(&self, last: Slot) {
-        *self.seen.lock() = last;
-        self.grown.notify_all();
-    }
-
-    /// Takes a notification: the number of a slot, or the hint of a writer.
-    pub(crate) fn notified(&self, text: &str) {
-        if let Ok(slot) = text.parse() {
-            self.saw(Slot(slot));
-        } else if text.starts_with(HINT) && text != self.hint_text() {
-            let hints = self.hints.lock().clone();
-            for hint in hints {
-                hint();
-            }
-        }
-    }
-
-    pub(crate) fn hint_text(&self) -> String {
-        format!("{HINT}{}", self.id)
-    }
-
-    /// Returns whether a poll may begin, which it may if none is under way.
-    fn poll_begins(&self) -> bool {
-        // Relaxed: the flag guards nothing but itself. What a poll finds is behind the lock of `seen`.
-        !self.is_polling.swap(true, Ordering::Relaxed)
-    }
-
-    pub(crate) fn poll_ended(&self) {
-        // Relaxed: as in `poll_begins`.
-        self.is_polling.store(false, Ordering::Relaxed);
-    }
-}
-
-const HINT: &str = "wait ";

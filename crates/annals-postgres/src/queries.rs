@@ -11,8 +11,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::appends::is_missing_table;
-use crate::postgres::Shared;
 use crate::session::{Connector, Link, Session, SessionError, text_of};
+use crate::shared::Shared;
 use crate::statements::{ENDS, NOTIFY, READ};
 
 /// Notifications are sent this far apart: each is a transaction.

@@ -30,6 +30,11 @@ impl Serving {
             assert_ne!(notes.read_line(&mut note).unwrap(), 0, "the server ended");
         }
         let address = note.trim().rsplit(' ').next().unwrap().to_owned();
+        // The last line of the start.
+        while !note.contains("pages for a browser") {
+            note.clear();
+            assert_ne!(notes.read_line(&mut note).unwrap(), 0, "the server ended");
+        }
         Self { process, address, notes }
     }
 

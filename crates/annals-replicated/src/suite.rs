@@ -99,7 +99,7 @@ fn begins_with_genesis<S: LogSubject>(subject: &S) -> Found {
     let Some(position) = reader.chain.position() else {
         return Err("the record has no genesis entry".into());
     };
-    let (first, last) = log.ends().map_err(|error| error.to_string())?;
+    let (first, last) = try_ends(&log)?;
     let tip = position.tip;
     if tip.number != 0 || first != Slot(1) || last < first {
         return Err(format!("commit {}, slots {first} to {last}", tip.number));
@@ -203,6 +203,19 @@ fn waiting_ends<S: LogSubject>(subject: &S) -> Found {
     // A wait whose time has passed returns at once, whatever is there.
     log.wait(Slot(u64::MAX - 1), Instant::now());
     Ok(())
+}
+
+/// Returns the first and the last slot, trying again while the engine does not answer.
+fn try_ends(log: &impl CommitLog) -> Result<(Slot, Slot), String> {
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        match log.ends() {
+            Ok(ends) => return Ok(ends),
+            Err(error) => last = error.to_string(),
+        }
+        log.wait(Slot(u64::MAX - 1), Instant::now() + Duration::from_millis(10));
+    }
+    Err(last)
 }
 
 /// Reads entries behind `after`, trying again while there are none or the engine does not answer.

@@ -1,12 +1,14 @@
 //! The suite passes for a simulated engine with any faults that are allowed, and catches engines that break a promise.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use annals_replicated::sim::{Faults, SimLog};
 use annals_replicated::suite::{LogSubject, run};
 use annals_replicated::{
-    AppendAnswer, AppendOutcome, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry, Page,
-    ReadLimit, Slot, Unfit,
+    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry,
+    Page, ReadLimit, Slot, Unfit,
 };
 
 /// What is wrong with an engine.
@@ -34,6 +36,7 @@ struct Engine {
     log: SimLog,
     defect: Defect,
     is_second: bool,
+    was_asked: Arc<AtomicBool>,
 }
 
 impl CommitLog for Engine {
@@ -72,8 +75,13 @@ impl CommitLog for Engine {
         Ok(page)
     }
 
+    /// Fails the first time, which an engine may.
     fn ends(&self) -> Result<(Slot, Slot), LogError> {
-        self.log.ends()
+        // Relaxed: the flag guards nothing.
+        if self.was_asked.swap(true, Ordering::Relaxed) {
+            return self.log.ends();
+        }
+        Err(LogError::Unavailable(Cause::new("the engine is away")))
     }
 
     fn wait(&self, after: Slot, until: Instant) {
@@ -103,7 +111,7 @@ impl LogSubject for Subject {
 
     fn create(&self) -> Engine {
         let log = SimLog::new(self.faults, self.seed);
-        Engine { log, defect: self.defect, is_second: false }
+        Engine { log, defect: self.defect, is_second: false, was_asked: Arc::default() }
     }
 
     fn connect(&self, log: &Engine) -> Engine {

@@ -9,7 +9,7 @@ use axum::{Extension, Router};
 use super::cookie::remember;
 use super::state::page as state;
 use super::state::timeline::Timelines;
-use super::state::view::Views;
+use super::state::views::Views;
 use super::verification::Verification;
 use super::{assets, consumers, event, events, login, names, overview, tag, tail, verification};
 use crate::shared::Shared;

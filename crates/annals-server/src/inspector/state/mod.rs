@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   page      the page, and its parts            timeline   the events of one projection, and states on the way
-//!   view      what can be shown, by name         typed      projections of a program
+//!   view      one projection, whatever its type  typed      projections of a program
+//!   views     all that can be shown, by name
 //!   builtin   counts, and JSON merged by tag     diff       what one event changed
 //! ```
 
@@ -12,3 +13,4 @@ pub(super) mod page;
 pub(super) mod timeline;
 pub(crate) mod typed;
 pub(crate) mod view;
+pub(crate) mod views;

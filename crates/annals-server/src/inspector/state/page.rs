@@ -13,7 +13,8 @@ use maud::{Markup, html};
 
 use super::diff::{Change, changes};
 use super::timeline::{Timeline, Timelines, event_of};
-use super::view::{View, Views};
+use super::view::View;
+use super::views::Views;
 use crate::fault::{Fault, Kind};
 use crate::inspector::failure::Failed;
 use crate::inspector::layout::{Html, protect};

@@ -1,10 +1,7 @@
 //! What the page of states can show: projections by their names, whatever their types are.
 
-use std::sync::Arc;
-
 use annals::{Query, RawEvent, Recorded};
 
-use super::builtin::{Counts, Merge};
 use crate::fault::Fault;
 
 /// A projection, or a family with one for each value of a parameter.
@@ -51,24 +48,4 @@ pub(crate) trait State: Send {
 
     /// Returns a copy.
     fn copy(&self) -> Box<dyn State>;
-}
-
-/// All that the page can show: the projections of the program, and those that every server has.
-#[derive(Clone)]
-pub(crate) struct Views(Arc<Vec<Box<dyn View>>>);
-
-impl Views {
-    pub(crate) fn new(mut views: Vec<Box<dyn View>>) -> Self {
-        views.push(Box::new(Counts));
-        views.push(Box::new(Merge));
-        Self(Arc::new(views))
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = &dyn View> {
-        self.0.iter().map(|view| &**view)
-    }
-
-    pub(super) fn find(&self, name: &str) -> Option<&dyn View> {
-        self.all().find(|view| view.name() == name)
-    }
 }

@@ -100,7 +100,13 @@ class Browser:
         return self._send("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
 
     def text(self, css="body"):
-        return self._send("GET", f"/element/{self.find(css)}/text")
+        try:
+            return self._send("GET", f"/element/{self.find(css)}/text")
+        except AssertionError as error:
+            # The page was replaced between the two calls: the caller looks again.
+            if "stale element" in str(error):
+                return ""
+            raise
 
     def click(self, css):
         self._send("POST", f"/element/{self.find(css)}/click", {})

@@ -17,7 +17,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// What htmx may do: it evaluates nothing, and asks no other server.
 const HTMX: &str = concat!(
     r#"{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"#,
-    r#""selfRequestsOnly":true,"historyEnabled":false,"historyCacheSize":0}"#
+    r#""selfRequestsOnly":true,"historyEnabled":true,"historyCacheSize":0,"refreshOnHistoryMiss":true}"#
 );
 
 /// The pages that the navigation leads to.

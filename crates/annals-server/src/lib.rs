@@ -19,7 +19,7 @@
 //! ```
 //!
 //! ```text
-//!   server     the builder, and a running server     shared     what all requests share: the store, permits, the drain
+//!   server     the builder                           shared     what all requests share: the store, permits, the drain
 //!   listen/    connections                           gate/      hosts, rights and metrics, before a face
 //!   access/    tokens, certificates, TLS             dcb/       gRPC in UmaDB's contract
 //!   http_face/ HTTP                                  inspector/ pages for people
@@ -29,6 +29,7 @@
 //!   fault      what fails, for both faces            event      the type of the store's events
 //!   client     who sends a request                   audit      who appended what
 //!   limits     what the server takes at once         trace      the traces of clients
+//!   running    a server that runs, and its end
 //!   source     where the store is, and its opening
 //! ```
 
@@ -54,6 +55,7 @@ mod limits;
 mod listen;
 mod pages;
 mod reserved;
+mod running;
 mod server;
 mod shared;
 mod source;
@@ -62,7 +64,8 @@ mod trace;
 pub use error::ServeError;
 pub use event::WireEvent;
 pub use limits::Limits;
-pub use server::{Handle, Running, Server};
+pub use running::{Handle, Running};
+pub use server::Server;
 
 /// The code of the page on the server is compiled like any example.
 #[cfg(doctest)]

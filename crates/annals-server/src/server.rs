@@ -1,4 +1,4 @@
-//! The builder of a server, and a server that runs.
+//! The builder of a server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,8 @@ use crate::inspector::state::view::View;
 use crate::inspector::state::views::Views;
 use crate::limits::Limits;
 use crate::listen::accept::{Listening, accept};
-use crate::shared::{MetricsText, Phase, Readiness, Settings, Shared, draining};
+use crate::running::Running;
+use crate::shared::{MetricsText, Readiness, Settings, Shared};
 use crate::source::{Opened, Source};
 
 /// A server to be started: a store and its settings.
@@ -418,97 +419,4 @@ fn router(shared: &Arc<Shared>, views: Views) -> Result<Router, ServeError> {
     let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), pass);
     let grpc = service::routes(shared).merge(reflection);
     Ok(routes(shared).merge(grpc).merge(pages::routes(shared, views)).layer(gate))
-}
-
-/// A server that runs. Dropping it ends the accept loops and their connections at once: [`drain`](Self::drain) it
-/// first.
-pub struct Running {
-    addresses: Vec<SocketAddr>,
-    shared: Arc<Shared>,
-    loops: JoinSet<()>,
-    /// Whether the store is the server's own, and is closed with it.
-    owns: bool,
-}
-
-impl Running {
-    /// Returns the addresses on which the server listens.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
-    /// Returns a handle with which another task or thread ends the server.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle(Arc::clone(&self.shared))
-    }
-
-    /// Ends the server: it takes no more requests, subscriptions end, and requests at work finish.
-    /// [`wait`](Self::wait) waits for that.
-    pub fn drain(&self) {
-        self.shared.drain();
-    }
-
-    /// Waits until the server was told to [drain](Self::drain) and its requests have finished, for at most the drain
-    /// time of the [limits](Limits::drain_time). Then closes the store, or makes everything durable if it is
-    /// [shared](Server::share).
-    ///
-    /// # Errors
-    /// [`ServeError::Close`] if the store could not be closed.
-    pub async fn wait(mut self) -> Result<(), ServeError> {
-        draining(&mut self.shared.phase()).await;
-        let all = async { while self.loops.join_next().await.is_some() {} };
-        let limit = self.shared.limits.drain_time;
-        if tokio::time::timeout(limit, all).await.is_err() {
-            tracing::warn!(
-                "requests were still at work after {limit:?}; their connections are closed"
-            );
-            self.loops.shutdown().await;
-        }
-        self.shared.groups.close_all().await;
-        let (shared, owns) = (Arc::clone(&self.shared), self.owns);
-        let closed = tokio::task::spawn_blocking(move || {
-            if owns { shared.store.close() } else { shared.store.sync() }
-        })
-        .await;
-        closed.map_err(|panic| ServeError::Start(panic.to_string()))?.map_err(ServeError::Close)
-    }
-}
-
-impl std::fmt::Debug for Running {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
-    }
-}
-
-/// Ends a [`Running`] server from another task or thread.
-#[derive(Clone)]
-pub struct Handle(Arc<Shared>);
-
-impl Handle {
-    /// Does what [`Running::drain`] does.
-    pub fn drain(&self) {
-        self.0.drain();
-    }
-
-    /// Reads the token file and the TLS files again. Requests and connections from now on use them. Nothing changes if
-    /// one of the files is wrong.
-    ///
-    /// # Errors
-    /// [`ServeError`], with the file and what is wrong.
-    pub fn reload(&self) -> Result<(), ServeError> {
-        self.0.access.reload()
-    }
-
-    /// Returns whether the server was told to end.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        *self.0.phase().borrow() == Phase::Draining
-    }
-}
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("draining", &self.is_draining()).finish()
-    }
 }

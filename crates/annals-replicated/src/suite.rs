@@ -388,16 +388,7 @@ impl<'a, L: CommitLog> Writer<'a, L> {
     }
 
     fn send(&self, after: Slot, commit: &Commit) -> Result<AppendOutcome, String> {
-        let header = commit.header();
-        let entry = NewEntry {
-            bytes: commit.entries(usize::MAX).remove(0),
-            number: header.number,
-            hash: commit.hash(),
-            previous: header.previous,
-            first_offset: header.first_offset,
-            events: header.events,
-            part: (0, 1),
-        };
+        let entry = NewEntry::whole(commit);
         let (sender, answers) = mpsc::channel();
         self.log.append(after, entry, Box::new(move |answer| drop(sender.send(answer))));
         let answer = answers.recv_timeout(HANGS);

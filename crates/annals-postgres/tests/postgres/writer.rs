@@ -57,16 +57,7 @@ impl<'a, L: CommitLog> Writer<'a, L> {
 
     /// Sends a commit once.
     pub(crate) fn send(&self, commit: &Commit) -> AppendOutcome {
-        let header = commit.header();
-        let entry = NewEntry {
-            bytes: commit.entries(usize::MAX).remove(0),
-            number: header.number,
-            hash: commit.hash(),
-            previous: header.previous,
-            first_offset: header.first_offset,
-            events: header.events,
-            part: (0, 1),
-        };
+        let entry = NewEntry::whole(commit);
         let (sender, answers) = mpsc::channel();
         let done = Box::new(move |answer| drop(sender.send(answer)));
         self.log.append(self.chain.read_to(), entry, done);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::chain::slot::Slot;
+use crate::format::commit::Commit;
 use crate::format::hash::CommitHash;
 
 /// Stores the entries of a record. An engine's crate implements it, and
@@ -85,6 +86,23 @@ pub struct NewEntry {
     pub events: u32,
     /// The number of this part, from 0, and the number of parts.
     pub part: (u16, u16),
+}
+
+impl NewEntry {
+    /// Returns a commit in one piece.
+    #[must_use]
+    pub fn whole(commit: &Commit) -> Self {
+        let header = commit.header();
+        Self {
+            bytes: commit.entries(usize::MAX).remove(0),
+            number: header.number,
+            hash: commit.hash(),
+            previous: header.previous,
+            first_offset: header.first_offset,
+            events: header.events,
+            part: (0, 1),
+        }
+    }
 }
 
 /// The answer to an append.

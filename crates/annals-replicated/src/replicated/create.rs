@@ -4,7 +4,6 @@ use std::sync::mpsc;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 use super::open_error::CreateError;
@@ -88,17 +87,7 @@ pub(super) fn read_genesis(log: &dyn CommitLog) -> Result<(Option<Commit>, Slot)
 }
 
 fn append(log: &dyn CommitLog, after: Slot, genesis: &Commit) -> AppendOutcome {
-    let bytes: Bytes = genesis.entries(usize::MAX).remove(0);
-    let header = genesis.header();
-    let entry = NewEntry {
-        bytes,
-        number: header.number,
-        hash: genesis.hash(),
-        previous: header.previous,
-        first_offset: header.first_offset,
-        events: header.events,
-        part: (0, 1),
-    };
+    let entry = NewEntry::whole(genesis);
     let (done, answer) = mpsc::sync_channel(1);
     log.append(after, entry, Box::new(move |answer| drop(done.try_send(answer))));
     match answer.recv_timeout(PATIENCE) {

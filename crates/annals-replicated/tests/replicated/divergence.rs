@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use annals::{AppendError, Backend as _, EventStore, Health, Query, RawEvent};
+use annals::{AppendError, Backend as _, Health, Query};
+use annals_replicated::Divergence;
 use annals_replicated::sim::{Faults, SimLog, SimRecord};
-use annals_replicated::{Divergence, Replicated};
 
-use crate::tools::{Store, event, impatient, log, numbers, open};
+use crate::tools::{Store, event, log, numbers, open, open_impatient, two_events};
 
 fn is_diverged(store: &Store) {
     let refused = store.append(event(99));
@@ -31,11 +31,7 @@ fn restored(before: SimRecord, directory: &Path) -> SimLog {
 fn older_data_with_other_commits_is_told_at_once_when_the_store_is_opened() {
     let directory = tempfile::tempdir().expect("a directory");
     let (log, path) = (log(), directory.path().join("replica"));
-    let store = open(&log, &path);
-    store.append(event(0)).expect("an offset");
-    let before = log.change(|record| record.clone());
-    store.append(event(1)).expect("an offset");
-    drop(store);
+    let before = two_events(&log, &path);
     let store = open(&restored(before, directory.path()), &path);
     is_diverged(&store);
     assert_eq!(numbers(&store), [0, 1]);
@@ -47,11 +43,7 @@ fn older_data_with_other_commits_is_told_at_once_when_the_store_is_opened() {
 fn without_the_position_file_the_events_themselves_are_compared() {
     let directory = tempfile::tempdir().expect("a directory");
     let (log, path) = (log(), directory.path().join("replica"));
-    let store = open(&log, &path);
-    store.append(event(0)).expect("an offset");
-    let before = log.change(|record| record.clone());
-    store.append(event(1)).expect("an offset");
-    drop(store);
+    let before = two_events(&log, &path);
     std::fs::remove_file(path.join("record.tail")).expect("the file");
     is_diverged(&open(&restored(before, directory.path()), &path));
 }
@@ -60,8 +52,7 @@ fn without_the_position_file_the_events_themselves_are_compared() {
 fn a_record_that_changes_under_a_running_store_is_told_by_the_next_append() {
     let directory = tempfile::tempdir().expect("a directory");
     let (log, path) = (log(), directory.path().join("replica"));
-    let store: Store =
-        EventStore::on(impatient().open::<RawEvent>(log.clone(), &path).expect("a store"));
+    let store = open_impatient(&log, &path);
     store.append(event(0)).expect("an offset");
     let before = log.change(|record| record.clone());
     store.append(event(1)).expect("an offset");
@@ -86,13 +77,8 @@ fn a_record_that_changes_under_a_running_store_is_told_by_the_next_append() {
 fn a_replica_with_more_events_than_the_record_appends_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let (log, path) = (log(), directory.path().join("replica"));
-    let store = open(&log, &path);
-    store.append(event(0)).expect("an offset");
-    let before = log.change(|record| record.clone());
-    store.append(event(1)).expect("an offset");
-    drop(store);
+    let before = two_events(&log, &path);
     std::fs::remove_file(path.join("record.tail")).expect("the file");
     log.change(|record| *record = before);
-    let opened: Replicated<RawEvent> = impatient().open(log, &path).expect("a store");
-    is_diverged(&EventStore::on(opened));
+    is_diverged(&open_impatient(&log, &path));
 }

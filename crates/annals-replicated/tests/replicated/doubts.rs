@@ -5,7 +5,9 @@ use std::time::Duration;
 use annals::{AppendError, Condition, EventStore, Health, Query};
 use annals_replicated::sim::Faults;
 
-use crate::tools::{Store, event, event_with_id, impatient, log, numbers, open, options};
+use crate::tools::{
+    Store, event, event_with_id, impatient, log, numbers, open, open_impatient, options,
+};
 
 fn away() -> Faults {
     Faults { not_sent: 100, ..Faults::none() }
@@ -15,8 +17,7 @@ fn away() -> Faults {
 fn what_was_not_sent_in_time_is_unavailable_and_never_in_the_log() {
     let directory = tempfile::tempdir().expect("a directory");
     let log = log();
-    let store: Store =
-        EventStore::on(impatient().open(log.clone(), directory.path()).expect("a store"));
+    let store = open_impatient(&log, directory.path());
     log.set_faults(away());
     let refused = store.append(event(0));
     let Err(AppendError::Unavailable { cause }) = &refused else { panic!("{refused:?}") };
@@ -48,8 +49,7 @@ fn a_batch_in_doubt_with_ids_is_appended_again_and_is_there_once() {
     for stores in [true, false] {
         let directory = tempfile::tempdir().expect("a directory");
         let log = log();
-        let store: Store =
-            EventStore::on(impatient().open(log.clone(), directory.path()).expect("a store"));
+        let store = open_impatient(&log, directory.path());
         log.set_faults(silent(stores));
         let doubt = store.append(event_with_id(0));
         assert!(matches!(doubt, Err(AppendError::InDoubt { .. })), "{doubt:?}");
@@ -64,8 +64,7 @@ fn a_barrier_ends_a_doubt_without_ids() {
     for stores in [true, false] {
         let directory = tempfile::tempdir().expect("a directory");
         let log = log();
-        let store: Store =
-            EventStore::on(impatient().open(log.clone(), directory.path()).expect("a store"));
+        let store = open_impatient(&log, directory.path());
         log.set_faults(silent(stores));
         let doubt = store.append(event(0));
         assert!(matches!(doubt, Err(AppendError::InDoubt { .. })), "{doubt:?}");
@@ -122,7 +121,8 @@ fn a_batch_without_room_waits_in_its_future() {
     assert_eq!(numbers(&store), [0, 1, 3]);
 }
 
-/// What waits outside a full queue is told in time as well, and what was accepted is answered when the store closes.
+/// An append that waits outside a full queue gets its answer in time too. An accepted one gets its answer when the store
+/// closes.
 #[test]
 fn callers_outside_a_full_queue_and_of_a_closing_store_are_answered() {
     let directory = tempfile::tempdir().expect("a directory");

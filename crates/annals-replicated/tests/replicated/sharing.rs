@@ -59,7 +59,7 @@ fn two_stores_have_one_log_and_conditions_hold_across_them() {
 }
 
 #[test]
-fn an_id_is_recorded_once_whoever_appends_it() {
+fn an_id_is_recorded_once_from_any_process() {
     let directory = tempfile::tempdir().expect("a directory");
     let log = log();
     let (a, b) = (open(&log, &directory.path().join("a")), open(&log, &directory.path().join("b")));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use annals::{EventStore, RawEvent};
-use annals_replicated::sim::{Faults, SimLog};
+use annals_replicated::sim::{Faults, SimLog, SimRecord};
 use annals_replicated::{Replicated, ReplicatedOptions};
 
 pub(crate) type Store = EventStore<RawEvent, Replicated<RawEvent>>;
@@ -24,6 +24,20 @@ pub(crate) fn impatient() -> ReplicatedOptions {
 
 pub(crate) fn open(log: &SimLog, path: &Path) -> Store {
     EventStore::on(options().open(log.clone(), path).expect("a store"))
+}
+
+/// Opens a store whose appends give up soon.
+pub(crate) fn open_impatient(log: &SimLog, path: &Path) -> Store {
+    EventStore::on(impatient().open(log.clone(), path).expect("a store"))
+}
+
+/// Appends two events through a store that is closed then. Returns the record as it was after the first.
+pub(crate) fn two_events(log: &SimLog, path: &Path) -> SimRecord {
+    let store = open(log, path);
+    store.append(event(0)).expect("an offset");
+    let before = log.change(|record| record.clone());
+    store.append(event(1)).expect("an offset");
+    before
 }
 
 pub(crate) fn event(n: u64) -> RawEvent {

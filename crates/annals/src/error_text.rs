@@ -93,28 +93,40 @@ impl fmt::Display for AppendError {
                 "everything is durable, but the store was not closed cleanly: {source}; close it again"
             ),
             Self::Read(_) => f.write_str("the log could not be read to check the append"),
-            Self::Unavailable { cause } => write!(
-                f,
-                "the engine could not be used in time ({cause}); nothing was appended and nothing will be: append \
-                     the batch again"
-            ),
-            Self::InDoubt { cause } => write!(
-                f,
-                "the batch was sent, and whether it is in the log is not known yet ({cause}); if all events have \
-                     ids, append the batch again, else append an empty batch and then look for the events"
-            ),
-            Self::Diverged { cause } => write!(
-                f,
-                "the store takes no more appends, since its record has diverged: {cause}; stop this program and \
-                     look at the record"
-            ),
+            Self::Unavailable { cause } => unavailable(f, cause),
+            Self::InDoubt { cause } => in_doubt(f, cause),
+            Self::Diverged { cause } => diverged(f, cause),
             Self::ClockAhead { ahead_ms } => write!(
                 f,
-                "this machine's clock is {ahead_ms} ms ahead of the engine's, and nothing was appended; correct \
-                     the clock"
+                "this machine's clock is {ahead_ms} ms ahead of the engine's, and nothing was appended; \
+                     correct the clock"
             ),
         }
     }
+}
+
+fn unavailable(f: &mut fmt::Formatter<'_>, cause: &str) -> fmt::Result {
+    write!(
+        f,
+        "the engine could not be used in time ({cause}); nothing was appended and nothing will be: append the batch \
+         again"
+    )
+}
+
+fn in_doubt(f: &mut fmt::Formatter<'_>, cause: &str) -> fmt::Result {
+    write!(
+        f,
+        "the batch was sent, and whether it is in the log is not known yet ({cause}); if all events have ids, append \
+         the batch again, else append an empty batch and then look for the events"
+    )
+}
+
+fn diverged(f: &mut fmt::Formatter<'_>, cause: &str) -> fmt::Result {
+    write!(
+        f,
+        "the store takes no more appends, since its record has diverged: {cause}; stop this program and look at the \
+         record"
+    )
 }
 
 impl Error for AppendError {

@@ -129,6 +129,14 @@ impl GroupState {
         Ok(())
     }
 
+    fn extend_lease(&mut self, offset: u64, until_ms: u64) -> Result<(), Misfit> {
+        match &mut self.existing(offset)?.status {
+            Status::Leased { deadline_ms, .. } => *deadline_ms = until_ms,
+            _ => return Err(Misfit(format!("the event at offset {offset} has no lease"))),
+        }
+        Ok(())
+    }
+
     /// Applies one event of the state log. After an error the state is not usable.
     pub(crate) fn apply(&mut self, event: &GroupEvent) -> Result<(), Misfit> {
         match event {
@@ -154,12 +162,7 @@ impl GroupState {
                 self.lease(worker, *pull, *deadline_ms, offsets)?;
             }
             GroupEvent::LeaseExtended { offset, deadline_ms } => {
-                let Status::Leased { deadline_ms: deadline, .. } =
-                    &mut self.existing(*offset)?.status
-                else {
-                    return Err(Misfit(format!("the event at offset {offset} has no lease")));
-                };
-                *deadline = *deadline_ms;
+                self.extend_lease(*offset, *deadline_ms)?;
             }
             GroupEvent::DeliveriesReturned { offsets } => {
                 for &offset in offsets {

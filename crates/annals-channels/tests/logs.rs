@@ -185,7 +185,7 @@ fn a_new_key_replaces_the_old_log_and_a_thief_gets_no_more_cosignatures() {
     let (alice, bob) = (in_memory("alice"), in_memory("bob"));
     introduce(&alice, &bob);
     exchange((&alice, "alice"), (&bob, "bob"));
-    // A new key under the old name is refused: a log has one key for ever.
+    // Bob refuses a new key under the old name: a log keeps its key for ever.
     let same_name = LogKey::from_seed("annals.example/alice", &[0x55; 32]).unwrap();
     let stated = KeyStatement::sign(&account("alice"), &same_name).unwrap();
     let refused = refusal(bob.know("alice", &stated, account("alice").address()));
@@ -193,7 +193,7 @@ fn a_new_key_replaces_the_old_log_and_a_thief_gets_no_more_cosignatures() {
     let new = LogKey::from_seed("annals.example/alice-2", &[0x55; 32]).unwrap();
     let stated = KeyStatement::sign(&account("alice"), &new).unwrap();
     bob.know("alice", &stated, account("alice").address()).unwrap();
-    // Who has the old key can sign the old log, and Bob does not cosign it.
+    // A thief with the old key can sign the old log, but Bob does not cosign it.
     let refused = refusal(bob.take("alice", &alice.checkpoint("bob").unwrap()));
     assert!(matches!(refused, LogRefusal::Retired { .. }), "{refused}");
     // The old statement again does not bring the old log back by itself.

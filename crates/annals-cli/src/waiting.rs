@@ -15,7 +15,7 @@ use crate::store_path::StorePath;
 /// The time between two attempts to open a locked store.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Opens the store. With --wait, waits until no other process has it open for writing.
+/// Opens the store. With --wait, waits for another process that has it open for writing to close it.
 pub(crate) fn open(
     path: &StorePath,
     durability: Durability,

@@ -85,7 +85,7 @@ impl Address {
             return Err(wrong("the URL names no host"));
         }
         if !has_ssl_mode {
-            // A certificate for a loopback address is rare, and what crosses a network is always encrypted.
+            // Few servers have a certificate for a loopback address. Connections over a network are always encrypted.
             let is_here = config.get_hosts().iter().all(is_loopback);
             config.ssl_mode(if is_here { SslMode::Disable } else { SslMode::Require });
         }

@@ -33,7 +33,7 @@ pub(crate) enum Query {
     },
     /// Looks for the last slot, for those that wait.
     Poll,
-    /// Tells the other writers that this one waits for a turn.
+    /// Sends a hint to the other writers: this writer waits for its turn.
     Hint,
 }
 
@@ -72,7 +72,7 @@ struct Queries<N> {
 
 impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
     async fn take(&mut self, call: Query) {
-        // A caller that no longer waits needs no answer.
+        // If the caller has gone, nobody reads the answer.
         match call {
             Query::Read { after, limit, answer } => {
                 drop(answer.send(self.read(after, limit).await));

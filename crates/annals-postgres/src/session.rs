@@ -33,7 +33,7 @@ pub(crate) struct Connector {
     pub(crate) accepts_unsynced: bool,
 }
 
-/// Why there is no session.
+/// Why a session was not opened.
 #[derive(Debug, Clone)]
 pub(crate) enum SessionError {
     /// No server that takes writes was reached.

@@ -45,7 +45,7 @@ impl Shared {
         self.grown.notify_all();
     }
 
-    /// Takes note of the end of the record, which is earlier than what is known if the record lost its tail.
+    /// Notes the last slot of the record. It is lower than the known one if the record lost its end.
     pub(crate) fn found_end(&self, last: Slot) {
         *self.seen.lock() = last;
         self.grown.notify_all();
@@ -69,7 +69,7 @@ impl Shared {
 
     /// Returns whether a poll may begin, which it may if none is under way.
     pub(crate) fn poll_begins(&self) -> bool {
-        // Relaxed: the flag guards nothing but itself. What a poll finds is behind the lock of `seen`.
+        // Relaxed: the flag guards nothing but itself. The lock of `seen` guards the result of a poll.
         !self.is_polling.swap(true, Ordering::Relaxed)
     }
 

@@ -15,21 +15,21 @@ use crate::hex::Hash;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogTaken {
-    /// A peer's checkpoint was cosigned, which is recorded.
+    /// This party cosigned a peer's checkpoint, and recorded that.
     Cosigned {
         /// The number of events that it covers.
         size: u64,
         /// The receipt, to send to the peer.
         reply: Vec<u8>,
     },
-    /// The proof begins at another size than the one that this party cosigned last. Nothing was cosigned.
+    /// The proof does not begin at the size that this party cosigned last. This party cosigned nothing.
     Behind {
         /// The size that this party cosigned last.
         size: u64,
         /// The message that shows the peer this size. Its next checkpoint then begins there.
         reply: Vec<u8>,
     },
-    /// A peer cosigned a checkpoint of this log, which is recorded.
+    /// A peer cosigned a checkpoint of this log, and this party recorded the receipt.
     Receipt {
         /// The number of events that it covers.
         size: u64,

@@ -32,8 +32,10 @@ pub enum LogRefusal {
         /// The name of the log.
         origin: String,
     },
-    /// The log's owner stated a newer log. Its old key may be in the hands of a thief, so it is no longer cosigned.
-    #[error("the log {origin} was replaced by {current}, and is no longer cosigned")]
+    /// The log's owner stated a newer log. A thief may have the old key, so this party does not cosign the old log.
+    #[error(
+        "the owner of the log {origin} replaced it by {current}, so this party does not cosign it"
+    )]
     Retired {
         /// The name of the old log.
         origin: String,

@@ -13,7 +13,7 @@ use crate::store_path::StorePath;
 /// Create a key with which a log signs, or with which a witness cosigns the logs of others
 ///
 /// The key is written to FILE, which only you can read; an existing file is never replaced. Keep it secret. Do not keep
-/// it in the store's directory or in its backups: a person who has the key can sign in your name.
+/// it in the store's directory or in its backups: a thief of the key can sign in your name.
 ///
 /// NAME is the name under which others know the log or the witness. By convention it is a domain and a path, such as
 /// example.com/ledger. It cannot be changed later.

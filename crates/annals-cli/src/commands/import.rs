@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Import, format: Option<Format>) -> Result<(), Failure> 
     reported.map_err(|problem| Failure::Unreported { problem: Box::new(problem), last_line })
 }
 
-/// Reports that the input has no events. Does not create a store: the input is probably not the one that was meant.
+/// Reports that the input has no events. Creates no store: the user probably meant another input.
 fn end_without_events(store: Option<Store>, reports: &mut Reports) -> Result<(), Failure> {
     reports.clear_bar();
     match store {

@@ -53,7 +53,7 @@ impl NameLock {
         let file = open.map_err(ConsumerError::io("open", &path))?;
         let locked = file.try_lock();
         let mut text = String::new();
-        // What cannot be read is not known.
+        // An event that cannot be read has no known key.
         let _ = (&file).take(64).read_to_string(&mut text);
         match locked {
             Ok(()) => {}

@@ -56,7 +56,7 @@ fn settings_are_checked_on_each_new_connection() {
 fn a_record_is_created_once_and_never_by_an_append() {
     let Some(server) = Server::start(&[]) else { return };
     let record = Postgres::connect(&server.url("shop")).unwrap();
-    // Before the first record there is no table, and that is no error.
+    // Before the first record the table is absent, and the engine reports an empty record.
     assert_eq!(record.read(Slot(0), ReadLimit::default()).unwrap().entries.len(), 0);
     assert_eq!(record.ends().unwrap(), (Slot(1), Slot(0)));
     let id = create(&record).unwrap();

@@ -136,7 +136,7 @@ impl Server {
                 assert!(began.elapsed() < HANGS, "the server does not start: {}", self.log());
                 std::thread::sleep(Duration::from_millis(20));
             }
-            // The processes of one that was killed may still hold its memory.
+            // The processes of a killed server may still hold its memory.
             assert!(began.elapsed() < HANGS, "the server ends: {}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -266,7 +266,7 @@ impl<E: Event> Backend<E> for Replicated<E> {
         self.journal().segments()
     }
 
-    /// Does nothing but report a store that failed: what an append returned is durable in the record.
+    /// Reports whether the store failed, and syncs nothing: the record has every batch that an append acknowledged.
     fn sync(&self) -> Result<(), AppendError> {
         self.shared.opener.check()?;
         match self.shared.progress.failure() {

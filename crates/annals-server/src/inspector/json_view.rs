@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped};
 
 use super::text::{beginning, push_text};
 
-/// The deepest container that folds. What is deeper is shown on one line.
+/// The deepest container that folds. Deeper ones are on one line.
 const MAX_DEPTH: usize = 24;
 /// The containers up to this depth are open at first.
 const OPEN_DEPTH: usize = 3;

@@ -14,7 +14,7 @@ use super::cookie::is_remembered;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What htmx may do: it evaluates nothing, and asks no other server.
+/// The limits of htmx: it evaluates no code, and sends requests to this server only.
 const HTMX: &str = concat!(
     r#"{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"#,
     r#""selfRequestsOnly":true,"historyEnabled":true,"historyCacheSize":0,"refreshOnHistoryMiss":true}"#

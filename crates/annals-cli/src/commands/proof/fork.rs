@@ -10,7 +10,7 @@ use crate::args::proof::Fork as Args;
 use crate::failure::Failure;
 use crate::out::Out;
 
-/// What one of the two files is.
+/// The kind of one of the two files.
 enum Side {
     Checkpoint(Checkpoint),
     Proof(InclusionProof),

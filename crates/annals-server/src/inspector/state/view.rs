@@ -6,10 +6,10 @@ use crate::fault::Fault;
 
 /// A projection, or a family with one for each value of a parameter.
 pub(crate) trait View: Send + Sync {
-    /// Returns the name, which is in the URL.
+    /// Returns the name. The URL of the page contains it.
     fn name(&self) -> &str;
 
-    /// Returns what a person is to enter to choose one of a family; `None` if it is one projection.
+    /// Returns the label of the field that chooses one of a family; `None` if this is one projection.
     fn parameter(&self) -> Option<String> {
         None
     }

@@ -53,7 +53,7 @@ impl NameLock {
         let file = open.map_err(ConsumerError::io("open", &path))?;
         let locked = file.try_lock();
         let mut text = String::new();
-        // An event that cannot be read has no known key.
+        // If the file cannot be read, its kind stays unknown.
         let _ = (&file).take(64).read_to_string(&mut text);
         match locked {
             Ok(()) => {}

@@ -42,7 +42,8 @@ pub enum ConnectError {
 /// A URL, taken apart.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
-    pub(crate) config: Config,
+    /// How each of the servers is reached, in the order of the URL.
+    pub(crate) servers: Vec<Config>,
     pub(crate) store: String,
     /// The file with the certificates to trust; none for those of the system.
     pub(crate) root_certificates: Option<PathBuf>,
@@ -61,6 +62,9 @@ impl Address {
             match parameter.split_once('=') {
                 Some(("store", name)) => store = Some(name.to_owned()),
                 Some(("sslrootcert", path)) => root_certificates = Some(PathBuf::from(path)),
+                Some(("host" | "hostaddr" | "port" | "target_session_attrs", _)) => {
+                    return Err(wrong("servers and ports stand before the name of the database"));
+                }
                 _ => {
                     has_ssl_mode |= parameter.starts_with("sslmode=");
                     others.push(parameter);
@@ -69,34 +73,47 @@ impl Address {
         }
         let store = store.ok_or_else(|| wrong("the URL has no ?store=NAME"))?;
         check_store(&store)?;
-        let mut config: Config = format!("{base}?{}", others.join("&")).parse().map_err(
-            |error: tokio_postgres::Error| {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                ConnectError::Url(format!(
-                    "{error}{}",
-                    cause.map_or_else(String::new, |cause| format!(": {cause}"))
-                ))
-            },
-        )?;
-        if config.get_password().is_some() {
+        let (before, hosts, behind) = split_hosts(base);
+        let mut servers = Vec::new();
+        for host in hosts.split(',') {
+            servers.push(config(&format!("{before}{host}{behind}?{}", others.join("&")))?);
+        }
+        if servers.iter().any(|server| server.get_password().is_some()) {
             return Err(ConnectError::PasswordInUrl);
         }
-        if config.get_hosts().is_empty() {
+        if servers.iter().any(|server| server.get_hosts().is_empty()) {
             return Err(wrong("the URL names no host"));
         }
-        if !has_ssl_mode {
-            // Few servers have a certificate for a loopback address. Connections over a network are always encrypted.
-            let is_here = config.get_hosts().iter().all(is_loopback);
-            config.ssl_mode(if is_here { SslMode::Disable } else { SslMode::Require });
+        // Few servers have a certificate for a loopback address. Connections over a network are always encrypted.
+        let is_here = servers.iter().flat_map(Config::get_hosts).all(is_loopback);
+        for server in &mut servers {
+            if !has_ssl_mode {
+                server.ssl_mode(if is_here { SslMode::Disable } else { SslMode::Require });
+            }
+            server.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self { config, store, root_certificates })
+        Ok(Self { servers, store, root_certificates })
     }
 
     /// Returns the name of the channel on which writers notify each other.
     pub(crate) fn channel(&self) -> String {
         format!("annals:{}", self.store)
     }
+}
+
+/// Splits the part of a URL before the `?` around its hosts, of which `PostgreSQL`'s URLs may have several.
+fn split_hosts(base: &str) -> (&str, &str, &str) {
+    let start = base.find("://").map_or(0, |at| at + 3);
+    let end = base[start..].find('/').map_or(base.len(), |at| start + at);
+    let hosts = base[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    (&base[..hosts], &base[hosts..end], &base[end..])
+}
+
+fn config(url: &str) -> Result<Config, ConnectError> {
+    url.parse().map_err(|error: tokio_postgres::Error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        ConnectError::Url(format!("{error}{}", cause.unwrap_or_default()))
+    })
 }
 
 fn check_store(store: &str) -> Result<(), ConnectError> {
@@ -133,16 +150,22 @@ mod tests {
         let address =
             Address::parse("postgres://app@db1,db2:5433/app?store=shop&connect_timeout=3")
                 .expect("a right URL");
-        assert_eq!((address.store.as_str(), address.config.get_hosts().len()), ("shop", 2));
-        assert_eq!(address.config.get_ssl_mode(), SslMode::Require);
+        assert_eq!((address.store.as_str(), address.servers.len()), ("shop", 2));
+        assert_eq!(address.servers[1].get_ssl_mode(), SslMode::Require);
         assert_eq!(address.channel(), "annals:shop");
+        let ports: Vec<_> =
+            address.servers.iter().map(|server| server.get_ports().to_vec()).collect();
+        assert_eq!(ports, [vec![], vec![5433]]);
+        let mixed =
+            Address::parse("postgres://app@localhost,db2/app?store=s").expect("a right URL");
+        assert_eq!(mixed.servers[0].get_ssl_mode(), SslMode::Require);
         let here = Address::parse("postgres://app@127.0.0.1,localhost/app?store=shop")
             .expect("a right URL");
-        assert_eq!(here.config.get_ssl_mode(), SslMode::Disable);
+        assert_eq!(here.servers[0].get_ssl_mode(), SslMode::Disable);
         let forced =
             Address::parse("postgres://app@db1/app?store=s&sslmode=disable&sslrootcert=ca.pem");
         let forced = forced.expect("a right URL");
-        assert_eq!(forced.config.get_ssl_mode(), SslMode::Disable);
+        assert_eq!(forced.servers[0].get_ssl_mode(), SslMode::Disable);
         assert_eq!(forced.root_certificates.as_deref(), Some("ca.pem".as_ref()));
     }
 
@@ -155,6 +178,8 @@ mod tests {
             ("postgres://app@db1/app?store=a%20b", "the store's name \"a%20b\""),
             ("postgres://app@db1:99999999/app?store=s", "port"),
             ("postgres://app@db1/app?store=s&sslmod=disable", "sslmod"),
+            ("postgres://app@localhost/app?store=s&hostaddr=10.0.0.5", "servers and ports"),
+            ("postgres:///app?store=s", "names no host"),
         ] {
             let text = refused(url);
             assert!(text.contains(part) && text.contains("?store=shop"), "{url}: {text}");

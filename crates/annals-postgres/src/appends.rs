@@ -11,6 +11,10 @@ use crate::session::{Connector, Link, Session, text_of};
 use crate::shared::Shared;
 use crate::statements::{APPEND, CREATE_TABLE, HAS_TABLE, INSERT_GENESIS, LOCK_TABLE};
 
+/// The reason for which nothing is sent.
+pub(crate) const WAITS: &str = "an earlier call still waits for a standby; look at the servers in \
+                                synchronous_standby_names";
+
 /// A call of `append`.
 pub(crate) struct Append {
     pub(crate) after: Slot,
@@ -24,13 +28,16 @@ pub(crate) async fn run(
     shared: Arc<Shared>,
     mut calls: UnboundedReceiver<Append>,
 ) {
-    let mut link = Link::new(connector, |_: &str| {});
+    let mut link = Link::new(connector, false, |_: &str| {});
     while let Some(Append { after, entry, done }) = calls.recv().await {
         let answer = append(&mut link, after, &entry).await;
         let landed = match &answer.outcome {
             AppendOutcome::At(slot) => Some(*slot),
             _ => None,
         };
+        if matches!(answer.outcome, AppendOutcome::Unknown(_)) {
+            shared.note_doubt();
+        }
         done(answer);
         if let Some(slot) = landed {
             shared.saw(slot);
@@ -50,6 +57,12 @@ where
     }
     let store = link.connector().address.store.clone();
     let timeout = link.connector().timeout;
+    if let Err(error) = link.session().await {
+        return without_time(AppendOutcome::NotSent(Cause::new(error)));
+    }
+    if link.is_waiting() {
+        return without_time(AppendOutcome::NotSent(Cause::new(WAITS)));
+    }
     let session = match link.session().await {
         Ok((session, _)) => session,
         Err(error) => return without_time(AppendOutcome::NotSent(Cause::new(error))),
@@ -75,12 +88,15 @@ where
             AppendAnswer { outcome, time_ms: u64::try_from(time_ms).ok() }
         }
         Ok(Err(error)) => without_time(outcome_of(&error)),
-        Err(_) => without_time(AppendOutcome::Unknown(Cause::new(format!(
-            "no answer within {timeout:?}"
-        )))),
+        Err(_) => {
+            // No cancel is sent: a cancelled wait would count as success.
+            link.leave();
+            without_time(AppendOutcome::Unknown(Cause::new(format!(
+                "no answer within {timeout:?}"
+            ))))
+        }
     };
     if !matches!(answer.outcome, AppendOutcome::At(_) | AppendOutcome::Refused) {
-        // The connection is dropped and no cancel is sent: a cancelled wait would count as success.
         link.close();
     }
     answer
@@ -121,15 +137,17 @@ pub(crate) fn is_missing_table(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Returns what became of an append that ended with an error. An answer of severity ERROR means that the transaction
-/// was rolled back. After anything else it may have been committed.
+/// was rolled back, unless it is about the connection: a pooler may send that after the commit. After anything else
+/// the transaction may have been committed.
 fn outcome_of(error: &tokio_postgres::Error) -> AppendOutcome {
     let cause = Cause::new(text_of(error));
     match error.as_db_error() {
         Some(answer) if answer.parsed_severity() == Some(Severity::Error) => {
-            if *answer.code() == SqlState::DISK_FULL {
+            let code = answer.code().code();
+            if code.starts_with("08") || code.starts_with("57P") {
+                AppendOutcome::Unknown(cause)
+            } else if *answer.code() == SqlState::DISK_FULL {
                 AppendOutcome::Full
-            } else if *answer.code() == SqlState::PROGRAM_LIMIT_EXCEEDED {
-                AppendOutcome::TooLarge
             } else {
                 AppendOutcome::NotSent(cause)
             }

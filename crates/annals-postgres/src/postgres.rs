@@ -102,17 +102,20 @@ impl PostgresOptions {
     /// [`ConnectError`] if the URL, the password file or the certificates are wrong.
     pub fn connect(self, url: &str) -> Result<Postgres, ConnectError> {
         let mut address = Address::parse(url)?;
-        if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConnectError::PasswordFile { path: path.clone(), error })?;
-            address.config.password(text.lines().next().unwrap_or_default());
-        } else if let Ok(password) = std::env::var("PGPASSWORD") {
-            address.config.password(password);
+        let password = match &self.password_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| ConnectError::PasswordFile { path: path.clone(), error })?;
+                Some(text.lines().next().unwrap_or_default().to_owned())
+            }
+            None => std::env::var("PGPASSWORD").ok(),
+        };
+        for server in &mut address.servers {
+            if let Some(password) = &password {
+                server.password(password);
+            }
+            server.application_name("annals");
         }
-        if address.config.get_connect_timeout().is_none() {
-            address.config.connect_timeout(self.timeout);
-        }
-        address.config.application_name("annals");
         Postgres::start(address, &self)
     }
 }

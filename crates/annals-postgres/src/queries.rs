@@ -10,10 +10,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-use crate::appends::is_missing_table;
+use crate::appends::{WAITS, is_missing_table};
 use crate::session::{Connector, Link, Session, SessionError, text_of};
 use crate::shared::Shared;
-use crate::statements::{ENDS, NOTIFY, READ};
+use crate::statements::{ENDS, FENCE, NOTIFY, READ};
 
 /// Notifications are sent this far apart: each is a transaction.
 const NOTIFY_EVERY: Duration = Duration::from_millis(1);
@@ -47,7 +47,11 @@ pub(crate) async fn run(
         let shared = Arc::clone(&shared);
         move |text: &str| shared.notified(text)
     };
-    let mut queries = Queries { link: Link::new(connector, notified), shared: Arc::clone(&shared) };
+    let mut queries = Queries {
+        link: Link::new(connector, true, notified),
+        shared: Arc::clone(&shared),
+        is_fenced: false,
+    };
     let (mut is_due, mut due) = (false, Instant::now());
     loop {
         tokio::select! {
@@ -68,6 +72,8 @@ pub(crate) async fn run(
 struct Queries<N> {
     link: Link<N>,
     shared: Arc<Shared>,
+    /// Whether every row that the session shows is as durable as a commit that was acknowledged.
+    is_fenced: bool,
 }
 
 impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
@@ -92,17 +98,46 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
         }
     }
 
-    /// Returns a session that listens to the notifications of this record.
     async fn session(&mut self) -> Result<&mut Session, SessionError> {
-        let listen = format!("listen \"{}\"", self.link.connector().address.channel());
-        if self.link.session().await?.1 {
-            let (session, _) = self.link.session().await?;
-            if let Err(error) = session.client.batch_execute(&listen).await {
-                self.link.close();
-                return Err(SessionError::Unreachable(text_of(&error)));
-            }
+        let (session, is_new) = self.link.session().await?;
+        self.is_fenced &= !is_new;
+        Ok(session)
+    }
+
+    /// Waits until everything that the server shows is as durable as a commit that was acknowledged. A server that was
+    /// started again, or a wait for a standby that was cancelled, shows rows that are not.
+    async fn fence(&mut self) -> Result<(), Cause> {
+        self.session().await.map_err(Cause::new)?;
+        self.is_fenced &= !self.shared.take_doubt();
+        if self.is_fenced {
+            return Ok(());
         }
-        Ok(self.link.session().await?.0)
+        if self.link.is_waiting() {
+            return Err(Cause::new(WAITS));
+        }
+        let timeout = self.link.connector().timeout;
+        let session = self.session().await.map_err(Cause::new)?;
+        let warnings = session.warnings();
+        let written = tokio::time::timeout(timeout, session.client.query_one(FENCE, &[])).await;
+        let has_warned = session.warnings() != warnings;
+        let failure = match written {
+            Ok(Ok(_)) if !has_warned => {
+                self.is_fenced = true;
+                return Ok(());
+            }
+            Ok(Ok(_)) => "the wait for a standby was cancelled".to_owned(),
+            Ok(Err(error)) => {
+                self.link.close();
+                text_of(&error)
+            }
+            Err(_) => {
+                self.link.leave();
+                WAITS.to_owned()
+            }
+        };
+        // The next read fences again.
+        self.is_fenced = false;
+        Err(Cause::new(failure))
     }
 
     /// Sends a notification. A writer that misses it polls.
@@ -120,11 +155,18 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
     }
 
     async fn read(&mut self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
-        let found = self.try_read(after, limit).await;
-        if found.is_err() {
-            self.link.close();
-        }
-        let (numbered, time_ms) = found.map_err(LogError::Unavailable)?;
+        let (numbered, time_ms) = loop {
+            self.fence().await.map_err(LogError::Unavailable)?;
+            let found = self.try_read(after, limit).await;
+            if found.is_err() {
+                self.link.close();
+            }
+            let found = found.map_err(LogError::Unavailable)?;
+            // An append that ended meanwhile without a known outcome may be among the rows.
+            if !self.shared.is_doubtful() {
+                break found;
+            }
+        };
         if let Some((number, _)) = numbered.first()
             && *number != after.0
         {

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use annals_replicated::{Fitness, Unfit};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
 use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client, Connection, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
@@ -21,9 +23,11 @@ use crate::statements::SETTINGS;
 /// does not flood a server that starts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What each session sets. The timeouts of a database must not end a wait for a standby.
+/// What each session sets. The timeouts of a database must not end a wait for a standby, and the warning of a cancelled
+/// wait must arrive.
 const PREPARE: &str = "set default_transaction_isolation = 'read committed'; set statement_timeout = 0; \
-                       set lock_timeout = 0; set idle_in_transaction_session_timeout = 0";
+                       set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; \
+                       set client_min_messages = warning";
 
 /// What is needed to make a connection.
 pub(crate) struct Connector {
@@ -55,29 +59,53 @@ impl std::fmt::Display for SessionError {
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) fitness: Fitness,
+    /// The server, and when it was started.
+    server: String,
+    driver: Driver,
     /// The number of warnings that the server has sent.
     warnings: Arc<AtomicU64>,
     statements: HashMap<&'static str, Statement>,
 }
 
 impl Session {
-    /// Connects to the primary server and checks its settings. Calls `notified` with the text of each notification
-    /// that arrives later.
-    async fn open(
+    /// Connects to the first server that takes writes, and checks its settings. Calls `notified` with the text of each
+    /// notification that arrives later, if the session is to listen. Each server has the time limit to itself.
+    async fn open<N>(
         connector: &Connector,
+        listens: bool,
+        notified: &N,
+    ) -> Result<Self, SessionError>
+    where
+        N: Fn(&str) + Clone + Send + 'static,
+    {
+        let mut reasons = Vec::new();
+        for server in &connector.address.servers {
+            let open = Self::open_on(server, connector, listens, notified.clone());
+            match tokio::time::timeout(connector.timeout, open).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error @ SessionError::Unfit(_))) => return Err(error),
+                Ok(Err(SessionError::Unreachable(reason))) => reasons.push(reason),
+                Err(_) => reasons.push(format!("no answer within {:?}", connector.timeout)),
+            }
+        }
+        let names = connector.address.servers.iter().map(name_of);
+        let reasons = names.zip(reasons).map(|(name, reason)| format!("{name}: {reason}"));
+        Err(SessionError::Unreachable(reasons.collect::<Vec<_>>().join("; ")))
+    }
+
+    async fn open_on(
+        server: &Config,
+        connector: &Connector,
+        listens: bool,
         notified: impl Fn(&str) + Send + 'static,
     ) -> Result<Self, SessionError> {
-        let unreachable = |error: &tokio_postgres::Error| SessionError::Unreachable(text_of(error));
-        let (client, connection) = connector
-            .address
-            .config
-            .connect(connector.tls.clone())
-            .await
-            .map_err(|error| unreachable(&error))?;
+        let unreachable = |error: tokio_postgres::Error| SessionError::Unreachable(text_of(&error));
+        let (client, connection) =
+            server.connect(connector.tls.clone()).await.map_err(unreachable)?;
         let warnings = Arc::new(AtomicU64::new(0));
-        tokio::spawn(drive(connection, Arc::clone(&warnings), notified));
-        client.batch_execute(PREPARE).await.map_err(|error| unreachable(&error))?;
-        let row = client.query_one(SETTINGS, &[]).await.map_err(|error| unreachable(&error))?;
+        let driver = Driver(tokio::spawn(drive(connection, Arc::clone(&warnings), notified)));
+        client.batch_execute(PREPARE).await.map_err(unreachable)?;
+        let row = client.query_one(SETTINGS, &[]).await.map_err(unreachable)?;
         let settings = Settings {
             version: row.get(0),
             fsync: row.get(1),
@@ -88,7 +116,16 @@ impl Session {
             is_standby: row.get(6),
         };
         let fitness = settings.judge(connector.accepts_unsynced).map_err(SessionError::Unfit)?;
-        Ok(Self { client, fitness, warnings, statements: HashMap::new() })
+        // The judged value holds for this session, also if the operator changes the setting of the server.
+        let pinned = format!("set synchronous_commit = '{}'", settings.synchronous_commit);
+        client.batch_execute(&pinned).await.map_err(unreachable)?;
+        if listens {
+            let listen = format!("listen \"{}\"", connector.address.channel());
+            client.batch_execute(&listen).await.map_err(unreachable)?;
+        }
+        // A server that was started anew has another time.
+        let server = format!("{} {}", name_of(server), row.get::<_, String>(7));
+        Ok(Self { client, fitness, server, driver, warnings, statements: HashMap::new() })
     }
 
     /// Returns a prepared statement.
@@ -109,6 +146,26 @@ impl Session {
         // Acquire: pairs with Release in `drive`, which counts a warning before it passes on the answer behind it.
         self.warnings.load(Ordering::Acquire)
     }
+}
+
+/// The task of a connection. Dropping it closes the connection.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Returns a server's host and port.
+fn name_of(server: &Config) -> String {
+    let host = match server.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => String::new(),
+    };
+    format!("{host}:{}", server.get_ports().first().unwrap_or(&5_432))
 }
 
 /// Drives a connection until it ends, counts its warnings, and passes its notifications on.
@@ -138,14 +195,17 @@ async fn drive<S, T>(
 /// A session that is made when it is needed, and made again after it was lost.
 pub(crate) struct Link<N> {
     connector: Arc<Connector>,
+    listens: bool,
     notified: N,
     session: Option<Session>,
     failed: Option<(Instant, SessionError)>,
+    /// Connections whose call still waits for a standby, each with its server.
+    waiting: Vec<(String, Driver)>,
 }
 
 impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
-    pub(crate) fn new(connector: Arc<Connector>, notified: N) -> Self {
-        Self { connector, notified, session: None, failed: None }
+    pub(crate) fn new(connector: Arc<Connector>, listens: bool, notified: N) -> Self {
+        Self { connector, listens, notified, session: None, failed: None, waiting: Vec::new() }
     }
 
     /// Returns the session, and whether it is a new one.
@@ -160,14 +220,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
             {
                 return Err(error.clone());
             }
-            let open = Session::open(&self.connector, self.notified.clone());
-            let late = || SessionError::Unreachable("no server answered in time".to_owned());
-            // Each of the hosts has the time limit to itself.
-            let hosts =
-                u32::try_from(self.connector.address.config.get_hosts().len()).unwrap_or(u32::MAX);
-            let limit = self.connector.timeout.saturating_mul(hosts.saturating_add(1));
-            let opened = tokio::time::timeout(limit, open).await.unwrap_or_else(|_| Err(late()));
-            match opened {
+            match Session::open(&self.connector, self.listens, &self.notified).await {
                 Ok(session) => self.session = Some(session),
                 Err(error) => {
                     self.failed = Some((Instant::now(), error.clone()));
@@ -177,6 +230,22 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
         }
         let session = self.session.as_mut().expect("it was set above");
         Ok((session, is_new))
+    }
+
+    /// Returns whether an earlier call on this server still waits for a standby. Another one would wait behind it, and
+    /// the server keeps a process for each.
+    pub(crate) fn is_waiting(&mut self) -> bool {
+        let Some(session) = &self.session else { return false };
+        self.waiting
+            .retain(|(server, driver)| *server == session.server && !driver.0.is_finished());
+        !self.waiting.is_empty()
+    }
+
+    /// Gives up a session whose call has no answer yet, and keeps its connection until the answer arrives.
+    pub(crate) fn leave(&mut self) {
+        if let Some(Session { server, driver, .. }) = self.session.take() {
+            self.waiting.push((server, driver));
+        }
     }
 
     /// Returns whether the server has sent a warning since it had sent this many.

@@ -13,6 +13,8 @@ pub(crate) struct Shared {
     /// The last slot that is known.
     pub(crate) seen: Mutex<Slot>,
     pub(crate) grown: Condvar,
+    /// Whether an append ended without a known outcome since the last read that took note of it.
+    is_doubtful: AtomicBool,
     /// Whether a poll is under way.
     is_polling: AtomicBool,
     /// Tells the thread that an append landed.
@@ -27,6 +29,7 @@ impl Shared {
         Self {
             seen: Mutex::default(),
             grown: Condvar::new(),
+            is_doubtful: AtomicBool::new(false),
             is_polling: AtomicBool::new(false),
             landed: Notify::new(),
             hints: Mutex::default(),
@@ -65,6 +68,24 @@ impl Shared {
 
     pub(crate) fn hint_text(&self) -> String {
         format!("{HINT}{}", self.id)
+    }
+
+    /// Notes that an append ended without a known outcome. Called before the append is answered.
+    pub(crate) fn note_doubt(&self) {
+        // Release: pairs with the swap in `take_doubt`. A read that follows the answer sees the doubt.
+        self.is_doubtful.store(true, Ordering::Release);
+    }
+
+    /// Returns whether there is a doubt that no read has taken note of.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        // Acquire: pairs with the store in `note_doubt`.
+        self.is_doubtful.load(Ordering::Acquire)
+    }
+
+    /// Returns whether there was a doubt since the last call.
+    pub(crate) fn take_doubt(&self) -> bool {
+        // Acquire: pairs with the store in `note_doubt`.
+        self.is_doubtful.swap(false, Ordering::Acquire)
     }
 
     /// Returns whether a poll may begin, which it may if none is under way.

@@ -65,8 +65,12 @@ pub(crate) const ENDS: &str = "
 /// while the append waits for a standby.
 pub(crate) const NOTIFY: &str = "select pg_notify($1::text, $2::text)";
 
+/// Writes to the log of the server, in a transaction of its own: it ends when everything before it is as durable as a
+/// commit. It changes no table.
+pub(crate) const FENCE: &str = "select pg_logical_emit_message(true, 'annals', '')";
+
 /// Returns the settings of a server that decide whether it can be trusted.
 pub(crate) const SETTINGS: &str = "
     select current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'),
            current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-           current_setting('data_checksums'), pg_is_in_recovery()";
+           current_setting('data_checksums'), pg_is_in_recovery(), pg_postmaster_start_time()::text";

@@ -1,5 +1,7 @@
 //! Servers, rights and records that are not as they should be.
 
+use std::time::Duration;
+
 use annals_postgres::Postgres;
 use annals_replicated::{
     AppendOutcome, CommitLog as _, CreateError, LogError, ReadLimit, Slot, create,
@@ -130,4 +132,79 @@ fn a_server_that_is_not_there_is_named_as_such() {
     assert!(text.contains("the engine does not answer"), "{text}");
     let unfit = record.check().unwrap_err().to_string();
     assert!(unfit.contains("connect"), "{unfit}");
+}
+
+#[test]
+fn what_no_standby_has_is_not_read_after_a_doubt() {
+    let Some(server) = Server::start(&[]) else { return };
+    let options = || Postgres::options().timeout(Duration::from_millis(500));
+    let record = options().connect(&server.url("shop")).unwrap();
+    create(&record).unwrap();
+    // A setting that would hide the warning.
+    server.sql("alter role annals set client_min_messages = error");
+    let record = options().connect(&server.url("shop")).unwrap();
+    let mut writer = Writer::new(&record);
+    writer.put();
+    let commit = writer.next();
+    server.set("synchronous_standby_names", "ANY 1 (nobody)");
+    let patient = Postgres::connect(&server.url("shop")).unwrap();
+    let mut other = Writer::new(&patient);
+    other.read().unwrap_err();
+    server.set("synchronous_standby_names", "");
+    other.read().unwrap();
+    server.set("synchronous_standby_names", "ANY 1 (nobody)");
+    let outcome = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| other.send(&commit));
+        let waits = "select count(*) > 0 from pg_stat_activity where wait_event = 'SyncRep' and query like '%insert%'";
+        server.wait_for(waits, "t");
+        server.sql(
+            "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep' and query like '%insert%'",
+        );
+        sending.join().unwrap()
+    });
+    assert!(matches!(outcome, AppendOutcome::Unknown(_)), "{outcome:?}");
+    // The row is there for all, and this connection does not take it for stored.
+    assert_eq!(server.sql("select count(*) from annals_commits"), "3");
+    let slot = Slot(2);
+    let read = patient.read(slot, ReadLimit::default());
+    assert!(matches!(read, Err(LogError::Unavailable(_))), "{read:?}");
+    server.set("synchronous_standby_names", "");
+    while patient.read(slot, ReadLimit::default()).map_or(0, |page| page.entries.len()) == 0 {}
+}
+
+#[test]
+fn calls_that_wait_for_a_standby_do_not_fill_the_server() {
+    let Some(server) = Server::start(&[]) else { return };
+    let record = Postgres::options().timeout(Duration::from_millis(200));
+    let record = record.connect(&server.url("shop")).unwrap();
+    create(&record).unwrap();
+    let mut writer = Writer::new(&record);
+    let commit = writer.next();
+    server.set("synchronous_standby_names", "ANY 1 (nobody)");
+    let outcomes: Vec<_> = (0..8)
+        .map(|_| {
+            let _ = record.read(Slot(1), ReadLimit::default());
+            writer.send(&commit)
+        })
+        .collect();
+    assert!(matches!(outcomes[0], AppendOutcome::Unknown(_)), "{outcomes:?}");
+    let text = format!("{:?}", outcomes[7]);
+    assert!(text.contains("still waits for a standby"), "{text}");
+    let count = "select count(*) from pg_stat_activity where application_name = 'annals'";
+    let count: u32 = server.sql(count).parse().unwrap();
+    assert!(count <= 4, "{count} connections");
+    server.set("synchronous_standby_names", "");
+    while writer.read().is_err() || writer.hashes.len() < 2 {}
+    writer.put();
+}
+
+#[test]
+fn a_server_that_accepts_and_never_answers_does_not_hide_the_next() {
+    let Some(server) = Server::start(&[]) else { return };
+    let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = frozen.local_addr().unwrap().port();
+    let url = server.url("shop").replace("127.0.0.1", &format!("127.0.0.1:{port},127.0.0.1"));
+    let record = Postgres::options().timeout(Duration::from_secs(1)).connect(&url).unwrap();
+    create(&record).unwrap();
+    Writer::new(&record).put();
 }

@@ -279,6 +279,59 @@ fn a_witnessed_party_signs_only_after_the_peer_has_shown_what_it_has_seen() {
 }
 
 #[test]
+fn an_old_copy_that_is_known_cosigns_nothing() {
+    let (alice, bob) = (in_memory("alice"), in_memory("bob"));
+    introduce(&alice, &bob);
+    exchange((&alice, "alice"), (&bob, "bob"));
+    exchange((&bob, "bob"), (&alice, "alice"));
+    // Bob's backup is from before he cosigned Alice's log. It would cosign another history of hers from the beginning.
+    let old = in_memory("bob");
+    old.know("alice", alice.statement(), account("alice").address()).unwrap();
+    let fork = in_memory("alice");
+    fork.know("bob", old.statement(), account("bob").address()).unwrap();
+    record_deposit(&fork);
+    let shown = old.take("alice", &alice.seen("bob").unwrap()).unwrap_err();
+    assert!(matches!(shown, LogError::Proof(ProofError::RolledBack { .. })), "{shown}");
+    let refused = old.take("alice", &fork.checkpoint("bob").unwrap()).unwrap_err();
+    assert!(matches!(refused, LogError::Proof(ProofError::RolledBack { .. })), "{refused}");
+    assert_eq!(count(old.store(), CheckpointCosigned::TYPE), 0);
+    let mut party = Party::options().open_proved(&old, account("bob"), &fixed(7)).unwrap();
+    let refused = party.take("alice", &fork.checkpoint("bob").unwrap()).unwrap_err();
+    assert!(
+        matches!(&refused, DecideError::Rejected(why) if matches!(**why, Refusal::RolledBack { .. }))
+    );
+    assert_eq!(count(old.store(), CheckpointCosigned::TYPE), 0);
+}
+
+#[test]
+fn a_witnessed_party_cosigns_only_after_the_participants_have_shown_what_they_have_seen() {
+    let (alice, bob) = (in_memory("alice"), in_memory("bob"));
+    introduce(&alice, &bob);
+    let options = Party::options().witnessed();
+    let mut party = options.open_proved(&bob, account("bob"), &fixed(7)).unwrap();
+    let message = alice.checkpoint("bob").unwrap();
+    let refused = refusal(bob.take("alice", &message));
+    let participant = account("alice").address();
+    assert_eq!(refused, LogRefusal::Unconfirmed { participant });
+    let dropped = party.take("alice", &message).unwrap();
+    assert!(matches!(dropped, Taken::Dropped { reason, .. } if reason.contains("cosigns nothing")));
+    assert_eq!(count(bob.store(), CheckpointCosigned::TYPE), 0);
+    // A peer that takes part in no channel of a witnessed party waits for no other peer.
+    let carol = LogKey::from_seed("annals.example/carol", &[0x66; 32]).unwrap();
+    let (account_of_carol, store) = (key(0x77), EventStore::in_memory());
+    let proofs = Proofs::in_memory(&store, carol.name()).unwrap();
+    let carol = PartyLog::open(&store, proofs, carol, &account_of_carol).unwrap();
+    bob.know("carol", carol.statement(), account_of_carol.address()).unwrap();
+    let taken = bob.take("carol", &carol.checkpoint("bob").unwrap()).unwrap();
+    assert!(matches!(taken, LogTaken::Cosigned { .. }), "{taken:?}");
+    // Alice shows what she has seen, and is cosigned, even if the party is gone.
+    drop(party);
+    refusal(bob.take("alice", &message));
+    bob.take("alice", &alice.seen("bob").unwrap()).unwrap();
+    assert!(matches!(bob.take("alice", &message).unwrap(), LogTaken::Cosigned { .. }));
+}
+
+#[test]
 fn a_peer_cannot_invent_a_rollback_or_forget_what_it_cosigned() {
     let directory = tempfile::tempdir().unwrap();
     let alice = in_files("alice", &directory.path().join("alice"));

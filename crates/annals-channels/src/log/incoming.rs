@@ -45,10 +45,15 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
     /// Takes a message about a log from a peer: a checkpoint to cosign, a receipt, or what the peer has seen of this
     /// log. What it cosigns is durable before the call returns.
     ///
+    /// A party cosigns nothing while its own log is known to be an old or a changed copy, because the copy may have
+    /// forgotten what the party cosigned. Once a [witnessed](crate::PartyOptions::witnessed) party is open on the log,
+    /// the checkpoint of a participant of its channel is cosigned only after the other participants of that channel
+    /// have shown what they have seen.
+    ///
     /// # Errors
     /// [`LogError::Refused`] with the reason. [`LogError::Proof`] with [`ProofError::RolledBack`] or
-    /// [`ProofError::Forked`] if the peer shows a checkpoint with this log's own signature that contradicts the log:
-    /// from then on nothing is signed.
+    /// [`ProofError::Forked`] if the peer shows a checkpoint with this log's own signature that contradicts the log.
+    /// From then on the party signs and cosigns nothing, and a checkpoint to cosign has the same error.
     pub fn take(&self, peer_id: &str, bytes: &[u8]) -> Result<LogTaken, LogError> {
         let other = |problem: String| LogRefusal::OtherMessage { problem };
         let envelope = Envelope::from_bytes(bytes).map_err(|error| other(error.to_string()))?;
@@ -79,6 +84,8 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
 
     /// Cosigns a peer's checkpoint, with the checks of a C2SP witness. This log is the witness's memory.
     fn cosign(&self, peer_id: &str, request: &ConsistencyProof) -> Result<LogTaken, LogError> {
+        // An old copy of the log has forgotten what the party cosigned since, and would cosign a fork.
+        self.check_own_log(peer_id)?;
         let checkpoint = request.checkpoint();
         let (origin, size) = (checkpoint.origin().to_owned(), checkpoint.size());
         let line = checkpoint.cosign(&self.shared.log_key, now_ms() / 1_000);
@@ -123,6 +130,25 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
         // What was cosigned must not be forgotten in a power cut.
         self.shared.store.sync().map_err(|error: AppendError| ProofError::Sync(error))?;
         Ok(LogTaken::Cosigned { size, reply: encoded(&Envelope::Receipt { line }) })
+    }
+
+    /// Checks that this log is not known to be an old or a changed copy. If a witnessed party with the peer is open on
+    /// the log, this also checks that the other participants have confirmed the log.
+    fn check_own_log(&self, peer_id: &str) -> Result<(), LogError> {
+        if let Some(found) = self.contradiction() {
+            return Err(found.into());
+        }
+        let peer = self.known(|known| known.peers.get(peer_id).copied())?;
+        let (talk, own) = (self.shared.talk.lock(), self.shared.statement.address());
+        let channels = talk.witnessed.iter();
+        let mut others = channels
+            .filter(|accounts| peer.is_some_and(|peer| accounts.contains(&peer)))
+            .flatten()
+            .filter(|account| **account != own);
+        match others.find(|account| !talk.confirmed.contains(*account)) {
+            Some(participant) => Err(LogRefusal::Unconfirmed { participant: *participant }.into()),
+            None => Ok(()),
+        }
     }
 
     fn take_receipt(&self, peer_id: &str, line: &str) -> Result<LogTaken, LogError> {

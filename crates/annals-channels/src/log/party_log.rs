@@ -54,7 +54,7 @@ pub(super) struct Shared<B: Backend<ChannelEvent>> {
     pub(super) store: EventStore<ChannelEvent, B>,
     pub(super) proofs: Proofs<ChannelEvent, B>,
     pub(super) log_key: LogKey,
-    statement: KeyStatement,
+    pub(super) statement: KeyStatement,
     pub(super) known: Mutex<Reconstructor<KnownLogs, B>>,
     pub(super) talk: Mutex<Talk>,
 }
@@ -70,6 +70,8 @@ pub(super) struct Talk {
     pub(super) sent: VecDeque<Checkpoint>,
     /// The size that each peer says it cosigned last.
     pub(super) has: BTreeMap<String, u64>,
+    /// The participants of each channel with a witnessed party on this log.
+    pub(super) witnessed: BTreeSet<Vec<Address>>,
 }
 
 impl<B: Backend<ChannelEvent>> Clone for PartyLog<B> {
@@ -227,6 +229,11 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
     #[must_use]
     pub fn is_confirmed_by(&self, account: &Address) -> bool {
         self.shared.talk.lock().confirmed.contains(account)
+    }
+
+    /// Lets this log cosign for the participants of a channel only after the others have confirmed this log.
+    pub(crate) fn require_confirmation(&self, participants: &[Address]) {
+        self.shared.talk.lock().witnessed.insert(participants.to_vec());
     }
 
     /// Folds what the log has about logs, and looks at it.

@@ -65,6 +65,16 @@ pub enum LogRefusal {
         /// The checkpoint that contradicts it.
         shown: String,
     },
+    /// A participant has not shown yet which checkpoint of this log it has, so the log may be an old copy, which has
+    /// forgotten what the party cosigned.
+    #[error(
+        "the party cosigns nothing until {participant} has shown the last checkpoint of this log that it has: the log may \
+         have been restored from an old backup"
+    )]
+    Unconfirmed {
+        /// The participant.
+        participant: Address,
+    },
     /// A cosignature is of no checkpoint that the party sent last.
     #[error("the receipt is of none of the checkpoints that were sent last, or not by a known key")]
     NoSuchCheckpoint,

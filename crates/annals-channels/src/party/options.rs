@@ -67,6 +67,11 @@ impl PartyOptions {
     /// Refuses to sign ([`Refusal::Unconfirmed`]) until every other participant has shown, since the party's log was
     /// opened, the last checkpoint of the log that it has (see [`PartyLog::seen`]). So a log that was restored from an
     /// old backup signs nothing. By default the party signs at once. Needs [`open_proved`](Self::open_proved).
+    ///
+    /// Until then the log also cosigns no checkpoint of the channel's participants
+    /// ([`LogRefusal::Unconfirmed`](crate::LogRefusal::Unconfirmed)), by whichever handle the checkpoint comes. That
+    /// holds from the opening of the party until the log is closed, even after the party is dropped. The log still
+    /// signs its own checkpoints, so that a party can show evidence of a channel when the peers are silent.
     pub fn witnessed(mut self) -> Self {
         self.witnessed = true;
         self
@@ -85,6 +90,9 @@ impl PartyOptions {
     ) -> Result<Party<B>, PartyError> {
         let witnessed = std::mem::take(&mut self.witnessed);
         let mut party = self.open(log.store(), key, fixed)?;
+        if witnessed {
+            log.require_confirmation(&fixed.participants);
+        }
         (party.log, party.witnessed) = (Some(log.clone()), witnessed);
         Ok(party)
     }

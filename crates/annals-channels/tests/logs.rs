@@ -196,7 +196,7 @@ fn a_new_key_replaces_the_old_log_and_a_thief_gets_no_more_cosignatures() {
     // A thief with the old key can sign the old log, but Bob does not cosign it.
     let refused = refusal(bob.take("alice", &alice.checkpoint("bob").unwrap()));
     assert!(matches!(refused, LogRefusal::Retired { .. }), "{refused}");
-    // The old statement again does not bring the old log back by itself.
+    // The new statement again changes nothing.
     bob.know("alice", &stated, account("alice").address()).unwrap();
     refusal(bob.take("alice", &alice.checkpoint("bob").unwrap()));
 }

@@ -15,7 +15,7 @@ pub(crate) struct KnownLogs;
 /// What a log has about logs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownLogsState {
-    /// The statements of each account, in the order in which they were recorded. The last one is in force.
+    /// The statements of each account, in the order in which each was recorded first. The last one is in force.
     pub(crate) stated: BTreeMap<Address, Vec<Stated>>,
     /// The account of each peer.
     pub(crate) peers: BTreeMap<String, Address>,
@@ -84,7 +84,11 @@ impl Projection for KnownLogs {
             ChannelEvent::LogKeyStated(event) => {
                 let (origin, vkey) = (event.origin.clone(), event.vkey.clone());
                 let stated = Stated { origin, vkey, cosigner: event.cosigner.clone() };
-                state.stated.entry(event.address).or_default().push(stated);
+                // A statement has no time, so it may be a replay of an old one. It revives no replaced log.
+                let all = state.stated.entry(event.address).or_default();
+                if !all.contains(&stated) {
+                    all.push(stated);
+                }
                 if let Some(peer_id) = &event.peer_id {
                     state.peers.insert(peer_id.clone(), event.address);
                 }

@@ -91,7 +91,8 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
     /// recorded once.
     ///
     /// # Errors
-    /// [`LogRefusal::OtherKey`] if the log has a statement with another key for this name; other errors of [`LogError`].
+    /// [`LogRefusal::OtherKey`] if the log has a statement with another key for this name, and [`LogRefusal::Retired`] if
+    /// the account stated newer keys in this log after these. Other errors of [`LogError`].
     pub fn open(
         store: &EventStore<ChannelEvent, B>,
         proofs: Proofs<ChannelEvent, B>,
@@ -133,10 +134,13 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
 
     /// Records the keys that a peer stated for its log. `account` is the peer's account, which must come from elsewhere
     /// than the statement: it is a participant of a channel, for example. A newer statement of the same account replaces
-    /// the older one: from then on only the newer log is cosigned.
+    /// the older one: from then on only the newer log is cosigned. A statement has no time, so a statement that was
+    /// replaced never counts again, not even if the account states the same keys again: an owner that wants to leave the
+    /// newer log states a third one.
     ///
     /// # Errors
-    /// [`LogRefusal`] if the statement is of another account, or the log was stated with another key before.
+    /// [`LogRefusal`] if the statement is of another account, the log was stated with another key before, or the account
+    /// replaced these keys ([`LogRefusal::Retired`]).
     pub fn know(
         &self,
         peer_id: &str,
@@ -164,9 +168,16 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
             if is_current && is_of_peer {
                 return Ok(vec![]);
             }
-            let taken = known.owner(&stated.origin);
-            if taken.is_some_and(|(owner, keys, _)| owner != address || *keys != stated) {
-                return Err(LogRefusal::OtherKey { origin: stated.origin.clone() });
+            let origin = stated.origin.clone();
+            match (known.owner(&origin), known.current(&address)) {
+                (Some((owner, keys, _)), _) if owner != address || *keys != stated => {
+                    return Err(LogRefusal::OtherKey { origin });
+                }
+                // A statement has no time, so this may be a replay by a thief of the old key.
+                (Some((_, _, false)), Some(current)) => {
+                    return Err(LogRefusal::Retired { origin, current: current.origin.clone() });
+                }
+                _ => {}
             }
             Ok(vec![statement.event(peer_id, now_ms()).into()])
         })?;

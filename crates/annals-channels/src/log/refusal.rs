@@ -32,7 +32,8 @@ pub enum LogRefusal {
         /// The name of the log.
         origin: String,
     },
-    /// The log's owner stated a newer log. A thief may have the old key, so this party does not cosign the old log.
+    /// The log's owner stated a newer log. A thief may have the old key, so this party neither cosigns the old log nor
+    /// takes a statement of its keys again.
     #[error(
         "the owner of the log {origin} replaced it by {current}, so this party does not cosign it"
     )]

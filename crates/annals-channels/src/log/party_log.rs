@@ -105,6 +105,8 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
         let shared = Shared { store, proofs, log_key, statement: statement.clone(), known, talk };
         let log = Self { shared: Arc::new(shared) };
         log.record(&statement, None)?;
+        // A process that was killed may have left a cosigned checkpoint that only a power cut would lose.
+        log.shared.store.sync().map_err(ProofError::Sync)?;
         Ok(log)
     }
 

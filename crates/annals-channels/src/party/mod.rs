@@ -1,7 +1,7 @@
 //! A participant in a channel, which records each action as an event before it takes effect.
 //!
 //! ```text
-//!   sign(state)     ─▶ state-signed in the log    ─▶ only then the signature is returned
+//!   sign(state)     ─▶ state-signed on the disk   ─▶ only then the signature is returned
 //!   receive(turn)   ─▶ state-received in the log  ─▶ evidence of a second state, if there is any
 //!   either          ─▶ state-supported-updated, channel-finalized, once enough signatures are in the log
 //!   observe(event)  ─▶ an event of the chain in the log
@@ -94,7 +94,9 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             Some(_) => Ok(vec![]),
             None => checked(state, created.clone()),
         })?;
-        self.agree()
+        self.agree()?;
+        // A process that was killed may have left signatures that only a power cut would lose.
+        self.sync()
     }
 
     /// Returns the channel's id.
@@ -121,7 +123,8 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         self.view.now()
     }
 
-    /// Signs a state. The signature is recorded before it is returned. The same state always has the same signature.
+    /// Signs a state. The signature is recorded, and its record is durable, before it is returned: also on a log that is
+    /// [buffered](annals::Durability::Buffered). The same state always has the same signature.
     ///
     /// A party on a log with proofs also refuses if the log contradicts what it signed or what a peer showed, and a
     /// [witnessed](PartyOptions::witnessed) one until the other participants have shown what they have seen.
@@ -178,11 +181,13 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             }
         })?;
         self.agree()?;
+        // A signature that a power cut makes the party forget would let it sign a second state.
+        self.sync()?;
         Ok(SignedState { state: state.clone(), signer, signature })
     }
 
     /// Receives a state that another participant signed. A signature that the log has already changes nothing. A second
-    /// state for a turn is recorded and returned as evidence.
+    /// state for a turn is recorded and returned as evidence. The record is as durable as the log's own appends are.
     ///
     /// # Errors
     /// [`PartyError`] if the signature is not a participant's, or if the log fails.
@@ -253,6 +258,11 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         let channel_id = self.channel_id();
         self.view.decide(|state| Ok::<_, Box<Refusal>>(agreed(state, channel_id, now_ms())))?;
         Ok(())
+    }
+
+    /// Makes everything in the log durable. Call it before anything that is in the log leaves the party.
+    fn sync(&self) -> Result<(), PartyError> {
+        self.view.store().sync().map_err(DecideError::Append)
     }
 
     /// Decides on the channel's current state. The decision also gets the log, to look up settled turns.

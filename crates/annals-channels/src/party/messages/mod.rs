@@ -64,8 +64,8 @@ pub enum Taken {
 }
 
 impl<B: Backend<ChannelEvent>> Party<B> {
-    /// Returns the message that sends this signed state to a peer, under an objective. The message is recorded before
-    /// it is returned. A second call returns the same bytes, to send them again.
+    /// Returns the message that sends this signed state to a peer, under an objective. The message is recorded, and its
+    /// record is durable, before it is returned. A second call returns the same bytes, to send them again.
     ///
     /// # Errors
     /// [`PartyError`] if the log does not have this state with this signature, the state is too large for a message, or
@@ -105,10 +105,12 @@ impl<B: Backend<ChannelEvent>> Party<B> {
             let again = message.sent_to.contains(peer_id);
             Ok::<_, Box<Refusal>>(if again { vec![] } else { vec![sent.clone()] })
         })?;
+        self.sync()?;
         Ok(bytes)
     }
 
-    /// Receives the bytes that a peer sent, and records the result, whatever the bytes are.
+    /// Receives the bytes that a peer sent, and records the result, whatever the bytes are. A state and its message are
+    /// durable before an acknowledgement is returned.
     ///
     /// # Errors
     /// [`PartyError`] if the log fails. A message that is not accepted is [`Taken::Dropped`].
@@ -158,12 +160,15 @@ impl<B: Backend<ChannelEvent>> Party<B> {
                 Err(error) => return Err(error),
             };
             if self.record_received(message, objective_id)? {
+                // The peer does not send again what was acknowledged.
+                self.sync()?;
                 return Ok(Taken::State { turn, evidence, ack });
             }
         }
         let again = "the message was received before";
         match self.dropped(message, DropCode::ReplayAttack, again)? {
             Taken::Dropped { error_code, reason, .. } => {
+                self.sync()?;
                 Ok(Taken::Dropped { error_code, reason, ack: Some(ack) })
             }
             other => Ok(other),

@@ -1,0 +1,102 @@
+//! A power cut right after a party handed something out. The log is on a disk that keeps only what was synced, and the
+//! journal syncs nothing by itself.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod common;
+
+use std::sync::Arc;
+
+use annals::{DecideError, Durability, EventStore, Journal, Query, QueryItem};
+use annals_channels::{
+    ChannelEvent, EventVersion, MessageSent, ObjectiveType, Party, Refusal, SignedState, State,
+    StateSigned, Taken, record,
+};
+use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
+use common::*;
+
+type OnDisk = Journal<ChannelEvent>;
+
+fn open(disk: &FaultFileSystem) -> (EventStore<ChannelEvent, OnDisk>, Party<OnDisk>) {
+    let journal = Journal::options()
+        .durability(Durability::Buffered)
+        .file_system(Arc::new(disk.process()))
+        .open(on_disk("log"))
+        .unwrap();
+    let (store, [alice, _]) = (EventStore::on(journal), parties());
+    let party = Party::open(&store, alice, &fixed(7)).unwrap();
+    (store, party)
+}
+
+fn at(turn_num: u64, app_data: u8) -> State {
+    let (app_data, outcome) = (vec![app_data], vec![]);
+    State { app_data, channel_id: channel(), is_final: false, outcome, turn_num }
+}
+
+#[track_caller]
+fn signs_no_second_state(disk: &FaultFileSystem, signed: &SignedState) {
+    let (_store, mut party) = open(disk);
+    match party.sign(&at(signed.state.turn_num, 0xFF)) {
+        Err(DecideError::Rejected(refusal)) => {
+            assert!(matches!(*refusal, Refusal::SecondState { .. }), "{refusal}");
+        }
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+    assert_eq!(party.sign(&signed.state).unwrap(), *signed);
+}
+
+#[test]
+fn a_signature_that_was_handed_out_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let (_store, mut party) = open(&disk);
+    let signed = party.sign(&at(1, 0)).unwrap();
+    disk.restart(Loss::Everything);
+    signs_no_second_state(&disk, &signed);
+}
+
+#[test]
+fn a_recorded_signature_that_is_handed_out_again_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let (store, mut party) = open(&disk);
+    let ([alice, _], state) = (parties(), at(1, 0));
+    let event = StateSigned {
+        app_data_hash: Some(state.app_data_hash()),
+        channel_id: state.channel_id,
+        event_version: EventVersion,
+        is_final: false,
+        signature: alice.sign(state.hash()).unwrap(),
+        signer: alice.address(),
+        state_hash: state.hash(),
+        timestamp_ms: 1,
+        turn_num: 1,
+    };
+    record(&store, event.into()).unwrap();
+    let events = store.len();
+    let signed = party.sign(&state).unwrap();
+    assert_eq!(store.len(), events, "it is the recorded one");
+    disk.restart(Loss::Everything);
+    signs_no_second_state(&disk, &signed);
+}
+
+#[test]
+fn what_was_acknowledged_or_sent_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let (_store, mut alice) = open(&disk);
+    let [_, bob] = parties();
+    let mut bob = Party::open(&EventStore::in_memory(), bob, &fixed(7)).unwrap();
+    let objective = bob.pursue(ObjectiveType::DirectFund).unwrap();
+    let turn = bob.sign(&at(1, 0)).unwrap();
+    let bytes = bob.send("alice", objective, &turn).unwrap();
+    assert!(matches!(alice.take("bob", &bytes).unwrap(), Taken::State { .. }));
+    disk.restart(Loss::Everything);
+    let (store, mut alice) = open(&disk);
+    assert_eq!(alice.state().unwrap().signatures_at(1).len(), 1);
+    assert!(matches!(alice.take("bob", &bytes).unwrap(), Taken::Dropped { ack: Some(_), .. }));
+    let answer = alice.sign(&at(1, 0)).unwrap();
+    alice.send("bob", objective, &answer).unwrap();
+    disk.restart(Loss::Everything);
+    drop((store, alice));
+    let (store, _) = open(&disk);
+    let sent = Query::item(QueryItem::new().event_type(MessageSent::TYPE));
+    assert_eq!(store.query(&sent).count(), 1);
+}

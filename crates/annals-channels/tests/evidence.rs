@@ -275,3 +275,31 @@ fn a_kept_state_must_be_the_signed_one() {
     breaks(&store, kept(&at(2, 2), at(2, 2).hash()));
     keeps(&store, kept(&at(1, 1), at(1, 1).hash()));
 }
+
+#[test]
+fn more_receipts_than_are_compared_are_an_error() {
+    let alice = log("alice");
+    let first = alice.store().len();
+    let receipt = |timestamp_ms| {
+        ChannelEvent::from(annals_channels::ReceiptReceived {
+            checkpoint: "not a checkpoint".to_owned(),
+            event_version: annals_channels::EventVersion,
+            origin: alice.origin().to_owned(),
+            peer_id: "bob".to_owned(),
+            timestamp_ms,
+            tree_size: 1,
+        })
+    };
+    alice.store().append_batch((0..4_097).map(receipt)).unwrap();
+    let checkpoint = alice.signed().unwrap();
+    let check = |first: u64| {
+        let builder = alice.proofs().evidence(&checkpoint).content();
+        let json = builder.offsets(first..alice.store().len()).build().unwrap().to_json();
+        let keys = Policy::of_keys([log_key("alice").vkey()]);
+        check_evidence(json.as_bytes(), &Trust::Policy(keys))
+    };
+    assert!(check(first + 1).is_ok());
+    let refused = check(first).unwrap_err();
+    assert!(matches!(refused, EvidenceError::Receipts(_)), "{refused}");
+    assert!(refused.to_string().contains("at most 4096 receipts"), "{refused}");
+}

@@ -115,6 +115,36 @@ fn a_receipt_that_was_lost_is_repeated() {
 }
 
 #[test]
+fn a_receipt_from_the_future_is_not_recorded() {
+    let (alice, bob) = (in_memory("alice"), in_memory("bob"));
+    introduce(&alice, &bob);
+    alice.checkpoint("bob").unwrap();
+    let (mut checkpoint, key) = (alice.signed().unwrap(), log_key("bob"));
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let receipt = |line: &str| {
+        format!("{{\"type\":\"receipt\",\"line\":{}}}", serde_json::to_string(line).unwrap())
+    };
+    let line = checkpoint.cosign(&key, since.as_secs() + 3_600);
+    let refused = refusal(alice.take("bob", receipt(&line).as_bytes()));
+    assert!(matches!(refused, LogRefusal::FromTheFuture { .. }), "{refused}");
+    let never = checkpoint.cosign(&key, u64::MAX);
+    let refused = refusal(alice.take("bob", receipt(&never).as_bytes()));
+    assert!(matches!(refused, LogRefusal::FromTheFuture { .. }), "{refused}");
+    // The checkpoint that a peer shows still confirms the log, so that a wrong clock does not stop the party.
+    let size = checkpoint.size();
+    checkpoint.add_cosignature(&line, &key.witness_vkey()).unwrap();
+    let note = serde_json::to_string(&checkpoint.to_string()).unwrap();
+    let seen = format!("{{\"type\":\"seen\",\"checkpoint\":{note}}}");
+    assert_eq!(alice.take("bob", seen.as_bytes()).unwrap(), LogTaken::Confirmed { size });
+    assert!(alice.is_confirmed_by(&account("bob").address()));
+    assert_eq!(count(alice.store(), ReceiptReceived::TYPE), 0);
+    // Two clocks may differ a little.
+    let line = checkpoint.cosign(&key, since.as_secs() + 30);
+    assert_eq!(alice.take("bob", receipt(&line).as_bytes()).unwrap(), LogTaken::Receipt { size });
+    assert_eq!(count(alice.store(), ReceiptReceived::TYPE), 1);
+}
+
+#[test]
 fn only_the_owner_of_a_known_log_is_cosigned() {
     let (alice, bob) = (in_memory("alice"), in_memory("bob"));
     let message = alice.checkpoint("bob").unwrap();

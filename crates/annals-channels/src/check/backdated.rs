@@ -6,7 +6,7 @@ use annals_proof::{Checkpoint, Findings, Policy};
 use crate::event::ChannelEvent;
 
 /// The difference between two clocks that is not reported, in milliseconds.
-const SLACK_MS: u64 = 60_000;
+pub(crate) const SLACK_MS: u64 = 60_000;
 
 /// The largest number of receipts that are looked at, each with a signature to check.
 const MAX_RECEIPTS: usize = 4_096;
@@ -26,8 +26,9 @@ pub struct Backdated {
     pub cosigned: u64,
 }
 
-/// Returns the backdated events among those that are shown.
-pub(super) fn backdated(found: &Findings, policy: &Policy) -> Vec<Backdated> {
+/// Returns the backdated events among those that are shown. Fails if they have too many receipts to look at all, because
+/// an owner could hide a backdated event behind many receipts.
+pub(super) fn backdated(found: &Findings, policy: &Policy) -> Result<Vec<Backdated>, String> {
     let mut backdated = Vec::new();
     // The latest time of a cosignature so far, and the offset of its receipt.
     let mut latest: Option<(u64, u64)> = None;
@@ -41,12 +42,13 @@ pub(super) fn backdated(found: &Findings, policy: &Policy) -> Vec<Backdated> {
         }
         let event = shown.event().and_then(|raw| ChannelEvent::decode(&raw).ok());
         let Some(ChannelEvent::ReceiptReceived(event)) = event else { continue };
-        let Some(rest) = left.checked_sub(1) else { break };
-        left = rest;
+        left = left.checked_sub(1).ok_or_else(|| {
+            format!("at most {MAX_RECEIPTS} receipts are compared with the times of events; there are more")
+        })?;
         let checkpoint = event.checkpoint.parse::<Checkpoint>().ok();
         let signed = checkpoint.and_then(|checkpoint| policy.cosignatures(&checkpoint).ok());
         let time = signed.into_iter().flatten().filter_map(|signed| signed.time).max();
         latest = latest.max(time.map(|time| (time, offset)));
     }
-    backdated
+    Ok(backdated)
 }

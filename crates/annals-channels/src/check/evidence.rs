@@ -47,6 +47,9 @@ pub enum EvidenceError {
     /// The states are not those that were signed.
     #[error("the states: {0}")]
     States(String),
+    /// There are too many receipts to compare with the times of events.
+    #[error("the receipts: {0}")]
+    Receipts(String),
     /// The folded state is another one.
     #[error("the folded state: {0}")]
     State(String),
@@ -101,7 +104,8 @@ pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, Evi
     let folded = fold.map(|claim| claim.check(&findings)).transpose();
     let folded = folded.map_err(EvidenceError::State)?;
     findings.not_checked.clear();
-    let (convicted, backdated) = (convicted(&states), backdated(&findings, &policy));
+    let convicted = convicted(&states);
+    let backdated = backdated(&findings, &policy).map_err(EvidenceError::Receipts)?;
     Ok(ChannelFindings { findings, statement, states, convicted, backdated, folded })
 }
 

@@ -6,6 +6,7 @@ use annals_proof::{CheckError, Checkpoint, ConsistencyProof, ProofError, TreeHas
 use super::known::KnownLogsState;
 use super::party_log::{PartyLog, encoded, now_ms};
 use super::refusal::{LogError, LogRefusal};
+use crate::check::backdated::SLACK_MS;
 use crate::envelope::Envelope;
 use crate::event::{ChannelEvent, CheckpointCosigned, ReceiptReceived};
 use crate::fields::EventVersion;
@@ -157,6 +158,10 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
         for mut checkpoint in sent.into_iter().rev() {
             if checkpoint.add_cosignature(line, &key).is_ok() {
                 let size = checkpoint.size();
+                if let Some(seconds) = time_ahead(&checkpoint, &key)? {
+                    let peer_id = peer_id.to_owned();
+                    return Err(LogRefusal::FromTheFuture { peer_id, seconds }.into());
+                }
                 self.record_receipt(peer_id, &checkpoint)?;
                 if self.shared.proofs.last_checkpoint().is_some_and(|last| last.size() == size) {
                     self.shared.proofs.add_receipt(line, &key)?;
@@ -210,9 +215,11 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
                 }
                 return Err(error.into());
             }
-            // A receipt that was lost on its way is in the checkpoint too.
+            // A receipt that was lost on its way is in the checkpoint too. With a time in the future it is not recorded,
+            // but it confirms the log: what the peer has seen does not depend on its clock.
             let key = self.known(|known| cosigner(known, peer_id))??;
-            if size > received && !checkpoint.signatures(&[key])?.is_empty() {
+            let is_cosigned = !checkpoint.signatures(std::slice::from_ref(&key))?.is_empty();
+            if size > received && is_cosigned && time_ahead(checkpoint, &key)?.is_none() {
                 self.record_receipt(peer_id, checkpoint)?;
             }
         }
@@ -246,6 +253,16 @@ fn may_cosign(
     }
     let vkey: VerifierKey = stated.vkey.parse().map_err(CheckError::Format)?;
     Ok(checkpoint.verify(&vkey)?)
+}
+
+/// Returns by how many seconds the time of a cosignature is ahead of this party's clock, if that is more than clocks may
+/// differ. Such a receipt would make every later event of the log look backdated.
+fn time_ahead(checkpoint: &Checkpoint, key: &VerifierKey) -> Result<Option<u64>, CheckError> {
+    let signed = checkpoint.signatures(std::slice::from_ref(key))?;
+    let time = signed.iter().filter_map(|signed| signed.time).max().unwrap_or(0);
+    let now = now_ms();
+    let is_ahead = time.saturating_mul(1_000) > now.saturating_add(SLACK_MS);
+    Ok(is_ahead.then(|| time.saturating_sub(now / 1_000)))
 }
 
 /// Returns the key with which a peer cosigns.

@@ -79,6 +79,15 @@ pub enum LogRefusal {
     /// A cosignature is of no checkpoint that the party sent last.
     #[error("the receipt is of none of the checkpoints that were sent last, or not by a known key")]
     NoSuchCheckpoint,
+    /// The time of a receipt is more than a minute ahead of this party's clock. In a dispute, such a receipt would make
+    /// every later event of the log look backdated.
+    #[error("the receipt of the peer {peer_id:?} has a time {seconds} seconds in the future")]
+    FromTheFuture {
+        /// The peer.
+        peer_id: String,
+        /// The number of seconds that its time is ahead of this party's clock.
+        seconds: u64,
+    },
     /// A peer shows less of this log than it cosigned: it lost its memory, or does not show all of it.
     #[error("the peer {peer_id:?} shows {shown} events of this log, and it cosigned {cosigned}")]
     ShowsLess {

@@ -88,7 +88,9 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     /// Sets the prefix of the tags that are an event's keys, such as `order:`. By default each event is its own key,
     /// and all events are delivered in parallel.
     ///
-    /// An event with several such tags waits for the earlier events of each. An event without one waits for none.
+    /// An event with several such tags waits for the earlier events of each. An event without one waits for none. The
+    /// keys are the tags that are stored with the event. If a later version of the event type derives other tags, the
+    /// keys of stored events stay the same.
     pub fn key(mut self, prefix: impl Into<String>) -> Self {
         self.settings.key = Some(prefix.into());
         self

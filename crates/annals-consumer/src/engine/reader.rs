@@ -1,11 +1,14 @@
 //! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last page until they
 //! are delivered, so each event is read once.
 
+use std::any::TypeId;
 use std::collections::VecDeque;
 use std::fmt;
 
 use annals::UnknownEvents;
-use annals::{Backend, Event, EventRef, EventStore, Query, ReadError, Subscription, Tags};
+use annals::{
+    Backend, Event, EventRef, EventStore, Query, RawEvent, ReadError, Subscription, Tags,
+};
 
 use super::schedule::Keys;
 use crate::error::ConsumerError;
@@ -85,23 +88,25 @@ impl<E: Event> Reader<E> {
         }
         let mut found = Vec::with_capacity(room);
         while found.len() < room {
-            match cursor.try_next() {
-                Some(Ok(event)) => {
-                    found.push((event.offset, self.keys(&event.event)));
-                    self.ahead.push_back((event.offset, event));
-                }
+            let (offset, event) = match cursor.try_next() {
+                Some(Ok(event)) => (event.offset, Some(event)),
                 // It is delivered like any other. Its stored tags have its keys.
-                Some(Err(ReadError::Decode { offset, .. })) => {
-                    found.push((offset, self.keys_at(store, offset)?));
-                }
+                Some(Err(ReadError::Decode { offset, .. })) => (offset, None),
+                // The cursor stopped. The next page begins at the offset that cannot be read.
                 Some(Err(error)) => {
-                    // The cursor stopped. The next page begins at the offset that cannot be read.
                     cursor.seek(cursor.position());
-                    // The events before it first.
-                    return if found.is_empty() { Err(error.into()) } else { Ok(found) };
+                    return found_before(error.into(), found);
                 }
                 None => break,
+            };
+            match self.keys(store, offset, event.as_ref()) {
+                Ok(keys) => found.push((offset, keys)),
+                Err(error) => {
+                    cursor.seek(offset);
+                    return found_before(error, found);
+                }
             }
+            self.ahead.extend(event.map(|event| (offset, event)));
         }
         Ok(found)
     }
@@ -120,13 +125,26 @@ impl<E: Event> Reader<E> {
         self.ahead.remove(at).map(|(_, event)| event)
     }
 
-    /// Returns the keys of an event.
-    fn keys(&self, event: &E) -> Keys {
-        let mut tags = Tags::default();
-        if self.key.is_some() {
-            event.tags(&mut tags);
+    /// Returns the keys of an event that was read, by its stored tags.
+    ///
+    /// The tags that the event type derives may differ from the stored ones: another version of the program may have
+    /// appended the event. Keys by derived tags would differ from those that [`keys_at`](Self::keys_at) returns when the
+    /// group is opened again, so two events of a key could be with workers at once.
+    fn keys<B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        offset: u64,
+        event: Option<&EventRef<'static, E>>,
+    ) -> Result<Keys, ConsumerError> {
+        match event {
+            // A raw event has its stored tags, so they are not read a second time.
+            Some(event) if self.key.is_some() && TypeId::of::<E>() == TypeId::of::<RawEvent>() => {
+                let mut tags = Tags::default();
+                event.event.tags(&mut tags);
+                Ok(self.keys_in(&tags))
+            }
+            _ => self.keys_at(store, offset),
         }
-        self.keys_in(&tags)
     }
 
     /// Returns the keys among the tags of an event.
@@ -155,6 +173,14 @@ impl<E: Event> Reader<E> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Returns the events that were found before an error, or the error if none were.
+fn found_before(
+    error: ConsumerError,
+    found: Vec<(u64, Keys)>,
+) -> Result<Vec<(u64, Keys)>, ConsumerError> {
+    if found.is_empty() { Err(error) } else { Ok(found) }
 }
 
 impl<E: Event> fmt::Debug for Reader<E> {

@@ -37,8 +37,10 @@ pub(crate) struct Schedule {
 #[derive(Debug, Default)]
 struct Queue {
     open: BTreeSet<u64>,
-    /// The event that is with a worker.
-    busy: Option<u64>,
+    /// The number of events that are with workers: at most 1, except after a state log in which two events of the key
+    /// have leases. Earlier versions could write that, when a program derived other tags than the stored ones. The key
+    /// then waits until all of them are answered.
+    busy: u32,
 }
 
 impl Schedule {
@@ -135,7 +137,7 @@ impl Schedule {
                 }
                 for key in self.keys.get(&offset).into_iter().flatten() {
                     let queue = self.queues.get_mut(key).expect("an open event is in its queues");
-                    queue.busy = None;
+                    queue.busy -= 1;
                 }
             }
         }
@@ -151,8 +153,7 @@ impl Schedule {
             }
             queue.open.insert(offset);
             if matches!(entry.status, Status::Leased { .. }) {
-                assert_eq!(queue.busy, None, "two events of the key {key:?} are with workers");
-                queue.busy = Some(offset);
+                queue.busy += 1;
             }
         }
         match &entry.status {
@@ -225,7 +226,7 @@ impl Schedule {
         let waits = || state.entry(offset).is_some_and(|entry| entry.status == Status::Waiting);
         let is_first = |key: &Arc<str>| {
             let queue = &self.queues[key];
-            queue.busy.is_none() && queue.open.first() == Some(&offset)
+            queue.busy == 0 && queue.open.first() == Some(&offset)
         };
         if waits() && self.keys(offset).iter().all(is_first) {
             self.ready.insert(offset);

@@ -28,7 +28,8 @@ const DELIVERIES_PER_TURN: usize = 64;
 /// * **It ends** when the store is closed and every event is handled or parked, or when [`Group::stop`](crate::Group::stop) was called.
 ///
 /// **Errors.** A log that cannot be read or a state that cannot be written is an error. The next attempt comes after the
-/// first pause of the settings, so a loop that goes on after an error does not spin.
+/// first pause of the settings, so a loop that goes on after an error does not spin. While other events are ready, they
+/// are delivered before the error of an event that cannot be read.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};

@@ -166,21 +166,28 @@ impl<E: Event> Core<E> {
         acked.is_some()
     }
 
-    /// Reads ahead until `wanted` events are ready, the log ends, or the window is full.
+    /// Reads ahead until `wanted` events are ready, the log ends, or the window is full. Adds the number of events that
+    /// were parked to `parked`, also before an error.
+    ///
+    /// An event that cannot be read is an error only if no event is ready: those before it, and those that are delivered
+    /// again, do not wait for it.
     pub(crate) fn read_ahead<B: Backend<E> + 'static>(
         &mut self,
         store: &EventStore<E, B>,
         wanted: usize,
         now_ms: u64,
-    ) -> Result<u64, ConsumerError> {
-        let mut parked = 0;
+        parked: &mut u64,
+    ) -> Result<(), ConsumerError> {
         while self.machine.ready_count() < wanted {
             let (read, head) = (self.machine.state().read, store.len());
             let room = self.machine.room_ahead();
             if read >= head || room == 0 {
                 break;
             }
-            let (found, to) = self.reader.read(store, read, room)?;
+            let (found, to) = match self.reader.read(store, read, room) {
+                Err(_) if self.machine.first_ready().is_some() => break,
+                read => read?,
+            };
             let passed = to - self.machine.state().stored_read;
             if found.is_empty() && (!self.can_park() || passed < STORE_PASSED) {
                 self.machine.pass(to);
@@ -190,9 +197,9 @@ impl<E: Event> Core<E> {
             let events = self.machine.admit(to, before, &found, now_ms);
             let keys = found.into_iter().filter(|(_, keys)| !keys.is_empty());
             self.commit(&events, keys, now_ms)?;
-            parked += parked_count(&events);
+            *parked += parked_count(&events);
         }
-        Ok(parked)
+        Ok(())
     }
 
     /// Replays or drops parked events. Returns their number.

@@ -227,7 +227,10 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         let core = &mut *guard;
         self.meters.parked(core.tick(now_ms)?);
         let wanted = max.min(core.machine.room(worker));
-        self.meters.parked(core.read_ahead(&self.store, wanted as usize, now_ms)?);
+        let mut parked = 0;
+        let read = core.read_ahead(&self.store, wanted as usize, now_ms, &mut parked);
+        self.meters.parked(parked);
+        read?;
         let deadline_ms = deadline.map_or(core.machine.state().settings.deadline_ms, ms);
         let deadline_ms = now_ms.saturating_add(deadline_ms);
         let finds = wanted > 0 && core.machine.first_ready().is_some();

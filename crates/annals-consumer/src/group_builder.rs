@@ -135,6 +135,9 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
 
     /// Sets what happens to the later events of a key when an event is parked. By default they are delivered: a parked
     /// event stops nothing. With `true` they are parked as well, so that a replay delivers all of them in order.
+    ///
+    /// An existing group that is opened with another value uses it for the events that it reads from then on. With
+    /// `true` it parks them behind the events that are parked already. Events that it has read ahead are delivered.
     pub fn park_key(mut self, parks: bool) -> Self {
         self.settings.parks_key = parks;
         self
@@ -175,18 +178,21 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         if Checkpoint::of(store, name.as_str())?.exists()? {
             return Err(ConsumerError::OtherKind { name, found: "consumer" });
         }
-        let (log, state) = match StateLog::open(&place, &name, &lock)? {
+        let (log, mut state) = match StateLog::open(&place, &name, &lock)? {
             Some((log, state)) => {
                 check_bound(&name, &state, store)?;
-                (log, with_settings(&name, state, &settings)?)
+                check_settings(&name, &state, &settings)?;
+                (log, state)
             }
             None => begin(store, &place, &lock, &name, &settings, self.from)?,
         };
         let clock = Clock::new(log.last_ms());
         let now_ms = clock.now_ms();
         let reader = Reader::new(query, settings.key.clone(), self.unknown);
+        // The machine begins with the new settings: what it knows of the parked events depends on them.
+        let stored = std::mem::replace(&mut state.settings, settings.clone());
         let mut core = Core::new(state, Record::Log(log), reader, lock, store)?;
-        if core.machine.state().settings != settings {
+        if stored != settings {
             let source = store_id(store);
             core.commit(&[GroupEvent::GroupConfigured { settings, source }], [], now_ms)?;
         }
@@ -238,11 +244,11 @@ fn begin<E: Event, B: Backend<E>>(
 }
 
 /// Checks that the group has this query and key.
-fn with_settings(
+fn check_settings(
     name: &str,
-    state: GroupState,
+    state: &GroupState,
     settings: &GroupSettings,
-) -> Result<GroupState, ConsumerError> {
+) -> Result<(), ConsumerError> {
     let differs = |what, found: String, given: String| {
         Err(ConsumerError::OtherSettings { name: name.to_owned(), what, found, given })
     };
@@ -256,7 +262,7 @@ fn with_settings(
         let text = |key: &Option<String>| format!("{:?}", key.as_deref().unwrap_or("each event"));
         return differs("key", text(&state.settings.key), text(&settings.key));
     }
-    Ok(state)
+    Ok(())
 }
 
 fn check(settings: &GroupSettings) -> Result<(), ConsumerError> {

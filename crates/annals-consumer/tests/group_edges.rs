@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use annals::{EventStore, Query, RawEvent};
-use annals_consumer::{Consumers as _, Nack};
+use annals_consumer::{ConsumerAdmin, Consumers as _, Nack};
 use common::append;
 
 #[test]
@@ -40,6 +40,35 @@ fn a_reset_keeps_what_waits_behind_a_parked_event_of_the_key() {
         group.pull("a", 5, None).unwrap().iter().map(|delivery| delivery.offset).collect();
     assert_eq!(offsets, [5, 7]);
     assert_eq!(group.parked(0, 9).iter().map(|parked| parked.offset).collect::<Vec<_>>(), [1, 6]);
+}
+
+#[test]
+fn a_group_that_parks_keys_from_now_on_knows_what_is_parked_already() {
+    let store = EventStore::in_memory();
+    append(&store, 0..5);
+    let open = |parks| store.group("billing").key("key:").park_key(parks).open().unwrap();
+    let group = open(false);
+    for delivery in group.pull("a", 5, None).unwrap() {
+        match delivery.offset {
+            1 => delivery.nack(Nack::Park, "no").unwrap(),
+            _ => delivery.ack().unwrap(),
+        }
+    }
+    drop(group);
+    append(&store, 5..8); // 6 has the key of 1
+    let group = open(true);
+    assert!(group.settings().parks_key);
+    let offsets: Vec<u64> =
+        group.pull("a", 5, None).unwrap().iter().map(|delivery| delivery.offset).collect();
+    assert_eq!(offsets, [5, 7]);
+    drop(group);
+    // The new settings are stored: the next process lists them, and parks behind both.
+    let info = ConsumerAdmin::of(&store).unwrap().get("billing").unwrap();
+    assert_eq!(info.parked, 2);
+    append(&store, 8..12); // 11 has the key of 1
+    let group = open(true);
+    assert!(!group.pull("a", 9, None).unwrap().iter().any(|delivery| delivery.offset == 11));
+    assert_eq!(group.parked(0, 9).iter().map(|it| it.offset).collect::<Vec<_>>(), [1, 6, 11]);
 }
 
 #[test]

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use crate::inspector::text::beginning;
+
 /// The largest JSON that is compared.
 const MAX_JSON: usize = 2 << 20;
 /// The deepest value that is compared by its parts.
 const MAX_DEPTH: usize = 24;
 /// The largest number of changes.
 const MAX_CHANGES: usize = 100;
+/// The longest value of a change, in bytes. A path is at most twice as long.
+const MAX_TEXT: usize = 4 << 10;
 
 /// A value that differs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    /// The path, as JSON pointers have it.
+    /// The path, as JSON pointers have it. A long path is cut, and so is a long value.
     pub(super) path: String,
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
@@ -27,7 +31,7 @@ pub(super) fn changes(before: &str, after: &str) -> Option<(Vec<Change>, bool)> 
     }
     let parse = |text| serde_json::from_str::<&RawValue>(text).ok();
     let mut found = Vec::new();
-    compare(parse(before)?, parse(after)?, String::new(), 0, &mut found);
+    compare(parse(before)?, parse(after)?, &Path::Root, 0, &mut found);
     let all = found.len() <= MAX_CHANGES;
     found.truncate(MAX_CHANGES);
     Some((found, all))
@@ -47,57 +51,107 @@ fn parts(value: &RawValue) -> Option<Parts<'_>> {
     }
 }
 
+/// Where a value is: the names and indexes on the way to it. It becomes text only if the value differs.
+enum Path<'p> {
+    Root,
+    Field(&'p Self, &'p str),
+    Element(&'p Self, usize),
+}
+
+impl Path<'_> {
+    /// Returns the path as JSON pointers have it. A long path is cut.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+
+    fn write(&self, text: &mut String) {
+        match self {
+            Self::Root => {}
+            Self::Field(parent, name) => {
+                parent.write(text);
+                let name = cut(name);
+                push(text, &format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+            }
+            Self::Element(parent, index) => {
+                parent.write(text);
+                push(text, &format!("/{index}"));
+            }
+        }
+    }
+}
+
+/// Adds a part to a path, as far as the path has room for it.
+fn push(text: &mut String, part: &str) {
+    if text.len() < MAX_TEXT {
+        text.push_str(cut(part));
+    }
+}
+
 fn compare(
     before: &RawValue,
     after: &RawValue,
-    path: String,
+    path: &Path<'_>,
     depth: usize,
     found: &mut Vec<Change>,
 ) {
-    if before.get() == after.get() || found.len() > MAX_CHANGES {
+    if before.get() == after.get() || is_full(found) {
         return;
     }
     let both = if depth < MAX_DEPTH { (parts(before), parts(after)) } else { (None, None) };
     match both {
         (Some(Parts::Object(old)), Some(Parts::Object(new))) => {
-            for (name, value) in &old {
-                let path = below(&path, name);
-                match new.get(name) {
-                    Some(other) => compare(value, other, path, depth + 1, found),
-                    None => found.push(Change { path, before: Some(text(value)), after: None }),
+            let added = new.iter().filter(|(name, _)| !old.contains_key(*name));
+            let added = added.map(|(name, value)| (name, None, Some(*value)));
+            let kept = old.iter().map(|(name, value)| (name, Some(*value), new.get(name).copied()));
+            for (name, before, after) in kept.chain(added) {
+                if is_full(found) {
+                    return;
                 }
-            }
-            for (name, value) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
-                found.push(Change {
-                    path: below(&path, name),
-                    before: None,
-                    after: Some(text(value)),
-                });
+                compare_parts(before, after, &Path::Field(path, name), depth + 1, found);
             }
         }
         (Some(Parts::Array(old)), Some(Parts::Array(new))) => {
             for index in 0..old.len().max(new.len()) {
-                let path = below(&path, &index.to_string());
-                match (old.get(index), new.get(index)) {
-                    (Some(value), Some(other)) => compare(value, other, path, depth + 1, found),
-                    (value, other) => {
-                        let (before, after) =
-                            (value.map(|value| text(value)), other.map(|value| text(value)));
-                        found.push(Change { path, before, after });
-                    }
+                if is_full(found) {
+                    return;
                 }
+                let (before, after) = (old.get(index).copied(), new.get(index).copied());
+                compare_parts(before, after, &Path::Element(path, index), depth + 1, found);
             }
         }
-        _ => found.push(Change { path, before: Some(text(before)), after: Some(text(after)) }),
+        _ => found.push(change(Some(before), Some(after), path)),
     }
 }
 
-fn below(path: &str, name: &str) -> String {
-    format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
+/// Compares two parts with the same name or index. A part that only one of the containers has is a change.
+fn compare_parts(
+    before: Option<&RawValue>,
+    after: Option<&RawValue>,
+    path: &Path<'_>,
+    depth: usize,
+    found: &mut Vec<Change>,
+) {
+    match (before, after) {
+        (Some(before), Some(after)) => compare(before, after, path, depth, found),
+        (before, after) => found.push(change(before, after, path)),
+    }
 }
 
-fn text(value: &RawValue) -> String {
-    value.get().to_owned()
+/// Returns whether more changes were found than are shown.
+fn is_full(found: &[Change]) -> bool {
+    found.len() > MAX_CHANGES
+}
+
+fn change(before: Option<&RawValue>, after: Option<&RawValue>, path: &Path<'_>) -> Change {
+    let text = |value: &RawValue| cut(value.get()).to_owned();
+    Change { path: path.text(), before: before.map(text), after: after.map(text) }
+}
+
+/// Returns the first [`MAX_TEXT`] bytes of a text.
+fn cut(text: &str) -> &str {
+    beginning(text, MAX_TEXT).0
 }
 
 #[cfg(test)]
@@ -136,5 +190,32 @@ mod tests {
         let deep = |value: u8| format!("{}{value}{}", "[".repeat(100), "]".repeat(100));
         assert_eq!(changes(&deep(1), &deep(2)).unwrap().0.len(), 1);
         assert_eq!(changes(&"1".repeat(MAX_JSON), "1"), None);
+    }
+    /// Returns the number of changes that the comparison found, and the longest path and value.
+    fn found(before: &str, after: &str) -> (usize, usize, usize) {
+        let parse = |text| serde_json::from_str::<&RawValue>(text).unwrap();
+        let mut found = Vec::new();
+        compare(parse(before), parse(after), &Path::Root, 0, &mut found);
+        let path = found.iter().map(|change| change.path.len()).max().unwrap_or(0);
+        let values = found.iter().flat_map(|change| [&change.before, &change.after]).flatten();
+        (found.len(), path, values.map(String::len).max().unwrap_or(0))
+    }
+
+    #[test]
+    fn added_and_removed_parts_below_a_long_name_are_bounded() {
+        let name = "~é/".repeat(20_000);
+        let array = |parts: &str| format!("{{\"{name}\":[{parts}]}}");
+        let fields: Vec<String> = (0..1_000).map(|n| format!("\"{n}\":1")).collect();
+        let object = |parts: &str| format!("{{\"{name}\":{{{parts}}}}}");
+        let (ones, fields) = (["1"; 1_000].join(","), fields.join(","));
+        for [full, empty] in [[array(&ones), array("")], [object(&fields), object("")]] {
+            for (before, after) in [(&full, &empty), (&empty, &full)] {
+                let (changes, path, _) = found(before, after);
+                assert_eq!(changes, MAX_CHANGES + 1);
+                assert!(path <= 2 * MAX_TEXT, "{path} bytes");
+            }
+        }
+        let long = format!("[\"{}\"]", "é".repeat(100_000));
+        assert_eq!(found("[]", &long), (1, 2, MAX_TEXT - 1));
     }
 }

@@ -170,6 +170,13 @@ impl Shared {
         Ok(page.pop())
     }
 
+    /// Reads the next page as [`read_page`](Self::read_page) does, on the caller's thread, which may wait for the disk.
+    pub(crate) fn next_page(&self, cursor: &mut Cursor, room: Room) -> Result<Page, Fault> {
+        let mut page = Page::new();
+        fill(self.backend(), cursor, &mut page, room)?;
+        Ok(page)
+    }
+
     /// Returns the first events from an offset on that match a query.
     pub(crate) fn first_matches(
         &self,

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod tls;
+pub(crate) mod trouble;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::view::{Fold, State};
 use crate::fault::{Fault, Kind};
+use crate::pages::{Cursor, Room};
 use crate::shared::Shared;
 
 /// The largest number of copies of a state.
@@ -16,8 +17,8 @@ const MAX_MARKS: usize = 64;
 const MAX_MARK_BYTES: usize = 16 << 20;
 /// The largest number of events of a projection that does not read all events.
 const MAX_EVENTS: usize = 4_000_000;
-/// The number of events that are read at once.
-const PAGE: usize = 512;
+/// The events that are read at once.
+const PAGE: Room = Room { events: 512, bytes: 8 << 20 };
 /// The number of projections whose timelines are kept.
 const KEPT: usize = 4;
 
@@ -148,17 +149,15 @@ impl Timeline {
     /// Applies the events up to the head.
     fn extend(&mut self, shared: &Shared) -> Result<(), Fault> {
         let head = shared.head().get();
-        while self.head < head {
-            let page = shared.first_matches(Arc::clone(&self.query), self.head, PAGE)?;
-            let is_last = page.len() < PAGE;
-            for event in page {
+        let mut cursor = Cursor::new(Arc::clone(&self.query), self.head..head);
+        // A page may be short: because its events are large, or because the one behind them cannot be read.
+        while !cursor.is_done() {
+            for event in shared.next_page(&mut cursor, PAGE)? {
                 self.tip.apply(&event)?;
                 self.push(event.offset)?;
             }
-            if is_last {
-                self.head = head.max(self.head);
-            }
         }
+        self.head = head.max(self.head);
         Ok(())
     }
 
@@ -203,16 +202,13 @@ impl Timeline {
         }
         let index = self.marks.partition_point(|mark| mark.steps <= steps).saturating_sub(1);
         let mark = &self.marks[index];
-        let (mut state, mut done) = (mark.state.copy(), mark.steps);
-        let mut from = self.offset(done).map_or(0, |offset| offset + 1);
-        while done < steps {
-            let wanted = (steps - done).min(PAGE);
-            let page = shared.first_matches(Arc::clone(&self.query), from, wanted)?;
-            let Some(last) = page.last() else { break };
-            from = last.offset + 1;
-            done += page.len();
-            for event in &page {
-                state.apply(event)?;
+        let mut state = mark.state.copy();
+        let from = self.offset(mark.steps).map_or(0, |offset| offset + 1);
+        let mut cursor = Cursor::new(Arc::clone(&self.query), from..self.head);
+        cursor.left = (steps - mark.steps) as u64;
+        while !cursor.is_done() {
+            for event in shared.next_page(&mut cursor, PAGE)? {
+                state.apply(&event)?;
             }
         }
         Ok(state)

@@ -1,0 +1,84 @@
+//! A log whose events cannot all be read.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use annals::{
+    AppendError, AppendFuture, Appended, Backend, Batch, Corruption, EventRef, Head, Memory,
+    NameCount, NameKind, ReadError, Selection, Stats,
+};
+use annals_server::WireEvent;
+
+/// A log in memory. The event at one offset cannot be read; those before it and behind it can.
+pub(crate) struct Damaged {
+    log: Memory<WireEvent>,
+    offset: u64,
+    /// The number of pages that were read.
+    pub(crate) reads: Arc<AtomicU64>,
+}
+
+impl Damaged {
+    pub(crate) fn at(offset: u64) -> Self {
+        Self { log: Memory::encoded(), offset, reads: Arc::default() }
+    }
+
+    fn damage(&self) -> ReadError {
+        let (expected, found) = ("an event".to_owned(), "damage".to_owned());
+        let file = PathBuf::from("test");
+        ReadError::Corrupt(Corruption { file, position: 0, offset: self.offset, expected, found })
+    }
+}
+
+impl Backend<WireEvent> for Damaged {
+    fn append(&self, batch: Batch<WireEvent>) -> Result<Appended, AppendError> {
+        self.log.append(batch)
+    }
+
+    fn submit(&self, batch: Batch<WireEvent>) -> AppendFuture {
+        self.log.submit(batch)
+    }
+
+    fn head(&self) -> &Head<WireEvent> {
+        self.log.head()
+    }
+
+    fn get(&self, offset: u64) -> Result<Option<EventRef<'_, WireEvent>>, ReadError> {
+        if offset == self.offset { Err(self.damage()) } else { self.log.get(offset) }
+    }
+
+    fn read<'a>(
+        &'a self,
+        mut selection: Selection<'_>,
+        page: &mut Vec<EventRef<'a, WireEvent>>,
+    ) -> Result<Range<u64>, ReadError> {
+        // Relaxed: the count guards no other memory.
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let end = selection.range.end;
+        if !selection.range.contains(&self.offset) {
+            return self.log.read(selection, page);
+        }
+        if selection.range.start == self.offset {
+            return Err(self.damage());
+        }
+        selection.range.end = self.offset;
+        Ok(self.log.read(selection, page)?.start.min(self.offset)..end)
+    }
+
+    fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
+        self.log.names(kind, prefix)
+    }
+
+    fn stats(&self) -> Stats {
+        self.log.stats()
+    }
+
+    fn sync(&self) -> Result<(), AppendError> {
+        self.log.sync()
+    }
+
+    fn close(&self) -> Result<(), AppendError> {
+        self.log.close()
+    }
+}

@@ -212,8 +212,8 @@ impl Server {
         self
     }
 
-    /// Allows the web pages of an origin, such as `https://shop.example`, to use the server. By default only its own
-    /// pages may.
+    /// Allows the web pages of an origin, such as `https://shop.example`, to use the server's faces for programs. By
+    /// default only its own pages may. The inspector takes requests from its own pages only.
     pub fn cors_origin(mut self, origin: impl Into<String>) -> Self {
         self.hosts.origins.push(origin.into());
         self
@@ -368,6 +368,7 @@ impl Server {
         let mut hosts = self.hosts;
         let address = |(listener, _): &(TcpListener, bool)| listener.local_addr().ok();
         hosts.addresses = listeners.iter().filter_map(address).collect();
+        hosts.tls = access.tls(false).is_some();
         let addresses = hosts.addresses.clone();
         let settings = Settings {
             signs: self.signs,

@@ -337,12 +337,20 @@ fn a_token_opens_a_session_with_its_rights() {
 
 #[test]
 fn other_pages_cannot_send_forms() {
-    let server = serve(Server::in_memory());
+    let server = serve(Server::in_memory().cors_origin("http://localhost:3000"));
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let status = |headers: &str| server.send("POST", "/ui/verify", headers, b"").status;
     assert_eq!(status(form), 415, "without an origin");
     assert_eq!(status(&format!("{form}Origin: https://evil.example\r\n")), 403);
     assert_eq!(status(&format!("{form}Origin: null\r\n")), 403);
+    let other = "Origin: http://localhost:3000\r\n";
+    assert_eq!(status(&format!("{form}{other}")), 403, "an allowed origin");
+    for method in ["GET", "OPTIONS"] {
+        let refused = server.send(method, "/ui", other, b"");
+        checked(&refused, "/ui", 403);
+        assert_eq!(refused.header("access-control-allow-origin"), None, "{method}");
+    }
+    assert_eq!(server.send("GET", "/v1/head", other, b"").status, 200);
     assert_eq!(status("Content-Type: text/plain\r\nOrigin: http://localhost\r\n"), 415);
     assert_eq!(status(FORM), 404, "in memory");
     // Forms are for the inspector only.

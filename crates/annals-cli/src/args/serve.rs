@@ -84,7 +84,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NAME")]
     pub(crate) host_name: Vec<String>,
 
-    /// The origin of web pages that may use this server, such as `https://shop.example`; may be given several times
+    /// The origin of web pages that may use this server, the inspector apart, such as `https://shop.example`; may be
+    /// given several times
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors_origin: Vec<String>,
 

@@ -14,11 +14,15 @@ pub(crate) struct Hosts {
     pub(crate) names: Vec<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Whether clients reach the server over TLS only. A page without TLS is then another server's.
+    pub(crate) tls: bool,
 }
 
 impl Hosts {
-    /// Returns an error if the request is for another host, or from a web page of another.
-    pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Fault> {
+    /// Returns an error if the request is for another host, or from a web page of another. The inspector, for which
+    /// `is_page` is true, takes requests from its own pages only: a browser adds the inspector's cookie to requests from
+    /// other ports and subdomains.
+    pub(crate) fn check<B>(&self, request: &Request<B>, is_page: bool) -> Result<(), Fault> {
         let headers = request.headers();
         let host = authority(request.uri(), headers).ok_or_else(|| {
             Fault::new(Kind::UnknownHost, "the request names no host; send the header Host")
@@ -33,20 +37,30 @@ impl Hosts {
         }
         let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
-        let own = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"))
-            .is_some_and(|origin| origin.eq_ignore_ascii_case(host));
-        if own || self.allows_origin(origin) {
+        if self.is_own(origin, host) || (!is_page && self.allows_origin(origin)) {
             return Ok(());
         }
-        let message = format!(
-            "pages of {origin:?} may not use this server; --cors-origin allows the pages of an origin"
-        );
+        let message = if is_page {
+            format!(
+                "pages of {origin:?} may not use the inspector, which serves its own pages only"
+            )
+        } else {
+            format!(
+                "pages of {origin:?} may not use this server; --cors-origin allows the pages of an origin"
+            )
+        };
         Err(Fault::new(Kind::ForeignOrigin, message))
     }
 
-    /// Returns whether the pages of an origin of another host may use this server.
+    /// Returns whether an origin is the server itself, under the host of the request. A server without TLS may be behind
+    /// a proxy that has it.
+    fn is_own(&self, origin: &str, host: &str) -> bool {
+        let plain = origin.strip_prefix("http://").filter(|_| !self.tls);
+        let own = plain.or_else(|| origin.strip_prefix("https://"));
+        own.is_some_and(|own| own.eq_ignore_ascii_case(host))
+    }
+
+    /// Returns whether the pages of an origin of another host may use this server, the inspector apart.
     pub(crate) fn allows_origin(&self, origin: &str) -> bool {
         self.origins.iter().any(|allowed| allowed == origin)
     }
@@ -89,7 +103,7 @@ mod tests {
         if let Some(origin) = origin {
             request = request.header(ORIGIN, origin);
         }
-        hosts.check(&request.body(()).unwrap()).map_err(|fault| fault.kind)
+        hosts.check(&request.body(()).unwrap(), false).map_err(|fault| fault.kind)
     }
 
     #[test]
@@ -98,6 +112,7 @@ mod tests {
             names: vec!["log.example".into()],
             origins: vec!["https://shop.example".into()],
             addresses: vec!["10.0.0.7:1".parse().unwrap()],
+            tls: false,
         };
         for host in [
             "localhost",
@@ -130,5 +145,12 @@ mod tests {
                 "{origin}"
             );
         }
+    }
+    #[test]
+    fn a_page_without_tls_is_not_one_of_a_server_with_tls() {
+        let hosts = Hosts { tls: true, ..Hosts::default() };
+        assert_eq!(check(&hosts, "localhost:1", Some("https://localhost:1")), Ok(()));
+        let plain = check(&hosts, "localhost:1", Some("http://localhost:1"));
+        assert_eq!(plain, Err(Kind::ForeignOrigin));
     }
 }

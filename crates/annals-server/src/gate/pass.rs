@@ -12,7 +12,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
 
 use super::problem::{is_grpc, respond};
@@ -52,7 +52,7 @@ pub(crate) async fn pass(
     let grpc = is_grpc(request.headers());
     let face = if grpc { "grpc" } else { "http" };
     let in_flight = Counted::one("annals_rpc_in_flight");
-    let origin = foreign_origin(&shared, request.headers());
+    let origin = foreign_origin(&shared, &request);
     let method = method_name(&request, grpc);
     let mut response = match admit(&shared, &mut request) {
         Err(fault) if is_page(request.uri().path()) => refusal(&fault, request.uri()),
@@ -97,7 +97,7 @@ fn span(request: &Request, face: &'static str, method: &'static str) -> tracing:
 
 /// Checks whether the server takes a request, and writes the client's name into it.
 fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
-    shared.hosts.check(request)?;
+    shared.hosts.check(request, is_page(request.uri().path()))?;
     let needed = rights::needed(request.method(), request.uri().path());
     let is_health = needed.is_none();
     if shared.is_draining() && !is_health {
@@ -140,9 +140,10 @@ fn check_media_type(request: &Request) -> Result<(), Fault> {
     Err(Fault::new(Kind::MediaType, message))
 }
 
-/// Returns the origin of another host whose pages may use the server, if the request comes from one.
-fn foreign_origin(shared: &Shared, headers: &HeaderMap) -> Option<HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
+/// Returns the origin of another host whose pages may use the server, if the request comes from one. Such pages may not
+/// use the inspector.
+fn foreign_origin(shared: &Shared, request: &Request) -> Option<HeaderValue> {
+    let origin = request.headers().get(ORIGIN).filter(|_| !is_page(request.uri().path()))?;
     shared.hosts.allows_origin(origin.to_str().ok()?).then(|| origin.clone())
 }
 

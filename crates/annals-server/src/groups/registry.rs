@@ -188,7 +188,8 @@ impl Groups {
         }
     }
 
-    fn report_open(&self, name: &str) -> Option<GroupReport> {
+    /// Reports a group that the server runs; `None` if it does not run it, or a request changes it.
+    pub(crate) fn report_open(&self, name: &str) -> Option<GroupReport> {
         let open = self.open_now(name)?;
         let (settings, status) = (Some(open.settings()), Some(open.status()));
         Some(GroupReport { name: name.to_owned(), settings, status, info: None })

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use annals_consumer::{
-    ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, ParkedEvent, ParkedEvents,
+    ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, GroupStatus, ParkedEvent,
+    ParkedEvents,
 };
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -22,36 +23,83 @@ const MAX_PARKED: usize = 500;
 /// The largest number of subscriptions that are shown.
 const MAX_SUBSCRIPTIONS: usize = 500;
 
-fn fault(error: &ConsumerError) -> Fault {
-    let kind = match error {
-        ConsumerError::NotFound { .. } => Kind::NotFound,
-        ConsumerError::Running { .. } | ConsumerError::NotParked { .. } => Kind::Conflict,
-        _ => Kind::Io,
-    };
-    Fault::new(kind, error.to_string())
+/// What the pages show of a consumer or group.
+struct Row {
+    name: String,
+    kind: ConsumerKind,
+    position: u64,
+    lag: u64,
+    in_flight: u64,
+    retrying: u64,
+    parked: u64,
+    problem: Option<String>,
+}
+
+impl Row {
+    /// Returns the row of a consumer, or of a group that the server does not run.
+    fn of(info: ConsumerInfo) -> Self {
+        let ConsumerInfo { name, kind, position, lag, in_flight, retrying, parked, .. } = info;
+        let problem = info.problem.map(|problem| problem.to_string());
+        Self { name, kind, position, lag, in_flight, retrying, parked, problem }
+    }
+
+    /// Returns the row of a group that the server runs; `None` if it does not run it.
+    fn of_open(shared: &Shared, name: &str) -> Option<Self> {
+        let report = shared.groups.report_open(name)?;
+        let GroupStatus { position, lag, in_flight, retrying, parked, .. } = report.status?;
+        let (name, kind, problem) = (report.name, ConsumerKind::Group, None);
+        Some(Self { name, kind, position, lag, in_flight, retrying, parked, problem })
+    }
 }
 
 /// Returns the consumers and groups; none if the backend has no place for them.
-fn list(shared: &Shared) -> Result<Option<Vec<ConsumerInfo>>, Fault> {
-    match ConsumerAdmin::of(&shared.store) {
-        Ok(admin) => admin.list().map(Some).map_err(|error| fault(&error)),
-        Err(ConsumerError::NoPlace) => Ok(None),
-        Err(error) => Err(fault(&error)),
+fn list(shared: &Shared) -> Result<Option<Vec<Row>>, Fault> {
+    let admin = match ConsumerAdmin::of(&shared.store) {
+        Err(ConsumerError::NoPlace) => return Ok(None),
+        admin => admin?,
+    };
+    let row =
+        |info: ConsumerInfo| Row::of_open(shared, &info.name).unwrap_or_else(|| Row::of(info));
+    Ok(Some(admin.list()?.into_iter().map(row).collect()))
+}
+
+/// Returns one consumer or group, and the parked events of a group.
+fn find(shared: &Shared, name: &str) -> Result<(Row, Vec<ParkedEvent>), Fault> {
+    let row = match Row::of_open(shared, name) {
+        Some(row) => row,
+        None => Row::of(
+            ConsumerAdmin::of(&shared.store)?.get(name).map_err(|error| not_found(name, error))?,
+        ),
+    };
+    let parked = match row.kind {
+        ConsumerKind::Group => shared.groups.parked(name, 0, MAX_PARKED)?,
+        _ => Vec::new(),
+    };
+    Ok((row, parked))
+}
+
+/// Returns the fault of a name that may be one of a consumer, too.
+fn not_found(name: &str, error: ConsumerError) -> Fault {
+    match error {
+        ConsumerError::NotFound { .. } => {
+            Fault::new(Kind::NotFound, format!("the store has no consumer and no group {name:?}"))
+        }
+        error => error.into(),
     }
 }
 
 /// Returns the page of all consumers.
 pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Failed> {
     let reader = Arc::clone(&shared);
-    let infos = shared.blocking(move || list(&reader)).await?;
+    let rows = shared.blocking(move || list(&reader)).await?;
     let (head, cursors) = (shared.head().get(), shared.cursors.list());
     let body = html! {
         h1 { "Consumers" }
         h2 { "Consumers and groups" }
-        @match infos.as_deref() {
+        @match rows.as_deref() {
             None => { p.empty { "This store has no place for consumers and groups." } }
             Some([]) => { p.empty { "The store has no consumers and no groups. docs/CONSUMERS.md says what they do." } }
-            Some(infos) => { (table(infos)) }
+            Some(rows) => { (table(rows)) }
         }
         h2 { "Open subscriptions" }
         @if cursors.is_empty() {
@@ -63,30 +111,30 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
     Ok(Html::page("Consumers", "/ui/consumers", &body))
 }
 
-fn table(infos: &[ConsumerInfo]) -> Markup {
+fn table(rows: &[Row]) -> Markup {
     html! {
         table {
             thead { tr { th scope="col" { "Name" } th scope="col" { "Kind" } th.number scope="col" { "Position" }
                 th.number scope="col" { "Lag" }
                 th.number scope="col" { "In flight" } th.number scope="col" { "Parked" } } }
-            tbody { @for info in infos { (row(info)) } }
+            tbody { @for row in rows { (table_row(row)) } }
         }
     }
 }
 
-fn row(info: &ConsumerInfo) -> Markup {
+fn table_row(row: &Row) -> Markup {
     let group = |count: u64| {
-        if info.kind == ConsumerKind::Group { grouped(count) } else { "–".to_owned() }
+        if row.kind == ConsumerKind::Group { grouped(count) } else { "–".to_owned() }
     };
     html! {
         tr {
-            td { a href=(page_of(&info.name)) { (shown(&info.name)) }
-                @if let Some(problem) = &info.problem { p.bad { (shown_up_to(&problem.to_string(), 1_000)) } } }
-            td { (info.kind) }
-            td.number { (grouped(info.position)) }
-            td.number { (grouped(info.lag)) }
-            td.number { (group(info.in_flight)) @if info.retrying > 0 { " (" (grouped(info.retrying)) " retrying)" } }
-            td.number { (group(info.parked)) }
+            td { a href=(page_of(&row.name)) { (shown(&row.name)) }
+                @if let Some(problem) = &row.problem { p.bad { (shown_up_to(problem, 1_000)) } } }
+            td { (row.kind) }
+            td.number { (grouped(row.position)) }
+            td.number { (grouped(row.lag)) }
+            td.number { (group(row.in_flight)) @if row.retrying > 0 { " (" (grouped(row.retrying)) " retrying)" } }
+            td.number { (group(row.parked)) }
         }
     }
 }
@@ -143,30 +191,20 @@ pub(super) async fn one(
     Path(name): Path<String>,
 ) -> Result<Html, Failed> {
     let (reader, wanted) = (Arc::clone(&shared), name.clone());
-    let (info, parked) = shared
-        .blocking(move || {
-            let failed = |error: ConsumerError| fault(&error);
-            let admin = ConsumerAdmin::of(&reader.store).map_err(failed)?;
-            let info = admin.get(&wanted).map_err(failed)?;
-            let parked = match info.kind {
-                ConsumerKind::Group => admin.parked(&wanted, 0, MAX_PARKED).map_err(failed)?,
-                _ => Vec::new(),
-            };
-            Ok((info, parked))
-        })
-        .await?;
-    let kind = info.kind.to_string();
+    let (row, parked) = shared.blocking(move || find(&reader, &wanted)).await?;
+    let is_writable = shared.groups.check_writable().is_ok();
+    let kind = row.kind.to_string();
     let body = html! {
         h1 { @if kind == "group" { "Group " } @else { "Consumer " } (shown(&name)) }
-        (table(std::slice::from_ref(&info)))
-        @if info.kind == ConsumerKind::Group { (parked_events(&info, &parked)) }
+        (table(std::slice::from_ref(&row)))
+        @if row.kind == ConsumerKind::Group { (parked_events(&row, &parked, is_writable)) }
         p { a href="/ui/consumers" { "All consumers" } }
     };
     Ok(Html::page(&name, "/ui/consumers", &body))
 }
 
-fn parked_events(info: &ConsumerInfo, parked: &[ParkedEvent]) -> Markup {
-    let action = format!("{}/parked", page_of(&info.name));
+fn parked_events(row: &Row, parked: &[ParkedEvent], is_writable: bool) -> Markup {
+    let action = format!("{}/parked", page_of(&row.name));
     html! {
         h2 { "Parked events" }
         @if parked.is_empty() {
@@ -186,14 +224,18 @@ fn parked_events(info: &ConsumerInfo, parked: &[ParkedEvent]) -> Markup {
                     }
                 }
             }
-            @if info.parked > parked.len() as u64 { p.note
-                { (counted(info.parked - parked.len() as u64, "further event")) } }
-            form.buttons method="post" action=(action) {
-                button.main name="action" value="replay" { "Deliver all of them again" }
-                button name="action" value="drop" { "Drop all of them" }
+            @if row.parked > parked.len() as u64 { p.note
+                { (counted(row.parked - parked.len() as u64, "further event")) } }
+            @if is_writable {
+                form.buttons method="post" action=(action) {
+                    button.main name="action" value="replay" { "Deliver all of them again" }
+                    button name="action" value="drop" { "Drop all of them" }
+                }
+                p.dim { "Both work only while no program beside the server runs the group: such a program "
+                    "replays its parked events itself." }
+            } @else {
+                p.note { "The server is read-only, so it neither replays nor drops them." }
             }
-            p.dim { "Both work only while no program has the group open: such a program "
-                "replays its parked events itself." }
         }
     }
 }
@@ -204,23 +246,19 @@ pub(super) async fn settle(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Failed> {
+    shared.groups.check_writable()?;
     let form = form(request).await?;
     let replays = match form.text("action") {
         Some("replay") => true,
         Some("drop") => false,
         _ => return Err(Failed(Fault::invalid("action must be replay or drop"))),
     };
-    let reader = Arc::clone(&shared);
-    let wanted = name.clone();
+    // The server runs the group from now on, as after a pull of a worker.
+    let group = shared.groups.group(&name).await?;
+    let all = ParkedEvents::All;
     shared
         .blocking(move || {
-            let failed = |error: ConsumerError| fault(&error);
-            let admin = ConsumerAdmin::of(&reader.store).map_err(failed)?;
-            if replays {
-                admin.replay_parked(&wanted, ParkedEvents::All).map_err(failed)
-            } else {
-                admin.drop_parked(&wanted, ParkedEvents::All).map_err(failed)
-            }
+            Ok(if replays { group.replay_parked(all)? } else { group.drop_parked(all)? })
         })
         .await?;
     Ok(Redirect::to(&url(&page_of(&name), &[])).into_response())

@@ -103,16 +103,40 @@ pub(super) async fn start(
 }
 
 fn verify(path: &PathBuf, verification: &Verification, permit: OwnedSemaphorePermit) {
-    let report = annals::verify_watched(path, |checked, of| {
+    run(verification, permit, |progress| {
+        annals::verify_watched(path, progress).map_err(|error| error.to_string())
+    });
+}
+
+/// Runs a check to its end and keeps its outcome, also if it panics.
+fn run(
+    verification: &Verification,
+    permit: OwnedSemaphorePermit,
+    check: impl FnOnce(&mut dyn FnMut(u64, u64)) -> Result<VerifyReport, String>,
+) {
+    // Dropped last: no further run begins before the outcome is there.
+    let _permit = permit;
+    let mut ending = Ending { verification, report: Err("the check panicked".to_owned()) };
+    let report = check(&mut |checked, of| {
         if let Some(run) = verification.0.lock().as_mut() {
             run.progress = (checked, of);
         }
     });
-    let report = report.map(Arc::new).map_err(|error| error.to_string());
-    if let Some(run) = verification.0.lock().as_mut() {
-        run.outcome = Some(Outcome { at: SystemTime::now(), report });
+    ending.report = report.map(Arc::new);
+}
+
+/// Writes the outcome of a run when it is dropped.
+struct Ending<'v> {
+    verification: &'v Verification,
+    report: Result<Arc<VerifyReport>, String>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(run) = self.verification.0.lock().as_mut() {
+            run.outcome = Some(Outcome { at: SystemTime::now(), report: self.report.clone() });
+        }
     }
-    drop(permit);
 }
 
 fn moment(at: SystemTime) -> String {
@@ -160,5 +184,33 @@ fn outcome(at: SystemTime, report: &VerifyReport) -> Markup {
             h2 { "Notes" }
             ul { @for note in report.notes.iter().take(MAX_FINDINGS) { li { (shown_up_to(note, 1_000)) } } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn a_check_that_panics_has_an_outcome() {
+        let started = Run { since: SystemTime::now(), progress: (0, 0), outcome: None };
+        let verification = Verification(Arc::new(Mutex::new(Some(started))));
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            run(&verification, permit, |progress| {
+                progress(1, 2);
+                panic!("a check that panics");
+            });
+        }));
+        assert!(ended.is_err());
+        let run = verification.0.lock().clone().unwrap();
+        assert_eq!(run.progress, (1, 2));
+        assert_eq!(run.outcome.unwrap().report.unwrap_err(), "the check panicked");
+        assert_eq!(permits.available_permits(), 1);
     }
 }

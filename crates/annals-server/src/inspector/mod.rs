@@ -41,6 +41,7 @@ pub(crate) mod paths;
 mod payload;
 pub(crate) mod routes;
 mod rows;
+mod scans;
 pub(crate) mod state;
 mod tag;
 mod tail;

@@ -1,8 +1,10 @@
 //! The page of tags, and the completion of names.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use annals::{NameCount, NameKind};
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use maud::html;
 
@@ -11,6 +13,7 @@ use super::chart::ranking;
 use super::failure::Failed;
 use super::layout::Html;
 use super::params::Params;
+use super::scans::Scans;
 use super::text::{counted, shown, tag_url, url};
 use crate::fault::{Fault, Kind};
 use crate::shared::Shared;
@@ -20,35 +23,29 @@ const PAGE: usize = 100;
 /// The number of names that complete a field.
 const COMPLETIONS: usize = 30;
 
-async fn names(
-    shared: &Arc<Shared>,
-    kind: NameKind,
-    prefix: &str,
-) -> Result<Vec<NameCount>, Fault> {
-    let (reader, prefix) = (Arc::clone(shared), prefix.to_owned());
-    shared.blocking(move || Ok(reader.backend().names(kind, &prefix)?)).await
-}
-
 /// Returns the page of tags.
 pub(super) async fn page(
     State(shared): State<Arc<Shared>>,
+    Extension(scans): Extension<Scans>,
     RawQuery(query): RawQuery,
 ) -> Result<Html, Failed> {
     let params = Params::parse(query.as_deref());
     let prefix = params.exact("prefix").unwrap_or_default();
     let by_name = params.text("order") == Some("name");
     let skipped = usize::try_from(params.number("skip")?.unwrap_or(0)).unwrap_or(usize::MAX);
-    let mut found = names(&shared, NameKind::Tag, prefix).await?;
-    if by_name {
-        found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-    } else {
-        found.sort_unstable_by(|one, other| {
-            other.count.cmp(&one.count).then_with(|| one.name.cmp(&other.name))
-        });
-    }
-    let all = found.len();
-    let shown_tags: Vec<(String, u64)> =
-        found.into_iter().skip(skipped).take(PAGE).map(|found| (found.name, found.count)).collect();
+    let (all, shown_tags) = scans
+        .names(&shared, NameKind::Tag, prefix, move |mut found| {
+            if by_name {
+                found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            } else {
+                found.sort_unstable_by(most_first);
+            }
+            let page = found.iter().skip(skipped).take(PAGE);
+            let page: Vec<(String, u64)> =
+                page.map(|found| (found.name.clone(), found.count)).collect();
+            (found.len(), page)
+        })
+        .await?;
     let order = if by_name { "name" } else { "count" };
     let link = |skip: usize| {
         url("/ui/tags", &[("prefix", prefix), ("order", order), ("skip", &skip.to_string())])
@@ -87,6 +84,7 @@ pub(super) async fn page(
 /// Returns the names that complete a field.
 pub(super) async fn suggest(
     State(shared): State<Arc<Shared>>,
+    Extension(scans): Extension<Scans>,
     Path(list): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Html, Failed> {
@@ -98,11 +96,22 @@ pub(super) async fn suggest(
             return Err(Failed(Fault::new(Kind::NotFound, "there are lists of types and of tags")));
         }
     };
-    let prefix = params.all().map(|(_, value)| value).last().unwrap_or_default();
-    let mut found = names(&shared, kind, prefix).await?;
-    found.sort_unstable_by(|one, other| {
-        other.count.cmp(&one.count).then_with(|| one.name.cmp(&other.name))
+    // The last one is what the user typed; a field may have a prefix for the time before that.
+    let typed = params.all().map(|(_, value)| value).filter(|value| !value.is_empty());
+    let prefix = typed.last().unwrap_or_default();
+    // A log may have millions of tags, so the list of tags begins with the first letter.
+    if prefix.is_empty() && kind == NameKind::Tag {
+        return Ok(Html::part(options(&[])));
+    }
+    let names = scans.names(&shared, kind, prefix, |mut found| {
+        found.sort_unstable_by(most_first);
+        found.truncate(COMPLETIONS);
+        found.into_iter().map(|found| found.name).collect::<Vec<String>>()
     });
-    let found: Vec<String> = found.into_iter().take(COMPLETIONS).map(|found| found.name).collect();
-    Ok(Html::part(options(&found)))
+    Ok(Html::part(options(&names.await?)))
+}
+
+/// Orders names by their number of events, the largest first.
+fn most_first(one: &NameCount, other: &NameCount) -> Ordering {
+    other.count.cmp(&one.count).then_with(|| one.name.cmp(&other.name))
 }

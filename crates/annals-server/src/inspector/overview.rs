@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use annals::{Backend, Distribution, NameKind, Stats};
+use axum::Extension;
 use axum::extract::State;
 use maud::{Markup, html};
 
@@ -13,6 +14,7 @@ use super::chart::{bars, ranking};
 use super::clock::boundaries;
 use super::failure::Failed;
 use super::layout::Html;
+use super::scans::Scans;
 use super::text::{counted, duration, grouped, milliseconds, shown_up_to, size, time, url};
 use crate::event::WireEvent;
 use crate::fault::Fault;
@@ -26,8 +28,12 @@ const PARTS: u64 = 80;
 const NAMES: usize = 12;
 
 /// Returns the page.
-pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Failed> {
+pub(super) async fn page(
+    State(shared): State<Arc<Shared>>,
+    Extension(scans): Extension<Scans>,
+) -> Result<Html, Failed> {
     let live = live(&shared).await?;
+    let names = scans.overview(&shared).await?;
     let reader = Arc::clone(&shared);
     let facts = shared.blocking(move || facts(&reader)).await?;
     let body = html! {
@@ -38,11 +44,11 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
         } @else {
             section.history { (history(&facts)) }
             div.columns {
-                section { h2 { "Types" } (ranking(&facts.types, "Type", |name| events_url(&[name], &[])))
-                    (more(facts.all_types, "type")) }
+                section { h2 { "Types" } (ranking(&names.types, "Type", |name| events_url(&[name], &[])))
+                    (more(names.all_types, "type")) }
                 section { h2 { "Tags by prefix" }
-                    (ranking(&facts.prefixes, "Prefix", |name| url("/ui/tags", &[("prefix", name)])))
-                        (more(facts.all_prefixes, "prefix")) }
+                    (ranking(&names.prefixes, "Prefix", |name| url("/ui/tags", &[("prefix", name)])))
+                        (more(names.all_prefixes, "prefix")) }
             }
         }
     };
@@ -59,10 +65,30 @@ struct Facts {
     head: u64,
     times_ms: Option<(u64, u64)>,
     over_time: Vec<u64>,
+}
+
+/// The names with most events, and the number of all names.
+#[derive(Debug, Default)]
+pub(super) struct Names {
     types: Vec<(String, u64)>,
     all_types: usize,
     prefixes: Vec<(String, u64)>,
     all_prefixes: usize,
+}
+
+impl Names {
+    /// Reads all names of a log.
+    pub(super) fn scan(backend: &dyn Backend<WireEvent>) -> Result<Self, Fault> {
+        let types = backend.names(NameKind::Type, "")?;
+        let types = types.into_iter().map(|found| (found.name, found.count)).collect();
+        let mut prefixes = BTreeMap::<String, u64>::new();
+        for tag in backend.names(NameKind::Tag, "")? {
+            *prefixes.entry(prefix(&tag.name).to_owned()).or_default() += tag.count;
+        }
+        let (types, all_types) = largest(types);
+        let (prefixes, all_prefixes) = largest(prefixes.into_iter().collect());
+        Ok(Self { types, all_types, prefixes, all_prefixes })
+    }
 }
 
 fn facts(shared: &Shared) -> Result<Facts, Fault> {
@@ -79,15 +105,7 @@ fn facts(shared: &Shared) -> Result<Facts, Fault> {
         }
         None => Vec::new(),
     };
-    let types = backend.names(NameKind::Type, "")?;
-    let types = types.into_iter().map(|found| (found.name, found.count)).collect();
-    let mut prefixes = BTreeMap::<String, u64>::new();
-    for tag in backend.names(NameKind::Tag, "")? {
-        *prefixes.entry(prefix(&tag.name).to_owned()).or_default() += tag.count;
-    }
-    let (types, all_types) = largest(types);
-    let (prefixes, all_prefixes) = largest(prefixes.into_iter().collect());
-    Ok(Facts { head, times_ms, over_time, types, all_types, prefixes, all_prefixes })
+    Ok(Facts { head, times_ms, over_time })
 }
 
 /// Returns the part of a tag up to its first colon, or the whole tag.

@@ -7,6 +7,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 use super::cookie::remember;
+use super::scans::Scans;
 use super::state::page as state;
 use super::state::timeline::Timelines;
 use super::state::views::Views;
@@ -41,6 +42,7 @@ pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
         .route("/ui/assets/{name}", get(assets::get))
         .layer(Extension(Verification::default()))
         .layer(Extension(Timelines::default()))
+        .layer(Extension(Scans::default()))
         .layer(Extension(views))
         .layer(axum::middleware::from_fn(remember))
         .with_state(Arc::clone(shared))

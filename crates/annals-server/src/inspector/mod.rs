@@ -33,6 +33,7 @@ mod filter;
 mod json_view;
 mod layout;
 mod login;
+mod name_counts;
 mod names;
 mod neighbours;
 mod overview;

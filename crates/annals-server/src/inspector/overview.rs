@@ -1,10 +1,9 @@
 //! The first page: the head, the rates, the sizes, and the names in the log.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use annals::{Backend, Distribution, NameKind, Stats};
+use annals::{Backend, Distribution, Stats};
 use axum::Extension;
 use axum::extract::State;
 use maud::{Markup, html};
@@ -14,6 +13,7 @@ use super::chart::{bars, ranking};
 use super::clock::boundaries;
 use super::failure::Failed;
 use super::layout::Html;
+use super::name_counts::NAMES;
 use super::scans::Scans;
 use super::text::{counted, duration, grouped, milliseconds, shown_up_to, size, time, url};
 use crate::event::WireEvent;
@@ -24,8 +24,6 @@ use crate::shared::Shared;
 const SECONDS: u64 = 60;
 /// The parts of the chart of the whole log.
 const PARTS: u64 = 80;
-/// The largest number of names in a ranking.
-const NAMES: usize = 12;
 
 /// Returns the page.
 pub(super) async fn page(
@@ -67,30 +65,6 @@ struct Facts {
     over_time: Vec<u64>,
 }
 
-/// The names with most events, and the number of all names.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    types: Vec<(String, u64)>,
-    all_types: usize,
-    prefixes: Vec<(String, u64)>,
-    all_prefixes: usize,
-}
-
-impl Names {
-    /// Reads all names of a log.
-    pub(super) fn scan(backend: &dyn Backend<WireEvent>) -> Result<Self, Fault> {
-        let types = backend.names(NameKind::Type, "")?;
-        let types = types.into_iter().map(|found| (found.name, found.count)).collect();
-        let mut prefixes = BTreeMap::<String, u64>::new();
-        for tag in backend.names(NameKind::Tag, "")? {
-            *prefixes.entry(prefix(&tag.name).to_owned()).or_default() += tag.count;
-        }
-        let (types, all_types) = largest(types);
-        let (prefixes, all_prefixes) = largest(prefixes.into_iter().collect());
-        Ok(Self { types, all_types, prefixes, all_prefixes })
-    }
-}
-
 fn facts(shared: &Shared) -> Result<Facts, Fault> {
     let backend = shared.backend();
     let head = backend.head().get();
@@ -106,19 +80,6 @@ fn facts(shared: &Shared) -> Result<Facts, Fault> {
         None => Vec::new(),
     };
     Ok(Facts { head, times_ms, over_time })
-}
-
-/// Returns the part of a tag up to its first colon, or the whole tag.
-fn prefix(tag: &str) -> &str {
-    tag.find(':').map_or(tag, |colon| &tag[..=colon])
-}
-
-/// Returns the names with most events, and the number of all names.
-pub(super) fn largest(mut counts: Vec<(String, u64)>) -> (Vec<(String, u64)>, usize) {
-    let all = counts.len();
-    counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-    counts.truncate(NAMES);
-    (counts, all)
 }
 
 /// Returns the differences between neighbours.
@@ -213,11 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_and_prefixes() {
+    fn rates() {
         assert_eq!([0, 5, 7, 4_999].map(rate), ["0", "1", "1.4", "999"].map(str::to_owned));
-        assert_eq!(["a:b:c", "a", ":"].map(prefix), ["a:", "a", ":"]);
-        let many = (0..20).map(|n| (n.to_string(), n)).collect();
-        let (names, all) = largest(many);
-        assert_eq!((names.len(), all, names[0].1), (NAMES, 20, 19));
     }
 }

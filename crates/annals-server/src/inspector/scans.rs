@@ -8,7 +8,7 @@ use annals::{NameCount, NameKind};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::overview::Names;
+use super::name_counts::Names;
 use crate::fault::Fault;
 use crate::shared::Shared;
 

@@ -12,7 +12,7 @@ use super::chart::{bars, ranking};
 use super::clock::boundaries;
 use super::failure::Failed;
 use super::layout::Html;
-use super::overview::largest;
+use super::name_counts::largest;
 use super::params::Params;
 use super::rows::table;
 use super::text::{event_url, grouped, shown, tag_url, time, url};

@@ -116,22 +116,26 @@ impl Groups {
                 break (changing, slot);
             }
         };
-        if let Some(open) = &*slot.open.read().await {
-            open.stop();
-        }
-        let guard = Arc::clone(&slot.open).write_owned().await;
         let (groups, name) = (self.clone(), name.to_owned());
-        on_thread(move || {
-            let (mut guard, _changing) = (guard, changing);
-            let done = work(&groups.store, &mut guard);
-            // A group that was stopped would wake no worker again.
-            if guard.as_ref().is_none_or(Group::is_stopped) {
-                *guard = None;
-                groups.slots.lock().remove(&name);
+        // A task of its own: a request that is dropped while pulls are at work would leave a stopped group open.
+        let change = tokio::spawn(async move {
+            if let Some(open) = &*slot.open.read().await {
+                open.stop();
             }
-            Ok(done?)
-        })
-        .await?
+            let guard = Arc::clone(&slot.open).write_owned().await;
+            on_thread(move || {
+                let (mut guard, _changing) = (guard, changing);
+                let done = work(&groups.store, &mut guard);
+                // A group that was stopped would wake no worker again.
+                if guard.as_ref().is_none_or(Group::is_stopped) {
+                    *guard = None;
+                    groups.slots.lock().remove(&name);
+                }
+                Ok(done?)
+            })
+            .await?
+        });
+        change.await.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Closes a group, so that the next request opens it again.
@@ -262,5 +266,47 @@ async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<Result<T, Fault>, Fault> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Fault::new(Kind::Internal, "the work on the group panicked"))
+    done.map_err(|_| panicked())
+}
+
+fn panicked() -> Fault {
+    Fault::new(Kind::Internal, "the work on the group panicked")
+}
+
+#[cfg(test)]
+mod tests {
+    use annals::{EventStore, Memory};
+
+    use super::*;
+
+    fn groups() -> Groups {
+        let backend: Box<dyn Backend<WireEvent>> = Box::new(Memory::<WireEvent>::encoded());
+        let store = EventStore::on(backend);
+        drop(store.group("billing").open().unwrap());
+        Groups::new(store)
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_request_is_dropped_leaves_no_stopped_group() {
+        let groups = groups();
+        let held = groups.group("billing").await.unwrap();
+        {
+            let change = groups.exclusively("billing", |_, open| {
+                *open = None;
+                Ok(())
+            });
+            let stopped = async {
+                while !held.is_stopped() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                _ = change => panic!("the change waits for the request that uses the group"),
+                () = stopped => {}
+            }
+        }
+        drop(held);
+        let open = groups.group("billing").await.unwrap();
+        assert!(!open.is_stopped());
+    }
 }

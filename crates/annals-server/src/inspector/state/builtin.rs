@@ -13,6 +13,10 @@ use crate::fault::{Fault, Kind};
 const MAX_DATA: usize = 1 << 20;
 /// The largest merged state, in bytes of its parts.
 const MAX_STATE: usize = 8 << 20;
+/// The bytes of data after which the merged state is measured again.
+const MEASURED_AFTER: usize = 1 << 20;
+/// The largest number of types that are counted by name.
+const MAX_TYPES: usize = 4_096;
 /// The deepest objects that are merged; deeper ones are replaced as a whole.
 const MAX_DEPTH: usize = 32;
 
@@ -49,13 +53,23 @@ impl Fold for CountsOf {
 struct CountState {
     events: u64,
     types: BTreeMap<String, u64>,
+    /// The events of types that came after [`MAX_TYPES`] others.
+    #[serde(skip_serializing_if = "is_zero")]
+    other_types: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl State for CountState {
     fn apply(&mut self, event: &Recorded<RawEvent>) -> Result<(), Fault> {
         self.events += 1;
+        let is_full = self.types.len() >= MAX_TYPES;
         match self.types.get_mut(event.event.event_type()) {
             Some(count) => *count += 1,
+            None if is_full => self.other_types += 1,
             None => {
                 self.types.insert(event.event.event_type().to_owned(), 1);
             }
@@ -98,7 +112,7 @@ impl Fold for MergeOf {
     }
 
     fn initial(&self) -> Box<dyn State> {
-        Box::new(MergeState { value: Node::Object(BTreeMap::new()), skipped: 0 })
+        Box::new(MergeState { value: Node::Object(BTreeMap::new()), skipped: 0, unmeasured: 0 })
     }
 }
 
@@ -106,6 +120,8 @@ impl Fold for MergeOf {
 struct MergeState {
     value: Node,
     skipped: u64,
+    /// The bytes of data that were merged since the state was measured.
+    unmeasured: usize,
 }
 
 /// A value. What is not an object stays the text that was appended, so no number is rounded.
@@ -189,10 +205,13 @@ impl State for MergeState {
             return Ok(());
         };
         self.value.merge(&patch, 0);
-        // Only data that is large by itself can make the state too large soon.
-        if data.len() > MAX_STATE / 1_024 && self.value.size() > MAX_STATE {
-            let message = format!("the merged state is larger than {MAX_STATE} bytes (8 MiB)");
-            return Err(Fault::new(Kind::EventTooLarge, message));
+        self.unmeasured += data.len();
+        if self.unmeasured > MEASURED_AFTER {
+            self.unmeasured = 0;
+            if self.value.size() > MAX_STATE {
+                let message = format!("the merged state is larger than {MAX_STATE} bytes (8 MiB)");
+                return Err(Fault::new(Kind::EventTooLarge, message));
+            }
         }
         Ok(())
     }
@@ -254,5 +273,36 @@ mod tests {
     fn deep_data_is_replaced_as_a_whole() {
         let deep = |value: u8| format!("{}{value}{}", "{\"a\":".repeat(100), "}".repeat(100));
         assert_eq!(merged(&[&deep(1), &deep(2)]).0, deep(2));
+    }
+    /// Applies events of these types and data until one fails.
+    fn apply_all(
+        state: &mut dyn State,
+        events: impl Iterator<Item = (String, String)>,
+    ) -> Result<(), Fault> {
+        for (offset, (event_type, data)) in (0..).zip(events) {
+            let event = RawEvent::builder(event_type).data(data.into_bytes()).build().unwrap();
+            state.apply(&Recorded { offset, time_ms: 0, event })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_state_of_many_small_events_is_bounded() {
+        let mut state = MergeOf("a".to_owned()).initial();
+        let value = "x".repeat(1_000);
+        let events = (0..12_000).map(|n| ("a".to_owned(), format!(r#"{{"{n}":"{value}"}}"#)));
+        let fault = apply_all(&mut *state, events).unwrap_err();
+        assert_eq!(fault.kind, Kind::EventTooLarge);
+        assert!(state.to_json().unwrap().len() < MAX_STATE + 2 * MEASURED_AFTER);
+    }
+
+    #[test]
+    fn many_types_are_counted_together() {
+        let mut state = CountsOf(String::new()).initial();
+        let events = (0..MAX_TYPES + 3).map(|n| (format!("t{n}"), String::new()));
+        apply_all(&mut *state, events).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&state.to_json().unwrap()).unwrap();
+        assert_eq!(json["types"].as_object().unwrap().len(), MAX_TYPES);
+        assert_eq!((&json["events"], &json["other_types"]), (&(MAX_TYPES + 3).into(), &3.into()));
     }
 }

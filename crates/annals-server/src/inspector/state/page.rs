@@ -114,6 +114,18 @@ fn no_projection(wanted: &Wanted) -> Fault {
 
 fn state(shared: &Shared, timeline: &Timeline, wanted: &Wanted) -> Result<Found, Fault> {
     let steps = timeline.len();
+    let failure = match (wanted.step, wanted.at) {
+        (Some(step), _) => timeline.failure().filter(|_| step > steps),
+        (None, Some(at)) => timeline.failure_at(at),
+        (None, None) => timeline.failure(),
+    };
+    if let Some(fault) = failure {
+        let message = format!(
+            "{}; the states up to step {steps} of the projection can be shown",
+            fault.message
+        );
+        return Err(Fault { message, ..fault.clone() });
+    }
     let step = match (wanted.step, wanted.at) {
         (Some(step), _) => step.min(steps),
         (None, Some(at)) => timeline.steps_at(at),

@@ -46,8 +46,8 @@ impl Timelines {
         Arc::clone(&self.folds).acquire_owned().await.map_err(|_| Fault::closing())
     }
 
-    /// Calls `work` with the timeline of a projection, which has all events up to the head. `open` is called if it is
-    /// not there. A panic of the projection leaves none behind.
+    /// Calls `work` with the timeline of a projection, which has all events up to the head, or up to one that fails.
+    /// `open` is called if the timeline is not there. A panic of the projection leaves none behind.
     pub(super) fn with<T>(
         &self,
         shared: &Shared,
@@ -61,7 +61,7 @@ impl Timelines {
             Some(timeline) => timeline,
             None => Timeline::new(&*open()?)?,
         };
-        timeline.extend(shared)?;
+        timeline.extend(shared);
         let result = work(&timeline);
         *slot = Some(timeline);
         result
@@ -104,8 +104,19 @@ pub(super) struct Timeline {
     /// The number of events between two marks.
     spacing: usize,
     tip: Box<dyn State>,
-    /// All events below it are in the tip.
+    /// All events below it are in the timeline.
     head: u64,
+    end: End,
+}
+
+/// Why a timeline has no further events.
+enum End {
+    /// It has all events up to the head.
+    Head,
+    /// The events from here on could not be read. The next request tries again.
+    Unread(Fault),
+    /// The event at this place cannot be applied, and the tip may have a part of it.
+    Unfit(Fault),
 }
 
 impl Timeline {
@@ -116,7 +127,7 @@ impl Timeline {
         let first = Mark { steps: 0, bytes: 0, state: tip.copy() };
         let offsets = if query.is_all() { Offsets::All(0) } else { Offsets::Listed(Vec::new()) };
         let (query, marks) = (Arc::new(query), vec![first]);
-        Ok(Self { query, offsets, marks, spacing: 16, tip, head: 0 })
+        Ok(Self { query, offsets, marks, spacing: 16, tip, head: 0, end: End::Head })
     }
 
     /// Returns the number of events.
@@ -146,36 +157,64 @@ impl Timeline {
         }
     }
 
-    /// Applies the events up to the head.
-    fn extend(&mut self, shared: &Shared) -> Result<(), Fault> {
+    /// Returns why the state at `offset` cannot be shown; `None` if it can.
+    pub(super) fn failure_at(&self, offset: u64) -> Option<&Fault> {
+        self.failure().filter(|_| offset >= self.head)
+    }
+
+    /// Returns why the timeline ends before the head; `None` if it does not.
+    pub(super) fn failure(&self) -> Option<&Fault> {
+        match &self.end {
+            End::Head => None,
+            End::Unread(fault) | End::Unfit(fault) => Some(fault),
+        }
+    }
+
+    /// Applies the events up to the head, or up to one that fails.
+    fn extend(&mut self, shared: &Shared) {
+        if matches!(self.end, End::Unfit(_)) {
+            return;
+        }
+        self.end = End::Head;
         let head = shared.head().get();
         let mut cursor = Cursor::new(Arc::clone(&self.query), self.head..head);
         // A page may be short: because its events are large, or because the one behind them cannot be read.
         while !cursor.is_done() {
-            for event in shared.next_page(&mut cursor, PAGE)? {
-                self.tip.apply(&event)?;
-                self.push(event.offset)?;
+            let page = match shared.next_page(&mut cursor, PAGE) {
+                Ok(page) => page,
+                Err(fault) => {
+                    self.end = End::Unread(fault);
+                    return;
+                }
+            };
+            for event in page {
+                if let Err(fault) = self.add(&event) {
+                    self.head = event.offset;
+                    self.end = End::Unfit(fault);
+                    return;
+                }
             }
+            self.head = cursor.range.start.max(self.head);
         }
         self.head = head.max(self.head);
-        Ok(())
     }
 
-    fn push(&mut self, offset: u64) -> Result<(), Fault> {
-        match &mut self.offsets {
-            Offsets::All(head) => *head = offset + 1,
-            Offsets::Listed(offsets) if offsets.len() < MAX_EVENTS => offsets.push(offset),
-            Offsets::Listed(_) => {
-                let message = format!(
-                    "the projection has more than {MAX_EVENTS} events, which is too many for the inspector"
-                );
-                return Err(Fault::new(Kind::EventTooLarge, message));
-            }
+    fn add(&mut self, event: &Recorded<RawEvent>) -> Result<(), Fault> {
+        if matches!(&self.offsets, Offsets::Listed(offsets) if offsets.len() >= MAX_EVENTS) {
+            let message = format!(
+                "the projection has more than {MAX_EVENTS} events, which is too many for the inspector"
+            );
+            return Err(Fault::new(Kind::EventTooLarge, message));
         }
-        self.head = offset + 1;
-        let steps = self.len();
-        if steps.is_multiple_of(self.spacing) {
-            let bytes = self.tip.to_json()?.len();
+        self.tip.apply(event)?;
+        let (steps, marked) = (self.len() + 1, (self.len() + 1).is_multiple_of(self.spacing));
+        let bytes = if marked { self.tip.to_json()?.len() } else { 0 };
+        match &mut self.offsets {
+            Offsets::All(head) => *head = event.offset + 1,
+            Offsets::Listed(offsets) => offsets.push(event.offset),
+        }
+        self.head = event.offset + 1;
+        if marked {
             self.marks.push(Mark { steps, bytes, state: self.tip.copy() });
             self.thin();
         }
@@ -197,9 +236,10 @@ impl Timeline {
 
     /// Returns the state after a number of events.
     pub(super) fn state(&self, shared: &Shared, steps: usize) -> Result<Box<dyn State>, Fault> {
-        if steps >= self.len() {
+        if steps >= self.len() && !matches!(self.end, End::Unfit(_)) {
             return Ok(self.tip.copy());
         }
+        let steps = steps.min(self.len());
         let index = self.marks.partition_point(|mark| mark.steps <= steps).saturating_sub(1);
         let mark = &self.marks[index];
         let mut state = mark.state.copy();

@@ -176,23 +176,4 @@ impl Shared {
         fill(self.backend(), cursor, &mut page, room)?;
         Ok(page)
     }
-
-    /// Returns the first events from an offset on that match a query.
-    pub(crate) fn first_matches(
-        &self,
-        query: Arc<Query>,
-        from: u64,
-        count: usize,
-    ) -> Result<Page, Fault> {
-        let mut cursor = Cursor::new(query, from..self.head().get());
-        cursor.left = count as u64;
-        let mut page = Page::new();
-        fill(
-            self.backend(),
-            &mut cursor,
-            &mut page,
-            Room { events: count.max(1), bytes: usize::MAX },
-        )?;
-        Ok(page)
-    }
 }

@@ -6,11 +6,14 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use annals::Journal;
 use annals_conformance::fault::FaultFileSystem;
 use annals_server::{Limits, Server, WireEvent};
+use common::trouble::Damaged;
 use common::{Response, Served, connect, request, serve};
 use serde_json::json;
 
@@ -310,4 +313,26 @@ fn a_body_that_is_one_byte_too_large_is_refused_in_chunks_too() {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
     is_well(&server);
+}
+
+#[test]
+fn a_pull_reads_little_more_than_its_response_holds() {
+    let log = Damaged::at(u64::MAX);
+    let events = Arc::clone(&log.events);
+    let server = serve(Server::on(log));
+    let event = json!({ "type": "large", "data": "x".repeat(1 << 20) });
+    for _ in 0..8 {
+        let body = json!({ "events": vec![&event; 16] }).to_string();
+        assert_eq!(server.post("/v1/events", &body).status, 200);
+    }
+    assert_eq!(server.send("PUT", "/v1/groups/billing", JSON, b"{}").status, 201);
+    let settings = br#"{"max_in_flight":1000}"#;
+    assert_eq!(server.send("PUT", "/v1/groups/billing", JSON, settings).status, 200);
+    // Relaxed: the count guards no other memory, and the server has responded.
+    events.store(0, Ordering::Relaxed);
+    let pulled = server.post("/v1/groups/billing/pull", r#"{"worker":"a","max":256}"#);
+    assert_eq!(pulled.json()["deliveries"].as_array().unwrap().len(), 7);
+    let read = events.load(Ordering::Relaxed);
+    assert!(read <= 40, "{read} events of 1 MiB were read");
+    assert_eq!(server.get("/v1/groups/billing").json()["in_flight"], 7);
 }

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use annals::{AppendError, Batch, Condition, Query};
+use annals::{AppendError, Batch, Condition, Query, RawEvent};
 
 use super::incoming;
 use super::messages::{AppendRequest, AppendResponse, TrackingInfo};
 use crate::audit::Appender;
 use crate::event::{Sent, WireEvent};
 use crate::fault::{Fault, Kind};
+use crate::pages::{Cursor, Room};
 use crate::reserved::{TRACKING, UUID, parse_tracking, tracking_tag};
 use crate::shared::Shared;
+
+/// The events that are compared with those of a repeated append at once.
+const PAGE: Room = Room { events: 256, bytes: 8 << 20 };
 
 /// A caller's condition.
 struct Guard {
@@ -165,21 +169,32 @@ async fn verdict(
 ) -> Result<Verdict, Fault> {
     let Some(guard) = guard else { return Ok(Verdict::Holds) };
     let (query, after) = (Arc::clone(&guard.query), guard.after);
-    let wanted = uuids.map_or(1, <[_]>::len);
-    let reader = Arc::clone(shared);
-    let found = shared.blocking(move || reader.first_matches(query, after, wanted)).await?;
-    let Some(first) = found.first() else { return Ok(Verdict::Holds) };
-    let repeats = uuids.is_some_and(|uuids| {
-        found.len() == uuids.len()
-            && found.iter().zip(uuids).all(|(recorded, uuid)| {
-                let metadata = recorded.event.metadata();
-                metadata.iter().any(|(name, value)| *name == UUID && value == uuid)
-            })
-    });
-    match found.last() {
-        Some(last) if repeats => Ok(Verdict::Repeated(last.offset)),
-        _ => Ok(Verdict::Conflict(first.offset)),
-    }
+    let uuids = uuids.map(<[_]>::to_vec);
+    let (wanted, reader) = (uuids.as_ref().map_or(1, Vec::len), Arc::clone(shared));
+    let verdict = move || {
+        let mut cursor = Cursor::new(query, after..reader.head().get());
+        cursor.left = wanted as u64;
+        let mut found = Vec::new();
+        while !cursor.is_done() {
+            for recorded in reader.next_page(&mut cursor, PAGE)? {
+                let uuid = uuids.as_ref().and_then(|uuids| uuids.get(found.len()));
+                found.push(recorded.offset);
+                if uuid.is_none_or(|uuid| !has_uuid(&recorded.event, uuid)) {
+                    return Ok(Verdict::Conflict(found[0]));
+                }
+            }
+        }
+        Ok(match (found.first(), found.last()) {
+            (Some(_), Some(&last)) if found.len() == wanted => Verdict::Repeated(last),
+            (Some(&first), _) => Verdict::Conflict(first),
+            (None, _) => Verdict::Holds,
+        })
+    };
+    shared.blocking(verdict).await
+}
+
+fn has_uuid(event: &RawEvent, uuid: &str) -> bool {
+    event.metadata().iter().any(|(name, value)| *name == UUID && *value == uuid)
 }
 
 /// Returns the uuids of the events, if there are events and all have one.

@@ -13,6 +13,9 @@ use crate::fault::{Fault, Kind};
 /// The largest response to a pull, in bytes, unless its first event alone is larger.
 const MAX_BYTES: usize = 8 << 20;
 
+/// The number of events that are pulled at once: those behind the end of the response are read for nothing.
+const STEP: u32 = 16;
+
 /// A delivery to a worker.
 pub(crate) type Leased = Delivery<WireEvent, Box<dyn Backend<WireEvent>>>;
 
@@ -33,23 +36,39 @@ impl Pulled {
         max: u32,
         deadline: Option<Duration>,
     ) -> Result<(), Fault> {
-        let mut deliveries = group.pull(worker, max, deadline)?.into_iter();
-        let mut problem = None;
+        let mut left = max;
+        while left > 0 {
+            let wanted = left.min(STEP);
+            let deliveries = group.pull(worker, wanted, deadline)?;
+            let all = deliveries.len() == wanted as usize;
+            if !self.push_all(deliveries)? || !all {
+                break;
+            }
+            left -= wanted;
+        }
+        Ok(())
+    }
+
+    /// Adds deliveries, and gives those back that the response has no room for. Returns whether it had room for all.
+    fn push_all(&mut self, deliveries: Vec<Leased>) -> Result<bool, Fault> {
+        let mut deliveries = deliveries.into_iter();
+        let mut outcome = Ok(true);
         for delivery in deliveries.by_ref() {
             match self.push(delivery) {
                 Ok(None) => {}
                 Ok(Some(unused)) => {
                     unused.give_back();
+                    outcome = Ok(false);
                     break;
                 }
                 Err(fault) => {
-                    problem = Some(fault);
+                    outcome = Err(fault);
                     break;
                 }
             }
         }
         deliveries.for_each(Delivery::give_back);
-        problem.map_or(Ok(()), Err)
+        outcome
     }
 
     /// Adds a delivery. Returns it if the response has no room for it.

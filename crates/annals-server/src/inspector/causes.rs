@@ -8,7 +8,7 @@ use std::sync::Arc;
 use annals::{Query, RawEvent, Recorded};
 
 use crate::fault::Fault;
-use crate::pages::Page;
+use crate::pages::{Cursor, Page, Room};
 use crate::shared::Shared;
 
 /// The names of metadata with the cause of an event: the id of another event, or its offset.
@@ -34,6 +34,8 @@ const MAX_CHAIN: usize = 32;
 const MAX_LIST: usize = 50;
 /// The number of events that are searched in each direction.
 pub(super) const WINDOW: u64 = 1_000;
+/// The events that are searched at once.
+const PAGE: Room = Room { events: 256, bytes: 8 << 20 };
 
 /// What caused an event and what it caused.
 #[derive(Debug, Default)]
@@ -62,18 +64,11 @@ pub(super) fn causes(shared: &Shared, event: &Recorded<RawEvent>) -> Result<Caus
     let (head, offset) = (shared.head().get(), event.offset);
     let first = offset.saturating_sub(WINDOW);
     let end = head.min(offset.saturating_add(WINDOW + 1));
-    let all = Arc::new(Query::all());
-    let mut at = first;
-    while at < end {
-        let from = if correlation.is_some() { at } else { at.max(offset + 1) };
-        let wanted = usize::try_from(end.saturating_sub(from)).unwrap_or(0).min(256);
-        if wanted == 0 {
-            break;
-        }
-        let page = shared.first_matches(Arc::clone(&all), from, wanted)?;
-        let Some(last) = page.last() else { break };
-        at = last.offset + 1;
-        for other in page.into_iter().filter(|other| other.offset != offset && other.offset < end) {
+    let from = if correlation.is_some() { first } else { offset + 1 };
+    let mut cursor = Cursor::new(Arc::new(Query::all()), from..end);
+    while !cursor.is_done() {
+        let page = shared.next_page(&mut cursor, PAGE)?;
+        for other in page.into_iter().filter(|other| other.offset != offset) {
             let is_effect = other.offset > offset
                 && value(&other.event, &CAUSES).is_some_and(|cause| names(cause, event));
             let same = correlation.is_some() && value(&other.event, &CORRELATIONS) == correlation;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use annals::{RawEvent, Recorded};
 use axum::extract::{RawQuery, State};
 use maud::{Markup, html};
 
@@ -11,7 +10,7 @@ use super::failure::Failed;
 use super::filter::Filter;
 use super::layout::Html;
 use super::params::Params;
-use super::rows::{columns, table};
+use super::rows::{columns, row};
 use super::text::{counted, url};
 use crate::pages::{Cursor, Room};
 use crate::shared::Shared;
@@ -20,8 +19,15 @@ use crate::shared::Shared;
 const LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 500;
 
-/// A page of events holds this much at most: what is shown of each event is bounded, too.
-const ROOM_BYTES: usize = 32 << 20;
+/// The events that are in memory at once.
+const ROOM: Room = Room { events: 256, bytes: 8 << 20 };
+
+/// The rows of a page, and the offset of the last one. The events themselves may be large.
+#[derive(Default)]
+struct Rows {
+    list: Vec<Markup>,
+    last: Option<u64>,
+}
 
 /// Returns the page.
 pub(super) async fn page(
@@ -37,16 +43,18 @@ pub(super) async fn page(
     let mut cursor = Cursor::new(Arc::new(filter.query()?), range);
     cursor.reverse = !filter.oldest_first;
     cursor.left = limit;
-    let mut events = Vec::new();
+    let mut rows = Rows::default();
     while !live && !cursor.is_done() {
-        let room = Room { events: usize::try_from(cursor.left).unwrap_or(1), bytes: ROOM_BYTES };
-        events.extend(shared.read_page(&mut cursor, room).await?);
+        for event in shared.read_page(&mut cursor, ROOM).await? {
+            rows.last = Some(event.offset);
+            rows.list.push(row(&event));
+        }
     }
     let is_last = cursor.range.is_empty();
     let body = html! {
         h1 { "Events" }
         (builder::form(&filter, limit, live))
-        @if live { (tail(&filter)) } @else { (found(&filter, &events, limit, is_last)) }
+        @if live { (tail(&filter)) } @else { (found(&filter, &rows, limit, is_last)) }
         (builder::copies(&filter, limit))
     };
     Ok(Html::page("Events", "/ui/events", &body))
@@ -68,23 +76,23 @@ fn tail(filter: &Filter) -> Markup {
     }
 }
 
-fn found(filter: &Filter, events: &[Recorded<RawEvent>], limit: u64, is_last: bool) -> Markup {
+fn found(filter: &Filter, rows: &Rows, limit: u64, is_last: bool) -> Markup {
     let limit = limit.to_string();
     let mut live = filter.parameters();
     live.push(("live", "1"));
     html! {
         div.bar {
-            p { (counted(events.len() as u64, "event")) @if !is_last { ", and there are more" } }
+            p { (counted(rows.list.len() as u64, "event")) @if !is_last { ", and there are more" } }
             a.button href=(url("/ui/events", &live)) { "Live tail" }
         }
-        @if events.is_empty() {
+        @if rows.list.is_empty() {
             p.empty { "No event matches. " a href="/ui/events" { "Show all events" } }
         } @else {
-            (table(events))
+            table.events { (columns()) tbody { @for row in &rows.list { (row) } } }
         }
         nav.pager aria-label="Pages of events" {
-            @if let (Some(last), false) = (events.last(), is_last) {
-                (further(filter, last.offset, &limit))
+            @if let (Some(last), false) = (rows.last, is_last) {
+                (further(filter, last, &limit))
             }
         }
     }

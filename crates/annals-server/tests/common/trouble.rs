@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use annals::backend::Beside;
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Corruption, EventRef, Head, Memory,
     NameCount, NameKind, ReadError, Selection, Stats,
@@ -17,11 +18,13 @@ pub(crate) struct Damaged {
     offset: u64,
     /// The number of pages that were read.
     pub(crate) reads: Arc<AtomicU64>,
+    /// The number of events that were read.
+    pub(crate) events: Arc<AtomicU64>,
 }
 
 impl Damaged {
     pub(crate) fn at(offset: u64) -> Self {
-        Self { log: Memory::encoded(), offset, reads: Arc::default() }
+        Self { log: Memory::encoded(), offset, reads: Arc::default(), events: Arc::default() }
     }
 
     fn damage(&self) -> ReadError {
@@ -45,6 +48,8 @@ impl Backend<WireEvent> for Damaged {
     }
 
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, WireEvent>>, ReadError> {
+        // Relaxed: the count guards no other memory.
+        self.events.fetch_add(1, Ordering::Relaxed);
         if offset == self.offset { Err(self.damage()) } else { self.log.get(offset) }
     }
 
@@ -56,18 +61,25 @@ impl Backend<WireEvent> for Damaged {
         // Relaxed: the count guards no other memory.
         self.reads.fetch_add(1, Ordering::Relaxed);
         let end = selection.range.end;
-        if !selection.range.contains(&self.offset) {
-            return self.log.read(selection, page);
-        }
-        if selection.range.start == self.offset {
+        let (is_near, before) = (selection.range.contains(&self.offset), page.len());
+        if is_near && selection.range.start == self.offset {
             return Err(self.damage());
         }
-        selection.range.end = self.offset;
-        Ok(self.log.read(selection, page)?.start.min(self.offset)..end)
+        if is_near {
+            selection.range.end = self.offset;
+        }
+        let rest = self.log.read(selection, page)?;
+        // Relaxed: the count guards no other memory.
+        self.events.fetch_add((page.len() - before) as u64, Ordering::Relaxed);
+        Ok(if is_near { rest.start.min(self.offset)..end } else { rest })
     }
 
     fn names(&self, kind: NameKind, prefix: &str) -> Result<Vec<NameCount>, ReadError> {
         self.log.names(kind, prefix)
+    }
+
+    fn beside(&self) -> Option<Beside> {
+        Backend::<WireEvent>::beside(&self.log)
     }
 
     fn stats(&self) -> Stats {

@@ -9,13 +9,17 @@ use annals_consumer::{
     ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, Consumers as _, Group, GroupSettings,
     GroupStatus, ParkedEvent,
 };
-use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore};
 
 use crate::event::{Store, WireEvent};
 use crate::fault::{Fault, Kind};
 
 /// A group that the server runs.
 pub(crate) type OpenGroup = Group<WireEvent, Box<dyn Backend<WireEvent>>>;
+
+/// The number of groups that are opened or changed at once. Finding a group checks the files of all groups, also for a
+/// name that no group has, so further ones wait without a thread.
+const CHANGES: usize = 4;
 
 /// The place of a group.
 #[derive(Default)]
@@ -35,6 +39,8 @@ type Slot = Arc<Place>;
 pub(crate) struct Groups {
     store: Store,
     slots: Arc<parking_lot::Mutex<BTreeMap<String, Slot>>>,
+    /// The permits for changes of groups at once.
+    changes: Arc<Semaphore>,
 }
 
 /// A group that a request uses.
@@ -59,7 +65,7 @@ pub(crate) struct GroupReport {
 
 impl Groups {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, slots: Arc::default() }
+        Self { store, slots: Arc::default(), changes: Arc::new(Semaphore::new(CHANGES)) }
     }
 
     /// Checks that the server may change groups: not if it follows a store that another process writes.
@@ -95,7 +101,7 @@ impl Groups {
                 let _changing = changing;
                 groups.open_in(&name, guard)
             };
-            let opened = on_thread(open).await??;
+            let opened = self.on_thread(open).await?;
             if let Ok(open) = OwnedRwLockReadGuard::try_map(opened, Option::as_ref) {
                 return Ok(InUse(open));
             }
@@ -123,7 +129,8 @@ impl Groups {
                 open.stop();
             }
             let guard = Arc::clone(&slot.open).write_owned().await;
-            on_thread(move || {
+            let runner = groups.clone();
+            let done = runner.on_thread(move || {
                 let (mut guard, _changing) = (guard, changing);
                 let done = work(&groups.store, &mut guard);
                 // A group that was stopped would wake no worker again.
@@ -132,8 +139,8 @@ impl Groups {
                     groups.slots.lock().remove(&name);
                 }
                 Ok(done?)
-            })
-            .await?
+            });
+            done.await
         });
         change.await.unwrap_or_else(|_| Err(panicked()))
     }
@@ -224,6 +231,21 @@ impl Groups {
         Ok(guard.downgrade())
     }
 
+    /// Runs work that may wait for the disk, to its end, even if the request is dropped. Waits for one of the permits.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let permit = Arc::clone(&self.changes).acquire_owned().await;
+        let permit = permit.map_err(|_| Fault::closing())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        done.await.unwrap_or_else(|_| Err(panicked()))
+    }
+
     fn slot(&self, name: &str) -> Slot {
         Arc::clone(self.slots.lock().entry(name.to_owned()).or_default())
     }
@@ -259,14 +281,6 @@ fn open_existing(store: &Store, name: &str) -> Result<OpenGroup, ConsumerError> 
         (None, Some(problem)) => Err(problem),
         (None, None) => Err(not_found()),
     }
-}
-
-/// Runs work that may wait for the disk, to its end, even if the request is dropped.
-async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<Result<T, Fault>, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| panicked())
 }
 
 fn panicked() -> Fault {
@@ -308,5 +322,18 @@ mod tests {
         drop(held);
         let open = groups.group("billing").await.unwrap();
         assert!(!open.is_stopped());
+    }
+
+    #[tokio::test]
+    async fn a_group_is_opened_once_there_is_a_permit() {
+        let groups = groups();
+        let count = u32::try_from(CHANGES).unwrap();
+        let permits = Arc::clone(&groups.changes).acquire_many_owned(count).await.unwrap();
+        let unknown = groups.group("unknown");
+        tokio::pin!(unknown);
+        let short = std::time::Duration::from_millis(100);
+        assert!(tokio::time::timeout(short, &mut unknown).await.is_err());
+        drop(permits);
+        assert_eq!(unknown.await.err().unwrap().kind, Kind::NoGroup);
     }
 }

@@ -1,8 +1,8 @@
 //! The publisher: the side of the head that moves it. Meant for authors of backends.
 
 use std::ops::{Deref, Range};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use annals_base::Watched;
@@ -110,13 +110,18 @@ impl<E> HeadPublisher<E> {
             twins: Twins::default(),
         });
         let weak = Arc::downgrade(&twin);
-        shared.twins.add(watched, move |range| {
-            let Some(twin) = weak.upgrade() else { return false };
-            if twin.callbacks.any() {
-                twin.callbacks.deliver(&twin.meters, read(range));
-            }
-            true
-        });
+        let counted = Weak::clone(&weak);
+        shared.twins.add(
+            watched,
+            move || counted.strong_count() == 0,
+            move |range| {
+                let Some(twin) = weak.upgrade() else { return false };
+                if twin.callbacks.any() {
+                    twin.callbacks.deliver(&twin.meters, read(range));
+                }
+                true
+            },
+        );
         HeadPublisher(Head { watched: Arc::clone(watched), shared: twin })
     }
 

@@ -191,3 +191,47 @@ fn a_follower_has_a_raw_handle_too() {
     assert_eq!(receiver.recv().unwrap(), 1);
     assert_eq!(raw_follower.len(), 2);
 }
+
+/// A follower and a handle on it.
+fn follow(path: &std::path::Path) -> Stores {
+    let follower = EventStore::on(Journal::options().open_read_only(path).unwrap());
+    let raw = EventStore::on(follower.backend().raw());
+    (follower, raw)
+}
+
+#[test]
+fn a_handle_on_a_damaged_log_returns_the_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.store");
+    let (store, _other) = open(&path);
+    store.append_batch((0..100).map(|seat| sold(&seat.to_string()))).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let segment = path.join("00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let body = bytes.windows(11).position(|part| part == br#""seat":"50""#).unwrap();
+    bytes[body + 9] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let (follower, raw) = follow(&path);
+    let damage = follower.backend().damage().expect("it is damaged").to_string();
+    assert_eq!(raw.backend().damage().expect("it is damaged").to_string(), damage);
+    let of_raw: Journal<Booking> = raw.backend().raw();
+    assert_eq!(of_raw.follow_error(), follower.backend().follow_error());
+    // An error that was found stays, also without the follower.
+    drop(follower);
+    assert_eq!(raw.backend().damage().expect("it is damaged").to_string(), damage);
+}
+
+#[test]
+fn the_cursors_of_a_handle_end_when_its_follower_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.store");
+    let (store, _other) = open(&path);
+    store.append(sold("1")).unwrap();
+    let (follower, raw) = follow(&path);
+    drop(follower);
+    assert!(raw.backend().head().is_closed(), "nothing moves it any more");
+    assert!(matches!(raw.backend().health(), Health::Closed));
+    assert!(raw.backend().follow_error().is_none());
+    assert_eq!(raw.subscription(Query::all(), 0).count(), 1);
+}

@@ -1,7 +1,7 @@
 //! What backends that store encoded events have in common: one process writes the log, and other processes follow it.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::backend::Selection;
 use super::batch::{AppendFuture, Appended, Batch};
@@ -25,7 +25,7 @@ use crate::query::Query;
 ///
 /// A backend that stores encoded events has one as its first field, and implements
 /// [`Backend::append`](crate::Backend::append), `submit`, `head`, `sync`, `close` and `health` with the methods of the
-/// same names. Dropping it closes the log of a writer, and ends the thread of a follower.
+/// same names. Dropping it closes the log of a writer. For a follower, it closes the head and ends the thread.
 ///
 /// All calls that write check that the process was not forked from the one that opened the log.
 ///
@@ -39,9 +39,11 @@ pub struct LogAccess<E: Event, T: CommitTarget<E>> {
 enum Role<E, T> {
     Writer(Arc<Committer<E, T>>),
     Follower(Follower),
-    /// Another access in this process has the log, for events of another type. `None` if that one follows the log,
-    /// or if another part of the backend applies what a record says.
-    Guest(Option<Box<dyn Host>>),
+    /// Another access in this process writes the log, for events of another type.
+    Guest(Box<dyn Host>),
+    /// Another access in this process follows the log, or another part of the backend moves the head. Contains why the
+    /// log is not followed any more, which the follower sets.
+    Reader(Arc<OnceLock<FollowError>>),
 }
 
 impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
@@ -62,7 +64,7 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     /// Returns the access to a replica. It takes no appends: another part of the backend moves `head`.
     #[cfg(feature = "journal")]
     pub(crate) fn replica(head: HeadPublisher<E>) -> Self {
-        Self { head, role: Role::Guest(None), opener: Opener::this_process() }
+        Self { head, role: Role::Reader(Arc::default()), opener: Opener::this_process() }
     }
 
     /// Returns an access to the same log for events of another type. `read` returns the events at these offsets, for its
@@ -75,14 +77,13 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         &self,
         read: impl Fn(Range<u64>) -> Published<F> + Send + Sync + 'static,
     ) -> LogAccess<F, U> {
-        let host = match &self.role {
-            Role::Writer(committer) => {
-                Some(Box::new(Hosting(Arc::clone(committer))) as Box<dyn Host>)
-            }
-            Role::Follower(_) => None,
-            Role::Guest(host) => host.as_ref().map(|host| host.copy()),
+        let role = match &self.role {
+            Role::Writer(committer) => Role::Guest(Box::new(Hosting(Arc::clone(committer)))),
+            Role::Guest(host) => Role::Guest(host.copy()),
+            Role::Follower(follower) => Role::Reader(follower.shared_error()),
+            Role::Reader(error) => Role::Reader(Arc::clone(error)),
         };
-        LogAccess { head: self.head.twin(read), role: Role::Guest(host), opener: self.opener }
+        LogAccess { head: self.head.twin(read), role, opener: self.opener }
     }
 
     /// Returns the published head.
@@ -119,6 +120,7 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         match &self.role {
             Role::Writer(_) | Role::Guest(_) => None,
             Role::Follower(follower) => follower.error(),
+            Role::Reader(error) => error.get(),
         }
     }
 
@@ -142,8 +144,8 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         let encoded = self.encode(&batch, hasher)?;
         match &self.role {
             Role::Writer(committer) => committer.append(batch, encoded),
-            Role::Guest(Some(host)) => host.append(Foreign::of(batch), encoded),
-            Role::Guest(None) | Role::Follower(_) => Err(AppendError::ReadOnly),
+            Role::Guest(host) => host.append(Foreign::of(batch), encoded),
+            Role::Follower(_) | Role::Reader(_) => Err(AppendError::ReadOnly),
         }
     }
 
@@ -156,8 +158,8 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     pub fn submit(&self, batch: Batch<E>, hasher: &Hasher) -> AppendFuture {
         let result = self.encode(&batch, hasher).and_then(|encoded| match &self.role {
             Role::Writer(committer) => Ok(committer.submit(batch, encoded)),
-            Role::Guest(Some(host)) => Ok(host.submit(Foreign::of(batch), encoded)),
-            Role::Guest(None) | Role::Follower(_) => Err(AppendError::ReadOnly),
+            Role::Guest(host) => Ok(host.submit(Foreign::of(batch), encoded)),
+            Role::Follower(_) | Role::Reader(_) => Err(AppendError::ReadOnly),
         });
         result.unwrap_or_else(|error| Box::pin(std::future::ready(Err(error))))
     }
@@ -165,8 +167,8 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     /// Returns the encoded batch, or the error of a log that takes no appends from this process.
     fn encode(&self, batch: &Batch<E>, hasher: &Hasher) -> Result<Encoded, AppendError> {
         let encoded = match &self.role {
-            Role::Follower(_) | Role::Guest(None) => Err(AppendError::ReadOnly),
-            Role::Writer(_) | Role::Guest(Some(_)) => {
+            Role::Follower(_) | Role::Reader(_) => Err(AppendError::ReadOnly),
+            Role::Writer(_) | Role::Guest(_) => {
                 self.opener.check().and_then(|()| Encoded::records(&batch.events, hasher))
             }
         };
@@ -183,11 +185,11 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
                 self.opener.check()?;
                 committer.sync()
             }
-            Role::Guest(Some(host)) => {
+            Role::Guest(host) => {
                 self.opener.check()?;
                 host.sync()
             }
-            Role::Follower(_) | Role::Guest(None) => Ok(()),
+            Role::Follower(_) | Role::Reader(_) => Ok(()),
         }
     }
 
@@ -201,11 +203,11 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
                 self.opener.check()?;
                 committer.close()
             }
-            Role::Guest(Some(host)) => {
+            Role::Guest(host) => {
                 self.opener.check()?;
                 host.close()
             }
-            Role::Follower(_) | Role::Guest(None) => {
+            Role::Follower(_) | Role::Reader(_) => {
                 self.head.close();
                 Ok(())
             }
@@ -217,9 +219,9 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
     pub fn health(&self) -> Health {
         match &self.role {
             Role::Writer(committer) => committer.health(),
-            Role::Guest(Some(host)) => host.health(),
-            Role::Follower(_) | Role::Guest(None) if self.head.is_closed() => Health::Closed,
-            Role::Follower(_) | Role::Guest(None) => Health::ReadOnly,
+            Role::Guest(host) => host.health(),
+            Role::Follower(_) | Role::Reader(_) if self.head.is_closed() => Health::Closed,
+            Role::Follower(_) | Role::Reader(_) => Health::ReadOnly,
         }
     }
 }
@@ -227,8 +229,14 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
 impl<E: Event, T: CommitTarget<E>> Drop for LogAccess<E, T> {
     fn drop(&mut self) {
         // In a forked process, the log, its lock and its commits belong to the process that opened it.
-        if let (Role::Writer(committer), true) = (&self.role, self.opener.is_here()) {
-            committer.retire();
+        if !self.opener.is_here() {
+            return;
+        }
+        match &self.role {
+            Role::Writer(committer) => committer.retire(),
+            // Nothing moves the head any more, and a handle for events of another type may wait for it.
+            Role::Follower(_) => self.head.close(),
+            Role::Guest(_) | Role::Reader(_) => {}
         }
     }
 }

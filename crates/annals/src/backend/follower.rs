@@ -130,6 +130,11 @@ impl Follower {
     pub fn error(&self) -> Option<&FollowError> {
         self.error.get()
     }
+
+    /// Returns the place in which the thread stores why the log is not followed any more.
+    pub(crate) fn shared_error(&self) -> Arc<OnceLock<FollowError>> {
+        Arc::clone(&self.error)
+    }
 }
 
 impl Drop for Follower {

@@ -212,24 +212,6 @@ impl<E> Callbacks<E> {
         self.count.load(Ordering::Acquire) != 0
     }
 
-    /// Moves the head, unless it is closed. Returns whether it moved and there are callbacks.
-    pub(crate) fn advance(&self, watched: &Watched, head: u64) -> bool {
-        let subscribers = self.subscribers.lock();
-        if watched.is_ended() {
-            return false;
-        }
-        let before = watched.get();
-        assert!(head >= before, "a head of {before} was moved back to {head}");
-        watched.advance(head);
-        !subscribers.live.is_empty()
-    }
-
-    /// Closes the head. It does not move after this has returned.
-    pub(crate) fn end(&self, watched: &Watched) {
-        let _subscribers = self.subscribers.lock();
-        watched.end();
-    }
-
     /// Calls all callbacks with the events, and then with the events that the callbacks append. Inside a callback it
     /// only queues the events, for the delivery that called the callback.
     pub(crate) fn deliver(&self, meters: &Meters, events: Published<E>) {
@@ -426,7 +408,7 @@ mod tests {
             told.send(is_reported.recv().expect("a report")).expect("the test receives");
         });
         for offset in 0..2 {
-            assert!(callbacks.advance(&watched, offset + 1));
+            watched.advance(offset + 1);
             callbacks.deliver(&Meters::new("other", false), recorded(offset));
             assert_eq!(reported.try_recv(), Ok(offset));
         }

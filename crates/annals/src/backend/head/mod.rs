@@ -25,7 +25,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Instant;
 
-use annals_base::{Sleeper, Watched};
+use annals_base::{Mutex, Sleeper, Watched};
 
 use crate::backend::health::Health;
 use crate::event::event::Recorded;
@@ -74,6 +74,9 @@ pub struct Head<E> {
 
 struct Shared<E> {
     stopped: Arc<AtomicBool>,
+    /// Locked by a thread that moves or ends `watched`. The heads for events of other types on the same log have the same
+    /// lock. The commit path does not lock it: see `HeadPublisher::publish_led`.
+    moving: Arc<Mutex<()>>,
     callbacks: Callbacks<E>,
     meters: Arc<Meters>,
     twins: Twins,

@@ -47,6 +47,7 @@ impl<E> HeadPublisher<E> {
     pub(crate) fn with_meters(meters: Meters, head: u64) -> Self {
         let shared = Shared {
             stopped: Arc::new(AtomicBool::new(false)),
+            moving: Arc::default(),
             callbacks: Callbacks::default(),
             meters: Arc::new(meters),
             twins: Twins::default(),
@@ -86,13 +87,13 @@ impl<E> HeadPublisher<E> {
     /// # Panics
     /// When `head` is less than the current head.
     pub fn publish_with(&self, head: u64, events: impl FnOnce() -> Published<E>) {
-        let Head { watched, shared } = &self.0;
-        if shared.callbacks.advance(watched, head) {
-            shared.callbacks.deliver(&shared.meters, events());
+        let is_moved = {
+            let _moving = self.0.shared.moving.lock();
+            self.move_to(head)
+        };
+        if is_moved {
+            self.announce(|callbacks, meters| callbacks.deliver(meters, events()));
         }
-        self.wake();
-        // After the sleepers were taken: `Callbacks::subscribe` relies on this order, also for the callbacks of twins.
-        shared.twins.deliver(watched);
     }
 
     /// Returns a head for events of another type, which moves and ends with this one. It has callbacks of its own,
@@ -105,6 +106,7 @@ impl<E> HeadPublisher<E> {
         let Head { watched, shared } = &self.0;
         let twin = Arc::new(Shared {
             stopped: Arc::clone(&shared.stopped),
+            moving: Arc::clone(&shared.moving),
             callbacks: Callbacks::default(),
             meters: Arc::clone(&shared.meters),
             twins: Twins::default(),
@@ -153,13 +155,30 @@ impl<E> HeadPublisher<E> {
 
     #[inline]
     fn advance_led(&self, head: u64, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
-        let Head { watched, shared } = &self.0;
+        if self.move_to(head) {
+            self.announce(deliver);
+        }
+    }
+
+    /// Moves the head, unless it is closed. Returns whether it moved. The caller makes sure that the head is not closed
+    /// meanwhile.
+    #[inline]
+    fn move_to(&self, head: u64) -> bool {
+        let watched = &self.0.watched;
         if watched.is_ended() {
-            return;
+            return false;
         }
         let before = watched.get();
         assert!(head >= before, "a head of {before} was moved back to {head}");
         watched.advance(head);
+        true
+    }
+
+    /// Calls the callbacks after the head was moved, and then wakes the waiters. `deliver` delivers to the callbacks for
+    /// this type of events.
+    #[inline]
+    fn announce(&self, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
+        let Head { watched, shared } = &self.0;
         // Before the look at the callbacks: `Callbacks::subscribe` relies on this order.
         let sleepers = watched.take_sleepers();
         if shared.callbacks.any() {
@@ -179,8 +198,11 @@ impl<E> HeadPublisher<E> {
     /// caught up.
     pub fn close(&self) {
         self.begin_close();
-        self.0.shared.callbacks.end(&self.0.watched);
-        self.wake();
+        {
+            let _moving = self.0.shared.moving.lock();
+            self.0.watched.end();
+        }
+        self.0.watched.take_sleepers().into_iter().for_each(wakers::wake);
     }
 
     /// Returns whether the calling thread is inside one of this head's callbacks. Such a thread may be the leader of
@@ -188,10 +210,6 @@ impl<E> HeadPublisher<E> {
     #[must_use]
     pub fn is_delivering(&self) -> bool {
         self.0.shared.callbacks.is_delivering()
-    }
-
-    fn wake(&self) {
-        self.0.watched.take_sleepers().into_iter().for_each(wakers::wake);
     }
 }
 
@@ -231,5 +249,31 @@ impl<E> Clone for HeadPublisher<E> {
 impl<E> std::fmt::Debug for HeadPublisher<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("HeadPublisher").field(&self.0).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::raw::RawEvent;
+
+    #[test]
+    fn closing_a_twin_waits_while_another_head_is_moved() {
+        let head = HeadPublisher::<u64>::new(0);
+        let twin = head.twin::<RawEvent>(|_| Published::events(Vec::new()));
+        // What a thread does that moves the head: between its look at the end and the move, nothing may end the head.
+        let moving = head.0.shared.moving.lock();
+        assert!(twin.0.shared.moving.try_lock().is_none(), "both have one lock");
+        let closer = std::thread::spawn(move || {
+            twin.close();
+            twin.get()
+        });
+        assert!(!head.is_closed());
+        assert!(head.move_to(1));
+        assert!(!head.is_closed());
+        drop(moving);
+        assert_eq!(closer.join().expect("closed"), 1);
+        head.publish(2, Published::events(Vec::new()));
+        assert_eq!((head.get(), head.is_closed()), (1, true));
     }
 }

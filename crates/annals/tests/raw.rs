@@ -11,6 +11,7 @@ use annals::{
 
 #[derive(Event, Debug, Clone, PartialEq)]
 enum Booking {
+    #[event(alias = "seat-booked")]
     SeatSold {
         #[event(tag = "seat")]
         seat: String,
@@ -86,6 +87,29 @@ fn ids_are_known_across_the_handles() {
     store.append(Booking::SeatSold { seat: "2".into(), order: Some("z".into()) }).unwrap();
     assert_eq!(other.append(foreign("z", "seat-sold")).unwrap(), 2);
     assert_eq!(store.len(), 3);
+}
+
+#[test]
+fn a_renamed_event_is_known_by_the_aliases_of_either_type() {
+    let booked = |name: &str| {
+        let event = RawEvent::builder(name).id("x").data(br#"{"seat":"1","order":"x"}"#.to_vec());
+        event.build().unwrap()
+    };
+    let again = || Booking::SeatSold { seat: "1".into(), order: Some("x".into()) };
+    let directory = tempfile::tempdir().unwrap();
+    // The Journal of the log has no aliases, and the handle has some.
+    let host = EventStore::<RawEvent, _>::open(directory.path().join("a.store")).unwrap();
+    let handle: EventStore<Booking, _> = EventStore::on(host.backend().raw());
+    assert_eq!(host.append(booked("seat-booked")).unwrap(), 0);
+    assert_eq!(handle.append(again()).unwrap(), 0);
+    assert_eq!(futures_executor::block_on(handle.append_async(again())).unwrap(), 0);
+    let refused = host.append(booked("seat-sold"));
+    assert!(matches!(refused, Err(AppendError::IdConflict { offset: 0, .. })), "{refused:?}");
+    // The other way round.
+    let (store, other) = open(&directory.path().join("b.store"));
+    assert_eq!(other.append(booked("seat-booked")).unwrap(), 0);
+    assert_eq!(store.append(again()).unwrap(), 0);
+    assert_eq!(other.append(booked("seat-sold")).unwrap(), 0);
 }
 
 /// Batches of both types in one commit: the queue is filled while a callback keeps the leader at work.

@@ -38,6 +38,29 @@ pub struct Encoded {
     pub(crate) records: Vec<u8>,
     /// The position in `records` of each record, in bytes.
     pub(crate) starts: Vec<u32>,
+    /// The older names of the events' types.
+    pub(crate) aliases: Aliases,
+}
+
+/// [`Event::aliases`] of the Rust type of a batch's events. None by default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Aliases(fn(&str) -> &'static [&'static str]);
+
+impl Aliases {
+    pub(crate) fn of<E: Event>() -> Self {
+        Self(E::aliases)
+    }
+
+    /// Returns whether two names are names of the same event type. Either may be the older one.
+    pub(crate) fn are_same(self, one: &str, other: &str) -> bool {
+        (self.0)(one).contains(&other) || (self.0)(other).contains(&one)
+    }
+}
+
+impl Default for Aliases {
+    fn default() -> Self {
+        Self(|_| &[])
+    }
 }
 
 impl Encoded {
@@ -51,7 +74,7 @@ impl Encoded {
                 .map_err(|source| AppendError::Invalid { index, source })?;
         }
         labels.hash(hasher);
-        Ok(Self { labels, records: Vec::new(), starts: Vec::new() })
+        Ok(Self { labels, records: Vec::new(), starts: Vec::new(), aliases: Aliases::of::<E>() })
     }
 
     /// Encodes the events of a batch, and checks them against the limits. Debug builds also decode each event and
@@ -93,7 +116,7 @@ impl Encoded {
 
     /// Drops the records and keeps the labels.
     pub(crate) fn without_records(self) -> Self {
-        Self { labels: self.labels, ..Self::default() }
+        Self { labels: self.labels, aliases: self.aliases, ..Self::default() }
     }
 
     /// Does what [`records`](Self::records) does, with `check` called for each event, its body, and the doubts about
@@ -104,7 +127,7 @@ impl Encoded {
         mut check: impl FnMut(&E, &[u8], Doubts) -> Result<(), InvalidEvent>,
     ) -> Result<Self, AppendError> {
         let mut encoded = Self::labels(events, hasher)?;
-        let Self { labels, records, starts } = &mut encoded;
+        let Self { labels, records, starts, .. } = &mut encoded;
         if !events.is_empty() {
             records.reserve_exact(FIRST_ROOM);
             records.resize(COMMIT_HEAD, 0);
@@ -150,7 +173,7 @@ impl Encoded {
             starts.push(end_record(&mut records, start));
         }
         labels.hash(hasher);
-        Self { labels, records, starts }
+        Self { labels, records, starts, aliases: Aliases::of::<RawEvent>() }
     }
 
     /// Returns the largest number of bytes that the batch adds to a commit, the header of the commit included.

@@ -10,7 +10,7 @@ use super::completion::AppendResult;
 use super::request::Request;
 use super::target::CommitTarget;
 use crate::backend::batch::Appended;
-use crate::backend::encode::Encoded;
+use crate::backend::encode::{Aliases, Encoded};
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::event::limits::MAX_TIME_AHEAD_MS;
@@ -137,7 +137,7 @@ fn recorded_before<E: Event>(
             None => return conflict(id.text, offset, "but not all of this batch is"),
         }
         let (recorded, given) = (target.event_type(expected)?, labels.event(index).event_type);
-        if !is_same_type::<E>(&recorded, given) {
+        if !is_same_type::<E>(batch.aliases, &recorded, given) {
             return Err(AppendError::IdConflict {
                 id: own.text.to_owned(),
                 offset: expected,
@@ -148,9 +148,10 @@ fn recorded_before<E: Event>(
     Ok(Some(first..first + labels.len() as u64))
 }
 
-/// Returns whether two names are names of the same event type. Either may be the older one.
-fn is_same_type<E: Event>(recorded: &str, given: &str) -> bool {
+/// Returns whether two names are names of the same event type, by the aliases of the batch's own type or of the log's
+/// type. They differ for a batch of a handle for events of another type.
+fn is_same_type<E: Event>(of_batch: Aliases, recorded: &str, given: &str) -> bool {
     recorded == given
-        || E::aliases(given).contains(&recorded)
-        || E::aliases(recorded).contains(&given)
+        || of_batch.are_same(recorded, given)
+        || Aliases::of::<E>().are_same(recorded, given)
 }

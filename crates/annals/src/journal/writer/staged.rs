@@ -23,7 +23,7 @@ impl<E: Event> JournalTarget<E> {
 
     /// Adds a batch to the commit that is being built.
     pub(super) fn stage_batch(&mut self, events: Vec<E>, batch: Encoded, time_ms: u64) {
-        let Encoded { labels, records, starts } = batch;
+        let Encoded { labels, records, starts, .. } = batch;
         let base = self.put_in_frame(records, time_ms);
         let Some((frame, head)) = &mut self.staged.frame else { return };
         let local = |offset| local_offset(offset, self.segment.first);

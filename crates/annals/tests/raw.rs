@@ -185,6 +185,21 @@ fn callbacks_of_both_types_see_all_events_in_order() {
 }
 
 #[test]
+fn callbacks_of_a_handle_of_a_handle_see_all_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, other) = open(&directory.path().join("a.store"));
+    let third: EventStore<RawEvent, _> = EventStore::on(other.backend().raw());
+    // It does not need the handle from which it came.
+    drop(other);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    third.subscribe(move |event| log.lock().unwrap().push(event.offset));
+    store.append(sold("1")).unwrap();
+    third.append(raw("unknown")).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [0, 1]);
+}
+
+#[test]
 fn subscriptions_of_a_handle_wake_for_events_of_the_other() {
     let directory = tempfile::tempdir().unwrap();
     let (store, other) = open(&directory.path().join("a.store"));

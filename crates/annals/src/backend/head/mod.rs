@@ -79,7 +79,8 @@ struct Shared<E> {
     moving: Arc<Mutex<()>>,
     callbacks: Callbacks<E>,
     meters: Arc<Meters>,
-    twins: Twins,
+    /// One list for all heads on the same log: only one of them is moved.
+    twins: Arc<Twins>,
 }
 
 impl<E> Head<E> {

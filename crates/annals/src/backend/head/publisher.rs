@@ -8,7 +8,6 @@ use std::time::Instant;
 use annals_base::Watched;
 
 use super::callbacks::{Callbacks, Published};
-use super::twins::Twins;
 use super::{Head, Shared, wakers};
 use crate::error::AppendError;
 use crate::event::event::{Event, Recorded};
@@ -50,7 +49,7 @@ impl<E> HeadPublisher<E> {
             moving: Arc::default(),
             callbacks: Callbacks::default(),
             meters: Arc::new(meters),
-            twins: Twins::default(),
+            twins: Arc::default(),
         };
         Self(Head { watched: Arc::new(Watched::new(head)), shared: Arc::new(shared) })
     }
@@ -109,7 +108,7 @@ impl<E> HeadPublisher<E> {
             moving: Arc::clone(&shared.moving),
             callbacks: Callbacks::default(),
             meters: Arc::clone(&shared.meters),
-            twins: Twins::default(),
+            twins: Arc::clone(&shared.twins),
         });
         let weak = Arc::downgrade(&twin);
         let counted = Weak::clone(&weak);

@@ -13,7 +13,7 @@ type Deliver = dyn Fn(Range<u64>) -> bool + Send + Sync;
 /// Returns whether a twin is gone.
 type IsGone = dyn Fn() -> bool + Send + Sync;
 
-/// The twins of a head.
+/// The twins of a head, and the twins of those.
 #[derive(Default)]
 pub(super) struct Twins {
     any: AtomicBool,

@@ -37,6 +37,15 @@ impl Opened {
     fn new(backend: Box<dyn Backend<WireEvent>>) -> Self {
         Self { path: directory(&*backend), backend, readiness: None, is_owned: true }
     }
+
+    /// Returns a Journal that may follow its log. It is not ready once the following has ended.
+    fn following(journal: Journal<WireEvent>) -> Self {
+        let journal = Arc::new(journal);
+        let followed = Arc::clone(&journal);
+        let readiness: Readiness =
+            Box::new(move || followed.follow_error().map(ToString::to_string));
+        Self { readiness: Some(readiness), ..Self::new(Box::new(journal)) }
+    }
 }
 
 impl Source {
@@ -50,16 +59,10 @@ impl Source {
         match self {
             Self::Path(path) => open_journal(&path, durability),
             Self::ReadOnly(path) => {
-                let journal = Arc::new(Journal::options().open_read_only::<WireEvent>(&path)?);
-                let followed = Arc::clone(&journal);
-                let readiness: Readiness =
-                    Box::new(move || followed.follow_error().map(ToString::to_string));
-                Ok(Opened { readiness: Some(readiness), ..Opened::new(Box::new(journal)) })
+                Ok(Opened::following(Journal::options().open_read_only::<WireEvent>(&path)?))
             }
             Self::Backend(backend) => Ok(Opened::new(backend)),
-            Self::Shared(journal) => {
-                Ok(Opened { is_owned: false, ..Opened::new(Box::new(journal)) })
-            }
+            Self::Shared(journal) => Ok(Opened { is_owned: false, ..Opened::following(journal) }),
         }
     }
 
@@ -100,5 +103,34 @@ fn directory(backend: &dyn Backend<WireEvent>) -> Option<PathBuf> {
     match backend.beside() {
         Some(Beside::Directory(path)) if path.join("store.json").is_file() => Some(path),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals::EventStore;
+
+    use super::*;
+
+    #[test]
+    fn a_shared_log_that_is_not_followed_any_more_is_not_ready() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.store");
+        let store = EventStore::<WireEvent>::open(&path).expect("opened");
+        let event = annals::RawEvent::builder("noted").build().expect("an event");
+        store.append(WireEvent::from(event)).expect("appended");
+        drop(store);
+        let segment = path.join("00000000000000000000.log");
+        let mut bytes = std::fs::read(&segment).expect("read");
+        let at = bytes.windows(5).position(|part| part == b"noted").expect("the type");
+        bytes[at] ^= 1;
+        std::fs::write(&segment, bytes).expect("written");
+        let follower = Journal::options().open_read_only::<WireEvent>(&path).expect("opened");
+        let shared = Source::Shared(follower.raw());
+        let opened = shared.open(Durability::Sync).expect("opened");
+        let reason = opened.readiness.and_then(|check| check());
+        assert_eq!(reason, follower.follow_error().map(ToString::to_string));
+        assert!(reason.is_some(), "the log is damaged");
+        assert!(!opened.is_owned, "the program closes it");
     }
 }

@@ -9,6 +9,7 @@ use super::replica::Replica;
 use super::settings::{FIRST_PAUSE_MS, MAX_CLOCK_AHEAD_MS, MAX_GATHERED_BYTES};
 use super::state::{Send, State};
 use crate::format::body::{CommitBatch, Content, encoded_bytes};
+use crate::format::header::MAX_COMMIT_BATCHES;
 
 impl State {
     /// Gathers waiting batches and sends them, as far as the engine takes appends.
@@ -37,7 +38,7 @@ impl State {
             && (self.abandoned || !self.queue.is_empty())
     }
 
-    /// Admits waiting batches and makes a commit of them. Returns `None` if nothing is to be sent.
+    /// Admits waiting batches and makes a commit of them. The batches that one commit cannot hold stay in the queue. Returns `None` if nothing is to be sent.
     fn gather(&mut self, replica: &dyn Replica) -> Option<Flight> {
         let tip = self.staged_tip()?;
         let (mut head, mut time_ms) = (tip.head, tip.time_ms);
@@ -46,7 +47,8 @@ impl State {
         while let Some(waiting) = self.queue.front() {
             let batch = waiting.batch.clone();
             let size = encoded_bytes(&CommitBatch { time_ms: 0, events: batch.events.clone() });
-            if bytes > 0 && bytes + size > MAX_GATHERED_BYTES {
+            let is_full = batches.len() == MAX_COMMIT_BATCHES;
+            if is_full || (bytes > 0 && bytes + size > MAX_GATHERED_BYTES) {
                 break;
             }
             let waiting = self.queue.pop_front()?;
@@ -154,4 +156,65 @@ impl State {
 
 fn admitted(waiting: Waiting, reply: Result<Appended, Refusal>) -> Admitted {
     Admitted { waiting, reply, told: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use annals::{Condition, RawEvent, ReadError};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::chain::chain::Chain;
+    use crate::core::messages::{NewBatch, Now, RequestId};
+    use crate::core::settings::CoreSettings;
+    use crate::log::commit_log::LogLimits;
+    use crate::sim::SimRecord;
+
+    struct Empty;
+
+    impl Replica for Empty {
+        fn head(&self) -> u64 {
+            0
+        }
+
+        fn conflict(&self, _: &Condition) -> Result<Option<u64>, ReadError> {
+            Ok(None)
+        }
+
+        fn find_id(&self, _: &str) -> Result<Option<u64>, ReadError> {
+            Ok(None)
+        }
+
+        fn event_type(&self, offset: u64) -> Result<String, ReadError> {
+            panic!("there is no event at {offset}")
+        }
+    }
+
+    /// Returns the state of a core that has read a new record to its end.
+    fn state() -> State {
+        let record = SimRecord::new(Uuid::from_u128(1));
+        let mut chain = Chain::new(None);
+        chain.push(record.last(), &record.entries()[0]);
+        let limits = LogLimits { entry_bytes: 1 << 20, under_way: 8 };
+        let settings = CoreSettings::new(Uuid::from_u128(2), limits);
+        let mut state = State::new(settings, chain, Now::default());
+        state.caught_up = true;
+        state
+    }
+
+    #[test]
+    fn more_batches_than_a_commit_may_have_become_two_commits() {
+        let mut state = state();
+        let events = vec![RawEvent::builder("counted").build().expect("an event")];
+        let batch = Arc::new(NewBatch { events, ..NewBatch::default() });
+        for request in (0..).map(RequestId).take(MAX_COMMIT_BATCHES + 3) {
+            let batch = Arc::clone(&batch);
+            state.queue.push_back(Waiting { request, batch, deadline_ms: 1_000 });
+        }
+        state.launch(&Empty);
+        let batches = state.flights.iter().map(|flight| flight.commit.content().batches().len());
+        assert_eq!(batches.collect::<Vec<_>>(), [MAX_COMMIT_BATCHES, 3]);
+    }
 }

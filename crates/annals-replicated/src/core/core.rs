@@ -70,7 +70,7 @@ impl Core {
             Input::Anchored { after, entries } => state.anchored(after, entries),
             Input::Applied { number } => state.applied(number),
             Input::ApplyFailed => state.apply_failed(),
-            Input::ApplyDiffers { slot } => state.diverge(Divergence::Changed { slot }),
+            Input::ApplyDiffers { slot } => state.apply_differs(slot),
             Input::Reconnected => {
                 state.begin_anchor();
                 state.read_now();

@@ -257,6 +257,20 @@ impl State {
         self.finish(End::Diverged(divergence), &Refusal::Diverged(divergence));
     }
 
+    /// Stops for good: the replica has other events than a commit at `slot`, and takes no more commits. The commits that
+    /// landed behind it are in the record, and will not be applied.
+    pub(super) fn apply_differs(&mut self, slot: Slot) {
+        for landed in std::mem::take(&mut self.landed) {
+            for admitted in landed.requests.into_iter().filter(|admitted| !admitted.told) {
+                self.counts.doubts += 1;
+                self.answer(admitted.waiting.request, Err(Refusal::InDoubt));
+            }
+        }
+        if self.end.is_none() {
+            self.diverge(Divergence::Changed { slot });
+        }
+    }
+
     /// Stops for good: the replica takes no more commits.
     pub(super) fn apply_failed(&mut self) {
         for landed in std::mem::take(&mut self.landed) {

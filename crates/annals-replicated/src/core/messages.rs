@@ -99,7 +99,8 @@ pub enum Input {
     },
     /// The replica could not apply a commit. It takes no more.
     ApplyFailed,
-    /// The replica has other events than the commit that was to be applied. The record was changed.
+    /// The replica has other events than the commit that was to be applied. The record was changed. The replica applies
+    /// no later commit either.
     ApplyDiffers {
         /// The slot of the commit.
         slot: Slot,

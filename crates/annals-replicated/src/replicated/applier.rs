@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use annals::{AppendError, Backend as _, Event, RawEvent, Recorded};
@@ -37,7 +38,9 @@ pub(super) fn do_job<E: Event>(shared: &Shared<E>, job: Job) {
 }
 
 fn apply<E: Event>(shared: &Shared<E>, commit: &Commit, position: &Position) {
-    if shared.progress.failure().is_some() || shared.replica.head().is_closed() {
+    // Relaxed: pairs with the store below. Jobs are done one after the other, and the flag guards no other data.
+    let differs = shared.differs.load(Ordering::Relaxed);
+    if differs || shared.progress.failure().is_some() || shared.replica.head().is_closed() {
         return;
     }
     let applied = catch_unwind(AssertUnwindSafe(|| apply_batches(shared, commit)));
@@ -47,7 +50,11 @@ fn apply<E: Event>(shared: &Shared<E>, commit: &Commit, position: &Position) {
             put_place(shared, position);
             shared.inbox.push(Input::Applied { number: position.tip.number });
         }
-        Ok(Ok(false)) => shared.inbox.push(Input::ApplyDiffers { slot: position.slot }),
+        Ok(Ok(false)) => {
+            // Commits may be queued behind this one. Relaxed: pairs with the load above.
+            shared.differs.store(true, Ordering::Relaxed);
+            shared.inbox.push(Input::ApplyDiffers { slot: position.slot });
+        }
         Ok(Err(error)) => failed(shared, &error.to_string()),
         Err(_) => failed(shared, "a panic while a commit was applied"),
     }
@@ -58,13 +65,17 @@ fn failed<E: Event>(shared: &Shared<E>, failure: &str) {
     shared.inbox.push(Input::ApplyFailed);
 }
 
-/// Applies the batches that the replica lacks, and compares the others with it. Returns whether they are the same.
+/// Applies the batches that the replica lacks, and compares the others with it. Returns `false` and applies nothing if the
+/// others differ, or if events are missing between the replica's end and the first batch that it lacks.
 fn apply_batches<E: Event>(shared: &Shared<E>, commit: &Commit) -> io::Result<bool> {
     let head = shared.replica.head().get();
     let mut offset = commit.header().first_offset;
     let mut lacking: Vec<&CommitBatch> = Vec::new();
     for batch in commit.content().batches() {
         let end = offset + batch.events.len() as u64;
+        if offset > head && lacking.is_empty() {
+            return Ok(false);
+        }
         if offset >= head {
             lacking.push(batch);
         } else if end > head || !is_same(shared, offset, batch)? {

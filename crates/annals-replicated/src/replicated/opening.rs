@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,6 +88,7 @@ fn open<E: Event>(
         options,
         opener: Opener::this_process(),
         tail: Mutex::new(tail),
+        differs: AtomicBool::new(false),
         started: Instant::now(),
         applier: OnceLock::new(),
         driver: OnceLock::new(),

@@ -1,6 +1,7 @@
 //! What the threads of a backend and its callers share.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -30,6 +31,8 @@ pub(super) struct Shared<E: Event> {
     pub(super) hasher: Hasher,
     pub(super) opener: Opener,
     pub(super) tail: Mutex<Option<Tail>>,
+    /// Whether the replica has other events than a commit of the record. Nothing is applied after that commit.
+    pub(super) differs: AtomicBool,
     pub(super) started: Instant,
     pub(super) applier: OnceLock<ThreadId>,
     pub(super) driver: OnceLock<ThreadId>,

@@ -45,7 +45,25 @@ fn without_the_position_file_the_events_themselves_are_compared() {
     let (log, path) = (log(), directory.path().join("replica"));
     let before = two_events(&log, &path);
     std::fs::remove_file(path.join("record.tail")).expect("the file");
-    is_diverged(&open(&restored(before, directory.path()), &path));
+    let store = open(&restored(before, directory.path()), &path);
+    is_diverged(&store);
+    assert_eq!(numbers(&store), [0, 1], "nothing behind the commit that differs is applied");
+}
+
+/// The commit that differs reaches beyond the replica's end, so the next one begins beyond it too.
+#[test]
+fn a_commit_behind_a_gap_is_not_applied() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (log, path) = (log(), directory.path().join("replica"));
+    let before = two_events(&log, &path);
+    std::fs::remove_file(path.join("record.tail")).expect("the file");
+    let log = SimLog::with_record(before, Faults::none(), 1);
+    let other = open(&log, &directory.path().join("other"));
+    other.append_batch((50..54).map(event)).expect("offsets");
+    other.append(event(54)).expect("an offset");
+    let store = open(&log, &path);
+    is_diverged(&store);
+    assert_eq!(numbers(&store), [0, 1]);
 }
 
 #[test]

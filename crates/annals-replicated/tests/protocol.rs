@@ -1,0 +1,123 @@
+//! The protocol's state machine, step by step.
+
+use annals::{Condition, RawEvent, ReadError};
+use annals_replicated::sim::SimRecord;
+use annals_replicated::{
+    AppendOutcome, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input, LogLimits,
+    NewBatch, Now, Output, ReadKind, Refusal, Replica, RequestId, Slot, Start, Tip,
+};
+use uuid::Uuid;
+
+/// A replica with this many events, which nobody looks at.
+struct Events(u64);
+
+impl Replica for Events {
+    fn head(&self) -> u64 {
+        self.0
+    }
+
+    fn conflict(&self, _: &Condition) -> Result<Option<u64>, ReadError> {
+        Ok(None)
+    }
+
+    fn find_id(&self, _: &str) -> Result<Option<u64>, ReadError> {
+        Ok(None)
+    }
+
+    fn event_type(&self, offset: u64) -> Result<String, ReadError> {
+        panic!("nobody asks for the type of event {offset}")
+    }
+}
+
+fn event(bytes: usize) -> RawEvent {
+    RawEvent::builder("counted").data("x".repeat(bytes)).build().expect("an event")
+}
+
+fn settings() -> CoreSettings {
+    let limits = LogLimits { entry_bytes: 1 << 20, under_way: 8 };
+    CoreSettings::new(Uuid::from_u128(1), limits)
+}
+
+/// A core with a replica, and the last slot of its record.
+struct Run {
+    core: Core,
+    replica: Events,
+    record: SimRecord,
+    tip: Tip,
+}
+
+impl Run {
+    fn new(settings: CoreSettings, events: u64) -> Self {
+        let record = SimRecord::new(Uuid::from_u128(7));
+        let mut chain = annals_replicated::Chain::new(None);
+        chain.push(record.last(), &record.entries()[0]);
+        let tip = *chain.tip().expect("a genesis");
+        let start = Start { replica_head: events, ..Start::default() };
+        let core = Core::new(settings, start, Now::default());
+        Self { core, replica: Events(events), record, tip }
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Output> {
+        self.core.step(Now::default(), input, &self.replica)
+    }
+
+    /// Adds a commit of another writer with one event to the record.
+    fn other_commit(&mut self, event: RawEvent) -> Commit {
+        let batches = vec![CommitBatch { time_ms: 1, events: vec![event] }];
+        let commit = self.tip.next(Uuid::from_u128(2), Content::Events(batches));
+        self.tip = self.tip.after(&commit).expect("it follows");
+        let entries = commit.entries(usize::MAX);
+        self.record.arrive(self.record.last(), &entries[0], false);
+        commit
+    }
+
+    /// Passes the entries behind `after` to the core, and then the news that there are no more.
+    fn read(&mut self, after: Slot) -> Vec<Output> {
+        let from = usize::try_from(after.0).expect("a slot in memory");
+        let entries = self.record.entries()[from..].to_vec();
+        let kind = ReadKind::Now;
+        let mut outputs = self.step(Input::Ticked);
+        for (after, entries) in [(after, entries), (self.record.last(), Vec::new())] {
+            let read = Input::Entries { kind, after, entries: Ok(entries), time_ms: None };
+            outputs.extend(self.step(read));
+        }
+        outputs
+    }
+}
+
+fn answers(outputs: &[Output]) -> Vec<(RequestId, Option<&Refusal>)> {
+    let answer = |output| match output {
+        &Output::Answer { request, ref reply } => Some((request, reply.as_ref().err())),
+        _ => None,
+    };
+    outputs.iter().filter_map(answer).collect()
+}
+
+/// A commit of this process has landed behind a commit that differs from the replica. Neither is applied, and the caller
+/// gets its answer all the same.
+#[test]
+fn a_caller_whose_commit_landed_behind_one_that_differs_is_answered() {
+    let mut run = Run::new(settings(), 1);
+    run.other_commit(event(1));
+    run.read(Slot(0));
+    let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
+    let request = RequestId(1);
+    let sent = run.step(Input::Submitted { request, batch, deadline_ms: None });
+    let send = sent.iter().find_map(|output| match output {
+        Output::Append { send, after, .. } => Some((*send, after.next())),
+        _ => None,
+    });
+    let (send, slot) = send.expect("an append");
+    let outcome = AppendOutcome::At(slot);
+    let landed = run.step(Input::Answered { send, outcome, time_ms: None });
+    assert!(landed.iter().any(|output| matches!(output, Output::Apply { .. })), "{landed:?}");
+    assert!(answers(&landed).is_empty(), "it is not applied yet");
+    let ended = run.step(Input::ApplyDiffers { slot: Slot(2) });
+    let [(answered, Some(Refusal::InDoubt))] = answers(&ended)[..] else { panic!("{ended:?}") };
+    assert_eq!(answered, request);
+    let changed = Divergence::Changed { slot: Slot(2) };
+    assert_eq!(run.core.divergence(), Some(changed));
+    let again = run.step(Input::ApplyDiffers { slot: Slot(3) });
+    assert!(again.is_empty(), "a divergence is reported once: {again:?}");
+    assert_eq!(run.core.divergence(), Some(changed));
+}

@@ -47,8 +47,8 @@ pub use format::header::{
     AnyVersion, FORMAT, HEADER_BYTES, Header, Kind, MAX_BODY_BYTES, MAX_COMMIT_BATCHES, Part,
 };
 pub use log::commit_log::{
-    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry,
-    Page, ReadLimit, Unfit,
+    AppendAnswer, AppendOutcome, Cause, CheckError, CommitLog, Done, Fitness, LogError, LogLimits,
+    NewEntry, Page, ReadLimit, Unfit,
 };
 pub use replicated::create::create;
 pub use replicated::open_error::{CreateError, OpenReplicatedError};

@@ -94,7 +94,7 @@ pub fn run<S: LogSubject>(subject: &S) -> Vec<Violation> {
 
 fn begins_with_genesis<S: LogSubject>(subject: &S) -> Found {
     let log = subject.create();
-    log.check().map_err(|unfit| unfit.to_string())?;
+    log.check().map_err(|error| error.to_string())?;
     let reader = Reader::new(&log).catch_up()?;
     let Some(position) = reader.chain.position() else {
         return Err("the record has no genesis entry".into());

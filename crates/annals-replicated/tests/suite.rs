@@ -7,8 +7,8 @@ use std::time::Instant;
 use annals_replicated::sim::{Faults, SimLog};
 use annals_replicated::suite::{LogSubject, run};
 use annals_replicated::{
-    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry,
-    Page, ReadLimit, Slot, Unfit,
+    AppendAnswer, AppendOutcome, Cause, CheckError, CommitLog, Done, Fitness, LogError, LogLimits,
+    NewEntry, Page, ReadLimit, Slot, Unfit,
 };
 
 /// What is wrong with an engine.
@@ -88,9 +88,9 @@ impl CommitLog for Engine {
         self.log.wait(after, until);
     }
 
-    fn check(&self) -> Result<Fitness, Unfit> {
+    fn check(&self) -> Result<Fitness, CheckError> {
         if self.defect == Defect::Unfit {
-            return Err(Unfit { reasons: vec!["it syncs every two minutes".into()] });
+            return Err(Unfit { reasons: vec!["it syncs every two minutes".into()] }.into());
         }
         self.log.check()
     }

@@ -48,8 +48,9 @@ pub trait CommitLog: Send + Sync {
     /// Reports what the engine is. Refuses settings under which it loses acknowledged entries.
     ///
     /// # Errors
-    /// [`Unfit`] if the engine cannot be trusted, or does not answer.
-    fn check(&self) -> Result<Fitness, Unfit>;
+    /// [`CheckError::Unfit`] if the engine cannot be trusted, and [`CheckError::Unavailable`] if it does not answer, for
+    /// example during a failover. It is asked again only after the latter.
+    fn check(&self) -> Result<Fitness, CheckError>;
 
     /// Returns the largest entry, and how many appends may be under way.
     fn limits(&self) -> LogLimits;
@@ -211,6 +212,18 @@ pub struct Fitness {
 pub struct Unfit {
     /// The reasons, each with what to do.
     pub reasons: Vec<String>,
+}
+
+/// Why an engine did not pass its check.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The engine cannot be trusted with a record.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The engine does not answer.
+    #[error("the engine does not answer: {0}")]
+    Unavailable(Cause),
 }
 
 /// The limits of an engine.

@@ -12,9 +12,12 @@ use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
 use crate::format::body::Genesis;
 use crate::format::commit::Commit;
-use crate::log::commit_log::{AppendOutcome, Cause, CommitLog, LogError, NewEntry, ReadLimit};
+use crate::format::header::AnyVersion;
+use crate::log::commit_log::{
+    AppendOutcome, Cause, CheckError, CommitLog, Fitness, LogError, NewEntry, ReadLimit,
+};
 
-/// How long the engine has for storing the genesis.
+/// How long the engine has for its check, and then for storing the genesis.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,9 +35,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// ```
 ///
 /// # Errors
-/// [`CreateError::Exists`] if the engine has a record, and others of [`CreateError`].
+/// [`CreateError::Exists`] if the engine has a record, [`CreateError::Unavailable`] if it does not answer for 30 seconds,
+/// and others of [`CreateError`].
 pub fn create(log: &dyn CommitLog) -> Result<Uuid, CreateError> {
-    log.check()?;
+    check(log, PATIENCE)?;
     let made_by = format!("annals {}", env!("CARGO_PKG_VERSION"));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let time_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -43,12 +47,13 @@ pub fn create(log: &dyn CommitLog) -> Result<Uuid, CreateError> {
     let deadline = Instant::now() + PATIENCE;
     let mut cause = Cause::new("it refuses the entry");
     loop {
-        match read_genesis(log) {
-            Ok((Some(found), _)) if found.hash() == genesis.hash() => return Ok(store_id),
-            Ok((Some(found), _)) => {
+        match read_beginning(log) {
+            Ok(Beginning::Genesis(found)) if found.hash() == genesis.hash() => return Ok(store_id),
+            Ok(Beginning::Genesis(found)) => {
                 return Err(CreateError::Exists { store_id: found.header().store_id });
             }
-            Ok((None, last)) => match append(log, last, &genesis) {
+            Ok(Beginning::Newer(any)) => return Err(CreateError::Newer(any)),
+            Ok(Beginning::None { last }) => match append(log, last, &genesis) {
                 AppendOutcome::Unknown(reason) | AppendOutcome::NotSent(reason) => cause = reason,
                 AppendOutcome::Full => cause = Cause::new("it has no room"),
                 AppendOutcome::TooLarge => cause = Cause::new("it takes no entry of this size"),
@@ -65,21 +70,40 @@ pub fn create(log: &dyn CommitLog) -> Result<Uuid, CreateError> {
     }
 }
 
-/// Reads the record up to its genesis. Returns it, if there is one, and the last slot that was read.
-pub(super) fn read_genesis(log: &dyn CommitLog) -> Result<(Option<Commit>, Slot), LogError> {
+/// Checks the engine. Asks an engine that does not answer again, for `limit`.
+pub(super) fn check(log: &dyn CommitLog, limit: Duration) -> Result<Fitness, CheckError> {
+    let started = Instant::now();
+    loop {
+        match log.check() {
+            Err(CheckError::Unavailable(_)) if started.elapsed() < limit => sleep(PAUSE),
+            checked => return checked,
+        }
+    }
+}
+
+/// What a record begins with.
+pub(super) enum Beginning {
+    Genesis(Commit),
+    /// The record shows no genesis up to the slot `last`, where it ends.
+    None {
+        last: Slot,
+    },
+    /// A genesis of a format that this version does not know.
+    Newer(AnyVersion),
+}
+
+/// Reads the record up to its genesis.
+pub(super) fn read_beginning(log: &dyn CommitLog) -> Result<Beginning, LogError> {
     let mut chain = Chain::new(None);
     loop {
         let page = log.read(chain.read_to(), ReadLimit::default())?;
         if page.entries.is_empty() {
-            return Ok((None, chain.read_to()));
+            return Ok(Beginning::None { last: chain.read_to() });
         }
         for (slot, entry) in &page.entries {
             match chain.push(*slot, entry) {
-                Step::Valid(genesis) => return Ok((Some(genesis), *slot)),
-                Step::Newer(any) => {
-                    let text = format!("a newer annals made it, with format {}", any.format);
-                    return Err(LogError::Unavailable(Cause::new(text)));
-                }
+                Step::Valid(genesis) => return Ok(Beginning::Genesis(genesis)),
+                Step::Newer(any) => return Ok(Beginning::Newer(any)),
                 Step::Part | Step::Void(_) => {}
             }
         }

@@ -3,7 +3,8 @@
 use annals::OpenError;
 use uuid::Uuid;
 
-use crate::log::commit_log::{Cause, LogError, Unfit};
+use crate::format::header::AnyVersion;
+use crate::log::commit_log::{Cause, CheckError, LogError, Unfit};
 
 /// Why a replicated log did not open.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub enum OpenReplicatedError {
         "the record has lost its beginning, so a new replica cannot read all of it; copy the files of another replica"
     )]
     Trimmed,
+    /// The record begins with a format that this version does not know.
+    #[error(
+        "the record has format {}, which this version of annals does not know; use a newer one",
+        .0.format
+    )]
+    Newer(AnyVersion),
     /// The engine did not answer in time.
     #[error("the engine does not answer: {0}")]
     Unavailable(Cause),
@@ -57,10 +64,37 @@ pub enum CreateError {
     /// The engine is refused.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// The engine did not answer in time. Nothing was sent to it.
+    #[error("the engine does not answer: {0}")]
+    Unavailable(Cause),
+    /// The engine has a record already, and it begins with a format that this version does not know.
+    #[error(
+        "the record has format {}, which this version of annals does not know; use a newer one",
+        .0.format
+    )]
+    Newer(AnyVersion),
     /// The record cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
     /// The engine does not store the genesis.
     #[error("the engine did not store the beginning of the record: {0}")]
     NotStored(Cause),
+}
+
+impl From<CheckError> for OpenReplicatedError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Unfit(unfit) => Self::Unfit(unfit),
+            CheckError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<CheckError> for CreateError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Unfit(unfit) => Self::Unfit(unfit),
+            CheckError::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
 use super::applier;
-use super::create::read_genesis;
+use super::create::{Beginning, check, read_beginning};
 use super::driver::Driver;
 use super::engine::Engine;
 use super::inbox::Inbox;
@@ -44,8 +44,8 @@ impl ReplicatedOptions {
     /// readable, and [`health`](annals::EventStore::health) reports the divergence.
     ///
     /// # Errors
-    /// [`OpenReplicatedError`]: the engine cannot be trusted or does not answer, it has no record or another one, or
-    /// the replica does not open.
+    /// [`OpenReplicatedError`]: the engine cannot be trusted, does not answer within
+    /// [`open_timeout`](Self::open_timeout), has no record or another one, or the replica does not open.
     pub fn open<E: Event>(
         self,
         log: impl CommitLog + 'static,
@@ -60,7 +60,7 @@ fn open<E: Event>(
     path: &Path,
     options: ReplicatedOptions,
 ) -> Result<Replicated<E>, OpenReplicatedError> {
-    let fitness = log.check()?;
+    let fitness = check(&*log, options.open_timeout)?;
     for warning in &fitness.warnings {
         tracing::warn!(engine = fitness.engine, warning, "the engine of the record");
     }
@@ -121,16 +121,17 @@ fn find_record(
 ) -> Result<Option<Uuid>, OpenReplicatedError> {
     let started = Instant::now();
     loop {
-        match read_genesis(log) {
-            Ok((Some(genesis), _)) => return Ok(Some(genesis.header().store_id)),
-            Ok((None, _)) if started.elapsed() >= PATIENCE.min(open_timeout) => {
+        match read_beginning(log) {
+            Ok(Beginning::Genesis(genesis)) => return Ok(Some(genesis.header().store_id)),
+            Ok(Beginning::Newer(any)) => return Err(OpenReplicatedError::Newer(any)),
+            Ok(Beginning::None { .. }) if started.elapsed() >= PATIENCE.min(open_timeout) => {
                 return Err(OpenReplicatedError::NoRecord);
             }
             Err(LogError::Trimmed { .. }) => return Ok(None),
             Err(LogError::Unavailable(cause)) if started.elapsed() >= open_timeout => {
                 return Err(OpenReplicatedError::Unavailable(cause));
             }
-            Ok((None, _)) | Err(LogError::Unavailable(_)) => thread::sleep(PAUSE),
+            Ok(Beginning::None { .. }) | Err(LogError::Unavailable(_)) => thread::sleep(PAUSE),
         }
     }
 }

@@ -11,8 +11,8 @@ use super::engine::SimRecord;
 use super::faults::Faults;
 use crate::chain::slot::Slot;
 use crate::log::commit_log::{
-    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry,
-    Page, ReadLimit, Unfit,
+    AppendAnswer, AppendOutcome, Cause, CheckError, CommitLog, Done, Fitness, LogError, LogLimits,
+    NewEntry, Page, ReadLimit,
 };
 use crate::random::Random;
 
@@ -181,7 +181,7 @@ impl CommitLog for SimLog {
         }
     }
 
-    fn check(&self) -> Result<Fitness, Unfit> {
+    fn check(&self) -> Result<Fitness, CheckError> {
         let warnings = vec!["it keeps its record in memory".into()];
         Ok(Fitness { engine: "a simulated engine".into(), warnings })
     }

@@ -2,6 +2,7 @@
 
 mod divergence;
 mod doubts;
+mod opening;
 mod restarts;
 mod sharing;
 mod tools;

@@ -71,17 +71,11 @@ impl Run {
         commit
     }
 
-    /// Passes the entries behind `after` to the core, and then the news that there are no more.
-    fn read(&mut self, after: Slot) -> Vec<Output> {
+    /// Passes the entries behind `after` to the core.
+    fn entries(&mut self, after: Slot) -> Vec<Output> {
         let from = usize::try_from(after.0).expect("a slot in memory");
-        let entries = self.record.entries()[from..].to_vec();
-        let kind = ReadKind::Now;
-        let mut outputs = self.step(Input::Ticked);
-        for (after, entries) in [(after, entries), (self.record.last(), Vec::new())] {
-            let read = Input::Entries { kind, after, entries: Ok(entries), time_ms: None };
-            outputs.extend(self.step(read));
-        }
-        outputs
+        let entries = Ok(self.record.entries()[from..].to_vec());
+        self.step(Input::Entries { kind: ReadKind::Now, after, entries, time_ms: None })
     }
 }
 
@@ -99,7 +93,9 @@ fn answers(outputs: &[Output]) -> Vec<(RequestId, Option<&Refusal>)> {
 fn a_caller_whose_commit_landed_behind_one_that_differs_is_answered() {
     let mut run = Run::new(settings(), 1);
     run.other_commit(event(1));
-    run.read(Slot(0));
+    run.step(Input::Ticked);
+    run.entries(Slot(0));
+    run.entries(run.record.last());
     let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
     let request = RequestId(1);
     let sent = run.step(Input::Submitted { request, batch, deadline_ms: None });
@@ -120,4 +116,30 @@ fn a_caller_whose_commit_landed_behind_one_that_differs_is_answered() {
     let again = run.step(Input::ApplyDiffers { slot: Slot(3) });
     assert!(again.is_empty(), "a divergence is reported once: {again:?}");
     assert_eq!(run.core.divergence(), Some(changed));
+}
+
+/// Returns whether the core wants to read.
+fn reads(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Read { .. }))
+}
+
+#[test]
+fn reading_pauses_while_large_commits_wait_to_be_applied() {
+    let mut run = Run::new(CoreSettings { unapplied_bytes: 10_000, ..settings() }, 0);
+    let mut goes_on = Vec::new();
+    run.step(Input::Ticked);
+    // The first read shows the genesis too. None of them shows the end of the record, so the core wants to go on.
+    let mut after = Slot(0);
+    for bytes in [6_000, 6_000, 1_000, 10_001] {
+        run.other_commit(event(bytes));
+        goes_on.push(reads(&run.entries(after)));
+        after = run.record.last();
+    }
+    assert_eq!(goes_on, [true, false, false, false]);
+    // The last commit alone exceeds the limit.
+    let applied = (0..5).map(|number| {
+        run.replica.0 = number;
+        reads(&run.step(Input::Applied { number }))
+    });
+    assert_eq!(applied.collect::<Vec<_>>(), [false, false, false, false, true]);
 }

@@ -99,8 +99,8 @@ impl State {
             self.hold_until_ms = self.now.steady_ms + pause;
         }
         let (number, head) = (flight.tip.number, flight.tip.head);
-        let requests = flight.requests;
-        self.landed.push_back(Landed { number, head, requests, applied: false });
+        let (bytes, requests) = (flight.commit.body_bytes(), flight.requests);
+        self.landed.push_back(Landed { number, head, bytes, requests, applied: false });
         self.apply(flight.commit);
     }
 
@@ -201,8 +201,8 @@ impl State {
             self.overlay.push(offset, event.clone());
         }
         let head = first + u64::from(commit.header().events);
-        let number = commit.header().number;
-        self.landed.push_back(Landed { number, head, requests: Vec::new(), applied: false });
+        let (number, bytes) = (commit.header().number, commit.body_bytes());
+        self.landed.push_back(Landed { number, head, bytes, requests: Vec::new(), applied: false });
         self.apply(Arc::new(commit));
     }
 
@@ -304,7 +304,7 @@ impl State {
             return;
         }
         self.ask_for_anchors();
-        if self.landed.len() >= MAX_UNAPPLIED {
+        if self.is_behind() {
             return;
         }
         let after = self.chain.read_to();
@@ -317,5 +317,14 @@ impl State {
             self.watching = true;
             self.outputs.push(Output::Read { kind: ReadKind::Watch, after });
         }
+    }
+    /// Returns whether so many commits wait to be applied, or such large ones, that no more are to be read.
+    fn is_behind(&self) -> bool {
+        if self.landed.len() >= MAX_UNAPPLIED {
+            return true;
+        }
+        let unapplied = self.landed.iter().filter(|landed| !landed.applied);
+        let bytes: usize = unapplied.map(|landed| landed.bytes).sum();
+        bytes >= self.settings.unapplied_bytes
     }
 }

@@ -12,13 +12,16 @@ pub struct CoreSettings {
     pub writer_id: Uuid,
     /// The limits of the engine.
     pub limits: LogLimits,
-    /// How long an append may take, in ms. Default: 30,000.
+    /// How long an append may take until its commit has landed, in ms. Default: 30,000.
     pub append_timeout_ms: u64,
     /// How long an entry may be under way before its outcome counts as unknown, in ms. Default: 5,000.
     pub answer_timeout_ms: u64,
     /// How long the record may end before the replica's position, in ms, before the replica counts as diverged: a read
     /// may be stale. Default: 10,000.
     pub absence_limit_ms: u64,
+    /// The size of the commits that may wait to be applied before reading pauses, in bytes. What a read under way
+    /// returns is still taken. Default: 256 MiB.
+    pub unapplied_bytes: usize,
     /// The seed of the jitter of pauses.
     pub seed: u64,
 }
@@ -38,6 +41,7 @@ impl CoreSettings {
             append_timeout_ms: 30_000,
             answer_timeout_ms: 5_000,
             absence_limit_ms: 10_000,
+            unapplied_bytes: 256 << 20,
             seed,
         }
     }

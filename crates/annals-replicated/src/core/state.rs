@@ -31,6 +31,8 @@ pub(super) struct Landed {
     pub(super) number: u64,
     /// The head after it.
     pub(super) head: u64,
+    /// The size of its body, in bytes.
+    pub(super) bytes: usize,
     pub(super) requests: Vec<Admitted>,
     /// Whether the replica has it. Commits before it may still be reported: callbacks see their events.
     pub(super) applied: bool,

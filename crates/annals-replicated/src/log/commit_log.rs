@@ -18,7 +18,10 @@ use crate::format::hash::CommitHash;
 /// * **E2:** slots have no gaps.
 /// * **E3:** [`At`](AppendOutcome::At) means that the entry is stored, there or as an earlier copy, and is as durable
 ///   as the engine's documentation promises for a majority.
-/// * **E4:** [`read`](Self::read) returns only what is that durable.
+/// * **E4:** [`read`](Self::read) returns only what is as durable as an entry whose append was answered with
+///   [`At`](AppendOutcome::At). This holds for the entries of other writers and for those whose append was answered with
+///   [`Unknown`](AppendOutcome::Unknown) too: the protocol takes an entry that a read returns as stored, and tells its
+///   caller so. An engine that shows entries before a majority has them must not return them before then.
 /// * **E5:** [`NotSent`](AppendOutcome::NotSent), [`TooLarge`](AppendOutcome::TooLarge) and
 ///   [`Full`](AppendOutcome::Full) mean that this call did not store the entry and will not.
 ///
@@ -29,7 +32,8 @@ pub trait CommitLog: Send + Sync {
     fn append(&self, after: Slot, entry: NewEntry, done: Done);
 
     /// Returns the next entries behind `after`, in order and without a gap. Returns none if the engine shows no more at
-    /// present. Returns at least one entry if there is one, even if it exceeds the limit.
+    /// present. Returns at least one entry if there is one, even if it exceeds the limit. What is returned is as durable as
+    /// E4 says; an entry that is not yet so durable counts as not shown, and so do those behind it.
     ///
     /// # Errors
     /// [`LogError::Trimmed`] if the entry behind `after` no longer exists, and [`LogError::Unavailable`] if the engine
@@ -123,7 +127,8 @@ pub enum AppendOutcome {
     At(Slot),
     /// The engine says that `after` was not the last slot. It may be wrong.
     Refused,
-    /// The entry was sent, and whether it is or will be stored is unknown.
+    /// The entry was sent, and whether it is or will be stored is unknown. The protocol then reads: `read` must return the
+    /// entry only if it is as durable as after [`At`](Self::At).
     Unknown(Cause),
     /// The entry was not sent, and will not be.
     NotSent(Cause),

@@ -98,12 +98,12 @@ fn a_caller_whose_commit_landed_behind_one_that_differs_is_answered() {
     run.entries(run.record.last());
     let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
     let request = RequestId(1);
-    let sent = run.step(Input::Submitted { request, batch, deadline_ms: None });
-    let send = sent.iter().find_map(|output| match output {
+    let outputs = run.step(Input::Submitted { request, batch, deadline_ms: None });
+    let append = outputs.iter().find_map(|output| match output {
         Output::Append { send, after, .. } => Some((*send, after.next())),
         _ => None,
     });
-    let (send, slot) = send.expect("an append");
+    let (send, slot) = append.expect("an append");
     let outcome = AppendOutcome::At(slot);
     let landed = run.step(Input::Answered { send, outcome, time_ms: None });
     assert!(landed.iter().any(|output| matches!(output, Output::Apply { .. })), "{landed:?}");

@@ -8,7 +8,7 @@ use annals_replicated::{
 };
 use uuid::Uuid;
 
-/// A replica with this many events, which nobody looks at.
+/// A replica with this many events. The tests read none of them.
 struct Events(u64);
 
 impl Replica for Events {
@@ -25,7 +25,7 @@ impl Replica for Events {
     }
 
     fn event_type(&self, offset: u64) -> Result<String, ReadError> {
-        panic!("nobody asks for the type of event {offset}")
+        panic!("the type of event {offset} was read")
     }
 }
 
@@ -87,8 +87,8 @@ fn answers(outputs: &[Output]) -> Vec<(RequestId, Option<&Refusal>)> {
     outputs.iter().filter_map(answer).collect()
 }
 
-/// A commit of this process has landed behind a commit that differs from the replica. Neither is applied, and the caller
-/// gets its answer all the same.
+/// A commit of this process has landed behind a commit that differs from the replica. Neither is applied, and the
+/// caller gets its answer all the same.
 #[test]
 fn a_caller_whose_commit_landed_behind_one_that_differs_is_answered() {
     let mut run = Run::new(settings(), 1);

@@ -257,8 +257,8 @@ impl State {
         self.finish(End::Diverged(divergence), &Refusal::Diverged(divergence));
     }
 
-    /// Stops for good: the replica has other events than a commit at `slot`, and takes no more commits. The commits that
-    /// landed behind it are in the record, and will not be applied.
+    /// Stops for good: the replica has other events than a commit at `slot`, and takes no more commits. The commits
+    /// that landed behind it are in the record, and will not be applied.
     pub(super) fn apply_differs(&mut self, slot: Slot) {
         for landed in std::mem::take(&mut self.landed) {
             for admitted in landed.requests.into_iter().filter(|admitted| !admitted.told) {

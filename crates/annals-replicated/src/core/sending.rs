@@ -38,7 +38,8 @@ impl State {
             && (self.abandoned || !self.queue.is_empty())
     }
 
-    /// Admits waiting batches and makes a commit of them. The batches that one commit cannot hold stay in the queue. Returns `None` if nothing is to be sent.
+    /// Admits waiting batches and makes a commit of them. The batches that one commit cannot hold stay in the queue.
+    /// Returns `None` if nothing is to be sent.
     fn gather(&mut self, replica: &dyn Replica) -> Option<Flight> {
         let tip = self.staged_tip()?;
         let (mut head, mut time_ms) = (tip.head, tip.time_ms);

@@ -19,9 +19,9 @@ use crate::format::hash::CommitHash;
 /// * **E3:** [`At`](AppendOutcome::At) means that the entry is stored, there or as an earlier copy, and is as durable
 ///   as the engine's documentation promises for a majority.
 /// * **E4:** [`read`](Self::read) returns only what is as durable as an entry whose append was answered with
-///   [`At`](AppendOutcome::At). This holds for the entries of other writers and for those whose append was answered with
-///   [`Unknown`](AppendOutcome::Unknown) too: the protocol takes an entry that a read returns as stored, and tells its
-///   caller so. An engine that shows entries before a majority has them must not return them before then.
+///   [`At`](AppendOutcome::At). This holds for the entries of other writers too, and for those whose append was
+///   answered with [`Unknown`](AppendOutcome::Unknown): the protocol takes an entry that a read returns as stored, and
+///   the caller's append succeeds. If the engine shows entries before a majority has them, `read` leaves them out.
 /// * **E5:** [`NotSent`](AppendOutcome::NotSent), [`TooLarge`](AppendOutcome::TooLarge) and
 ///   [`Full`](AppendOutcome::Full) mean that this call did not store the entry and will not.
 ///
@@ -32,8 +32,8 @@ pub trait CommitLog: Send + Sync {
     fn append(&self, after: Slot, entry: NewEntry, done: Done);
 
     /// Returns the next entries behind `after`, in order and without a gap. Returns none if the engine shows no more at
-    /// present. Returns at least one entry if there is one, even if it exceeds the limit. What is returned is as durable as
-    /// E4 says; an entry that is not yet so durable counts as not shown, and so do those behind it.
+    /// present. Returns at least one entry if there is one, even if it exceeds the limit. Leaves out an entry that is
+    /// not yet as durable as E4 says, and those behind it.
     ///
     /// # Errors
     /// [`LogError::Trimmed`] if the entry behind `after` no longer exists, and [`LogError::Unavailable`] if the engine
@@ -52,8 +52,8 @@ pub trait CommitLog: Send + Sync {
     /// Reports what the engine is. Refuses settings under which it loses acknowledged entries.
     ///
     /// # Errors
-    /// [`CheckError::Unfit`] if the engine cannot be trusted, and [`CheckError::Unavailable`] if it does not answer, for
-    /// example during a failover. It is asked again only after the latter.
+    /// [`CheckError::Unfit`] if the engine cannot be trusted. [`CheckError::Unavailable`] if it does not answer, for
+    /// example during a failover: then it is asked again.
     fn check(&self) -> Result<Fitness, CheckError>;
 
     /// Returns the largest entry, and how many appends may be under way.
@@ -127,8 +127,8 @@ pub enum AppendOutcome {
     At(Slot),
     /// The engine says that `after` was not the last slot. It may be wrong.
     Refused,
-    /// The entry was sent, and whether it is or will be stored is unknown. The protocol then reads: `read` must return the
-    /// entry only if it is as durable as after [`At`](Self::At).
+    /// The entry was sent, and whether it is or will be stored is unknown. The protocol then reads, and takes an entry
+    /// that [`read`](CommitLog::read) returns as stored: see E4.
     Unknown(Cause),
     /// The entry was not sent, and will not be.
     NotSent(Cause),

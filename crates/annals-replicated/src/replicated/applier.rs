@@ -65,8 +65,8 @@ fn failed<E: Event>(shared: &Shared<E>, failure: &str) {
     shared.inbox.push(Input::ApplyFailed);
 }
 
-/// Applies the batches that the replica lacks, and compares the others with it. Returns `false` and applies nothing if the
-/// others differ, or if events are missing between the replica's end and the first batch that it lacks.
+/// Applies the batches that the replica lacks, and compares the others with it. Returns `false` and applies nothing if
+/// the others differ, or if events are missing between the replica's end and the first batch that it lacks.
 fn apply_batches<E: Event>(shared: &Shared<E>, commit: &Commit) -> io::Result<bool> {
     let head = shared.replica.head().get();
     let mut offset = commit.header().first_offset;

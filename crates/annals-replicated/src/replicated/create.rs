@@ -35,8 +35,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// ```
 ///
 /// # Errors
-/// [`CreateError::Exists`] if the engine has a record, [`CreateError::Unavailable`] if it does not answer for 30 seconds,
-/// and others of [`CreateError`].
+/// [`CreateError::Exists`] if the engine has a record, [`CreateError::Unavailable`] if it does not answer for
+/// 30 seconds, and others of [`CreateError`].
 pub fn create(log: &dyn CommitLog) -> Result<Uuid, CreateError> {
     check(log, PATIENCE)?;
     let made_by = format!("annals {}", env!("CARGO_PKG_VERSION"));

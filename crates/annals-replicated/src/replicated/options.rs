@@ -48,8 +48,8 @@ impl Default for ReplicatedOptions {
 
 impl ReplicatedOptions {
     /// Sets how long an append waits for the engine: 30 seconds by default, at least 1 ms. Then it returns
-    /// [`Unavailable`](annals::AppendError::Unavailable) or [`InDoubt`](annals::AppendError::InDoubt). An append that the
-    /// engine has stored in time returns when the replica shows it, which has no time limit.
+    /// [`Unavailable`](annals::AppendError::Unavailable) or [`InDoubt`](annals::AppendError::InDoubt). An append that
+    /// the engine has stored in time returns when the replica shows it, which has no time limit.
     #[must_use]
     pub fn append_timeout(mut self, limit: Duration) -> Self {
         self.append_timeout = limit;

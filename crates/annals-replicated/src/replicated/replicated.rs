@@ -275,9 +275,9 @@ impl<E: Event> Backend<E> for Replicated<E> {
         }
     }
 
-    /// Closes the log. Waits for the results of accepted appends, each of which the engine stores or does not store within
-    /// the time limit of an append. Then waits until the replica has applied the commits that were read, and callbacks
-    /// have seen them: a slow disk or callback has no time limit.
+    /// Closes the log. Waits for the engine until accepted appends have their results, at most for the time limit of an
+    /// append. Also waits until the replica has applied the commits that were read and callbacks have seen them: this
+    /// has no time limit.
     fn close(&self) -> Result<(), AppendError> {
         self.shared.opener.check()?;
         self.shared.close(false)

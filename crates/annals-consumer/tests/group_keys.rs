@@ -94,7 +94,9 @@ fn a_key_with_two_leases_in_an_old_state_waits_for_both() {
         let deliveries = group.pull("c", 9, None).unwrap();
         let offsets: Vec<u64> = deliveries.iter().map(|delivery| delivery.offset).collect();
         assert_eq!(offsets, expected.collect::<Vec<_>>());
-        deliveries.into_iter().for_each(|delivery| delivery.ack().unwrap());
+        for delivery in deliveries {
+            delivery.ack().unwrap();
+        }
     }
     assert_eq!(group.status().position, 11);
 }

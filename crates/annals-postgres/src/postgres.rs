@@ -6,8 +6,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use annals_replicated::{
-    AppendAnswer, AppendOutcome, Cause, CommitLog, Done, Fitness, HEADER_BYTES, LogError,
-    LogLimits, MAX_BODY_BYTES, NewEntry, Page, ReadLimit, Slot, Unfit,
+    AppendAnswer, AppendOutcome, Cause, CheckError, CommitLog, Done, Fitness, HEADER_BYTES,
+    LogError, LogLimits, MAX_BODY_BYTES, NewEntry, Page, ReadLimit, Slot,
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -153,8 +153,8 @@ impl CommitLog for Postgres {
         }
     }
 
-    fn check(&self) -> Result<Fitness, Unfit> {
-        let gone = || Err(Unfit { reasons: vec![GONE.to_owned()] });
+    fn check(&self) -> Result<Fitness, CheckError> {
+        let gone = || Err(CheckError::Unavailable(Cause::new(GONE)));
         self.ask(|answer| Query::Check { answer }).unwrap_or_else(gone)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use annals_replicated::{Cause, Fitness, LogError, Page, ReadLimit, Slot, Unfit};
+use annals_replicated::{Cause, CheckError, Fitness, LogError, Page, ReadLimit, Slot};
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ pub(crate) enum Query {
         answer: SyncSender<Result<(Slot, Slot), LogError>>,
     },
     Check {
-        answer: SyncSender<Result<Fitness, Unfit>>,
+        answer: SyncSender<Result<Fitness, CheckError>>,
     },
     /// Looks for the last slot, for those that wait.
     Poll,
@@ -234,12 +234,14 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
     }
 
     /// Checks a server anew: its settings may have changed since the session began.
-    async fn check(&mut self) -> Result<Fitness, Unfit> {
+    async fn check(&mut self) -> Result<Fitness, CheckError> {
         self.link.close();
         match self.session().await {
             Ok(session) => Ok(session.fitness.clone()),
-            Err(SessionError::Unfit(unfit)) => Err(unfit),
-            Err(SessionError::Unreachable(reason)) => Err(Unfit { reasons: vec![reason] }),
+            Err(SessionError::Unfit(unfit)) => Err(unfit.into()),
+            Err(SessionError::Unreachable(reason)) => {
+                Err(CheckError::Unavailable(Cause::new(reason)))
+            }
         }
     }
 }

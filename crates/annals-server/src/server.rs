@@ -177,13 +177,14 @@ impl Server {
     }
 
     /// Sets the token file: each line has a name, the SHA-256 of a token, and rights. Without one, and without
-    /// certificates of clients, every client may do everything. [`Handle::reload`] reads the file again.
+    /// certificates of clients, every client may do everything.
+    /// [`Handle::reload`](crate::Handle::reload) reads the file again.
     pub fn tokens(self, file: impl Into<PathBuf>) -> Self {
         Self { token_file: Some(file.into()), ..self }
     }
 
     /// Sets the files with the server's certificate chain and its key, both in PEM. The server then speaks TLS only.
-    /// [`Handle::reload`] reads the files again.
+    /// [`Handle::reload`](crate::Handle::reload) reads the files again.
     pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let client_authority = self.tls_files.and_then(|files| files.client_authority);
         let (certificate, key) = (certificate.into(), key.into());

@@ -115,6 +115,47 @@ fn a_receipt_that_was_lost_is_repeated() {
 }
 
 #[test]
+fn a_repeated_checkpoint_is_cosigned_once() {
+    let (alice, bob) = (in_memory("alice"), in_memory("bob"));
+    introduce(&alice, &bob);
+    let message = alice.checkpoint("bob").unwrap();
+    // Bob cosigned it long ago.
+    let (mut cosigned, key) = (alice.signed().unwrap(), log_key("bob"));
+    let size = cosigned.size();
+    let line = cosigned.cosign(&key, 1_000);
+    cosigned.add_cosignature(&line, &key.witness_vkey()).unwrap();
+    let recorded = CheckpointCosigned {
+        checkpoint: cosigned.to_string(),
+        event_version: annals_channels::EventVersion,
+        origin: alice.origin().to_owned(),
+        peer_id: "alice".to_owned(),
+        root_hash: annals_channels::Hash::new(*cosigned.root().as_bytes()),
+        timestamp_ms: 1_000_000,
+        tree_size: size,
+    };
+    bob.store().append(recorded.into()).unwrap();
+    let events = bob.store().len();
+    // The proof begins and ends at the size that Bob cosigned last.
+    let request = alice.proofs().prove_consistency(size, &alice.signed().unwrap()).unwrap();
+    let again = serde_json::json!({ "type": "checkpoint", "request": request.to_string() });
+    let mut replies = Vec::new();
+    for _ in 0..3 {
+        let taken = bob.take("alice", message_bytes(&again).as_bytes()).unwrap();
+        let LogTaken::Cosigned { reply, size: found } = taken else { panic!("{taken:?}") };
+        assert_eq!(found, size);
+        let reply: serde_json::Value = serde_json::from_slice(&reply).unwrap();
+        assert_eq!(reply["line"], line.as_str(), "it is the recorded cosignature");
+        replies.push(reply);
+        assert!(matches!(bob.take("alice", &message).unwrap(), LogTaken::Behind { .. }));
+    }
+    assert_eq!(bob.store().len(), events);
+    let line = &replies[0]["line"];
+    let receipt = format!("{{\"type\":\"receipt\",\"line\":{line}}}");
+    assert_eq!(alice.take("bob", receipt.as_bytes()).unwrap(), LogTaken::Receipt { size });
+    assert_eq!(exchange((&alice, "alice"), (&bob, "bob")), size + 1);
+}
+
+#[test]
 fn a_receipt_from_the_future_is_not_recorded() {
     let (alice, bob) = (in_memory("alice"), in_memory("bob"));
     introduce(&alice, &bob);

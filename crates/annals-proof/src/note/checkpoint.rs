@@ -108,6 +108,14 @@ impl Checkpoint {
         key.cosign(&self.note.text, time).to_string()
     }
 
+    /// Returns the signature line of a key. `None` if the checkpoint has no line of this key.
+    ///
+    /// The line is not verified: [`signatures`](Self::signatures) does that.
+    #[must_use]
+    pub fn signature_line(&self, key: &VerifierKey) -> Option<String> {
+        self.note.signatures.iter().find(|line| key.made(line)).map(ToString::to_string)
+    }
+
     /// Adds a signature line that a witness returned. The line of another key replaces nothing; that of the same key
     /// replaces the older line.
     ///

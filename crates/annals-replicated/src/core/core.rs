@@ -55,8 +55,9 @@ impl Core {
                 None => state.queue.push_back(Waiting {
                     request,
                     batch: batch.into(),
-                    deadline_ms: deadline_ms
-                        .unwrap_or(now.steady_ms + state.settings.append_timeout_ms),
+                    deadline_ms: deadline_ms.unwrap_or_else(|| {
+                        now.steady_ms.saturating_add(state.settings.append_timeout_ms)
+                    }),
                 }),
                 Some(End::Diverged(divergence)) => {
                     state.answer(request, Err(Refusal::Diverged(divergence)));

@@ -76,7 +76,8 @@ impl<E: Event> Driver<E> {
         }
         let wakeup = self.core.next_wakeup().into_iter().chain(next).min();
         let idle = Instant::now() + IDLE;
-        wakeup.map_or(idle, |ms| idle.min(self.shared.started + Duration::from_millis(ms)))
+        let at = |ms| self.shared.started.checked_add(Duration::from_millis(ms));
+        wakeup.and_then(at).map_or(idle, |wakeup| wakeup.min(idle))
     }
 
     /// Notes why the engine did not do what was asked.

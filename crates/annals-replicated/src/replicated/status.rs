@@ -11,6 +11,9 @@ use crate::core::messages::Divergence;
 use crate::core::state::Counts;
 use crate::log::commit_log::Cause;
 
+/// The longest time without any change after which opening gives up: about 136 years.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// The state of a replica, as [`Replicated::record`](crate::Replicated::record) returns it.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
@@ -79,9 +82,11 @@ impl Progress {
         lag_slots
     }
 
+    /// Notes that the replica has a commit. A callback that sees its events may append: then the later commit is noted
+    /// first.
     pub(super) fn applied(&self, position: &Position) {
         let mut state = self.state.lock();
-        state.applied = Some((position.tip.number, position.slot.0));
+        state.applied = state.applied.max(Some((position.tip.number, position.slot.0)));
         state.changes += 1;
         drop(state);
         self.changed.notify_all();
@@ -119,6 +124,8 @@ impl Progress {
     /// Waits until the replica has everything that the record had when it was read to its end. Gives up once nothing
     /// has changed for `patience`.
     pub(super) fn wait_until_caught_up(&self, patience: Duration) -> CaughtUp {
+        // A point in time that is farther away may not exist.
+        let patience = patience.min(LONGEST_PATIENCE);
         let mut state = self.state.lock();
         let (mut seen, mut deadline) = (state.changes, Instant::now() + patience);
         loop {
@@ -141,5 +148,40 @@ impl Progress {
                 return CaughtUp::Stalled(state.cause.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::chain::slot::Slot;
+    use crate::chain::tip::Tip;
+    use crate::format::hash::CommitHash;
+
+    fn position(number: u64) -> Position {
+        let hash = CommitHash([1; 32]);
+        let tip = Tip { store_id: Uuid::nil(), number, hash, head: number, time_ms: 0 };
+        Position { slot: Slot(number + 1), entries: 1, tip }
+    }
+
+    /// A callback that sees the event of commit 1 appends commit 2, and returns when the replica has that.
+    #[test]
+    fn a_replica_whose_callback_appends_is_not_behind() {
+        let progress = Progress::default();
+        progress.applied(&position(2));
+        progress.applied(&position(1));
+        let record = RecordStatus { position: Some(position(2)), ..RecordStatus::default() };
+        assert_eq!(progress.note(record), 0);
+        assert_eq!(progress.status().lag_slots, 0);
+    }
+
+    #[test]
+    fn a_time_limit_may_be_as_long_as_it_likes() {
+        let progress = Progress::default();
+        progress.fail("it failed");
+        let waited = progress.wait_until_caught_up(Duration::MAX);
+        assert!(matches!(waited, CaughtUp::Failed(_)), "{waited:?}");
     }
 }

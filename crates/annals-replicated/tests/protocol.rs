@@ -143,3 +143,20 @@ fn reading_pauses_while_large_commits_wait_to_be_applied() {
     });
     assert_eq!(applied.collect::<Vec<_>>(), [false, false, false, false, true]);
 }
+
+/// The callbacks of a commit append, so it is reported as applied behind many others.
+#[test]
+fn commits_that_are_applied_do_not_pause_reading() {
+    let mut run = Run::new(settings(), 0);
+    run.step(Input::Ticked);
+    let mut after = Slot(0);
+    for number in 1..600 {
+        run.other_commit(event(1));
+        assert!(reads(&run.entries(after)), "commit {number}");
+        after = run.record.last();
+        run.replica.0 = number;
+        if number > 1 {
+            run.step(Input::Applied { number });
+        }
+    }
+}

@@ -100,7 +100,7 @@ impl State {
         }
         let (number, head) = (flight.tip.number, flight.tip.head);
         let (bytes, requests) = (flight.commit.body_bytes(), flight.requests);
-        self.landed.push_back(Landed { number, head, bytes, requests, applied: false });
+        self.landed.push_back(Landed { number, head, bytes, requests });
         self.apply(flight.commit);
     }
 
@@ -202,7 +202,7 @@ impl State {
         }
         let head = first + u64::from(commit.header().events);
         let (number, bytes) = (commit.header().number, commit.body_bytes());
-        self.landed.push_back(Landed { number, head, bytes, requests: Vec::new(), applied: false });
+        self.landed.push_back(Landed { number, head, bytes, requests: Vec::new() });
         self.apply(Arc::new(commit));
     }
 
@@ -237,14 +237,12 @@ impl State {
 
     /// Takes the news that the replica shows a commit.
     pub(super) fn applied(&mut self, number: u64) {
-        let Some(landed) = self.landed.iter_mut().find(|landed| landed.number == number) else {
+        // Commits before it may still be reported: a callback that sees their events has appended this one.
+        let index = self.landed.iter().position(|landed| landed.number == number);
+        let Some(Landed { head, requests, .. }) = index.and_then(|index| self.landed.remove(index))
+        else {
             return;
         };
-        landed.applied = true;
-        let (head, requests) = (landed.head, std::mem::take(&mut landed.requests));
-        while self.landed.front().is_some_and(|landed| landed.applied) {
-            self.landed.pop_front();
-        }
         self.overlay.drop_before(head);
         for admitted in requests.into_iter().filter(|admitted| !admitted.told) {
             self.answer(admitted.waiting.request, admitted.reply);
@@ -318,13 +316,13 @@ impl State {
             self.outputs.push(Output::Read { kind: ReadKind::Watch, after });
         }
     }
+
     /// Returns whether so many commits wait to be applied, or such large ones, that no more are to be read.
     fn is_behind(&self) -> bool {
         if self.landed.len() >= MAX_UNAPPLIED {
             return true;
         }
-        let unapplied = self.landed.iter().filter(|landed| !landed.applied);
-        let bytes: usize = unapplied.map(|landed| landed.bytes).sum();
+        let bytes: usize = self.landed.iter().map(|landed| landed.bytes).sum();
         bytes >= self.settings.unapplied_bytes
     }
 }

@@ -78,8 +78,7 @@ impl State {
                 Admission::Reply { reply, rests: false } => self.answer(waiting.request, reply),
                 Admission::Reply { reply, rests: true } => {
                     let admitted = admitted(waiting, reply);
-                    let landed = self.landed.back_mut().filter(|landed| !landed.applied);
-                    match (batches.is_empty(), self.flights.back_mut(), landed) {
+                    match (batches.is_empty(), self.flights.back_mut(), self.landed.back_mut()) {
                         (false, ..) => requests.push(admitted),
                         (true, Some(flight), _) => flight.requests.push(admitted),
                         (true, None, Some(landed)) => landed.requests.push(admitted),

@@ -34,8 +34,6 @@ pub(super) struct Landed {
     /// The size of its body, in bytes.
     pub(super) bytes: usize,
     pub(super) requests: Vec<Admitted>,
-    /// Whether the replica has it. Commits before it may still be reported: callbacks see their events.
-    pub(super) applied: bool,
 }
 
 /// How a core ended.

@@ -4,7 +4,8 @@ use annals::{Condition, RawEvent, ReadError};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
     AppendOutcome, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input, LogLimits,
-    NewBatch, Now, Output, ReadKind, Refusal, Replica, RequestId, Slot, Start, Tip,
+    NewBatch, NewEntry, Now, Output, ReadKind, Refusal, Replica, RequestId, SendId, Slot, Start,
+    Tip,
 };
 use uuid::Uuid;
 
@@ -44,6 +45,7 @@ struct Run {
     replica: Events,
     record: SimRecord,
     tip: Tip,
+    now: Now,
 }
 
 impl Run {
@@ -54,11 +56,11 @@ impl Run {
         let tip = *chain.tip().expect("a genesis");
         let start = Start { replica_head: events, ..Start::default() };
         let core = Core::new(settings, start, Now::default());
-        Self { core, replica: Events(events), record, tip }
+        Self { core, replica: Events(events), record, tip, now: Now::default() }
     }
 
     fn step(&mut self, input: Input) -> Vec<Output> {
-        self.core.step(Now::default(), input, &self.replica)
+        self.core.step(self.now, input, &self.replica)
     }
 
     /// Adds a commit of another writer with one event to the record.
@@ -77,6 +79,22 @@ impl Run {
         let entries = Ok(self.record.entries()[from..].to_vec());
         self.step(Input::Entries { kind: ReadKind::Now, after, entries, time_ms: None })
     }
+
+    /// Lets the core read the record to its end.
+    fn catch_up(&mut self) {
+        self.step(Input::Ticked);
+        self.entries(Slot(0));
+        self.entries(self.record.last());
+        assert!(self.core.is_caught_up());
+    }
+}
+
+/// Returns the first append that the core wants, and the slot where it expects the entry.
+fn appended(outputs: &[Output]) -> Option<(SendId, Slot, &NewEntry)> {
+    outputs.iter().find_map(|output| match output {
+        Output::Append { send, after, entry } => Some((*send, after.next(), entry)),
+        _ => None,
+    })
 }
 
 fn answers(outputs: &[Output]) -> Vec<(RequestId, Option<&Refusal>)> {
@@ -159,4 +177,29 @@ fn commits_that_are_applied_do_not_pause_reading() {
             run.step(Input::Applied { number });
         }
     }
+}
+
+/// Reading needs no clock, and events do.
+#[test]
+fn a_clock_that_is_ahead_refuses_events_and_no_barrier() {
+    let mut run = Run::new(settings(), 0);
+    run.now.wall_ms = 100_000;
+    run.catch_up();
+    let (kind, after, entries) = (ReadKind::Now, run.record.last(), Ok(Vec::new()));
+    run.step(Input::Reconnected);
+    run.step(Input::Anchored { after: Slot(0), entries: Ok(run.record.entries().to_vec()) });
+    run.step(Input::Entries { kind, after, entries, time_ms: Some(89_000) });
+    let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
+    let outputs = run.step(Input::Submitted { request: RequestId(1), batch, deadline_ms: None });
+    let [(_, Some(Refusal::ClockAhead { ahead_ms: 11_000 }))] = answers(&outputs)[..] else {
+        panic!("{outputs:?}")
+    };
+    let (request, batch) = (RequestId(2), NewBatch::default());
+    let outputs = run.step(Input::Submitted { request, batch, deadline_ms: None });
+    let (send, slot, _) = appended(&outputs).expect("a barrier");
+    let outcome = AppendOutcome::At(slot);
+    run.step(Input::Answered { send, outcome, time_ms: Some(89_000) });
+    let outputs = run.step(Input::Applied { number: 1 });
+    assert_eq!(answers(&outputs).len(), 1);
+    assert!(answers(&outputs)[0].1.is_none(), "{outputs:?}");
 }

@@ -53,7 +53,9 @@ impl State {
                 break;
             }
             let waiting = self.queue.pop_front()?;
-            if batch.time_ms.is_none() && self.clock_ahead_ms > MAX_CLOCK_AHEAD_MS {
+            // A barrier needs no time.
+            let needs_clock = batch.time_ms.is_none() && !batch.events.is_empty();
+            if needs_clock && self.clock_ahead_ms > MAX_CLOCK_AHEAD_MS {
                 let ahead_ms = self.clock_ahead_ms;
                 self.answer(waiting.request, Err(Refusal::ClockAhead { ahead_ms }));
                 self.read_now();

@@ -3,7 +3,7 @@
 use annals::{Condition, RawEvent, ReadError};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
-    AppendOutcome, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input, LogLimits,
+    AppendOutcome, Cause, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input, LogLimits,
     NewBatch, NewEntry, Now, Output, ReadKind, Refusal, Replica, RequestId, SendId, Slot, Start,
     Tip,
 };
@@ -202,4 +202,35 @@ fn a_clock_that_is_ahead_refuses_events_and_no_barrier() {
     let outputs = run.step(Input::Applied { number: 1 });
     assert_eq!(answers(&outputs).len(), 1);
     assert!(answers(&outputs)[0].1.is_none(), "{outputs:?}");
+}
+
+/// The engine is away when the barrier is to be sent that ends a doubt.
+#[test]
+fn a_doubt_lasts_until_its_barrier_has_landed() {
+    let mut run = Run::new(settings(), 0);
+    run.catch_up();
+    let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
+    let deadline_ms = Some(1_000);
+    let outputs = run.step(Input::Submitted { request: RequestId(1), batch, deadline_ms });
+    let (send, ..) = appended(&outputs).expect("an append");
+    let away = || Cause::new("away");
+    let outcome = AppendOutcome::Unknown(away());
+    run.step(Input::Answered { send, outcome, time_ms: None });
+    assert_eq!(run.core.doubts(), 1);
+    run.now.steady_ms = 1_000;
+    let mut outputs = run.step(Input::Ticked);
+    assert!(matches!(answers(&outputs)[..], [(RequestId(1), Some(Refusal::InDoubt))]));
+    for _ in 0..3 {
+        let (send, _, entry) = appended(&outputs).expect("a barrier");
+        assert_eq!((run.core.doubts(), entry.events), (1, 0));
+        let outcome = AppendOutcome::NotSent(away());
+        run.step(Input::Answered { send, outcome, time_ms: None });
+        assert_eq!(run.core.doubts(), 1);
+        run.now.steady_ms = run.core.next_wakeup().expect("another attempt");
+        outputs = run.step(Input::Ticked);
+    }
+    let (send, slot, _) = appended(&outputs).expect("a barrier");
+    let outcome = AppendOutcome::At(slot);
+    run.step(Input::Answered { send, outcome, time_ms: None });
+    assert_eq!(run.core.doubts(), 0);
 }

@@ -110,9 +110,10 @@ impl Core {
     /// Returns the number of commits that were sent and whose outcome is not known, or may still be wanted by nobody.
     #[must_use]
     pub fn doubts(&self) -> usize {
-        let settling = self.state.resend_ms.is_some();
-        let flights = if settling { self.state.flights.len() } else { 0 };
-        flights + usize::from(self.state.abandoned)
+        let State { flights, abandoned, resend_ms, .. } = &self.state;
+        let settling = if resend_ms.is_some() { flights.len() } else { 0 };
+        let abandoned = *abandoned || flights.iter().any(|flight| flight.ends_doubt);
+        settling + usize::from(abandoned)
     }
 
     /// Returns how the record differs from the replica; `None` while it does not.

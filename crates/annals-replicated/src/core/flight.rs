@@ -48,6 +48,8 @@ pub(super) struct Flight {
     pub(super) split_at: u64,
     /// Whether a send ended in any other way than that nothing was stored.
     pub(super) may_be_stored: bool,
+    /// Whether a commit that nobody waits for may still land unless this one does.
+    pub(super) ends_doubt: bool,
     /// The steady time of the last send, in ms.
     pub(super) sent_ms: u64,
     pub(super) requests: Vec<Admitted>,
@@ -72,6 +74,7 @@ impl Flight {
             open: 0,
             split_at: 0,
             may_be_stored: false,
+            ends_doubt: false,
             sent_ms: 0,
             requests,
         }

@@ -179,8 +179,6 @@ impl State {
 
     /// Takes the next valid commit of the record: the first flight, or the commit of another writer.
     fn valid(&mut self, commit: Commit) {
-        // Whatever was decided on the commit before this one is dead for ever.
-        self.abandoned = false;
         let hash = commit.hash();
         let is_first = self.flights.front().is_some_and(|flight| flight.commit.hash() == hash);
         if is_first && let Some(flight) = self.flights.pop_front() {
@@ -191,6 +189,8 @@ impl State {
             self.outputs.push(Output::Hint);
             self.kill_from(0, None);
         }
+        // Whatever was decided on the commit before this one is dead for ever.
+        self.abandoned = false;
         self.begin_attempt();
         self.resend_ms = None;
         self.pause_ms = FIRST_PAUSE_MS;
@@ -217,6 +217,7 @@ impl State {
         self.predicted = Slot(self.predicted.0.saturating_sub(sent as u64));
         let mut again = Vec::new();
         for flight in dead {
+            self.abandoned |= flight.ends_doubt;
             let refusal = refusal.take();
             for admitted in flight.requests.into_iter().filter(|admitted| !admitted.told) {
                 match &refusal {

@@ -16,8 +16,8 @@ impl State {
     pub(super) fn launch(&mut self, replica: &dyn Replica) {
         self.send_entries();
         while self.may_launch() {
-            let Some(flight) = self.gather(replica) else { return };
-            self.abandoned = false;
+            let Some(mut flight) = self.gather(replica) else { return };
+            flight.ends_doubt = std::mem::take(&mut self.abandoned);
             if self.flights.is_empty() {
                 self.predicted = self.chain.read_to();
             }

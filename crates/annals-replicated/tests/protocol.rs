@@ -1,6 +1,6 @@
 //! The protocol's state machine, step by step.
 
-use annals::{Condition, RawEvent, ReadError};
+use annals::{AppendError, Condition, Query, RawEvent, ReadError};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
     AppendOutcome, Cause, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input, LogLimits,
@@ -233,4 +233,42 @@ fn a_doubt_lasts_until_its_barrier_has_landed() {
     let outcome = AppendOutcome::At(slot);
     run.step(Input::Answered { send, outcome, time_ms: None });
     assert_eq!(run.core.doubts(), 0);
+}
+
+/// A caller has a head that another process has reached, and this one has not read yet.
+#[test]
+fn a_condition_from_another_process_is_refused_only_if_the_record_has_no_such_head() {
+    let mut run = Run::new(settings(), 0);
+    run.catch_up();
+    run.other_commit(event(1));
+    let conditional = |after| NewBatch {
+        events: vec![event(1)],
+        conditions: vec![Condition::fail_if(Query::event_type("counted")).after(after)],
+        ..NewBatch::default()
+    };
+    let batch = conditional(1);
+    let outputs = run.step(Input::Submitted { request: RequestId(1), batch, deadline_ms: None });
+    let (send, _, barrier) = appended(&outputs).expect("a barrier");
+    assert!(barrier.events == 0 && answers(&outputs).is_empty(), "{outputs:?}");
+    run.step(Input::Answered { send, outcome: AppendOutcome::Refused, time_ms: None });
+    let outputs = run.entries(Slot(1));
+    let (send, slot, entry) = appended(&outputs).expect("the batch");
+    assert_eq!((slot, entry.first_offset, entry.events), (Slot(3), 1, 1));
+    let outcome = AppendOutcome::At(slot);
+    run.step(Input::Answered { send, outcome, time_ms: None });
+    run.replica.0 = 2;
+    let outputs = run.step(Input::Applied { number: 2 });
+    assert!(matches!(answers(&outputs)[..], [(RequestId(1), None)]), "{outputs:?}");
+    // No process has reached this head.
+    let batch = conditional(3);
+    let outputs = run.step(Input::Submitted { request: RequestId(2), batch, deadline_ms: None });
+    let (send, slot, _) = appended(&outputs).expect("a barrier");
+    let outcome = AppendOutcome::At(slot);
+    run.step(Input::Answered { send, outcome, time_ms: None });
+    let outputs = run.step(Input::Applied { number: 3 });
+    let [(RequestId(2), Some(refusal))] = answers(&outputs)[..] else { panic!("{outputs:?}") };
+    let beyond = |error: &AppendError| {
+        matches!(error, AppendError::ConditionBeyondHead { after: 3, head: 2 })
+    };
+    assert!(matches!(refusal, Refusal::Append(error) if beyond(error)), "{refusal:?}");
 }

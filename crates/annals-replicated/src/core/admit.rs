@@ -31,6 +31,9 @@ pub(super) enum Admission {
     /// The batch is not staged. With `rests`, the reply depends on events that are not applied yet, and holds only if
     /// they are.
     Reply { reply: Result<Appended, Refusal>, rests: bool },
+    /// The batch is not staged. The record may have more commits than this process has read, and then the reply does not
+    /// hold: a commit behind those that were read shows whether it has.
+    Confirm { reply: Result<Appended, Refusal> },
 }
 
 impl View<'_> {
@@ -41,6 +44,11 @@ impl View<'_> {
                 let rests = known.offsets.end > self.replica.head();
                 Admission::Reply { reply: Ok(known), rests }
             }
+            // Another process may have passed this head already, and the caller may have it from there.
+            Err(
+                error @ (AppendError::ConditionBeyondHead { .. }
+                | AppendError::TimeInFuture { .. }),
+            ) => Admission::Confirm { reply: Err(error.into()) },
             Err(error) => {
                 let rests = self.rests(&error);
                 Admission::Reply { reply: Err(error.into()), rests }
@@ -55,9 +63,7 @@ impl View<'_> {
             AppendError::Conflict { offset, .. } | AppendError::IdConflict { offset, .. } => {
                 *offset >= applied
             }
-            AppendError::TimeGoesBack { .. }
-            | AppendError::TimeInFuture { .. }
-            | AppendError::ConditionBeyondHead { .. } => self.head > applied,
+            AppendError::TimeGoesBack { .. } => self.head > applied,
             _ => false,
         }
     }

@@ -77,6 +77,10 @@ impl State {
                     (head, time_ms, bytes) = (end, time, bytes + size);
                     batches.push(CommitBatch { time_ms: time, events: batch.events.clone() });
                 }
+                Admission::Confirm { reply } => {
+                    requests.push(admitted(waiting, reply));
+                    barrier = true;
+                }
                 Admission::Reply { reply, rests: false } => self.answer(waiting.request, reply),
                 Admission::Reply { reply, rests: true } => {
                     let admitted = admitted(waiting, reply);

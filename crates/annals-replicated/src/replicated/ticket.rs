@@ -1,6 +1,7 @@
 //! The result of an append, for the caller that waits for it.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -32,8 +33,11 @@ impl Ticket {
         let waker = state.waker.take();
         drop(state);
         self.completed.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
+        // A waker is a user's code. The calling thread drives the core, and must not end.
+        if let Some(waker) = waker
+            && catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err()
+        {
+            tracing::error!("a waker panicked; its task may not be woken");
         }
     }
 
@@ -54,11 +58,14 @@ impl Ticket {
     }
 
     fn poll(&self, waker: &Waker) -> Poll<AppendResult> {
+        // Wakers are cloned and dropped without the lock, because both run a user's code, which may call this again.
+        let mut waker = Some(waker.clone());
         let mut state = self.state.lock();
         if let Some(result) = state.result.take() {
             return Poll::Ready(result);
         }
-        state.waker = Some(waker.clone());
+        std::mem::swap(&mut state.waker, &mut waker);
+        drop(state);
         Poll::Pending
     }
 }
@@ -71,5 +78,50 @@ impl Future for Pending {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AppendResult> {
         self.0.poll(context.waker())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("a waker that panics"));
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_harms_no_other() {
+        let ticket = Arc::<Ticket>::default();
+        assert!(ticket.poll(&Waker::from(Arc::new(Panics))).is_pending());
+        ticket.complete(Err(AppendError::Closed));
+        assert!(matches!(ticket.take(), Some(Err(AppendError::Closed))));
+    }
+
+    /// Its last clone polls the ticket when it is dropped.
+    struct Polls(Arc<Ticket>);
+
+    impl Wake for Polls {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Polls {
+        fn drop(&mut self) {
+            assert!(self.0.poll(Waker::noop()).is_pending());
+        }
+    }
+
+    #[test]
+    fn a_waker_is_dropped_without_the_lock() {
+        let ticket = Arc::<Ticket>::default();
+        let waker = Waker::from(Arc::new(Polls(Arc::clone(&ticket))));
+        assert!(ticket.poll(&waker).is_pending());
+        drop(waker);
+        assert!(ticket.poll(Waker::noop()).is_pending());
     }
 }

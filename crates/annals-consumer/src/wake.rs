@@ -1,6 +1,7 @@
 //! Waiting: threads as wakers, a list of waiting workers, and a timer for tasks.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
@@ -8,6 +9,14 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
+
+/// Wakes a task or thread. A waker is a user's code: one that panics harms neither the calling thread nor the wakers
+/// behind it.
+pub(crate) fn wake(waker: Waker) {
+    if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+        tracing::error!("a waker panicked; its task may not be woken");
+    }
+}
 
 /// Parks the calling thread until its waker is called. Other code that parks the thread meanwhile takes no wake-up.
 #[derive(Debug)]
@@ -189,10 +198,12 @@ pub(crate) struct Alarm {
 impl Timer {
     /// Wakes `waker` at `at`, unless the alarm is dropped before.
     pub(crate) fn wake_at(&self, at: Instant, waker: &Waker) -> Alarm {
+        // Cloned without the lock, because a waker is a user's code, which may call this again.
+        let waker = waker.clone();
         let mut table = self.0.table.lock();
         table.next += 1;
         let key = (at, table.next);
-        table.wakers.insert(key, waker.clone());
+        table.wakers.insert(key, waker);
         if table.has_thread {
             self.0.changed.notify_one();
         } else {
@@ -225,7 +236,7 @@ impl Alarms {
             if at > Instant::now() {
                 self.changed.wait_until(&mut table, at);
             } else if let Some((_, waker)) = table.wakers.pop_first() {
-                parking_lot::MutexGuard::unlocked(&mut table, || waker.wake());
+                parking_lot::MutexGuard::unlocked(&mut table, || wake(waker));
             }
         }
         table.has_thread = false;
@@ -253,6 +264,24 @@ mod tests {
             while timer.0.table.lock().has_thread {
                 thread::yield_now();
             }
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_harms_no_other() {
+        struct Panics;
+        impl Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                std::panic::resume_unwind(Box::new("a waker that panics"));
+            }
+        }
+        let (timer, parker) = (Timer::default(), Parker::new());
+        let now = Instant::now();
+        let _first = timer.wake_at(now, &Waker::from(Arc::new(Panics)));
+        let second = timer.wake_at(now, &parker.waker());
+        // Parks for ever unless the second alarm wakes this thread.
+        while timer.0.table.lock().wakers.contains_key(&second.key) {
+            parker.park_until(None);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Waker;
 use std::time::Duration;
 
 use annals::{Backend, Event, EventRef, EventStore, ReadError};
@@ -16,7 +15,7 @@ use super::lease_id::LeaseId;
 use crate::clock::{Clock, ms};
 use crate::error::ConsumerError;
 use crate::meters::Meters;
-use crate::wake::{Timer, Waiting};
+use crate::wake::{Timer, Waiting, wake};
 
 /// The most bytes of a worker's name.
 const MAX_NAME_BYTES: usize = 255;
@@ -287,12 +286,12 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         let can_work = |worker: &str| machine.room(worker) > 0;
         let wakers = self.waiting.take(machine.ready_count(), reads, core.next_time(), can_work);
         drop(core);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
     }
 
     /// Wakes all waiting workers.
     pub(crate) fn wake_all(&self) {
-        self.waiting.take_all().into_iter().for_each(Waker::wake);
+        self.waiting.take_all().into_iter().for_each(wake);
     }
 }
 

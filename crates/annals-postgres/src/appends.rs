@@ -60,7 +60,7 @@ where
     if let Err(error) = link.session().await {
         return without_time(AppendOutcome::NotSent(Cause::new(error)));
     }
-    if link.is_waiting() {
+    if link.is_waiting().await {
         return without_time(AppendOutcome::NotSent(Cause::new(WAITS)));
     }
     let session = match link.session().await {

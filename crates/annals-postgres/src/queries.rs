@@ -112,7 +112,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
         if self.is_fenced {
             return Ok(());
         }
-        if self.link.is_waiting() {
+        if self.link.is_waiting().await {
             return Err(Cause::new(WAITS));
         }
         let timeout = self.link.connector().timeout;

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
 use crate::settings::Settings;
-use crate::statements::SETTINGS;
+use crate::statements::{AT_WORK, SETTINGS};
 
 /// After a connection could not be made, the next call within this time fails for the same reason. A caller that polls
 /// does not flood a server that starts.
@@ -55,12 +55,16 @@ impl std::fmt::Display for SessionError {
     }
 }
 
+/// The process of a server that serves a session: its number, and when it began.
+type Process = (i32, Option<String>);
+
 /// A connection to the primary server.
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) fitness: Fitness,
     /// The server, and when it was started.
     server: String,
+    process: Process,
     driver: Driver,
     /// The number of warnings that the server has sent.
     warnings: Arc<AtomicU64>,
@@ -125,7 +129,9 @@ impl Session {
         }
         // A server that was started anew has another time.
         let server = format!("{} {}", name_of(server), row.get::<_, String>(7));
-        Ok(Self { client, fitness, server, driver, warnings, statements: HashMap::new() })
+        let process = (row.get(8), row.get(9));
+        let statements = HashMap::new();
+        Ok(Self { client, fitness, server, process, driver, warnings, statements })
     }
 
     /// Returns a prepared statement.
@@ -199,8 +205,16 @@ pub(crate) struct Link<N> {
     notified: N,
     session: Option<Session>,
     failed: Option<(Instant, SessionError)>,
-    /// Connections whose call still waits for a standby, each with its server.
-    waiting: Vec<(String, Driver)>,
+    /// Connections whose call had no answer in time.
+    waiting: Vec<Left>,
+}
+
+/// A connection that was given up while its call had no answer.
+struct Left {
+    /// As in [`Session`].
+    server: String,
+    process: Process,
+    driver: Driver,
 }
 
 impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
@@ -234,17 +248,32 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
 
     /// Returns whether an earlier call on this server still waits for a standby. Another one would wait behind it, and
     /// the server keeps a process for each.
-    pub(crate) fn is_waiting(&mut self) -> bool {
-        let Some(session) = &self.session else { return false };
+    pub(crate) async fn is_waiting(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
         self.waiting
-            .retain(|(server, driver)| *server == session.server && !driver.0.is_finished());
+            .retain(|left| left.server == session.server && !left.driver.0.is_finished());
+        if self.waiting.is_empty() {
+            return false;
+        }
+        // The answer, or the end of the connection, may have been lost on the way. The server knows.
+        let numbers: Vec<i32> = self.waiting.iter().map(|left| left.process.0).collect();
+        let found = tokio::time::timeout(self.connector.timeout, async {
+            let statement = session.statement(AT_WORK).await?;
+            session.client.query(&statement, &[&numbers]).await
+        });
+        if let Ok(Ok(rows)) = found.await {
+            let at_work: Vec<Process> =
+                rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+            self.waiting.retain(|left| at_work.contains(&left.process));
+        }
         !self.waiting.is_empty()
     }
 
-    /// Gives up a session whose call has no answer yet, and keeps its connection until the answer arrives.
+    /// Gives up a session whose call has no answer yet, and keeps its connection until the answer arrives, or until the
+    /// server is no longer at work on it.
     pub(crate) fn leave(&mut self) {
-        if let Some(Session { server, driver, .. }) = self.session.take() {
-            self.waiting.push((server, driver));
+        if let Some(Session { server, process, driver, .. }) = self.session.take() {
+            self.waiting.push(Left { server, process, driver });
         }
     }
 

@@ -69,8 +69,15 @@ pub(crate) const NOTIFY: &str = "select pg_notify($1::text, $2::text)";
 /// commit. It changes no table.
 pub(crate) const FENCE: &str = "select pg_logical_emit_message(true, 'annals', '')";
 
-/// Returns the settings of a server that decide whether it can be trusted.
+/// Returns which of these processes of the server are at work, each with when it began.
+pub(crate) const AT_WORK: &str = "
+    select pid, extract(epoch from backend_start)::text from pg_stat_activity
+    where pid = any($1::int[]) and state = 'active'";
+
+/// Returns the settings of a server that decide whether it can be trusted, and which of its processes serves the session.
 pub(crate) const SETTINGS: &str = "
     select current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'),
            current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-           current_setting('data_checksums'), pg_is_in_recovery(), pg_postmaster_start_time()::text";
+           current_setting('data_checksums'), pg_is_in_recovery(), pg_postmaster_start_time()::text,
+           pg_backend_pid(),
+           (select extract(epoch from backend_start)::text from pg_stat_activity where pid = pg_backend_pid())";

@@ -1,5 +1,6 @@
 //! Servers, rights and records that are not as they should be.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use annals_postgres::Postgres;
@@ -7,6 +8,7 @@ use annals_replicated::{
     AppendOutcome, CommitLog as _, CreateError, LogError, ReadLimit, Slot, create,
 };
 
+use crate::proxy;
 use crate::server::Server;
 use crate::writer::Writer;
 
@@ -207,4 +209,21 @@ fn a_server_that_accepts_and_never_answers_does_not_hide_the_next() {
     let record = Postgres::options().timeout(Duration::from_secs(1)).connect(&url).unwrap();
     create(&record).unwrap();
     Writer::new(&record).put();
+}
+
+#[test]
+fn a_connection_that_the_network_drops_delays_no_later_call() {
+    let Some(server) = Server::start(&[]) else { return };
+    let (port, drops) = proxy::dropping(server.port);
+    let url = server.url("shop").replace(&server.port.to_string(), &port.to_string());
+    let record = Postgres::options().timeout(Duration::from_secs(2)).connect(&url).unwrap();
+    create(&record).unwrap();
+    let mut writer = Writer::new(&record);
+    writer.put();
+    let commit = writer.next();
+    drops.store(true, Ordering::SeqCst);
+    let lost = writer.send(&commit);
+    assert!(matches!(lost, AppendOutcome::Unknown(_)), "{lost:?}");
+    let sent = writer.send(&commit);
+    assert!(matches!(sent, AppendOutcome::At(Slot(3))), "{sent:?}");
 }

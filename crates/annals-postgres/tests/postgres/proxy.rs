@@ -1,9 +1,9 @@
-//! A proxy that cuts connections before it passes on an answer.
+//! Proxies: one cuts connections before it passes on an answer, and one drops what connections send.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 /// A page of events has larger pieces than an answer to an append: only answers count.
@@ -49,4 +49,41 @@ fn pump(mut from: TcpStream, mut to: TcpStream, mut answers: u64) -> bool {
     // Either may be closed already.
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     answers == 0
+}
+
+/// Starts a proxy to a port of this machine. Returns its own port, and a flag: the connections that are open when it is
+/// set stay open for ever, and nothing arrives on them any more. Later ones work.
+pub(crate) fn dropping(to: u16) -> (u16, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let drops = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&drops);
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", to)).unwrap();
+            let is_early = !flag.load(Ordering::SeqCst);
+            let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            for (mut from, mut to) in [(client, server), back] {
+                let flag = Arc::clone(&flag);
+                thread::spawn(move || {
+                    let mut buffer = vec![0; 64 << 10];
+                    while let Ok(read @ 1..) = from.read(&mut buffer) {
+                        let drops = is_early && flag.load(Ordering::SeqCst);
+                        if !drops && to.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    if is_early && flag.load(Ordering::SeqCst) {
+                        // The other side does not see that this one has ended.
+                        std::mem::forget((from, to));
+                    } else {
+                        // Either may be closed already.
+                        let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+                    }
+                });
+            }
+        }
+    });
+    (port, drops)
 }

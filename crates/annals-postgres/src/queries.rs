@@ -168,8 +168,9 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
                 self.link.close();
             }
             let found = found.map_err(LogError::Unavailable)?;
-            // An append that ended meanwhile without a known outcome may be among the rows.
-            if !self.shared.is_doubtful() {
+            // The session may have been lost behind the fence, and another one was read. And an append that ended meanwhile
+            // without a known outcome may be among the rows.
+            if self.is_fenced && !self.shared.is_doubtful() {
                 break found;
             }
         };

@@ -250,8 +250,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
     /// the server keeps a process for each.
     pub(crate) async fn is_waiting(&mut self) -> bool {
         let Some(session) = &mut self.session else { return false };
-        self.waiting
-            .retain(|left| left.server == session.server && !left.driver.0.is_finished());
+        self.waiting.retain(|left| left.server == session.server && !left.driver.0.is_finished());
         if self.waiting.is_empty() {
             return false;
         }
@@ -262,8 +261,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
             session.client.query(&statement, &[&numbers]).await
         });
         if let Ok(Ok(rows)) = found.await {
-            let at_work: Vec<Process> =
-                rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+            let at_work: Vec<Process> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
             self.waiting.retain(|left| at_work.contains(&left.process));
         }
         !self.waiting.is_empty()

@@ -3,9 +3,9 @@
 use annals::{AppendError, Condition, Query, RawEvent, ReadError};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
-    AppendOutcome, Cause, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input, LogLimits,
-    NewBatch, NewEntry, Now, Output, ReadKind, Refusal, Replica, RequestId, SendId, Slot, Start,
-    Tip,
+    AppendOutcome, Cause, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input,
+    LogLimits, NewBatch, NewEntry, Now, Output, ReadKind, Refusal, Replica, RequestId, SendId,
+    Slot, Start, Tip,
 };
 use uuid::Uuid;
 

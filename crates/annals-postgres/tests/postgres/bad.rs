@@ -228,3 +228,15 @@ fn a_connection_that_the_network_drops_delays_no_later_call() {
     let sent = writer.send(&commit);
     assert!(matches!(sent, AppendOutcome::At(Slot(3))), "{sent:?}");
 }
+
+#[test]
+fn a_session_that_is_made_behind_a_fence_is_fenced_too() {
+    let Some(server) = Server::start(&[]) else { return };
+    create(&Postgres::connect(&server.url("shop")).unwrap()).unwrap();
+    let (port, uses) = proxy::cutting_behind_a_fence(server.port);
+    let url = server.url("shop").replace(&server.port.to_string(), &port.to_string());
+    let record = Postgres::connect(&url).unwrap();
+    while record.read(Slot(0), ReadLimit::default()).is_err() {}
+    let uses = uses.lock().unwrap();
+    assert!(uses.contains(&(0, "fence")) && uses.contains(&(1, "fence")), "{uses:?}");
+}

@@ -1,9 +1,10 @@
-//! Proxies: one cuts connections before it passes on an answer, and one drops what connections send.
+//! Proxies: one cuts connections before it passes on an answer, one drops what connections send,
+//! and one cuts a connection behind a fence.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A page of events has larger pieces than an answer to an append: only answers count.
@@ -86,4 +87,57 @@ pub(crate) fn dropping(to: u16) -> (u16, Arc<AtomicBool>) {
         }
     });
     (port, drops)
+}
+
+/// Starts a proxy to a port of this machine that cuts its first connection behind the answer to its first fence. Returns
+/// its own port, and what connections were used for, each with the connection's number.
+pub(crate) fn cutting_behind_a_fence(to: u16) -> (u16, Arc<Mutex<Vec<(u64, &'static str)>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let uses = Arc::<Mutex<Vec<_>>>::default();
+    let noted = Arc::clone(&uses);
+    thread::spawn(move || {
+        for (client, number) in listener.incoming().zip(0..) {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", to)).unwrap();
+            let (mut from_client, mut to_server) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let (noted, fences) = (Arc::clone(&noted), Arc::new(AtomicU64::new(0)));
+            let seen = Arc::clone(&fences);
+            thread::spawn(move || {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(read @ 1..) = from_client.read(&mut buffer) {
+                    let text = String::from_utf8_lossy(&buffer[..read]);
+                    for (part, usage) in [("emit_message", "fence"), ("number >=", "read")] {
+                        if text.contains(part) {
+                            noted.lock().unwrap().push((number, usage));
+                            seen.fetch_add(u64::from(usage == "fence"), Ordering::SeqCst);
+                        }
+                    }
+                    if to_server.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+                // Either may be closed already.
+                let _ = (from_client.shutdown(Shutdown::Both), to_server.shutdown(Shutdown::Both));
+            });
+            thread::spawn(move || {
+                let mut buffer = vec![0; 64 << 10];
+                let mut answers = 0;
+                while let Ok(read @ 1..) = server.read(&mut buffer) {
+                    answers += fences.load(Ordering::SeqCst);
+                    if client.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                    // The statement is prepared, and then executed.
+                    if number == 0 && answers == 2 {
+                        break;
+                    }
+                }
+                // Either may be closed already.
+                let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    (port, uses)
 }

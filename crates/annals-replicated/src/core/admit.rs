@@ -46,8 +46,8 @@ impl View<'_> {
             }
             // Another process may have passed this head already, and the caller may have it from there.
             Err(
-                error @ (AppendError::ConditionBeyondHead { .. }
-                | AppendError::TimeInFuture { .. }),
+                error
+                @ (AppendError::ConditionBeyondHead { .. } | AppendError::TimeInFuture { .. }),
             ) => Admission::Confirm { reply: Err(error.into()) },
             Err(error) => {
                 let rests = self.rests(&error);

@@ -250,14 +250,8 @@ impl<E: Event> Follow<E> {
             self.next_offset = offset + 1;
         }
         self.head.publish_with(end, || {
-            let read = |offset| match self.log.get(offset) {
-                Ok(event) => Some(event),
-                Err(error) => {
-                    tracing::error!(%error, "callback subscribers do not see an event");
-                    None
-                }
-            };
-            Published::events((first..end).filter_map(read).collect())
+            let log = Arc::clone(&self.log);
+            Published::stored(first..end, move |offset| log.get(offset))
         });
         Ok(())
     }

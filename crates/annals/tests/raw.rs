@@ -5,8 +5,8 @@
 use std::sync::{Arc, Mutex};
 
 use annals::{
-    AppendError, Backend as _, Batch, Condition, Event, EventStore, Health, Journal, Query,
-    RawEvent,
+    AppendError, Backend as _, Batch, CodecError, Condition, Event, EventStore, Health, Journal,
+    Query, RawEvent,
 };
 
 #[derive(Event, Debug, Clone, PartialEq)]
@@ -30,6 +30,26 @@ fn raw(event_type: &str) -> RawEvent {
         .data(br#"{"seat":"12A"}"#.to_vec())
         .build()
         .unwrap()
+}
+
+/// An event that panics when one of the type "bad" is decoded.
+struct Fragile(RawEvent);
+
+impl Event for Fragile {
+    fn event_type(&self) -> &str {
+        self.0.event_type()
+    }
+
+    fn encode(&self, data: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.0.encode(data)
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, CodecError> {
+        if raw.event_type() == "bad" {
+            std::panic::resume_unwind(Box::new("an event that cannot be decoded"));
+        }
+        Ok(Self(raw.clone()))
+    }
 }
 
 type Stores = (EventStore<Booking, Journal<Booking>>, EventStore<RawEvent, Journal<RawEvent>>);
@@ -273,4 +293,24 @@ fn the_cursors_of_a_handle_end_when_its_follower_is_dropped() {
     assert!(matches!(raw.backend().health(), Health::Closed));
     assert!(raw.backend().follow_error().is_none());
     assert_eq!(raw.subscription(Query::all(), 0).count(), 1);
+}
+
+#[test]
+fn decoding_that_panics_for_callbacks_harms_no_append_and_no_follower() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.store");
+    let (store, other) = open(&path);
+    let fragile: EventStore<Fragile, _> = EventStore::on(store.backend().raw());
+    let following: EventStore<Fragile, _> =
+        EventStore::on(Journal::options().open_read_only(&path).unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (log, (sender, receiver)) = (Arc::clone(&seen), std::sync::mpsc::channel());
+    fragile.subscribe(move |event| log.lock().unwrap().push(event.offset));
+    following.subscribe(move |event| sender.send(event.offset).unwrap());
+    assert_eq!(other.append(raw("bad")).unwrap(), 0);
+    assert_eq!(other.append(raw("good")).unwrap(), 1);
+    assert!(matches!(store.backend().health(), Health::Open));
+    assert_eq!(*seen.lock().unwrap(), [1]);
+    // Blocks for ever unless the follower goes on.
+    assert_eq!(receiver.recv().unwrap(), 1);
 }

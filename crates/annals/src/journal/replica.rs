@@ -10,13 +10,13 @@ use annals_base::Mutex;
 use super::directory::Directory;
 use super::fs::StoreDirectory;
 use super::options::{Durability, JournalOptions};
+use super::published::published;
 use super::recovery::recover::recover;
 use super::writer::state::JournalTarget;
 use super::{Journal, Parts, absolute};
 use crate::backend::access::LogAccess;
 use crate::backend::commit::target::CommitTarget;
 use crate::backend::encode::{Encoded, RECORD_HEAD};
-use crate::backend::head::callbacks::Published;
 use crate::backend::head::publisher::HeadPublisher;
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::event::Event;
@@ -142,20 +142,8 @@ impl<E: Event> JournalReplica<E> {
         }
         writer.failed = false;
         drop(writer);
-        self.head().publish_with(head, || self.published(before, head));
+        self.head().publish_with(head, || published(Arc::clone(&self.journal.log), before..head));
         Ok(())
-    }
-
-    /// Reads the events for the callbacks.
-    fn published(&self, first: u64, end: u64) -> Published<E> {
-        let read = |offset| match self.journal.log.get(offset) {
-            Ok(event) => Some(event),
-            Err(error) => {
-                tracing::error!(%error, "an event cannot be read; callback subscribers do not receive it");
-                None
-            }
-        };
-        Published::events((first..end).filter_map(read).collect())
     }
 
     /// Returns the offset of the first event that the condition forbids.

@@ -15,6 +15,7 @@ use annals_base::{SegmentedList, Watched, this_thread};
 
 #[cfg(debug_assertions)]
 use super::watchdog::Watchdog;
+use crate::error::ReadError;
 use crate::event::event::Recorded;
 use crate::metrics::meters::{Meters, Timed};
 
@@ -85,13 +86,30 @@ impl<E> Published<E> {
         Self(Events::Listed(list, range))
     }
 
-    /// Creates a publication whose events `read` reads from the log, if there are callbacks.
-    #[cfg_attr(
-        not(feature = "journal"),
-        allow(dead_code, reason = "only the Journal has such handles")
-    )]
-    pub(crate) fn read(read: impl Fn(&mut dyn FnMut(&Recorded<E>)) + Send + 'static) -> Self {
-        Self(Events::Read(Box::new(read)))
+    /// Creates a publication of the events at these offsets. `read` reads one from the log, when the callbacks are called.
+    /// An event that it cannot read, or whose decoding panics, is logged, and the callbacks do not receive it.
+    #[must_use]
+    pub fn stored(
+        range: Range<u64>,
+        read: impl Fn(u64) -> Result<Recorded<E>, ReadError> + Send + 'static,
+    ) -> Self {
+        Self(Events::Read(Box::new(move |see| {
+            for offset in range.clone() {
+                // An event's decoding is a user's code. The thread that publishes must go on.
+                match catch_unwind(AssertUnwindSafe(|| read(offset))) {
+                    Ok(Ok(event)) => see(&event),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "an event cannot be read; callback subscribers do not receive it");
+                    }
+                    Err(_) => {
+                        tracing::error!(
+                            offset,
+                            "decoding an event panicked; callback subscribers do not receive it"
+                        );
+                    }
+                }
+            }
+        })))
     }
 
     fn for_each(&self, mut see: impl FnMut(&Recorded<E>)) {

@@ -1,12 +1,13 @@
 //! Taking new frames: they are read, checked, indexed, copied and published.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::state::Follow;
 use crate::backend::follower::FollowStop;
-use crate::backend::head::callbacks::Published;
 use crate::event::event::Event;
+use crate::journal::published::published;
 use crate::journal::segment::frame::{FRAME_HEAD, FrameHead, check_frame};
 
 /// The number of bytes that are read at once.
@@ -69,16 +70,7 @@ impl<E: Event> Follow<E> {
         self.log.active_bytes.store(self.end as u64, Ordering::Relaxed);
         let new = self.published..self.next_offset;
         self.published = self.next_offset;
-        self.head.publish_with(new.end, || {
-            let read = |offset| match self.log.get(offset) {
-                Ok(event) => Some(event),
-                Err(error) => {
-                    tracing::error!(%error, "an event cannot be read; callback subscribers do not receive it");
-                    None
-                }
-            };
-            Published::events(new.filter_map(read).collect())
-        });
+        self.head.publish_with(new.end, || published(Arc::clone(&self.log), new));
         Ok(())
     }
 }

@@ -294,6 +294,9 @@ pub enum FollowError {
         /// What was found.
         found: String,
     },
+    /// The thread that follows the log panicked: a fault of annals, or of the backend or file system that a program
+    /// provides.
+    Panicked,
 }
 
 /// Why a store did not open.

@@ -212,6 +212,9 @@ impl fmt::Display for FollowError {
             Self::Replaced { path, found } => {
                 write!(f, "{}: {found}; open the store again", path.display())
             }
+            Self::Panicked => {
+                f.write_str("the thread that follows the log panicked; open the store again")
+            }
         }
     }
 }

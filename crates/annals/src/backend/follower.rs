@@ -1,6 +1,7 @@
 //! The thread of a store that is open read-only: it takes what the writing process has appended, round by round.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -163,7 +164,8 @@ fn run(mut steps: impl FollowStep, stop: &AtomicBool, ended: &OnceLock<FollowErr
     let mut logged = false;
     // Relaxed, with the store in `Follower::drop`: see there.
     while !stop.load(Ordering::Relaxed) {
-        match steps.step() {
+        let step = catch_unwind(AssertUnwindSafe(|| steps.step()));
+        match step.unwrap_or(Err(FollowStop::Ended(FollowError::Panicked))) {
             Ok(true) => (sleep, logged) = (SHORTEST_SLEEP, false),
             Ok(false) => {
                 thread::park_timeout(sleep);
@@ -183,5 +185,32 @@ fn run(mut steps: impl FollowStep, stop: &AtomicBool, ended: &OnceLock<FollowErr
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::head::publisher::HeadPublisher;
+
+    struct Panics(HeadPublisher<u64>);
+
+    impl FollowStep for Panics {
+        fn step(&mut self) -> Result<bool, FollowStop> {
+            std::panic::resume_unwind(Box::new("a step that panics"));
+        }
+
+        fn close_head(&self) {
+            self.0.close();
+        }
+    }
+
+    #[test]
+    fn a_step_that_panics_ends_the_cursors_and_is_an_error() {
+        let head = HeadPublisher::new(0);
+        let follower = Follower::start(Panics(head.clone())).expect("a thread");
+        // Blocks for ever unless the head is closed.
+        assert_eq!(head.wait_beyond(0, None), 0);
+        assert_eq!(follower.error(), Some(&FollowError::Panicked));
     }
 }

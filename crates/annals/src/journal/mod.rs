@@ -145,8 +145,8 @@ impl<E: Event> Journal<E> {
     }
 
     /// Returns why a log that was opened read-only is no longer followed: it is damaged, its writer withdrew a commit
-    /// that was read before it was synced, or its files were removed or replaced. Its cursors have ended, and the store
-    /// has to be opened again. Returns `None` while the log is followed.
+    /// that was read before it was synced, its files were removed or replaced, or the thread that follows it panicked.
+    /// Its cursors have ended, and the store has to be opened again. Returns `None` while the log is followed.
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         self.access.follow_error()

@@ -62,7 +62,7 @@ impl Member {
 pub struct ShownEvent {
     /// What the tree covers of it: offset, time, type, tags, id, and the hash of its content.
     pub entry: Entry,
-    /// Its metadata and payload, as the log stores them; `None` if they are withheld or erased.
+    /// Its metadata and payload, as the log stores them; `None` if the evidence does not show them.
     pub content: Option<Vec<u8>>,
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(
         }
         done(answer);
         if let Some(slot) = landed {
-            shared.saw(slot);
+            shared.news.saw(slot);
             shared.landed.notify_one();
         }
     }

@@ -63,7 +63,7 @@ impl Postgres {
         let tls = tls::connector(address.root_certificates.as_deref())?;
         let &PostgresOptions { timeout, accepts_unsynced, .. } = options;
         let connector = Arc::new(Connector { address, tls, timeout, accepts_unsynced });
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(ConnectError::Thread)?;
         let (appends, append_calls) = unbounded_channel();
@@ -143,14 +143,8 @@ impl CommitLog for Postgres {
     }
 
     fn wait(&self, after: Slot, until: Instant) {
-        let mut seen = self.shared.seen.lock();
-        while *seen <= after && Instant::now() < until {
-            let step = until.min(Instant::now() + POLL_EVERY);
-            let waited = self.shared.grown.wait_until(&mut seen, step);
-            if waited.timed_out() && step < until && self.shared.poll_begins() {
-                drop(self.queries.send(Query::Poll));
-            }
-        }
+        let poll = || drop(self.queries.send(Query::Poll));
+        self.shared.news.wait(after, until, POLL_EVERY, poll);
     }
 
     fn check(&self) -> Result<Fitness, CheckError> {
@@ -168,7 +162,7 @@ impl CommitLog for Postgres {
     }
 
     fn on_hint(&self, see: Box<dyn Fn() + Send + Sync>) {
-        self.shared.hints.lock().push(see.into());
+        self.shared.news.on_hint(see);
     }
 }
 
@@ -178,6 +172,8 @@ fn gone() -> LogError {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres").field("last_slot", &self.shared.seen().0).finish_non_exhaustive()
+        f.debug_struct("Postgres")
+            .field("last_slot", &self.shared.news.seen().0)
+            .finish_non_exhaustive()
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(
 ) {
     let notified = {
         let shared = Arc::clone(&shared);
-        move |text: &str| shared.notified(text)
+        move |text: &str| shared.news.heard(text)
     };
     let mut queries = Queries {
         link: Link::new(connector, true, notified),
@@ -61,7 +61,7 @@ pub(crate) async fn run(
             },
             () = shared.landed.notified(), if !is_due => is_due = true,
             () = tokio::time::sleep_until(due), if is_due => {
-                let text = shared.seen().to_string();
+                let text = shared.news.slot_text();
                 queries.notify(&text).await;
                 (is_due, due) = (false, Instant::now() + NOTIFY_EVERY);
             }
@@ -87,12 +87,12 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             Query::Check { answer } => drop(answer.send(self.check().await)),
             Query::Poll => {
                 if let Ok((_, last)) = self.ends().await {
-                    self.shared.found_end(last);
+                    self.shared.news.found_end(last);
                 }
-                self.shared.poll_ended();
+                self.shared.news.poll_ended();
             }
             Query::Hint => {
-                let text = self.shared.hint_text();
+                let text = self.shared.news.hint_text();
                 self.notify(&text).await;
             }
         }
@@ -180,7 +180,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             return Err(LogError::Trimmed { first: Slot(number + 1) });
         }
         if numbered.is_empty() {
-            self.shared.found_end(after);
+            self.shared.news.found_end(after);
         }
         // Rows that an operator deleted leave a gap. The next read begins at it, and reports it.
         let entries = numbered.into_iter().zip(after.0..);

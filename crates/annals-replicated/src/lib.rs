@@ -50,6 +50,7 @@ pub use log::commit_log::{
     AppendAnswer, AppendOutcome, Cause, CheckError, CommitLog, Done, Fitness, LogError, LogLimits,
     NewEntry, Page, ReadLimit, Unfit,
 };
+pub use log::news::News;
 pub use replicated::create::create;
 pub use replicated::open_error::{CreateError, OpenReplicatedError};
 pub use replicated::options::ReplicatedOptions;

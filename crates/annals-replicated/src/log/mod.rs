@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   commit_log   the trait and its types
+//!   news         what writers tell each other beside the record
 //! ```
 
 pub(crate) mod commit_log;
+pub(crate) mod news;

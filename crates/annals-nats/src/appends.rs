@@ -1,0 +1,278 @@
+//! Appends: several may be under way, and each is answered once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_replicated::{
+    AppendAnswer, AppendOutcome, Cause, CheckError, Done, Fitness, NewEntry, Slot,
+};
+use async_nats::client::PublishErrorKind;
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::connection::{ApiError, LOST, error_of};
+use crate::jetstream::Inner;
+use crate::stream::new_config;
+
+/// Room for the headers of an entry, in bytes.
+pub(crate) const HEADERS_BYTES: usize = 256;
+/// How often appends that are under way are looked over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A call of `append`.
+pub(crate) struct Append {
+    pub(crate) after: Slot,
+    pub(crate) entry: NewEntry,
+    pub(crate) done: Done,
+}
+
+/// An append that was sent.
+struct UnderWay {
+    done: Done,
+    sent: Instant,
+}
+
+/// Takes appends until the engine is dropped and all of them have an answer.
+pub(crate) async fn run(inner: Arc<Inner>, mut calls: UnboundedReceiver<Append>) {
+    let inbox = inner.connection.client().new_inbox();
+    let Ok(acks) = inner.connection.client().subscribe(format!("{inbox}.*")).await else { return };
+    let mut appends = Appends {
+        losses: inner.connection.losses(),
+        fit_since: None,
+        inner,
+        inbox,
+        under_way: HashMap::new(),
+        count: 0,
+    };
+    appends.take_all(acks, &mut calls).await;
+}
+
+struct Appends {
+    inner: Arc<Inner>,
+    /// The subject on which the servers answer, without the number of the append.
+    inbox: String,
+    under_way: HashMap<u64, UnderWay>,
+    /// The number of appends that were sent.
+    count: u64,
+    /// How often the connection was lost when the appends under way were sent.
+    losses: u64,
+    /// How often the connection had been lost when the servers passed their check.
+    fit_since: Option<u64>,
+}
+
+impl Appends {
+    async fn take_all(&mut self, mut acks: Subscriber, calls: &mut UnboundedReceiver<Append>) {
+        let inner = Arc::clone(&self.inner);
+        let mut is_open = true;
+        while is_open || !self.under_way.is_empty() {
+            tokio::select! {
+                ack = acks.next() => match ack {
+                    Some(ack) => self.acknowledged(&ack),
+                    None => return,
+                },
+                () = inner.connection.lost_since(self.losses) => self.lost(),
+                call = calls.recv(), if is_open => match call {
+                    Some(call) => self.append(call).await,
+                    None => is_open = false,
+                },
+                () = tokio::time::sleep(LOOK_EVERY), if !self.under_way.is_empty() => self.look_over(),
+            }
+        }
+    }
+
+    /// Sends an entry.
+    async fn append(&mut self, Append { after, entry, done }: Append) {
+        let inner = Arc::clone(&self.inner);
+        let answer = |outcome| AppendAnswer { outcome, time_ms: inner.shared.clock.now_ms() };
+        let max_bytes = inner.connection.client().max_payload().saturating_sub(HEADERS_BYTES);
+        if let Err(cause) = self.ready(&entry).await {
+            return done(answer(AppendOutcome::NotSent(cause)));
+        }
+        if entry.bytes.len() > max_bytes {
+            return done(answer(AppendOutcome::TooLarge));
+        }
+        self.count += 1;
+        let reply = format!("{}.{}", self.inbox, self.count);
+        let (subject, headers) = (inner.address.commits(), headers(&inner.address.name, after));
+        let client = inner.connection.client();
+        let sent = Instant::now();
+        let publish = client.publish_with_reply_and_headers(subject, reply, headers, entry.bytes);
+        match tokio::time::timeout(inner.connection.timeout, publish).await {
+            Ok(Ok(())) => {
+                self.under_way.insert(self.count, UnderWay { done, sent });
+            }
+            Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                done(answer(AppendOutcome::TooLarge));
+            }
+            // The entry did not get as far as the task that writes to the connection.
+            Ok(Err(error)) => done(answer(AppendOutcome::NotSent(Cause::new(error)))),
+            Err(_) => {
+                let cause = inner.connection.no_answer(sent, inner.connection.timeout);
+                done(answer(AppendOutcome::NotSent(cause)));
+            }
+        }
+    }
+
+    /// Sees to it that a server is connected, that the servers passed their check since then, and that a genesis has
+    /// its stream.
+    async fn ready(&mut self, entry: &NewEntry) -> Result<(), Cause> {
+        let connection = &self.inner.connection;
+        if !connection.is_connected() {
+            return Err(connection.trouble());
+        }
+        let losses = connection.losses();
+        if self.losses != losses {
+            self.lost();
+        }
+        if self.fit_since != Some(losses) {
+            self.inner.check().await.map_err(Cause::new)?;
+            self.fit_since = Some(losses);
+        }
+        if entry.number == 0 {
+            self.inner.create().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the answer of a server.
+    fn acknowledged(&mut self, ack: &Message) {
+        let number = ack.subject.rsplit('.').next().and_then(|number| number.parse().ok());
+        let Some(UnderWay { done, .. }) =
+            number.and_then(|number: u64| self.under_way.remove(&number))
+        else {
+            return;
+        };
+        let shared = &self.inner.shared;
+        let outcome = outcome_of(&self.inner.address.name, ack);
+        let landed = match &outcome {
+            AppendOutcome::At(slot) => Some(*slot),
+            _ => None,
+        };
+        done(AppendAnswer { outcome, time_ms: shared.clock.now_ms() });
+        if let Some(slot) = landed {
+            shared.news.saw(slot);
+            shared.landed.notify_one();
+        }
+    }
+
+    /// Answers all appends under way: the connection was lost, and their answers with it.
+    fn lost(&mut self) {
+        self.losses = self.inner.connection.losses();
+        for (_, UnderWay { done, .. }) in self.under_way.drain() {
+            let outcome = AppendOutcome::Unknown(Cause::new(LOST));
+            done(AppendAnswer { outcome, time_ms: None });
+        }
+    }
+
+    /// Answers the appends whose time is up.
+    fn look_over(&mut self) {
+        let timeout = self.inner.connection.timeout;
+        let late = |_: &u64, append: &mut UnderWay| append.sent.elapsed() >= timeout;
+        for (_, UnderWay { done, sent }) in self.under_way.extract_if(late) {
+            let cause = self.inner.connection.no_answer(sent, timeout);
+            done(AppendAnswer { outcome: AppendOutcome::Unknown(cause), time_ms: None });
+        }
+    }
+}
+
+impl Inner {
+    /// Checks the servers and the stream.
+    pub(crate) async fn check(&self) -> Result<Fitness, CheckError> {
+        self.checker.check(&self.connection, &self.address, &self.shared).await
+    }
+
+    /// Makes the stream, if it is absent.
+    async fn create(&self) -> Result<(), Cause> {
+        let Self { connection, address, checker, .. } = self;
+        let config = new_config(&address.name, &address.commits(), checker.replicas);
+        let made = connection.api(&format!("STREAM.CREATE.{}", address.name), &config).await;
+        match made {
+            // If it is there with other settings, these have passed the check.
+            Ok(_) | Err(ApiError::Refused(NAME_IN_USE, _)) => Ok(()),
+            Err(error) => Err(error.cause()),
+        }
+    }
+}
+
+fn headers(name: &str, after: Slot) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Expected-Stream", name);
+    headers.insert("Nats-Expected-Last-Sequence", after.0.to_string());
+    headers
+}
+
+const NAME_IN_USE: u64 = 10_058;
+const WRONG_LAST_SEQUENCE: [u64; 2] = [10_071, 10_164];
+/// The server, its disk or the account has no more room. From version 2.12 on, a server refuses so only before it
+/// proposes an entry to the others.
+const NO_ROOM: [u64; 3] = [10_002, 10_023, 10_047];
+const TOO_LARGE: u64 = 10_054;
+/// The stream is another one, is sealed, or has too many entries that wait.
+const NOT_TAKEN: [u64; 3] = [10_060, 10_109, 10_167];
+
+/// Returns what became of an append by the answer of a server. Only refusals that come before an entry is proposed to
+/// the other servers say that it was not stored.
+fn outcome_of(name: &str, ack: &Message) -> AppendOutcome {
+    if ack.status == Some(StatusCode::NO_RESPONDERS) {
+        let cause = Cause::new("the stream has no leader at present, or does not exist");
+        return AppendOutcome::NotSent(cause);
+    }
+    outcome_of_body(name, &ack.payload)
+}
+
+fn outcome_of_body(name: &str, body: &Bytes) -> AppendOutcome {
+    let answer: Value = match serde_json::from_slice(body) {
+        Ok(answer) => answer,
+        Err(error) => return AppendOutcome::Unknown(Cause::new(error)),
+    };
+    if let Some((number, text)) = error_of(&answer) {
+        let cause = Cause::new(text);
+        return match number {
+            number if WRONG_LAST_SEQUENCE.contains(&number) => AppendOutcome::Refused,
+            number if NO_ROOM.contains(&number) => AppendOutcome::Full,
+            number if NOT_TAKEN.contains(&number) => AppendOutcome::NotSent(cause),
+            TOO_LARGE => AppendOutcome::TooLarge,
+            _ => AppendOutcome::Unknown(cause),
+        };
+    }
+    match answer["seq"].as_u64() {
+        Some(slot) if answer["stream"] == name => AppendOutcome::At(Slot(slot)),
+        _ => AppendOutcome::Unknown(Cause::new("the answer names no slot of this stream")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals_replicated::{AppendOutcome, Slot};
+
+    use super::outcome_of_body;
+
+    fn outcome(body: &'static str) -> AppendOutcome {
+        outcome_of_body("shop", &body.into())
+    }
+
+    fn error(number: u64) -> AppendOutcome {
+        let body = format!("{{\"stream\":\"shop\",\"seq\":0,\"error\":{{\"err_code\":{number}}}}}");
+        outcome_of_body("shop", &body.into())
+    }
+
+    #[test]
+    fn only_refusals_before_a_proposal_say_that_nothing_was_stored() {
+        use AppendOutcome::{At, Full, NotSent, Refused, TooLarge, Unknown};
+        assert!(matches!(outcome("{\"stream\":\"shop\",\"seq\":7}"), At(Slot(7))));
+        assert!(matches!(outcome("{\"stream\":\"other\",\"seq\":7}"), Unknown(_)));
+        assert!(matches!(outcome("not JSON"), Unknown(_)));
+        assert!(matches!(error(10_071), Refused));
+        assert!(matches!(error(10_023), Full));
+        assert!(matches!(error(10_054), TooLarge));
+        assert!(matches!(error(10_060), NotSent(_)));
+        // "stream store failed": another server may have stored it.
+        assert!(matches!(error(10_077), Unknown(_)));
+        assert!(matches!(error(1), Unknown(_)));
+    }
+}

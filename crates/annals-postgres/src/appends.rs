@@ -7,7 +7,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
 
-use crate::session::{Connector, Link, Session, text_of};
+use crate::causes::cause_of;
+use crate::session::{Connector, Link, Session};
 use crate::shared::Shared;
 use crate::statements::{APPEND, CREATE_TABLE, HAS_TABLE, INSERT_GENESIS, LOCK_TABLE};
 
@@ -58,14 +59,14 @@ where
     let store = link.connector().address.store.clone();
     let timeout = link.connector().timeout;
     if let Err(error) = link.session().await {
-        return without_time(AppendOutcome::NotSent(Cause::new(error)));
+        return without_time(AppendOutcome::NotSent(error.into()));
     }
     if link.is_waiting().await {
         return without_time(AppendOutcome::NotSent(Cause::new(WAITS)));
     }
     let session = match link.session().await {
         Ok((session, _)) => session,
-        Err(error) => return without_time(AppendOutcome::NotSent(Cause::new(error))),
+        Err(error) => return without_time(AppendOutcome::NotSent(error.into())),
     };
     let warnings = session.warnings();
     let stored = async {
@@ -140,7 +141,7 @@ pub(crate) fn is_missing_table(error: &tokio_postgres::Error) -> bool {
 /// was rolled back, unless it is about the connection: a pooler may send that after the commit. After anything else
 /// the transaction may have been committed.
 fn outcome_of(error: &tokio_postgres::Error) -> AppendOutcome {
-    let cause = Cause::new(text_of(error));
+    let cause = cause_of(error);
     match error.as_db_error() {
         Some(answer) if answer.parsed_severity() == Some(Severity::Error) => {
             let code = answer.code().code();

@@ -18,6 +18,7 @@
 //!   address     the URL of a record
 //!   options     what a program may set
 //!   tls         the certificates that a connection trusts
+//!   causes      what an error says, and whether it passes by itself
 //!   session     one connection: it is made, its server is checked, its notices are counted
 //!   statements  the SQL
 //!   appends     appends, in turn, on a connection of their own
@@ -30,6 +31,7 @@
 
 mod address;
 mod appends;
+mod causes;
 mod options;
 mod postgres;
 mod queries;

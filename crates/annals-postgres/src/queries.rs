@@ -11,7 +11,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::appends::{WAITS, is_missing_table};
-use crate::session::{Connector, Link, Session, SessionError, text_of};
+use crate::causes::cause_of;
+use crate::session::{Connector, Link, Session, SessionError};
 use crate::shared::Shared;
 use crate::statements::{ENDS, FENCE, NOTIFY, READ};
 
@@ -107,7 +108,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
     /// Waits until everything that the server shows is as durable as a commit that was acknowledged. A server that was
     /// started again, or a wait for a standby that was cancelled, shows rows that are not.
     async fn fence(&mut self) -> Result<(), Cause> {
-        self.session().await.map_err(Cause::new)?;
+        self.session().await.map_err(Cause::from)?;
         self.is_fenced &= !self.shared.take_doubt();
         if self.is_fenced {
             return Ok(());
@@ -116,7 +117,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             return Err(Cause::new(WAITS));
         }
         let timeout = self.link.connector().timeout;
-        let session = self.session().await.map_err(Cause::new)?;
+        let session = self.session().await.map_err(Cause::from)?;
         let warnings = session.warnings();
         let written = tokio::time::timeout(timeout, session.client.query_one(FENCE, &[])).await;
         let has_warned = session.warnings() != warnings;
@@ -125,19 +126,19 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
                 self.is_fenced = true;
                 return Ok(());
             }
-            Ok(Ok(_)) => "the wait for a standby was cancelled".to_owned(),
+            Ok(Ok(_)) => Cause::new("the wait for a standby was cancelled"),
             Ok(Err(error)) => {
                 self.link.close();
-                text_of(&error)
+                cause_of(&error)
             }
             Err(_) => {
                 self.link.leave();
-                WAITS.to_owned()
+                Cause::new(WAITS)
             }
         };
         // The next read fences again.
         self.is_fenced = false;
-        Err(Cause::new(failure))
+        Err(failure)
     }
 
     /// Sends a notification. A writer that misses it polls.
@@ -200,7 +201,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
         let timeout = self.link.connector().timeout;
         let entries = i64::try_from(limit.entries.max(1)).unwrap_or(i64::MAX);
         let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
-        let session = self.session().await.map_err(Cause::new)?;
+        let session = self.session().await.map_err(Cause::from)?;
         let rows = limited(timeout, async {
             let statement = session.statement(READ).await?;
             session.client.query(&statement, &[&store, &from, &entries, &bytes]).await
@@ -226,7 +227,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
     async fn try_ends(&mut self) -> Result<(Slot, Slot), Cause> {
         let store = self.link.connector().address.store.clone();
         let timeout = self.link.connector().timeout;
-        let session = self.session().await.map_err(Cause::new)?;
+        let session = self.session().await.map_err(Cause::from)?;
         let row = limited(timeout, async {
             let statement = session.statement(ENDS).await?;
             session.client.query_one(&statement, &[&store]).await
@@ -246,9 +247,7 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
         match self.session().await {
             Ok(session) => Ok(session.fitness.clone()),
             Err(SessionError::Unfit(unfit)) => Err(unfit.into()),
-            Err(SessionError::Unreachable(reason)) => {
-                Err(CheckError::Unavailable(Cause::new(reason)))
-            }
+            Err(SessionError::Unreachable(cause)) => Err(CheckError::Unavailable(cause)),
         }
     }
 }
@@ -263,7 +262,7 @@ async fn limited<T>(
     match tokio::time::timeout(timeout, call).await {
         Ok(Ok(value)) => Ok(Some(value)),
         Ok(Err(error)) if is_missing_table(&error) => Ok(None),
-        Ok(Err(error)) => Err(Cause::new(text_of(&error))),
+        Ok(Err(error)) => Err(cause_of(&error)),
         Err(_) => Err(Cause::new(format!("no answer within {timeout:?}"))),
     }
 }

@@ -1,13 +1,12 @@
 //! One connection: it is made, its server is checked, and its notices are counted.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use annals_replicated::{Fitness, Unfit};
+use annals_replicated::{Cause, Fitness, Unfit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
@@ -16,6 +15,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
+use crate::causes::cause_of;
 use crate::settings::Settings;
 use crate::statements::{AT_WORK, SETTINGS};
 
@@ -41,7 +41,7 @@ pub(crate) struct Connector {
 #[derive(Debug, Clone)]
 pub(crate) enum SessionError {
     /// No server that takes writes was reached.
-    Unreachable(String),
+    Unreachable(Cause),
     /// The server was reached, and it cannot be trusted.
     Unfit(Unfit),
 }
@@ -49,7 +49,7 @@ pub(crate) enum SessionError {
 impl std::fmt::Display for SessionError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreachable(reason) => f.write_str(reason),
+            Self::Unreachable(cause) => cause.fmt(f),
             Self::Unfit(unfit) => unfit.fmt(f),
         }
     }
@@ -57,6 +57,14 @@ impl std::fmt::Display for SessionError {
 
 /// The process of a server that serves a session: its number, and when it began.
 type Process = (i32, Option<String>);
+impl From<SessionError> for Cause {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Unreachable(cause) => cause,
+            SessionError::Unfit(unfit) => Self::new(unfit),
+        }
+    }
+}
 
 /// A connection to the primary server.
 pub(crate) struct Session {
@@ -82,19 +90,26 @@ impl Session {
     where
         N: Fn(&str) + Clone + Send + 'static,
     {
-        let mut reasons = Vec::new();
+        let mut causes = Vec::new();
         for server in &connector.address.servers {
             let open = Self::open_on(server, connector, listens, notified.clone());
             match tokio::time::timeout(connector.timeout, open).await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(error @ SessionError::Unfit(_))) => return Err(error),
-                Ok(Err(SessionError::Unreachable(reason))) => reasons.push(reason),
-                Err(_) => reasons.push(format!("no answer within {:?}", connector.timeout)),
+                Ok(Err(SessionError::Unreachable(cause))) => causes.push(cause),
+                Err(_) => {
+                    causes.push(Cause::new(format!("no answer within {:?}", connector.timeout)));
+                }
             }
         }
         let names = connector.address.servers.iter().map(name_of);
-        let reasons = names.zip(reasons).map(|(name, reason)| format!("{name}: {reason}"));
-        Err(SessionError::Unreachable(reasons.collect::<Vec<_>>().join("; ")))
+        let reasons: Vec<_> =
+            names.zip(&causes).map(|(name, cause)| format!("{name}: {cause}")).collect();
+        let reason = reasons.join("; ");
+        // A server that is away may be the one that takes the caller in.
+        let is_lasting = causes.iter().all(Cause::is_lasting);
+        let cause = if is_lasting { Cause::lasting(reason) } else { Cause::new(reason) };
+        Err(SessionError::Unreachable(cause))
     }
 
     async fn open_on(
@@ -103,7 +118,8 @@ impl Session {
         listens: bool,
         notified: impl Fn(&str) + Send + 'static,
     ) -> Result<Self, SessionError> {
-        let unreachable = |error: tokio_postgres::Error| SessionError::Unreachable(text_of(&error));
+        let unreachable =
+            |error: tokio_postgres::Error| SessionError::Unreachable(cause_of(&error));
         let (client, connection) =
             server.connect(connector.tls.clone()).await.map_err(unreachable)?;
         let warnings = Arc::new(AtomicU64::new(0));
@@ -287,17 +303,5 @@ impl<N: Fn(&str) + Clone + Send + 'static> Link<N> {
 
     pub(crate) fn connector(&self) -> &Connector {
         &self.connector
-    }
-}
-
-/// Returns what an error says, with its cause.
-pub(crate) fn text_of(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), error.source()) {
-        (Some(answer), _) => match answer.hint() {
-            Some(hint) => format!("{} ({hint})", answer.message()),
-            None => answer.message().to_owned(),
-        },
-        (None, Some(cause)) => format!("{error}: {cause}"),
-        (None, None) => error.to_string(),
     }
 }

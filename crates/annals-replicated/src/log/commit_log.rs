@@ -140,25 +140,41 @@ pub enum AppendOutcome {
 
 /// The reason for a failure, for people.
 #[derive(Clone)]
-pub struct Cause(Arc<str>);
+pub struct Cause {
+    reason: Arc<str>,
+    is_lasting: bool,
+}
 
 impl Cause {
-    /// Returns a reason.
+    /// Returns a reason that may pass by itself, for example that a server starts.
     #[must_use]
     pub fn new(reason: impl fmt::Display) -> Self {
-        Self(reason.to_string().into())
+        Self { reason: reason.to_string().into(), is_lasting: false }
+    }
+
+    /// Returns a reason that stays until a person changes something, for example a wrong password. Opening a log and
+    /// creating a record then fail at once, and do not wait for the engine.
+    #[must_use]
+    pub fn lasting(reason: impl fmt::Display) -> Self {
+        Self { is_lasting: true, ..Self::new(reason) }
+    }
+
+    /// Returns whether the reason stays until a person changes something.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.is_lasting
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.reason)
     }
 }
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(&*self.reason, f)
     }
 }
 

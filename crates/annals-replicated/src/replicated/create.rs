@@ -54,12 +54,15 @@ pub fn create(log: &dyn CommitLog) -> Result<Uuid, CreateError> {
             }
             Ok(Beginning::Newer(any)) => return Err(CreateError::Newer(any)),
             Ok(Beginning::None { last }) => match append(log, last, &genesis) {
+                AppendOutcome::NotSent(reason) if reason.is_lasting() => {
+                    return Err(CreateError::NotStored(reason));
+                }
                 AppendOutcome::Unknown(reason) | AppendOutcome::NotSent(reason) => cause = reason,
                 AppendOutcome::Full => cause = Cause::new("it has no room"),
                 AppendOutcome::TooLarge => cause = Cause::new("it takes no entry of this size"),
                 _ => {}
             },
-            Err(LogError::Unavailable(reason)) => cause = reason,
+            Err(LogError::Unavailable(reason)) if !reason.is_lasting() => cause = reason,
             Err(error) => return Err(error.into()),
         }
         if Instant::now() >= deadline {
@@ -70,19 +73,23 @@ pub fn create(log: &dyn CommitLog) -> Result<Uuid, CreateError> {
     }
 }
 
-/// Checks the engine. Asks an engine that does not answer again, for `limit`.
-pub(super) fn check(log: &dyn CommitLog, limit: Duration) -> Result<Fitness, CheckError> {
+/// Checks the engine. Asks an engine that does not answer again, for `limit`, unless its reason is lasting.
+pub(crate) fn check(log: &dyn CommitLog, limit: Duration) -> Result<Fitness, CheckError> {
     let started = Instant::now();
     loop {
         match log.check() {
-            Err(CheckError::Unavailable(_)) if started.elapsed() < limit => sleep(PAUSE),
+            Err(CheckError::Unavailable(cause))
+                if !cause.is_lasting() && started.elapsed() < limit =>
+            {
+                sleep(PAUSE);
+            }
             checked => return checked,
         }
     }
 }
 
 /// What a record begins with.
-pub(super) enum Beginning {
+pub(crate) enum Beginning {
     Genesis(Commit),
     /// The record shows no genesis up to the slot `last`, where it ends.
     None {
@@ -93,7 +100,7 @@ pub(super) enum Beginning {
 }
 
 /// Reads the record up to its genesis.
-pub(super) fn read_beginning(log: &dyn CommitLog) -> Result<Beginning, LogError> {
+pub(crate) fn read_beginning(log: &dyn CommitLog) -> Result<Beginning, LogError> {
     let mut chain = Chain::new(None);
     loop {
         let page = log.read(chain.read_to(), ReadLimit::default())?;

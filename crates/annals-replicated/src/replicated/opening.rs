@@ -128,7 +128,9 @@ fn find_record(
                 return Err(OpenReplicatedError::NoRecord);
             }
             Err(LogError::Trimmed { .. }) => return Ok(None),
-            Err(LogError::Unavailable(cause)) if started.elapsed() >= open_timeout => {
+            Err(LogError::Unavailable(cause))
+                if cause.is_lasting() || started.elapsed() >= open_timeout =>
+            {
                 return Err(OpenReplicatedError::Unavailable(cause));
             }
             Ok(Beginning::None { .. }) | Err(LogError::Unavailable(_)) => thread::sleep(PAUSE),

@@ -12,6 +12,7 @@
 //!   log/      the seam to an engine
 //!   core/     the protocol of a writer and reader, as a state machine without input, output and clock
 //!   replicated/  the backend: a replica in files, and the threads that keep it equal to the record
+//!   record/   what an operator asks of a record: its status, and whether it is whole
 //!   suite     what an engine must pass
 //!   sim/      a simulated engine, with faults by a seed
 //!   history/  checks the calls that processes made on a log, and their results
@@ -25,6 +26,7 @@ mod format;
 pub mod history;
 mod log;
 mod random;
+mod record;
 mod replicated;
 pub mod sim;
 pub mod suite;
@@ -51,6 +53,9 @@ pub use log::commit_log::{
     NewEntry, Page, ReadLimit, Unfit,
 };
 pub use log::news::News;
+pub use record::error::InspectError;
+pub use record::status::{Origin, ReplicaReport, StatusReport, status};
+pub use record::verify::{VerifyProblem, VerifyReport, verify};
 pub use replicated::create::create;
 pub use replicated::open_error::{CreateError, OpenReplicatedError};
 pub use replicated::options::ReplicatedOptions;

@@ -33,5 +33,5 @@ mod requests;
 mod shared;
 pub(crate) mod status;
 mod submission;
-mod tail;
+pub(crate) mod tail;
 mod ticket;

@@ -9,6 +9,7 @@
 //! read more of the record: everything is compared with the record and with the replica.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 
 use annals::{StoreDirectory, StoreFile};
@@ -29,7 +30,7 @@ const PLACES: u64 = 65_536;
 
 /// The open file.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     file: Box<dyn StoreFile>,
 }
 
@@ -41,22 +42,25 @@ impl Tail {
         store_id: Uuid,
         head: u64,
     ) -> io::Result<(Self, Vec<Position>)> {
-        let mut start = [0; HEAD];
-        start[..8].copy_from_slice(MAGIC);
-        start[8..24].copy_from_slice(store_id.as_bytes());
+        let start = start(store_id);
         let file = match directory.open(NAME) {
             Err(error) if error.kind() == ErrorKind::NotFound => directory.create(NAME)?,
             opened => opened?,
         };
         let bytes = read(&*file)?;
-        if bytes.get(..HEAD) != Some(&start[..]) {
-            file.set_size(0)?;
-            file.write_at(&start, 0)?;
-            return Ok((Self { file }, Vec::new()));
+        if let Some(positions) = positions_in(&bytes, store_id) {
+            return Ok((Self { file }, last_row(positions, head)));
         }
-        let places = bytes[HEAD..].chunks_exact(PLACE);
-        let positions = places.filter_map(|place| decode(place, store_id)).collect();
-        Ok((Self { file }, last_row(positions, head)))
+        file.set_size(0)?;
+        file.write_at(&start, 0)?;
+        Ok((Self { file }, Vec::new()))
+    }
+
+    /// Returns the positions in the file in `directory`, as [`open`](Self::open) does, without a change. Returns none if
+    /// there is no such file.
+    pub(crate) fn read(directory: &Path, store_id: Uuid, head: u64) -> Vec<Position> {
+        let bytes = std::fs::read(directory.join(NAME)).unwrap_or_default();
+        last_row(positions_in(&bytes, store_id).unwrap_or_default(), head)
     }
 
     /// Writes the place of a commit that the replica has.
@@ -64,6 +68,20 @@ impl Tail {
         let place = position.tip.number % PLACES;
         self.file.write_at(&encode(position), HEAD as u64 + place * PLACE as u64)
     }
+}
+
+/// Returns the head of the file of a store.
+fn start(store_id: Uuid) -> [u8; HEAD] {
+    let mut start = [0; HEAD];
+    start[..8].copy_from_slice(MAGIC);
+    start[8..24].copy_from_slice(store_id.as_bytes());
+    start
+}
+
+/// Returns the positions in the bytes of a file; none if they are not the file of this store.
+fn positions_in(bytes: &[u8], store_id: Uuid) -> Option<Vec<Position>> {
+    let places = bytes.strip_prefix(&start(store_id)[..])?.chunks_exact(PLACE);
+    Some(places.filter_map(|place| decode(place, store_id)).collect())
 }
 
 fn read(file: &dyn StoreFile) -> io::Result<Vec<u8>> {

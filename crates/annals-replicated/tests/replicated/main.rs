@@ -2,6 +2,7 @@
 
 mod divergence;
 mod doubts;
+mod inspecting;
 mod opening;
 mod restarts;
 mod sharing;

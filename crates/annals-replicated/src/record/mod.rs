@@ -1,0 +1,15 @@
+//! What an operator asks of a record and of a replica, without opening the log.
+//!
+//! ```text
+//!   status   what the engine is, what the record has, and where a replica is in it
+//!   verify   reads the whole record, and compares it with a replica
+//!   files    the files of a replica, read-only
+//!   asking   asks an engine until it answers
+//!   error    why there is no report
+//! ```
+
+mod asking;
+pub(crate) mod error;
+mod files;
+pub(crate) mod status;
+pub(crate) mod verify;

@@ -13,6 +13,8 @@
 //!   core/     the protocol of a writer and reader, as a state machine without input, output and clock
 //!   replicated/  the backend: a replica in files, and the threads that keep it equal to the record
 //!   record/   what an operator asks of a record: its status, and whether it is whole
+//!   tail/     the file that says where a replica's last commits are in the record
+//!   repair/   appends lost commits again, or an epoch, and sets a replica aside
 //!   suite     what an engine must pass
 //!   sim/      a simulated engine, with faults by a seed
 //!   history/  checks the calls that processes made on a log, and their results
@@ -27,9 +29,11 @@ pub mod history;
 mod log;
 mod random;
 mod record;
+pub mod repair;
 mod replicated;
 pub mod sim;
 pub mod suite;
+mod tail;
 
 pub use chain::chain::{Chain, Position, Step};
 pub use chain::slot::Slot;

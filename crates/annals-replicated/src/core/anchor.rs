@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::anchor_check::AnchorCheck;
 use super::messages::{Divergence, Output};
-use super::settings::FIRST_PAUSE_MS;
+use super::settings::{FIRST_PAUSE_MS, SHORT_READS};
 use super::state::State;
 use crate::chain::slot::Slot;
 use crate::format::entry::Entry;
@@ -64,28 +64,34 @@ impl State {
         let position = check.position;
         let count = usize::from(position.entries);
         let is_short = entries.as_ref().is_ok_and(|entries| entries.len() < count);
-        let is_lost = is_short && check.absence.note(now, limit);
-        let slot = position.slot;
+        let is_absent = is_short && check.absence.note(now, limit);
+        let (slot, reads) = (position.slot, check.absence.reads());
         check.reading = false;
         check.again_ms = now + FIRST_PAUSE_MS;
         let is_anchor = self.anchor.is_some_and(|anchor| anchor.position == position);
+        // Stepping back needs less patience: whether something is lost shows at the end of the record.
+        let is_early = is_anchor && self.rejoin.is_open() && reads >= SHORT_READS;
+        let is_lost = is_absent || (is_short && is_early);
         let entries = match entries {
             Ok(entries) => entries,
             Err(LogError::Trimmed { first }) if is_anchor => {
-                return self.fail_anchor(Divergence::Trimmed { first, slot });
+                let found = self.rejoin.found.unwrap_or(Divergence::Trimmed { first, slot });
+                return self.fail_anchor(found);
             }
             // What was trimmed cannot be compared any more.
             Err(LogError::Trimmed { .. }) => return self.recent.end(),
             Err(_) => return,
         };
         if is_lost {
-            return self.fail_anchor(Divergence::Lost { slot });
+            let lost = Divergence::Lost { slot };
+            return self.not_there(lost, is_anchor);
         }
         if is_short {
             return;
         }
         if !position.is_at(&entries[..count]) {
-            return self.fail_anchor(Divergence::Changed { slot });
+            let changed = Divergence::Changed { slot };
+            return self.not_there(changed, is_anchor);
         }
         self.counts.anchors_found += 1;
         if self.recent.check.is_some_and(|check| check.position == position) {
@@ -93,7 +99,17 @@ impl State {
         }
         if is_anchor {
             self.anchor = None;
+            self.confirmed();
             self.land();
+        }
+    }
+
+    /// Takes the news that the record does not have the position that was checked.
+    fn not_there(&mut self, divergence: Divergence, is_anchor: bool) {
+        if is_anchor && self.step_back(divergence) {
+            self.counts.anchors_failed += 1;
+        } else {
+            self.fail_anchor(divergence);
         }
     }
 
@@ -104,11 +120,22 @@ impl State {
 
     /// Takes the news that a read showed no more entries.
     pub(super) fn reached_end(&mut self) {
+        if let Some(forked) = self.rejoin.forked() {
+            return self.diverge(forked);
+        }
         let (head, replica) = (self.chain.tip().map_or(0, |tip| tip.head), self.replica_head);
-        if head >= replica {
+        let (has_all, has_genesis) =
+            (head >= replica && !self.rejoin.is_short(), self.chain.tip().is_some());
+        if has_all && has_genesis {
             self.caught_up = true;
         } else if self.shorter.note(self.now.steady_ms, self.settings.absence_limit_ms) {
-            self.diverge(Divergence::Shorter { head, replica });
+            if has_all {
+                // There is no record.
+                self.caught_up = true;
+                return;
+            }
+            let shorter = Divergence::Shorter { head, replica };
+            self.diverge(self.rejoin.found.unwrap_or(shorter));
         } else {
             self.read_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
         }

@@ -31,6 +31,11 @@ pub(super) struct Absence {
 }
 
 impl Absence {
+    /// Returns the number of reads that were noted.
+    pub(super) fn reads(&self) -> u32 {
+        self.reads
+    }
+
     /// Notes a read that showed too little. Returns whether something is lost.
     pub(super) fn note(&mut self, now_ms: u64, limit_ms: u64) -> bool {
         let since = *self.since_ms.get_or_insert(now_ms);

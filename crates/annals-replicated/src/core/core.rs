@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::flight::Waiting;
 use super::messages::{Divergence, Input, Now, Output, Refusal};
+use super::rejoin::Rejoin;
 use super::replica::Replica;
 use super::settings::CoreSettings;
 use super::state::{Counts, End, State};
@@ -33,14 +34,15 @@ pub struct Core {
 
 impl Core {
     /// Returns a core that reads the record from its beginning, or that continues behind the last position. With a
-    /// position, the core first checks that the record still has the commit there.
+    /// position, the core first checks that the record still has the commit there. If not, it goes back to an earlier
+    /// position, and reads the commits behind that again: they must have the same hashes.
     #[must_use]
     pub fn new(settings: CoreSettings, start: Start, now: Now) -> Self {
         let Start { store_id, positions, replica_head } = start;
         let chain = positions.last().copied().map_or_else(|| Chain::new(store_id), Chain::resume);
         let mut state = State::new(settings, chain, now);
         state.replica_head = replica_head;
-        state.recent.fill(positions);
+        state.rejoin = Rejoin::new(positions);
         state.begin_anchor();
         Self { state }
     }

@@ -131,7 +131,8 @@ impl State {
         let entries = match entries {
             Ok(entries) => entries,
             Err(LogError::Trimmed { first }) if first > self.chain.read_to().next() => {
-                return self.diverge(Divergence::Trimmed { first, slot: self.chain.read_to() });
+                let trimmed = Divergence::Trimmed { first, slot: self.chain.read_to() };
+                return self.diverge(self.rejoin.found.unwrap_or(trimmed));
             }
             Err(_) => {
                 self.read_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
@@ -179,6 +180,9 @@ impl State {
 
     /// Takes the next valid commit of the record: the first flight, or the commit of another writer.
     fn valid(&mut self, commit: Commit) {
+        if !self.rejoin.takes(&commit, self.chain.read_to()) {
+            return;
+        }
         let hash = commit.hash();
         let is_first = self.flights.front().is_some_and(|flight| flight.commit.hash() == hash);
         if is_first && let Some(flight) = self.flights.pop_front() {
@@ -303,7 +307,7 @@ impl State {
             return;
         }
         self.ask_for_anchors();
-        if self.is_behind() {
+        if self.rejoin.is_open() || self.is_behind() {
             return;
         }
         let after = self.chain.read_to();

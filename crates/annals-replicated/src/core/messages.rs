@@ -232,6 +232,16 @@ pub enum Divergence {
         /// The number of events of the replica.
         replica: u64,
     },
+    /// An operator has decided, by an epoch, to go on without the commits that the record lost and this replica has.
+    #[error(
+        "commit {epoch} of the record says that the log goes on without the commits that this replica has behind commit {cut}; set the replica aside and open a new one"
+    )]
+    Cut {
+        /// The number of the last commit that the record shares with this replica.
+        cut: u64,
+        /// The number of the epoch.
+        epoch: u64,
+    },
     /// The next commit has a format that this version does not know.
     #[error(
         "commit {} has format {}, which this version of annals does not know; use a newer one",

@@ -8,6 +8,7 @@
 //!   state     everything that it knows        deadlines  what the passing of time does
 //!   flight    a commit under way             anchor     checks that the record still has what was read
 //!   recent    the last commits                anchor_check  one of these checks
+//!   rejoin    a replica's commits at an opening   rejoining  finds them in the record again
 //! ```
 
 mod admit;
@@ -21,6 +22,8 @@ mod landing;
 pub(crate) mod messages;
 mod overlay;
 mod recent;
+mod rejoin;
+mod rejoining;
 pub(crate) mod replica;
 mod sending;
 pub(crate) mod settings;

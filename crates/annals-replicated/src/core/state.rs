@@ -7,6 +7,7 @@ use super::flight::{Admitted, Flight, Waiting};
 use super::messages::{Divergence, Now, Output, Refusal, RequestId, SendId};
 use super::overlay::Overlay;
 use super::recent::Recent;
+use super::rejoin::Rejoin;
 use super::settings::{CoreSettings, FIRST_PAUSE_MS, LONGEST_PAUSE_MS};
 use crate::chain::chain::Chain;
 use crate::chain::slot::Slot;
@@ -76,6 +77,8 @@ pub(super) struct State {
     pub(super) anchor: Option<AnchorCheck>,
     /// The last commits, and which of them is checked again.
     pub(super) recent: Recent,
+    /// The commits of the replica that the record has not shown yet.
+    pub(super) rejoin: Rejoin,
     /// The number of events that the replica had when the core began.
     pub(super) replica_head: u64,
     /// Since when the record ends before these events.
@@ -141,6 +144,7 @@ impl State {
             abandoned: false,
             anchor: None,
             recent: Recent::default(),
+            rejoin: Rejoin::default(),
             replica_head: 0,
             shorter: Absence::default(),
             want_now: true,

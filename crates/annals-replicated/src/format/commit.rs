@@ -76,9 +76,7 @@ impl Commit {
             }
             body.freeze()
         };
-        let content = Content::decode(&first.header, &body)?;
-        let hash = entry::hash(&first.header, &body);
-        Ok(Self { header: first.header.clone(), content, body, hash })
+        Self::with_body(first.header.clone(), body)
     }
 
     /// Returns the commit as entries of at most `entry_bytes` bytes each, for adjacent slots. The hash does not depend
@@ -104,6 +102,21 @@ impl Commit {
     #[must_use]
     pub fn hash(&self) -> CommitHash {
         self.hash
+    }
+
+    /// Returns the body.
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Decodes a commit of its header and its whole body.
+    ///
+    /// # Errors
+    /// A sentence that says what is not valid.
+    pub(crate) fn with_body(header: Header, body: Bytes) -> Result<Self, &'static str> {
+        let content = Content::decode(&header, &body)?;
+        let hash = entry::hash(&header, &body);
+        Ok(Self { header, content, body, hash })
     }
 
     /// Returns the size of the body, in bytes.

@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn byte(self) -> u8 {
+    pub(crate) fn byte(self) -> u8 {
         match self {
             Self::Genesis => 0,
             Self::Events => 1,
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    fn of(byte: u8) -> Option<Self> {
+    pub(crate) fn of(byte: u8) -> Option<Self> {
         [Self::Genesis, Self::Events, Self::Barrier, Self::Epoch]
             .into_iter()
             .find(|kind| kind.byte() == byte)

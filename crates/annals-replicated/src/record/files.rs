@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::chain::chain::Position;
 use crate::format::body::CommitBatch;
-use crate::replicated::tail::Tail;
+use crate::tail::tail::Tail;
 
 /// A replica, opened read-only.
 pub(super) struct ReplicaFiles {
@@ -43,7 +43,7 @@ impl ReplicaFiles {
     /// Returns the places of the replica's last commits in the record, oldest first: at most 65,536, and none if the
     /// file `record.tail` is missing.
     pub(super) fn positions(&self) -> Vec<Position> {
-        Tail::read(&self.path, self.store_id, self.head())
+        Tail::positions(&self.path, self.store_id, self.head())
     }
 
     /// Returns the first offset of a batch at which the replica has another event or another time. Compares only events

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use annals::{AppendError, Backend as _, Event, RawEvent, Recorded};
+use annals::{AppendError, Event};
 
+use super::same::lacking;
 use super::shared::{Job, Shared};
 use crate::chain::chain::Position;
 use crate::core::messages::Input;
-use crate::format::body::CommitBatch;
 use crate::format::commit::Commit;
 
 /// Does the jobs until the end.
@@ -43,11 +43,10 @@ fn apply<E: Event>(shared: &Shared<E>, commit: &Commit, position: &Position) {
     if differs || shared.progress.failure().is_some() || shared.replica.head().is_closed() {
         return;
     }
-    let applied = catch_unwind(AssertUnwindSafe(|| apply_batches(shared, commit)));
+    let applied = catch_unwind(AssertUnwindSafe(|| apply_batches(shared, commit, position)));
     match applied {
         Ok(Ok(true)) => {
             shared.progress.applied(position);
-            put_place(shared, position);
             shared.inbox.push(Input::Applied { number: position.tip.number });
         }
         Ok(Ok(false)) => {
@@ -67,46 +66,23 @@ fn failed<E: Event>(shared: &Shared<E>, failure: &str) {
 
 /// Applies the batches that the replica lacks, and compares the others with it. Returns `false` and applies nothing if
 /// the others differ, or if events are missing between the replica's end and the first batch that it lacks.
-fn apply_batches<E: Event>(shared: &Shared<E>, commit: &Commit) -> io::Result<bool> {
-    let head = shared.replica.head().get();
-    let mut offset = commit.header().first_offset;
-    let mut lacking: Vec<&CommitBatch> = Vec::new();
-    for batch in commit.content().batches() {
-        let end = offset + batch.events.len() as u64;
-        if offset > head && lacking.is_empty() {
-            return Ok(false);
-        }
-        if offset >= head {
-            lacking.push(batch);
-        } else if end > head || !is_same(shared, offset, batch)? {
-            return Ok(false);
-        }
-        offset = end;
-    }
+fn apply_batches<E: Event>(
+    shared: &Shared<E>,
+    commit: &Commit,
+    position: &Position,
+) -> io::Result<bool> {
+    let Some(lacking) = lacking(&shared.replica, commit)? else { return Ok(false) };
+    // Before the events: a process that ends between the two leaves no event whose commit is unknown.
+    put_place(shared, commit, position);
     let batches = lacking.iter().map(|batch| (batch.time_ms, &batch.events[..]));
     shared.replica.apply(batches)?;
     Ok(true)
 }
 
-/// Returns whether the replica has these events at `offset`, byte for byte and with their time.
-fn is_same<E: Event>(shared: &Shared<E>, offset: u64, batch: &CommitBatch) -> io::Result<bool> {
-    let mut found: Vec<Recorded<RawEvent>> = Vec::new();
-    let mut rest = offset..offset + batch.events.len() as u64;
-    while !rest.is_empty() {
-        let limit = batch.events.len() - found.len();
-        rest =
-            shared.replica.journal().read_raw(rest, limit, &mut found).map_err(io::Error::other)?;
-    }
-    let same = |(found, event): (&Recorded<RawEvent>, &RawEvent)| {
-        found.event == *event && found.time_ms == batch.time_ms
-    };
-    Ok(found.len() == batch.events.len() && found.iter().zip(&batch.events).all(same))
-}
-
 /// Notes the place of a commit in `record.tail`. Without it, the next opening reads more of the record.
-fn put_place<E: Event>(shared: &Shared<E>, position: &Position) {
+fn put_place<E: Event>(shared: &Shared<E>, commit: &Commit, position: &Position) {
     let mut tail = shared.tail.lock();
-    if let Some(Err(error)) = tail.as_ref().map(|tail| tail.put(position)) {
+    if let Some(Err(error)) = tail.as_mut().map(|tail| tail.put(*position, commit)) {
         tracing::warn!(%error, "cannot write record.tail; the next opening reads more of the record");
         *tail = None;
     }

@@ -13,7 +13,7 @@
 //!   opening     opens it                  create    makes a record           status      what is known of the record
 //!   requests    batches in the queue      ticket    the result of a batch    submission  a batch without room
 //!   inbox       the core's inputs         driver    the core's thread        engine      the threads that call the engine
-//!   applier     the applying thread       tail      the positions on disk    errors      refusals as errors of appends
+//!   applier     the applying thread       same      compares events          errors      refusals as errors of appends
 //!   shared      what the threads share    meters    the metrics
 //! ```
 
@@ -30,8 +30,8 @@ pub(crate) mod options;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod replicated;
 mod requests;
+pub(crate) mod same;
 mod shared;
 pub(crate) mod status;
 mod submission;
-pub(crate) mod tail;
 mod ticket;

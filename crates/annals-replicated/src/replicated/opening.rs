@@ -24,12 +24,12 @@ use super::replicated::Replicated;
 use super::requests::Requests;
 use super::shared::{Closing, Jobs, Shared};
 use super::status::{CaughtUp, Progress};
-use super::tail::Tail;
 use crate::chain::chain::Position;
 use crate::core::core::{Core, Start};
 use crate::core::messages::Input;
 use crate::core::settings::CoreSettings;
 use crate::log::commit_log::{Cause, CommitLog, LogError};
+use crate::tail::tail::Tail;
 
 /// How long an engine that shows no entries is asked again: a read may miss the newest entries.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -170,7 +170,7 @@ fn open_tail<E: Event>(
     store_id: Uuid,
 ) -> (Option<Tail>, Vec<Position>) {
     match Tail::open(replica.directory(), store_id, replica.head().get()) {
-        Ok((tail, positions)) => (Some(tail), positions),
+        Ok((tail, places)) => (Some(tail), places.iter().map(|place| place.position).collect()),
         Err(error) => {
             tracing::warn!(%error, "cannot use record.tail; the record is read from its beginning");
             (None, Vec::new())

@@ -14,11 +14,11 @@ use super::inbox::Inbox;
 use super::options::ReplicatedOptions;
 use super::requests::{Request, Requests};
 use super::status::Progress;
-use super::tail::Tail;
 use super::ticket::{AppendResult, Ticket};
 use crate::chain::chain::Position;
 use crate::core::messages::Now;
 use crate::format::commit::Commit;
+use crate::tail::tail::Tail;
 
 /// What the threads of a backend and its callers share.
 pub(super) struct Shared<E: Event> {

@@ -4,6 +4,7 @@ mod divergence;
 mod doubts;
 mod inspecting;
 mod opening;
+mod repair;
 mod restarts;
 mod sharing;
 mod tools;

@@ -102,7 +102,8 @@ fn a_replica_that_cannot_be_written_poisons_the_store_and_loses_nothing() {
     let (disk, log) = (FaultFileSystem::new(1), log());
     let store = on(&disk, &log);
     store.append(event(0)).expect("an offset");
-    disk.fail(Call::Write, 1, std::io::ErrorKind::Other);
+    // The first write is that of record.tail, the second that of the events.
+    disk.fail(Call::Write, 2, std::io::ErrorKind::Other);
     let failed = store.append(event(1));
     assert!(matches!(failed, Err(AppendError::Failed { .. })), "{failed:?}");
     let poisoned = store.append(event(2));

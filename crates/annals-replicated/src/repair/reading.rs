@@ -1,0 +1,93 @@
+//! Reads a record to its end.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::error::RepairError;
+use crate::chain::slot::Slot;
+use crate::log::commit_log::{CommitLog, LogError, Page, ReadLimit};
+
+/// The pause between two reads.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a repair waits for the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long an engine that does not answer, or does not store a commit, is asked again.
+    pub unavailable: Duration,
+    /// How long reads must show nothing more until the record counts as read to its end: a read may miss the newest
+    /// entries.
+    pub end: Duration,
+}
+
+impl Default for Patience {
+    /// Returns 30 seconds, and 1 second for the end.
+    fn default() -> Self {
+        Self { unavailable: Duration::from_secs(30), end: Duration::from_secs(1) }
+    }
+}
+
+/// Reads the entries behind `after`. Asks an engine that does not answer again.
+pub(super) fn read(
+    log: &dyn CommitLog,
+    after: Slot,
+    limit: ReadLimit,
+    patience: Patience,
+) -> Result<Page, RepairError> {
+    let started = Instant::now();
+    loop {
+        match log.read(after, limit) {
+            Err(LogError::Unavailable(cause)) if started.elapsed() >= patience.unavailable => {
+                return Err(RepairError::Unavailable(cause));
+            }
+            Err(LogError::Unavailable(_)) => sleep(PAUSE),
+            read => return Ok(read?),
+        }
+    }
+}
+
+/// Passes all entries behind `after` to `take`, up to the end of the record.
+pub(super) fn read_to_end(
+    log: &dyn CommitLog,
+    mut after: Slot,
+    patience: Patience,
+    mut take: impl FnMut(Slot, &Bytes) -> Result<(), RepairError>,
+) -> Result<(), RepairError> {
+    let mut grown = Instant::now();
+    loop {
+        let page = read(log, after, ReadLimit::default(), patience)?;
+        for (slot, entry) in &page.entries {
+            take(*slot, entry)?;
+            after = *slot;
+        }
+        if !page.entries.is_empty() {
+            grown = Instant::now();
+        } else if grown.elapsed() >= patience.end {
+            return Ok(());
+        } else {
+            sleep(PAUSE);
+        }
+    }
+}
+
+/// Reads `count` entries, or fewer if the engine shows no more.
+pub(super) fn read_whole(
+    log: &dyn CommitLog,
+    after: Slot,
+    count: usize,
+    patience: Patience,
+) -> Result<Vec<Bytes>, RepairError> {
+    let mut entries: Vec<Bytes> = Vec::new();
+    while entries.len() < count {
+        let limit = ReadLimit { entries: count - entries.len(), ..ReadLimit::default() };
+        let page = read(log, Slot(after.0 + entries.len() as u64), limit, patience)?;
+        if page.entries.is_empty() {
+            break;
+        }
+        entries.extend(page.entries.into_iter().map(|(_, entry)| entry));
+    }
+    entries.truncate(count);
+    Ok(entries)
+}

@@ -18,6 +18,7 @@
 //!   suite     what an engine must pass
 //!   sim/      a simulated engine, with faults by a seed
 //!   history/  checks the calls that processes made on a log, and their results
+//!   testing/  the conformance suite of annals on an engine (feature `testing`)
 //! ```
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,8 @@ mod replicated;
 pub mod sim;
 pub mod suite;
 mod tail;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use chain::chain::{Chain, Position, Step};
 pub use chain::slot::Slot;

@@ -36,7 +36,19 @@ macro_rules! suite {
         /// Checks every invariant.
         #[must_use]
         pub fn run<S: Subject + ?Sized>(subject: &S) -> Report {
-            Report { results: vec![$((stringify!($name), $name(subject))),+] }
+            run_where(subject, |_| true)
+        }
+
+        /// Checks the invariants whose name `choose` accepts.
+        #[must_use]
+        pub fn run_where<S: Subject + ?Sized>(subject: &S, choose: impl Fn(&str) -> bool) -> Report {
+            let mut results = Vec::new();
+            $(
+                if choose(stringify!($name)) {
+                    results.push((stringify!($name), $name(subject)));
+                }
+            )+
+            Report { results }
         }
 
         /// The names of all invariants, in the order in which they are checked.

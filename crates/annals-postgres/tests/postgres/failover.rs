@@ -8,7 +8,7 @@ use std::time::Duration;
 use annals_postgres::Postgres;
 use annals_replicated::create;
 
-use crate::server::Server;
+use crate::cluster::Cluster;
 use crate::writer::Writer;
 
 /// What the writers append before, between and after the failures.
@@ -16,17 +16,8 @@ const COMMITS: usize = 60;
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
-    let Some(first) = Server::start(&[]) else { return };
-    let mut servers = vec![first];
-    for name in ["s2", "s3"] {
-        let standby = servers[0].standby(name);
-        servers.push(standby);
-    }
-    servers[0].wait_for("select count(*) from pg_stat_replication", "2");
-    servers[0].set("synchronous_standby_names", "ANY 1 (s1, s2, s3)");
-    let hosts: Vec<_> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
-    let url =
-        format!("postgres://annals@{}/postgres?store=shop&connect_timeout=2", hosts.join(","));
+    let Some(mut cluster) = Cluster::start() else { return };
+    let url = cluster.url("shop");
     let connect = || Postgres::options().timeout(Duration::from_secs(3)).connect(&url).unwrap();
     let record = connect();
     create(&record).unwrap();
@@ -58,12 +49,13 @@ fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
         };
         let end = End(&is_done);
         wait_for(COMMITS);
-        servers[0].kill();
-        let promoted = promote(&servers[1], &servers[2]);
+        cluster.kill();
+        cluster.promote();
         wait_for(COMMITS);
+        cluster.rejoin();
         // A restart in place, without a failover.
-        servers[promoted].kill();
-        servers[promoted].run();
+        cluster.kill();
+        cluster.run();
         wait_for(COMMITS);
         drop(end);
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
@@ -93,22 +85,4 @@ impl Drop for End<'_> {
         // Relaxed: the flag guards nothing.
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// Promotes the standby that has more, and points the other one to it. Returns its number among the servers.
-fn promote(second: &Server, third: &Server) -> usize {
-    // Processes of the killed server may go on for a moment. What they still send must not be missed by the comparison.
-    for server in [second, third] {
-        server
-            .wait_for("select count(*) from pg_stat_wal_receiver where status = 'streaming'", "0");
-    }
-    let received = "select pg_last_wal_receive_lsn() - '0/0'::pg_lsn";
-    let has = |server: &Server| server.sql(received).parse::<u64>().unwrap();
-    let (better, other, name, number) =
-        if has(second) >= has(third) { (second, third, "s3", 1) } else { (third, second, "s2", 2) };
-    better.sql("select pg_promote()");
-    let primary =
-        format!("host=127.0.0.1 port={} user=annals application_name={name}", better.port);
-    other.set("primary_conninfo", &primary);
-    number
 }

@@ -1,4 +1,4 @@
-//! The engine on servers that the tests start: the suite for engines, lost answers, settings that lose commits, a wait
+//! The engine on servers that the tests start: the suite for engines, the conformance suite, lost answers, settings that lose commits, a wait
 //! that is cancelled, TLS, rights, a primary that is killed, and stores whose record is on such a server.
 //!
 //! The tests need `PostgreSQL`'s programs (Debian's package `postgresql`). Where they are missing, each test says that
@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod bad;
+mod cluster;
+mod conformance;
 mod failover;
 mod proxy;
 mod server;

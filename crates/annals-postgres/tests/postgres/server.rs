@@ -82,6 +82,10 @@ impl Programs {
     }
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 impl Server {
     /// Starts a new server with these settings. Returns none where `PostgreSQL` is not installed.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Option<Self> {
@@ -98,26 +102,44 @@ impl Server {
     /// Starts a standby of this server under a name.
     pub(crate) fn standby(&self, name: &str) -> Self {
         let directory = self.programs.directory();
-        let data = directory.path().join("data");
-        let primary = format!("{} application_name={name}", self.connection());
+        let mut standby =
+            Self { programs: self.programs.clone(), port: free_port(), child: None, directory };
+        standby.copy_from(&self.connection(name));
+        standby
+    }
+
+    /// Replaces everything that this server stores by a copy of the server at `connection`, and starts it as a standby
+    /// of that one.
+    pub(crate) fn copy_from(&mut self, connection: &str) {
+        self.kill();
+        let data = self.directory.path().join("data");
+        if data.exists() {
+            std::fs::remove_dir_all(&data).unwrap();
+        }
         let data = data.to_str().unwrap();
-        self.programs.run("pg_basebackup", &["-R", "-c", "fast", "-D", data, "-d", &primary]);
-        Self::on(self.programs.clone(), directory, &[])
+        self.programs.run("pg_basebackup", &["-R", "-c", "fast", "-D", data, "-d", connection]);
+        self.configure(&[]);
+        self.run();
     }
 
     fn on(programs: Programs, directory: TempDir, settings: &[(&str, &str)]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut text = format!(
-            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n\
-             max_connections = 50\nshared_buffers = 32MB\nlogging_collector = off\n"
-        );
-        text.extend(settings.iter().map(|(name, value)| format!("{name} = '{value}'\n")));
-        let config = directory.path().join("data/postgresql.conf");
-        let mut config = std::fs::OpenOptions::new().append(true).open(config).unwrap();
-        config.write_all(text.as_bytes()).unwrap();
-        let mut server = Self { programs, port, child: None, directory };
+        let mut server = Self { programs, port: free_port(), child: None, directory };
+        server.configure(settings);
         server.run();
         server
+    }
+
+    /// Adds settings to the configuration.
+    fn configure(&self, settings: &[(&str, &str)]) {
+        let mut text = format!(
+            "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n\
+             max_connections = 100\nshared_buffers = 32MB\nlogging_collector = off\n",
+            self.port
+        );
+        text.extend(settings.iter().map(|(name, value)| format!("{name} = '{value}'\n")));
+        let config = self.directory.path().join("data/postgresql.conf");
+        let mut config = std::fs::OpenOptions::new().append(true).open(config).unwrap();
+        config.write_all(text.as_bytes()).unwrap();
     }
 
     /// Starts the server's process, and waits until it takes connections.
@@ -164,13 +186,30 @@ impl Server {
         path
     }
 
-    fn connection(&self) -> String {
-        format!("host=127.0.0.1 port={} user=annals dbname=postgres", self.port)
+    /// Returns whether the server's process was started and not killed.
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Returns how a client with this name connects.
+    pub(crate) fn connection(&self, name: &str) -> String {
+        let port = self.port;
+        format!("host=127.0.0.1 port={port} user=annals dbname=postgres application_name={name}")
     }
 
     fn try_sql(&self, sql: &str) -> Result<String, String> {
-        let arguments =
-            ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.connection(), "-c", sql];
+        let arguments = [
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            &self.connection("psql"),
+            "-c",
+            sql,
+        ];
         let output = self.programs.command("psql").args(arguments).output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }

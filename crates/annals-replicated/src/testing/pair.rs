@@ -11,26 +11,40 @@ use annals::{
 };
 use annals_conformance::fault::{Hold, Loss};
 use annals_conformance::{Fault, Fixture, Sample, Subject};
-use annals_replicated::Replicated;
 
-use crate::subject::ReplicatedFixture;
+use super::fixture::ReplicatedFixture;
+use super::record::{TestEngine, TestRecord};
+use crate::replicated::replicated::Replicated;
 
-pub(crate) struct PairSubject;
+/// Two stores on one record, as one subject.
+#[derive(Debug, Clone, Copy)]
+pub struct PairSubject<T>(pub T);
 
-impl Subject for PairSubject {
-    type Backend = Pair;
-
-    fn fixture(&self) -> Arc<dyn Fixture<Pair>> {
-        Arc::new(PairFixture(ReplicatedFixture::new()))
+impl<T> PairSubject<T> {
+    /// Returns whether an invariant applies to a pair. An append does not wait for the callbacks of the other store, so
+    /// `a_subscriber_may_append` and `readers_do_not_wait` do not; `a_failed_sync_poisons` does not as with
+    /// [`ReplicatedSubject`](super::ReplicatedSubject).
+    #[must_use]
+    pub fn has(invariant: &str) -> bool {
+        !["a_failed_sync_poisons", "a_subscriber_may_append", "readers_do_not_wait"]
+            .contains(&invariant)
     }
 }
 
-struct PairFixture(ReplicatedFixture);
+impl<T: TestEngine> Subject for PairSubject<T> {
+    type Backend = Pair;
 
-impl Fixture<Pair> for PairFixture {
+    fn fixture(&self) -> Arc<dyn Fixture<Pair>> {
+        Arc::new(PairFixture(ReplicatedFixture::new(self.0.create())))
+    }
+}
+
+struct PairFixture<R>(ReplicatedFixture<R>);
+
+impl<R: TestRecord> Fixture<Pair> for PairFixture<R> {
     fn open(&self) -> Result<Pair, Box<dyn Error + Send + Sync>> {
         let path = self.0.directory.path().join("writer");
-        let writer = Arc::new(Replicated::open(self.0.log.clone(), path)?);
+        let writer = Arc::new(Replicated::open(self.0.record.connect(), path)?);
         Ok(Pair { reader: Arc::new(self.0.open()?), writer })
     }
 
@@ -64,7 +78,8 @@ impl Fixture<Pair> for PairFixture {
 }
 
 /// Appends at one store, and returns once the other one has the events.
-pub(crate) struct Pair {
+#[derive(Debug)]
+pub struct Pair {
     reader: Arc<Replicated<Sample>>,
     writer: Arc<Replicated<Sample>>,
 }

@@ -1,0 +1,83 @@
+//! Three servers: a primary, and two standbys of which one has each commit before it is acknowledged. A script does what
+//! an operator, or Patroni, does when the primary fails.
+
+use crate::server::Server;
+
+/// The names of the servers, as `synchronous_standby_names` has them.
+const NAMES: [&str; 3] = ["s1", "s2", "s3"];
+const STANDBYS: &str = "ANY 1 (s1, s2, s3)";
+
+pub(crate) struct Cluster {
+    servers: Vec<Server>,
+    primary: usize,
+}
+
+impl Cluster {
+    /// Starts three servers. Returns none where `PostgreSQL` is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        let first = Server::start(&[("synchronous_standby_names", STANDBYS)])?;
+        let mut servers = vec![first];
+        for name in &NAMES[1..] {
+            let standby = servers[0].standby(name);
+            servers.push(standby);
+        }
+        let cluster = Self { servers, primary: 0 };
+        cluster.wait_for_standbys();
+        Some(cluster)
+    }
+
+    pub(crate) fn primary(&self) -> &Server {
+        &self.servers[self.primary]
+    }
+
+    pub(crate) fn url(&self, store: &str) -> String {
+        let hosts = self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port));
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        format!("postgres://annals@{hosts}/postgres?store={store}&connect_timeout=2")
+    }
+
+    /// Waits until both standbys follow the primary.
+    pub(crate) fn wait_for_standbys(&self) {
+        self.primary().wait_for("select count(*) from pg_stat_replication", "2");
+    }
+
+    /// Kills the primary without a warning.
+    pub(crate) fn kill(&mut self) {
+        self.servers[self.primary].kill();
+    }
+
+    /// Starts the killed primary again, which stays the primary.
+    pub(crate) fn run(&mut self) {
+        self.servers[self.primary].run();
+    }
+
+    /// Promotes the standby that has more after the primary was killed, and points the other one to it.
+    pub(crate) fn promote(&mut self) {
+        let standbys: Vec<usize> = (0..3).filter(|&at| at != self.primary).collect();
+        let [one, two] = standbys[..] else { panic!("three servers") };
+        // Processes of the killed server may go on for a moment. What they still send must not be missed by the
+        // comparison.
+        for &standby in &standbys {
+            let streams = "select count(*) from pg_stat_wal_receiver where status = 'streaming'";
+            self.servers[standby].wait_for(streams, "0");
+        }
+        let received = "select pg_last_wal_receive_lsn() - '0/0'::pg_lsn";
+        let has = |at: usize| self.servers[at].sql(received).parse::<u64>().unwrap();
+        let (better, other) = if has(one) >= has(two) { (one, two) } else { (two, one) };
+        self.servers[better].sql("select pg_promote()");
+        let primary = self.servers[better].connection(NAMES[other]);
+        self.servers[other].set("primary_conninfo", &primary);
+        self.primary = better;
+    }
+
+    /// Makes the servers that were killed standbys again, from a new copy of the primary.
+    pub(crate) fn rejoin(&mut self) {
+        for (at, name) in NAMES.iter().enumerate() {
+            if !self.servers[at].is_running() {
+                let connection = self.primary().connection(name);
+                self.servers[at].copy_from(&connection);
+            }
+        }
+        self.wait_for_standbys();
+    }
+}

@@ -1,7 +1,7 @@
 //! Three servers: a primary, and two standbys of which one has each commit before it is acknowledged. A script does what
 //! an operator, or Patroni, does when the primary fails.
 
-use crate::server::Server;
+use super::server::{Backup, Server};
 
 /// The names of the servers, as `synchronous_standby_names` has them.
 const NAMES: [&str; 3] = ["s1", "s2", "s3"];
@@ -51,15 +51,24 @@ impl Cluster {
         self.servers[self.primary].run();
     }
 
-    /// Promotes the standby that has more after the primary was killed, and points the other one to it.
-    pub(crate) fn promote(&mut self) {
+    pub(crate) fn server(&self, number: usize) -> &Server {
+        &self.servers[number]
+    }
+
+    pub(crate) fn standbys(&self) -> impl Iterator<Item = &Server> {
+        (0..3).filter(|&at| at != self.primary).map(|at| &self.servers[at])
+    }
+
+    /// Promotes the standby that has more, after the primary was killed or paused, and points the other one to it.
+    /// Returns the number of the old primary.
+    pub(crate) fn promote(&mut self) -> usize {
         let standbys: Vec<usize> = (0..3).filter(|&at| at != self.primary).collect();
         let [one, two] = standbys[..] else { panic!("three servers") };
         // Processes of the killed server may go on for a moment. What they still send must not be missed by the
         // comparison.
         for &standby in &standbys {
-            let streams = "select count(*) from pg_stat_wal_receiver where status = 'streaming'";
-            self.servers[standby].wait_for(streams, "0");
+            self.servers[standby].set("primary_conninfo", "");
+            self.servers[standby].wait_for("select count(*) from pg_stat_wal_receiver", "0");
         }
         let received = "select pg_last_wal_receive_lsn() - '0/0'::pg_lsn";
         let has = |at: usize| self.servers[at].sql(received).parse::<u64>().unwrap();
@@ -67,13 +76,28 @@ impl Cluster {
         self.servers[better].sql("select pg_promote()");
         let primary = self.servers[better].connection(NAMES[other]);
         self.servers[other].set("primary_conninfo", &primary);
-        self.primary = better;
+        std::mem::replace(&mut self.primary, better)
     }
 
-    /// Makes the servers that were killed standbys again, from a new copy of the primary.
+    /// Copies what the servers store.
+    pub(crate) fn back_up(&self) -> Backup {
+        self.primary().back_up()
+    }
+
+    /// Ends all servers, and starts them again with older data.
+    pub(crate) fn put_back(&mut self, backup: &Backup) {
+        for server in &mut self.servers {
+            server.kill();
+        }
+        self.servers[self.primary].put_back(backup);
+        self.rejoin();
+    }
+
+    /// Makes the servers that were killed, and those that still believe to be a primary, standbys again, from a new copy
+    /// of the primary.
     pub(crate) fn rejoin(&mut self) {
         for (at, name) in NAMES.iter().enumerate() {
-            if !self.servers[at].is_running() {
+            if at != self.primary && !self.servers[at].is_standby() {
                 let connection = self.primary().connection(name);
                 self.servers[at].copy_from(&connection);
             }

@@ -11,6 +11,8 @@ mod bad;
 mod cluster;
 mod conformance;
 mod failover;
+#[cfg(target_os = "linux")]
+mod history;
 mod proxy;
 mod server;
 mod store;

@@ -82,6 +82,15 @@ impl Programs {
     }
 }
 
+/// What a server stored at an earlier time.
+pub(crate) struct Backup(TempDir);
+
+/// Sends a signal to a process. One that has ended is not an error.
+pub(crate) fn signal(process: u32, number: i32) {
+    // SAFETY: the call has no conditions.
+    let _ = unsafe { libc::kill(i32::try_from(process).unwrap(), number) };
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -186,9 +195,51 @@ impl Server {
         path
     }
 
-    /// Returns whether the server's process was started and not killed.
-    pub(crate) fn is_running(&self) -> bool {
-        self.child.is_some()
+    /// Returns whether the server runs as a standby.
+    pub(crate) fn is_standby(&self) -> bool {
+        self.child.is_some() && self.sql("select pg_is_in_recovery()") == "t"
+    }
+
+    /// Copies what the server stores.
+    pub(crate) fn back_up(&self) -> Backup {
+        let directory = self.programs.directory();
+        let data = directory.path().join("data");
+        let (data, from) = (data.to_str().unwrap(), self.connection("backup"));
+        self.programs.run("pg_basebackup", &["-c", "fast", "-D", data, "-d", &from]);
+        Backup(directory)
+    }
+
+    /// Starts the server, which was killed, with older data.
+    pub(crate) fn put_back(&mut self, backup: &Backup) {
+        let data = self.directory.path().join("data");
+        std::fs::remove_dir_all(&data).unwrap();
+        std::fs::rename(backup.0.path().join("data"), &data).unwrap();
+        self.run();
+    }
+
+    /// Stops all processes of the server, until they are resumed.
+    pub(crate) fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    /// Sends a signal to the server's first process, and then to its children.
+    fn signal(&self, number: i32) {
+        let first = self.child.as_ref().expect("a server that runs").id();
+        signal(first, number);
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(id) = process.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            // Behind the name in parentheses: the state, and the parent.
+            let rest = stat.rsplit_once(") ").map(|(_, rest)| rest);
+            let parent = rest.and_then(|rest| rest.split(' ').nth(1));
+            if parent.is_some_and(|parent| parent.parse() == Ok(first)) {
+                signal(id, number);
+            }
+        }
     }
 
     /// Returns how a client with this name connects.

@@ -67,6 +67,19 @@ impl PrefixDigest {
     }
 }
 
+impl From<[u8; 32]> for PrefixDigest {
+    /// Returns the digest with these bytes, which another process has written down.
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<PrefixDigest> for [u8; 32] {
+    fn from(digest: PrefixDigest) -> Self {
+        digest.0
+    }
+}
+
 /// What happened, in any order.
 #[derive(Debug, Clone, Default)]
 pub struct History {

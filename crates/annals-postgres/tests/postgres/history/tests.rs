@@ -1,0 +1,182 @@
+//! The tests. A longer run by hand, here with 40 faults, 20 of which kill the primary:
+//!
+//! ```text
+//! ANNALS_HISTORY_FAULTS=40 cargo test -p annals-postgres --test postgres history:: -- --nocapture
+//! ```
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use annals_replicated::history::{History, Told, check};
+
+use super::world::World;
+use crate::server::Server;
+
+/// What befalls the servers and the processes.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// The primary is killed, and the better standby promoted.
+    KillPrimary,
+    /// The primary is killed, and started again.
+    RestartPrimary,
+    /// The primary pauses.
+    PausePrimary,
+    /// The primary pauses, the better standby is promoted, and the old primary wakes up and believes to be one still.
+    TwoPrimaries,
+    /// Both standbys pause: no commit is acknowledged.
+    PauseStandbys,
+    /// A process is killed, and another one goes on with its replica.
+    KillWriter,
+    /// A process pauses while the others append.
+    PauseWriter,
+}
+
+/// The faults of a run, again and again. Half of them kill the primary.
+const FAULTS: [Fault; 10] = [
+    Fault::KillPrimary,
+    Fault::KillWriter,
+    Fault::PausePrimary,
+    Fault::RestartPrimary,
+    Fault::PauseWriter,
+    Fault::KillPrimary,
+    Fault::TwoPrimaries,
+    Fault::KillPrimary,
+    Fault::PauseStandbys,
+    Fault::RestartPrimary,
+];
+/// The number of faults, unless the environment says another one.
+const COUNT: usize = 7;
+/// A pause is longer than the time limits of the processes: 3 s for a call, 4 s for an append.
+const PAUSE: Duration = Duration::from_secs(5);
+
+fn befall(world: &mut World, fault: Fault, number: usize) {
+    let pause = || std::thread::sleep(PAUSE);
+    match fault {
+        Fault::KillPrimary => {
+            world.cluster.kill();
+            world.cluster.promote();
+            world.progress();
+            world.cluster.rejoin();
+        }
+        Fault::RestartPrimary => {
+            world.cluster.kill();
+            world.cluster.run();
+        }
+        Fault::PausePrimary => {
+            world.cluster.primary().pause();
+            pause();
+            world.cluster.primary().resume();
+        }
+        Fault::TwoPrimaries => {
+            world.cluster.primary().pause();
+            let old = world.cluster.promote();
+            world.progress();
+            world.cluster.server(old).resume();
+            world.progress();
+            world.cluster.rejoin();
+        }
+        Fault::PauseStandbys => {
+            world.cluster.standbys().for_each(Server::pause);
+            pause();
+            world.cluster.standbys().for_each(Server::resume);
+        }
+        Fault::KillWriter => world.replace_writer(number % 3),
+        Fault::PauseWriter => {
+            world.pause_writer(number % 3);
+            pause();
+            world.resume_writer(number % 3);
+        }
+    }
+}
+
+/// Returns the longest time in which no append returned, in seconds.
+fn longest_gap(history: &History) -> f64 {
+    let operations = history.operations.iter();
+    let appended = operations.filter(|operation| matches!(operation.told, Told::Appended(_)));
+    let mut times: Vec<u64> = appended.map(|operation| operation.ended).collect();
+    times.sort_unstable();
+    let gaps = times.windows(2).map(|pair| Duration::from_nanos(pair[1] - pair[0]));
+    gaps.max().unwrap_or_default().as_secs_f64()
+}
+
+#[test]
+fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
+    let Some(mut world) = World::start() else { return };
+    let count = std::env::var("ANNALS_HISTORY_FAULTS");
+    let count = count.ok().and_then(|count| count.parse().ok()).unwrap_or(COUNT);
+    let began = Instant::now();
+    world.progress();
+    for (number, fault) in FAULTS.into_iter().cycle().take(count).enumerate() {
+        let since = began.elapsed().as_secs_f64();
+        writeln!(std::io::stdout(), "{since:.1} s: fault {number}, {fault:?}").unwrap();
+        befall(&mut world, fault, number);
+        world.progress();
+    }
+    let history = world.judge();
+    let told = |is: fn(&Told) -> bool| {
+        history.operations.iter().filter(|operation| is(&operation.told)).count()
+    };
+    writeln!(
+        std::io::stdout(),
+        "{count} faults in {:.0} s: {} appends returned, {} conflicts, {} absent, {} in doubt; the longest time without \
+         an append {:.1} s",
+        began.elapsed().as_secs_f64(),
+        told(|told| matches!(told, Told::Appended(_))),
+        told(|told| matches!(told, Told::Conflict { .. })),
+        told(|told| matches!(told, Told::Absent)),
+        told(|told| matches!(told, Told::InDoubt)),
+        longest_gap(&history)
+    )
+    .unwrap();
+}
+
+#[test]
+fn older_data_that_is_put_back_under_running_writers_is_found() {
+    let Some(mut world) = World::start() else { return };
+    world.progress();
+    let backup = world.cluster.back_up();
+    world.progress();
+    world.cluster.put_back(&backup);
+    for writer in 0..3 {
+        world.wait_for_end(writer);
+    }
+    judge_divergence(&world, "the record ends before slot");
+}
+
+#[test]
+fn older_data_that_others_went_on_with_is_found() {
+    let Some(mut world) = World::start() else { return };
+    world.progress();
+    let backup = world.cluster.back_up();
+    world.progress();
+    for writer in 0..3 {
+        world.pause_writer(writer);
+    }
+    let slots = "select count(*) from annals_commits";
+    let before: u64 = world.cluster.primary().sql(slots).parse().unwrap();
+    world.cluster.put_back(&backup);
+    // Another process appends beyond the positions of those that sleep.
+    let other = world.start_writer("other");
+    while world.cluster.primary().sql(slots).parse::<u64>().unwrap() <= before {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    world.stop_writer(other);
+    for writer in 0..3 {
+        world.resume_writer(writer);
+        world.wait_for_end(writer);
+    }
+    judge_divergence(&world, "the record has another commit at slot");
+}
+
+/// Checks that the first three processes found the divergence, and that the best of their replicas has all that was
+/// acknowledged to them.
+fn judge_divergence(world: &World, why: &str) {
+    let (history, stopped) = world.history(0..3);
+    for stopped in stopped {
+        let said = stopped.expect("a process that appends to older data finds it");
+        assert!(said.contains(why), "{said}");
+    }
+    let replicas = (0..3).map(|number| world.events(&format!("replica-{number}")));
+    let best = replicas.max_by_key(Vec::len).unwrap();
+    assert_eq!(check(&history, &best), []);
+}

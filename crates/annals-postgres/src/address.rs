@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(address.channel(), "annals:shop");
         let ports: Vec<_> =
             address.servers.iter().map(|server| server.get_ports().to_vec()).collect();
-        assert_eq!(ports, [vec![], vec![5433]]);
+        assert_eq!(ports, [vec![5432], vec![5433]]);
         let mixed =
             Address::parse("postgres://app@localhost,db2/app?store=s").expect("a right URL");
         assert_eq!(mixed.servers[0].get_ssl_mode(), SslMode::Require);

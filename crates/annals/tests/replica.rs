@@ -105,3 +105,14 @@ fn a_closed_replica_takes_nothing() {
     assert!(copy.head().is_closed());
     assert_eq!(copy.head().get(), 1);
 }
+
+#[test]
+fn the_head_of_a_replica_that_is_dropped_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = replica(directory.path());
+    copy.apply([(1, &[event(0)][..])]).unwrap();
+    let handle: Journal<RawEvent> = copy.journal().raw();
+    drop(copy);
+    assert!(handle.head().is_closed(), "nothing moves it any more");
+    assert_eq!(handle.head().wait_beyond(1, None), 1);
+}

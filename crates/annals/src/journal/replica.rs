@@ -18,6 +18,7 @@ use crate::backend::access::LogAccess;
 use crate::backend::commit::target::CommitTarget;
 use crate::backend::encode::{Encoded, RECORD_HEAD};
 use crate::backend::head::publisher::HeadPublisher;
+use crate::backend::process::Opener;
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::event::Event;
 use crate::event::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
@@ -30,7 +31,7 @@ const MOST_BYTES: usize = MAX_BATCH_BYTES + (RECORD_HEAD + 8) * MAX_BATCH_EVENTS
 /// A Journal that is a copy of a log elsewhere. Meant for authors of backends.
 ///
 /// The backend applies what the log has, in order. Nothing is synced meanwhile: the log is the durable copy, and a
-/// replica that lost its end is read anew from there.
+/// replica that lost its end is read anew from there. Dropping the replica closes its head.
 ///
 /// ```
 /// use annals::{Backend as _, Journal, JournalReplica, RawEvent};
@@ -48,6 +49,7 @@ const MOST_BYTES: usize = MAX_BATCH_BYTES + (RECORD_HEAD + 8) * MAX_BATCH_EVENTS
 pub struct JournalReplica<E: Event> {
     journal: Journal<E>,
     writer: Mutex<Writer>,
+    opener: Opener,
 }
 
 /// The side that is written to.
@@ -88,7 +90,7 @@ impl JournalOptions {
             snapshots,
         };
         let writer = Mutex::new(Writer { target, failed: false, closed: false });
-        Ok(JournalReplica { journal, writer })
+        Ok(JournalReplica { journal, writer, opener: Opener::this_process() })
     }
 }
 
@@ -194,6 +196,16 @@ impl<E: Event> JournalReplica<E> {
         let mut writer = self.writer.lock();
         writer.closed = true;
         writer.target.release();
+    }
+}
+
+impl<E: Event> Drop for JournalReplica<E> {
+    fn drop(&mut self) {
+        // Nothing moves the head any more, and a handle for events of another type may wait for it. In a forked process,
+        // the head belongs to the process that opened the replica.
+        if self.opener.is_here() {
+            self.head().close();
+        }
     }
 }
 

@@ -170,17 +170,21 @@ impl<E: Event> Shared<E> {
         for request in self.requests.close() {
             self.end_request(request, AppendError::Closed);
         }
-        self.closing.lock().release |= release;
         let is_own = self.driver.get() == Some(&thread::current().id()) || self.applies_here();
         if is_own {
-            self.closing.lock().when_idle = true;
+            let mut closing = self.closing.lock();
+            closing.release |= release;
+            closing.when_idle = true;
+            drop(closing);
             self.close_if_idle();
             return Ok(());
         }
         self.requests.wait_until_empty();
-        self.closing.lock().result = None;
-        self.jobs.push(Job::Close);
+        // In one piece: a job that closes the store for a callback ends the thread behind the jobs that it has by then.
         let mut closing = self.closing.lock();
+        closing.release |= release;
+        closing.result = None;
+        self.jobs.push(Job::Close);
         self.closed.wait_while(&mut closing, |closing| closing.result.is_none());
         closing.result.clone().unwrap_or(Ok(()))
     }
@@ -192,5 +196,44 @@ impl<E: Event> Shared<E> {
             closing.when_idle = false;
             self.jobs.push(Job::Close);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals::{Backend as _, Batch, RawEvent};
+
+    use super::*;
+    use crate::replicated::replicated::Replicated;
+    use crate::sim::{Faults, SimLog};
+
+    /// A callback has closed the store. The job for that ends the thread once the store is to be released, so the job of
+    /// the one who releases it must be queued by then.
+    #[test]
+    fn a_store_is_to_be_released_once_the_job_for_that_is_queued() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = SimLog::new(Faults { not_sent: 100, ..Faults::none() }, 1);
+        let store = Replicated::open(log.clone(), directory.path()).expect("a store");
+        let event = RawEvent::builder("counted").build().expect("an event");
+        let pending = store.submit(Batch::new(vec![event]));
+        let shared = store.shared();
+        thread::scope(|scope| {
+            let closes = scope.spawn(|| shared.close(true));
+            while shared.replica.head().takes_appends() {
+                thread::yield_now();
+            }
+            for _ in 0..10_000 {
+                let closing = shared.closing.lock();
+                let is_queued = !shared.jobs.state.lock().jobs.is_empty();
+                assert!(!closing.release || is_queued, "the thread may end before the job comes");
+                drop(closing);
+                thread::yield_now();
+            }
+            log.set_faults(Faults::none());
+            closes.join().expect("no panic").expect("closed");
+        });
+        drop(pending);
+        // It was released already.
+        std::mem::forget(store);
     }
 }

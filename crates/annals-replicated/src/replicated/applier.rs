@@ -18,11 +18,14 @@ use crate::format::commit::Commit;
 pub(super) fn run<E: Event>(shared: &Arc<Shared<E>>) {
     shared.applier.get_or_init(|| thread::current().id());
     while let Some(job) = shared.jobs.next() {
+        let closes = matches!(job, Job::Close);
         if catch_unwind(AssertUnwindSafe(|| do_job(shared, job))).is_err() {
-            failed(shared, "a panic while the store was closed");
-            let cause = shared.progress.failure().unwrap_or_default();
-            shared.closing.lock().result = Some(Err(AppendError::Poisoned { cause }));
-            shared.closed.notify_all();
+            let what = if closes { "the store was closed" } else { "a commit was applied" };
+            failed(shared, &format!("a panic while {what}"));
+            if closes {
+                let cause = shared.progress.failure().unwrap_or_default();
+                end_closing(shared, Err(AppendError::Poisoned { cause }));
+            }
         }
     }
 }
@@ -94,9 +97,16 @@ fn close<E: Event>(shared: &Shared<E>) {
         Some(cause) => Err(AppendError::Poisoned { cause }),
         None => closed,
     };
+    if shared.closing.lock().release {
+        shared.replica.release();
+    }
+    end_closing(shared, closed);
+}
+
+/// Ends the thread that drives the core, and this one if the backend was dropped.
+fn end_closing<E: Event>(shared: &Shared<E>, closed: Result<(), AppendError>) {
     let mut closing = shared.closing.lock();
     if closing.release {
-        shared.replica.release();
         shared.jobs.end();
     }
     shared.inbox.stop();

@@ -203,6 +203,19 @@ pub struct Page {
     pub time_ms: Option<u64>,
 }
 
+impl Page {
+    /// Checks that an engine has returned the entries behind this slot.
+    pub(crate) fn check(&self, after: Slot) -> Result<(), LogError> {
+        let slots = self.entries.iter().map(|(slot, _)| *slot);
+        match (after.0..).map(|before| Slot(before).next()).zip(slots).find(|(a, b)| a != b) {
+            None => Ok(()),
+            Some((wanted, found)) => Err(LogError::Unavailable(Cause::new(format!(
+                "it returned slot {found} in the place of slot {wanted}"
+            )))),
+        }
+    }
+}
+
 /// Why a record could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

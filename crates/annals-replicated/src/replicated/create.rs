@@ -104,6 +104,7 @@ pub(crate) fn read_beginning(log: &dyn CommitLog) -> Result<Beginning, LogError>
     let mut chain = Chain::new(None);
     loop {
         let page = log.read(chain.read_to(), ReadLimit::default())?;
+        page.check(chain.read_to())?;
         if page.entries.is_empty() {
             return Ok(Beginning::None { last: chain.read_to() });
         }

@@ -2,6 +2,7 @@
 //! for as long as the engine does. They end by themselves once the driver has ended.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +15,9 @@ use super::inbox::Inbox;
 use super::status::Progress;
 use crate::chain::slot::Slot;
 use crate::core::messages::{Input, ReadKind, SendId};
-use crate::log::commit_log::{AppendAnswer, CommitLog, LogError, NewEntry, Page, ReadLimit};
+use crate::log::commit_log::{
+    AppendAnswer, AppendOutcome, Cause, CommitLog, LogError, NewEntry, Page, ReadLimit,
+};
 
 /// How long the engine is asked to wait for an entry before it is read anyway.
 const WATCH: Duration = Duration::from_millis(500);
@@ -70,9 +73,6 @@ impl Engine {
         Ok(Self { sends, reads, watches })
     }
 
-    // A thread that has panicked is not there any more. The core then gets no answers, and its callers run into their
-    // time limits.
-
     pub(super) fn send(&self, job: SendJob) {
         drop(self.sends.send(job));
     }
@@ -99,9 +99,13 @@ impl Worker {
                         let (outcome, time_ms) = (answer.outcome, answer.time_ms);
                         inbox.push(Input::Answered { send, outcome, time_ms });
                     });
-                    self.log.append(after, entry, done);
+                    if let Err(cause) = guarded(|| self.log.append(after, entry, done)) {
+                        let outcome = AppendOutcome::Unknown(cause);
+                        self.inbox.push(Input::Answered { send, outcome, time_ms: None });
+                    }
                 }
-                SendJob::Hint => self.log.hint(),
+                // A hint may be lost.
+                SendJob::Hint => drop(guarded(|| self.log.hint())),
             }
         }
     }
@@ -124,15 +128,15 @@ impl Worker {
     fn watch_all(&self, jobs: &Receiver<Slot>) {
         let mut asked = Instant::now();
         while let Ok(after) = jobs.recv() {
-            self.log.wait(after, Instant::now() + WATCH);
+            let waited = guarded(|| self.log.wait(after, Instant::now() + WATCH));
             let page = self.read(after, ReadLimit::default());
-            if page.is_err() {
+            if page.is_err() || waited.is_err() {
                 // An engine that is away may return from its wait at once.
                 thread::sleep(PAUSE);
             }
             if asked.elapsed() >= WATCH {
                 asked = Instant::now();
-                if let Ok((_, last)) = self.log.ends() {
+                if let Ok(Ok((_, last))) = guarded(|| self.log.ends()) {
                     // Relaxed: a number for the metrics and for people, which orders nothing.
                     self.progress.last_slot.store(last.0, Ordering::Relaxed);
                 }
@@ -153,7 +157,8 @@ impl Worker {
 
     /// Reads a page. If the engine was away before, first tells the core that it is back.
     fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
-        let page = self.log.read(after, limit);
+        let read = guarded(|| self.log.read(after, limit)).map_err(LogError::Unavailable).flatten();
+        let page = read.and_then(|page| page.check(after).map(|()| page));
         match &page {
             Err(LogError::Unavailable(cause)) => {
                 self.progress.note_cause(cause);
@@ -182,4 +187,13 @@ impl Worker {
         }
         Ok(entries)
     }
+}
+
+/// Calls the engine. An engine is code of others: a call that panics must not end the thread, whose answers the core waits
+/// for.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Cause> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
+        tracing::error!("a call of the engine panicked");
+        Cause::new("a call of the engine panicked")
+    })
 }

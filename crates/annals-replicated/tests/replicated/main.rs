@@ -1,8 +1,10 @@
-//! A replicated log as processes use it: two stores on one record, restarts, doubts, divergence and full queues.
+//! A replicated log as processes use it: two stores on one record, restarts, doubts, divergence, full queues
+//! and engines with faults.
 
 mod divergence;
 mod doubts;
 mod inspecting;
+mod engines;
 mod opening;
 mod repair;
 mod restarts;

@@ -1,0 +1,105 @@
+//! Engines whose calls panic, or return what was not asked for.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use annals::EventStore;
+use annals_replicated::sim::SimLog;
+use annals_replicated::{
+    CheckError, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry, Page, ReadLimit, Slot,
+};
+
+use crate::tools::{Store, event, log, numbers, open, options};
+
+/// An engine with faults. Each number is that of the next calls that have the fault.
+#[derive(Clone)]
+struct Odd {
+    log: SimLog,
+    appends_that_panic: Arc<AtomicU64>,
+    reads_that_panic: Arc<AtomicU64>,
+    reads_of_other_slots: Arc<AtomicU64>,
+}
+
+impl Odd {
+    fn new() -> Self {
+        let [appends_that_panic, reads_that_panic, reads_of_other_slots] =
+            [(); 3].map(|()| Arc::default());
+        Self { log: log(), appends_that_panic, reads_that_panic, reads_of_other_slots }
+    }
+}
+
+/// Counts a call. Returns whether it has the fault.
+fn is_next(count: &AtomicU64) -> bool {
+    let taken = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    taken.is_ok()
+}
+
+fn panic_if_next(count: &AtomicU64) {
+    if is_next(count) {
+        resume_unwind(Box::new("an engine that panics"));
+    }
+}
+
+impl CommitLog for Odd {
+    fn append(&self, after: Slot, entry: NewEntry, done: Done) {
+        panic_if_next(&self.appends_that_panic);
+        self.log.append(after, entry, done);
+    }
+
+    fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        panic_if_next(&self.reads_that_panic);
+        let mut page = self.log.read(after, limit)?;
+        if !page.entries.is_empty() && is_next(&self.reads_of_other_slots) {
+            page.entries.iter_mut().for_each(|(slot, _)| *slot = slot.next());
+        }
+        Ok(page)
+    }
+
+    fn ends(&self) -> Result<(Slot, Slot), LogError> {
+        self.log.ends()
+    }
+
+    fn wait(&self, after: Slot, until: Instant) {
+        self.log.wait(after, until);
+    }
+
+    fn check(&self) -> Result<Fitness, CheckError> {
+        self.log.check()
+    }
+
+    fn limits(&self) -> LogLimits {
+        self.log.limits()
+    }
+}
+
+#[test]
+fn a_call_that_panics_is_a_call_without_an_answer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = Odd::new();
+    let other = open(&engine.log, &directory.path().join("other"));
+    let opened = options().open(engine.clone(), directory.path().join("replica"));
+    let store: Store = EventStore::on(opened.expect("a store"));
+    engine.appends_that_panic.store(2, Ordering::SeqCst);
+    store.append(event(0)).expect("an offset");
+    // Both threads that read meet some.
+    engine.reads_that_panic.store(6, Ordering::SeqCst);
+    other.append(event(1)).expect("an offset");
+    assert_eq!(store.backend().barrier().expect("a barrier"), 2);
+    assert_eq!(numbers(&store), [0, 1]);
+}
+
+#[test]
+fn a_page_of_other_slots_is_not_taken() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = Odd::new();
+    let other = open(&engine.log, &directory.path().join("other"));
+    engine.reads_of_other_slots.store(2, Ordering::SeqCst);
+    let opened = options().open(engine.clone(), directory.path().join("replica"));
+    let store: Store = EventStore::on(opened.expect("a store"));
+    engine.reads_of_other_slots.store(4, Ordering::SeqCst);
+    other.append(event(0)).expect("an offset");
+    store.append(event(1)).expect("an offset");
+    assert_eq!(numbers(&store), [0, 1]);
+}

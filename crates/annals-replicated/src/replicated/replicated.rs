@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 
 use annals::backend::{Beside, Encoded};
 use annals::{
-    AppendError, AppendFuture, Appended, Backend, Batch, Event, EventDigest, EventRef, Head,
-    Health, Journal, NameCount, NameKind, RawEvent, ReadError, Recorded, SegmentStats, Selection,
-    SnapshotStore, Stats, Tags,
+    AppendError, AppendFuture, Appended, Backend, Batch, Condition, Event, EventDigest, EventRef,
+    Head, Health, Journal, NameCount, NameKind, RawEvent, ReadError, Recorded, SegmentStats,
+    Selection, SnapshotStore, Stats, Tags,
 };
 use bytes::Bytes;
 
@@ -133,7 +133,7 @@ impl<E: Event> Replicated<E> {
         }
         let Batch { events, conditions, time_ms, allow_future_time } = batch;
         let encoded = Encoded::records(&events, &self.shared.hasher)?;
-        let mut bytes = size_of::<Request>();
+        let mut bytes = size_of::<Request>() + conditions.iter().map(held_bytes).sum::<usize>();
         let mut raw = Vec::with_capacity(events.len());
         for index in 0..events.len() {
             let body = Bytes::copy_from_slice(encoded.body(index));
@@ -335,11 +335,40 @@ impl<E: Event> Drop for Replicated<E> {
     }
 }
 
+/// Returns the known size of a condition in memory, in bytes.
+fn held_bytes(condition: &Condition) -> usize {
+    let items = condition.query().items();
+    let names = items.iter().flat_map(|item| item.types().iter().chain(item.tags()));
+    let names: usize = names.map(|name| size_of::<String>() + name.len()).sum();
+    size_of::<Condition>() + size_of_val(items) + names
+}
+
 impl<E: Event> std::fmt::Debug for Replicated<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Replicated")
             .field("journal", self.journal())
             .field("record", &self.record())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals::Query;
+
+    use super::*;
+    use crate::sim::{Faults, SimLog};
+
+    #[test]
+    fn the_conditions_of_a_batch_take_room_in_the_queue() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = SimLog::new(Faults::none(), 1);
+        let store = Replicated::<RawEvent>::open(log, directory.path()).expect("a store");
+        let batch = || Batch::new(Vec::new());
+        let tags = |n| Query::tag(format!("{n:0100}"));
+        let query = (1..1_000).map(tags).fold(tags(0), Query::or);
+        let plain = store.request(batch()).expect("a request").bytes;
+        let guarded = store.request(batch().condition(Condition::fail_if(query)));
+        assert!(guarded.expect("a request").bytes >= plain + 100_000);
     }
 }

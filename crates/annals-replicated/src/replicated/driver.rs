@@ -82,10 +82,13 @@ impl<E: Event> Driver<E> {
 
     /// Notes why the engine did not do what was asked.
     fn note(&self, input: &Input) {
-        if let Input::Answered { outcome, .. } = input
-            && let AppendOutcome::Unknown(cause) | AppendOutcome::NotSent(cause) = outcome
-        {
-            self.shared.progress.note_cause(cause);
+        let Input::Answered { outcome, .. } = input else { return };
+        match outcome {
+            AppendOutcome::Unknown(cause) | AppendOutcome::NotSent(cause) => {
+                self.shared.progress.note_cause(cause);
+            }
+            AppendOutcome::At(_) => self.shared.progress.forget_cause(),
+            AppendOutcome::Refused | AppendOutcome::TooLarge | AppendOutcome::Full => {}
         }
     }
 

@@ -109,6 +109,11 @@ impl Progress {
         self.state.lock().cause = Some(cause.clone());
     }
 
+    /// Notes that the engine has stored an entry: an earlier failure is not the cause of a later error.
+    pub(super) fn forget_cause(&self) {
+        self.state.lock().cause = None;
+    }
+
     pub(super) fn cause(&self) -> Option<Cause> {
         self.state.lock().cause.clone()
     }

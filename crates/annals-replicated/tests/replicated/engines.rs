@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use annals::EventStore;
-use annals_replicated::sim::SimLog;
+use annals::{AppendError, EventStore};
+use annals_replicated::sim::{Faults, SimLog};
 use annals_replicated::{
     CheckError, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry, Page, ReadLimit, Slot,
 };
 
-use crate::tools::{Store, event, log, numbers, open, options};
+use crate::tools::{Store, event, impatient, log, numbers, open, options};
 
 /// An engine with faults. Each number is that of the next calls that have the fault.
 #[derive(Clone)]
@@ -20,13 +20,19 @@ struct Odd {
     appends_that_panic: Arc<AtomicU64>,
     reads_that_panic: Arc<AtomicU64>,
     reads_of_other_slots: Arc<AtomicU64>,
+    appends_without_answer: Arc<AtomicU64>,
 }
 
 impl Odd {
     fn new() -> Self {
-        let [appends_that_panic, reads_that_panic, reads_of_other_slots] =
-            [(); 3].map(|()| Arc::default());
-        Self { log: log(), appends_that_panic, reads_that_panic, reads_of_other_slots }
+        let count = || Arc::new(AtomicU64::new(0));
+        Self {
+            log: log(),
+            appends_that_panic: count(),
+            reads_that_panic: count(),
+            reads_of_other_slots: count(),
+            appends_without_answer: count(),
+        }
     }
 }
 
@@ -45,6 +51,9 @@ fn panic_if_next(count: &AtomicU64) {
 impl CommitLog for Odd {
     fn append(&self, after: Slot, entry: NewEntry, done: Done) {
         panic_if_next(&self.appends_that_panic);
+        if is_next(&self.appends_without_answer) {
+            return;
+        }
         self.log.append(after, entry, done);
     }
 
@@ -102,4 +111,22 @@ fn a_page_of_other_slots_is_not_taken() {
     other.append(event(0)).expect("an offset");
     store.append(event(1)).expect("an offset");
     assert_eq!(numbers(&store), [0, 1]);
+}
+
+#[test]
+fn an_error_does_not_name_a_failure_that_is_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = Odd::new();
+    let store: Store =
+        EventStore::on(impatient().open(engine.clone(), directory.path()).expect("a store"));
+    engine.log.set_faults(Faults { not_sent: 100, ..Faults::none() });
+    let refused = store.append(event(0));
+    assert!(matches!(refused, Err(AppendError::Unavailable { .. })), "{refused:?}");
+    engine.log.set_faults(Faults::none());
+    // A busy machine may need longer than the time limit.
+    while store.append(event(1)).is_err() {}
+    engine.appends_without_answer.store(u64::MAX, Ordering::SeqCst);
+    let doubt = store.append(event(2));
+    let Err(AppendError::InDoubt { cause }) = &doubt else { panic!("{doubt:?}") };
+    assert_eq!(&**cause, "the time limit passed");
 }

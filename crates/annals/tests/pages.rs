@@ -1,17 +1,20 @@
-//! The pages of the project: what a reader sees on the web is what the tests compile.
+//! The pages of the project: what a reader sees on the web is what the tests compile, and their links lead somewhere.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Returns README.md, the pages in `docs/`, and the READMEs of the crates.
+/// Returns README.md and the other pages beside it, those in `docs/` and `docs/adr/`, and the READMEs of the crates.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["", "docs", "docs/adr"].map(|folder| root.join(folder));
+    let docs = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let docs = docs.map(|entry| entry.unwrap().path());
     let crates = fs::read_dir(root.join("crates")).unwrap();
     let readmes = crates.map(|entry| entry.unwrap().path().join("README.md"));
-    let pages = docs.chain(readmes).chain([root.join("README.md")]);
+    let pages = docs.chain(readmes);
     let pages: Vec<_> =
         pages.filter(|page| page.extension().is_some_and(|end| end == "md")).collect();
     pages.into_iter().filter(|page| page.exists()).collect()
@@ -34,4 +37,79 @@ fn no_example_of_a_page_has_hidden_lines() {
         assert!(!is_rust, "{} ends inside an example", page.display());
     }
     assert!(hidden.is_empty(), "{}", hidden.join("\n"));
+}
+
+/// Returns the lines of a page that are not in a block of code, without their code spans.
+fn prose(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let mut is_code = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
+/// Returns the anchor of a heading: lower case, dashes instead of spaces, without punctuation.
+fn anchor(heading: &str) -> String {
+    let mut text = String::new();
+    let mut rest = heading;
+    // A link in a heading counts with its text only.
+    while let Some((before, link)) = rest.split_once("](") {
+        text.push_str(before);
+        rest = link.split_once(')').map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    let kept = text.trim().chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn anchors_are_those_of_the_web() {
+    assert_eq!(anchor("A sealed segment's index"), "a-sealed-segments-index");
+    assert_eq!(anchor("Ordinals, owned subscriptions, `a` b"), "ordinals-owned-subscriptions-a-b");
+    assert_eq!(anchor("The [chain](x.md) rule"), "the-chain-rule");
+}
+
+/// Returns the anchors of a page.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let lines = prose(page);
+    let headings = lines.iter().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+/// Returns the targets of the links in a text, without those in code spans.
+fn links(text: &str) -> Vec<String> {
+    let without_code: Vec<&str> = text.split('`').step_by(2).collect();
+    let text = without_code.join("`");
+    let ends = text.split("](").skip(1);
+    ends.filter_map(|end| end.split_once(')')).map(|(target, _)| target.to_owned()).collect()
+}
+
+#[test]
+fn links_lead_to_a_file_and_a_heading() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        for target in links(&prose(&page).join("\n")) {
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((&target, ""));
+            let path = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let is_page = path.extension().is_some_and(|end| end == "md");
+            let leads = path.exists()
+                && (heading.is_empty() || !is_page || anchors(&path).contains(heading));
+            if !leads {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

@@ -1,5 +1,6 @@
 //! Notes, proofs, requests, policies, keys, evidence (with the members about channels), forks, statements of keys and
-//! messages about logs: whatever is read is written again as it was, and nothing that was changed is accepted as signed.
+//! messages about logs: whatever is read is written again as it was, and nothing that was changed is accepted as
+//! signed.
 
 #![no_main]
 

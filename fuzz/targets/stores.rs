@@ -1,6 +1,6 @@
 //! The golden store with one file changed is never taken for another log: what is read is as it was, and when it opens
-//! for writing, all that was there at its last close is there; when it does not, its files are as they were. What is whole
-//! of it can be salvaged, in order, and that changes nothing.
+//! for writing, all that was there at its last close is there; when it does not, its files are as they were. What is
+//! whole of it can be salvaged, in order, and that changes nothing.
 //!
 //! Input: which file (1 byte), what is done to it (1: cut, overwrite, append, replace), where (2), and the bytes.
 

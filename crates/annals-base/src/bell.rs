@@ -6,8 +6,8 @@
 //!   looks for it: not there             rings += 1                       (Release)
 //!   sleeps while rings == seen          wakes those that sleep
 //! ```
-//! A thread that looks too early has read a number of rings that is not the current one any more, so it does not sleep. The
-//! system compares the number and puts the thread to sleep in one step (on Linux a futex, elsewhere a lock).
+//! A thread that looks too early has read a number of rings that is not the current one any more, so it does not sleep.
+//! The system compares the number and puts the thread to sleep in one step (on Linux a futex, elsewhere a lock).
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering};
 
@@ -62,8 +62,8 @@ impl Bell {
     /// Takes the lead, if it is offered.
     #[must_use = "the lead that is taken is not offered any more"]
     pub fn take_lead(&self) -> bool {
-        // Relaxed: only a look, which saves most threads the swap. A thread that must see the offer has read the number of
-        // rings with it.
+        // Relaxed: only a look, which saves most threads the swap. A thread that must see the offer has read the number
+        // of rings with it.
         // AcqRel: pairs with the store in `offer_lead`; of several threads, one reads it.
         self.lead.load(Ordering::Relaxed) && self.lead.swap(false, Ordering::AcqRel)
     }

@@ -186,8 +186,8 @@ impl<R, X> LeaderQueueGuard<'_, R, X> {
         self.queue.lead.fetch_or(LED | AWAITED, Ordering::AcqRel) == IDLE
     }
 
-    /// Makes this thread the leader, after [`Bell::take_lead`](crate::Bell::take_lead), a call of the helper, or [`push`](Self::push) returned
-    /// true.
+    /// Makes this thread the leader, after [`Bell::take_lead`](crate::Bell::take_lead), a call of the helper, or
+    /// [`push`](Self::push) returned true.
     pub fn take_lead(&mut self) {
         debug_assert!(self.is_led(), "nothing is led");
         self.queue.set_leader(this_thread());

@@ -1,5 +1,5 @@
-//! The lowest layer of *annals*: a list whose items never move, a number that tasks and threads wait for, the queue of a
-//! group commit, and a read-only mapping of a file.
+//! The lowest layer of *annals*: a list whose items never move, a number that tasks and threads wait for, the queue of
+//! a group commit, and a read-only mapping of a file.
 //!
 //! Except for one file of `annals`, all `unsafe` code of the project is here. The other crates forbid it.
 //!

@@ -19,9 +19,9 @@ use crate::{
 /// reference to an item is valid as long as the handle that returned it.
 ///
 /// Reading is wait-free: it takes no lock and never retries, whatever the writer does. The length only grows, and all
-/// items below it are published. Items are stored in segments. The first holds 1,024 items, and each next one twice as many
-/// as the one before. So the list allocates at most about twice the memory that its items need, and does not touch the
-/// unused part.
+/// items below it are published. Items are stored in segments. The first holds 1,024 items, and each next one twice as
+/// many as the one before. So the list allocates at most about twice the memory that its items need, and does not touch
+/// the unused part.
 ///
 /// # Ranges
 /// [`range`](Self::range) and [`slices`](Self::slices) clamp their range to the length at the call. They never panic,

@@ -6,8 +6,8 @@
 //!   SharedRef ──▶ item, in the owner's value
 //!             ──▶ Keep { count, owner } ◀── the other references of the same call
 //! ```
-//! All references of one call of [`keep`] share one count. So creating one costs no atomic operation, dropping one costs
-//! a single one, and readers that call `keep` separately do not contend.
+//! All references of one call of [`keep`] share one count. So creating one costs no atomic operation, dropping one
+//! costs a single one, and readers that call `keep` separately do not contend.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -140,9 +140,9 @@ impl<T> Deref for SharedRef<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the reference was valid for a lifetime `'a` that the caller of `keep` could not choose: as long as the
-        // value was borrowed from the owner's `Arc`. `keep` holds such an `Arc`, so nothing moves, changes or drops the
-        // value, and the borrow may last until `keep` is released, which is after `self`.
+        // SAFETY: the reference was valid for a lifetime `'a` that the caller of `keep` could not choose: as long as
+        // the value was borrowed from the owner's `Arc`. `keep` holds such an `Arc`, so nothing moves, changes or drops
+        // the value, and the borrow may last until `keep` is released, which is after `self`.
         unsafe { self.item.as_ref() }
     }
 }

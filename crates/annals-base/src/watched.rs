@@ -8,8 +8,8 @@
 //! ```
 //! Both swap `sleepers`, and all swaps of one atomic have one order. If the sleeper's swap comes first, the writer sees
 //! that there are sleepers. If the writer's swap comes first, the sleeper's swap reads it or a later one, so the
-//! sleeper sees the number when it looks again. Every write of `sleepers` is a swap or an addition, so that this holds for
-//! any number of them in between.
+//! sleeper sees the number when it looks again. Every write of `sleepers` is a swap or an addition, so that this holds
+//! for any number of them in between.
 
 use std::fmt;
 use std::mem;

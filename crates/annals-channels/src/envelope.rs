@@ -39,8 +39,8 @@ pub enum Envelope {
         /// The id of the message.
         message_id: Hash,
     },
-    /// A checkpoint of the sender's log, with the proof that the log continues what the receiver cosigned last: the body
-    /// of a C2SP tlog-witness request.
+    /// A checkpoint of the sender's log, with the proof that the log continues what the receiver cosigned last: the
+    /// body of a C2SP tlog-witness request.
     Checkpoint {
         /// The request.
         request: String,

@@ -5,8 +5,8 @@
 //!   {"offset":0,"time":"2026-01-05T09:30:00.000Z","type":…}       ◀──write_line──  Recorded<RawEvent>
 //!   {"time":"2026-01-05T09:30:00.000Z","type":…}      ◀──write_exported──  ──parse_exported──▶  RawEvent and its time
 //! ```
-//! They are in the crate `annals-lines`, which the server uses too. This library has them under their old path, for tests
-//! and fuzz targets.
+//! They are in the crate `annals-lines`, which the server uses too. This library has them under their old path, for
+//! tests and fuzz targets.
 
 #![forbid(unsafe_code)]
 

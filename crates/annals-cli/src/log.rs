@@ -19,7 +19,8 @@ const RETURNED_TOO: [&str; 2] = [
 /// The target of what a server logs of each append, if its clients have names.
 const AUDIT: &str = "annals::audit";
 
-/// Prints warnings and errors, a server's audit, and with --verbose also what the library does. It ignores spans; the library has none.
+/// Prints warnings and errors, a server's audit, and with --verbose also what the library does. It ignores spans; the
+/// library has none.
 struct Log;
 
 /// Prints everything that the library logs from now on.

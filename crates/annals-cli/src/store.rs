@@ -90,8 +90,8 @@ pub(crate) fn reading<E: Event>(
     }
 }
 
-/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a Journal,
-/// events of a store in RocksDB.
+/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a
+/// Journal, events of a store in RocksDB.
 pub(crate) fn verify(
     path: &StorePath,
     watch: impl FnMut(u64, u64),

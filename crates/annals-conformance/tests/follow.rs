@@ -227,8 +227,8 @@ fn an_idle_follower_reads_next_to_nothing_and_maps_nothing() {
         let reader: Store =
             EventStore::on(options().open_read_only(on_disk("store")).expect("it opens"));
         assert_eq!(reader.len(), events);
-        // A round reads no more than the head of a frame. Now and then, more and more seldom, the follower reads what is
-        // ready behind the end to see whether the log is damaged: among a hundred reads there are few of these.
+        // A round reads no more than the head of a frame. Now and then, more and more seldom, the follower reads what
+        // is ready behind the end to see whether the log is damaged: among a hundred reads there are few of these.
         let [before, now] = wait_for_reads(&disk, 100);
         assert_eq!(now.files, before.files, "mappings");
         assert!(now.bytes - before.bytes < 4 << 20, "{before:?} {now:?}");

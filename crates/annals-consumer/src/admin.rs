@@ -177,9 +177,10 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         self.unpark(name, which, false)
     }
 
-    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond the
-    /// head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any more. Those
-    /// below `to` stay parked: a copy of the log has the same events there. Drop them if the log is not a copy.
+    /// Lets the consumer or group go on at offset `to`, whatever its position was: of this log, of another one, beyond
+    /// the head, or damaged. Every lease of a group is lost, and its parked events from `to` on are not parked any
+    /// more. Those below `to` stay parked: a copy of the log has the same events there. Drop them if the log is not a
+    /// copy.
     ///
     /// # Errors
     /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], [`ConsumerError::ResetBeyondHead`],

@@ -12,8 +12,8 @@ use crate::engine::lease_id::LeaseId;
 use crate::engine::shared::Handle;
 use crate::error::ConsumerError;
 
-/// An event that a [`Group`](crate::Group) leased to a worker, or that a [`Consumer`](crate::Consumer) returned. Use it like a
-/// `&Recorded<E>`, and answer it: [`ack`](Self::ack) when it is handled, [`nack`](Self::nack) when it is not.
+/// An event that a [`Group`](crate::Group) leased to a worker, or that a [`Consumer`](crate::Consumer) returned. Use it
+/// like a `&Recorded<E>`, and answer it: [`ack`](Self::ack) when it is handled, [`nack`](Self::nack) when it is not.
 ///
 /// A delivery that is dropped without an answer, for example by a `?` or a panic, is answered with
 /// [`Nack::Retry`]. To answer it later by its lease, take that with [`into_lease`](Self::into_lease).
@@ -68,8 +68,9 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
         self.lease
     }
 
-    /// Returns the id of the lease, with which [`Group::ack`](crate::Group::ack) and [`Group::nack`](crate::Group::nack) answer the delivery later. Without an
-    /// answer, the event of a group is delivered again after the deadline, and that of a consumer after a restart.
+    /// Returns the id of the lease, with which [`Group::ack`](crate::Group::ack) and
+    /// [`Group::nack`](crate::Group::nack) answer the delivery later. Without an answer, the event of a group is
+    /// delivered again after the deadline, and that of a consumer after a restart.
     #[must_use]
     pub fn into_lease(mut self) -> LeaseId {
         self.answered = true;
@@ -100,8 +101,8 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
     /// Answers that the event was not handled, and what to do with it. A group keeps the reason with the event.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`ConsumerError::CannotPark`] for [`Nack::Park`] to a consumer, which has no place for
-    /// parked events. The event is delivered again then.
+    /// As [`ack`](Self::ack), and [`ConsumerError::CannotPark`] for [`Nack::Park`] to a consumer, which has no place
+    /// for parked events. The event is delivered again then.
     pub fn nack(mut self, nack: Nack, reason: impl AsRef<str>) -> Result<(), ConsumerError> {
         if nack == Nack::Park && !self.shared.is_group {
             return Err(ConsumerError::CannotPark { name: self.shared.name.clone() });

@@ -58,8 +58,8 @@ use crate::worker::Worker;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Clones are handles to the same group. Its workers and deliveries are handles too. The group is released when the last
-/// one is dropped.
+/// Clones are handles to the same group. Its workers and deliveries are handles too. The group is released when the
+/// last one is dropped.
 pub struct Group<E: Event, B: Backend<E>> {
     pub(crate) shared: Handle<E, B>,
 }

@@ -163,7 +163,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     /// * [`ConsumerError::OtherStore`], [`ConsumerError::BeyondHead`], [`ConsumerError::OtherHistory`]: its state does
     ///   not belong to the log as it is now.
     /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
-    ///   [`ConsumerError::NoPlace`], [`ConsumerError::DamagedState`], [`ConsumerError::StateRemoved`], or a failure of the system.
+    ///   [`ConsumerError::NoPlace`], [`ConsumerError::DamagedState`], [`ConsumerError::StateRemoved`], or a failure of
+    ///   the system.
     pub fn open(self) -> Result<Group<E, B>, ConsumerError> {
         let Self { store, name, settings, .. } = self;
         check_name(&name)?;

@@ -102,8 +102,8 @@ impl Waiting {
 
     /// Returns whether no worker waits. The caller has the lock of the engine.
     pub(crate) fn is_empty(&self) -> bool {
-        // Relaxed: a worker is added before it takes the lock of the engine and looks for something to do. Either it had
-        // the lock before the caller, which sees the worker then, or it sees what the caller changed.
+        // Relaxed: a worker is added before it takes the lock of the engine and looks for something to do. Either it
+        // had the lock before the caller, which sees the worker then, or it sees what the caller changed.
         self.count.load(Ordering::Relaxed) == 0
     }
 
@@ -129,9 +129,9 @@ impl Waiting {
     }
 
     /// Removes and returns the wakers of workers that have something to do, those that wait longest first. The caller
-    /// wakes them. They are at most `ready` workers for the ready events; if the log can be read further (`can_read`), the
-    /// workers that no append wakes; and one worker, if none wakes by itself at `next_ms`. `can_work` returns whether a
-    /// worker may get events.
+    /// wakes them. They are at most `ready` workers for the ready events; if the log can be read further (`can_read`),
+    /// the workers that no append wakes; and one worker, if none wakes by itself at `next_ms`. `can_work` returns
+    /// whether a worker may get events.
     #[must_use]
     pub(crate) fn take(
         &self,

@@ -19,17 +19,18 @@ use crate::wake::{Alarm, Parker};
 /// The number of deliveries after which a task yields to other tasks.
 const DELIVERIES_PER_TURN: usize = 64;
 
-/// Returns the deliveries for one worker of a [`Group`](crate::Group), and waits for them. It costs nothing while it waits: an
-/// append, the answer of another worker, or the end of a deadline or a pause wakes it.
+/// Returns the deliveries for one worker of a [`Group`](crate::Group), and waits for them. It costs nothing while it
+/// waits: an append, the answer of another worker, or the end of a deadline or a pause wakes it.
 ///
 /// * **As an `Iterator`** it blocks the thread. **As a `futures` `Stream`** ([`stream`](Self::stream)), it does not,
 ///   and needs no runtime.
 /// * **It is `'static` and `Send`**, as its deliveries are: a thread or a task may own it.
-/// * **It ends** when the store is closed and every event is handled or parked, or when [`Group::stop`](crate::Group::stop) was called.
+/// * **It ends** when the store is closed and every event is handled or parked, or when
+///   [`Group::stop`](crate::Group::stop) was called.
 ///
-/// **Errors.** A log that cannot be read or a state that cannot be written is an error. The next attempt comes after the
-/// first pause of the settings, so a loop that goes on after an error does not spin. While other events are ready, they
-/// are delivered before the error of an event that cannot be read.
+/// **Errors.** A log that cannot be read or a state that cannot be written is an error. The next attempt comes after
+/// the first pause of the settings, so a loop that goes on after an error does not spin. While other events are ready,
+/// they are delivered before the error of an event that cannot be read.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};
@@ -338,8 +339,8 @@ impl<E: Event, B: Backend<E>> fmt::Debug for Worker<E, B> {
 /// deliveries that were ready, it yields to other tasks. Saving the position of a consumer blocks the task for the time
 /// of a sync, once in a batch.
 ///
-/// A worker that waits and is not polled any more keeps its place among the waiting ones. So drop the stream, or poll it
-/// again; [`Worker::next_async`] can be cancelled. [`Worker`] and [`Consumer::stream`](crate::Consumer::stream) have
+/// A worker that waits and is not polled any more keeps its place among the waiting ones. So drop the stream, or poll
+/// it again; [`Worker::next_async`] can be cancelled. [`Worker`] and [`Consumer::stream`](crate::Consumer::stream) have
 /// examples.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WorkerStream<E: Event, B: Backend<E>> {

@@ -1,4 +1,5 @@
-//! A consumer against a model: the set of the events that are not finished, and those of them that are with the program.
+//! A consumer against a model: the set of the events that are not finished, and those of them that are with the
+//! program.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod common;

@@ -24,14 +24,14 @@ const CHILD: &str = "ANNALS_CONSUMER_TEST_CHILD";
 /// The environment variable with the step at which the child is killed.
 const STEP: &str = "ANNALS_CONSUMER_TEST_STEP";
 
-/// Returns a directory in memory, if the system has one. A kill does not lose what a process has written, so these tests
-/// need no disk. Hundreds of processes with about 18 syncs each would only wait for one.
+/// Returns a directory in memory, if the system has one. A kill does not lose what a process has written, so these
+/// tests need no disk. Hundreds of processes with about 18 syncs each would only wait for one.
 fn memory_directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// What a child writes to its standard error for each delivery, so that its parent waits for one and does not look again
-/// and again.
+/// What a child writes to its standard error for each delivery, so that its parent waits for one and does not look
+/// again and again.
 const HANDLED: &[u8] = b".";
 
 fn open(directory: &Path) -> JournalStore<RawEvent> {

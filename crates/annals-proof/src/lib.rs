@@ -1,7 +1,8 @@
 //! Proofs of what an annals log contains.
 //!
-//! A **checkpoint** is a statement that the owner of a log signs: its name, its number of events, and the root of a Merkle tree
-//! over them (RFC 6962). Three kinds of proof follow from it, and a program without access to the log checks them:
+//! A **checkpoint** is a statement that the owner of a log signs: its name, its number of events, and the root of a
+//! Merkle tree over them (RFC 6962). Three kinds of proof follow from it, and a program without access to the log
+//! checks them:
 //!
 //! | proof | shows |
 //! |---|---|
@@ -28,8 +29,8 @@
 //! assert_eq!(found.whole, [0..1]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! Appends are not slowed down: hashes are computed from the log, when a checkpoint or a proof is asked for, or by a thread that
-//! follows the log. Proofs can be begun at any time, also for a log that exists.
+//! Appends are not slowed down: hashes are computed from the log, when a checkpoint or a proof is asked for, or by a
+//! thread that follows the log. Proofs can be begun at any time, also for a log that exists.
 //!
 //! The page `docs/PROOFS.md` of the project says what is proved and what is not, and has the formats to the byte.
 

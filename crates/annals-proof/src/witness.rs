@@ -52,8 +52,8 @@ pub enum WitnessError {
     Memory(#[from] ProofError),
 }
 
-/// A witness: cosigns the checkpoints of the logs that it knows, if each continues the one before. It remembers the last
-/// checkpoint of each log durably, before it returns a cosignature.
+/// A witness: cosigns the checkpoints of the logs that it knows, if each continues the one before. It remembers the
+/// last checkpoint of each log durably, before it returns a cosignature.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};

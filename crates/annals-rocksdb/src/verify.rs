@@ -30,9 +30,9 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     verify_watched(path, |_, _| {})
 }
 
-/// Does what [`verify()`] does, and calls `watch` many times with the number of events that were checked, and the number
-/// of all events. The last call has the same number twice, unless the log is damaged. A verification that finds damage
-/// is repeated, and then begins at 0 again.
+/// Does what [`verify()`] does, and calls `watch` many times with the number of events that were checked, and the
+/// number of all events. The last call has the same number twice, unless the log is damaged. A verification that finds
+/// damage is repeated, and then begins at 0 again.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};

@@ -1,4 +1,5 @@
-//! Consumers and groups beside a log in RocksDB: their files are in the database's directory, which RocksDB leaves alone.
+//! Consumers and groups beside a log in RocksDB: their files are in the database's directory, which RocksDB leaves
+//! alone.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::path::Path;

@@ -171,8 +171,8 @@ pub enum AppendError {
         /// What the engine answered last.
         cause: Arc<str>,
     },
-    /// The batch was sent to the engine of a replicated log, and the time limit passed before its outcome was known. The
-    /// batch is in the log as a whole, or will be, or never will be.
+    /// The batch was sent to the engine of a replicated log, and the time limit passed before its outcome was known.
+    /// The batch is in the log as a whole, or will be, or never will be.
     ///
     /// If all its events have [ids](crate::Event::id), append the same batch again: it is in the log once, and the
     /// append returns its offsets. Without ids, an append of the same batch may double it: append an empty batch, which
@@ -182,8 +182,8 @@ pub enum AppendError {
         /// What the engine answered last.
         cause: Arc<str>,
     },
-    /// The record of a replicated log no longer contains what this replica contains. Nothing was appended, and the store
-    /// takes no more appends. An operator has to decide which of the two is the log.
+    /// The record of a replicated log no longer contains what this replica contains. Nothing was appended, and the
+    /// store takes no more appends. An operator has to decide which of the two is the log.
     Diverged {
         /// How they differ.
         cause: Arc<str>,

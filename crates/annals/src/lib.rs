@@ -27,9 +27,9 @@
 //! ```
 //!
 //! Use it for facts that must not be lost or changed, for decisions on what has happened while several threads append,
-//! and for views that can be rebuilt. Do not use it if single records must be changed or deleted. One process writes, and
-//! any number of processes on the same machine can read; the crate `annals-replicated` has a backend to which several
-//! machines append.
+//! and for views that can be rebuilt. Do not use it if single records must be changed or deleted. One process writes,
+//! and any number of processes on the same machine can read; the crate `annals-replicated` has a backend to which
+//! several machines append.
 //!
 //! # What you can rely on
 //!

@@ -47,8 +47,8 @@ impl QueryItem {
         self
     }
 
-    /// Adds types: the item matches events of any type that was added. Without any added type it matches any type, so an
-    /// empty iterator does not narrow it.
+    /// Adds types: the item matches events of any type that was added. Without any added type it matches any type, so
+    /// an empty iterator does not narrow it.
     #[must_use]
     pub fn event_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
         self.types.extend(types.into_iter().map(Into::into));
@@ -80,8 +80,8 @@ impl QueryItem {
     }
 }
 
-/// Selects events by type and tag. A query matches an event that one of its items matches. A query without items matches
-/// no event, so a query that was collected from an empty list finds nothing.
+/// Selects events by type and tag. A query matches an event that one of its items matches. A query without items
+/// matches no event, so a query that was collected from an empty list finds nothing.
 ///
 /// ```
 /// use annals::{Query, QueryItem};

@@ -119,8 +119,8 @@ impl Recorder for Remembers {
     }
 }
 
-/// The rows of the table of docs/METRICS.md: name, kind and unit. The crate `annals-consumer` reports those of consumers,
-/// and `annals-server` those of the server, which are the last ones.
+/// The rows of the table of docs/METRICS.md: name, kind and unit. The crate `annals-consumer` reports those of
+/// consumers, and `annals-server` those of the server, which are the last ones.
 fn documented() -> BTreeMap<String, (String, String)> {
     let page = include_str!("../../../docs/METRICS.md").lines();
     let rows = page.take_while(|line| !line.starts_with("The server (")).filter_map(|line| {

@@ -26,8 +26,8 @@ pub struct Backdated {
     pub cosigned: u64,
 }
 
-/// Returns the backdated events among those that are shown. Fails if they have too many receipts to look at all, because
-/// an owner could hide a backdated event behind many receipts.
+/// Returns the backdated events among those that are shown. Fails if they have too many receipts to look at all,
+/// because an owner could hide a backdated event behind many receipts.
 pub(super) fn backdated(found: &Findings, policy: &Policy) -> Result<Vec<Backdated>, String> {
     let mut backdated = Vec::new();
     // The latest time of a cosignature so far, and the offset of its receipt.

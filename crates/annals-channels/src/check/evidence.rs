@@ -79,8 +79,8 @@ pub struct ChannelFindings {
     pub folded: Option<FoldedState>,
 }
 
-/// Checks an evidence file whole, without access to a log: all that [`Evidence::check`] checks, the statement of the log's
-/// keys, the states, and the folded state.
+/// Checks an evidence file whole, without access to a log: all that [`Evidence::check`] checks, the statement of the
+/// log's keys, the states, and the folded state.
 ///
 /// # Errors
 /// [`EvidenceError`] for the first thing that does not hold. Nothing is proved then.

@@ -18,8 +18,8 @@ const PROJECTION: &str = "annals-channels::Channel";
 /// The version of the projection: of what its state's JSON has.
 const VERSION: u32 = 1;
 
-/// The largest number of signatures of one turn that are folded. Each is compared with the others of its turn, so a file
-/// must not ask for any number of them. A channel has at most 255 participants.
+/// The largest number of signatures of one turn that are folded. Each is compared with the others of its turn, so a
+/// file must not ask for any number of them. A channel has at most 255 participants.
 const MAX_SIGNATURES: usize = 1_024;
 
 /// The member `state` of evidence: the fold of the channel's events below `head` has a state with this hash.

@@ -1,5 +1,5 @@
-//! Checks evidence of channels: what `annals-proof` checks, and on top of that the statement of keys, the states, and what
-//! the shown events give when they are folded.
+//! Checks evidence of channels: what `annals-proof` checks, and on top of that the statement of keys, the states, and
+//! what the shown events give when they are folded.
 //!
 //! ```text
 //!   evidence   `check_evidence`: the whole check        signatures   signatures, states, and second states

@@ -56,8 +56,8 @@ pub struct Convicted {
     pub offsets: [u64; 2],
 }
 
-/// Checks that each state has a valid signature in a shown event, and returns the states with their signatures. An event
-/// with a signature that is not valid shows nothing.
+/// Checks that each state has a valid signature in a shown event, and returns the states with their signatures. An
+/// event with a signature that is not valid shows nothing.
 pub(super) fn states(states: Vec<State>, found: &Findings) -> Result<Vec<ShownState>, String> {
     if states.len() > MAX_STATES {
         return Err(format!("at most {MAX_STATES} states are shown; there are {}", states.len()));

@@ -1,5 +1,5 @@
-//! The events about logs: the keys that accounts stated, the checkpoints that this log's party cosigned, and the receipts
-//! that it got.
+//! The events about logs: the keys that accounts stated, the checkpoints that this log's party cosigned, and the
+//! receipts that it got.
 //!
 //! The fields are declared in the order of their names, so that their JSON is canonical: see
 //! [`payload`](super::payload).
@@ -10,7 +10,8 @@ use crate::event::payload::payload;
 use crate::fields::{EventVersion, present};
 use crate::hex::{Address, Hash, Signature};
 
-/// `log-key-stated`: an account stated the keys of its log. The party records its own statement, and those of its peers.
+/// `log-key-stated`: an account stated the keys of its log. The party records its own statement, and those of its
+/// peers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

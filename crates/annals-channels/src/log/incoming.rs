@@ -223,8 +223,8 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
                 }
                 return Err(error.into());
             }
-            // A receipt that was lost on its way is in the checkpoint too. With a time in the future it is not recorded,
-            // but it confirms the log: what the peer has seen does not depend on its clock.
+            // A receipt that was lost on its way is in the checkpoint too. With a time in the future it is not
+            // recorded, but it confirms the log: what the peer has seen does not depend on its clock.
             let key = self.known(|known| cosigner(known, peer_id))??;
             let is_cosigned = !checkpoint.signatures(std::slice::from_ref(&key))?.is_empty();
             if size > received && is_cosigned && time_ahead(checkpoint, &key)?.is_none() {
@@ -263,8 +263,8 @@ fn may_cosign(
     Ok(checkpoint.verify(&vkey)?)
 }
 
-/// Returns by how many seconds the time of a cosignature is ahead of this party's clock, if that is more than clocks may
-/// differ. Such a receipt would make every later event of the log look backdated.
+/// Returns by how many seconds the time of a cosignature is ahead of this party's clock, if that is more than clocks
+/// may differ. Such a receipt would make every later event of the log look backdated.
 fn time_ahead(checkpoint: &Checkpoint, key: &VerifierKey) -> Result<Option<u64>, CheckError> {
     let signed = checkpoint.signatures(std::slice::from_ref(key))?;
     let time = signed.iter().filter_map(|signed| signed.time).max().unwrap_or(0);

@@ -135,10 +135,10 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
     }
 
     /// Records the keys that a peer stated for its log. `account` is the peer's account, which must come from elsewhere
-    /// than the statement: it is a participant of a channel, for example. A newer statement of the same account replaces
-    /// the older one: from then on only the newer log is cosigned. A statement has no time, so a statement that was
-    /// replaced never counts again, not even if the account states the same keys again: an owner that wants to leave the
-    /// newer log states a third one.
+    /// than the statement: it is a participant of a channel, for example. A newer statement of the same account
+    /// replaces the older one: from then on only the newer log is cosigned. A statement has no time, so a statement
+    /// that was replaced never counts again, not even if the account states the same keys again: an owner that wants to
+    /// leave the newer log states a third one.
     ///
     /// # Errors
     /// [`LogRefusal`] if the statement is of another account, the log was stated with another key before, or the account
@@ -186,8 +186,8 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
         Ok(())
     }
 
-    /// Signs a checkpoint of the log and returns the message that asks a peer to cosign it. The proof in it begins at the
-    /// size that the peer cosigned last.
+    /// Signs a checkpoint of the log and returns the message that asks a peer to cosign it. The proof in it begins at
+    /// the size that the peer cosigned last.
     ///
     /// # Errors
     /// [`LogError::Proof`] if the log contradicts what it signed, or what a peer showed. Nothing is signed then.

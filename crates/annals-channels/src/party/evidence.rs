@@ -72,9 +72,9 @@ impl<B: Backend<ChannelEvent>> ChannelEvidence<'_, B> {
         self
     }
 
-    /// Shows that nothing was left out: all events of the log, with the contents of those of the channel, and the hash of
-    /// the channel's state that follows from them. This reveals type, tags, id and time of every event of the log. It is
-    /// off by default.
+    /// Shows that nothing was left out: all events of the log, with the contents of those of the channel, and the hash
+    /// of the channel's state that follows from them. This reveals type, tags, id and time of every event of the log.
+    /// It is off by default.
     #[must_use]
     pub fn whole(mut self) -> Self {
         self.whole = true;

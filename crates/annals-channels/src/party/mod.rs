@@ -123,8 +123,8 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         self.view.now()
     }
 
-    /// Signs a state. The signature is recorded, and its record is durable, before it is returned: also on a log that is
-    /// [buffered](annals::Durability::Buffered). The same state always has the same signature.
+    /// Signs a state. The signature is recorded, and its record is durable, before it is returned: also on a log that
+    /// is [buffered](annals::Durability::Buffered). The same state always has the same signature.
     ///
     /// A party on a log with proofs also refuses if the log contradicts what it signed or what a peer showed, and a
     /// [witnessed](PartyOptions::witnessed) one until the other participants have shown what they have seen.

@@ -10,8 +10,8 @@ use crate::store_path::StorePath;
 /// Programs create consumers and groups with the library annals-consumer. The lag is the number of events between a
 /// position and the end of the log. An event that failed too often is parked: it waits until it is replayed or dropped.
 ///
-/// With NAME, the command prints that consumer or group and the first 1,000 of its parked events. The options change it;
-/// they fail while a program is running it.
+/// With NAME, the command prints that consumer or group and the first 1,000 of its parked events. The options change
+/// it; they fail while a program is running it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals consumers my.store\n  annals consumers my.store billing\n  annals consumers my.store billing --replay-parked\n  annals consumers my.store mailer --reset 1200"

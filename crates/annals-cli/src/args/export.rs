@@ -13,8 +13,8 @@ use crate::store_path::StorePath;
 ///
 /// With --format csv, an event is a row. The columns are time, type, tags, id, metadata, and one for each field of the
 /// data, with a JSON pointer as its title, such as /amount. Text that would read as a number, and text in quotes, keeps
-/// its quotes, so that "7" and 7 stay different. Tags are separated by spaces. Data that does not fit columns (data that
-/// is not an object, or has its fields in another order) is in a column data. The store is read twice, because the
+/// its quotes, so that "7" and 7 stay different. Tags are separated by spaces. Data that does not fit columns (data
+/// that is not an object, or has its fields in another order) is in a column data. The store is read twice, because the
 /// columns must be known first.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:

@@ -11,9 +11,9 @@ use crate::store_path::StorePath;
 /// Append the events that `annals export` or `annals read` printed, or the rows of a CSV file
 ///
 /// The whole input is checked before anything is appended: if a line is wrong, nothing is imported. (Two events of
-/// different types with one id are found among the first 1,800,000 ids. Beyond them, the lines before the second event are
-/// imported.) Input from a pipe is kept in a temporary file meanwhile. An event whose id is in the store already is not
-/// appended again, so an import of events with ids can be repeated. Input without events creates no store.
+/// different types with one id are found among the first 1,800,000 ids. Beyond them, the lines before the second event
+/// are imported.) Input from a pipe is kept in a temporary file meanwhile. An event whose id is in the store already is
+/// not appended again, so an import of events with ids can be repeated. Input without events creates no store.
 ///
 /// Without --keep-times the events are recorded now. With it they keep their times, which must not go back.
 ///

@@ -81,9 +81,9 @@ const FILE_FORMAT: u32 = 1;
 /// position in the log, counted from 0.
 ///
 /// A STORE is either the path of a directory, for a store in files (a Journal), or `rocksdb:PATH`, for a store in
-/// RocksDB, if this program was built with RocksDB. The environment variable `ANNALS_STORE` names the store for commands
-/// that are given none. `annals append` creates the store. One process at a time can append to a store; meanwhile, any
-/// number of processes can read it.
+/// RocksDB, if this program was built with RocksDB. The environment variable `ANNALS_STORE` names the store for
+/// commands that are given none. `annals append` creates the store. One process at a time can append to a store;
+/// meanwhile, any number of processes can read it.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, long_version = long_version(), after_help = TOP_HELP, max_term_width = 100)]
 pub(crate) struct Cli {

@@ -34,12 +34,12 @@ pub(crate) struct Key {
 /// Sign what a store contains now: a checkpoint
 ///
 /// A checkpoint is a short text with a signature. It says: the log of this name has this many events, and this is their
-/// fingerprint (a hash that changes if any event is changed, added in between or removed). Give it to others, or keep it
-/// elsewhere. Its owner can show later whether the log was changed, and you cannot deny your signature.
+/// fingerprint (a hash that changes if any event is changed, added in between or removed). Give it to others, or keep
+/// it elsewhere. Its owner can show later whether the log was changed, and you cannot deny your signature.
 ///
 /// The first checkpoint binds the store to the key. The command needs the right to write: no other process may have the
-/// store open for writing (--wait waits until that is so). If an old backup of the store was restored, the command refuses to sign, because it would
-/// contradict what was signed before.
+/// store open for writing (--wait waits until that is so). If an old backup of the store was restored, the command
+/// refuses to sign, because it would contradict what was signed before.
 ///
 /// With --receipt, nothing is signed. The line that a witness returned for the last checkpoint is checked and stored
 /// beside the log.
@@ -72,14 +72,14 @@ pub(crate) struct Checkpoint {
 ///
 /// The proof is about the last checkpoint that was signed, or the one of --at. `annals check` checks it.
 ///
-/// With OFFSET: a proof that this event is in the log at this place. It shows the event's type, tags, id and time, and a
-/// hash of its data.
+/// With OFFSET: a proof that this event is in the log at this place. It shows the event's type, tags, id and time, and
+/// a hash of its data.
 ///
 /// With --since: a proof that the log only grew since an older checkpoint. It is also what a witness wants as input.
 ///
-/// With --tag or --type: a file of evidence with these events. With --whole, it also proves that no event of the range is
-/// left out; for this it has to show the type, tags, id and time of every event in the range. Without --content, the data
-/// of events is not shown.
+/// With --tag or --type: a file of evidence with these events. With --whole, it also proves that no event of the range
+/// is left out; for this it has to show the type, tags, id and time of every event in the range. Without --content, the
+/// data of events is not shown.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals prove my.store 17 > event-17.proof\n  annals prove my.store --since last-month.checkpoint > grew.proof\n  annals prove my.store --tag order:7 --content > order-7.annals-evidence\n  annals prove my.store --tag order:7 --whole --content > all-of-order-7.annals-evidence"
@@ -129,15 +129,15 @@ pub(crate) struct Prove {
 
 /// Check a checkpoint, a proof, evidence or a fork, without the store
 ///
-/// The command says, line by line, what the file proves, and nothing that it does not prove. It exits with 1 if anything
-/// in the file does not hold: then it proves nothing.
+/// The command says, line by line, what the file proves, and nothing that it does not prove. It exits with 1 if
+/// anything in the file does not hold: then it proves nothing.
 ///
 /// The keys that you trust must come from elsewhere than the file, for example from the owner's web page. With --vkey,
-/// the log must have signed, and every witness whose key is given must have cosigned. A policy file can ask for a quorum
-/// of several witnesses (C2SP tlog-policy).
+/// the log must have signed, and every witness whose key is given must have cosigned. A policy file can ask for a
+/// quorum of several witnesses (C2SP tlog-policy).
 ///
-/// Evidence of a state channel also shows states, and convicts a party that signed two states for one turn, if this program
-/// was built with the feature `channels`. Without it, the command says what it did not check.
+/// Evidence of a state channel also shows states, and convicts a party that signed two states for one turn, if this
+/// program was built with the feature `channels`. Without it, the command says what it did not check.
 ///
 /// What no file can prove: that what was recorded is true, and that everything that happened was recorded.
 #[derive(Debug, Args)]
@@ -170,10 +170,10 @@ pub(crate) struct Check {
 
 /// Write a file that convicts a log's owner of signing two histories
 ///
-/// The two files are checkpoints of one log with the same size and different content. Or they are proofs of different events
-/// at the same offset, which `annals prove STORE OFFSET` wrote. Both must have the signature of the log's key. The command
-/// checks that they contradict each other, and writes nothing if they do not. `annals check` checks the file: it needs only
-/// the log's public key.
+/// The two files are checkpoints of one log with the same size and different content. Or they are proofs of different
+/// events at the same offset, which `annals prove STORE OFFSET` wrote. Both must have the signature of the log's key.
+/// The command checks that they contradict each other, and writes nothing if they do not. `annals check` checks the
+/// file: it needs only the log's public key.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  annals fork mine.checkpoint theirs.checkpoint --vkey example.com/ledger+9d5a48b4+ARfLefsrQSDysexl5BmNbgiyjoE/6wHkpACDm4XhgIDO > ledger.fork"
@@ -196,9 +196,9 @@ pub(crate) struct Fork {
 /// the log continues the old one. So the log's owner cannot show different histories to different people, or take back
 /// what was recorded, without being found out.
 ///
-/// The proof is read from standard input; the log's owner makes it with `annals prove --since`. The cosignature is one line
-/// on standard output, for the owner to store with `annals checkpoint --receipt`. If the proof begins at another size
-/// than the one last cosigned, the error says which. The first proof begins at size 0: its owner makes it with
+/// The proof is read from standard input; the log's owner makes it with `annals prove --since`. The cosignature is one
+/// line on standard output, for the owner to store with `annals checkpoint --receipt`. If the proof begins at another
+/// size than the one last cosigned, the error says which. The first proof begins at size 0: its owner makes it with
 /// --since none.
 #[derive(Debug, Args)]
 #[command(
@@ -219,9 +219,9 @@ pub(crate) struct Witness {
 
 /// Write the proofs of a store to a directory that any web server can serve
 ///
-/// The directory is in the format tlog-tiles (C2SP), which tools of others read: they can make every proof themselves, and
-/// watch the log. It has hashes and the last checkpoint. With --entries, it also has the type, tags, id and time of every
-/// event. It never has the data of events.
+/// The directory is in the format tlog-tiles (C2SP), which tools of others read: they can make every proof themselves,
+/// and watch the log. It has hashes and the last checkpoint. With --entries, it also has the type, tags, id and time of
+/// every event. It never has the data of events.
 ///
 /// Run the command again after a new checkpoint: only what is new is written.
 #[derive(Debug, Args)]

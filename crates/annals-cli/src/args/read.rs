@@ -69,8 +69,8 @@ pub(crate) struct View {
 /// Print the last events, then each new event as it is appended
 ///
 /// It follows the store while another process appends to it. An event may be printed shortly before it is safe from a
-/// power failure. Ctrl-C or SIGTERM ends the command with exit code 0, and so does the time of --until. If the reader of
-/// the events closes the pipe, the command ends quietly at the next event that it would print, not at once.
+/// power failure. Ctrl-C or SIGTERM ends the command with exit code 0, and so does the time of --until. If the reader
+/// of the events closes the pipe, the command ends quietly at the next event that it would print, not at once.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   annals tail my.store

@@ -14,7 +14,8 @@ use crate::store_path::StorePath;
 /// The server is the store's one writer, and creates the store if nothing exists at its path. With --read-only it
 /// follows a store that another process writes; appends then fail.
 ///
-/// A browser shows what is in the store at <http://localhost:50051/ui>: events, tags, the state at any offset, consumers.
+/// A browser shows what is in the store at <http://localhost:50051/ui>: events, tags, the state at any offset,
+/// consumers.
 ///
 /// Only programs on this machine can reach the server, unless --listen gives another address. That takes TLS
 /// (--tls-cert and --tls-key), and tokens (--tokens) or certificates of clients (--client-ca).

@@ -1,7 +1,7 @@
 //! The columns of an export, found in a first pass over the events.
 //!
-//! Each field of the data has a column, if the fields of all events can be in one order. A field that is new goes behind
-//! the field that precedes it in its event, so that events with and without the field fit the same columns.
+//! Each field of the data has a column, if the fields of all events can be in one order. A field that is new goes
+//! behind the field that precedes it in its event, so that events with and without the field fit the same columns.
 
 use std::collections::{HashMap, HashSet};
 

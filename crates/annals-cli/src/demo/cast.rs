@@ -172,8 +172,8 @@ pub(super) fn introduce(alice: &Player, bob: &Player) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lets each participant cosign the other's log. Returns the numbers of events that Bob has seen of Alice's log, and she
-/// of his.
+/// Lets each participant cosign the other's log. Returns the numbers of events that Bob has seen of Alice's log, and
+/// she of his.
 pub(super) fn cosign_each_other(alice: &Player, bob: &Player) -> Result<(u64, u64), Failure> {
     Ok((cosigned(alice, bob)?, cosigned(bob, alice)?))
 }

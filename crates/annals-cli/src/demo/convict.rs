@@ -59,8 +59,8 @@ pub(super) fn convict(
     Ok(FILE)
 }
 
-/// Lets another process check the evidence. It trusts only the two accounts. Returns what is proved, nothing if the file
-/// does not hold.
+/// Lets another process check the evidence. It trusts only the two accounts. Returns what is proved, nothing if the
+/// file does not hold.
 fn judge(evidence: &str) -> std::io::Result<Vec<Value>> {
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join(FILE), evidence)?;

@@ -171,7 +171,8 @@ fn the_writer_prints_the_turns_in_the_log() {
     let mut writer = Running::start(["demo-writer", &dir.arg("own")]);
     for turn in 1..=3 {
         let turn_line = writer.hear();
-        // After the key of the log and the channel, each turn has two events: the signature, and the state that is kept.
+        // After the key of the log and the channel, each turn has two events: the signature, and the state that is
+        // kept.
         let offset = 2 * turn;
         assert_eq!((&turn_line["turn_num"], &turn_line["offset"]), (&turn.into(), &offset.into()));
         let event = annals(["get", &dir.arg("own/alice"), &offset.to_string()], "").succeeds();

@@ -100,8 +100,8 @@ impl FaultFileSystem {
         self.process.disk().lies = true;
     }
 
-    /// Lets the store make room in its files in a thread beside the log, as it does on a real disk. Which calls of the two
-    /// threads come first is not decided by the seed then.
+    /// Lets the store make room in its files in a thread beside the log, as it does on a real disk. Which calls of the
+    /// two threads come first is not decided by the seed then.
     pub fn fill_beside(&self) {
         self.process.disk().filled_beside = true;
     }

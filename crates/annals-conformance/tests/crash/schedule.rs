@@ -327,8 +327,8 @@ fn batch(model: &mut Model, random: &mut Random) -> (Vec<Sample>, Option<Conditi
     (events, condition)
 }
 
-/// Runs racing threads, with a loss of power at a random call. With odd seeds, the events are larger, and a thread beside
-/// the log makes room for them.
+/// Runs racing threads, with a loss of power at a random call. With odd seeds, the events are larger, and a thread
+/// beside the log makes room for them.
 pub(super) fn race(seed: u64) {
     let mut random = Random::new(seed);
     let disk = FaultFileSystem::new(random.number());

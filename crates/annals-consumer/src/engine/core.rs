@@ -114,8 +114,8 @@ impl<E: Event> Core<E> {
         matches!(self.record, Record::Log(_))
     }
 
-    /// Returns whether nothing is left to deliver of what was read. What is with the workers of a group may come back. A
-    /// consumer does not wait for the deliveries that it returned.
+    /// Returns whether nothing is left to deliver of what was read. What is with the workers of a group may come back.
+    /// A consumer does not wait for the deliveries that it returned.
     pub(crate) fn is_idle(&self) -> bool {
         match self.record {
             Record::Log(_) => self.machine.state().is_idle(),
@@ -169,8 +169,8 @@ impl<E: Event> Core<E> {
     /// Reads ahead until `wanted` events are ready, the log ends, or the window is full. Adds the number of events that
     /// were parked to `parked`, also before an error.
     ///
-    /// An event that cannot be read is an error only if no event is ready: those before it, and those that are delivered
-    /// again, do not wait for it.
+    /// An event that cannot be read is an error only if no event is ready: those before it, and those that are
+    /// delivered again, do not wait for it.
     pub(crate) fn read_ahead<B: Backend<E> + 'static>(
         &mut self,
         store: &EventStore<E, B>,

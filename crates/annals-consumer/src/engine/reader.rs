@@ -1,5 +1,5 @@
-//! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last page until they
-//! are delivered, so each event is read once.
+//! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last page until
+//! they are delivered, so each event is read once.
 
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -55,7 +55,8 @@ impl<E: Event> Reader<E> {
         Self { query, key, unknown, cursor: None, ahead: VecDeque::new() }
     }
 
-    /// Returns at most `room` events from `from` on, with their keys, and the offset behind the events that were searched.
+    /// Returns at most `room` events from `from` on, with their keys, and the offset behind the events that were
+    /// searched.
     pub(crate) fn read<B: Backend<E> + 'static>(
         &mut self,
         store: &EventStore<E, B>,
@@ -128,8 +129,8 @@ impl<E: Event> Reader<E> {
     /// Returns the keys of an event that was read, by its stored tags.
     ///
     /// The tags that the event type derives may differ from the stored ones: another version of the program may have
-    /// appended the event. Keys by derived tags would differ from those that [`keys_at`](Self::keys_at) returns when the
-    /// group is opened again, so two events of a key could be with workers at once.
+    /// appended the event. Keys by derived tags would differ from those that [`keys_at`](Self::keys_at) returns when
+    /// the group is opened again, so two events of a key could be with workers at once.
     fn keys<B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,

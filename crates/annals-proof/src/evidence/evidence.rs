@@ -80,7 +80,8 @@ impl ShownEvent {
     }
 }
 
-/// One file that shows events of a log, and perhaps that they are all events of a range. [`Proofs::evidence`] builds it.
+/// One file that shows events of a log, and perhaps that they are all events of a range. [`Proofs::evidence`] builds
+/// it.
 ///
 /// [`Proofs::evidence`]: crate::Proofs::evidence
 #[derive(Debug)]

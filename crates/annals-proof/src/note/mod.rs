@@ -1,5 +1,5 @@
-//! Signed notes, and what is written as one: C2SP's signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof, the body of
-//! tlog-witness, and tlog-policy.
+//! Signed notes, and what is written as one: C2SP's signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof, the
+//! body of tlog-witness, and tlog-policy.
 //!
 //! ```text
 //!   note         a text with signature lines        key         keys, key files, vkeys

@@ -1,4 +1,5 @@
-//! The nodes that are stored: the roots of the subtrees of 2^8, 2^16, 2^24 and 2^32 leaves, and all leaves if asked for.
+//! The nodes that are stored: the roots of the subtrees of 2^8, 2^16, 2^24 and 2^32 leaves, and all leaves if asked
+//! for.
 //!
 //! Everything here can be computed again from the log, and is never trusted: a checkpoint is signed from hashes of the
 //! log, and every proof is checked before it is returned.

@@ -106,8 +106,8 @@ impl ProofOptions {
         self
     }
 
-    /// Sets which hashes are stored. It is [`Leaves::Hashed`] by default. It can be changed at each opening: the root is
-    /// the same, and hashes that are missing are computed again from the log.
+    /// Sets which hashes are stored. It is [`Leaves::Hashed`] by default. It can be changed at each opening: the root
+    /// is the same, and hashes that are missing are computed again from the log.
     #[must_use]
     pub fn leaves(mut self, leaves: Leaves) -> Self {
         self.leaves = leaves;

@@ -14,7 +14,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Whether a written file is synced before the call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Anchor {
-    /// The system writes it when it likes. After a power cut, an older checkpoint may be in its place. It is still true.
+    /// The system writes it when it likes. After a power cut, an older checkpoint may be in its place. It is still
+    /// true.
     #[default]
     Buffered,
     /// It is durable.

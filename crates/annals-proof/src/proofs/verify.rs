@@ -25,8 +25,8 @@ pub struct ProofReport {
 
 impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// Hashes the whole log again, and compares it with the stored nodes, the last checkpoint, all receipts, and
-    /// checkpoints that other parties kept (`against`). Checksums find accidents. This comparison finds a change that was
-    /// made on purpose.
+    /// checkpoints that other parties kept (`against`). Checksums find accidents. This comparison finds a change that
+    /// was made on purpose.
     ///
     /// The signatures of `against` are not checked.
     ///

@@ -67,8 +67,8 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         Self { head, role: Role::Reader(Arc::default()), opener: Opener::this_process() }
     }
 
-    /// Returns an access to the same log for events of another type. `read` returns the events at these offsets, for its
-    /// callbacks.
+    /// Returns an access to the same log for events of another type. `read` returns the events at these offsets, for
+    /// its callbacks.
     #[cfg_attr(
         not(feature = "journal"),
         allow(dead_code, reason = "only the Journal has such handles")
@@ -92,8 +92,8 @@ impl<E: Event, T: CommitTarget<E>> LogAccess<E, T> {
         &self.head
     }
 
-    /// Reads events as they are stored, for [`Backend::read_raw`](crate::Backend::read_raw). `read` reads a selection of
-    /// the log.
+    /// Reads events as they are stored, for [`Backend::read_raw`](crate::Backend::read_raw). `read` reads a selection
+    /// of the log.
     ///
     /// # Errors
     /// Those of `read`.

@@ -156,8 +156,8 @@ impl Encoded {
         Ok(encoded)
     }
 
-    /// Takes the events of a batch as another log stores them: their bodies stay as they are, and are not checked against
-    /// the limits. The caller makes sure that they have at most 2 GiB.
+    /// Takes the events of a batch as another log stores them: their bodies stay as they are, and are not checked
+    /// against the limits. The caller makes sure that they have at most 2 GiB.
     #[cfg(feature = "journal")]
     pub(crate) fn stored(events: &[RawEvent], hasher: &Hasher) -> Self {
         let mut labels = Labels::for_events(events.len());
@@ -204,7 +204,8 @@ impl Encoded {
     }
 }
 
-/// Writes the head of the record that starts at `start` and has its body, and pads it. Returns the position of the start.
+/// Writes the head of the record that starts at `start` and has its body, and pads it. Returns the position of the
+/// start.
 fn end_record(records: &mut Vec<u8>, start: usize) -> u32 {
     // Neither cast truncates: a batch is smaller than 4 GiB.
     #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than 4 GiB")]

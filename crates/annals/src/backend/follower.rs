@@ -145,8 +145,8 @@ impl Drop for Follower {
             std::mem::forget(self.thread.take());
             return;
         }
-        // Relaxed, with the load in `run`: the flag guards no other data, and unparking wakes the thread before it loads
-        // the flag.
+        // Relaxed, with the load in `run`: the flag guards no other data, and unparking wakes the thread before it
+        // loads the flag.
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();

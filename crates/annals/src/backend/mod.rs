@@ -9,8 +9,8 @@
 //! Memory, the Journal and RocksDB are built from these parts. A program that only uses a log needs none of them. A
 //! backend that stores encoded events, and that one process writes while others follow it, begins with a [`LogAccess`]:
 //! it has the `Committer` of the writer and the `Follower` of the others. A backend that other processes write to as
-//! well does not use the commit path: it assigns offsets and checks conditions itself. Such a backend may keep a copy of
-//! the log in a [`JournalReplica`](crate::JournalReplica), and read from it.
+//! well does not use the commit path: it assigns offsets and checks conditions itself. Such a backend may keep a copy
+//! of the log in a [`JournalReplica`](crate::JournalReplica), and read from it.
 //!
 //! ```text
 //!   backend   the trait                             memory    the backend in memory

@@ -190,8 +190,8 @@ pub trait Event: Sized + Send + Sync + 'static {
     fn decode(raw: &RawEvent) -> Result<Self, CodecError>;
 
     /// Decodes the event that `raw` contains, and may move parts out of `raw` instead of copying them. The caller must
-    /// not use `raw` after a success. By default it decodes and moves nothing. An event that keeps the raw event, or that
-    /// has one in it, overrides it:
+    /// not use `raw` after a success. By default it decodes and moves nothing. An event that keeps the raw event, or
+    /// that has one in it, overrides it:
     ///
     /// ```
     /// use annals::{CodecError, Event, RawEvent};

@@ -81,8 +81,8 @@ impl Names {
         Some(MemPosting { names: self, entry, count, chunk: 0, start: 0 })
     }
 
-    /// Returns the number of the entry of `text`, if that was remembered lately. Such a name is within the limits, and is
-    /// found without its hash.
+    /// Returns the number of the entry of `text`, if that was remembered lately. Such a name is within the limits, and
+    /// is found without its hash.
     #[inline]
     pub(crate) fn recent(&self, text: &str) -> Option<usize> {
         // Acquire: pairs with the Release in `NamesWriter::remember`, so the entry is visible.

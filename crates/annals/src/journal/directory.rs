@@ -81,8 +81,8 @@ impl Directory {
         }
     }
 
-    /// Opens the store at `path` for writing, and creates it if there is none. With a store id, a new store gets it, and
-    /// an existing one must have it. The caller may write while it holds the lock.
+    /// Opens the store at `path` for writing, and creates it if there is none. With a store id, a new store gets it,
+    /// and an existing one must have it. The caller may write while it holds the lock.
     pub(crate) fn open_locked(
         system: &dyn FileSystem,
         path: &Path,

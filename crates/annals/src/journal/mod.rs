@@ -152,18 +152,18 @@ impl<E: Event> Journal<E> {
         self.access.follow_error()
     }
 
-    /// Returns a handle on the same log for events of another type, usually [`RawEvent`]: for a part of the program that
-    /// serves or copies the log, and cannot know its types.
+    /// Returns a handle on the same log for events of another type, usually [`RawEvent`]: for a part of the program
+    /// that serves or copies the log, and cannot know its types.
     ///
     /// Both handles have one queue of appends and one head. The callbacks of either see all events; those that their
-    /// type cannot decode are logged and skipped. The handle does not keep the log open: once the Journal that opened the
-    /// log is closed or dropped, the handle's appends fail with [`AppendError::Closed`], its cursors end, and it reads
-    /// what is there. Closing it closes the log.
+    /// type cannot decode are logged and skipped. The handle does not keep the log open: once the Journal that opened
+    /// the log is closed or dropped, the handle's appends fail with [`AppendError::Closed`], its cursors end, and it
+    /// reads what is there. Closing it closes the log.
     ///
-    /// A handle on a log that was opened read-only does not follow the log itself: the Journal that opened the log does.
-    /// Both return the same [`damage`](Self::damage) and [`follow_error`](Self::follow_error), and the handle's appends
-    /// fail with [`AppendError::ReadOnly`]. Once that Journal is dropped, the head of the handle is closed and does not
-    /// move. The handle still returns an error that was found before.
+    /// A handle on a log that was opened read-only does not follow the log itself: the Journal that opened the log
+    /// does. Both return the same [`damage`](Self::damage) and [`follow_error`](Self::follow_error), and the handle's
+    /// appends fail with [`AppendError::ReadOnly`]. Once that Journal is dropped, the head of the handle is closed and
+    /// does not move. The handle still returns an error that was found before.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

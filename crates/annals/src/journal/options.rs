@@ -140,8 +140,8 @@ impl JournalOptions {
         self
     }
 
-    /// Sets the [id](crate::Backend::store_id) of the log, as the 16 bytes of a UUID. By default, a new log gets a random
-    /// one, and an existing log may have any.
+    /// Sets the [id](crate::Backend::store_id) of the log, as the 16 bytes of a UUID. By default, a new log gets a
+    /// random one, and an existing log may have any.
     ///
     /// A log that is created gets this id, and an existing log must have it. Meant for the replicas of one log: their
     /// snapshots, indexes and consumer positions agree. Two logs with different events must not have the same id.

@@ -1,4 +1,5 @@
-//! What instruments report to: the recorder of the crate `metrics`, or nothing in a build without the feature `metrics`.
+//! What instruments report to: the recorder of the crate `metrics`, or nothing in a build without the feature
+//! `metrics`.
 
 #[cfg(feature = "metrics")]
 pub(super) use metrics::{Counter, Gauge, Histogram};

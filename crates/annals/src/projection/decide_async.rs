@@ -48,8 +48,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// If the future is dropped while it is polled for the append, the events may be appended or not, as with
     /// [`append_batch_async`](Self::append_batch_async).
     ///
-    /// It does not take part in the turns that [`decide`](Self::decide) gives to slow decisions. So where many decisions
-    /// race for the same events, it may be [`Contended`](DecideError::Contended) when `decide` would not be.
+    /// It does not take part in the turns that [`decide`](Self::decide) gives to slow decisions. So where many
+    /// decisions race for the same events, it may be [`Contended`](DecideError::Contended) when `decide` would not be.
     ///
     /// # Errors
     /// Those of [`decide`](Self::decide).
@@ -63,8 +63,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
-    /// Makes a decision as [`EventStore::decide_async`] does, on the state that this reconstructor keeps. Folds only new
-    /// events.
+    /// Makes a decision as [`EventStore::decide_async`] does, on the state that this reconstructor keeps. Folds only
+    /// new events.
     ///
     /// # Errors
     /// Those of [`EventStore::decide`].

@@ -78,9 +78,9 @@ use crate::query::Query;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// **A tuple of projections is a projection**, with 2 to 8 parts. Its state is the tuple of the parts' states, its query
-/// is all their queries together, and each part sees only the events of its own query. A part's query is compared with
-/// the type and the tags that the program gives an event today. A decision that depends on several things needs no
+/// **A tuple of projections is a projection**, with 2 to 8 parts. Its state is the tuple of the parts' states, its
+/// query is all their queries together, and each part sees only the events of its own query. A part's query is compared
+/// with the type and the tags that the program gives an event today. A decision that depends on several things needs no
 /// projection of its own:
 ///
 /// ```

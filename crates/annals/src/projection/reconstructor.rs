@@ -218,7 +218,8 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         Folded { state, head: 0, last: None, since: 0, passed_over: 0 }
     }
 
-    /// Folds the events up to `end`, and calls `after_each` with the state after each event if no event was skipped. On an error, the state has the events before the one that cannot be read.
+    /// Folds the events up to `end`, and calls `after_each` with the state after each event if no event was skipped. On
+    /// an error, the state has the events before the one that cannot be read.
     pub(super) fn fold(
         &self,
         folded: &mut Folded<P::State>,

@@ -98,7 +98,8 @@ fn ecmascript(number: f64) -> String {
     if number == 0.0 {
         return "0".into(); // -0 too
     }
-    // `serde_json` writes the same digits, for example `1500.0` or `1.5e-7`. (`{:e}` of Rust does not round half to even.)
+    // `serde_json` writes the same digits, for example `1500.0` or `1.5e-7`. (`{:e}` of Rust does not round half to
+    // even.)
     let text =
         serde_json::Number::from_f64(number.abs()).map_or_else(String::new, |n| n.to_string());
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

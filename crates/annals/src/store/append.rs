@@ -31,14 +31,14 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     ///
     /// # Errors
     /// On a log that is replicated to several machines:
-    /// * [`AppendError::InDoubt`]: the event was sent, and may be in the log now or later. With an [id](Event::id), append
-    ///   it again; without one, that may double it, and the error says what to do.
+    /// * [`AppendError::InDoubt`]: the event was sent, and may be in the log now or later. With an [id](Event::id),
+    ///   append it again; without one, that may double it, and the error says what to do.
     /// * [`AppendError::Unavailable`]: nothing was sent in time. Append it again, now or later.
     /// * [`AppendError::Diverged`]: the record lost what this replica has. An operator has to decide.
     /// * [`AppendError::ClockAhead`]: this machine's clock is wrong. Correct it, and append again.
     ///
-    /// On every log, any other [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`] for
-    /// a failed write.)
+    /// On every log, any other [`AppendError`]; the log then shows nothing of the event. (See [`AppendError::Failed`]
+    /// for a failed write.)
     pub fn append(&self, event: E) -> Result<u64, AppendError> {
         self.backend().append_one(event)
     }
@@ -97,8 +97,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         Ok(self.append_as(Batch::new(events).condition(condition.clone()))?.offsets)
     }
 
-    /// Appends a batch with the conditions and the time that are set in it. Returns its offsets, and whether the log had
-    /// the batch already. The other methods that append are short forms of this one.
+    /// Appends a batch with the conditions and the time that are set in it. Returns its offsets, and whether the log
+    /// had the batch already. The other methods that append are short forms of this one.
     ///
     /// ```
     /// # use annals::{Batch, EventStore, RawEvent};

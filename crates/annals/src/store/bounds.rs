@@ -42,8 +42,8 @@ pub(super) fn offsets_in<E: Event, B: Backend<E>>(
     Ok(start..end)
 }
 
-/// Returns the offset of the first event that was recorded at or after a time, in ms since 1970 UTC, or the head if there
-/// is none. It reads only times, so an event that cannot be decoded is not an error here.
+/// Returns the offset of the first event that was recorded at or after a time, in ms since 1970 UTC, or the head if
+/// there is none. It reads only times, so an event that cannot be decoded is not an error here.
 pub(crate) fn first_at<E: Event, B: Backend<E>>(
     backend: &B,
     time_ms: u64,

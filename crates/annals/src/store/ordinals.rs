@@ -10,9 +10,9 @@ use crate::event::event::Event;
 use crate::query::Query;
 
 impl<E: Event, B: Backend<E>> EventStore<E, B> {
-    /// Returns the revision of a tag: the number of events that have it. The events of one tag are what other stores call
-    /// a stream; the first event of the stream has the ordinal 0, and the next one to be appended will have the revision
-    /// as its ordinal.
+    /// Returns the revision of a tag: the number of events that have it. The events of one tag are what other stores
+    /// call a stream; the first event of the stream has the ordinal 0, and the next one to be appended will have the
+    /// revision as its ordinal.
     ///
     /// An append that expects a revision is a condition: no event of the stream comes after event number
     /// `expected - 1`.
@@ -51,8 +51,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.count(NameKind::Tag, tag, ..)
     }
 
-    /// Returns the number of events at these offsets that have a tag or type. A type counts under the name that it has in
-    /// the log, as [`types`](Self::types) lists it, so an older name of a renamed type is counted on its own.
+    /// Returns the number of events at these offsets that have a tag or type. A type counts under the name that it has
+    /// in the log, as [`types`](Self::types) lists it, so an older name of a renamed type is counted on its own.
     ///
     /// No event is read: an index has the numbers. In memory and in files this takes microseconds, however many events
     /// there are.

@@ -53,8 +53,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend().head().meters().read(offset, || self.backend().get(offset))
     }
 
-    /// Returns the event at `offset` as [`get`](Self::get) does. The event is `'static`: a task or another thread may keep
-    /// it. In memory it keeps the log alive.
+    /// Returns the event at `offset` as [`get`](Self::get) does. The event is `'static`: a task or another thread may
+    /// keep it. In memory it keeps the log alive.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};
@@ -136,9 +136,9 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         Events::new(self.backend(), query.clone().of::<E>(), 0..self.len())
     }
 
-    /// Returns the offset of the first event that was recorded at `time` or later, or the head if there is none. Times in
-    /// a log never go back, so every later event was recorded at that time or later, too. The time is rounded down to the
-    /// millisecond, as the times of events are.
+    /// Returns the offset of the first event that was recorded at `time` or later, or the head if there is none. Times
+    /// in a log never go back, so every later event was recorded at that time or later, too. The time is rounded down
+    /// to the millisecond, as the times of events are.
     ///
     /// It reads the times of about 20 events of a million.
     ///

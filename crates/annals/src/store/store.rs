@@ -221,8 +221,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// * **A callback may close the store.** Appends that wait are still made, and subscriptions end behind them.
     /// * **A callback lives as long as the log.** A callback that holds a clone of the store keeps the log open until
     ///   [`unsubscribe`](Self::unsubscribe) removes it.
-    /// * **In a store that is open read-only or replicated**, a callback does not see an event that this program cannot decode; an
-    ///   error is logged for each. A [`subscription`](Self::subscription) returns that error.
+    /// * **In a store that is open read-only or replicated**, a callback does not see an event that this program cannot
+    ///   decode; an error is logged for each. A [`subscription`](Self::subscription) returns that error.
     pub fn subscribe(&self, callback: impl FnMut(&Recorded<E>) + Send + 'static) -> SubscriberId {
         self.backend.head().subscribe(callback)
     }
@@ -270,8 +270,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     /// Returns a [`subscription`](Self::subscription) that owns this handle to the store. The subscription and its
     /// events are `'static`: they may be returned, stored and sent to other threads. They need no `E: Clone`.
     ///
-    /// The subscription keeps the log open, as any handle does: it ends when the store is [closed](Self::close), not when
-    /// the other handles are dropped. In memory, an event that it returned keeps the log alive too.
+    /// The subscription keeps the log open, as any handle does: it ends when the store is [closed](Self::close), not
+    /// when the other handles are dropped. In memory, an event that it returned keeps the log alive too.
     ///
     /// ```
     /// # use annals::{EventStore, Query, RawEvent, Subscription, Memory};
@@ -405,8 +405,8 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.close()
     }
 
-    /// Returns whether the store is closed: it takes no appends, its head does not move any more, and a subscription that
-    /// has returned every event has ended.
+    /// Returns whether the store is closed: it takes no appends, its head does not move any more, and a subscription
+    /// that has returned every event has ended.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};

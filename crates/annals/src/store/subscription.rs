@@ -46,9 +46,9 @@ impl<'a, E> Waited<'a, E> {
 /// * **As an `Iterator`** it blocks at the head. [`next_timeout`](Self::next_timeout) and [`try_next`](Self::try_next)
 ///   return without an event; [`stream`](Self::stream) turns it into a `futures` `Stream`.
 /// * **It ends** when the store is closed and every event was returned.
-/// * **It borrows the store**, so a thread that reads it takes a clone of the store and subscribes there. A subscription
-///   of [`into_subscription`](crate::EventStore::into_subscription) is `'static` instead: it owns a handle to the store,
-///   and so do its events as far as they point into the store.
+/// * **It borrows the store**, so a thread that reads it takes a clone of the store and subscribes there. A
+///   subscription of [`into_subscription`](crate::EventStore::into_subscription) is `'static` instead: it owns a handle
+///   to the store, and so do its events as far as they point into the store.
 ///
 /// **Errors.** Each is returned once, and no event is left out without one:
 /// * [`ReadError::Decode`]: one event cannot be decoded. The next call continues with the event after it. With
@@ -153,8 +153,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         self.stopped
     }
 
-    /// Returns the next event, and waits for it up to `timeout`. Distinguishes a log without a new event from the end of
-    /// the subscription.
+    /// Returns the next event, and waits for it up to `timeout`. Distinguishes a log without a new event from the end
+    /// of the subscription.
     ///
     /// ```
     /// use annals::{EventStore, Query, RawEvent, Waited};

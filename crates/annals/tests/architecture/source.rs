@@ -1,6 +1,7 @@
 //! A crate's source as modules that name each other: what each file imports, and the paths in its code.
 //!
-//! Files are read as tokens, which is enough for paths, also inside macros. What is compiled for tests only is left out.
+//! Files are read as tokens, which is enough for paths, also inside macros. What is compiled for tests only is left
+//! out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -59,8 +59,8 @@ pub(crate) fn admit<E: Event>(
     Ok(Appended::new(first..first + count))
 }
 
-/// Checks that all conditions hold. A condition that guards nothing is reported before a conflict. Of several conflicts,
-/// the one at the lowest offset is reported.
+/// Checks that all conditions hold. A condition that guards nothing is reported before a conflict. Of several
+/// conflicts, the one at the lowest offset is reported.
 fn check_conditions<E: Event>(
     target: &mut impl CommitTarget<E>,
     conditions: &[Condition],

@@ -18,8 +18,8 @@ pub(crate) type AppendResult = Result<Appended, AppendError>;
 
 /// The completion of one append. Its caller waits for the result, or for the lead.
 pub(crate) struct Completion {
-    /// The bell that a waiting caller hears, which the callers of a group share. `None` for a caller that does not block,
-    /// and so may not lead.
+    /// The bell that a waiting caller hears, which the callers of a group share. `None` for a caller that does not
+    /// block, and so may not lead.
     bell: Option<Arc<Bell>>,
     /// The instruments that count the result, and the start of the append: for a caller that does not wait, and so
     /// cannot count the result itself.
@@ -46,8 +46,8 @@ impl Completion {
         }
     }
 
-    /// Delivers the result. Returns the bell of a caller that blocks, which must be rung. The callers of a group have the
-    /// same bell, and are woken by one ring.
+    /// Delivers the result. Returns the bell of a caller that blocks, which must be rung. The callers of a group have
+    /// the same bell, and are woken by one ring.
     #[must_use = "a caller whose bell is not rung sleeps on"]
     pub(crate) fn deliver(&self, result: AppendResult) -> Option<&Arc<Bell>> {
         if let Some((meters, started)) = &self.meters {
@@ -59,8 +59,8 @@ impl Completion {
         self.bell.as_ref()
     }
 
-    /// Offers the lead to the callers that have the same bell. Returns false if this caller does not block, and so may not
-    /// lead.
+    /// Offers the lead to the callers that have the same bell. Returns false if this caller does not block, and so may
+    /// not lead.
     pub(crate) fn offer_lead(&self) -> bool {
         self.bell.as_ref().inspect(|bell| bell.offer_lead()).is_some()
     }

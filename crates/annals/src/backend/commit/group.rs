@@ -133,8 +133,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     }
 }
 
-/// Takes the waiting batches that fit into one commit, in order, and at least one. The batches that join the queue from now
-/// on get another bell, so that the callers of this group are woken together, and no others.
+/// Takes the waiting batches that fit into one commit, in order, and at least one. The batches that join the queue from
+/// now on get another bell, so that the callers of this group are woken together, and no others.
 fn gather<E>(queue: &mut Locked<'_, E>) -> Vec<Request<E>> {
     let mut bytes = 0;
     let fits = queue.waiting().take_while(|request| {

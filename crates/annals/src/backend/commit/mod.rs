@@ -8,10 +8,10 @@
 //!       outside the queue     id, condition,    one write,         callbacks,
 //!                             offset            one sync           subscriptions
 //! ```
-//! While one commit is made durable, the next batches gather in the queue. No timer delays a commit, so a single writer never
-//! waits for others. When a commit is done, its callers are woken by one call of the system, a bell that they share, and one of
-//! those that wait becomes the leader. A caller of `submit` must not block, so a helper thread leads in its place. (`LevelDB` and `RocksDB` use the same group commit with a
-//! leader.)
+//! While one commit is made durable, the next batches gather in the queue. No timer delays a commit, so a single writer
+//! never waits for others. When a commit is done, its callers are woken by one call of the system, a bell that they
+//! share, and one of those that wait becomes the leader. A caller of `submit` must not block, so a helper thread leads
+//! in its place. (`LevelDB` and `RocksDB` use the same group commit with a leader.)
 //!
 //! ```text
 //!   append      the two ways into the queue               group       one leadership: commits, completes, passes on

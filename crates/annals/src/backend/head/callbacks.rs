@@ -211,8 +211,8 @@ impl<E> Callbacks<E> {
         // Relaxed: pairs with the loads in `call` and `update`; for the one in `update` the next write orders it. A
         // thread that is delivering now may call the callback once more.
         ended.store(true, Ordering::Relaxed);
-        // AcqRel: pairs with the swap in `deliver_now`. If that of the thread that delivers comes later, that thread drops
-        // the callback. If it comes earlier, that thread has unlocked `running` before, and this one drops it.
+        // AcqRel: pairs with the swap in `deliver_now`. If that of the thread that delivers comes later, that thread
+        // drops the callback. If it comes earlier, that thread has unlocked `running` before, and this one drops it.
         self.changed.swap(true, Ordering::AcqRel);
         self.sweep();
         true

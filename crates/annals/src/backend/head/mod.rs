@@ -74,8 +74,8 @@ pub struct Head<E> {
 
 struct Shared<E> {
     stopped: Arc<AtomicBool>,
-    /// Locked by a thread that moves or ends `watched`. The heads for events of other types on the same log have the same
-    /// lock. The commit path does not lock it: see `HeadPublisher::publish_led`.
+    /// Locked by a thread that moves or ends `watched`. The heads for events of other types on the same log have the
+    /// same lock. The commit path does not lock it: see `HeadPublisher::publish_led`.
     moving: Arc<Mutex<()>>,
     callbacks: Callbacks<E>,
     meters: Arc<Meters>,

@@ -173,8 +173,8 @@ impl<E> HeadPublisher<E> {
         true
     }
 
-    /// Calls the callbacks after the head was moved, and then wakes the waiters. `deliver` delivers to the callbacks for
-    /// this type of events.
+    /// Calls the callbacks after the head was moved, and then wakes the waiters. `deliver` delivers to the callbacks
+    /// for this type of events.
     #[inline]
     fn announce(&self, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
         let Head { watched, shared } = &self.0;

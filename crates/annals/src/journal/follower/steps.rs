@@ -13,8 +13,8 @@ use crate::journal::log::Log;
 use crate::journal::recovery::active::Active;
 use crate::journal::segment::segment::Segment;
 
-/// Reads the log up to its present end, then starts the thread. A damaged log is read up to the damage, and no thread is
-/// started.
+/// Reads the log up to its present end, then starts the thread. A damaged log is read up to the damage, and no thread
+/// is started.
 pub(crate) fn follow<E: Event>(
     log: Arc<Log>,
     head: HeadPublisher<E>,

@@ -1,5 +1,5 @@
-//! Recognizes a file that was moved or replaced: whether an open file is still the one that has its name. The writer asks
-//! in `writer/state`, a follower in `follower/watch`, and the lock when it is taken.
+//! Recognizes a file that was moved or replaced: whether an open file is still the one that has its name. The writer
+//! asks in `writer/state`, a follower in `follower/watch`, and the lock when it is taken.
 
 /// The identity of a file, under whatever name: two open files with the same id are the same file.
 ///

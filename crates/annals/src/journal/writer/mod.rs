@@ -13,8 +13,8 @@
 //!                                               ▲ end               ▲                        ▲ ready
 //! ```
 //! Room is allocated ahead of the frames, so that a full disk shows before anything is written. For small commits it is
-//! filled with zeroes: a sync then has only data to write, no allocation. When half of it is used, a thread beside the log
-//! makes more, so that a commit seldom waits for room.
+//! filled with zeroes: a sync then has only data to write, no allocation. When half of it is used, a thread beside the
+//! log makes more, so that a commit seldom waits for room.
 
 mod ahead;
 mod allocation;

@@ -34,8 +34,8 @@ impl<E: Event> JournalTarget<E> {
         // room.
         self.file.sync().and_then(|()| self.check_file()).map_err(io::Error::other)?;
         self.durable = self.next_offset;
-        // The file is cut when it is sealed, so nothing may make it grow after that. (Room is made up to the segment's size
-        // only, so this waits only if the segment is sealed earlier, for its index.)
+        // The file is cut when it is sealed, so nothing may make it grow after that. (Room is made up to the segment's
+        // size only, so this waits only if the segment is sealed earlier, for its index.)
         self.ready = self.ahead.take_or_wait().unwrap_or(self.ready);
         let index = IndexWriter::new();
         let (file, next) = match self.begin_segment(&index) {

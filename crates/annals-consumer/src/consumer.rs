@@ -10,14 +10,16 @@ use crate::engine::event::GroupEvent;
 use crate::error::ConsumerError;
 use crate::worker::{Next, Worker, WorkerStream};
 
-/// Returns each event of a query that is not handled yet, in order, at least once. The position survives the process.
+/// Returns the events of a query that are not handled yet, in order, each at least once. Its position in the log
+/// survives the process. [`Consumers::consumer`](crate::Consumers::consumer) builds it.
 ///
-/// * **As an `Iterator`** it blocks at the head. [`try_next`](Self::try_next) and [`next_timeout`](Self::next_timeout)
-///   do not; [`stream`](Self::stream) turns it into a `futures` `Stream`.
+/// * **As an `Iterator`** it blocks at the end of the log until an event is appended. [`try_next`](Self::try_next) does
+///   not wait, [`next_timeout`](Self::next_timeout) waits for a limited time, and [`stream`](Self::stream) turns it
+///   into a `futures` `Stream`.
 /// * **It ends** when the store is closed and every event was returned.
-/// * **An event is handled when its [`Delivery`] was acknowledged.** The position that is saved is that of the lowest
-///   event that is not. After a restart, events from there on are delivered again, also those that were acknowledged
-///   behind it.
+/// * **An event is handled when its [`Delivery`] was acknowledged.** The saved position is the offset of the lowest
+///   event that is not handled. After a restart, all events from there on are delivered again, also those that were
+///   acknowledged already.
 /// * **A delivery that is dropped without `ack`** is delivered again after a pause of 1 s by default
 ///   ([`ConsumerBuilder::retry_after`](crate::ConsumerBuilder::retry_after)), before any later event.
 /// * **Deliveries may be handed to other threads** and acknowledged in any order. To share the work among threads so

@@ -29,8 +29,8 @@ const DELIVERIES_PER_TURN: usize = 64;
 ///   [`Group::stop`](crate::Group::stop) was called.
 ///
 /// **Errors.** A log that cannot be read or a state that cannot be written is an error. The next attempt comes after
-/// the first pause of the settings, so a loop that goes on after an error does not spin. While other events are ready,
-/// they are delivered before the error of an event that cannot be read.
+/// the first pause of the settings, so a loop that continues after errors does not use up a processor. While other
+/// events are ready, they are delivered before the error of an event that cannot be read.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};

@@ -29,8 +29,8 @@
 //! assert_eq!(found.whole, [0..1]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! Appends are not slowed down: hashes are computed from the log, when a checkpoint or a proof is asked for, or by a
-//! thread that follows the log. Proofs can be begun at any time, also for a log that exists.
+//! Appends do no work for proofs: a call for a checkpoint or a proof computes the hashes from the log, or the thread of
+//! a [`ProofFollower`] does. Proofs can be begun at any time, also for a log that exists already.
 //!
 //! The page `docs/PROOFS.md` of the project says what is proved and what is not, and has the formats to the byte.
 

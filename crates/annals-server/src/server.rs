@@ -30,7 +30,7 @@ use crate::running::Running;
 use crate::shared::{MetricsText, Readiness, Settings, Shared};
 use crate::source::{Opened, Source};
 
-/// A server to be started: a store and its settings.
+/// Builds a server from a store and its settings. [`start`](Self::start) starts it, and returns a handle.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -26,10 +26,10 @@
 //! }
 //! ```
 //!
-//! Use it for facts that must not be lost or changed, for decisions on what has happened while several threads append,
-//! and for views that can be rebuilt. Do not use it if single records must be changed or deleted. One process writes,
-//! and any number of processes on the same machine can read; the crate `annals-replicated` has a backend to which
-//! several machines append.
+//! Use it for facts that must not be lost or changed, for decisions on past events while several threads append, and
+//! for views that can be rebuilt. Do not use it if single records must be changed or deleted. One process writes, and
+//! any number of processes on the same machine can read; the crate `annals-replicated` has a backend to which several
+//! machines append.
 //!
 //! # What you can rely on
 //!
@@ -41,7 +41,7 @@
 //!
 //! # Where to find what
 //!
-//! | you want to | look at |
+//! | you want to | use |
 //! |---|---|
 //! | define events | [`Event`] and `#[derive(Event)]`; [`RawEvent`] for events without a type of their own |
 //! | append and read | [`EventStore`], [`Batch`], [`Query`], [`Condition`] |
@@ -68,8 +68,8 @@
 //! | `metrics` | reports to the recorder of the crate `metrics`; [`EventStore::stats`] does not need it |
 //! | `snapshots` | snapshots of projections: [`Reconstructor::snapshots`], [`SnapshotStore`] |
 //!
-//! The guide is in the folder `docs/` of the project:
-//! event sourcing, getting started, consistency boundaries, retries, async programs, testing, operating, backup.
+//! The guide is in the folder `docs/` of the project: getting started, event sourcing, consistency boundaries, retries,
+//! async programs, testing, operating, backup. `docs/GLOSSARY.md` defines the terms.
 
 // All but one module, `journal/map.rs`, which says why.
 #![deny(unsafe_code)]

@@ -80,8 +80,9 @@ impl QueryItem {
     }
 }
 
-/// Selects events by type and tag. A query matches an event that one of its items matches. A query without items
-/// matches no event, so a query that was collected from an empty list finds nothing.
+/// Selects events by type and tag. A query is a list of items, and matches an event if one of its items does. An item
+/// matches an event that has one of its types and all of its tags ([`QueryItem`]). A query without items matches no
+/// event, so a query that was collected from an empty list finds nothing.
 ///
 /// ```
 /// use annals::{Query, QueryItem};

@@ -21,10 +21,10 @@ pub(super) fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
     ProofError::OtherIdentity { what, given: given.to_owned(), kept: kept.to_owned() }
 }
 
-/// The proofs of a log, on any backend: signs checkpoints, and proves what the log contains.
+/// Signs checkpoints of a log, on any backend, and makes proofs of the events that the log contains.
 ///
-/// Appends are not slowed down. Events are hashed when a checkpoint or a proof is asked for, or by a thread that
-/// [`follow`](crate::ProofFollower)s the log.
+/// Appends do no work for proofs. A call for a checkpoint or a proof hashes the events, or the thread of a
+/// [`ProofFollower`](crate::ProofFollower) does.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};

@@ -47,16 +47,16 @@ use crate::log::commit_log::CommitLog;
 /// ```
 ///
 /// # Appending
-/// An append returns when the engine has stored the batch as durably as it promises, and this process shows it. It
-/// fails with four errors that other backends do not have; [`AppendError`] says what to do after each:
+/// An append returns when the engine has stored the batch as durably as it promises, and readers in this process see
+/// the events. It has four errors that other backends do not have; [`AppendError`] says what to do after each:
 /// [`InDoubt`](AppendError::InDoubt), [`Unavailable`](AppendError::Unavailable), [`Diverged`](AppendError::Diverged)
 /// and [`ClockAhead`](AppendError::ClockAhead). Give events [ids](Event::id): then an append in doubt is simply
 /// repeated.
 ///
 /// # Reading
-/// Reads are local and as fast as in a [`Journal`]. They show a prefix of the log: events of other processes come a
-/// moment after they were appended. [`barrier`](Self::barrier) waits for all that were appended before it. An append of
-/// a batch without events does the same.
+/// Reads are local and as fast as in a [`Journal`]. They show a prefix of the log: events of other processes arrive a
+/// moment after they were appended. [`barrier`](Self::barrier) waits for all events that any process appended before the
+/// call. An append of a batch without events does the same.
 pub struct Replicated<E: Event> {
     shared: Arc<Shared<E>>,
     threads: Vec<JoinHandle<()>>,

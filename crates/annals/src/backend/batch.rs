@@ -10,8 +10,9 @@ use crate::error::AppendError;
 use crate::query::Condition;
 use crate::util::time::to_ms;
 
-/// A batch: events to append together, all or none, with optional conditions and an optional time. Pass it to
-/// [`append_as`](crate::EventStore::append_as).
+/// Describes an append: events that are stored together, all or none, with optional conditions and an optional time.
+/// Pass it to [`append_as`](crate::EventStore::append_as). The simpler [`append`](crate::EventStore::append),
+/// [`append_batch`](crate::EventStore::append_batch) and [`append_if`](crate::EventStore::append_if) need no `Batch`.
 ///
 /// ```
 /// use annals::{Batch, Condition, EventStore, Query, RawEvent};
@@ -24,16 +25,16 @@ use crate::util::time::to_ms;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A batch may have several conditions, each with its own [`after`](Condition::after). All of them must hold. Here the
-/// seat must be unsold since the seat map was read, and the request must never have been handled:
+/// A batch may have several conditions, each with its own [`after`](Condition::after). All of them must hold. Here no
+/// event about the seat may have been appended since `head`, and no event of the request ever:
 ///
 /// ```
 /// use annals::{AppendError, Batch, Condition, EventStore, Query, RawEvent};
 ///
 /// let store = EventStore::in_memory();
-/// let sell = |seen| -> Result<_, Box<dyn std::error::Error>> {
+/// let sell = |head| -> Result<_, Box<dyn std::error::Error>> {
 ///     Ok(Batch::new(vec![RawEvent::builder("seat-sold").tag("seat:12A").tag("request:7").build()?])
-///         .condition(Condition::fail_if(Query::tag("seat:12A")).after(seen))
+///         .condition(Condition::fail_if(Query::tag("seat:12A")).after(head))
 ///         .condition(Condition::fail_if(Query::tag("request:7"))))
 /// };
 /// store.append_as(sell(store.len())?)?;

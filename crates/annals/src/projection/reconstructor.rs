@@ -17,9 +17,10 @@ use crate::store::events::{Events, UnknownEvents};
 use crate::store::store::EventStore;
 use crate::util::time::to_ms;
 
-/// Computes the state of a projection: the current state, the state at any time before, and the state after each event.
+/// Computes the state of a projection: the current state, the state at an earlier offset or time, and the state after
+/// each event. [`EventStore::reconstruct`] returns it.
 ///
-/// It stores the current state, so that [`now`](Self::now) folds only the events that were appended since the last
+/// It keeps the current state, so that [`now`](Self::now) folds only the events that were appended since the last
 /// call.
 ///
 /// ```

@@ -20,14 +20,14 @@ use crate::journal::Journal;
 use crate::metrics::stats::{SegmentStats, Stats};
 use crate::query::Query;
 
-/// A log of events. Events are appended once, in one order, and never changed.
+/// Appends events to a log and reads them. Events are appended once, in one order, and never changed.
 ///
-/// A store can be used from any number of threads at once. Clones are handles to the same log; the log is closed when
-/// the last one is dropped.
+/// Any number of threads can use a store at once. Clones are handles to the same log; the log is closed when the last
+/// one is dropped.
 ///
-/// The second type parameter is the backend, the place where the log lives:
+/// The second type parameter is the backend, which stores the log:
 ///
-/// | The log lives | Type |
+/// | The log is | Type |
 /// |---|---|
 /// | in memory | `EventStore<Booking>` |
 /// | in files | [`JournalStore<Booking>`](JournalStore) |
@@ -45,9 +45,9 @@ use crate::query::Query;
 /// let store = EventStore::<Booking>::in_memory();
 /// let sold = |price| Booking::SeatSold { seat: "12A".into(), price };
 ///
-/// // Sell the seat, unless it was sold since we looked.
-/// let seen = store.len();
-/// let unsold = Condition::fail_if(Query::tag("seat:12A")).after(seen);
+/// // Sell the seat, unless it was sold since this program looked.
+/// let head = store.len(); // the offset that the next event gets
+/// let unsold = Condition::fail_if(Query::tag("seat:12A")).after(head);
 /// assert_eq!(store.append_if([sold(90)], &unsold)?, 0..1);
 /// assert!(store.append_if([sold(95)], &unsold).is_err());
 /// assert_eq!(store.get(0)?.unwrap().event, sold(90));
@@ -60,7 +60,7 @@ pub struct EventStore<E: Event, B: Backend<E> = Memory<E>> {
     fairness: Arc<FairnessLock>,
 }
 
-/// A store in files: what [`EventStore::open`] and [`EventStore::open_read_only`] return.
+/// The type of a store in files. [`EventStore::open`] and [`EventStore::open_read_only`] return it.
 ///
 /// ```
 /// use annals::{Event, EventStore, JournalStore};

@@ -161,6 +161,13 @@ impl Chain {
         self.position = Some(Position { slot: self.read_to, entries, tip });
     }
 
+    /// Goes back to the last valid commit, so that the entries behind it are read again.
+    pub(crate) fn rewind(&mut self) {
+        self.read_to = self.position.map_or(Slot(0), |position| position.slot);
+        self.parts.clear();
+        self.voids = 0;
+    }
+
     /// Counts the parts of an unfinished commit as void.
     fn drop_parts(&mut self) {
         self.voids += self.parts.len() as u64;

@@ -16,8 +16,16 @@ impl State {
     pub(super) fn begin_anchor(&mut self) {
         let Some(&position) = self.chain.position() else { return };
         if self.anchor.is_none() && self.end.is_none() {
-            self.anchor = Some(AnchorCheck::new(position));
+            let previous = self.recent.before(&position);
+            self.anchor = Some(AnchorCheck::new(position, previous));
         }
+    }
+
+    /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void entries
+    /// there, and then other writers append at slots that this process believes to have read.
+    pub(super) fn begin_anchor_and_rewind(&mut self) {
+        self.begin_anchor();
+        self.rewinds = true;
     }
 
     /// Looks at a void entry. If it has the number of a commit that was read before, asks to read that commit again. If
@@ -48,7 +56,7 @@ impl State {
         for check in self.anchor.iter_mut().chain(&mut self.recent.check) {
             if !check.reading && now >= check.again_ms {
                 check.reading = true;
-                let (after, count) = (check.position.before(), check.position.entries);
+                let (after, count) = (check.after(), check.count());
                 self.outputs.push(Output::Anchor { after, count });
             }
         }
@@ -56,17 +64,19 @@ impl State {
 
     /// Takes the entries of a position that is checked.
     pub(super) fn anchored(&mut self, after: Slot, entries: Result<Vec<Bytes>, LogError>) {
-        let is_at = |check: &&mut AnchorCheck| check.position.before() == after && check.reading;
+        let is_at = |check: &&mut AnchorCheck| check.after() == after && check.reading;
         let Some(check) = self.anchor.iter_mut().chain(&mut self.recent.check).find(is_at) else {
             return;
         };
         let (now, limit) = (self.now.steady_ms, self.settings.absence_limit_ms);
         let position = check.position;
-        let count = usize::from(position.entries);
+        let count = usize::from(check.count());
         let is_short = entries.as_ref().is_ok_and(|entries| entries.len() < count);
         let is_absent = is_short && check.absence.note(now, limit);
         let (slot, reads) = (position.slot, check.absence.reads());
         check.reading = false;
+        let checked = *check;
+        let is_there = |entries: &[Bytes]| checked.is_there(entries);
         check.again_ms = now + FIRST_PAUSE_MS;
         let is_anchor = self.anchor.is_some_and(|anchor| anchor.position == position);
         // Stepping back needs less patience: whether something is lost shows at the end of the record.
@@ -89,7 +99,7 @@ impl State {
         if is_short {
             return;
         }
-        if !position.is_at(&entries[..count]) {
+        if !is_there(&entries[..count]) {
             let changed = Divergence::Changed { slot };
             return self.not_there(changed, is_anchor);
         }
@@ -100,6 +110,10 @@ impl State {
         if is_anchor {
             self.anchor = None;
             self.confirmed();
+            if std::mem::take(&mut self.rewinds) {
+                self.chain.rewind();
+                self.read_now();
+            }
             self.land();
         }
     }

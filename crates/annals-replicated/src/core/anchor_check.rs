@@ -1,12 +1,17 @@
 //! A check that the record still has a commit.
 
-use super::settings::LEAST_ABSENT_READS;
-use crate::chain::chain::Position;
+use bytes::Bytes;
+
+use super::settings::{LEAST_ABSENT_READS, MOST_BETWEEN};
+use crate::chain::chain::{Chain, Position};
+use crate::chain::slot::Slot;
 
 /// A check that the record still has the last valid commit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AnchorCheck {
     pub(super) position: Position,
+    /// The commit before it, if the entries between the two are checked as well.
+    previous: Option<Position>,
     /// Whether the read is under way.
     pub(super) reading: bool,
     pub(super) absence: Absence,
@@ -15,9 +20,36 @@ pub(super) struct AnchorCheck {
 }
 
 impl AnchorCheck {
-    /// Returns a check that was not begun.
-    pub(super) fn new(position: Position) -> Self {
-        Self { position, reading: false, absence: Absence::default(), again_ms: 0 }
+    /// Returns a check that was not begun. With the commit before it, it also finds a valid commit between the two: the
+    /// record may have lost void entries there, and other writers may have appended since.
+    pub(super) fn new(position: Position, previous: Option<Position>) -> Self {
+        let is_near = |previous: &Position| {
+            let between = position.before().0.checked_sub(previous.slot.0);
+            between.is_some_and(|between| between <= MOST_BETWEEN)
+        };
+        let previous = previous.filter(is_near);
+        Self { position, previous, reading: false, absence: Absence::default(), again_ms: 0 }
+    }
+
+    /// Returns the slot behind which to read.
+    pub(super) fn after(&self) -> Slot {
+        self.previous.map_or(self.position.before(), |previous| previous.slot)
+    }
+
+    /// Returns the number of entries to read.
+    pub(super) fn count(&self) -> u16 {
+        let count = self.position.slot.0 - self.after().0;
+        u16::try_from(count).expect("a commit has at most 65,535 parts, and few entries before it")
+    }
+
+    /// Returns whether these entries lead to the position.
+    pub(super) fn is_there(&self, entries: &[Bytes]) -> bool {
+        let Some(previous) = self.previous else { return self.position.is_at(entries) };
+        let mut chain = Chain::resume(previous);
+        for entry in entries {
+            chain.push(chain.read_to().next(), entry);
+        }
+        chain.position() == Some(&self.position)
     }
 }
 

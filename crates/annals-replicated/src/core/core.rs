@@ -75,7 +75,7 @@ impl Core {
             Input::ApplyFailed => state.apply_failed(),
             Input::ApplyDiffers { slot } => state.apply_differs(slot),
             Input::Reconnected => {
-                state.begin_anchor();
+                state.begin_anchor_and_rewind();
                 state.read_now();
             }
             Input::Hinted => state.hinted = true,

@@ -156,7 +156,7 @@ impl State {
             self.reached_end();
             // The engine refused and shows nothing: perhaps the record is not the one that was read.
             if self.resend_ms.is_some() {
-                self.begin_anchor();
+                self.begin_anchor_and_rewind();
             }
         }
         self.want_now |= !self.caught_up;
@@ -168,7 +168,10 @@ impl State {
             Step::Valid(commit) => self.valid(commit),
             Step::Part => {}
             Step::Void(_) => {
-                self.counts.voids += 1;
+                if slot > self.voids_to {
+                    self.voids_to = slot;
+                    self.counts.voids += 1;
+                }
                 if self.chain.voids() == 1 {
                     self.begin_anchor();
                 }

@@ -45,6 +45,11 @@ impl Recent {
         self.positions.get(usize::try_from(index).ok()?)
     }
 
+    /// Returns the position of the commit before this one, if it is remembered.
+    pub(super) fn before(&self, position: &Position) -> Option<Position> {
+        self.get(position.tip.number.checked_sub(1)?).copied()
+    }
+
     /// Notes that the commit with this number is to be checked.
     pub(super) fn suspect(&mut self, number: u64) {
         let is_checked = self.check.is_some_and(|check| check.position.tip.number == number);
@@ -59,7 +64,8 @@ impl Recent {
             return;
         }
         let position = self.suspected.pop_first().and_then(|number| self.get(number)).copied();
-        self.check = position.map(AnchorCheck::new);
+        let check = |position| AnchorCheck::new(position, self.before(&position));
+        self.check = position.map(check);
     }
 
     /// Ends the check.

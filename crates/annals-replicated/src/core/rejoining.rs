@@ -14,7 +14,7 @@ impl State {
         self.rejoin.found.get_or_insert(divergence);
         if let Some(position) = self.rejoin.step() {
             self.chain = Chain::resume(position);
-            self.anchor = Some(AnchorCheck::new(position));
+            self.anchor = Some(AnchorCheck::new(position, None));
         } else {
             self.chain = Chain::new(Some(store_id));
             self.anchor = None;

@@ -59,6 +59,8 @@ pub(super) const SHORTEST_YIELD_MS: u64 = 20;
 pub(super) const MAX_GATHERED_BYTES: usize = 32 << 20;
 /// The number of commits that may wait to be applied before reading pauses.
 pub(super) const MAX_UNAPPLIED: usize = 256;
+/// The largest number of entries between two commits that a check of the second one reads again.
+pub(super) const MOST_BETWEEN: u64 = 1_024;
 /// The number of reads without the last position of a replica after which a core that begins looks for an earlier one.
 pub(super) const SHORT_READS: u32 = 3;
 /// The least number of reads that must show that the record ends before the replica's position.

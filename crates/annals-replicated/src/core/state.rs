@@ -75,6 +75,10 @@ pub(super) struct State {
     /// Whether a commit that nobody waits for may still land: a barrier is to end that.
     pub(super) abandoned: bool,
     pub(super) anchor: Option<AnchorCheck>,
+    /// Whether the entries behind the last valid commit are read again after that check.
+    pub(super) rewinds: bool,
+    /// The slot of the last void entry that was counted.
+    pub(super) voids_to: Slot,
     /// The last commits, and which of them is checked again.
     pub(super) recent: Recent,
     /// The commits of the replica that the record has not shown yet.
@@ -143,6 +147,8 @@ impl State {
             hold_until_ms: 0,
             abandoned: false,
             anchor: None,
+            rewinds: false,
+            voids_to: Slot(0),
             recent: Recent::default(),
             rejoin: Rejoin::default(),
             replica_head: 0,

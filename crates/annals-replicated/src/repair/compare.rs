@@ -30,24 +30,17 @@ pub fn compare(
     comparison.finish()
 }
 
-/// Returns the newest position that the record confirms, of the last, the one before it, and ever larger steps back.
+/// Returns the oldest position, if the record confirms it. What is behind it is read again: the entries at a later
+/// position may be the replica's, and void nevertheless, because other writers appended before them.
 fn confirmed(
     log: &dyn CommitLog,
     positions: &[Position],
     patience: Patience,
 ) -> Result<Option<Position>, RepairError> {
-    let (mut at, mut stride) = (positions.len(), 1);
-    while at > 0 {
-        at = at.saturating_sub(stride);
-        stride *= 2;
-        let position = positions[at];
-        let count = usize::from(position.entries);
-        let entries = read_whole(log, position.before(), count, patience)?;
-        if entries.len() == count && position.is_at(&entries) {
-            return Ok(Some(position));
-        }
-    }
-    Ok(None)
+    let Some(&position) = positions.first() else { return Ok(None) };
+    let count = usize::from(position.entries);
+    let entries = read_whole(log, position.before(), count, patience)?;
+    Ok((entries.len() == count && position.is_at(&entries)).then_some(position))
 }
 
 /// A comparison under way.
@@ -102,8 +95,8 @@ impl Comparison<'_> {
         let (Some(&record), Some(shared)) = (self.chain.position(), self.shared) else {
             return Err(RepairError::NoRecord);
         };
-        let last = self.held.positions().last().map_or(0, |position| position.tip.number);
-        let numbers = shared.tip.number + 1..last.max(shared.tip.number) + 1;
+        let newest = self.held.positions().last().map_or(0, |position| position.tip.number);
+        let numbers = shared.tip.number + 1..newest.max(shared.tip.number) + 1;
         let events = shared.tip.head..self.held.head().max(shared.tip.head);
         let lost = Lost { numbers, events };
         let (other, epoch) = (self.other, self.epoch);

@@ -120,7 +120,8 @@ impl Held for HeldJournal {
     }
 
     fn agrees(&self, commit: &Commit) -> Result<bool, Cause> {
-        Ok(lacking(&self.replica, commit).map_err(Cause::new)?.is_some())
+        let is_beyond = commit.header().first_offset >= self.head();
+        Ok(is_beyond || lacking(&self.replica, commit).map_err(Cause::new)?.is_some())
     }
 
     fn commit(&self, number: u64, previous: CommitHash) -> Result<Commit, Cause> {

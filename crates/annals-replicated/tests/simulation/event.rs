@@ -24,6 +24,7 @@ pub(crate) enum Event {
     Pause,
     Stranger,
     Break(Broken),
+    Operate,
 }
 
 /// An append, by the run of a process that sent it.

@@ -5,6 +5,8 @@
 
 mod defect;
 mod event;
+mod network;
+mod operator;
 mod plan;
 mod replica;
 mod workload;
@@ -13,11 +15,12 @@ mod world;
 use std::ops::Range;
 
 use annals::RawEvent;
-use annals_replicated::history::{Violation, check};
+use annals_replicated::history::{Told, Violation, check};
 use annals_replicated::sim::{Broken, Faults, Random, SimRecord};
 use annals_replicated::{Chain, LogLimits, Slot, Step};
 
 use defect::Defect;
+use operator::Operator;
 use plan::Plan;
 use world::{Outcome, World};
 
@@ -57,6 +60,7 @@ fn any_plan(seed: u64) -> Plan {
         ends: random.chance(50),
         pauses: random.chance(50),
         broken: None,
+        operator: None,
         defect: None,
         payload: if random.chance(30) { 3_000 } else { 50 },
     }
@@ -113,6 +117,7 @@ fn plain_plan(processes: usize) -> Plan {
         ends: false,
         pauses: false,
         broken: None,
+        operator: None,
         defect: None,
         payload: 20,
     }
@@ -203,5 +208,63 @@ fn the_plans_of_the_broken_cores_are_quiet_without_the_defect() {
             assert_eq!(violations, [], "seed {seed}: {plan:?}");
             assert!(outcome.settled, "seed {seed}: {plan:?}");
         }
+    }
+}
+
+/// A plan for an engine that loses its end, and an operator who repairs that.
+fn repair_plan(seed: u64) -> Plan {
+    let mut random = Random::new(seed ^ 0x0e_90c4);
+    let any = any_plan(seed);
+    let operator = if random.chance(70) { Operator::StopsAll } else { Operator::StopsNone };
+    // An engine that lost entries has no entries under way that arrive after the repair, as long as processes stopped.
+    let faults = Faults { accepts_everything: false, full: 0, ..any.faults };
+    let faults = if random.chance(30) { Faults::none() } else { faults };
+    Plan { faults, broken: Some(Broken::LostTail), operator: Some(operator), ..any }
+}
+
+/// Checks a run in which the record lost its end and an operator repaired it.
+fn check_repair(plan: &Plan, seed: u64) -> Outcome {
+    let (mut outcome, violations) = run(plan, seed);
+    let divergences = &outcome.divergences;
+    assert!(outcome.settled, "seed {seed}: {divergences:?} {:?} {plan:?}", outcome.repairs);
+    let log = events(&outcome.record);
+    for replica in &outcome.replicas {
+        let same = replica.events.iter().zip(&log).take_while(|(own, event)| own == event).count();
+        let heads = (replica.events.len(), same);
+        let text = || format!("seed {seed}: {:?} {plan:?}", outcome.repairs);
+        assert_eq!(heads, (log.len(), log.len()), "all have one log: {}", text());
+    }
+    let stops = plan.operator == Some(Operator::StopsAll);
+    if outcome.repairs.set_aside == 0 && !plan.ends {
+        // What was acknowledged was in a replica, and is in the record again.
+        assert_eq!(violations, [], "seed {seed}: {plan:?}");
+    } else if stops {
+        // What was appended before the last repair may be lost. What came after it is not.
+        let time = outcome.repairs.time;
+        outcome.history.observations.retain(|seen| seen.time > time);
+        for operation in &mut outcome.history.operations {
+            if operation.began <= time {
+                operation.told = Told::InDoubt;
+            }
+        }
+        let violations = check(&outcome.history, &log);
+        assert_eq!(violations, [], "seed {seed}: {plan:?}");
+    }
+    outcome
+}
+
+/// An operator heals the record, or gives up what it lost. Either way all replicas have one log again, and a healed
+/// record has everything that was acknowledged.
+#[test]
+fn a_record_that_lost_its_end_is_repaired() {
+    let (mut healed, mut epochs, mut runs) = (0, 0, 0);
+    for seed in seeds(300) {
+        let repairs = check_repair(&repair_plan(seed), seed).repairs;
+        healed += u64::from(repairs.healed > 0);
+        epochs += u64::from(repairs.epochs > 0);
+        runs += 1;
+    }
+    if runs > 100 {
+        assert!(healed * 10 > runs && epochs * 20 > runs, "{healed} healed, {epochs} epochs");
     }
 }

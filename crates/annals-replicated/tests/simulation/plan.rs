@@ -4,6 +4,7 @@ use annals_replicated::LogLimits;
 use annals_replicated::sim::{Broken, Faults};
 
 use crate::defect::Defect;
+use crate::operator::Operator;
 
 /// What is simulated.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub(crate) struct Plan {
     pub(crate) ends: bool,
     pub(crate) pauses: bool,
     pub(crate) broken: Option<Broken>,
+    pub(crate) operator: Option<Operator>,
     pub(crate) defect: Option<Defect>,
     /// The size of payloads, in bytes, at most.
     pub(crate) payload: usize,

@@ -7,29 +7,30 @@ use std::sync::Arc;
 use annals_replicated::history::{History, Observation, Operation, Told};
 use annals_replicated::sim::{Faults, Random, SimRecord};
 use annals_replicated::{
-    AppendOutcome, Cause, Commit, Core, CoreSettings, Divergence, Input, LogError, NewBatch,
-    NewEntry, Now, Output, Position, ReadKind, ReadLimit, Refusal, RequestId, Slot, Start,
+    Commit, Core, CoreSettings, Divergence, Input, NewBatch, Now, Output, Position, ReadKind,
+    ReadLimit, Refusal, RequestId, Slot, Start,
 };
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::defect::Defect;
 use crate::event::{Event, Sender};
+use crate::operator::Repairs;
 use crate::plan::Plan;
 use crate::replica::MemoryReplica;
 use crate::workload::Workload;
 
 /// A process that runs, or ran.
-struct Process {
+pub(crate) struct Process {
     /// The number of this run of the process, its own among all.
-    life: u64,
+    pub(crate) life: u64,
     core: Option<Core>,
-    replica: MemoryReplica,
+    pub(crate) replica: MemoryReplica,
     /// Commits that are to be applied, in order.
     applies: VecDeque<(Arc<Commit>, Position)>,
     paused_until: u64,
     open: BTreeMap<RequestId, Open>,
-    divergence: Option<Divergence>,
+    pub(crate) divergence: Option<Divergence>,
 }
 
 struct Open {
@@ -38,9 +39,9 @@ struct Open {
 }
 
 pub(crate) struct World {
-    plan: Plan,
+    pub(crate) plan: Plan,
     pub(crate) random: Random,
-    now: u64,
+    pub(crate) now: u64,
     events: BinaryHeap<Reverse<(u64, u64, usize)>>,
     /// The events by their number, with the process that they are for.
     details: HashMap<u64, Event>,
@@ -48,11 +49,12 @@ pub(crate) struct World {
     lives: u64,
     requests: u64,
     pub(crate) record: SimRecord,
-    store_id: Uuid,
-    processes: Vec<Process>,
+    pub(crate) store_id: Uuid,
+    pub(crate) processes: Vec<Process>,
     workload: Workload,
     pub(crate) history: History,
     healed: bool,
+    pub(crate) repairs: Repairs,
 }
 
 /// What came of a run.
@@ -64,6 +66,7 @@ pub(crate) struct Outcome {
     pub(crate) replicas: Vec<MemoryReplica>,
     /// Whether all callers were answered and all processes caught up.
     pub(crate) settled: bool,
+    pub(crate) repairs: Repairs,
 }
 
 impl World {
@@ -85,6 +88,7 @@ impl World {
             workload,
             history: History::default(),
             healed: false,
+            repairs: Repairs::default(),
             plan,
         };
         for process in 0..world.plan.processes {
@@ -129,9 +133,13 @@ impl World {
         if let Some(broken) = self.plan.broken {
             self.later(0, span / 2, Event::Break(broken));
         }
+        if self.plan.operator.is_some() {
+            let at = span / 2 + self.random.below(3_000);
+            self.later(0, at, Event::Operate);
+        }
     }
 
-    fn later(&mut self, process: usize, delay: u64, event: Event) {
+    pub(crate) fn later(&mut self, process: usize, delay: u64, event: Event) {
         self.event_count += 1;
         self.details.insert(self.event_count, event);
         self.events.push(Reverse((self.now + delay, self.event_count, process)));
@@ -154,8 +162,10 @@ impl World {
             }
             let event = self.details.remove(&number).expect("an event");
             let paused_until = self.processes[process].paused_until;
-            let is_engine =
-                matches!(event, Event::Arrive { .. } | Event::Break(_) | Event::Stranger);
+            let is_engine = matches!(
+                event,
+                Event::Arrive { .. } | Event::Break(_) | Event::Stranger | Event::Operate
+            );
             if self.now < paused_until && !is_engine && !matches!(event, Event::End) {
                 self.later(process, paused_until - self.now, event);
                 continue;
@@ -171,15 +181,19 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        self.processes.iter().all(|process| {
-            let caught_up = process.core.as_ref().is_some_and(|core| {
-                let at_end = core.position().is_some_and(|position| {
-                    process.replica.position() == Some(*position) && self.is_last(position.slot)
+        // Two looks: commits may be under way to a replica at the first.
+        let is_repaired = self.plan.operator.is_none() || self.repairs.quiet_looks > 1;
+        is_repaired
+            && self.processes.iter().all(|process| {
+                let caught_up = process.core.as_ref().is_some_and(|core| {
+                    let at_end = core.position().is_some_and(|position| {
+                        process.replica.position() == Some(*position) && self.is_last(position.slot)
+                    });
+                    let has_ended = core.divergence().is_some() && self.plan.operator.is_none();
+                    has_ended || (core.doubts() == 0 && at_end)
                 });
-                core.divergence().is_some() || (core.doubts() == 0 && at_end)
-            });
-            caught_up && process.open.is_empty()
-        })
+                caught_up && process.open.is_empty()
+            })
     }
 
     /// Returns whether no valid commit is behind `slot`.
@@ -197,7 +211,8 @@ impl World {
         }
         let divergences = self.processes.iter().map(|process| process.divergence).collect();
         let replicas = self.processes.into_iter().map(|process| process.replica).collect();
-        Outcome { history: self.history, record: self.record, divergences, replicas, settled }
+        let (history, record, repairs) = (self.history, self.record, self.repairs);
+        Outcome { history, record, divergences, replicas, settled, repairs }
     }
 
     fn handle(&mut self, process: usize, event: Event) {
@@ -232,10 +247,16 @@ impl World {
             }
             Event::Apply { life: of } if of == life => {
                 let running = &mut self.processes[process];
-                let (commit, position) = running.applies.pop_front().expect("a commit to apply");
-                running.replica.apply(&commit, position);
+                let Some((commit, position)) = running.applies.pop_front() else { return };
+                let input = if running.replica.apply(&commit, position) {
+                    Input::Applied { number: position.tip.number }
+                } else {
+                    // Nothing behind it is applied either.
+                    running.applies.clear();
+                    Input::ApplyDiffers { slot: position.slot }
+                };
                 self.observe(process);
-                self.input(process, Input::Applied { number: position.tip.number });
+                self.input(process, input);
             }
             Event::Hinted { life: of } if of == life => self.input(process, Input::Hinted),
             Event::Reconnected => self.input(process, Input::Reconnected),
@@ -252,6 +273,9 @@ impl World {
                 let stranger = Bytes::copy_from_slice(&self.random.number().to_le_bytes());
                 self.record.arrive(self.record.last(), &stranger, true);
             }
+            Event::Operate => self.operate(),
+            // A record without its beginning cannot be repaired.
+            Event::Break(_) if self.plan.operator.is_some() && self.record.last() < Slot(2) => {}
             Event::Break(broken) => {
                 self.record.break_promise(broken, &mut self.random);
                 for process in 0..self.processes.len() {
@@ -281,48 +305,6 @@ impl World {
         self.processes[process].open.insert(request, open);
         let batch = Defect::submitted(self.plan.defect, batch);
         self.input(process, Input::Submitted { request, batch, deadline_ms: None });
-    }
-
-    /// Lets an entry arrive at the engine, and its answer go back.
-    fn arrive(
-        &mut self,
-        process: usize,
-        from: Sender,
-        after: Slot,
-        entry: &NewEntry,
-        answers: bool,
-    ) {
-        let faults = self.plan.faults;
-        let outcome = self.record.arrive(after, &entry.bytes, faults.accepts_everything);
-        if !answers {
-            return;
-        }
-        let outcome = if self.random.chance(faults.lost_answers) {
-            AppendOutcome::Unknown(Cause::new("lost"))
-        } else if self.random.chance(faults.wrong_refusals) {
-            AppendOutcome::Refused
-        } else if self.random.chance(faults.other_slots)
-            && let AppendOutcome::At(slot) = outcome
-        {
-            AppendOutcome::At(self.record.other_slot(slot, after, &mut self.random))
-        } else {
-            outcome
-        };
-        let delay = match outcome {
-            AppendOutcome::Unknown(_) => 500,
-            _ => 1 + self.random.below(4),
-        };
-        self.later(process, delay, Event::Answer { to: from, outcome });
-    }
-
-    fn read(&mut self, after: Slot, limit: ReadLimit) -> Result<Vec<Bytes>, LogError> {
-        let faults = self.plan.faults;
-        if self.random.chance(faults.failed_reads) {
-            return Err(LogError::Unavailable(Cause::new("away")));
-        }
-        let is_old = self.random.chance(faults.stale_reads);
-        let missing = if is_old { self.random.index(5) } else { 0 };
-        self.record.read(after, limit, missing)
     }
 
     /// Passes an input to the core of a process, and carries out its outputs.
@@ -366,42 +348,6 @@ impl World {
             }
             Output::Diverged(divergence) => self.processes[process].divergence = Some(divergence),
         }
-    }
-
-    /// Sends an entry to the engine, over a way on which it may be lost, doubled or delayed.
-    fn send(&mut self, process: usize, from: Sender, after: Slot, entry: NewEntry) {
-        let faults = self.plan.faults;
-        let unknown = AppendOutcome::Unknown(Cause::new("lost"));
-        if self.random.chance(faults.not_sent) {
-            let outcome = AppendOutcome::NotSent(Cause::new("away"));
-            return self.later(process, 1, Event::Answer { to: from, outcome });
-        }
-        if self.random.chance(faults.full) {
-            return self.later(
-                process,
-                1,
-                Event::Answer { to: from, outcome: AppendOutcome::Full },
-            );
-        }
-        if entry.bytes.len() > self.plan.limits.entry_bytes {
-            let outcome = AppendOutcome::TooLarge;
-            return self.later(process, 1, Event::Answer { to: from, outcome });
-        }
-        if self.random.chance(faults.lost_entries) {
-            return self.later(process, 500, Event::Answer { to: from, outcome: unknown });
-        }
-        if self.random.chance(faults.doubled) {
-            let delay = 1 + self.random.below(300);
-            let entry = entry.clone();
-            self.later(process, delay, Event::Arrive { from, after, entry, answers: false });
-        }
-        if self.random.chance(faults.delayed) {
-            let delay = 100 + self.random.below(2_000);
-            self.later(process, delay, Event::Arrive { from, after, entry, answers: false });
-            return self.later(process, 500, Event::Answer { to: from, outcome: unknown });
-        }
-        let delay = 1 + self.random.below(4);
-        self.later(process, delay, Event::Arrive { from, after, entry, answers: true });
     }
 
     fn answer(
@@ -457,17 +403,23 @@ impl World {
 
     /// Ends a process. Its callers are not told anything, and its replica may lose its end.
     fn end(&mut self, process: usize) {
+        let lost = self.random.index(4);
+        self.stop(process, lost);
+    }
+
+    /// Ends a process, and starts it again a moment later. Its replica loses the last commits.
+    pub(crate) fn stop(&mut self, process: usize, lost: usize) {
         if self.processes[process].core.take().is_none() {
             return;
         }
         self.forget_open(process);
-        let lost = self.random.index(4);
         self.lives += 1;
         let ended = &mut self.processes[process];
         // What is on its way to it comes too late.
         ended.life = self.lives;
         ended.applies.clear();
         ended.replica.lose(lost);
+        ended.divergence = None;
         let delay = self.random.below(500);
         self.later(process, delay, Event::Start);
     }

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     InvalidRequest,
     BatchTooLarge,
     RequestTooLarge,
+    SlowRequest,
     EventTooLarge,
     Unauthenticated,
     Forbidden,
@@ -86,6 +87,7 @@ impl Kind {
             Self::NoRoom | Self::Busy => (Code::ResourceExhausted, Some(Type::Io)),
             Self::Poisoned | Self::ReadOnly => (Code::FailedPrecondition, Some(Type::Io)),
             Self::Closing => (Code::Unavailable, None),
+            Self::SlowRequest => (Code::DeadlineExceeded, None),
             Self::Internal => (Code::Internal, Some(Type::Internal)),
         }
     }
@@ -99,6 +101,7 @@ impl Kind {
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request"),
             Self::BatchTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "batch-too-large"),
             Self::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request-too-large"),
+            Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow-request"),
             Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),

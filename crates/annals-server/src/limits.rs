@@ -16,6 +16,7 @@ pub struct Limits {
     pub(crate) reads: usize,
     pub(crate) subscriptions: usize,
     pub(crate) header_time: Duration,
+    pub(crate) body_time: Duration,
     pub(crate) drain_time: Duration,
     pub(crate) keep_alive: Duration,
 }
@@ -34,6 +35,7 @@ impl Default for Limits {
             reads: 64,
             subscriptions: 10_000,
             header_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(10),
             drain_time: Duration::from_secs(10),
             keep_alive: Duration::from_secs(20),
         }
@@ -72,6 +74,14 @@ impl Limits {
     #[must_use]
     pub fn header_time(self, time: Duration) -> Self {
         Self { header_time: time, ..self }
+    }
+
+    /// Sets the time in which a client must send the body of a request: 10 seconds by default, and 1 second more for each
+    /// KiB that has come. So a large body may take long, but a client that sends less than 1 KiB/s is refused. It is the
+    /// same over HTTP/1.1, HTTP/2 and gRPC.
+    #[must_use]
+    pub fn body_time(self, time: Duration) -> Self {
+        Self { body_time: time, ..self }
     }
 
     /// Sets the longest time that requests at work get to finish when the server ends: 10 seconds by default.

@@ -48,7 +48,11 @@ pub(crate) fn wait(text: &str) -> Result<Wait, String> {
     if text == "forever" {
         return Ok(Wait(None));
     }
-    let time = humantime::parse_duration(text);
-    time.map(|time| Wait(Some(time)))
+    time(text).map(|time| Wait(Some(time)))
+}
+
+/// Parses a time with its unit.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
         .map_err(|_| "expected a time with its unit, such as 500ms, 10s or 5min".to_owned())
 }

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::args::append::Durability;
-use crate::args::creation::{Wait, wait};
+use crate::args::creation::{Wait, time, wait};
 use crate::store_path::StorePath;
 
 /// Serve a store to other programs and machines: gRPC for UmaDB's clients, HTTP with JSON, and pages for a browser
@@ -105,4 +106,12 @@ pub(crate) struct Serve {
     /// The largest number of subscriptions at once
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) max_subscriptions: usize,
+
+    /// The time in which a client must finish its TLS handshake, and the headers of a request
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub(crate) header_time: Duration,
+
+    /// The time in which a client must send the body of a request; 1 s more for each KiB that has come
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub(crate) body_time: Duration,
 }

@@ -110,8 +110,11 @@ async fn rocksdb(path: &std::path::Path, args: &Serve) -> Result<Server, Failure
 
 /// Applies the options.
 fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
-    let limits =
-        Limits::default().connections(args.max_connections).subscriptions(args.max_subscriptions);
+    let limits = Limits::default()
+        .connections(args.max_connections)
+        .subscriptions(args.max_subscriptions)
+        .header_time(args.header_time)
+        .body_time(args.body_time);
     server = args.listen.iter().fold(server.limits(limits), |server, &at| server.listen(at));
     server = args.listen_mutual.iter().fold(server, |server, &at| server.listen_mutual(at));
     server = args.host_name.iter().fold(server, Server::host_name);

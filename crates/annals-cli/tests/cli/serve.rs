@@ -88,6 +88,27 @@ fn events_that_came_over_http_are_in_the_store_after_a_signal() {
 }
 
 #[test]
+fn slow_clients_have_the_times_of_the_options() {
+    let dir = TestDir::new();
+    let serving =
+        Serving::start(&[&dir.arg("a.store"), "--body-time", "200ms", "--header-time", "200ms"]);
+    let begun = |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(&serving.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut response = String::new();
+        let _ = stream.read_to_string(&mut response);
+        response
+    };
+    let body = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        Content-Length: 9\r\n\r\n{";
+    let refused = begun(body);
+    assert!(refused.starts_with("HTTP/1.1 408") && refused.contains("slow-request"), "{refused}");
+    assert!(!begun(b"GET /health/live HTTP/1.1\r\n").starts_with("HTTP/1.1 200"));
+    serving.signal("-TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
 fn a_killed_server_has_kept_what_it_answered() {
     let dir = TestDir::new();
     let store = dir.arg("a.store");
@@ -208,5 +229,6 @@ fn what_cannot_be_served_is_named() {
     annals(mutual, "").complains(&["--client-ca"]);
     annals(["serve", &store, "--read-only", "--wait"], "").complains(&["--wait"]);
     annals(["serve", &store, "--listen", "here"], "").complains(&["--listen"]);
+    annals(["serve", &store, "--body-time", "10"], "").complains(&["--body-time", "10s"]);
     assert!(!dir.path("a.store").exists());
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Kind};
 use crate::limits::MAX_REQUEST_BYTES;
+use crate::listen::timed_body::SlowBody;
 
 /// Reads the whole body, up to the largest request.
 pub(super) async fn read(request: Request) -> Result<Bytes, Fault> {
@@ -25,6 +26,7 @@ pub(super) async fn read(request: Request) -> Result<Bytes, Fault> {
     match axum::body::to_bytes(Body::new(body), usize::MAX).await {
         Ok(bytes) => Ok(bytes),
         Err(error) if is_limit(&error) => Err(too_large()),
+        Err(error) if SlowBody::caused(&error) => Err(SlowBody::fault()),
         Err(_) => Err(Fault::invalid("the body did not come to its end")),
     }
 }

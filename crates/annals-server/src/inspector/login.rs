@@ -15,6 +15,7 @@ use super::params::Params;
 use super::paths::is_page;
 use crate::access::sessions::LIFE;
 use crate::fault::Fault;
+use crate::listen::timed_body::SlowBody;
 use crate::shared::Shared;
 
 /// The largest body of a form, in bytes.
@@ -23,9 +24,11 @@ const MAX_FORM: usize = 64 << 10;
 /// Reads the fields of a form.
 pub(super) async fn form(request: Request) -> Result<Params, Fault> {
     let body = axum::body::to_bytes(request.into_body(), MAX_FORM).await;
-    let body =
-        body.map_err(|_| Fault::invalid("the form is too large, or did not come to its end"))?;
-    Ok(Params::of_form(&body))
+    match body {
+        Ok(body) => Ok(Params::of_form(&body)),
+        Err(error) if SlowBody::caused(&error) => Err(SlowBody::fault()),
+        Err(_) => Err(Fault::invalid("the form is too large, or did not come to its end")),
+    }
 }
 
 /// Returns the page with the form.

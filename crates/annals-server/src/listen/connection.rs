@@ -9,6 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::first_bytes::FirstBytes;
+use super::timed_body::TimedBody;
 use crate::client::Client;
 use crate::limits::{Limits, MAX_HEADER_BYTES};
 use crate::shared::{Shared, draining};
@@ -27,8 +28,7 @@ fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)
-        .max_buf_size(MAX_HEADER_BYTES as usize)
-        .pipeline_flush(true);
+        .max_buf_size(MAX_HEADER_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -43,6 +43,11 @@ fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
+/// Returns whether the client of a request sends messages for as long as it likes.
+fn is_conversation(path: &str) -> bool {
+    path.starts_with("/grpc.reflection.")
+}
+
 /// Serves a connection. When the server drains, requests at work finish and no further ones are taken.
 pub(super) async fn serve(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -50,12 +55,13 @@ pub(super) async fn serve(
     shared: Arc<Shared>,
     client: Client,
 ) {
-    let peer = client.peer;
+    let (peer, body_time) = (client.peer, shared.limits.body_time);
     let io = TokioIo::new(FirstBytes::within(io, shared.limits.header_time));
     let service = tower::ServiceBuilder::new()
         .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(client.clone());
-            request
+            let time = (!is_conversation(request.uri().path())).then_some(body_time);
+            request.map(|body| TimedBody::new(body, time))
         })
         .service(router);
     let protocol = protocol(&shared.limits);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use annals::{RealFileSystem, StoreFile};
+use parking_lot::Mutex;
 
 use crate::error::{CheckError, ProofError};
 use crate::hash::{TreeHash, hex, sha256};
@@ -52,8 +53,9 @@ pub enum WitnessError {
     Memory(#[from] ProofError),
 }
 
-/// A witness: cosigns the checkpoints of the logs that it knows, if each continues the one before. It remembers the
-/// last checkpoint of each log durably, before it returns a cosignature.
+/// A witness: cosigns the checkpoints of the logs that it knows, if each continues the one before. It remembers the last
+/// checkpoint of each log durably, before it returns a cosignature. Threads may share it: it cosigns one checkpoint at a
+/// time.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};
@@ -76,6 +78,8 @@ pub struct Witness {
     place: Place,
     key: LogKey,
     logs: Vec<VerifierKey>,
+    /// Held from the look at the memory until it is written: of two threads, the second sees what the first cosigned.
+    cosigns: Mutex<()>,
     /// Held while the witness is open: two processes must not cosign from one memory.
     _lock: Box<dyn StoreFile>,
 }
@@ -94,8 +98,10 @@ impl Witness {
         let place = Place::open(&RealFileSystem, path, true)?;
         let place = place.ok_or_else(|| ProofError::NoProofs { path: path.to_owned() })?;
         let lock = lock(&place).map_err(ProofError::io("lock", path))?;
+        // A process that was killed may have left a log's directory whose name is not durable yet.
+        place.directory.sync().map_err(ProofError::io("sync", path))?;
         let logs = logs.into_iter().filter(|key| key.kind() == KeyKind::Log).collect();
-        Ok(Self { place, key, logs, _lock: lock })
+        Ok(Self { place, key, logs, cosigns: Mutex::new(()), _lock: lock })
     }
 
     /// Returns the file in which the last checkpoint of a log is stored. A web server can publish it as it is.
@@ -107,7 +113,7 @@ impl Witness {
     /// Cosigns the checkpoint of a request, now. Returns the signature line.
     ///
     /// # Errors
-    /// [`WitnessError`]. The witness's memory is then as it was.
+    /// [`WitnessError`]. No cosignature leaves the witness then.
     pub fn cosign(&self, request: &ConsistencyProof) -> Result<String, WitnessError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         self.cosign_at(request, now)
@@ -127,6 +133,7 @@ impl Witness {
         if checkpoint.signatures(&known)?.is_empty() {
             return Err(CheckError::NotSigned { origin: origin.to_owned() }.into());
         }
+        let _cosigns = self.cosigns.lock();
         let place = self.place.subdirectory(&directory(origin))?;
         let (size, root) = remembered(&place, origin)?;
         if request.old() != size {

@@ -1,5 +1,8 @@
 //! Witnesses and policies.
 
+use std::sync::Barrier;
+use std::thread;
+
 use annals_proof::{Checkpoint, ConsistencyProof, Fork, Policy, Proofs, Witness, WitnessError};
 
 use crate::common::{Log, ORIGIN, alice, bob, note, noted};
@@ -45,6 +48,30 @@ fn a_witness_follows_one_history() {
     let refused = witness.cosign(&request(&other, 15)).unwrap_err();
     assert!(matches!(refused, WitnessError::Contradiction { size: 15, .. }), "{refused}");
     witness.cosign(&request(&store, 15)).unwrap();
+}
+
+#[test]
+fn a_witness_that_threads_share_cosigns_one_of_two_histories() {
+    let other = noted(0);
+    for _ in 0..5 {
+        other.append(annals::RawEvent::builder("other").build().unwrap()).unwrap();
+    }
+    let forks = [request(&noted(5), 0), request(&other, 0)];
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let witness = Witness::open(directory.path(), bob(), [alice().vkey()]).unwrap();
+        let (barrier, witness) = (Barrier::new(forks.len()), &witness);
+        let cosigned = thread::scope(|scope| {
+            let cosign = |request| {
+                barrier.wait();
+                witness.cosign(request)
+            };
+            let threads = forks.each_ref().map(|request| scope.spawn(move || cosign(request)));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        let lines = cosigned.iter().filter(|line| line.is_ok()).count();
+        assert_eq!(lines, 1, "{cosigned:?}");
+    }
 }
 
 #[test]

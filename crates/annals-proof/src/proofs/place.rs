@@ -30,7 +30,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Opens the directory. Creates it if `create`; otherwise `None` means that nothing is there.
+    /// Opens the directory. Creates it if `create`; otherwise `None` means that nothing is there. The name of a created
+    /// directory is durable.
     pub(crate) fn open(
         files: &dyn FileSystem,
         path: &Path,
@@ -39,6 +40,10 @@ impl Place {
         let opened = match files.open_directory(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && create => {
                 files.create_directory(path).map_err(ProofError::io("create", path))?;
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let parent = parent.unwrap_or(Path::new("."));
+                let synced = files.open_directory(parent).and_then(|parent| parent.sync());
+                synced.map_err(ProofError::io("sync", parent))?;
                 files.open_directory(path)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

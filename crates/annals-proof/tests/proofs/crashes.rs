@@ -84,3 +84,22 @@ fn no_signature_contradicts_an_earlier_one() {
         assert!(run.is_ok(), "schedule {seed} failed: ANNALS_CRASH_SEED={seed} runs it again");
     }
 }
+
+#[test]
+fn what_was_signed_durably_survives_a_power_cut_right_after_it() {
+    let disk = FaultFileSystem::new(1);
+    let open = || {
+        let files = Arc::new(disk.process());
+        let journal = Journal::options().file_system(files.clone()).open(on_disk("log")).unwrap();
+        let store = EventStore::<RawEvent, _>::on(journal);
+        let options = ProofOptions::new().file_system(files).anchor(Anchor::Durable);
+        (options.open(&store, ORIGIN).unwrap(), store)
+    };
+    let (proofs, store) = open();
+    store.append(RawEvent::builder("noted").build().unwrap()).unwrap();
+    let signed = proofs.checkpoint(&alice()).unwrap();
+    disk.restart(Loss::Everything);
+    let (proofs, _store) = open();
+    assert_eq!(proofs.last_checkpoint(), Some(signed));
+    assert_eq!(proofs.vkey(), Some(alice().vkey()));
+}

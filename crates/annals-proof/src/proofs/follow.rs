@@ -41,8 +41,9 @@ impl Wake for Unpark {
 }
 
 impl ProofFollower {
-    /// Starts the thread. It ends when this value is dropped, when the log is closed, or when the log cannot be read,
-    /// which it logs. Checkpoints work on without it.
+    /// Starts the thread. It ends when this value is dropped, when the log is closed, when the log is found to contradict
+    /// what it signed, because nothing is signed then, or when the log cannot be read, which it logs. Checkpoints work
+    /// on without it.
     ///
     /// # Errors
     /// An error of the system if it has no thread.
@@ -77,9 +78,13 @@ fn run<E: Event, B: Backend<E>>(proofs: &Proofs<E, B>, stopped: &AtomicBool) {
     // Acquire: pairs with the store in `drop`.
     while !stopped.load(Ordering::Acquire) {
         let mut state = proofs.lock();
+        // It is never forgotten, so nothing is signed any more.
+        if state.contradiction.is_some() {
+            return;
+        }
         let hashed = state.size();
         let end = head.get().min(hashed + STEP);
-        if end > hashed && state.contradiction.is_none() {
+        if end > hashed {
             if let Err(error) = state.extend(&proofs.store, end, proofs.threads()) {
                 tracing::error!(%error, "events are no longer hashed as they are appended");
                 return;

@@ -88,6 +88,21 @@ fn a_follower_and_threads_change_no_root() {
 }
 
 #[test]
+fn a_follower_ends_once_the_log_contradicts_what_it_signed() {
+    let store = noted(2);
+    let proofs = Arc::new(Proofs::in_memory(&store, ORIGIN).unwrap());
+    proofs.checkpoint(&alice()).unwrap();
+    proofs.agrees_with(&signed(&noted(9))).unwrap_err();
+    note(&store, 1);
+    let follower = ProofFollower::start(&proofs).unwrap();
+    // The thread has a handle until it ends. It would go round for ever.
+    while Arc::strong_count(&proofs) > 1 {
+        std::thread::yield_now();
+    }
+    drop(follower);
+}
+
+#[test]
 fn a_reader_proves_and_does_not_sign() {
     let directory = tempfile::tempdir().unwrap();
     let store = EventStore::<RawEvent>::open(directory.path()).unwrap();

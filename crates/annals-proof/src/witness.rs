@@ -53,9 +53,9 @@ pub enum WitnessError {
     Memory(#[from] ProofError),
 }
 
-/// A witness: cosigns the checkpoints of the logs that it knows, if each continues the one before. It remembers the last
-/// checkpoint of each log durably, before it returns a cosignature. Threads may share it: it cosigns one checkpoint at a
-/// time.
+/// A witness: cosigns the checkpoints of the logs that it knows, if each continues the one before. It remembers the
+/// last checkpoint of each log durably, before it returns a cosignature. Threads may share it: it cosigns one
+/// checkpoint at a time.
 ///
 /// ```
 /// use annals::{EventStore, RawEvent};

@@ -41,9 +41,9 @@ impl Wake for Unpark {
 }
 
 impl ProofFollower {
-    /// Starts the thread. It ends when this value is dropped, when the log is closed, when the log is found to contradict
-    /// what it signed, because nothing is signed then, or when the log cannot be read, which it logs. Checkpoints work
-    /// on without it.
+    /// Starts the thread. It ends when this value is dropped, when the log is closed, when the log contradicts what it
+    /// signed, because nothing is signed then, or when the log cannot be read, which it logs. Checkpoints work on
+    /// without it.
     ///
     /// # Errors
     /// An error of the system if it has no thread.

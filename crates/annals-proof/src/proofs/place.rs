@@ -30,8 +30,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Opens the directory. Creates it if `create`; otherwise `None` means that nothing is there. The name of a created
-    /// directory is durable.
+    /// Opens the directory. Creates it if `create`; otherwise `None` means that nothing is there. The name of a
+    /// directory that was created is durable.
     pub(crate) fn open(
         files: &dyn FileSystem,
         path: &Path,

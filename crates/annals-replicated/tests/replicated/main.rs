@@ -3,8 +3,8 @@
 
 mod divergence;
 mod doubts;
-mod inspecting;
 mod engines;
+mod inspecting;
 mod opening;
 mod repair;
 mod restarts;

@@ -164,8 +164,8 @@ fn run(mut steps: impl FollowStep, stop: &AtomicBool, ended: &OnceLock<FollowErr
     let mut logged = false;
     // Relaxed, with the store in `Follower::drop`: see there.
     while !stop.load(Ordering::Relaxed) {
-        let step = catch_unwind(AssertUnwindSafe(|| steps.step()));
-        match step.unwrap_or(Err(FollowStop::Ended(FollowError::Panicked))) {
+        let stepped = catch_unwind(AssertUnwindSafe(|| steps.step()));
+        match stepped.unwrap_or(Err(FollowStop::Ended(FollowError::Panicked))) {
             Ok(true) => (sleep, logged) = (SHORTEST_SLEEP, false),
             Ok(false) => {
                 thread::park_timeout(sleep);

@@ -148,7 +148,11 @@ impl Appends {
             return;
         };
         let shared = &self.inner.shared;
-        let outcome = outcome_of(&self.inner.address.name, ack);
+        let outcome = if ack.status == Some(StatusCode::NO_RESPONDERS) {
+            outcome_without_stream(shared.is_missing())
+        } else {
+            outcome_of(&self.inner.address.name, &ack.payload)
+        };
         let landed = match &outcome {
             AppendOutcome::At(slot) => Some(*slot),
             _ => None,
@@ -215,17 +219,18 @@ const TOO_LARGE: u64 = 10_054;
 /// The stream is another one, is sealed, or has too many entries that wait.
 const NOT_TAKEN: [u64; 3] = [10_060, 10_109, 10_167];
 
-/// Returns what became of an append by the answer of a server. Only refusals that come before an entry is proposed to
-/// the other servers say that it was not stored.
-fn outcome_of(name: &str, ack: &Message) -> AppendOutcome {
-    if ack.status == Some(StatusCode::NO_RESPONDERS) {
-        let cause = Cause::new("the stream has no leader at present, or does not exist");
-        return AppendOutcome::NotSent(cause);
+/// Returns what became of an append that reached no stream. It was not stored. If the stream no longer exists, the
+/// answer is a doubt all the same: then the protocol reads the record, and finds that it was lost.
+fn outcome_without_stream(is_missing: bool) -> AppendOutcome {
+    if is_missing {
+        return AppendOutcome::Unknown(Cause::new("the stream does not exist"));
     }
-    outcome_of_body(name, &ack.payload)
+    AppendOutcome::NotSent(Cause::new("the stream has no leader at present"))
 }
 
-fn outcome_of_body(name: &str, body: &Bytes) -> AppendOutcome {
+/// Returns what became of an append by the answer of a server. Only refusals that come before an entry is proposed to
+/// the other servers say that it was not stored.
+fn outcome_of(name: &str, body: &Bytes) -> AppendOutcome {
     let answer: Value = match serde_json::from_slice(body) {
         Ok(answer) => answer,
         Err(error) => return AppendOutcome::Unknown(Cause::new(error)),
@@ -250,15 +255,21 @@ fn outcome_of_body(name: &str, body: &Bytes) -> AppendOutcome {
 mod tests {
     use annals_replicated::{AppendOutcome, Slot};
 
-    use super::outcome_of_body;
+    use super::{outcome_of, outcome_without_stream};
 
     fn outcome(body: &'static str) -> AppendOutcome {
-        outcome_of_body("shop", &body.into())
+        outcome_of("shop", &body.into())
     }
 
     fn error(number: u64) -> AppendOutcome {
         let body = format!("{{\"stream\":\"shop\",\"seq\":0,\"error\":{{\"err_code\":{number}}}}}");
-        outcome_of_body("shop", &body.into())
+        outcome_of("shop", &body.into())
+    }
+
+    #[test]
+    fn an_append_without_a_stream_is_a_doubt_once_the_stream_is_known_to_be_lost() {
+        assert!(matches!(outcome_without_stream(false), AppendOutcome::NotSent(_)));
+        assert!(matches!(outcome_without_stream(true), AppendOutcome::Unknown(_)));
     }
 
     #[test]

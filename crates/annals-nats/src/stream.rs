@@ -37,9 +37,13 @@ impl Stream {
         let answer = connection.api(&format!("STREAM.INFO.{name}"), &Value::Null).await;
         let stream = match answer {
             Ok(answer) => Self::parse(&answer),
-            Err(ApiError::Refused(NOT_FOUND, _)) => return Ok(None),
+            Err(ApiError::Refused(NOT_FOUND, _)) => {
+                shared.note_stream(false);
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
+        shared.note_stream(true);
         if let Some(time_ms) = stream.time_ms {
             shared.clock.note(time_ms, asked);
         }

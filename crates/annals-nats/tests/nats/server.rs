@@ -99,7 +99,7 @@ impl Servers {
 
     /// Returns the directory with the data of a server.
     pub(crate) fn data(&self, node: usize) -> PathBuf {
-        self.directory.path().join(format!("n{}", node + 1))
+        self.directory().join(format!("n{}", node + 1))
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -109,6 +109,11 @@ impl Servers {
     /// Changes whether the servers sync what they acknowledge, from their next start on.
     pub(crate) fn set_syncs(&mut self, syncs: bool) {
         self.settings.syncs = syncs;
+    }
+
+    /// Changes the largest message of the servers, from their next start on.
+    pub(crate) fn set_max_payload(&mut self, bytes: usize) {
+        self.settings.max_payload = bytes;
     }
 
     fn configuration(&self, node: usize) -> String {

@@ -1,0 +1,221 @@
+//! A leader that is killed or paused under three writers, a stream that is deleted, and older data put back.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use annals::{AppendError, Health, RawEvent};
+use annals_nats::JetStream;
+use annals_replicated::{CreateError, Divergence, OpenReplicatedError, Replicated, create};
+
+use crate::raw;
+use crate::server::{HANGS, Servers, Settings};
+use crate::store::{Store, open, replicas, settle};
+
+/// The threads of each writer. Several make more than one append be under way.
+const THREADS: usize = 4;
+/// What the writers append before, between and after the faults.
+const EVENTS: usize = 100;
+
+fn event(id: &str) -> RawEvent {
+    RawEvent::builder("counted").id(id).build().unwrap()
+}
+
+/// Appends events until the flag is set. Returns the id of each, with the offset that the store returned.
+fn write(
+    store: &Store,
+    writer: &str,
+    count: &AtomicUsize,
+    is_done: &AtomicBool,
+) -> Vec<(String, u64)> {
+    let mut appended = Vec::new();
+    // Relaxed: the flag and the counter guard nothing; joining the thread publishes its events.
+    while !is_done.load(Ordering::Relaxed) {
+        let id = format!("{writer}-{}", appended.len());
+        let offset = loop {
+            match store.append(event(&id)) {
+                Ok(offset) => break offset,
+                Err(AppendError::InDoubt { .. } | AppendError::Unavailable { .. }) => {}
+                Err(error) => panic!("{id}: {error}"),
+            }
+        };
+        appended.push((id, offset));
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    appended
+}
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_when_servers_are_killed_and_paused() {
+    let Some(mut servers) = Servers::start(Settings::three()) else { return };
+    create(&JetStream::connect(&servers.url("shop")).unwrap()).unwrap();
+    let directories = replicas::<3>();
+    let stores: Vec<_> = directories.iter().map(|replica| open(&servers, replica)).collect();
+    let (count, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let appended: Vec<Vec<(String, u64)>> = thread::scope(|scope| {
+        let (count, is_done) = (&count, &is_done);
+        let writers = stores.iter().enumerate().flat_map(|(number, store)| {
+            (0..THREADS).map(move |thread| {
+                let name = format!("{number}-{thread}");
+                scope.spawn(move || write(store, &name, count, is_done))
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        let end = End(is_done);
+        let wait_for_more = || {
+            // Relaxed: as above.
+            let goal = count.load(Ordering::Relaxed) + EVENTS;
+            let began = Instant::now();
+            while count.load(Ordering::Relaxed) < goal {
+                let failed = writers.iter().any(thread::ScopedJoinHandle::is_finished);
+                assert!(!failed && began.elapsed() < HANGS, "the writers do not go on");
+                thread::sleep(Duration::from_millis(5));
+            }
+        };
+        wait_for_more();
+        for _ in 0..2 {
+            let leader = servers.leader("shop");
+            servers.kill(leader);
+            wait_for_more();
+            servers.run(leader);
+        }
+        let leader = servers.leader("shop");
+        servers.pause(leader);
+        wait_for_more();
+        servers.go_on(leader);
+        // Without a majority nothing is acknowledged.
+        let leader = servers.leader("shop");
+        let followers: Vec<_> = (0..servers.count()).filter(|&node| node != leader).collect();
+        for &node in &followers {
+            servers.pause(node);
+        }
+        thread::sleep(Duration::from_secs(2));
+        for &node in &followers {
+            servers.go_on(node);
+        }
+        wait_for_more();
+        drop(end);
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    for store in &stores {
+        settle(store);
+        is_complete(store, &appended);
+    }
+    let [new] = replicas();
+    is_complete(&open(&servers, &new), &appended);
+}
+
+/// Checks that a store has each event once, at the offset that its writer got, in the order of the writer.
+fn is_complete(store: &Store, appended: &[Vec<(String, u64)>]) {
+    let mut offsets = HashMap::new();
+    for offset in 0..store.len() {
+        let event = store.get(offset).unwrap().unwrap();
+        let id = event.event.id().unwrap().to_owned();
+        assert_eq!(offsets.insert(id.clone(), offset), None, "{id} is there twice");
+    }
+    let mut count = 0;
+    for (id, offset) in appended.iter().flatten() {
+        assert_eq!(offsets.get(id), Some(offset), "{id}");
+        count += 1;
+    }
+    assert!(count >= 5 * EVENTS, "{count} events");
+    for events in appended {
+        assert!(events.is_sorted_by_key(|(_, offset)| offset), "{events:?}");
+    }
+}
+
+/// Ends the writers, also when the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        // Relaxed: the flag guards nothing.
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Appends until the store says that it has diverged, and returns how.
+fn divergence(store: &Store) -> Divergence {
+    let began = Instant::now();
+    loop {
+        match store.append(event("late")) {
+            Err(AppendError::Diverged { .. }) => break,
+            result => assert!(began.elapsed() < HANGS, "no divergence: {result:?}"),
+        }
+    }
+    assert!(matches!(store.health(), Health::Diverged { .. }), "{:?}", store.health());
+    store.backend().record().divergence.unwrap()
+}
+
+#[test]
+fn a_stream_that_was_deleted_is_not_made_again_by_a_store() {
+    let Some(servers) = Servers::start(Settings::one()) else { return };
+    let log = JetStream::connect(&servers.url("shop")).unwrap();
+    create(&log).unwrap();
+    let [directory] = replicas();
+    let store = open(&servers, &directory);
+    store.append(event("one")).unwrap();
+    raw::api(&servers, "STREAM.DELETE.shop", "");
+    assert!(matches!(divergence(&store), Divergence::Lost { .. }));
+    let streams = raw::api(&servers, "STREAM.NAMES", "");
+    assert!(!streams.contains("shop"), "{streams}");
+    drop(store);
+    let path = directory.path().join("replica");
+    let again = || {
+        let log = JetStream::connect(&servers.url("shop")).unwrap();
+        Replicated::<RawEvent>::open(log, &path)
+    };
+    assert!(matches!(again(), Err(OpenReplicatedError::NoRecord)), "{:?}", again().err());
+    // Only an operator makes it anew, and then it is another record.
+    create(&log).unwrap();
+    assert!(matches!(create(&log), Err(CreateError::Exists { .. })));
+    let other = again();
+    assert!(matches!(other, Err(OpenReplicatedError::OtherRecord { .. })), "{:?}", other.err());
+}
+
+#[test]
+fn older_data_that_is_put_back_is_found() {
+    let Some(mut servers) = Servers::start(Settings::one()) else { return };
+    create(&JetStream::connect(&servers.url("shop")).unwrap()).unwrap();
+    let [first, second, third] = replicas();
+    let (lost, changed) = (open(&servers, &first), open(&servers, &second));
+    lost.append(event("one")).unwrap();
+    servers.kill(0);
+    let backup = servers.directory().join("backup");
+    copy(&servers.data(0), &backup);
+    servers.run(0);
+    settle(&lost);
+    lost.append(event("two")).unwrap();
+    settle(&changed);
+    drop(changed);
+
+    servers.kill(0);
+    std::fs::remove_dir_all(servers.data(0)).unwrap();
+    copy(&backup, &servers.data(0));
+    servers.run(0);
+    let found = divergence(&lost);
+    assert!(matches!(found, Divergence::Lost { .. }), "{found:?}");
+    assert_eq!(lost.len(), 2, "the replica has what the record lost");
+    // Another process goes on where the older data end.
+    let other = open(&servers, &third);
+    for id in ["three", "four", "five"] {
+        other.append(event(id)).unwrap();
+    }
+    let found = divergence(&open(&servers, &second));
+    assert!(matches!(found, Divergence::Changed { .. }), "{found:?}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

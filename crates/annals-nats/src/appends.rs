@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_replicated::{
-    AppendAnswer, AppendOutcome, Cause, CheckError, Done, Fitness, NewEntry, Slot,
-};
+use annals_replicated::{AppendAnswer, AppendOutcome, Cause, Done, NewEntry, Slot};
 use async_nats::client::PublishErrorKind;
 use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
@@ -16,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::connection::{ApiError, LOST, error_of};
-use crate::jetstream::Inner;
+use crate::engine::Engine;
 use crate::stream::new_config;
 
 /// Room for the headers of an entry, in bytes.
@@ -38,13 +36,13 @@ struct UnderWay {
 }
 
 /// Takes appends until the engine is dropped and all of them have an answer.
-pub(crate) async fn run(inner: Arc<Inner>, mut calls: UnboundedReceiver<Append>) {
-    let inbox = inner.connection.client().new_inbox();
-    let Ok(acks) = inner.connection.client().subscribe(format!("{inbox}.*")).await else { return };
+pub(crate) async fn run(engine: Arc<Engine>, mut calls: UnboundedReceiver<Append>) {
+    let inbox = engine.connection.client().new_inbox();
+    let Ok(acks) = engine.connection.client().subscribe(format!("{inbox}.*")).await else { return };
     let mut appends = Appends {
-        losses: inner.connection.losses(),
+        losses: engine.connection.losses(),
         fit_since: None,
-        inner,
+        engine,
         inbox,
         under_way: HashMap::new(),
         count: 0,
@@ -53,7 +51,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut calls: UnboundedReceiver<Append>)
 }
 
 struct Appends {
-    inner: Arc<Inner>,
+    engine: Arc<Engine>,
     /// The subject on which the servers answer, without the number of the append.
     inbox: String,
     under_way: HashMap<u64, UnderWay>,
@@ -67,7 +65,7 @@ struct Appends {
 
 impl Appends {
     async fn take_all(&mut self, mut acks: Subscriber, calls: &mut UnboundedReceiver<Append>) {
-        let inner = Arc::clone(&self.inner);
+        let engine = Arc::clone(&self.engine);
         let mut is_open = true;
         while is_open || !self.under_way.is_empty() {
             tokio::select! {
@@ -75,7 +73,7 @@ impl Appends {
                     Some(ack) => self.acknowledged(&ack),
                     None => return,
                 },
-                () = inner.connection.lost_since(self.losses) => self.lost(),
+                () = engine.connection.lost_since(self.losses) => self.lost(),
                 call = calls.recv(), if is_open => match call {
                     Some(call) => self.append(call).await,
                     None => is_open = false,
@@ -87,9 +85,9 @@ impl Appends {
 
     /// Sends an entry.
     async fn append(&mut self, Append { after, entry, done }: Append) {
-        let inner = Arc::clone(&self.inner);
-        let answer = |outcome| AppendAnswer { outcome, time_ms: inner.shared.clock.now_ms() };
-        let max_bytes = inner.connection.client().max_payload().saturating_sub(HEADERS_BYTES);
+        let engine = Arc::clone(&self.engine);
+        let answer = |outcome| AppendAnswer { outcome, time_ms: engine.shared.clock.now_ms() };
+        let max_bytes = engine.connection.client().max_payload().saturating_sub(HEADERS_BYTES);
         if let Err(cause) = self.ready(&entry).await {
             return done(answer(AppendOutcome::NotSent(cause)));
         }
@@ -98,11 +96,11 @@ impl Appends {
         }
         self.count += 1;
         let reply = format!("{}.{}", self.inbox, self.count);
-        let (subject, headers) = (inner.address.commits(), headers(&inner.address.name, after));
-        let client = inner.connection.client();
+        let (subject, headers) = (engine.address.commits(), headers(&engine.address.name, after));
+        let client = engine.connection.client();
         let sent = Instant::now();
         let publish = client.publish_with_reply_and_headers(subject, reply, headers, entry.bytes);
-        match tokio::time::timeout(inner.connection.timeout, publish).await {
+        match tokio::time::timeout(engine.connection.timeout, publish).await {
             Ok(Ok(())) => {
                 self.under_way.insert(self.count, UnderWay { done, sent });
             }
@@ -112,7 +110,7 @@ impl Appends {
             // The entry did not get as far as the task that writes to the connection.
             Ok(Err(error)) => done(answer(AppendOutcome::NotSent(Cause::new(error)))),
             Err(_) => {
-                let cause = inner.connection.no_answer(sent, inner.connection.timeout);
+                let cause = engine.connection.no_answer(sent, engine.connection.timeout);
                 done(answer(AppendOutcome::NotSent(cause)));
             }
         }
@@ -121,7 +119,7 @@ impl Appends {
     /// Sees to it that a server is connected, that the servers passed their check since then, and that a genesis has
     /// its stream.
     async fn ready(&mut self, entry: &NewEntry) -> Result<(), Cause> {
-        let connection = &self.inner.connection;
+        let connection = &self.engine.connection;
         if !connection.is_connected() {
             return Err(connection.trouble());
         }
@@ -130,11 +128,11 @@ impl Appends {
             self.lost();
         }
         if self.fit_since != Some(losses) {
-            self.inner.check().await.map_err(Cause::new)?;
+            self.engine.check().await.map_err(Cause::new)?;
             self.fit_since = Some(losses);
         }
         if entry.number == 0 {
-            self.inner.create().await?;
+            self.engine.create().await?;
         }
         Ok(())
     }
@@ -147,11 +145,11 @@ impl Appends {
         else {
             return;
         };
-        let shared = &self.inner.shared;
+        let shared = &self.engine.shared;
         let outcome = if ack.status == Some(StatusCode::NO_RESPONDERS) {
             outcome_without_stream(shared.is_missing())
         } else {
-            outcome_of(&self.inner.address.name, &ack.payload)
+            outcome_of(&self.engine.address.name, &ack.payload)
         };
         let landed = match &outcome {
             AppendOutcome::At(slot) => Some(*slot),
@@ -166,7 +164,7 @@ impl Appends {
 
     /// Answers all appends under way: the connection was lost, and their answers with it.
     fn lost(&mut self) {
-        self.losses = self.inner.connection.losses();
+        self.losses = self.engine.connection.losses();
         for (_, UnderWay { done, .. }) in self.under_way.drain() {
             let outcome = AppendOutcome::Unknown(Cause::new(LOST));
             done(AppendAnswer { outcome, time_ms: None });
@@ -175,21 +173,16 @@ impl Appends {
 
     /// Answers the appends whose time is up.
     fn look_over(&mut self) {
-        let timeout = self.inner.connection.timeout;
+        let timeout = self.engine.connection.timeout;
         let late = |_: &u64, append: &mut UnderWay| append.sent.elapsed() >= timeout;
         for (_, UnderWay { done, sent }) in self.under_way.extract_if(late) {
-            let cause = self.inner.connection.no_answer(sent, timeout);
+            let cause = self.engine.connection.no_answer(sent, timeout);
             done(AppendAnswer { outcome: AppendOutcome::Unknown(cause), time_ms: None });
         }
     }
 }
 
-impl Inner {
-    /// Checks the servers and the stream.
-    pub(crate) async fn check(&self) -> Result<Fitness, CheckError> {
-        self.checker.check(&self.connection, &self.address, &self.shared).await
-    }
-
+impl Engine {
     /// Makes the stream, if it is absent.
     async fn create(&self) -> Result<(), Cause> {
         let Self { connection, address, checker, .. } = self;

@@ -1,4 +1,4 @@
-//! The engine: hands calls to the thread that has the connection, and waits.
+//! The face of the engine: hands calls to the thread that has the connection, and waits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::address::{Address, ConnectError, is_replicas};
 use crate::appends::{self, Append};
 use crate::check::Checker;
 use crate::connection::Connection;
+use crate::engine::Engine;
 use crate::login::Login;
 use crate::options::JetStreamOptions;
 use crate::queries::{self, Query};
@@ -47,14 +48,6 @@ pub struct JetStream {
     shared: Arc<Shared>,
 }
 
-/// What the tasks of the thread have.
-pub(crate) struct Inner {
-    pub(crate) address: Address,
-    pub(crate) connection: Connection,
-    pub(crate) checker: Checker,
-    pub(crate) shared: Arc<Shared>,
-}
-
 impl JetStream {
     /// Sets up a connection to the record at `url` with the default options: see [`JetStreamOptions::connect`].
     ///
@@ -80,7 +73,7 @@ impl JetStream {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(thread_error)?;
         let shared = Arc::new(Shared::default());
-        let inner = runtime.block_on(async {
+        let engine = runtime.block_on(async {
             let connect =
                 async |login| Connection::start(address, login, tls.clone(), timeout).await;
             let connection = connect(&login).await?;
@@ -90,16 +83,17 @@ impl JetStream {
             };
             let replicas = address.replicas.unwrap_or(REPLICAS);
             let checker = Checker { accepts_unsynced, replicas, system };
-            Ok(Inner { connection, checker, shared: Arc::clone(&shared), address: address.clone() })
+            let (address, shared) = (address.clone(), Arc::clone(&shared));
+            Ok(Engine { address, connection, checker, shared })
         });
-        let inner = Arc::new(inner.map_err(ConnectError::Url)?);
+        let engine = Arc::new(engine.map_err(ConnectError::Url)?);
         let (appends, append_calls) = unbounded_channel();
         let (queries, query_calls) = unbounded_channel();
         let thread = std::thread::Builder::new().name("annals-nats".to_owned());
         let work = async move {
             tokio::join!(
-                appends::run(Arc::clone(&inner), append_calls),
-                queries::run(inner, query_calls),
+                appends::run(Arc::clone(&engine), append_calls),
+                queries::run(engine, query_calls),
             );
         };
         // The thread ends by itself once the engine is dropped and its last append has an answer.

@@ -24,10 +24,11 @@
 //!   stream      the stream of a record: its settings and its ends
 //!   servers     what the servers say about their settings
 //!   check       whether the servers and the stream can be trusted
+//!   engine      what the tasks of the thread have
 //!   reads       how entries are read
 //!   appends     appends, several under way
 //!   queries     reads, checks and news
-//!   jetstream   the engine: hands calls to the thread, and waits
+//!   jetstream   the face of the engine: hands calls to the thread, and waits
 //! ```
 
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ mod address;
 mod appends;
 mod check;
 mod connection;
+mod engine;
 mod jetstream;
 mod login;
 mod options;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::appends::HEADERS_BYTES;
-use crate::jetstream::Inner;
+use crate::engine::Engine;
 use crate::stream::Stream;
 
 /// News are sent this far apart.
@@ -43,49 +43,49 @@ pub(crate) enum Query {
 }
 
 /// Takes calls until the engine is dropped. Each has a task of its own, so that none waits for another.
-pub(crate) async fn run(inner: Arc<Inner>, mut calls: UnboundedReceiver<Query>) {
-    let news = inner.connection.client().subscribe(inner.address.news()).await;
+pub(crate) async fn run(engine: Arc<Engine>, mut calls: UnboundedReceiver<Query>) {
+    let news = engine.connection.client().subscribe(engine.address.news()).await;
     let Ok(mut news) = news else { return };
     let (mut is_due, mut due) = (false, Instant::now());
     loop {
         tokio::select! {
             call = calls.recv() => match call {
-                Some(call) => drop(tokio::spawn(take(Arc::clone(&inner), call))),
+                Some(call) => drop(tokio::spawn(take(Arc::clone(&engine), call))),
                 None => return,
             },
             text = news.next() => match text {
-                Some(text) => inner.shared.news.heard(&String::from_utf8_lossy(&text.payload)),
+                Some(text) => engine.shared.news.heard(&String::from_utf8_lossy(&text.payload)),
                 None => return,
             },
-            () = inner.shared.landed.notified(), if !is_due => is_due = true,
+            () = engine.shared.landed.notified(), if !is_due => is_due = true,
             () = tokio::time::sleep_until(due), if is_due => {
-                inner.tell(inner.shared.news.slot_text()).await;
+                engine.tell(engine.shared.news.slot_text()).await;
                 (is_due, due) = (false, Instant::now() + NEWS_EVERY);
             }
         }
     }
 }
 
-async fn take(inner: Arc<Inner>, call: Query) {
+async fn take(engine: Arc<Engine>, call: Query) {
     // If the caller has gone, nobody reads the answer.
     match call {
         Query::Read { after, limit, answer } => {
-            drop(answer.send(inner.read(after, limit).await));
+            drop(answer.send(engine.read(after, limit).await));
         }
-        Query::Ends { answer } => drop(answer.send(inner.ends().await)),
-        Query::Check { answer } => drop(answer.send(inner.check().await)),
-        Query::Limits { answer } => drop(answer.send(inner.limits().await)),
+        Query::Ends { answer } => drop(answer.send(engine.ends().await)),
+        Query::Check { answer } => drop(answer.send(engine.check().await)),
+        Query::Limits { answer } => drop(answer.send(engine.limits().await)),
         Query::Poll => {
-            if let Ok((_, last)) = inner.ends().await {
-                inner.shared.news.found_end(last);
+            if let Ok((_, last)) = engine.ends().await {
+                engine.shared.news.found_end(last);
             }
-            inner.shared.news.poll_ended();
+            engine.shared.news.poll_ended();
         }
-        Query::Hint => inner.tell(inner.shared.news.hint_text()).await,
+        Query::Hint => engine.tell(engine.shared.news.hint_text()).await,
     }
 }
 
-impl Inner {
+impl Engine {
     /// Sends a text to the other writers. A writer that misses it polls.
     async fn tell(&self, text: String) {
         if self.connection.is_connected() {

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::connection::{ApiError, LOST};
-use crate::jetstream::Inner;
+use crate::engine::Engine;
 
 /// The largest number of entries of one request.
 const MAX_ENTRIES: usize = 1_024;
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 8 << 20;
 /// `JetStream`'s number of the error "no message found".
 const NOT_FOUND: u64 = 10_037;
 
-impl Inner {
+impl Engine {
     /// Reads the entries behind `after` from any server that stores the stream. Returns none if it has none there, or
     /// if no server answers.
     pub(crate) async fn read_any(

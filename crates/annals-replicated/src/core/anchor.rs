@@ -85,6 +85,9 @@ impl State {
         let entries = match entries {
             Ok(entries) => entries,
             Err(LogError::Trimmed { first }) if is_anchor => {
+                if self.trimmed() {
+                    return;
+                }
                 let found = self.rejoin.found.unwrap_or(Divergence::Trimmed { first, slot });
                 return self.fail_anchor(found);
             }
@@ -110,7 +113,7 @@ impl State {
         if is_anchor {
             self.anchor = None;
             self.confirmed();
-            if std::mem::take(&mut self.rewinds) {
+            if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
                 self.chain.rewind();
                 self.read_now();
             }

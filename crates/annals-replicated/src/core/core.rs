@@ -21,6 +21,8 @@ pub struct Start {
     /// The number of events that the replica has. It may have more than the last position says: then the core appends
     /// nothing until the record has shown these events as well.
     pub replica_head: u64,
+    /// Whether all commits behind the first position are read again and compared, as after a divergence.
+    pub compare_all: bool,
 }
 
 /// Appends batches to a record and follows it, for one replica.
@@ -38,11 +40,12 @@ impl Core {
     /// position, and reads the commits behind that again: they must have the same hashes.
     #[must_use]
     pub fn new(settings: CoreSettings, start: Start, now: Now) -> Self {
-        let Start { store_id, positions, replica_head } = start;
-        let chain = positions.last().copied().map_or_else(|| Chain::new(store_id), Chain::resume);
+        let Start { store_id, positions, replica_head, compare_all } = start;
+        let rejoin = Rejoin::new(positions, compare_all);
+        let chain = rejoin.checked().map_or_else(|| Chain::new(store_id), Chain::resume);
         let mut state = State::new(settings, chain, now);
         state.replica_head = replica_head;
-        state.rejoin = Rejoin::new(positions);
+        state.rejoin = rejoin;
         state.begin_anchor();
         Self { state }
     }

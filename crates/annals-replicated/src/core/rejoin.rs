@@ -1,8 +1,9 @@
 //! Finds the commits of a replica in the record again when a core begins.
 //!
-//! Usually the record has the replica's last commit where the replica has read it. Otherwise the core steps back to an
-//! earlier commit that the record confirms, reads from there, and compares the hashes: lost commits that were appended
-//! again may be at other slots. The first commit with another hash is where the record and the replica part.
+//! Usually the record has the replica's last commit where the replica has read it, and some earlier ones too. Otherwise
+//! the core steps back to an earlier commit that the record confirms, reads from there, and compares the hashes: lost
+//! commits that were appended again may be at other slots. The first commit with another hash is where the record and the
+//! replica part.
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,10 @@ use crate::format::body::Content;
 use crate::format::commit::Commit;
 use crate::format::hash::CommitHash;
 
+/// How many commits before the last one are sampled: at distances of 1, 3, 7 and so on. A late copy of the last commits
+/// may be where the replica has read them, and void, because the record has them earlier or later.
+const SAMPLED: usize = 63;
+
 /// The commits of a replica that the record has not shown yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rejoin {
@@ -20,6 +25,8 @@ pub(super) struct Rejoin {
     pub(super) row: Vec<Position>,
     /// The index of the position that is checked.
     pub(super) at: usize,
+    /// The index of the newest position that was confirmed, if no older one was refuted.
+    pub(super) start: Option<usize>,
     /// How far the next step back goes.
     stride: usize,
     /// What the check of the last position has found.
@@ -41,8 +48,15 @@ struct Fork {
 }
 
 impl Rejoin {
-    pub(super) fn new(row: Vec<Position>) -> Self {
-        Self { at: row.len().saturating_sub(1), row, stride: 1, ..Self::default() }
+    /// Begins with the last position; with `compare_all`, with the first one.
+    pub(super) fn new(row: Vec<Position>, compare_all: bool) -> Self {
+        let at = if compare_all { 0 } else { row.len().saturating_sub(1) };
+        Self { at, row, stride: 1, ..Self::default() }
+    }
+
+    /// Returns the position that is checked; `None` if the replica has none.
+    pub(super) fn checked(&self) -> Option<Position> {
+        self.row.get(self.at).copied()
     }
 
     /// Returns whether the record has not confirmed any position yet. Nothing is read until it has.
@@ -87,6 +101,11 @@ impl Rejoin {
             fork.epoch = Some(header.number);
         }
         false
+    }
+
+    /// Returns whether enough positions before the last one were checked.
+    pub(super) fn is_sampled(&self) -> bool {
+        self.row.len() - 1 - self.at >= SAMPLED
     }
 
     /// Goes to the position that is checked next. Returns `None` if there is no earlier one.

@@ -9,26 +9,37 @@ impl State {
     /// Takes the news that the record does not have the position that is checked. Steps back to an earlier one, or to
     /// the beginning of the record. Returns `false` if the core has begun: then nothing explains this but a divergence.
     pub(super) fn step_back(&mut self, divergence: Divergence) -> bool {
-        let Some(last) = self.rejoin.row.last() else { return false };
-        let store_id = last.tip.store_id;
-        self.rejoin.found.get_or_insert(divergence);
-        if let Some(position) = self.rejoin.step() {
-            self.chain = Chain::resume(position);
-            self.anchor = Some(AnchorCheck::new(position, None));
-        } else {
-            self.chain = Chain::new(Some(store_id));
-            self.anchor = None;
-            self.rejoined(0);
+        if !self.rejoin.is_open() {
+            return false;
         }
-        self.predicted = self.chain.read_to();
+        self.rejoin.found.get_or_insert(divergence);
+        self.rejoin.start = None;
+        match self.rejoin.step() {
+            Some(position) => self.anchor = Some(AnchorCheck::new(position, None)),
+            None => self.rejoined(0),
+        }
         true
     }
 
     /// Takes the news that the record has the position that is checked.
     pub(super) fn confirmed(&mut self) {
-        if self.rejoin.is_open() {
-            self.rejoined(self.rejoin.at + 1);
+        if !self.rejoin.is_open() {
+            return;
         }
+        let start = *self.rejoin.start.get_or_insert(self.rejoin.at);
+        let next = if self.rejoin.is_sampled() { None } else { self.rejoin.step() };
+        match next {
+            Some(position) => self.anchor = Some(AnchorCheck::new(position, None)),
+            None => self.rejoined(start + 1),
+        }
+    }
+
+    /// Takes the news that the record no longer has the entries of the position that is checked. Returns `false` if no
+    /// later position was confirmed.
+    pub(super) fn trimmed(&mut self) -> bool {
+        let Some(start) = self.rejoin.start.filter(|_| self.rejoin.is_open()) else { return false };
+        self.rejoined(start + 1);
+        true
     }
 
     /// Goes on behind the first `confirmed` positions. The record has to show the others again.
@@ -37,6 +48,12 @@ impl State {
         let others = row.split_off(confirmed);
         self.rejoin.expected =
             others.iter().map(|position| (position.tip.number, position.tip.hash)).collect();
+        self.anchor = None;
+        self.chain = match row.last() {
+            Some(position) => Chain::resume(*position),
+            None => Chain::new(others.last().map(|position| position.tip.store_id)),
+        };
+        self.predicted = self.chain.read_to();
         self.recent.fill(row);
     }
 }

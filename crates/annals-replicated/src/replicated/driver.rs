@@ -116,6 +116,7 @@ impl<E: Event> Driver<E> {
                 tracing::error!(%divergence, "the record has diverged; the store takes no more appends");
                 // Before any caller is told, so that its next call is refused at once.
                 self.shared.progress.diverged(divergence);
+                self.shared.note_diverged(true);
                 self.shared.jobs.push(Job::Diverged);
             }
         }

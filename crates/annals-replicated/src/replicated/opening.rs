@@ -78,6 +78,7 @@ fn open<E: Event>(
         progress.applied(position);
     }
     let replica_head = replica.head().get();
+    let compare_all = tail.as_ref().is_some_and(Tail::has_diverged);
     let shared = Arc::new(Shared {
         hasher: Hasher::new(store_id.as_bytes()),
         replica,
@@ -98,7 +99,7 @@ fn open<E: Event>(
     let mut settings = CoreSettings::new(Uuid::new_v4(), log.limits());
     let timeout = shared.options.append_timeout.as_millis();
     settings.append_timeout_ms = u64::try_from(timeout).unwrap_or(u64::MAX).max(1);
-    let start = Start { store_id: Some(store_id), positions, replica_head };
+    let start = Start { store_id: Some(store_id), positions, replica_head, compare_all };
     let core = Core::new(settings, start, shared.now());
     let hinted = Arc::downgrade(&inbox);
     log.on_hint(Box::new(move || {
@@ -200,7 +201,12 @@ fn start_threads<E: Event>(
 fn caught_up<E: Event>(replicated: &Replicated<E>) -> Result<(), OpenReplicatedError> {
     let shared = replicated.shared();
     match shared.progress.wait_until_caught_up(shared.options.open_timeout) {
-        CaughtUp::Yes => Ok(()),
+        CaughtUp::Yes => {
+            if shared.progress.status().divergence.is_none() {
+                shared.note_diverged(false);
+            }
+            Ok(())
+        }
         CaughtUp::NoRecord => Err(OpenReplicatedError::NoRecord),
         CaughtUp::Failed(failure) => Err(OpenReplicatedError::Failed(failure.to_string())),
         CaughtUp::Stalled(cause) => {

@@ -157,6 +157,14 @@ impl<E: Event> Shared<E> {
         self.jobs.wake();
     }
 
+    /// Notes in `record.tail` whether the replica has diverged.
+    pub(super) fn note_diverged(&self, diverged: bool) {
+        if let Some(Err(error)) = self.tail.lock().as_mut().map(|tail| tail.note_diverged(diverged))
+        {
+            tracing::warn!(%error, "cannot write record.tail");
+        }
+    }
+
     /// Stops appends for good: a thread failed.
     pub(super) fn fail(&self, failure: &str) {
         tracing::error!(failure, "the replica takes no more commits until it is opened again");

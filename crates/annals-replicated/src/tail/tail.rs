@@ -1,7 +1,7 @@
 //! The file `record.tail`.
 //!
 //! ```text
-//!   head     "ANtail2\0", store id (16), zeroes up to 64
+//!   head     "ANtail2\0", store id (16), whether the replica has diverged (1), zeroes up to 64
 //!   details  a ring of 1 MiB: the details of all commits, one behind the other
 //!   places   65,536 of 104 bytes; the commit with number n is at n % 65,536
 //! ```
@@ -26,6 +26,8 @@ const MAGIC: &[u8; 8] = b"ANtail2\0";
 /// The magic of a file with positions only: places of 80 bytes, directly behind the head.
 const MAGIC_1: &[u8; 8] = b"ANtail1\0";
 const HEAD: u64 = 64;
+/// Where the head says whether the replica has diverged.
+const DIVERGED: u64 = 24;
 /// The size of the ring of details, in bytes.
 const DETAILS: u64 = 1 << 20;
 /// The number of places.
@@ -40,6 +42,8 @@ pub(crate) struct Tail {
     last: Option<u64>,
     /// The bytes of all details so far.
     details_end: u64,
+    /// Whether the replica has diverged since it was last equal to the record.
+    diverged: bool,
 }
 
 impl Tail {
@@ -54,12 +58,29 @@ impl Tail {
             Err(error) if error.kind() == ErrorKind::NotFound => directory.create(NAME)?,
             opened => opened?,
         };
-        let mut tail = Self { file, store_id, last: None, details_end: 0 };
+        let mut tail = Self { file, store_id, last: None, details_end: 0, diverged: false };
         let places = tail.read_places()?;
         let ends = places.iter().filter_map(|place| place.header).map(|header| header.end());
         tail.details_end = ends.max().unwrap_or(0);
+        let mut diverged = [0];
+        tail.diverged = tail.file.read_at(&mut diverged, DIVERGED)? == 1 && diverged != [0];
         tail.last = places.iter().map(|place| place.position.tip.number).max();
         Ok((tail, last_row(places, head)))
+    }
+
+    /// Returns whether the replica has diverged since it was last equal to the record.
+    pub(crate) fn has_diverged(&self) -> bool {
+        self.diverged
+    }
+
+    /// Notes whether the replica has diverged. The next opening then compares all places with the record: some may be
+    /// out of date.
+    pub(crate) fn note_diverged(&mut self, diverged: bool) -> io::Result<()> {
+        if self.diverged != diverged {
+            self.file.write_at(&[u8::from(diverged)], DIVERGED)?;
+            self.diverged = diverged;
+        }
+        Ok(())
     }
 
     /// Reads all places that are whole. Makes the file anew if it is not one of this store. A file of version 1 is

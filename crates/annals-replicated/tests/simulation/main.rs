@@ -268,3 +268,12 @@ fn a_record_that_lost_its_end_is_repaired() {
         assert!(healed * 10 > runs && epochs * 20 > runs, "{healed} healed, {epochs} epochs");
     }
 }
+
+/// In these runs, slots behind a process's last commit had void entries, which were lost, and other entries came there;
+/// a late copy of a commit came to the slot of the original; and a record ended before the last void entry.
+#[test]
+fn entries_that_took_the_place_of_others_are_noticed() {
+    for seed in [0, 30, 437, 1_076] {
+        check_repair(&repair_plan(seed), seed);
+    }
+}

@@ -49,11 +49,16 @@ impl World {
             self.repairs.time = self.now;
         }
         let stops = is_first && self.plan.operator == Some(Operator::StopsAll);
+        // A process that neither appends nor reads a new entry does not notice anything: it is started again at the end.
+        let restarts = self.repairs.quiet_looks == 2;
         self.repairs.looks += 1;
         self.repairs.quiet_looks += 1;
         for process in 0..self.processes.len() {
-            if stops || self.processes[process].divergence.is_some() {
+            let has_diverged = self.processes[process].divergence.is_some();
+            if has_diverged {
                 self.repairs.quiet_looks = 0;
+            }
+            if stops || restarts || has_diverged {
                 self.stop(process, 0);
             }
         }
@@ -71,38 +76,6 @@ impl World {
         let log = log.with_limits(self.plan.limits);
         let replica = &mut self.processes[process].replica;
         let mut held = HeldReplica { replica, store_id: self.store_id };
-        if std::env::var("TRACE").is_ok() {
-            if process == 0 {
-                for (e, n) in self.record.entries().iter().zip(1..) {
-                    match annals_replicated::Entry::decode(e) {
-                        Ok(e) => eprintln!(
-                            "process slot {n} #{} prev {:?} part {}/{} w {} len {}",
-                            e.header.number,
-                            e.header.previous,
-                            e.part.index,
-                            e.part.count,
-                            e.header.writer_id,
-                            e.header.body_bytes
-                        ),
-                        Err(e) => eprintln!("process slot {n} {e}"),
-                    }
-                }
-            }
-            eprintln!(
-                "process row {:?}",
-                held.positions()
-                    .iter()
-                    .map(|p| (p.tip.number, p.slot.0, p.tip.hash))
-                    .collect::<Vec<_>>()
-            );
-            let st = again(|| compare(&log, &held, PATIENCE));
-            let head = held.head();
-            eprintln!(
-                "{} process {process}: head {head} last {:?} {st:?}",
-                self.now,
-                held.positions().last()
-            );
-        }
         let is_cut = match again(|| heal(&log, &mut held, PATIENCE, false)) {
             Ok(healed) => {
                 self.repairs.healed += healed.appended;

@@ -31,6 +31,8 @@ pub(crate) struct Process {
     paused_until: u64,
     open: BTreeMap<RequestId, Open>,
     pub(crate) divergence: Option<Divergence>,
+    /// Whether it had diverged when it ended.
+    has_diverged: bool,
 }
 
 struct Open {
@@ -100,6 +102,7 @@ impl World {
                 paused_until: 0,
                 open: BTreeMap::new(),
                 divergence: None,
+                has_diverged: false,
             });
             world.later(process, 0, Event::Start);
             world.later(process, 1, Event::Tick);
@@ -181,8 +184,7 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        // Two looks: commits may be under way to a replica at the first.
-        let is_repaired = self.plan.operator.is_none() || self.repairs.quiet_looks > 1;
+        let is_repaired = self.plan.operator.is_none() || self.repairs.quiet_looks > 3;
         is_repaired
             && self.processes.iter().all(|process| {
                 let caught_up = process.core.as_ref().is_some_and(|core| {
@@ -419,7 +421,7 @@ impl World {
         ended.life = self.lives;
         ended.applies.clear();
         ended.replica.lose(lost);
-        ended.divergence = None;
+        ended.has_diverged = ended.divergence.take().is_some();
         let delay = self.random.below(500);
         self.later(process, delay, Event::Start);
     }
@@ -447,6 +449,7 @@ impl World {
             store_id: Some(self.store_id),
             positions: running.replica.positions.clone(),
             replica_head: running.replica.events.len() as u64,
+            compare_all: running.has_diverged,
         };
         running.core = Some(Core::new(settings, start, now));
         self.input(process, Input::Ticked);

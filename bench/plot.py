@@ -128,7 +128,7 @@ def grouped(text):
 
 def unit_of(what, title):
     """The unit, and what was measured without it. The unit stands in the name, or else in the table's title."""
-    units = r"events/s|refusals/s|refusals an append|bytes|ns|µs|ms|MB"
+    units = r"events/s|commits/s|refusals/s|refusals an append|bytes|ns|µs|ms|MB"
     found = re.findall(rf"(?:^|[ ,])({units})\b", what) or re.findall(rf"[ ,]({units})\b", title) or [""]
     return found[-1], re.sub(rf", ({units})\b", "", what)
 

@@ -3,7 +3,8 @@
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
 //! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `writers`, `conditions`, `scale`, `subscribers`, `ordinals`,
-//! `consumers`, `fold`, `channels`, `proofs`.
+//! `consumers`, `fold`, `channels`, `proofs`, `replicated` (PostgreSQL, if it is installed; `--only one` or `--only three`
+//! for one of its two setups).
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
 //! (200,000; `scale` five and fifty times as many, `ordinals` and the long log of `proofs` fifty times; `store`, `memory`,
@@ -11,7 +12,7 @@
 //! temporary files), `--out DIR` (where the results go), and of `scale` `--payload-bytes N` and `--scale-events N` (a long
 //! run of the Journal alone).
 //!
-//! Features: `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used plainly, with
+//! Features: `replicated`, and `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used plainly, with
 //! `rocksdb` (its C++ takes twenty minutes to build).
 
 mod channels;
@@ -29,6 +30,8 @@ mod memory;
 mod ordinals;
 mod peers;
 mod proofs;
+#[cfg(all(feature = "replicated", target_os = "linux"))]
+mod replicated;
 mod report;
 mod scale;
 mod store;
@@ -43,7 +46,7 @@ use std::time::Instant;
 
 use report::Report;
 
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "store",
     "memory",
     "journal",
@@ -58,6 +61,7 @@ const PARTS: [&str; 14] = [
     "fold",
     "channels",
     "proofs",
+    "replicated",
 ];
 
 /// What was asked for.
@@ -152,6 +156,10 @@ fn measure(part: &str, asked: &Asked, report: &mut Report) {
             proofs::run(rounds, events, directory, report);
             exhaust::run(directory, report);
         }
+        #[cfg(all(feature = "replicated", target_os = "linux"))]
+        "replicated" => replicated::run(rounds, directory, only, report),
+        #[cfg(not(all(feature = "replicated", target_os = "linux")))]
+        "replicated" => report.note("The part `replicated` needs its feature, and Linux."),
         other => unreachable!("{other} is no part"),
     }
 }

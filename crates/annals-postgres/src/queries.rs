@@ -145,19 +145,13 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
     async fn notify(&mut self, text: &str) {
         let channel = self.link.connector().address.channel();
         let timeout = self.link.connector().timeout;
-        // It is a transaction, so it waits for a standby as well.
-        if self.session().await.is_err() || self.link.is_waiting().await {
-            return;
-        }
         let Ok(session) = self.session().await else { return };
-        let sent = tokio::time::timeout(timeout, async {
+        let sent = limited(timeout, async {
             let statement = session.statement(NOTIFY).await?;
             session.client.query(&statement, &[&channel, &text]).await
         });
-        match sent.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => self.link.close(),
-            Err(_) => self.link.leave(),
+        if sent.await.is_err() {
+            self.link.close();
         }
     }
 

@@ -185,7 +185,6 @@ fn calls_that_wait_for_a_standby_do_not_fill_the_server() {
     server.set("synchronous_standby_names", "ANY 1 (nobody)");
     let outcomes: Vec<_> = (0..8)
         .map(|_| {
-            record.hint();
             let _ = record.read(Slot(1), ReadLimit::default());
             writer.send(&commit)
         })

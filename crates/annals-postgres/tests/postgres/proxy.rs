@@ -129,11 +129,12 @@ pub(crate) fn cutting_behind_a_fence(to: u16) -> (u16, Uses) {
                 let mut answers = 0;
                 while let Ok(read @ 1..) = server.read(&mut buffer) {
                     answers += fences.load(Ordering::SeqCst);
-                    if client.write_all(&buffer[..read]).is_err() {
-                        break;
-                    }
                     // The statement is prepared, and then executed.
-                    if number == 0 && answers == 2 {
+                    let is_last = number == 0 && answers == 2;
+                    if is_last {
+                        cork(&client);
+                    }
+                    if client.write_all(&buffer[..read]).is_err() || is_last {
                         break;
                     }
                 }
@@ -143,4 +144,21 @@ pub(crate) fn cutting_behind_a_fence(to: u16) -> (u16, Uses) {
         }
     });
     (port, uses)
+}
+
+/// Sends what is written next together with the end of the connection.
+fn cork(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd as _;
+        let (on, size) = (1_i32, libc::socklen_t::try_from(size_of::<i32>()).unwrap());
+        let (level, option) = (libc::IPPROTO_TCP, libc::TCP_CORK);
+        // SAFETY: the pointer and the size are those of `on`, which lives until the call returns.
+        let set = unsafe {
+            libc::setsockopt(stream.as_raw_fd(), level, option, (&raw const on).cast(), size)
+        };
+        assert_eq!(set, 0);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
 }

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use annals::{DecideError, Durability, EventStore, Journal, Query, QueryItem};
 use annals_channels::{
-    ChannelEvent, EventVersion, MessageSent, ObjectiveType, Party, Refusal, SignedState, State,
-    StateSigned, Taken, record,
+    ChannelEvent, CheckpointCosigned, EventVersion, Hash, MessageSent, ObjectiveType, OnChain,
+    Party, PartyError, PartyLog, Refusal, SignedState, State, StateSigned, SupportProof, Taken,
+    record,
 };
 use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
+use annals_proof::{LogKey, Proofs};
 use common::*;
 
 type OnDisk = Journal<ChannelEvent>;
@@ -54,23 +56,28 @@ fn a_signature_that_was_handed_out_is_never_forgotten() {
     signs_no_second_state(&disk, &signed);
 }
 
-#[test]
-fn a_recorded_signature_that_is_handed_out_again_is_never_forgotten() {
-    let disk = FaultFileSystem::new(1);
-    let (store, mut party) = open(&disk);
-    let ([alice, _], state) = (parties(), at(1, 0));
+/// Records a signature of the party as another handle does that has not synced it yet.
+fn record_unsynced(store: &EventStore<ChannelEvent, OnDisk>, state: &State) {
+    let [alice, _] = parties();
     let event = StateSigned {
         app_data_hash: Some(state.app_data_hash()),
         channel_id: state.channel_id,
         event_version: EventVersion,
-        is_final: false,
+        is_final: state.is_final,
         signature: alice.sign(state.hash()).unwrap(),
         signer: alice.address(),
         state_hash: state.hash(),
         timestamp_ms: 1,
-        turn_num: 1,
+        turn_num: state.turn_num,
     };
-    record(&store, event.into()).unwrap();
+    record(store, event.into()).unwrap();
+}
+
+#[test]
+fn a_recorded_signature_that_is_handed_out_again_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let ((store, mut party), state) = (open(&disk), at(1, 0));
+    record_unsynced(&store, &state);
     let events = store.len();
     let signed = party.sign(&state).unwrap();
     assert_eq!(store.len(), events, "it is the recorded one");
@@ -99,4 +106,63 @@ fn what_was_acknowledged_or_sent_is_never_forgotten() {
     let (store, _) = open(&disk);
     let sent = Query::item(QueryItem::new().event_type(MessageSent::TYPE));
     assert_eq!(store.query(&sent).count(), 1);
+}
+
+#[test]
+fn a_signature_that_is_handed_out_for_the_chain_is_never_forgotten() {
+    type Act = fn(&mut Party<OnDisk>) -> Result<SupportProof, PartyError>;
+    let acts: [Act; 3] = [
+        |party| Ok(party.support()?.unwrap()),
+        |party| party.challenge(OnChain { block_num: 1, tx_index: 0, tx_hash: None }, 99),
+        |party| party.conclude(OnChain { block_num: 1, tx_index: 0, tx_hash: None }),
+    ];
+    for act in acts {
+        let disk = FaultFileSystem::new(1);
+        let ((store, mut party), state) = (open(&disk), State { is_final: true, ..at(1, 0) });
+        record_unsynced(&store, &state);
+        let [alice, bob] = parties();
+        let signature = bob.sign(state.hash()).unwrap();
+        let turn = SignedState { state: state.clone(), signer: bob.address(), signature };
+        party.receive(&turn).unwrap();
+        let proof = act(&mut party).unwrap();
+        let (turn_num, own) = &proof.signatures[0];
+        assert_eq!((*turn_num, own.signer), (1, alice.address()));
+        let signed = SignedState { state, signer: own.signer, signature: own.signature };
+        disk.restart(Loss::Everything);
+        signs_no_second_state(&disk, &signed);
+    }
+}
+
+#[test]
+fn a_cosignature_that_was_shown_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let key = |name| LogKey::from_seed(name, &[7; 32]).unwrap();
+    let [alice, bob] = parties();
+    let store = EventStore::in_memory();
+    let proofs = Proofs::in_memory(&store, "example.com/alice").unwrap();
+    let alice = PartyLog::open(&store, proofs, key("example.com/alice"), &alice).unwrap();
+    let open = || {
+        let (store, _) = open(&disk);
+        let proofs = Proofs::in_memory(&store, "example.com/bob").unwrap();
+        PartyLog::open(&store, proofs, key("example.com/bob"), &bob).unwrap()
+    };
+    let log = open();
+    log.know("alice", alice.statement(), alice.statement().address()).unwrap();
+    let (mut cosigned, key) = (alice.signed().unwrap(), key("example.com/bob"));
+    let line = cosigned.cosign(&key, 1_000);
+    cosigned.add_cosignature(&line, &key.witness_vkey()).unwrap();
+    let recorded = CheckpointCosigned {
+        checkpoint: cosigned.to_string(),
+        event_version: EventVersion,
+        origin: alice.origin().to_owned(),
+        peer_id: "alice".to_owned(),
+        root_hash: Hash::new(*cosigned.root().as_bytes()),
+        timestamp_ms: 1_000_000,
+        tree_size: cosigned.size(),
+    };
+    // As another thread that has not synced it yet.
+    log.store().append(recorded.into()).unwrap();
+    let shown = log.seen("alice").unwrap();
+    disk.restart(Loss::Everything);
+    assert_eq!(open().seen("alice").unwrap(), shown);
 }

@@ -207,15 +207,20 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
     }
 
     /// Returns the message that shows a peer the last checkpoint of its log that this party cosigned. Send it when a
-    /// peer connects, so that the peer can compare it with its log.
+    /// peer connects, so that the peer can compare it with its log. The record of the cosignature in the message is
+    /// durable before the message is returned.
     ///
     /// # Errors
-    /// [`LogError::Read`] if the log cannot be read.
+    /// [`LogError::Read`] if the log cannot be read, and [`LogError::Proof`] if it cannot be synced.
     pub fn seen(&self, peer_id: &str) -> Result<Vec<u8>, LogError> {
         let checkpoint = self.known(|known| {
             let origin = &known.current(known.peers.get(peer_id)?)?.origin;
             known.cosigned.get(origin).map(|cosigned| cosigned.checkpoint.clone())
         })?;
+        // The sync of the call that cosigned it may have failed, or not be done yet.
+        if checkpoint.is_some() {
+            self.shared.store.sync().map_err(ProofError::Sync)?;
+        }
         Ok(encoded(&Envelope::Seen { checkpoint }))
     }
 

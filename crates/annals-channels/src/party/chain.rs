@@ -4,9 +4,9 @@
 //!   deposited ─▶ … ─▶ challenge ─▶ clear ─▶ … ─▶ conclude ─▶ withdraw
 //!                     ╰─ each returns the signatures to submit ─╯
 //! ```
-//! Each action is recorded before it returns. Block number and transaction index distinguish an action from others of
-//! its kind. The same action at the same position changes nothing and returns the same, so an interrupted caller can
-//! repeat it.
+//! Each action is recorded before it returns. The signatures that it returns, and the action itself, are then durable.
+//! Block number and transaction index distinguish an action from others of its kind. The same action at the same
+//! position changes nothing and returns the same, so an interrupted caller can repeat it.
 
 use annals::{Backend, DecideError, EventStore};
 
@@ -98,7 +98,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         finalization_time: u64,
     ) -> Result<SupportProof, PartyError> {
         let (channel_id, ours, timestamp_ms) = (self.channel_id(), self.address(), now_ms());
-        self.act_with(|state, store| {
+        self.prove_with(|state, store| {
             let proof = supported(store, channel_id, state)?;
             let (turn, challenge) = (proof.turn_num, state.challenge);
             let challenged = challenge.map(|challenge| challenge.turn_num_record);
@@ -131,7 +131,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     /// fails.
     pub fn clear(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
         let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
-        self.act_with(|state, store| {
+        self.prove_with(|state, store| {
             let proof = supported(store, channel_id, state)?;
             let event = ChallengeCleared {
                 block_num: at.block_num,
@@ -155,7 +155,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     /// fails.
     pub fn conclude(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
         let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());
-        self.act_with(|state, store| {
+        self.prove_with(|state, store| {
             let proof = SupportProof::of_final(store, channel_id, state).map_err(Stop::Unread)?;
             let proof = proof.ok_or(Refusal::NotFinal)?;
             let event = ChannelConcluded {
@@ -218,6 +218,20 @@ impl<B: Backend<ChannelEvent>> Party<B> {
         mut action: impl FnMut(&ChannelState, &EventStore<ChannelEvent, B>) -> Result<Act, Stop>,
     ) -> Result<(), PartyError> {
         self.act_with(|state, store| Ok((action(state, store)?, ())))
+    }
+
+    /// Records an action as [`act_with`](Self::act_with) does. What it records, and the signatures that it returns, are
+    /// durable when it returns.
+    fn prove_with(
+        &mut self,
+        action: impl FnMut(
+            &ChannelState,
+            &EventStore<ChannelEvent, B>,
+        ) -> Result<(Act, SupportProof), Stop>,
+    ) -> Result<SupportProof, PartyError> {
+        let proof = self.act_with(action)?;
+        self.sync()?;
+        Ok(proof)
     }
 
     /// Records an action if it is allowed, unless it is recorded already. Returns the value that the action returned

@@ -245,12 +245,17 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     }
 
     /// Returns the signatures of the supported state, to submit to the chain. Returns `None` if no state is supported.
+    /// The records of the signatures are durable before they are returned.
     ///
     /// # Errors
-    /// [`ReadError`] if the log cannot be read.
-    pub fn support(&mut self) -> Result<Option<SupportProof>, ReadError> {
+    /// [`PartyError`] if the log cannot be read or synced.
+    pub fn support(&mut self) -> Result<Option<SupportProof>, PartyError> {
         let (store, channel_id) = (self.view.store().clone(), self.channel_id());
-        SupportProof::of_supported(&store, channel_id, self.view.now()?)
+        let state = self.view.now().map_err(DecideError::Read)?;
+        let proof = SupportProof::of_supported(&store, channel_id, state);
+        let proof = proof.map_err(DecideError::Read)?;
+        self.sync()?;
+        Ok(proof)
     }
 
     /// Records a later supported turn and a final state, if the signatures in the log now prove them.

@@ -3,6 +3,7 @@
 //! ```text
 //!   args         the command line and its help      commands     one file per command
 //!   store_path   a STORE argument                   store        opens a store for reading
+//!   replicated   stores whose record is in an engine
 //!   target       a store to append to               selection    the filters: which events
 //!   appending    batches                            reports      the reports about them
 //!   stdin_lines  standard input, line by line       records      the input of an import
@@ -35,6 +36,7 @@ mod out;
 mod printer;
 mod progress;
 mod records;
+mod replicated;
 mod reports;
 mod selection;
 mod signals;
@@ -52,7 +54,7 @@ use console::settings::Settings;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let Cli { command, format, color, quiet, verbose } = Cli::from_command_line();
+    let Cli { command, format, color, quiet, verbose, .. } = Cli::from_command_line();
     Settings::of(color, quiet, verbose).install();
     log::start();
     match run(&command, format) {
@@ -82,6 +84,7 @@ fn run(command: &Command, format: Option<Format>) -> Result<(), Failure> {
         Command::Salvage(args) => commands::salvage::run(args, format),
         #[cfg(feature = "channels")]
         Command::State(args) => commands::state::run(args, format),
+        Command::Record(args) => commands::record::run(args, format),
         Command::Consumers(args) => commands::consumers::run(args, format),
         Command::Key(args) => commands::proof::key::run(args, format),
         Command::Checkpoint(args) => commands::proof::checkpoint::run(args),

@@ -32,6 +32,12 @@ pub(crate) fn checking_events() -> ProgressBar {
     bar(0, "checking {bar:30} {percent}%, {human_pos} of {human_len} events, {eta} left")
 }
 
+/// Returns a bar for reading the entries of a record, whose number becomes known meanwhile.
+#[cfg(feature = "replicated")]
+pub(crate) fn checking_entries() -> ProgressBar {
+    bar(0, "checking {bar:30} {percent}%, {human_pos} of {human_len} entries, {eta} left")
+}
+
 /// Returns a spinner that shows the elapsed time.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let spinner =

@@ -10,6 +10,9 @@ use annals::{
 use annals_rocksdb::RocksDb;
 
 use crate::failure::Failure;
+#[cfg(feature = "replicated")]
+use crate::replicated::replica;
+use crate::signals::Interrupt;
 use crate::store_path::StorePath;
 
 /// A store on any backend, of events of any type or of type `E`.
@@ -24,8 +27,16 @@ pub(crate) fn in_memory() -> Store {
     on(Memory::new())
 }
 
-/// Opens a store for appending, and creates it if nothing exists at its path.
-pub(crate) fn open(path: &StorePath, durability: Durability) -> Result<Store, Failure> {
+/// Opens a store for appending, and creates it if nothing exists at its path. A record is never created.
+#[cfg_attr(
+    not(feature = "replicated"),
+    expect(unused_variables, reason = "only an engine is waited for")
+)]
+pub(crate) fn open(
+    path: &StorePath,
+    durability: Durability,
+    interrupt: &Interrupt,
+) -> Result<Store, Failure> {
     match path {
         StorePath::Journal(directory) => {
             Ok(on(Journal::options().durability(durability).open(directory)?))
@@ -36,10 +47,16 @@ pub(crate) fn open(path: &StorePath, durability: Durability) -> Result<Store, Fa
         }
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => Err(not_built_in(path)),
+        // The engine says when an append is durable.
+        #[cfg(feature = "replicated")]
+        StorePath::Record(address) => Ok(on(replica::open(address, interrupt)?)),
+        #[cfg(not(feature = "replicated"))]
+        StorePath::Record(_) => Err(not_built_in(path)),
     }
 }
 
-/// Returns whether the path is free: it has no store, and nothing that prevents creating one.
+/// Returns whether the path is free: it has no store, and nothing that prevents creating one. The address of a record is
+/// never free.
 pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
     let opened = match path {
         StorePath::Journal(directory) if directory.join("store.json").exists() => return Ok(false),
@@ -54,6 +71,10 @@ pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
         StorePath::RocksDb(directory) => RocksDb::<RawEvent>::open_read_only(directory).map(drop),
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => return Err(not_built_in(path)),
+        #[cfg(feature = "replicated")]
+        StorePath::Record(_) => return Ok(false),
+        #[cfg(not(feature = "replicated"))]
+        StorePath::Record(_) => return Err(not_built_in(path)),
     };
     match opened {
         Ok(()) => Ok(false),
@@ -65,7 +86,7 @@ pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
 /// Opens a store for reading and calls `read`. Another process may append to the store meanwhile.
 ///
 /// If a Journal is damaged, `read` gets the events before the damage, and then this function fails. It also fails if
-/// the Journal's follower ended while `read` ran.
+/// the Journal's follower ended while `read` ran, and if a record no longer has what its replica has.
 pub(crate) fn reading<E: Event>(
     path: &StorePath,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
@@ -87,11 +108,19 @@ pub(crate) fn reading<E: Event>(
         StorePath::RocksDb(directory) => read(&on(RocksDb::open_read_only(directory)?)),
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => Err(not_built_in(path)),
+        #[cfg(feature = "replicated")]
+        StorePath::Record(address) => {
+            let store = on(replica::open(address, &Interrupt::default())?);
+            read(&store)?;
+            replica::check(&store, address)
+        }
+        #[cfg(not(feature = "replicated"))]
+        StorePath::Record(_) => Err(not_built_in(path)),
     }
 }
 
-/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a
-/// Journal, events of a store in RocksDB.
+/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a Journal and
+/// of a replica, events of a store in RocksDB.
 pub(crate) fn verify(
     path: &StorePath,
     watch: impl FnMut(u64, u64),
@@ -102,10 +131,12 @@ pub(crate) fn verify(
         StorePath::RocksDb(directory) => Ok(annals_rocksdb::verify_watched(directory, watch)?),
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => Err(not_built_in(path)),
+        // The files of the replica. `annals record verify` compares them with the record.
+        StorePath::Record(address) => Ok(annals::verify_watched(address.replica(), watch)?),
     }
 }
 
-#[cfg(not(feature = "rocksdb"))]
+#[cfg(not(all(feature = "rocksdb", feature = "replicated")))]
 fn not_built_in(path: &StorePath) -> Failure {
     Failure::NotBuiltIn { store: path.clone() }
 }

@@ -1,4 +1,4 @@
-//! A STORE argument: the kind of a store, and the path of its directory.
+//! A STORE argument: the kind of a store, and the path of its directory or the address of its record.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -6,43 +6,61 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser, ValueParserFactory};
 
+use crate::replicated::address::RecordAddress;
+
 /// The prefix of the path of a store in RocksDB.
 const ROCKSDB_PREFIX: &str = "rocksdb:";
 
-/// The kind of a store and the path of its directory.
+/// The kind of a store, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StorePath {
     /// The directory of a Journal.
     Journal(PathBuf),
     /// The directory of a RocksDB database.
     RocksDb(PathBuf),
+    /// The address of a record, and the directory of this process's replica.
+    Record(RecordAddress),
 }
 
 impl StorePath {
-    /// Returns the path of the store's directory.
+    /// Returns the path of the store's directory: of a record, that of the replica.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Journal(path) | Self::RocksDb(path) => path,
+            Self::Record(address) => address.replica(),
         }
     }
 
     /// Returns the noun for the store's files. A Journal has one file per segment.
     pub(crate) fn files(&self) -> &'static str {
         match self {
-            Self::Journal(_) => "segment",
+            Self::Journal(_) | Self::Record(_) => "segment",
             Self::RocksDb(_) => "file",
+        }
+    }
+
+    /// Returns the name of what stores the events.
+    pub(crate) fn backend(&self) -> &'static str {
+        match self {
+            Self::Journal(_) => "files",
+            Self::RocksDb(_) => "RocksDB",
+            Self::Record(address) => address.engine().name(),
         }
     }
 
     /// Parses an argument.
     pub(crate) fn parse(argument: &OsStr) -> Result<Self, String> {
+        if let Some(address) = argument.to_str().and_then(RecordAddress::parse) {
+            return address.map(Self::Record);
+        }
         let store = match strip_prefix(argument, ROCKSDB_PREFIX) {
             Some(path) => Self::RocksDb(path.into()),
             None => Self::Journal(argument.into()),
         };
         if store.path().as_os_str().is_empty() {
             return Err(
-                "expected a path: PATH for a store in files, rocksdb:PATH for a store in RocksDB"
+                "expected a path: PATH for a store in files, rocksdb:PATH for a store in RocksDB; or the address of a record: \
+                postgres://…"
                     .into(),
             );
         }
@@ -82,6 +100,7 @@ impl fmt::Display for StorePath {
         match self {
             Self::Journal(path) => write!(f, "{}", path.display()),
             Self::RocksDb(path) => write!(f, "{ROCKSDB_PREFIX}{}", path.display()),
+            Self::Record(address) => address.fmt(f),
         }
     }
 }
@@ -115,6 +134,10 @@ mod tests {
         for empty in ["", "rocksdb:"] {
             assert!(StorePath::parse(empty.as_ref()).unwrap_err().contains("expected a path"));
         }
+        let url = "postgres://app@db1/app?store=shop";
+        let store = StorePath::parse(url.as_ref()).unwrap();
+        assert!(matches!(&store, StorePath::Record(_)), "{store:?}");
+        assert_eq!(store.to_string(), url);
     }
 
     #[cfg(unix)]

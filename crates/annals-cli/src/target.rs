@@ -96,6 +96,8 @@ impl Target {
             StorePath::RocksDb(path) => empty_rocksdb(path),
             #[cfg(not(feature = "rocksdb"))]
             StorePath::RocksDb(_) => return,
+            // The replica belongs to a log that others append to.
+            StorePath::Record(_) => return,
         };
         match emptied {
             // A directory with other files in it is not removed.

@@ -25,8 +25,8 @@ pub(crate) fn open(
     let begin = Instant::now();
     let mut is_first = true;
     loop {
-        let problem = match store::open(path, durability) {
-            Err(problem @ Failure::Locked { .. }) => problem,
+        let problem = match store::open(path, durability, interrupt) {
+            Err(problem) if problem.is_locked() => problem,
             opened => return opened,
         };
         let is_over = match waiting.wait {

@@ -5,6 +5,7 @@
 //!   export  export         filter   which events           summary   stats, tags, types       demo   demo
 //!   import  import         count    count                  generate  completions, man         bench  bench
 //!   creation  how a store is opened for appending          usage     help and wrong usage     values  checks values
+//!   record     record           replica  --replica, and the stores of a command
 //!   consumers  consumers and groups      proof    key, checkpoint, prove, check, witness, publish
 //!   serve      serve
 //! ```
@@ -23,6 +24,8 @@ pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod proof;
 pub(crate) mod read;
+pub(crate) mod record;
+mod replica;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 #[cfg(feature = "channels")]
@@ -49,6 +52,7 @@ use import::Import;
 use maintain::{Copy, Salvage, Verify};
 use proof::{Check, Checkpoint, Fork, Key, Prove, Publish, Witness};
 use read::{Get, Read, Tail, View};
+use record::Record;
 #[cfg(feature = "serve")]
 use serve::Serve;
 #[cfg(feature = "channels")]
@@ -62,6 +66,7 @@ fn long_version() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let features = [
             cfg!(feature = "channels").then_some("channels"),
+            cfg!(feature = "postgres").then_some("postgres"),
             cfg!(feature = "rocksdb").then_some("rocksdb"),
             cfg!(feature = "serve").then_some("serve"),
         ];
@@ -80,10 +85,14 @@ const FILE_FORMAT: u32 = 1;
 /// Events are appended once and never changed. An event has a type, any number of tags, data, and an offset: its
 /// position in the log, counted from 0.
 ///
-/// A STORE is either the path of a directory, for a store in files (a Journal), or `rocksdb:PATH`, for a store in
-/// RocksDB, if this program was built with RocksDB. The environment variable `ANNALS_STORE` names the store for
-/// commands that are given none. `annals append` creates the store. One process at a time can append to a store;
-/// meanwhile, any number of processes can read it.
+/// A STORE is the path of a directory, for a store in files (a Journal), or `rocksdb:PATH`, for a store in RocksDB, if
+/// this program was built with RocksDB. The environment variable `ANNALS_STORE` names the store for commands that are
+/// given none. `annals append` creates the store. One process at a time can append to a store; meanwhile, any number of
+/// processes can read it.
+///
+/// A STORE can also be the address of a record, `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`, if this program was
+/// built with the feature `postgres`. Any number of processes, on any number of machines, can then append to one log.
+/// Each keeps a replica in a directory of its own, which --replica names. `annals record create` creates the record.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, long_version = long_version(), after_help = TOP_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -93,6 +102,10 @@ pub(crate) struct Cli {
     /// How results are printed [default: table on a terminal, jsonl otherwise]
     #[arg(short, long, global = true, value_enum, help_heading = GLOBAL)]
     pub(crate) format: Option<Format>,
+
+    /// The directory of this process's replica, for a STORE that is the address of a record [env: `ANNALS_REPLICA`]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
+    pub(crate) replica: Option<std::path::PathBuf>,
 
     /// When results and messages are coloured
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, help_heading = GLOBAL)]
@@ -147,6 +160,7 @@ pub(crate) enum Command {
     Salvage(Salvage),
     #[cfg(feature = "channels")]
     State(State),
+    Record(Record),
     Consumers(Consumers),
     Key(Key),
     Checkpoint(Checkpoint),
@@ -175,7 +189,7 @@ impl Cli {
         let mut command = usage::with_whole_examples(Self::command(), color);
         let parsed = command.try_get_matches_from_mut(std::env::args_os());
         let parsed = parsed.and_then(|found| Self::from_arg_matches(&found));
-        let checked = parsed.and_then(|cli| match cli.check() {
+        let checked = parsed.and_then(|mut cli| match cli.check() {
             Ok(()) => Ok(cli),
             Err((kind, problem)) => Err(command.error(kind, problem)),
         });
@@ -185,12 +199,17 @@ impl Cli {
         }
     }
 
-    /// Checks arguments that depend on each other.
-    fn check(&self) -> Result<(), (ErrorKind, String)> {
+    /// Checks arguments that depend on each other, and resolves those that need each other.
+    fn check(&mut self) -> Result<(), (ErrorKind, String)> {
         if self.format == Some(Format::Csv) && !matches!(self.command, Command::Export(_)) {
             let right = "only `annals export` prints CSV; give jsonl or table";
             return Err((ErrorKind::InvalidValue, right.to_owned()));
         }
+        if let Command::Get(args) = &mut self.command {
+            args.resolve().map_err(|problem| (ErrorKind::MissingRequiredArgument, problem))?;
+        }
+        self.place_replica()?;
+        self.check_record_options()?;
         self.command.check(self.format)
     }
 }
@@ -232,10 +251,6 @@ impl Command {
                 args.filter.check().map_err(value)?;
                 check_view(args.view, format)
             }
-            Self::Get(args) => match args.resolve() {
-                Ok(_) => Ok(()),
-                Err(problem) => Err((ErrorKind::MissingRequiredArgument, problem)),
-            },
             Self::Bench(bench) => check_bench(bench),
             _ => Ok(()),
         }

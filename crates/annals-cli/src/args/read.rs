@@ -26,7 +26,7 @@ use crate::store_path::{self, StorePath};
   annals read my.store --where '/days>14' --vertical
   annals read my.store --from 1000 --to 2000 > events.jsonl"#)]
 pub(crate) struct Read {
-    /// The store: PATH or rocksdb:PATH
+    /// The store: PATH, rocksdb:PATH or postgres://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -79,7 +79,7 @@ pub(crate) struct View {
   annals tail my.store --since 1h
   annals tail my.store --from 0 | my-program"#)]
 pub(crate) struct Tail {
-    /// The store: PATH or rocksdb:PATH
+    /// The store: PATH, rocksdb:PATH or postgres://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -130,7 +130,7 @@ impl FromStr for From {
   annals get my.store 3 4 -f jsonl
   annals get my.store --id order-17"#)]
 pub(crate) struct Get {
-    /// The store: PATH or rocksdb:PATH [env: `ANNALS_STORE`]
+    /// The store: PATH, rocksdb:PATH or postgres://… [env: `ANNALS_STORE`]
     ///
     /// If the variable `ANNALS_STORE` names the store, a number is an offset. A store whose name is a number is then
     /// given as ./NUMBER.
@@ -143,12 +143,16 @@ pub(crate) struct Get {
     /// The id of an event; can be repeated
     #[arg(long = "id", value_name = "ID", value_parser = id)]
     pub(crate) ids: Vec<String>,
+
+    /// The store and the offsets, once they are resolved.
+    #[arg(skip)]
+    pub(crate) resolved: Option<(StorePath, Vec<u64>)>,
 }
 
 impl Get {
-    /// Returns the store and the offsets. A number in the place of the store is an offset if the environment names the
+    /// Finds the store and the offsets. A number in the place of the store is an offset if the environment names the
     /// store.
-    pub(crate) fn resolve(&self) -> Result<(StorePath, Vec<u64>), String> {
+    pub(super) fn resolve(&mut self) -> Result<(), String> {
         let from_environment = store_path::from_environment()?;
         let (store, offsets) = match (&self.store, from_environment) {
             (None, Some(store)) => (store, Vec::new()),
@@ -164,6 +168,7 @@ impl Get {
         if offsets.is_empty() && self.ids.is_empty() {
             return Err("no event was given; give its OFFSET, or --id ID".to_owned());
         }
-        Ok((store, offsets))
+        self.resolved = Some((store, offsets));
+        Ok(())
     }
 }

@@ -12,11 +12,13 @@ use crate::store_path::StorePath;
 
 /// Serve a store to other programs and machines: gRPC for UmaDB's clients, HTTP with JSON, and pages for a browser
 ///
-/// The server is the store's one writer, and creates the store if nothing exists at its path. With --read-only it
+/// The server is a store's one writer, and creates the store if nothing exists at its path. With --read-only it
 /// follows a store that another process writes; appends then fail.
 ///
-/// A browser shows what is in the store at <http://localhost:50051/ui>: events, tags, the state at any offset,
-/// consumers.
+/// If the store is the address of a record (postgres://…), any number of servers can serve one log, on machines of their
+/// own, each with a replica of its own (--replica). Clients can append at each of them.
+///
+/// A browser shows what is in the store at <http://localhost:50051/ui>: events, tags, the state at any offset, consumers.
 ///
 /// Only programs on this machine can reach the server, unless --listen gives another address. That takes TLS
 /// (--tls-cert and --tls-key), and tokens (--tokens) or certificates of clients (--client-ca).
@@ -33,7 +35,7 @@ A line of the token file has a name, the SHA-256 of the token, and rights:
   billing 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read,append"#)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 pub(crate) struct Serve {
-    /// The store: PATH or rocksdb:PATH; created if nothing exists there
+    /// The store: PATH, rocksdb:PATH or postgres://…; a path is created if nothing exists there
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

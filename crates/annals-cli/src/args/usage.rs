@@ -5,6 +5,7 @@ use clap::{ColorChoice, Command};
 
 use crate::console::say;
 use crate::console::settings::{Color, Settings};
+use crate::replicated::address::without_password;
 
 /// Stands for a space in examples, so that a line of an example is never wrapped: it could not be copied to a shell.
 const SPACE: char = '\u{e000}';
@@ -25,7 +26,8 @@ pub(super) fn with_whole_examples(command: Command, color: Color) -> Command {
         }
         None => command,
     };
-    subcommands.into_iter().fold(whole(command), |all, name| all.mut_subcommand(name, whole))
+    let inner = |command| with_whole_examples(command, color);
+    subcommands.into_iter().fold(whole(command), |all, name| all.mut_subcommand(name, inner))
 }
 
 /// Ends the process with a help text, or with wrong usage and exit code 2.
@@ -64,6 +66,7 @@ fn print_help(error: &Error, color: Color) {
 
 /// Returns what is wrong, and what would be right, from a text of clap: `error: …`, tips, `Usage: …`, a hint.
 fn in_our_style(text: &str) -> (String, Vec<String>) {
+    let text = without_password(text);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);

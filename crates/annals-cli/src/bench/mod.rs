@@ -22,6 +22,7 @@ use crate::args::Format;
 use crate::args::bench::{Bench, BenchStore};
 use crate::failure::Failure;
 use crate::out::Out;
+use crate::signals::Interrupt;
 use crate::store_path::StorePath;
 use crate::{progress, store};
 
@@ -61,6 +62,9 @@ fn measure_all(args: &Bench, measure: &mut Measure) -> Result<(), Failure> {
         Some(BenchStore::OnDisk(StorePath::RocksDb(path))) => {
             (StorePath::RocksDb as fn(_) -> _, Some(path))
         }
+        Some(BenchStore::OnDisk(path @ StorePath::Record(_))) => {
+            return Err(Failure::NotOnRecord { command: "bench", store: path.clone() });
+        }
     };
     #[cfg(not(feature = "rocksdb"))]
     if let Some(BenchStore::OnDisk(path @ StorePath::RocksDb(_))) = &args.store {
@@ -70,7 +74,7 @@ fn measure_all(args: &Bench, measure: &mut Measure) -> Result<(), Failure> {
     let log = kind(directory.path().join("log"));
     let file = directory.path().join("plain-file");
     let name = if matches!(log, StorePath::Journal(_)) { "journal" } else { "rocksdb" };
-    let measured = store::open(&log, Durability::Sync).and_then(|store| {
+    let measured = store::open(&log, Durability::Sync, &Interrupt::default()).and_then(|store| {
         let measured = measure.log(name, &store, Some(&file));
         if measured.is_err() {
             // An error is ignored here. Removing the file makes room on a full disk, which the store needs to close.

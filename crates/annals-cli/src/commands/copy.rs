@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use annals::{Batch, Durability, RawEvent};
+use annals::{Batch, Condition, Durability, Query, RawEvent};
 use indicatif::HumanCount;
 
 use crate::args::Format;
@@ -128,6 +128,8 @@ fn append(to: &Store, events: Vec<RawEvent>, time_ms: u64) -> Result<(), Failure
     if !events.is_empty() {
         // A copy keeps all times, also times in the future that a wrong clock recorded.
         let batch = Batch::new(events).time_ms(time_ms).allow_future_time();
+        // Other processes may append to a replicated log, and so may an earlier copy whose outcome was in doubt.
+        let batch = batch.condition(Condition::fail_if(Query::all()).after(to.len()));
         to.append_as(batch)
             .map_err(|problem| Failure::CopyStopped { problem, copied: to.len() })?;
     }

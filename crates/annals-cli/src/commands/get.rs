@@ -10,8 +10,9 @@ use crate::store::{self, Store};
 
 /// Prints the events.
 pub(crate) fn run(args: &Get, format: Option<Format>) -> Result<(), Failure> {
-    let (path, offsets) = args.resolve().map_err(|problem| Failure::Usage { problem })?;
-    store::reading(&path, |store| show(store, offsets, &args.ids, format))
+    // Resolved when the command line was checked.
+    let Some((path, offsets)) = &args.resolved else { return Ok(()) };
+    store::reading(path, |store| show(store, offsets.clone(), &args.ids, format))
 }
 
 fn show(

@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod proof;
 pub(crate) mod read;
+pub(crate) mod record;
 pub(crate) mod salvage;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;

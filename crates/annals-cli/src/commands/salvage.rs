@@ -16,6 +16,11 @@ use crate::store_path::StorePath;
 
 /// Saves the whole events, and prints which are missing.
 pub(crate) fn run(args: &Salvage, format: Option<Format>) -> Result<(), Failure> {
+    for store in [&args.from, &args.to] {
+        if let StorePath::Record(_) = store {
+            return Err(Failure::NotOnRecord { command: "salvage", store: store.clone() });
+        }
+    }
     let (StorePath::Journal(from), StorePath::Journal(to)) = (&args.from, &args.to) else {
         return Err(Failure::SalvageOfFilesOnly);
     };

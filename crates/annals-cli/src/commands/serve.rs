@@ -11,6 +11,10 @@ use crate::args::creation::Wait;
 use crate::args::serve::Serve;
 use crate::console::say;
 use crate::failure::Failure;
+#[cfg(feature = "replicated")]
+use crate::replicated::{address::RecordAddress, engine, replica};
+#[cfg(feature = "replicated")]
+use crate::signals::Interrupt;
 use crate::store;
 use crate::store_path::StorePath;
 
@@ -18,7 +22,7 @@ use crate::store_path::StorePath;
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// The time between two attempts to open a locked store.
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "replicated"))]
 const RETRY: Duration = Duration::from_millis(20);
 
 /// Serves a store until a signal ends the server.
@@ -63,7 +67,10 @@ async fn serve(running: Running, signals: Signals) -> Result<(), Failure> {
     result
 }
 
-#[cfg_attr(not(feature = "rocksdb"), expect(clippy::unused_async, reason = "RocksDB may wait"))]
+#[cfg_attr(
+    not(any(feature = "rocksdb", feature = "replicated")),
+    expect(clippy::unused_async, reason = "RocksDB and engines may wait")
+)]
 async fn server(args: &Serve) -> Result<Server, Failure> {
     match &args.store {
         StorePath::Journal(path) if args.read_only => Ok(Server::open_read_only(path)),
@@ -81,6 +88,10 @@ async fn server(args: &Serve) -> Result<Server, Failure> {
         StorePath::RocksDb(path) => rocksdb(path, args).await,
         #[cfg(not(feature = "rocksdb"))]
         StorePath::RocksDb(_) => Err(Failure::NotBuiltIn { store: args.store.clone() }),
+        #[cfg(feature = "replicated")]
+        StorePath::Record(address) => replicated(address, args).await,
+        #[cfg(not(feature = "replicated"))]
+        StorePath::Record(_) => Err(Failure::NotBuiltIn { store: args.store.clone() }),
     }
 }
 
@@ -106,6 +117,45 @@ async fn rocksdb(path: &std::path::Path, args: &Serve) -> Result<Server, Failure
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// Opens the replica of a record, and waits for its lock if the options say so.
+#[cfg(feature = "replicated")]
+async fn replicated(address: &RecordAddress, args: &Serve) -> Result<Server, Failure> {
+    let (begin, patience) = (std::time::Instant::now(), patience(args));
+    let address = address.clone();
+    let (sender, opened) = tokio::sync::oneshot::channel();
+    let open = move || {
+        let mut is_first = true;
+        let interrupt = Interrupt::default();
+        let opened = loop {
+            let warn = |fitness: &_| {
+                if is_first {
+                    engine::warn(fitness);
+                }
+            };
+            match replica::open_watched(&address, &interrupt, warn) {
+                Err(problem) if problem.is_locked() && begin.elapsed() < patience => {
+                    if std::mem::take(&mut is_first) {
+                        say::note(&format!("{}; waiting", problem.message()));
+                    }
+                }
+                opened => break opened,
+            }
+            std::thread::sleep(RETRY);
+        };
+        // Nobody waits any more if a signal ended the command.
+        drop(sender.send(opened));
+    };
+    // A thread of its own, which a signal need not wait for: the engine may not answer.
+    std::thread::Builder::new()
+        .name("annals-open".to_owned())
+        .spawn(open)
+        .map_err(|error| Failure::Serve(ServeError::Start(error.to_string())))?;
+    let gone = |_| {
+        Failure::Serve(ServeError::Start("the thread that opens the store panicked".to_owned()))
+    };
+    Ok(Server::on(opened.await.map_err(gone)??))
 }
 
 /// Applies the options.

@@ -20,8 +20,16 @@ use crate::{progress, store};
 
 /// Checks a store and prints the report.
 pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> {
+    if let StorePath::Record(address) = &args.store {
+        let (replica, store) = (address.replica().display(), &args.store);
+        say::note(&format!(
+            "checks the files of the replica {replica}; `annals record verify {store}` compares them with the record"
+        ));
+        let store = StorePath::Journal(address.replica().to_owned());
+        return run(&Verify { store, against: args.against.clone() }, format);
+    }
     let bar = match &args.store {
-        StorePath::Journal(_) => progress::checking_bytes(),
+        StorePath::Journal(_) | StorePath::Record(_) => progress::checking_bytes(),
         StorePath::RocksDb(_) => progress::checking_events(),
     };
     let report = store::verify(&args.store, |done, all| {

@@ -3,6 +3,7 @@
 //! ```text
 //!   mod             the failures and their texts
 //!   channel         those of state channels
+//!   record          those of records in an engine
 //!   advice          what the user can do about each of them
 //!   library_errors  the library's errors, in words for a person at a shell
 //!   report          prints a failure with its advice
@@ -13,6 +14,8 @@ mod advice;
 #[cfg(feature = "channels")]
 mod channel;
 mod library_errors;
+#[cfg(feature = "replicated")]
+mod record;
 mod report;
 
 use std::error::Error;
@@ -28,6 +31,8 @@ use annals_cli::LineError;
 
 #[cfg(feature = "channels")]
 pub(crate) use channel::ChannelFailure;
+#[cfg(feature = "replicated")]
+pub(crate) use record::RecordFailure;
 
 use crate::csv::error::CsvError;
 use crate::store_path::StorePath;
@@ -55,9 +60,19 @@ pub(crate) enum Failure {
     #[error("{}", library_errors::not_appended(.0))]
     Append(AppendError),
     /// This program was built without the store's backend.
-    #[cfg(not(feature = "rocksdb"))]
-    #[error("cannot open {store}: this annals was built without RocksDB")]
+    #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+    #[error("cannot open {store}: this annals was built without {}", store.backend())]
     NotBuiltIn { store: StorePath },
+    /// A record, or its replica, failed.
+    #[cfg(feature = "replicated")]
+    #[error(transparent)]
+    Record(Box<RecordFailure>),
+    /// The command is only for the addresses of records.
+    #[error("{store} is a path, and `annals record` is for the address of a record")]
+    NotARecord { store: StorePath },
+    /// The command is not for the addresses of records.
+    #[error("`annals {command}` is for paths, and {store} is the address of a record")]
+    NotOnRecord { command: &'static str, store: StorePath },
 
     /// A line is not an event.
     #[error("line {line}, {problem}")]
@@ -137,9 +152,6 @@ pub(crate) enum Failure {
     #[cfg(feature = "serve")]
     #[error(transparent)]
     Serve(annals_server::ServeError),
-    /// The arguments are wrong together.
-    #[error("{problem}")]
-    Usage { problem: String },
     /// There is no store, and it must not be created.
     #[error("there is no store at {store}")]
     MustExist { store: StorePath },
@@ -325,6 +337,15 @@ impl Failure {
     /// Returns whether the failure is only that the reader of standard output closed the pipe.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+
+    /// Returns whether another process has the store, or the replica, open for writing.
+    pub(crate) fn is_locked(&self) -> bool {
+        match self {
+            #[cfg(feature = "replicated")]
+            Self::Record(problem) => matches!(**problem, RecordFailure::InUse { .. }),
+            problem => matches!(problem, Self::Locked { .. }),
+        }
     }
 
     /// Returns whether a signal ended the command.

@@ -141,7 +141,11 @@ impl Run {
 
 pub(crate) fn command<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
-    command.args(args).env_remove("ANNALS_STORE");
+    command
+        .args(args)
+        .env_remove("ANNALS_STORE")
+        .env_remove("ANNALS_REPLICA")
+        .env_remove("PGPASSWORD");
     streams(&mut command);
     command
 }

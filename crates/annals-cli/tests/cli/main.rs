@@ -25,6 +25,9 @@ mod numbers;
 mod options;
 mod proofs;
 mod read;
+mod record_args;
+#[cfg(all(feature = "postgres", unix))]
+mod records;
 mod repeated_ids;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_stores;
@@ -34,6 +37,13 @@ mod round_trip;
 mod salvage;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(all(feature = "postgres", feature = "serve", unix))]
+mod serve_record;
+// The server of PostgreSQL that the engine's own tests start.
+#[cfg(all(feature = "postgres", unix))]
+#[allow(dead_code, reason = "the engine's tests use more of it")]
+#[path = "../../../annals-postgres/tests/postgres/server.rs"]
+mod server;
 #[cfg(feature = "channels")]
 mod state;
 mod tail;

@@ -8,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use crate::harness::{TestDir, annals};
 
 /// A server, and the address on which it listens.
-struct Serving {
+pub(crate) struct Serving {
     process: Child,
     address: String,
     notes: BufReader<std::process::ChildStderr>,
 }
 
 impl Serving {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_annals"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(args)
@@ -39,7 +39,7 @@ impl Serving {
     }
 
     /// Sends a request and returns the whole response.
-    fn send(&self, method: &str, path: &str, body: &str) -> String {
+    pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(
@@ -53,13 +53,13 @@ impl Serving {
         response
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// Waits for the end. Returns the exit code and the notes.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut notes = String::new();
         self.notes.read_to_string(&mut notes).unwrap();
         (self.process.wait().unwrap().code(), notes)

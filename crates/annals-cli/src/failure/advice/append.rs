@@ -15,6 +15,10 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
     if let Some(source) = write_error(failure) {
         return io_advice(source);
     }
+    #[cfg(feature = "replicated")]
+    if let Some(advice) = super::record::about_append(failure) {
+        return Some(advice);
+    }
     let advice = match failure {
         Failure::Append(AppendError::Read(_)) => "`annals verify STORE` lists all damage",
         Failure::Line { problem, .. } => return problem.reason.advice().map(str::to_owned),

@@ -5,6 +5,8 @@ mod append;
 mod channel;
 mod copy;
 mod directory;
+#[cfg(feature = "replicated")]
+mod record;
 mod store;
 
 use super::Failure;
@@ -36,6 +38,8 @@ impl Failure {
             Self::Serve(annals_server::ServeError::Listen { .. }) => {
                 Some("another server may have the address: give another one with --listen".into())
             }
+            #[cfg(feature = "replicated")]
+            Self::Record(problem) => record::advice(problem),
             _ => store::advice(self)
                 .or_else(|| append::advice(self))
                 .or_else(|| copy::advice(self))

@@ -30,13 +30,35 @@ fn opening(failure: &Failure) -> Option<String> {
             Some("`annals read STORE --grep TEXT` finds events whose id contains a text".into())
         }
         Failure::Locked { store, holder } => Some(library_errors::about_lock(store, *holder)),
-        #[cfg(not(feature = "rocksdb"))]
-        Failure::NotBuiltIn { store } => Some(format!(
-            "build one that can: `cargo build --release -p annals-cli --features rocksdb` (needs libclang, a C++ \
-            compiler, and 20 to 40 minutes)\n\
-             for a directory of that name, write ./{store}"
-        )),
+        #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+        Failure::NotBuiltIn { store } => Some(not_built_in(store)),
+        Failure::NotARecord { .. } => {
+            Some("give an address, for example postgres://app@db1,db2,db3/app?store=shop".into())
+        }
+        Failure::NotOnRecord { command: "salvage", .. } => Some(
+            "a damaged replica needs no salvage: remove its directory, and the next command builds it anew from the \
+            record\n\
+             if the record was lost, salvage the directory of a replica: `annals salvage DIR NEW`"
+                .into(),
+        ),
+        Failure::NotOnRecord { .. } => Some("give a path".into()),
         _ => None,
+    }
+}
+
+/// Returns the advice about a store whose backend this program does not have.
+#[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+fn not_built_in(store: &StorePath) -> String {
+    let (feature, needs) = match store {
+        StorePath::Record(address) => (address.engine().feature(), ""),
+        _ => ("rocksdb", " (needs libclang, a C++ compiler, and 20 to 40 minutes)"),
+    };
+    let build = format!(
+        "build one that can: `cargo build --release -p annals-cli --features {feature}`{needs}"
+    );
+    match store {
+        StorePath::Record(_) => build,
+        _ => format!("{build}\nfor a directory of that name, write ./{store}"),
     }
 }
 
@@ -56,7 +78,7 @@ fn damage(failure: &Failure) -> Option<String> {
             "`annals copy STORE NEW` saves the events before the damage, if the database still opens\n\
              or restore the files from a backup"
         }
-        Failure::Damaged { store: StorePath::Journal(_), .. } => {
+        Failure::Damaged { store: StorePath::Journal(_) | StorePath::Record(_), .. } => {
             "`annals salvage STORE NEW` saves every whole event, also those after the damage\n\
              or restore the files from a backup"
         }

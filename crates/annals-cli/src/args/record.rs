@@ -1,0 +1,99 @@
+//! The arguments of `annals record`.
+
+use clap::{Args, Subcommand};
+
+use crate::store_path::StorePath;
+
+/// Create, inspect and check the record of a log on several machines
+///
+/// The record is what an engine such as PostgreSQL stores: the commits of all processes that append to one log, in one
+/// order. Each process reads from a replica of its own, in files (--replica).
+///
+/// The address of a record in PostgreSQL is `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`. Name all servers: annals
+/// uses the one that takes writes. One database can have the records of many logs, each under its NAME.
+///
+/// Leave the password out of the address, because arguments show in lists of processes. Set the variable `PGPASSWORD`, or
+/// set `ANNALS_PASSWORD_FILE` to the path of a file whose first line is the password.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    #[command(subcommand)]
+    pub(crate) command: RecordCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordCommand {
+    Create(Create),
+    Status(Status),
+    Verify(Verify),
+}
+
+impl RecordCommand {
+    /// Returns the record that the command is about.
+    pub(crate) fn record(&self) -> &StorePath {
+        match self {
+            Self::Create(Create { record })
+            | Self::Status(Status { record })
+            | Self::Verify(Verify { record }) => record,
+        }
+    }
+
+    /// Returns the record that the command is about, to give it a replica.
+    pub(super) fn record_mut(&mut self) -> &mut StorePath {
+        match self {
+            Self::Create(Create { record })
+            | Self::Status(Status { record })
+            | Self::Verify(Verify { record }) => record,
+        }
+    }
+}
+
+/// Create the record of a new log, once
+///
+/// No other command creates a record: if it is missing later, it was lost, and a new one must not take its place
+/// unnoticed. The command fails if the record exists.
+///
+/// In PostgreSQL, it makes the table `annals_commits` if the database has none, and writes the record's first row.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  annals record create 'postgres://app@db1,db2,db3/app?store=shop'"
+)]
+pub(crate) struct Create {
+    /// The address of the record: postgres://…
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) record: StorePath,
+}
+
+/// Print what the engine is, what the record has, and how far a replica is behind it
+///
+/// Nothing is changed. With --replica, the command also reads the files of that replica, which another process may have
+/// open meanwhile: the last commit that it has, how many entries of the record are behind that, and whether the record
+/// still has that commit.
+///
+/// The exit code is 1 if there is no record, if the replica belongs to another one, or if the two have diverged.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals record status 'postgres://app@db1,db2,db3/app?store=shop'\n  annals record status 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
+)]
+pub(crate) struct Status {
+    /// The address of the record: postgres://…
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) record: StorePath,
+}
+
+/// Read the whole record, check it, and compare every event with a replica
+///
+/// Nothing is changed, and other processes may append meanwhile. Without --replica, the command only checks that the
+/// commits form one chain. An entry that the engine changed, lost or swapped breaks the chain, and the entries behind it
+/// do not count; only a replica shows that they once did.
+///
+/// Each problem means that the record and the replica contradict each other. The exit code is then 1. Void entries are
+/// not problems: each is a commit that lost a race, a copy, or an entry of another program, and every reader skips it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  annals record verify 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
+)]
+pub(crate) struct Verify {
+    /// The address of the record: postgres://…
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) record: StorePath,
+}

@@ -1,0 +1,166 @@
+//! The address of a record, and the directory of this process's replica of it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// An engine that stores records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Postgres,
+}
+
+/// Each engine with the beginnings of its addresses.
+const SCHEMES: [(&str, Engine); 2] =
+    [("postgres://", Engine::Postgres), ("postgresql://", Engine::Postgres)];
+
+impl Engine {
+    /// Returns the engine's name for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// Returns the feature of this crate with which the engine is built in.
+    pub(crate) fn feature(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// The address of a record, without a password, and the directory of a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordAddress {
+    engine: Engine,
+    url: String,
+    replica: PathBuf,
+}
+
+impl RecordAddress {
+    /// Parses an argument. Returns `None` if it is not an address but a path.
+    pub(crate) fn parse(argument: &str) -> Option<Result<Self, String>> {
+        let (scheme, _) = argument.split_once("://")?;
+        let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            || !scheme.bytes().all(is_scheme)
+        {
+            return None;
+        }
+        let found = SCHEMES.iter().find(|(beginning, _)| argument.starts_with(beginning));
+        let Some((_, engine)) = found else {
+            return Some(Err(format!(
+                "records are at addresses that begin with postgres://; for a directory of that name, write ./{scheme}:…"
+            )));
+        };
+        if without_password(argument) != argument {
+            return Some(Err(
+                "the address has a password, and arguments show in lists of processes and in logs; leave it out, and \
+                 set the variable PGPASSWORD"
+                    .to_owned(),
+            ));
+        }
+        Some(Ok(Self { engine: *engine, url: argument.to_owned(), replica: PathBuf::new() }))
+    }
+
+    /// Sets the directory of the replica.
+    pub(crate) fn set_replica(&mut self, directory: PathBuf) {
+        self.replica = directory;
+    }
+
+    /// Returns the engine.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Returns the address.
+    #[cfg(feature = "replicated")]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the directory of the replica. It is empty if the command needs none and was given none.
+    pub(crate) fn replica(&self) -> &Path {
+        &self.replica
+    }
+}
+
+impl fmt::Display for RecordAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// Returns a text with the passwords of all addresses in it replaced: `postgres://app:secret@db1` and
+/// `?password=secret`.
+pub(crate) fn without_password(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, behind) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = behind.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(behind.len());
+        let user = behind[..end].rfind('@').map(|at| &behind[..at]);
+        rest = behind;
+        if let Some((name, password)) = user.and_then(|user| user.split_once(':')) {
+            clean.push_str(name);
+            clean.push_str(":***");
+            rest = &behind[name.len() + 1 + password.len()..];
+        }
+    }
+    clean.push_str(rest);
+    for begin in ["?password=", "&password="] {
+        let mut from = 0;
+        while let Some(at) = clean[from..].find(begin) {
+            from += at + begin.len();
+            let is_end = |c: char| c.is_whitespace() || c == '&' || c == '\'';
+            let end = clean[from..].find(is_end).map_or(clean.len(), |length| from + length);
+            clean.replace_range(from..end, "***");
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_known_engine_and_everything_else_is_a_path() {
+        for url in ["postgres://app@db1,db2/app?store=shop", "postgresql://db1/app?store=shop"] {
+            let address = RecordAddress::parse(url).unwrap().unwrap();
+            assert_eq!((address.engine(), &*address.to_string()), (Engine::Postgres, url));
+        }
+        for path in ["my.store", "./postgres://a", "/a/b://c", "postgres:/a", "1://a", "://a", ""] {
+            assert_eq!(RecordAddress::parse(path), None, "{path}");
+        }
+        let refused = RecordAddress::parse("mysql://db1/app").unwrap().unwrap_err();
+        assert!(refused.contains("begin with postgres://"), "{refused}");
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused() {
+        for url in [
+            "postgres://app:secret@db1/app?store=shop",
+            "postgres://app:@db1/app?store=shop",
+            "postgres://app@db1/app?store=shop&password=secret",
+        ] {
+            let refused = RecordAddress::parse(url).unwrap().unwrap_err();
+            assert!(refused.contains("PGPASSWORD") && !refused.contains("secret"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_replaced_in_any_text() {
+        for (text, clean) in [
+            ("no address: a@b:c", "no address: a@b:c"),
+            ("'postgres://a:b:c@d@h/x?y=1' is", "'postgres://a:***@h/x?y=1' is"),
+            ("a://b:c@d e://f:g@h", "a://b:***@d e://f:***@h"),
+            ("a://b@c:5432,d:5433/e", "a://b@c:5432,d:5433/e"),
+            ("'a://b/c?password=d&e=f'", "'a://b/c?password=***&e=f'"),
+            ("'a://b/c?e=f&password=d'", "'a://b/c?e=f&password=***'"),
+        ] {
+            assert_eq!(without_password(text), clean);
+        }
+    }
+}

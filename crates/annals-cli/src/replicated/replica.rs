@@ -1,0 +1,57 @@
+//! Opens the replica of a record: a store that appends to the record, and reads its own files.
+
+use annals::{Event, Health, OpenError};
+use annals_replicated::{Fitness, OpenReplicatedError, Replicated};
+
+use super::address::RecordAddress;
+use super::engine;
+use crate::failure::{Failure, RecordFailure};
+use crate::progress;
+use crate::signals::Interrupt;
+use crate::store::Store;
+
+/// Opens the replica. It has everything that the record had when this returns.
+pub(crate) fn open<E: Event>(
+    address: &RecordAddress,
+    interrupt: &Interrupt,
+) -> Result<Replicated<E>, Failure> {
+    open_watched(address, interrupt, |_| {})
+}
+
+/// Opens the replica, as [`open`] does. Calls `see` with what the engine is.
+pub(crate) fn open_watched<E: Event>(
+    address: &RecordAddress,
+    interrupt: &Interrupt,
+    see: impl FnOnce(&Fitness),
+) -> Result<Replicated<E>, Failure> {
+    let log = engine::connect(address)?;
+    see(&engine::ready(&*log, address, interrupt)?);
+    let spinner = progress::spinner("reading the record");
+    let opened = Replicated::open(log, address.replica());
+    spinner.finish_and_clear();
+    opened.map_err(|problem| not_opened(address, problem))
+}
+
+fn not_opened(address: &RecordAddress, problem: OpenReplicatedError) -> Failure {
+    let address = address.clone();
+    match problem {
+        OpenReplicatedError::Replica(OpenError::Locked { path, holder }) => {
+            RecordFailure::InUse { replica: path, holder }.into()
+        }
+        OpenReplicatedError::Replica(OpenError::Corrupt(damage)) => {
+            RecordFailure::Damaged { replica: address.replica().to_owned(), damage }.into()
+        }
+        OpenReplicatedError::Replica(problem) => problem.into(),
+        problem => RecordFailure::Open { address, problem }.into(),
+    }
+}
+
+/// Fails if the record no longer contains what the replica contains.
+pub(crate) fn check<E: Event>(store: &Store<E>, address: &RecordAddress) -> Result<(), Failure> {
+    match store.health() {
+        Health::Diverged { cause } => {
+            Err(RecordFailure::Diverged { replica: address.replica().to_owned(), cause }.into())
+        }
+        _ => Ok(()),
+    }
+}

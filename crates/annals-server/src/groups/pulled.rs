@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 8 << 20;
 const STEP: u32 = 16;
 
 /// A delivery to a worker.
-pub(crate) type Leased = Delivery<WireEvent, Box<dyn Backend<WireEvent>>>;
+type Leased = Delivery<WireEvent, Box<dyn Backend<WireEvent>>>;
 
 /// The deliveries of one pull, each with its event as a line. If it is dropped before [`sent`](Self::sent), because the
 /// client is gone, the events are given back, and the pull was no attempt.
@@ -29,7 +29,7 @@ pub(crate) struct Pulled {
 
 impl Pulled {
     /// Pulls at most `max` events for a worker, without waiting for one. It may wait for the disk.
-    pub(crate) fn pull(
+    pub(super) fn pull(
         &mut self,
         group: &OpenGroup,
         worker: &str,
@@ -72,7 +72,7 @@ impl Pulled {
     }
 
     /// Adds a delivery. Returns it if the response has no room for it.
-    pub(crate) fn push(&mut self, delivery: Leased) -> Result<Option<Leased>, Fault> {
+    pub(super) fn push(&mut self, delivery: Leased) -> Result<Option<Leased>, Fault> {
         let line = line(&delivery)?;
         if !self.is_empty() && self.bytes + line.len() > MAX_BYTES {
             return Ok(Some(delivery));
@@ -82,12 +82,12 @@ impl Pulled {
         Ok(None)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
     }
 
     /// Returns the body of the response. From now on only an answer or the deadline ends the leases.
-    pub(crate) fn sent(mut self, deadline_ms: u64) -> Vec<u8> {
+    pub(super) fn sent(mut self, deadline_ms: u64) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.bytes + 128 * self.deliveries.len() + 32);
         body.extend_from_slice(br#"{"deliveries":["#);
         for (index, (delivery, line)) in self.deliveries.drain(..).enumerate() {

@@ -25,7 +25,16 @@ pub(crate) struct Served {
 
 /// Starts a server on a free port of 127.0.0.1.
 pub(crate) fn serve(server: Server) -> Served {
-    let runtime = Runtime::new().unwrap();
+    serve_in(Runtime::new().unwrap(), server)
+}
+
+/// Starts a server whose tasks have one thread: a task that blocks it blocks them all.
+pub(crate) fn serve_on_one_thread(server: Server) -> Served {
+    let one = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    serve_in(one.unwrap(), server)
+}
+
+fn serve_in(runtime: Runtime, server: Server) -> Served {
     let server = server.listen("127.0.0.1:0".parse().unwrap());
     let running = runtime.block_on(server.start()).unwrap();
     let (address, handle) = (running.addresses()[0], running.handle());

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use annals::backend::Beside;
 use annals::{
@@ -11,6 +12,41 @@ use annals::{
     NameCount, NameKind, ReadError, Selection, Stats,
 };
 use annals_server::WireEvent;
+
+/// A gate through which every read of a page goes.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicU64,
+}
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        *self.closed.lock().unwrap() = true;
+    }
+
+    pub(crate) fn open(&self) {
+        *self.closed.lock().unwrap() = false;
+        self.opened.notify_all();
+    }
+
+    /// Waits until a read waits at the gate.
+    pub(crate) fn until_one_waits(&self) {
+        // Relaxed: the count guards no other memory.
+        while self.waiting.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn pass(&self) {
+        // Relaxed: the count guards no other memory.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let closed = self.closed.lock().unwrap();
+        drop(self.opened.wait_while(closed, |closed| *closed).unwrap());
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A log in memory. The event at one offset cannot be read; those before it and behind it can.
 pub(crate) struct Damaged {
@@ -20,11 +56,18 @@ pub(crate) struct Damaged {
     pub(crate) reads: Arc<AtomicU64>,
     /// The number of events that were read.
     pub(crate) events: Arc<AtomicU64>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 impl Damaged {
     pub(crate) fn at(offset: u64) -> Self {
-        Self { log: Memory::encoded(), offset, reads: Arc::default(), events: Arc::default() }
+        Self {
+            log: Memory::encoded(),
+            offset,
+            reads: Arc::default(),
+            events: Arc::default(),
+            gate: Arc::default(),
+        }
     }
 
     fn damage(&self) -> ReadError {
@@ -58,6 +101,7 @@ impl Backend<WireEvent> for Damaged {
         mut selection: Selection<'_>,
         page: &mut Vec<EventRef<'a, WireEvent>>,
     ) -> Result<Range<u64>, ReadError> {
+        self.gate.pass();
         // Relaxed: the count guards no other memory.
         self.reads.fetch_add(1, Ordering::Relaxed);
         let end = selection.range.end;

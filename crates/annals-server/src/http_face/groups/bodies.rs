@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::params::{Item, query_of};
 use crate::fault::Fault;
+use crate::groups::pull::Pull;
 use crate::groups::registry::GroupReport;
 
 /// The bounds of a deadline, in ms.
@@ -114,15 +115,6 @@ pub(super) struct PullBody {
     #[serde(default)]
     wait_ms: u64,
     deadline_ms: Option<u64>,
-}
-
-/// A pull whose numbers are within their bounds.
-#[derive(Debug, Clone)]
-pub(super) struct Pull {
-    pub(super) worker: String,
-    pub(super) max: u32,
-    pub(super) wait: Duration,
-    pub(super) deadline: Option<Duration>,
 }
 
 fn one() -> u64 {

@@ -1,6 +1,7 @@
 //! What the workers of a group call: pull, ack, nack and extend.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use annals_consumer::{ConsumerError, LeaseId, Settled};
@@ -10,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::bodies::{AckBody, ExtendBody, NackBody, Name, Pull, PullBody, name_of};
+use super::bodies::{AckBody, ExtendBody, NackBody, Name, PullBody, name_of};
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
-use crate::groups::pulled::{Leased, Pulled};
+use crate::groups::pull::{Begun, Bell, Pull, PullAtWork};
 use crate::groups::registry::{InUse, OpenGroup};
 use crate::http_face::body;
 use crate::shared::{Shared, draining};
@@ -29,65 +30,48 @@ pub(in crate::http_face) async fn pull(
     shared.groups.check_writable()?;
     let pull = body::json::<PullBody>(&body::read(request).await?)?.checked()?;
     let group = shared.groups.group(&name).await?;
-    let deadline_ms = match pull.deadline {
-        Some(deadline) => u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
-        None => group.settings().deadline_ms,
-    };
-    let pulled = async {
-        let (group, pulled) = pull_now(&shared, group, Pulled::default(), pull.clone()).await?;
-        if !pulled.is_empty() || pull.wait.is_zero() {
-            return Ok(pulled);
-        }
-        let Some(first) = first(&shared, &client, &group, &pull).await? else { return Ok(pulled) };
-        let mut pulled = pulled;
-        pulled.push(first)?;
-        let rest = Pull { max: pull.max - 1, ..pull };
-        if rest.max == 0 {
-            return Ok(pulled);
-        }
-        let (_, pulled) = pull_now(&shared, group, pulled, rest).await?;
-        Ok(pulled)
-    };
-    let pulled = closing_broken(&shared, &name, pulled.await).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], pulled.sent(deadline_ms)).into_response())
+    let pulled =
+        closing_broken(&shared, &name, pulled(&shared, &client, group, pull).await).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], pulled).into_response())
 }
 
-/// Pulls without waiting, on a thread for blocking work: it reads the log and writes the group's.
-async fn pull_now(
-    shared: &Shared,
-    group: InUse,
-    mut pulled: Pulled,
-    pull: Pull,
-) -> Result<(InUse, Pulled), Fault> {
-    let work = move || {
-        pulled.pull(&group, &pull.worker, pull.max, pull.deadline)?;
-        Ok((group, pulled))
-    };
-    shared.blocking(work).await
-}
-
-/// Waits for an event. A waiting pull counts as a subscription. It costs nothing until an append, an answer or the end
-/// of a deadline wakes it. Then it leases one event on the reactor, which writes to the system's buffers only.
-async fn first(
+/// Pulls, and waits for the first event if nothing is there. Returns the body of the response. A waiting pull counts as
+/// a subscription. It costs nothing until an append, an answer or the end of a deadline wakes it.
+async fn pulled(
     shared: &Shared,
     client: &Client,
-    group: &InUse,
-    pull: &Pull,
-) -> Result<Option<Leased>, Fault> {
-    let _permit = shared.subscription_permit()?;
-    let (query, position) = (Arc::new(group.settings().query()), group.status().position);
-    let _watch = shared.cursors.watch("group", client.to_string(), query, position);
-    let mut phase = shared.phase();
-    let mut worker = group.worker(&pull.worker);
-    if let Some(deadline) = pull.deadline {
-        worker = worker.deadline(deadline);
+    group: InUse,
+    wanted: Pull,
+) -> Result<Vec<u8>, Fault> {
+    let wanted = Arc::new(wanted);
+    let first = Arc::clone(&wanted);
+    let begun = shared.blocking(move || PullAtWork::begin(group, &first)).await?;
+    let Begun { mut pull, deadline_ms, query, position } = begun;
+    if !pull.is_empty() || wanted.wait.is_zero() {
+        return Ok(pull.into_body(deadline_ms));
     }
-    let next = tokio::select! {
-        next = worker.next_async() => next,
-        () = tokio::time::sleep(pull.wait) => None,
-        () = draining(&mut phase) => None,
-    };
-    Ok(next.transpose()?)
+    let _permit = shared.subscription_permit()?;
+    let _watch = shared.cursors.watch("group", client.to_string(), Arc::new(query), position);
+    let (bell, mut phase) = (Arc::new(Bell::default()), shared.phase());
+    let end = tokio::time::sleep(wanted.wait);
+    tokio::pin!(end);
+    loop {
+        let (again, waker) = (Arc::clone(&wanted), Waker::from(Arc::clone(&bell)));
+        let polled = shared.blocking(move || {
+            let is_done = pull.poll(&again, &waker)?;
+            Ok((pull, is_done))
+        });
+        let is_done;
+        (pull, is_done) = polled.await?;
+        if is_done {
+            return Ok(pull.into_body(deadline_ms));
+        }
+        tokio::select! {
+            () = bell.rung() => {}
+            () = end.as_mut() => return Ok(pull.into_body(deadline_ms)),
+            () = draining(&mut phase) => return Ok(pull.into_body(deadline_ms)),
+        }
+    }
 }
 
 /// Closes the group if the failure is one of its own files, so that the next request opens it again.

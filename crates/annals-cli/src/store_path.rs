@@ -40,6 +40,7 @@ impl StorePath {
     }
 
     /// Returns the name of what stores the events.
+    #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
     pub(crate) fn backend(&self) -> &'static str {
         match self {
             Self::Journal(_) => "files",

@@ -22,6 +22,7 @@ impl Engine {
     }
 
     /// Returns the feature of this crate with which the engine is built in.
+    #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
     pub(crate) fn feature(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",

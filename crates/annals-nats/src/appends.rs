@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::connection::{ApiError, LOST, error_of};
 use crate::engine::Engine;
@@ -67,6 +67,8 @@ impl Appends {
     async fn take_all(&mut self, mut acks: Subscriber, calls: &mut UnboundedReceiver<Append>) {
         let engine = Arc::clone(&self.engine);
         let mut is_open = true;
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while is_open || !self.under_way.is_empty() {
             tokio::select! {
                 ack = acks.next() => match ack {
@@ -78,7 +80,7 @@ impl Appends {
                     Some(call) => self.append(call).await,
                     None => is_open = false,
                 },
-                () = tokio::time::sleep(LOOK_EVERY), if !self.under_way.is_empty() => self.look_over(),
+                _ = looks.tick() => self.look_over(),
             }
         }
     }

@@ -140,24 +140,28 @@ impl Found {
         peers.iter().map(String::as_str).chain(alone)
     }
 
+    /// Returns whether a server stores the stream. Before the stream is made, any server may become one of its peers.
+    fn may_be_peer(&self, server: &Server) -> bool {
+        let mut peers = self.peers().peekable();
+        peers.peek().is_none() || peers.any(|peer| peer == server.name)
+    }
+
     fn server(&self, name: &str) -> Option<&Server> {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// Returns the names and the versions of all servers that are known.
+    /// Returns the names and the versions of the connected server and of those that store the stream.
     fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
         let others = self.servers.iter().filter(|server| server.name != self.name);
+        let others = others.filter(|server| self.may_be_peer(server));
         let others = others.map(|server| (server.name.as_str(), server.version.as_str()));
         std::iter::once((self.name.as_str(), self.version.as_str())).chain(others)
     }
 
     /// Returns why acknowledged commits may be lost with the power of the servers.
     fn unsynced(&self, replicas: usize) -> Result<Vec<String>, CheckError> {
-        let peers: Vec<&str> = self.peers().collect();
-        // Before the stream is made, any server may become one of its peers.
-        let is_peer = |server: &&Server| peers.is_empty() || peers.contains(&server.name.as_str());
-        let known: Vec<&Server> =
-            self.servers.iter().filter(is_peer).filter(|server| server.syncs.is_some()).collect();
+        let known = self.servers.iter().filter(|server| self.may_be_peer(server));
+        let known: Vec<&Server> = known.filter(|server| server.syncs.is_some()).collect();
         let mut unsynced: Vec<String> = known
             .iter()
             .filter(|server| server.syncs == Some(false))

@@ -192,6 +192,27 @@ fn entries_that_are_missing_are_reported() {
 }
 
 #[test]
+fn the_leader_is_asked_where_no_server_shows_an_entry() {
+    let Some(servers) = Servers::start(Settings::one()) else { return };
+    // Without allow_direct, only the leader is read.
+    raw::api(
+        &servers,
+        "STREAM.CREATE.shop",
+        r#"{"name":"shop","subjects":["annals.shop.commits"]}"#,
+    );
+    let large = "large".repeat(200_000);
+    raw::request(&servers, "annals.shop.commits", &large);
+    raw::request(&servers, "annals.shop.commits", "small");
+    let record = JetStream::connect(&servers.url("shop")).unwrap();
+    for (slot, entry) in [(1, large.as_str()), (2, "small")] {
+        let page = record.read(Slot(slot - 1), ReadLimit::default()).unwrap();
+        let expected = (Slot(slot), entry.as_bytes().to_vec().into());
+        assert!(page.entries == [expected], "slot {slot}: {} entries", page.entries.len());
+        assert!(page.time_ms.is_some());
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_is_named_as_such() {
     let record = JetStream::connect("nats://127.0.0.1:1/shop").unwrap();
     let text = record.ends().unwrap_err().to_string();

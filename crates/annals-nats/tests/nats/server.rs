@@ -171,18 +171,22 @@ impl Servers {
 
     /// Stops the process of a server until it goes on: it takes connections and does not answer.
     pub(crate) fn pause(&self, node: usize) {
-        self.signal(node, libc::SIGSTOP);
+        let id = self.signal(node, libc::SIGSTOP);
+        // SAFETY: the process is a child that was not waited for, and a null pointer asks for no status.
+        let stopped = unsafe { libc::waitpid(id, std::ptr::null_mut(), libc::WUNTRACED) };
+        assert_eq!(stopped, id);
     }
 
     pub(crate) fn go_on(&self, node: usize) {
         self.signal(node, libc::SIGCONT);
     }
 
-    fn signal(&self, node: usize, signal: i32) {
+    fn signal(&self, node: usize, signal: i32) -> i32 {
         let child = self.nodes[node].child.as_ref().unwrap();
         let id = i32::try_from(child.id()).unwrap();
         // SAFETY: the process is a child that was not waited for, so its id is its own.
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+        id
     }
 
     /// Returns the URL of a record, with the defaults of a store.

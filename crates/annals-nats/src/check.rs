@@ -167,14 +167,15 @@ impl Found {
             .filter(|server| server.syncs == Some(false))
             .map(|server| {
                 format!(
-                    "{} acknowledges entries before it syncs them: set sync_interval: always in the block jetstream of \
-                     its settings",
+                    "{} acknowledges entries before it syncs them: set sync_interval: always in the block \
+                     jetstream of its settings",
                     server.name
                 )
             })
             .collect();
         if self.stream.as_ref().is_some_and(|stream| stream::is_async(&stream.config)) {
-            unsynced.push("the stream acknowledges entries before they are written: set persist_mode to default".into());
+            let problem = "the stream acknowledges entries before they are written: set persist_mode to default";
+            unsynced.push(problem.to_owned());
         }
         let majority = replicas / 2 + 1;
         if known.is_empty() {

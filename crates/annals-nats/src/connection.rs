@@ -168,7 +168,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Returns why there is no connection.
+    /// Returns why no server is connected.
     pub(crate) fn trouble(&self) -> Cause {
         let course = self.course.borrow();
         if course.reason.is_empty() {

@@ -67,7 +67,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut calls: UnboundedReceiver<Query>
 }
 
 async fn take(engine: Arc<Engine>, call: Query) {
-    // If the caller has gone, nobody reads the answer.
+    // The caller may have gone. Its answer is then dropped.
     match call {
         Query::Read { after, limit, answer } => {
             drop(answer.send(engine.read(after, limit).await));

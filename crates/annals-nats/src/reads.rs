@@ -55,7 +55,7 @@ impl Engine {
         let (mut entries, mut sum) = (Vec::new(), 0);
         let (mut next, mut limit) = (after.next(), self.connection.request_timeout());
         loop {
-            // What has arrived is right by itself. The server that was asked may have stopped, and the leader not.
+            // The entries that have arrived are right. The server that was asked may have stopped, and the leader not.
             let Ok(Some(answer)) = tokio::time::timeout(limit, answers.next()).await else {
                 return entries;
             };

@@ -81,7 +81,8 @@ pub(crate) async fn ask_system(connection: &Connection) -> Result<Vec<Server>, S
         limit = OTHERS;
     }
     if servers.is_empty() {
-        return Err("the system account does not answer: the user of system_user or system_creds must belong to it".to_owned());
+        let problem = "the system account does not answer: the user of system_user or system_creds must belong to it";
+        return Err(problem.to_owned());
     }
     Ok(unique(servers))
 }

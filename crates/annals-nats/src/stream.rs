@@ -27,7 +27,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Asks the leader for the stream. Returns none if there is no such stream. Notes the time of the leader's clock.
+    /// Asks the leader for the stream. Returns none if it does not exist. Notes the time of the leader's clock.
     pub(crate) async fn find(
         connection: &Connection,
         name: &str,

@@ -119,13 +119,16 @@ fn users_need_few_rights_and_the_system_account_says_how_servers_sync() {
     let app = JetStream::connect(&servers.url_by("shop", "app:app@")).unwrap();
     app.check().unwrap();
     Writer::new(&app).put();
+    std::fs::write(&password, "app").unwrap();
+    let by_file = JetStream::options().password_file(&password);
+    by_file.connect(&servers.url_by("shop", "app@")).unwrap().check().unwrap();
     assert_eq!(app.ends().unwrap(), (Slot(1), Slot(2)));
     // Without a right, the error says which one is missing.
     let other = JetStream::connect(&servers.url_by("other", "app:app@")).unwrap();
     let text = other.ends().unwrap_err().to_string();
     assert!(text.contains("ermissions") && text.contains("STREAM.INFO.other"), "{text}");
-    let nobody = JetStream::connect(&servers.url_by("shop", "app:wrong@")).unwrap();
-    let text = nobody.ends().unwrap_err().to_string();
+    let stranger = JetStream::connect(&servers.url_by("shop", "app:wrong@")).unwrap();
+    let text = stranger.ends().unwrap_err().to_string();
     assert!(text.contains("authorization violation") && !text.contains("wrong"), "{text}");
 }
 

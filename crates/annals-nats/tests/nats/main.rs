@@ -1,6 +1,6 @@
 //! The engine on servers that the tests start: the suite for engines, lost answers, servers and streams that lose
-//! commits, a leader that is killed or paused, older data put back, large commits, TLS, and stores whose record is on
-//! such servers.
+//! commits, a leader that is killed or paused, older data put back, large commits, TLS, credentials, and stores whose
+//! record is on such servers.
 //!
 //! The tests need the program `nats-server`, version 2.12 or newer: the variable `ANNALS_NATS_SERVER` names it, or it
 //! is on the path. Where it is missing, each test says that it was skipped.
@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod bad;
+mod credentials;
 mod faults;
 mod parts;
 mod proxy;

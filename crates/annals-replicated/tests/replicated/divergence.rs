@@ -100,3 +100,15 @@ fn a_replica_with_more_events_than_the_record_appends_nothing() {
     log.change(|record| *record = before);
     is_diverged(&open_impatient(&log, &path));
 }
+
+/// A program that only reads, and ends soon, learns it, too.
+#[test]
+fn a_record_that_lost_its_end_is_told_when_opening_returns() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (log, path) = (log(), directory.path().join("replica"));
+    let before = two_events(&log, &path);
+    log.change(|record| *record = before);
+    let store = open(&log, &path);
+    assert!(matches!(store.health(), Health::Diverged { .. }), "{:?}", store.health());
+    assert_eq!(numbers(&store), [0, 1]);
+}

@@ -18,10 +18,6 @@ impl Cli {
     pub(super) fn place_replica(&mut self) -> Result<(), (ErrorKind, String)> {
         let needs_replica = !matches!(self.command, Command::Record(_));
         let is_given = self.replica.is_some();
-        if self.replica.as_ref().is_some_and(|replica| replica.as_os_str().is_empty()) {
-            let right = "--replica is empty; give the directory of a replica".to_owned();
-            return Err((ErrorKind::InvalidValue, right));
-        }
         let from_environment =
             std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         let replica = self.replica.clone().or(from_environment);

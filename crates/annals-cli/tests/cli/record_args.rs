@@ -24,7 +24,8 @@ fn a_record_needs_a_replica_and_a_path_refuses_one() {
         ]);
     }
     annals(["get", URL, "0"], "").complains(&["--replica DIR is missing"]);
-    annals(["read", URL, "--replica", ""], "").complains(&["--replica is empty"]);
+    annals(["read", URL, "--replica", ""], "")
+        .complains(&["a value is required for '--replica <DIR>'"]);
     annals(["read", URL, "--replica", URL], "").complains(&["is a directory on this machine"]);
     annals(["copy", URL, URL, "--replica", "r"], "").complains(&["both stores are records"]);
     annals(["key", "a/b", "--out", "k", "--replica", "r"], "").complains(&["has no record"]);

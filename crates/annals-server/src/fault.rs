@@ -42,6 +42,10 @@ pub(crate) enum Kind {
     Io,
     NoRoom,
     Poisoned,
+    Unavailable,
+    InDoubt,
+    Diverged,
+    ClockAhead,
     ReadOnly,
     Closing,
     Busy,
@@ -85,9 +89,13 @@ impl Kind {
             Self::Damaged => (Code::DataLoss, Some(Type::Corruption)),
             Self::Io => (Code::Internal, Some(Type::Io)),
             Self::NoRoom | Self::Busy => (Code::ResourceExhausted, Some(Type::Io)),
-            Self::Poisoned | Self::ReadOnly => (Code::FailedPrecondition, Some(Type::Io)),
-            Self::Closing => (Code::Unavailable, None),
-            Self::SlowRequest => (Code::DeadlineExceeded, None),
+            Self::Poisoned | Self::Diverged | Self::ReadOnly => {
+                (Code::FailedPrecondition, Some(Type::Io))
+            }
+            // Clients repeat a call after this code by themselves, so nothing of the batch may be in the log.
+            Self::Closing | Self::Unavailable | Self::ClockAhead => (Code::Unavailable, None),
+            // gRPC's code for a call that may have succeeded.
+            Self::InDoubt | Self::SlowRequest => (Code::DeadlineExceeded, None),
             Self::Internal => (Code::Internal, Some(Type::Internal)),
         }
     }
@@ -121,6 +129,10 @@ impl Kind {
             Self::Io => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
             Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room"),
             Self::Poisoned => (StatusCode::SERVICE_UNAVAILABLE, "poisoned"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::InDoubt => (StatusCode::GATEWAY_TIMEOUT, "in-doubt"),
+            Self::Diverged => (StatusCode::SERVICE_UNAVAILABLE, "diverged"),
+            Self::ClockAhead => (StatusCode::SERVICE_UNAVAILABLE, "clock-ahead"),
             Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "read-only"),
             Self::Closing => (StatusCode::SERVICE_UNAVAILABLE, "closing"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
@@ -130,7 +142,7 @@ impl Kind {
 
     /// Returns the seconds after which a client may repeat the request, if the failure passes by itself.
     pub(crate) fn retry_after(self) -> Option<u64> {
-        matches!(self, Self::Closing | Self::Busy).then_some(1)
+        matches!(self, Self::Closing | Self::Busy | Self::Unavailable).then_some(1)
     }
 }
 
@@ -195,6 +207,10 @@ impl From<AppendError> for Fault {
             AppendError::NoRoom { .. } => Kind::NoRoom,
             AppendError::Failed { .. } => Kind::Io,
             AppendError::Poisoned { .. } => Kind::Poisoned,
+            AppendError::Unavailable { .. } => Kind::Unavailable,
+            AppendError::InDoubt { .. } => Kind::InDoubt,
+            AppendError::Diverged { .. } => Kind::Diverged,
+            AppendError::ClockAhead { .. } => Kind::ClockAhead,
             AppendError::ReadOnly => Kind::ReadOnly,
             AppendError::Closed => Kind::Closing,
             AppendError::Read(error) => return error.clone().into(),
@@ -212,7 +228,59 @@ impl From<AppendError> for Fault {
                 Self { message: format!("event {index}: {source}"), ..fault.with("index", index) }
             }
             AppendError::IdTwice { id } => fault.with("id", id),
+            AppendError::ClockAhead { ahead_ms } => fault.with("ahead_ms", ahead_ms),
             _ => fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_errors_of_a_replicated_log_are_told_apart() {
+        let cause = || "the server is away".into();
+        for (error, status, name, code, retry_after) in [
+            (
+                AppendError::Unavailable { cause: cause() },
+                503,
+                "unavailable",
+                Code::Unavailable,
+                Some(1),
+            ),
+            (
+                AppendError::InDoubt { cause: cause() },
+                504,
+                "in-doubt",
+                Code::DeadlineExceeded,
+                None,
+            ),
+            (
+                AppendError::Diverged { cause: cause() },
+                503,
+                "diverged",
+                Code::FailedPrecondition,
+                None,
+            ),
+            (
+                AppendError::ClockAhead { ahead_ms: 12_000 },
+                503,
+                "clock-ahead",
+                Code::Unavailable,
+                None,
+            ),
+        ] {
+            let fault = Fault::from(error);
+            let (found, word) = fault.kind.http();
+            assert_eq!((found.as_u16(), word), (status, name));
+            assert_eq!(
+                (fault.kind.grpc().0, fault.kind.retry_after()),
+                (code, retry_after),
+                "{name}"
+            );
+            let ahead_ms = fault.fields.get("ahead_ms").and_then(Value::as_u64);
+            assert_eq!(ahead_ms.is_some(), name == "clock-ahead");
         }
     }
 }

@@ -59,6 +59,19 @@ impl Cluster {
         (0..3).filter(|&at| at != self.primary).map(|at| &self.servers[at])
     }
 
+    pub(crate) fn kill_standbys(&mut self) {
+        for standby in (0..3).filter(|&at| at != self.primary) {
+            self.servers[standby].kill();
+        }
+    }
+
+    /// Starts the killed standbys again.
+    pub(crate) fn run_standbys(&mut self) {
+        for standby in (0..3).filter(|&at| at != self.primary) {
+            self.servers[standby].run();
+        }
+    }
+
     /// Promotes the standby that has more, after the primary was killed or paused, and points the other one to it.
     /// Returns the number of the old primary.
     pub(crate) fn promote(&mut self) -> usize {

@@ -3,6 +3,12 @@
 //! ```text
 //! ANNALS_HISTORY_FAULTS=40 cargo test -p annals-postgres --test postgres history:: -- --nocapture
 //! ```
+//! Or on servers that run already and that others kill, for example those of `packaging/try-patroni`, for 300 seconds:
+//!
+//! ```text
+//! ANNALS_HISTORY_ON='postgres://annals@127.0.0.1:25381,127.0.0.1:25382,127.0.0.1:25383/postgres?store=one' \
+//!     ANNALS_HISTORY_SECONDS=300 cargo test -p annals-postgres --test postgres elsewhere -- --nocapture
+//! ```
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -10,6 +16,7 @@ use std::time::{Duration, Instant};
 use annals_replicated::history::{History, Told, check};
 
 use super::world::World;
+use crate::cluster::Cluster;
 use crate::server::Server;
 
 /// What befalls the servers and the processes.
@@ -49,36 +56,36 @@ const COUNT: usize = 7;
 /// A pause is longer than the time limits of the processes: 3 s for a call, 4 s for an append.
 const PAUSE: Duration = Duration::from_secs(5);
 
-fn befall(world: &mut World, fault: Fault, number: usize) {
+fn befall(cluster: &mut Cluster, world: &mut World, fault: Fault, number: usize) {
     let pause = || std::thread::sleep(PAUSE);
     match fault {
         Fault::KillPrimary => {
-            world.cluster.kill();
-            world.cluster.promote();
+            cluster.kill();
+            cluster.promote();
             world.progress();
-            world.cluster.rejoin();
+            cluster.rejoin();
         }
         Fault::RestartPrimary => {
-            world.cluster.kill();
-            world.cluster.run();
+            cluster.kill();
+            cluster.run();
         }
         Fault::PausePrimary => {
-            world.cluster.primary().pause();
+            cluster.primary().pause();
             pause();
-            world.cluster.primary().resume();
+            cluster.primary().resume();
         }
         Fault::TwoPrimaries => {
-            world.cluster.primary().pause();
-            let old = world.cluster.promote();
+            cluster.primary().pause();
+            let old = cluster.promote();
             world.progress();
-            world.cluster.server(old).resume();
+            cluster.server(old).resume();
             world.progress();
-            world.cluster.rejoin();
+            cluster.rejoin();
         }
         Fault::PauseStandbys => {
-            world.cluster.standbys().for_each(Server::pause);
+            cluster.standbys().for_each(Server::pause);
             pause();
-            world.cluster.standbys().for_each(Server::resume);
+            cluster.standbys().for_each(Server::resume);
         }
         Fault::KillWriter => world.replace_writer(number % 3),
         Fault::PauseWriter => {
@@ -101,7 +108,8 @@ fn longest_gap(history: &History) -> f64 {
 
 #[test]
 fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
-    let Some(mut world) = World::start() else { return };
+    let Some(mut cluster) = Cluster::start() else { return };
+    let mut world = World::start(cluster.url("history"));
     let count = std::env::var("ANNALS_HISTORY_FAULTS");
     let count = count.ok().and_then(|count| count.parse().ok()).unwrap_or(COUNT);
     let began = Instant::now();
@@ -109,34 +117,68 @@ fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
     for (number, fault) in FAULTS.into_iter().cycle().take(count).enumerate() {
         let since = began.elapsed().as_secs_f64();
         writeln!(std::io::stdout(), "{since:.1} s: fault {number}, {fault:?}").unwrap();
-        befall(&mut world, fault, number);
+        befall(&mut cluster, &mut world, fault, number);
         world.progress();
     }
-    let history = world.judge();
+    report(&world.judge(), began);
+}
+
+/// Says what came of a run.
+fn report(history: &History, began: Instant) {
     let told = |is: fn(&Told) -> bool| {
         history.operations.iter().filter(|operation| is(&operation.told)).count()
     };
     writeln!(
         std::io::stdout(),
-        "{count} faults in {:.0} s: {} appends returned, {} conflicts, {} absent, {} in doubt; the longest time without \
-         an append {:.1} s",
+        "{:.0} s: {} appends returned, {} conflicts, {} absent, {} in doubt; the longest time without an append {:.1} s",
         began.elapsed().as_secs_f64(),
         told(|told| matches!(told, Told::Appended(_))),
         told(|told| matches!(told, Told::Conflict { .. })),
         told(|told| matches!(told, Told::Absent)),
         told(|told| matches!(told, Told::InDoubt)),
-        longest_gap(&history)
+        longest_gap(history)
     )
     .unwrap();
 }
 
+/// Run as a test, it does nothing: see the top of this file.
+#[test]
+fn histories_hold_on_servers_elsewhere() {
+    let Ok(url) = std::env::var("ANNALS_HISTORY_ON") else { return };
+    let seconds = std::env::var("ANNALS_HISTORY_SECONDS").unwrap().parse().unwrap();
+    let mut world = World::start(url);
+    let began = Instant::now();
+    std::thread::sleep(Duration::from_secs(seconds));
+    world.progress();
+    report(&world.judge(), began);
+}
+
+#[test]
+fn a_failover_that_loses_commits_is_found() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    // The primary acknowledges what no standby has.
+    cluster.primary().set("synchronous_standby_names", "");
+    let mut world = World::start(cluster.url("history"));
+    world.progress();
+    cluster.kill_standbys();
+    world.progress();
+    cluster.kill();
+    cluster.run_standbys();
+    cluster.promote();
+    for writer in 0..3 {
+        world.wait_for_end(writer);
+    }
+    judge_divergence(&world, "the record ends before slot");
+}
+
 #[test]
 fn older_data_that_is_put_back_under_running_writers_is_found() {
-    let Some(mut world) = World::start() else { return };
+    let Some(mut cluster) = Cluster::start() else { return };
+    let mut world = World::start(cluster.url("history"));
     world.progress();
-    let backup = world.cluster.back_up();
+    let backup = cluster.back_up();
     world.progress();
-    world.cluster.put_back(&backup);
+    cluster.put_back(&backup);
     for writer in 0..3 {
         world.wait_for_end(writer);
     }
@@ -145,19 +187,20 @@ fn older_data_that_is_put_back_under_running_writers_is_found() {
 
 #[test]
 fn older_data_that_others_went_on_with_is_found() {
-    let Some(mut world) = World::start() else { return };
+    let Some(mut cluster) = Cluster::start() else { return };
+    let mut world = World::start(cluster.url("history"));
     world.progress();
-    let backup = world.cluster.back_up();
+    let backup = cluster.back_up();
     world.progress();
     for writer in 0..3 {
         world.pause_writer(writer);
     }
     let slots = "select count(*) from annals_commits";
-    let before: u64 = world.cluster.primary().sql(slots).parse().unwrap();
-    world.cluster.put_back(&backup);
+    let before: u64 = cluster.primary().sql(slots).parse().unwrap();
+    cluster.put_back(&backup);
     // Another process appends beyond the positions of those that sleep.
     let other = world.start_writer("other");
-    while world.cluster.primary().sql(slots).parse::<u64>().unwrap() <= before {
+    while cluster.primary().sql(slots).parse::<u64>().unwrap() <= before {
         std::thread::sleep(Duration::from_millis(20));
     }
     world.stop_writer(other);

@@ -1,4 +1,4 @@
-//! Three servers, three processes that append, and what befalls them.
+//! Three processes that append to one record.
 
 use std::path::PathBuf;
 use std::process::Child;
@@ -11,7 +11,6 @@ use annals_replicated::history::{History, check};
 use tempfile::TempDir;
 
 use super::process::{THREADS, notes_path, open, start, stop_path};
-use crate::cluster::Cluster;
 use crate::server::signal;
 
 /// Processes that make no progress for this long have stopped for good, on any machine.
@@ -34,7 +33,7 @@ impl Drop for Writer {
 }
 
 pub(super) struct World {
-    pub(super) cluster: Cluster,
+    url: String,
     writers: Vec<Writer>,
     /// The number of processes that were started.
     processes: u64,
@@ -42,25 +41,22 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Starts three servers, makes a record, and starts three processes. Returns none where `PostgreSQL` is not
-    /// installed.
-    pub(super) fn start() -> Option<Self> {
-        let cluster = Cluster::start()?;
-        create(&Postgres::connect(&cluster.url("history")).unwrap()).unwrap();
+    /// Makes a record at `url`, and starts three processes.
+    pub(super) fn start(url: String) -> Self {
+        create(&Postgres::connect(&url).unwrap()).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let mut world = Self { cluster, writers: Vec::new(), processes: 0, directory };
+        let mut world = Self { url, writers: Vec::new(), processes: 0, directory };
         for number in 0..3 {
             world.start_writer(&format!("replica-{number}"));
         }
-        Some(world)
+        world
     }
 
     /// Starts a process with a replica. Returns its number among the writers.
     pub(super) fn start_writer(&mut self, replica: &str) -> usize {
         let process = self.processes;
         self.processes += 1;
-        let url = self.cluster.url("history");
-        let child = start(self.directory.path(), &url, process, replica);
+        let child = start(self.directory.path(), &self.url, process, replica);
         self.writers.push(Writer { process, replica: replica.to_owned(), child });
         self.writers.len() - 1
     }
@@ -157,7 +153,7 @@ impl World {
 
     /// Returns the events of a replica. A new replica reads the record.
     pub(super) fn events(&self, replica: &str) -> Vec<RawEvent> {
-        let store = open(&self.cluster.url("history"), &self.directory.path().join(replica));
+        let store = open(&self.url, &self.directory.path().join(replica));
         let mut rest = 0..store.len();
         let mut page: Vec<Recorded<RawEvent>> = Vec::new();
         while !rest.is_empty() {

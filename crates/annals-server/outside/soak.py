@@ -4,7 +4,8 @@
     soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--clients 64] [--seed N]
 
 Fails if anything that the server acknowledged is lost: an append, its offset, or the answer to a delivery; if a read or
-a subscription has a gap or a repetition; or if a group delivers the events of a key out of order.
+a subscription has a gap or a repetition; or if a group delivers the events of a key out of order. If the Python package
+umadb is there, every other client that appends, reads or subscribes uses gRPC.
 """
 
 import argparse
@@ -19,6 +20,11 @@ import sys
 import tempfile
 import threading
 import time
+
+try:
+    import soak_grpc
+except ImportError:
+    soak_grpc = None
 
 GROUP = "/v1/groups/work"
 KEYS = 40
@@ -53,6 +59,38 @@ class World:
         self.counts = {}
         self.head = None  # the last head, once all appends are over
         self.process = None
+        self.keys = KEYS
+        self.sizes = []  # of each server before its end: the most memory in KiB, and the open files
+
+    def measure(self):
+        """Notes the memory and the open files of the server."""
+        process = f"/proc/{self.process.pid}"
+        try:
+            with open(f"{process}/status") as status:
+                memory = next(line for line in status if line.startswith("VmHWM:")).split()[1]
+            self.sizes.append((int(memory), len(os.listdir(f"{process}/fd"))))
+        except (OSError, StopIteration):
+            pass  # Not Linux.
+
+    def acknowledge(self, first, ids):
+        """Notes the events of an append that the server acknowledged."""
+        with self.lock:
+            for offset, name in enumerate(ids, first):
+                known = self.ids.setdefault(offset, name)
+                if known != name:
+                    raise Fault(f"the offset {offset} was given to {known} and to {name}")
+            self.highest = max(self.highest, first + len(ids) - 1)
+
+    def wait_for_workers(self):
+        while self.appending and self.highest - len(self.done) > AHEAD:
+            time.sleep(0.05)
+
+    def check_ids(self, events):
+        with self.lock:
+            for event in events:
+                known = self.ids.get(event["offset"])
+                if known not in (None, event["id"]):
+                    raise Fault(f"offset {event['offset']} was acknowledged as {known} and is {event['id']}")
 
     def count(self, what, number=1):
         with self.lock:
@@ -120,24 +158,9 @@ def appender(world, name):
         status, text = client.insist("POST", "/v1/events", {"events": events})
         if status != 200:
             raise Fault(f"an append was refused: {text}")
-        first = json.loads(text)["first"]
-        with world.lock:
-            for index, event in enumerate(events):
-                known = world.ids.setdefault(first + index, event["id"])
-                if known != event["id"]:
-                    raise Fault(f"the offset {first + index} was given to {known} and to {event['id']}")
-            world.highest = max(world.highest, first + len(events) - 1)
+        world.acknowledge(json.loads(text)["first"], [event["id"] for event in events])
         world.count("events appended", len(events))
-        while world.appending and world.highest - len(world.done) > AHEAD:
-            time.sleep(0.05)
-
-
-def check_ids(world, events):
-    with world.lock:
-        for event in events:
-            known = world.ids.get(event["offset"])
-            if known not in (None, event["id"]):
-                raise Fault(f"offset {event['offset']} was acknowledged as {known} and is {event['id']}")
+        world.wait_for_workers()
 
 
 def reader(world, name):
@@ -153,7 +176,7 @@ def reader(world, name):
             raise Fault(f"a read from {start} has a gap")
         if highest >= start and len(events) < min(200, highest + 1 - start):
             raise Fault(f"a read from {start} ends before {highest}, which was acknowledged")
-        check_ids(world, events)
+        world.check_ids(events)
         world.count("reads")
         time.sleep(0.02)
 
@@ -179,7 +202,7 @@ def subscriber(world, name):
                     event = json.loads(line[6:])
                     if event["offset"] != wanted:
                         raise Fault(f"a subscription has {event['offset']} in the place of {wanted}")
-                    check_ids(world, [event])
+                    world.check_ids([event])
                     wanted += 1
                 if world.head is not None and wanted >= world.head:
                     world.count("events received by subscribers", wanted)
@@ -255,9 +278,14 @@ def soak(world, seconds, clients):
     if status not in (200, 201):
         raise Fault(f"the group was refused: {text}")
     kinds = [appender] * 6 + [worker] * 4 + [reader] * 3 + [subscriber] * 3
+    by_grpc = {}
+    if soak_grpc:
+        names = ("appender", "reader", "subscriber")
+        by_grpc = {globals()[name]: getattr(soak_grpc, name) for name in names}
     threads = []
     for number in range(clients):
         kind = kinds[number % len(kinds)]
+        kind = by_grpc.get(kind, kind) if number % 2 else kind
         name = f"{kind.__name__}-{number}"
         threads.append((kind, threading.Thread(target=run, args=(world, kind, name), daemon=True)))
     for _, thread in threads:
@@ -265,6 +293,7 @@ def soak(world, seconds, clients):
     end = time.monotonic() + seconds
     while time.monotonic() < end and not world.faults:
         time.sleep(min(world.random.uniform(1, 5), max(0, end - time.monotonic())))
+        world.measure()
         world.process.send_signal(signal.SIGTERM if world.random.random() < 0.2 else signal.SIGKILL)
         # A new server waits for the lock of one that is ending.
         old = world.process
@@ -273,7 +302,7 @@ def soak(world, seconds, clients):
         old.wait()
     world.ready()
     world.appending = world.reading = False
-    join(world, threads, appender)
+    join(world, threads, "appender")
     if world.faults:
         return
     finish(world, threads)
@@ -281,7 +310,7 @@ def soak(world, seconds, clients):
 
 def join(world, threads, kind):
     for one, thread in threads:
-        while one is kind and thread.is_alive() and not world.faults:
+        while one.__name__ == kind and thread.is_alive() and not world.faults:
             thread.join(1)
 
 
@@ -301,10 +330,10 @@ def finish(world, threads):
         if time.monotonic() > since + 60:
             raise Fault(f"the group stands still: {group}")
         time.sleep(0.1)
-    join(world, threads, subscriber)
+    join(world, threads, "subscriber")
     world.running = False
-    join(world, threads, worker)
-    join(world, threads, reader)
+    join(world, threads, "worker")
+    join(world, threads, "reader")
     compare(world, client)
 
 
@@ -315,7 +344,7 @@ def compare(world, client):
     events = [json.loads(line) for line in lines]
     if [event["offset"] for event in events] != list(range(len(events))):
         raise Fault("the log has a gap")
-    check_ids(world, events)
+    world.check_ids(events)
     if len({event["id"] for event in events}) != len(events):
         raise Fault("the log has an id twice")
     missing = set(world.ids) - {event["offset"] for event in events}
@@ -335,7 +364,8 @@ def main():
     options.add_argument("--clients", type=int, default=64)
     options.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = options.parse_args()
-    print(f"{options.seconds} s, {options.clients} clients, seed {options.seed}", flush=True)
+    faces = "HTTP and gRPC" if soak_grpc else "HTTP only: the Python package umadb is not there"
+    print(f"{options.seconds} s, {options.clients} clients, {faces}, seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as directory:
         world = World(os.path.abspath(options.annals), directory, options.seed)
         try:
@@ -348,6 +378,10 @@ def main():
             world.process.wait()
         for what, number in sorted(world.counts.items()):
             print(f"  {number:>9,} {what}")
+        for name, part in (("first", world.sizes[: len(world.sizes) // 2]), ("second", world.sizes[len(world.sizes) // 2 :])):
+            if part:
+                memory, files = (max(values) for values in zip(*part))
+                print(f"  {memory // 1024:>9,} MiB of memory and {files} open files at most, in the {name} half")
         for fault in world.faults:
             print(f"FAULT: {fault}", file=sys.stderr)
         if world.faults:

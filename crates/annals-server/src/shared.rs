@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use annals::{Backend, Head, Health};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::access::access::Access;
@@ -38,6 +40,14 @@ pub(crate) struct Settings {
     pub(crate) readiness: Vec<Readiness>,
 }
 
+/// The last verification of the store that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) at: SystemTime,
+    /// The number of problems that it found; `None` if it failed.
+    pub(crate) problems: Option<usize>,
+}
+
 /// What all requests of a server share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
@@ -49,6 +59,10 @@ pub(crate) struct Shared {
     pub(crate) path: Option<PathBuf>,
     /// The permit for the one verification at a time.
     pub(crate) verification: Arc<Semaphore>,
+    /// The last verification since the server started, through any face.
+    pub(crate) verified: Mutex<Option<Verified>>,
+    /// Each open connection has a clone.
+    connections: Arc<()>,
     pub(crate) cursors: Cursors,
     /// The groups of workers.
     pub(crate) groups: Groups,
@@ -75,6 +89,8 @@ impl Shared {
             groups: Groups::new(store.clone()),
             path,
             verification: Arc::new(Semaphore::new(1)),
+            verified: Mutex::default(),
+            connections: Arc::default(),
             signs,
             traces,
             readiness,
@@ -106,6 +122,21 @@ impl Shared {
     /// Returns a receiver of the phase.
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+
+    /// Counts a connection until the returned value is dropped.
+    pub(crate) fn connected(&self) -> Arc<()> {
+        Arc::clone(&self.connections)
+    }
+
+    /// Returns the number of open connections.
+    pub(crate) fn connections(&self) -> usize {
+        Arc::strong_count(&self.connections) - 1
+    }
+
+    /// Keeps the outcome of a verification.
+    pub(crate) fn keep_verified(&self, problems: Option<usize>) {
+        *self.verified.lock() = Some(Verified { at: SystemTime::now(), problems });
     }
 
     /// Returns why the server cannot answer requests for the store; `None` if it can.

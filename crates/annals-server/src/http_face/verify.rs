@@ -36,6 +36,7 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>) -> Result<Response
                 let _ = lines.send(format!("{}\n", json!({ "checked": checked, "of": of })).into());
             }
         });
+        shared.keep_verified(report.as_ref().ok().map(|report| report.problems.len()));
         let last = match report {
             Ok(report) => json!({
                 "ok": report.problems.is_empty(),

@@ -22,6 +22,7 @@ pub(super) fn form(filter: &Filter, limit: u64, live: bool) -> Markup {
                 (fieldset(&Row::default(), rows.len()))
             }
             div.fields {
+                label { "Text in data or metadata" input name="text" value=(filter.text) placeholder="any text" maxlength="255"; }
                 label { "From (offset or time)" input name="from" value=(filter.from) placeholder="0"; }
                 label { "Before (offset or time)" input name="to" value=(filter.to) placeholder="the head"; }
                 label { "Order"
@@ -82,6 +83,9 @@ pub(super) fn copies(filter: &Filter, limit: u64) -> Markup {
     html! {
         details.copies {
             summary { "Copy this query as a command, a request or code" }
+            @if !filter.text.is_empty() {
+                p.dim { "Only this page searches for text. Filter the lines of the command or the request, as with grep." }
+            }
             h2 { "Command" } pre { (command(filter, limit)) }
             h2 { "curl" } pre { (request(filter, limit)) }
             h2 { "Rust" } pre { (shown(&rust(filter))) }

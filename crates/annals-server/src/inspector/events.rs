@@ -10,8 +10,9 @@ use super::failure::Failed;
 use super::filter::Filter;
 use super::layout::Html;
 use super::params::Params;
-use super::rows::{columns, row};
+use super::rows::{columns, found as row};
 use super::text::{counted, url};
+use crate::fault::Fault;
 use crate::pages::{Cursor, Room};
 use crate::shared::Shared;
 
@@ -22,11 +23,19 @@ const MAX_LIMIT: u64 = 500;
 /// The events that are in memory at once.
 const ROOM: Room = Room { events: 256, bytes: 8 << 20 };
 
-/// The rows of a page, and the offset of the last one. The events themselves may be large.
+/// The most events, and the most bytes of their data, that one page searches for a text.
+const SEARCHED: u64 = 20_000;
+const SEARCHED_BYTES: u64 = 64 << 20;
+
+/// The rows of a page. The events themselves may be large.
 #[derive(Default)]
 struct Rows {
     list: Vec<Markup>,
+    /// The number of events that were looked at, and the offset of the last one.
+    searched: u64,
     last: Option<u64>,
+    /// Whether no event of the window is left.
+    is_last: bool,
 }
 
 /// Returns the page.
@@ -38,26 +47,42 @@ pub(super) async fn page(
     let filter = Filter::parse(&params)?;
     let limit = params.number("limit")?.unwrap_or(LIMIT).clamp(1, MAX_LIMIT);
     let live = params.has("live");
-    let (reader, wanted) = (Arc::clone(&shared), filter.clone());
-    let range = shared.blocking(move || wanted.window(&reader)).await?;
-    let mut cursor = Cursor::new(Arc::new(filter.query()?), range);
-    cursor.reverse = !filter.oldest_first;
-    cursor.left = limit;
-    let mut rows = Rows::default();
-    while !live && !cursor.is_done() {
-        for event in shared.read_page(&mut cursor, ROOM).await? {
-            rows.last = Some(event.offset);
-            rows.list.push(row(&event));
-        }
-    }
-    let is_last = cursor.range.is_empty();
+    let rows = if live { Rows::default() } else { search(&shared, &filter, limit).await? };
     let body = html! {
         h1 { "Events" }
         (builder::form(&filter, limit, live))
-        @if live { (tail(&filter)) } @else { (found(&filter, &rows, limit, is_last)) }
+        @if live { (tail(&filter)) } @else { (found(&filter, &rows, limit)) }
         (builder::copies(&filter, limit))
     };
     Ok(Html::page("Events", "/ui/events", &body))
+}
+
+/// Reads the events of a page: `limit` that match. With a text, it stops when it has searched much without finding as
+/// many.
+async fn search(shared: &Arc<Shared>, filter: &Filter, limit: u64) -> Result<Rows, Fault> {
+    let (reader, wanted) = (Arc::clone(shared), filter.clone());
+    let range = shared.blocking(move || wanted.window(&reader)).await?;
+    let mut cursor = Cursor::new(Arc::new(filter.query()?), range);
+    cursor.reverse = !filter.oldest_first;
+    cursor.left = if filter.text.is_empty() { limit } else { SEARCHED };
+    let (mut rows, mut bytes) = (Rows::default(), 0);
+    while !cursor.is_done() && (filter.text.is_empty() || bytes < SEARCHED_BYTES) {
+        let mut page = shared.read_page(&mut cursor, ROOM).await?.into_iter();
+        for event in page.by_ref() {
+            rows.searched += 1;
+            rows.last = Some(event.offset);
+            bytes += event.event.data_bytes().len() as u64;
+            if filter.has_text(&event.event) {
+                rows.list.push(row(&event, &filter.text));
+                if rows.list.len() as u64 == limit {
+                    rows.is_last = cursor.range.is_empty() && page.len() == 0;
+                    return Ok(rows);
+                }
+            }
+        }
+    }
+    rows.is_last = cursor.range.is_empty();
+    Ok(rows)
 }
 
 /// Returns the table that the tail fills.
@@ -76,22 +101,26 @@ fn tail(filter: &Filter) -> Markup {
     }
 }
 
-fn found(filter: &Filter, rows: &Rows, limit: u64, is_last: bool) -> Markup {
+fn found(filter: &Filter, rows: &Rows, limit: u64) -> Markup {
     let limit = limit.to_string();
     let mut live = filter.parameters();
     live.push(("live", "1"));
     html! {
         div.bar {
-            p { (counted(rows.list.len() as u64, "event")) @if !is_last { ", and there are more" } }
+            p { (counted(rows.list.len() as u64, "event"))
+                @if !filter.text.is_empty() { " with the text, of " (counted(rows.searched, "event")) " searched" }
+                @if !rows.is_last { ", and there are more" @if !filter.text.is_empty() { " to search" } } }
             a.button href=(url("/ui/events", &live)) { "Live tail" }
         }
-        @if rows.list.is_empty() {
+        @if !rows.list.is_empty() {
+            table.events { (columns()) tbody { @for row in &rows.list { (row) } } }
+        } @else if rows.is_last {
             p.empty { "No event matches. " a href="/ui/events" { "Show all events" } }
         } @else {
-            table.events { (columns()) tbody { @for row in &rows.list { (row) } } }
+            p.empty { "None of these events has the text." }
         }
         nav.pager aria-label="Pages of events" {
-            @if let (Some(last), false) = (rows.last, is_last) {
+            @if let (Some(last), false) = (rows.last, rows.is_last) {
                 (further(filter, last, &limit))
             }
         }
@@ -101,13 +130,17 @@ fn found(filter: &Filter, rows: &Rows, limit: u64, is_last: bool) -> Markup {
 /// Returns the link to the events behind the last one of the page.
 fn further(filter: &Filter, last: u64, limit: &str) -> Markup {
     let mut next = filter.clone();
-    let name = if filter.oldest_first {
+    let name = match (filter.oldest_first, filter.text.is_empty()) {
+        (true, true) => "Newer events",
+        (true, false) => "Search newer events",
+        (false, true) => "Older events",
+        (false, false) => "Search older events",
+    };
+    if filter.oldest_first {
         next.from = last.saturating_add(1).to_string();
-        "Newer events"
     } else {
         next.to = last.to_string();
-        "Older events"
-    };
+    }
     let mut parameters = next.parameters();
     parameters.push(("limit", limit));
     html! { a.button rel="next" href=(url("/ui/events", &parameters)) { (name) } }

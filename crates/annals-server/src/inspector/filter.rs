@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
-use annals::{Query, QueryItem};
+use annals::{Query, QueryItem, RawEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::clock::first_at;
 use super::params::Params;
+use super::text::position;
 use crate::fault::Fault;
 use crate::shared::Shared;
 
@@ -16,6 +17,9 @@ use crate::shared::Shared;
 const MAX_ROWS: usize = 32;
 /// The largest number of names in one alternative.
 const MAX_NAMES: usize = 64;
+
+/// The longest text to search for, in bytes.
+const MAX_TEXT: usize = 255;
 
 /// One alternative of a query: one of the types, and all of the tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -70,6 +74,8 @@ pub(super) struct Filter {
     /// The offset or time before which the window ends, as text; empty for the head.
     pub(super) to: String,
     pub(super) oldest_first: bool,
+    /// The text that the data or the metadata must contain; empty for every event. The log has no index of it.
+    pub(super) text: String,
 }
 
 impl Filter {
@@ -80,6 +86,7 @@ impl Filter {
             from: params.text("from").unwrap_or_default().to_owned(),
             to: params.text("to").unwrap_or_default().to_owned(),
             oldest_first: params.text("order") == Some("oldest"),
+            text: params.text("text").unwrap_or_default().to_owned(),
         };
         for (name, value) in params.all() {
             match (name, value, filter.rows.last_mut()) {
@@ -91,6 +98,10 @@ impl Filter {
         }
         if let Some(text) = params.text("json") {
             filter.paste(text)?;
+        }
+        if filter.text.len() > MAX_TEXT {
+            let message = format!("the text to search for must have at most {MAX_TEXT} bytes");
+            return Err(Fault::invalid(message).with("field", "text"));
         }
         filter.rows.retain(|row| !row.is_empty());
         let too_many = |row: &Row| row.types.len() + row.tags.len() > MAX_NAMES;
@@ -143,6 +154,18 @@ impl Filter {
         Ok(query)
     }
 
+    /// Returns whether an event has the text: in its data or in a value of its metadata. The case of ASCII letters does
+    /// not matter.
+    pub(super) fn has_text(&self, event: &RawEvent) -> bool {
+        let text = self.text.as_bytes();
+        text.is_empty()
+            || position(event.data_bytes(), text).is_some()
+            || event
+                .metadata()
+                .into_iter()
+                .any(|(_, value)| position(value.as_bytes(), text).is_some())
+    }
+
     /// Returns the offsets of the window.
     pub(super) fn window(&self, shared: &Shared) -> Result<Range<u64>, Fault> {
         let head = shared.head().get();
@@ -165,6 +188,9 @@ impl Filter {
         parameters.extend(rest.into_iter().filter(|(_, value)| !value.is_empty()));
         if self.oldest_first {
             parameters.push(("order", "oldest"));
+        }
+        if !self.text.is_empty() {
+            parameters.push(("text", &self.text));
         }
         parameters
     }
@@ -241,6 +267,19 @@ mod tests {
         }
         assert!(parse("json=%7B%7D").is_err());
         assert!(parse("json=%5B%7B%22typ%22:%5B%5D%7D%5D").is_err());
+    }
+
+    #[test]
+    fn a_text_is_found_in_data_and_metadata() {
+        let event = RawEvent::builder("a").data("{\"Name\":\"Ünal Özil\"}").metadata("by", "Eve");
+        let event = event.build().unwrap();
+        let has =
+            |text: &str| Filter { text: text.to_owned(), ..Filter::default() }.has_text(&event);
+        assert!(["", "name", "NAME\"", "Özil", "eve", "{"].into_iter().all(has));
+        assert!(!["names", "öZil", "by", "a\0"].into_iter().any(has));
+        let filter = parse("text=+x+").unwrap();
+        assert_eq!((&*filter.text, filter.parameters()), ("x", vec![("text", "x")]));
+        assert!(parse(&format!("text={}", "x".repeat(MAX_TEXT + 1))).is_err());
     }
 
     #[test]

@@ -15,10 +15,10 @@ use super::failure::Failed;
 use super::layout::Html;
 use super::name_counts::NAMES;
 use super::scans::Scans;
-use super::text::{counted, duration, grouped, milliseconds, shown_up_to, size, time, url};
+use super::text::{counted, duration, grouped, milliseconds, moment, shown_up_to, size, time, url};
 use crate::event::WireEvent;
 use crate::fault::Fault;
-use crate::shared::Shared;
+use crate::shared::{Shared, Verified};
 
 /// The seconds of the live chart.
 const SECONDS: u64 = 60;
@@ -112,6 +112,7 @@ pub(super) async fn live(shared: &Arc<Shared>) -> Result<Markup, Fault> {
             (fact("Head", &grouped(head)))
             (fact("Events per second", &rate(last)))
             (fact("Health", &health))
+            (fact("Connections", &grouped(shared.connections() as u64)))
             (fact("Subscriptions", &grouped(subscriptions)))
             (fact("Appends, p50 / p99", &times(&stats.append_ns)))
             (fact("Syncs, p50 / p99", &times(&stats.sync_ns)))
@@ -121,10 +122,28 @@ pub(super) async fn live(shared: &Arc<Shared>) -> Result<Markup, Fault> {
             (fact("Conflicts", &grouped(stats.conflicts)))
         }
         (errors(&stats))
+        @if shared.path.is_some() { (verified(*shared.verified.lock())) }
         (bars(&recent, "events in each of the last 60 seconds", |index| {
             format!("{} s ago", SECONDS - index as u64)
         }))
     })
+}
+
+/// Returns when the store was verified, and with what outcome.
+fn verified(last: Option<Verified>) -> Markup {
+    let Some(Verified { at, problems }) = last else {
+        return html! {
+            p.dim { "Not verified since the server started. " a href="/ui/verify" { "Verify the store" } }
+        };
+    };
+    html! {
+        @match problems {
+            Some(0) => p.dim { span.good { "✓ No damage" } ", " a href="/ui/verify" { "verified" } " at " (moment(at)) },
+            Some(problems) => p.bad { (counted(problems as u64, "problem")) ", found at " (moment(at)) ". "
+                a href="/ui/verify" { "Show the findings" } },
+            None => p.bad { "The verification at " (moment(at)) " failed. " a href="/ui/verify" { "Show why" } },
+        }
+    }
 }
 
 fn errors(stats: &Stats) -> Markup {

@@ -3,7 +3,7 @@
 use annals::{RawEvent, Recorded};
 use maud::{Markup, html};
 
-use super::text::{event_url, grouped, preview, shown, shown_up_to, tag_url, time};
+use super::text::{event_url, excerpt, grouped, shown, shown_up_to, tag_url, time};
 
 /// The largest number of tags in a row.
 const TAGS: usize = 8;
@@ -28,13 +28,18 @@ pub(super) fn columns() -> Markup {
 
 /// Returns the row of an event.
 pub(super) fn row(recorded: &Recorded<RawEvent>) -> Markup {
+    found(recorded, "")
+}
+
+/// Returns the row of an event that was found by a text in it. Without a text, the row has the beginning of the data.
+pub(super) fn found(recorded: &Recorded<RawEvent>, text: &str) -> Markup {
     let event = &recorded.event;
     html! {
         tr {
             td.offset { a href=(event_url(recorded.offset)) { (grouped(recorded.offset)) } }
             td.type { (shown(event.event_type())) }
             td.tags { (tags(event)) }
-            td.data { (preview(event.data_bytes())) }
+            td.data { (excerpt(event.data_bytes(), text)) }
             td.time { (time(recorded.time_ms)) }
         }
     }

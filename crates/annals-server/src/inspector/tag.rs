@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use maud::{Markup, html};
 
 use super::builder::events_url;
-use super::chart::{bars, ranking};
+use super::chart::{SERIES, bars, ranking, stacked};
 use super::clock::boundaries;
 use super::failure::Failed;
 use super::layout::Html;
@@ -35,6 +35,10 @@ struct Facts {
     times_ms: (u64, u64),
     over_time: Vec<u64>,
     newest: Page,
+    /// The times of the first and the last event that was looked at.
+    looked_ms: (u64, u64),
+    /// For each of the most frequent types, and for all others, the events in each part of that time.
+    types_over_time: Vec<(String, Vec<u64>)>,
     types: Vec<(String, u64)>,
     tags: Vec<(String, u64)>,
 }
@@ -102,10 +106,73 @@ fn facts(shared: &Shared, tag: &str, mut newest: Page) -> Result<Option<Facts>, 
             *tags.entry(other.to_owned()).or_default() += 1;
         }
     }
-    newest.truncate(SHOWN);
     let (types, tags) =
         (largest(types.into_iter().collect()).0, largest(tags.into_iter().collect()).0);
-    Ok(Some(Facts { count, first, last, times_ms, over_time, newest, types, tags }))
+    let looked_ms = newest
+        .iter()
+        .map(|recorded| recorded.time_ms)
+        .fold((u64::MAX, 0), |of, at| (of.0.min(at), of.1.max(at)));
+    let types_over_time = types_over_time(&newest, &types, looked_ms);
+    newest.truncate(SHOWN);
+    let facts = Facts {
+        count,
+        first,
+        last,
+        times_ms,
+        over_time,
+        newest,
+        looked_ms,
+        types_over_time,
+        types,
+        tags,
+    };
+    Ok(Some(facts))
+}
+
+/// Returns the events of the most frequent types, and of all others, in each of equal parts of a time.
+fn types_over_time(
+    events: &Page,
+    types: &[(String, u64)],
+    (from, to): (u64, u64),
+) -> Vec<(String, Vec<u64>)> {
+    let named = types.len().min(if types.len() > SERIES { SERIES - 1 } else { SERIES });
+    let parts = vec![0; usize::try_from(PARTS).unwrap_or(0)];
+    let mut series: Vec<(String, Vec<u64>)> =
+        types[..named].iter().map(|(name, _)| (name.clone(), parts.clone())).collect();
+    if named < types.len() {
+        series.push(("other types".to_owned(), parts));
+    }
+    let span = u128::from(to.saturating_sub(from)) + 1;
+    for recorded in events {
+        let name = recorded.event.event_type();
+        let at = types[..named].iter().position(|(other, _)| other == name).unwrap_or(named);
+        let part = u128::from(recorded.time_ms.saturating_sub(from)) * u128::from(PARTS) / span;
+        let of = series.get_mut(at).map(|(_, values)| values);
+        let of = of.and_then(|values| values.get_mut(usize::try_from(part).unwrap_or(usize::MAX)));
+        if let Some(value) = of {
+            *value += 1;
+        }
+    }
+    series
+}
+
+/// Returns the chart of types by time, if there is more than one type.
+fn types_chart(facts: &Facts) -> Markup {
+    let (from, to) = facts.looked_ms;
+    let part = to.saturating_sub(from) / PARTS;
+    let series: Vec<(&str, Vec<u64>)> = facts
+        .types_over_time
+        .iter()
+        .map(|(name, values)| (name.as_str(), values.clone()))
+        .collect();
+    let label = "types of these events, in each of 60 equal parts of their time";
+    html! {
+        @if series.len() > 1 {
+            h2 { "Types by time" }
+            (stacked(&series, label, |index| time(from + part * index as u64)))
+            p.dim.ends { span { (time(from)) } span { (time(to)) } }
+        }
+    }
 }
 
 fn body(tag: &str, facts: &Facts) -> Markup {
@@ -131,6 +198,7 @@ fn body(tag: &str, facts: &Facts) -> Markup {
         @if facts.count > LOOKED_AT {
             p.dim { "Types and tags are those of the newest " (grouped(LOOKED_AT)) " of its events." }
         }
+        (types_chart(facts))
         div.columns {
             section { h2 { "Types" } (ranking(&facts.types, "Type", |name| events_url(&[name], &[tag]))) }
             section {

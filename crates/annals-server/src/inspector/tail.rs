@@ -22,7 +22,7 @@ use super::filter::Filter;
 use super::layout::protect;
 use super::overview;
 use super::params::Params;
-use super::rows::row;
+use super::rows::found;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::following::Following;
@@ -56,11 +56,12 @@ pub(super) async fn tail(
     (newest.reverse, newest.left) = (true, SHOWN as u64);
     let mut shown = Vec::new();
     while !newest.is_done() {
-        shown.extend(shared.read_page(&mut newest, ROOM).await?.iter().map(row));
+        let page = shared.read_page(&mut newest, ROOM).await?;
+        shown.extend(rows(&page, &filter));
     }
     let name = client.map(|Extension(client)| client.to_string()).unwrap_or_default();
     let following = Following::new(&shared, "inspector", name, query, head, ROOM)?;
-    let state = Tail { following, shown, is_first: true };
+    let state = Tail { following, filter, shown, is_first: true };
     Ok(stream(unfold(state, |mut state| async move {
         let message = state.message().await?;
         Some((Ok::<_, Infallible>(message), state))
@@ -69,6 +70,7 @@ pub(super) async fn tail(
 
 struct Tail {
     following: Following,
+    filter: Filter,
     /// The rows of events, the newest first. The events themselves may be large.
     shown: Vec<Markup>,
     is_first: bool,
@@ -101,10 +103,17 @@ impl Tail {
 
     /// Adds new events in front, and drops the oldest.
     fn keep(&mut self, page: &Page) {
-        let new = page.iter().rev().take(SHOWN).map(row);
+        let mut new: Vec<Markup> = rows(page, &self.filter).collect();
+        new.reverse();
         self.shown.splice(0..0, new);
         self.shown.truncate(SHOWN);
     }
+}
+
+/// Returns the rows of the events that have the text of the filter.
+fn rows<'a>(page: &'a Page, filter: &'a Filter) -> impl Iterator<Item = Markup> + 'a {
+    let found_in = page.iter().filter(|recorded| filter.has_text(&recorded.event));
+    found_in.map(|recorded| found(recorded, &filter.text))
 }
 
 fn failed(fault: &Fault) -> Markup {

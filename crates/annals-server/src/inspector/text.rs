@@ -85,6 +85,36 @@ pub(super) fn preview(data: &[u8]) -> Markup {
     html! { bdi { (PreEscaped(inside)) @if part.len() < data.len() { "…" } } }
 }
 
+/// Returns where a text is in bytes, whatever the case of its ASCII letters is.
+pub(super) fn position(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    let first = *text.first()?;
+    let begins = [first.to_ascii_lowercase(), first.to_ascii_uppercase()];
+    let last = bytes.len().checked_sub(text.len())?;
+    (0..=last).find(|&at| {
+        begins.contains(&bytes[at]) && bytes[at..at + text.len()].eq_ignore_ascii_case(text)
+    })
+}
+
+/// Returns the data of an event around a text that it contains, or its [`preview`].
+pub(super) fn excerpt(data: &[u8], text: &str) -> Markup {
+    const AROUND: usize = 60;
+    let Some(at) = position(data, text.as_bytes()) else { return preview(data) };
+    let end = at + text.len();
+    let (from, to) = (at.saturating_sub(AROUND), (end + AROUND).min(data.len()));
+    // A character that is cut in two, and bytes that are not text, are shown as such.
+    let part = |bytes: &[u8]| {
+        let mut inside = String::new();
+        push_text(&String::from_utf8_lossy(bytes), false, &mut inside);
+        PreEscaped(inside)
+    };
+    html! {
+        bdi {
+            @if from > 0 { "…" } (part(&data[from..at])) mark { (part(&data[at..end])) } (part(&data[end..to]))
+            @if to < data.len() { "…" }
+        }
+    }
+}
+
 /// Returns a number with its digits in groups of three.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -39,6 +39,15 @@ struct Outcome {
     report: Result<Arc<VerifyReport>, String>,
 }
 
+impl Verification {
+    /// Returns the number of problems that the last run found, if it ended and did not fail.
+    fn problems(&self) -> Option<usize> {
+        let run = self.0.lock();
+        let outcome = run.as_ref()?.outcome.as_ref()?;
+        outcome.report.as_ref().ok().map(|report| report.problems.len())
+    }
+}
+
 /// Returns the page.
 pub(super) async fn page(
     State(shared): State<Arc<Shared>>,
@@ -97,7 +106,10 @@ pub(super) async fn start(
     if let Ok(permit) = Arc::clone(&shared.verification).try_acquire_owned() {
         let run = Run { since: SystemTime::now(), progress: (0, 0), outcome: None };
         *verification.0.lock() = Some(run);
-        tokio::task::spawn_blocking(move || verify(&path, &verification, permit));
+        tokio::task::spawn_blocking(move || {
+            verify(&path, &verification, permit);
+            shared.keep_verified(verification.problems());
+        });
     }
     Ok(Redirect::to("/ui/verify").into_response())
 }

@@ -46,7 +46,7 @@ pub(crate) async fn accept(
         let (router, shared) = (router.clone(), Arc::clone(&shared));
         connections.spawn(async move {
             let _permit = permit;
-            let _open = Counted::one("annals_connections");
+            let _open = (Counted::one("annals_connections"), shared.connected());
             handle(stream, peer, mutual, router, shared).await;
         });
     }

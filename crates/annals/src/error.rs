@@ -182,8 +182,8 @@ pub enum AppendError {
         /// What the engine answered last.
         cause: Arc<str>,
     },
-    /// The record of a replicated log no longer contains what this replica contains. Nothing was appended, and the
-    /// store takes no more appends. An operator has to decide which of the two is the log.
+    /// The record of a replicated log lost or changed events that this replica has. Nothing was appended, and the store
+    /// takes no more appends. An operator has to decide which of the two is the log.
     Diverged {
         /// How they differ.
         cause: Arc<str>,
@@ -263,7 +263,7 @@ pub struct Corruption {
     pub found: String,
 }
 
-/// Why a store that is open read-only no longer follows its log. The events before that stay readable.
+/// Why a store that is open read-only stopped following its log. The events before that stay readable.
 ///
 /// ```
 /// use annals::{EventStore, FollowError, RawEvent};

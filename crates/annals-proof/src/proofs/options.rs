@@ -70,8 +70,8 @@ impl ProofOptions {
         Self::default()
     }
 
-    /// Sets the directory of the files. It is created when it is first written to; its parent must exist. By default it
-    /// is the directory `proofs` in the directory of the log.
+    /// Sets the directory of the files. [`open`](Self::open) creates it on a log that is open for writing; its parent
+    /// must exist. By default it is the directory `proofs` in the directory of the log.
     #[must_use]
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());

@@ -19,7 +19,7 @@ pub(crate) enum StorePath {
     /// The directory of a RocksDB database.
     RocksDb(PathBuf),
     /// The address of a record, and the directory of this process's replica.
-    Record(RecordAddress),
+    Record(Box<RecordAddress>),
 }
 
 impl StorePath {
@@ -40,7 +40,7 @@ impl StorePath {
     }
 
     /// Returns the name of what stores the events.
-    #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+    #[cfg(not(all(feature = "rocksdb", feature = "postgres", feature = "nats")))]
     pub(crate) fn backend(&self) -> &'static str {
         match self {
             Self::Journal(_) => "files",
@@ -52,7 +52,7 @@ impl StorePath {
     /// Parses an argument.
     pub(crate) fn parse(argument: &OsStr) -> Result<Self, String> {
         if let Some(address) = argument.to_str().and_then(RecordAddress::parse) {
-            return address.map(Self::Record);
+            return address.map(|address| Self::Record(Box::new(address)));
         }
         let store = match strip_prefix(argument, ROCKSDB_PREFIX) {
             Some(path) => Self::RocksDb(path.into()),
@@ -61,7 +61,7 @@ impl StorePath {
         if store.path().as_os_str().is_empty() {
             return Err(
                 "expected a path: PATH for a store in files, rocksdb:PATH for a store in RocksDB; or the address of a record: \
-                postgres://…"
+                postgres://… or nats://…"
                     .into(),
             );
         }

@@ -45,7 +45,7 @@ use crate::store_path::StorePath;
   echo '{"type":"seat-sold","tags":["seat:12A"]}' \
     | annals append my.store --if-none seat:12A"#)]
 pub(crate) struct Append {
-    /// The store: PATH, rocksdb:PATH or postgres://…; a path is created if nothing exists there
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…; a path is created if nothing exists there
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

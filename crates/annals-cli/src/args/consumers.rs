@@ -17,7 +17,7 @@ use crate::store_path::StorePath;
     after_help = "Examples:\n  annals consumers my.store\n  annals consumers my.store billing\n  annals consumers my.store billing --replay-parked\n  annals consumers my.store mailer --reset 1200"
 )]
 pub(crate) struct Consumers {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

@@ -16,7 +16,7 @@ use crate::store_path::StorePath;
   annals count my.store --by day --since 2weeks -t 'book:*'
   annals count my.store --by tag-prefix -f jsonl"#)]
 pub(crate) struct Count {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

@@ -23,7 +23,7 @@ use crate::store_path::StorePath;
   annals export my.store --since 2026-11-01 -t 'book:*' \
     | annals import other.store --keep-times"#)]
 pub(crate) struct Export {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

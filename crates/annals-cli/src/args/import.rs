@@ -28,7 +28,7 @@ use crate::store_path::StorePath;
   annals import my.store trips.csv --csv --type trip-ended \
     --tag 'bike:{bike}' --id '{trip}' --number minutes --time ended_at"#)]
 pub(crate) struct Import {
-    /// The store: PATH, rocksdb:PATH or postgres://…; a path is created if nothing exists there
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…; a path is created if nothing exists there
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

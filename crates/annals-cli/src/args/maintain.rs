@@ -20,7 +20,7 @@ use crate::store_path::StorePath;
     after_help = "Examples:\n  annals verify my.store\n  annals verify my.store --against kept-elsewhere.checkpoint"
 )]
 pub(crate) struct Verify {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -40,10 +40,10 @@ pub(crate) struct Verify {
     after_help = "Examples:\n  annals copy my.store backup.store\n  annals copy my.store rocksdb:my.rocks"
 )]
 pub(crate) struct Copy {
-    /// The store to copy: PATH, rocksdb:PATH or postgres://…
+    /// The store to copy: PATH, rocksdb:PATH, postgres://… or nats://…
     pub(crate) from: StorePath,
 
-    /// The copy: PATH, rocksdb:PATH or postgres://…; a path is created if nothing exists there
+    /// The copy: PATH, rocksdb:PATH, postgres://… or nats://…; a path is created if nothing exists there
     pub(crate) to: StorePath,
 
     #[command(flatten)]

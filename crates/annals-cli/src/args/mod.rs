@@ -66,6 +66,7 @@ fn long_version() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let features = [
             cfg!(feature = "channels").then_some("channels"),
+            cfg!(feature = "nats").then_some("nats"),
             cfg!(feature = "postgres").then_some("postgres"),
             cfg!(feature = "rocksdb").then_some("rocksdb"),
             cfg!(feature = "serve").then_some("serve"),

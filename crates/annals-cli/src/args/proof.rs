@@ -48,7 +48,7 @@ pub(crate) struct Key {
     after_help = "Examples:\n  annals checkpoint my.store --key ledger.key > today.checkpoint\n  annals checkpoint my.store --receipt line.txt --witness example.com/bob+47d066b1+BNdZeTu8E6KBmoJ8dq22+6ikmu4Af0ny0JktmbglrSxI"
 )]
 pub(crate) struct Checkpoint {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -85,7 +85,7 @@ pub(crate) struct Checkpoint {
     after_help = "Examples:\n  annals prove my.store 17 > event-17.proof\n  annals prove my.store --since last-month.checkpoint > grew.proof\n  annals prove my.store --tag order:7 --content > order-7.annals-evidence\n  annals prove my.store --tag order:7 --whole --content > all-of-order-7.annals-evidence"
 )]
 pub(crate) struct Prove {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -227,7 +227,7 @@ pub(crate) struct Witness {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals publish my.store /var/www/ledger --entries")]
 pub(crate) struct Publish {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

@@ -26,7 +26,7 @@ use crate::store_path::{self, StorePath};
   annals read my.store --where '/days>14' --vertical
   annals read my.store --from 1000 --to 2000 > events.jsonl"#)]
 pub(crate) struct Read {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -79,7 +79,7 @@ pub(crate) struct View {
   annals tail my.store --since 1h
   annals tail my.store --from 0 | my-program"#)]
 pub(crate) struct Tail {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -130,7 +130,7 @@ impl FromStr for From {
   annals get my.store 3 4 -f jsonl
   annals get my.store --id order-17"#)]
 pub(crate) struct Get {
-    /// The store: PATH, rocksdb:PATH or postgres://… [env: `ANNALS_STORE`]
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://… [env: `ANNALS_STORE`]
     ///
     /// If the variable `ANNALS_STORE` names the store, a number is an offset. A store whose name is a number is then
     /// given as ./NUMBER.

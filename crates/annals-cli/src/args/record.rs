@@ -9,11 +9,16 @@ use crate::store_path::StorePath;
 /// The record is what an engine such as PostgreSQL stores: the commits of all processes that append to one log, in one
 /// order. Each process reads from a replica of its own, in files (--replica).
 ///
+/// If a record lost commits (an engine was restored from a backup, or lost its last writes), a process whose replica has
+/// them reports that the two have diverged. `heal` appends the lost commits again. If another process appended meanwhile,
+/// they do not follow any more: then `epoch` gives them up, and `set-aside` moves each replica that has them away.
+///
+/// The address of a record in NATS `JetStream` is `nats://USER@HOST,HOST,…/NAME`.
 /// The address of a record in PostgreSQL is `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`. Name all servers: annals
 /// uses the one that takes writes. One database can have the records of many logs, each under its NAME.
 ///
-/// Leave the password out of the address, because arguments show in lists of processes. Set the variable `PGPASSWORD`, or
-/// set `ANNALS_PASSWORD_FILE` to the path of a file whose first line is the password.
+/// Leave the password out of the address, because arguments show in lists of processes. Set the variable `PGPASSWORD` or
+/// `NATS_PASSWORD`, or set `ANNALS_PASSWORD_FILE` to the path of a file whose first line is the password.
 #[derive(Debug, Args)]
 pub(crate) struct Record {
     #[command(subcommand)]
@@ -25,6 +30,9 @@ pub(crate) enum RecordCommand {
     Create(Create),
     Status(Status),
     Verify(Verify),
+    Heal(Heal),
+    Epoch(Epoch),
+    SetAside(SetAside),
 }
 
 impl RecordCommand {
@@ -33,8 +41,16 @@ impl RecordCommand {
         match self {
             Self::Create(Create { record })
             | Self::Status(Status { record })
-            | Self::Verify(Verify { record }) => record,
+            | Self::Verify(Verify { record })
+            | Self::Heal(Heal { record, .. })
+            | Self::Epoch(Epoch { record, .. })
+            | Self::SetAside(SetAside { record, .. }) => record,
         }
+    }
+
+    /// Returns whether the command works with a replica only.
+    pub(super) fn needs_replica(&self) -> bool {
+        matches!(self, Self::Heal(_) | Self::Epoch(_) | Self::SetAside(_))
     }
 
     /// Returns the record that the command is about, to give it a replica.
@@ -42,7 +58,10 @@ impl RecordCommand {
         match self {
             Self::Create(Create { record })
             | Self::Status(Status { record })
-            | Self::Verify(Verify { record }) => record,
+            | Self::Verify(Verify { record })
+            | Self::Heal(Heal { record, .. })
+            | Self::Epoch(Epoch { record, .. })
+            | Self::SetAside(SetAside { record, .. }) => record,
         }
     }
 }
@@ -52,13 +71,14 @@ impl RecordCommand {
 /// No other command creates a record: if it is missing later, it was lost, and a new one must not take its place
 /// unnoticed. The command fails if the record exists.
 ///
-/// In PostgreSQL, it makes the table `annals_commits` if the database has none, and writes the record's first row.
+/// In PostgreSQL, it makes the table `annals_commits` if the database has none, and writes the record's first row. In NATS
+/// `JetStream`, it makes the stream, and writes its first message.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  annals record create 'postgres://app@db1,db2,db3/app?store=shop'"
 )]
 pub(crate) struct Create {
-    /// The address of the record: postgres://…
+    /// The address of the record: postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) record: StorePath,
 }
@@ -75,7 +95,7 @@ pub(crate) struct Create {
     after_help = "Examples:\n  annals record status 'postgres://app@db1,db2,db3/app?store=shop'\n  annals record status 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
 )]
 pub(crate) struct Status {
-    /// The address of the record: postgres://…
+    /// The address of the record: postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) record: StorePath,
 }
@@ -93,7 +113,66 @@ pub(crate) struct Status {
     after_help = "Example:\n  annals record verify 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
 )]
 pub(crate) struct Verify {
-    /// The address of the record: postgres://…
+    /// The address of the record: postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) record: StorePath,
+}
+
+/// Append the commits that the record lost and a replica has
+///
+/// Stop all processes that append to the log first, and keep copies of the replicas. The commits get the same numbers,
+/// offsets and times as before. Nothing is changed if nothing is lost, and the command can be run again after a failure.
+///
+/// The command fails, and changes nothing, if another process appended since the record lost the commits, or if this
+/// replica does not have everything of them; another replica may.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  annals record heal 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop --dry-run\n  annals record heal 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
+)]
+pub(crate) struct Heal {
+    /// The address of the record: postgres://… or nats://…
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) record: StorePath,
+    /// Check everything, and append nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Give up what only a replica has: append an epoch, with which the log goes on as the record has it
+///
+/// This cannot be undone: the lost commits can never be appended again. Save their events first: `annals export DIR --from
+/// OFFSET` prints them; a dry run prints the offset. Every process whose replica has other commits then reports which
+/// epoch gave them up.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  annals record epoch 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop --reason 'restored the backup of Sunday'"
+)]
+pub(crate) struct Epoch {
+    /// The address of the record: postgres://… or nats://…
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) record: StorePath,
+    /// Why, for those who read the record later: at most 1,024 bytes
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Check everything, and append nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Rename the directory of a replica that an epoch has cut off
+///
+/// The new name is the old one with `.cut-` and the number of the epoch. The next command with this --replica builds a new
+/// replica from the record. Positions of consumers and snapshots in the directory move with it, since they may rest on
+/// events that are not in the log any more.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  annals record set-aside 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
+)]
+pub(crate) struct SetAside {
+    /// The address of the record: postgres://… or nats://…
+    #[arg(env = "ANNALS_STORE", hide_env_values = true)]
+    pub(crate) record: StorePath,
+    /// Check everything, and rename nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

@@ -16,7 +16,10 @@ const VARIABLE: &str = "ANNALS_REPLICA";
 impl Cli {
     /// Gives the record among the stores of the command its replica. Refuses options that make no sense for the stores.
     pub(super) fn place_replica(&mut self) -> Result<(), (ErrorKind, String)> {
-        let needs_replica = !matches!(self.command, Command::Record(_));
+        let needs_replica = match &self.command {
+            Command::Record(args) => args.command.needs_replica(),
+            _ => true,
+        };
         let is_given = self.replica.is_some();
         let from_environment =
             std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -27,7 +30,7 @@ impl Cli {
         let mut records: Vec<&mut RecordAddress> = stores
             .into_iter()
             .filter_map(|store| match store {
-                StorePath::Record(address) => Some(address),
+                StorePath::Record(address) => Some(&mut **address),
                 _ => None,
             })
             .collect();

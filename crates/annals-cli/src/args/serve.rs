@@ -35,7 +35,7 @@ A line of the token file has a name, the SHA-256 of the token, and rights:
   billing 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read,append"#)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 pub(crate) struct Serve {
-    /// The store: PATH, rocksdb:PATH or postgres://…; a path is created if nothing exists there
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…; a path is created if nothing exists there
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

@@ -18,7 +18,7 @@ use crate::store_path::StorePath;
   annals state my.store --channel 0x5f… --at 7
   annals tags my.store --prefix channel:"#)]
 pub(crate) struct State {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

@@ -11,7 +11,7 @@ use crate::store_path::StorePath;
     after_help = "Examples:\n  annals stats my.store\n  annals stats my.store --format jsonl"
 )]
 pub(crate) struct Stats {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Stats {
   annals tags my.store --prefix book: --sort count -n 20
   annals tags my.store --by prefix"#)]
 pub(crate) struct Tags {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 
@@ -75,7 +75,7 @@ pub(crate) enum Sort {
     after_help = "Examples:\n  annals types my.store\n  annals types my.store --sort count -n 5"
 )]
 pub(crate) struct Types {
-    /// The store: PATH, rocksdb:PATH or postgres://…
+    /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) store: StorePath,
 

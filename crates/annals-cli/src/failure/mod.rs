@@ -60,7 +60,7 @@ pub(crate) enum Failure {
     #[error("{}", library_errors::not_appended(.0))]
     Append(AppendError),
     /// This program was built without the store's backend.
-    #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+    #[cfg(not(all(feature = "rocksdb", feature = "postgres", feature = "nats")))]
     #[error("cannot open {store}: this annals was built without {}", store.backend())]
     NotBuiltIn { store: StorePath },
     /// A record, or its replica, failed.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals::{Corruption, LockHolder};
+use annals_replicated::repair::RepairError;
 use annals_replicated::{CheckError, CreateError, InspectError, OpenReplicatedError};
 use uuid::Uuid;
 
@@ -45,6 +46,9 @@ pub(crate) enum RecordFailure {
     /// The record and the replica contradict each other, as the report says.
     #[error("the record and the replica {} contradict each other: {problems} found", replica.display())]
     Contradicts { replica: PathBuf, problems: String },
+    /// The record was not repaired.
+    #[error("{address}: {problem}")]
+    Repair { address: RecordAddress, problem: RepairError },
     /// The record was not created.
     #[error("{address}: {problem}")]
     Create { address: RecordAddress, problem: CreateError },

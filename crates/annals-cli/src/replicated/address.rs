@@ -7,25 +7,40 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     Postgres,
+    Nats,
 }
 
 /// Each engine with the beginnings of its addresses.
-const SCHEMES: [(&str, Engine); 2] =
-    [("postgres://", Engine::Postgres), ("postgresql://", Engine::Postgres)];
+const SCHEMES: [(&str, Engine); 4] = [
+    ("postgres://", Engine::Postgres),
+    ("postgresql://", Engine::Postgres),
+    ("nats://", Engine::Nats),
+    ("tls://", Engine::Nats),
+];
 
 impl Engine {
     /// Returns the engine's name for people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
+            Self::Nats => "NATS JetStream",
+        }
+    }
+
+    /// Returns the environment variable that has the password.
+    pub(crate) fn password_variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "PGPASSWORD",
+            Self::Nats => "NATS_PASSWORD",
         }
     }
 
     /// Returns the feature of this crate with which the engine is built in.
-    #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+    #[cfg(not(all(feature = "rocksdb", feature = "postgres", feature = "nats")))]
     pub(crate) fn feature(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
+            Self::Nats => "nats",
         }
     }
 }
@@ -51,15 +66,15 @@ impl RecordAddress {
         let found = SCHEMES.iter().find(|(beginning, _)| argument.starts_with(beginning));
         let Some((_, engine)) = found else {
             return Some(Err(format!(
-                "records are at addresses that begin with postgres://; for a directory of that name, write ./{scheme}:…"
+                "records are at addresses that begin with postgres:// or nats://; for a directory of that name, write ./{scheme}:…"
             )));
         };
         if without_password(argument) != argument {
-            return Some(Err(
+            let variable = engine.password_variable();
+            return Some(Err(format!(
                 "the address has a password, and arguments show in lists of processes and in logs; leave it out, and \
-                 set the variable PGPASSWORD"
-                    .to_owned(),
-            ));
+                 set the variable {variable}"
+            )));
         }
         Some(Ok(Self { engine: *engine, url: argument.to_owned(), replica: PathBuf::new() }))
     }
@@ -132,6 +147,8 @@ mod tests {
             let address = RecordAddress::parse(url).unwrap().unwrap();
             assert_eq!((address.engine(), &*address.to_string()), (Engine::Postgres, url));
         }
+        let address = RecordAddress::parse("nats://app@n1,n2,n3/shop").unwrap().unwrap();
+        assert_eq!(address.engine(), Engine::Nats);
         for path in ["my.store", "./postgres://a", "/a/b://c", "postgres:/a", "1://a", "://a", ""] {
             assert_eq!(RecordAddress::parse(path), None, "{path}");
         }
@@ -141,13 +158,14 @@ mod tests {
 
     #[test]
     fn an_address_with_a_password_is_refused() {
-        for url in [
-            "postgres://app:secret@db1/app?store=shop",
-            "postgres://app:@db1/app?store=shop",
-            "postgres://app@db1/app?store=shop&password=secret",
+        for (url, variable) in [
+            ("postgres://app:secret@db1/app?store=shop", "PGPASSWORD"),
+            ("postgres://app:@db1/app?store=shop", "PGPASSWORD"),
+            ("postgres://app@db1/app?store=shop&password=secret", "PGPASSWORD"),
+            ("nats://app:secret@n1/shop", "NATS_PASSWORD"),
         ] {
             let refused = RecordAddress::parse(url).unwrap().unwrap_err();
-            assert!(refused.contains("PGPASSWORD") && !refused.contains("secret"), "{refused}");
+            assert!(refused.contains(variable) && !refused.contains("secret"), "{refused}");
         }
     }
 

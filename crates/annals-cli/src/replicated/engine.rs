@@ -10,7 +10,7 @@ use super::address::{Engine, RecordAddress};
 use crate::console::say;
 use crate::failure::{Failure, RecordFailure};
 use crate::signals::Interrupt;
-#[cfg(not(feature = "postgres"))]
+#[cfg(not(all(feature = "postgres", feature = "nats")))]
 use crate::store_path::StorePath;
 
 /// How long an engine that does not answer is asked again: a failover takes that long.
@@ -18,23 +18,32 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The environment variable with the path of a file whose first line is the engine's password.
-#[cfg(feature = "postgres")]
 const PASSWORD_FILE: &str = "ANNALS_PASSWORD_FILE";
 
 /// Sets up the connection to a record. Sends nothing yet.
 pub(crate) fn connect(address: &RecordAddress) -> Result<Arc<dyn CommitLog>, Failure> {
+    let password_file = std::env::var_os(PASSWORD_FILE).filter(|file| !file.is_empty());
     match address.engine() {
         #[cfg(feature = "postgres")]
         Engine::Postgres => {
             let mut options = annals_postgres::Postgres::options();
-            if let Some(file) = std::env::var_os(PASSWORD_FILE).filter(|file| !file.is_empty()) {
+            if let Some(file) = password_file {
                 options = options.password_file(file);
             }
             let record = options.connect(address.url());
             Ok(Arc::new(record.map_err(|error| RecordFailure::Connect(Box::new(error)))?))
         }
-        #[cfg(not(feature = "postgres"))]
-        Engine::Postgres => Err(Failure::NotBuiltIn { store: StorePath::Record(address.clone()) }),
+        #[cfg(feature = "nats")]
+        Engine::Nats => {
+            let mut options = annals_nats::JetStream::options();
+            if let Some(file) = password_file {
+                options = options.password_file(file);
+            }
+            let record = options.connect(address.url());
+            Ok(Arc::new(record.map_err(|error| RecordFailure::Connect(Box::new(error)))?))
+        }
+        #[cfg(not(all(feature = "postgres", feature = "nats")))]
+        _ => Err(Failure::NotBuiltIn { store: StorePath::Record(address.clone()) }),
     }
 }
 

@@ -28,6 +28,13 @@ mod read;
 mod record_args;
 #[cfg(all(feature = "postgres", unix))]
 mod records;
+// The server of NATS that the engine's own tests start.
+#[cfg(all(feature = "nats", unix))]
+#[allow(dead_code, reason = "the engine's tests use more of it")]
+#[path = "../../../annals-nats/tests/nats/server.rs"]
+mod nats_server;
+#[cfg(all(feature = "nats", unix))]
+mod records_in_nats;
 mod repeated_ids;
 #[cfg(feature = "rocksdb")]
 mod rocksdb_stores;

@@ -184,3 +184,69 @@ fn a_record_that_lost_commits_is_reported_by_every_command() {
     // A new replica has what the record has.
     assert_eq!(on(&url, &dir.arg("new"), &["read"], "").succeeds().offsets(), [0, 1]);
 }
+
+#[test]
+fn a_record_that_lost_commits_is_healed_by_a_replica() {
+    let Some(server) = server() else { return };
+    let dir = TestDir::new();
+    let (url, replica) = (server.url("shop"), dir.arg("replica"));
+    annals(["record", "create", &url], "");
+    for n in 0..3 {
+        on(&url, &replica, &["append"], &line(n)).succeeds();
+    }
+    annals(["record", "heal", &url], "").complains(&["--replica DIR is missing"]);
+    let heal = |more: &[&str]| {
+        annals([&["record", "heal", &url, "--replica", &replica], more].concat(), "")
+    };
+    assert_eq!(heal(&[]).succeeds().lines()[0]["appended_commits"], 0);
+    server.sql("delete from annals_commits where number = 3");
+    let dry = heal(&["--dry-run"]).succeeds();
+    assert_eq!((&dry.lines()[0]["lost_from"], &dry.lines()[0]["lost_to"]), (&2.into(), &3.into()));
+    assert_eq!(dry.lines()[0]["appended_commits"], 0);
+    let table = heal(&["--dry-run", "--format", "table"]).succeeds();
+    assert!(table.out.contains("only the replica has 1 commit with 1 event: offsets 2 to 2"));
+    assert_eq!(heal(&[]).succeeds().lines()[0]["appended_commits"], 1);
+    assert_eq!(on(&url, &replica, &["read"], "").succeeds().offsets(), [0, 1, 2]);
+    assert_eq!(on(&url, &dir.arg("new"), &["read"], "").succeeds().offsets(), [0, 1, 2]);
+    annals(["record", "verify", &url, "--replica", &replica], "").succeeds();
+}
+
+#[test]
+fn commits_that_cannot_follow_any_more_are_given_up_by_an_epoch() {
+    let Some(server) = server() else { return };
+    let dir = TestDir::new();
+    let (url, replica) = (server.url("shop"), dir.arg("replica"));
+    annals(["record", "create", &url], "");
+    for n in 0..3 {
+        on(&url, &replica, &["append"], &line(n)).succeeds();
+    }
+    let run = |command: &str, more: &[&str]| {
+        annals([&["record", command, &url, "--replica", &replica], more].concat(), "")
+    };
+    let reason = ["--reason", "restored the backup of Sunday"];
+    run("epoch", &reason).fails(&["the record has everything"]);
+    run("set-aside", &[]).fails(&["the record has everything"]);
+    server.sql("delete from annals_commits where number = 3");
+    run("set-aside", &[]).fails(&["no epoch gives them up", "annals record heal"]);
+    on(&url, &dir.arg("other"), &["append"], &line(7)).succeeds();
+    run("heal", &[]).fails(&[
+        "another writer appended",
+        &format!("annals export {replica} --from 2"),
+        "annals record epoch",
+        "annals record set-aside",
+    ]);
+    run("epoch", &["--reason", ""]).fails(&["1 to 1024 bytes"]);
+    assert!(run("epoch", &[&reason[..], &["--dry-run"]].concat()).lines()[0]["epoch"].is_null());
+    assert_eq!(run("epoch", &reason).succeeds().lines()[0]["is_old"], false);
+    assert_eq!(run("epoch", &reason).succeeds().lines()[0]["is_old"], true);
+    on(&url, &replica, &["read"], "").fails(&["goes on without the commits"]);
+    let aside = run("set-aside", &[]).succeeds();
+    let path = aside.lines()[0]["path"].as_str().unwrap().to_owned();
+    assert_eq!(annals(["export", &path, "--from", "2"], "").succeeds().lines().len(), 1);
+    let lines = on(&url, &replica, &["read"], "").succeeds();
+    assert_eq!(lines.offsets(), [0, 1, 2]);
+    assert_eq!(
+        lines.lines()[2]["data"],
+        annals(["read", &dir.arg("other")], "").lines()[2]["data"]
+    );
+}

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //!   create  annals record create      status  annals record status      verify  annals record verify
+//!   repair  annals record heal, epoch and set-aside
 //! ```
 
 #[cfg(feature = "replicated")]
 mod create;
+#[cfg(feature = "replicated")]
+mod repair;
 #[cfg(feature = "replicated")]
 mod status;
 #[cfg(feature = "replicated")]
@@ -26,6 +29,9 @@ pub(crate) fn run(args: &Record, format: Option<Format>) -> Result<(), Failure> 
             RecordCommand::Create(_) => create::run(address, format),
             RecordCommand::Status(_) => status::run(address, format),
             RecordCommand::Verify(_) => verify::run(address, format),
+            RecordCommand::Heal(args) => repair::heal(address, args, format),
+            RecordCommand::Epoch(args) => repair::epoch(address, args, format),
+            RecordCommand::SetAside(args) => repair::set_aside(address, args, format),
         },
         #[cfg(not(feature = "replicated"))]
         record @ StorePath::Record(_) => {

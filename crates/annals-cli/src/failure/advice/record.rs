@@ -1,9 +1,11 @@
 //! Advice about records in an engine, and about their replicas.
 
 use annals::AppendError;
+use annals_replicated::repair::RepairError;
 use annals_replicated::{CheckError, CreateError, InspectError, OpenReplicatedError};
 
 use super::super::{Failure, RecordFailure};
+use crate::replicated::address::RecordAddress;
 
 /// Returns what the user can do.
 pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
@@ -13,17 +15,21 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
             if address.replica().exists() =>
         {
             let replica = address.replica().display();
+            let variable = address.engine().password_variable();
             return Some(format!(
-                "check the address, the servers and the password (PGPASSWORD)\n\
+                "check the address, the servers and the password ({variable})\n\
                  meanwhile `annals read {replica}` reads what the replica has"
             ));
         }
-        RecordFailure::Check { problem: CheckError::Unavailable(_), .. }
-        | RecordFailure::Open { problem: OpenReplicatedError::Unavailable(_), .. }
-        | RecordFailure::Inspect { problem: InspectError::Unavailable(_), .. }
-        | RecordFailure::Create { problem: CreateError::Unavailable(_), .. } => {
-            "check the address, the servers and the password (PGPASSWORD)"
+        RecordFailure::Check { address, problem: CheckError::Unavailable(_) }
+        | RecordFailure::Open { address, problem: OpenReplicatedError::Unavailable(_) }
+        | RecordFailure::Inspect { address, problem: InspectError::Unavailable(_) }
+        | RecordFailure::Repair { address, problem: RepairError::Unavailable(_) }
+        | RecordFailure::Create { address, problem: CreateError::Unavailable(_) } => {
+            let variable = address.engine().password_variable();
+            return Some(format!("check the address, the servers and the password ({variable})"));
         }
+        RecordFailure::Repair { address, problem } => return about_repair(address, problem),
         RecordFailure::Open { address, problem: OpenReplicatedError::NoRecord }
         | RecordFailure::Inspect { address, problem: InspectError::NoRecord }
         | RecordFailure::NoRecord { address } => {
@@ -57,11 +63,39 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
         }
         RecordFailure::Diverged { .. } | RecordFailure::Contradicts { .. } => {
             "stop all processes that append to the log, and keep copies of all replicas\n\
-             \"When a store has diverged\" in docs/REPLICATION.md says how to decide which of the two is right"
+             compare: `annals record heal RECORD --replica DIR --dry-run`; \"When a store has diverged\" in \
+             docs/REPLICATION.md says how to decide which of the two is right"
         }
         _ => return None,
     };
     Some(advice.to_owned())
+}
+
+/// Returns what the user can do about a repair that failed.
+fn about_repair(address: &RecordAddress, problem: &RepairError) -> Option<String> {
+    let replica = address.replica().display();
+    let advice = match problem {
+        RepairError::Overtaken(standing) => {
+            let from = standing.lost.events.start;
+            format!(
+                "save the lost events: `annals export {replica} --from {from}`\n\
+                 then give them up: `annals record epoch {address} --replica {replica} --reason TEXT`\n\
+                 then, for each replica that has them: `annals record set-aside {address} --replica DIR`"
+            )
+        }
+        RepairError::NotBuilt { .. } | RepairError::CommitsUnknown { .. } => {
+            "run the command with another replica that has the lost commits".to_owned()
+        }
+        RepairError::NotGivenUp(_) => format!(
+            "to append the lost commits again: `annals record heal {address} --replica {replica}`\n\
+             to give them up: `annals record epoch {address} --replica {replica} --reason TEXT`"
+        ),
+        RepairError::NoReplica { .. } => {
+            "give --replica the directory of a replica that has the lost commits".to_owned()
+        }
+        _ => return None,
+    };
+    Some(advice)
 }
 
 /// Returns what the user can do about an append that a replicated log did not take.

@@ -30,7 +30,7 @@ fn opening(failure: &Failure) -> Option<String> {
             Some("`annals read STORE --grep TEXT` finds events whose id contains a text".into())
         }
         Failure::Locked { store, holder } => Some(library_errors::about_lock(store, *holder)),
-        #[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+        #[cfg(not(all(feature = "rocksdb", feature = "postgres", feature = "nats")))]
         Failure::NotBuiltIn { store } => Some(not_built_in(store)),
         Failure::NotARecord { .. } => {
             Some("give an address, for example postgres://app@db1,db2,db3/app?store=shop".into())
@@ -47,7 +47,7 @@ fn opening(failure: &Failure) -> Option<String> {
 }
 
 /// Returns the advice about a store whose backend this program does not have.
-#[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+#[cfg(not(all(feature = "rocksdb", feature = "postgres", feature = "nats")))]
 fn not_built_in(store: &StorePath) -> String {
     let (feature, needs) = match store {
         StorePath::Record(address) => (address.engine().feature(), ""),

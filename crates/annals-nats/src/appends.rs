@@ -22,6 +22,10 @@ pub(crate) const HEADERS_BYTES: usize = 256;
 /// How often appends that are under way are looked over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// After the servers failed their check, the appends within this time fail for the same reason. Those that waited for
+/// the check do not each wait for another one.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// A call of `append`.
 pub(crate) struct Append {
     pub(crate) after: Slot,
@@ -41,7 +45,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut calls: UnboundedReceiver<Append
     let Ok(acks) = engine.connection.client().subscribe(format!("{inbox}.*")).await else { return };
     let mut appends = Appends {
         losses: engine.connection.losses(),
-        fit_since: None,
+        fit_on: None,
+        unfit: None,
         engine,
         inbox,
         under_way: HashMap::new(),
@@ -59,8 +64,10 @@ struct Appends {
     count: u64,
     /// How often the connection was lost when the appends under way were sent.
     losses: u64,
-    /// How often the connection had been lost when the servers passed their check.
-    fit_since: Option<u64>,
+    /// The number of the connection on which the servers passed their check.
+    fit_on: Option<u64>,
+    /// When the servers last failed their check, and why.
+    unfit: Option<(Instant, Cause)>,
 }
 
 impl Appends {
@@ -125,18 +132,30 @@ impl Appends {
         if !connection.is_connected() {
             return Err(connection.trouble());
         }
-        let losses = connection.losses();
-        if self.losses != losses {
+        let number = connection.number();
+        if self.losses != connection.losses() {
             self.lost();
         }
-        if self.fit_since != Some(losses) {
-            self.engine.check().await.map_err(Cause::new)?;
-            self.fit_since = Some(losses);
+        if self.fit_on != Some(number) {
+            self.check().await?;
+            self.fit_on = Some(number);
         }
         if entry.number == 0 {
             self.engine.create().await?;
         }
         Ok(())
+    }
+
+    /// Checks the servers, unless they failed their check a moment ago.
+    async fn check(&mut self) -> Result<(), Cause> {
+        if let Some((at, cause)) = &self.unfit
+            && at.elapsed() < PAUSE
+        {
+            return Err(cause.clone());
+        }
+        let checked = self.engine.check().await.map_err(Cause::new);
+        self.unfit = checked.as_ref().err().map(|cause| (Instant::now(), cause.clone()));
+        checked.map(drop)
     }
 
     /// Takes the answer of a server.

@@ -1,6 +1,7 @@
 //! The connection to the servers: it is made, made again after it was lost, and asked, each time with a limit.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use annals_replicated::Cause;
@@ -134,6 +135,13 @@ impl Connection {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Returns the number of the connection: each one that is made anew has another number.
+    pub(crate) fn number(&self) -> u64 {
+        // Relaxed: the client counts a connection before it reports itself as connected, through a channel that is
+        // read before this.
+        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     /// Returns how often the connection was lost so far.

@@ -75,18 +75,18 @@ fn nothing_that_was_acknowledged_is_lost_when_servers_are_killed_and_paused() {
             }
         };
         wait_for_more();
-        for _ in 0..2 {
-            let leader = servers.leader("shop");
+        for _ in 0..kills() {
+            let leader = raw::leader(&servers, "shop");
             servers.kill(leader);
             wait_for_more();
             servers.run(leader);
         }
-        let leader = servers.leader("shop");
+        let leader = raw::leader(&servers, "shop");
         servers.pause(leader);
         wait_for_more();
         servers.go_on(leader);
         // Without a majority nothing is acknowledged.
-        let leader = servers.leader("shop");
+        let leader = raw::leader(&servers, "shop");
         let followers: Vec<_> = (0..servers.count()).filter(|&node| node != leader).collect();
         for &node in &followers {
             servers.pause(node);
@@ -105,6 +105,11 @@ fn nothing_that_was_acknowledged_is_lost_when_servers_are_killed_and_paused() {
     }
     let [new] = replicas();
     is_complete(&open(&servers, &new), &appended);
+}
+
+/// Returns how often the leader is killed: twice, or as often as the variable `ANNALS_NATS_KILLS` says.
+fn kills() -> u32 {
+    std::env::var("ANNALS_NATS_KILLS").map_or(2, |kills| kills.parse().expect("a number"))
 }
 
 /// Checks that a store has each event once, at the offset that its writer got, in the order of the writer.

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::server::{HANGS, Servers};
 
 /// Sends a request to the first server that answers it, and returns the answer.
@@ -27,6 +29,20 @@ pub(crate) fn api(servers: &Servers, what: &str, body: &str) -> String {
     let answer = request(servers, &format!("$JS.API.{what}"), body);
     assert!(!answer.contains("\"err_code\""), "{what}: {answer}");
     answer
+}
+
+/// Returns the server that leads the stream of a record. Only a leader answers.
+pub(crate) fn leader(servers: &Servers, record: &str) -> usize {
+    let began = Instant::now();
+    loop {
+        let answer = api(servers, &format!("STREAM.INFO.{record}"), "");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let name = answer["cluster"]["leader"].as_str().and_then(|name| name.strip_prefix('n'));
+        if let Some(number) = name.and_then(|number| number.parse::<usize>().ok()) {
+            return number - 1;
+        }
+        assert!(began.elapsed() < HANGS, "the stream of {record} has no leader: {answer}");
+    }
 }
 
 fn try_request(port: u16, subject: &str, body: &str) -> std::io::Result<String> {

@@ -1,7 +1,7 @@
 //! Servers of NATS that a test starts: one alone, or three of a cluster.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -205,23 +205,6 @@ impl Servers {
             monitors.collect::<Vec<_>>().join(",")
         )
     }
-
-    /// Returns the server that leads the stream of a record, as the monitoring endpoints say.
-    pub(crate) fn leader(&self, record: &str) -> usize {
-        let began = Instant::now();
-        loop {
-            for (number, node) in self.nodes.iter().enumerate() {
-                let page = get(node.monitor, "/jsz?streams=true&accounts=true");
-                let stream = page.find(&format!("\"name\": \"{record}\"")).map(|at| &page[at..]);
-                let leads = |page: &str| page.contains(&format!("\"leader\": \"n{}\"", number + 1));
-                if stream.is_some_and(leads) {
-                    return number;
-                }
-            }
-            assert!(began.elapsed() < HANGS, "the stream of {record} has no leader");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
 }
 
 impl Drop for Servers {
@@ -230,20 +213,6 @@ impl Drop for Servers {
             self.kill(node);
         }
     }
-}
-
-/// Returns a page of a monitoring endpoint; an empty text if it does not answer.
-fn get(port: u16, path: &str) -> String {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return String::new() };
-    let limit = Some(Duration::from_secs(2));
-    stream.set_read_timeout(limit).unwrap();
-    let asked = write!(stream, "GET {path} HTTP/1.0\r\n\r\n");
-    let mut page = String::new();
-    if asked.is_ok() {
-        // A server that is paused or ends does not answer.
-        let _ = stream.read_to_string(&mut page);
-    }
-    page
 }
 
 /// Returns ports that no process listens at. They are all taken at the same time, so that each is another one.

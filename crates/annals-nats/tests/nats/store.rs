@@ -8,6 +8,7 @@ use annals_nats::JetStream;
 use annals_replicated::{OpenReplicatedError, Replicated, create};
 use tempfile::TempDir;
 
+use crate::raw;
 use crate::server::{Servers, Settings};
 
 pub(crate) type Store = EventStore<RawEvent, Replicated<RawEvent>>;
@@ -50,7 +51,7 @@ fn three_writers_sell_each_seat_once_although_the_leader_is_killed() {
         });
         let writers: Vec<_> = writers.collect();
         stores[0].backend().barrier().unwrap();
-        let leader = servers.leader("shop");
+        let leader = raw::leader(&servers, "shop");
         servers.kill(leader);
         servers.run(leader);
         writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()

@@ -19,6 +19,6 @@ pub(crate) struct Completions {
   annals man > /usr/local/share/man/man1/annals.1
   annals man append | man -l -"#)]
 pub(crate) struct Man {
-    /// The command that the page is about [default: an overview of all]
+    /// The command that the page is about, such as append or record-create [default: an overview of all]
     pub(crate) command: Option<String>,
 }

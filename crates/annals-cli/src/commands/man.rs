@@ -22,10 +22,13 @@ pub(crate) fn run(args: &Man, format: Option<Format>) -> Result<(), Failure> {
     out.flush()
 }
 
-/// Returns a command of annals, under the name of its page.
+/// Returns a command of annals, under the name of its page: `read`, or `record-create` for a command of a group.
 fn page_of(all: &Command, name: &str) -> Result<Command, Failure> {
-    let found = all.get_subcommands().find(|command| command.get_name() == name);
-    let command = found.ok_or_else(|| {
+    let in_group = || {
+        let (group, name) = name.split_once('-')?;
+        all.find_subcommand(group)?.find_subcommand(name)
+    };
+    let command = all.find_subcommand(name).or_else(in_group).ok_or_else(|| {
         let known = all.get_subcommands().filter(|command| !command.is_hide_set());
         let known: Vec<&str> = known.map(Command::get_name).collect();
         Failure::NoSuchCommand { name: name.to_owned(), known: known.join(", ") }

@@ -101,6 +101,7 @@ fn the_version_names_features_and_the_format() {
     assert!(version.starts_with(&first) && version.ends_with("\nfile format: 1\n"), "{version}");
     assert_eq!(version.contains("rocksdb"), cfg!(feature = "rocksdb"));
     assert_eq!(version.contains("channels"), cfg!(feature = "channels"));
+    assert_eq!(version.contains("postgres"), cfg!(feature = "postgres"));
     assert_eq!(
         annals(["-V"], "").succeeds().out,
         format!("annals {}\n", env!("CARGO_PKG_VERSION"))
@@ -123,6 +124,8 @@ fn completions_and_manual_pages_are_printed() {
         page.contains("keep\\-times") && page.contains("annals import my.store events.jsonl"),
         "{page}"
     );
+    let page = annals(["man", "record-create"], "").succeeds().out;
+    assert!(page.contains("annals\\-record\\-create"), "{page}");
     annals(["man", "nope"], "").fails(&["no command \"nope\"", "append, read"]);
 }
 

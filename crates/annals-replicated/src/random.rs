@@ -2,7 +2,7 @@
 
 /// A small generator of random numbers (`SplitMix64`), for schedules that can be replayed. It is not suited for
 /// secrets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Random(u64);
 
 impl Random {

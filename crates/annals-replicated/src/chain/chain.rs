@@ -1,5 +1,7 @@
 //! Follows the entries of a record in the order of their slots, and decides which of them are valid commits.
 
+use std::hash::{Hash, Hasher};
+
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -11,7 +13,7 @@ use crate::format::hash::CommitHash;
 use crate::format::header::{AnyVersion, Kind};
 
 /// A place in a record: its last valid commit there, and the slots that have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The slot of the commit's last entry.
     pub slot: Slot,
@@ -159,6 +161,15 @@ impl Chain {
         self.parts.clear();
         self.voids = 0;
         self.position = Some(Position { slot: self.read_to, entries, tip });
+    }
+
+    /// Hashes everything that decides how the next entries are judged.
+    pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
+        (self.store_id, self.position, self.read_to, self.voids).hash(hasher);
+        for part in &self.parts {
+            (part.header.number, part.header.previous, part.header.writer_id).hash(hasher);
+            (part.part.index, part.part.count).hash(hasher);
+        }
     }
 
     /// Goes back to the last valid commit, so that the entries behind it are read again.

@@ -8,7 +8,7 @@ use crate::format::hash::CommitHash;
 use crate::format::header::{Header, Kind};
 
 /// The last valid commit, and what the valid commits up to it add up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tip {
     /// The id of the store.
     pub store_id: Uuid,

@@ -7,7 +7,7 @@ use crate::chain::chain::{Chain, Position};
 use crate::chain::slot::Slot;
 
 /// A check that the record still has the last valid commit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct AnchorCheck {
     pub(super) position: Position,
     /// The commit before it, if the entries between the two are checked as well.
@@ -55,7 +55,7 @@ impl AnchorCheck {
 
 /// Since when reads show less of the record than this replica has. A read may be stale, so only time and many reads
 /// tell that something is lost. Time alone does not, since this process may have been paused between two reads.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub(super) struct Absence {
     /// The steady time of the first of these reads, in ms.
     since_ms: Option<u64>,

@@ -29,7 +29,7 @@ pub struct Start {
 ///
 /// One thread drives a core: it passes each [`Input`] to [`step`](Self::step), and does what the returned [`Output`]s
 /// say. The outputs of `Append`, `Read` and `Anchor` may take any time and may be answered in any order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Core {
     state: State,
 }
@@ -128,6 +128,12 @@ impl Core {
             Some(End::Diverged(divergence)) => Some(divergence),
             _ => None,
         }
+    }
+
+    /// Returns a number that differs, but for chance, between cores that may behave differently. For model checkers.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.state.fingerprint()
     }
 
     /// Returns what was counted so far.

@@ -30,7 +30,7 @@ pub(super) struct Admitted {
 }
 
 /// A commit under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Flight {
     /// The number of the flight, for finding it by its sends.
     pub(super) id: u64,

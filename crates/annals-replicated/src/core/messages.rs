@@ -195,7 +195,7 @@ pub enum Refusal {
 }
 
 /// How a record differs from a replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Divergence {
     /// The record ends before the replica's position.

@@ -9,6 +9,7 @@
 //!   flight    a commit under way             anchor     checks that the record still has what was read
 //!   recent    the last commits                anchor_check  one of these checks
 //!   rejoin    a replica's commits at an opening   rejoining  finds them in the record again
+//!   fingerprint  a number for the state, for model checkers
 //! ```
 
 mod admit;
@@ -17,6 +18,7 @@ mod anchor_check;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod core;
 mod deadlines;
+mod fingerprint;
 mod flight;
 mod landing;
 pub(crate) mod messages;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use annals::{Query, QueryItem, RawEvent};
 
 /// Finds events that are not yet in the replica, by type, tag and id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Overlay {
     /// The offset of the first event.
     first: u64,
@@ -19,6 +19,11 @@ impl Overlay {
     /// Returns the offset behind the last event; `None` if there are no events.
     fn end(&self) -> u64 {
         self.first + self.events.len() as u64
+    }
+
+    /// Returns the offsets of the events, and the events.
+    pub(super) fn events(&self) -> (u64, &VecDeque<RawEvent>) {
+        (self.first, &self.events)
     }
 
     /// Adds an event.

@@ -12,7 +12,7 @@ const MOST: usize = 4_096;
 const MOST_SUSPECTED: usize = 256;
 
 /// The positions of the last commits, in order and without a gap.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Recent {
     positions: VecDeque<Position>,
     /// The check that is under way.

@@ -19,7 +19,7 @@ use crate::format::hash::CommitHash;
 const SAMPLED: usize = 63;
 
 /// The commits of a replica that the record has not shown yet.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Rejoin {
     /// The positions of the replica, until the record has confirmed one of them.
     pub(super) row: Vec<Position>,
@@ -37,7 +37,7 @@ pub(super) struct Rejoin {
 }
 
 /// Where the record and the replica part.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Fork {
     /// The slot of the first commit that the replica does not have.
     slot: Slot,

@@ -16,7 +16,7 @@ use crate::random::Random;
 use annals::Appended;
 
 /// An append that the engine has not answered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct Send {
     pub(super) flight: u64,
     pub(super) part: usize,
@@ -27,7 +27,7 @@ pub(super) struct Send {
 }
 
 /// A commit that landed and is being applied, and the replies that wait for that.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Landed {
     pub(super) number: u64,
     /// The head after it.
@@ -38,14 +38,14 @@ pub(super) struct Landed {
 }
 
 /// How a core ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) enum End {
     Diverged(Divergence),
     ReplicaFailed,
 }
 
 /// Everything that a core knows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct State {
     pub(super) settings: CoreSettings,
@@ -102,7 +102,7 @@ pub(super) struct State {
     pub(super) clock_ahead_ms: u64,
     pub(super) end: Option<End>,
     pub(super) counts: Counts,
-    random: Random,
+    pub(super) random: Random,
 }
 
 /// What a core has counted.

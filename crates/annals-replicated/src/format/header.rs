@@ -92,7 +92,7 @@ pub struct Part {
 }
 
 /// The fields that stand at the same positions in every version of the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AnyVersion {
     /// The version of the format.
     pub format: u16,

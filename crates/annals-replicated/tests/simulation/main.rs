@@ -231,7 +231,8 @@ fn check_repair(plan: &Plan, seed: u64) -> Outcome {
     for replica in &outcome.replicas {
         let same = replica.events.iter().zip(&log).take_while(|(own, event)| own == event).count();
         let heads = (replica.events.len(), same);
-        let text = || format!("seed {seed}: {:?} {plan:?}", outcome.repairs);
+        let last = replica.position();
+        let text = || format!("seed {seed}: {:?} {last:?} {plan:?}", outcome.repairs);
         assert_eq!(heads, (log.len(), log.len()), "all have one log: {}", text());
     }
     let stops = plan.operator == Some(Operator::StopsAll);

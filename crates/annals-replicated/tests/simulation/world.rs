@@ -192,7 +192,7 @@ impl World {
                         process.replica.position() == Some(*position) && self.is_last(position.slot)
                     });
                     let has_ended = core.divergence().is_some() && self.plan.operator.is_none();
-                    has_ended || (core.doubts() == 0 && at_end)
+                    has_ended || (core.doubts() == 0 && at_end && core.is_caught_up())
                 });
                 caught_up && process.open.is_empty()
             })

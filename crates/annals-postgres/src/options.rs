@@ -38,9 +38,9 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how long a server may take to answer a call (default: 10 s). After that the call fails, and the next one makes
-    /// another connection. The outcome of an append is then unknown until it is read. The old connection stays open while
-    /// the server is at work on the call, for example while it waits for a standby.
+    /// Sets how long a server may take to answer a call (default: 10 s). After that the call fails, and the next one
+    /// makes another connection. The outcome of an append is then unknown until it is read. The old connection stays
+    /// open while the server is at work on the call, for example while it waits for a standby.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

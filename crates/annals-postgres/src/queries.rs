@@ -163,8 +163,8 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
                 self.link.close();
             }
             let found = found.map_err(LogError::Unavailable)?;
-            // The session may have been lost behind the fence, and another one was read. And an append that ended meanwhile
-            // without a known outcome may be among the rows.
+            // The session may have been lost behind the fence, and another one was read. Also, an append that ended
+            // meanwhile without a known outcome may be among the rows.
             if self.is_fenced && !self.shared.is_doubtful() {
                 break found;
             }

@@ -74,7 +74,8 @@ pub(crate) const AT_WORK: &str = "
     select pid, extract(epoch from backend_start)::text from pg_stat_activity
     where pid = any($1::int[]) and state = 'active'";
 
-/// Returns the settings of a server that decide whether it can be trusted, and which of its processes serves the session.
+/// Returns the settings of a server that decide whether it can be trusted, and which of its processes serves the
+/// session.
 pub(crate) const SETTINGS: &str = "
     select current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'),
            current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),

@@ -165,9 +165,9 @@ impl<E: Event> RocksDb<E> {
     }
 
     /// Returns why a log that was opened read-only is not followed any more: its directory was moved, removed or
-    /// replaced, its writer rolled back events that were read before they were synced, it is damaged, or the thread that
-    /// follows it panicked. Its cursors have ended then, and it must be opened again. Returns `None` while the log is
-    /// followed, and for a writer.
+    /// replaced, its writer rolled back events that were read before they were synced, it is damaged, or the thread
+    /// that follows it panicked. Its cursors have ended then, and it must be opened again. Returns `None` while the log
+    /// is followed, and for a writer.
     #[must_use]
     pub fn follow_error(&self) -> Option<&FollowError> {
         self.access.follow_error()

@@ -31,8 +31,8 @@ pub(super) enum Admission {
     /// The batch is not staged. With `rests`, the reply depends on events that are not applied yet, and holds only if
     /// they are.
     Reply { reply: Result<Appended, Refusal>, rests: bool },
-    /// The batch is not staged. The record may have more commits than this process has read, and then the reply does not
-    /// hold: a commit behind those that were read shows whether it has.
+    /// The batch is not staged. The record may have more commits than this process has read, and then the reply does
+    /// not hold: a commit behind those that were read shows whether it has.
     Confirm { reply: Result<Appended, Refusal> },
 }
 

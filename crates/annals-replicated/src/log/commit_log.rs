@@ -206,10 +206,11 @@ pub struct Page {
 impl Page {
     /// Checks that an engine has returned the entries behind this slot.
     pub(crate) fn check(&self, after: Slot) -> Result<(), LogError> {
-        let slots = self.entries.iter().map(|(slot, _)| *slot);
-        match (after.0..).map(|before| Slot(before).next()).zip(slots).find(|(a, b)| a != b) {
+        let found = self.entries.iter().map(|(slot, _)| *slot);
+        let wanted = (after.0..).map(|before| Slot(before).next());
+        match found.zip(wanted).find(|(found, wanted)| found != wanted) {
             None => Ok(()),
-            Some((wanted, found)) => Err(LogError::Unavailable(Cause::new(format!(
+            Some((found, wanted)) => Err(LogError::Unavailable(Cause::new(format!(
                 "it returned slot {found} in the place of slot {wanted}"
             )))),
         }

@@ -189,8 +189,8 @@ impl Worker {
     }
 }
 
-/// Calls the engine. An engine is code of others: a call that panics must not end the thread, whose answers the core waits
-/// for.
+/// Calls the engine. An engine is code of others: a call that panics must not end the thread, since the core waits for
+/// its answers.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Cause> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
         tracing::error!("a call of the engine panicked");

@@ -215,8 +215,8 @@ mod tests {
     use crate::replicated::replicated::Replicated;
     use crate::sim::{Faults, SimLog};
 
-    /// A callback has closed the store. The job for that ends the thread once the store is to be released, so the job of
-    /// the one who releases it must be queued by then.
+    /// A callback may have closed the store. The job for that ends the thread once the store is to be released, so the
+    /// job that releases it must be queued by then.
     #[test]
     fn a_store_is_to_be_released_once_the_job_for_that_is_queued() {
         let directory = tempfile::tempdir().expect("a directory");

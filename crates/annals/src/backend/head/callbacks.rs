@@ -86,8 +86,8 @@ impl<E> Published<E> {
         Self(Events::Listed(list, range))
     }
 
-    /// Creates a publication of the events at these offsets. `read` reads one from the log, when the callbacks are called.
-    /// An event that it cannot read, or whose decoding panics, is logged, and the callbacks do not receive it.
+    /// Creates a publication of the events at these offsets. `read` reads one from the log, when the callbacks are
+    /// called. An event that it cannot read, or whose decoding panics, is logged, and the callbacks do not receive it.
     #[must_use]
     pub fn stored(
         range: Range<u64>,

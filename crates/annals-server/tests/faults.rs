@@ -429,3 +429,17 @@ fn a_pull_reads_little_more_than_its_response_holds() {
     assert!(read <= 80, "{read} events of 1 MiB were read");
     assert_eq!(server.get("/v1/groups/billing").json()["in_flight"], 7);
 }
+
+#[test]
+fn a_pull_delivers_the_events_before_one_that_cannot_be_read() {
+    // A multiple of the number that is pulled at once.
+    let server = serve(Server::on(Damaged::at(32)));
+    let body = json!({ "events": vec![json!({ "type": "a" }); 40] }).to_string();
+    assert_eq!(server.post("/v1/events", &body).status, 200);
+    let settings = br#"{"max_in_flight":1000}"#;
+    assert_eq!(server.send("PUT", "/v1/groups/billing", JSON, settings).status, 201);
+    let pull = || server.post("/v1/groups/billing/pull", r#"{"worker":"a","max":256}"#);
+    assert_eq!(pull().json()["deliveries"].as_array().unwrap().len(), 32);
+    let failed = pull();
+    assert_eq!((failed.status, failed.problem().as_str()), (500, "damaged"));
+}

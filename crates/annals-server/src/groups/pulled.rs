@@ -28,7 +28,9 @@ pub(crate) struct Pulled {
 }
 
 impl Pulled {
-    /// Pulls at most `max` events for a worker, without waiting for one. It may wait for the disk.
+    /// Pulls at most `max` events for a worker, without waiting for one. It may wait for the disk. A failure behind the
+    /// first events ends the pull, and the next pull meets it again. Otherwise the events before one that cannot be
+    /// read would be given back each time.
     pub(super) fn pull(
         &mut self,
         group: &OpenGroup,
@@ -39,7 +41,10 @@ impl Pulled {
         let mut left = max;
         while left > 0 {
             let wanted = left.min(STEP);
-            let deliveries = group.pull(worker, wanted, deadline)?;
+            let deliveries = match group.pull(worker, wanted, deadline) {
+                Err(_) if !self.is_empty() => break,
+                deliveries => deliveries?,
+            };
             let all = deliveries.len() == wanted as usize;
             if !self.push_all(deliveries)? || !all {
                 break;

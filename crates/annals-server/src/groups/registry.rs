@@ -54,6 +54,30 @@ impl Deref for InUse {
     }
 }
 
+/// A request that looks for a group. If it is dropped while it waits, and no other request looks for the group, it
+/// removes the empty place: clients choose the names, so places that are left behind would fill the memory.
+struct Looking<'g> {
+    groups: &'g Groups,
+    name: &'g str,
+    slot: Slot,
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.groups.slots.lock();
+        // Dropped in the lock: of two requests that are dropped, the second finds itself alone.
+        let slot = Arc::downgrade(&std::mem::take(&mut self.slot));
+        let is_left = |current: &Slot| {
+            std::ptr::eq(Arc::as_ptr(current), slot.as_ptr())
+                && Arc::strong_count(current) == 1
+                && current.open.try_read().is_ok_and(|open| open.is_none())
+        };
+        if slots.get(self.name).is_some_and(is_left) {
+            slots.remove(self.name);
+        }
+    }
+}
+
 /// What a server reports of a group.
 #[derive(Debug)]
 pub(crate) struct GroupReport {
@@ -83,15 +107,16 @@ impl Groups {
     /// The fault of [`ConsumerError::NotFound`] if the group does not exist, or why it cannot be opened.
     pub(crate) async fn group(&self, name: &str) -> Result<InUse, Fault> {
         loop {
-            let slot = self.slot(name);
-            if let Some(open) = in_use(&slot).await {
+            let looking = Looking { groups: self, name, slot: self.slot(name) };
+            let slot = &looking.slot;
+            if let Some(open) = in_use(slot).await {
                 return Ok(open);
             }
             let changing = Arc::clone(&slot.changing).lock_owned().await;
-            if !self.is_current(name, &slot) {
+            if !self.is_current(name, slot) {
                 continue;
             }
-            if let Some(open) = in_use(&slot).await {
+            if let Some(open) = in_use(slot).await {
                 return Ok(open);
             }
             let guard = Arc::clone(&slot.open).write_owned().await;
@@ -335,5 +360,22 @@ mod tests {
         assert!(tokio::time::timeout(short, &mut unknown).await.is_err());
         drop(permits);
         assert_eq!(unknown.await.err().unwrap().kind, Kind::NoGroup);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_dropped_while_it_waits_leaves_no_place() {
+        let groups = groups();
+        let count = u32::try_from(CHANGES).unwrap();
+        let permits = Arc::clone(&groups.changes).acquire_many_owned(count).await.unwrap();
+        {
+            let looks = [groups.group("unknown"), groups.group("unknown")];
+            let short = std::time::Duration::from_millis(100);
+            let looks = futures_util::future::join_all(looks);
+            assert!(tokio::time::timeout(short, looks).await.is_err());
+        }
+        assert!(groups.slots.lock().is_empty());
+        drop(permits);
+        drop(groups.group("billing").await.unwrap());
+        assert_eq!(groups.slots.lock().len(), 1, "the server runs it from now on");
     }
 }

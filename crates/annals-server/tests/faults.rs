@@ -443,3 +443,34 @@ fn a_pull_delivers_the_events_before_one_that_cannot_be_read() {
     let failed = pull();
     assert_eq!((failed.status, failed.problem().as_str()), (500, "damaged"));
 }
+
+#[test]
+fn a_list_of_parked_events_reads_little_more_than_its_client_does() {
+    let log = Damaged::at(u64::MAX);
+    let events = Arc::clone(&log.events);
+    let server = serve(Server::on(log));
+    assert_eq!(server.send("PUT", "/v1/groups/billing", JSON, b"{}").status, 201);
+    let event = json!({ "type": "large", "data": "x".repeat(1 << 20) });
+    for _ in 0..48 {
+        let body = json!({ "events": [event] }).to_string();
+        assert_eq!(server.post("/v1/events", &body).status, 200);
+        let pulled = server.post("/v1/groups/billing/pull", r#"{"worker":"a"}"#);
+        let leases = [&pulled.json()["deliveries"][0]["lease"]];
+        let park = json!({ "leases": leases, "action": "park" }).to_string();
+        assert_eq!(server.post("/v1/groups/billing/nack", &park).status, 200);
+    }
+    // Relaxed: the count guards no other memory, and the server has responded.
+    events.store(0, Ordering::Relaxed);
+    let mut slow = connect(server.address);
+    slow.write_all(&request("GET", "/v1/groups/billing/parked", "", b"")).unwrap();
+    let mut byte = [0];
+    slow.read_exact(&mut byte).unwrap();
+    // The buffers of the connection hold fewer than these, for however long the client reads no more.
+    let read = events.load(Ordering::Relaxed);
+    assert!(read <= 30, "{read} events of 1 MiB were read");
+    let mut rest = byte.to_vec();
+    slow.read_to_end(&mut rest).unwrap();
+    let lines = Response::parse(&rest).lines();
+    assert_eq!(lines.len(), 48);
+    assert!(lines.iter().zip(0..).all(|(line, offset)| line["event"]["offset"] == offset));
+}

@@ -1,18 +1,23 @@
 //! What an operator of groups calls: create, report, parked events, reset and delete.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+use std::vec;
 
 use annals_consumer::{
     ConsumerAdmin, ConsumerError, ConsumerKind, Consumers as _, GroupSettings, ParkedEvent,
     ParkedEvents,
 };
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use bytes::Bytes;
+use futures_util::stream::unfold;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::bodies::{GroupBody, Name, ParkedBody, ResetBody, name_of, report};
@@ -26,6 +31,9 @@ use crate::shared::Shared;
 /// The number of parked events in a response, unless the request says otherwise, and the largest.
 const PARKED: u64 = 100;
 const MAX_PARKED: u64 = 1_000;
+
+/// The bytes after which a piece of the lines of parked events ends.
+const PIECE: usize = 1 << 20;
 
 /// Creates a group, or changes the settings of one that has this query and key.
 pub(in crate::http_face) async fn put(
@@ -112,21 +120,44 @@ pub(in crate::http_face) async fn parked(
         let message = format!("limit must be {MAX_PARKED} or less");
         return Err(Fault::invalid(message).with("field", "limit"));
     }
-    let reader = Arc::clone(&shared);
-    let lines = shared
-        .blocking(move || {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let parked = reader.groups.parked(&name, from, limit)?;
-            parked.iter().try_fold(String::new(), |mut lines, parked| {
-                lines += &parked_line(&reader, parked)?;
-                Ok(lines)
-            })
-        })
-        .await?;
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+    let (reader, limit) = (Arc::clone(&shared), usize::try_from(limit).unwrap_or(usize::MAX));
+    let parked = shared.blocking(move || reader.groups.parked(&name, from, limit)).await?;
+    let pieces = unfold((shared, parked.into_iter()), |(shared, left)| async move {
+        let (piece, left) = piece(&shared, left).await?;
+        Some((Ok::<_, Infallible>(piece), (shared, left)))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
 }
 
-fn parked_line(shared: &Shared, parked: &ParkedEvent) -> Result<String, Fault> {
+/// Returns the next lines, and the parked events behind them. Only the events of one piece are in memory.
+async fn piece(
+    shared: &Arc<Shared>,
+    mut left: vec::IntoIter<ParkedEvent>,
+) -> Option<(Bytes, vec::IntoIter<ParkedEvent>)> {
+    if left.len() == 0 {
+        return None;
+    }
+    let reader = Arc::clone(shared);
+    let lines = move || {
+        let mut lines = String::new();
+        while lines.len() < PIECE
+            && let Some(parked) = left.next()
+        {
+            lines += &parked_line(&reader, &parked);
+        }
+        Ok((lines.into(), left))
+    };
+    let lines = shared.blocking(lines).await;
+    Some(lines.unwrap_or_else(|fault| {
+        let error = json!({ "error": fault.to_json() });
+        (format!("{error}\n").into(), Vec::new().into_iter())
+    }))
+}
+
+fn parked_line(shared: &Shared, parked: &ParkedEvent) -> String {
     let at = UNIX_EPOCH.checked_add(Duration::from_millis(parked.at_ms)).unwrap_or(UNIX_EPOCH);
     let about = json!({
         "offset": parked.offset,
@@ -134,21 +165,22 @@ fn parked_line(shared: &Shared, parked: &ParkedEvent) -> Result<String, Fault> {
         "parked_at": humantime::format_rfc3339_millis(at).to_string(),
         "reason": parked.reason,
     });
+    let event = || {
+        let Some(event) = shared.event_at(parked.offset)? else { return Ok("null".to_owned()) };
+        let mut bytes = Vec::new();
+        line(&event, &mut bytes)?;
+        Ok::<_, Fault>(String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned())
+    };
     // An event may be parked because it cannot be read. Its line then says so.
-    let (field, value) = match shared.event_at(parked.offset) {
-        Ok(Some(event)) => {
-            let mut bytes = Vec::new();
-            line(&event, &mut bytes)?;
-            ("event", String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned())
-        }
-        Ok(None) => ("event", "null".to_owned()),
+    let (field, value) = match event() {
+        Ok(event) => ("event", event),
         Err(fault) => ("error", fault.to_json().to_string()),
     };
     let mut line = about.to_string();
     line.pop();
     // Writing into a String does not fail.
     let _ = writeln!(line, ",\"{field}\":{value}}}");
-    Ok(line)
+    line
 }
 
 /// Delivers parked events again.

@@ -169,3 +169,21 @@ pub(crate) async fn draining(phase: &mut watch::Receiver<Phase>) {
     // An error says that the server is gone.
     let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
 }
+
+#[cfg(test)]
+impl Shared {
+    /// Returns what the requests of a server share, on an empty log in memory.
+    pub(crate) fn in_memory() -> Self {
+        let backend: Box<dyn Backend<WireEvent>> = Box::new(annals::Memory::<WireEvent>::encoded());
+        let settings = Settings {
+            signs: false,
+            traces: false,
+            readiness: Vec::new(),
+            access: Access::read(None, None).expect("there is no file to read"),
+            hosts: Hosts::default(),
+            metrics: None,
+            path: None,
+        };
+        Self::new(annals::EventStore::on(backend), Limits::default(), settings)
+    }
+}

@@ -154,33 +154,14 @@ pub(crate) fn subscribe(
 
 #[cfg(test)]
 mod tests {
-    use annals::{Backend, EventStore, Memory, RawEvent};
+    use annals::RawEvent;
     use futures_util::StreamExt as _;
 
     use super::*;
-    use crate::access::access::Access;
-    use crate::access::hosts::Hosts;
-    use crate::event::WireEvent;
-    use crate::limits::Limits;
-    use crate::shared::Settings;
-
-    fn shared() -> Arc<Shared> {
-        let backend: Box<dyn Backend<WireEvent>> = Box::new(Memory::<WireEvent>::encoded());
-        let settings = Settings {
-            signs: false,
-            traces: false,
-            readiness: Vec::new(),
-            access: Access::read(None, None).unwrap(),
-            hosts: Hosts::default(),
-            metrics: None,
-            path: None,
-        };
-        Arc::new(Shared::new(EventStore::on(backend), Limits::default(), settings))
-    }
 
     #[tokio::test]
     async fn an_event_too_large_for_clients_ends_a_read_with_its_address() {
-        let shared = shared();
+        let shared = Arc::new(Shared::in_memory());
         for size in [1, 5 << 20] {
             let event = RawEvent::builder("a").data(vec![b' '; size]).build().unwrap();
             shared.store.append(event.into()).unwrap();
@@ -196,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_subscription_sends_what_is_appended_and_ends_with_the_server() {
-        let shared = shared();
+        let shared = Arc::new(Shared::in_memory());
         let append =
             || shared.store.append(RawEvent::builder("a").build().unwrap().into()).unwrap();
         append();

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use annals::{Query, RawEvent, Recorded};
+use maud::Markup;
 
+use super::rows::row;
 use crate::fault::Fault;
-use crate::pages::{Cursor, Page, Room};
+use crate::pages::{Cursor, Room};
 use crate::shared::Shared;
 
 /// The names of metadata with the cause of an event: the id of another event, or its offset.
@@ -37,15 +39,15 @@ pub(super) const WINDOW: u64 = 1_000;
 /// The events that are searched at once.
 const PAGE: Room = Room { events: 256, bytes: 8 << 20 };
 
-/// What caused an event and what it caused.
+/// What caused an event and what it caused, each event as a row of a table: the events themselves may be large.
 #[derive(Debug, Default)]
 pub(super) struct Causes {
     /// The cause, its cause, and so on.
-    pub(super) chain: Page,
+    pub(super) chain: Vec<Markup>,
     /// The cause that is not in the log, where the chain ends.
     pub(super) missing: Option<String>,
-    pub(super) effects: Page,
-    pub(super) correlated: Page,
+    pub(super) effects: Vec<Markup>,
+    pub(super) correlated: Vec<Markup>,
 }
 
 /// Returns the first value of one of these names.
@@ -73,9 +75,9 @@ pub(super) fn causes(shared: &Shared, event: &Recorded<RawEvent>) -> Result<Caus
                 && value(&other.event, &CAUSES).is_some_and(|cause| names(cause, event));
             let same = correlation.is_some() && value(&other.event, &CORRELATIONS) == correlation;
             if is_effect && found.effects.len() < MAX_LIST {
-                found.effects.push(other);
+                found.effects.push(row(&other));
             } else if same && found.correlated.len() < MAX_LIST {
-                found.correlated.push(other);
+                found.correlated.push(row(&other));
             }
         }
     }
@@ -106,7 +108,7 @@ fn chain(shared: &Shared, event: &Recorded<RawEvent>, found: &mut Causes) -> Res
             found.missing = Some(cause.to_owned());
             return Ok(());
         };
-        found.chain.push(next.clone());
+        found.chain.push(row(&next));
         from = next;
     }
     Ok(())
@@ -121,5 +123,21 @@ mod tests {
         let event = RawEvent::builder("a").metadata("cause", "b").metadata("causation-id", "c");
         assert_eq!(value(&event.build().unwrap(), &CAUSES), Some("c"));
         assert_eq!(value(&RawEvent::builder("a").build().unwrap(), &CAUSES), None);
+    }
+
+    #[test]
+    fn large_events_are_kept_as_rows() {
+        let shared = Shared::in_memory();
+        for (cause, correlation) in [("none", "x"), ("0", "x"), ("1", "x"), ("none", "x")] {
+            let event = RawEvent::builder("large").metadata("cause", cause);
+            let event = event.metadata("correlation", correlation).data(vec![b'x'; 1 << 20]);
+            shared.store.append(event.build().unwrap().into()).unwrap();
+        }
+        let event = shared.event_at(1).unwrap().unwrap();
+        let found = causes(&shared, &event).unwrap();
+        let lists = [&found.chain, &found.effects, &found.correlated];
+        assert_eq!(lists.map(Vec::len), [1, 1, 2]);
+        let bytes: usize = lists.into_iter().flatten().map(|row| row.0.len()).sum();
+        assert!(bytes < 8 << 10, "{bytes} bytes");
     }
 }

@@ -16,7 +16,7 @@ use super::layout::{Html, protect};
 use super::neighbours::{Neighbours, neighbours};
 use super::params::Params;
 use super::payload::payload;
-use super::rows::{table, tag_link};
+use super::rows::{table_of, tag_link};
 use super::text::{event_url, grouped, shown, shown_up_to, time};
 use crate::fault::{Fault, Kind};
 use crate::shared::Shared;
@@ -177,7 +177,7 @@ fn chain(found: &Causes) -> Markup {
         @if !found.chain.is_empty() {
             h2 { "What caused it" }
             p.dim { "The event that the metadata names as the cause, the cause of that event, and so on." }
-            (table(&found.chain))
+            (table_of(&found.chain))
         }
         @if let Some(missing) = &found.missing {
             p.note { "The metadata names " (shown_up_to(missing, 300))
@@ -186,13 +186,13 @@ fn chain(found: &Causes) -> Markup {
         @if !found.effects.is_empty() {
             h2 { "What it caused" }
             p.dim { "Those of the next " (grouped(super::causes::WINDOW)) " events that name it as their cause." }
-            (table(&found.effects))
+            (table_of(&found.effects))
         }
         @if !found.correlated.is_empty() {
             h2 { "Of the same correlation" }
             p.dim { "Those of the " (grouped(super::causes::WINDOW))
                 " events before and after it that have the same correlation id." }
-            (table(&found.correlated))
+            (table_of(&found.correlated))
         }
     }
 }

@@ -10,7 +10,7 @@ use super::failure::Failed;
 use super::filter::Filter;
 use super::layout::Html;
 use super::params::Params;
-use super::rows::{columns, found as row};
+use super::rows::{columns, found as row, table_of};
 use super::text::{counted, url};
 use crate::fault::Fault;
 use crate::pages::{Cursor, Room};
@@ -113,7 +113,7 @@ fn found(filter: &Filter, rows: &Rows, limit: u64) -> Markup {
             a.button href=(url("/ui/events", &live)) { "Live tail" }
         }
         @if !rows.list.is_empty() {
-            table.events { (columns()) tbody { @for row in &rows.list { (row) } } }
+            (table_of(&rows.list))
         } @else if rows.is_last {
             p.empty { "No event matches. " a href="/ui/events" { "Show all events" } }
         } @else {

@@ -10,12 +10,12 @@ const TAGS: usize = 8;
 
 /// Returns a table of events.
 pub(super) fn table(events: &[Recorded<RawEvent>]) -> Markup {
-    html! {
-        table.events {
-            (columns())
-            tbody { @for recorded in events { (row(recorded)) } }
-        }
-    }
+    table_of(&events.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Returns a table of the rows of events. A page of many events makes each row at once, because events may be large.
+pub(super) fn table_of(rows: &[Markup]) -> Markup {
+    html! { table.events { (columns()) tbody { @for row in rows { (row) } } } }
 }
 
 /// Returns the head of a table of events.

@@ -63,6 +63,9 @@ pub(crate) struct Shared {
     pub(crate) verified: Mutex<Option<Verified>>,
     /// Each open connection has a clone.
     connections: Arc<()>,
+    /// The permit for the one scan of all names at a time: a log may have millions of tags, and each scan holds all of
+    /// them in memory.
+    scans: Arc<Semaphore>,
     pub(crate) cursors: Cursors,
     /// The groups of workers.
     pub(crate) groups: Groups,
@@ -91,6 +94,7 @@ impl Shared {
             verification: Arc::new(Semaphore::new(1)),
             verified: Mutex::default(),
             connections: Arc::default(),
+            scans: Arc::new(Semaphore::new(1)),
             signs,
             traces,
             readiness,
@@ -150,6 +154,11 @@ impl Shared {
             }
             _ => self.readiness.iter().find_map(|check| check()),
         }
+    }
+
+    /// Waits until no other request scans the names of the log.
+    pub(crate) async fn scan_permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.scans).acquire_owned().await.map_err(|_| Fault::closing())
     }
 
     /// Takes the permit for one more subscription.

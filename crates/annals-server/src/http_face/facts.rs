@@ -107,14 +107,18 @@ async fn names(
             Fault::invalid(format!("limit must be {MAX_NAMES} or less")).with("field", "limit")
         );
     }
-    let reader = Arc::clone(shared);
-    let mut found = shared.blocking(move || Ok(reader.backend().names(kind, &prefix)?)).await?;
-    found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-    let found =
-        found.into_iter().filter(|found| after.as_ref().is_none_or(|after| found.name > *after));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let rows: Vec<Value> =
-        found.take(limit).map(|found| json!({ field: found.name, "count": found.count })).collect();
+    let (reader, permit) = (Arc::clone(shared), shared.scan_permit().await?);
+    let scan = move || {
+        // Moved here: the scan goes on if the client does not wait for it.
+        let _permit = permit;
+        let mut found = reader.backend().names(kind, &prefix)?;
+        found.retain(|found| after.as_ref().is_none_or(|after| found.name > *after));
+        found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let rows = found.into_iter().take(limit);
+        Ok(rows.map(|found| json!({ field: found.name, "count": found.count })).collect())
+    };
+    let rows: Vec<Value> = shared.blocking(scan).await?;
     Ok(Json(rows.into()))
 }
 
@@ -178,4 +182,22 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
         })
         .await?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_request_at_a_time_scans_the_names() {
+        let shared = Arc::new(Shared::in_memory());
+        let permit = shared.scan_permit().await.unwrap();
+        let tags = tags(State(Arc::clone(&shared)), RawQuery(None));
+        tokio::pin!(tags);
+        assert!(tokio::time::timeout(Duration::from_millis(100), &mut tags).await.is_err());
+        drop(permit);
+        assert_eq!(tags.await.unwrap().0, json!([]));
+    }
 }

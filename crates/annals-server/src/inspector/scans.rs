@@ -1,12 +1,10 @@
-//! Scans of all names of the log: one at a time, and the overview's result kept. A log may have millions of tags, and
-//! each scan holds all of them in memory.
+//! Scans of all names of the log: one at a time in the whole server, and the overview's result kept.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annals::{NameCount, NameKind};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::name_counts::Names;
 use crate::fault::Fault;
@@ -16,17 +14,10 @@ use crate::shared::Shared;
 /// processor at most, and a log with few names shows each append at once.
 const FACTOR: u32 = 10;
 
-/// The one scan at a time, and the last result for the overview.
-#[derive(Clone)]
+/// The scans, and the last result for the overview.
+#[derive(Clone, Default)]
 pub(super) struct Scans {
-    permits: Arc<Semaphore>,
     kept: Arc<Mutex<Option<Kept>>>,
-}
-
-impl Default for Scans {
-    fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(1)), kept: Arc::default() }
-    }
 }
 
 /// The names for the overview when the log had this head.
@@ -44,11 +35,6 @@ impl Kept {
 }
 
 impl Scans {
-    /// Waits until no other request scans names.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::closing())
-    }
-
     /// Calls `work` with the names that begin with a prefix.
     pub(super) async fn names<T: Send + 'static>(
         &self,
@@ -58,7 +44,7 @@ impl Scans {
         work: impl FnOnce(Vec<NameCount>) -> T + Send + 'static,
     ) -> Result<T, Fault> {
         let (reader, prefix, permit) =
-            (Arc::clone(shared), prefix.to_owned(), self.permit().await?);
+            (Arc::clone(shared), prefix.to_owned(), shared.scan_permit().await?);
         let scan = move || {
             // Moved here: the scan goes on if the browser does not wait for it.
             let _permit = permit;
@@ -72,7 +58,8 @@ impl Scans {
         if let Some(names) = self.kept(shared.head().get()) {
             return Ok(names);
         }
-        let (scans, reader, permit) = (self.clone(), Arc::clone(shared), self.permit().await?);
+        let permit = shared.scan_permit().await?;
+        let (scans, reader) = (self.clone(), Arc::clone(shared));
         let scan = move || {
             let _permit = permit;
             let (head, at) = (reader.head().get(), Instant::now());

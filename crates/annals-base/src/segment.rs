@@ -24,7 +24,7 @@ const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Allocates memory for `capacity` items and writes none of them. The pointer is dangling if the items have no size.
 ///
 /// Panics and aborts as `Vec` does: "capacity overflow" beyond `isize::MAX` bytes, and
-/// [`handle_alloc_error`] when there is no memory.
+/// [`handle_alloc_error`] when the system has no memory.
 pub(crate) fn allocate<T>(capacity: usize) -> NonNull<T> {
     let Some(layout) = layout::<T>(capacity) else { panic!("capacity overflow") };
     if layout.size() == 0 {

@@ -158,7 +158,7 @@ impl<T> Shared<T> {
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         let len = self.len.0.load(Ordering::Relaxed); // no other handle is left: `Arc` ordered their uses before
-        // SAFETY: published items are written, and there is no other handle to read them with. Their memory is freed
+        // SAFETY: published items are written, and no other handle exists that could read them. Their memory is freed
         // afterwards, when `segments` is dropped, even if an item panics.
         unsafe { self.drop_items(0, len) }
     }

@@ -93,7 +93,8 @@ impl Watched {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Returns the wakers of all sleepers, which the caller must wake. Costs one atomic operation if there are none.
+    /// Returns the wakers of all sleepers, which the caller must wake. Costs one atomic operation if no sleeper is
+    /// there.
     #[inline]
     #[must_use = "a waker that is not woken sleeps on"]
     pub fn take_sleepers(&self) -> Vec<Waker> {

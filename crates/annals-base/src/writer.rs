@@ -37,7 +37,7 @@ pub fn segmented_list<T>() -> (ListWriter<T>, SegmentedList<T>) {
 ///
 /// # Panics
 /// Appending panics or aborts when `Vec::push` does: with "capacity overflow" if a segment would exceed `isize::MAX`
-/// bytes, and through [`handle_alloc_error`](std::alloc::handle_alloc_error) if there is no memory. The list is
+/// bytes, and through [`handle_alloc_error`](std::alloc::handle_alloc_error) if the system has no memory. The list is
 /// unchanged then.
 ///
 /// # Examples

@@ -8,7 +8,7 @@
 //!   {"type":"receipt","line":"— example.com/bob …\n"}    the cosignature
 //!   {"type":"seen","checkpoint":"example.com/alice\n…"}  the last checkpoint of the receiver's log that the sender has
 //! ```
-//! The fields have this order, there is no white space, and hex is in lower case. So a message has one form and one id,
+//! The fields have this order, without white space, and hex is in lower case. So a message has one form and one id,
 //! and a repeated message cannot be disguised as a new one.
 
 use alloy_primitives::keccak256;
@@ -52,7 +52,7 @@ pub enum Envelope {
     },
     /// What the sender knows of the receiver's log.
     Seen {
-        /// The last checkpoint of the receiver's log that the sender cosigned; `None` if there is none.
+        /// The last checkpoint of the receiver's log that the sender cosigned; `None` if it cosigned none.
         checkpoint: Option<String>,
     },
 }

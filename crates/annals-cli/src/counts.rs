@@ -18,7 +18,7 @@ use crate::table::text::{cut, printable, text_width};
 
 /// The width of the numbers and the gap behind them.
 const NUMBERS: usize = 14;
-/// A bar has at least this width; if there is less room, there are no bars.
+/// A bar has at least this width; with less room, the table has no bars.
 const MIN_BAR: usize = 8;
 
 /// A name, its number of events, and more numbers about it.

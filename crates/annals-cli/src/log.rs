@@ -26,7 +26,7 @@ struct Log;
 
 /// Prints everything that the library logs from now on.
 pub(crate) fn start() {
-    // It fails only if another subscriber is set, and there is none.
+    // It fails only if another subscriber is set, and none is set.
     let _ = tracing::subscriber::set_global_default(Log);
 }
 

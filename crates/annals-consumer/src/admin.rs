@@ -147,7 +147,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// Returns the parked events of a group in order, at most `limit`, from offset `from` on.
     ///
     /// # Errors
-    /// [`ConsumerError::NotFound`] if there is no such group, or its state log cannot be read.
+    /// [`ConsumerError::NotFound`] if the group does not exist, or its state log cannot be read.
     pub fn parked(
         &self,
         name: &str,

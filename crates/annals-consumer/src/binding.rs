@@ -10,8 +10,8 @@ pub(crate) fn store_id<E: Event, B: Backend<E>>(store: &EventStore<E, B>) -> Opt
     store.backend().store_id().map(Uuid::from_bytes)
 }
 
-/// Returns the digest of the event before a position, 32 hexadecimal digits. `None` if there is none, or if it cannot
-/// be read or encoded.
+/// Returns the digest of the event before a position, 32 hexadecimal digits. `None` if the position is 0, or if it
+/// cannot be read or encoded.
 pub(crate) fn digest_before<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     position: u64,

@@ -257,7 +257,7 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
     /// Each is delivered before the waiting events of its keys that have higher offsets. They do not move the position.
     ///
     /// # Errors
-    /// [`ConsumerError::NotParked`] if there is no parked event at one of the offsets; nothing is replayed then.
+    /// [`ConsumerError::NotParked`] if one of the offsets has no parked event; nothing is replayed then.
     /// [`ConsumerError::StateLogNotWritten`], [`ConsumerError::Read`].
     pub fn replay_parked(&self, which: ParkedEvents<'_>) -> Result<u64, ConsumerError> {
         self.unpark(which, true)

@@ -12,7 +12,7 @@ use crate::errors::Errors;
 use crate::model::{Case, Event, Payload};
 use crate::name::kebab_case;
 
-/// Refuses names of which two would be the same item.
+/// Refuses two names that would be the same item.
 pub(crate) fn check(cases: &[Case], errors: &mut Errors) {
     let constants = cases.iter().map(|case| (constant(case), case.event_type.clone()));
     let functions = functions(cases).map(|(ident, _, name)| (Some(ident), name));

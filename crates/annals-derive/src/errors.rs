@@ -23,7 +23,7 @@ impl Errors {
         }
     }
 
-    /// Returns `value` if there are no errors.
+    /// Returns `value` if no error was found.
     pub(crate) fn finish<T>(self, value: T) -> syn::Result<T> {
         self.0.map_or(Ok(value), Err)
     }

@@ -135,7 +135,7 @@ fn with_key(mut meta: Meta, key: Path) -> Meta {
     meta
 }
 
-/// Returns the path in an attribute's string. Returns `None` if there is none, and then serde reports the error.
+/// Returns the path in an attribute's string. Returns `None` if the string has none, and then serde reports the error.
 fn named(meta: &Meta) -> Option<ExprPath> {
     let Meta::NameValue(pair) = meta else { return None };
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };

@@ -104,7 +104,7 @@ fn write_text(text: &str, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(out, text).map_err(io::Error::from)
 }
 
-/// Writes items between `open` and `close`, separated by commas; writes nothing if there are no items.
+/// Writes items between `open` and `close`, separated by commas; writes nothing without items.
 fn write_list<T, W: Write>(
     open: &str,
     items: impl Iterator<Item = T>,

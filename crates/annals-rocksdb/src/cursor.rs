@@ -95,7 +95,7 @@ impl<'a> EventCursor<'a> {
         Self { database, blocks, at: None }
     }
 
-    /// Returns the last block of the log; `None` if there are no events. Only for a cursor in order.
+    /// Returns the last block of the log; `None` if the log is empty. Only for a cursor in order.
     pub(crate) fn last(&mut self) -> Result<Option<Block>, ReadError> {
         let Blocks::InOrder { blocks, .. } = &mut self.blocks else { return Ok(None) };
         blocks.seek_to_last();

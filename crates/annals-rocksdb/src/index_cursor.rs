@@ -131,7 +131,7 @@ impl<'a> IndexCursor<'a> {
     }
 }
 
-/// Returns the nearer of two chunks, either of which may be missing.
+/// Returns the nearer of two chunks. Either may be missing.
 fn nearest(one: Option<u64>, other: Option<u64>, reverse: bool) -> Option<u64> {
     let both = one.into_iter().chain(other);
     if reverse { both.max() } else { both.min() }

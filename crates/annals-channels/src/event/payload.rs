@@ -3,7 +3,7 @@
 //! ```text
 //!   id = 0x keccak256( "ev1|" type "|" payload )      payload: canonical JSON, the exact bytes in the log
 //! ```
-//! The JSON is canonical by RFC 8785: keys are sorted and there is no white space. Each payload is one object without
+//! The JSON is canonical by RFC 8785: keys are sorted, without white space. Each payload is one object without
 //! inner objects and declares its fields in sorted order, so serde writes it in canonical form. A test compares the
 //! result with a canonicalizer. The RFC has no form for integers beyond 2^53 - 1: it would write them as doubles, so
 //! different integers would become equal. Here they keep all their digits.

@@ -127,7 +127,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     /// Clears the open challenge with the supported state. Returns the signatures that support the state.
     ///
     /// # Errors
-    /// [`PartyError`] if there is no challenge, no later state is supported, the channel is concluded, or the log
+    /// [`PartyError`] if the channel is not challenged, no later state is supported, the channel is concluded, or the log
     /// fails.
     pub fn clear(&mut self, at: OnChain) -> Result<SupportProof, PartyError> {
         let (channel_id, timestamp_ms) = (self.channel_id(), now_ms());

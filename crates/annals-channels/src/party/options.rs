@@ -38,7 +38,7 @@ pub struct PartyOptions {
 
 impl PartyOptions {
     /// Stores snapshots where the backend stores its own, or in memory if it stores none, and starts from them: a party
-    /// on a long log opens at once. By default there are no snapshots. The policy counts the channel's events.
+    /// on a long log opens at once. By default the party has no snapshots. The policy counts the channel's events.
     pub fn snapshots(mut self, policy: SnapshotPolicy) -> Self {
         self.policy = Some(policy);
         self.repository = None;

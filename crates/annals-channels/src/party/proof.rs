@@ -34,7 +34,8 @@ impl SupportProof {
         Self::of(store, channel_id, state, (first, turn_num), state_hash)
     }
 
-    /// Returns the proof of the final state that every participant signed. Returns `None` if there is no such state.
+    /// Returns the proof of the final state that every participant signed. Returns `None` if they signed no final
+    /// state.
     pub(super) fn of_final<B: Backend<ChannelEvent>>(
         store: &EventStore<ChannelEvent, B>,
         channel_id: Hash,

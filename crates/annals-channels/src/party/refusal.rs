@@ -36,7 +36,7 @@ pub enum Refusal {
         /// The turn that the caller asked it to sign.
         asked: u64,
     },
-    /// No state is supported, so there is none to submit to the chain.
+    /// No state is supported, so the party has none to submit to the chain.
     #[error("no state is supported, so there is none to submit to the chain")]
     NothingSupported,
     /// The supported turn is not later than the turn of the open challenge.

@@ -66,7 +66,7 @@ fn last_offset(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Resul
     }
 }
 
-/// Warns of events of unknown types that were skipped: how many, and of which types.
+/// Warns of skipped events of unknown types, with their number and their types.
 fn warn_of_unknown(store: &Store<ChannelEvent>, channel_id: Hash, end: u64) -> Result<(), Failure> {
     if !store.types()?.iter().any(|kind| is_unknown(&kind.name)) {
         return Ok(());

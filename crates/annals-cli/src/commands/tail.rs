@@ -109,7 +109,7 @@ impl Stop {
 
 fn close(store: &Mutex<Option<Store>>) {
     if let Some(store) = &*store.lock().unwrap_or_else(PoisonError::into_inner) {
-        // An error is ignored: the store is read-only, so there is nothing to sync.
+        // An error is ignored: the store is read-only, so nothing has to be synced.
         let _ = store.close();
     }
 }

@@ -37,6 +37,6 @@ pub(crate) fn note(text: &str) {
 }
 
 fn print(text: &str) {
-    // An error is ignored: there is no other stream to report it on.
+    // An error is ignored: no other stream exists to report it on.
     let _ = writeln!(io::stderr(), "{text}");
 }

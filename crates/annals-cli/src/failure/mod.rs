@@ -152,7 +152,7 @@ pub(crate) enum Failure {
     #[cfg(feature = "serve")]
     #[error(transparent)]
     Serve(annals_server::ServeError),
-    /// There is no store, and it must not be created.
+    /// The store does not exist, and must not be created.
     #[error("there is no store at {store}")]
     MustExist { store: StorePath },
     /// annals has no such command.

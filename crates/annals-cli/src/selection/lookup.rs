@@ -25,7 +25,7 @@ pub(crate) fn read<'s>(
     if reverse { Box::new(events.rev()) } else { Box::new(events) }
 }
 
-/// Returns the offset of the first event at or after this time; the end of the log if there is none.
+/// Returns the offset of the first event at or after this time; the end of the log if all are earlier.
 pub(crate) fn offset_at(store: &Store, time_ms: u64) -> Result<u64, ReadError> {
     match UNIX_EPOCH.checked_add(Duration::from_millis(time_ms)) {
         Some(time) => store.offset_at(time),

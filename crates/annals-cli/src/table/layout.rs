@@ -13,7 +13,7 @@ const DATA_WIDTHS: [usize; 2] = [8, 16];
 const MIN_WIDTH_WITH_IDS: usize = 100;
 
 pub(super) const TITLES: [&str; COLUMNS] = ["OFFSET", "TIME", "TYPE", "TAGS", "ID", "DATA"];
-/// The number of columns, some of which a layout leaves out.
+/// The number of columns. A layout leaves some out.
 pub(super) const COLUMNS: usize = 6;
 const TYPE: usize = 2;
 const TAGS: usize = 3;

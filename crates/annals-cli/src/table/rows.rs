@@ -25,7 +25,7 @@ const FIRST_ROWS: usize = 100;
 /// A table that is written row by row.
 pub(crate) struct EventTable {
     terminal: Option<usize>,
-    /// Whether each row has its whole time, so that there are no lines for days.
+    /// Whether each row has its whole time, so that the table has no lines for days.
     has_whole_times: bool,
     is_colored: bool,
     buffered: Vec<Row>,

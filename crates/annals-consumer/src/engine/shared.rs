@@ -154,7 +154,7 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         Some(next)
     }
 
-    /// Returns events for a worker, leased to it. `ticket` is that of a worker that waits if there are none.
+    /// Returns events for a worker, leased to it. `ticket` is that of a worker that waits if no event is ready.
     pub(crate) fn pull(
         &self,
         worker: &str,

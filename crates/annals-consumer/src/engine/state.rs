@@ -18,7 +18,7 @@ use super::settings::GroupSettings;
 use super::window::Window;
 
 /// The most entries in one carried part, so that it stays below the limit of an event, 16 MiB: a reason has at most
-/// 1,000 bytes, each of which is up to 6 bytes of JSON.
+/// 1,000 bytes, and a byte takes up to 6 bytes of JSON.
 const CARRIED_PART: usize = 2_000;
 
 /// The state of a group.

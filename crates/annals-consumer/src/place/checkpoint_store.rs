@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait CheckpointStore: Send + Sync + Debug {
-    /// Returns the bytes that are stored under the name; `None` if there are none.
+    /// Returns the bytes that are stored under the name; `None` if none are stored.
     ///
     /// # Errors
     /// An error of the system, or the name is not valid.

@@ -81,7 +81,7 @@ impl CheckpointStore for FileCheckpoints {
         };
         let written = write();
         if written.is_err() {
-            // If it was not created, there is nothing to remove.
+            // If it was not created, nothing has to be removed.
             let _ = fs::remove_file(&unfinished);
         }
         written

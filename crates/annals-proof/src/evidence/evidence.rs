@@ -35,7 +35,7 @@ const MAX_EARLIER: usize = 1_024;
 pub enum Member {
     /// `key`: the statement of an Ethereum account that names the log's keys.
     Key,
-    /// `states`: the whole states of which events show only the hash.
+    /// `states`: the whole states. Events show only their hashes.
     States,
     /// `state`: what the fold of the shown events gives.
     State,

@@ -119,7 +119,7 @@ impl Fork {
     /// Checks that the log with this key signed both checkpoints, and that they contradict each other.
     ///
     /// # Errors
-    /// [`CheckError`] if not. The file then convicts nobody.
+    /// [`CheckError`] if not. The file then convicts no owner.
     pub fn check(&self, key: &VerifierKey) -> Result<ForkFound, CheckError> {
         let (a, b) = (&self.a, &self.b);
         a.verify(key)?;

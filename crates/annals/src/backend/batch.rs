@@ -46,7 +46,7 @@ use crate::util::time::to_ms;
 pub struct Batch<E> {
     /// The events. They get consecutive offsets in this order.
     pub events: Vec<E>,
-    /// The conditions under which the batch is appended, all of which must hold; empty: always.
+    /// The conditions of the append: all must hold. Without conditions the batch is always appended.
     pub conditions: Vec<Condition>,
     /// The time at which the events were recorded, in ms since 1970 UTC, for copying logs; `None`: now.
     pub time_ms: Option<u64>,

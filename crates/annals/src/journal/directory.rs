@@ -81,7 +81,7 @@ impl Directory {
         }
     }
 
-    /// Opens the store at `path` for writing, and creates it if there is none. With a store id, a new store gets it,
+    /// Opens the store at `path` for writing, and creates it if nothing is there. With a store id, a new store gets it,
     /// and an existing one must have it. The caller may write while it holds the lock.
     pub(crate) fn open_locked(
         system: &dyn FileSystem,

@@ -206,7 +206,7 @@ impl SnapshotStore for DirectorySnapshots {
         let write = |file: &dyn StoreFile| file.write_at(bytes, 0);
         let written = write_by(&*directory, &unfinished, &name, write);
         if written.is_err() {
-            // If it was not created, there is nothing to remove. If removing fails, a later save removes it for its
+            // If it was not created, nothing has to be removed. If removing fails, a later save removes it for its
             // age.
             let _ = directory.remove(&unfinished);
         }

@@ -47,7 +47,7 @@ pub enum SnapshotVerdict {
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// Folds the log from offset 0, and compares each snapshot with the state of the fold, oldest snapshot first.
-    /// Returns nothing if there are no snapshots.
+    /// Returns nothing without snapshots.
     ///
     /// ```
     /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded, SnapshotCheck, SnapshotPolicy, SnapshotVerdict};

@@ -146,7 +146,7 @@ impl<S> Deref for LiveGuard<S> {
 }
 
 /// The fastest way for one thread to read a live projection often. It caches the last state, so a read costs one
-/// comparison while there is no newer state. [`LiveProjection::reader`] returns it, and [`LiveProjection`] has an
+/// comparison while the state stays the same. [`LiveProjection::reader`] returns it, and [`LiveProjection`] has an
 /// example.
 #[derive(Debug)]
 pub struct LiveReader<S>(arc_swap::Cache<Arc<ArcSwap<LiveState<S>>>, Arc<LiveState<S>>>);

@@ -92,7 +92,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
 }
 
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
-    /// Creates a reconstructor of this projection on this log. Nothing is folded yet, and there are no snapshots.
+    /// Creates a reconstructor of this projection on this log. Nothing is folded yet, and it uses no snapshots.
     pub fn new(store: &EventStore<P::Event, B>, projection: P) -> Self {
         let (query, parts) = (projection.query(), projection.parts());
         Self {

@@ -18,7 +18,7 @@ use crate::snapshot::policy::SnapshotPolicy;
 #[cfg_attr(docsrs, doc(cfg(feature = "snapshots")))]
 impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
     /// Stores snapshots in the backend's own snapshot store, and begins folds at them. If the backend has no snapshot
-    /// store, they are stored in memory. By default there are no snapshots.
+    /// store, they are stored in memory. By default no snapshots are stored.
     ///
     /// If this process can only [load](SnapshotStore::is_read_only) them, folds begin at the snapshots that the log's
     /// writer stores. That is so for a store in RocksDB that is open read-only.
@@ -30,7 +30,7 @@ impl<P: Projection, B: Backend<P::Event>> Reconstructor<P, B> {
         self.snapshots_in(own.unwrap_or_else(|| Arc::new(MemorySnapshots::new())), policy)
     }
 
-    /// Stores snapshots in `snapshots`, and begins folds at them. By default there are no snapshots.
+    /// Stores snapshots in `snapshots`, and begins folds at them. By default no snapshots are stored.
     ///
     /// ```
     /// # use annals::{EventStore, Projection, Query, RawEvent, Recorded};

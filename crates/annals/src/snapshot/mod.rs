@@ -90,7 +90,7 @@ pub trait SnapshotStore: Send + Sync + Debug {
     /// Returns the bytes of the snapshot at `head`.
     ///
     /// # Errors
-    /// [`NotFound`](io::ErrorKind::NotFound) if there is no snapshot at `head`, an error of the system, or `series` is
+    /// [`NotFound`](io::ErrorKind::NotFound) if no snapshot is at `head`, an error of the system, or `series` is
     /// not a valid name.
     fn load(&self, series: &str, head: u64) -> io::Result<Vec<u8>>;
 

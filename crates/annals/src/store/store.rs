@@ -227,8 +227,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
         self.backend.head().subscribe(callback)
     }
 
-    /// Removes a callback that [`subscribe`](Self::subscribe) added. Returns false if there is no callback with this
-    /// id.
+    /// Removes a callback that [`subscribe`](Self::subscribe) added. Returns false if no callback has this id.
     ///
     /// ```
     /// # use annals::{EventStore, RawEvent};

@@ -135,7 +135,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         self.sync_target(&mut self.target.lock())
     }
 
-    /// Waits until there is no leader, or until this thread has yielded [`YIELDS_MAX`] times. A commit in memory takes
+    /// Waits until no thread leads, or until this thread has yielded [`YIELDS_MAX`] times. A commit in memory takes
     /// less time than putting a thread to sleep and waking it.
     fn wait_awake<'a>(&'a self, queue: Locked<'a, E>) -> Locked<'a, E> {
         if !queue.is_led() {

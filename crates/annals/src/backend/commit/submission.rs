@@ -37,7 +37,7 @@ impl<E: Event, H: CommitTarget<E>> Submission<E, H> {
         Self { committer, state: State::Here(Box::new(request)), pending: Pending(completion) }
     }
 
-    /// Puts the batch into the queue, or outside it if there is no room.
+    /// Puts the batch into the queue, or outside it if the queue has no room.
     fn enter(&self, request: Request<E>) -> Result<State<E>, AppendError> {
         let committer = self.committer.upgrade().ok_or(AppendError::Closed)?;
         let mut queue = committer.queue.lock();

@@ -17,7 +17,7 @@ pub trait CommitTarget<E>: Send + 'static {
     /// Returns the offset that the next staged event gets.
     fn next_offset(&self) -> u64;
 
-    /// Returns the time of the last event, in ms since 1970 UTC, or 0 if there is none.
+    /// Returns the time of the last event, in ms since 1970 UTC, or 0 if the log is empty.
     fn last_time_ms(&self) -> u64;
 
     /// Reserves room for so many more bytes and labels in this commit.

@@ -332,7 +332,7 @@ fn a_batch_that_waits_for_room_is_refused_when_the_store_closes() {
         let closing = thread::spawn(move || other.close());
         // The close has begun once this future is ready.
         assert!(matches!(block_on(&mut polled), Err(AppendError::Closed)));
-        // There is no room yet, and there will be none.
+        // The queue has no room, and will have none.
         assert!(matches!(poll(&mut late), Poll::Ready(Err(AppendError::Closed))));
         (queued, polled, unpolled, closing)
     });
@@ -396,7 +396,7 @@ fn what_waits_for_room_is_refused_when_the_leader_panics() {
         (queued, waits)
     });
     assert!(block_on(queued).is_err());
-    // The helper panicked as the leader; once nobody leads any more, nothing waits for room.
+    // The helper panicked as the leader; once no thread leads any more, nothing waits for room.
     let queue = &store.backend().committer().queue;
     let queue = queue.wait_until_idle(queue.lock());
     assert_eq!(queue.extra.room.outside_count(), 0);

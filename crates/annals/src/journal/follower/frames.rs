@@ -31,7 +31,7 @@ impl<E: Event> Follow<E> {
         self.file.read_at(&mut self.buffer, position)
     }
 
-    /// Indexes and publishes the new whole frames that fit into the buffer. Returns false if there are none.
+    /// Indexes and publishes the new whole frames that fit into the buffer. Returns false if it found none.
     pub(super) fn take_frames(&mut self) -> Result<bool, FollowStop> {
         let size = self.read_ahead()?;
         let mut at = 0;

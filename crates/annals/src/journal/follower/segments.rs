@@ -70,7 +70,7 @@ impl<E: Event> Follow<E> {
         Ok(())
     }
 
-    /// Opens the index file of a segment that just became complete. Returns `None` if there is no valid one, for
+    /// Opens the index file of a segment that just became complete. Returns `None` if it has no valid one, for
     /// example because the writer is still writing it.
     fn sealed_index(&self, segment: &SegmentFile) -> Option<SealedIndex> {
         let (directory, first) = (&self.log.directory, segment.first);

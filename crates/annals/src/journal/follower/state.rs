@@ -40,7 +40,7 @@ pub(super) struct Follow<E> {
     pub(super) listed: usize,
     /// The pieces as readers see them: the segment's tail.
     pub(super) tail: ListWriter<Piece>,
-    /// The position and bytes of the last frame's head, or of the segment's head if there is no frame. Both must stay
+    /// The position and bytes of the last frame's head, or of the segment's head if it has no frame. Both must stay
     /// as they are.
     pub(super) anchor: (usize, Vec<u8>),
     pub(super) buffer: Vec<u8>,

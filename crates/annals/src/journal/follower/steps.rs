@@ -53,7 +53,7 @@ impl<E: Event> FollowStep for Follow<E> {
 }
 
 impl<E: Event> Follow<E> {
-    /// Repeats a step until there is nothing new.
+    /// Repeats a step until it finds nothing new.
     fn catch_up(
         &mut self,
         mut step: impl FnMut(&mut Self) -> Result<bool, FollowStop>,

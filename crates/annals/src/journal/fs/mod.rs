@@ -34,7 +34,7 @@ pub(crate) const UNFINISHED: &str = "new";
 /// use std::path::Path;
 /// use std::sync::Arc;
 ///
-/// /// A disk on which there is no room for another store.
+/// /// A disk without room for another store.
 /// #[derive(Debug)]
 /// struct Full;
 ///
@@ -198,8 +198,8 @@ pub trait StoreFile: Send + Sync + Debug {
         false
     }
 
-    /// Returns the position of the next bytes at or after `position` that may not be zero; `None` if there are none. A
-    /// result is valid if only zeroes lie between `position` and it.
+    /// Returns the position of the next bytes at or after `position` that may not be zero; `None` if all of them are
+    /// zero. A result is valid if only zeroes lie between `position` and it.
     ///
     /// # Errors
     /// The system's.

@@ -42,7 +42,7 @@ use target::Target;
 /// write to the store in the meantime.
 ///
 /// # Errors
-/// [`SalvageError`]: there is no Journal at `from`, `to` exists or is inside `from`, or the system fails. Damage is not
+/// [`SalvageError`]: `from` is not a Journal, `to` exists or is inside `from`, or the system fails. Damage is not
 /// an error: the report lists it. If no event is found, `to` is not created.
 ///
 /// # Examples

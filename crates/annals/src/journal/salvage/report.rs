@@ -74,7 +74,7 @@ pub struct SalvagedRange {
 /// #     store.append(RawEvent::builder("noted").data(format!("note {n}")).build()?)?;
 /// # }
 /// # drop(store);
-/// // A log of five events, of which the one at offset 2 is damaged.
+/// // A log of five events. The one at offset 2 is damaged.
 /// # let log = damaged.join("00000000000000000000.log");
 /// # let mut bytes = std::fs::read(&log)?;
 /// # let at = bytes.windows(6).position(|window| window == b"note 2").expect("it is there");

@@ -49,7 +49,7 @@ pub(super) struct Lost {
     pub(super) bytes: Range<usize>,
     /// What is wrong at the first of these bytes.
     pub(super) found: String,
-    /// Whether the bytes are all zero, or there are none.
+    /// Whether all bytes are zero. Without bytes it is true.
     pub(super) is_blank: bool,
 }
 

@@ -113,7 +113,7 @@ impl FrameHead {
     }
 
     /// Reads the head at the start of `bytes`, if there is one. Does the same checks as [`read`](Self::read), but is
-    /// quick where there is no head and builds no error: the caller tries every position of a tail of many megabytes.
+    /// quick where no head is, and builds no error: the caller tries every position of a tail of many megabytes.
     pub(crate) fn probe(bytes: &[u8], seed: u32) -> Option<Self> {
         // At most positions this comparison fails, and nothing else is done.
         if bytes.first_chunk() != Some(&MAGIC.to_le_bytes()) {

@@ -111,7 +111,7 @@ fn the_next_commit_after_reopening_counts_what_the_index_has() {
     assert!(indexes.len() >= 3 && indexes.values().all(|&size| size < 20 << 10), "{indexes:?}");
 }
 
-/// Creates a store of 13 segments, of which every third has an index that is too large to be written.
+/// Creates a store of 13 segments. Every third has an index that is too large to be written.
 fn too_large(path: &Path) -> (JournalOptions, u64, fn(u64) -> u64) {
     // The 40 tags of each event in the third segment take more than the limit.
     fn tags(n: u64) -> u64 {

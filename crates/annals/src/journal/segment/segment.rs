@@ -147,7 +147,7 @@ impl Segment {
     }
 
     /// Returns whether the segment may have the name, of any kind. Looks only at the filter of the index file, and
-    /// returns true if there is none.
+    /// returns true without one.
     pub(crate) fn may_have(&self, name: Name<'_>) -> bool {
         self.filter.may_have(name.hash).unwrap_or_else(|| {
             if let SegmentIndex::Sealed(index, _) = &self.index {
@@ -221,8 +221,8 @@ impl CheckedIndex<'_> {
         }
     }
 
-    /// Returns the position of an event's record, by the event's local offset. Returns `None` if there is no such event
-    /// or the index file is damaged there.
+    /// Returns the position of an event's record, by the event's local offset. Returns `None` if the segment has no
+    /// such event or the index file is damaged there.
     pub(crate) fn position(&self, local: u32) -> Option<usize> {
         match self {
             Self::Mem(index) => {

@@ -44,3 +44,8 @@ mod tls;
 pub use address::ConnectError;
 pub use options::PostgresOptions;
 pub use postgres::Postgres;
+
+/// Compiles the code of docs/REPLICATION.md.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/REPLICATION.md")]
+mod replication_page {}

@@ -39,6 +39,25 @@ fn no_example_of_a_page_has_hidden_lines() {
     assert!(hidden.is_empty(), "{}", hidden.join("\n"));
 }
 
+/// A crate compiles the code of a page if its `lib.rs` includes the page as documentation.
+#[test]
+fn the_code_of_each_page_is_compiled() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut included = BTreeSet::new();
+    for entry in fs::read_dir(root.join("crates")).unwrap() {
+        let source = entry.unwrap().path().join("src");
+        let text = fs::read_to_string(source.join("lib.rs")).unwrap();
+        let pages = text.split("include_str!(\"").skip(1);
+        let pages = pages.filter_map(|rest| rest.split_once("\")"));
+        included.extend(pages.map(|(page, _)| source.join(page).canonicalize().unwrap()));
+    }
+    for page in pages() {
+        let has_code = fs::read_to_string(&page).unwrap().contains("\n```rust");
+        let is_compiled = included.contains(&page.canonicalize().unwrap());
+        assert!(is_compiled || !has_code, "no crate compiles the code of {}", page.display());
+    }
+}
+
 /// Returns the lines of a page that are not in a block of code, without their code spans.
 fn prose(page: &Path) -> Vec<String> {
     let text = fs::read_to_string(page).unwrap();

@@ -55,8 +55,8 @@ pub(crate) fn open(
     }
 }
 
-/// Returns whether the path is free: it has no store, and nothing that prevents creating one. The address of a record is
-/// never free.
+/// Returns whether the path is free: it has no store, and nothing that prevents creating one. The address of a record
+/// is never free.
 pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
     let opened = match path {
         StorePath::Journal(directory) if directory.join("store.json").exists() => return Ok(false),
@@ -119,8 +119,8 @@ pub(crate) fn reading<E: Event>(
     }
 }
 
-/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a Journal and
-/// of a replica, events of a store in RocksDB.
+/// Checks every byte of a store. Calls `watch` with the amount that was checked, and the whole amount: bytes of a
+/// Journal and of a replica, events of a store in RocksDB.
 pub(crate) fn verify(
     path: &StorePath,
     watch: impl FnMut(u64, u64),

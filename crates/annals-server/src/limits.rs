@@ -76,9 +76,9 @@ impl Limits {
         Self { header_time: time, ..self }
     }
 
-    /// Sets the time in which a client must send the body of a request: 10 seconds by default, and 1 second more for each
-    /// KiB that has come. So a large body may take long, but a client that sends less than 1 KiB/s is refused. It is the
-    /// same over HTTP/1.1, HTTP/2 and gRPC.
+    /// Sets the time in which a client must send the body of a request: 10 seconds by default, and 1 second more for
+    /// each KiB that has come. So a large body may take long, but a client that sends less than 1 KiB/s is refused. It
+    /// is the same over HTTP/1.1, HTTP/2 and gRPC.
     #[must_use]
     pub fn body_time(self, time: Duration) -> Self {
         Self { body_time: time, ..self }

@@ -103,8 +103,8 @@ pub(crate) struct Status {
 /// Read the whole record, check it, and compare every event with a replica
 ///
 /// Nothing is changed, and other processes may append meanwhile. Without --replica, the command only checks that the
-/// commits form one chain. An entry that the engine changed, lost or swapped breaks the chain, and the entries behind it
-/// do not count; only a replica shows that they once did.
+/// commits form one chain. An entry that the engine changed, lost or swapped breaks the chain, and the entries behind
+/// it do not count; only a replica shows that they once did.
 ///
 /// Each problem means that the record and the replica contradict each other. The exit code is then 1. Void entries are
 /// not problems: each is a commit that lost a race, a copy, or an entry of another program, and every reader skips it.

@@ -1,5 +1,5 @@
-//! Three servers: a primary, and two standbys of which one has each commit before it is acknowledged. A script does what
-//! an operator, or Patroni, does when the primary fails.
+//! Three servers: a primary, and two standbys of which one has each commit before it is acknowledged. A script does
+//! what an operator, or Patroni, does when the primary fails.
 
 use super::server::{Backup, Server};
 
@@ -106,8 +106,8 @@ impl Cluster {
         self.rejoin();
     }
 
-    /// Makes the servers that were killed, and those that still believe to be a primary, standbys again, from a new copy
-    /// of the primary.
+    /// Makes the servers that were killed, and those that still believe to be a primary, standbys again, from a new
+    /// copy of the primary.
     pub(crate) fn rejoin(&mut self) {
         for (at, name) in NAMES.iter().enumerate() {
             if at != self.primary && !self.servers[at].is_standby() {

@@ -1,5 +1,6 @@
-//! The engine on servers that the tests start: the suite for engines, the conformance suite, lost answers, settings that lose commits, a wait
-//! that is cancelled, TLS, rights, a primary that is killed, and stores whose record is on such a server.
+//! The engine on servers that the tests start: the suite for engines, the conformance suite, lost answers, settings
+//! that lose commits, a wait that is cancelled, TLS, rights, a primary that is killed, and stores whose record is on
+//! such a server.
 //!
 //! The tests need `PostgreSQL`'s programs (Debian's package `postgresql`). Where they are missing, each test says that
 //! it was skipped.

@@ -92,8 +92,8 @@ pub(crate) fn dropping(to: u16) -> (u16, Arc<AtomicBool>) {
 /// What connections were used for, each with the connection's number.
 type Uses = Arc<Mutex<Vec<(u64, &'static str)>>>;
 
-/// Starts a proxy to a port of this machine that cuts its first connection behind the answer to its first fence. Returns
-/// its own port, and what connections were used for.
+/// Starts a proxy to a port of this machine that cuts its first connection behind the answer to its first fence.
+/// Returns its own port, and what connections were used for.
 pub(crate) fn cutting_behind_a_fence(to: u16) -> (u16, Uses) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -21,8 +21,8 @@ impl State {
         }
     }
 
-    /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void entries
-    /// there, and then other writers append at slots that this process believes to have read.
+    /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void
+    /// entries there, and then other writers append at slots that this process believes to have read.
     pub(super) fn begin_anchor_and_rewind(&mut self) {
         self.begin_anchor();
         self.rewinds = true;

@@ -2,8 +2,8 @@
 //!
 //! Usually the record has the replica's last commit where the replica has read it, and some earlier ones too. Otherwise
 //! the core steps back to an earlier commit that the record confirms, reads from there, and compares the hashes: lost
-//! commits that were appended again may be at other slots. The first commit with another hash is where the record and the
-//! replica part.
+//! commits that were appended again may be at other slots. The first commit with another hash is where the record and
+//! the replica part.
 
 use std::collections::VecDeque;
 

@@ -13,8 +13,8 @@ use super::writing::{Writer, Written};
 use crate::format::body::{Content, Epoch, MAX_TEXT_BYTES};
 use crate::log::commit_log::CommitLog;
 
-/// Appends an epoch that gives up what only this replica has. Its cut is the last commit that the record shares with the
-/// replica. Does nothing if the record has such an epoch already. In a dry run, appends nothing.
+/// Appends an epoch that gives up what only this replica has. Its cut is the last commit that the record shares with
+/// the replica. Does nothing if the record has such an epoch already. In a dry run, appends nothing.
 ///
 /// # Errors
 /// [`RepairError::NothingLost`] if the record has everything that the replica has, [`RepairError::Reason`] if the reason

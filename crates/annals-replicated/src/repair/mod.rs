@@ -22,8 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Stop all processes that append to the log first. Nothing wrong comes of it otherwise, but one of them may append while
-//! the record is healed, and then the commits that were still lost are lost for good.
+//! Stop all processes that append to the log first. Nothing wrong comes of it otherwise, but one of them may append
+//! while the record is healed, and then the commits that were still lost are lost for good.
 //!
 //! ```text
 //!   repair   the face: what an operator does      compare   finds where a record and a replica part

@@ -105,7 +105,8 @@ impl<'a> Writer<'a> {
         Ok(Some(if is_own { Written::At(position) } else { Written::Overtaken }))
     }
 
-    /// Sends the entries of a commit, one after the other, and stops at the first that is not stored where it should be.
+    /// Sends the entries of a commit, one after the other, and stops at the first that is not stored where it should
+    /// be.
     fn send(&self, commit: &Commit) -> Sent {
         let header = commit.header();
         let entries = commit.entries(self.entry_bytes);

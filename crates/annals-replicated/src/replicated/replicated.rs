@@ -55,8 +55,8 @@ use crate::log::commit_log::CommitLog;
 ///
 /// # Reading
 /// Reads are local and as fast as in a [`Journal`]. They show a prefix of the log: events of other processes arrive a
-/// moment after they were appended. [`barrier`](Self::barrier) waits for all events that any process appended before the
-/// call. An append of a batch without events does the same.
+/// moment after they were appended. [`barrier`](Self::barrier) waits for all events that any process appended before
+/// the call. An append of a batch without events does the same.
 pub struct Replicated<E: Event> {
     shared: Arc<Shared<E>>,
     threads: Vec<JoinHandle<()>>,

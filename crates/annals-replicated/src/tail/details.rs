@@ -6,8 +6,8 @@ use crate::format::commit::Commit;
 /// The size of a batch in the details of a commit, in bytes: its number of events, less one.
 const BATCH: usize = 2;
 
-/// Returns the details of a commit. A commit with events has the sizes of its batches, or nothing if it has one batch. A
-/// genesis and an epoch have their body.
+/// Returns the details of a commit. A commit with events has the sizes of its batches, or nothing if it has one batch.
+/// A genesis and an epoch have their body.
 pub(super) fn of(commit: &Commit) -> Vec<u8> {
     match commit.content() {
         Content::Events(batches) if batches.len() > 1 => {

@@ -1,5 +1,5 @@
-//! The file `record.tail` of a replica: where its last commits are in the record, and what is needed to build them again.
-//! docs/RECORD.md describes its bytes.
+//! The file `record.tail` of a replica: where its last commits are in the record, and what is needed to build them
+//! again. docs/RECORD.md describes its bytes.
 //!
 //! ```text
 //!   place    what the file has of one commit        details  the sizes of its batches, or its text

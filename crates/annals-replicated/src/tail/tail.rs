@@ -106,8 +106,8 @@ impl Tail {
         Ok(places)
     }
 
-    /// Returns the positions in the file in `directory`, as [`open`](Self::open) does, without a change. Returns none if
-    /// there is no such file.
+    /// Returns the positions in the file in `directory`, as [`open`](Self::open) does, without a change. Returns none
+    /// if there is no such file.
     pub(crate) fn positions(directory: &Path, store_id: Uuid, head: u64) -> Vec<Position> {
         let bytes = std::fs::read(directory.join(NAME)).unwrap_or_default();
         let behind = |start: u64| {

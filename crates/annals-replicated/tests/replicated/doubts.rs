@@ -121,8 +121,8 @@ fn a_batch_without_room_waits_in_its_future() {
     assert_eq!(numbers(&store), [0, 1, 3]);
 }
 
-/// An append that waits outside a full queue gets its answer in time too. An accepted one gets its answer when the store
-/// closes.
+/// An append that waits outside a full queue gets its answer in time too. An accepted one gets its answer when the
+/// store closes.
 #[test]
 fn callers_outside_a_full_queue_and_of_a_closing_store_are_answered() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -185,8 +185,8 @@ fn after_another_writer_appended_nothing_is_healed() {
     assert_eq!(hashes(&loss.log), before);
 }
 
-/// The operator decides for the record. The replica that has the lost events is told so, is set aside, and is made anew;
-/// the other ones go on.
+/// The operator decides for the record. The replica that has the lost events is told so, is set aside, and is made
+/// anew; the other ones go on.
 #[test]
 fn an_epoch_gives_up_what_only_a_replica_has() {
     let loss = Loss::new(log());
@@ -282,7 +282,8 @@ fn a_lost_epoch_is_healed() {
 fn a_replica_without_its_positions_heals_nothing() {
     let loss = Loss::new(log());
     let tail = fs::read(loss.path.join(TAIL)).expect("the file");
-    // The place of commit 3; what the commit with several batches needs; the whole file; another file; the file of another store.
+    // The place of commit 3; what the commit with several batches needs; the whole file; another file; the file of
+    // another store.
     let place = 64 + (1 << 20) + 3 * 104;
     let mut damaged = tail.clone();
     damaged[place] ^= 1;

@@ -49,7 +49,8 @@ impl World {
             self.repairs.time = self.now;
         }
         let stops = is_first && self.plan.operator == Some(Operator::StopsAll);
-        // A process that neither appends nor reads a new entry does not notice anything: it is started again at the end.
+        // A process that neither appends nor reads a new entry does not notice anything: it is started again at the
+        // end.
         let restarts = self.repairs.quiet_looks == 2;
         self.repairs.looks += 1;
         self.repairs.quiet_looks += 1;

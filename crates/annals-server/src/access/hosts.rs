@@ -20,8 +20,8 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     /// Returns an error if the request is for another host, or from a web page of another. The inspector, for which
-    /// `is_page` is true, takes requests from its own pages only: a browser adds the inspector's cookie to requests from
-    /// other ports and subdomains.
+    /// `is_page` is true, takes requests from its own pages only: a browser adds the inspector's cookie to requests
+    /// from other ports and subdomains.
     pub(crate) fn check<B>(&self, request: &Request<B>, is_page: bool) -> Result<(), Fault> {
         let headers = request.headers();
         let host = authority(request.uri(), headers).ok_or_else(|| {
@@ -52,8 +52,8 @@ impl Hosts {
         Err(Fault::new(Kind::ForeignOrigin, message))
     }
 
-    /// Returns whether an origin is the server itself, under the host of the request. A server without TLS may be behind
-    /// a proxy that has it.
+    /// Returns whether an origin is the server itself, under the host of the request. A server without TLS may be
+    /// behind a proxy that has it.
     fn is_own(&self, origin: &str, host: &str) -> bool {
         let plain = origin.strip_prefix("http://").filter(|_| !self.tls);
         let own = plain.or_else(|| origin.strip_prefix("https://"));

@@ -1,7 +1,7 @@
 //! The sessions of browsers: a browser gives its token once, and then sends a cookie.
 //!
-//! A session is the hash of a token. It ends after 12 hours, when the server ends, or when the operator removes the token
-//! from the token file.
+//! A session is the hash of a token. It ends after 12 hours, when the server ends, or when the operator removes the
+//! token from the token file.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -27,9 +27,9 @@ pub(crate) struct Pull {
 
 /// A pull at work.
 ///
-/// A thread holds the lock of a group while it reads the log or writes the group's. So a task never takes that lock: all
-/// methods are called on threads for blocking work, except for [`into_body`](Self::into_body), and what takes the lock
-/// when it is dropped is dropped on one.
+/// A thread holds the lock of a group while it reads the log or writes the group's. So a task never takes that lock:
+/// all methods are called on threads for blocking work, except for [`into_body`](Self::into_body), and what takes the
+/// lock when it is dropped is dropped on one.
 pub(crate) struct PullAtWork {
     parts: Option<Parts>,
 }
@@ -70,8 +70,8 @@ impl PullAtWork {
         self.parts.as_ref().is_none_or(|parts| parts.pulled.is_empty())
     }
 
-    /// Pulls again, or lets the worker wait: `waker` is then called when there may be something. Returns whether the pull
-    /// is done: with events, or because the group ends.
+    /// Pulls again, or lets the worker wait: `waker` is then called when there may be something. Returns whether the
+    /// pull is done: with events, or because the group ends.
     pub(crate) fn poll(&mut self, wanted: &Pull, waker: &Waker) -> Result<bool, Fault> {
         let Some(Parts { pulled, worker, group }) = &mut self.parts else { return Ok(true) };
         let stream = worker.get_or_insert_with(|| {

@@ -30,8 +30,8 @@ pub(super) fn bars(values: &[u64], label: &str, name: impl Fn(usize) -> String) 
 /// The most series of a chart of shares: as many as the style sheet has colours, the last for all others.
 pub(super) const SERIES: usize = 6;
 
-/// Returns a chart of bars that are divided by name, and what the colours mean. `series` has the values of each name, as
-/// many for each.
+/// Returns a chart of bars that are divided by name, and what the colours mean. `series` has the values of each name,
+/// as many for each.
 pub(super) fn stacked(
     series: &[(&str, Vec<u64>)],
     label: &str,

@@ -35,8 +35,8 @@ pub enum Health {
         /// The failure.
         cause: Arc<str>,
     },
-    /// The record of a replicated log lost or changed events that this replica has. The store takes no more appends, and
-    /// its subscriptions have ended. The events of the replica stay readable.
+    /// The record of a replicated log lost or changed events that this replica has. The store takes no more appends,
+    /// and its subscriptions have ended. The events of the replica stay readable.
     Diverged {
         /// How they differ.
         cause: Arc<str>,

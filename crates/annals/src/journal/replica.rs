@@ -201,8 +201,8 @@ impl<E: Event> JournalReplica<E> {
 
 impl<E: Event> Drop for JournalReplica<E> {
     fn drop(&mut self) {
-        // Nothing moves the head any more, and a handle for events of another type may wait for it. In a forked process,
-        // the head belongs to the process that opened the replica.
+        // Nothing moves the head any more, and a handle for events of another type may wait for it. In a forked
+        // process, the head belongs to the process that opened the replica.
         if self.opener.is_here() {
             self.head().close();
         }

@@ -21,21 +21,25 @@ impl State {
         chain.hash_into(hasher);
         (now.steady_ms, now.wall_ms, caught_up).hash(hasher);
         queue.len().hash(hasher);
-        queue.iter().for_each(|waiting| waiting_into(waiting, hasher));
+        for waiting in queue {
+            waiting_into(waiting, hasher);
+        }
         for flight in flights {
             (flight.id, flight.commit.hash(), flight.tip.hash, &flight.slots).hash(hasher);
             (flight.sent, flight.open, flight.split_at, flight.may_be_stored).hash(hasher);
-            flight.sent_ms.hash(hasher);
+            (flight.sent_ms, flight.ends_doubt).hash(hasher);
             flight.entries.len().hash(hasher);
-            flight.requests.iter().for_each(|admitted| admitted_into(admitted, hasher));
+            all_into(&flight.requests, hasher);
         }
         for landed in landed {
-            (landed.number, landed.head, landed.bytes, landed.applied).hash(hasher);
-            landed.requests.iter().for_each(|admitted| admitted_into(admitted, hasher));
+            (landed.number, landed.head, landed.bytes).hash(hasher);
+            all_into(&landed.requests, hasher);
         }
         let (first, events) = overlay.events();
         (first, events.len()).hash(hasher);
-        events.iter().for_each(|event| event.body().hash(hasher));
+        for event in events {
+            event.body().hash(hasher);
+        }
         let mut sends: Vec<_> = sends.iter().collect();
         sends.sort_unstable_by_key(|(id, _)| **id);
         sends.hash(hasher);
@@ -57,6 +61,12 @@ impl State {
 
 fn waiting_into(waiting: &Waiting, hasher: &mut impl Hasher) {
     (waiting.request, waiting.deadline_ms).hash(hasher);
+}
+
+fn all_into(requests: &[Admitted], hasher: &mut impl Hasher) {
+    for admitted in requests {
+        admitted_into(admitted, hasher);
+    }
 }
 
 fn admitted_into(admitted: &Admitted, hasher: &mut impl Hasher) {

@@ -59,7 +59,7 @@ fn is_linear(history: &History) -> bool {
 }
 
 fn event(number: u8) -> RawEvent {
-    RawEvent::builder(if number % 2 == 0 { "even" } else { "odd" })
+    RawEvent::builder(if number.is_multiple_of(2) { "even" } else { "odd" })
         .data(vec![number])
         .build()
         .expect("an event")
@@ -91,12 +91,14 @@ fn history() -> (History, Vec<RawEvent>) {
     (History { operations, ..History::default() }, log)
 }
 
+/// Changes a history so that no order of its operations explains it.
+type Break = fn(&mut History);
+
 #[test]
 fn the_checker_and_the_tester_agree() {
     let (history, log) = history();
     assert_eq!(check(&history, &log), []);
     assert!(is_linear(&history));
-    type Break = fn(&mut History);
     let broken: [(&str, Break); 4] = [
         ("another offset", |history| history.operations[5].told = at(3, 4)),
         ("a batch before one that had returned", |history| {

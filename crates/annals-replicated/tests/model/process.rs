@@ -164,9 +164,7 @@ impl Process {
                     is_copy: false,
                 });
             }
-            // Without reads that wait for other writers, a process reads when it has a reason.
-            Output::Read { kind: ReadKind::Watch, .. } => {}
-            Output::Read { kind, after } => drop(self.reads.insert((kind == ReadKind::Now, after))),
+            Output::Read { kind: ReadKind::Now, after } => drop(self.reads.insert((true, after))),
             Output::Anchor { after, count } => drop(self.anchors.insert((after, count))),
             Output::Apply { commit, position } => {
                 self.replica.apply(&commit, position);
@@ -181,7 +179,8 @@ impl Process {
                     Err(_) => Told::Absent,
                 });
             }
-            Output::Hint => {}
+            // Without reads that wait for other writers, a process reads when it has a reason.
+            Output::Read { kind: ReadKind::Watch, .. } | Output::Hint => {}
             Output::Diverged(_) => self.has_diverged = true,
         }
     }

@@ -44,7 +44,7 @@ pub(crate) struct System {
 }
 
 /// What happens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Submit(usize),
     /// Delivers a message.

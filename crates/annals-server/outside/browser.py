@@ -24,6 +24,7 @@ PAGES = {
     "overview": "/ui",
     "events": "/ui/events",
     "filtered": "/ui/events?type=seat-sold&tag=seat%3A1&or=&tag=seat%3A2&from=3",
+    "search": "/ui/events?text=ann",
     "live": "/ui/events?live=1",
     "event": "/ui/events/0",
     "tags": "/ui/tags",

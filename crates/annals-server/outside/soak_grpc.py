@@ -5,8 +5,15 @@ import time
 
 import umadb
 
-# What a call may raise while the server is down.
-DOWN = (umadb.TransportError, OSError)
+
+def is_down(error):
+    """Returns whether a call failed because the server is down. The client has no class for some of these errors."""
+    words = ("transport error", "reading a body", "h2 protocol error", "connection", "shutting down")
+    return isinstance(error, (umadb.TransportError, OSError)) or any(word in str(error).lower() for word in words)
+
+
+class Down(Exception):
+    """The server is down."""
 
 
 class Fault(Exception):
@@ -25,8 +32,10 @@ class Client:
             if self.client is None:
                 self.client = umadb.Client(f"http://127.0.0.1:{self.world.port}")
             return use(self.client)
-        except DOWN:
+        except Exception as error:
             self.client = None
+            if is_down(error):
+                raise Down from error
             raise
 
     def insist(self, use):
@@ -34,7 +43,7 @@ class Client:
         while True:
             try:
                 return self.call(use)
-            except DOWN:
+            except Down:
                 self.world.count("gRPC calls that failed")
             time.sleep(0.02)
 
@@ -83,7 +92,7 @@ def subscriber(world, name):
         try:
             events = client.call(lambda connected: connected.subscribe(after=wanted))
             world.count("subscriptions by gRPC")
-            for sequenced in events:
+            while sequenced := client.call(lambda _: next(events, None)):
                 event = identified(sequenced)
                 if event["offset"] != wanted:
                     raise Fault(f"a subscription has {event['offset']} in the place of {wanted}")
@@ -92,8 +101,8 @@ def subscriber(world, name):
                 if world.head is not None and wanted >= world.head:
                     world.count("events received by subscribers, by gRPC", wanted)
                     return
-        except DOWN:
-            client.client = None
+        except Down:
+            pass
         time.sleep(0.02)
     if not world.faults:
         raise Fault(f"a subscription reached {wanted} of {world.head}")

@@ -3,7 +3,7 @@
 //! ```text
 //!   args         the command line and its help      commands     one file per command
 //!   store_path   a STORE argument                   store        opens a store for reading
-//!   replicated   stores whose record is in an engine
+//!   record_address  the address of a record       replicated   stores whose record is in an engine
 //!   target       a store to append to               selection    the filters: which events
 //!   appending    batches                            reports      the reports about them
 //!   stdin_lines  standard input, line by line       records      the input of an import
@@ -35,7 +35,9 @@ mod log;
 mod out;
 mod printer;
 mod progress;
+mod record_address;
 mod records;
+#[cfg(feature = "replicated")]
 mod replicated;
 mod reports;
 mod selection;

@@ -11,6 +11,10 @@ use annals_rocksdb::RocksDb;
 
 use crate::failure::Failure;
 #[cfg(feature = "replicated")]
+use crate::failure::RecordFailure;
+#[cfg(feature = "replicated")]
+use crate::record_address::RecordAddress;
+#[cfg(feature = "replicated")]
 use crate::replicated::replica;
 use crate::signals::Interrupt;
 use crate::store_path::StorePath;
@@ -112,10 +116,21 @@ pub(crate) fn reading<E: Event>(
         StorePath::Record(address) => {
             let store = on(replica::open(address, &Interrupt::default())?);
             read(&store)?;
-            replica::check(&store, address)
+            check_record(&store, address)
         }
         #[cfg(not(feature = "replicated"))]
         StorePath::Record(_) => Err(not_built_in(path)),
+    }
+}
+
+/// Fails if the record no longer contains what the replica contains.
+#[cfg(feature = "replicated")]
+fn check_record<E: Event>(store: &Store<E>, address: &RecordAddress) -> Result<(), Failure> {
+    match store.health() {
+        annals::Health::Diverged { cause } => {
+            Err(RecordFailure::Diverged { replica: address.replica().to_owned(), cause }.into())
+        }
+        _ => Ok(()),
     }
 }
 

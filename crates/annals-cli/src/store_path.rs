@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser, ValueParserFactory};
 
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 
 /// The prefix of the path of a store in RocksDB.
 const ROCKSDB_PREFIX: &str = "rocksdb:";

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use super::append::Durability;
 use super::bench::BenchStore;
 use super::{Cli, Command};
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 use crate::store_path::StorePath;
 
 /// The environment variable that names the replica, if the command line does not.

@@ -5,7 +5,7 @@ use clap::{ColorChoice, Command};
 
 use crate::console::say;
 use crate::console::settings::{Color, Settings};
-use crate::replicated::address::without_password;
+use crate::record_address::without_password;
 
 /// Stands for a space in examples, so that a line of an example is never wrapped: it could not be copied to a shell.
 const SPACE: char = '\u{e000}';

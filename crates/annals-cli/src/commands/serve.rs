@@ -12,7 +12,9 @@ use crate::args::serve::Serve;
 use crate::console::say;
 use crate::failure::Failure;
 #[cfg(feature = "replicated")]
-use crate::replicated::{address::RecordAddress, engine, replica};
+use crate::record_address::RecordAddress;
+#[cfg(feature = "replicated")]
+use crate::replicated::{engine, replica};
 #[cfg(feature = "replicated")]
 use crate::signals::Interrupt;
 use crate::store;

@@ -10,7 +10,7 @@ use annals_replicated::{CheckError, CreateError, InspectError, OpenReplicatedErr
 use uuid::Uuid;
 
 use super::{Failure, library_errors};
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 
 /// What is wrong with a record, its engine or its replica.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use annals_replicated::{CheckError, CommitLog, Fitness};
 
-use super::address::{Engine, RecordAddress};
 use crate::console::say;
 use crate::failure::{Failure, RecordFailure};
+use crate::record_address::{Engine, RecordAddress};
 use crate::signals::Interrupt;
 #[cfg(not(all(feature = "postgres", feature = "nats")))]
 use crate::store_path::StorePath;

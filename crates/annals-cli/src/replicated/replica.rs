@@ -1,14 +1,13 @@
 //! Opens the replica of a record: a store that appends to the record, and reads its own files.
 
-use annals::{Event, Health, OpenError};
+use annals::{Event, OpenError};
 use annals_replicated::{Fitness, OpenReplicatedError, Replicated};
 
-use super::address::RecordAddress;
 use super::engine;
 use crate::failure::{Failure, RecordFailure};
 use crate::progress;
+use crate::record_address::RecordAddress;
 use crate::signals::Interrupt;
-use crate::store::Store;
 
 /// Opens the replica. It has everything that the record had when this returns.
 pub(crate) fn open<E: Event>(
@@ -43,15 +42,5 @@ fn not_opened(address: &RecordAddress, problem: OpenReplicatedError) -> Failure 
         }
         OpenReplicatedError::Replica(problem) => problem.into(),
         problem => RecordFailure::Open { address, problem }.into(),
-    }
-}
-
-/// Fails if the record no longer contains what the replica contains.
-pub(crate) fn check<E: Event>(store: &Store<E>, address: &RecordAddress) -> Result<(), Failure> {
-    match store.health() {
-        Health::Diverged { cause } => {
-            Err(RecordFailure::Diverged { replica: address.replica().to_owned(), cause }.into())
-        }
-        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::args::Format;
 use crate::failure::{Failure, RecordFailure};
 use crate::out::Out;
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 use crate::replicated::engine;
 use crate::signals::Interrupt;
 

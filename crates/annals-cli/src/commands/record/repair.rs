@@ -12,7 +12,7 @@ use crate::args::record::{Epoch, Heal, SetAside};
 use crate::failure::{Failure, RecordFailure};
 use crate::human::counted;
 use crate::out::Out;
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 use crate::replicated::engine;
 use crate::signals::Interrupt;
 

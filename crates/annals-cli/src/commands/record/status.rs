@@ -8,7 +8,7 @@ use crate::args::Format;
 use crate::failure::{Failure, RecordFailure};
 use crate::human::{counted, time};
 use crate::out::Out;
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 use crate::replicated::engine;
 use crate::signals::Interrupt;
 

@@ -10,7 +10,7 @@ use crate::failure::{Failure, RecordFailure};
 use crate::human::counted;
 use crate::out::Out;
 use crate::progress;
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 use crate::replicated::engine;
 use crate::signals::Interrupt;
 

@@ -5,7 +5,7 @@ use annals_replicated::repair::RepairError;
 use annals_replicated::{CheckError, CreateError, InspectError, OpenReplicatedError};
 
 use super::super::{Failure, RecordFailure};
-use crate::replicated::address::RecordAddress;
+use crate::record_address::RecordAddress;
 
 /// Returns what the user can do.
 pub(super) fn advice(problem: &RecordFailure) -> Option<String> {

@@ -30,7 +30,7 @@
 //!   client     who sends a request                   audit      who appended what
 //!   limits     what the server takes at once         trace      the traces of clients
 //!   running    a server that runs, and its end
-//!   source     where the store is, and its opening
+//!   source     where the store is, and its opening   timed_body  the body of a request must come in time
 //! ```
 
 #![forbid(unsafe_code)]
@@ -59,6 +59,7 @@ mod running;
 mod server;
 mod shared;
 mod source;
+mod timed_body;
 mod trace;
 
 pub use error::ServeError;

@@ -311,6 +311,13 @@ pub(crate) enum Failure {
     Signals(#[source] ctrlc::Error),
 }
 
+#[cfg(feature = "replicated")]
+impl From<RecordFailure> for Failure {
+    fn from(problem: RecordFailure) -> Self {
+        Self::Record(Box::new(problem))
+    }
+}
+
 impl From<OpenError> for Failure {
     fn from(problem: OpenError) -> Self {
         match problem {

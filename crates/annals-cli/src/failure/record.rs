@@ -9,7 +9,7 @@ use annals_replicated::repair::RepairError;
 use annals_replicated::{CheckError, CreateError, InspectError, OpenReplicatedError};
 use uuid::Uuid;
 
-use super::{Failure, library_errors};
+use super::library_errors;
 use crate::record_address::RecordAddress;
 
 /// What is wrong with a record, its engine or its replica.
@@ -52,10 +52,4 @@ pub(crate) enum RecordFailure {
     /// The record was not created.
     #[error("{address}: {problem}")]
     Create { address: RecordAddress, problem: CreateError },
-}
-
-impl From<RecordFailure> for Failure {
-    fn from(problem: RecordFailure) -> Self {
-        Self::Record(Box::new(problem))
-    }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Kind};
 use crate::limits::MAX_REQUEST_BYTES;
-use crate::listen::timed_body::SlowBody;
+use crate::timed_body::SlowBody;
 
 /// Reads the whole body, up to the largest request.
 pub(super) async fn read(request: Request) -> Result<Bytes, Fault> {

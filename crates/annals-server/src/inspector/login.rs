@@ -15,8 +15,8 @@ use super::params::Params;
 use super::paths::is_page;
 use crate::access::sessions::LIFE;
 use crate::fault::Fault;
-use crate::listen::timed_body::SlowBody;
 use crate::shared::Shared;
+use crate::timed_body::SlowBody;
 
 /// The largest body of a form, in bytes.
 const MAX_FORM: usize = 64 << 10;

@@ -9,10 +9,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::first_bytes::FirstBytes;
-use super::timed_body::TimedBody;
 use crate::client::Client;
 use crate::limits::{Limits, MAX_HEADER_BYTES};
 use crate::shared::{Shared, draining};
+use crate::timed_body::TimedBody;
 
 /// The bytes that a client may send ahead of the server in one HTTP/2 stream, and in all of a connection.
 const STREAM_WINDOW: u32 = 4 << 20;

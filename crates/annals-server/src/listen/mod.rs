@@ -2,10 +2,8 @@
 //!
 //! ```text
 //!   accept   the loop of an address    connection   one connection    first_bytes   a client must begin in time
-//!   timed_body   the body of a request must come in time
 //! ```
 
 pub(crate) mod accept;
 mod connection;
 mod first_bytes;
-pub(crate) mod timed_body;

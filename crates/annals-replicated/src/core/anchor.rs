@@ -114,6 +114,7 @@ impl State {
             self.anchor = None;
             self.confirmed();
             if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
+                self.land_from = self.land_from.max(self.chain.read_to());
                 self.chain.rewind();
                 self.read_now();
             }

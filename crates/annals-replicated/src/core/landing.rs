@@ -80,6 +80,7 @@ impl State {
     pub(super) fn land(&mut self) {
         while self.anchor.is_none()
             && self.end.is_none()
+            && self.chain.read_to() >= self.land_from
             && self.flights.front().is_some_and(|flight| flight.is_behind(self.chain.read_to()))
             && let Some(flight) = self.flights.pop_front()
         {

@@ -77,6 +77,9 @@ pub(super) struct State {
     pub(super) anchor: Option<AnchorCheck>,
     /// Whether the entries behind the last valid commit are read again after that check.
     pub(super) rewinds: bool,
+    /// The slot from which on answers let commits land. Below it, entries were read once, and an answer with such a slot
+    /// is wrong, or says where an earlier copy is: reading decides.
+    pub(super) land_from: Slot,
     /// The slot of the last void entry that was counted.
     pub(super) voids_to: Slot,
     /// The last commits, and which of them is checked again.
@@ -148,6 +151,7 @@ impl State {
             abandoned: false,
             anchor: None,
             rewinds: false,
+            land_from: Slot(0),
             voids_to: Slot(0),
             recent: Recent::default(),
             rejoin: Rejoin::default(),

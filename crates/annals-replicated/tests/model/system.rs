@@ -41,6 +41,8 @@ pub(crate) struct System {
     pub(crate) defect: Option<Defect>,
     /// Whether the engine stores an entry also if it is not behind the last slot.
     pub(crate) accepts_everything: bool,
+    /// Whether a process may crash.
+    pub(crate) crashes: bool,
 }
 
 /// What happens.
@@ -247,7 +249,7 @@ impl Model for System {
             if process.wakeups < WAKEUPS && process.core.next_wakeup().is_some() {
                 actions.push(Action::Wake(at));
             }
-            if state.crashed.is_none() && state.submitted[at] {
+            if self.crashes && state.crashed.is_none() && state.submitted[at] {
                 actions.push(Action::Crash(at));
             }
         }

@@ -278,3 +278,11 @@ fn entries_that_took_the_place_of_others_are_noticed() {
         check_repair(&repair_plan(seed), seed);
     }
 }
+
+/// In this run, an answer with the slot of another entry let a commit land there, after entries were read again.
+#[test]
+fn an_answer_with_a_slot_that_was_read_lets_nothing_land() {
+    let (outcome, violations) = run(&any_plan(1_478), 1_478);
+    assert_eq!(violations, []);
+    assert!(outcome.divergences.iter().all(Option::is_none), "{:?}", outcome.divergences);
+}

@@ -1,0 +1,383 @@
+//! Each row of the table "What becomes of a commit" in docs/RECORD.md is reached, by a test with its name.
+
+use annals::{Condition, RawEvent, ReadError};
+use annals_replicated::sim::SimRecord;
+use annals_replicated::{
+    AppendOutcome, Cause, Chain, Commit, CommitBatch, CommitHash, Content, Core, CoreSettings,
+    Divergence, Epoch, Input, LogLimits, NewBatch, NewEntry, Now, Output, Position, ReadKind,
+    Refusal, Replica, RequestId, SendId, Slot, Start, Tip,
+};
+use uuid::Uuid;
+
+const REQUEST: RequestId = RequestId(1);
+const OTHER: Uuid = Uuid::from_u128(2);
+
+/// A replica that knows only the number of its events.
+struct Count(u64);
+
+impl Replica for Count {
+    fn head(&self) -> u64 {
+        self.0
+    }
+
+    fn conflict(&self, _: &Condition) -> Result<Option<u64>, ReadError> {
+        Ok(None)
+    }
+
+    fn find_id(&self, _: &str) -> Result<Option<u64>, ReadError> {
+        Ok(None)
+    }
+
+    fn event_type(&self, offset: u64) -> Result<String, ReadError> {
+        panic!("the type of event {offset} was read")
+    }
+}
+
+fn events(number: u8) -> Vec<RawEvent> {
+    vec![RawEvent::builder("counted").data(vec![number]).build().expect("an event")]
+}
+
+/// What a core asked for, and has not got.
+#[derive(Default)]
+struct Asked {
+    appends: Vec<(SendId, Slot, NewEntry)>,
+    reads: Vec<Slot>,
+    anchors: Vec<(Slot, u16)>,
+}
+
+/// A core at the end of a record.
+struct Run {
+    core: Core,
+    replica: Count,
+    record: SimRecord,
+    now_ms: u64,
+    asked: Asked,
+    reply: Option<Result<u64, Refusal>>,
+    applied: Vec<u64>,
+}
+
+impl Run {
+    /// Returns a core that has read a new record to its end.
+    fn new() -> Self {
+        let mut run = Self::start(SimRecord::new(Uuid::from_u128(7)), Vec::new(), 0);
+        run.read_all();
+        assert!(run.core.is_caught_up());
+        run
+    }
+
+    fn start(record: SimRecord, positions: Vec<Position>, replica_head: u64) -> Self {
+        let limits = LogLimits { entry_bytes: 1 << 20, under_way: 8 };
+        let settings = CoreSettings::new(Uuid::from_u128(1), limits);
+        let start = Start { positions, replica_head, ..Start::default() };
+        let core = Core::new(settings, start, Now::default());
+        let (asked, replica) = (Asked::default(), Count(replica_head));
+        let (reply, applied) = (None, Vec::new());
+        let mut run = Self { core, replica, record, now_ms: 0, asked, reply, applied };
+        run.step(Input::Ticked);
+        run
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let now = Now { steady_ms: self.now_ms, wall_ms: 1_000 };
+            for output in self.core.step(now, input, &self.replica) {
+                match output {
+                    Output::Append { send, after, entry } => {
+                        self.asked.appends.push((send, after, entry));
+                    }
+                    Output::Read { kind: ReadKind::Now, after } => self.asked.reads.push(after),
+                    Output::Anchor { after, count } => self.asked.anchors.push((after, count)),
+                    Output::Apply { position, .. } => {
+                        self.replica.0 = self.replica.0.max(position.tip.head);
+                        self.applied.push(position.tip.number);
+                        inputs.push(Input::Applied { number: position.tip.number });
+                    }
+                    Output::Answer { request, reply } => {
+                        assert_eq!(request, REQUEST);
+                        self.reply = Some(reply.map(|appended| appended.offsets.start));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Answers all reads, until the core asks for no more.
+    fn read_all(&mut self) {
+        loop {
+            if let Some((after, count)) = self.asked.anchors.pop() {
+                let from = usize::try_from(after.0).expect("in memory");
+                let entries = self.record.entries().iter().skip(from).take(usize::from(count));
+                let entries = Ok(entries.cloned().collect());
+                self.step(Input::Anchored { after, entries });
+            } else if let Some(after) = self.asked.reads.pop() {
+                let from = usize::try_from(after.0).expect("in memory");
+                let entries = Ok(self.record.entries().iter().skip(from).cloned().collect());
+                let kind = ReadKind::Now;
+                self.step(Input::Entries { kind, after, entries, time_ms: None });
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn submit(&mut self) -> (SendId, Slot, NewEntry) {
+        let batch = NewBatch { events: events(1), ..NewBatch::default() };
+        self.step(Input::Submitted { request: REQUEST, batch, deadline_ms: None });
+        self.asked.appends.pop().expect("an append")
+    }
+
+    fn answer(&mut self, send: SendId, outcome: AppendOutcome) {
+        self.step(Input::Answered { send, outcome, time_ms: None });
+    }
+
+    /// Lets the time pass until the core wants to do something, and reads what it asks for.
+    fn wake(&mut self) {
+        self.now_ms = self.core.next_wakeup().expect("a time");
+        self.step(Input::Ticked);
+        self.read_all();
+    }
+
+    fn tip(&self) -> Tip {
+        let mut chain = Chain::new(None);
+        for (entry, slot) in self.record.entries().iter().zip(1..) {
+            chain.push(Slot(slot), entry);
+        }
+        *chain.tip().expect("a genesis")
+    }
+
+    /// Adds a commit of another writer to the record.
+    fn other(&mut self, content: Content) -> Commit {
+        let commit = self.tip().next(OTHER, content);
+        self.store(&commit);
+        commit
+    }
+
+    fn store(&mut self, commit: &Commit) {
+        for entry in commit.entries(usize::MAX) {
+            self.record.arrive(self.record.last(), &entry, true);
+        }
+    }
+}
+
+fn batch(number: u8) -> Content {
+    Content::Events(vec![CommitBatch { time_ms: 2_000, events: events(number) }])
+}
+
+#[test]
+fn lands_at_the_expected_slot() {
+    let mut run = Run::new();
+    let (send, after, _) = run.submit();
+    run.answer(send, AppendOutcome::At(after.next()));
+    assert!(matches!(run.reply, Some(Ok(0))));
+}
+
+#[test]
+fn settles_after_any_other_answer() {
+    let unknown = AppendOutcome::Unknown(Cause::new("lost"));
+    for outcome in [AppendOutcome::Refused, unknown, AppendOutcome::At(Slot(1))] {
+        let mut run = Run::new();
+        let (send, after, _) = run.submit();
+        run.answer(send, outcome);
+        assert_eq!((run.core.doubts(), &run.asked.reads[..]), (1, &[after][..]));
+        assert!(run.reply.is_none());
+    }
+}
+
+#[test]
+fn lands_where_the_record_shows_it() {
+    let mut run = Run::new();
+    let (send, _, entry) = run.submit();
+    run.answer(send, AppendOutcome::Refused);
+    let stranger = bytes::Bytes::from_static(b"stray");
+    run.record.arrive(run.record.last(), &stranger, true);
+    run.record.arrive(run.record.last(), &entry.bytes, true);
+    run.read_all();
+    assert!(matches!(run.reply, Some(Ok(0))));
+    assert_eq!(run.core.position().map(|position| position.slot), Some(Slot(3)));
+}
+
+#[test]
+fn dies_behind_another_commit() {
+    let mut run = Run::new();
+    let (send, _, dead) = run.submit();
+    run.other(batch(2));
+    run.answer(send, AppendOutcome::Refused);
+    run.read_all();
+    let (_, after, entry) = run.asked.appends.pop().expect("its batch is admitted anew");
+    assert_eq!((after, entry.number, entry.first_offset), (Slot(2), 2, 1));
+    assert_ne!(entry.hash, dead.hash);
+}
+
+#[test]
+fn is_sent_again_unchanged() {
+    let mut run = Run::new();
+    let (send, _, first) = run.submit();
+    run.answer(send, AppendOutcome::Refused);
+    let stranger = bytes::Bytes::from_static(b"stray");
+    run.record.arrive(run.record.last(), &stranger, true);
+    run.read_all();
+    assert!(run.asked.appends.is_empty(), "after a pause");
+    run.wake();
+    let (_, after, again) = run.asked.appends.pop().expect("the same entry");
+    assert_eq!((after, again), (Slot(2), first));
+}
+
+#[test]
+fn is_dead_if_it_was_not_sent() {
+    let mut run = Run::new();
+    let (send, ..) = run.submit();
+    run.answer(send, AppendOutcome::NotSent(Cause::new("away")));
+    assert_eq!(run.core.doubts(), 0);
+    run.wake();
+    assert!(run.asked.appends.pop().is_some(), "its batch is tried again");
+    let mut run = Run::new();
+    let (send, ..) = run.submit();
+    run.answer(send, AppendOutcome::Full);
+    assert!(matches!(run.reply, Some(Err(Refusal::Full))));
+}
+
+#[test]
+fn is_split_if_it_is_too_large() {
+    let mut run = Run::new();
+    let batch = NewBatch {
+        events: vec![RawEvent::builder("e").data(vec![1; 5_000]).build().expect("an event")],
+        ..NewBatch::default()
+    };
+    run.step(Input::Submitted { request: REQUEST, batch, deadline_ms: None });
+    let (send, _, whole) = run.asked.appends.pop().expect("an append");
+    run.answer(send, AppendOutcome::TooLarge);
+    let parts: Vec<_> = run.asked.appends.iter().map(|(.., part)| part).collect();
+    assert!(parts.len() > 1 && parts.iter().all(|part| part.hash == whole.hash));
+}
+
+#[test]
+fn is_unavailable_if_it_waits_too_long() {
+    let mut run = Run::new();
+    let (send, ..) = run.submit();
+    run.answer(send, AppendOutcome::NotSent(Cause::new("away")));
+    run.now_ms = 30_000;
+    run.step(Input::Ticked);
+    assert!(matches!(run.reply, Some(Err(Refusal::Unavailable))));
+}
+
+#[test]
+fn is_in_doubt_if_its_outcome_takes_too_long() {
+    let mut run = Run::new();
+    run.submit();
+    run.now_ms = 30_000;
+    run.step(Input::Ticked);
+    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))));
+    assert_eq!(run.core.doubts(), 1, "settling goes on");
+}
+
+#[test]
+fn is_ended_by_a_barrier() {
+    let mut run = Run::new();
+    let (.., entry) = run.submit();
+    run.now_ms = 30_000;
+    run.step(Input::Ticked);
+    run.read_all();
+    let (send, after, barrier) = run.asked.appends.pop().expect("a barrier");
+    assert_eq!((barrier.events, barrier.number), (0, entry.number));
+    run.answer(send, AppendOutcome::At(after.next()));
+    assert_eq!(run.core.doubts(), 0);
+}
+
+#[test]
+fn diverges_if_the_record_changed() {
+    let mut run = Run::new();
+    let (send, after, _) = run.submit();
+    run.answer(send, AppendOutcome::At(after.next()));
+    run.record = SimRecord::new(Uuid::from_u128(7));
+    run.other(batch(9));
+    run.step(Input::Reconnected);
+    run.read_all();
+    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+}
+
+#[test]
+fn diverges_if_the_record_lost_its_end() {
+    let mut run = Run::new();
+    let (send, after, _) = run.submit();
+    run.answer(send, AppendOutcome::At(after.next()));
+    run.record = SimRecord::new(Uuid::from_u128(7));
+    run.step(Input::Reconnected);
+    run.read_all();
+    while run.core.divergence().is_none() {
+        run.now_ms += 1_000;
+        run.step(Input::Ticked);
+        run.read_all();
+    }
+    assert_eq!(run.core.divergence(), Some(Divergence::Lost { slot: Slot(2) }));
+}
+
+/// Returns an epoch that cuts behind a commit.
+fn epoch(cut: Tip) -> Content {
+    let (cut, cut_hash) = (cut.number, cut.hash);
+    Content::Epoch(Epoch { time_ms: 6, cut, cut_hash, reason: "a restore".into() })
+}
+
+/// A record in which the commit 1 was lost and another writer went on; and what a replica with the lost one has.
+fn overtaken() -> (Run, Vec<Position>, Tip) {
+    let mut run = Run::new();
+    let genesis = run.tip();
+    let mut positions = vec![*run.core.position().expect("a genesis")];
+    let lost = run.other(batch(1));
+    run.step(Input::Reconnected);
+    run.read_all();
+    let position = *run.core.position().expect("the commit");
+    assert_eq!(position.tip.hash, lost.hash());
+    positions.push(position);
+    run.record = SimRecord::new(Uuid::from_u128(7));
+    run.other(batch(2));
+    (run, positions, genesis)
+}
+
+#[test]
+fn an_epoch_is_applied_at_or_before_its_cut() {
+    let (mut run, positions, genesis) = overtaken();
+    run.other(epoch(genesis));
+    for known in [vec![], positions[..1].to_vec()] {
+        let mut run = Run::start(run.record.clone(), known.clone(), 0);
+        run.read_all();
+        assert!(run.core.is_caught_up() && run.core.divergence().is_none());
+        assert_eq!(run.applied.last(), Some(&2), "the epoch");
+    }
+}
+
+#[test]
+fn an_epoch_cuts_a_replica_beyond_it() {
+    let (mut run, positions, genesis) = overtaken();
+    let open = |run: &Run| {
+        let mut run = Run::start(run.record.clone(), positions.clone(), 1);
+        run.read_all();
+        assert!(run.applied.is_empty(), "nothing is applied: {:?}", run.applied);
+        run.core.divergence()
+    };
+    let changed = Some(Divergence::Changed { slot: Slot(2) });
+    assert_eq!(open(&run), changed, "without an epoch");
+    let elsewhere = Tip { hash: CommitHash([7; 32]), ..genesis };
+    run.other(epoch(elsewhere));
+    assert_eq!(open(&run), changed, "an epoch with another cut");
+    run.other(epoch(genesis));
+    assert_eq!(open(&run), Some(Divergence::Cut { cut: 0, epoch: 3 }));
+}
+
+/// The names in the table, and those of the tests.
+#[test]
+fn each_row_of_the_table_has_a_test() {
+    let page = include_str!("../../../docs/RECORD.md");
+    let table = page.split("## What becomes of a commit").nth(1).expect("the section");
+    let table = table.split("\n## ").next().expect("its end");
+    let rows = table.lines().filter(|line| line.starts_with("| ") && line.ends_with("` |"));
+    let mut named: Vec<&str> = rows.filter_map(|row| row.rsplit('`').nth(1)).collect();
+    let source = include_str!("states.rs");
+    let tests = source.split("#[test]\nfn ").skip(1);
+    let mut tests: Vec<&str> = tests.filter_map(|test| test.split('(').next()).collect();
+    tests.retain(|name| *name != "each_row_of_the_table_has_a_test");
+    named.sort_unstable();
+    tests.sort_unstable();
+    assert_eq!(named, tests);
+}

@@ -1,6 +1,7 @@
 //! A replicated log as processes use it: two stores on one record, restarts, doubts, divergence, full queues
 //! and engines with faults.
 
+mod behind;
 mod divergence;
 mod doubts;
 mod engines;

@@ -22,10 +22,11 @@ impl State {
     }
 
     /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void
-    /// entries there, and then other writers append at slots that this process believes to have read.
+    /// entries there, and then other writers append at slots that this process believes to have read. Once in an
+    /// attempt: otherwise the process would read as fast as it can until it sends again.
     pub(super) fn begin_anchor_and_rewind(&mut self) {
         self.begin_anchor();
-        self.rewinds = true;
+        self.rewinds = self.rewound_in != self.attempt;
     }
 
     /// Looks at a void entry. If it has the number of a commit that was read before, asks to read that commit again. If
@@ -114,6 +115,7 @@ impl State {
             self.anchor = None;
             self.confirmed();
             if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
+                self.rewound_in = self.attempt;
                 self.land_from = self.land_from.max(self.chain.read_to());
                 self.chain.rewind();
                 self.read_now();

@@ -37,7 +37,7 @@ pub(crate) struct Repairs {
 }
 
 /// How often a repair is tried: the engine may fail each time.
-const ATTEMPTS: usize = 1_000;
+const ATTEMPTS: usize = 100_000;
 /// A repair does not wait in a simulation.
 const PATIENCE: Patience = Patience { unavailable: Duration::ZERO, end: Duration::ZERO };
 

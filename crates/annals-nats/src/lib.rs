@@ -51,3 +51,8 @@ mod tls;
 pub use address::ConnectError;
 pub use jetstream::JetStream;
 pub use options::JetStreamOptions;
+
+/// Compiles the code of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -10,8 +10,7 @@ use crate::event::payload::payload;
 use crate::fields::{EventVersion, present};
 use crate::hex::{Address, Hash, Signature};
 
-/// `log-key-stated`: an account stated the keys of its log. The party records its own statement, and those of its
-/// peers.
+/// `log-key-stated`: an account stated the keys of its log. The party records its own statement and those of peers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

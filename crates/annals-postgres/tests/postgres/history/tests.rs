@@ -164,6 +164,9 @@ fn a_failover_that_loses_commits_is_found() {
     cluster.kill();
     cluster.run_standbys();
     cluster.promote();
+    // The other standby may have more than the promoted one, and then it never follows that one: both were started
+    // while the primary was away, so they cannot be compared.
+    cluster.primary().set("synchronous_standby_names", "");
     for writer in 0..3 {
         world.wait_for_end(writer);
     }

@@ -22,11 +22,11 @@ impl State {
     }
 
     /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void
-    /// entries there, and then other writers append at slots that this process believes to have read. Once in an
-    /// attempt: otherwise the process would read as fast as it can until it sends again.
+    /// entries there, and then other writers append at slots that this process believes to have read. After a pause:
+    /// otherwise the process would read as fast as it can until it sends again.
     pub(super) fn begin_anchor_and_rewind(&mut self) {
         self.begin_anchor();
-        self.rewinds = self.rewound_in != self.attempt;
+        self.rewinds = self.now.steady_ms >= self.rewind_again_ms;
     }
 
     /// Looks at a void entry. If it has the number of a commit that was read before, asks to read that commit again. If
@@ -115,7 +115,7 @@ impl State {
             self.anchor = None;
             self.confirmed();
             if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
-                self.rewound_in = self.attempt;
+                self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
                 self.land_from = self.land_from.max(self.chain.read_to());
                 self.chain.rewind();
                 self.read_now();

@@ -54,7 +54,7 @@ impl State {
         let Self { replica_head, shorter, want_now, reading_now, read_wall_ms, watching, .. } =
             self;
         (replica_head, shorter, want_now, reading_now, read_wall_ms, watching).hash(hasher);
-        (self.land_from, self.rewound_in).hash(hasher);
+        (self.land_from, self.rewind_again_ms).hash(hasher);
         let Self { read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random, .. } = self;
         (read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random).hash(hasher);
     }

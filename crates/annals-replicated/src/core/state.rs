@@ -77,8 +77,8 @@ pub(super) struct State {
     pub(super) anchor: Option<AnchorCheck>,
     /// Whether the entries behind the last valid commit are read again after that check.
     pub(super) rewinds: bool,
-    /// The attempt in which they were read again last.
-    pub(super) rewound_in: u64,
+    /// The steady time from which on they may be read again once more, in ms.
+    pub(super) rewind_again_ms: u64,
     /// The slot from which on answers let commits land. Below it, entries were read once, and an answer with such a slot
     /// is wrong, or says where an earlier copy is: reading decides.
     pub(super) land_from: Slot,
@@ -153,7 +153,7 @@ impl State {
             abandoned: false,
             anchor: None,
             rewinds: false,
-            rewound_in: u64::MAX,
+            rewind_again_ms: 0,
             land_from: Slot(0),
             voids_to: Slot(0),
             recent: Recent::default(),

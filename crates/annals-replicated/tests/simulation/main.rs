@@ -279,6 +279,12 @@ fn entries_that_took_the_place_of_others_are_noticed() {
     }
 }
 
+/// In this run, a process has to read void entries again more than once in an attempt.
+#[test]
+fn void_entries_are_read_again_until_they_fit() {
+    check_repair(&repair_plan(65_425), 65_425);
+}
+
 /// In this run, an answer with the slot of another entry let a commit land there, after entries were read again.
 #[test]
 fn an_answer_with_a_slot_that_was_read_lets_nothing_land() {

@@ -102,7 +102,8 @@ fn lost_commits_are_appended_again_verbatim() {
     let healed = repair().heal(&loss.log, &loss.path).expect("healed");
     assert_eq!((healed.lost, healed.appended), (found.lost, loss.whole.len() as u64 - 2));
     assert_eq!(hashes(&loss.log), loss.whole);
-    assert_eq!(loss.whole.len(), 7, "a commit has several batches");
+    // The second batch may join the first one, if the thread of the store is late.
+    assert!((6..=7).contains(&loss.whole.len()), "a commit has several batches");
     let again = repair().heal(&loss.log, &loss.path).expect("nothing to do");
     assert!(again.lost.is_empty() && again.appended == 0, "{again:?}");
     let numbers = (0..60).collect::<Vec<_>>();

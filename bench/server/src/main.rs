@@ -88,7 +88,7 @@ fn asked() -> Result<Asked, String> {
                 let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
                 asked.seconds = seconds.and_then(Result::ok).ok_or_else(wrong)?;
             }
-            _ => return Err(format!("there is no option {name}")),
+            _ => return Err(format!("unknown option {name}")),
         }
     }
     Ok(asked)

@@ -58,12 +58,7 @@ impl fmt::Display for AppendError {
                 f,
                 "the given time, {given} ms, is before the last event's, {last} ms; times never go back"
             ),
-            Self::TimeInFuture { given, now } => write!(
-                f,
-                "the given time, {given} ms, is more than a day ahead of the clock, {now} ms; times are \
-                     milliseconds since 1970-01-01 UTC (is this one in microseconds or nanoseconds?), and \
-                     `Batch::allow_future_time` allows it"
-            ),
+            Self::TimeInFuture { given, now } => time_in_future(f, *given, *now),
             Self::ConditionBeyondHead { after, head } => write!(
                 f,
                 "the condition begins at offset {after}, beyond the head, {head}, so it guards nothing; give \
@@ -103,6 +98,14 @@ impl fmt::Display for AppendError {
             ),
         }
     }
+}
+
+fn time_in_future(f: &mut fmt::Formatter<'_>, given: u64, now: u64) -> fmt::Result {
+    write!(
+        f,
+        "the given time, {given} ms, is more than a day ahead of the clock, {now} ms; times are milliseconds since \
+         1970-01-01 UTC (is this one in microseconds or nanoseconds?), and `Batch::allow_future_time` allows it"
+    )
 }
 
 fn unavailable(f: &mut fmt::Formatter<'_>, cause: &str) -> fmt::Result {

@@ -18,7 +18,7 @@ pub(crate) struct Creation {
 /// How long a command waits for the right to write.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Waiting {
-    /// Wait for another process to close the store, at most for this time [without a TIME: for ever]
+    /// Wait for another process to close the store, at most for this time [without a TIME: without a limit]
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
     #[arg(value_parser = wait)]
     pub(crate) wait: Option<Wait>,

@@ -11,7 +11,7 @@ use crate::store_path::StorePath;
 ///
 /// If a record lost commits (an engine was restored from a backup, or lost its last writes), a process whose replica has
 /// them reports that the two have diverged. `heal` appends the lost commits again. If another process appended meanwhile,
-/// they do not follow any more: then `epoch` gives them up, and `set-aside` moves each replica that has them away.
+/// they cannot follow: then `epoch` gives them up, and `set-aside` moves each replica that has them to another directory.
 ///
 /// The address of a record in NATS `JetStream` is `nats://USER@HOST,HOST,…/NAME`.
 /// The address of a record in PostgreSQL is `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`. Name all servers: annals
@@ -89,7 +89,7 @@ pub(crate) struct Create {
 /// open meanwhile: the last commit that it has, how many entries of the record are behind that, and whether the record
 /// still has that commit.
 ///
-/// The exit code is 1 if there is no record, if the replica belongs to another one, or if the two have diverged.
+/// The exit code is 1 if the address has no record, if the replica belongs to another record, or if the two have diverged.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals record status 'postgres://app@db1,db2,db3/app?store=shop'\n  annals record status 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"
@@ -163,7 +163,7 @@ pub(crate) struct Epoch {
 ///
 /// The new name is the old one with `.cut-` and the number of the epoch. The next command with this --replica builds a new
 /// replica from the record. Positions of consumers and snapshots in the directory move with it, since they may rest on
-/// events that are not in the log any more.
+/// events that the log does not have.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  annals record set-aside 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop"

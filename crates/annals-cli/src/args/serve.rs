@@ -56,7 +56,7 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, default_value_t = Durability::Sync)]
     pub(crate) durability: Durability,
 
-    /// Wait for another process to close the store, at most for this time [without a TIME: for ever]
+    /// Wait for another process to close the store, at most for this time [without a TIME: without a limit]
     ///
     /// The server listens once it has the store. So it can be started before the server that it replaces has ended.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "forever")]

@@ -35,7 +35,7 @@ pub(crate) enum RecordFailure {
     #[error("the record and the replica {} have diverged: {cause}", replica.display())]
     Diverged { replica: PathBuf, cause: Arc<str> },
     /// There is no record.
-    #[error("there is no record at {address}")]
+    #[error("{address} has no record")]
     NoRecord { address: RecordAddress },
     /// The replica belongs to another record.
     #[error("the replica {} is of the store {own}, and the record is of the store {record}", replica.display())]

@@ -28,7 +28,7 @@ fn from_an_empty_directory_to_a_log_on_two_machines() {
     on(&url, &here, &["append"], &line(0)).fails(&words);
     on(&url, &here, &["read"], "").fails(&words);
     annals(["record", "verify", &url], "").fails(&words);
-    let status = annals(["record", "status", &url], "").fails(&["there is no record", &create]);
+    let status = annals(["record", "status", &url], "").fails(&["has no record", &create]);
     assert!(status.lines()[0]["engine"].as_str().unwrap().starts_with("PostgreSQL"), "{status:?}");
     assert!(!dir.path("here").exists());
 

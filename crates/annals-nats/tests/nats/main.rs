@@ -10,12 +10,14 @@
 
 mod bad;
 mod credentials;
+#[path = "../../../annals-replicated/tests/engine/cutting.rs"]
+mod cutting;
 mod faults;
 mod parts;
-mod proxy;
 mod raw;
 mod server;
 mod store;
 mod suite;
 mod tls;
+#[path = "../../../annals-replicated/tests/engine/writer.rs"]
 mod writer;

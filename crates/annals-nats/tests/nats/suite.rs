@@ -6,7 +6,7 @@ use annals_nats::JetStream;
 use annals_replicated::create;
 use annals_replicated::suite::{LogSubject, run};
 
-use crate::proxy;
+use crate::cutting;
 use crate::server::{Servers, Settings};
 
 struct Subject<'a> {
@@ -66,7 +66,7 @@ fn the_engine_passes_the_suite_on_three_servers() {
 #[test]
 fn the_engine_passes_the_suite_where_answers_are_lost() {
     let Some(servers) = Servers::start(Settings::one()) else { return };
-    let (port, kept_back) = proxy::start(servers.node(0).port);
+    let (port, kept_back) = cutting::start(servers.node(0).port);
     assert_eq!(run(&Subject::new(&servers, Some(port))), []);
     // Relaxed: the counter guards nothing.
     assert!(kept_back.load(Ordering::Relaxed) > 0, "no answer was lost");

@@ -67,6 +67,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_primary_is_killed() {
     }
     let there: HashSet<_> = reader.hashes.iter().collect();
     assert_eq!(there.len(), reader.hashes.len(), "a commit is there once");
+    assert_eq!(reader.voids, 0, "a row is inserted only behind the commit that it was decided on");
     let lost: Vec<_> = acknowledged.iter().filter(|hash| !there.contains(hash)).collect();
     assert!(
         lost.is_empty(),

@@ -11,6 +11,8 @@
 mod bad;
 mod cluster;
 mod conformance;
+#[path = "../../../annals-replicated/tests/engine/cutting.rs"]
+mod cutting;
 mod failover;
 #[cfg(target_os = "linux")]
 mod history;
@@ -19,4 +21,5 @@ mod server;
 mod store;
 mod suite;
 mod tls;
+#[path = "../../../annals-replicated/tests/engine/writer.rs"]
 mod writer;

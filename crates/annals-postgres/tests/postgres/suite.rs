@@ -6,7 +6,7 @@ use annals_postgres::Postgres;
 use annals_replicated::create;
 use annals_replicated::suite::{LogSubject, run};
 
-use crate::proxy;
+use crate::cutting;
 use crate::server::Server;
 
 struct Subject<'a> {
@@ -53,7 +53,7 @@ fn the_engine_passes_the_suite() {
 #[test]
 fn the_engine_passes_the_suite_where_answers_are_lost() {
     let Some(server) = Server::start(&[]) else { return };
-    let (port, kept_back) = proxy::start(server.port);
+    let (port, kept_back) = cutting::start(server.port);
     assert_eq!(run(&Subject::new(&server, port)), []);
     // Relaxed: the counter guards nothing.
     assert!(kept_back.load(Ordering::Relaxed) > 0, "no answer was lost");

@@ -1,4 +1,4 @@
-//! Why there is no report about a record.
+//! Why a record could not be examined.
 
 use annals::{OpenError, ReadError};
 
@@ -19,7 +19,7 @@ pub enum InspectError {
     /// The engine has no record.
     #[error("the engine has no record")]
     NoRecord,
-    /// The record no longer has its beginning, so its commits cannot be checked.
+    /// The record lost its beginning, so its commits cannot be checked.
     #[error(
         "the record begins at slot {first}, and its commits cannot be checked without those before it"
     )]

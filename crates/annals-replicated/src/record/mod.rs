@@ -5,7 +5,7 @@
 //!   verify   reads the whole record, and compares it with a replica
 //!   files    the files of a replica, read-only
 //!   asking   asks an engine until it answers
-//!   error    why there is no report
+//!   error    why a record could not be examined
 //! ```
 
 mod asking;

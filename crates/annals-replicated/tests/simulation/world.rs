@@ -247,19 +247,7 @@ impl World {
             Event::Anchored { life: of, after, entries } if of == life => {
                 self.input(process, Input::Anchored { after, entries });
             }
-            Event::Apply { life: of } if of == life => {
-                let running = &mut self.processes[process];
-                let Some((commit, position)) = running.applies.pop_front() else { return };
-                let input = if running.replica.apply(&commit, position) {
-                    Input::Applied { number: position.tip.number }
-                } else {
-                    // Nothing behind it is applied either.
-                    running.applies.clear();
-                    Input::ApplyDiffers { slot: position.slot }
-                };
-                self.observe(process);
-                self.input(process, input);
-            }
+            Event::Apply { life: of } if of == life => self.apply(process),
             Event::Hinted { life: of } if of == life => self.input(process, Input::Hinted),
             Event::Reconnected => self.input(process, Input::Reconnected),
             Event::Tick => {
@@ -289,6 +277,21 @@ impl World {
             // Of a process that has ended.
             _ => {}
         }
+    }
+
+    /// Lets a replica take the next commit.
+    fn apply(&mut self, process: usize) {
+        let running = &mut self.processes[process];
+        let Some((commit, position)) = running.applies.pop_front() else { return };
+        let input = if running.replica.apply(&commit, position) {
+            Input::Applied { number: position.tip.number }
+        } else {
+            // Nothing behind it is applied either.
+            running.applies.clear();
+            Input::ApplyDiffers { slot: position.slot }
+        };
+        self.observe(process);
+        self.input(process, input);
     }
 
     fn submit(&mut self, process: usize) {

@@ -12,7 +12,7 @@ use crate::record_address::RecordAddress;
 use crate::replicated::engine;
 use crate::signals::Interrupt;
 
-/// Prints the status. Fails if there is no record, or if the replica does not belong to it or has diverged.
+/// Prints the status. Fails if the address has no record, or if the replica belongs to another record or has diverged.
 pub(super) fn run(address: &RecordAddress, format: Option<Format>) -> Result<(), Failure> {
     let log = engine::connect(address)?;
     engine::ready(&*log, address, &Interrupt::default())?;
@@ -101,8 +101,8 @@ fn show_text(report: &StatusReport, address: &RecordAddress, out: &mut Out) -> R
             row("created", &format!("{} by {made_by}", time(*time_ms)))?;
             row("genesis", &hash.to_string())?;
         }
-        None if first.0 > 1 => row("store", "unknown: the record no longer has its beginning")?,
-        None => row("store", "none: there is no record")?,
+        None if first.0 > 1 => row("store", "unknown: the record lost its beginning")?,
+        None => row("store", "none: the address has no record")?,
     }
     let slots = match (first.0, last.0) {
         (first, last) if last < first => "none".to_owned(),

@@ -1,4 +1,4 @@
-//! A proxy that cuts connections before it passes on an answer.
+//! A proxy that cuts connections before it passes on an answer. The tests of all engines use this file.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

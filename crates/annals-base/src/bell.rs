@@ -6,7 +6,7 @@
 //!   looks for it: not there             rings += 1                       (Release)
 //!   sleeps while rings == seen          wakes those that sleep
 //! ```
-//! A thread that looks too early has read a number of rings that is not the current one any more, so it does not sleep.
+//! A thread that looks too early has read a number of rings that is out of date, so it does not sleep.
 //! The system compares the number and puts the thread to sleep in one step (on Linux a futex, elsewhere a lock).
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering};

@@ -256,7 +256,7 @@ fn a_new_key_replaces_the_old_log_and_a_thief_gets_no_more_cosignatures() {
     let (alice, bob) = (in_memory("alice"), in_memory("bob"));
     introduce(&alice, &bob);
     exchange((&alice, "alice"), (&bob, "bob"));
-    // Bob refuses a new key under the old name: a log keeps its key for ever.
+    // Bob refuses a new key under the old name: the key of a log never changes.
     let same_name = LogKey::from_seed("annals.example/alice", &[0x55; 32]).unwrap();
     let stated = KeyStatement::sign(&account("alice"), &same_name).unwrap();
     let refused = refusal(bob.know("alice", &stated, account("alice").address()));

@@ -90,7 +90,7 @@ pub(crate) fn is_vacant(path: &StorePath) -> Result<bool, Failure> {
 /// Opens a store for reading and calls `read`. Another process may append to the store meanwhile.
 ///
 /// If a Journal is damaged, `read` gets the events before the damage, and then this function fails. It also fails if
-/// the Journal's follower ended while `read` ran, and if a record no longer has what its replica has.
+/// the Journal's follower ended while `read` ran, and if a record lost events that its replica has.
 pub(crate) fn reading<E: Event>(
     path: &StorePath,
     read: impl FnOnce(&Store<E>) -> Result<(), Failure>,
@@ -123,7 +123,7 @@ pub(crate) fn reading<E: Event>(
     }
 }
 
-/// Fails if the record no longer contains what the replica contains.
+/// Fails if the record lost events that the replica has.
 #[cfg(feature = "replicated")]
 fn check_record<E: Event>(store: &Store<E>, address: &RecordAddress) -> Result<(), Failure> {
     match store.health() {

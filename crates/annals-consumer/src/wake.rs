@@ -279,7 +279,7 @@ mod tests {
         let now = Instant::now();
         let _first = timer.wake_at(now, &Waker::from(Arc::new(Panics)));
         let second = timer.wake_at(now, &parker.waker());
-        // Parks for ever unless the second alarm wakes this thread.
+        // Parks until the second alarm wakes this thread.
         while timer.0.table.lock().wakers.contains_key(&second.key) {
             parker.park_until(None);
         }

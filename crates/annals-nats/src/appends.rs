@@ -233,7 +233,7 @@ const TOO_LARGE: u64 = 10_054;
 /// The stream is another one, is sealed, or has too many entries that wait.
 const NOT_TAKEN: [u64; 3] = [10_060, 10_109, 10_167];
 
-/// Returns what became of an append that reached no stream. It was not stored. If the stream no longer exists, the
+/// Returns what became of an append that reached no stream. It was not stored. If the stream was deleted, the
 /// answer is a doubt all the same: then the protocol reads the record, and finds that it was lost.
 fn outcome_without_stream(is_missing: bool) -> AppendOutcome {
     if is_missing {

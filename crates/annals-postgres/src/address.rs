@@ -101,7 +101,7 @@ impl Address {
     }
 }
 
-/// Splits the part of a URL before the `?` around its hosts, of which `PostgreSQL`'s URLs may have several.
+/// Splits the part of a URL before the `?` around its hosts; a URL of `PostgreSQL` may have several.
 fn split_hosts(base: &str) -> (&str, &str, &str) {
     let start = base.find("://").map_or(0, |at| at + 3);
     let end = base[start..].find('/').map_or(base.len(), |at| start + at);

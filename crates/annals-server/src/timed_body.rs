@@ -18,7 +18,7 @@ const BYTES_A_SECOND: u64 = 1 << 10;
 /// bytes that were received in time count even if the server looks at them late.
 pub(super) struct TimedBody<B> {
     body: B,
-    /// The time for a body without bytes. `None`: the body may last for ever.
+    /// The time for a body without bytes. `None`: without a limit.
     time: Option<Duration>,
     received: u64,
     /// When the server first waited for the client.

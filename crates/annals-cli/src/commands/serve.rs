@@ -146,7 +146,7 @@ async fn replicated(address: &RecordAddress, args: &Serve) -> Result<Server, Fai
             }
             std::thread::sleep(RETRY);
         };
-        // Nobody waits any more if a signal ended the command.
+        // The main thread may have ended already, because of a signal.
         drop(sender.send(opened));
     };
     // A thread of its own, which a signal need not wait for: the engine may not answer.

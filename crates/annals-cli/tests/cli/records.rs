@@ -86,7 +86,7 @@ fn a_log_is_copied_to_a_record_and_back_with_its_times() {
     annals(["copy", &url, &back, "--replica", &replica], "").succeeds();
     let lines = |store: &str| annals(["read", store], "").succeeds().out;
     assert_eq!(lines(&back), lines(&store));
-    // Another process appends to the record: it is not a copy any more.
+    // Another process appends to the record, so the two differ.
     on(&url, &dir.arg("other"), &["append"], &line(30)).succeeds();
     annals(["copy", &store, &url, "--replica", &replica], "").fails(&["is not a copy"]);
 }

@@ -1,4 +1,4 @@
-//! Three servers: a primary, and two standbys of which one has each commit before it is acknowledged. A script does
+//! Three servers: a primary, and two standbys; one of them has each commit before it is acknowledged. A script does
 //! what an operator, or Patroni, does when the primary fails.
 
 use super::server::{Backup, Server};

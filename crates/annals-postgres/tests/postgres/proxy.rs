@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Starts a proxy to a port of this machine. Returns its own port, and a flag: the connections that are open when it is
-/// set stay open for ever, and nothing arrives on them any more. Later ones work.
+/// set stay open, and nothing arrives on them. Later ones work.
 pub(crate) fn dropping(to: u16) -> (u16, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -78,7 +78,7 @@ fn run<E: Event, B: Backend<E>>(proofs: &Proofs<E, B>, stopped: &AtomicBool) {
     // Acquire: pairs with the store in `drop`.
     while !stopped.load(Ordering::Acquire) {
         let mut state = proofs.lock();
-        // It is never forgotten, so nothing is signed any more.
+        // The party never forgets it, so it signs nothing from then on.
         if state.contradiction.is_some() {
             return;
         }

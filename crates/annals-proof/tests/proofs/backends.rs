@@ -95,7 +95,7 @@ fn a_follower_ends_once_the_log_contradicts_what_it_signed() {
     proofs.agrees_with(&signed(&noted(9))).unwrap_err();
     note(&store, 1);
     let follower = ProofFollower::start(&proofs).unwrap();
-    // The thread has a handle until it ends. It would go round for ever.
+    // The thread has a handle until it ends. It would never end.
     while Arc::strong_count(&proofs) > 1 {
         std::thread::yield_now();
     }

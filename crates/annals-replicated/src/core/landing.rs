@@ -197,7 +197,7 @@ impl State {
             self.outputs.push(Output::Hint);
             self.kill_from(0, None);
         }
-        // Whatever was decided on the commit before this one is dead for ever.
+        // Every commit that was decided on the one before this is dead.
         self.abandoned = false;
         self.begin_attempt();
         self.resend_ms = None;

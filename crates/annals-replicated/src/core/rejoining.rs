@@ -34,7 +34,7 @@ impl State {
         }
     }
 
-    /// Takes the news that the record no longer has the entries of the position that is checked. Returns `false` if no
+    /// Takes the news that the record lost the entries of the position that is checked. Returns `false` if no
     /// later position was confirmed.
     pub(super) fn trimmed(&mut self) -> bool {
         let Some(start) = self.rejoin.start.filter(|_| self.rejoin.is_open()) else { return false };

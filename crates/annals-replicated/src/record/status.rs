@@ -110,7 +110,7 @@ pub fn status(log: &dyn CommitLog, replica: Option<&Path>) -> Result<StatusRepor
     Ok(StatusReport { fitness, first, last, origin, replica })
 }
 
-/// Returns what the record begins with; `None` if its beginning no longer exists.
+/// Returns what the record begins with; `None` if it lost its beginning.
 fn beginning(log: &dyn CommitLog) -> Result<Option<Beginning>, LogError> {
     match read_beginning(log) {
         Err(LogError::Trimmed { .. }) => Ok(None),

@@ -53,7 +53,7 @@ pub enum RepairError {
     /// The replica cannot be read.
     #[error("the replica cannot be read: {0}")]
     ReplicaFailed(Cause),
-    /// Another writer has appended behind the lost commits' predecessor, so the lost commits do not follow any more.
+    /// Another writer has appended behind the lost commits' predecessor, so the lost commits cannot follow.
     #[error(
         "the record cannot be healed: after it lost commit {}, another writer appended a commit with that number at slot {}; export the lost events, append an epoch, and set the replicas aside that have them",
         .0.shared.tip.number + 1, .0.other.map_or(0, |other| other.slot.0)
@@ -67,7 +67,7 @@ pub enum RepairError {
         /// The reason.
         cause: Cause,
     },
-    /// The replica has lost events of which it does not know the commits. Another replica may.
+    /// The replica does not know the commits of some lost events. Another replica may.
     #[error(
         "this replica does not know the commits of its events from offset {from} on; try another replica"
     )]

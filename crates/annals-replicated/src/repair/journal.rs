@@ -84,7 +84,7 @@ impl HeldJournal {
     fn batches(&self, first: u64, count: u32, sizes: &[u32]) -> Result<Vec<CommitBatch>, Cause> {
         let sum: u64 = sizes.iter().copied().map(u64::from).sum();
         if sum != u64::from(count) || sizes.len() > MAX_COMMIT_BATCHES {
-            return Err(Cause::new("record.tail no longer has the sizes of its batches"));
+            return Err(Cause::new("record.tail lost the sizes of its batches"));
         }
         let (mut offset, mut bytes, mut batches) = (first, 0, Vec::with_capacity(sizes.len()));
         for &size in sizes {

@@ -77,7 +77,7 @@ impl Repair {
     /// offsets and times. Does nothing if nothing is lost. It can be run again after any failure.
     ///
     /// # Errors
-    /// [`RepairError::Overtaken`] if another writer has appended since: the lost commits do not follow any more.
+    /// [`RepairError::Overtaken`] if another writer has appended since: the lost commits cannot follow.
     /// [`RepairError::NotBuilt`] and [`RepairError::CommitsUnknown`] if the replica does not have all of it. Nothing was
     /// appended then, and another replica may have it. Others of [`RepairError`].
     pub fn heal(&self, log: &dyn CommitLog, path: impl AsRef<Path>) -> Result<Healed, RepairError> {
@@ -105,7 +105,7 @@ impl Repair {
 
     /// Renames the directory of a replica that an epoch has cut off, to its name with `.cut-` and the number of the
     /// epoch. Opening the log with the old name then makes a new replica. The consumer positions and snapshots in the
-    /// directory move with it, since they may rest on events that are not in the log any more.
+    /// directory move with it, since they may rest on events that the log lost.
     ///
     /// # Errors
     /// [`RepairError::NotGivenUp`] if no epoch gives up what only this replica has, [`RepairError::NothingLost`] if
@@ -147,7 +147,7 @@ impl Repair {
     }
 }
 
-/// Returns the store id of the record; `None` if the record no longer has its beginning.
+/// Returns the store id of the record; `None` if the record lost its beginning.
 fn record_id(log: &dyn CommitLog, patience: Patience) -> Result<Option<Uuid>, RepairError> {
     let started = std::time::Instant::now();
     loop {

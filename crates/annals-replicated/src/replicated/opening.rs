@@ -115,7 +115,7 @@ fn open<E: Event>(
     Ok(replicated)
 }
 
-/// Finds the id of the record. Returns `None` if the record no longer has its beginning.
+/// Finds the id of the record. Returns `None` if the record lost its beginning.
 fn find_record(
     log: &dyn CommitLog,
     open_timeout: Duration,

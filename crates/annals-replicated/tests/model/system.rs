@@ -190,7 +190,7 @@ impl System {
                 let head = replica.positions.last().map_or(0, |position| position.tip.head);
                 replica.events.truncate(usize::try_from(head).expect("in memory"));
                 state.processes[process] = Process::new(number + 2, replica);
-                // Nobody waits for its answers any more.
+                // The core does not wait for its answers.
                 state.messages.retain(
                     |message| !matches!(message, Message::Answer { life, .. } if *life == number),
                 );

@@ -139,7 +139,7 @@ fn an_unreliable_engine_is_healed_too() {
     }
 }
 
-/// Void entries lay between the lost commits, and they are not there any more: the commits move to other slots. So they
+/// Void entries lay between the lost commits, and the record lost them too: the commits move to other slots. So they
 /// do if the engine takes smaller entries now.
 #[test]
 fn replicas_find_healed_commits_at_other_slots() {
@@ -278,7 +278,7 @@ fn a_lost_epoch_is_healed() {
     assert_eq!(reasons, ["the first loss"]);
 }
 
-/// What a replica can no longer build is named, and nothing is appended.
+/// The error names the commit that a replica cannot build, and nothing is appended.
 #[test]
 fn a_replica_without_its_positions_heals_nothing() {
     let loss = Loss::new(log());

@@ -1,4 +1,4 @@
-//! The tests. A longer run by hand, here with 40 faults, 20 of which kill the primary:
+//! The tests. A longer run by hand, here with 40 faults; 20 of them kill the primary:
 //!
 //! ```text
 //! ANNALS_HISTORY_FAULTS=40 cargo test -p annals-postgres --test postgres history:: -- --nocapture

@@ -116,7 +116,8 @@ impl Repair {
         path: impl AsRef<Path>,
     ) -> Result<SetAside, RepairError> {
         let path = path.as_ref();
-        let standing = self.compare(log, path)?;
+        let held = self.open(log, path)?;
+        let standing = compare(log, &held, self.patience)?;
         if standing.lost.is_empty() {
             return Err(RepairError::NothingLost);
         }
@@ -126,10 +127,28 @@ impl Repair {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".cut-{}", epoch.0));
         let set_aside = SetAside { path: PathBuf::from(name), lost: standing.lost, epoch };
-        if !self.dry_run {
-            rename(path, &set_aside.path)?;
+        // Windows renames no directory with open files. Elsewhere the replica stays locked until it is renamed, so that
+        // no other process opens it meanwhile.
+        if cfg!(windows) {
+            drop(held);
+            self.rename(path, &set_aside.path)?;
+        } else {
+            self.rename(path, &set_aside.path)?;
+            drop(held);
         }
         Ok(set_aside)
+    }
+
+    /// Renames a directory, except in a dry run. Fails if the new name is taken.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), RepairError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let not_moved = |source| RepairError::NotMoved { path: to.to_owned(), source };
+        if to.exists() {
+            return Err(not_moved(std::io::ErrorKind::AlreadyExists.into()));
+        }
+        std::fs::rename(from, to).map_err(not_moved)
     }
 
     /// Checks the engine, and opens the replica of its record.
@@ -166,13 +185,4 @@ fn record_id(log: &dyn CommitLog, patience: Patience) -> Result<Option<Uuid>, Re
             }
         }
     }
-}
-
-/// Renames a directory. Fails if the new name is taken.
-fn rename(from: &Path, to: &Path) -> Result<(), RepairError> {
-    let not_moved = |source| RepairError::NotMoved { path: to.to_owned(), source };
-    if to.exists() {
-        return Err(not_moved(std::io::ErrorKind::AlreadyExists.into()));
-    }
-    std::fs::rename(from, to).map_err(not_moved)
 }

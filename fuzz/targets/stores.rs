@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 use annals::{Durability, EventStore, Journal, OpenError, Query, RawEvent, Recorded};
 use libfuzzer_sys::fuzz_target;
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/annals/tests/golden/format-1");
+/// `fuzz/run` starts the targets in `fuzz/`.
+const GOLDEN: &str = "../crates/annals/tests/golden/format-1";
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
 

@@ -105,7 +105,7 @@ fn eth_account_agrees() {
         std::io::stderr().write_all(text).unwrap();
         return;
     };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eth.py");
+    let script = "tests/eth.py";
     let mut child = Command::new(python)
         .arg(script)
         .stdin(Stdio::piped())

@@ -174,7 +174,7 @@ fn roots_of_many_events() {
 /// Sealed fields are specified, and not built. Their vector is kept, so that what is built later has the same bytes.
 #[test]
 fn a_sealed_field() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/seal.py");
+    let script = "tests/seal.py";
     let Ok(output) = std::process::Command::new("python3").arg(script).output() else {
         let text = b"skipped: there is no python3\n";
         std::io::Write::write_all(&mut std::io::stderr(), text).unwrap();

@@ -9,7 +9,8 @@
 //!   shared_ref        references that keep their owner alive
 //!   segment, slot     memory for the items, and the position of an item in it
 //!   watched           a number that only grows, and the tasks and threads that wait for it
-//!   leader_queue      the queue of a group commit: one thread at a time leads
+//!   leader_queue      the queue of a group commit, and its target: one thread at a time leads
+//!   waiter            the wait of one of its requests for the result
 //!   mapped            the mapped file
 //!   writeback         an early start of the write of a file to the disk
 //!   process_id        the id of this process, also after a fork
@@ -60,13 +61,14 @@ mod shared;
 mod shared_ref;
 mod slot;
 mod sync;
+mod waiter;
 mod watched;
 mod writeback;
 mod writer;
 
 pub use bell::Bell;
 pub use iter::{Iter, Slices};
-pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, Waiter};
+pub use leader_queue::{LeaderQueue, LeaderQueueGuard, LeaderQueueState, TargetGuard};
 pub use list::SegmentedList;
 pub use locks::{Condvar, Mutex};
 #[cfg(feature = "mapped")]
@@ -75,6 +77,7 @@ pub use ms_clock::MsClock;
 pub use process_id::process_id;
 pub use shared_ref::{Keeper, SharedRef, keep};
 pub use sync::this_thread;
+pub use waiter::Waiter;
 pub use watched::{Sleeper, Watched};
 pub use writeback::start_writeback;
 pub use writer::{ListWriter, segmented_list};

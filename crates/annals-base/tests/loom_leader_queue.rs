@@ -38,10 +38,9 @@ struct Request {
 
 /// A log whose leader appends, as in the commit path.
 struct Log {
-    /// The queue, with the bell of the callers that join it now.
-    queue: LeaderQueue<Request, Arc<Bell>>,
-    /// The events. Only a leader may access them.
-    events: UnsafeCell<Vec<usize>>,
+    /// The queue, with the bell of the callers that join it now. Its target is the events: loom checks that one thread
+    /// at a time accesses them.
+    queue: LeaderQueue<Request, Arc<Bell>, UnsafeCell<Vec<usize>>>,
     helper: Mutex<bool>,
     called: Condvar,
     end: AtomicBool,
@@ -49,16 +48,10 @@ struct Log {
     closed: AtomicBool,
 }
 
-// SAFETY: only a leader accesses `events`. Loom checks that.
-unsafe impl Sync for Log {}
-// SAFETY: the events are numbers.
-unsafe impl Send for Log {}
-
 impl Log {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            queue: LeaderQueue::new(Arc::default()),
-            events: UnsafeCell::new(Vec::new()),
+            queue: LeaderQueue::new(Arc::default(), UnsafeCell::new(Vec::new())),
             helper: Mutex::new(false),
             called: Condvar::new(),
             end: AtomicBool::new(false),
@@ -67,12 +60,13 @@ impl Log {
     }
 
     fn commit(&self, number: usize) -> usize {
-        self.events.with_mut(|events| {
-            // SAFETY: this thread leads. Loom checks that.
-            let events = unsafe { &mut *events };
-            events.push(number);
-            events.len()
-        })
+        push(&self.queue.target(), number)
+    }
+
+    /// Returns the number of events, as a thread reads it that does not lead.
+    fn count(&self) -> usize {
+        // SAFETY: this thread has the target. Loom checks that no other has.
+        self.queue.borrow_target().with(|events| unsafe { (*events).len() })
     }
 
     /// Appends for a caller that waits and may lead.
@@ -111,23 +105,24 @@ impl Log {
 
     /// Appends without the lock, if no thread leads.
     fn append_alone(&self, number: usize) -> Option<usize> {
-        if !self.queue.try_lead_alone() {
-            return None;
-        }
+        let target = self.queue.try_lead_alone()?;
         assert!(self.queue.is_led_here());
-        if self.closed.load(Ordering::Relaxed) {
-            self.resign();
-            return Some(0);
+        let answer = if self.closed.load(Ordering::Relaxed) { 0 } else { push(&target, number) };
+        if !target.resign_alone() {
+            self.pass_on();
         }
-        let answer = self.commit(number);
-        self.resign();
         Some(answer)
     }
 
-    fn resign(&self) {
+    /// Appends as [`append_alone`](Self::append_alone) does, and gives the target back before it ends the lead.
+    fn append_and_call_back(&self, number: usize) -> Option<usize> {
+        let target = self.queue.try_lead_alone()?;
+        let answer = push(&target, number);
+        drop(target);
         if !self.queue.resign_alone() {
             self.pass_on();
         }
+        Some(answer)
     }
 
     /// Appends for a caller that must not wait.
@@ -197,6 +192,16 @@ impl Log {
             self.lead();
         }
     }
+}
+
+/// Adds an event to the target, which this thread has. Returns the number of events.
+fn push(target: &UnsafeCell<Vec<usize>>, number: usize) -> usize {
+    target.with_mut(|events| {
+        // SAFETY: this thread has the target. Loom checks that no other has.
+        let events = unsafe { &mut *events };
+        events.push(number);
+        events.len()
+    })
 }
 
 fn wait(waiter: &Waiter<usize>) -> usize {
@@ -294,13 +299,49 @@ fn no_thread_appends_behind_one_that_closed_the_log_and_waited_for_the_idle_queu
         // Relaxed: `wait_until_idle` orders it.
         log.closed.store(true, Ordering::Relaxed);
         drop(log.queue.wait_until_idle(log.queue.lock()));
-        // A race with an append that comes later would be reported.
-        let count = log.events.with(|events| {
-            // SAFETY: no thread leads, and none appends any more. Loom checks that.
-            unsafe { (*events).len() }
-        });
-        let answer = other.join().expect("the other").expect("no other thread leads");
+        let count = log.count();
+        // `None`: the other thread came while this one had the target, which is after the close.
+        let answer = other.join().expect("the other").unwrap_or(0);
         assert_eq!(count, answer, "either before the close, or not at all");
+    });
+}
+
+#[test]
+fn a_borrower_of_the_target_and_two_that_append_alone_have_it_in_turn() {
+    model(Some(3), || {
+        let log = Log::new();
+        let alone = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.append_alone(1).is_some())
+        };
+        let calling_back = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.append_and_call_back(2).is_some())
+        };
+        let count = log.count();
+        let appended = [alone, calling_back].map(|other| other.join().expect("another"));
+        let appended = appended.into_iter().filter(|&appended| appended).count();
+        assert!(count <= appended);
+        assert_eq!(log.count(), appended);
+    });
+}
+
+#[test]
+fn borrowers_and_leaders_of_the_target_wait_for_each_other() {
+    model(Some(3), || {
+        let log = Log::new();
+        let append = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.append(1))
+        };
+        let borrow = {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.count())
+        };
+        let count = log.count();
+        assert!(count.max(borrow.join().expect("the borrower")) <= 1);
+        assert_eq!(append.join().expect("the leader"), 1);
+        assert_eq!(log.count(), 1);
     });
 }
 

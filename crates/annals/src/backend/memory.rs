@@ -159,8 +159,8 @@ impl<E: Event> Memory<E> {
             return self.append_long(event);
         };
         self.check(std::slice::from_ref(&event))?;
-        let Some(leadership) = self.committer.lead_alone() else { return self.append_long(event) };
-        leadership.commit_alone(
+        let Some(alone) = self.committer.lead_alone() else { return self.append_long(event) };
+        alone.commit(
             |target, clock| target.append_one(event, &labels, clock),
             |offset| self.list.get(local_offset(offset, 0) as usize),
             |offset| {

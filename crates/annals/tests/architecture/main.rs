@@ -37,6 +37,7 @@ const UNSAFE: [(&str, &[&str]); 2] = [
     (
         "annals-base",
         &[
+            "leader_queue.rs",
             "ms_clock.rs",
             "segment.rs",
             "shared.rs",

@@ -9,7 +9,7 @@ use std::thread;
 
 use super::append::YIELDS_MAX;
 use super::clock::Clock;
-use super::committer::Committer;
+use super::committer::{Committer, Target};
 use super::group::{Committing, Leadership};
 use super::target::CommitTarget;
 use crate::backend::head::callbacks::Published;
@@ -21,76 +21,85 @@ use crate::event::event::{Event, Recorded};
 const SPINS: u32 = 16;
 
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
-    /// Makes the calling thread the leader. Returns `None` if another thread leads for long, if this thread is in a
-    /// callback of its own lead, or if the log takes no appends: the long way then waits, nests, or refuses.
+    /// Makes the calling thread the leader, and returns the target as well. Returns `None` if another thread leads for
+    /// long, if this thread is in a callback of its own lead, or if the log takes no appends: the long way then waits,
+    /// nests, or refuses.
     #[inline]
-    pub(crate) fn lead_alone(&self) -> Option<Leadership<'_, E, H>> {
-        if !self.queue.try_lead_alone() && !self.lead_soon() {
-            return None;
-        }
+    pub(crate) fn lead_alone(&self) -> Option<Alone<'_, E, H>> {
+        let target = self.queue.try_lead_alone().or_else(|| self.lead_soon())?;
         let leadership = Leadership::of(self);
-        // Relaxed: `commit_alone` looks again, under the target's lock.
+        // Relaxed: pairs with the store in `poison`. That is made by a thread that has the target, or by the leader
+        // before.
         if self.poisoned.load(Ordering::Relaxed) || !self.head.takes_appends() {
-            leadership.end();
+            leadership.end_alone(Some(target));
             return None;
         }
-        Some(leadership)
+        Some(Alone { leadership, target })
     }
 
     /// Leads as soon as no other thread does. Gives up after a while.
     #[cold]
-    fn lead_soon(&self) -> bool {
+    fn lead_soon(&self) -> Option<Target<'_, E, H>> {
         if self.queue.is_led_here() {
-            return false;
+            return None;
         }
         for _ in 0..YIELDS_MAX {
             for _ in 0..SPINS {
                 hint::spin_loop();
-                if !self.queue.is_led() && self.queue.try_lead_alone() {
-                    return true;
+                if !self.queue.is_led()
+                    && let Some(target) = self.queue.try_lead_alone()
+                {
+                    return Some(target);
                 }
             }
             thread::yield_now();
         }
-        false
+        None
     }
 }
 
-impl<E: Event, H: CommitTarget<E>> Leadership<'_, E, H> {
+/// The lead and the target, for a thread that took both at once.
+pub(crate) struct Alone<'a, E: Event, H: CommitTarget<E>> {
+    leadership: Leadership<'a, E, H>,
+    target: Target<'a, E, H>,
+}
+
+impl<E: Event, H: CommitTarget<E>> Alone<'_, E, H> {
     /// Commits one event and ends the leadership. `commit` gets the target and the clock, makes the event readable
     /// below the new head, and returns its offset; if it fails, it changes nothing. `event`
     /// and `published` return the event at this offset, for the callbacks.
     ///
     /// # Errors
-    /// The error of `commit`, or that of an earlier write.
+    /// The error of `commit`.
     #[inline]
-    pub(crate) fn commit_alone<'e>(
+    pub(crate) fn commit<'e>(
         self,
         commit: impl FnOnce(&mut H, &Clock) -> Result<u64, AppendError>,
         event: impl FnOnce(u64) -> Option<&'e Recorded<E>>,
         published: impl FnOnce(u64) -> Published<E>,
     ) -> Result<u64, AppendError> {
-        let committer = self.committer();
-        let mut target = committer.target.lock();
-        if let Some(poison) = committer.refusal() {
-            drop(target);
-            self.end();
-            return Err(poison);
-        }
+        // After a panic, the target is given back first, since it is the last binding here.
+        let Self { leadership, mut target } = self;
+        let committer = leadership.committer();
         let at_work = Committing::new(committer);
         let done = commit(&mut target, &committer.clock);
         committer.note_room(Some(&done), done.is_ok());
         if done.is_ok() {
-            // Under the target's lock, so one thread at a time.
+            // One thread at a time: the one that has the target.
             committer.head.meters().committed(1);
         }
         at_work.end();
-        drop(target);
-        if let Ok(offset) = done {
-            let head = &committer.head;
-            head.publish_one_led(offset + 1, || event(offset), || published(offset));
+        let listeners = done.as_ref().ok().and_then(|offset| committer.head.move_led(offset + 1));
+        match (listeners, &done) {
+            (Some(listeners), &Ok(offset)) => {
+                // A callback may use the target, and a waker, too.
+                drop(target);
+                let head = &committer.head;
+                head.announce_one(listeners, || event(offset), || published(offset));
+                leadership.end_alone(None);
+            }
+            _ => leadership.end_alone(Some(target)),
         }
-        self.end_alone();
         done
     }
 }

@@ -132,7 +132,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         } else {
             drop(queue);
         }
-        self.sync_target(&mut self.target.lock())
+        self.sync_target(&mut self.queue.borrow_target())
     }
 
     /// Waits until no thread leads, or until this thread has yielded [`YIELDS_MAX`] times. A commit in memory takes

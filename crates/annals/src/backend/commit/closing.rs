@@ -32,7 +32,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         drop(queue);
         fail_all(outside, &AppendError::Closed);
         if later {
-            return self.sync_target(&mut self.target.lock());
+            return self.sync_target(&mut self.queue.borrow_target());
         }
         if !led_here {
             drop(self.queue.wait_until_idle(self.queue.lock()));
@@ -60,7 +60,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
 
     /// Closes the target, and then the head.
     fn finish(&self) -> Result<(), AppendError> {
-        let mut target = self.target.lock();
+        let mut target = self.queue.borrow_target();
         let done = self.queue.lock().extra.closing.done;
         let closed = if done { Ok(()) } else { self.close_target(&mut target) };
         let mut queue = self.queue.lock();

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use annals_base::{Bell, LeaderQueue, LeaderQueueGuard, Mutex};
+use annals_base::{Bell, LeaderQueue, LeaderQueueGuard, TargetGuard};
 
 use super::clock::Clock;
 use super::helper::Helper;
@@ -25,8 +25,7 @@ use crate::metrics::meters::Timed;
 /// example.
 pub struct Committer<E, H> {
     pub(super) head: HeadPublisher<E>,
-    pub(super) queue: LeaderQueue<Request<E>, State<E>>,
-    pub(super) target: Mutex<H>,
+    pub(super) queue: LeaderQueue<Request<E>, State<E>, H>,
     /// Whether a write failed. The queue's state has the reason.
     pub(super) poisoned: AtomicBool,
     /// Whether the last commit found no room. The queue's state has the reason.
@@ -60,6 +59,9 @@ pub(super) struct State<E> {
 
 pub(super) type Locked<'a, E> = LeaderQueueGuard<'a, Request<E>, State<E>>;
 
+/// The target, for the thread that has it.
+pub(super) type Target<'a, E, H> = TargetGuard<'a, Request<E>, State<E>, H>;
+
 impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     /// Creates the commit path of this target. It publishes commits with `head`.
     #[must_use]
@@ -79,8 +81,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         };
         Arc::new_cyclic(|me| Self {
             head,
-            queue: LeaderQueue::new(state),
-            target: Mutex::new(target),
+            queue: LeaderQueue::new(state, target),
             poisoned: AtomicBool::new(false),
             full: AtomicBool::new(false),
             helper: OnceLock::new(),
@@ -99,7 +100,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
 
     /// Calls `f` with the target while no commit runs, and returns its result.
     pub fn with_target<R>(&self, f: impl FnOnce(&mut H) -> R) -> R {
-        f(&mut self.target.lock())
+        f(&mut self.queue.borrow_target())
     }
 
     /// Returns whether a write or sync failed. The log then takes no more appends.
@@ -133,15 +134,15 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         }
     }
 
-    /// Returns the error of further commits, if a write failed. The caller holds the target's lock.
+    /// Returns the error of further commits, if a write failed. The caller has the target.
     pub(super) fn refusal(&self) -> Option<AppendError> {
-        // Relaxed: pairs with the store in `poison`. It changes under the target's lock only, which the caller holds.
+        // Relaxed: pairs with the store in `poison`. The caller has the target, and no other thread changes it.
         let poisoned = self.poisoned.load(Ordering::Relaxed);
         if poisoned { self.queue.lock().extra.poison.clone() } else { None }
     }
 
     /// Makes the log refuse appends, since a write failed. Returns the error for the batches of the failed commit. The
-    /// caller holds the target's lock, or is a leader that panics.
+    /// caller has the target, or is a leader that panics.
     pub(super) fn poison(&self, error: &Arc<io::Error>) -> AppendError {
         tracing::error!(%error, "a write failed; the store takes no more appends until it is reopened");
         // Relaxed: pairs with the load in `refusal`.

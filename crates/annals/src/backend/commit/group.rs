@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use annals_base::Bell;
 
 use super::admit::admit;
-use super::committer::{Committer, Locked};
+use super::committer::{Committer, Locked, Target};
 use super::completion::{AppendResult, Completion};
 use super::request::{Request, fail_all};
 use super::target::CommitTarget;
@@ -69,7 +69,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         complete: &mut dyn FnMut(AppendResult),
     ) {
         let meters = self.head.meters();
-        let mut target = self.target.lock();
+        let mut target = self.queue.target();
         let committing = Committing::new(self);
         let before = target.next_offset();
         let mut results = Results::default();
@@ -96,7 +96,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
         } else if head > before {
             match meters.time(Timed::Sync, || target.commit()) {
                 Ok(events) => {
-                    // Under the target's lock, so one thread at a time.
+                    // One thread at a time: the one that has the target.
                     meters.committed(head - before);
                     published = Some(events);
                 }
@@ -119,11 +119,11 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     pub(super) fn note_room<T>(&self, last: Option<&Result<T, AppendError>>, staged: bool) {
         match last {
             Some(Err(refusal @ AppendError::NoRoom { .. })) => {
-                // Relaxed: pairs with the load below. It changes under the target's lock only, which the caller holds.
+                // Relaxed: pairs with the load below. The caller has the target, and no other thread changes it.
                 self.full.store(true, Ordering::Relaxed);
                 self.queue.lock().extra.no_room = Some(refusal.clone());
             }
-            // Relaxed: pairs with the stores in this function, under the target's lock.
+            // Relaxed: pairs with the stores in this function, of threads that had the target.
             _ if staged && self.full.load(Ordering::Relaxed) => {
                 self.full.store(false, Ordering::Relaxed);
                 self.queue.lock().extra.no_room = None;
@@ -163,10 +163,11 @@ impl<'a, E: Event, H: CommitTarget<E>> Leadership<'a, E, H> {
         self.committer
     }
 
-    /// Ends the leadership without the queue's lock if nothing waits for that.
+    /// Ends the leadership without the queue's lock if nothing waits for that. Gives the target back if it is passed.
     #[inline]
-    pub(crate) fn end_alone(mut self) {
-        if self.committer.queue.resign_alone() {
+    pub(super) fn end_alone(mut self, target: Option<Target<'_, E, H>>) {
+        let queue = &self.committer.queue;
+        if target.map_or_else(|| queue.resign_alone(), Target::resign_alone) {
             self.ended = true;
         } else {
             self.end();

@@ -3,6 +3,7 @@
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 use std::time::Instant;
 
 use annals_base::Watched;
@@ -90,8 +91,8 @@ impl<E> HeadPublisher<E> {
             let _moving = self.0.shared.moving.lock();
             self.move_to(head)
         };
-        if is_moved {
-            self.announce(|callbacks, meters| callbacks.deliver(meters, events()));
+        if is_moved && let Some(listeners) = self.listeners() {
+            self.announce_to(listeners, |callbacks, meters| callbacks.deliver(meters, events()));
         }
     }
 
@@ -131,32 +132,34 @@ impl<E> HeadPublisher<E> {
     /// thread leads, and none leads any more.
     #[inline]
     pub(crate) fn publish_led(&self, head: u64, events: impl FnOnce() -> Published<E>) {
-        self.advance_led(head, |callbacks, meters| callbacks.deliver(meters, events()));
+        if let Some(listeners) = self.move_led(head) {
+            self.announce_to(listeners, |callbacks, meters| callbacks.deliver(meters, events()));
+        }
     }
 
-    /// Does what [`publish_led`](Self::publish_led) does with one event, which `event` returns. `published` returns it
-    /// if it must be queued.
+    /// Moves the head. Returns those that hear of it, if there are any: the caller then passes them to
+    /// [`announce_one`](Self::announce_one). The caller makes sure of what [`publish_led`](Self::publish_led) asks.
     #[inline]
-    pub(crate) fn publish_one_led<'a>(
+    #[must_use = "waiters that are not woken sleep on"]
+    pub(crate) fn move_led(&self, head: u64) -> Option<Listeners> {
+        if self.move_to(head) { self.listeners() } else { None }
+    }
+
+    /// Delivers one event, which `event` returns, to the callbacks, and wakes the waiters. `published` returns the
+    /// event if it must be queued.
+    pub(crate) fn announce_one<'a>(
         &self,
-        head: u64,
+        listeners: Listeners,
         event: impl FnOnce() -> Option<&'a Recorded<E>>,
         published: impl FnOnce() -> Published<E>,
     ) where
         E: 'a,
     {
-        self.advance_led(head, |callbacks, meters| {
+        self.announce_to(listeners, |callbacks, meters| {
             if let Some(event) = event() {
                 callbacks.deliver_one(meters, event, published);
             }
         });
-    }
-
-    #[inline]
-    fn advance_led(&self, head: u64, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
-        if self.move_to(head) {
-            self.announce(deliver);
-        }
     }
 
     /// Moves the head, unless it is closed. Returns whether it moved. The caller makes sure that the head is not closed
@@ -173,18 +176,24 @@ impl<E> HeadPublisher<E> {
         true
     }
 
-    /// Calls the callbacks after the head was moved, and then wakes the waiters. `deliver` delivers to the callbacks
-    /// for this type of events.
+    /// Returns the waiters, after the head was moved; `None` if there are neither waiters nor callbacks.
     #[inline]
-    fn announce(&self, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
+    fn listeners(&self) -> Option<Listeners> {
         let Head { watched, shared } = &self.0;
         // Before the look at the callbacks: `Callbacks::subscribe` relies on this order.
         let sleepers = watched.take_sleepers();
+        let any = !sleepers.is_empty() || shared.callbacks.any() || shared.twins.any();
+        any.then_some(Listeners(sleepers))
+    }
+
+    /// Calls the callbacks, and then wakes the waiters. `deliver` delivers to the callbacks for this type of events.
+    fn announce_to(&self, listeners: Listeners, deliver: impl FnOnce(&Callbacks<E>, &Meters)) {
+        let Head { watched, shared } = &self.0;
         if shared.callbacks.any() {
             deliver(&shared.callbacks, &shared.meters);
         }
         shared.twins.deliver(watched);
-        sleepers.into_iter().for_each(wakers::wake);
+        listeners.0.into_iter().for_each(wakers::wake);
     }
 
     /// Records that the backend takes no more appends. Accepted appends still move the head.
@@ -211,6 +220,9 @@ impl<E> HeadPublisher<E> {
         self.0.shared.callbacks.is_delivering()
     }
 }
+
+/// The waiters of a head that was moved, who must be woken. Besides them or instead, the head may have callbacks.
+pub(crate) struct Listeners(Vec<Waker>);
 
 /// The measurement of an append, from its beginning to its result. [`HeadPublisher::time_append`] begins it.
 pub struct AppendTimer {

@@ -53,10 +53,16 @@ impl Twins {
     /// the events of both publications, in order, and the outer call finds nothing left.
     #[inline]
     pub(super) fn deliver(&self, watched: &Watched) {
-        // Acquire: pairs with the store in `add`.
-        if self.any.load(Ordering::Acquire) {
+        if self.any() {
             self.deliver_to_all(watched.get());
         }
+    }
+
+    /// Returns whether a twin was ever added.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        // Acquire: pairs with the store in `add`.
+        self.any.load(Ordering::Acquire)
     }
 
     #[cold]

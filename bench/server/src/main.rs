@@ -134,16 +134,22 @@ fn compared(title: &str, rounds: usize, of: &[Candidate<'_>]) -> std::io::Result
             for (what, figure) in of[at].1()? {
                 note(&mut values, what, at, of.len(), figure.value);
                 if let Some(cpu) = figure.cpu {
-                    note(&mut cpus, what, at, of.len(), cpu);
+                    note(&mut cpus, without_unit(what), at, of.len(), cpu);
                 }
             }
         }
     }
     let names: Vec<&str> = of.iter().map(|(name, _)| *name).collect();
     let rounds = format!("median (least–most) of {rounds} rounds");
-    let cpu = format!("{title}: seconds of the server's processor time for a million, {rounds}");
+    let cpu = format!("{title}: seconds of the server's processor time for a million events or reads, {rounds}");
     let title = format!("{title}, {rounds}");
     Ok(format!("{}\n{}\n", markdown(&title, &names, &values), markdown(&cpu, &names, &cpus)))
+}
+
+/// Returns the name of a row without the unit of its rate or latency: the processor time has another one.
+fn without_unit(what: &str) -> &str {
+    let row = what.rsplit_once(", ").map_or(what, |(row, _)| row);
+    row.strip_suffix(", p50").unwrap_or(row)
 }
 
 /// Adds a figure of a candidate to a row.

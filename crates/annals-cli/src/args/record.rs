@@ -4,18 +4,20 @@ use clap::{Args, Subcommand};
 
 use crate::store_path::StorePath;
 
-/// Create, inspect and check the record of a log on several machines
+/// Create, inspect, check and repair the record of a log on several machines
 ///
 /// The record is what an engine such as PostgreSQL stores: the commits of all processes that append to one log, in one
 /// order. Each process reads from a replica of its own, in files (--replica).
 ///
 /// If a record lost commits (an engine was restored from a backup, or lost its last writes), a process whose replica has
-/// them reports that the two have diverged. `heal` appends the lost commits again. If another process appended meanwhile,
-/// they cannot follow: then `epoch` gives them up, and `set-aside` moves each replica that has them to another directory.
+/// them reports that the two have diverged. `heal` appends the lost commits again. If another process has appended since,
+/// they cannot be appended any more: then `epoch` gives them up, and `set-aside` renames the directory of each replica
+/// that has them. "When a store has diverged" in docs/REPLICATION.md has the steps.
 ///
-/// The address of a record in NATS `JetStream` is `nats://USER@HOST,HOST,…/NAME`.
 /// The address of a record in PostgreSQL is `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`. Name all servers: annals
 /// uses the one that takes writes. One database can have the records of many logs, each under its NAME.
+///
+/// The address of a record in NATS JetStream is `nats://USER@HOST,HOST,…/NAME`.
 ///
 /// Leave the password out of the address, because arguments show in lists of processes. Set the variable `PGPASSWORD` or
 /// `NATS_PASSWORD`, or set `ANNALS_PASSWORD_FILE` to the path of a file whose first line is the password.
@@ -72,7 +74,7 @@ impl RecordCommand {
 /// unnoticed. The command fails if the record exists.
 ///
 /// In PostgreSQL, it makes the table `annals_commits` if the database has none, and writes the record's first row. In NATS
-/// `JetStream`, it makes the stream, and writes its first message.
+/// JetStream, it makes the stream, and writes its first message.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  annals record create 'postgres://app@db1,db2,db3/app?store=shop'"
@@ -118,7 +120,9 @@ pub(crate) struct Verify {
     pub(crate) record: StorePath,
 }
 
-/// Append the commits that the record lost and a replica has
+/// Append again the commits that the record lost and a replica has
+///
+/// --replica names the replica that has the lost commits.
 ///
 /// Stop all processes that append to the log first, and keep copies of the replicas. The commits get the same numbers,
 /// offsets and times as before. Nothing is changed if nothing is lost, and the command can be run again after a failure.
@@ -138,11 +142,14 @@ pub(crate) struct Heal {
     pub(crate) dry_run: bool,
 }
 
-/// Give up what only a replica has: append an epoch, with which the log goes on as the record has it
+/// Give up the commits that only a replica has, so that the log goes on without them
+///
+/// The command appends an epoch to the record: a commit without events, which stores this decision and its reason.
+/// --replica names a replica that has the lost commits.
 ///
 /// This cannot be undone: the lost commits can never be appended again. Save their events first: `annals export DIR --from
-/// OFFSET` prints them; a dry run prints the offset. Every process whose replica has other commits then reports which
-/// epoch gave them up.
+/// OFFSET` prints them; a dry run prints the offset. A process whose replica has them then reports the epoch when it
+/// opens the replica.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  annals record epoch 'postgres://app@db1,db2,db3/app?store=shop' --replica data/shop --reason 'restored the backup of Sunday'"
@@ -151,7 +158,7 @@ pub(crate) struct Epoch {
     /// The address of the record: postgres://… or nats://…
     #[arg(env = "ANNALS_STORE", hide_env_values = true)]
     pub(crate) record: StorePath,
-    /// Why, for those who read the record later: at most 1,024 bytes
+    /// The reason, for people who read the record later: at most 1,024 bytes
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     /// Check everything, and append nothing
@@ -159,7 +166,7 @@ pub(crate) struct Epoch {
     pub(crate) dry_run: bool,
 }
 
-/// Rename the directory of a replica that an epoch has cut off
+/// Rename the directory of a replica that has commits which an epoch gave up
 ///
 /// The new name is the old one with `.cut-` and the number of the epoch. The next command with this --replica builds a new
 /// replica from the record. Positions of consumers and snapshots in the directory move with it, since they may rest on

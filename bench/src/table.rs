@@ -29,20 +29,40 @@ impl Figures {
 /// A number as a person reads it.
 pub fn digits(number: f64) -> String {
     if number.abs() >= 1_000.0 {
-        let whole = format!("{number:.0}");
-        let mut shown = String::new();
-        for (at, digit) in whole.chars().enumerate() {
-            if at > 0 && (whole.len() - at).is_multiple_of(3) {
-                shown.push(',');
-            }
-            shown.push(digit);
-        }
-        shown
+        grouped(&format!("{number:.0}"))
     } else if number.abs() >= 100.0 {
         format!("{number:.0}")
     } else {
         format!("{number:.*}", usize::from(number.abs() < 1.0) + 1)
     }
+}
+
+/// Returns digits with a comma before every three.
+fn grouped(digits: &str) -> String {
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// Returns a title or the name of a row with all its whole numbers grouped.
+fn with_groups(text: &str) -> String {
+    let is_end = |(at, char): &(usize, char)| {
+        let next = text[*at..].chars().nth(1);
+        char.is_ascii_digit() != next.is_some_and(|next| next.is_ascii_digit())
+    };
+    let mut shown = String::new();
+    let mut from = 0;
+    for (at, char) in text.char_indices().filter(is_end) {
+        let part = &text[from..at + char.len_utf8()];
+        from = at + char.len_utf8();
+        shown += &if char.is_ascii_digit() { grouped(part) } else { part.to_owned() };
+    }
+    shown + &text[from..]
 }
 
 /// One line of a table: what was measured, and its figures for each candidate.
@@ -53,13 +73,13 @@ pub struct Row {
 
 /// A Markdown table; a last column has the ratio of the first candidate's median to that of each other.
 pub fn markdown(title: &str, candidates: &[&str], rows: &[Row]) -> String {
-    let mut out = format!("### {title}\n\n| |");
+    let mut out = format!("### {}\n\n| |", with_groups(title));
     candidates.iter().for_each(|name| write!(out, " {name} |").expect("a String"));
     out.push_str(" ratio to each |\n|---|");
     (0..=candidates.len()).for_each(|_| out.push_str("---|"));
     out.push('\n');
     for row in rows {
-        write!(out, "| {} |", row.what).expect("a String");
+        write!(out, "| {} |", with_groups(&row.what)).expect("a String");
         for figures in &row.figures {
             write!(out, " {} |", figures.as_ref().map_or("–".to_owned(), Figures::show))
                 .expect("a String");
@@ -83,12 +103,13 @@ pub fn by_candidate(
     measured: &[&str],
     figures: &[Vec<Figures>],
 ) -> String {
-    let mut out = format!("### {title}\n\n");
+    let mut out = format!("### {}\n\n", with_groups(title));
     let head = |out: &mut String, names: &[&str]| {
         writeln!(out, "| | {} |", names.join(" | ")).expect("a String");
         writeln!(out, "|---|{}", "---|".repeat(names.len())).expect("a String");
     };
     let line = |out: &mut String, what: &str, cells: Vec<String>| {
+        let what = with_groups(what);
         writeln!(out, "| {what} | {} |", cells.join(" | ")).expect("a String");
     };
     let has = |figures: &Figures| !figures.0.is_empty();

@@ -141,7 +141,9 @@ fn compared(title: &str, rounds: usize, of: &[Candidate<'_>]) -> std::io::Result
     }
     let names: Vec<&str> = of.iter().map(|(name, _)| *name).collect();
     let rounds = format!("median (least–most) of {rounds} rounds");
-    let cpu = format!("{title}: seconds of the server's processor time for a million events or reads, {rounds}");
+    let cpu = format!(
+        "{title}: seconds of the server's processor time for a million events or reads, {rounds}"
+    );
     let title = format!("{title}, {rounds}");
     Ok(format!("{}\n{}\n", markdown(&title, &names, &values), markdown(&cpu, &names, &cpus)))
 }

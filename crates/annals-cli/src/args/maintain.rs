@@ -29,7 +29,7 @@ pub(crate) struct Verify {
     pub(crate) against: Vec<std::path::PathBuf>,
 }
 
-/// Copy a store to another store of either kind, with the same offsets and times
+/// Copy a store to another store of any kind, with the same offsets and times
 ///
 /// If the copy already has some of the events, the command continues from there: run it again after an interruption,
 /// or to bring the copy up to date. At the end the copy is synced to the disk and compared with the source, event by

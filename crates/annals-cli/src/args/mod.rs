@@ -91,9 +91,10 @@ const FILE_FORMAT: u32 = 1;
 /// given none. `annals append` creates the store. One process at a time can append to a store; meanwhile, any number of
 /// processes can read it.
 ///
-/// A STORE can also be the address of a record, `postgres://USER@HOST,HOST,…/DATABASE?store=NAME`, if this program was
-/// built with the feature `postgres`. Any number of processes, on any number of machines, can then append to one log.
-/// Each keeps a replica in a directory of its own, which --replica names. `annals record create` creates the record.
+/// A STORE can also be the address of a record: `postgres://USER@HOST,HOST,…/DATABASE?store=NAME` or
+/// `nats://USER@HOST,HOST,…/NAME`, if this program was built with the feature `postgres` or `nats`. Any number of
+/// processes, on any number of machines, can then append to one log. Each keeps a replica in a directory of its own,
+/// which --replica names. `annals record create` creates the record.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, long_version = long_version(), after_help = TOP_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -104,7 +105,7 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, value_enum, help_heading = GLOBAL)]
     pub(crate) format: Option<Format>,
 
-    /// The directory of this process's replica, for a STORE that is the address of a record [env: `ANNALS_REPLICA`]
+    /// The directory of this process's replica, for a STORE that is the address of a record [env: ANNALS_REPLICA]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub(crate) replica: Option<std::path::PathBuf>,
 

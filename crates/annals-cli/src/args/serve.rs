@@ -15,8 +15,8 @@ use crate::store_path::StorePath;
 /// The server is a store's one writer, and creates the store if nothing exists at its path. With --read-only it
 /// follows a store that another process writes; appends then fail.
 ///
-/// If the store is the address of a record (postgres://…), any number of servers can serve one log, on machines of
-/// their own, each with a replica of its own (--replica). Clients can append at each of them.
+/// If the store is the address of a record (postgres://… or nats://…), any number of servers can serve one log, on
+/// machines of their own, each with a replica of its own (--replica). Clients can append at each of them.
 ///
 /// A browser shows what is in the store at <http://localhost:50051/ui>: events, tags, the state at any offset,
 /// consumers.

@@ -1,8 +1,8 @@
 //! NATS `JetStream` as the engine of a replicated log of the event store annals.
 //!
-//! A record is a stream, and one message is one entry. An append names the last message that it was decided on, and the
-//! stream's leader refuses it behind any other. The page `docs/REPLICATION.md` says what this promises, and with which
-//! settings of the servers.
+//! A record is a stream, and one message is one entry. An append names the number of the last message that its process
+//! has read, and the stream's leader refuses the append if the stream has a later message. The page
+//! `docs/REPLICATION.md` says what this promises, and with which settings of the servers.
 //!
 //! ```no_run
 //! use annals_nats::JetStream;

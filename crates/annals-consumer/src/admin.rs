@@ -135,13 +135,22 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         Ok(list)
     }
 
-    /// Returns the consumer or group of this name.
+    /// Returns the consumer or group of this name, as [`list`](Self::list) does, and reads no other.
     ///
     /// # Errors
-    /// [`ConsumerError::NotFound`], and those of [`list`](Self::list).
+    /// [`ConsumerError::NotFound`], [`ConsumerError::BadName`]. What keeps it from starting is its
+    /// [`problem`](ConsumerInfo::problem) instead.
     pub fn get(&self, name: &str) -> Result<ConsumerInfo, ConsumerError> {
-        let found = self.list()?.into_iter().find(|info| info.name == name);
-        found.ok_or_else(|| not_found(name))
+        check_name(name)?;
+        let is_group = self.place.has_group(name) || self.place.had_group(name);
+        if let Some(info) = is_group.then(|| self.group(name.to_owned())).flatten() {
+            return Ok(info);
+        }
+        match Checkpoint::of(self.store, name)?.exists() {
+            Ok(false) => Err(not_found(name)),
+            // A position that cannot be read is a problem of the consumer.
+            Ok(true) | Err(_) => Ok(self.consumer(name.to_owned())),
+        }
     }
 
     /// Returns the parked events of a group in order, at most `limit`, from offset `from` on.

@@ -17,8 +17,8 @@ use crate::fault::{Fault, Kind};
 /// A group that the server runs.
 pub(crate) type OpenGroup = Group<WireEvent, Box<dyn Backend<WireEvent>>>;
 
-/// The number of groups that are opened or changed at once. Finding a group checks the files of all groups, also for a
-/// name that no group has, so further ones wait without a thread.
+/// The number of groups that are opened or changed at once. That reads the state log of a group twice, up to 100,000
+/// events each time, so further ones wait without a thread.
 const CHANGES: usize = 4;
 
 /// The place of a group.

@@ -17,6 +17,7 @@ use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::{GroupStatus, ParkedEvent};
 use crate::group_builder::check_bound;
+use crate::place::lock::Noted;
 use crate::place::place::{Place, check_name};
 
 /// The consumers and groups beside a log: lists them, replays or drops parked events, resets and deletes.
@@ -130,7 +131,10 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let mut list: Vec<ConsumerInfo> =
             names.into_iter().map(|name| self.consumer(name)).collect();
         list.extend(self.place.groups()?.into_iter().filter_map(|name| self.group(name)));
-        list.extend(self.place.lost_groups()?.into_iter().filter_map(|name| self.group(name)));
+        list.extend(self.place.lost()?.into_iter().filter_map(|(name, state)| match state {
+            Noted::Group => self.group(name),
+            _ => Some(self.consumer(name)),
+        }));
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
     }
@@ -142,14 +146,15 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// [`problem`](ConsumerInfo::problem) instead.
     pub fn get(&self, name: &str) -> Result<ConsumerInfo, ConsumerError> {
         check_name(name)?;
-        let is_group = self.place.has_group(name) || self.place.had_group(name);
+        let noted = self.place.noted(name);
+        let is_group = self.place.has_group(name) || noted == Noted::Group;
         if let Some(info) = is_group.then(|| self.group(name.to_owned())).flatten() {
             return Ok(info);
         }
         match Checkpoint::of(self.store, name)?.exists() {
-            Ok(false) => Err(not_found(name)),
-            // A position that cannot be read is a problem of the consumer.
-            Ok(true) | Err(_) => Ok(self.consumer(name.to_owned())),
+            Ok(false) if noted != Noted::Position => Err(not_found(name)),
+            // A position that was removed or cannot be read is a problem of the consumer.
+            _ => Ok(self.consumer(name.to_owned())),
         }
     }
 
@@ -202,7 +207,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let kind = self.kind(name)?;
         let lock = self.place.lock(name)?;
         if kind == ConsumerKind::Consumer {
-            return Checkpoint::of(self.store, name)?.save(self.store, to);
+            Checkpoint::of(self.store, name)?.save(self.store, to)?;
+            lock.note(Noted::Position);
+            return Ok(());
         }
         let opened = StateLog::open(&self.place, name, &lock)?;
         let (mut log, state) = opened.ok_or_else(|| not_found(name))?;
@@ -221,16 +228,20 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         let kind = self.kind(name)?;
         let lock = self.place.lock(name)?;
         match kind {
-            ConsumerKind::Consumer => Checkpoint::of(self.store, name)?.remove(),
+            ConsumerKind::Consumer => {
+                lock.note(Noted::Nothing);
+                Checkpoint::of(self.store, name)?.remove()
+            }
             ConsumerKind::Group => StateLog::delete(&self.place, name, &lock),
         }
     }
 
     fn kind(&self, name: &str) -> Result<ConsumerKind, ConsumerError> {
         check_name(name)?;
-        if self.place.has_group(name) || self.place.had_group(name) {
+        let noted = self.place.noted(name);
+        if self.place.has_group(name) || noted == Noted::Group {
             Ok(ConsumerKind::Group)
-        } else if Checkpoint::of(self.store, name)?.exists()? {
+        } else if noted == Noted::Position || Checkpoint::of(self.store, name)?.exists()? {
             Ok(ConsumerKind::Consumer)
         } else {
             Err(not_found(name))
@@ -240,6 +251,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     fn consumer(&self, name: String) -> ConsumerInfo {
         let checkpoint = Checkpoint::of(self.store, name.as_str());
         let loaded = checkpoint.and_then(|checkpoint| {
+            self.place.check_position(&name, self.place.noted(&name))?;
             let position = checkpoint.peek()?.unwrap_or(0);
             Ok((position, checkpoint.load(self.store).err()))
         });

@@ -17,7 +17,7 @@ use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::place::checkpoint_store::CheckpointStore;
-use crate::place::lock::NameLock;
+use crate::place::lock::{NameLock, Noted};
 use crate::place::place::{Place, check_name};
 use crate::place::position_files::remove_left_behind;
 use crate::worker::Worker;
@@ -118,6 +118,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
     /// * [`ConsumerError::Running`]: it is running, in this process or another.
     /// * [`ConsumerError::OtherStore`], [`ConsumerError::BeyondHead`], [`ConsumerError::OtherHistory`],
     ///   [`ConsumerError::DamagedPosition`]: the position is not valid for this log.
+    /// * [`ConsumerError::PositionRemoved`]: it had a position, whose file was removed.
     /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
     ///   [`ConsumerError::NoPlace`], or a failure of the system.
     pub fn start(self) -> Result<Consumer<E, B>, ConsumerError> {
@@ -137,6 +138,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
         // Before anything is delivered: after a crash, the consumer begins here and not at a later head.
         if position.is_none() && self.from > 0 {
             checkpoint.save(store, self.from)?;
+        }
+        if position.is_some() || self.from > 0 {
+            lock.note(Noted::Position);
         }
         let position = position.unwrap_or(self.from);
         let (clock, pause_ms) = (Clock::new(0), ms(self.retry_after));
@@ -187,11 +191,12 @@ fn locked<E: Event, B: Backend<E>>(
 ) -> Result<(Arc<dyn CheckpointStore>, NameLock), ConsumerError> {
     let place = Place::of(store)?;
     let lock = place.lock(name)?;
-    if place.has_group(name) {
+    if place.has_group(name) || lock.noted() == Noted::Group {
         return Err(ConsumerError::OtherKind { name: name.to_owned(), found: "group" });
     }
     if let Place::Directory(directory) = &place {
         remove_left_behind(directory, name);
     }
+    place.check_position(name, lock.noted())?;
     Ok((place.checkpoints(), lock))
 }

@@ -129,6 +129,19 @@ pub enum ConsumerError {
         /// What is wrong.
         problem: String,
     },
+    /// The file of a consumer's position was removed, and not by
+    /// [`ConsumerAdmin::delete`](crate::ConsumerAdmin::delete).
+    #[error(
+        "the position of the consumer {name:?}, {}, was removed; restore it from a backup, or reset {name:?} to the \
+         offset where it shall go on",
+        path.display()
+    )]
+    PositionRemoved {
+        /// The name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// A group exists with another query or key.
     #[error(
         "the group {name:?} exists with another {what}: {found}, not {given}; use another name, or delete the group"

@@ -19,7 +19,7 @@ use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::Group;
-use crate::place::lock::NameLock;
+use crate::place::lock::{NameLock, Noted};
 use crate::place::place::{Place, check_name};
 use crate::place::position_files::remove_left_behind;
 
@@ -127,7 +127,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     }
 
     /// Sets the most events that are read ahead and not finished: 4,096 by default, 1 to 1,000,000. Each takes about
-    /// 300 bytes of memory. If one key has more waiting events than that, events of other keys behind them wait too.
+    /// 300 bytes of memory. Of the events themselves, at most 3 MiB and three events more are in memory; the others are
+    /// read again when they are delivered. If one key has more waiting events than that, events of other keys behind them wait too.
     pub fn read_ahead(mut self, events: u32) -> Self {
         self.settings.read_ahead = events;
         self
@@ -176,7 +177,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         if let Place::Directory(directory) = &place {
             remove_left_behind(directory, &name);
         }
-        if Checkpoint::of(store, name.as_str())?.exists()? {
+        let had_position = lock.noted() == Noted::Position;
+        if had_position || Checkpoint::of(store, name.as_str())?.exists()? {
             return Err(ConsumerError::OtherKind { name, found: "consumer" });
         }
         let (log, mut state) = match StateLog::open(&place, &name, &lock)? {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use annals::{Backend, EventStore, Journal, Query, RawEvent, UnknownEvents};
 use annals_consumer::{
-    Checkpoint, CheckpointStore, ConsumerAdmin, ConsumerError, Consumers as _, FileCheckpoints,
-    Holder,
+    Checkpoint, CheckpointStore, ConsumerAdmin, ConsumerError, ConsumerKind, Consumers as _,
+    FileCheckpoints, Holder,
 };
 use common::{Counting, append, boxed, copy_directory};
 use futures_executor::block_on;
@@ -345,4 +345,46 @@ fn a_consumer_whose_lock_file_was_removed_saves_nothing_any_more() {
     drop(second);
     let mut third = store.consumer("mailer").start().unwrap();
     assert_eq!(third.next().unwrap().unwrap().offset, 0, "the first consumer saved nothing");
+}
+
+#[test]
+fn a_position_that_was_removed_is_an_error_and_does_not_begin_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    append(&store, 0..5);
+    let positions = path.join("consumers");
+    let remove = |file: &str| fs::remove_file(positions.join(file)).unwrap();
+    // A consumer that has handled nothing has no position, so nothing can be missed.
+    drop(store.consumer("mailer").start().unwrap());
+    let mut mailer = store.consumer("mailer").start().unwrap();
+    for _ in 0..3 {
+        mailer.next().unwrap().unwrap().ack().unwrap();
+    }
+    drop(mailer);
+    drop(store.consumer("new-only").from(5).start().unwrap());
+    let admin = ConsumerAdmin::of(&store).unwrap();
+    for name in ["mailer", "new-only"] {
+        remove(&format!("{name}.position"));
+        for _ in 0..2 {
+            let error = store.consumer(name).start().unwrap_err();
+            assert!(matches!(error, ConsumerError::PositionRemoved { .. }), "{error}");
+            assert!(error.to_string().contains("reset"), "{error}");
+            let error = store.group(name).open().unwrap_err();
+            assert!(matches!(error, ConsumerError::OtherKind { found: "consumer", .. }), "{error}");
+        }
+        let listed = admin.list().unwrap().into_iter().find(|info| info.name == name).unwrap();
+        for info in [listed, admin.get(name).unwrap()] {
+            assert_eq!(info.kind, ConsumerKind::Consumer);
+            assert!(matches!(info.problem, Some(ConsumerError::PositionRemoved { .. })));
+        }
+    }
+    admin.reset("mailer", 4).unwrap();
+    assert_eq!(store.consumer("mailer").start().unwrap().position(), 4);
+    assert!(admin.get("mailer").unwrap().problem.is_none());
+    for name in ["mailer", "new-only"] {
+        admin.delete(name).unwrap();
+        assert_eq!(store.consumer(name).start().unwrap().position(), 0);
+    }
+    assert!(admin.list().unwrap().is_empty());
 }

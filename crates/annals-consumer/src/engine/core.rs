@@ -17,7 +17,7 @@ use super::schedule::Keys;
 use super::state::GroupState;
 use crate::binding::digest_before;
 use crate::error::ConsumerError;
-use crate::place::lock::NameLock;
+use crate::place::lock::{NameLock, Noted};
 
 /// The number of events without a match after which the state log learns that they were read.
 const STORE_PASSED: u64 = 65_536;
@@ -248,7 +248,11 @@ impl<E: Event> Core<E> {
         let GroupState { read: to, stored_read, .. } = *self.machine.state();
         if let Record::Position(record) = &mut self.record {
             self.lock.check()?;
-            return record.save(store, position, now_ms);
+            record.save(store, position, now_ms)?;
+            if record.saved > 0 {
+                self.lock.note(Noted::Position);
+            }
+            return Ok(());
         }
         if to > stored_read {
             let before = digest_before(store, to);

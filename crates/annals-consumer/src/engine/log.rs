@@ -22,7 +22,7 @@ use annals::{
 use super::event::GroupEvent;
 use super::state::GroupState;
 use crate::error::ConsumerError;
-use crate::place::lock::NameLock;
+use crate::place::lock::{NameLock, Noted};
 use crate::place::place::{MemoryPlace, Place, group_directory};
 use crate::place::position_files::{
     DELETED, create_directory, left_behind, remove_left_behind, sync_directory,
@@ -77,13 +77,13 @@ impl StateLog {
                     let path = log_directory(directory, number);
                     (number, open_log(&path).map_err(not_opened(name))?)
                 }
-                None if lock.had_group() => return Err(removed(directory, name)),
+                None if lock.noted() == Noted::Group => return Err(removed(directory, name)),
                 None => return Ok(None),
             },
         };
         let (state, last_ms) = fold(&store, name);
         let state = state.whole(name)?;
-        lock.note_group(true);
+        lock.note(Noted::Group);
         let (name, ends_at) = (name.to_owned(), MOST_EVENTS);
         Ok(Some((Self { name, logs, number, store, ends_at, last_ms }, state)))
     }
@@ -101,7 +101,7 @@ impl StateLog {
             create_directory(directory).map_err(ConsumerError::io("create", directory))?;
         }
         let store = logs.begin(name, 1, state, now_ms)?;
-        lock.note_group(true);
+        lock.note(Noted::Group);
         let (name, number, ends_at) = (name.to_owned(), 1, MOST_EVENTS);
         Ok(Self { name, logs, number, store, ends_at, last_ms: now_ms })
     }
@@ -116,7 +116,7 @@ impl StateLog {
         };
         loop {
             let Some(&number) = numbers(&directory)?.last() else {
-                let is_lost = place.had_group(name);
+                let is_lost = place.noted(name) == Noted::Group;
                 return if is_lost { Err(removed(&directory, name)) } else { Ok(None) };
             };
             let path = log_directory(&directory, number);
@@ -139,7 +139,7 @@ impl StateLog {
 
     /// Removes the state logs of a group. The caller holds the group's lock.
     pub(crate) fn delete(place: &Place, name: &str, lock: &NameLock) -> Result<(), ConsumerError> {
-        lock.note_group(false);
+        lock.note(Noted::Nothing);
         match Logs::of(place, name) {
             Logs::Memory(place) => drop(place.groups.lock().remove(name)),
             Logs::Directory(directory) => {

@@ -1,5 +1,6 @@
 //! The lock of a name: one consumer or group at a time runs under it, among all processes of the machine.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -14,12 +15,31 @@ use crate::error::{ConsumerError, Holder};
 /// The extension of the file of a lock.
 pub(crate) const LOCK: &str = ".lock";
 
-/// What the file of a group's lock has behind the id of the process.
-const GROUP: &str = " group";
+/// The state that a name has, as the file of its lock notes it behind the id of the process. So a state that was removed
+/// by other means than a deletion is missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    Nothing,
+    /// The position of a consumer.
+    Position,
+    /// The state log of a group.
+    Group,
+}
 
-/// Returns whether the text of a lock's file says that the name is that of a group.
-pub(crate) fn is_of_group(text: &str) -> bool {
-    text.ends_with(GROUP)
+impl Noted {
+    /// Returns what the text of a lock's file notes.
+    pub(crate) fn of(text: &str) -> Self {
+        let is_noted = |noted: &Self| text.ends_with(noted.text());
+        [Self::Position, Self::Group].into_iter().find(is_noted).unwrap_or(Self::Nothing)
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Position => " position",
+            Self::Group => " group",
+        }
+    }
 }
 
 /// The names that are locked in memory.
@@ -28,13 +48,13 @@ pub(crate) type MemoryLocks = Arc<Mutex<BTreeSet<String>>>;
 /// The right to run under a name, until it is dropped.
 #[derive(Debug)]
 pub(crate) enum NameLock {
-    /// The open, locked file. Closing it releases the lock. Its text is the id of the process that has it, and whether
-    /// the name is that of a group.
+    /// The open, locked file. Closing it releases the lock. Its text is the id of the process that has it, and what is
+    /// noted of the name.
     File {
         file: File,
         path: PathBuf,
         name: String,
-        had_group: bool,
+        noted: Cell<Noted>,
     },
     Memory {
         locks: MemoryLocks,
@@ -53,7 +73,7 @@ impl NameLock {
         let file = open.map_err(ConsumerError::io("open", &path))?;
         let locked = file.try_lock();
         let mut text = String::new();
-        // If the file cannot be read, its kind stays unknown.
+        // If the file cannot be read, nothing is noted.
         let _ = (&file).take(64).read_to_string(&mut text);
         match locked {
             Ok(()) => {}
@@ -67,29 +87,42 @@ impl NameLock {
             }
             Err(TryLockError::Error(error)) => return Err(ConsumerError::io("lock", path)(error)),
         }
-        let had_group = is_of_group(&text);
-        let lock = Self::File { file, path, name: name.to_owned(), had_group };
-        lock.note_group(had_group);
+        let noted = Cell::new(Noted::of(&text));
+        let lock = Self::File { file, path, name: name.to_owned(), noted };
+        lock.write(lock.noted());
         Ok(lock)
     }
 
-    /// Returns whether the name was that of a group when the lock was taken. The group's state may be lost since.
-    pub(crate) fn had_group(&self) -> bool {
-        matches!(self, Self::File { had_group: true, .. })
+    /// Returns which state the name had when it was last noted. That state may be lost since.
+    pub(crate) fn noted(&self) -> Noted {
+        match self {
+            Self::File { noted, .. } => noted.get(),
+            Self::Memory { .. } | Self::None => Noted::Nothing,
+        }
     }
 
-    /// Notes the process, and whether the name is that of a group.
-    pub(crate) fn note_group(&self, exists: bool) {
-        let Self::File { file, name, .. } = self else { return };
-        let text = format!("{}{}", process::id(), if exists { GROUP } else { "" });
+    /// Notes which state the name has. A state is noted when it is durable, and no state before the state is removed.
+    pub(crate) fn note(&self, now: Noted) {
+        if self.noted() != now {
+            self.write(now);
+        }
+    }
+
+    /// Writes the process, and which state the name has.
+    fn write(&self, now: Noted) {
+        let Self::File { file, name, noted, .. } = self else { return };
+        let text = format!("{}{}", process::id(), now.text());
         let write = |mut file: &File| {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;
-            file.write_all(text.as_bytes())
+            file.write_all(text.as_bytes())?;
+            // After a loss of power, a state that was deleted must not count as removed.
+            if now == Noted::Nothing && noted.get() != now { file.sync_data() } else { Ok(()) }
         };
         if let Err(error) = write(file) {
             tracing::debug!(%error, name, "cannot note which process holds a lock");
         }
+        noted.set(now);
     }
 
     /// Checks that no other process can have taken the lock in the meantime, because the locked file was removed or

@@ -3,9 +3,9 @@
 //! ```text
 //!   my.store/consumers/          beside a log in files; a log in memory has the same in memory
 //!     mailer.position            the position of the consumer `mailer`        checkpoint_store, position_files
-//!     mailer.lock                locked while it runs                         lock
+//!     mailer.lock                locked while it runs; notes a saved position lock
 //!     billing.group/00000001/    the state log of the group `billing`         place
-//!     billing.lock               locked while it runs; says that the name is that of a group
+//!     billing.lock               locked while it runs; notes that the name is that of a group
 //! ```
 
 pub(crate) mod checkpoint_store;

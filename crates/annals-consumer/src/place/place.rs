@@ -12,8 +12,8 @@ use annals::{Backend, Event, EventStore};
 use parking_lot::Mutex;
 
 use super::checkpoint_store::{CheckpointStore, MemoryCheckpoints};
-use super::lock::{LOCK, MemoryLocks, NameLock, is_of_group};
-use super::position_files::{FileCheckpoints, create_directory, names_with};
+use super::lock::{LOCK, MemoryLocks, NameLock, Noted};
+use super::position_files::{FileCheckpoints, create_directory, names_with, position_file};
 use crate::error::ConsumerError;
 
 /// The subdirectory of a store's directory.
@@ -79,18 +79,37 @@ impl Place {
         }
     }
 
-    /// Returns the names of the groups whose state was removed, in order.
-    pub(crate) fn lost_groups(&self) -> Result<Vec<String>, ConsumerError> {
+    /// Returns the names whose state was removed, in order, and which state it was.
+    pub(crate) fn lost(&self) -> Result<Vec<(String, Noted)>, ConsumerError> {
         let Self::Directory(path) = self else { return Ok(Vec::new()) };
-        let mut names = names_with(path, LOCK).map_err(ConsumerError::io("list", path))?;
-        names.retain(|name| self.had_group(name) && !self.has_group(name));
-        Ok(names)
+        let names = names_with(path, LOCK).map_err(ConsumerError::io("list", path))?;
+        let with_state = names.into_iter().map(|name| (self.noted(&name), name));
+        let is_lost = |(noted, name): &(Noted, String)| match noted {
+            Noted::Nothing => false,
+            Noted::Position => self.check_position(name, *noted).is_err(),
+            Noted::Group => !self.has_group(name),
+        };
+        Ok(with_state.filter(is_lost).map(|(noted, name)| (name, noted)).collect())
     }
 
-    /// Returns whether the file of the lock of a name says that it is the name of a group.
-    pub(crate) fn had_group(&self, name: &str) -> bool {
-        let Self::Directory(path) = self else { return false };
-        fs::read_to_string(path.join(format!("{name}{LOCK}"))).is_ok_and(|text| is_of_group(&text))
+    /// Returns which state the name has, as the file of its lock notes it.
+    pub(crate) fn noted(&self, name: &str) -> Noted {
+        let Self::Directory(path) = self else { return Noted::Nothing };
+        let text = fs::read_to_string(path.join(format!("{name}{LOCK}")));
+        text.map_or(Noted::Nothing, |text| Noted::of(&text))
+    }
+
+    /// Checks that the position of a name is there if it was noted.
+    ///
+    /// # Errors
+    /// [`ConsumerError::PositionRemoved`] if not.
+    pub(crate) fn check_position(&self, name: &str, noted: Noted) -> Result<(), ConsumerError> {
+        let Self::Directory(path) = self else { return Ok(()) };
+        let path = position_file(path, name);
+        if noted == Noted::Position && matches!(path.try_exists(), Ok(false)) {
+            return Err(ConsumerError::PositionRemoved { name: name.to_owned(), path });
+        }
+        Ok(())
     }
 
     /// Returns whether a group of this name has a place for its state.

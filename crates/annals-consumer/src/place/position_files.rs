@@ -52,7 +52,7 @@ impl FileCheckpoints {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{name}{EXTENSION}"))
+        position_file(&self.path, name)
     }
 }
 
@@ -98,6 +98,11 @@ impl CheckpointStore for FileCheckpoints {
     fn names(&self) -> io::Result<Vec<String>> {
         names_with(&self.path, EXTENSION)
     }
+}
+
+/// Returns the path of the position of a name in a directory.
+pub(crate) fn position_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}{EXTENSION}"))
 }
 
 /// Returns the names in a directory that have this extension, without it, in order. A missing directory has none.

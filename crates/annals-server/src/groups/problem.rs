@@ -22,9 +22,10 @@ impl From<ConsumerError> for Fault {
             ConsumerError::NotParked { .. } => Kind::NotParked,
             ConsumerError::LeaseLost { .. } => Kind::LeaseLost,
             ConsumerError::NoPlace => Kind::NotFound,
-            ConsumerError::DamagedPosition { .. } | ConsumerError::DamagedState { .. } => {
-                Kind::Damaged
-            }
+            ConsumerError::DamagedPosition { .. }
+            | ConsumerError::DamagedState { .. }
+            | ConsumerError::PositionRemoved { .. }
+            | ConsumerError::StateRemoved { .. } => Kind::Damaged,
             ConsumerError::StateLogNotWritten { source: AppendError::NoRoom { .. }, .. } => {
                 Kind::NoRoom
             }

@@ -24,6 +24,7 @@ use crate::worker::{Next, Worker, WorkerStream};
 ///   ([`ConsumerBuilder::retry_after`](crate::ConsumerBuilder::retry_after)), before any later event.
 /// * **Deliveries may be handed to other threads** and acknowledged in any order. To share the work among threads so
 ///   that related events stay in order, use a [`Group`](crate::Group).
+/// * **It keeps at most 3 MiB of events in memory,** and three events more, that were read and not returned yet.
 /// * **One at a time.** A second start with the same name fails, in this process and in any other, while the first
 ///   consumer exists.
 ///

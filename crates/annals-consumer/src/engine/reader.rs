@@ -1,5 +1,6 @@
-//! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last page until
-//! they are delivered, so each event is read once.
+//! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last pages until
+//! they are delivered, so each event is read once. Events that wait longer must not fill the memory: they are read again
+//! when they are delivered.
 
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -13,7 +14,8 @@ use annals::{
 use super::schedule::Keys;
 use crate::error::ConsumerError;
 
-/// The most events that are read at a time, and kept of the pages before.
+/// The most events of a page. A page also ends where the backend's page does: behind the event with which the page
+/// reaches 1 MiB.
 const PAGE: usize = 64;
 
 /// What is read of a log, and how far.
@@ -23,13 +25,18 @@ pub(crate) struct Reader<E: Event> {
     unknown: UnknownEvents,
     /// The position in the log, from the first page on.
     cursor: Option<Box<dyn Cursor<E>>>,
-    /// Events that were read and not delivered yet, in order.
+    /// Events of the last page and of the one before it that were not delivered yet, in order.
     ahead: VecDeque<(u64, EventRef<'static, E>)>,
+    /// Where the last page begins.
+    last_page: u64,
 }
 
 /// A [`Subscription`], whatever its backend is.
 trait Cursor<E>: Send {
     fn try_next(&mut self) -> Option<Result<EventRef<'static, E>, ReadError>>;
+
+    /// Returns whether the next event was read already.
+    fn has_next(&self) -> bool;
 
     fn position(&self) -> u64;
 
@@ -39,6 +46,10 @@ trait Cursor<E>: Send {
 impl<E: Event, B: Backend<E> + 'static> Cursor<E> for Subscription<'static, E, B> {
     fn try_next(&mut self) -> Option<Result<EventRef<'static, E>, ReadError>> {
         Self::try_next(self)
+    }
+
+    fn has_next(&self) -> bool {
+        self.size_hint().0 > 0
     }
 
     fn position(&self) -> u64 {
@@ -52,10 +63,10 @@ impl<E: Event, B: Backend<E> + 'static> Cursor<E> for Subscription<'static, E, B
 
 impl<E: Event> Reader<E> {
     pub(crate) fn new(query: Query, key: Option<String>, unknown: UnknownEvents) -> Self {
-        Self { query, key, unknown, cursor: None, ahead: VecDeque::new() }
+        Self { query, key, unknown, cursor: None, ahead: VecDeque::new(), last_page: 0 }
     }
 
-    /// Returns at most `room` events from `from` on, with their keys, and the offset behind the events that were
+    /// Returns a page: at most `room` events from `from` on, with their keys, and the offset behind the events that were
     /// searched.
     pub(crate) fn read<B: Backend<E> + 'static>(
         &mut self,
@@ -71,6 +82,11 @@ impl<E: Event> Reader<E> {
             cursor.seek(from);
             self.ahead.clear();
         }
+        // Of the pages before, only the last is kept.
+        while self.first_ahead().is_some_and(|first| first < self.last_page) {
+            self.ahead.pop_front();
+        }
+        self.last_page = from;
         let found = self.page(store, cursor.as_mut(), room.min(PAGE));
         let to = cursor.position();
         self.cursor = Some(cursor);
@@ -83,12 +99,8 @@ impl<E: Event> Reader<E> {
         cursor: &mut dyn Cursor<E>,
         room: usize,
     ) -> Result<Vec<(u64, Keys)>, ConsumerError> {
-        // Events whose keys wait must not fill the memory. They are read again when they are delivered.
-        while self.ahead.len() > PAGE {
-            self.ahead.pop_front();
-        }
         let mut found = Vec::with_capacity(room);
-        while found.len() < room {
+        while found.len() < room && (found.is_empty() || cursor.has_next()) {
             let (offset, event) = match cursor.try_next() {
                 Some(Ok(event)) => (event.offset, Some(event)),
                 // It is delivered like any other. Its stored tags have its keys.

@@ -232,6 +232,9 @@ pub trait Backend<E: Event>: Send + Sync {
     /// least one unless no event of the range is left. Returns the rest of the range, which is empty once all of it was
     /// searched.
     ///
+    /// The events of a page are in memory at the same time. So a backend that decodes them ends the page behind the
+    /// event with which their stored bytes reach 1 MiB.
+    ///
     /// # Errors
     /// [`ReadError`] when the first event to add cannot be read. When a later event cannot be read, the events before
     /// it are added without an error. The offset of a [`ReadError::Decode`] is the event's: readers continue behind it.

@@ -290,6 +290,11 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Subscription<'a, E, B> {
             Err(error) => Some(Err(error)),
         }
     }
+
+    /// Returns the number of events that were read already. How many follow is not known.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.ready.len(), None)
+    }
 }
 
 impl<E: Event, B> std::fmt::Debug for Subscription<'_, E, B> {

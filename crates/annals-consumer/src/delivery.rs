@@ -49,8 +49,13 @@ pub struct Delivery<E: Event, B: Backend<E>> {
     event: EventRef<'static, E>,
     lease: LeaseId,
     attempt: u32,
+    /// When the deadline ends, by the clock of the group.
+    deadline_ms: u64,
     answered: bool,
 }
+
+/// An event that was leased, its lease, and how often it was delivered.
+type Leased<E> = (EventRef<'static, E>, LeaseId, u32);
 
 impl<E: Event, B: Backend<E>> Delivery<E, B> {
     pub(crate) fn new(
@@ -58,8 +63,20 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
         event: EventRef<'static, E>,
         lease: LeaseId,
         attempt: u32,
+        deadline_ms: u64,
     ) -> Self {
-        Self { shared: Arc::clone(shared), event, lease, attempt, answered: false }
+        Self { shared: Arc::clone(shared), event, lease, attempt, deadline_ms, answered: false }
+    }
+
+    /// Returns the deliveries of a pull.
+    pub(crate) fn all(
+        shared: &Handle<E, B>,
+        events: Vec<Leased<E>>,
+        deadline_ms: u64,
+    ) -> impl Iterator<Item = Self> {
+        events.into_iter().map(move |(event, lease, attempt)| {
+            Self::new(shared, event, lease, attempt, deadline_ms)
+        })
     }
 
     /// Returns the id of the lease.
@@ -82,6 +99,31 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Returns the time that is left until the deadline: 0 if it has passed, `None` for a delivery of a consumer, which
+    /// has no deadline. A later deadline that [`Group::extend`](crate::Group::extend) set by the lease does not count.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("order-placed").build()?)?;
+    /// let group = store.group("billing").open()?;
+    /// let mut delivery = group.pull("a", 1, Some(Duration::from_secs(60)))?.remove(0);
+    /// if delivery.time_left().is_some_and(|left| left < Duration::from_secs(300)) {
+    ///     delivery.extend(Duration::from_secs(600))?; // the work takes five minutes
+    /// }
+    /// assert!(delivery.time_left() <= Some(Duration::from_secs(600)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let left_ms = self.deadline_ms.saturating_sub(self.shared.clock.now_ms());
+        self.shared.is_group.then(|| Duration::from_millis(left_ms))
     }
 
     /// Acknowledges the event: it is handled. For a group, that survives the end of the process when this returns. A
@@ -125,7 +167,8 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
         if !self.shared.is_group {
             return Ok(());
         }
-        self.shared.extend(self.lease, deadline)
+        self.deadline_ms = self.shared.extend(self.lease, deadline)?;
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals::{Backend, Event, EventStore};
+use annals::{Backend, Event, EventStore, Recorded};
 
 use crate::delivery::Delivery;
 use crate::engine::answer::{Answer, Nack, ParkedEvents, Settled};
@@ -149,8 +149,8 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
         Worker::new(&self.shared, name.as_ref())
     }
 
-    /// Returns at most `max` deliveries for a worker, without waiting. `deadline` is the time until they are delivered
-    /// again; `None` is that of the settings.
+    /// Returns at most `max` deliveries for a worker, without waiting. `deadline` is the time from now until they are
+    /// delivered again; `None` is that of the settings. [`Delivery::time_left`] returns what is left of it.
     ///
     /// With the ids of the leases, workers may be on other machines:
     ///
@@ -188,9 +188,49 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
     where
         B: 'static,
     {
-        let pulled = self.shared.pull(worker, max, deadline, None)?;
-        let delivery = |(event, lease, attempt)| Delivery::new(&self.shared, event, lease, attempt);
-        Ok(pulled.events.into_iter().map(delivery).collect())
+        self.pull_while(worker, max, deadline, |_| true)
+    }
+
+    /// Returns deliveries as [`pull`](Self::pull) does, up to the first event for which `wants` returns false. That
+    /// event and those behind it are given back, and this was no attempt for them. `wants` is called with each event in
+    /// turn. So it can limit what is in memory at once, since a payload may have 16 MiB:
+    ///
+    /// ```
+    /// use annals::{EventStore, RawEvent, Recorded};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::in_memory();
+    /// for bytes in [10, 600, 600, 10] {
+    ///     store.append(RawEvent::builder("scanned").data(vec![b' '; bytes]).build()?)?;
+    /// }
+    /// let group = store.group("archive").open()?;
+    /// let (mut room, mut is_first) = (1_000, true);
+    /// let fits = |event: &Recorded<RawEvent>| {
+    ///     let bytes = event.event.body().len();
+    ///     let fits = std::mem::take(&mut is_first) || bytes <= room; // the first may be larger
+    ///     room = room.saturating_sub(bytes);
+    ///     fits
+    /// };
+    /// let deliveries = group.pull_while("a", 100, None, fits)?;
+    /// assert_eq!(deliveries.iter().map(|delivery| delivery.offset).collect::<Vec<_>>(), [0, 1]);
+    /// assert_eq!(group.status().in_flight, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    pub fn pull_while(
+        &self,
+        worker: &str,
+        max: u32,
+        deadline: Option<Duration>,
+        wants: impl FnMut(&Recorded<E>) -> bool,
+    ) -> Result<Vec<Delivery<E, B>>, ConsumerError>
+    where
+        B: 'static,
+    {
+        let pulled = self.shared.pull(worker, max, deadline, None, wants)?;
+        Ok(Delivery::all(&self.shared, pulled.events, pulled.deadline_ms).collect())
     }
 
     /// Acknowledges deliveries by their leases: their events are handled. When this returns, that survives the end of
@@ -223,7 +263,7 @@ impl<E: Event, B: Backend<E>> Group<E, B> {
     /// [`ConsumerError::LeaseLost`] if its deadline has passed or it was answered,
     /// [`ConsumerError::StateLogNotWritten`].
     pub fn extend(&self, lease: LeaseId, deadline: Duration) -> Result<(), ConsumerError> {
-        self.shared.extend(lease, deadline)
+        self.shared.extend(lease, deadline).map(drop)
     }
 
     /// Returns the position and the counts, and reports them to the recorder of metrics.

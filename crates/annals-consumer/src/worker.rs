@@ -91,15 +91,17 @@ impl<E: Event, B: Backend<E>> Worker<E, B> {
         }
     }
 
-    /// Sets the time until a delivery to this worker is made again. By default it is that of the group.
+    /// Sets the time until a delivery to this worker is made again. By default it is that of the group. It begins when
+    /// the event is leased: the time that the worker waited for the event does not count.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// Sets the number of deliveries that are fetched at once: 1 by default. More are faster, but their deadlines begin
-    /// together, and other workers do not get them. Events of one key are never fetched together. Deliveries that were
-    /// not returned yet when the worker is dropped go to other workers at once, and do not count as attempts.
+    /// together, other workers do not get them, and their events are in memory at the same time, whatever their size.
+    /// Events of one key are never fetched together. Deliveries that were not returned yet when the worker is dropped go
+    /// to other workers at once, and do not count as attempts.
     pub fn prefetch(mut self, deliveries: u32) -> Self {
         self.prefetch = deliveries.max(1);
         self
@@ -239,7 +241,7 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
             return Some(delivery);
         }
         let (event, lease, attempt) = self.shared.take_next()?;
-        Some(Delivery::new(&self.shared, event, lease, attempt))
+        Some(Delivery::new(&self.shared, event, lease, attempt, u64::MAX))
     }
 
     fn poll_shared(&mut self, waker: &Waker) -> Polled<E, B> {
@@ -254,8 +256,8 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
             if shared.is_stopped() {
                 return Polled::Ready(None);
             }
-            let pulled = shared.pull(&self.name, self.prefetch, self.deadline, Some(ticket));
-            let pulled = match pulled {
+            let (name, prefetch, deadline) = (&*self.name, self.prefetch, self.deadline);
+            let pulled = match shared.pull(name, prefetch, deadline, Some(ticket), |_| true) {
                 Ok(pulled) => pulled,
                 Err(error) => {
                     self.pause_after(&error);
@@ -263,8 +265,7 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
                 }
             };
             self.ready_until_ms = pulled.deadline_ms;
-            let delivery = |(event, lease, attempt)| Delivery::new(&shared, event, lease, attempt);
-            self.ready.extend(pulled.events.into_iter().map(delivery));
+            self.ready.extend(Delivery::all(&shared, pulled.events, pulled.deadline_ms));
             if let Some(delivery) = self.ready.pop_front() {
                 return Polled::Ready(Some(Ok(delivery)));
             }

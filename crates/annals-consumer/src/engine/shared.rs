@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use annals::{Backend, Event, EventRef, EventStore, ReadError};
+use annals::{Backend, Event, EventRef, EventStore, ReadError, Recorded};
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
@@ -133,12 +133,15 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         }
     }
 
-    pub(crate) fn extend(&self, lease: LeaseId, deadline: Duration) -> Result<(), ConsumerError> {
+    /// Sets a later deadline, and returns when it ends by the clock.
+    pub(crate) fn extend(&self, lease: LeaseId, deadline: Duration) -> Result<u64, ConsumerError> {
         self.change(|core, now_ms| {
             self.meters.parked(core.tick(now_ms)?);
-            let event = core.machine.extend(lease, now_ms.saturating_add(ms(deadline)));
+            let deadline_ms = now_ms.saturating_add(ms(deadline));
+            let event = core.machine.extend(lease, deadline_ms);
             let event = event.ok_or(ConsumerError::LeaseLost { offset: lease.offset() })?;
-            core.commit(&[event], [], now_ms)
+            core.commit(&[event], [], now_ms)?;
+            Ok(deadline_ms)
         })
     }
 
@@ -154,13 +157,15 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
         Some(next)
     }
 
-    /// Returns events for a worker, leased to it. `ticket` is that of a worker that waits if no event is ready.
+    /// Returns events for a worker, leased to it, up to the first for which `wants` returns false: that one and those
+    /// behind it are given back. `ticket` is that of a worker that waits if no event is ready.
     pub(crate) fn pull(
         &self,
         worker: &str,
         max: u32,
         deadline: Option<Duration>,
         ticket: Option<u64>,
+        mut wants: impl FnMut(&Recorded<E>) -> bool,
     ) -> Result<Pulled<E>, ConsumerError>
     where
         B: 'static,
@@ -175,6 +180,11 @@ impl<E: Event, B: Backend<E>> Shared<E, B> {
                     None => self.store.get_owned(lease.offset()),
                 };
                 let error = match event {
+                    Ok(Some(event)) if !wants(&event) => {
+                        let behind = left.map(|(lease, ..)| lease);
+                        self.give_back(&std::iter::once(lease).chain(behind).collect::<Vec<_>>());
+                        return Ok(pulled);
+                    }
                     Ok(Some(event)) => {
                         self.meters.delivered(attempt);
                         pulled.events.push((event, lease, attempt));

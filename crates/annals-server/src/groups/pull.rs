@@ -45,8 +45,6 @@ struct Parts {
 /// What a pull starts with.
 pub(crate) struct Begun {
     pub(crate) pull: PullAtWork,
-    /// The time until the deliveries are made again.
-    pub(crate) deadline_ms: u64,
     pub(crate) query: Query,
     pub(crate) position: u64,
 }
@@ -54,16 +52,12 @@ pub(crate) struct Begun {
 impl PullAtWork {
     /// Pulls what is there.
     pub(crate) fn begin(group: InUse, wanted: &Pull) -> Result<Begun, Fault> {
-        let settings = group.settings();
-        let deadline_ms = match wanted.deadline {
-            Some(deadline) => u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
-            None => settings.deadline_ms,
-        };
+        let query = group.settings().query();
         let mut pulled = Pulled::default();
         pulled.pull(&group, &wanted.worker, wanted.max, wanted.deadline)?;
         let position = group.status().position;
         let parts = Some(Parts { pulled, worker: None, group });
-        Ok(Begun { pull: Self { parts }, deadline_ms, query: settings.query(), position })
+        Ok(Begun { pull: Self { parts }, query, position })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -89,9 +83,9 @@ impl PullAtWork {
     }
 
     /// Returns the body of the response. From now on only an answer or the deadline ends the leases.
-    pub(crate) fn into_body(mut self, deadline_ms: u64) -> Vec<u8> {
+    pub(crate) fn into_body(mut self) -> Vec<u8> {
         let pulled = self.parts.as_mut().map(|parts| std::mem::take(&mut parts.pulled));
-        pulled.unwrap_or_default().sent(deadline_ms)
+        pulled.unwrap_or_default().sent()
     }
 }
 

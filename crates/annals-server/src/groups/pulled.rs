@@ -13,7 +13,8 @@ use crate::fault::{Fault, Kind};
 /// The largest response to a pull, in bytes, unless its first event alone is larger.
 const MAX_BYTES: usize = 8 << 20;
 
-/// The number of events that are pulled at once: those behind the end of the response are read for nothing.
+/// The number of events that are leased at once: an event that cannot be read gives those before it back, and an event
+/// that the response has no room for gives those behind it back.
 const STEP: u32 = 16;
 
 /// A delivery to a worker.
@@ -41,12 +42,29 @@ impl Pulled {
         let mut left = max;
         while left > 0 {
             let wanted = left.min(STEP);
-            let deliveries = match group.pull(worker, wanted, deadline) {
+            let (mut lines, mut bytes, mut outcome) = (Vec::new(), self.bytes, Ok(()));
+            // Each event becomes a line before the next one is read, so that few large ones are in memory at once.
+            let fits = |event: &Recorded<WireEvent>| match line(event) {
+                Ok(line) if bytes > 0 && bytes + line.len() > MAX_BYTES => false,
+                Ok(line) => {
+                    bytes += line.len();
+                    lines.push(line);
+                    true
+                }
+                Err(fault) => {
+                    outcome = Err(fault);
+                    false
+                }
+            };
+            let deliveries = match group.pull_while(worker, wanted, deadline, fits) {
                 Err(_) if !self.is_empty() => break,
                 deliveries => deliveries?,
             };
+            outcome?;
             let all = deliveries.len() == wanted as usize;
-            if !self.push_all(deliveries)? || !all {
+            self.deliveries.extend(deliveries.into_iter().zip(lines));
+            self.bytes = bytes;
+            if !all {
                 break;
             }
             left -= wanted;
@@ -54,37 +72,12 @@ impl Pulled {
         Ok(())
     }
 
-    /// Adds deliveries, and gives those back that the response has no room for. Returns whether it had room for all.
-    fn push_all(&mut self, deliveries: Vec<Leased>) -> Result<bool, Fault> {
-        let mut deliveries = deliveries.into_iter();
-        let mut outcome = Ok(true);
-        for delivery in deliveries.by_ref() {
-            match self.push(delivery) {
-                Ok(None) => {}
-                Ok(Some(unused)) => {
-                    unused.give_back();
-                    outcome = Ok(false);
-                    break;
-                }
-                Err(fault) => {
-                    outcome = Err(fault);
-                    break;
-                }
-            }
-        }
-        deliveries.for_each(Delivery::give_back);
-        outcome
-    }
-
-    /// Adds a delivery. Returns it if the response has no room for it.
-    pub(super) fn push(&mut self, delivery: Leased) -> Result<Option<Leased>, Fault> {
+    /// Adds the delivery that a worker waited for.
+    pub(super) fn push(&mut self, delivery: Leased) -> Result<(), Fault> {
         let line = line(&delivery)?;
-        if !self.is_empty() && self.bytes + line.len() > MAX_BYTES {
-            return Ok(Some(delivery));
-        }
         self.bytes += line.len();
         self.deliveries.push((delivery, line));
-        Ok(None)
+        Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,16 +85,17 @@ impl Pulled {
     }
 
     /// Returns the body of the response. From now on only an answer or the deadline ends the leases.
-    pub(super) fn sent(mut self, deadline_ms: u64) -> Vec<u8> {
+    pub(super) fn sent(mut self) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.bytes + 128 * self.deliveries.len() + 32);
         body.extend_from_slice(br#"{"deliveries":["#);
         for (index, (delivery, line)) in self.deliveries.drain(..).enumerate() {
             let (comma, attempt) = (if index == 0 { "" } else { "," }, delivery.attempt());
+            let left_ms = delivery.time_left().unwrap_or_default().as_millis();
             let lease = delivery.into_lease();
             // Writing into a vector does not fail. The text of a lease needs no escapes.
             let _ = write!(
                 body,
-                r#"{comma}{{"lease":"{lease}","attempt":{attempt},"deadline_ms":{deadline_ms},"event":"#
+                r#"{comma}{{"lease":"{lease}","attempt":{attempt},"deadline_ms":{left_ms},"event":"#
             );
             body.extend_from_slice(line.trim_ascii_end());
             body.push(b'}');
@@ -126,4 +120,49 @@ pub(crate) fn line(event: &Recorded<WireEvent>) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     annals_lines::write_line(&recorded, &mut bytes).map_err(|error| internal(error.to_string()))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use annals::{EventStore, Memory};
+    use annals_consumer::Consumers as _;
+
+    use super::*;
+
+    const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
+
+    fn group(sizes: &[usize]) -> OpenGroup {
+        let backend: Box<dyn Backend<WireEvent>> = Box::new(Memory::<WireEvent>::encoded());
+        let store = EventStore::on(backend);
+        for &size in sizes {
+            let event = RawEvent::builder("a").data(vec![b'1'; size]).build().unwrap();
+            store.append(event.into()).unwrap();
+        }
+        store.group("billing").open().unwrap()
+    }
+
+    #[test]
+    fn a_response_has_the_time_that_is_left_of_the_deadline() {
+        let group = group(&[1]);
+        let mut pulled = Pulled::default();
+        pulled.pull(&group, "a", 1, MINUTE).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        let body: serde_json::Value = serde_json::from_slice(&pulled.sent()).unwrap();
+        assert!(body["deliveries"][0]["deadline_ms"].as_u64().unwrap() <= 59_998, "{body}");
+    }
+
+    #[test]
+    fn a_response_ends_before_an_event_that_it_has_no_room_for() {
+        let group = group(&[10 << 20, 3 << 20, 3 << 20, 3 << 20, 1]);
+        // The first event of a response may be larger than it.
+        for expected in [&[0][..], &[1, 2], &[3, 4], &[]] {
+            let mut pulled = Pulled::default();
+            pulled.pull(&group, "a", 10, MINUTE).unwrap();
+            let offsets: Vec<u64> = pulled.deliveries.iter().map(|(it, _)| it.offset).collect();
+            assert_eq!(offsets, expected);
+            assert!(pulled.deliveries.iter().all(|(it, _)| it.attempt() == 1), "the first attempt");
+            drop(pulled.sent());
+        }
+        assert_eq!(group.status().in_flight, 5);
+    }
 }

@@ -46,9 +46,9 @@ async fn pulled(
     let wanted = Arc::new(wanted);
     let first = Arc::clone(&wanted);
     let begun = shared.blocking(move || PullAtWork::begin(group, &first)).await?;
-    let Begun { mut pull, deadline_ms, query, position } = begun;
+    let Begun { mut pull, query, position } = begun;
     if !pull.is_empty() || wanted.wait.is_zero() {
-        return Ok(pull.into_body(deadline_ms));
+        return Ok(pull.into_body());
     }
     let _permit = shared.subscription_permit()?;
     let _watch = shared.cursors.watch("group", client.to_string(), Arc::new(query), position);
@@ -64,12 +64,12 @@ async fn pulled(
         let is_done;
         (pull, is_done) = polled.await?;
         if is_done {
-            return Ok(pull.into_body(deadline_ms));
+            return Ok(pull.into_body());
         }
         tokio::select! {
             () = bell.rung() => {}
-            () = end.as_mut() => return Ok(pull.into_body(deadline_ms)),
-            () = draining(&mut phase) => return Ok(pull.into_body(deadline_ms)),
+            () = end.as_mut() => return Ok(pull.into_body()),
+            () = draining(&mut phase) => return Ok(pull.into_body()),
         }
     }
 }

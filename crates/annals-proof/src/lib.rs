@@ -61,6 +61,7 @@ pub use proofs::follow::ProofFollower;
 pub use proofs::options::{Leaves, ProofOptions};
 pub use proofs::place::Anchor;
 pub use proofs::proofs::Proofs;
+pub use proofs::publish::Published;
 pub use proofs::verify::ProofReport;
 pub use tree::check::{check_consistency, check_inclusion, check_subset};
 pub use witness::{Witness, WitnessError};

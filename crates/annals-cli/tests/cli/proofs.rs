@@ -178,6 +178,15 @@ fn a_log_is_published_in_tiles() {
         (bytes("tile/0/001"), bytes("tile/0/002.p/88"), bytes("tile/1/000.p/2")),
         (256 * 32, 88 * 32, 64)
     );
+    // A flipped bit is found.
+    let tile = Path::new(&site).join("tile/0/000");
+    let good = fs::read(&tile).unwrap();
+    let mut flipped = good.clone();
+    flipped[777] ^= 1;
+    fs::write(&tile, flipped).unwrap();
+    let repaired = annals(["publish", &log.store, &site], "").succeeds();
+    assert!(repaired.err.contains("replaced 1 damaged file"), "{}", repaired.err);
+    assert!(fs::read(&tile).unwrap() == good);
     // Not over the tiles of another log.
     let other = Log::new();
     annals(["append", &other.store], lines(400..800)).succeeds();

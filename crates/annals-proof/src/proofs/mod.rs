@@ -6,7 +6,8 @@
 //!   state      the tree as far as it is hashed              open       finds the state again, and what contradicts it
 //!   proofs     the face: `Proofs`                           evidence   builds evidence files
 //!   verify     hashes the whole log again                   follow     a thread that hashes new events
-//!   publish    a directory for tlog-tiles clients           agree      compares the log with a party's checkpoint
+//!   publish    the tiles for tlog-tiles clients              site       the directory in which they are published
+//!   tile_files the names and bytes of published files        agree      compares the log with a party's checkpoint
 //!   options    how the proofs of a log are opened
 //! ```
 
@@ -22,5 +23,7 @@ pub(crate) mod place;
 pub(crate) mod proofs;
 pub(crate) mod publish;
 pub(crate) mod reader;
+mod site;
 pub(crate) mod state;
+mod tile_files;
 pub(crate) mod verify;

@@ -85,7 +85,8 @@ impl ProofOptions {
         self
     }
 
-    /// Sets the file system. It is the operating system's by default.
+    /// Sets the file system, also of the directories to which the log is published. It is the operating system's by
+    /// default.
     #[must_use]
     pub fn file_system(mut self, file_system: Arc<dyn FileSystem>) -> Self {
         self.file_system = file_system;
@@ -201,8 +202,8 @@ impl ProofOptions {
             }
         };
         let (identity, state) = (Mutex::new(identity), Mutex::new(state));
-        let (anchor, threads) = (self.anchor, self.threads);
-        Ok(Proofs { store: store.clone(), place, origin, identity, state, anchor, threads })
+        let Self { anchor, threads, file_system: files, .. } = self;
+        Ok(Proofs { store: store.clone(), files, place, origin, identity, state, anchor, threads })
     }
 
     fn path_of<E: Event, B: Backend<E>>(

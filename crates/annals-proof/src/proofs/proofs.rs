@@ -1,6 +1,8 @@
 //! The proofs of a log.
 
-use annals::{Backend, Event, EventStore, Health};
+use std::sync::Arc;
+
+use annals::{Backend, Event, EventStore, FileSystem, Health};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::leaves::each_raw;
@@ -41,6 +43,7 @@ pub(super) fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
 /// ```
 pub struct Proofs<E: Event, B: Backend<E>> {
     pub(crate) store: EventStore<E, B>,
+    pub(super) files: Arc<dyn FileSystem>,
     pub(crate) place: Option<Place>,
     pub(super) origin: String,
     pub(super) identity: Mutex<Option<Identity>>,

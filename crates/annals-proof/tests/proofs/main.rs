@@ -11,6 +11,7 @@ mod evidence;
 mod faults;
 mod kept_leaves;
 mod oracles;
+mod publishing;
 mod threats;
 mod vectors;
 mod witnesses;

@@ -15,13 +15,17 @@ pub(crate) fn run(args: &Publish) -> Result<(), Failure> {
         let checkpoint = proofs.last_checkpoint().ok_or_else(|| {
             Failure::Proof(ProofError::NoProofs { path: args.store.path().join("proofs") })
         })?;
-        proofs.publish(&checkpoint, &args.directory, args.entries)?;
+        let done = proofs.publish(&checkpoint, &args.directory, args.entries)?;
         let events = counted(checkpoint.size(), "event");
         say::note(&format!(
             "published {events} of {} at {}",
             checkpoint.origin(),
             args.directory.display()
         ));
+        if done.damaged > 0 {
+            let files = counted(done.damaged, "damaged file");
+            say::note(&format!("replaced {files} of the directory"));
+        }
         Ok(())
     })
 }

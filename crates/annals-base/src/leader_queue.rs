@@ -179,8 +179,12 @@ impl<R, X, T> LeaderQueue<R, X, T> {
         let waits = !queue.state.waiting.is_empty();
         if !waits {
             // Release: pairs with the Acquire in `try_lead_alone`, `try_lead` and `await_end`.
-            self.lead.word.fetch_and(!(LED | AWAITED), Ordering::Release);
-            self.changed.notify_all();
+            let before = self.lead.word.fetch_and(!(LED | AWAITED), Ordering::Release);
+            // A notification is a call of the system, also if no thread waits. One that waits for the end has set
+            // `AWAITED` under the lock, which the caller holds.
+            if before & AWAITED != 0 {
+                self.changed.notify_all();
+            }
         }
         waits
     }

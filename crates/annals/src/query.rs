@@ -9,6 +9,7 @@
 use crate::error::InvalidQuery;
 use crate::event::event::Event;
 use crate::event::name::check_name;
+use crate::util::few::Few;
 
 /// One alternative of a [`Query`]. An item matches an event that has one of its types and all of its tags. An item
 /// without types matches any type.
@@ -22,8 +23,8 @@ use crate::event::name::check_name;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryItem {
-    pub(crate) types: Vec<String>,
-    pub(crate) tags: Vec<String>,
+    pub(crate) types: Few<String>,
+    pub(crate) tags: Few<String>,
 }
 
 impl QueryItem {
@@ -104,7 +105,7 @@ impl QueryItem {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    pub(crate) items: Vec<QueryItem>,
+    pub(crate) items: Few<QueryItem>,
 }
 
 impl Query {
@@ -117,7 +118,7 @@ impl Query {
     /// Returns a query that matches no event. A condition on it never fails.
     #[must_use]
     pub fn none() -> Self {
-        Self { items: Vec::new() }
+        Self { items: Few::None }
     }
 
     /// Returns a query that matches every event with this tag.
@@ -135,7 +136,7 @@ impl Query {
     /// Returns a query that matches every event that the item matches.
     #[must_use]
     pub fn item(item: QueryItem) -> Self {
-        Self { items: vec![item] }
+        Self { items: Few::One(item) }
     }
 
     /// Adds an alternative, a query or an item: the query also matches every event that `other` matches. A query that
@@ -205,13 +206,13 @@ impl Query {
     pub(crate) fn of<E: Event>(mut self) -> Result<Self, InvalidQuery> {
         self.check()?;
         if let Some(known) = E::event_types() {
-            let mut types = self.items.iter().flat_map(|item| &item.types);
+            let mut types = self.items.iter().flat_map(|item| item.types.iter());
             if let Some(unknown) = types.find(|asked| !known.contains(&asked.as_str())) {
                 return Err(InvalidQuery::UnknownType { event_type: unknown.clone(), known });
             }
         }
         let names = E::event_types().unwrap_or_default();
-        for item in &mut self.items {
+        for item in self.items.iter_mut() {
             for at in 0..item.types.len() {
                 let asked = item.types[at].clone();
                 let today = names.iter().find(|name| E::aliases(name).contains(&asked.as_str()));
@@ -308,15 +309,18 @@ impl Condition {
     /// Replaces the query by the query for a log of events of type `E`. See [`Query::of`]. After an error, the
     /// condition must not be used.
     pub(crate) fn resolve<E: Event>(&mut self) -> Result<(), InvalidQuery> {
-        self.query = std::mem::take(&mut self.query).of::<E>()?;
+        self.query = std::mem::replace(&mut self.query, Query::none()).of::<E>()?;
         Ok(())
     }
 
     /// Returns the size of the condition in memory, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
-        let names = self.query.items.iter().flat_map(|item| item.types.iter().chain(&item.tags));
-        let names: usize = names.map(|name| size_of::<String>() + name.len()).sum();
-        size_of::<Self>() + size_of_val(self.query.items.as_slice()) + names
+        let items = &self.query.items;
+        let names = |names: &Few<String>| {
+            names.allocated_bytes() + names.iter().map(String::len).sum::<usize>()
+        };
+        let of_items = items.iter().map(|item| names(&item.types) + names(&item.tags));
+        size_of::<Self>() + items.allocated_bytes() + of_items.sum::<usize>()
     }
 
     /// Returns the query: an event that matches it fails the append.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   crc32c          the checksum of the Journal's files
+//!   few             a list that mostly has one element
 //!   little_endian   reads numbers
 //!   local_offset    offsets and positions in a segment, in 4 bytes
 //!   random_id       UUIDs of version 4
@@ -12,6 +13,7 @@
 #[cfg(feature = "journal")]
 pub(crate) mod crc32c;
 pub(crate) mod exact_form;
+pub(crate) mod few;
 pub(crate) mod little_endian;
 pub(crate) mod local_offset;
 pub(crate) mod random_id;

@@ -68,8 +68,6 @@ fn check_conditions<E: Event>(
 ) -> Result<(), AppendError> {
     let head = target.next_offset();
     for condition in conditions {
-        // A store has checked more than this. The check here is for a batch that is appended to a backend directly.
-        condition.query().check().map_err(AppendError::InvalidCondition)?;
         let after = condition.head();
         if after > head {
             return Err(AppendError::ConditionBeyondHead { after, head });

@@ -35,6 +35,7 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     /// Appends a batch as [`append`](Self::append) does, without counting it.
     pub(crate) fn append_queued(&self, batch: Batch<E>, encoded: Encoded) -> AppendResult {
         let mut request = Request::new(batch, encoded);
+        request.check()?;
         let mut queue = self.queue.lock();
         if queue.is_led_here() {
             // This is called from a callback or a waker: the thread is the leader already.
@@ -77,6 +78,10 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     /// is room. A future that is dropped before that appends nothing.
     pub fn submit(&self, batch: Batch<E>, encoded: Encoded) -> AppendFuture {
         let mut request = Request::new(batch, encoded);
+        if let Err(error) = request.check() {
+            self.head.meters().refused(&error);
+            return Box::pin(std::future::ready(Err(error)));
+        }
         request.measure();
         let completion = Completion::for_future(self.head.meters());
         request.completion = Some(Arc::clone(&completion));

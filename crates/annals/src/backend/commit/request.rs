@@ -9,7 +9,7 @@ use crate::backend::encode::Encoded;
 use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::event::raw::RawEvent;
-use crate::query::Condition;
+use crate::query::{Condition, Query};
 
 /// A batch to commit, and the completion of the caller that waits for the result.
 pub(crate) struct Request<E> {
@@ -28,6 +28,13 @@ impl<E: Event> Request<E> {
         let Batch { events, conditions, time_ms, allow_future_time } = batch;
         let batch = encoded;
         Self { events, batch, conditions, time_ms, allow_future_time, completion: None, bytes: 0 }
+    }
+
+    /// Checks the names in the conditions. A store has checked more than this: this is for a batch that is appended to a
+    /// backend directly. Called before the batch has its turn, so that no other batch waits for it.
+    pub(crate) fn check(&self) -> Result<(), AppendError> {
+        let mut queries = self.conditions.iter().map(Condition::query);
+        queries.try_for_each(Query::check).map_err(AppendError::InvalidCondition)
     }
 
     /// Computes `bytes`.

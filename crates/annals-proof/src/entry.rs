@@ -11,10 +11,10 @@
 use std::fmt;
 
 use annals::{MAX_TAGS, RawEvent, Recorded};
-use sha2::{Digest, Sha256};
 
 use crate::error::FormatError;
-use crate::hash::{TreeHash, sha256};
+use crate::hash::TreeHash;
+use crate::sha256::{Message, sha256, sha256_of_two};
 
 /// The version of the layout.
 const VERSION: u8 = 1;
@@ -51,7 +51,7 @@ impl Entry {
     pub fn of(recorded: &Recorded<RawEvent>) -> Self {
         let header = recorded.event.header();
         let mut bytes = Vec::with_capacity(HEADER + header.len());
-        bytes.extend(front(recorded));
+        bytes.extend(front(recorded, &sha256(recorded.event.content())));
         bytes.extend_from_slice(header);
         // The header is that of a valid event.
         let event = bare(header).unwrap_or_else(|_| recorded.event.clone());
@@ -149,18 +149,48 @@ impl Entry {
     }
 }
 
-/// Returns the hash of the leaf of an event, without a copy of the event.
-pub(crate) fn leaf_of(recorded: &Recorded<RawEvent>) -> TreeHash {
-    let hash = Sha256::new().chain_update([0]).chain_update(front(recorded));
-    TreeHash::new(hash.chain_update(recorded.event.header()).finalize().into())
+/// Hashes events, two at a time.
+#[derive(Default)]
+pub(crate) struct LeafHasher {
+    /// What is hashed of two leaves.
+    leaves: [Vec<u8>; 2],
 }
 
-/// Returns the entry up to its header.
-fn front(recorded: &Recorded<RawEvent>) -> [u8; HEADER] {
+impl LeafHasher {
+    /// Adds the hashes of the leaves of events to `hashes`.
+    pub(crate) fn hash(&mut self, events: &[Recorded<RawEvent>], hashes: &mut Vec<TreeHash>) {
+        let (two, rest) = events.as_chunks::<2>();
+        for events in two {
+            let contents = events.each_ref().map(|one| Message::new(one.event.content()));
+            let contents = sha256_of_two(contents);
+            for ((leaf, event), content) in self.leaves.iter_mut().zip(events).zip(&contents) {
+                write_leaf(leaf, event, content);
+            }
+            let leaves = self.leaves.each_ref().map(|leaf| Message::new(leaf));
+            hashes.extend(sha256_of_two(leaves).map(TreeHash::new));
+        }
+        for event in rest {
+            let [leaf, _] = &mut self.leaves;
+            write_leaf(leaf, event, &sha256(event.event.content()));
+            hashes.push(TreeHash::new(sha256(leaf)));
+        }
+    }
+}
+
+/// Writes what is hashed of an event's leaf.
+fn write_leaf(leaf: &mut Vec<u8>, event: &Recorded<RawEvent>, content: &[u8; 32]) {
+    leaf.clear();
+    leaf.push(0);
+    leaf.extend_from_slice(&front(event, content));
+    leaf.extend_from_slice(event.event.header());
+}
+
+/// Returns the entry up to its header. `content` is the hash of the event's content.
+fn front(recorded: &Recorded<RawEvent>, content: &[u8; 32]) -> [u8; HEADER] {
     let mut front = [VERSION; HEADER];
     front[1..9].copy_from_slice(&recorded.offset.to_le_bytes());
     front[9..17].copy_from_slice(&recorded.time_ms.to_le_bytes());
-    front[17..].copy_from_slice(&sha256(recorded.event.content()));
+    front[17..].copy_from_slice(content);
     front
 }
 

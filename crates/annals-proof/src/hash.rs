@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-
 use crate::base64;
 use crate::error::FormatError;
+use crate::sha256::{Message, sha256, sha256_of_two};
 
 /// A SHA-256 hash: of a leaf, a node or a whole tree. It is written as base64, as in checkpoints and proofs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,22 +21,31 @@ impl TreeHash {
     /// Returns the hash of the tree without leaves.
     #[must_use]
     pub fn of_nothing() -> Self {
-        Self(Sha256::digest([]).into())
+        Self(sha256(&[]))
     }
 
     /// Returns the hash of the leaf with these bytes.
     #[must_use]
     pub fn of_leaf(entry: &[u8]) -> Self {
-        Self(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
+        Self(sha256(&[&[0], entry].concat()))
     }
 
     /// Returns the hash of the node above two others.
     #[must_use]
     pub fn of_node(left: &Self, right: &Self) -> Self {
-        let mut bytes = [1; 65];
-        bytes[1..33].copy_from_slice(&left.0);
-        bytes[33..].copy_from_slice(&right.0);
-        Self(Sha256::digest(bytes).into())
+        Self(sha256(&node(left, right)))
+    }
+
+    /// Returns the hashes of the nodes above pairs of others. The nodes are hashed two at a time.
+    pub(crate) fn of_nodes(pairs: &[[Self; 2]]) -> Vec<Self> {
+        let mut hashes = Vec::with_capacity(pairs.len());
+        let (two, rest) = pairs.as_chunks::<2>();
+        for [[a, b], [c, d]] in two {
+            let (first, second) = (node(a, b), node(c, d));
+            hashes.extend(sha256_of_two([Message::new(&first), Message::new(&second)]).map(Self));
+        }
+        hashes.extend(rest.iter().map(|[left, right]| Self::of_node(left, right)));
+        hashes
     }
 
     /// Returns the 32 bytes.
@@ -47,9 +55,12 @@ impl TreeHash {
     }
 }
 
-/// Returns the SHA-256 of `bytes`.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+/// Returns what is hashed of a node.
+fn node(left: &TreeHash, right: &TreeHash) -> [u8; 65] {
+    let mut bytes = [1; 65];
+    bytes[1..33].copy_from_slice(&left.0);
+    bytes[33..].copy_from_slice(&right.0);
+    bytes
 }
 
 /// Returns `bytes` as hexadecimal digits.

@@ -43,6 +43,7 @@ mod evidence;
 mod hash;
 mod note;
 mod proofs;
+mod sha256;
 mod tree;
 mod witness;
 

@@ -7,11 +7,12 @@ use annals::{RealFileSystem, StoreFile};
 use parking_lot::Mutex;
 
 use crate::error::{CheckError, ProofError};
-use crate::hash::{TreeHash, hex, sha256};
+use crate::hash::{TreeHash, hex};
 use crate::note::checkpoint::Checkpoint;
 use crate::note::key::{KeyKind, LogKey, VerifierKey};
 use crate::note::request::ConsistencyProof;
 use crate::proofs::place::{Anchor, Place};
+use crate::sha256::sha256;
 
 /// The name of the file that a witness stores for each log.
 const CHECKPOINT: &str = "checkpoint";

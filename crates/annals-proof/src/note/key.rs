@@ -10,7 +10,8 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use super::note::{Note, SignatureLine, is_name};
 use crate::base64;
 use crate::error::{CheckError, FormatError, ProofError};
-use crate::hash::{hex, sha256};
+use crate::hash::hex;
+use crate::sha256::sha256;
 
 /// The beginning of a key file.
 const PREFIX: &str = "PRIVATE+KEY+";

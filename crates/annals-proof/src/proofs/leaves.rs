@@ -5,9 +5,8 @@ use std::thread;
 
 use annals::{Backend, Event, EventStore, RawEvent, ReadError, Recorded};
 
-use crate::entry::leaf_of;
+use crate::entry::LeafHasher;
 use crate::hash::TreeHash;
-use crate::tree::frontier::Frontier;
 
 /// The number of leaves of a tile.
 pub(crate) const TILE: u64 = 256;
@@ -18,8 +17,17 @@ const PAGE: usize = 512;
 /// Calls `see` with the stored bytes of each event of a range. All events of the range exist.
 pub(crate) fn each_raw<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
-    mut range: Range<u64>,
+    range: Range<u64>,
     mut see: impl FnMut(&Recorded<RawEvent>),
+) -> Result<(), ReadError> {
+    each_page(store, range, |page| page.iter().for_each(&mut see))
+}
+
+/// Calls `see` with the stored bytes of the events of a range, a page at a time. All events of the range exist.
+fn each_page<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    mut range: Range<u64>,
+    mut see: impl FnMut(&[Recorded<RawEvent>]),
 ) -> Result<(), ReadError> {
     let mut page = Vec::new();
     while !range.is_empty() {
@@ -29,7 +37,8 @@ pub(crate) fn each_raw<E: Event, B: Backend<E>>(
             range.is_empty() || range.start > before,
             "a backend returned nothing of {range:?}"
         );
-        page.drain(..).for_each(|event| see(&event));
+        see(&page);
+        page.clear();
     }
     Ok(())
 }
@@ -39,18 +48,19 @@ pub(crate) fn leaves<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     range: Range<u64>,
 ) -> Result<Vec<TreeHash>, ReadError> {
-    let mut leaves = Vec::new();
-    each_raw(store, range, |event| leaves.push(leaf_of(event)))?;
+    let (mut leaves, mut hasher) = (Vec::new(), LeafHasher::default());
+    each_page(store, range, |page| hasher.hash(page, &mut leaves))?;
     Ok(leaves)
 }
 
 /// Returns the root of 256 leaves.
 pub(crate) fn tile_root(leaves: &[TreeHash]) -> TreeHash {
-    let mut frontier = Frontier::default();
-    for leaf in leaves {
-        frontier.push(0, *leaf, |_, _| {});
+    assert_eq!(leaves.len() as u64, TILE, "a tile has 256 leaves");
+    let mut row = TreeHash::of_nodes(leaves.as_chunks::<2>().0);
+    while row.len() > 1 {
+        row = TreeHash::of_nodes(row.as_chunks::<2>().0);
     }
-    frontier.root()
+    row[0]
 }
 
 /// A whole tile that was hashed.

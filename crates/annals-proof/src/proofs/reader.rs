@@ -40,9 +40,7 @@ impl<'a, E: Event, B: Backend<E>> NodeReader<'a, E, B> {
             while let Some(pairs) =
                 rows.last().map(|row| row.as_chunks::<2>().0).filter(|pairs| !pairs.is_empty())
             {
-                let above =
-                    pairs.iter().map(|[left, right]| TreeHash::of_node(left, right)).collect();
-                rows.push(above);
+                rows.push(TreeHash::of_nodes(pairs));
             }
             self.tiles.insert((level, tile), rows);
         }

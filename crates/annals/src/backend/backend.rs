@@ -7,6 +7,7 @@
 //! The backend assigns offsets and checks conditions. No code above it assumes that only this process appends. The
 //! author of a backend tests it with the suite of the crate `annals-conformance`.
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -268,7 +269,9 @@ pub trait Backend<E: Event>: Send + Sync {
         let selection = Selection { query: &Query::all(), range, reverse: false, limit };
         let rest = self.read(selection, &mut events)?;
         for (index, event) in events.iter().enumerate() {
-            match RawEvent::of(&event.event) {
+            // An event that is raw already shares its memory.
+            let raw = (&event.event as &dyn Any).downcast_ref::<RawEvent>();
+            match raw.cloned().map_or_else(|| RawEvent::of(&event.event), Ok) {
                 Ok(raw) => {
                     let (offset, time_ms) = (event.offset, event.time_ms);
                     page.push(Recorded { offset, time_ms, event: raw });

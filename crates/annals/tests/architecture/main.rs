@@ -44,6 +44,7 @@ const UNSAFE: [(&str, &[&str]); 2] = [
             "shared_ref.rs",
             "mapped.rs",
             "process_id.rs",
+            "sha256.rs",
             "writeback.rs",
             "writer.rs",
         ],

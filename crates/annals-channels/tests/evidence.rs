@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use annals::{EventStore, Query, QueryItem};
 use annals_channels::{
     Allocation, AssetExit, Channel, ChannelEvent, ChannelFindings, EvidenceError, Hash, LogTaken,
@@ -302,4 +305,82 @@ fn more_receipts_than_are_compared_are_an_error() {
     let refused = check(first).unwrap_err();
     assert!(matches!(refused, EvidenceError::Receipts(_)), "{refused}");
     assert!(refused.to_string().contains("at most 4096 receipts"), "{refused}");
+}
+
+/// Runs the verifier in Python's standard library, which shares no code with ours, on many files. Returns what it found
+/// in each, or `None` if it refused it. The outer `None` means that there is no Python.
+fn python(files: &[Vec<u8>], trusted: &str) -> Option<Vec<Option<Vec<String>>>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../annals-proof/tests/verify.py");
+    let child = Command::new("python3")
+        .args([script, trusted, "--many"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        // The test is skipped where there is no Python.
+        let _ = std::io::stderr().write_all(b"skipped: there is no python3\n");
+        return None;
+    };
+    let mut input = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for file in files {
+                input.write_all(&u32::try_from(file.len()).unwrap().to_be_bytes()).unwrap();
+                input.write_all(file).unwrap();
+            }
+        });
+        child.wait_with_output().unwrap()
+    });
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let found: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let refused = line.starts_with("refused:");
+            (!refused).then(|| serde_json::from_str::<Vec<String>>(line).unwrap())
+        })
+        .collect();
+    assert_eq!(found.len(), files.len());
+    Some(found)
+}
+
+#[test]
+fn a_verifier_in_another_language_checks_keys_and_states() {
+    let (_log, party) = cheated(true);
+    let json = party.evidence().unwrap().turns(2..=2).build().unwrap().to_json().into_bytes();
+    let [alice, bob] = ["alice", "bob"].map(|name| account(name).address());
+    let trust = || Trust::Accounts(vec![alice]);
+    let one = std::slice::from_ref(&json);
+    let Some(found) = python(one, &alice.to_string()) else { return };
+    let expected = found[0].clone().unwrap();
+    let has = |part: &str| expected.iter().any(|line| line.to_lowercase().contains(part));
+    assert!(has(&format!("owner {} of annals.example/alice", alice.lower())), "{expected:?}");
+    assert!(has(&format!("state {} turn 2", at(2, 2).hash())), "{expected:?}");
+    let convicted = format!("convicted {} turn 2 channel {}", bob.lower(), channel().lower());
+    assert!(has(&convicted), "{expected:?}");
+    assert_eq!(python(one, &log_key("alice").vkey().to_string()).unwrap(), found);
+    let strangers = [bob.to_string(), log_key("bob").vkey().to_string()];
+    assert!(strangers.iter().all(|trusted| python(one, trusted).unwrap() == [None]));
+    // Both accept and refuse the same files, each with one byte changed, and no change alters a finding.
+    let (mut files, mut at) = (Vec::new(), Vec::new());
+    for (position, &byte) in json.iter().enumerate() {
+        let other = [byte ^ 1, byte ^ 0x20, b'0'][position % 3];
+        if other != byte {
+            let mut changed = json.clone();
+            changed[position] = other;
+            files.push(changed);
+            at.push((position, other));
+        }
+    }
+    let mut accepted = 0;
+    for ((file, found), at) in files.iter().zip(python(&files, &alice.to_string()).unwrap()).zip(at)
+    {
+        let holds = check_evidence(file, &trust()).is_ok();
+        assert_eq!(found.is_some(), holds, "{at:?}: {found:?}");
+        if let Some(found) = found {
+            accepted += 1;
+            assert_eq!(found, expected, "{at:?}");
+        }
+    }
+    assert!(accepted < files.len() / 4, "{accepted} of {} changes were accepted", files.len());
 }

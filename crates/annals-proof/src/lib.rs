@@ -44,6 +44,7 @@ mod hash;
 mod note;
 mod proofs;
 mod sha256;
+mod sync_name;
 mod tree;
 mod witness;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use annals::{RealFileSystem, StoreFile};
+use annals::{FileSystem, RealFileSystem, StoreFile};
 use parking_lot::Mutex;
 
 use crate::error::{CheckError, ProofError};
@@ -13,6 +13,7 @@ use crate::note::key::{KeyKind, LogKey, VerifierKey};
 use crate::note::request::ConsistencyProof;
 use crate::proofs::place::{Anchor, Place};
 use crate::sha256::sha256;
+use crate::sync_name::sync_name;
 
 /// The name of the file that a witness stores for each log.
 const CHECKPOINT: &str = "checkpoint";
@@ -95,12 +96,26 @@ impl Witness {
         key: LogKey,
         logs: impl IntoIterator<Item = VerifierKey>,
     ) -> Result<Self, ProofError> {
+        Self::open_on(&RealFileSystem, path, key, logs)
+    }
+
+    /// Opens the witness's memory as [`open`](Self::open) does, on another file system.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        files: &dyn FileSystem,
+        path: impl AsRef<Path>,
+        key: LogKey,
+        logs: impl IntoIterator<Item = VerifierKey>,
+    ) -> Result<Self, ProofError> {
         let path = path.as_ref();
-        let place = Place::open(&RealFileSystem, path, true)?;
+        let place = Place::open(files, path, true)?;
         let place = place.ok_or_else(|| ProofError::NoProofs { path: path.to_owned() })?;
         let lock = lock(&place).map_err(ProofError::io("lock", path))?;
-        // A process that was killed may have left a log's directory whose name is not durable yet.
+        // A process that was killed may have left a directory, or a log's directory in it, whose name is not durable.
         place.directory.sync().map_err(ProofError::io("sync", path))?;
+        sync_name(files, path).map_err(ProofError::io("sync the name of", path))?;
         let logs = logs.into_iter().filter(|key| key.kind() == KeyKind::Log).collect();
         Ok(Self { place, key, logs, cosigns: Mutex::new(()), _lock: lock })
     }
@@ -150,6 +165,11 @@ impl Witness {
         let mut cosigned = checkpoint.clone();
         cosigned.add_cosignature(&line, &self.key.witness_vkey())?;
         place.write(CHECKPOINT, &cosigned.to_string(), Anchor::Durable)?;
+        if size == 0 {
+            // An earlier attempt may have created the log's directory and failed to sync its name.
+            let synced = self.place.directory.sync();
+            synced.map_err(ProofError::io("sync", &self.place.path))?;
+        }
         Ok(line)
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
+use annals::RealFileSystem;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
 use super::note::{Note, SignatureLine, is_name};
@@ -12,6 +13,7 @@ use crate::base64;
 use crate::error::{CheckError, FormatError, ProofError};
 use crate::hash::hex;
 use crate::sha256::sha256;
+use crate::sync_name::sync_name;
 
 /// The beginning of a key file.
 const PREFIX: &str = "PRIVATE+KEY+";
@@ -208,7 +210,8 @@ impl LogKey {
         Ok(text.parse()?)
     }
 
-    /// Writes a new key file that only its owner can read, durably. An existing file is never replaced.
+    /// Writes a new key file that only its owner can read. The file and its name are durable when this returns. An
+    /// existing file is never replaced. After an error, no file is left.
     ///
     /// # Errors
     /// [`ProofError::Io`], with [`io::ErrorKind::AlreadyExists`] if something is at `path`.
@@ -220,8 +223,15 @@ impl LogKey {
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             let mut file = options.open(path)?;
-            writeln!(file, "{}", self.line())?;
-            file.sync_all()
+            let written = writeln!(file, "{}", self.line())
+                .and_then(|()| file.sync_all())
+                .and_then(|()| sync_name(&RealFileSystem, path));
+            if written.is_err() {
+                // A file without the whole key would be in the way of the next attempt. If it cannot be removed, the
+                // error of the write says more.
+                let _ = std::fs::remove_file(path);
+            }
+            written
         };
         write().map_err(ProofError::io("write", path))
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use annals::{FileSystem, StoreDirectory};
 
 use crate::error::ProofError;
+use crate::sync_name::sync_name;
 
 /// The largest file that is read whole, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -14,8 +15,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Whether a written file is synced before the call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Anchor {
-    /// The system writes it when it likes. After a power cut, an older checkpoint may be in its place. It is still
-    /// true.
+    /// The system writes it when it likes. After a power cut, an older checkpoint may be in its place, which is still
+    /// true, or none.
     #[default]
     Buffered,
     /// It is durable.
@@ -40,10 +41,7 @@ impl Place {
         let opened = match files.open_directory(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && create => {
                 files.create_directory(path).map_err(ProofError::io("create", path))?;
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                let parent = parent.unwrap_or(Path::new("."));
-                let synced = files.open_directory(parent).and_then(|parent| parent.sync());
-                synced.map_err(ProofError::io("sync", parent))?;
+                sync_name(files, path).map_err(ProofError::io("sync the name of", path))?;
                 files.open_directory(path)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use annals::{FileSystem, StoreDirectory};
 
 use crate::error::ProofError;
+use crate::sync_name::sync_name;
 
 /// The most directories that are held open.
 const MOST_OPEN: usize = 32;
@@ -113,8 +114,9 @@ impl Site {
         if name.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
-        if let Some(open) = self.open.get(name) {
-            return Ok(Arc::clone(open));
+        if let Some(open) = self.open.get(name).cloned() {
+            self.use_again(name);
+            return Ok(open);
         }
         let (above, last) = split(name);
         let above = self.directory(above, create)?;
@@ -129,8 +131,14 @@ impl Site {
             self.open.clear();
         }
         self.open.insert(name.to_owned(), Arc::clone(&opened));
-        self.used.insert(name.to_owned());
+        self.use_again(name);
         Ok(opened)
+    }
+
+    fn use_again(&mut self, name: &str) {
+        if !self.used.contains(name) {
+            self.used.insert(name.to_owned());
+        }
     }
 }
 
@@ -149,6 +157,5 @@ fn create(files: &dyn FileSystem, path: &Path) -> Result<(), ProofError> {
     let above = above.unwrap_or(Path::new("."));
     create(files, above)?;
     files.create_directory(path).map_err(ProofError::io("create", path))?;
-    let synced = files.open_directory(above).and_then(|above| above.sync());
-    synced.map_err(ProofError::io("sync", above))
+    sync_name(files, path).map_err(ProofError::io("sync the name of", path))
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use annals::{EventStore, Journal, RawEvent};
 use annals_conformance::Random;
 use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
-use annals_proof::{Anchor, Checkpoint, ProofOptions};
+use annals_proof::{Anchor, Checkpoint, ProofOptions, Proofs, Witness, WitnessError};
 
-use crate::common::{ORIGIN, alice};
+use crate::common::{ORIGIN, alice, bob, note, noted};
 
 fn loss(random: &mut Random) -> Loss {
     match random.below(4) {
@@ -102,4 +102,67 @@ fn what_was_signed_durably_survives_a_power_cut_right_after_it() {
     let (proofs, _store) = open();
     assert_eq!(proofs.last_checkpoint(), Some(signed));
     assert_eq!(proofs.vkey(), Some(alice().vkey()));
+}
+
+/// Lets a witness cosign growing checkpoints while the power may go off at any call. Whatever is left, it remembers the
+/// last checkpoint whose cosignature it returned.
+fn witness(seed: u64) {
+    let mut random = Random::new(seed);
+    let disk = FaultFileSystem::new(random.number());
+    let store = noted(0);
+    let proofs = Proofs::in_memory(&store, ORIGIN).unwrap();
+    let mut returned = 0;
+    for _ in 0..2 + random.below(6) {
+        disk.cut_power_at(1 + random.below(14));
+        let open = || {
+            let files = disk.process();
+            Witness::open_on(&files, on_disk("memory"), bob(), [alice().vkey()])
+        };
+        if let Ok(witness) = open() {
+            for _ in 0..=random.below(3) {
+                note(&store, 1);
+                let checkpoint = proofs.checkpoint(&alice()).unwrap();
+                let mut old = returned;
+                // The witness may remember one whose cosignature was not returned.
+                let request = |old| proofs.prove_consistency(old, &checkpoint).unwrap();
+                let mut cosigned = witness.cosign(&request(old));
+                if let Err(WitnessError::Stale { size }) = cosigned {
+                    assert!(size > old, "{size} is remembered, and {old} was cosigned");
+                    old = size;
+                    cosigned = witness.cosign(&request(old));
+                }
+                if cosigned.is_err() {
+                    break;
+                }
+                returned = checkpoint.size();
+            }
+        }
+        if random.once_in(3) {
+            disk.kill();
+        } else {
+            let loss = loss(&mut random);
+            disk.restart(loss);
+        }
+    }
+    disk.restart(Loss::Everything);
+    let witness =
+        Witness::open_on(&disk.process(), on_disk("memory"), bob(), [alice().vkey()]).unwrap();
+    // Another history from the beginning is cosigned only if nothing was.
+    let other = noted(0);
+    other.append(RawEvent::builder("other").build().unwrap()).unwrap();
+    let proofs = Proofs::in_memory(&other, ORIGIN).unwrap();
+    let request = proofs.prove_consistency(0, &proofs.checkpoint(&alice()).unwrap()).unwrap();
+    match witness.cosign(&request) {
+        Err(WitnessError::Stale { size }) => assert!(size >= returned, "{size} of {returned}"),
+        cosigned => assert!(cosigned.is_ok() && returned == 0, "{cosigned:?}, {returned}"),
+    }
+}
+
+#[test]
+fn a_witness_forgets_nothing_that_it_cosigned() {
+    let only = std::env::var("ANNALS_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
+    for seed in only.map_or(0..300, |seed: u64| seed..seed + 1) {
+        let run = std::panic::catch_unwind(|| witness(seed));
+        assert!(run.is_ok(), "schedule {seed} failed: ANNALS_CRASH_SEED={seed} runs it again");
+    }
 }

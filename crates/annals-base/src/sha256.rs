@@ -190,9 +190,13 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     fn lane(state: &[u32; 8]) -> Lane {
-        let [a, b, c, d, e, f, g, h] = state.map(u32::cast_signed);
+        let at = |index: usize| state[index].cast_signed();
         let words = [_mm_set_epi64x(0, 0); 4];
-        Lane { abef: _mm_set_epi32(a, b, e, f), cdgh: _mm_set_epi32(c, d, g, h), words }
+        Lane {
+            abef: _mm_set_epi32(at(0), at(1), at(4), at(5)),
+            cdgh: _mm_set_epi32(at(2), at(3), at(6), at(7)),
+            words,
+        }
     }
 
     #[inline]

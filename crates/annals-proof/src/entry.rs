@@ -162,12 +162,12 @@ impl LeafHasher {
         let (two, rest) = events.as_chunks::<2>();
         for events in two {
             let contents = events.each_ref().map(|one| Message::new(one.event.content()));
-            let contents = sha256_of_two(contents);
+            let contents = sha256_of_two(&contents);
             for ((leaf, event), content) in self.leaves.iter_mut().zip(events).zip(&contents) {
                 write_leaf(leaf, event, content);
             }
             let leaves = self.leaves.each_ref().map(|leaf| Message::new(leaf));
-            hashes.extend(sha256_of_two(leaves).map(TreeHash::new));
+            hashes.extend(sha256_of_two(&leaves).map(TreeHash::new));
         }
         for event in rest {
             let [leaf, _] = &mut self.leaves;

@@ -42,7 +42,7 @@ impl TreeHash {
         let (two, rest) = pairs.as_chunks::<2>();
         for [[a, b], [c, d]] in two {
             let (first, second) = (node(a, b), node(c, d));
-            hashes.extend(sha256_of_two([Message::new(&first), Message::new(&second)]).map(Self));
+            hashes.extend(sha256_of_two(&[Message::new(&first), Message::new(&second)]).map(Self));
         }
         hashes.extend(rest.iter().map(|[left, right]| Self::of_node(left, right)));
         hashes

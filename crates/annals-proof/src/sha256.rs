@@ -50,10 +50,10 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Returns the SHA-256 of two messages. Processors with instructions for it hash both at once.
-pub(crate) fn sha256_of_two(messages: [Message<'_>; 2]) -> [[u8; 32]; 2] {
+pub(crate) fn sha256_of_two(messages: &[Message<'_>; 2]) -> [[u8; 32]; 2] {
     let mut states = [INITIAL; 2];
     both(&mut states, messages.each_ref().map(|message| message.filled));
-    both(&mut states, messages.each_ref().map(|message| message.last()));
+    both(&mut states, messages.each_ref().map(Message::last));
     states.map(bytes_of)
 }
 
@@ -92,7 +92,7 @@ mod tests {
             assert_eq!(sha256(&bytes[..size]), expected(size), "{size}");
             for other in [size, 0, 55, 56, 64, 119, 200, 699] {
                 let messages = [size, other].map(|size| Message::new(&bytes[..size]));
-                assert_eq!(sha256_of_two(messages), [size, other].map(expected), "{size} {other}");
+                assert_eq!(sha256_of_two(&messages), [size, other].map(expected), "{size} {other}");
             }
         }
     }

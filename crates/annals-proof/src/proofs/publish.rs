@@ -130,7 +130,7 @@ impl<E: Event, B: Backend<E>> Publication<'_, E, B> {
     /// Publishes the partial tiles of a checkpoint and returns them. Their hashes lead to its root.
     fn edge(&mut self, of: &Checkpoint) -> Result<Edge, ProofError> {
         let size = of.size();
-        let levels = (0..8).rev().filter(|level| (size >> (8 * level)) % TILE > 0);
+        let levels = (0..8).rev().filter(|level| !(size >> (8 * level)).is_multiple_of(TILE));
         let edge = self.proofs.proved(
             of,
             |nodes| {
@@ -147,7 +147,9 @@ impl<E: Event, B: Backend<E>> Publication<'_, E, B> {
             |edge| {
                 let mut tree = Frontier::default();
                 for (level, hashes) in &edge {
-                    hashes.iter().for_each(|hash| tree.push(8 * level, *hash, |_, _| {}));
+                    for hash in hashes {
+                        tree.push(8 * level, *hash, |_, _| {});
+                    }
                 }
                 if tree.root() == *of.root() { Ok(edge) } else { Err(wrong(size)) }
             },
@@ -174,23 +176,20 @@ impl<E: Event, B: Backend<E>> Publication<'_, E, B> {
         let found = self.covered(end, &name, HASH * 256 + 1)?;
         let kept = found.as_deref().and_then(hashes_of);
         let kept = kept.filter(|hashes| hashes.len() == 256 && tile_root(hashes) == *root);
-        let hashes = match kept {
-            Some(hashes) => hashes,
-            None => {
-                let indexes = tile * TILE..(tile + 1) * TILE;
-                let hashes = self.proofs.proved(
-                    self.checkpoint,
-                    |nodes| {
-                        let indexes = indexes.clone();
-                        indexes
-                            .map(|index| nodes.node(8 * level, index))
-                            .collect::<Result<Vec<_>, _>>()
-                    },
-                    |hashes| if tile_root(&hashes) == *root { Ok(hashes) } else { Err(wrong(end)) },
-                )?;
-                self.write(&name, &bytes_of(&hashes), found.is_some())?;
-                hashes
-            }
+        let hashes = if let Some(hashes) = kept {
+            hashes
+        } else {
+            let indexes = tile * TILE..(tile + 1) * TILE;
+            let hashes = self.proofs.proved(
+                self.checkpoint,
+                |nodes| {
+                    let indexes = indexes.clone();
+                    indexes.map(|index| nodes.node(8 * level, index)).collect::<Result<Vec<_>, _>>()
+                },
+                |hashes| if tile_root(&hashes) == *root { Ok(hashes) } else { Err(wrong(end)) },
+            )?;
+            self.write(&name, &bytes_of(&hashes), found.is_some())?;
+            hashes
         };
         if level == 0 {
             return self.bundle(tile, &hashes);

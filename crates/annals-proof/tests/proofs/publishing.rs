@@ -1,4 +1,4 @@
-//! Publishing: a directory never has a checkpoint without its tiles, whatever the disk loses, and damage in it is found.
+//! Publishing: a directory never has a checkpoint without its tiles, whatever the disk loses. Damage in it is found.
 
 use std::sync::Arc;
 

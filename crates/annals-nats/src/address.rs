@@ -1,4 +1,4 @@
-//! The URL of a record: `nats://USER:PASSWORD@HOST,HOST,…/NAME`.
+//! The URL of a record: `nats://USER@HOST,HOST,…/NAME`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,7 +17,13 @@ pub enum ConnectError {
     /// The URL is not one of a record.
     #[error("{0}; right is, for example, nats://app@n1,n2,n3/shop")]
     Url(String),
-    /// A file with a password or credentials cannot be read.
+    /// The URL has a password.
+    #[error(
+        "the URL has a password, and URLs show in lists of processes and in logs: \
+         set the variable NATS_PASSWORD, or use JetStreamOptions::password_file"
+    )]
+    PasswordInUrl,
+    /// A file with a password, a token or credentials cannot be read.
     #[error("the file {} cannot be used: {reason}", path.display())]
     SecretFile {
         /// The file.
@@ -49,7 +55,6 @@ pub(crate) struct Address {
     /// The servers, in the order of the URL. They have no user and no password.
     pub(crate) servers: Vec<ServerAddr>,
     pub(crate) user: Option<String>,
-    pub(crate) password: Option<Secret>,
     /// The name of the record, and of its stream.
     pub(crate) name: String,
     /// Whether connections are encrypted although a server does not ask for it.
@@ -79,12 +84,11 @@ impl Address {
             Some((login, hosts)) => (Some(login), hosts),
             None => (None, authority),
         };
-        let (user, password) = login.map_or(Ok((None, None)), parse_login)?;
+        let user = login.map(parse_user).transpose()?;
         let servers = hosts.split(',').map(|host| parse_server(scheme, host));
         let mut address = Self {
             servers: servers.collect::<Result<Vec<_>, _>>()?,
             user,
-            password,
             name: name.to_owned(),
             requires_tls: scheme == "tls",
             root_certificates: None,
@@ -174,23 +178,20 @@ fn check_name(name: &str) -> Result<(), ConnectError> {
     )))
 }
 
-type Login = (Option<String>, Option<Secret>);
-
 /// Parses the part before the `@`. No error shows it: it may have a password.
-fn parse_login(login: &str) -> Result<Login, ConnectError> {
-    if login.contains(['@', ',', '/']) {
+fn parse_user(user: &str) -> Result<String, ConnectError> {
+    if user.contains(':') {
+        return Err(ConnectError::PasswordInUrl);
+    }
+    if user.contains(['@', ',', '/']) {
         return Err(wrong(
-            "the user and the password stand once, before the first server, and @ : / , in them as %40 %3A %2F %2C",
+            "the user stands once, before the first server, and @ : / , in its name as %40 %3A %2F %2C",
         ));
     }
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(Secret(decode(password)?))),
-        None => (login, None),
-    };
     if user.is_empty() {
         return Err(wrong("the URL has an @ and no user before it"));
     }
-    Ok((Some(decode(user)?), password))
+    decode(user)
 }
 
 fn parse_server(scheme: &str, host: &str) -> Result<ServerAddr, ConnectError> {
@@ -235,17 +236,16 @@ fn decode(text: &str) -> Result<String, ConnectError> {
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::{Address, ConnectError};
 
     #[test]
     fn a_url_is_taken_apart() {
-        let url = "nats://app:a%40b@n1,n2:5222,[::1]/shop?replicas=3&monitor=9222,m:80&creds=a%20b";
+        let url = "nats://a%40b@n1,n2:5222,[::1]/shop?replicas=3&monitor=9222,m:80&creds=a%20b";
         let address = Address::parse(url).expect("a right URL");
         let servers: Vec<_> =
             address.servers.iter().map(|server| (server.host(), server.port())).collect();
         assert_eq!(servers, [("n1", 4222), ("n2", 5222), ("::1", 4222)]);
-        assert_eq!((address.user.as_deref(), address.name.as_str()), (Some("app"), "shop"));
-        assert_eq!(address.password.as_ref().map(|password| password.0.as_str()), Some("a@b"));
+        assert_eq!((address.user.as_deref(), address.name.as_str()), (Some("a@b"), "shop"));
         let monitor = |host: &str, port| (host.to_owned(), port);
         let expected =
             [monitor("n1", 9222), monitor("n2", 9222), monitor("::1", 9222), monitor("m", 80)];
@@ -253,10 +253,23 @@ mod tests {
         assert_eq!((address.replicas, address.requires_tls), (Some(3), false));
         assert_eq!(address.credentials.as_deref(), Some("a b".as_ref()));
         assert_eq!(address.commits(), "annals.shop.commits");
-        assert!(!format!("{address:?}").contains("a@b"), "{address:?}");
         let plain = Address::parse("tls://n1/shop").expect("a right URL");
         assert_eq!((plain.user, plain.requires_tls), (None, true));
         assert_eq!(plain.monitors, [monitor("n1", 8222)]);
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_refused() {
+        for url in [
+            "nats://app:hidden@n1/shop",
+            "tls://app:@n1/shop",
+            "nats://a:hidden@n1,a:hidden@n2/shop",
+        ] {
+            let refused = Address::parse(url).map(drop).expect_err(url);
+            assert!(matches!(refused, ConnectError::PasswordInUrl), "{url}: {refused}");
+            let text = refused.to_string();
+            assert!(text.contains("NATS_PASSWORD") && !text.contains("hidden"), "{url}: {text}");
+        }
     }
 
     #[test]
@@ -272,8 +285,8 @@ mod tests {
             ("nats://n1,,n2/shop", "names no host, or has an empty one"),
             ("nats://n1:99999999/shop", "the server \"n1:99999999\""),
             ("nats://@n1/shop", "no user before it"),
-            ("nats://a:hidden@n1,a:hidden@n2/shop", "stand once, before the first server"),
-            ("nats://a:hidden%4@n1/shop", "followed by two digits"),
+            ("nats://hidden@n1,hidden@n2/shop", "stands once, before the first server"),
+            ("nats://hidden%4@n1/shop", "followed by two digits"),
             ("nats://n1/shop?replicas=2", "not 1, 3 or 5"),
             ("nats://n1/shop?monitor=x", "the monitoring endpoint \"x\""),
             ("nats://n1/shop?tls=yes", "the parameter \"tls\" is unknown"),

@@ -110,8 +110,8 @@ impl JetStream {
 }
 
 impl JetStreamOptions {
-    /// Sets up a connection to the record at `url`: `nats://USER:PASSWORD@HOST,HOST,…/NAME`. The connection itself is
-    /// made in the background, and made again whenever it is lost.
+    /// Sets up a connection to the record at `url`: `nats://USER@HOST,HOST,…/NAME`. The connection itself is made
+    /// in the background, and made again whenever it is lost. A URL with a password is refused.
     ///
     /// `nats://` encrypts a connection if the server asks for it, and `tls://` in any case. Certificates are checked
     /// against the file that the parameter `rootcert=PATH` names, or against the certificates of the system.

@@ -1,6 +1,6 @@
 //! How a connection makes itself known to a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_nats::ConnectOptions;
 
@@ -26,16 +26,16 @@ impl Login {
         if let Some(path) = options.credentials_file.as_ref().or(address.credentials.as_ref()) {
             return Self::credentials(path);
         }
-        let Some(user) = address.user.clone() else { return Ok(Self::None) };
-        let password = match (&options.password_file, address.password.clone()) {
-            (Some(path), _) => Some(first_line(path)?),
-            (None, Some(password)) => Some(password),
-            (None, None) => std::env::var("NATS_PASSWORD").ok().map(Secret),
+        let secret = |file: &Option<PathBuf>, variable| match file {
+            Some(path) => first_line(path).map(Some),
+            None => Ok(std::env::var(variable).ok().map(Secret)),
         };
-        Ok(match password {
-            Some(password) => Self::User(user, password),
-            None => Self::Token(Secret(user)),
-        })
+        if let Some(user) = address.user.clone() {
+            // A server without users ignores the user; any other one says that the password is wrong.
+            let password = secret(&options.password_file, "NATS_PASSWORD")?;
+            return Ok(Self::User(user, password.unwrap_or_else(|| Secret(String::new()))));
+        }
+        Ok(secret(&options.token_file, "NATS_TOKEN")?.map_or(Self::None, Self::Token))
     }
 
     /// Returns the user of the system account, if the program or the URL names one.

@@ -19,6 +19,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct JetStreamOptions {
     pub(crate) password_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
     pub(crate) credentials_file: Option<PathBuf>,
     pub(crate) system_user: Option<(String, PathBuf)>,
     pub(crate) system_credentials_file: Option<PathBuf>,
@@ -32,6 +33,7 @@ impl Default for JetStreamOptions {
     fn default() -> Self {
         Self {
             password_file: None,
+            token_file: None,
             credentials_file: None,
             system_user: None,
             system_credentials_file: None,
@@ -44,11 +46,19 @@ impl Default for JetStreamOptions {
 }
 
 impl JetStreamOptions {
-    /// Sets the file whose first line is the password of the URL's user. Without it, the URL or the variable
-    /// `NATS_PASSWORD` has the password. A user without a password is a token.
+    /// Sets the file whose first line is the password of the URL's user. Without it, the variable `NATS_PASSWORD` has
+    /// the password. A URL with a password is refused, because URLs show in lists of processes.
     #[must_use]
     pub fn password_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.password_file = Some(path.into());
+        self
+    }
+
+    /// Sets the file whose first line is a token. Without it, the variable `NATS_TOKEN` has the token. It counts only
+    /// if the URL has no user.
+    #[must_use]
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.token_file = Some(path.into());
         self
     }
 

@@ -96,40 +96,58 @@ accounts {
 fn users_need_few_rights_and_the_system_account_says_how_servers_sync() {
     let settings = Settings { more: ACCOUNTS.to_owned(), ..Settings::three() };
     let Some(servers) = Servers::start(settings) else { return };
-    let password = servers.directory().join("password");
-    std::fs::write(&password, "boss\n").unwrap();
+    let file = |name: &str, secret: &str| {
+        let path = servers.directory().join(name);
+        std::fs::write(&path, secret).unwrap();
+        path
+    };
+    let boss = file("boss", "boss\n");
     // The URLs of the system account's tests have no monitoring endpoint.
     let without_monitors = |user: &str| {
         let url = servers.url_by("shop", user);
         format!("{}&monitor=127.0.0.1:1", url.split("&monitor").next().unwrap())
     };
-    let system = JetStream::options().system_user("system", &password);
-    let record = system.connect(&without_monitors("admin:a%40b@")).unwrap();
+    let admin = JetStream::options().password_file(file("admin", "a@b"));
+    let system = admin.clone().system_user("system", &boss);
+    let record = system.connect(&without_monitors("admin@")).unwrap();
     create(&record).unwrap();
     let engine = record.check().unwrap().engine;
     assert!(
         engine.contains("3 replicas (n") && engine.contains("sync_interval always"),
         "{engine}"
     );
-    let wrong = JetStream::options().system_user("app", &password).system_user("admin", &password);
-    let wrong = wrong.connect(&without_monitors("admin:a%40b@")).unwrap();
+    let wrong = admin.system_user("app", &boss).system_user("admin", &boss);
+    let wrong = wrong.connect(&without_monitors("admin@")).unwrap();
     let unfit = wrong.check().unwrap_err().to_string();
     assert!(unfit.contains("authorization violation"), "{unfit}");
 
-    let app = JetStream::connect(&servers.url_by("shop", "app:app@")).unwrap();
+    let by_file = JetStream::options().password_file(file("app", "app\nand more lines"));
+    let app = by_file.clone().connect(&servers.url_by("shop", "app@")).unwrap();
     app.check().unwrap();
     Writer::new(&app).put();
-    std::fs::write(&password, "app").unwrap();
-    let by_file = JetStream::options().password_file(&password);
-    by_file.connect(&servers.url_by("shop", "app@")).unwrap().check().unwrap();
     assert_eq!(app.ends().unwrap(), (Slot(1), Slot(2)));
     // Without a right, the error says which one is missing.
-    let other = JetStream::connect(&servers.url_by("other", "app:app@")).unwrap();
+    let other = by_file.connect(&servers.url_by("other", "app@")).unwrap();
     let text = other.ends().unwrap_err().to_string();
     assert!(text.contains("ermissions") && text.contains("STREAM.INFO.other"), "{text}");
-    let stranger = JetStream::connect(&servers.url_by("shop", "app:wrong@")).unwrap();
+    let stranger = JetStream::options().password_file(file("wrong", "wrong"));
+    let stranger = stranger.connect(&servers.url_by("shop", "app@")).unwrap();
     let text = stranger.ends().unwrap_err().to_string();
     assert!(text.contains("authorization violation") && !text.contains("wrong"), "{text}");
+}
+
+#[test]
+fn a_token_comes_from_a_file() {
+    let more = "authorization { token: \"t@ken\" }".to_owned();
+    let Some(servers) = Servers::start(Settings { more, ..Settings::one() }) else { return };
+    let by_token = |token: &str| {
+        let path = servers.directory().join("token");
+        std::fs::write(&path, token).unwrap();
+        JetStream::options().token_file(path).connect(&servers.url("shop")).unwrap()
+    };
+    create(&by_token("t@ken")).unwrap();
+    let text = by_token("wrong").ends().unwrap_err().to_string();
+    assert!(text.contains("authorization violation"), "{text}");
 }
 
 #[test]

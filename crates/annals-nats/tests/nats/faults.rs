@@ -1,7 +1,6 @@
 //! A leader that is killed or paused under three writers, a stream that is deleted, and older data put back.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -187,19 +186,13 @@ fn older_data_that_is_put_back_is_found() {
     let [first, second, third] = replicas();
     let (lost, changed) = (open(&servers, &first), open(&servers, &second));
     lost.append(event("one")).unwrap();
-    servers.kill(0);
-    let backup = servers.directory().join("backup");
-    copy(&servers.data(0), &backup);
-    servers.run(0);
+    let backup = servers.back_up();
     settle(&lost);
     lost.append(event("two")).unwrap();
     settle(&changed);
     drop(changed);
 
-    servers.kill(0);
-    std::fs::remove_dir_all(servers.data(0)).unwrap();
-    copy(&backup, &servers.data(0));
-    servers.run(0);
+    servers.put_back(&backup);
     let found = divergence(&lost);
     assert!(matches!(found, Divergence::Lost { .. }), "{found:?}");
     assert_eq!(lost.len(), 2, "the replica has what the record lost");
@@ -210,17 +203,4 @@ fn older_data_that_is_put_back_is_found() {
     }
     let found = divergence(&open(&servers, &second));
     assert!(matches!(found, Divergence::Changed { .. }), "{found:?}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

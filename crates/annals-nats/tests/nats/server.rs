@@ -83,9 +83,7 @@ impl Servers {
         let nodes = nodes.collect();
         let directory = tempfile::tempdir().unwrap();
         let mut servers = Self { program, settings, nodes, directory };
-        for node in 0..servers.nodes.len() {
-            servers.run(node);
-        }
+        servers.run_all();
         Some(servers)
     }
 
@@ -169,6 +167,35 @@ impl Servers {
         }
     }
 
+    pub(crate) fn kill_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.kill(node));
+    }
+
+    pub(crate) fn run_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.run(node));
+    }
+
+    /// Ends all servers, copies what they store, and starts them again. Returns the directory with the copies.
+    pub(crate) fn back_up(&mut self) -> PathBuf {
+        self.kill_all();
+        let backup = self.directory().join("backup");
+        for node in 0..self.nodes.len() {
+            copy(&self.data(node), &backup.join(format!("n{}", node + 1)));
+        }
+        self.run_all();
+        backup
+    }
+
+    /// Ends all servers, and starts them again with what they stored at the time of a backup.
+    pub(crate) fn put_back(&mut self, backup: &Path) {
+        self.kill_all();
+        for node in 0..self.nodes.len() {
+            std::fs::remove_dir_all(self.data(node)).unwrap();
+            copy(&backup.join(format!("n{}", node + 1)), &self.data(node));
+        }
+        self.run_all();
+    }
+
     /// Stops the process of a server until it goes on: it takes connections and does not answer.
     pub(crate) fn pause(&self, node: usize) {
         let id = self.signal(node, libc::SIGSTOP);
@@ -194,7 +221,7 @@ impl Servers {
         self.url_by(record, "")
     }
 
-    /// Returns the URL of a record with a user: `user:password@`.
+    /// Returns the URL of a record with a user: `user@`.
     pub(crate) fn url_by(&self, record: &str, user: &str) -> String {
         let hosts = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
         let monitors = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.monitor));
@@ -209,8 +236,19 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        for node in 0..self.nodes.len() {
-            self.kill(node);
+        self.kill_all();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The tests. A longer run by hand, here with 40 faults; 20 of them kill the primary:
+//! Histories of three processes, while servers and processes are killed and paused. A longer run by hand, here with 40
+//! faults; 20 of them kill the primary:
 //!
 //! ```text
-//! ANNALS_HISTORY_FAULTS=40 cargo test -p annals-postgres --test postgres history:: -- --nocapture
+//! ANNALS_HISTORY_FAULTS=40 cargo test -p annals-postgres --test postgres histories:: -- --nocapture
 //! ```
 //! Or on servers that run already and that others kill, for example those of `packaging/try-patroni`, for 300 seconds:
 //!
@@ -13,10 +14,9 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use annals_replicated::history::{History, Told, check};
-
-use super::world::World;
 use crate::cluster::Cluster;
+use crate::history::report::{judge_divergence, report};
+use crate::history::world::World;
 use crate::server::Server;
 
 /// What befalls the servers and the processes.
@@ -96,16 +96,6 @@ fn befall(cluster: &mut Cluster, world: &mut World, fault: Fault, number: usize)
     }
 }
 
-/// Returns the longest time in which no append returned, in seconds.
-fn longest_gap(history: &History) -> f64 {
-    let operations = history.operations.iter();
-    let appended = operations.filter(|operation| matches!(operation.told, Told::Appended(_)));
-    let mut times: Vec<u64> = appended.map(|operation| operation.ended).collect();
-    times.sort_unstable();
-    let gaps = times.windows(2).map(|pair| Duration::from_nanos(pair[1] - pair[0]));
-    gaps.max().unwrap_or_default().as_secs_f64()
-}
-
 #[test]
 fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
     let Some(mut cluster) = Cluster::start() else { return };
@@ -121,23 +111,6 @@ fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
         world.progress();
     }
     report(&world.judge(), began);
-}
-
-/// Says what came of a run.
-fn report(history: &History, began: Instant) {
-    let told = |is: fn(&Told) -> bool| {
-        history.operations.iter().filter(|operation| is(&operation.told)).count()
-    };
-    let line = format!(
-        "{:.0} s: {} appends returned, {} conflicts, {} absent, {} in doubt; the longest time without an append {:.1} s\n",
-        began.elapsed().as_secs_f64(),
-        told(|told| matches!(told, Told::Appended(_))),
-        told(|told| matches!(told, Told::Conflict { .. })),
-        told(|told| matches!(told, Told::Absent)),
-        told(|told| matches!(told, Told::InDoubt)),
-        longest_gap(history)
-    );
-    std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
 
 /// Run as a test, it does nothing: see the top of this file.
@@ -211,17 +184,4 @@ fn older_data_that_others_went_on_with_is_found() {
         world.wait_for_end(writer);
     }
     judge_divergence(&world, "the record has another commit at slot");
-}
-
-/// Checks that the first three processes found the divergence, and that the best of their replicas has all that was
-/// acknowledged to them.
-fn judge_divergence(world: &World, why: &str) {
-    let (history, stopped) = world.history(0..3);
-    for stopped in stopped {
-        let said = stopped.expect("a process that appends to older data finds it");
-        assert!(said.contains(why), "{said}");
-    }
-    let replicas = (0..3).map(|number| world.events(&format!("replica-{number}")));
-    let best = replicas.max_by_key(Vec::len).unwrap();
-    assert_eq!(check(&history, &best), []);
 }

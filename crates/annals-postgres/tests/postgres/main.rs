@@ -15,6 +15,9 @@ mod conformance;
 mod cutting;
 mod failover;
 #[cfg(target_os = "linux")]
+mod histories;
+#[cfg(target_os = "linux")]
+#[path = "../../../annals-replicated/tests/engine/history/mod.rs"]
 mod history;
 mod proxy;
 mod server;
@@ -23,3 +26,10 @@ mod suite;
 mod tls;
 #[path = "../../../annals-replicated/tests/engine/writer.rs"]
 mod writer;
+
+/// Connects to the record of a history.
+#[cfg(target_os = "linux")]
+fn connect(url: &str) -> annals_postgres::Postgres {
+    let options = annals_postgres::Postgres::options();
+    options.timeout(std::time::Duration::from_secs(3)).connect(url).unwrap()
+}

@@ -14,7 +14,7 @@
 //!   requests    batches in the queue      ticket    the result of a batch    submission  a batch without room
 //!   inbox       the core's inputs         driver    the core's thread        engine      the threads that call the engine
 //!   applier     the applying thread       same      compares events          errors      refusals as errors of appends
-//!   shared      what the threads share    meters    the metrics
+//!   shared      what the threads share    meters    the metrics              wakers      the thread that wakes tasks
 //! ```
 
 mod applier;
@@ -35,3 +35,4 @@ mod shared;
 pub(crate) mod status;
 mod submission;
 mod ticket;
+mod wakers;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use annals::backend::{Hasher, Opener};
@@ -24,6 +24,7 @@ use super::replicated::Replicated;
 use super::requests::Requests;
 use super::shared::{Closing, Jobs, Shared};
 use super::status::{CaughtUp, Progress};
+use super::wakers::Wakers;
 use crate::chain::chain::Position;
 use crate::core::core::{Core, Start};
 use crate::core::messages::Input;
@@ -73,6 +74,7 @@ fn open<E: Event>(
         return Err(OpenReplicatedError::OtherRecord { replica: store_id, record });
     }
     let (tail, positions) = open_tail(&replica, store_id);
+    let (wakers, waking) = Wakers::start().map_err(OpenReplicatedError::NoThread)?;
     let (inbox, progress) = (Arc::<Inbox>::default(), Arc::<Progress>::default());
     if let Some(position) = positions.last() {
         progress.applied(position);
@@ -84,7 +86,7 @@ fn open<E: Event>(
         replica,
         inbox: Arc::clone(&inbox),
         jobs: Jobs::default(),
-        requests: Requests::new(&options),
+        requests: Requests::new(&options, wakers),
         progress: Arc::clone(&progress),
         options,
         opener: Opener::this_process(),
@@ -110,7 +112,7 @@ fn open<E: Event>(
     let engine = Engine::start(log, inbox, progress).map_err(OpenReplicatedError::NoThread)?;
     let meters = Meters::new(label);
     let driver = Driver { shared: Arc::clone(&shared), core, engine, meters };
-    let replicated = start_threads(shared, driver)?;
+    let replicated = start_threads(shared, driver, waking)?;
     caught_up(&replicated)?;
     Ok(replicated)
 }
@@ -182,6 +184,7 @@ fn open_tail<E: Event>(
 fn start_threads<E: Event>(
     shared: Arc<Shared<E>>,
     driver: Driver<E>,
+    waking: JoinHandle<()>,
 ) -> Result<Replicated<E>, OpenReplicatedError> {
     let applying = Arc::clone(&shared);
     let named = |name: &str| thread::Builder::new().name(name.into());
@@ -194,7 +197,7 @@ fn start_threads<E: Event>(
             return Err(OpenReplicatedError::NoThread(error));
         }
     };
-    Ok(Replicated::new(shared, vec![applier, driver]))
+    Ok(Replicated::new(shared, vec![applier, driver, waking]))
 }
 
 /// Waits until the replica has what the record has.

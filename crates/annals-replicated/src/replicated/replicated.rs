@@ -106,6 +106,13 @@ impl<E: Event> Replicated<E> {
         self.shared.progress.status()
     }
 
+    /// Returns whether callbacks have seen this number of events. In a callback, returns `true`: it cannot wait for
+    /// the others.
+    #[cfg(feature = "testing")]
+    pub(crate) fn has_delivered(&self, events: u64) -> bool {
+        self.shared.applies_here() || self.shared.progress.applied_head() >= events
+    }
+
     fn journal(&self) -> &Journal<E> {
         self.shared.replica.journal()
     }
@@ -176,7 +183,15 @@ impl<E: Event> Backend<E> for Replicated<E> {
     /// * [`AppendError::Unavailable`]: nothing was sent in time, and nothing will be in the log. Append again.
     /// * [`AppendError::Diverged`]: the record lost what this replica has. An operator has to decide.
     /// * [`AppendError::ClockAhead`]: this machine's clock is wrong. Correct it, and append again.
+    ///
+    /// A callback and a waker may append. A clock of [`ReplicatedOptions::clock`] and a recorder of messages or metrics
+    /// run on the thread that drives the log, where an append fails with [`AppendError::Unavailable`].
     fn append(&self, batch: Batch<E>) -> Result<Appended, AppendError> {
+        if self.shared.driver.get() == Some(&thread::current().id()) {
+            // A user's code runs there in a clock, or where a message or a metric is recorded.
+            let cause = "an append on the thread that drives the log would wait for itself: append on another thread";
+            return Err(AppendError::Unavailable { cause: cause.into() });
+        }
         let request = self.request(batch)?;
         self.append_request(request)
     }
@@ -322,6 +337,7 @@ impl<E: Event> Drop for Replicated<E> {
             Ok(()) | Err(AppendError::Poisoned { .. }) => {}
             Err(error) => tracing::error!(%error, "the store was not closed cleanly"),
         }
+        self.shared.requests.end_wakers();
         let own = thread::current().id();
         if self.shared.applies_here() || threads.iter().any(|thread| thread.thread().id() == own) {
             // The threads wait for this one. They end when the store is closed.

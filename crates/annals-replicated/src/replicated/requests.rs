@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::inbox::Inbox;
 use super::options::ReplicatedOptions;
 use super::ticket::{AppendResult, Ticket};
+use super::wakers::Wakers;
 use crate::core::messages::{Input, NewBatch, RequestId};
 
 /// A batch with what its caller waits for.
@@ -34,6 +35,7 @@ struct Open {
 pub(super) struct Requests {
     state: Mutex<State>,
     emptied: Condvar,
+    wakers: Wakers,
     most_bytes: usize,
     most_batches: usize,
 }
@@ -56,10 +58,11 @@ pub(super) enum Offer {
 }
 
 impl Requests {
-    pub(super) fn new(options: &ReplicatedOptions) -> Self {
+    pub(super) fn new(options: &ReplicatedOptions, wakers: Wakers) -> Self {
         Self {
             state: Mutex::default(),
             emptied: Condvar::new(),
+            wakers,
             most_bytes: options.queue_bytes,
             most_batches: options.queue_batches,
         }
@@ -127,7 +130,7 @@ impl Requests {
         let is_empty = state.open.is_empty();
         drop(state);
         open.timer.end(&result);
-        open.ticket.complete(result);
+        open.ticket.complete(result, &self.wakers);
         if is_empty {
             self.emptied.notify_all();
         }
@@ -173,6 +176,18 @@ impl Requests {
         self.emptied.wait_while(&mut state, |state| !state.open.is_empty());
     }
 
+    /// Ends a batch that the core does not have.
+    pub(super) fn refuse(&self, request: Request, error: AppendError) {
+        let result = Err(error);
+        request.timer.end(&result);
+        request.ticket.complete(result, &self.wakers);
+    }
+
+    /// Ends the thread that wakes tasks.
+    pub(super) fn end_wakers(&self) {
+        self.wakers.end();
+    }
+
     /// Takes no more batches, and ends all with this error. Called when a thread failed.
     pub(super) fn fail_all(&self, error: &AppendError) {
         let mut state = self.state.lock();
@@ -186,7 +201,7 @@ impl Requests {
         for (ticket, timer) in open.chain(outside) {
             let result = Err(error.clone());
             timer.end(&result);
-            ticket.complete(result);
+            ticket.complete(result, &self.wakers);
         }
         self.emptied.notify_all();
     }

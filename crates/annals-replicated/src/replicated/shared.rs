@@ -151,9 +151,7 @@ impl<E: Event> Shared<E> {
 
     /// Ends a request that the core does not have.
     pub(super) fn end_request(&self, request: Request, error: AppendError) {
-        let result = Err(error);
-        request.timer.end(&result);
-        request.ticket.complete(result);
+        self.requests.refuse(request, error);
         self.jobs.wake();
     }
 

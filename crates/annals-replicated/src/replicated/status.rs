@@ -46,8 +46,8 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     status: RecordStatus,
-    /// The number and the slot of the last commit that was applied.
-    applied: Option<(u64, u64)>,
+    /// The number and the slot of the last commit that was applied, and the number of events up to it.
+    applied: Option<(u64, u64, u64)>,
     /// Why the replica takes no more commits.
     failure: Option<Arc<str>>,
     cause: Option<Cause>,
@@ -72,7 +72,7 @@ impl Progress {
         // Relaxed: a number for the metrics and for people, which orders nothing.
         let last = self.last_slot.load(Ordering::Relaxed);
         let last = record.position.map_or(0, |position| position.slot.0).max(last);
-        let lag_slots = last.saturating_sub(state.applied.map_or(0, |(_, slot)| slot));
+        let lag_slots = last.saturating_sub(state.applied.map_or(0, |(_, slot, _)| slot));
         if state.status.position != record.position || state.status.caught_up != record.caught_up {
             state.changes += 1;
         }
@@ -82,11 +82,18 @@ impl Progress {
         lag_slots
     }
 
+    /// Returns the number of events that the replica has and callbacks have seen.
+    #[cfg(feature = "testing")]
+    pub(super) fn applied_head(&self) -> u64 {
+        self.state.lock().applied.map_or(0, |(_, _, head)| head)
+    }
+
     /// Notes that the replica has a commit. A callback that sees its events may append: then the later commit is noted
     /// first.
     pub(super) fn applied(&self, position: &Position) {
         let mut state = self.state.lock();
-        state.applied = state.applied.max(Some((position.tip.number, position.slot.0)));
+        let Position { slot, tip, .. } = position;
+        state.applied = state.applied.max(Some((tip.number, slot.0, tip.head)));
         state.changes += 1;
         drop(state);
         self.changed.notify_all();
@@ -142,7 +149,7 @@ impl Progress {
             }
             if state.status.caught_up {
                 let Some(position) = &state.status.position else { return CaughtUp::NoRecord };
-                if state.applied.is_some_and(|(number, _)| number >= position.tip.number) {
+                if state.applied.is_some_and(|(number, ..)| number >= position.tip.number) {
                     return CaughtUp::Yes;
                 }
             }

@@ -1,13 +1,14 @@
 //! The result of an append, for the caller that waits for it.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use annals::{AppendError, Appended};
 use parking_lot::{Condvar, Mutex};
+
+use super::wakers::Wakers;
 
 /// The result of an append.
 pub(super) type AppendResult = Result<Appended, AppendError>;
@@ -26,18 +27,15 @@ struct State {
 }
 
 impl Ticket {
-    /// Delivers the result and wakes its caller.
-    pub(super) fn complete(&self, result: AppendResult) {
+    /// Delivers the result, and lets the caller's task be woken if it waits in a future.
+    pub(super) fn complete(&self, result: AppendResult, wakers: &Wakers) {
         let mut state = self.state.lock();
         state.result = Some(result);
         let waker = state.waker.take();
         drop(state);
         self.completed.notify_all();
-        // A waker is a user's code. The calling thread drives the core, and must not end.
-        if let Some(waker) = waker
-            && catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err()
-        {
-            tracing::error!("a waker panicked; its task may not be woken");
+        if let Some(waker) = waker {
+            wakers.wake(waker);
         }
     }
 
@@ -97,10 +95,13 @@ mod tests {
 
     #[test]
     fn a_waker_that_panics_harms_no_other() {
+        let (wakers, thread) = Wakers::start().expect("a thread");
         let ticket = Arc::<Ticket>::default();
         assert!(ticket.poll(&Waker::from(Arc::new(Panics))).is_pending());
-        ticket.complete(Err(AppendError::Closed));
+        ticket.complete(Err(AppendError::Closed), &wakers);
         assert!(matches!(ticket.take(), Some(Err(AppendError::Closed))));
+        wakers.end();
+        thread.join().expect("it goes on after a waker that panicked");
     }
 
     /// Its last clone polls the ticket when it is dropped.

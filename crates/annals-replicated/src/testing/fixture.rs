@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_conformance::fault::{Call, FaultFileSystem, Hold, Loss, on_disk};
 use annals_conformance::{Fault, Fixture, Sample, Subject};
@@ -11,6 +12,9 @@ use tempfile::TempDir;
 use super::record::{TestEngine, TestRecord};
 use crate::replicated::options::ReplicatedOptions;
 use crate::replicated::replicated::Replicated;
+
+/// An append that takes longer fails, on any machine.
+pub(super) const HANGS: Duration = Duration::from_secs(600);
 
 /// A [`Replicated`] with small segments, and another replica of its record that follows in the background.
 ///
@@ -51,7 +55,8 @@ impl<R: TestRecord> ReplicatedFixture<R> {
     }
 
     fn options(&self) -> ReplicatedOptions {
-        Replicated::options().segment_bytes(4 << 10).file_system(Arc::new(self.disk.process()))
+        let options = Replicated::options().append_timeout(HANGS).segment_bytes(4 << 10);
+        options.file_system(Arc::new(self.disk.process()))
     }
 }
 

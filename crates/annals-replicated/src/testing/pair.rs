@@ -12,7 +12,7 @@ use annals::{
 use annals_conformance::fault::{Hold, Loss};
 use annals_conformance::{Fault, Fixture, Sample, Subject};
 
-use super::fixture::ReplicatedFixture;
+use super::fixture::{HANGS, ReplicatedFixture};
 use super::record::{TestEngine, TestRecord};
 use crate::replicated::replicated::Replicated;
 
@@ -44,7 +44,8 @@ struct PairFixture<R>(ReplicatedFixture<R>);
 impl<R: TestRecord> Fixture<Pair> for PairFixture<R> {
     fn open(&self) -> Result<Pair, Box<dyn Error + Send + Sync>> {
         let path = self.0.directory.path().join("writer");
-        let writer = Arc::new(Replicated::open(self.0.record.connect(), path)?);
+        let writer = Replicated::options().append_timeout(HANGS);
+        let writer = Arc::new(writer.open(self.0.record.connect(), path)?);
         Ok(Pair { reader: Arc::new(self.0.open()?), writer })
     }
 
@@ -84,7 +85,7 @@ pub struct Pair {
     writer: Arc<Replicated<Sample>>,
 }
 
-/// Waits until the reader has what was appended, or takes nothing any more.
+/// Waits until the reader has what was appended and its callbacks have seen it, or it takes nothing any more.
 fn seen(reader: &Replicated<Sample>, appended: &Appended) {
     // A callback of the reader holds up the thread that applies, and cannot wait for it.
     if appended.offsets.is_empty() || std::thread::current().name() == Some("annals-apply") {
@@ -94,6 +95,10 @@ fn seen(reader: &Replicated<Sample>, appended: &Appended) {
     while head < appended.offsets.end && reader.health().takes_appends() {
         let look = Instant::now() + Duration::from_millis(50);
         head = reader.head().wait_beyond(appended.offsets.end - 1, Some(look));
+    }
+    // The head is published before the callbacks are called.
+    while !reader.has_delivered(appended.offsets.end) && reader.health().takes_appends() {
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 

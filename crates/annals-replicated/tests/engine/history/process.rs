@@ -5,7 +5,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use annals::{AppendError, Appended, Backend as _, EventStore, RawEvent, Recorded};
-use annals_postgres::Postgres;
 use annals_replicated::Replicated;
 use annals_replicated::history::PrefixDigest;
 use annals_replicated::sim::Random;
@@ -73,9 +72,8 @@ fn appends_until_it_is_told_to_stop() {
 pub(super) fn open(url: &str, replica: &Path) -> Store {
     let began = Instant::now();
     loop {
-        let log = Postgres::options().timeout(Duration::from_secs(3)).connect(url).unwrap();
         let options = Replicated::options().append_timeout(Duration::from_secs(4));
-        match options.open(log, replica) {
+        match options.open(crate::connect(url), replica) {
             Ok(store) => return EventStore::on(store),
             Err(error) => assert!(began.elapsed() < HANGS, "the replica does not open: {error}"),
         }

@@ -5,18 +5,22 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use annals::{Backend as _, RawEvent, Recorded};
-use annals_postgres::Postgres;
 use annals_replicated::create;
 use annals_replicated::history::{History, check};
 use tempfile::TempDir;
 
 use super::process::{THREADS, notes_path, open, start, stop_path};
-use crate::server::signal;
 
 /// Processes that make no progress for this long have stopped for good, on any machine.
 const HANGS: Duration = Duration::from_secs(180);
 /// What a process writes down until it counts as having made progress, in bytes: some 50 calls.
 const PROGRESS: u64 = 5_000;
+
+/// Sends a signal to a process. One that has ended is not an error.
+fn signal(process: u32, number: i32) {
+    // SAFETY: the call has no conditions.
+    let _ = unsafe { libc::kill(i32::try_from(process).unwrap(), number) };
+}
 
 /// A process that appends. Its replica keeps its name when the process is started again.
 struct Writer {
@@ -32,7 +36,7 @@ impl Drop for Writer {
     }
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     url: String,
     writers: Vec<Writer>,
     /// The number of processes that were started.
@@ -42,8 +46,8 @@ pub(super) struct World {
 
 impl World {
     /// Makes a record at `url`, and starts three processes.
-    pub(super) fn start(url: String) -> Self {
-        create(&Postgres::connect(&url).unwrap()).unwrap();
+    pub(crate) fn start(url: String) -> Self {
+        create(&crate::connect(&url)).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let mut world = Self { url, writers: Vec::new(), processes: 0, directory };
         for number in 0..3 {
@@ -53,7 +57,7 @@ impl World {
     }
 
     /// Starts a process with a replica. Returns its number among the writers.
-    pub(super) fn start_writer(&mut self, replica: &str) -> usize {
+    pub(crate) fn start_writer(&mut self, replica: &str) -> usize {
         let process = self.processes;
         self.processes += 1;
         let child = start(self.directory.path(), &self.url, process, replica);
@@ -75,7 +79,7 @@ impl World {
     }
 
     /// Waits until each process has made progress.
-    pub(super) fn progress(&mut self) {
+    pub(crate) fn progress(&mut self) {
         let goals = (0..self.writers.len()).map(|at| self.noted(at) + PROGRESS);
         let goals: Vec<u64> = goals.collect();
         let began = Instant::now();
@@ -90,16 +94,16 @@ impl World {
         }
     }
 
-    pub(super) fn pause_writer(&self, writer: usize) {
+    pub(crate) fn pause_writer(&self, writer: usize) {
         signal(self.writers[writer].child.id(), libc::SIGSTOP);
     }
 
-    pub(super) fn resume_writer(&self, writer: usize) {
+    pub(crate) fn resume_writer(&self, writer: usize) {
         signal(self.writers[writer].child.id(), libc::SIGCONT);
     }
 
     /// Kills a process, and starts another one on its replica.
-    pub(super) fn replace_writer(&mut self, writer: usize) {
+    pub(crate) fn replace_writer(&mut self, writer: usize) {
         let killed = self.writers.remove(writer);
         let replica = killed.replica.clone();
         drop(killed);
@@ -108,13 +112,13 @@ impl World {
     }
 
     /// Waits until a process ends, after it was told to.
-    pub(super) fn stop_writer(&mut self, writer: usize) {
+    pub(crate) fn stop_writer(&mut self, writer: usize) {
         std::fs::write(stop_path(self.directory.path(), self.writers[writer].process), "").unwrap();
         self.wait_for_end(writer);
     }
 
     /// Waits until a process ends by itself.
-    pub(super) fn wait_for_end(&mut self, writer: usize) {
+    pub(crate) fn wait_for_end(&mut self, writer: usize) {
         let (began, process) = (Instant::now(), self.writers[writer].process);
         let status = loop {
             if let Some(status) = self.writers[writer].child.try_wait().unwrap() {
@@ -127,7 +131,7 @@ impl World {
     }
 
     /// Returns the history of some processes, and for each why it stopped if the record had diverged.
-    pub(super) fn history(&self, of: std::ops::Range<u64>) -> (History, Vec<Option<String>>) {
+    pub(crate) fn history(&self, of: std::ops::Range<u64>) -> (History, Vec<Option<String>>) {
         let mut history = History::default();
         let stopped = of.map(|process| {
             let notes = self.notes(process).filter(|path| path.exists());
@@ -140,7 +144,7 @@ impl World {
 
     /// Ends the processes, and checks what they were told and saw against the events that a new replica reads. Returns
     /// the history.
-    pub(super) fn judge(&mut self) -> History {
+    pub(crate) fn judge(&mut self) -> History {
         for writer in 0..self.writers.len() {
             self.stop_writer(writer);
         }
@@ -152,7 +156,7 @@ impl World {
     }
 
     /// Returns the events of a replica. A new replica reads the record.
-    pub(super) fn events(&self, replica: &str) -> Vec<RawEvent> {
+    pub(crate) fn events(&self, replica: &str) -> Vec<RawEvent> {
         let store = open(&self.url, &self.directory.path().join(replica));
         let mut rest = 0..store.len();
         let mut page: Vec<Recorded<RawEvent>> = Vec::new();

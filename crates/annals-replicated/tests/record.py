@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the golden entries of a record, from docs/RECORD.md and docs/FORMAT.md alone.
+"""Writes the golden entries of a record, or with the argument `tail` the golden file `record.tail` of a replica that has
+these commits, from docs/RECORD.md and docs/FORMAT.md alone.
 
-Each line of the output is: a name, the hash of the commit, and its entries, all in hex.
+Each line of the entries is: a name, the hash of the commit, and its entries, all in hex. Each line of the file is: a
+position and the bytes there in hex. All other bytes of the file are zero.
 """
 
 import hashlib
 import struct
+import sys
 
 STORE = bytes.fromhex("4d8e6469f0174b469d4f7128d3fd4ec6")
 WRITER = bytes.fromhex("0a0b0c0d0e0f40018002030405060708")
@@ -57,6 +60,32 @@ def batch(time, bodies):
     return struct.pack("<QII", time, len(bodies), len(records)) + records
 
 
+def tail(commits):
+    """Prints the parts of the file `record.tail`."""
+    print(0, (b"ANtail2\0" + STORE).hex())
+    ring, places, slot, head, time = b"", [], 0, 0, 0
+    for number, (name, (digest, entries)) in enumerate(commits.items()):
+        start = entries[0]
+        kind = start[24]
+        (events,) = struct.unpack("<I", start[112:116])
+        body = b"".join(entry[256:] for entry in entries)
+        sizes, at = [], 0
+        while kind == KINDS["events"] and at < len(body):
+            time, size, length = struct.unpack("<QII", body[at:at + 16])
+            sizes.append(size)
+            at += 16 + length
+        details = body if kind in (KINDS["genesis"], KINDS["epoch"]) else b""
+        if len(sizes) > 1:
+            details = b"".join(struct.pack("<H", size - 1) for size in sizes)
+        slot, head = slot + len(entries), head + events
+        place = struct.pack("<HBxQQQQ", len(entries), kind, slot, number, head, time) + digest
+        place += WRITER + struct.pack("<QII", len(ring), len(details), events)
+        places.append(struct.pack("<I", crc32c(place)) + place)
+        ring += details
+    print(64, ring.hex())
+    print(64 + (1 << 20), b"".join(places).hex())
+
+
 def main():
     sold = event("seat-sold", ["seat:12Ä", "show:7"], "request-1", b'{"price":90}')
     freed = event("seat-freed", ["seat:12Ä"], "", b"")
@@ -75,6 +104,8 @@ def main():
     tip = add("in-parts", "events", 3, tip, 3, 1, 1, batch(TIME + 2, [photo]), entry_bytes=2_048)
     cut = struct.pack("<QQ", TIME + 3, 0) + first + "a backup was restored".encode()
     add("epoch", "epoch", 4, tip, 4, 0, 0, cut)
+    if sys.argv[1:] == ["tail"]:
+        return tail(commits)
     for name, (digest, entries) in commits.items():
         print(name, digest.hex(), *(entry.hex() for entry in entries))
 

@@ -7,6 +7,8 @@
 //! ```
 
 mod details;
+#[cfg(test)]
+mod golden;
 pub(crate) mod place;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod tail;

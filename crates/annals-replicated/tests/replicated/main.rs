@@ -10,4 +10,5 @@ mod opening;
 mod repair;
 mod restarts;
 mod sharing;
+mod threads;
 mod tools;

@@ -3,8 +3,8 @@
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
 //! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `writers`, `conditions`, `scale`, `subscribers`, `ordinals`,
-//! `consumers`, `fold`, `channels`, `proofs`, `replicated` (PostgreSQL, if it is installed; `--only one` or `--only three`
-//! for one of its two setups).
+//! `consumers`, `fold`, `channels`, `proofs`, `replicated` (PostgreSQL and NATS JetStream, if they are installed;
+//! `--only NAME` for the setups whose name has it: `PostgreSQL on one server`, `PostgreSQL on three servers`, `JetStream`).
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
 //! (200,000; `scale` five and fifty times as many, `ordinals` and the long log of `proofs` fifty times; `store`, `memory`,

@@ -1,4 +1,4 @@
-//! The catch-up of a new replica, beside a plain read of the same rows.
+//! The catch-up of a new replica, beside a plain read of the same commits.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,23 +9,21 @@ use annals_replicated::{
     create,
 };
 
-use super::Servers;
-use super::plain::Plain;
+use super::engine::{Client as _, Engine};
 use crate::report::Report;
 use crate::table::{Figures, Row};
 
-/// A record that is read: events of a commit, commits, and rows of a page of the plain read.
-const RECORDS: [(usize, usize, i64); 2] = [(1, 20_000, 1_000), (1_000, 100, 16)];
+/// A record that is read: events of a commit, commits, and commits of a page of the plain read.
+const RECORDS: [(usize, usize, usize); 2] = [(1, 20_000, 1_000), (1_000, 100, 16)];
 
-/// Makes a record of commits that chain, in large transactions.
-fn fill(servers: &Servers, store: &str, events: &[RawEvent], size: usize, commits: usize) {
+/// Makes a record of commits that chain.
+fn fill<E: Engine>(servers: &E, store: &str, events: &[RawEvent], size: usize, commits: usize) {
     let log = servers.connect(store);
     create(&log).expect("a record");
     let page = log.read(Slot(0), ReadLimit::default()).expect("reads");
     let mut chain = Chain::new(None);
     let Step::Valid(genesis) = chain.push(Slot(1), &page.entries[0].1) else { panic!("a genesis") };
     let mut tip = *chain.tip().expect("behind the genesis");
-    let mut plain = Plain::connect(servers.primary(), 0);
     let entries = (0..commits).map(|n| {
         let first = n * size % (events.len() - size + 1);
         let batch = CommitBatch {
@@ -36,12 +34,13 @@ fn fill(servers: &Servers, store: &str, events: &[RawEvent], size: usize, commit
         tip = tip.after(&commit).expect("it follows");
         NewEntry::whole(&commit)
     });
-    plain.store(store, entries);
+    let entries = entries.collect();
+    servers.store(store, entries);
 }
 
-pub(super) fn run(
+pub(super) fn run<E: Engine>(
     name: &str,
-    servers: &Servers,
+    servers: &E,
     rounds: usize,
     events: &[RawEvent],
     directory: &Path,
@@ -59,9 +58,8 @@ pub(super) fn run(
             let replica = EventStore::<RawEvent, _>::on(replica);
             let seconds = [start.elapsed().as_secs_f64(), {
                 assert_eq!(replica.len(), (size * commits) as u64, "everything is there");
-                let (plain, start) = (Plain::connect(servers.primary(), 0), Instant::now());
-                let (read, _) = plain.read_record(&store, page);
-                assert_eq!(read, commits + 1, "the genesis too");
+                let (mut clients, start) = (servers.clients(1, 1), Instant::now());
+                assert_eq!(clients[0].read_record(&store, page), commits + 1, "the genesis too");
                 start.elapsed().as_secs_f64()
             }];
             for (figures, seconds) in figures.iter_mut().zip(seconds) {
@@ -79,5 +77,5 @@ pub(super) fn run(
         }
     }
     let title = format!("A new replica catches up, {name}, median (least–most) of {rounds} rounds");
-    report.ratios(&title, &["annals", "plain select"], &rows);
+    report.ratios(&title, &["annals", E::READ], &rows);
 }

@@ -1,12 +1,17 @@
-//! Replicated logs on PostgreSQL beside plain inserts of the same bytes into the same servers: appends of one writer and
-//! of three, and the catch-up of a new replica. Each figure has the durability of the servers: with one server a commit
-//! is on its disk, with three also on that of a standby.
+//! Replicated logs on PostgreSQL and on NATS JetStream beside plain inserts and publishes of the same bytes into the same
+//! servers: appends of one writer and of three, and the catch-up of a new replica. Each figure has the durability of the
+//! servers: with one server a commit is on its disk, with three also on that of another one.
 
 mod catch_up;
 #[allow(dead_code, reason = "the tests of annals-postgres use the rest")]
 #[path = "../../../crates/annals-postgres/tests/postgres/cluster.rs"]
 mod cluster;
-mod plain;
+mod engine;
+mod jetstream;
+#[allow(dead_code, reason = "the tests of annals-nats use the rest")]
+#[path = "../../../crates/annals-nats/tests/nats/server.rs"]
+mod nats;
+mod postgres;
 #[allow(dead_code, reason = "the tests of annals-postgres use the rest")]
 #[path = "../../../crates/annals-postgres/tests/postgres/server.rs"]
 mod server;
@@ -15,63 +20,49 @@ mod writers;
 use std::path::Path;
 
 use annals::RawEvent;
-use annals_postgres::Postgres;
 
 use crate::event::events;
 use crate::report::Report;
-use cluster::Cluster;
-use server::Server;
+use engine::Engine;
+use jetstream::JetStreamServers;
+use postgres::PostgresServers;
 
-/// Events of a commit.
-const SIZES: [usize; 3] = [1, 100, 1_000];
-
-/// The servers of a measurement.
-enum Servers {
-    One(Server),
-    Three(Cluster),
-}
-
-impl Servers {
-    const NAMES: [&str; 2] = ["one server", "three servers, one standby waited for"];
-
-    /// Starts the servers. Returns none where PostgreSQL is not installed.
-    fn start(name: &str) -> Option<Self> {
-        Some(if name == Self::NAMES[0] {
-            Self::One(Server::start(&[])?)
-        } else {
-            Self::Three(Cluster::start()?)
-        })
-    }
-
-    fn primary(&self) -> &Server {
-        match self {
-            Self::One(server) => server,
-            Self::Three(cluster) => cluster.primary(),
-        }
-    }
-
-    /// Connects to the record of a store.
-    fn connect(&self, store: &str) -> Postgres {
-        let url = match self {
-            Self::One(server) => server.url(store),
-            Self::Three(cluster) => cluster.url(store),
-        };
-        Postgres::connect(&url).expect("a URL")
-    }
-}
+/// The setups of servers.
+const NAMES: [&str; 3] = [
+    "PostgreSQL on one server",
+    "PostgreSQL on three servers, a standby waited for",
+    "JetStream on three servers, sync_interval always",
+];
 
 pub fn run(rounds: usize, directory: &Path, only: &[String], report: &mut Report) {
     let events: Vec<RawEvent> = events(20_000);
-    for name in Servers::NAMES {
+    for name in NAMES {
         if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
-        let Some(servers) = Servers::start(name) else {
-            report.note("PostgreSQL's initdb is not installed: the part `replicated` was skipped.");
-            return;
+        let measured = if name == NAMES[2] {
+            measure(JetStreamServers::start(), name, rounds, &events, directory, report)
+        } else {
+            let servers = PostgresServers::start(name == NAMES[0]);
+            measure(servers, name, rounds, &events, directory, report)
         };
-        plain::create_table(servers.primary());
-        writers::run(name, &servers, rounds, &events, directory, report);
-        catch_up::run(name, &servers, rounds, &events, directory, report);
+        if !measured {
+            report.note(&format!("{name} was skipped: its programs are not installed."));
+        }
     }
+}
+
+/// Measures an engine. Returns `false` if its servers could not be had.
+fn measure<E: Engine>(
+    servers: Option<E>,
+    name: &str,
+    rounds: usize,
+    events: &[RawEvent],
+    directory: &Path,
+    report: &mut Report,
+) -> bool {
+    let Some(servers) = servers else { return false };
+    writers::run(name, &servers, rounds, events, directory, report);
+    catch_up::run(name, &servers, rounds, events, directory, report);
+    true
 }

@@ -1,24 +1,72 @@
-//! PostgreSQL without annals: rows of the same bytes, as a program would insert and read them itself.
+//! PostgreSQL, and clients of it without annals: rows of the same bytes, as a program would insert and read them itself.
 
+use annals_postgres::Postgres;
 use annals_replicated::NewEntry;
+use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{NoTls, Statement};
 
+use super::cluster::Cluster;
+use super::engine::{Client, Engine};
 use super::server::Server;
 
-/// Makes the table that the plain clients insert into.
-pub(super) fn create_table(server: &Server) {
-    server.sql(
-        "create table plain (writer bigint, number bigint, body bytea not null, primary key (writer, number));
-         alter table plain alter column body set storage external",
-    );
+/// The table that the plain clients insert into.
+const TABLE: &str = "
+    create table plain (writer bigint, number bigint, body bytea not null, primary key (writer, number));
+    alter table plain alter column body set storage external";
+
+/// The servers of a measurement.
+pub(super) enum PostgresServers {
+    One(Server),
+    Three(Cluster),
+}
+
+impl PostgresServers {
+    /// Starts one server or three. Returns none where PostgreSQL is not installed.
+    pub(super) fn start(is_one: bool) -> Option<Self> {
+        let servers =
+            if is_one { Self::One(Server::start(&[])?) } else { Self::Three(Cluster::start()?) };
+        servers.primary().sql(TABLE);
+        Some(servers)
+    }
+
+    fn primary(&self) -> &Server {
+        match self {
+            Self::One(server) => server,
+            Self::Three(cluster) => cluster.primary(),
+        }
+    }
+}
+
+impl Engine for PostgresServers {
+    type Log = Postgres;
+    type Client = Plain;
+    const WRITES: &'static [&'static str] =
+        &["plain insert", "plain insert with NOTIFY in its transaction"];
+    const READ: &'static str = "plain select";
+
+    fn connect(&self, store: &str) -> Postgres {
+        let url = match self {
+            Self::One(server) => server.url(store),
+            Self::Three(cluster) => cluster.url(store),
+        };
+        Postgres::connect(&url).expect("a URL")
+    }
+
+    fn clients(&self, writers: usize, threads: usize) -> Vec<Plain> {
+        (0..writers * threads).map(|number| Plain::connect(self.primary(), number)).collect()
+    }
+
+    fn store(&self, store: &str, entries: Vec<NewEntry>) {
+        Plain::connect(self.primary(), 0).store(store, &entries);
+    }
 }
 
 /// A connection that runs one prepared statement at a time.
 pub(super) struct Plain {
     runtime: Runtime,
-    client: Client,
+    client: tokio_postgres::Client,
     insert: Statement,
     insert_and_notify: Statement,
     writer: i64,
@@ -26,7 +74,7 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn connect(server: &Server, writer: usize) -> Self {
+    fn connect(server: &Server, writer: usize) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let connection = server.connection("plain");
         let (client, insert, insert_and_notify) = runtime.block_on(async {
@@ -46,25 +94,8 @@ impl Plain {
         Self { runtime, client, insert, insert_and_notify, writer, number: last.get(0) }
     }
 
-    /// Inserts a row in a transaction of its own.
-    pub(super) fn insert(&mut self, body: &[u8]) {
-        self.number += 1;
-        let row: [&(dyn ToSql + Sync); 3] = [&self.writer, &self.number, &body];
-        let stored = self.client.execute(&self.insert, &row);
-        self.runtime.block_on(stored).expect("inserts");
-    }
-
-    /// Inserts a row and sends a notification, in one transaction.
-    pub(super) fn insert_and_notify(&mut self, body: &[u8]) {
-        self.number += 1;
-        let parameters: [&(dyn ToSql + Sync); 3] = [&self.writer, &self.number, &body];
-        let stored = self.client.query(&self.insert_and_notify, &parameters);
-        self.runtime.block_on(stored).expect("inserts");
-    }
-
     /// Stores commits in a record, many in a transaction.
-    pub(super) fn store(&mut self, store: &str, entries: impl Iterator<Item = NewEntry>) {
-        let entries: Vec<NewEntry> = entries.collect();
+    fn store(&mut self, store: &str, entries: &[NewEntry]) {
         let sql = "insert into annals_commits values ($1, $2, $3, $4, $5, $6)";
         self.runtime.block_on(async {
             let statement = self.client.prepare(sql).await.expect("a statement");
@@ -82,21 +113,30 @@ impl Plain {
             }
         });
     }
+}
 
-    /// Reads the commits of a record in pages, and returns their number and size.
-    pub(super) fn read_record(&self, store: &str, page: i64) -> (usize, usize) {
-        let (mut from, mut bytes) = (0_i64, 0);
+impl Client for Plain {
+    /// Inserts a row in a transaction of its own; the second way also sends a notification in that transaction.
+    fn write(&mut self, way: usize, body: &Bytes) {
+        self.number += 1;
+        let body = &body[..];
+        let row: [&(dyn ToSql + Sync); 3] = [&self.writer, &self.number, &body];
+        let statement = if way == 0 { &self.insert } else { &self.insert_and_notify };
+        self.runtime.block_on(self.client.query(statement, &row)).expect("inserts");
+    }
+
+    fn read_record(&mut self, store: &str, page: usize) -> usize {
+        let page = i64::try_from(page).expect("a small number");
+        let mut from = 0_i64;
         let sql = "select number, body from annals_commits where store = $1 and number >= $2 order by number limit $3";
         let statement = self.runtime.block_on(self.client.prepare(sql)).expect("a statement");
         loop {
             let parameters: [&(dyn ToSql + Sync); 3] = [&store, &from, &page];
             let rows = self.client.query(&statement, &parameters);
             let rows = self.runtime.block_on(rows).expect("reads");
-            let Some(last) = rows.last() else {
-                return (usize::try_from(from).expect("a number"), bytes);
-            };
+            let Some(last) = rows.last() else { return usize::try_from(from).expect("a number") };
             from = last.get::<_, i64>(0) + 1;
-            bytes += rows.iter().map(|row| row.get::<_, &[u8]>(1).len()).sum::<usize>();
+            assert!(rows.iter().all(|row| !row.get::<_, &[u8]>(1).is_empty()), "each has bytes");
         }
     }
 }

@@ -31,6 +31,7 @@
 //!   limits     what the server takes at once         trace      the traces of clients
 //!   running    a server that runs, and its end
 //!   source     where the store is, and its opening   timed_body  the body of a request must come in time
+//!   guarded    a stream that panics has a last message
 //! ```
 
 #![forbid(unsafe_code)]
@@ -49,6 +50,7 @@ mod following;
 pub mod fuzzing;
 mod gate;
 mod groups;
+mod guarded;
 mod http_face;
 mod inspector;
 mod limits;

@@ -23,6 +23,7 @@ use super::status::unimplemented;
 use super::{append, health, read};
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::guarded::guarded;
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::shared::Shared;
 
@@ -142,7 +143,10 @@ where
     let mut call = Some(call);
     let service = service_fn(|request: tonic::Request<In>| {
         let reply = match call.take() {
-            Some(call) => call(request.into_inner()).map(Reply::new).map_err(Status::from),
+            Some(call) => match call(request.into_inner()) {
+                Ok(messages) => Ok(Reply::new(guarded(messages, |fault| Err(fault.into())))),
+                Err(fault) => Err(fault.into()),
+            },
             None => Err(Status::internal("a call has one request")),
         };
         std::future::ready(reply)

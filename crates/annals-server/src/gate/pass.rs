@@ -19,6 +19,7 @@ use super::problem::{is_grpc, respond};
 use crate::access::rights;
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
+use crate::guarded::panicked;
 use crate::inspector::cookie::session;
 use crate::inspector::failure::refusal;
 use crate::inspector::paths::is_page;
@@ -64,8 +65,7 @@ pub(crate) async fn pass(
             let answered = answered.catch_unwind().await;
             answered.unwrap_or_else(|_| {
                 tracing::error!(method, "a request panicked");
-                let message = "the server failed; its log says more";
-                respond(Fault::new(Kind::Internal, message), grpc)
+                respond(panicked(), grpc)
             })
         }
     };

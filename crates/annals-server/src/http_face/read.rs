@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use http::header::{
     ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, RANGE,
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use super::body;
 use super::params::{Item, Params, number, query_of};
 use crate::fault::{Fault, Kind};
+use crate::guarded;
 use crate::pages::{Cursor, Page, Room};
 use crate::shared::Shared;
 
@@ -112,19 +114,21 @@ async fn read(
     let mut sending = Sending { shared, cursor, array, sent: 0, done: false };
     // What fails before the first byte has a status of its own.
     let first = sending.piece().await?;
-    let rest = unfold(sending, |mut sending| async move {
+    let rest = unfold(sending, move |mut sending| async move {
         if sending.done {
             return None;
         }
         let piece = match sending.piece().await {
             Ok(piece) => piece,
-            Err(fault) => sending.failed(&fault),
+            Err(fault) => {
+                sending.done = true;
+                failed(&fault, array)
+            }
         };
-        Some((Ok::<_, std::convert::Infallible>(piece), sending))
+        Some((piece, sending))
     });
-    let first = futures_util::stream::iter([Ok(first)]);
-    let mut response =
-        Response::new(Body::from_stream(futures_util::StreamExt::chain(first, rest)));
+    let pieces = futures_util::stream::iter([first]).chain(rest);
+    let mut response = Response::new(guarded::body(pieces, move |fault| failed(&fault, array)));
     let kind = if array { "application/json" } else { "application/x-ndjson" };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(HEAD, HeaderValue::from(head));
@@ -161,13 +165,12 @@ impl Sending {
         }
         Ok(bytes.into())
     }
+}
 
-    /// Returns the last line of a response that fails after its beginning.
-    fn failed(&mut self, fault: &Fault) -> Bytes {
-        self.done = true;
-        let error = serde_json::json!({ "error": fault.to_json() });
-        if self.array { format!(",{error}]").into() } else { format!("{error}\n").into() }
-    }
+/// Returns the end of a response that fails after its beginning.
+fn failed(fault: &Fault, array: bool) -> Bytes {
+    let error = guarded::error_line(fault);
+    if array { [b",", &error[..], b"]"].concat().into() } else { error }
 }
 
 /// Writes an event as a line.

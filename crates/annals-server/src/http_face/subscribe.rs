@@ -1,10 +1,8 @@
 //! `GET /v1/subscribe`: the events of a query, and then new ones, as server-sent events or as lines.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -17,6 +15,7 @@ use super::read::line;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::following::Following;
+use crate::guarded;
 use crate::pages::{Page, Room};
 use crate::shared::Shared;
 
@@ -47,9 +46,10 @@ pub(super) async fn subscribe(
     let sending = Sending { following, lines, caught_up: false };
     let pieces = unfold(sending, |mut sending| async move {
         let piece = sending.piece().await?;
-        Some((Ok::<_, Infallible>(piece), sending))
+        Some((piece, sending))
     });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let last = move |fault| if lines { guarded::error_line(&fault) } else { sent_error(&fault) };
+    let mut response = Response::new(guarded::body(pieces, last));
     let kind = if lines { "application/x-ndjson" } else { "text/event-stream" };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -67,10 +67,8 @@ impl Sending {
     async fn piece(&mut self) -> Option<Bytes> {
         if self.lines {
             let page = self.following.next().await?;
-            return Some(page.and_then(|page| lines(&page)).unwrap_or_else(|fault| {
-                let error = serde_json::json!({ "error": fault.to_json() });
-                format!("{error}\n").into()
-            }));
+            let lines = page.and_then(|page| lines(&page));
+            return Some(lines.unwrap_or_else(|fault| guarded::error_line(&fault)));
         }
         if !self.caught_up && self.following.is_caught_up() {
             self.caught_up = true;
@@ -81,12 +79,14 @@ impl Sending {
             page = self.following.next() => page?,
             () = tokio::time::sleep(COMMENT) => return Some(Bytes::from_static(b":\n\n")),
         };
-        Some(
-            page.and_then(|page| sent_events(&page)).unwrap_or_else(|fault| {
-                format!("event: error\ndata: {}\n\n", fault.to_json()).into()
-            }),
-        )
+        let events = page.and_then(|page| sent_events(&page));
+        Some(events.unwrap_or_else(|fault| sent_error(&fault)))
     }
+}
+
+/// Returns a failure as a server-sent event.
+fn sent_error(fault: &Fault) -> Bytes {
+    format!("event: error\ndata: {}\n\n", fault.to_json()).into()
 }
 
 fn lines(page: &Page) -> Result<Bytes, Fault> {
@@ -107,4 +107,26 @@ fn sent_events(page: &Page) -> Result<Bytes, Fault> {
         bytes.push(b'\n');
     }
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use annals::Query;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_sends_a_comment_each_15_seconds() {
+        let shared = Arc::new(Shared::in_memory());
+        let query = Arc::new(Query::all());
+        let following = Following::new(&shared, "http", "peer".into(), query, 0, ROOM).unwrap();
+        let mut sending = Sending { following, lines: false, caught_up: false };
+        let first = sending.piece().await.unwrap();
+        assert!(first.starts_with(b"event: caught-up"));
+        for _ in 0..2 {
+            let begin = tokio::time::Instant::now();
+            assert_eq!(&*sending.piece().await.unwrap(), b":\n\n");
+            assert_eq!(begin.elapsed().as_secs(), 15);
+        }
+    }
 }

@@ -1,11 +1,9 @@
 //! The streams of the inspector: the newest events that match a query, and the rates of the overview. Each message is a
 //! whole part of a page, so a browser that stays behind holds no more than one.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -26,6 +24,7 @@ use super::rows::found;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::following::Following;
+use crate::guarded;
 use crate::pages::{Cursor, Page, Room};
 use crate::shared::{Phase, Shared, draining};
 
@@ -62,10 +61,13 @@ pub(super) async fn tail(
     let name = client.map(|Extension(client)| client.to_string()).unwrap_or_default();
     let following = Following::new(&shared, "inspector", name, query, head, ROOM)?;
     let state = Tail { following, filter, shown, is_first: true };
-    Ok(stream(unfold(state, |mut state| async move {
-        let message = state.message().await?;
-        Some((Ok::<_, Infallible>(message), state))
-    })))
+    Ok(stream(
+        rows_failed,
+        unfold(state, |mut state| async move {
+            let message = state.message().await?;
+            Some((message, state))
+        }),
+    ))
 }
 
 struct Tail {
@@ -97,7 +99,7 @@ impl Tail {
         }
         Some(match outcome {
             Ok(()) => message("rows", &tail_rows(&self.shown)),
-            Err(fault) => message("rows", &failed(&fault)),
+            Err(fault) => rows_failed(fault),
         })
     }
 
@@ -116,18 +118,21 @@ fn rows<'a>(page: &'a Page, filter: &'a Filter) -> impl Iterator<Item = Markup> 
     found_in.map(|recorded| found(recorded, &filter.text))
 }
 
-fn failed(fault: &Fault) -> Markup {
-    maud::html! { tr { td.bad colspan="5" { (super::text::shown_up_to(&fault.message, 500)) } } }
+#[expect(clippy::needless_pass_by_value, reason = "the guard of a stream calls it so")]
+fn rows_failed(fault: Fault) -> Bytes {
+    let text = super::text::shown_up_to(&fault.message, 500);
+    message("rows", &maud::html! { tr { td.bad colspan="5" { (text) } } })
 }
 
 /// Returns the rates of the overview, each second.
 pub(super) async fn pulse(State(shared): State<Arc<Shared>>) -> Result<Response, Failed> {
     let permit = shared.subscription_permit()?;
     let phase = shared.phase();
-    Ok(stream(unfold((shared, phase, permit), |(shared, mut phase, permit)| async move {
+    let pulses = unfold((shared, phase, permit), |(shared, mut phase, permit)| async move {
         let message = next_pulse(&shared, &mut phase).await?;
-        Some((Ok::<_, Infallible>(message), (shared, phase, permit)))
-    })))
+        Some((message, (shared, phase, permit)))
+    });
+    Ok(stream(pulse_failed, pulses))
 }
 
 async fn next_pulse(shared: &Arc<Shared>, phase: &mut watch::Receiver<Phase>) -> Option<Bytes> {
@@ -136,14 +141,20 @@ async fn next_pulse(shared: &Arc<Shared>, phase: &mut watch::Receiver<Phase>) ->
         () = draining(phase) => return None,
     }
     let live = overview::live(shared).await;
-    Some(message("pulse", &live.unwrap_or_else(|fault| maud::html! { p.bad { (fault.message) } })))
+    Some(live.map_or_else(pulse_failed, |live| message("pulse", &live)))
 }
 
-fn stream<S>(messages: S) -> Response
-where
-    S: futures_core::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
-{
-    let mut response = Response::new(Body::from_stream(messages));
+#[expect(clippy::needless_pass_by_value, reason = "the guard of a stream calls it so")]
+fn pulse_failed(fault: Fault) -> Bytes {
+    message("pulse", &maud::html! { p.bad { (fault.message) } })
+}
+
+/// Returns a response with these messages. If making one panics, the last is `failed` of the failure.
+fn stream(
+    failed: fn(Fault) -> Bytes,
+    messages: impl futures_core::Stream<Item = Bytes> + Send + 'static,
+) -> Response {
+    let mut response = Response::new(guarded::body(messages, failed));
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     protect(&mut response);

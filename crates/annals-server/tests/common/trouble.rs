@@ -52,6 +52,8 @@ impl Gate {
 pub(crate) struct Damaged {
     log: Memory<WireEvent>,
     offset: u64,
+    /// Whether reading the event panics.
+    panics: bool,
     /// The number of pages that were read.
     pub(crate) reads: Arc<AtomicU64>,
     /// The number of events that were read.
@@ -64,13 +66,20 @@ impl Damaged {
         Self {
             log: Memory::encoded(),
             offset,
+            panics: false,
             reads: Arc::default(),
             events: Arc::default(),
             gate: Arc::default(),
         }
     }
 
+    /// Returns a log whose code panics when it reads the event at this offset.
+    pub(crate) fn panicking_at(offset: u64) -> Self {
+        Self { panics: true, ..Self::at(offset) }
+    }
+
     fn damage(&self) -> ReadError {
+        assert!(!self.panics, "a read that panics");
         let (expected, found) = ("an event".to_owned(), "damage".to_owned());
         let file = PathBuf::from("test");
         ReadError::Corrupt(Corruption { file, position: 0, offset: self.offset, expected, found })

@@ -1,6 +1,5 @@
 //! What an operator of groups calls: create, report, parked events, reset and delete.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,7 +10,6 @@ use annals_consumer::{
     ParkedEvents,
 };
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -23,6 +21,7 @@ use serde_json::{Value, json};
 use super::bodies::{GroupBody, Name, ParkedBody, ResetBody, name_of, report};
 use crate::event::Store;
 use crate::fault::{Fault, Kind};
+use crate::guarded;
 use crate::http_face::body;
 use crate::http_face::params::Params;
 use crate::http_face::read::line;
@@ -124,9 +123,10 @@ pub(in crate::http_face) async fn parked(
     let parked = shared.blocking(move || reader.groups.parked(&name, from, limit)).await?;
     let pieces = unfold((shared, parked.into_iter()), |(shared, left)| async move {
         let (piece, left) = piece(&shared, left).await?;
-        Some((Ok::<_, Infallible>(piece), (shared, left)))
+        Some((piece, (shared, left)))
     });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let last = |fault| guarded::error_line(&fault);
+    let mut response = Response::new(guarded::body(pieces, last));
     let kind = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
@@ -151,10 +151,7 @@ async fn piece(
         Ok((lines.into(), left))
     };
     let lines = shared.blocking(lines).await;
-    Some(lines.unwrap_or_else(|fault| {
-        let error = json!({ "error": fault.to_json() });
-        (format!("{error}\n").into(), Vec::new().into_iter())
-    }))
+    Some(lines.unwrap_or_else(|fault| (guarded::error_line(&fault), Vec::new().into_iter())))
 }
 
 fn parked_line(shared: &Shared, parked: &ParkedEvent) -> String {

@@ -11,10 +11,17 @@ use crate::fault::{Fault, Kind};
 
 /// The largest data of an event that is merged.
 const MAX_DATA: usize = 1 << 20;
-/// The largest merged state, in bytes of its parts.
-const MAX_STATE: usize = 8 << 20;
-/// The bytes of data after which the merged state is measured again.
+/// The largest merged state, in bytes of memory.
+const MAX_STATE: usize = 16 << 20;
+/// The bytes by which a merged state may grow beyond [`MAX_STATE`] before it is measured again.
 const MEASURED_AFTER: usize = 1 << 20;
+/// The bytes that the system's allocator needs for each piece of memory, beside those that were asked for.
+const PIECE: usize = 16;
+/// The bytes of a node of a map: it has room for 11 fields, and at least 5 unless it is the only one. A quarter is added
+/// for the nodes above the leaves.
+const MAP_NODE: usize = (11 * (size_of::<String>() + size_of::<Node>()) + 2 * PIECE) * 5 / 4;
+/// The least number of fields in a node of a map that has several.
+const IN_MAP_NODE: usize = 5;
 /// The largest number of types that are counted by name.
 const MAX_TYPES: usize = 4_096;
 /// The deepest objects that are merged; deeper ones are replaced as a whole.
@@ -112,7 +119,7 @@ impl Fold for MergeOf {
     }
 
     fn initial(&self) -> Box<dyn State> {
-        Box::new(MergeState { value: Node::Object(BTreeMap::new()), skipped: 0, unmeasured: 0 })
+        Box::new(MergeState { value: Node::Object(BTreeMap::new()), skipped: 0, most: 0 })
     }
 }
 
@@ -120,8 +127,8 @@ impl Fold for MergeOf {
 struct MergeState {
     value: Node,
     skipped: u64,
-    /// The bytes of data that were merged since the state was measured.
-    unmeasured: usize,
+    /// The most bytes of memory that the state can take: those when it was measured, and the growth since then.
+    most: usize,
 }
 
 /// A value. What is not an object stays the text that was appended, so no number is rounded.
@@ -174,14 +181,28 @@ impl Node {
         }
     }
 
-    fn size(&self) -> usize {
+    /// Returns the bytes of memory that the value takes. An object takes far more than its text.
+    fn memory(&self) -> usize {
         match self {
             Self::Object(fields) => {
-                fields.iter().map(|(name, value)| name.len() + 8 + value.size()).sum()
+                let parts = fields.iter();
+                let parts = parts.map(|(name, value)| PIECE + name.capacity() + value.memory());
+                fields.len().div_ceil(IN_MAP_NODE) * MAP_NODE + parts.sum::<usize>()
             }
-            Self::Other(text) => text.get().len(),
+            Self::Other(text) => PIECE + text.get().len(),
         }
     }
+}
+
+/// Returns the most bytes of memory that a value with this text can take.
+fn most_memory(text: &[u8]) -> usize {
+    // Each object begins with a brace, and each field has a colon. Those within strings only make the number larger.
+    let (mut objects, mut fields) = (0, 0);
+    for byte in text {
+        objects += usize::from(*byte == b'{');
+        fields += usize::from(*byte == b':');
+    }
+    objects * MAP_NODE + fields * (MAP_NODE / IN_MAP_NODE + 1 + 2 * PIECE) + PIECE + text.len()
 }
 
 /// Returns the fields of an object that is not too deep.
@@ -195,7 +216,8 @@ fn fields(text: &RawValue, depth: usize) -> Option<BTreeMap<String, Box<RawValue
 impl State for MergeState {
     fn apply(&mut self, event: &Recorded<RawEvent>) -> Result<(), Fault> {
         let data = event.event.data_bytes();
-        let patch = if data.len() > MAX_DATA {
+        let growth = most_memory(data);
+        let patch = if data.len() > MAX_DATA || growth > MAX_STATE {
             None
         } else {
             serde_json::from_slice::<Box<RawValue>>(data).ok()
@@ -205,11 +227,11 @@ impl State for MergeState {
             return Ok(());
         };
         self.value.merge(&patch, 0);
-        self.unmeasured += data.len();
-        if self.unmeasured > MEASURED_AFTER {
-            self.unmeasured = 0;
-            if self.value.size() > MAX_STATE {
-                let message = format!("the merged state is larger than {MAX_STATE} bytes (8 MiB)");
+        self.most += growth;
+        if self.most > MAX_STATE + MEASURED_AFTER {
+            self.most = self.value.memory();
+            if self.most > MAX_STATE {
+                let message = "the merged state takes more than 16 MiB of memory";
                 return Err(Fault::new(Kind::EventTooLarge, message));
             }
         }
@@ -222,6 +244,10 @@ impl State for MergeState {
 
     fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    fn size(&self) -> Result<usize, Fault> {
+        Ok(self.value.memory())
     }
 
     fn copy(&self) -> Box<dyn State> {
@@ -290,10 +316,49 @@ mod tests {
     fn a_state_of_many_small_events_is_bounded() {
         let mut state = MergeOf("a".to_owned()).initial();
         let value = "x".repeat(1_000);
-        let events = (0..12_000).map(|n| ("a".to_owned(), format!(r#"{{"{n}":"{value}"}}"#)));
+        let events = (0..20_000).map(|n| ("a".to_owned(), format!(r#"{{"{n}":"{value}"}}"#)));
         let fault = apply_all(&mut *state, events).unwrap_err();
         assert_eq!(fault.kind, Kind::EventTooLarge);
-        assert!(state.to_json().unwrap().len() < MAX_STATE + 2 * MEASURED_AFTER);
+        assert!(state.size().unwrap() < MAX_STATE + 2 * MEASURED_AFTER);
+    }
+
+    #[test]
+    fn a_state_of_many_objects_is_bounded_by_its_memory() {
+        // A nested object takes more than 50 times the memory of its text.
+        let mut state = MergeOf("a".to_owned()).initial();
+        let events = (0..100_000).map(|n| ("a".to_owned(), format!(r#"{{"{n}":{{"a":{{}}}}}}"#)));
+        apply_all(&mut *state, events).unwrap_err();
+        assert!(state.to_json().unwrap().len() < 1 << 20);
+        assert!(state.size().unwrap() < MAX_STATE + 2 * MEASURED_AFTER);
+        // The same in one event, which cannot be merged at all.
+        let fields: Vec<String> = (0..50_000).map(|n| format!(r#""{n}":{{"a":1}}"#)).collect();
+        let event = ("a".to_owned(), format!("{{{}}}", fields.join(",")));
+        let mut state = MergeOf("a".to_owned()).initial();
+        apply_all(&mut *state, [event].into_iter()).unwrap();
+        assert_eq!((state.skipped(), &*state.to_json().unwrap()), (1, "{}"));
+    }
+
+    #[test]
+    fn a_state_that_only_changes_has_room_for_any_number_of_events() {
+        let mut state = MergeOf("a".to_owned()).initial();
+        let value = "x".repeat(1_000);
+        let events = (0..40_000).map(|n| ("a".to_owned(), format!(r#"{{"{}":"{value}"}}"#, n % 9)));
+        apply_all(&mut *state, events).unwrap();
+        assert!(state.size().unwrap() < 20_000);
+    }
+
+    #[test]
+    fn the_memory_of_a_value_is_at_most_that_of_its_text() {
+        for text in [r#"{"a":1}"#, r#"{"a":{"b":{"c":{}}},"d":[1,2]}"#, "[]", r#""a:{""#, "{}"] {
+            let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+            let value = Node::parse(&raw, 0).unwrap();
+            assert!(value.memory() <= most_memory(text.as_bytes()), "{text}");
+        }
+        let fields: Vec<String> = (0..1_000).map(|n| format!(r#""{n}":{{"a":{n}}}"#)).collect();
+        let text = format!("{{{}}}", fields.join(","));
+        let raw: Box<RawValue> = serde_json::from_str(&text).unwrap();
+        let value = Node::parse(&raw, 0).unwrap();
+        assert!(value.memory() <= most_memory(text.as_bytes()));
     }
 
     #[test]

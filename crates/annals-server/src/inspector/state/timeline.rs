@@ -13,7 +13,7 @@ use crate::shared::Shared;
 
 /// The largest number of copies of a state.
 const MAX_MARKS: usize = 64;
-/// The largest size of all copies of a state together, in bytes of their JSON.
+/// The largest size of all copies of a state together, in bytes of memory.
 const MAX_MARK_BYTES: usize = 16 << 20;
 /// The largest number of events of a projection that does not read all events.
 const MAX_EVENTS: usize = 4_000_000;
@@ -208,7 +208,7 @@ impl Timeline {
         }
         self.tip.apply(event)?;
         let (steps, marked) = (self.len() + 1, (self.len() + 1).is_multiple_of(self.spacing));
-        let bytes = if marked { self.tip.to_json()?.len() } else { 0 };
+        let bytes = if marked { self.tip.size()? } else { 0 };
         match &mut self.offsets {
             Offsets::All(head) => *head = event.offset + 1,
             Offsets::Listed(offsets) => offsets.push(event.offset),

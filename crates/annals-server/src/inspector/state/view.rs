@@ -46,6 +46,11 @@ pub(crate) trait State: Send {
         0
     }
 
+    /// Returns about how many bytes of memory the state takes: by default, as many as its JSON has.
+    fn size(&self) -> Result<usize, Fault> {
+        Ok(self.to_json()?.len())
+    }
+
     /// Returns a copy.
     fn copy(&self) -> Box<dyn State>;
 }

@@ -48,7 +48,8 @@ fn wrong_files_are_named() {
     for (server, words) in [
         (Server::in_memory().tokens(at("none")), "none: "),
         (Server::in_memory().tokens(at("tokens")), "tokens, line 1: "),
-        (Server::in_memory().tls(at("none"), at("server.key")), "none: "),
+        (Server::in_memory().tls(at("none"), at("server.key")), "cannot read "),
+        (Server::in_memory().tls(at("server.pem"), at("none")), "none: "),
         (Server::in_memory().tls(at("tokens"), at("server.key")), "no certificate"),
         (Server::in_memory().tls(at("server.pem"), at("client.key")), "server.pem: "),
     ] {

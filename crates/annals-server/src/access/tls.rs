@@ -1,9 +1,9 @@
 //! TLS: the server's certificate, and the authority of its clients' certificates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -42,7 +42,7 @@ impl TlsFiles {
             |path: &PathBuf, problem: String| ServeError::Tls { path: path.clone(), problem };
         let certificates = certificates(&self.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|error| failed(&self.key, error.to_string()))?;
+            .map_err(|error| unreadable(&self.key, error))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -70,12 +70,21 @@ impl TlsFiles {
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, ServeError> {
-    let failed = |problem: String| ServeError::Tls { path: path.clone(), problem };
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(path, error))?;
     let certificates: Vec<_> =
-        read.collect::<Result<_, _>>().map_err(|error| failed(error.to_string()))?;
+        read.collect::<Result<_, _>>().map_err(|error| unreadable(path, error))?;
     if certificates.is_empty() {
-        return Err(failed("the file has no certificate in PEM".into()));
+        let problem = "the file has no certificate in PEM".into();
+        return Err(ServeError::Tls { path: path.clone(), problem });
     }
     Ok(certificates)
+}
+
+/// Returns why a file in PEM could not be used: the system did not read it, or it is wrong.
+fn unreadable(path: &Path, error: pem::Error) -> ServeError {
+    let path = path.to_path_buf();
+    match error {
+        pem::Error::Io(source) => ServeError::File { path, source },
+        other => ServeError::Tls { path, problem: other.to_string() },
+    }
 }

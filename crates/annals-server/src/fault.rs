@@ -239,6 +239,48 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_errors_of_a_log_have_their_codes() {
+        let corruption = annals::Corruption {
+            file: "a".into(),
+            position: 0,
+            offset: 7,
+            expected: String::new(),
+            found: String::new(),
+        };
+        for (fault, status, name, code) in [
+            (
+                AppendError::Conflict { offset: 1, condition: 0 }.into(),
+                409,
+                "conflict",
+                Code::FailedPrecondition,
+            ),
+            (AppendError::ReadOnly.into(), 503, "read-only", Code::FailedPrecondition),
+            (AppendError::Closed.into(), 503, "closing", Code::Unavailable),
+            (
+                AppendError::IdTwice { id: "x".into() }.into(),
+                400,
+                "invalid-event",
+                Code::InvalidArgument,
+            ),
+            (ReadError::Corrupt(corruption).into(), 500, "damaged", Code::DataLoss),
+            (Fault::new(Kind::NoRoom, ""), 507, "no-room", Code::ResourceExhausted),
+            (Fault::new(Kind::Poisoned, ""), 503, "poisoned", Code::FailedPrecondition),
+            (Fault::new(Kind::Busy, ""), 429, "busy", Code::ResourceExhausted),
+            (Fault::new(Kind::Io, ""), 500, "io", Code::Internal),
+            (Fault::new(Kind::Internal, ""), 500, "internal", Code::Internal),
+            (Fault::new(Kind::Unauthenticated, ""), 401, "unauthenticated", Code::Unauthenticated),
+            (Fault::new(Kind::Forbidden, ""), 403, "forbidden", Code::PermissionDenied),
+        ] as [(Fault, u16, &str, Code); 12]
+        {
+            let (found, word) = fault.kind.http();
+            assert_eq!((found.as_u16(), word, fault.kind.grpc().0), (status, name, code));
+        }
+        // A client repeats these by itself, so they have no category.
+        assert_eq!(Kind::Closing.grpc().1, None);
+        assert_eq!(Kind::Closing.retry_after(), Some(1));
+    }
+
+    #[test]
     fn the_errors_of_a_replicated_log_are_told_apart() {
         let cause = || "the server is away".into();
         for (error, status, name, code, retry_after) in [

@@ -176,6 +176,57 @@ class Inspector(unittest.TestCase):
         others = [problem for problem in self.browser.problems() if "status of 4" not in problem]
         self.assertEqual(others, [])
 
+    def test_types_over_time_have_a_colour_each(self):
+        server = Server(self.directory.name, "types")
+        try:
+            for name, count in (("sold", 7), ("<b>sold</b>", 3), ("sold", 5)):
+                server.append(*({"type": name, "tags": ["a"]} for _ in range(count)))
+            self.browser.open(f"{server.url}/ui/tag?name=a")
+            self.shows("Types by time")
+            legend = self.browser.script("return [...document.querySelectorAll('.legend li')].map(li => li.innerText)")
+            self.assertEqual([" ".join(line.split()) for line in legend], ["sold 12", "<b>sold</b> 3"])
+            # Every event is in one bar, and the bars of the two types differ in colour.
+            bars = self.browser.script(
+                "return [...document.querySelectorAll('rect[class]')]"
+                ".map(bar => [bar.textContent, getComputedStyle(bar).fill])"
+            )
+            colours = {name: {fill for title, fill in bars if f": {name}," in title} for name in ("sold", "<b>sold</b>")}
+            self.assertEqual([len(fills) for fills in colours.values()], [1, 1], bars)
+            self.assertNotEqual(*colours.values())
+            self.assertEqual(sum(int(title.rsplit(", ", 1)[1]) for title, _ in bars), 15, bars)
+            self.assertEqual(self.browser.problems(), [])
+        finally:
+            server.end()
+
+    def test_long_names_and_bytes_stay_readable_in_a_narrow_window(self):
+        server = Server(self.directory.name, "long")
+        try:
+            server.append({"type": "t" * 255, "tags": ["g" * 255], "data_base64": "/w" * 500})
+            group = urllib.request.Request(
+                f"{server.url}/v1/groups/{'g' * 100}", b"{}", {"Content-Type": "application/json"}, method="PUT"
+            )
+            urllib.request.urlopen(group).read()
+            self.browser.window(400)
+            for path in ("/ui/consumers", "/ui/events", "/ui/events/0?show=hex", f"/ui/tag?name={'g' * 255}"):
+                self.browser.open(server.url + path)
+                self.assertLessEqual(self.browser.script("return document.documentElement.scrollWidth"), 400, path)
+                if path == "/ui/consumers":
+                    kind = self.browser.script("return document.querySelector('td.word').getClientRects()[0].width")
+                    self.assertGreater(kind, 30)
+                # No head of a column is broken within a word.
+                heads = "return [...document.querySelectorAll('th')].map(head => [head.innerText, head.scrollHeight])"
+                for text, height in self.browser.script(heads):
+                    self.assertLess(height, 24 * (1 + len(text.split())), text)
+            self.browser.open(f"{server.url}/ui/events/0?show=hex")
+            lines = "const pre = document.querySelector('pre.hex');" \
+                "return [pre.innerText.trimEnd().split('\\n').length, pre.clientHeight," \
+                "parseFloat(getComputedStyle(pre).fontSize)]"
+            count, height, size = self.browser.script(lines)
+            # Lines that are not broken are at most twice as high as their letters.
+            self.assertLess(height, (count + 2) * 2 * size)
+        finally:
+            server.end()
+
     def test_the_keyboard_is_enough(self):
         self.browser.open(f"{self.full.url}/ui")
         self.browser.keys(TAB, ENTER)

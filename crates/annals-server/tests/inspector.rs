@@ -165,6 +165,7 @@ fn what_is_not_there_is_a_page_too() {
         ("/ui/state?view=counts&step=-1", 400),
         ("/ui/consumers/none", 404),
         ("/ui/suggest/other", 404),
+        ("/ui/none", 404),
     ] {
         checked(&server.get(path), path, status);
     }

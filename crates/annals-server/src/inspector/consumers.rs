@@ -113,7 +113,7 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
 
 fn table(rows: &[Row]) -> Markup {
     html! {
-        table {
+        table.consumers {
             thead { tr { th scope="col" { "Name" } th scope="col" { "Kind" } th.number scope="col" { "Position" }
                 th.number scope="col" { "Lag" }
                 th.number scope="col" { "In flight" } th.number scope="col" { "Parked" } } }
@@ -130,7 +130,7 @@ fn table_row(row: &Row) -> Markup {
         tr {
             td { a href=(page_of(&row.name)) { (shown(&row.name)) }
                 @if let Some(problem) = &row.problem { p.bad { (shown_up_to(problem, 1_000)) } } }
-            td { (row.kind) }
+            td.word { (row.kind) }
             td.number { (grouped(row.position)) }
             td.number { (grouped(row.lag)) }
             td.number { (group(row.in_flight)) @if row.retrying > 0 { " (" (grouped(row.retrying)) " retrying)" } }
@@ -155,7 +155,7 @@ fn subscriptions(cursors: &[Arc<Cursor>], head: u64) -> Markup {
                 @for cursor in cursors.iter().take(MAX_SUBSCRIPTIONS) {
                     tr {
                         td { (shown_up_to(&cursor.client, 300)) }
-                        td { (cursor.face) }
+                        td.word { (cursor.face) }
                         td { (query(cursor)) }
                         td.number { (grouped(cursor.position())) }
                         td.number { (grouped(head.saturating_sub(cursor.position()))) }
@@ -210,16 +210,16 @@ fn parked_events(row: &Row, parked: &[ParkedEvent], is_writable: bool) -> Markup
         @if parked.is_empty() {
             p.empty { "No event is parked." }
         } @else {
-            table {
+            table.parked {
                 thead { tr { th.number scope="col" { "Offset" } th.number scope="col" { "Attempts" } th scope="col" {
                     "Parked" } th scope="col" { "Reason" } } }
                 tbody {
                     @for event in parked {
                         tr {
                             td.number { a href=(event_url(event.offset)) { (grouped(event.offset)) } }
-                            td.number { (event.attempts) }
+                            td.number.attempts { (event.attempts) }
                             td.time { (time(event.at_ms)) }
-                            td { (shown_up_to(&event.reason, 2_000)) }
+                            td.reason { (shown_up_to(&event.reason, 2_000)) }
                         }
                     }
                 }

@@ -118,7 +118,7 @@ fn as_hex(data: &[u8]) -> Markup {
         let letters: String = line.iter().map(letter).collect();
         let _ = writeln!(text, "{:08x}  {hex:<48} {letters}", index * 16);
     }
-    html! { pre.payload { (text) } (rest(data.len() - part.len())) }
+    html! { pre.payload.hex { (text) } (rest(data.len() - part.len())) }
 }
 
 fn rest(bytes: usize) -> Markup {

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use axum::response::Redirect;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
+use http::Uri;
 
 use super::cookie::remember;
+use super::failure::Failed;
 use super::scans::Scans;
 use super::state::page as state;
 use super::state::timeline::Timelines;
 use super::state::views::Views;
 use super::verification::Verification;
 use super::{assets, consumers, event, events, login, names, overview, tag, tail, verification};
+use crate::fault::{Fault, Kind};
 use crate::shared::Shared;
 
 /// Returns the routes of the inspector. `views` is what the page of states shows.
@@ -40,10 +43,17 @@ pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
         .route("/ui/login", get(login::page).post(login::sign))
         .route("/ui/logout", post(login::out))
         .route("/ui/assets/{name}", get(assets::get))
+        .route("/ui/{*path}", any(missing))
         .layer(Extension(Verification::default()))
         .layer(Extension(Timelines::default()))
         .layer(Extension(Scans::default()))
         .layer(Extension(views))
         .layer(axum::middleware::from_fn(remember))
         .with_state(Arc::clone(shared))
+}
+
+/// Answers a path below `/ui` that is none of the inspector's.
+async fn missing(uri: Uri) -> Failed {
+    let message = format!("the inspector has no page {:?}", uri.path());
+    Failed(Fault::new(Kind::NotFound, message))
 }

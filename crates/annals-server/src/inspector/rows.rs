@@ -3,10 +3,13 @@
 use annals::{RawEvent, Recorded};
 use maud::{Markup, html};
 
-use super::text::{event_url, excerpt, grouped, shown, shown_up_to, tag_url, time};
+use super::text::{event_url, excerpt, grouped, shown_up_to, tag_url, time};
 
 /// The largest number of tags in a row.
 const TAGS: usize = 8;
+
+/// The longest type and the longest tag that are shown whole, in bytes.
+const LONGEST: usize = 80;
 
 /// Returns a table of events.
 pub(super) fn table(events: &[Recorded<RawEvent>]) -> Markup {
@@ -37,7 +40,7 @@ pub(super) fn found(recorded: &Recorded<RawEvent>, text: &str) -> Markup {
     html! {
         tr {
             td.offset { a href=(event_url(recorded.offset)) { (grouped(recorded.offset)) } }
-            td.type { (shown(event.event_type())) }
+            td.type { (shown_up_to(event.event_type(), LONGEST)) }
             td.tags { (tags(event)) }
             td.data { (excerpt(event.data_bytes(), text)) }
             td.time { (time(recorded.time_ms)) }
@@ -55,5 +58,5 @@ fn tags(event: &RawEvent) -> Markup {
 
 /// Returns a link to the page of a tag.
 pub(super) fn tag_link(tag: &str) -> Markup {
-    html! { a.tag href=(tag_url(tag)) { (shown_up_to(tag, 80)) } }
+    html! { a.tag href=(tag_url(tag)) { (shown_up_to(tag, LONGEST)) } }
 }

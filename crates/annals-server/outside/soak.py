@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A soak of `annals serve`: clients append, read, subscribe and work in a group while the server is killed.
 
-    soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--clients 64] [--seed N]
+    soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--clients 64] [--life 5] [--seed N]
 
 Fails if anything that the server acknowledged is lost: an append, its offset, or the answer to a delivery; if a read or
 a subscription has a gap or a repetition; or if a group delivers the events of a key out of order. If the Python package
@@ -60,14 +60,14 @@ class World:
         self.head = None  # the last head, once all appends are over
         self.process = None
         self.keys = KEYS
-        self.sizes = []  # of each server before its end: the most memory in KiB, and the open files
+        self.sizes = []  # of each server before its end: its memory in KiB, and the open files
 
     def measure(self):
-        """Notes the memory and the open files of the server."""
+        """Notes the memory of the server, without the files that it maps, and its open files."""
         process = f"/proc/{self.process.pid}"
         try:
             with open(f"{process}/status") as status:
-                memory = next(line for line in status if line.startswith("VmHWM:")).split()[1]
+                memory = next(line for line in status if line.startswith("RssAnon:")).split()[1]
             self.sizes.append((int(memory), len(os.listdir(f"{process}/fd"))))
         except (OSError, StopIteration):
             pass  # Not Linux.
@@ -270,7 +270,7 @@ def run(world, client, name):
         world.faults.append(f"{name}: {error!r}")
 
 
-def soak(world, seconds, clients):
+def soak(world, seconds, clients, life):
     world.start()
     world.ready()
     settings = {"key": "key:", "max_attempts": 1_000_000, "first_pause_ms": 20, "max_pause_ms": 100}
@@ -292,7 +292,7 @@ def soak(world, seconds, clients):
         thread.start()
     end = time.monotonic() + seconds
     while time.monotonic() < end and not world.faults:
-        time.sleep(min(world.random.uniform(1, 5), max(0, end - time.monotonic())))
+        time.sleep(min(world.random.uniform(1, life), max(0, end - time.monotonic())))
         world.measure()
         world.process.send_signal(signal.SIGTERM if world.random.random() < 0.2 else signal.SIGKILL)
         # A new server waits for the lock of one that is ending.
@@ -362,6 +362,7 @@ def main():
     options.add_argument("annals")
     options.add_argument("--seconds", type=int, default=60)
     options.add_argument("--clients", type=int, default=64)
+    options.add_argument("--life", type=float, default=5, help="the longest time until the server is killed, in s")
     options.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = options.parse_args()
     faces = "HTTP and gRPC" if soak_grpc else "HTTP only: the Python package umadb is not there"
@@ -369,7 +370,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         world = World(os.path.abspath(options.annals), directory, options.seed)
         try:
-            soak(world, options.seconds, options.clients)
+            soak(world, options.seconds, options.clients, options.life)
         except Fault as fault:
             world.faults.append(str(fault))
         finally:

@@ -190,7 +190,8 @@ class Inspector(unittest.TestCase):
                 "return [...document.querySelectorAll('rect[class]')]"
                 ".map(bar => [bar.textContent, getComputedStyle(bar).fill])"
             )
-            colours = {name: {fill for title, fill in bars if f": {name}," in title} for name in ("sold", "<b>sold</b>")}
+            names = ("sold", "<b>sold</b>")
+            colours = {name: {fill for title, fill in bars if f": {name}," in title} for name in names}
             self.assertEqual([len(fills) for fills in colours.values()], [1, 1], bars)
             self.assertNotEqual(*colours.values())
             self.assertEqual(sum(int(title.rsplit(", ", 1)[1]) for title, _ in bars), 15, bars)

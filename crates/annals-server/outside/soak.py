@@ -379,7 +379,8 @@ def main():
             world.process.wait()
         for what, number in sorted(world.counts.items()):
             print(f"  {number:>9,} {what}")
-        for name, part in (("first", world.sizes[: len(world.sizes) // 2]), ("second", world.sizes[len(world.sizes) // 2 :])):
+        half = len(world.sizes) // 2
+        for name, part in (("first", world.sizes[:half]), ("second", world.sizes[half:])):
             if part:
                 memory, files = (max(values) for values in zip(*part))
                 print(f"  {memory // 1024:>9,} MiB of memory and {files} open files at most, in the {name} half")

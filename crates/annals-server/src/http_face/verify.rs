@@ -41,8 +41,8 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>) -> Result<Response
     Ok(response)
 }
 
-/// Runs a check, and sends its progress and a last line: the findings, or that it failed, also if it panics. Returns the
-/// number of problems; `None` if it failed.
+/// Runs a check, and sends its progress and a last line: the findings, or that it failed, also if it panics. Returns
+/// the number of problems; `None` if it failed.
 fn run(
     lines: &mpsc::UnboundedSender<Bytes>,
     check: impl FnOnce(&mut dyn FnMut(u64, u64)) -> Result<VerifyReport, OpenError>,

@@ -17,8 +17,8 @@ const MAX_STATE: usize = 16 << 20;
 const MEASURED_AFTER: usize = 1 << 20;
 /// The bytes that the system's allocator needs for each piece of memory, beside those that were asked for.
 const PIECE: usize = 16;
-/// The bytes of a node of a map: it has room for 11 fields, and at least 5 unless it is the only one. A quarter is added
-/// for the nodes above the leaves.
+/// The bytes of a node of a map: it has room for 11 fields, and at least 5 unless it is the only one. A quarter is
+/// added for the nodes above the leaves.
 const MAP_NODE: usize = (11 * (size_of::<String>() + size_of::<Node>()) + 2 * PIECE) * 5 / 4;
 /// The least number of fields in a node of a map that has several.
 const IN_MAP_NODE: usize = 5;

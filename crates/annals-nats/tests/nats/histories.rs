@@ -76,9 +76,13 @@ fn befall(servers: &mut Servers, world: &mut World, fault: Fault, number: usize)
         Fault::PauseFollowers => {
             let followers = (0..servers.count()).filter(|&node| node != leader);
             let followers: Vec<usize> = followers.collect();
-            followers.iter().for_each(|&node| servers.pause(node));
+            for &node in &followers {
+                servers.pause(node);
+            }
             pause();
-            followers.iter().for_each(|&node| servers.go_on(node));
+            for &node in &followers {
+                servers.go_on(node);
+            }
         }
         Fault::KillAll => {
             servers.kill_all();

@@ -94,11 +94,11 @@ mod tests {
             panic!("a check that panics");
         });
         drop(lines);
-        let received = std::iter::from_fn(|| receiver.try_recv().ok());
-        let received: Vec<serde_json::Value> =
-            received.map(|line| serde_json::from_slice(&line).unwrap()).collect();
-        assert_eq!((problems, received.len()), (None, 2));
-        assert_eq!(received[0], json!({ "checked": 1, "of": 2 }));
-        assert_eq!(received[1]["error"]["type"], "urn:annals:problem:internal");
+        let lines = std::iter::from_fn(|| receiver.try_recv().ok());
+        let lines: Vec<serde_json::Value> =
+            lines.map(|line| serde_json::from_slice(&line).unwrap()).collect();
+        assert_eq!((problems, lines.len()), (None, 2));
+        assert_eq!(lines[0], json!({ "checked": 1, "of": 2 }));
+        assert_eq!(lines[1]["error"]["type"], "urn:annals:problem:internal");
     }
 }

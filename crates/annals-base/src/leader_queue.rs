@@ -23,6 +23,7 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, this_thread, wait};
@@ -48,11 +49,11 @@ pub struct LeaderQueue<R, X, T> {
     target: UnsafeCell<T>,
 }
 
-// SAFETY: the lock guards `R` and `X`, and `lead` lets one thread at a time have the target: see `TargetGuard`. So each
-// value is used by one thread at a time, which `Send` allows.
+// SAFETY: the lock guards `R` and `X`, and `lead` lets one thread at a time have the target: see `TargetGuard`, which is
+// shared between threads only if `T` may be. So each value is used by one thread at a time, which `Send` allows.
 unsafe impl<R: Send, X: Send, T: Send> Sync for LeaderQueue<R, X, T> {}
 
-/// Who leads, and who has the target.
+/// The thread that leads, and whether a thread has the target.
 #[derive(Debug)]
 struct Lead {
     /// `IDLE`, or some of `LED`, `AWAITED`, `HELD` and `BORROWED`.
@@ -78,11 +79,24 @@ pub struct LeaderQueueGuard<'a, R, X> {
 
 /// The target of a [`LeaderQueue`], which this thread has. Dropping it gives the target back. A thread that holds the
 /// queue's lock must not drop it, because dropping may take that lock.
+///
+/// Like a lock's guard, it stays on its thread, and is shared between threads only if the target may be:
+///
+/// ```compile_fail
+/// fn share<T: Sync>(_: T) {}
+/// let queue = annals_base::LeaderQueue::<(), _, _>::new((), std::cell::Cell::new(1));
+/// share(queue.borrow_target());
+/// ```
 pub struct TargetGuard<'a, R, X, T> {
     queue: &'a LeaderQueue<R, X, T>,
     /// The bit that says so: `HELD` or `BORROWED`.
     bit: usize,
+    /// Makes the guard neither `Send` nor `Sync` by itself.
+    target: PhantomData<*mut T>,
 }
+
+// SAFETY: a shared guard only lends `&T`, which threads may share if `T` is `Sync`.
+unsafe impl<R: Send, X: Send, T: Send + Sync> Sync for TargetGuard<'_, R, X, T> {}
 
 impl<R, X, T> LeaderQueue<R, X, T> {
     /// Makes an empty queue that no thread leads.
@@ -111,7 +125,7 @@ impl<R, X, T> LeaderQueue<R, X, T> {
         let word = &self.lead.word;
         word.compare_exchange(IDLE, LED | HELD, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         self.lead.set_leader(this_thread());
-        Some(TargetGuard { queue: self, bit: HELD })
+        Some(TargetGuard::new(self, HELD))
     }
 
     /// Ends this thread's leadership without the lock, if no request waits and no thread waits for the end or has the
@@ -133,7 +147,7 @@ impl<R, X, T> LeaderQueue<R, X, T> {
         if !self.lead.take(HELD) {
             self.wait_for(|lead| lead.take(HELD));
         }
-        TargetGuard { queue: self, bit: HELD }
+        TargetGuard::new(self, HELD)
     }
 
     /// Returns the target to any thread, also to the leader while that does not have it. Waits while another thread
@@ -143,7 +157,7 @@ impl<R, X, T> LeaderQueue<R, X, T> {
         self.wait_for(|lead| lead.take(BORROWED));
         // From here on, no leader takes the target. One that has it gives it back first.
         self.wait_for(|lead| !lead.has(HELD));
-        TargetGuard { queue: self, bit: BORROWED }
+        TargetGuard::new(self, BORROWED)
     }
 
     /// Waits until `done` returns true. A change of the lead that makes it true notifies `changed`.
@@ -180,6 +194,7 @@ impl<R, X, T> LeaderQueue<R, X, T> {
         if !waits {
             // Release: pairs with the Acquire in `try_lead_alone`, `try_lead` and `await_end`.
             let before = self.lead.word.fetch_and(!(LED | AWAITED), Ordering::Release);
+            debug_assert!(before & HELD == 0, "the thread that resigns has the target");
             // A notification is a call of the system, also if no thread waits. One that waits for the end has set
             // `AWAITED` under the lock, which the caller holds.
             if before & AWAITED != 0 {
@@ -338,7 +353,11 @@ impl<R, X> DerefMut for LeaderQueueGuard<'_, R, X> {
     }
 }
 
-impl<R, X, T> TargetGuard<'_, R, X, T> {
+impl<'a, R, X, T> TargetGuard<'a, R, X, T> {
+    fn new(queue: &'a LeaderQueue<R, X, T>, bit: usize) -> Self {
+        Self { queue, bit, target: PhantomData }
+    }
+
     /// Gives the target back and ends this thread's leadership, as
     /// [`LeaderQueue::resign_alone`] does. If it returns false, the target was given back all the same.
     #[inline]

@@ -28,13 +28,13 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
     pub(crate) fn lead_alone(&self) -> Option<Alone<'_, E, H>> {
         let target = self.queue.try_lead_alone().or_else(|| self.lead_soon())?;
         let leadership = Leadership::of(self);
-        // Relaxed: pairs with the store in `poison`. That is made by a thread that has the target, or by the leader
-        // before.
+        // Relaxed: pairs with the store in `poison`, by a thread that had the target before this one, or by an earlier
+        // leader. Taking the lead ordered both.
         if self.poisoned.load(Ordering::Relaxed) || !self.head.takes_appends() {
             leadership.end_alone(Some(target));
             return None;
         }
-        Some(Alone { leadership, target })
+        Some(Alone { target, leadership })
     }
 
     /// Leads as soon as no other thread does. Gives up after a while.
@@ -60,8 +60,9 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
 
 /// The lead and the target, for a thread that took both at once.
 pub(crate) struct Alone<'a, E: Event, H: CommitTarget<E>> {
-    leadership: Leadership<'a, E, H>,
+    /// Dropped before `leadership`, so that no other thread leads while this one has the target.
     target: Target<'a, E, H>,
+    leadership: Leadership<'a, E, H>,
 }
 
 impl<E: Event, H: CommitTarget<E>> Alone<'_, E, H> {

@@ -136,7 +136,8 @@ impl<E: Event, H: CommitTarget<E>> Committer<E, H> {
 
     /// Returns the error of further commits, if a write failed. The caller has the target.
     pub(super) fn refusal(&self) -> Option<AppendError> {
-        // Relaxed: pairs with the store in `poison`. The caller has the target, and no other thread changes it.
+        // Relaxed: pairs with the store in `poison`, by a thread that had the target before the caller. A leader that
+        // panics without the target stores it too; a caller that does not see that yet commits nothing after it.
         let poisoned = self.poisoned.load(Ordering::Relaxed);
         if poisoned { self.queue.lock().extra.poison.clone() } else { None }
     }

@@ -221,7 +221,8 @@ impl<E> HeadPublisher<E> {
     }
 }
 
-/// The waiters of a head that was moved, who must be woken. Besides them or instead, the head may have callbacks.
+/// The waiters of a head that was moved. They must be woken. The head may also have callbacks, and then the list may be
+/// empty.
 pub(crate) struct Listeners(Vec<Waker>);
 
 /// The measurement of an append, from its beginning to its result. [`HeadPublisher::time_append`] begins it.

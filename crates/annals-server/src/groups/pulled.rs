@@ -135,7 +135,8 @@ mod tests {
         let backend: Box<dyn Backend<WireEvent>> = Box::new(Memory::<WireEvent>::encoded());
         let store = EventStore::on(backend);
         for &size in sizes {
-            let event = RawEvent::builder("a").data(vec![b'1'; size]).build().unwrap();
+            let text = format!("\"{}\"", "a".repeat(size));
+            let event = RawEvent::builder("a").data(text).build().unwrap();
             store.append(event.into()).unwrap();
         }
         store.group("billing").open().unwrap()

@@ -128,7 +128,8 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
 
     /// Sets the most events that are read ahead and not finished: 4,096 by default, 1 to 1,000,000. Each takes about
     /// 300 bytes of memory. Of the events themselves, at most 3 MiB and three events more are in memory; the others are
-    /// read again when they are delivered. If one key has more waiting events than that, events of other keys behind them wait too.
+    /// read again when they are delivered. If one key has more waiting events than that, events of other keys behind
+    /// them wait too.
     pub fn read_ahead(mut self, events: u32) -> Self {
         self.settings.read_ahead = events;
         self

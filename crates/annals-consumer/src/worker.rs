@@ -100,8 +100,8 @@ impl<E: Event, B: Backend<E>> Worker<E, B> {
 
     /// Sets the number of deliveries that are fetched at once: 1 by default. More are faster, but their deadlines begin
     /// together, other workers do not get them, and their events are in memory at the same time, whatever their size.
-    /// Events of one key are never fetched together. Deliveries that were not returned yet when the worker is dropped go
-    /// to other workers at once, and do not count as attempts.
+    /// Events of one key are never fetched together. Deliveries that were not returned yet when the worker is dropped
+    /// go to other workers at once, and do not count as attempts.
     pub fn prefetch(mut self, deliveries: u32) -> Self {
         self.prefetch = deliveries.max(1);
         self

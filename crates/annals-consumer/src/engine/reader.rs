@@ -1,6 +1,6 @@
 //! The reader: finds the events of a query and their keys, page by page, and keeps the events of the last pages until
-//! they are delivered, so each event is read once. Events that wait longer must not fill the memory: they are read again
-//! when they are delivered.
+//! they are delivered, so each event is read once. Events that wait longer must not fill the memory: they are read
+//! again when they are delivered.
 
 use std::any::TypeId;
 use std::collections::VecDeque;
@@ -66,8 +66,8 @@ impl<E: Event> Reader<E> {
         Self { query, key, unknown, cursor: None, ahead: VecDeque::new(), last_page: 0 }
     }
 
-    /// Returns a page: at most `room` events from `from` on, with their keys, and the offset behind the events that were
-    /// searched.
+    /// Returns a page: at most `room` events from `from` on, with their keys, and the offset behind the events that
+    /// were searched.
     pub(crate) fn read<B: Backend<E> + 'static>(
         &mut self,
         store: &EventStore<E, B>,

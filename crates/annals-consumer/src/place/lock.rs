@@ -15,8 +15,8 @@ use crate::error::{ConsumerError, Holder};
 /// The extension of the file of a lock.
 pub(crate) const LOCK: &str = ".lock";
 
-/// The state that a name has, as the file of its lock notes it behind the id of the process. So a state that was removed
-/// by other means than a deletion is missed.
+/// The state that a name has, as the file of its lock notes it behind the id of the process. So a state that was
+/// removed by other means than a deletion is missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Noted {
     Nothing,

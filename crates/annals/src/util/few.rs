@@ -3,8 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// A list that takes no memory of its own for no element and for one. A query mostly has one item, and an item one name,
-/// so making, cloning and dropping a condition takes one allocation, for the text of the name.
+/// A list that takes no memory of its own for no element and for one. A query mostly has one item, and an item one
+/// name, so making or cloning a condition takes one allocation, for the text of the name.
 #[derive(Clone, Default)]
 pub(crate) enum Few<T> {
     #[default]

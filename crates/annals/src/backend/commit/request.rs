@@ -30,8 +30,8 @@ impl<E: Event> Request<E> {
         Self { events, batch, conditions, time_ms, allow_future_time, completion: None, bytes: 0 }
     }
 
-    /// Checks the names in the conditions. A store has checked more than this: this is for a batch that is appended to a
-    /// backend directly. Called before the batch has its turn, so that no other batch waits for it.
+    /// Checks the names in the conditions. A store has checked more than this: this is for a batch that is appended to
+    /// a backend directly. Called before the batch has its turn, so that no other batch waits for it.
     pub(crate) fn check(&self) -> Result<(), AppendError> {
         let mut queries = self.conditions.iter().map(Condition::query);
         queries.try_for_each(Query::check).map_err(AppendError::InvalidCondition)

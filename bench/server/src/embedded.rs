@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use annals::{Condition, EventStore, Journal, Query, RawEvent};
 
-use crate::load::{APPEND, BATCH, BATCHES, CONDITION, IN_BATCH, IN_TAG, Measured, READ, TAG};
+use crate::load::{Append, FILL, IN_TAG, Measured, READ, TAG, appends};
 use crate::{Asked, Figure, Round};
 
 type Store = EventStore<RawEvent, Journal<RawEvent>>;
@@ -14,26 +14,21 @@ pub fn round(asked: &Asked) -> io::Result<Round> {
     let files = crate::directory(&asked.dir)?;
     let store: Store = EventStore::open(files.path().join("log")).map_err(io::Error::other)?;
     let mut round = Round::new();
-    for (threads, what) in APPEND {
-        round.push((what, append(&store, asked, threads, 1, false)));
-    }
-    let (threads, what) = CONDITION;
-    round.push((what, append(&store, asked, threads, 1, true)));
-    for (threads, what) in [BATCH, BATCHES] {
-        round.push((what, append(&store, asked, threads, IN_BATCH, false)));
+    for row in appends() {
+        round.push((row.to_string(), append(&store, asked, row)));
     }
     store.close().map_err(io::Error::other)?;
     let files = crate::directory(&asked.dir)?;
     let store: Store = EventStore::open(files.path().join("log")).map_err(io::Error::other)?;
     let mut next = 0;
     while next < asked.events {
-        let end = (next + IN_BATCH).min(asked.events);
+        let end = (next + FILL).min(asked.events);
         let events = (next..end).map(|at| event(asked.bytes, &format!("seat:{}", at / IN_TAG)));
         store.append_batch(events.collect::<Vec<_>>()).map_err(io::Error::other)?;
         next = end;
     }
-    round.push((READ, read(&store, asked)));
-    round.push((TAG, tags(&store, asked)));
+    round.push((READ.to_owned(), read(&store, asked)));
+    round.push((TAG.to_owned(), tags(&store, asked)));
     store.close().map_err(io::Error::other)?;
     Ok(round)
 }
@@ -42,7 +37,8 @@ fn event(bytes: usize, tag: &str) -> RawEvent {
     RawEvent::builder("seat-sold").tag(tag).data(vec![b'x'; bytes]).build().expect("it is valid")
 }
 
-fn append(store: &Store, asked: &Asked, threads: usize, in_batch: u64, conditions: bool) -> Figure {
+fn append(store: &Store, asked: &Asked, row: Append) -> Figure {
+    let Append { clients: threads, in_batch, condition: conditions } = row;
     let measured = Measured::begin(None);
     let end = Instant::now() + asked.seconds;
     let work = |at: usize| {

@@ -5,35 +5,34 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::load::{APPEND, BATCH, BATCHES, IN_BATCH, IN_TAG, Measured, READ, TAG};
+use crate::load::{Append, FILL, IN_TAG, Measured, READ, TAG, appends};
 use crate::server::{Kind, Server};
 use crate::{Asked, Figure, Round};
 
 const NDJSON: &str = "Content-Type: application/x-ndjson\r\n";
+const JSON: &str = "Content-Type: application/json\r\n";
 
 pub fn round(program: &Path, asked: &Asked) -> io::Result<Round> {
     let server = Server::start(Kind::Annals, program, &asked.dir)?;
     let mut round = Round::new();
-    for (clients, what) in APPEND {
-        round.push((what, append(&server, asked, clients, 1)?));
-    }
-    for (clients, what) in [BATCH, BATCHES] {
-        round.push((what, append(&server, asked, clients, IN_BATCH)?));
+    for row in appends() {
+        round.push((row.to_string(), append(&server, asked, row)?));
     }
     drop(server);
     let server = Server::start(Kind::Annals, program, &asked.dir)?;
     let mut client = Client::connect(&server)?;
     let mut next = 0;
     while next < asked.events {
-        let end = (next + IN_BATCH).min(asked.events);
+        let end = (next + FILL).min(asked.events);
         let lines = (next..end).map(|at| line(asked.bytes, &format!("seat:{}", at / IN_TAG)));
         client.send("POST", "/v1/events", NDJSON, &lines.collect::<String>())?;
         next = end;
     }
-    round.push((READ, repeated(&server, &mut client, asked, |_| "/v1/events".to_owned(), false)?));
+    let all = repeated(&server, &mut client, asked, |_| "/v1/events".to_owned(), false)?;
+    round.push((READ.to_owned(), all));
     let tags = asked.events / IN_TAG;
     let tag = |count: u64| format!("/v1/events?tag=seat:{}", count * 7_919 % tags);
-    round.push((TAG, repeated(&server, &mut client, asked, tag, true)?));
+    round.push((TAG.to_owned(), repeated(&server, &mut client, asked, tag, true)?));
     Ok(round)
 }
 
@@ -44,7 +43,8 @@ fn line(bytes: usize, tag: &str) -> String {
     format!("{{\"type\":\"seat-sold\",\"tags\":[\"{tag}\"],\"data\":\"{data}\"}}\n")
 }
 
-fn append(server: &Server, asked: &Asked, clients: usize, in_batch: u64) -> io::Result<Figure> {
+fn append(server: &Server, asked: &Asked, row: Append) -> io::Result<Figure> {
+    let Append { clients, in_batch, condition } = row;
     let connected: Vec<_> =
         (0..clients).map(|_| Client::connect(server)).collect::<io::Result<_>>()?;
     let measured = Measured::begin(Some(server));
@@ -53,8 +53,17 @@ fn append(server: &Server, asked: &Asked, clients: usize, in_batch: u64) -> io::
         let mut count = 0;
         while Instant::now() < end {
             let tag = format!("client:{at}:{}", count / IN_TAG);
-            let body = line(asked.bytes, &tag).repeat(in_batch as usize);
-            client.send("POST", "/v1/events", NDJSON, &body)?;
+            let (event, events) = (line(asked.bytes, &tag), in_batch as usize);
+            let (headers, body) = if condition {
+                // A tag that no event has: the condition is checked and holds.
+                let tag = format!("none:{at}:{count}");
+                let events = vec![event.trim_end(); events].join(",");
+                let conditions = format!("[{{\"fail_if\":[{{\"tags\":[\"{tag}\"]}}]}}]");
+                (JSON, format!("{{\"events\":[{events}],\"conditions\":{conditions}}}"))
+            } else {
+                (NDJSON, event.repeat(events))
+            };
+            client.send("POST", "/v1/events", headers, &body)?;
             count += in_batch;
         }
         Ok::<u64, io::Error>(count)

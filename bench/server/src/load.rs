@@ -1,18 +1,39 @@
 //! What the rows have in common: their names, and how a figure comes about.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::Figure;
 use crate::server::Server;
 
-pub const APPEND: [(usize, &str); 3] = [
-    (1, "append, 1 client, events/s"),
-    (16, "append, 16 clients, events/s"),
-    (64, "append, 64 clients, events/s"),
-];
-pub const CONDITION: (usize, &str) = (16, "append with a condition, 16 clients, events/s");
-pub const BATCH: (usize, &str) = (1, "append 1,000 a request, 1 client, events/s");
-pub const BATCHES: (usize, &str) = (4, "append 1,000 a request, 4 clients, events/s");
+/// A row of appends.
+#[derive(Debug, Clone, Copy)]
+pub struct Append {
+    /// The number of clients, each with a connection of its own.
+    pub clients: usize,
+    /// The number of events of a request.
+    pub in_batch: u64,
+    /// Whether each request has a condition, which holds.
+    pub condition: bool,
+}
+
+impl fmt::Display for Append {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clients, in_batch, condition } = self;
+        let condition = if *condition { ", with a condition" } else { "" };
+        let plural = if *clients == 1 { "" } else { "s" };
+        write!(f, "append {in_batch} a request{condition}, {clients} client{plural}, events/s")
+    }
+}
+
+/// Returns the rows of appends: 1 and 100 events a request, without and with a condition, by 1 to 64 clients.
+pub fn appends() -> impl Iterator<Item = Append> {
+    let kinds = [(1, false), (1, true), (100, false), (100, true)];
+    kinds.into_iter().flat_map(|(in_batch, condition)| {
+        [1, 4, 16, 64].map(|clients| Append { clients, in_batch, condition })
+    })
+}
+
 pub const READ: &str = "read all, events/s";
 pub const TAG: &str = "read the 10 events of a tag, 1 client, reads/s";
 pub const LATENCY: [&str; 2] = [
@@ -20,8 +41,8 @@ pub const LATENCY: [&str; 2] = [
     "from append to receipt by 8 subscribers, p99, µs",
 ];
 
-/// The number of events of a batch, and of the events of a tag.
-pub const IN_BATCH: u64 = 1_000;
+/// The number of events of a request that fills the log of the reads, and of the events of a tag.
+pub const FILL: u64 = 1_000;
 pub const IN_TAG: u64 = 10;
 
 /// Measures the rate of something, and the processor time of a server meanwhile.

@@ -5,9 +5,9 @@
 //! share them, so rates alone mislead. A last column has annals in a program, without a server.
 //!
 //! `bench/run server` builds the servers and calls this with `--annals FILE` and `--umadb FILE`. Options: `--rounds N`
-//! (5), `--seconds S` (2, for each row of each round), `--events N` (200,000, of the log that is read), `--bytes N` (of
-//! the data of an event, 100), `--dir DIR` (where the logs go), `--out DIR` (where the results go), `--only NAME` (of the
-//! servers, for a profile).
+//! (5), `--seconds S` (1, for each row of each round), `--events N` (1,000,000, of the log that is read), `--bytes N,N`
+//! (of the data of an event, 100 and then 500), `--dir DIR` (where the logs go), `--out DIR` (where the results go),
+//! `--only NAME` (of the servers, for a profile).
 
 mod embedded;
 mod http;
@@ -26,13 +26,17 @@ use server::Kind;
 use table::{Figures, Row, machine, markdown};
 
 /// What was asked for.
+#[derive(Clone)]
 pub struct Asked {
     annals: PathBuf,
     umadb: PathBuf,
     rounds: usize,
     pub seconds: Duration,
     pub events: u64,
+    /// The size of the data of an event in this run.
     pub bytes: usize,
+    /// The sizes for which there are runs.
+    sizes: Vec<usize>,
     pub dir: PathBuf,
     out: PathBuf,
     only: Option<String>,
@@ -47,7 +51,7 @@ pub struct Figure {
 }
 
 /// The figures of one round, with the names of their rows.
-pub type Round = Vec<(&'static str, Figure)>;
+pub type Round = Vec<(String, Figure)>;
 
 fn main() -> ExitCode {
     match asked().and_then(|asked| run(&asked).map_err(|error| error.to_string())) {
@@ -64,9 +68,10 @@ fn asked() -> Result<Asked, String> {
         annals: "annals".into(),
         umadb: "umadb".into(),
         rounds: 5,
-        seconds: Duration::from_secs(2),
-        events: 200_000,
+        seconds: Duration::from_secs(1),
+        events: 1_000_000,
         bytes: 100,
+        sizes: vec![100, 500],
         dir: std::env::temp_dir(),
         out: "bench/results".into(),
         only: None,
@@ -83,7 +88,10 @@ fn asked() -> Result<Asked, String> {
             "--only" => asked.only = Some(value),
             "--rounds" => asked.rounds = value.parse().map_err(|_| wrong())?,
             "--events" => asked.events = value.parse().map_err(|_| wrong())?,
-            "--bytes" => asked.bytes = value.parse().map_err(|_| wrong())?,
+            "--bytes" => {
+                let sizes = value.split(',').map(str::parse).collect::<Result<_, _>>();
+                asked.sizes = sizes.map_err(|_| wrong())?;
+            }
             "--seconds" => {
                 let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
                 asked.seconds = seconds.and_then(Result::ok).ok_or_else(wrong)?;
@@ -98,6 +106,17 @@ fn asked() -> Result<Asked, String> {
 type Candidate<'a> = (&'static str, Box<dyn Fn() -> std::io::Result<Round> + 'a>);
 
 fn run(asked: &Asked) -> std::io::Result<()> {
+    let mut text = format!("{}\n\n", machine());
+    for bytes in &asked.sizes {
+        text += &tables(&Asked { bytes: *bytes, ..asked.clone() })?;
+    }
+    println!("{text}");
+    std::fs::create_dir_all(&asked.out)?;
+    std::fs::write(asked.out.join("server.md"), text)
+}
+
+/// Runs all rounds with one size of events, and returns the tables.
+fn tables(asked: &Asked) -> std::io::Result<String> {
     let runtime = tokio::runtime::Runtime::new()?;
     let runtime = &runtime;
     let uma = |kind: Kind, program: &'static str| -> Candidate<'_> {
@@ -115,13 +134,10 @@ fn run(asked: &Asked) -> std::io::Result<()> {
         candidates.retain(|(name, _)| asked.only.as_deref().is_none_or(|only| only == *name));
     }
     let bytes = asked.bytes;
-    let mut text = format!("{}\n\n", machine());
     let title = format!("Servers, events with {bytes} bytes of data");
-    text += &compared(&title, asked.rounds, &grpc)?;
-    text += &compared(&format!("HTTP, events with {bytes} bytes of data"), asked.rounds, &http)?;
-    println!("{text}");
-    std::fs::create_dir_all(&asked.out)?;
-    std::fs::write(asked.out.join("server.md"), text)
+    let servers = compared(&title, asked.rounds, &grpc)?;
+    let title = format!("HTTP, events with {bytes} bytes of data");
+    Ok(servers + &compared(&title, asked.rounds, &http)?)
 }
 
 /// Runs all rounds, the candidates in turn, and returns the tables.
@@ -132,9 +148,9 @@ fn compared(title: &str, rounds: usize, of: &[Candidate<'_>]) -> std::io::Result
             // The first of a round is another one each time.
             let at = (at + round) % of.len();
             for (what, figure) in of[at].1()? {
-                note(&mut values, what, at, of.len(), figure.value);
+                note(&mut values, &what, at, of.len(), figure.value);
                 if let Some(cpu) = figure.cpu {
-                    note(&mut cpus, without_unit(what), at, of.len(), cpu);
+                    note(&mut cpus, without_unit(&what), at, of.len(), cpu);
                 }
             }
         }

@@ -9,9 +9,7 @@ use futures::StreamExt as _;
 use umadb_client::{AsyncUmaDbClient, UmaDbClient};
 use umadb_dcb::{DcbAppendCondition, DcbEvent, DcbEventStoreAsync as _, DcbQuery, DcbQueryItem};
 
-use crate::load::{
-    APPEND, BATCH, BATCHES, CONDITION, IN_BATCH, IN_TAG, LATENCY, Measured, READ, TAG, percentile,
-};
+use crate::load::{Append, FILL, IN_TAG, LATENCY, Measured, READ, TAG, appends, percentile};
 use crate::server::{Kind, Server};
 use crate::{Asked, Figure, Round};
 
@@ -22,22 +20,17 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub async fn round(kind: Kind, program: &Path, asked: &Asked) -> io::Result<Round> {
     let server = Server::start(kind, program, &asked.dir)?;
     let mut round = Round::new();
-    for (clients, what) in APPEND {
-        round.push((what, append(&server, asked, clients, 1, false).await));
-    }
-    let (clients, what) = CONDITION;
-    round.push((what, append(&server, asked, clients, 1, true).await));
-    for (clients, what) in [BATCH, BATCHES] {
-        round.push((what, append(&server, asked, clients, IN_BATCH, false).await));
+    for row in appends() {
+        round.push((row.to_string(), append(&server, asked, row).await));
     }
     let latencies = subscribers(&server, asked).await;
     drop(server);
     // A log of a known size for reads.
     let server = Server::start(kind, program, &asked.dir)?;
     fill(&server, asked).await;
-    round.push((READ, read(&server, asked).await));
-    round.push((TAG, tags(&server, asked).await));
-    round.extend(LATENCY.into_iter().zip(latencies));
+    round.push((READ.to_owned(), read(&server, asked).await));
+    round.push((TAG.to_owned(), tags(&server, asked).await));
+    round.extend(LATENCY.into_iter().map(str::to_owned).zip(latencies));
     Ok(round)
 }
 
@@ -51,13 +44,8 @@ fn event(bytes: usize, tag: &str) -> DcbEvent {
 }
 
 /// Appends for the time of a row by several clients, each with a connection of its own.
-async fn append(
-    server: &Server,
-    asked: &Asked,
-    clients: usize,
-    in_batch: u64,
-    conditions: bool,
-) -> Figure {
+async fn append(server: &Server, asked: &Asked, row: Append) -> Figure {
+    let Append { clients, in_batch, condition: conditions } = row;
     let connected = futures::future::join_all((0..clients).map(|_| connect(server))).await;
     let (bytes, time) = (asked.bytes, asked.seconds);
     let measured = Measured::begin(Some(server));
@@ -89,7 +77,7 @@ async fn fill(server: &Server, asked: &Asked) {
     let client = connect(server).await;
     let mut next = 0;
     while next < asked.events {
-        let end = (next + IN_BATCH).min(asked.events);
+        let end = (next + FILL).min(asked.events);
         let events = (next..end).map(|at| event(asked.bytes, &format!("seat:{}", at / IN_TAG)));
         client.append(events.collect(), None, None).await.expect("an append");
         next = end;

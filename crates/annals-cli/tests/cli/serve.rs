@@ -232,3 +232,26 @@ fn what_cannot_be_served_is_named() {
     annals(["serve", &store, "--body-time", "10"], "").complains(&["--body-time", "10s"]);
     assert!(!dir.path("a.store").exists());
 }
+
+#[test]
+fn the_unit_and_the_container_use_options_that_exist() {
+    let help = annals(["serve", "--help"], "").succeeds().out;
+    let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    for (file, begins) in [
+        (
+            "annals.service",
+            &["ExecStart=/usr/local/bin/annals serve /", "# For other machines"][..],
+        ),
+        ("Containerfile", &["ENTRYPOINT [\"annals\", \"serve\"", "#     --tls-cert"][..]),
+    ] {
+        let text = std::fs::read_to_string(packaging.join(file)).unwrap();
+        for begin in begins {
+            let line = text.lines().find(|line| line.starts_with(begin));
+            let line = line.unwrap_or_else(|| panic!("{file} has no line {begin:?}"));
+            let words = line.split([' ', '"', ',', '.']).filter(|word| word.starts_with("--"));
+            for option in words {
+                assert!(help.contains(&format!("{option} ")), "{file}: {option}");
+            }
+        }
+    }
+}

@@ -71,7 +71,10 @@ fn a_record_that_has_diverged_makes_the_server_not_ready() {
     log.change(|record| *record = before);
     let other = Replicated::open(log, directory.path().join("other")).unwrap();
     let other = EventStore::<RawEvent, _>::on(other);
-    other.append(RawEvent::builder("b").build().unwrap()).unwrap();
+    // Two events, so that the record is longer than the server knows: the engine then refuses the server's next append.
+    for event_type in ["b", "c"] {
+        other.append(RawEvent::builder(event_type).build().unwrap()).unwrap();
+    }
     let body = BODY.replace('1', "2");
     let refused = loop {
         let response = server.post("/v1/events", &body);

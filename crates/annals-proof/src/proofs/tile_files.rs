@@ -12,8 +12,8 @@ pub(super) const MAX_BUNDLE: usize = 256 * (2 + 16_951);
 
 /// Adds an entry to the bytes of a bundle.
 pub(super) fn bundle_of(entry: &Entry, bytes: &mut Vec<u8>) {
-    // An entry has at most 16,951 bytes.
-    let length = u16::try_from(entry.as_bytes().len()).unwrap_or(u16::MAX);
+    let length = entry.as_bytes().len();
+    let length = u16::try_from(length).unwrap_or_else(|_| panic!("an entry of {length} bytes"));
     bytes.extend_from_slice(&length.to_be_bytes());
     bytes.extend_from_slice(entry.as_bytes());
 }
@@ -58,7 +58,22 @@ pub(super) fn tile_name(level: &str, tile: u64, width: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use annals::{MAX_NAME_BYTES, MAX_TAGS, RawEvent, Recorded};
+
     use super::*;
+
+    #[test]
+    fn the_largest_entry_has_the_size_that_bundles_allow() {
+        let name = |n: usize| format!("{n:0>MAX_NAME_BYTES$}");
+        let tags = (0..MAX_TAGS).map(name);
+        let event = tags.fold(RawEvent::builder(name(0)), annals::RawEventBuilder::tag);
+        let event = event.id(name(0)).build().unwrap();
+        let entry = Entry::of(&Recorded { offset: 0, time_ms: 1, event });
+        let mut bytes = Vec::new();
+        bundle_of(&entry, &mut bytes);
+        assert_eq!(bytes.len() * 256, MAX_BUNDLE);
+        assert!(is_bundle(&bytes, &[entry.leaf()]));
+    }
 
     #[test]
     fn tiles_have_the_names_of_the_format() {

@@ -45,7 +45,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// # Errors
     /// [`ProofError::Check`] if the directory has a checkpoint of another log, or one that this log contradicts;
     /// [`ProofError::OutOfRange`] if it has a later checkpoint; and others of [`ProofError`]. The checkpoint in the
-    /// directory is the old one then.
+    /// directory is the old one then, or the new one if only its name could not be made durable. The next call makes it
+    /// durable.
     pub fn publish(
         &self,
         checkpoint: &Checkpoint,

@@ -1,5 +1,6 @@
 //! Publishing: a directory never has a checkpoint without its tiles, whatever the disk loses. Damage in it is found.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use annals::{EventStore, Memory, RawEvent};
@@ -205,7 +206,7 @@ fn a_directory_that_cannot_be_written_keeps_its_checkpoint() {
     note(&store, 300);
     let second = proofs.checkpoint(&alice()).unwrap();
     for call in [Call::Create, Call::Write, Call::Sync, Call::Rename, Call::SyncDirectory] {
-        disk.fail(call, 1, std::io::ErrorKind::StorageFull);
+        disk.fail(call, 1, ErrorKind::StorageFull);
         let failed = proofs.publish(&second, on_disk("site"), false).unwrap_err();
         assert!(matches!(failed, ProofError::Io { .. }), "{failed}");
         assert_eq!(check(&disk, &store, false, "failed"), Some(first.clone()));
@@ -222,4 +223,32 @@ fn a_directory_that_cannot_be_written_keeps_its_checkpoint() {
     let refused = others.publish(&signed, on_disk("site"), false).unwrap_err();
     assert!(matches!(refused, ProofError::Check(CheckError::OtherLog { .. })), "{refused}");
     assert_eq!(check(&disk, &store, false, "kept"), Some(second));
+}
+
+#[test]
+fn a_checkpoint_whose_name_is_not_durable_is_there_and_becomes_durable() {
+    let (disk, store) = (FaultFileSystem::new(1), noted(300));
+    let proofs = proofs(&store, &disk);
+    let first = proofs.checkpoint(&alice()).unwrap();
+    proofs.publish(&first, on_disk("site"), true).unwrap();
+    note(&store, 300);
+    let second = proofs.checkpoint(&alice()).unwrap();
+    // Each sync of a directory fails once. Only the last of them is after the new checkpoint.
+    let mut failures = 0;
+    let found = loop {
+        failures += 1;
+        disk.fail(Call::SyncDirectory, failures, ErrorKind::StorageFull);
+        let failed = proofs.publish(&second, on_disk("site"), true).unwrap_err();
+        assert!(matches!(failed, ProofError::Io { .. }), "{failed}");
+        let found = check(&disk, &store, true, "failed");
+        if found.as_ref() != Some(&first) {
+            break found;
+        }
+    };
+    assert_eq!(found.as_ref(), Some(&second));
+    assert!(failures > 2, "the syncs of the tiles fail too");
+    let again = proofs.publish(&second, on_disk("site"), true).unwrap();
+    assert_eq!(again.written, 0);
+    disk.restart(Loss::Everything);
+    assert_eq!(check(&disk, &store, true, "after a power cut"), Some(second));
 }

@@ -42,17 +42,13 @@ impl Site {
     }
 
     /// Makes the names of the directory and of those above it durable: an earlier process may have created them and
-    /// ended before it synced them.
+    /// ended before it synced them. Leaves out the directories above that cannot be synced. What this process created
+    /// is synced already, by [`open`](Self::open).
     pub(super) fn sync_path(&self, files: &dyn FileSystem) -> Result<(), ProofError> {
         for above in self.path.ancestors().skip(1) {
             let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
             match files.open_directory(above).and_then(|above| above.sync()) {
-                // This user cannot have created a name in a directory that it may not read.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::PermissionDenied
-                    ) => {}
+                Err(error) if is_forgiven(error.kind()) => {}
                 synced => synced.map_err(ProofError::io("sync", above))?,
             }
         }
@@ -139,6 +135,17 @@ impl Site {
         if !self.used.contains(name) {
             self.used.insert(name.to_owned());
         }
+    }
+}
+
+/// Returns whether a directory above the published one may fail to sync with this error.
+fn is_forgiven(error: ErrorKind) -> bool {
+    match error {
+        // This user cannot have created a name in a directory that it may not read.
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => true,
+        // Some file systems cannot sync a directory, such as squashfs and those of /proc and of automatic mounts.
+        ErrorKind::InvalidInput | ErrorKind::Unsupported => true,
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use annals::{EventStore, Memory, RawEvent};
+use annals::{EventStore, FileSystem as _, Memory, RawEvent};
 use annals_conformance::Random;
 use annals_conformance::fault::{Call, FaultFileSystem, Loss, on_disk};
 use annals_proof::{CheckError, Checkpoint, ProofError, ProofOptions, Proofs, TreeHash};
@@ -251,4 +251,38 @@ fn a_checkpoint_whose_name_is_not_durable_is_there_and_becomes_durable() {
     assert_eq!(again.written, 0);
     disk.restart(Loss::Everything);
     assert_eq!(check(&disk, &store, true, "after a power cut"), Some(second));
+}
+
+#[test]
+fn a_directory_above_that_cannot_be_synced_is_left_out() {
+    let store = noted(300);
+    for error in [ErrorKind::InvalidInput, ErrorKind::Unsupported] {
+        let disk = FaultFileSystem::new(1);
+        let proofs = proofs(&store, &disk);
+        let checkpoint = proofs.checkpoint(&alice()).unwrap();
+        let publish = || proofs.publish(&checkpoint, on_disk("site"), false);
+        disk.process().create_directory(&on_disk("site")).unwrap();
+        // Another fault of the directory above is an error.
+        disk.fail(Call::SyncDirectory, 1, ErrorKind::StorageFull);
+        assert!(matches!(publish(), Err(ProofError::Io { .. })));
+        assert_eq!(check(&disk, &store, false, "failed"), None);
+        // The directory above is synced first. The second sync is of a directory that has tiles.
+        disk.fail(Call::SyncDirectory, 1, error);
+        disk.fail(Call::SyncDirectory, 2, error);
+        assert!(matches!(publish(), Err(ProofError::Io { .. })), "{error}");
+        assert_eq!(check(&disk, &store, false, "failed"), None);
+        disk.fail(Call::SyncDirectory, 1, error);
+        publish().unwrap();
+        assert_eq!(check(&disk, &store, false, "published"), Some(checkpoint));
+    }
+}
+
+#[test]
+fn a_directory_in_which_publishing_creates_another_one_must_be_synced() {
+    let (disk, store) = (FaultFileSystem::new(1), noted(300));
+    let proofs = proofs(&store, &disk);
+    let checkpoint = proofs.checkpoint(&alice()).unwrap();
+    disk.fail(Call::SyncDirectory, 1, ErrorKind::InvalidInput);
+    let failed = proofs.publish(&checkpoint, on_disk("site"), false).unwrap_err();
+    assert!(matches!(failed, ProofError::Io { .. }), "{failed}");
 }

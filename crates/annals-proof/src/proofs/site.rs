@@ -166,3 +166,24 @@ fn create(files: &dyn FileSystem, path: &Path) -> Result<(), ProofError> {
     files.create_directory(path).map_err(ProofError::io("create", path))?;
     sync_name(files, path).map_err(ProofError::io("sync the name of", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
+
+    use super::*;
+
+    #[test]
+    fn a_file_in_a_directory_that_is_still_open_is_synced() {
+        let disk = FaultFileSystem::new(1);
+        let mut site = Site::open(&disk.process(), &on_disk("site")).unwrap();
+        for name in ["tile/0/000", "tile/0/001", "tile/1/000"] {
+            site.write(name, b"bytes").unwrap();
+            site.sync().unwrap();
+        }
+        disk.restart(Loss::Everything);
+        for name in ["tile/0/000", "tile/0/001", "tile/1/000"] {
+            assert_eq!(disk.contents(on_disk("site").join(name)).unwrap(), b"bytes", "{name}");
+        }
+    }
+}

@@ -140,13 +140,12 @@ impl Site {
 
 /// Returns whether a directory above the published one may fail to sync with this error.
 fn is_forgiven(error: ErrorKind) -> bool {
-    match error {
-        // This user cannot have created a name in a directory that it may not read.
-        ErrorKind::NotFound | ErrorKind::PermissionDenied => true,
-        // Some file systems cannot sync a directory, such as squashfs and those of /proc and of automatic mounts.
-        ErrorKind::InvalidInput | ErrorKind::Unsupported => true,
-        _ => false,
-    }
+    // This user cannot have created a name in a directory that it may not read, or on a file system without writes.
+    let untouched =
+        [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+    // Some file systems cannot sync a directory, such as squashfs and those of /proc and of automatic mounts.
+    let unable = [ErrorKind::InvalidInput, ErrorKind::Unsupported];
+    untouched.contains(&error) || unable.contains(&error)
 }
 
 /// Splits a name into the directory and the last part.

@@ -256,7 +256,7 @@ fn a_checkpoint_whose_name_is_not_durable_is_there_and_becomes_durable() {
 #[test]
 fn a_directory_above_that_cannot_be_synced_is_left_out() {
     let store = noted(300);
-    for error in [ErrorKind::InvalidInput, ErrorKind::Unsupported] {
+    for error in [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::ReadOnlyFilesystem] {
         let disk = FaultFileSystem::new(1);
         let proofs = proofs(&store, &disk);
         let checkpoint = proofs.checkpoint(&alice()).unwrap();

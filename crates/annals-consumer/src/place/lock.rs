@@ -15,6 +15,9 @@ use crate::error::{ConsumerError, Holder};
 /// The extension of the file of a lock.
 pub(crate) const LOCK: &str = ".lock";
 
+/// The most bytes that are read of the file of a lock. Its text is shorter.
+const MAX_TEXT: usize = 64;
+
 /// The state that a name has, as the file of its lock notes it behind the id of the process. So a state that was
 /// removed by other means than a deletion is missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,8 @@ pub(crate) enum Noted {
 impl Noted {
     /// Returns what the text of a lock's file notes.
     pub(crate) fn of(text: &str) -> Self {
-        let is_noted = |noted: &Self| text.ends_with(noted.text());
+        // Spaces are left if the process ended before it cut the file.
+        let is_noted = |noted: &Self| text.trim_end().ends_with(noted.text());
         [Self::Position, Self::Group].into_iter().find(is_noted).unwrap_or(Self::Nothing)
     }
 
@@ -74,7 +78,7 @@ impl NameLock {
         let locked = file.try_lock();
         let mut text = String::new();
         // If the file cannot be read, nothing is noted.
-        let _ = (&file).take(64).read_to_string(&mut text);
+        let _ = (&file).take(MAX_TEXT as u64).read_to_string(&mut text);
         match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -89,7 +93,9 @@ impl NameLock {
         }
         let noted = Cell::new(Noted::of(&text));
         let lock = Self::File { file, path, name: name.to_owned(), noted };
-        lock.write(lock.noted());
+        if text != text_of(lock.noted()) {
+            lock.write(lock.noted());
+        }
         Ok(lock)
     }
 
@@ -109,20 +115,26 @@ impl NameLock {
     }
 
     /// Writes the process, and which state the name has.
+    ///
+    /// The new text replaces the old one in one write, with spaces up to the old length, and the file is cut only then.
+    /// So the file notes one of the two states at any time, also when the disk is full or the process is killed.
     fn write(&self, now: Noted) {
-        let Self::File { file, name, noted, .. } = self else { return };
-        let text = format!("{}{}", process::id(), now.text());
+        let Self::File { file, path, noted, .. } = self else { return };
+        let text = text_of(now);
         let write = |mut file: &File| {
-            file.set_len(0)?;
+            let old =
+                usize::try_from(file.metadata()?.len()).map_or(MAX_TEXT, |it| it.min(MAX_TEXT));
             file.seek(SeekFrom::Start(0))?;
-            file.write_all(text.as_bytes())?;
+            file.write_all(format!("{text:old$}").as_bytes())?;
+            let before = noted.replace(now);
+            file.set_len(text.len() as u64)?;
             // After a loss of power, a state that was deleted must not count as removed.
-            if now == Noted::Nothing && noted.get() != now { file.sync_data() } else { Ok(()) }
+            if now == Noted::Nothing && before != now { file.sync_data() } else { Ok(()) }
         };
         if let Err(error) = write(file) {
-            tracing::debug!(%error, name, "cannot note which process holds a lock");
+            let path = path.display();
+            tracing::warn!(%error, %path, "cannot write the file of a lock: a later loss of the state may go unseen");
         }
-        noted.set(now);
     }
 
     /// Checks that no other process can have taken the lock in the meantime, because the locked file was removed or
@@ -149,6 +161,11 @@ impl NameLock {
     }
 }
 
+/// Returns the text of a lock's file, while this process has the lock.
+fn text_of(noted: Noted) -> String {
+    format!("{}{}", process::id(), noted.text())
+}
+
 /// Returns whether the open file is the one at `path`.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
@@ -172,5 +189,61 @@ impl Drop for NameLock {
         if let Self::Memory { locks, name } = self {
             locks.lock().remove(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn a_new_process_keeps_the_note_of_the_last_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mailer.lock");
+        // The second text is that of a process that was killed before it cut the file.
+        for before in ["123456789012 position", "7 position          ", "7 position"] {
+            fs::write(&path, before).unwrap();
+            let lock = NameLock::in_directory(directory.path(), "mailer").unwrap();
+            assert_eq!(lock.noted(), Noted::Position, "{before:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text_of(Noted::Position));
+            lock.note(Noted::Nothing);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text_of(Noted::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_the_same_is_not_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mailer.lock");
+        fs::write(&path, text_of(Noted::Group)).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        OpenOptions::new().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        let lock = NameLock::in_directory(directory.path(), "mailer").unwrap();
+        lock.note(Noted::Group);
+        assert_eq!(path.metadata().unwrap().modified().unwrap(), long_ago);
+    }
+
+    /// Returns a lock whose file is a device.
+    #[cfg(target_os = "linux")]
+    fn on_device(path: &str) -> NameLock {
+        let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let (path, name) = (PathBuf::from(path), "mailer".to_owned());
+        NameLock::File { file, path, name, noted: Cell::new(Noted::Nothing) }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_state_counts_as_noted_once_it_was_written() {
+        // A disk that is full.
+        let full = on_device("/dev/full");
+        full.note(Noted::Position);
+        assert_eq!(full.noted(), Noted::Nothing);
+        // A file that takes each write and cannot be cut: the text is there, with spaces behind it.
+        let uncut = on_device("/dev/null");
+        uncut.note(Noted::Position);
+        assert_eq!(uncut.noted(), Noted::Position);
     }
 }

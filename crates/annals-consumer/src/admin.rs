@@ -142,8 +142,8 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// Returns the consumer or group of this name, as [`list`](Self::list) does, and reads no other.
     ///
     /// # Errors
-    /// [`ConsumerError::NotFound`], [`ConsumerError::BadName`]. What keeps it from starting is its
-    /// [`problem`](ConsumerInfo::problem) instead.
+    /// [`ConsumerError::NotFound`], [`ConsumerError::BadName`]. An error that keeps the consumer or group from starting
+    /// is not returned: it is in [`ConsumerInfo::problem`].
     pub fn get(&self, name: &str) -> Result<ConsumerInfo, ConsumerError> {
         check_name(name)?;
         let noted = self.place.noted(name);

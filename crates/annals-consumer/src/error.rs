@@ -158,8 +158,8 @@ pub enum ConsumerError {
     },
     /// A group's state log is damaged: cut short, changed, or an event in it does not fit the events before it.
     #[error(
-        "the state log of the group {name:?} is damaged at its offset {offset}: {problem}; restore the directory of the \
-         group from a backup, or delete the group and open it with `from` at the offset where it shall go on"
+        "the state log of the group {name:?} is damaged at its offset {offset}: {problem}; restore the directory of \
+         the group from a backup, or delete the group and open it with `from` at the offset where it shall go on"
     )]
     DamagedState {
         /// The name.

@@ -341,8 +341,8 @@ impl<E: Event, B: Backend<E>> fmt::Debug for Worker<E, B> {
 /// of a sync, once in a batch.
 ///
 /// A worker that waits keeps its place among the waiting ones, also if the program stops polling it. So drop the
-/// stream, or poll it again; [`Worker::next_async`] can be cancelled. [`Worker`] and [`Consumer::stream`](crate::Consumer::stream) have
-/// examples.
+/// stream, or poll it again; [`Worker::next_async`] can be cancelled. [`Worker`] and
+/// [`Consumer::stream`](crate::Consumer::stream) have examples.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct WorkerStream<E: Event, B: Backend<E>> {
     worker: Worker<E, B>,

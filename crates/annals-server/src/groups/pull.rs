@@ -68,18 +68,22 @@ impl PullAtWork {
     /// pull is done: with events, or because the group ends.
     pub(crate) fn poll(&mut self, wanted: &Pull, waker: &Waker) -> Result<bool, Fault> {
         let Some(Parts { pulled, worker, group }) = &mut self.parts else { return Ok(true) };
-        let stream = worker.get_or_insert_with(|| {
-            let worker = group.worker(&wanted.worker);
-            wanted.deadline.into_iter().fold(worker, annals_consumer::Worker::deadline).stream()
-        });
-        let polled = Pin::new(stream).poll_next(&mut Context::from_waker(waker));
-        let Poll::Ready(next) = polled else { return Ok(false) };
-        *worker = None;
-        if let Some(first) = next {
-            pulled.push(first?)?;
-            pulled.pull(group, &wanted.worker, wanted.max - 1, wanted.deadline)?;
+        loop {
+            let stream = worker.get_or_insert_with(|| {
+                let worker = group.worker(&wanted.worker);
+                wanted.deadline.into_iter().fold(worker, annals_consumer::Worker::deadline).stream()
+            });
+            let polled = Pin::new(stream).poll_next(&mut Context::from_waker(waker));
+            let Poll::Ready(next) = polled else { return Ok(false) };
+            *worker = None;
+            let Some(first) = next else { return Ok(true) };
+            let left = wanted.max - u32::from(pulled.push(first?)?);
+            pulled.pull(group, &wanted.worker, left, wanted.deadline)?;
+            // All events may have been parked: then the worker waits on.
+            if !pulled.is_empty() {
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     /// Returns the body of the response. From now on only an answer or the deadline ends the leases.

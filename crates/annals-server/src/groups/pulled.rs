@@ -187,7 +187,7 @@ mod tests {
         let group = group(&[1]);
         let mut pulled = Pulled::default();
         pulled.pull(&group, "a", 1, Some(Duration::from_secs(3_600))).unwrap();
-        // The clock has no more than to move on: how long that takes makes no difference.
+        // Ends when the clock moves on: how long that takes makes no difference.
         while pulled.deliveries[0].0.time_left() >= Some(Duration::from_secs(3_600)) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -197,9 +197,11 @@ mod tests {
 
     /// Returns the line of an event, or a fault for the events at these offsets.
     fn line_except(faulty: &[u64]) -> impl Fn(&Recorded<WireEvent>) -> Result<Vec<u8>, Fault> + '_ {
-        |event| match faulty.contains(&event.offset) {
-            true => Err(Fault::new(Kind::Internal, "it has no line")),
-            false => line(event),
+        |event| {
+            if faulty.contains(&event.offset) {
+                return Err(Fault::new(Kind::Internal, "it has no line"));
+            }
+            line(event)
         }
     }
 

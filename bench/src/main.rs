@@ -2,18 +2,19 @@
 //!
 //! `bench/run` is the one command: it builds this, runs all parts, or those that are named, and draws the plots.
 //!
-//! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `writers`, `conditions`, `scale`, `subscribers`, `ordinals`,
-//! `consumers`, `fold`, `channels`, `proofs`, `replicated` (PostgreSQL and NATS JetStream, if they are installed;
-//! `--only NAME` for the setups whose name has it: `PostgreSQL on one server`, `PostgreSQL on three servers`, `JetStream`).
+//! Parts: `store`, `memory`, `journal`, `peers`, `latency`, `writers`, `conditions`, `scale`, `subscribers`,
+//! `ordinals`, `consumers`, `fold`, `channels`, `proofs`, `replicated` (PostgreSQL and NATS JetStream, if they are
+//! installed; `--only NAME` for the setups whose name has it: `PostgreSQL on one server`, `PostgreSQL on three
+//! servers`, `JetStream`).
 //!
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
-//! (200,000; `scale` five and fifty times as many, `ordinals` and the long log of `proofs` fifty times; `store`, `memory`,
-//! `fold` and `channels` have their own numbers), `--dir DIR` (where the files of the logs go; the system's directory for
-//! temporary files), `--out DIR` (where the results go), and of `scale` `--payload-bytes N` and `--scale-events N` (a long
-//! run of the Journal alone).
+//! (200,000; `scale` five and fifty times as many, `ordinals` and the long log of `proofs` fifty times; `store`,
+//! `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files of the logs go; the system's
+//! directory for temporary files), `--out DIR` (where the results go), and of `scale` `--payload-bytes N` and
+//! `--scale-events N` (a long run of the Journal alone).
 //!
-//! Features: `replicated`, and `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used plainly, with
-//! `rocksdb` (its C++ takes twenty minutes to build).
+//! Features: `replicated`, and `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used
+//! plainly, with `rocksdb` (its C++ takes twenty minutes to build).
 
 mod channels;
 mod conditions;

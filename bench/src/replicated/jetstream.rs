@@ -1,5 +1,5 @@
-//! NATS JetStream, and clients of it without annals: messages of the same bytes in a stream with the same settings, as a
-//! program would publish and read them itself.
+//! NATS JetStream, and clients of it without annals: messages of the same bytes in a stream with the same settings, as
+//! a program would publish and read them itself.
 
 use std::sync::Arc;
 

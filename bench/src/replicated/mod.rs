@@ -1,6 +1,6 @@
-//! Replicated logs on PostgreSQL and on NATS JetStream beside plain inserts and publishes of the same bytes into the same
-//! servers: appends of one writer and of three, and the catch-up of a new replica. Each figure has the durability of the
-//! servers: with one server a commit is on its disk, with three also on that of another one.
+//! Replicated logs on PostgreSQL and on NATS JetStream beside plain inserts and publishes of the same bytes into the
+//! same servers: appends of one writer and of three, and the catch-up of a new replica. Each figure has the durability
+//! of the servers: with one server a commit is on its disk, with three also on that of another one.
 
 mod catch_up;
 #[allow(dead_code, reason = "the tests of annals-postgres use the rest")]

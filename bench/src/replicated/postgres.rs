@@ -1,4 +1,5 @@
-//! PostgreSQL, and clients of it without annals: rows of the same bytes, as a program would insert and read them itself.
+//! PostgreSQL, and clients of it without annals: rows of the same bytes, as a program would insert and read them
+//! itself.
 
 use annals_postgres::Postgres;
 use annals_replicated::NewEntry;

@@ -16,7 +16,7 @@ use crate::table::{Figures, Row};
 /// Each measurement takes so long.
 const TIME: Duration = Duration::from_millis(1_000);
 
-/// Who appends what.
+/// The writers of a case, and what they append.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     /// Processes, as far as the log can tell: each has a replica and a connection of its own.

@@ -13,7 +13,7 @@ use crate::note::key::{KeyKind, LogKey, VerifierKey};
 use crate::note::request::ConsistencyProof;
 use crate::proofs::place::{Anchor, Place};
 use crate::sha256::sha256;
-use crate::sync_name::sync_name;
+use crate::sync_name::sync_name_if_possible;
 
 /// The name of the file that a witness stores for each log.
 const CHECKPOINT: &str = "checkpoint";
@@ -115,7 +115,7 @@ impl Witness {
         let lock = lock(&place).map_err(ProofError::io("lock", path))?;
         // A process that was killed may have left a directory, or a log's directory in it, whose name is not durable.
         place.directory.sync().map_err(ProofError::io("sync", path))?;
-        sync_name(files, path).map_err(ProofError::io("sync the name of", path))?;
+        sync_name_if_possible(files, path).map_err(ProofError::io("sync the name of", path))?;
         let logs = logs.into_iter().filter(|key| key.kind() == KeyKind::Log).collect();
         Ok(Self { place, key, logs, cosigns: Mutex::new(()), _lock: lock })
     }

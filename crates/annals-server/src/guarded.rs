@@ -41,3 +41,21 @@ pub(crate) fn body(
 pub(crate) fn error_line(fault: &Fault) -> Bytes {
     format!("{}\n", serde_json::json!({ "error": fault.to_json() })).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, stream};
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_panics_ends_with_the_failure() {
+        let pieces = stream::iter(1..).map(|piece| {
+            assert!(piece < 3, "on purpose");
+            Ok(piece)
+        });
+        let all = guarded(pieces, |fault| Err(fault.kind)).collect::<Vec<_>>();
+        let all = all.now_or_never().expect("it waits for nothing");
+        assert!(matches!(all[..], [Ok(1), Ok(2), Err(Kind::Internal)]), "{} pieces", all.len());
+    }
+}

@@ -121,7 +121,7 @@ impl NameLock {
     fn write(&self, now: Noted) {
         let Self::File { file, path, noted, .. } = self else { return };
         let text = text_of(now);
-        let write = |mut file: &File| {
+        let write = |mut file: &File| -> io::Result<()> {
             let old =
                 usize::try_from(file.metadata()?.len()).map_or(MAX_TEXT, |it| it.min(MAX_TEXT));
             file.seek(SeekFrom::Start(0))?;
@@ -129,11 +129,15 @@ impl NameLock {
             let before = noted.replace(now);
             file.set_len(text.len() as u64)?;
             // After a loss of power, a state that was deleted must not count as removed.
-            if now == Noted::Nothing && before != now { file.sync_data() } else { Ok(()) }
+            if now == Noted::Nothing && before != now {
+                // Tried again by the next write.
+                file.sync_data().inspect_err(|_| noted.set(before))?;
+            }
+            Ok(())
         };
         if let Err(error) = write(file) {
             let path = path.display();
-            tracing::warn!(%error, %path, "cannot write the file of a lock: a later loss of the state may go unseen");
+            tracing::warn!(%error, %path, "cannot write the file of a lock whole: a loss of the state may later go unseen, or a deleted state may count as lost");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::base64;
 use crate::error::{CheckError, FormatError, ProofError};
 use crate::hash::hex;
 use crate::sha256::sha256;
-use crate::sync_name::sync_name;
+use crate::sync_name::sync_name_if_possible;
 
 /// The beginning of a key file.
 const PREFIX: &str = "PRIVATE+KEY+";
@@ -210,8 +210,8 @@ impl LogKey {
         Ok(text.parse()?)
     }
 
-    /// Writes a new key file that only its owner can read. The file and its name are durable when this returns. An
-    /// existing file is never replaced. After an error, no file is left.
+    /// Writes a new key file that only its owner can read. The file is durable when this returns, and so is its
+    /// name, unless the file system or the rights of this user do not allow to sync the directory. An existing file is never replaced. After an error, no file is left.
     ///
     /// # Errors
     /// [`ProofError::Io`], with [`io::ErrorKind::AlreadyExists`] if something is at `path`.
@@ -225,7 +225,7 @@ impl LogKey {
             let mut file = options.open(path)?;
             let written = writeln!(file, "{}", self.line())
                 .and_then(|()| file.sync_all())
-                .and_then(|()| sync_name(&RealFileSystem, path));
+                .and_then(|()| sync_name_if_possible(&RealFileSystem, path));
             if written.is_err() {
                 // A file without the whole key would be in the way of the next attempt. If it cannot be removed, the
                 // error of the write says more.

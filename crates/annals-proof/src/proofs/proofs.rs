@@ -17,7 +17,7 @@ use crate::note::checkpoint::Checkpoint;
 use crate::note::key::{LogKey, VerifierKey};
 use crate::note::request::ConsistencyProof;
 use crate::note::tlog_proof::InclusionProof;
-use crate::sync_name::sync_name;
+use crate::sync_name::sync_name_if_possible;
 use crate::tree::prove::{consistency, inclusion};
 
 pub(super) fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
@@ -130,7 +130,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
                 let new = Identity::new(&vkey, self.store.backend().store_id());
                 if let Some(place) = &self.place {
                     // An earlier process may have created the directory and ended before it synced its name.
-                    sync_name(&*self.files, &place.path)
+                    sync_name_if_possible(&*self.files, &place.path)
                         .map_err(ProofError::io("sync the name of", &place.path))?;
                     new.write(place)?;
                 }

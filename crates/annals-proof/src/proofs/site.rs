@@ -8,7 +8,7 @@ use std::sync::Arc;
 use annals::{FileSystem, StoreDirectory};
 
 use crate::error::ProofError;
-use crate::sync_name::sync_name;
+use crate::sync_name::{is_forgiven, sync_name};
 
 /// The most directories that are held open.
 const MOST_OPEN: usize = 32;
@@ -136,16 +136,6 @@ impl Site {
             self.used.insert(name.to_owned());
         }
     }
-}
-
-/// Returns whether a directory above the published one may fail to sync with this error.
-fn is_forgiven(error: ErrorKind) -> bool {
-    // This user cannot have created a name in a directory that it may not read, or on a file system without writes.
-    let untouched =
-        [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
-    // Some file systems cannot sync a directory, such as squashfs and those of /proc and of automatic mounts.
-    let unable = [ErrorKind::InvalidInput, ErrorKind::Unsupported];
-    untouched.contains(&error) || unable.contains(&error)
 }
 
 /// Splits a name into the directory and the last part.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annals::{EventStore, FileSystem as _, Memory, RawEvent};
 use annals_conformance::Random;
 use annals_conformance::fault::{Call, FaultFileSystem, Loss, on_disk};
-use annals_proof::{CheckError, Checkpoint, ProofError, ProofOptions, Proofs, TreeHash};
+use annals_proof::{CheckError, Checkpoint, ProofError, ProofOptions, Proofs, TreeHash, Witness};
 
 use crate::common::{Log, ORIGIN, alice, bob, note, noted};
 
@@ -275,6 +275,20 @@ fn a_directory_above_that_cannot_be_synced_is_left_out() {
         publish().unwrap();
         assert_eq!(check(&disk, &store, false, "published"), Some(checkpoint));
     }
+}
+
+#[test]
+fn a_witness_opens_below_a_directory_that_cannot_be_synced() {
+    let disk = FaultFileSystem::new(1);
+    let open = || Witness::open_on(&disk.process(), on_disk("memory"), bob(), [alice().vkey()]);
+    drop(open().unwrap());
+    // The second sync is of the directory above.
+    for error in [ErrorKind::InvalidInput, ErrorKind::PermissionDenied] {
+        disk.fail(Call::SyncDirectory, 2, error);
+        drop(open().unwrap());
+    }
+    disk.fail(Call::SyncDirectory, 2, ErrorKind::StorageFull);
+    assert!(matches!(open(), Err(ProofError::Io { .. })));
 }
 
 #[test]

@@ -201,8 +201,9 @@ impl<E: Event> Backend<E> for Replicated<E> {
             Ok(request) => request,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
-        if self.shared.applies_here() {
-            // Nothing is applied until the callback returns, so its future would never be ready.
+        if self.shared.applies_here() || self.shared.requests.wakes_here() {
+            // Nothing is applied until the callback returns, and no task is woken until the waker does. So the caller
+            // could wait for ever for the future.
             return Box::pin(std::future::ready(self.append_request(request)));
         }
         let ticket = Arc::clone(&request.ticket);

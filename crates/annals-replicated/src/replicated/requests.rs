@@ -183,6 +183,11 @@ impl Requests {
         request.ticket.complete(result, &self.wakers);
     }
 
+    /// Returns whether the caller is in a waker of a task.
+    pub(super) fn wakes_here(&self) -> bool {
+        self.wakers.wakes_here()
+    }
+
     /// Ends the thread that wakes tasks.
     pub(super) fn end_wakers(&self) {
         self.wakers.end();

@@ -15,7 +15,7 @@ const HANGS: Duration = Duration::from_secs(120);
 
 type Results = Sender<Result<u64, AppendError>>;
 
-/// Appends an event when it is called, and waits for the result.
+/// Appends two events when it is called, and waits for the results: one by a call, and one by a future.
 struct Appends {
     store: Store,
     results: Results,
@@ -24,6 +24,10 @@ struct Appends {
 impl Wake for Appends {
     fn wake(self: Arc<Self>) {
         let _ = self.results.send(self.store.append(event(1)));
+        let mut append = self.store.backend().submit(Batch::new(vec![event(2)]));
+        let polled = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(appended) = polled else { panic!("no thread would wake the waker") };
+        let _ = self.results.send(appended.map(|appended| appended.offsets.start));
     }
 }
 
@@ -41,9 +45,10 @@ fn a_waker_may_append_and_wait() {
     assert!(append.as_mut().poll(&mut context).is_pending());
     log.set_faults(Faults::none());
     assert_eq!(woken.recv_timeout(HANGS).expect("an append that returns").expect("an offset"), 1);
+    assert_eq!(woken.recv_timeout(HANGS).expect("a future that is ready").expect("an offset"), 2);
     let Poll::Ready(appended) = append.as_mut().poll(&mut context) else { panic!("it was woken") };
     assert_eq!(appended.expect("an append").offsets, 0..1);
-    assert_eq!(numbers(&store), [0, 1]);
+    assert_eq!(numbers(&store), [0, 1, 2]);
 }
 
 #[test]

@@ -196,13 +196,31 @@ impl Node {
 
 /// Returns the most bytes of memory that a value with this text can take.
 fn most_memory(text: &[u8]) -> usize {
-    // Each object begins with a brace, and each field has a colon. Those within strings only make the number larger.
-    let (mut objects, mut fields) = (0, 0);
-    for byte in text {
-        objects += usize::from(*byte == b'{');
-        fields += usize::from(*byte == b':');
+    // Each object begins with a brace, and each field has a colon. Lists are kept as text, with the objects in them.
+    let (mut objects, mut fields, mut lists) = (0, 0, 0_usize);
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_string(&mut bytes),
+            b'[' => lists += 1,
+            b']' => lists = lists.saturating_sub(1),
+            b'{' if lists == 0 => objects += 1,
+            b':' if lists == 0 => fields += 1,
+            _ => {}
+        }
     }
     objects * MAP_NODE + fields * (MAP_NODE / IN_MAP_NODE + 1 + 2 * PIECE) + PIECE + text.len()
+}
+
+/// Takes the bytes of a string whose first quote was taken.
+fn skip_string<'a>(bytes: &mut impl Iterator<Item = &'a u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'"' => return,
+            _ => {}
+        }
+    }
 }
 
 /// Returns the fields of an object that is not too deep.
@@ -272,6 +290,17 @@ mod tests {
             state.apply(&Recorded { offset, time_ms: 0, event }).unwrap();
         }
         (state.to_json().unwrap(), state.skipped())
+    }
+
+    #[test]
+    fn objects_in_lists_and_in_strings_count_as_text() {
+        let row = r#"{"a":"x\\\"}{:"},"#;
+        let rows = format!(r#"{{"rows":[{}{{}}]}}"#, row.repeat(30_000));
+        assert_eq!(merged(&[&rows]), (rows.clone(), 0));
+        assert!(most_memory(rows.as_bytes()) < rows.len() + 10_000);
+        let nested = r#"{"a":{"b":{}}}"#;
+        assert_eq!(most_memory(nested.as_bytes()), most_memory(b"{:{:{") + nested.len() - 5);
+        assert!(most_memory(nested.as_bytes()) > 3 * MAP_NODE);
     }
 
     #[test]

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod common;
-
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+#[path = "../../annals-proof/tests/python_verifier/mod.rs"]
+mod python_verifier;
 
 use annals::{EventStore, Query, QueryItem};
 use annals_channels::{
@@ -14,6 +13,7 @@ use annals_channels::{
 };
 use annals_proof::{LogKey, Policy, Proofs};
 use common::*;
+use python_verifier::python;
 
 fn account(name: &str) -> SecretKey {
     let [alice, bob] = parties();
@@ -305,43 +305,6 @@ fn more_receipts_than_are_compared_are_an_error() {
     let refused = check(first).unwrap_err();
     assert!(matches!(refused, EvidenceError::Receipts(_)), "{refused}");
     assert!(refused.to_string().contains("at most 4096 receipts"), "{refused}");
-}
-
-/// Runs the verifier in Python's standard library, which shares no code with ours, on many files. Returns what it found
-/// in each, or `None` if it refused it. The outer `None` means that there is no Python.
-fn python(files: &[Vec<u8>], trusted: &str) -> Option<Vec<Option<Vec<String>>>> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../annals-proof/tests/verify.py");
-    let child = Command::new("python3")
-        .args([script, trusted, "--many"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        // The test is skipped where there is no Python.
-        let _ = std::io::stderr().write_all(b"skipped: there is no python3\n");
-        return None;
-    };
-    let mut input = child.stdin.take().unwrap();
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for file in files {
-                input.write_all(&u32::try_from(file.len()).unwrap().to_be_bytes()).unwrap();
-                input.write_all(file).unwrap();
-            }
-        });
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let found: Vec<_> = text
-        .lines()
-        .map(|line| {
-            let refused = line.starts_with("refused:");
-            (!refused).then(|| serde_json::from_str::<Vec<String>>(line).unwrap())
-        })
-        .collect();
-    assert_eq!(found.len(), files.len());
-    Some(found)
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn what_cannot_be_served_is_named() {
 #[test]
 fn the_unit_and_the_container_use_options_that_exist() {
     let help = annals(["serve", "--help"], "").succeeds().out;
-    let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    let packaging = std::path::Path::new("../../packaging");
     for (file, begins) in [
         (
             "annals.service",

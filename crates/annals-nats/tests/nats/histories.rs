@@ -5,12 +5,11 @@
 //! ANNALS_HISTORY_FAULTS=40 cargo test -p annals-nats --test nats histories:: -- --nocapture
 //! ```
 
-use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::history::report::{judge_divergence, report};
+use crate::history::report::{judge_divergence, survive};
 use crate::history::world::World;
 use crate::raw;
 use crate::server::{Servers, Settings};
@@ -100,18 +99,10 @@ fn befall(servers: &mut Servers, world: &mut World, fault: Fault, number: usize)
 #[test]
 fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
     let Some(mut servers) = Servers::start(Settings::three()) else { return };
-    let mut world = World::start(servers.url(RECORD));
-    let count = std::env::var("ANNALS_HISTORY_FAULTS");
-    let count = count.ok().and_then(|count| count.parse().ok()).unwrap_or(COUNT);
-    let began = Instant::now();
-    world.progress();
-    for (number, fault) in FAULTS.into_iter().cycle().take(count).enumerate() {
-        let since = began.elapsed().as_secs_f64();
-        writeln!(std::io::stdout(), "{since:.1} s: fault {number}, {fault:?}").unwrap();
-        befall(&mut servers, &mut world, fault, number);
-        world.progress();
-    }
-    report(&world.judge(), began);
+    let world = World::start(servers.url(RECORD));
+    survive(world, FAULTS, COUNT, |world, fault, number| {
+        befall(&mut servers, world, fault, number);
+    });
 }
 
 #[test]

@@ -11,11 +11,10 @@
 //!     ANNALS_HISTORY_SECONDS=300 cargo test -p annals-postgres --test postgres elsewhere -- --nocapture
 //! ```
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
-use crate::history::report::{judge_divergence, report};
+use crate::history::report::{judge_divergence, report, survive};
 use crate::history::world::World;
 use crate::server::Server;
 
@@ -99,18 +98,10 @@ fn befall(cluster: &mut Cluster, world: &mut World, fault: Fault, number: usize)
 #[test]
 fn histories_hold_while_servers_and_processes_are_killed_and_paused() {
     let Some(mut cluster) = Cluster::start() else { return };
-    let mut world = World::start(cluster.url("history"));
-    let count = std::env::var("ANNALS_HISTORY_FAULTS");
-    let count = count.ok().and_then(|count| count.parse().ok()).unwrap_or(COUNT);
-    let began = Instant::now();
-    world.progress();
-    for (number, fault) in FAULTS.into_iter().cycle().take(count).enumerate() {
-        let since = began.elapsed().as_secs_f64();
-        writeln!(std::io::stdout(), "{since:.1} s: fault {number}, {fault:?}").unwrap();
-        befall(&mut cluster, &mut world, fault, number);
-        world.progress();
-    }
-    report(&world.judge(), began);
+    let world = World::start(cluster.url("history"));
+    survive(world, FAULTS, COUNT, |world, fault, number| {
+        befall(&mut cluster, world, fault, number);
+    });
 }
 
 /// Run as a test, it does nothing: see the top of this file.

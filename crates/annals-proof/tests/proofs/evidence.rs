@@ -1,12 +1,10 @@
 //! Evidence: what it proves, what it refuses, and a verifier in another language.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use annals::{Query, RawEvent};
 use annals_proof::{CheckError, Evidence, Findings, Policy, Proofs};
 
 use crate::common::{ORIGIN, alice, append, bob, log_of_seven, noted};
+use crate::python_verifier::python;
 
 fn policy() -> Policy {
     Policy::of_keys([alice().vkey()])
@@ -133,42 +131,6 @@ fn an_omitted_event_is_noticed() {
     assert!(proofs.evidence(&checkpoint).build().is_err());
     assert!(proofs.evidence(&checkpoint).whole(0..602).build().is_err());
     assert!(proofs.evidence(&checkpoint).offsets([601]).build().is_err());
-}
-
-/// Runs the verifier in Python's standard library, which shares no code with ours, on many files. Returns what it found
-/// in each, or `None` if it refused it. The outer `None` means that there is no Python.
-fn python(files: &[Vec<u8>], vkey: &str) -> Option<Vec<Option<Vec<String>>>> {
-    let child = Command::new("python3")
-        .args(["tests/verify.py", vkey, "--many"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        // The test is skipped where there is no Python.
-        let _ = std::io::stderr().write_all(b"skipped: there is no python3\n");
-        return None;
-    };
-    let mut input = child.stdin.take().unwrap();
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for file in files {
-                input.write_all(&u32::try_from(file.len()).unwrap().to_be_bytes()).unwrap();
-                input.write_all(file).unwrap();
-            }
-        });
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let found: Vec<_> = text
-        .lines()
-        .map(|line| {
-            let refused = line.starts_with("refused:");
-            (!refused).then(|| serde_json::from_str::<Vec<String>>(line).unwrap())
-        })
-        .collect();
-    assert_eq!(found.len(), files.len());
-    Some(found)
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod faults;
 mod kept_leaves;
 mod oracles;
 mod publishing;
+#[path = "../python_verifier/mod.rs"]
+mod python_verifier;
 mod threats;
 mod vectors;
 mod witnesses;

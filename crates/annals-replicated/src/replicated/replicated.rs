@@ -202,8 +202,8 @@ impl<E: Event> Backend<E> for Replicated<E> {
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         if self.shared.applies_here() || self.shared.requests.wakes_here() {
-            // Nothing is applied until the callback returns, and no task is woken until the waker does. So the caller
-            // could wait for ever for the future.
+            // Nothing is applied until the callback returns, and no task is woken until the waker does. So a future
+            // that the caller waits for would never be ready.
             return Box::pin(std::future::ready(self.append_request(request)));
         }
         let ticket = Arc::clone(&request.ticket);

@@ -88,6 +88,17 @@ fn unsafe_code_is_where_it_may_be() {
     assert!(seen >= 4, "the crates were found");
 }
 
+/// A test binary that Cargo built in one clone also runs in another one that has the same target directory.
+#[test]
+fn no_code_contains_the_directory_that_it_was_built_in() {
+    // In two parts, so that the test does not find itself.
+    let built_in = ["env!(\"CARGO_", "MANIFEST_DIR\")"].concat();
+    for file in sources(&crates()) {
+        let text = fs::read_to_string(&file).expect("the file is read");
+        assert!(!text.contains(&built_in), "{}: use a path from its package", file.display());
+    }
+}
+
 #[test]
 fn nothing_in_a_folder_depends_on_itself_in_a_circle() {
     let mut found = Vec::new();

@@ -17,6 +17,28 @@ fn longest_gap(history: &History) -> f64 {
     gaps.max().unwrap_or_default().as_secs_f64()
 }
 
+/// Lets faults befall a running world, the next one when every writer has gone on, and judges its history. There are
+/// `count` faults, or as many as the variable `ANNALS_HISTORY_FAULTS` says.
+pub(crate) fn survive<F: std::fmt::Debug + Clone>(
+    mut world: World,
+    faults: impl IntoIterator<Item = F, IntoIter: Clone>,
+    count: usize,
+    mut befall: impl FnMut(&mut World, F, usize),
+) {
+    let asked = std::env::var("ANNALS_HISTORY_FAULTS").ok();
+    let count = asked.and_then(|count| count.parse().ok()).unwrap_or(count);
+    let began = Instant::now();
+    world.progress();
+    for (number, fault) in faults.into_iter().cycle().take(count).enumerate() {
+        let since = began.elapsed().as_secs_f64();
+        let line = format!("{since:.1} s: fault {number}, {fault:?}\n");
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+        befall(&mut world, fault, number);
+        world.progress();
+    }
+    report(&world.judge(), began);
+}
+
 /// Prints the figures of a run.
 pub(crate) fn report(history: &History, began: Instant) {
     let told = |is: fn(&Told) -> bool| {

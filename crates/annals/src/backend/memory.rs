@@ -229,6 +229,7 @@ impl<E: Event> Backend<E> for Memory<E> {
         &self.head
     }
 
+    #[inline]
     fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
         // The list publishes a commit just before the head moves, so the list may be longer than the log that readers
         // see.

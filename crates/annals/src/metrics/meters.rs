@@ -187,15 +187,11 @@ impl Meters {
         } else {
             offset.wrapping_mul(SPREAD) >> 58 == 0 && is_due(Timed::Read, SHORT_PERIOD)
         };
-        if due { self.read_timed(read) } else { self.counted(read()) }
-    }
-
-    /// Runs `read` and times it. Cold, so that the code of a read that is not timed stays small and is inlined.
-    #[cold]
-    fn read_timed<T>(&self, read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
-        let started = Instant::now();
+        // `read` is called in one place, so that its result need not be in memory: a caller in memory gets a pointer in a
+        // register instead of copies of an `EventRef`, which has room for a whole event.
+        let started = due.then(Instant::now);
         let read = read();
-        self.record(Timed::Read, started);
+        self.stop(Timed::Read, started);
         self.counted(read)
     }
 

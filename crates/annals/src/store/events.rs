@@ -9,7 +9,7 @@ use super::bounds::{bounds, offsets_in};
 use crate::backend::backend::{Backend, Selection};
 use crate::error::{InvalidQuery, ReadError};
 use crate::event::error::CodecError;
-use crate::event::event::{Event, EventRef};
+use crate::event::event::{Event, EventRef, Recorded};
 use crate::query::Query;
 
 /// The number of events in the second page. The first has a single event, since many readers want only one. Each later
@@ -205,7 +205,34 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
         self
     }
 
+    #[inline]
     fn step(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
+        let ready = if reverse { &mut self.back } else { &mut self.front };
+        if let Some(event) = take_borrowed(ready, reverse) {
+            return Some(Ok(EventRef::Borrowed(event)));
+        }
+        self.step_slowly(reverse)
+    }
+
+    /// Folds all events. Passes a reference to `f` as such, not by way of memory that has room for a whole event.
+    fn fold_all<T>(
+        mut self,
+        reverse: bool,
+        initial: T,
+        mut f: impl FnMut(T, Result<EventRef<'a, E>, ReadError>) -> T,
+    ) -> T {
+        let mut folded = initial;
+        loop {
+            let ready = if reverse { &mut self.back } else { &mut self.front };
+            while let Some(event) = take_borrowed(ready, reverse) {
+                folded = f(folded, Ok(EventRef::Borrowed(event)));
+            }
+            let Some(event) = self.step_slowly(reverse) else { return folded };
+            folded = f(folded, event);
+        }
+    }
+
+    fn step_slowly(&mut self, reverse: bool) -> Option<Result<EventRef<'a, E>, ReadError>> {
         if let Some(failed) = self.failed.take() {
             return Some(Err(failed));
         }
@@ -275,6 +302,19 @@ impl<'a, E: Event, B: Backend<E>> Events<'a, E, B> {
     }
 }
 
+/// Takes the next event of a queue, from either end, if it is borrowed. An [`EventRef`] has room for a whole event; this
+/// copies only the reference.
+#[inline]
+pub(super) fn take_borrowed<'a, E>(
+    queue: &mut VecDeque<EventRef<'a, E>>,
+    reverse: bool,
+) -> Option<&'a Recorded<E>> {
+    let next = if reverse { queue.back() } else { queue.front() };
+    let Some(&EventRef::Borrowed(event)) = next else { return None };
+    let _ = if reverse { queue.pop_back() } else { queue.pop_front() };
+    Some(event)
+}
+
 impl<'a, E: Event, B: Backend<E>> Iterator for Events<'a, E, B> {
     type Item = Result<EventRef<'a, E>, ReadError>;
 
@@ -294,12 +334,8 @@ impl<'a, E: Event, B: Backend<E>> Iterator for Events<'a, E, B> {
         self.next_back()
     }
 
-    fn fold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, mut f: F) -> T {
-        let mut folded = initial;
-        for event in self.reading_all() {
-            folded = f(folded, event);
-        }
-        folded
+    fn fold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, f: F) -> T {
+        self.reading_all().fold_all(false, initial, f)
     }
 }
 
@@ -308,13 +344,8 @@ impl<E: Event, B: Backend<E>> DoubleEndedIterator for Events<'_, E, B> {
         self.step(true)
     }
 
-    fn rfold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, mut f: F) -> T {
-        let mut events = self.reading_all();
-        let mut folded = initial;
-        while let Some(event) = events.next_back() {
-            folded = f(folded, event);
-        }
-        folded
+    fn rfold<T, F: FnMut(T, Self::Item) -> T>(self, initial: T, f: F) -> T {
+        self.reading_all().fold_all(true, initial, f)
     }
 }
 

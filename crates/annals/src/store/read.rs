@@ -49,6 +49,7 @@ impl<E: Event, B: Backend<E>> EventStore<E, B> {
     ///
     /// # Errors
     /// [`ReadError`] when the event exists and cannot be read or decoded.
+    #[inline]
     pub fn get(&self, offset: u64) -> Result<Option<EventRef<'_, E>>, ReadError> {
         self.backend().head().meters().read(offset, || self.backend().get(offset))
     }

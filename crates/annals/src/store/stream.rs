@@ -119,6 +119,10 @@ impl<'a, E: Event, B: Backend<E>> EventStream<'a, E, B> {
                 waker.wake_by_ref();
                 return Poll::Pending;
             }
+            if let Some(event) = self.subscription.take_reference() {
+                self.returned += 1;
+                return Poll::Ready(Some(Ok(event)));
+            }
             if let Some(event) = self.subscription.take_ready() {
                 self.returned += 1;
                 return Poll::Ready(Some(Ok(event)));

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::events::{UnknownEvents, undecoded};
+use super::events::{UnknownEvents, take_borrowed, undecoded};
 use super::source::Source;
 use crate::backend::backend::{Backend, Selection};
 use crate::backend::head::HeadWaiter;
@@ -228,6 +228,23 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         }
     }
 
+    /// Returns the next event if it was read already and is a reference. An [`EventRef`] has room for a whole event; this
+    /// copies only the reference.
+    #[inline]
+    pub(super) fn take_reference(&mut self) -> Option<EventRef<'a, E>> {
+        let event = if let Some(event) = take_borrowed(&mut self.ready, false) {
+            EventRef::Borrowed(event)
+        } else if let Some(EventRef::Shared(_)) = self.ready.front()
+            && let Some(EventRef::Shared(event)) = self.ready.pop_front()
+        {
+            EventRef::Shared(event)
+        } else {
+            return None;
+        };
+        self.seen.moved(Self::position(self));
+        Some(event)
+    }
+
     /// Returns the next event that was read already.
     pub(super) fn take_ready(&mut self) -> Option<EventRef<'a, E>> {
         let event = self.ready.pop_front()?;
@@ -283,7 +300,11 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
 impl<'a, E: Event, B: Backend<E>> Iterator for Subscription<'a, E, B> {
     type Item = Result<EventRef<'a, E>, ReadError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(event) = self.take_reference() {
+            return Some(Ok(event));
+        }
         match self.next_until(None) {
             Ok(Waited::Event(event)) => Some(Ok(event)),
             Ok(Waited::TimedOut | Waited::Ended) => None,

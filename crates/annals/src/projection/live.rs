@@ -95,7 +95,8 @@ pub struct LiveState<S> {
 }
 
 impl<S> LiveState<S> {
-    /// Returns the log's head when the state was shown. Every event below it is in the state.
+    /// Returns the log's head when the state was shown. Every event below it is in the state. Events that the query does
+    /// not match do not change this head: [`LiveProjection::head`] counts them too.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.head

@@ -97,5 +97,5 @@ pub fn run(rounds: usize, count: u64, directory: &Path, report: &mut Report) {
         "4 workers, keys",
         "4 workers, one at a time",
     ];
-    report.ratios(&title, &names, &[row("memory", &figures[0]), row("Journal", &figures[1])]);
+    report.columns(&title, &names, &[row("memory", &figures[0]), row("Journal", &figures[1])]);
 }

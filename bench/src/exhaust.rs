@@ -154,7 +154,7 @@ pub fn run(directory: &Path, report: &mut Report) {
         let figures = vec![figure(words[0]), figure(words[1]), mib];
         rows.push(Row { what: what.to_owned(), figures });
     }
-    report.ratios(
+    report.columns(
         "Evidence that is made to exhaust its checker",
         &["s", "peak of memory, MiB", "size of the file, MiB"],
         &rows,

@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::table::Figures;
 
 const WRITERS: [usize; 4] = [1, 4, 16, 64];
-const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
+const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 /// Each measurement takes so long at most, and so many calls.
 const TIME: Duration = Duration::from_millis(1_000);
 const CALLS: usize = 16_000;

@@ -10,8 +10,8 @@
 //! Options: `--only NAME` (of the peers, those whose name has it; may be repeated), `--rounds N` (5), `--events N`
 //! (200,000; `scale` five and fifty times as many, `ordinals` and the long log of `proofs` fifty times; `store`,
 //! `memory`, `fold` and `channels` have their own numbers), `--dir DIR` (where the files of the logs go; the system's
-//! directory for temporary files), `--out DIR` (where the results go), and of `scale` `--payload-bytes N` and
-//! `--scale-events N` (a long run of the Journal alone).
+//! directory for temporary files), `--out DIR` (where the results go), `--page FILE` (the Markdown page whose tables are
+//! replaced), and of `scale` `--payload-bytes N` and `--scale-events N` (a long run of the Journal alone).
 //!
 //! Features: `replicated`, and `umadb` and `sierradb`, their engines, are there by default; RocksDB, ours and used
 //! plainly, with `rocksdb` (its C++ takes twenty minutes to build).
@@ -29,6 +29,7 @@ mod lists;
 mod locked;
 mod memory;
 mod ordinals;
+mod page;
 mod peers;
 mod proofs;
 #[cfg(all(feature = "replicated", target_os = "linux"))]
@@ -72,6 +73,7 @@ struct Asked {
     events: u64,
     directory: PathBuf,
     out: PathBuf,
+    page: Option<PathBuf>,
     only: Vec<String>,
     payload_bytes: usize,
     scale_events: Option<u64>,
@@ -103,7 +105,7 @@ fn main() -> ExitCode {
     if let Err(problem) = done {
         eprintln!(
             "{problem}\nusage: annals-bench [{}] [--only NAME] [--rounds N] [--events N] [--dir DIR] [--out DIR] \
-             [--payload-bytes N] [--scale-events N]",
+             [--page FILE] [--payload-bytes N] [--scale-events N]",
             PARTS.join("] [")
         );
         return ExitCode::from(2);
@@ -122,9 +124,38 @@ fn run(asked: &Asked) -> std::io::Result<()> {
         let (start, mut report) = (Instant::now(), Report::default());
         measure(part, asked, &mut report);
         report.note(&format!("({part} took {:.0} s.)", start.elapsed().as_secs_f64()));
-        text += &report.write(part, &machine, &asked.out)?;
+        let tables = report.write(part, &machine, &asked.out)?;
+        if let Some(page) = &asked.page {
+            let block = page::measured(&machine, &command(part, asked)) + &tables;
+            page::replace(page, &block_of(part, asked), &block)?;
+        }
+        text += &format!("## {part}\n\n{tables}");
     }
     std::fs::write(asked.out.join("results.md"), text)
+}
+
+/// Returns the command that measures a part as it is measured now.
+fn command(part: &str, asked: &Asked) -> String {
+    let mut command = String::new();
+    if cfg!(feature = "rocksdb") {
+        command += "FEATURES=rocksdb ";
+    }
+    command += &format!("bench/run {part}");
+    asked.only.iter().for_each(|name| command += &format!(" --only {name:?}"));
+    match asked.scale_events {
+        Some(count) => {
+            command += &format!(" --scale-events {count} --payload-bytes {}", asked.payload_bytes);
+        }
+        None => command += &format!(" --rounds {}", asked.rounds),
+    }
+    command
+}
+
+/// Returns the name of the block of a page that has the tables of a part: a part of some candidates has its own.
+fn block_of(part: &str, asked: &Asked) -> String {
+    let long_run = asked.scale_events.map(|_| "long run");
+    let only = long_run.into_iter().chain(asked.only.iter().map(String::as_str));
+    [part].into_iter().chain(only).collect::<Vec<_>>().join(", ")
 }
 
 fn measure(part: &str, asked: &Asked, report: &mut Report) {
@@ -172,6 +203,7 @@ fn asked() -> Result<Asked, String> {
         events: 200_000,
         directory: std::env::temp_dir(),
         out: "bench/results".into(),
+        page: None,
         only: Vec::new(),
         payload_bytes: 0,
         scale_events: None,
@@ -191,6 +223,7 @@ fn asked() -> Result<Asked, String> {
             "--only" => asked.only.push(value()?),
             "--dir" => asked.directory = value()?.into(),
             "--out" => asked.out = value()?.into(),
+            "--page" => asked.page = Some(value()?.into()),
             "--payload-bytes" => {
                 asked.payload_bytes = usize::try_from(number(value()?)?).unwrap_or(usize::MAX)
             }

@@ -43,11 +43,12 @@ const NAMES: [&str; 7] =
 const NOTE: &str = "\
 | | annals | Vec | boxcar | append-only-vec | locked list | ring buffer | array of Arc |
 |---|---|---|---|---|---|---|---|
-| references stay good while it grows | yes | no | yes | yes | no | no | the Arcs do |
+| references stay valid while it grows | yes | no | yes | yes | no | no | the Arcs do |
 | readers wait for a writer | no | cannot be shared | no | no | yes | yes | yes |
 | keeps every event | yes | yes | yes | yes | yes | no: overwrites the oldest | yes |
 
-The ring buffer has room for all events here; a full one forgets. It and the array of Arc stand behind a reader-writer lock.";
+The locked list has segments of 1,024 items, then twice as many each. The ring buffer has room for all events here. These
+two and the array of Arc are behind a reader-writer lock.";
 
 /// Append, scan, random read by one and by two threads.
 const WHAT: [&str; 4] = ["append", "read in order", "read at random", "read at random, 2 threads"];

@@ -138,5 +138,5 @@ pub fn run(rounds: usize, events: u64, directory: &Path, only: &[String], report
         figures: stores.iter().map(|store| Some(store.figures[at].clone())).collect(),
     });
     let names: Vec<&str> = stores.iter().map(|store| store.name).collect();
-    report.ratios(&title, &names, &rows.collect::<Vec<_>>());
+    report.columns(&title, &names, &rows.collect::<Vec<_>>());
 }

@@ -1,10 +1,10 @@
-//! What a run measured: printed as it comes, and written as JSON for the plots and as one Markdown file.
+//! What a run measured: printed as it comes, written as JSON for the plots, and put into the page with the figures.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::table::{Figures, Row, by_candidate, markdown};
+use crate::table::{Figures, Row, by_candidate, columns, markdown, multiples};
 
 /// The tables of one part.
 #[derive(Default)]
@@ -19,7 +19,28 @@ impl Report {
         self.add(title, candidates, rows, markdown(title, candidates, rows));
     }
 
-    /// A table of many candidates, each with figures for all that is measured, and ratios of ours apart.
+    /// A table whose columns are not compared.
+    pub fn columns(&mut self, title: &str, names: &[&str], rows: &[Row]) {
+        self.add(title, names, rows, columns(title, names, rows));
+    }
+
+    /// A table of many candidates, each with figures for all that is measured, and a table of the ratios of the first
+    /// candidate to the others.
+    pub fn candidates_and_ratios(
+        &mut self,
+        title: &str,
+        candidates: &[&str],
+        measured: &[&str],
+        figures: &[Vec<Figures>],
+    ) {
+        self.candidates(title, candidates, measured, figures);
+        let text = multiples(candidates, measured, figures);
+        println!("{text}");
+        self.markdown += &text;
+        self.markdown.push('\n');
+    }
+
+    /// A table of many candidates, each with figures for all that is measured.
     pub fn candidates(
         &mut self,
         title: &str,
@@ -52,13 +73,13 @@ impl Report {
         self.tables.push(json!({ "title": title, "candidates": candidates, "rows": rows }));
     }
 
-    /// Writes `PART.json` into the directory and answers what belongs into the Markdown file.
+    /// Writes `PART.json` into the directory, and returns the tables as Markdown.
     pub fn write(self, part: &str, machine: &str, directory: &Path) -> std::io::Result<String> {
         std::fs::create_dir_all(directory)?;
         let all = json!({ "part": part, "machine": machine, "tables": self.tables });
         let text = format!("{all:#}\n");
         std::fs::write(directory.join(format!("{part}.json")), text)?;
-        Ok(format!("## {part}\n\n{}", self.markdown))
+        Ok(self.markdown)
     }
 }
 

@@ -159,7 +159,7 @@ pub fn run(events: u64, options: &Options, report: &mut Report) {
         let rows: Vec<Row> = (0..MEASURED.len()).map(row).collect();
         let names: Vec<String> = sizes.iter().map(|size| format!("at {size}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        report.ratios("The Journal as it grows, one run", &names, &rows);
+        report.columns("The Journal as it grows, one run", &names, &rows);
         return;
     }
     let sizes = [events * 5, events * 50];

@@ -327,6 +327,5 @@ pub fn run(rounds: usize, report: &mut Report) {
 
 /// What the figures do not tell.
 const NOTE: &str = "\
-Only annals has an index of types and tags, times, conditions, and readers that never wait. The first design calls its \
-callbacks under its lock, so a callback that appends waits for ever. Nobody receives from the channel. Of the stores \
-that take one event at a time, batches are appended one by one, under one lock where they have one.";
+Nothing receives from the channel. A store that takes one event at a time appends a batch event by event, under one lock \
+if it has a lock.";

@@ -22,7 +22,8 @@ impl Figures {
     /// `median (least–most)`, with as many digits as tell something.
     pub fn show(&self) -> String {
         let (least, most) = self.spread();
-        format!("{} ({}–{})", digits(self.median()), digits(least), digits(most))
+        let [median, least, most] = [self.median(), least, most].map(digits);
+        if least == most { median } else { format!("{median} ({least}–{most})") }
     }
 }
 
@@ -71,32 +72,52 @@ pub struct Row {
     pub figures: Vec<Option<Figures>>,
 }
 
-/// A Markdown table; a last column has the ratio of the first candidate's median to that of each other.
+/// A Markdown table. With several candidates, a last column has the ratio of the first one's median to that of each
+/// other.
 pub fn markdown(title: &str, candidates: &[&str], rows: &[Row]) -> String {
-    let mut out = format!("### {}\n\n| |", with_groups(title));
-    candidates.iter().for_each(|name| write!(out, " {name} |").expect("a String"));
-    out.push_str(" ratio to each |\n|---|");
-    (0..=candidates.len()).for_each(|_| out.push_str("---|"));
-    out.push('\n');
+    table(title, candidates, rows, candidates.len() > 1)
+}
+
+/// A Markdown table whose columns are not compared.
+pub fn columns(title: &str, names: &[&str], rows: &[Row]) -> String {
+    table(title, names, rows, false)
+}
+
+fn table(title: &str, candidates: &[&str], rows: &[Row], compares: bool) -> String {
+    let mut out = format!("### {}\n\n", with_groups(title));
+    let mut names = candidates.to_vec();
+    names.extend(compares.then_some("ratio to each"));
+    head(&mut out, &names);
     for row in rows {
-        write!(out, "| {} |", with_groups(&row.what)).expect("a String");
-        for figures in &row.figures {
-            write!(out, " {} |", figures.as_ref().map_or("–".to_owned(), Figures::show))
-                .expect("a String");
-        }
-        let own = row.figures.first().and_then(Option::as_ref).map(Figures::median);
-        let ratio = |other: &Option<Figures>| match (own, other) {
-            (Some(own), Some(other)) => format!("{:.2}", own / other.median()),
-            _ => "–".to_owned(),
-        };
-        let ratios: Vec<String> = row.figures.iter().skip(1).map(ratio).collect();
-        writeln!(out, " {} |", ratios.join(", ")).expect("a String");
+        let show = |of: &Option<Figures>| of.as_ref().map_or("–".to_owned(), Figures::show);
+        let mut cells: Vec<String> = row.figures.iter().map(show).collect();
+        cells.extend(compares.then(|| ratios(&row.figures)));
+        line(&mut out, &row.what, &cells);
     }
     out
 }
 
-/// A Markdown table with a line a measurement and a column a candidate, and one with the ratios of the first candidate's
-/// medians to those of the others.
+/// The ratio of the first median to each other.
+fn ratios(figures: &[Option<Figures>]) -> String {
+    let own = figures.first().and_then(Option::as_ref).map(Figures::median);
+    let ratio = |other: &Option<Figures>| match (own, other) {
+        (Some(own), Some(other)) => format!("{:.2}", own / other.median()),
+        _ => "–".to_owned(),
+    };
+    figures.iter().skip(1).map(ratio).collect::<Vec<_>>().join(", ")
+}
+
+fn head(out: &mut String, names: &[&str]) {
+    let names: Vec<String> = names.iter().map(|name| with_groups(name)).collect();
+    writeln!(out, "| | {} |", names.join(" | ")).expect("a String");
+    writeln!(out, "|---|{}", "---|".repeat(names.len())).expect("a String");
+}
+
+fn line(out: &mut String, what: &str, cells: &[String]) {
+    writeln!(out, "| {} | {} |", with_groups(what), cells.join(" | ")).expect("a String");
+}
+
+/// A Markdown table with a line a measurement and a column a candidate.
 pub fn by_candidate(
     title: &str,
     candidates: &[&str],
@@ -104,34 +125,29 @@ pub fn by_candidate(
     figures: &[Vec<Figures>],
 ) -> String {
     let mut out = format!("### {}\n\n", with_groups(title));
-    let head = |out: &mut String, names: &[&str]| {
-        writeln!(out, "| | {} |", names.join(" | ")).expect("a String");
-        writeln!(out, "|---|{}", "---|".repeat(names.len())).expect("a String");
-    };
-    let line = |out: &mut String, what: &str, cells: Vec<String>| {
-        let what = with_groups(what);
-        writeln!(out, "| {what} | {} |", cells.join(" | ")).expect("a String");
-    };
-    let has = |figures: &Figures| !figures.0.is_empty();
     head(&mut out, candidates);
     for (at, what) in measured.iter().enumerate() {
-        let show = |of: &Vec<Figures>| if has(&of[at]) { of[at].show() } else { "–".to_owned() };
-        line(&mut out, what, figures.iter().map(show).collect());
+        let show = |of: &Vec<Figures>| match of[at].0.is_empty() {
+            true => "–".to_owned(),
+            false => of[at].show(),
+        };
+        line(&mut out, what, &figures.iter().map(show).collect::<Vec<_>>());
     }
-    for (first, name) in
-        candidates.iter().enumerate().filter(|(_, name)| name.starts_with("annals"))
-    {
-        let others: Vec<usize> = (0..candidates.len()).filter(|&other| other != first).collect();
-        writeln!(out, "\n{name}, as a multiple of each:\n").expect("a String");
-        head(&mut out, &others.iter().map(|&other| candidates[other]).collect::<Vec<_>>());
-        for (at, what) in measured.iter().enumerate() {
-            let (own, of) = (&figures[first][at], |other: usize| &figures[other][at]);
-            let ratio = |&other: &usize| match has(own) && has(of(other)) {
-                true => format!("{:.2}", own.median() / of(other).median()),
-                false => "–".to_owned(),
-            };
-            line(&mut out, what, others.iter().map(ratio).collect());
-        }
+    out
+}
+
+/// A Markdown table with the ratios of the first candidate's medians to those of the others.
+pub fn multiples(candidates: &[&str], measured: &[&str], figures: &[Vec<Figures>]) -> String {
+    let [first, others @ ..] = candidates else { return String::new() };
+    let mut out = format!("{first}, as a multiple of each:\n\n");
+    head(&mut out, others);
+    for (at, what) in measured.iter().enumerate() {
+        let own = &figures[0][at];
+        let ratio = |other: &Vec<Figures>| match own.0.is_empty() || other[at].0.is_empty() {
+            true => "–".to_owned(),
+            false => format!("{:.2}", own.median() / other[at].median()),
+        };
+        line(&mut out, what, &figures[1..].iter().map(ratio).collect::<Vec<_>>());
     }
     out
 }

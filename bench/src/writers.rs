@@ -63,5 +63,5 @@ pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String], report:
     let title = format!("Writers that share syncs, median (least–most) of {rounds} rounds");
     let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
     let measured: Vec<&str> = measured.iter().map(String::as_str).collect();
-    report.candidates(&title, &names, &measured, &figures);
+    report.candidates_and_ratios(&title, &names, &measured, &figures);
 }

@@ -122,7 +122,7 @@ pub fn run(rounds: usize, count: u64, directory: &Path, only: &[String], report:
     let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
     let title =
         format!("On disk: {count} events of 500 bytes, median (least–most) of {rounds} rounds");
-    report.candidates(&title, &names, &COLUMNS, &figures);
+    report.candidates_and_ratios(&title, &names, &COLUMNS, &figures);
 }
 
 /// One round of one candidate: a figure for each column, if it has one.

@@ -38,7 +38,7 @@ PEERS = {
     "SierraDB's engine": "#b5a02f", "array of Arc": "#b5a02f",
     "plain RocksDB": "#4f9fa3",
 }  # fmt: skip
-PERCENTILES = {"p50": "o", "p95": "D", "p99": "^", "p99.9": "X"}
+PERCENTILES = {"p50": "o", "p99": "^", "p99.9": "X"}
 POINT = {"ms": 5.8, "mec": "white", "mew": 0.6}
 
 WIDTH, MARGIN, GAP = 9.0, 0.15, 0.2

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use annals::{Backend, Event};
+use annals::{Backend, Event, Waited};
 
 use crate::delivery::Delivery;
 use crate::engine::event::GroupEvent;
@@ -122,27 +122,41 @@ impl<E: Event, B: Backend<E>> Consumer<E, B> {
 }
 
 impl<E: Event, B: Backend<E> + 'static> Consumer<E, B> {
-    /// Returns the next delivery if there is one, without waiting.
+    /// Returns the next delivery if one is ready, without waiting. After `None`, [`is_ended`](Self::is_ended) returns
+    /// whether the consumer has ended.
     pub fn try_next(&mut self) -> Next<E, B> {
         self.worker.try_next()
     }
 
-    /// Returns the next delivery, and waits for it up to `timeout`. Returns `None` if none came in time, or if the
-    /// consumer has [ended](Self::is_ended).
+    /// Returns the next delivery, and waits for it up to `timeout`. Distinguishes a log without a new event from the end
+    /// of the consumer.
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// use annals::{EventStore, RawEvent};
+    /// use annals::{EventStore, RawEvent, Waited};
     /// use annals_consumer::Consumers as _;
     ///
-    /// let store = EventStore::<RawEvent>::in_memory();
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("order-placed").build()?)?;
     /// let mut mailer = store.consumer("mailer").start()?;
-    /// assert!(mailer.next_timeout(Duration::from_millis(1)).is_none());
-    /// assert!(!mailer.is_ended()); // time for other work
-    /// # Ok::<(), annals_consumer::ConsumerError>(())
+    /// loop {
+    ///     match mailer.next_timeout(Duration::from_millis(1))? {
+    ///         Waited::Event(delivery) => delivery.ack()?,
+    ///         Waited::TimedOut => store.close()?, // time for other work
+    ///         Waited::Ended => break,
+    ///     }
+    /// }
+    /// assert_eq!(mailer.position(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn next_timeout(&mut self, timeout: Duration) -> Next<E, B> {
+    ///
+    /// # Errors
+    /// [`ConsumerError`], as the iterator returns it. [`Consumer`] says how the consumer continues.
+    pub fn next_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Waited<Delivery<E, B>>, ConsumerError> {
         self.worker.next_timeout(timeout)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use annals::{Backend, Event, HeadWaiter, ReadError};
+use annals::{Backend, Event, HeadWaiter, ReadError, Waited};
 use futures_core::Stream;
 
 use crate::delivery::Delivery;
@@ -71,7 +71,7 @@ pub struct Worker<E: Event, B: Backend<E>> {
     ended: bool,
 }
 
-/// A delivery or an error. `None`: the worker has ended, or the time is over.
+/// A delivery or an error. `None`: the worker has ended, or a call that does not wait found nothing.
 pub(crate) type Next<E, B> = Option<Result<Delivery<E, B>, ConsumerError>>;
 
 impl<E: Event, B: Backend<E>> Worker<E, B> {
@@ -130,7 +130,8 @@ impl<E: Event, B: Backend<E>> Worker<E, B> {
 }
 
 impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
-    /// Returns the next delivery if there is one, without waiting.
+    /// Returns the next delivery if one is ready, without waiting. After `None`, [`is_ended`](Self::is_ended) returns
+    /// whether the worker has ended.
     pub fn try_next(&mut self) -> Next<E, B> {
         match self.poll_delivery(Waker::noop()) {
             Polled::Ready(next) => next,
@@ -141,9 +142,36 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
         }
     }
 
-    /// Returns the next delivery, and waits for it up to `timeout`. Returns `None` if there was none, or if the worker
-    /// has [ended](Self::is_ended).
-    pub fn next_timeout(&mut self, timeout: Duration) -> Next<E, B> {
+    /// Returns the next delivery, and waits for it up to `timeout`. Distinguishes a time without a delivery from the end
+    /// of the worker. After [`Waited::TimedOut`], other workers may still have deliveries that come back.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use annals::{EventStore, RawEvent, Waited};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("order-placed").build()?)?;
+    /// let group = store.group("billing").open()?;
+    /// let mut worker = group.worker("a");
+    /// loop {
+    ///     match worker.next_timeout(Duration::from_millis(1))? {
+    ///         Waited::Event(delivery) => delivery.ack()?,
+    ///         Waited::TimedOut => group.stop(), // time for other work
+    ///         Waited::Ended => break,
+    ///     }
+    /// }
+    /// assert_eq!(group.status().position, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConsumerError`], as the iterator returns it. [`Worker`] says how the worker continues.
+    pub fn next_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Waited<Delivery<E, B>>, ConsumerError> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
@@ -183,20 +211,24 @@ impl<E: Event, B: Backend<E> + 'static> Worker<E, B> {
         WorkerStream { worker: self, returned: 0, alarm: None }
     }
 
-    fn next_until(&mut self, deadline: Option<Instant>) -> Next<E, B> {
+    fn next_until(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Waited<Delivery<E, B>>, ConsumerError> {
         if let Some(delivery) = self.take_ready() {
-            return Some(Ok(delivery));
+            return Ok(Waited::Event(delivery));
         }
         let parker = Parker::new();
         let waker = parker.waker();
         loop {
             let until = match self.poll_delivery(&waker) {
-                Polled::Ready(next) => return next,
+                Polled::Ready(Some(delivery)) => return delivery.map(Waited::Event),
+                Polled::Ready(None) => return Ok(Waited::Ended),
                 Polled::Pending(until) => until,
             };
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.withdraw();
-                return None;
+                return Ok(Waited::TimedOut);
             }
             parker.park_until([deadline, until].into_iter().flatten().min());
         }
@@ -316,7 +348,11 @@ impl<E: Event, B: Backend<E> + 'static> Iterator for Worker<E, B> {
     type Item = Result<Delivery<E, B>, ConsumerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_until(None)
+        match self.next_until(None) {
+            Ok(Waited::Event(delivery)) => Some(Ok(delivery)),
+            Ok(Waited::TimedOut | Waited::Ended) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use annals::EventStore;
+use annals::{EventStore, Waited};
 use annals_consumer::{CheckpointStore, ConsumerError, Consumers as _, MemoryCheckpoints};
 use common::append;
 
@@ -70,6 +70,6 @@ fn a_position_that_cannot_be_saved_is_one_error_in_each_pause() {
     }
     assert!(consumer.try_next().unwrap().is_err());
     place.has_room.store(true, Ordering::SeqCst);
-    assert!(consumer.next_timeout(Duration::ZERO).is_none());
+    assert!(matches!(consumer.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
     assert_eq!(place.names().unwrap(), ["mailer"]);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use annals::{Backend, EventStore, Journal, Query, RawEvent};
+use annals::{Backend, EventStore, Journal, Query, RawEvent, Waited};
 use annals_consumer::{
     ConsumerAdmin, ConsumerError, ConsumerKind, Consumers as _, Group, GroupBuilder, LeaseId, Nack,
     ParkedEvents,
@@ -106,7 +106,8 @@ fn an_answer_after_the_deadline_counts_until_the_event_is_delivered_again() {
     let group = store.group("billing").deadline(Duration::from_millis(1)).open().unwrap();
     let late = offsets(&group, "late", 1);
     // At its end at the latest, the deadline has passed. The pause is longer.
-    assert!(group.worker("other").next_timeout(Duration::from_millis(5)).is_none());
+    let other = group.worker("other").next_timeout(Duration::from_millis(5));
+    assert!(matches!(other, Ok(Waited::TimedOut)));
     let settled = group.ack(&late).unwrap();
     assert_eq!((settled.done, settled.lost), (late.clone(), vec![]));
     // An answer can be repeated.
@@ -122,8 +123,7 @@ fn what_always_fails_is_parked_and_the_others_go_on() {
         let group = billing(&store).max_attempts(3).open().unwrap();
         let mut handled = Vec::new();
         let mut worker = group.worker("a");
-        while let Some(delivery) = worker.next_timeout(Duration::ZERO) {
-            let delivery = delivery.unwrap();
+        while let Some(delivery) = worker.next_timeout(Duration::ZERO).unwrap().event() {
             if delivery.offset == 1 {
                 delivery.nack(Nack::Retry, "no such customer").unwrap();
             } else {
@@ -165,8 +165,7 @@ fn a_group_can_park_a_key_so_that_a_replay_keeps_its_order() {
         let handle = |group: &Group<RawEvent, Boxed>, fails: Option<u64>| {
             let mut handled = Vec::new();
             let mut worker = group.worker("a");
-            while let Some(delivery) = worker.next_timeout(Duration::ZERO) {
-                let delivery = delivery.unwrap();
+            while let Some(delivery) = worker.next_timeout(Duration::ZERO).unwrap().event() {
                 if fails == Some(delivery.offset) {
                     delivery.nack(Nack::Park, "no").unwrap();
                 } else {
@@ -460,8 +459,8 @@ fn the_state_log_stays_bounded_and_is_a_store_like_any_other() {
     let group = store.group("billing").open().unwrap();
     let first = group.pull("slow", 1, Some(Duration::from_secs(86_400))).unwrap().remove(0);
     let mut handled = 0;
-    while let Some(delivery) = group.worker("a").next_timeout(Duration::ZERO) {
-        delivery.unwrap().ack().unwrap();
+    while let Some(delivery) = group.worker("a").next_timeout(Duration::ZERO).unwrap().event() {
+        delivery.ack().unwrap();
         handled += 1;
         if handled == 110_000 {
             break;

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use annals::backend::Beside;
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, EventRef, EventStore, Head, Journal,
-    Memory, NameCount, NameKind, Query, RawEvent, ReadError, Selection, Stats,
+    Memory, NameCount, NameKind, Query, RawEvent, ReadError, Selection, Stats, Waited,
 };
 use annals_consumer::{ConsumerAdmin, ConsumerError, Consumers as _, Nack, ParkedEvents};
 use common::{Counting, append, copy_directory};
@@ -86,7 +86,7 @@ fn a_clock_that_went_back_keeps_no_dead_lease_alive() {
         group.pauses(Duration::ZERO, Duration::ZERO).keep_leases().open().unwrap()
     };
     let group = pauses(store.group("billing"));
-    let again = group.worker("b").next_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    let again = group.worker("b").next_timeout(Duration::from_secs(60)).unwrap().event().unwrap();
     assert_eq!(again.attempt(), 2);
 }
 
@@ -125,8 +125,7 @@ fn an_event_that_cannot_be_decoded_keeps_its_place_in_its_key() {
     }
     let mut offsets = Vec::new();
     let mut worker = group.worker("a");
-    while let Some(delivery) = worker.next_timeout(Duration::ZERO) {
-        let delivery = delivery.unwrap();
+    while let Some(delivery) = worker.next_timeout(Duration::ZERO).unwrap().event() {
         offsets.push(delivery.offset);
         delivery.ack().unwrap();
     }
@@ -143,8 +142,7 @@ fn a_key_is_parked_behind_an_event_that_cannot_be_decoded() {
     let open = || store.group("billing").key("order:").park_key(true).open().unwrap();
     let handle = |group: &annals_consumer::Group<_, _>| {
         let (mut offsets, mut worker) = (Vec::new(), group.worker("a"));
-        while let Some(delivery) = worker.next_timeout(Duration::ZERO) {
-            let delivery = delivery.unwrap();
+        while let Some(delivery) = worker.next_timeout(Duration::ZERO).unwrap().event() {
             offsets.push(delivery.offset);
             delivery.ack().unwrap();
         }
@@ -241,10 +239,10 @@ fn a_worker_whose_log_cannot_be_read_reports_it_once_in_each_pause() {
     let mut worker = group.worker("a");
     assert!(matches!(
         worker.next_timeout(Duration::ZERO),
-        Some(Err(ConsumerError::Read(ReadError::Io { .. })))
+        Err(ConsumerError::Read(ReadError::Io { .. }))
     ));
     // A loop that logs errors and goes on does not spin.
-    assert!(worker.next_timeout(Duration::ZERO).is_none());
+    assert!(matches!(worker.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn what_failed_is_delivered_again_before_an_event_that_cannot_be_read() {
     let mut worker = group.worker("a").prefetch(10);
     let mut handled = Vec::new();
     let error = loop {
-        match worker.next_timeout(zero).unwrap() {
+        match worker.try_next().unwrap() {
             Ok(delivery) if (delivery.offset, delivery.attempt()) == (1, 1) => {
                 delivery.nack(Nack::Retry, "not yet").unwrap();
             }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use annals::EventStore;
+use annals::{EventStore, Waited};
 use annals_consumer::{Consumers as _, Nack};
 use common::append;
 use futures_util::StreamExt as _;
@@ -155,7 +155,54 @@ fn a_delivery_that_was_fetched_too_long_ago_is_not_handed_out() {
     let again = group.worker("other").deadline(HOUR).next().unwrap().unwrap();
     assert_eq!(again.offset, 1);
     // The slow worker fetched event 1 as well, and its lease is lost.
-    assert!(slow.next_timeout(Duration::ZERO).is_none());
+    assert!(matches!(slow.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
     again.ack().unwrap();
     assert!(slow.next().is_none());
+}
+
+#[test]
+fn a_wait_that_timed_out_differs_from_the_end_of_a_worker() {
+    let store = EventStore::in_memory();
+    append(&store, 0..1);
+    let group = store.group("billing").deadline(HOUR).open().unwrap();
+    let held = group.pull("a", 1, None).unwrap().remove(0);
+    let mut worker = group.worker("b");
+    assert!(matches!(worker.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
+    store.close().unwrap();
+    // Worker a may give the event back.
+    assert!(matches!(worker.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
+    assert!(!worker.is_ended());
+    held.ack().unwrap();
+    assert!(matches!(worker.next_timeout(Duration::MAX), Ok(Waited::Ended)));
+    assert!(worker.is_ended());
+}
+
+#[test]
+fn a_worker_that_waits_ends_when_its_group_is_stopped() {
+    let store = EventStore::<annals::RawEvent>::in_memory();
+    let group = store.group("billing").open().unwrap();
+    let waited = std::thread::scope(|scope| {
+        let mut worker = group.worker("a");
+        let waiting = scope.spawn(move || worker.next_timeout(Duration::MAX));
+        group.stop();
+        waiting.join().unwrap()
+    });
+    assert!(matches!(waited, Ok(Waited::Ended)));
+}
+
+#[test]
+fn a_wait_that_timed_out_differs_from_the_end_of_a_consumer() {
+    let store = EventStore::in_memory();
+    append(&store, 0..1);
+    let mut mailer = store.consumer("mailer").retry_after(HOUR).start().unwrap();
+    let first = mailer.next_timeout(Duration::ZERO).unwrap().event().unwrap();
+    assert!(matches!(mailer.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
+    first.ack().unwrap();
+    let waited = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| mailer.next_timeout(Duration::MAX));
+        store.close().unwrap();
+        waiting.join().unwrap()
+    });
+    assert!(matches!(waited, Ok(Waited::Ended)));
+    assert!(mailer.is_ended());
 }

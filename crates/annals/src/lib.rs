@@ -160,7 +160,8 @@ pub use store::store::EventStore;
 #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub use store::store::JournalStore;
 pub use store::stream::EventStream;
-pub use store::subscription::{Subscription, Waited};
+pub use store::subscription::Subscription;
+pub use store::waited::Waited;
 
 /// For the fuzz targets; no part of the face.
 #[cfg(all(fuzzing, feature = "journal"))]

@@ -71,7 +71,7 @@ fn a_live_projection_ends_when_it_is_dropped_and_stays_readable_after_the_log_is
     store.append(nth(1)).unwrap();
     store.close().unwrap();
     assert!(live.wait_for(1, EVER).unwrap());
-    assert!(!live.wait_for(2, Duration::ZERO).unwrap());
+    assert!(matches!(live.wait_for(2, EVER), Err(LiveError::Closed)));
     drop(store);
     assert_eq!((held.1, live.load().1), (1, 2));
 }
@@ -81,20 +81,22 @@ fn no_caller_waits_for_an_offset_after_the_end_of_a_closed_log() {
     let store = EventStore::in_memory();
     store.append(nth(0)).unwrap();
     let live = store.reconstruct(SALES).live().unwrap();
+    assert!(!live.wait_for(1, Duration::ZERO).unwrap(), "the log is open");
     let (sender, results) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         for timeout in [EVER * 2, Duration::MAX] {
             let (sender, live) = (sender.clone(), &live);
-            scope.spawn(move || sender.send(live.wait_for(9, timeout).unwrap()).unwrap());
+            scope.spawn(move || sender.send(live.wait_for(9, timeout)).unwrap());
         }
         store.append(nth(1)).unwrap();
         store.close().unwrap();
         for _ in 0..2 {
             // If a call does not return, this fails at its time limit.
-            assert!(!results.recv_timeout(EVER).expect("the call returns"));
+            let waited = results.recv_timeout(EVER).expect("the call returns");
+            assert!(matches!(waited, Err(LiveError::Closed)));
         }
     });
-    assert!(!live.wait_for(2, Duration::MAX).unwrap());
+    assert!(matches!(live.wait_for(2, Duration::MAX), Err(LiveError::Closed)));
     assert!(live.wait_for(1, Duration::MAX).unwrap());
     assert!(live.failure().is_none());
 }

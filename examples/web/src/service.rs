@@ -156,10 +156,8 @@ async fn show(
     Query(Wanted { at }): Query<Wanted>,
 ) -> Result<Response, Failure> {
     if let Some(offset) = at {
-        let there = timeout(CATCH_UP_MAX, service.shows.wait_for_async(offset)).await;
-        if !there.unwrap_or(Ok(false))? {
-            return Err(Failure::NotThere { offset });
-        }
+        let caught_up = timeout(CATCH_UP_MAX, service.shows.wait_for_async(offset)).await;
+        caught_up.map_err(|_| Failure::NotThere { offset })??;
     }
     let shows = service.shows.load();
     let seats = shows.get(&show).cloned().unwrap_or_default();

@@ -168,6 +168,10 @@ pub enum LiveError {
     Read(ReadError),
     /// The projection panicked. Its state does not change any more.
     Panicked,
+    /// The log is closed and does not have the event that the caller waits for. Only
+    /// [`wait_for`](LiveProjection::wait_for) and [`wait_for_async`](LiveProjection::wait_for_async) return it: the
+    /// projection itself is complete.
+    Closed,
     /// The thread could not be started.
     Thread(Arc<std::io::Error>),
 }
@@ -177,6 +181,7 @@ impl fmt::Display for LiveError {
         match self {
             Self::Read(error) => write!(f, "the projection is stalled: {error}"),
             Self::Panicked => f.write_str("the projection panicked and has ended"),
+            Self::Closed => f.write_str("the log is closed and does not have the event"),
             Self::Thread(error) => write!(f, "cannot start a thread for the projection: {error}"),
         }
     }
@@ -246,11 +251,11 @@ impl<S> LiveProjection<S> {
         self.shared.head.load(Ordering::Acquire)
     }
 
-    /// Waits until the event at `offset` is in the state, up to `timeout`. Returns whether it is. Returns false at once
-    /// if the log is closed and does not have the event.
+    /// Waits until the event at `offset` is in the state, up to `timeout`. Returns false if it did not come in time.
     ///
     /// # Errors
-    /// [`LiveError`] when the projection is stalled before the event or has ended.
+    /// [`LiveError::Read`] when the projection is stalled before the event, [`LiveError::Panicked`], and
+    /// [`LiveError::Closed`] when the log is closed and does not have the event.
     pub fn wait_for(&self, offset: u64, timeout: Duration) -> Result<bool, LiveError> {
         let deadline = Instant::now().checked_add(timeout);
         let mut waiting = self.shared.waiting.lock();
@@ -264,7 +269,7 @@ impl<S> LiveProjection<S> {
             // Relaxed: pairs with the store in `end`, which is made under the lock that is held here, after the last
             // head.
             if self.shared.ended.load(Ordering::Relaxed) {
-                return Ok(false);
+                return Err(LiveError::Closed);
             }
             match deadline {
                 Some(deadline) => {
@@ -296,7 +301,7 @@ impl<S> LiveProjection<S> {
     /// let count = store.reconstruct(Count).live()?;
     /// futures_executor::block_on(async {
     ///     let offset = store.append_async(RawEvent::builder("counted").build()?).await?;
-    ///     assert!(count.wait_for_async(offset).await?); // now the state has one's own write
+    ///     count.wait_for_async(offset).await?; // now the state has one's own write
     ///     assert_eq!(**count.load(), 1);
     ///     Ok::<(), Box<dyn std::error::Error>>(())
     /// })?;
@@ -305,18 +310,18 @@ impl<S> LiveProjection<S> {
     ///
     /// # Errors
     /// Those of [`wait_for`](Self::wait_for).
-    pub async fn wait_for_async(&self, offset: u64) -> Result<bool, LiveError> {
+    pub async fn wait_for_async(&self, offset: u64) -> Result<(), LiveError> {
         let mut sleeper = Sleeper::new(Arc::clone(&self.shared.folded));
         poll_fn(|context| {
             // The waker is registered before the failure is looked at. So a failure that comes later wakes this task.
             let folded = sleeper.poll_beyond(offset, context.waker());
             if self.head() > offset {
-                return Poll::Ready(Ok(true));
+                return Poll::Ready(Ok(()));
             }
             match self.failure() {
                 Some(failure) => Poll::Ready(Err(failure)),
                 // The thread has ended: the log is closed and does not have the event.
-                None => folded.map(|_| Ok(false)),
+                None => folded.map(|_| Err(LiveError::Closed)),
             }
         })
         .await

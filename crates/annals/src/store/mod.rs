@@ -11,3 +11,4 @@ mod source;
 pub(crate) mod store;
 pub(crate) mod stream;
 pub(crate) mod subscription;
+pub(crate) mod waited;

@@ -173,6 +173,11 @@ impl<'a, E: Event, B: Backend<E>> Stream for EventStream<'a, E, B> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_event(context.waker())
     }
+
+    /// Returns the number of events that were read already. How many follow is not known.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.subscription.size_hint()
+    }
 }
 
 impl<E: Event, B> Unpin for EventStream<'_, E, B> {}
@@ -184,6 +189,18 @@ mod tests {
     use crate::backend::head::wakers::thread_waker;
     use crate::event::raw::RawEvent;
     use crate::query::Query;
+
+    #[test]
+    fn the_size_hint_is_what_was_read() {
+        let store = EventStore::in_memory();
+        let one = || RawEvent::builder("one").build().unwrap();
+        store.append_batch([one(), one(), one()]).unwrap();
+        let mut events = store.subscription(Query::all(), 0).stream();
+        assert_eq!(events.size_hint(), (0, None));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut events).poll_next(&mut context).is_ready());
+        assert_eq!(events.size_hint(), (2, None));
+    }
 
     #[test]
     fn a_stream_is_pending_at_the_head_and_ends_when_the_store_closes() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::events::{UnknownEvents, take_borrowed, undecoded};
 use super::source::Source;
+use super::waited::Waited;
 use crate::backend::backend::{Backend, Selection};
 use crate::backend::head::HeadWaiter;
 use crate::error::{InvalidQuery, ReadError};
@@ -16,29 +17,6 @@ use crate::query::Query;
 /// The number of events in a page, and so the most that are read ahead. A subscription that lags needs no other buffer
 /// than the log.
 pub(super) const PAGE: usize = 64;
-
-/// What a subscription returned after it waited for some time. [`Subscription::next_timeout`] has an example.
-#[derive(Debug)]
-pub enum Waited<'a, E> {
-    /// The next event.
-    Event(EventRef<'a, E>),
-    /// No event came in time. The subscription goes on.
-    TimedOut,
-    /// No event will come: the store is closed and every event was returned, or the subscription is
-    /// [stopped](Subscription::is_stopped).
-    Ended,
-}
-
-impl<'a, E> Waited<'a, E> {
-    /// Returns the event, if there is one.
-    #[must_use]
-    pub fn event(self) -> Option<EventRef<'a, E>> {
-        match self {
-            Self::Event(event) => Some(event),
-            Self::TimedOut | Self::Ended => None,
-        }
-    }
-}
 
 /// Returns each event that matches a query once, in order: first the events in the log, then new ones as they are
 /// appended.
@@ -154,7 +132,8 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     }
 
     /// Returns the next event, and waits for it up to `timeout`. Distinguishes a log without a new event from the end
-    /// of the subscription.
+    /// of the subscription: the store is closed and every event was returned, or the subscription is
+    /// [stopped](Self::is_stopped).
     ///
     /// ```
     /// use annals::{EventStore, Query, RawEvent, Waited};
@@ -177,7 +156,10 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
     ///
     /// # Errors
     /// [`ReadError`], as the iterator returns it. [`Subscription`] says how the subscription continues.
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Waited<'a, E>, ReadError> {
+    pub fn next_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Waited<EventRef<'a, E>>, ReadError> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
@@ -211,7 +193,10 @@ impl<'a, E: Event, B: Backend<E>> Subscription<'a, E, B> {
         self.seen.moved(offset);
     }
 
-    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Waited<'a, E>, ReadError> {
+    fn next_until(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Waited<EventRef<'a, E>>, ReadError> {
         loop {
             if let Some(event) = self.try_next() {
                 return event.map(Waited::Event);

@@ -89,8 +89,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
     /// Sets the number of acknowledged events after which the position is saved: 100 by default, at least 1. A crash
     /// costs at most as many redeliveries. For a log in files, a save is two syncs of the disk.
     ///
-    /// The position is also saved if the last save is a second ago, before the consumer waits for new events, and when
-    /// it is dropped. Events that do not match the query cost a save only after 65,536 of them.
+    /// The position is also saved with an acknowledgement a second or more after the last save, before the consumer
+    /// waits for new events, and when it is dropped. Events that do not match the query cost a save only after 65,536 of
+    /// them.
     pub fn save_every(self, events: u32) -> Self {
         Self { save_every: events, ..self }
     }

@@ -9,7 +9,7 @@ use annals::{MAX_METADATA, MAX_TAGS};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::time::parse_time;
+use crate::time::{parse_time, time_of_number};
 
 /// Separates the problem from the advice in an error's message. serde escapes line feeds in the names and values that
 /// it quotes, so the first line feed is this one.
@@ -177,7 +177,7 @@ impl<'l> Visitor<'l> for Text {
     }
 }
 
-/// Deserializes a time: RFC 3339, or a number of milliseconds since 1970.
+/// Deserializes a time: RFC 3339, or after the year 9999 a number of milliseconds since 1970.
 struct Time;
 
 impl<'l> DeserializeSeed<'l> for Time {
@@ -195,8 +195,9 @@ impl Visitor<'_> for Time {
         f.write_str("a time such as \"2026-01-05T09:30:00.000Z\" for \"time\"")
     }
 
-    fn visit_u64<E>(self, ms: u64) -> Result<u64, E> {
-        Ok(ms)
+    fn visit_u64<E: serde::de::Error>(self, ms: u64) -> Result<u64, E> {
+        let wrong = || E::invalid_value(serde::de::Unexpected::Unsigned(ms), &self);
+        time_of_number(ms).ok_or_else(wrong)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {

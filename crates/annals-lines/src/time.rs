@@ -20,6 +20,19 @@ pub(crate) fn write_time(time_ms: u64, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
+/// Returns the time that a bare number stands for: milliseconds since 1970 UTC, as lines have them for times after the
+/// year 9999. An earlier number is `None`, since its unit is not known: it may be of seconds.
+///
+/// ```
+/// use annals_lines::time_of_number;
+/// assert_eq!(time_of_number(253_402_300_800_000), Some(253_402_300_800_000));
+/// assert_eq!(time_of_number(1_793_491_200), None);
+/// ```
+#[must_use]
+pub fn time_of_number(ms: u64) -> Option<u64> {
+    (ms > LAST_RFC3339_MS).then_some(ms)
+}
+
 /// Returns the milliseconds since 1970 UTC of a date or of a date with a time, as in RFC 3339. A space may stand for
 /// the T; the time may have no seconds; without an offset it is UTC.
 ///

@@ -190,10 +190,19 @@ impl Cli {
         let color = color_of(std::env::args_os());
         let mut command = usage::with_whole_examples(Self::command(), color);
         let parsed = command.try_get_matches_from_mut(std::env::args_os());
+        let name =
+            parsed.as_ref().ok().and_then(|found| found.subcommand_name().map(str::to_owned));
         let parsed = parsed.and_then(|found| Self::from_arg_matches(&found));
         let checked = parsed.and_then(|mut cli| match cli.check() {
             Ok(()) => Ok(cli),
-            Err((kind, problem)) => Err(command.error(kind, problem)),
+            Err((kind, problem)) => {
+                // Its usage is that of the command that was given.
+                let given = name.as_deref().and_then(|name| command.find_subcommand_mut(name));
+                Err(match given {
+                    Some(given) => given.error(kind, problem),
+                    None => command.error(kind, problem),
+                })
+            }
         });
         match checked {
             Ok(cli) => cli,

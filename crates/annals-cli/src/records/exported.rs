@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use annals::{InvalidEvent, RawEvent};
-use annals_cli::parse_time;
+use annals_cli::{parse_time, time_of_number};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
@@ -189,7 +189,8 @@ pub(super) fn invalid(problem: &InvalidEvent) -> CsvReason {
 /// Parses a time: RFC 3339, a date, or a number of milliseconds.
 pub(super) fn parse_time_cell(cell: &str, place: Place) -> Result<u64, CsvError> {
     let is_number = cell.bytes().all(|byte| byte.is_ascii_digit());
-    let time = if is_number { cell.parse().ok() } else { parse_time(cell) };
+    let time =
+        if is_number { cell.parse().ok().and_then(time_of_number) } else { parse_time(cell) };
     time.ok_or_else(|| {
         let advice = "expected a time of RFC 3339, such as 2026-11-01T09:30:00Z, or a date, such as 2026-11-01";
         place.error(CsvReason::content(format!("{cell:?} is not a time"), advice))

@@ -66,6 +66,12 @@ fn times_that_go_back_are_refused(dir: &TestDir) {
         "ahead of this machine's clock",
         "--allow-future-times",
     ]);
+    // It may be of seconds.
+    import("{\"time\":1767603600,\"type\":\"a\"}\n".to_owned()).fails(&[
+        "line 1",
+        "integer `1767603600`",
+        "expected a time such as \"2026-01-05T09:30:00.000Z\"",
+    ]);
     assert!(!dir.path("a.store").exists());
     import(at("2026-01-05T09:00:00Z")).succeeds();
     import(at("2026-01-05T09:00:00Z") + &at("2026-01-05T09:00:00Z")).succeeds();

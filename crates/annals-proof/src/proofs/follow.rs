@@ -6,12 +6,14 @@ use std::task::{Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use annals::{Backend, Event};
+use annals::{Backend, Event, ReadError};
 
 use super::proofs::Proofs;
+use super::state::hash_next;
 
-/// The largest number of events that are hashed while a checkpoint waits.
-const STEP: u64 = 16 << 10;
+/// The largest number of events that a thread hashes at once. A checkpoint that is asked for meanwhile does not wait:
+/// it hashes them too.
+const STEP: u64 = 512;
 
 /// How long the thread sleeps once it has hashed all events. Events gather meanwhile, and no append has to wake it. At
 /// more than a million events a second, a checkpoint has about a thousand left to hash then, which takes 0.5 ms.
@@ -80,31 +82,51 @@ fn run<E: Event, B: Backend<E>>(proofs: &Proofs<E, B>, stopped: &AtomicBool) {
     let head = proofs.store.backend().head().clone();
     let mut waiter = head.waiter();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let step = STEP * proofs.threads() as u64;
     // Acquire: pairs with the store in `drop`.
     while !stopped.load(Ordering::Acquire) {
-        let mut state = proofs.lock();
-        // The party never forgets it, so it signs nothing from then on.
-        if state.contradiction.is_some() {
-            return;
-        }
-        let hashed = state.size();
-        let end = head.get().min(hashed + STEP);
+        let Some(hashed) = proofs.hashed_without_contradiction() else { return };
+        let end = head.get().min(hashed + step);
         if end > hashed {
-            if let Err(error) = state.extend(&proofs.store, end, proofs.threads()) {
-                tracing::error!(%error, "events are no longer hashed as they are appended");
-                return;
-            }
-            drop(state);
-            if end == head.get() {
-                thread::park_timeout(PAUSE);
+            match proofs.hash_behind(hashed, end) {
+                Ok(size) if size == head.get() => thread::park_timeout(PAUSE),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "events are no longer hashed as they are appended");
+                    return;
+                }
             }
             continue;
         }
-        drop(state);
         match waiter.poll_beyond(hashed, &waker) {
             Poll::Pending => thread::park(),
             Poll::Ready(head) if head <= hashed => return,
             Poll::Ready(_) => {}
         }
+    }
+}
+
+impl<E: Event, B: Backend<E>> Proofs<E, B> {
+    /// Returns the number of events that are hashed. Returns `None` if the log contradicts what it signed. It never
+    /// forgets that, so it signs nothing from then on.
+    fn hashed_without_contradiction(&self) -> Option<u64> {
+        let state = self.lock();
+        state.contradiction.is_none().then(|| state.size())
+    }
+
+    /// Hashes some of the events from `start`, up to which all are hashed, to `end`. Returns the number of events that
+    /// are hashed then. Does not hold the lock while it reads and hashes, so that a checkpoint or a proof does not wait.
+    fn hash_behind(&self, start: u64, end: u64) -> Result<u64, ReadError> {
+        let hashed = hash_next(&self.store, start, end, self.threads())?;
+        let mut state = self.lock();
+        // A checkpoint may have hashed these events in the meantime.
+        if state.size() == start {
+            state.add(hashed);
+        }
+        // The files are on the disk of the log, whose syncs would wait for each write to them.
+        if state.nodes.are_many_unwritten() {
+            state.store_nodes();
+        }
+        Ok(state.size())
     }
 }

@@ -20,6 +20,10 @@ const TOP: u32 = 32;
 /// The number of levels that may be stored: 0, 8, 16, 24 and 32.
 const LEVELS: usize = TOP as usize / 8 + 1;
 
+/// The number of nodes of a level that a following thread leaves in memory: 128 KiB. A checkpoint writes them, and no
+/// opening reads nodes beyond the last checkpoint.
+const MANY: usize = 4 << 10;
+
 /// The stored nodes, by level / 8.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes8 {
@@ -82,6 +86,12 @@ impl Nodes8 {
             level.in_file = 0;
             level.rest.clear();
         }
+    }
+
+    /// Returns whether so many nodes are only in memory that they should be written to the files.
+    pub(crate) fn are_many_unwritten(&self) -> bool {
+        self.writes
+            && self.levels.iter().any(|level| level.file.is_some() && level.rest.len() >= MANY)
     }
 
     /// Writes to the files what is not in them.

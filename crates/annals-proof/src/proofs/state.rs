@@ -1,8 +1,8 @@
 //! The tree of a log, as far as it is hashed.
 
-use annals::{Backend, Event, EventStore};
+use annals::{Backend, Event, EventStore, ReadError};
 
-use super::leaves::{TILE, leaves, tile_root, tiles};
+use super::leaves::{TILE, Tile, leaves, tile_root, tiles};
 use super::nodes::Nodes8;
 use super::reader::NodeReader;
 use crate::error::ProofError;
@@ -13,6 +13,30 @@ use crate::tree::nodes::{Nodes as _, root};
 
 /// The number of tiles that a thread hashes before the nodes are stored.
 const TILES_AT_ONCE: u64 = 64;
+
+/// The hashes of events that follow a tree, before they are part of it.
+pub(crate) enum Hashed {
+    /// Whole tiles.
+    Tiles(Vec<Tile>),
+    /// Leaves of one tile.
+    Leaves(Vec<TreeHash>),
+}
+
+/// Hashes the next events of a tree of `size` events, which is smaller than `end`: some of them, and at least one. All
+/// of them exist.
+pub(crate) fn hash_next<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    size: u64,
+    end: u64,
+    threads: usize,
+) -> Result<Hashed, ReadError> {
+    let (tile, whole) = (size / TILE, (end - size) / TILE);
+    if size.is_multiple_of(TILE) && whole > 1 {
+        let count = whole.min(TILES_AT_ONCE * threads.max(1) as u64);
+        return tiles(store, tile..tile + count, threads).map(Hashed::Tiles);
+    }
+    leaves(store, size..end.min((tile + 1) * TILE)).map(Hashed::Leaves)
+}
 
 /// What was found wrong with the log: it contradicts what was signed or received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +98,7 @@ impl State {
         root(&mut NodeReader::new(store, &self.nodes, size), 0..size)
     }
 
-    /// Hashes the events up to `end`. All of them exist.
+    /// Hashes the events up to `end`, and stores the nodes. All of them exist.
     pub(crate) fn extend<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
@@ -82,22 +106,25 @@ impl State {
         threads: usize,
     ) -> Result<(), ProofError> {
         while self.size() < end {
-            let start = self.size();
-            let whole = (end - start) / TILE;
-            if self.tail.is_empty() && whole > 1 {
-                let next =
-                    start / TILE..start / TILE + whole.min(TILES_AT_ONCE * threads.max(1) as u64);
-                for tile in tiles(store, next, threads)? {
+            let hashed = hash_next(store, self.size(), end, threads)?;
+            self.add(hashed);
+        }
+        self.store_nodes();
+        Ok(())
+    }
+
+    /// Adds what [`hash_next`] returned for this size.
+    pub(crate) fn add(&mut self, hashed: Hashed) {
+        match hashed {
+            Hashed::Tiles(tiles) => {
+                for tile in tiles {
                     tile.leaves.iter().for_each(|leaf| self.nodes.push(0, *leaf));
                     self.push_tile(tile.root);
                 }
-            } else {
-                let next = end.min((start / TILE + 1) * TILE);
-                let hashed = leaves(store, start..next)?;
-                for leaf in &hashed {
-                    self.nodes.push(0, *leaf);
-                }
-                self.tail.extend(hashed);
+            }
+            Hashed::Leaves(leaves) => {
+                leaves.iter().for_each(|leaf| self.nodes.push(0, *leaf));
+                self.tail.extend(leaves);
                 if self.tail.len() as u64 == TILE {
                     let root = tile_root(&self.tail);
                     self.tail.clear();
@@ -105,10 +132,13 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Writes the nodes that are only in memory to the files.
+    pub(crate) fn store_nodes(&mut self) {
         if let Err(error) = self.nodes.flush() {
             tracing::warn!(%error, "the nodes of the tree cannot be written; they stay in memory");
         }
-        Ok(())
     }
 
     fn push_tile(&mut self, tile: TreeHash) {

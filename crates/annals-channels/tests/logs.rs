@@ -168,7 +168,7 @@ fn a_receipt_from_the_future_is_not_recorded() {
     let line = checkpoint.cosign(&key, since.as_secs() + 3_600);
     let refused = refusal(alice.take("bob", receipt(&line).as_bytes()));
     assert!(matches!(refused, LogRefusal::FromTheFuture { .. }), "{refused}");
-    let never = checkpoint.cosign(&key, u64::MAX);
+    let never = checkpoint.cosign(&key, i64::MAX as u64);
     let refused = refusal(alice.take("bob", receipt(&never).as_bytes()));
     assert!(matches!(refused, LogRefusal::FromTheFuture { .. }), "{refused}");
     // The checkpoint that a peer shows still confirms the log, so that a wrong clock does not stop the party.

@@ -59,6 +59,23 @@ pub enum CheckError {
         /// The origin of the checkpoint.
         origin: String,
     },
+    /// A key that signs the checkpoints of its own log was given as the key of a witness.
+    #[error(
+        "the key of {name} signs checkpoints of its own log; a witness cosigns with its other key: give its \
+         `witness_vkey`"
+    )]
+    NotAWitness {
+        /// The name of the key.
+        name: String,
+    },
+    /// A cosignature is not by the expected witness.
+    #[error("the cosignature names {found}, and is not by the key {expected}")]
+    OtherCosigner {
+        /// The vkey of the expected witness.
+        expected: String,
+        /// The name in the line.
+        found: String,
+    },
     /// Too few witnesses have cosigned.
     #[error("the witnesses that cosigned are not a quorum of the policy: {found}")]
     NoQuorum {
@@ -173,13 +190,40 @@ pub enum ProofError {
     /// This process does not write the log.
     #[error("only the process that writes the log signs checkpoints; this one opened it read-only")]
     NotTheWriter,
+    /// A checkpoint was given that is of another log.
+    #[error("the checkpoint is of the log {found}, and this is the log {expected}")]
+    OtherLog {
+        /// The origin of the checkpoint.
+        found: String,
+        /// The origin of the log.
+        expected: String,
+    },
     /// A proof was asked for that the log cannot give.
     #[error("{0}")]
     OutOfRange(String),
     /// A proof does not hold, although it was computed again from the log.
     #[error("the log contradicts the checkpoint")]
     Check(#[from] CheckError),
-    /// The key file cannot be used.
+    /// A key file is not in its format.
+    #[error("{}: {problem}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: FormatError,
+    },
+    /// A witness's line is not a cosignature of the last checkpoint.
+    #[error(
+        "the line is not a cosignature of the last checkpoint, which covers {size} events: {problem}. The line is for \
+         one checkpoint: it has to be stored before the next one is signed"
+    )]
+    Receipt {
+        /// The size of the last checkpoint.
+        size: u64,
+        /// What does not hold.
+        problem: CheckError,
+    },
+    /// A name of a log or a key is not valid.
     #[error(transparent)]
     Format(#[from] FormatError),
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use annals::{FileSystem, RealFileSystem, StoreFile};
 use parking_lot::Mutex;
 
-use crate::error::{CheckError, ProofError};
+use crate::error::{CheckError, FormatError, ProofError};
 use crate::hash::{TreeHash, hex};
 use crate::note::checkpoint::Checkpoint;
 use crate::note::key::{KeyKind, LogKey, VerifierKey};
@@ -14,6 +14,14 @@ use crate::note::request::ConsistencyProof;
 use crate::proofs::place::{Anchor, Place};
 use crate::sha256::sha256;
 use crate::sync_name::sync_name_if_possible;
+
+/// What a witness cosigned last of a log.
+struct Memory {
+    size: u64,
+    root: TreeHash,
+    /// The time of the cosignature, in seconds since 1970 UTC; 0 if another key of the witness made it.
+    time: u64,
+}
 
 /// The name of the file that a witness stores for each log.
 const CHECKPOINT: &str = "checkpoint";
@@ -37,15 +45,31 @@ pub enum WitnessError {
         /// The size that was last cosigned.
         size: u64,
     },
-    /// The log contradicts what this witness cosigned before.
+    /// The request does not show that the log continues what this witness cosigned before. The proof may be wrong. If
+    /// the owner of the log has no better one, the two checkpoints contradict each other.
     #[error(
-        "the log contradicts what this witness cosigned at size {size}: {problem}. Keep both checkpoints"
+        "the request does not show that the log continues what this witness cosigned at size {size}: {problem}. If its \
+         owner has no proof that holds, the log has two histories: keep both checkpoints"
     )]
     Contradiction {
         /// The size that was last cosigned.
         size: u64,
         /// What does not hold.
         problem: CheckError,
+    },
+    /// The clock of this machine went back. A cosignature states what the witness had seen at its time, so an earlier
+    /// time would contradict the last cosignature.
+    #[error(
+        "the clock went back: it is at {now} s since 1970, and this witness cosigned the log {origin} at {cosigned} s; \
+         set the clock. If the clock was ahead then, go on with a new key and a new directory"
+    )]
+    ClockWentBack {
+        /// The origin of the log.
+        origin: String,
+        /// The time of the last cosignature, in seconds since 1970 UTC.
+        cosigned: u64,
+        /// The time of this one.
+        now: u64,
     },
     /// A signature or a proof does not hold.
     #[error(transparent)]
@@ -90,7 +114,7 @@ impl Witness {
     /// Opens the witness's memory in the directory `path`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`ProofError`], also if another process has it open.
+    /// [`ProofError`], also if another process has it open, or one of `logs` is the key of a witness.
     pub fn open(
         path: impl AsRef<Path>,
         key: LogKey,
@@ -109,14 +133,17 @@ impl Witness {
         key: LogKey,
         logs: impl IntoIterator<Item = VerifierKey>,
     ) -> Result<Self, ProofError> {
-        let path = path.as_ref();
+        let (path, logs) = (path.as_ref(), logs.into_iter().collect::<Vec<_>>());
+        if let Some(other) = logs.iter().find(|key| key.kind() != KeyKind::Log) {
+            let problem = format!("{other} is the key of a witness");
+            return Err(FormatError::new("vkey of a log", problem).into());
+        }
         let place = Place::open(files, path, true)?;
         let place = place.ok_or_else(|| ProofError::NoProofs { path: path.to_owned() })?;
         let lock = lock(&place).map_err(ProofError::io("lock", path))?;
         // A process that was killed may have left a directory, or a log's directory in it, whose name is not durable.
         place.directory.sync().map_err(ProofError::io("sync", path))?;
         sync_name_if_possible(files, path).map_err(ProofError::io("sync the name of", path))?;
-        let logs = logs.into_iter().filter(|key| key.kind() == KeyKind::Log).collect();
         Ok(Self { place, key, logs, cosigns: Mutex::new(()), _lock: lock })
     }
 
@@ -138,7 +165,8 @@ impl Witness {
     /// Cosigns as [`cosign`](Self::cosign) does, at a time in seconds since 1970 UTC.
     ///
     /// # Errors
-    /// As [`cosign`](Self::cosign).
+    /// As [`cosign`](Self::cosign), and [`WitnessError::ClockWentBack`] if the time is earlier than that of the last
+    /// cosignature for the log.
     pub fn cosign_at(&self, request: &ConsistencyProof, time: u64) -> Result<String, WitnessError> {
         let checkpoint = request.checkpoint();
         let origin = checkpoint.origin();
@@ -151,14 +179,23 @@ impl Witness {
         }
         let _cosigns = self.cosigns.lock();
         let place = self.place.subdirectory(&directory(origin))?;
-        let (size, root) = remembered(&place, origin)?;
+        let Memory { size, root, time: cosigned } = self.remembered(&place, origin, &known)?;
         if request.old() != size {
             return Err(WitnessError::Stale { size });
         }
         if let Err(problem) = request.check(&root) {
-            return Err(match size {
-                0 => problem.into(),
-                _ => WitnessError::Contradiction { size, problem },
+            // A request from a larger size to a smaller one proves nothing, and contradicts nothing.
+            return Err(if size == 0 || checkpoint.size() < size {
+                problem.into()
+            } else {
+                WitnessError::Contradiction { size, problem }
+            });
+        }
+        if time < cosigned {
+            return Err(WitnessError::ClockWentBack {
+                origin: origin.to_owned(),
+                cosigned,
+                now: time,
             });
         }
         let line = checkpoint.cosign(&self.key, time);
@@ -172,19 +209,33 @@ impl Witness {
         }
         Ok(line)
     }
-}
 
-/// Returns the size and root that were last cosigned. A damaged memory is an error: a witness that forgets is none.
-fn remembered(place: &Place, origin: &str) -> Result<(u64, TreeHash), ProofError> {
-    let Some(text) = place.read(CHECKPOINT)? else { return Ok((0, TreeHash::of_nothing())) };
-    let damaged =
-        |problem: String| ProofError::Damaged { path: place.path.join(CHECKPOINT), problem };
-    let checkpoint: Checkpoint =
-        text.parse().map_err(|error: crate::FormatError| damaged(error.to_string()))?;
-    if checkpoint.origin() != origin {
-        return Err(damaged(format!("it is of the log {}", checkpoint.origin())));
+    /// Returns what was last cosigned of a log. A damaged memory is an error: a witness that forgets is none.
+    fn remembered(
+        &self,
+        place: &Place,
+        origin: &str,
+        known: &[VerifierKey],
+    ) -> Result<Memory, ProofError> {
+        let Some(text) = place.read(CHECKPOINT)? else {
+            return Ok(Memory { size: 0, root: TreeHash::of_nothing(), time: 0 });
+        };
+        let damaged =
+            |problem: String| ProofError::Damaged { path: place.path.join(CHECKPOINT), problem };
+        let checkpoint: Checkpoint =
+            text.parse().map_err(|error: FormatError| damaged(error.to_string()))?;
+        if checkpoint.origin() != origin {
+            return Err(damaged(format!("it is of the log {}", checkpoint.origin())));
+        }
+        // A changed digit would look like a log with two histories, and accuse its owner.
+        let wrong = |error: CheckError| damaged(error.to_string());
+        if checkpoint.signatures(known).map_err(wrong)?.is_empty() {
+            return Err(damaged(format!("no given key of {origin} has signed it")));
+        }
+        let own = checkpoint.signatures(&[self.key.witness_vkey()]).map_err(wrong)?;
+        let time = own.first().and_then(|signed| signed.time).unwrap_or(0);
+        Ok(Memory { size: checkpoint.size(), root: *checkpoint.root(), time })
     }
-    Ok((checkpoint.size(), *checkpoint.root()))
 }
 
 fn directory(origin: &str) -> String {

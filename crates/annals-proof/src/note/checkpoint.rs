@@ -120,11 +120,15 @@ impl Checkpoint {
     /// replaces the older line.
     ///
     /// # Errors
-    /// [`CheckError`] if the line is not valid, or not of this key.
+    /// [`CheckError`] if the line is not valid, or not of this key, or the key is not the key of a witness.
     pub fn add_cosignature(&mut self, line: &str, key: &VerifierKey) -> Result<(), CheckError> {
+        if key.kind() != KeyKind::Witness {
+            return Err(CheckError::NotAWitness { name: key.name().to_owned() });
+        }
         let line = SignatureLine::parse(line.strip_suffix('\n').unwrap_or(line))?;
         if !key.made(&line) {
-            return Err(CheckError::NotSigned { origin: self.origin.clone() });
+            let (expected, found) = (key.to_string(), line.name);
+            return Err(CheckError::OtherCosigner { expected, found });
         }
         key.verify(&self.note.text, &line)?;
         self.note.signatures.retain(|before| !key.made(before));

@@ -1,7 +1,8 @@
 //! Keys: of a log, which signs checkpoints, and of a witness, which cosigns them.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -17,6 +18,12 @@ use crate::sync_name::sync_name_if_possible;
 
 /// The beginning of a key file.
 const PREFIX: &str = "PRIVATE+KEY+";
+
+/// The largest time of a cosignature, in seconds since 1970 UTC, by C2SP tlog-cosignature.
+const MAX_TIME: u64 = i64::MAX as u64;
+
+/// The largest size of a key file, in bytes. The largest key has about 400.
+const MAX_BYTES: u64 = 4 << 10;
 
 /// What a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,7 +100,11 @@ impl VerifierKey {
             KeyKind::Log => (None, &line.signature[..]),
             KeyKind::Witness => {
                 let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(bad)?;
-                (Some(u64::from_be_bytes(*time)), signature)
+                let time = u64::from_be_bytes(*time);
+                if time > MAX_TIME {
+                    return Err(bad());
+                }
+                (Some(time), signature)
             }
         };
         let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| bad())?;
@@ -203,15 +214,18 @@ impl LogKey {
     /// Reads a key file.
     ///
     /// # Errors
-    /// [`ProofError::Io`] and [`ProofError::Format`].
+    /// [`ProofError::Io`] and [`ProofError::KeyFile`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ProofError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(ProofError::io("read", path))?;
-        Ok(text.parse()?)
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
+        read.map_err(ProofError::io("read", path))?;
+        text.parse().map_err(|problem| ProofError::KeyFile { path: path.to_owned(), problem })
     }
 
     /// Writes a new key file that only its owner can read. The file is durable when this returns, and so is its
-    /// name, unless the file system or the rights of this user do not allow to sync the directory. An existing file is never replaced. After an error, no file is left.
+    /// name, unless the file system or the rights of this user do not allow to sync the directory. An existing file is
+    /// never replaced. After an error, no file is left.
     ///
     /// # Errors
     /// [`ProofError::Io`], with [`io::ErrorKind::AlreadyExists`] if something is at `path`.

@@ -2,6 +2,7 @@
 
 use annals::{Backend, Event};
 
+use super::open::len_beside_a_writer;
 use super::proofs::{Proofs, other};
 use super::state::{Contradiction, State};
 use crate::error::ProofError;
@@ -36,7 +37,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
 
     /// Returns how the log contradicts a checkpoint, if it does.
     fn compare(&self, checkpoint: &Checkpoint) -> Result<Option<Contradiction>, ProofError> {
-        let (events, signed) = (self.store.len(), checkpoint.size());
+        let signed = checkpoint.size();
+        let events = len_beside_a_writer(&self.store, signed);
         if signed > events {
             return Ok(Some(Contradiction::RolledBack { events, signed }));
         }

@@ -97,6 +97,8 @@ impl<'a, E: Event, B: Backend<E>> EvidenceBuilder<'a, E, B> {
     /// [`ProofError::OutOfRange`] if nothing is selected, or more than evidence may have; and others of [`ProofError`].
     pub fn build(mut self) -> Result<Evidence, ProofError> {
         let size = self.checkpoint.size();
+        // A reader may not have seen all events of the checkpoint yet. None of a query may be missing.
+        self.proofs.reach(self.checkpoint)?;
         self.select()?;
         let mut shown: BTreeMap<u64, bool> =
             self.offsets.iter().map(|offset| (*offset, self.content)).collect();

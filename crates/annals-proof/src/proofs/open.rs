@@ -1,5 +1,7 @@
 //! Opening: finds the tree again, and what the log contradicts.
 
+use std::time::{Duration, Instant};
+
 use annals::{Backend, Event, EventStore};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,10 @@ const IDENTITY: &str = "log.json";
 
 /// The name of the file with the last signed checkpoint.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
+
+/// How long a reader waits for events that the log has signed. They reach it within milliseconds, unless the log was
+/// rolled back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The name of the directory of receipts.
 pub(crate) const RECEIPTS: &str = "receipts";
@@ -38,9 +44,20 @@ impl Identity {
 
     /// Reads the identity; `None` if no checkpoint was ever signed.
     pub(crate) fn read(place: &Place) -> Result<Option<Self>, ProofError> {
-        let Some(text) = place.read(IDENTITY)? else { return Ok(None) };
         let damaged =
             |problem: String| ProofError::Damaged { path: place.path.join(IDENTITY), problem };
+        let Some(text) = place.read(IDENTITY)? else {
+            // It is durable before the first checkpoint is written, so no power cut leaves a checkpoint without it.
+            if let Some(name) =
+                place.list()?.iter().find(|name| [CHECKPOINT, RECEIPTS].contains(&name.as_str()))
+            {
+                let text = format!(
+                    "it is missing, and `{name}` is there: restore it, because it names the log and its key"
+                );
+                return Err(damaged(text));
+            }
+            return Ok(None);
+        };
         let identity: Self =
             serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         if identity.annals_proofs != 1 {
@@ -50,6 +67,11 @@ impl Identity {
             )));
         }
         Ok(Some(identity))
+    }
+
+    /// Returns the log's key, unless the file was changed.
+    pub(crate) fn vkey(&self) -> Option<VerifierKey> {
+        self.vkey.parse().ok()
     }
 
     pub(crate) fn write(&self, place: &Place) -> Result<(), ProofError> {
@@ -90,18 +112,75 @@ pub(crate) fn read_checkpoint(place: &Place, name: &str) -> Result<Option<Checkp
     }
 }
 
-/// Returns all receipts: the largest checkpoint that each witness or peer cosigned.
-pub(crate) fn read_receipts(place: &Place) -> Result<Vec<Checkpoint>, ProofError> {
+/// Reads a checkpoint as [`read_checkpoint`] does. One that the log's own key did not sign counts as missing too.
+pub(crate) fn read_own_checkpoint(
+    place: &Place,
+    name: &str,
+    vkey: Option<&VerifierKey>,
+) -> Result<Option<Checkpoint>, ProofError> {
+    let found = read_checkpoint(place, name)?;
+    Ok(found.filter(|found| is_own_or_warns(place, name, found, vkey)))
+}
+
+/// Returns whether the log's own key signed a checkpoint. Each checkpoint beside the log has that signature, also a
+/// receipt, unless its file was changed.
+pub(crate) fn is_own(checkpoint: &Checkpoint, vkey: Option<&VerifierKey>) -> bool {
+    vkey.is_some_and(|vkey| checkpoint.verify(vkey).is_ok())
+}
+
+fn is_own_or_warns(
+    place: &Place,
+    name: &str,
+    checkpoint: &Checkpoint,
+    vkey: Option<&VerifierKey>,
+) -> bool {
+    let is_own = is_own(checkpoint, vkey);
+    if !is_own {
+        let path = place.path.join(name);
+        tracing::warn!(path = %path.display(), "a checkpoint without a valid signature of the log counts as missing");
+    }
+    is_own
+}
+
+/// Returns all receipts, each with its file: the largest checkpoint that each witness or peer cosigned. Their
+/// signatures are not checked.
+pub(crate) fn read_receipts(place: &Place) -> Result<Vec<(String, Checkpoint)>, ProofError> {
     if !place.list()?.iter().any(|name| name == RECEIPTS) {
         return Ok(Vec::new());
     }
     let receipts = place.subdirectory(RECEIPTS)?;
     let mut found = Vec::new();
-    let names = receipts.list()?;
-    for name in names.iter().filter(|name| name.len() == 8) {
-        found.extend(read_checkpoint(&receipts, name)?);
+    for name in receipts.list()?.into_iter().filter(|name| name.len() == 8) {
+        if let Some(receipt) = read_checkpoint(&receipts, &name)? {
+            found.push((format!("{RECEIPTS}/{name}"), receipt));
+        }
     }
     Ok(found)
+}
+
+/// Returns everything that the log is known to have signed, in ascending order of size.
+fn known_checkpoints(
+    place: &Place,
+    vkey: Option<&VerifierKey>,
+) -> Result<Vec<Checkpoint>, ProofError> {
+    let receipts = read_receipts(place)?.into_iter();
+    let own = receipts.filter(|(name, receipt)| is_own_or_warns(place, name, receipt, vkey));
+    let mut known: Vec<Checkpoint> = own.map(|(_, receipt)| receipt).collect();
+    known.extend(read_own_checkpoint(place, CHECKPOINT, vkey)?);
+    known.sort_by_key(Checkpoint::size);
+    Ok(known)
+}
+
+/// Returns the number of events, for a comparison with a checkpoint of `signed` events. The process that writes the log
+/// may just have signed it, so a reader that has not seen these events yet waits for them.
+pub(crate) fn len_beside_a_writer<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    signed: u64,
+) -> u64 {
+    if signed > store.len() && !store.health().takes_appends() {
+        return store.backend().head().wait_beyond(signed - 1, Some(Instant::now() + PATIENCE));
+    }
+    store.len()
 }
 
 /// Returns the state of the log's tree. Everything that was signed or received is compared with the log.
@@ -111,17 +190,19 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
     identity: Option<&Identity>,
     (writes, threads, leaves): (bool, usize, bool),
 ) -> Result<State, ProofError> {
-    let last = read_checkpoint(place, CHECKPOINT)?.filter(|last| is_own(last, identity));
-    let mut known = read_receipts(place)?;
-    known.retain(|receipt| identity.is_some_and(|identity| identity.origin == receipt.origin()));
-    let events = store.len();
+    let vkey = identity.and_then(Identity::vkey);
+    let known = known_checkpoints(place, vkey.as_ref())?;
+    // A receipt may be newer than `checkpoint`, whose file may be older after a power cut.
+    let mut last = known.last().cloned();
+    for other in &known {
+        last.iter_mut().for_each(|last| last.merge(other));
+    }
     let size = last.as_ref().map_or(0, Checkpoint::size);
+    let events = len_beside_a_writer(store, size);
     let mut state = State::in_memory(leaves);
-    state.last.clone_from(&last);
-    known.extend(last);
-    if let Some(signed) = known.iter().map(Checkpoint::size).max().filter(|signed| *signed > events)
-    {
-        state.contradiction = Some(Contradiction::RolledBack { events, signed });
+    state.last = last;
+    if size > events {
+        state.contradiction = Some(Contradiction::RolledBack { events, signed: size });
         // The files are left as they are. What is there is hashed in memory when a proof is asked for.
         return Ok(state);
     }
@@ -132,7 +213,6 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
         tracing::info!("the nodes of the tree are rebuilt from the log");
         state.rebuild(store, size, threads)?;
     }
-    known.sort_by_key(Checkpoint::size);
     for checkpoint in &known {
         let signed = checkpoint.size();
         if signed > state.size() {
@@ -150,16 +230,4 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
         }
     }
     Ok(state)
-}
-
-/// Returns whether the log's own key signed the checkpoint. One that it did not sign counts as missing.
-fn is_own(checkpoint: &Checkpoint, identity: Option<&Identity>) -> bool {
-    let vkey = identity.and_then(|identity| identity.vkey.parse::<VerifierKey>().ok());
-    let is_own = vkey.is_some_and(|vkey| checkpoint.verify(&vkey).is_ok());
-    if !is_own {
-        tracing::warn!(
-            "the stored checkpoint is not signed by the log's key, and counts as missing"
-        );
-    }
-    is_own
 }

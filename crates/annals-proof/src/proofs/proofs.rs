@@ -6,7 +6,7 @@ use annals::{Backend, Event, EventStore, FileSystem, Health};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::leaves::each_raw;
-use super::open::{CHECKPOINT, Identity, RECEIPTS, read_checkpoint};
+use super::open::{CHECKPOINT, Identity, RECEIPTS, len_beside_a_writer, read_own_checkpoint};
 use super::place::{Anchor, Place};
 use super::reader::NodeReader;
 use super::state::State;
@@ -63,7 +63,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// Returns the log's public key, if a checkpoint was signed.
     #[must_use]
     pub fn vkey(&self) -> Option<VerifierKey> {
-        self.identity.lock().as_ref().and_then(|identity| identity.vkey.parse().ok())
+        self.identity.lock().as_ref().and_then(Identity::vkey)
     }
 
     /// Returns the last checkpoint that was signed, with the cosignatures that were added.
@@ -71,8 +71,9 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     pub fn last_checkpoint(&self) -> Option<Checkpoint> {
         let own = self.lock().last.clone();
         // The writer may have signed another one since a reader opened the proofs.
-        let newer =
-            self.place.as_ref().and_then(|place| read_checkpoint(place, CHECKPOINT).ok().flatten());
+        let vkey = self.vkey();
+        let read = |place| read_own_checkpoint(place, CHECKPOINT, vkey.as_ref()).ok().flatten();
+        let newer = self.place.as_ref().and_then(read);
         newer.filter(|newer| own.as_ref().is_none_or(|own| newer.size() >= own.size())).or(own)
     }
 
@@ -144,16 +145,24 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// is ever rolled back, it refuses to sign because of it.
     ///
     /// # Errors
-    /// [`ProofError::Check`] if the line is not a valid cosignature by this key, and others of [`ProofError`].
+    /// [`ProofError::Receipt`] if the line is not a cosignature of the last checkpoint by this key, and others of
+    /// [`ProofError`].
     pub fn add_receipt(&self, line: &str, witness: &VerifierKey) -> Result<Checkpoint, ProofError> {
         let mut state = self.lock();
         let last = state.last.clone();
         let mut last =
             last.ok_or_else(|| ProofError::OutOfRange("no checkpoint was signed yet".to_owned()))?;
-        last.add_cosignature(line, witness)?;
+        let size = last.size();
+        last.add_cosignature(line, witness)
+            .map_err(|problem| ProofError::Receipt { size, problem })?;
         if let Some(place) = &self.place {
-            let text = last.to_string();
-            place.subdirectory(RECEIPTS)?.write(&hex(&witness.id()), &text, Anchor::Durable)?;
+            let (text, name) = (last.to_string(), hex(&witness.id()));
+            let (receipts, vkey) = (place.subdirectory(RECEIPTS)?, self.vkey());
+            // Other proofs of this log may have stored a receipt of a larger checkpoint.
+            let stored = read_own_checkpoint(&receipts, &name, vkey.as_ref())?;
+            if stored.is_none_or(|stored| stored.size() <= size) {
+                receipts.write(&name, &text, Anchor::Durable)?;
+            }
             place.write(CHECKPOINT, &text, Anchor::Durable)?;
         }
         state.last = Some(last.clone());
@@ -175,6 +184,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             let text = format!("the checkpoint covers {size} events, and not offset {offset}");
             return Err(ProofError::OutOfRange(text));
         }
+        self.reach(checkpoint)?;
         let entry = self.entries([offset])?.pop().map(|(entry, _)| entry);
         let entry = entry.ok_or_else(|| {
             ProofError::OutOfRange(format!("there is no event at offset {offset}"))
@@ -240,9 +250,14 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         Ok(found)
     }
 
-    /// Hashes events until the tree is at least as large as the checkpoint's.
+    /// Hashes events until the tree is at least as large as the checkpoint's, which is of this log.
     pub(crate) fn reach(&self, checkpoint: &Checkpoint) -> Result<(), ProofError> {
-        let (size, events) = (checkpoint.size(), self.store.len());
+        if checkpoint.origin() != self.origin {
+            let (found, expected) = (checkpoint.origin().to_owned(), self.origin.clone());
+            return Err(ProofError::OtherLog { found, expected });
+        }
+        let size = checkpoint.size();
+        let events = len_beside_a_writer(&self.store, size);
         if size > events {
             let text = format!("the checkpoint covers {size} events, and the log has {events}");
             return Err(ProofError::OutOfRange(text));

@@ -3,7 +3,7 @@
 use annals::{Backend, Event};
 
 use super::leaves::leaves;
-use super::open::{CHECKPOINT, read_checkpoint, read_receipts};
+use super::open::{CHECKPOINT, is_own, len_beside_a_writer, read_checkpoint, read_receipts};
 use super::proofs::Proofs;
 use super::state::State;
 use crate::error::ProofError;
@@ -33,19 +33,14 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// # Errors
     /// [`ProofError`] if the log cannot be read.
     pub fn verify(&self, against: &[Checkpoint]) -> Result<ProofReport, ProofError> {
-        let events = self.store.len();
+        let mut report = ProofReport::default();
+        // Before the events are hashed: the process that writes the log may sign more of them meanwhile.
+        let mut known = self.stored(&mut report)?;
+        let signed = known.iter().map(|(_, checkpoint)| checkpoint.size()).max().unwrap_or(0);
+        let events = len_beside_a_writer(&self.store, signed);
+        report.events = events;
         let mut fresh = State::default();
         fresh.extend(&self.store, events, self.threads())?;
-        let mut report = ProofReport { events, ..ProofReport::default() };
-        let mut known: Vec<(&str, Checkpoint)> = Vec::new();
-        if let Some(place) = &self.place {
-            known.extend(
-                read_checkpoint(place, CHECKPOINT)?.map(|last| ("the last checkpoint", last)),
-            );
-            known.extend(read_receipts(place)?.into_iter().map(|receipt| ("a receipt", receipt)));
-        } else {
-            known.extend(self.last_checkpoint().map(|last| ("the last checkpoint", last)));
-        }
         known.extend(against.iter().map(|checkpoint| ("the given checkpoint", checkpoint.clone())));
         for (what, checkpoint) in known {
             let size = checkpoint.size();
@@ -65,6 +60,35 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         self.compare_nodes(&fresh, &mut report);
         self.compare_leaves(&mut report)?;
         Ok(report)
+    }
+
+    /// Returns the last checkpoint and the receipts that are stored beside the log. Reports those that the log's key
+    /// did not sign.
+    fn stored(
+        &self,
+        report: &mut ProofReport,
+    ) -> Result<Vec<(&'static str, Checkpoint)>, ProofError> {
+        let Some(place) = &self.place else {
+            let last = self.last_checkpoint().map(|last| ("the last checkpoint", last));
+            return Ok(last.into_iter().collect());
+        };
+        let last = read_checkpoint(place, CHECKPOINT)?;
+        let last = last.map(|last| ("the last checkpoint", CHECKPOINT.to_owned(), last));
+        let receipts = read_receipts(place)?.into_iter();
+        let receipts = receipts.map(|(name, receipt)| ("a receipt", name, receipt));
+        let (mut known, vkey) = (Vec::new(), self.vkey());
+        for (what, name, checkpoint) in last.into_iter().chain(receipts) {
+            if is_own(&checkpoint, vkey.as_ref()) {
+                known.push((what, checkpoint));
+            } else {
+                let path = place.path.join(name);
+                report.problems.push(format!(
+                    "{} does not have a valid signature of the log's key: the file was changed",
+                    path.display()
+                ));
+            }
+        }
+        Ok(known)
     }
 
     fn compare_nodes(&self, fresh: &State, report: &mut ProofReport) {

@@ -9,11 +9,13 @@ mod common;
 mod crashes;
 mod evidence;
 mod faults;
+mod full_disk;
 mod kept_leaves;
 mod oracles;
 mod publishing;
 #[path = "../python_verifier/mod.rs"]
 mod python_verifier;
+mod tampered;
 mod threats;
 mod vectors;
 mod witnesses;

@@ -20,6 +20,7 @@ mod schemas;
 mod signing;
 mod state;
 mod statement;
+mod strict;
 mod tagged;
 mod text;
 mod views;

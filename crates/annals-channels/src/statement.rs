@@ -150,7 +150,7 @@ impl KeyStatement {
     /// # Errors
     /// [`StatementError`].
     pub fn from_json(json: &str) -> Result<Self, StatementError> {
-        let written: Written = serde_json::from_str(json)
+        let written: Written = crate::strict::from_json(json)
             .map_err(|error| StatementError::Form { problem: error.to_string() })?;
         Self::parse(&written.statement, written.signature)
     }

@@ -237,6 +237,41 @@ fn no_changed_byte_changes_a_finding() {
     assert!(accepted < json.len() / 10, "{accepted} changes of {} bytes were accepted", json.len());
 }
 
+/// Another checker reads objects only. serde also reads a struct from a list of its fields.
+#[test]
+fn a_list_in_place_of_an_object_is_refused() {
+    let (_log, party) = cheated(true);
+    let json = party.evidence().unwrap().whole().build().unwrap().to_json();
+    let file: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let listed = |value: &serde_json::Value, names: &[&str]| {
+        assert_eq!(value.as_object().unwrap().len(), names.len(), "{value}");
+        names.iter().map(|name| value[*name].clone()).collect::<serde_json::Value>()
+    };
+    let mut changed = vec![file.clone(); 5];
+    changed[0]["key"] = listed(&file["key"], &["statement", "signature"]);
+    let state = &file["states"][0];
+    let names = ["app_data", "channel_id", "is_final", "outcome", "turn_num"];
+    changed[1]["states"][0] = listed(state, &names);
+    let (exit, names) =
+        (&state["outcome"][0], ["asset", "asset_type", "asset_metadata", "allocations"]);
+    changed[2]["states"][0]["outcome"][0] = listed(exit, &names);
+    let names = ["destination", "amount", "allocation_type", "metadata"];
+    let payment = &exit["allocations"][0];
+    changed[3]["states"][0]["outcome"][0]["allocations"][0] = listed(payment, &names);
+    let names = ["projection", "version", "channel_id", "head", "sha256"];
+    changed[4]["state"] = listed(&file["state"], &names);
+    check(&file.to_string()).unwrap();
+    let changed: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    for (at, text) in changed.iter().enumerate() {
+        assert!(check(text).is_err(), "{at}");
+    }
+    // The other checker does not look at the member `state`.
+    let files: Vec<Vec<u8>> = changed[..4].iter().map(|text| text.clone().into_bytes()).collect();
+    if let Some(found) = python(&files, &account("alice").address().to_string()) {
+        assert_eq!(found, vec![None; 4]);
+    }
+}
+
 #[test]
 fn a_state_is_kept_once_with_its_first_signature() {
     let (log, _) = cheated(true);

@@ -10,6 +10,7 @@ use crate::event::ChannelEvent;
 use crate::hex::Address;
 use crate::state::State;
 use crate::statement::{KeyStatement, StatementError};
+use crate::strict;
 
 /// The largest number of statements of trusted accounts that are checked. An account rarely has more than one log.
 const MAX_STATEMENTS: usize = 256;
@@ -87,9 +88,9 @@ pub struct ChannelFindings {
 pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, EvidenceError> {
     let evidence = Evidence::from_json(json)?;
     let statement = evidence.member(Member::Key).map(KeyStatement::from_json).transpose()?;
-    let claimed = evidence.member(Member::States).map(serde_json::from_str::<Vec<State>>);
+    let claimed = evidence.member(Member::States).map(strict::from_json::<Vec<State>>);
     let claimed = claimed.transpose().map_err(|error| EvidenceError::States(error.to_string()))?;
-    let fold = evidence.member(Member::State).map(serde_json::from_str::<FoldClaim>);
+    let fold = evidence.member(Member::State).map(strict::from_json::<FoldClaim>);
     let fold = fold.transpose().map_err(|error| EvidenceError::State(error.to_string()))?;
     let (mut findings, policy) = match trust {
         Trust::Policy(policy) => (evidence.check(policy)?, policy.clone()),

@@ -142,8 +142,8 @@ pub enum ProofError {
     },
     /// The proofs are of another store.
     #[error(
-        "{} has the proofs of the store {found}, and this store is {expected}; if the log was moved to another \
-         store, adopt them",
+        "{} has the proofs of the store {found}, and this store is {expected}; if the log was moved to this store, \
+         adopt them (annals checkpoint --adopt)",
         path.display()
     )]
     OtherStore {

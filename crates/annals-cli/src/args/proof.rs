@@ -19,16 +19,23 @@ use crate::store_path::StorePath;
 /// example.com/ledger. It cannot be changed later.
 ///
 /// The command prints two public keys. They are not secret. Others check your log with the `vkey`, and the checkpoints
-/// that you cosign as a witness with the `witness_vkey`.
+/// that you cosign as a witness with the `witness_vkey`. With --show, it prints those of a key that you have.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  annals key example.com/ledger --out ledger.key")]
+#[command(
+    after_help = "Examples:\n  annals key example.com/ledger --out ledger.key\n  annals key --show ledger.key"
+)]
 pub(crate) struct Key {
     /// The name of the log or witness
-    pub(crate) name: String,
+    #[arg(required_unless_present = "show")]
+    pub(crate) name: Option<String>,
 
     /// The file to write the secret key to
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "show")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Create nothing, and print the public keys of this key file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "out"])]
+    pub(crate) show: Option<PathBuf>,
 }
 
 /// Sign what a store contains now: a checkpoint
@@ -63,6 +70,11 @@ pub(crate) struct Checkpoint {
     /// The public key of that witness
     #[arg(long, value_name = "VKEY", requires = "receipt")]
     pub(crate) witness: Option<VerifierKey>,
+
+    /// Take over the proofs of a log that was copied to this store with `annals copy`, and whose directory `proofs` was
+    /// copied into the store's directory. The old store must not be signed again
+    #[arg(long, requires = "key")]
+    pub(crate) adopt: bool,
 
     #[command(flatten)]
     pub(crate) waiting: Waiting,

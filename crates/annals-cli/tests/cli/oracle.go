@@ -1,7 +1,7 @@
 // Verifies, with Go's own packages, what the commands about proofs write.
 //
 // Arguments: the log's vkey, and files: an older checkpoint, a newer one, a tlog-proof under the newer one, and a witness
-// request from the older to the newer one.
+// request from the older to the newer one; and the log's key file, with which Go has to sign the same bytes.
 package main
 
 import (
@@ -79,5 +79,14 @@ func main() {
 		must(fmt.Errorf("the request is from another size"))
 	}
 	must(tlog.CheckTree(tlog.TreeProof(hashes(lines[1:])), size, root, oldSize, oldRoot))
+
+	signer, err := note.NewSigner(strings.TrimSuffix(read(os.Args[6]), "\n"))
+	must(err)
+	text, _, _ := strings.Cut(read(os.Args[3]), "\n\n")
+	signed, err := note.Sign(&note.Note{Text: text + "\n"}, signer)
+	must(err)
+	if string(signed) != read(os.Args[3]) {
+		must(fmt.Errorf("Go signs other bytes: %s", signed))
+	}
 	fmt.Println("all hold")
 }

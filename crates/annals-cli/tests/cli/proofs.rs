@@ -77,6 +77,7 @@ fn what_is_signed_and_proved_is_checked_without_the_store() {
     let args = ["check", &grew, "--old", &first, "--vkey", &log.vkey];
     assert_eq!(annals(args, "").succeeds().lines()[1]["proved"], "continues");
     annals(log.check(&grew), "").fails(&["--old"]);
+    annals(["check", &event, "--old", &first, "--vkey", &log.vkey], "").fails(&["--old is for"]);
     let table =
         annals([&log.check(&whole)[..], &["--format", "table"]].concat(), "").succeeds().out;
     assert!(table.contains("whole: these are all events from offset 10 to 19"), "{table}");
@@ -221,12 +222,151 @@ fn go_verifies_what_the_commands_write() {
     annals(["append", &log.store], lines(300..900)).succeeds();
     let second = log.sign("second");
     let (event, grew) = (log.prove("event", &["777"]), log.prove("grew", &["--since", &first]));
-    let mut go = Command::new("go");
-    go.arg("run").arg("tests/cli/oracle.go").args([&log.vkey, &first, &second, &event, &grew]);
+    let (mut go, key) = (Command::new("go"), log.path("log.key"));
+    go.arg("run")
+        .arg("tests/cli/oracle.go")
+        .args([&log.vkey, &first, &second, &event, &grew, &key]);
     go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "");
     go.env("GOCACHE", log.path("go-cache"));
     let output = go.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("all hold"), "{text}");
+}
+
+#[test]
+fn files_of_another_log_and_swapped_keys_are_named() {
+    let (log, other) = (Log::new(), Log::new());
+    let first = log.sign("first");
+    // Another log, with the same events and another name.
+    let (store, key) = (other.store.as_str(), other.path("bob.key"));
+    let theirs = log.path("theirs");
+    fs::write(&theirs, annals(["checkpoint", store, "--key", &key], "").succeeds().out).unwrap();
+    let words = ["of the log example.com/bob", "this is the log example.com/ledger"];
+    annals(["prove", &log.store, "7", "--at", &theirs], "").fails(&words);
+    annals(["prove", &log.store, "--since", &theirs], "").fails(&words);
+    annals(["prove", &log.store, "--tag", "digit:3", "--at", &theirs], "").fails(&words);
+    annals(["verify", &log.store, "--against", &theirs], "").fails(&["of the log example.com/bob"]);
+    // A checkpoint with another signature, of an older size, of no log.
+    let text = fs::read_to_string(&first).unwrap();
+    fs::write(&theirs, text.replacen("\n300\n", "\n299\n", 1)).unwrap();
+    annals(["prove", &log.store, "7", "--at", &theirs], "").fails(&["not valid"]);
+    fs::write(&theirs, text.replacen("\n300\n", "\n301\n", 1)).unwrap();
+    annals(["prove", &log.store, "--since", &theirs], "").fails(&["300 events, fewer than 301"]);
+    annals(["prove", &log.store, "7", "--at", &log.path("log.key")], "").fails(&["log.key"]);
+    // Keys for the other role, and files that are not keys.
+    let request = fs::read_to_string(log.prove("request", &["--since", "none"])).unwrap();
+    let (memory, key) = (log.path("memory"), log.path("bob.key"));
+    let swapped = ["witness", &memory, "--key", &key, "--log", &log.witness_vkey];
+    annals(swapped, &request).fails(&["is the key of a witness"]);
+    let line = annals(["witness", &memory, "--key", &key, "--log", &log.vkey], &request);
+    fs::write(log.path("line"), line.succeeds().out).unwrap();
+    let receipt = |vkey: &str, file: &str| {
+        annals(["checkpoint", &log.store, "--receipt", &log.path(file), "--witness", vkey], "")
+    };
+    receipt(&log.vkey, "line").fails(&["signs checkpoints of its own log", "witness_vkey"]);
+    receipt(&other.witness_vkey, "line").fails(&["is not by the key"]);
+    receipt(&log.witness_vkey, "first").fails(&["not a cosignature of the last checkpoint"]);
+    annals(["checkpoint", &log.store, "--key", &first], "").fails(&["first: not a valid key file"]);
+    // The owner signs again before it stores the receipt.
+    annals(["append", &log.store], lines(300..310)).succeeds();
+    log.sign("second");
+    receipt(&log.witness_vkey, "line")
+        .fails(&["covers 310 events", "stored before the next one is signed"]);
+}
+
+#[test]
+fn public_keys_are_shown_again() {
+    let log = Log::new();
+    let shown = annals(["key", "--show", &log.path("bob.key")], "").succeeds().lines();
+    assert_eq!(shown[0]["witness_vkey"], log.witness_vkey.as_str());
+    annals(["key", "--show", &log.path("none.key")], "").fails(&["read", "none.key"]);
+    annals(["key", "x", "--show", &log.path("bob.key")], "").complains(&["--show"]);
+    annals(["key", "x"], "").complains(&["--out"]);
+    annals(["key", "--out", &log.path("new.key")], "").complains(&["NAME"]);
+}
+
+#[test]
+fn a_fork_is_refused_as_a_fork() {
+    let log = Log::new();
+    let first = log.sign("first");
+    let note = serde_json::Value::from(fs::read_to_string(&first).unwrap());
+    let refused = |text: String, words: &[&str]| {
+        fs::write(log.path("fork"), text).unwrap();
+        annals(log.check(&log.path("fork")), "").fails(words);
+    };
+    refused(format!("{{\"annals_fork\":1,\"a\":{note},\"b\":{note}}}"), &["different roots"]);
+    refused(format!("{{\"annals_fork\":1,\"a\":{note}}}"), &["not a valid fork", "missing field"]);
+    refused(
+        format!("{{\"annals_fork\":1,\"a\":{note},\"a\":{note}}}"),
+        &["not a valid fork", "duplicate"],
+    );
+    refused(
+        format!("{{\"annals_fork\":2,\"a\":{note},\"b\":{note}}}"),
+        &["not a valid fork", "version 2"],
+    );
+}
+
+/// The page is for readers who have never made a proof: they copy its commands.
+#[cfg(unix)]
+#[test]
+fn the_commands_of_the_page_run_as_printed_in_an_empty_directory() {
+    let page = fs::read_to_string("../../docs/PROOFS.md").unwrap();
+    let blocks = page.split("```sh\n").skip(1);
+    let blocks: Vec<&str> = blocks.map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() > 3, "{} blocks of commands", blocks.len());
+    let program = Path::new(env!("CARGO_BIN_EXE_annals")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let dir = TestDir::new();
+    let mut shell = Command::new("sh");
+    shell.args(["-eu", "-c", &blocks.concat()]).env("PATH", path).current_dir(dir.path(""));
+    let output = shell.env_remove("ANNALS_STORE").output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success() && !err.contains("warning"), "{out}{err}");
+    for proved in ["signed", "event", "whole", "continues", "cosigned", "fork"] {
+        assert!(out.contains(&format!("\"proved\":\"{proved}\"")), "{proved}: {out}");
+    }
+}
+
+#[test]
+fn of_two_processes_that_sign_at_once_each_signs_the_same_or_nothing() {
+    let log = Log::new();
+    let key = log.path("log.key");
+    let expected = fs::read_to_string(log.sign("first")).unwrap();
+    let sign = |more: &[&'static str]| {
+        let args = ["checkpoint", &log.store, "--key", &key].map(str::to_owned);
+        let args = args.into_iter().chain(more.iter().map(|&arg| arg.to_owned()));
+        let args: Vec<String> = args.collect();
+        std::thread::spawn(move || annals(args.iter().map(String::as_str), ""))
+    };
+    for run in [sign(&[]), sign(&[]), sign(&[])].map(|thread| thread.join().unwrap()) {
+        if run.code == Some(0) {
+            assert_eq!(run.out, expected);
+        } else {
+            assert!(run.fails(&["a.store is"]).out.is_empty());
+        }
+    }
+    let waits = ["--wait=10min"];
+    for run in [sign(&waits), sign(&waits), sign(&waits)].map(|thread| thread.join().unwrap()) {
+        assert_eq!(run.succeeds().out, expected);
+    }
+}
+
+#[test]
+fn a_copied_log_takes_its_proofs_along() {
+    let log = Log::new();
+    let first = log.sign("first");
+    let (copy, key) = (log.path("copy.store"), log.path("log.key"));
+    annals(["copy", &log.store, &copy], "").succeeds();
+    let (from, to) = (Path::new(&log.store).join("proofs"), Path::new(&copy).join("proofs"));
+    fs::create_dir(&to).unwrap();
+    for name in ["log.json", "checkpoint"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    let args = ["checkpoint", &copy, "--key", &key];
+    annals(args, "").fails(&["has the proofs of the store", "--adopt"]);
+    let adopted = annals([&args[..], &["--adopt"]].concat(), "").succeeds().out;
+    assert_eq!(adopted, fs::read_to_string(first).unwrap());
+    annals(args, "").succeeds();
+    annals(["verify", &copy], "").succeeds();
 }

@@ -14,6 +14,15 @@ use crate::args::proof::Check;
 use crate::failure::Failure;
 use crate::out::Out;
 
+/// The beginning of a proof that a log only grew.
+const GREW: &[u8] = b"old ";
+
+/// The member that only forks have.
+const FORK: &[u8] = b"\"annals_fork\"";
+
+/// The bytes of a file in which that member is looked for: more than a fork may have.
+const MOST: usize = 2 << 20;
+
 /// Checks a file and prints what it proves.
 pub(crate) fn run(args: &Check, format: Option<Format>) -> Result<(), Failure> {
     let policy: Policy = match &args.policy {
@@ -37,24 +46,30 @@ pub(crate) fn run(args: &Check, format: Option<Format>) -> Result<(), Failure> {
 }
 
 fn check(bytes: &[u8], policy: &Policy, args: &Check) -> Result<Vec<Line>, Failure> {
-    if bytes.first() == Some(&b'{') {
-        // A fork begins with its version too, and is small.
-        return match Fork::from_json(bytes) {
-            Ok(fork) => fork_lines(&fork, policy),
-            #[cfg(feature = "channels")]
-            Err(_) => super::channels::lines(bytes, policy, args),
-            #[cfg(not(feature = "channels"))]
-            Err(_) => {
-                let evidence =
-                    annals_proof::Evidence::from_json(bytes).map_err(CheckError::from)?;
-                Ok(evidence_lines(&evidence.check(policy)?))
-            }
-        };
+    if args.old.is_some() && !bytes.starts_with(GREW) {
+        let text = "--old is for a proof that a log only grew (annals prove --since), and this file is another one";
+        return Err(CheckError::Contradiction(text.to_owned()).into());
+    }
+    let is_json = bytes.first() == Some(&b'{');
+    // No other file has this member. Inside a text of JSON, its quotes would be escaped.
+    let mut members = bytes[..bytes.len().min(MOST)].windows(FORK.len());
+    let is_fork = is_json && members.any(|member| member == FORK);
+    if is_json && !is_fork {
+        #[cfg(feature = "channels")]
+        return super::channels::lines(bytes, policy, args);
+        #[cfg(not(feature = "channels"))]
+        {
+            let evidence = annals_proof::Evidence::from_json(bytes).map_err(CheckError::from)?;
+            return Ok(evidence_lines(&evidence.check(policy)?));
+        }
     }
     #[cfg(feature = "channels")]
     if !args.addresses.is_empty() {
         let text = "with --address, only evidence is checked: it has the account's statement of keys; give --vkey";
         return Err(CheckError::Contradiction(text.to_owned()).into());
+    }
+    if is_fork {
+        return fork_lines(&Fork::from_json(bytes).map_err(CheckError::from)?, policy);
     }
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|_| CheckError::from(bad("neither JSON nor text")))?;
@@ -65,7 +80,7 @@ fn check(bytes: &[u8], policy: &Policy, args: &Check) -> Result<Vec<Line>, Failu
         lines.push(event_line(proof.entry(), None));
         return Ok(lines);
     }
-    if text.starts_with("old ") {
+    if bytes.starts_with(GREW) {
         return consistency_lines(&text.parse().map_err(CheckError::from)?, policy, args);
     }
     let checkpoint: Checkpoint = text.parse().map_err(CheckError::from)?;
@@ -108,7 +123,7 @@ fn consistency_lines(
 }
 
 fn fork_lines(fork: &Fork, policy: &Policy) -> Result<Vec<Line>, Failure> {
-    let mut refused = CheckError::Contradiction("the policy names no log".to_owned());
+    let mut refused = None;
     for key in policy.logs() {
         match fork.check(key) {
             Ok(found) => {
@@ -127,8 +142,11 @@ fn fork_lines(fork: &Fork, policy: &Policy) -> Result<Vec<Line>, Failure> {
                 ];
                 return Ok(vec![("fork", text, fields)]);
             }
-            Err(error) => refused = error,
+            // What is wrong with the signed fork of one log says more than that another log did not sign it.
+            Err(error @ CheckError::NotSigned { .. }) => refused = refused.or(Some(error)),
+            Err(error) => refused = Some(error),
         }
     }
-    Err(refused.into())
+    let none = || CheckError::Contradiction("no key of a log was given".to_owned());
+    Err(refused.unwrap_or_else(none).into())
 }

@@ -28,6 +28,9 @@ pub(crate) fn run(args: &Checkpoint) -> Result<(), Failure> {
         }
         (Some(key), ..) => {
             let key = LogKey::read(key)?;
+            if args.adopt {
+                options.adopt(&store)?;
+            }
             options.open(&store, key.name())?.checkpoint(&key)?
         }
         // The arguments require one of both.

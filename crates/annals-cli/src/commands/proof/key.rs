@@ -1,4 +1,4 @@
-//! `annals key` creates a key.
+//! `annals key` creates a key, or prints the public keys of one.
 
 use annals_proof::{LogKey, ProofError};
 use serde_json::json;
@@ -8,10 +8,18 @@ use crate::args::proof::Key;
 use crate::failure::Failure;
 use crate::out::Out;
 
-/// Creates a key and prints its public keys.
+/// Creates a key, unless one is to be shown, and prints its public keys.
 pub(crate) fn run(args: &Key, format: Option<Format>) -> Result<(), Failure> {
-    let key = LogKey::generate(&args.name).map_err(ProofError::from)?;
-    key.write_new(&args.out)?;
+    let key = match (&args.name, &args.out, &args.show) {
+        (_, _, Some(file)) => LogKey::read(file)?,
+        (Some(name), Some(file), None) => {
+            let key = LogKey::generate(name).map_err(ProofError::from)?;
+            key.write_new(file)?;
+            key
+        }
+        // The arguments require a name and a file, or a file to show.
+        _ => return Ok(()),
+    };
     let mut out = Out::new(format);
     let (vkey, witness_vkey) = (key.vkey().to_string(), key.witness_vkey().to_string());
     if out.format() == Format::Table {

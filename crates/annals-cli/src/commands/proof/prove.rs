@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Prove) -> Result<(), Failure> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let proofs = ProofOptions::new().threads(threads).open_existing(store)?;
         let checkpoint = match &args.at {
-            Some(path) => files::parse(path)?,
+            Some(path) => signed(&proofs, files::parse(path)?)?,
             None => proofs.last_checkpoint().ok_or_else(|| {
                 Failure::Proof(ProofError::NoProofs { path: args.store.path().join("proofs") })
             })?,
@@ -37,6 +37,23 @@ pub(crate) fn run(args: &Prove) -> Result<(), Failure> {
     })
 }
 
+/// Checks that the log signed the checkpoint: otherwise no checker would accept the proof.
+fn signed(proofs: &Proofs, checkpoint: Checkpoint) -> Result<Checkpoint, Failure> {
+    of_this_log(proofs, &checkpoint)?;
+    if let Some(vkey) = proofs.vkey() {
+        checkpoint.verify(&vkey)?;
+    }
+    Ok(checkpoint)
+}
+
+fn of_this_log(proofs: &Proofs, checkpoint: &Checkpoint) -> Result<(), ProofError> {
+    if checkpoint.origin() == proofs.origin() {
+        return Ok(());
+    }
+    let (found, expected) = (checkpoint.origin().to_owned(), proofs.origin().to_owned());
+    Err(ProofError::OtherLog { found, expected })
+}
+
 fn since_proof(
     proofs: &Proofs,
     since: &Path,
@@ -46,6 +63,7 @@ fn since_proof(
         return Ok(proofs.prove_consistency(0, checkpoint)?);
     }
     let old: Checkpoint = files::parse(since)?;
+    of_this_log(proofs, &old)?;
     let proof = proofs.prove_consistency(old.size(), checkpoint)?;
     proof.check(old.root())?;
     Ok(proof)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use annals_replicated::Cause;
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event, Message, Server, ServerInfo};
+use async_nats::{Client, ConnectOptions, Event, Message, Server, ServerInfo, Statistics};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -139,9 +139,7 @@ impl Connection {
 
     /// Returns the number of the connection: each one that is made anew has another number.
     pub(crate) fn number(&self) -> u64 {
-        // Relaxed: the client counts a connection before it reports itself as connected, through a channel that is
-        // read before this.
-        self.client.statistics().connects.load(Ordering::Relaxed)
+        number_of(&self.client.statistics())
     }
 
     /// Returns how often the connection was lost so far.
@@ -232,6 +230,13 @@ impl Connection {
             None => Ok(answer),
         }
     }
+}
+
+/// Returns the number of a client's connection.
+pub(crate) fn number_of(statistics: &Statistics) -> u64 {
+    // Relaxed: the client counts a connection before it reports itself as connected, and before it passes on what
+    // arrives. Both go through channels that are read before this.
+    statistics.connects.load(Ordering::Relaxed)
 }
 
 pub(crate) const LOST: &str = "the connection was lost";

@@ -9,12 +9,13 @@ use annals_replicated::{
     AppendAnswer, AppendOutcome, Cause, CheckError, CommitLog, Done, Fitness, LogError, LogLimits,
     NewEntry, Page, ReadLimit, Slot,
 };
+use async_nats::Statistics;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::address::{Address, ConnectError, is_replicas};
 use crate::appends::{self, Append};
 use crate::check::Checker;
-use crate::connection::Connection;
+use crate::connection::{Connection, number_of};
 use crate::engine::Engine;
 use crate::login::Login;
 use crate::options::JetStreamOptions;
@@ -46,6 +47,8 @@ pub struct JetStream {
     appends: UnboundedSender<Append>,
     queries: UnboundedSender<Query>,
     shared: Arc<Shared>,
+    /// What the client counts.
+    statistics: Arc<Statistics>,
 }
 
 impl JetStream {
@@ -87,6 +90,7 @@ impl JetStream {
             Ok(Engine { address, connection, checker, shared })
         });
         let engine = Arc::new(engine.map_err(ConnectError::Url)?);
+        let statistics = engine.connection.client().statistics();
         let (appends, append_calls) = unbounded_channel();
         let (queries, query_calls) = unbounded_channel();
         let thread = std::thread::Builder::new().name("annals-nats".to_owned());
@@ -98,7 +102,7 @@ impl JetStream {
         };
         // The thread ends by itself once the engine is dropped and its last append has an answer.
         thread.spawn(move || runtime.block_on(work)).map_err(thread_error)?;
-        Ok(Self { appends, queries, shared })
+        Ok(Self { appends, queries, shared, statistics })
     }
 
     /// Sends a call to the thread and waits for its answer. Returns none if the thread has gone.
@@ -151,6 +155,14 @@ impl CommitLog for JetStream {
 
     fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
         self.ask(|answer| Query::Read { after, limit, answer }).unwrap_or_else(|| Err(gone()))
+    }
+
+    fn read_again(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        self.ask(|answer| Query::ReadAgain { after, limit, answer }).unwrap_or_else(|| Err(gone()))
+    }
+
+    fn connection(&self) -> u64 {
+        number_of(&self.statistics)
     }
 
     fn ends(&self) -> Result<(Slot, Slot), LogError> {

@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use annals_replicated::{Cause, CheckError, Fitness, LogError, LogLimits, Page, ReadLimit, Slot};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -17,12 +18,20 @@ use crate::stream::Stream;
 const NEWS_EVERY: Duration = Duration::from_millis(1);
 /// The largest entry that is written, in bytes. A server may take larger ones, which hold up the others.
 const MAX_ENTRY_BYTES: usize = 8 << 20;
+/// The largest number of entries that are read again from the leader. It returns one for each request.
+const MOST_OF_LEADER: usize = 8;
 /// How many appends may be under way.
 const UNDER_WAY: usize = 32;
 
 /// A call that is not an append. Each is answered once; the caller may have gone.
 pub(crate) enum Query {
     Read {
+        after: Slot,
+        limit: ReadLimit,
+        answer: SyncSender<Result<Page, LogError>>,
+    },
+    /// Reads entries that were read before.
+    ReadAgain {
         after: Slot,
         limit: ReadLimit,
         answer: SyncSender<Result<Page, LogError>>,
@@ -71,6 +80,9 @@ async fn take(engine: Arc<Engine>, call: Query) {
     match call {
         Query::Read { after, limit, answer } => {
             drop(answer.send(engine.read(after, limit).await));
+        }
+        Query::ReadAgain { after, limit, answer } => {
+            drop(answer.send(engine.read_again(after, limit).await));
         }
         Query::Ends { answer } => drop(answer.send(engine.ends().await)),
         Query::Check { answer } => drop(answer.send(engine.check().await)),
@@ -136,6 +148,29 @@ impl Engine {
             } else {
                 self.shared.news.found_end(stream.last);
             }
+        }
+        Ok(Page { entries, time_ms: self.shared.clock.now_ms() })
+    }
+
+    /// Reads entries again: a few from the leader, which decides about appends, and many from any server.
+    async fn read_again(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        if limit.entries > MOST_OF_LEADER {
+            return self.read(after, limit).await;
+        }
+        let mut entries: Vec<(Slot, Bytes)> = Vec::new();
+        while entries.len() < limit.entries {
+            let slot = Slot(after.0 + entries.len() as u64).next();
+            match self.read_leader(slot).await.map_err(LogError::Unavailable)? {
+                Some((found, entry)) if found == slot => entries.push((found, entry)),
+                Some((first, _)) if entries.is_empty() => return Err(LogError::Trimmed { first }),
+                _ => break,
+            }
+        }
+        if entries.is_empty()
+            && let Some(Stream { first, .. }) = self.stream().await?
+            && first > after.next()
+        {
+            return Err(LogError::Trimmed { first });
         }
         Ok(Page { entries, time_ms: self.shared.clock.now_ms() })
     }

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use crate::connection::{ApiError, LOST};
 use crate::engine::Engine;
+use crate::stream::NO_STREAM;
 
 /// The largest number of entries of one request.
 const MAX_ENTRIES: usize = 1_024;
 /// The largest size of the entries of one request, in bytes. A server closes connections on which much more waits.
 const MAX_BYTES: usize = 8 << 20;
-/// `JetStream`'s number of the error "no message found".
+/// The number of the error of `JetStream` that says "no message found".
 const NOT_FOUND: u64 = 10_037;
 
 impl Engine {
@@ -79,7 +80,7 @@ impl Engine {
         let what = format!("STREAM.MSG.GET.{}", self.address.name);
         match self.connection.api(&what, &request).await {
             Ok(answer) => decode(&answer["message"]).map(Some),
-            Err(ApiError::Refused(NOT_FOUND, _)) => Ok(None),
+            Err(ApiError::Refused(NOT_FOUND | NO_STREAM, _)) => Ok(None),
             Err(error) => Err(error.cause()),
         }
     }

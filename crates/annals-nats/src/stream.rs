@@ -10,7 +10,7 @@ use crate::connection::{ApiError, Connection};
 use crate::shared::Shared;
 
 /// `JetStream`'s number of the error "stream not found".
-const NOT_FOUND: u64 = 10_059;
+pub(crate) const NO_STREAM: u64 = 10_059;
 
 /// What the leader of a stream says about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ impl Stream {
         let answer = connection.api(&format!("STREAM.INFO.{name}"), &Value::Null).await;
         let stream = match answer {
             Ok(answer) => Self::parse(&answer),
-            Err(ApiError::Refused(NOT_FOUND, _)) => {
+            Err(ApiError::Refused(NO_STREAM, _)) => {
                 shared.note_stream(false);
                 return Ok(None);
             }

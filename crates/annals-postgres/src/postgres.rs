@@ -138,6 +138,10 @@ impl CommitLog for Postgres {
         self.ask(|answer| Query::Read { after, limit, answer }).unwrap_or_else(|| Err(gone()))
     }
 
+    fn compares_hashes(&self) -> bool {
+        true
+    }
+
     fn ends(&self) -> Result<(Slot, Slot), LogError> {
         self.ask(|answer| Query::Ends { answer }).unwrap_or_else(|| Err(gone()))
     }

@@ -34,9 +34,10 @@ fn event(bytes: usize) -> RawEvent {
     RawEvent::builder("counted").data("x".repeat(bytes)).build().expect("an event")
 }
 
+/// Returns the settings for an engine that compares hashes.
 fn settings() -> CoreSettings {
     let limits = LogLimits { entry_bytes: 1 << 20, under_way: 8 };
-    CoreSettings::new(Uuid::from_u128(1), limits)
+    CoreSettings { confirm_ms: None, ..CoreSettings::new(Uuid::from_u128(1), limits) }
 }
 
 /// A core with a replica, and the last slot of its record.

@@ -62,6 +62,9 @@ impl Run {
         let mut run = Self::start(SimRecord::new(Uuid::from_u128(7)), Vec::new(), 0);
         run.read_all();
         assert!(run.core.is_caught_up());
+        // So that no commit waits for a check, unless time passes.
+        run.step(Input::Reconnected);
+        run.read_all();
         run
     }
 
@@ -171,6 +174,58 @@ fn lands_at_the_expected_slot() {
     let (send, after, _) = run.submit();
     run.answer(send, AppendOutcome::At(after.next()));
     assert!(matches!(run.reply, Some(Ok(0))));
+}
+
+/// Each commit of another process takes the slot of one that the record lost. The engine compares slots only.
+#[test]
+fn lands_only_while_the_record_still_has_the_commit_before_it() {
+    for (is_lost, waits) in [(false, false), (false, true), (true, true)] {
+        let mut run = Run::new();
+        let (send, after, entry) = run.submit();
+        run.record.arrive(after, &entry.bytes, false);
+        run.answer(send, AppendOutcome::At(Slot(2)));
+        assert!(matches!(run.reply.take(), Some(Ok(0))));
+        if is_lost {
+            run.record = SimRecord::new(Uuid::from_u128(7));
+            run.other(batch(2));
+        }
+        run.now_ms += if waits { 1_000 } else { 100 };
+        let (send, after, entry) = run.submit();
+        run.record.arrive(after, &entry.bytes, false);
+        assert_eq!(!run.asked.anchors.is_empty(), waits, "the check does not wait for the answer");
+        run.answer(send, AppendOutcome::At(Slot(3)));
+        assert_eq!(run.reply.is_some(), !waits);
+        run.read_all();
+        match (is_lost, run.reply) {
+            (true, Some(Err(Refusal::InDoubt))) | (false, Some(Ok(1))) => {}
+            (is_lost, reply) => panic!("{is_lost}: {reply:?}"),
+        }
+        let changed = Divergence::Changed { slot: Slot(2) };
+        assert_eq!(run.core.divergence(), is_lost.then_some(changed));
+        assert_eq!(run.applied.contains(&2), !is_lost, "{:?}", run.applied);
+    }
+}
+
+/// A read may show a process its own commit before the engine's answer arrives.
+#[test]
+fn is_not_taken_from_a_read_unless_the_record_has_the_commit_before_it() {
+    let mut run = Run::new();
+    let (send, after, entry) = run.submit();
+    run.record.arrive(after, &entry.bytes, false);
+    run.answer(send, AppendOutcome::At(Slot(2)));
+    run.reply = None;
+    run.record = SimRecord::new(Uuid::from_u128(7));
+    run.other(batch(2));
+    run.now_ms += 1_000;
+    let (_, after, entry) = run.submit();
+    run.record.arrive(after, &entry.bytes, false);
+    let entries = Ok(vec![entry.bytes]);
+    let (kind, after) = (ReadKind::Watch, Slot(2));
+    run.step(Input::Entries { kind, after, entries, time_ms: None });
+    assert!(run.reply.is_none() && !run.applied.contains(&2), "{:?}", run.applied);
+    run.read_all();
+    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
+    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
 }
 
 #[test]

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use annals::{AppendError, Health, RawEvent};
 use annals_nats::JetStream;
-use annals_replicated::{CreateError, Divergence, OpenReplicatedError, Replicated, create};
+use annals_replicated::{
+    AppendOutcome, CommitHash, CommitLog as _, CreateError, Divergence, NewEntry,
+    OpenReplicatedError, ReadLimit, Replicated, Slot, create,
+};
+use bytes::Bytes;
+use tempfile::TempDir;
 
 use crate::raw;
 use crate::server::{HANGS, Servers, Settings};
@@ -203,4 +209,71 @@ fn older_data_that_is_put_back_is_found() {
     }
     let found = divergence(&open(&servers, &second));
     assert!(matches!(found, Divergence::Changed { .. }), "{found:?}");
+}
+
+/// Appends an event to a log that lost one that `lost` has, through another store, so that the stream has as many messages
+/// as before. Then `lost` appends, and must not get an offset: its entry is void for all others.
+fn is_found_before_an_append_returns(servers: &Servers, lost: &Store, replica: &TempDir) {
+    let other = open(servers, replica);
+    assert_eq!((other.append(event("three")).unwrap(), lost.len()), (1, 2));
+    let result = lost.append(event("late"));
+    let is_told = |error: &AppendError| {
+        matches!(error, AppendError::InDoubt { .. } | AppendError::Diverged { .. })
+    };
+    assert!(result.as_ref().is_err_and(is_told), "{result:?}");
+    assert!(matches!(lost.health(), Health::Diverged { .. }), "{:?}", lost.health());
+    assert_eq!(lost.len(), 2, "no reader of the replica sees the void event");
+    settle(&other);
+    assert_eq!(other.len(), 2);
+}
+
+#[test]
+fn as_many_other_messages_as_older_data_lack_are_found() {
+    let Some(mut servers) = Servers::start(Settings::one()) else { return };
+    create(&JetStream::connect(&servers.url("shop")).unwrap()).unwrap();
+    let [first, second] = replicas();
+    let lost = open(&servers, &first);
+    lost.append(event("one")).unwrap();
+    let backup = servers.back_up();
+    settle(&lost);
+    lost.append(event("two")).unwrap();
+    servers.put_back(&backup);
+    is_found_before_an_append_returns(&servers, &lost, &second);
+}
+
+/// The connection of the process lasts. Only time makes it look.
+#[test]
+fn as_many_other_messages_as_a_stream_lost_are_found_on_the_same_connection() {
+    let Some(servers) = Servers::start(Settings::one()) else { return };
+    let log = JetStream::connect(&servers.url("shop")).unwrap();
+    create(&log).unwrap();
+    let [first, second] = replicas();
+    let lost = open(&servers, &first);
+    lost.append(event("one")).unwrap();
+    lost.append(event("two")).unwrap();
+    let entries = log.read(Slot(0), ReadLimit::default()).unwrap().entries;
+    raw::api(&servers, "STREAM.DELETE.shop", "");
+    for (number, (slot, bytes)) in (0..).zip(&entries[..entries.len() - 1]) {
+        restore(&log, number, *slot, bytes);
+    }
+    // The last look at the record is older than half a second then.
+    thread::sleep(Duration::from_millis(600));
+    is_found_before_an_append_returns(&servers, &lost, &second);
+}
+
+/// Stores an entry that was read before. The entry with the number 0 makes the stream.
+fn restore(log: &JetStream, number: u64, slot: Slot, bytes: &Bytes) {
+    let (sender, answer) = channel();
+    let entry = NewEntry {
+        bytes: bytes.clone(),
+        number,
+        hash: CommitHash::NONE,
+        previous: CommitHash::NONE,
+        first_offset: 0,
+        events: 0,
+        part: (0, 1),
+    };
+    log.append(Slot(slot.0 - 1), entry, Box::new(move |answer| drop(sender.send(answer.outcome))));
+    let outcome = answer.recv().unwrap();
+    assert!(matches!(outcome, AppendOutcome::At(at) if at == slot), "{outcome:?}");
 }

@@ -21,6 +21,23 @@ impl State {
         }
     }
 
+    /// Returns whether the record was seen to still have the last valid commit, not long before `time_ms` or after it.
+    /// Only then may a commit land that the engine stored by that time.
+    ///
+    /// An engine may compare only the slot of an append. If its record loses its end and other writers fill the slots
+    /// again, such an engine stores a commit that is void for all processes but its own.
+    pub(super) fn is_confirmed(&self, time_ms: u64) -> bool {
+        let Some(limit) = self.settings.confirm_ms else { return true };
+        self.confirmed_ms.is_some_and(|confirmed_ms| time_ms < confirmed_ms.saturating_add(limit))
+    }
+
+    /// Begins to check the last valid commit while commits are under way, so that they need not wait for it later.
+    pub(super) fn confirm_early(&mut self) {
+        if !self.flights.is_empty() && !self.is_confirmed(self.now.steady_ms) {
+            self.begin_anchor();
+        }
+    }
+
     /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void
     /// entries there, and then other writers append at slots that this process believes to have read. After a pause:
     /// otherwise the process would read as fast as it can until it sends again.
@@ -113,6 +130,9 @@ impl State {
         }
         if is_anchor {
             self.anchor = None;
+            if !self.rejoin.is_open() {
+                self.confirmed_ms = Some(now);
+            }
             self.confirmed();
             if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
                 self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
@@ -121,6 +141,7 @@ impl State {
                 self.read_now();
             }
             self.land();
+            self.settle_answered();
         }
     }
 

@@ -78,6 +78,7 @@ impl Core {
             Input::ApplyFailed => state.apply_failed(),
             Input::ApplyDiffers { slot } => state.apply_differs(slot),
             Input::Reconnected => {
+                state.confirmed_ms = None;
                 state.begin_anchor_and_rewind();
                 state.read_now();
             }

@@ -52,6 +52,8 @@ pub(super) struct Flight {
     pub(super) ends_doubt: bool,
     /// The steady time of the last send, in ms.
     pub(super) sent_ms: u64,
+    /// The steady time of the last answer that an entry is stored, in ms.
+    pub(super) stored_ms: u64,
     pub(super) requests: Vec<Admitted>,
 }
 
@@ -76,6 +78,7 @@ impl Flight {
             may_be_stored: false,
             ends_doubt: false,
             sent_ms: 0,
+            stored_ms: 0,
             requests,
         }
     }

@@ -34,7 +34,7 @@ impl State {
         let mut doubt = current;
         match outcome {
             AppendOutcome::At(slot) => {
-                flight.may_be_stored = true;
+                (flight.may_be_stored, flight.stored_ms) = (true, self.now.steady_ms);
                 if send.attempt >= flight.split_at {
                     flight.slots[send.part].push(*slot);
                 }
@@ -60,9 +60,15 @@ impl State {
             self.settle();
         }
         self.land();
-        // Everything was answered, and it did not land: the record shows why.
+        self.settle_answered();
+    }
+
+    /// Settles the flights if the first one was answered and did not land: the record shows why. While an anchor is
+    /// checked, it may still land.
+    pub(super) fn settle_answered(&mut self) {
         let answered = |flight: &Flight| flight.open == 0 && flight.sent == flight.entries.len();
-        if self.resend_ms.is_none() && self.flights.front().is_some_and(answered) {
+        let is_due = self.anchor.is_none() && self.resend_ms.is_none();
+        if is_due && self.flights.front().is_some_and(answered) {
             self.settle();
         }
     }
@@ -76,14 +82,19 @@ impl State {
         self.resend();
     }
 
-    /// Lands the first flights, if the engine stored them directly behind the last slot that was read.
+    /// Lands the first flights, if the engine stored them directly behind the last slot that was read, and the record
+    /// still has what was read.
     pub(super) fn land(&mut self) {
         while self.anchor.is_none()
             && self.end.is_none()
             && self.chain.read_to() >= self.land_from
-            && self.flights.front().is_some_and(|flight| flight.is_behind(self.chain.read_to()))
-            && let Some(flight) = self.flights.pop_front()
+            && let Some(first) = self.flights.front()
+            && first.is_behind(self.chain.read_to())
         {
+            if !self.is_confirmed(first.stored_ms) {
+                return self.begin_anchor();
+            }
+            let flight = self.flights.pop_front().expect("the first flight");
             self.chain.landed(&flight.commit, flight.parts());
             self.round_trip_ms = self.now.steady_ms.saturating_sub(flight.sent_ms);
             self.landed_own(flight);
@@ -122,7 +133,7 @@ impl State {
         match kind {
             ReadKind::Now => {
                 self.reading_now = false;
-                self.note_clock(self.read_wall_ms, time_ms);
+                self.note_clock(self.read_at.wall_ms, time_ms);
             }
             ReadKind::Watch => self.watching = false,
         }
@@ -141,6 +152,16 @@ impl State {
                 return;
             }
         };
+        // They may show a commit of this process: see `is_confirmed`. A read that is asked for behind a check counts
+        // however long it takes. A read that watches may have been asked for long ago.
+        let asked_ms = match kind {
+            ReadKind::Now => self.read_at.steady_ms,
+            ReadKind::Watch => self.now.steady_ms,
+        };
+        if !self.flights.is_empty() && !self.is_confirmed(asked_ms) {
+            self.begin_anchor();
+            return self.read_now();
+        }
         let before = self.chain.read_to();
         for (entry, slot) in entries.iter().zip(after.0 + 1..) {
             if Slot(slot) != self.chain.read_to().next() {
@@ -311,13 +332,14 @@ impl State {
             return;
         }
         self.ask_for_anchors();
-        if self.rejoin.is_open() || self.is_behind() {
+        let is_unconfirmed = !self.flights.is_empty() && !self.is_confirmed(now);
+        if self.rejoin.is_open() || self.is_behind() || (is_unconfirmed && self.anchor.is_some()) {
             return;
         }
         let after = self.chain.read_to();
         if self.want_now && !self.reading_now {
             (self.want_now, self.reading_now) = (false, true);
-            self.read_wall_ms = self.now.wall_ms;
+            self.read_at = self.now;
             self.outputs.push(Output::Read { kind: ReadKind::Now, after });
         }
         if self.caught_up && !self.watching {

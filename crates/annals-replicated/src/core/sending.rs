@@ -16,7 +16,7 @@ impl State {
     pub(super) fn launch(&mut self, replica: &dyn Replica) {
         self.send_entries();
         while self.may_launch() {
-            let Some(mut flight) = self.gather(replica) else { return };
+            let Some(mut flight) = self.gather(replica) else { break };
             flight.ends_doubt = std::mem::take(&mut self.abandoned);
             if self.flights.is_empty() {
                 self.predicted = self.chain.read_to();
@@ -24,6 +24,7 @@ impl State {
             self.flights.push_back(flight);
             self.send_entries();
         }
+        self.confirm_early();
     }
 
     fn may_launch(&self) -> bool {

@@ -19,6 +19,9 @@ pub struct CoreSettings {
     /// How long the record may end before the replica's position, in ms, before the replica counts as diverged: a read
     /// may be stale. Default: 10,000.
     pub absence_limit_ms: u64,
+    /// How long a check that the record still has the last commit holds, in ms: within this time after it, commits may
+    /// land without another check. `None`: no check is needed, since the engine compares hashes. Default: 500.
+    pub confirm_ms: Option<u64>,
     /// The size of the commits that may wait to be applied before reading pauses, in bytes. What a read under way
     /// returns is still taken. Default: 256 MiB.
     pub unapplied_bytes: usize,
@@ -41,6 +44,7 @@ impl CoreSettings {
             append_timeout_ms: 30_000,
             answer_timeout_ms: 5_000,
             absence_limit_ms: 10_000,
+            confirm_ms: Some(500),
             unapplied_bytes: 256 << 20,
             seed,
         }

@@ -75,6 +75,9 @@ pub(super) struct State {
     /// Whether a commit that nobody waits for may still land: a barrier is to end that.
     pub(super) abandoned: bool,
     pub(super) anchor: Option<AnchorCheck>,
+    /// The steady time at which a read last showed that the record still has the last valid commit, in ms. `None` if
+    /// none has on this connection.
+    pub(super) confirmed_ms: Option<u64>,
     /// Whether the entries behind the last valid commit are read again after that check.
     pub(super) rewinds: bool,
     /// The steady time from which on they may be read again once more, in ms.
@@ -95,8 +98,8 @@ pub(super) struct State {
     /// Whether a read is wanted at once, and whether one is under way.
     pub(super) want_now: bool,
     pub(super) reading_now: bool,
-    /// The system's clock when that read was asked for, in ms since 1970 UTC.
-    pub(super) read_wall_ms: u64,
+    /// The clocks when that read was asked for.
+    pub(super) read_at: Now,
     pub(super) watching: bool,
     /// The steady time before which no read is tried after one failed.
     pub(super) read_again_ms: u64,
@@ -152,6 +155,7 @@ impl State {
             hold_until_ms: 0,
             abandoned: false,
             anchor: None,
+            confirmed_ms: None,
             rewinds: false,
             rewind_again_ms: 0,
             land_from: Slot(0),
@@ -162,7 +166,7 @@ impl State {
             shorter: Absence::default(),
             want_now: true,
             reading_now: false,
-            read_wall_ms: 0,
+            read_at: Now::default(),
             watching: false,
             read_again_ms: 0,
             hinted: false,

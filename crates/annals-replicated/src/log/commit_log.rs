@@ -59,6 +59,29 @@ pub trait CommitLog: Send + Sync {
     /// Returns the largest entry, and how many appends may be under way.
     fn limits(&self) -> LogLimits;
 
+    /// Reads entries that were read before, to find out whether the record still has them. An engine whose servers may
+    /// disagree asks the server that takes appends. Otherwise as [`read`](Self::read), which it calls by default.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    fn read_again(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        self.read(after, limit)
+    }
+
+    /// Returns whether the engine stores an entry only behind the commit that it was decided on: behind an entry with
+    /// the hash [`NewEntry::previous`]. By default not. Then a process reads its last commit again about twice a second
+    /// while it appends, because the engine may have lost that commit and stored others in its slots.
+    fn compares_hashes(&self) -> bool {
+        false
+    }
+
+    /// Returns a number that changes when the engine is connected again, before it answers an append on the new
+    /// connection. A process then reads its last commit again. Always 0 by default: then this happens after a call has
+    /// failed. It is called often, and does not block.
+    fn connection(&self) -> u64 {
+        0
+    }
+
     /// Returns the engine's name, the value of the label `backend` of the metrics: "replicated" by default.
     fn name(&self) -> &'static str {
         "replicated"

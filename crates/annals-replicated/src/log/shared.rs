@@ -9,6 +9,7 @@ use super::commit_log::{
 use crate::chain::slot::Slot;
 
 /// A shared engine is an engine: a program that chooses one by its address has an `Arc<dyn CommitLog>`.
+#[warn(clippy::missing_trait_methods, reason = "a default would hide what the engine does")]
 impl<L: CommitLog + ?Sized> CommitLog for Arc<L> {
     fn append(&self, after: Slot, entry: NewEntry, done: Done) {
         (**self).append(after, entry, done);
@@ -16,6 +17,18 @@ impl<L: CommitLog + ?Sized> CommitLog for Arc<L> {
 
     fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
         (**self).read(after, limit)
+    }
+
+    fn read_again(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        (**self).read_again(after, limit)
+    }
+
+    fn compares_hashes(&self) -> bool {
+        (**self).compares_hashes()
+    }
+
+    fn connection(&self) -> u64 {
+        (**self).connection()
     }
 
     fn ends(&self) -> Result<(Slot, Slot), LogError> {

@@ -4,7 +4,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,6 +53,8 @@ struct Worker {
     progress: Arc<Progress>,
     /// Whether the engine has not answered since it last did not answer.
     is_away: Arc<AtomicBool>,
+    /// The number of the engine's connection that the core knows.
+    connection: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -61,7 +63,8 @@ impl Engine {
         inbox: Arc<Inbox>,
         progress: Arc<Progress>,
     ) -> io::Result<Self> {
-        let worker = Worker { log, inbox, progress, is_away: Arc::default() };
+        let connection = Arc::new(AtomicU64::new(log.connection()));
+        let worker = Worker { log, inbox, progress, is_away: Arc::default(), connection };
         let (sends, send_jobs) = channel();
         let (reads, read_jobs) = channel();
         let (watches, watch_jobs) = channel();
@@ -94,8 +97,13 @@ impl Worker {
         while let Ok(job) = jobs.recv() {
             match job {
                 SendJob::Append { send, after, entry } => {
+                    // The engine has the function until it answers, so the function does not keep the engine.
+                    let (log, known) = (Arc::downgrade(&self.log), Arc::clone(&self.connection));
                     let inbox = Arc::clone(&self.inbox);
                     let done = Box::new(move |answer: AppendAnswer| {
+                        if let Some(log) = log.upgrade() {
+                            note_connection(&*log, &known, &inbox);
+                        }
                         let (outcome, time_ms) = (answer.outcome, answer.time_ms);
                         inbox.push(Input::Answered { send, outcome, time_ms });
                     });
@@ -155,9 +163,17 @@ impl Worker {
         self.inbox.push(Input::Entries { kind, after, entries, time_ms });
     }
 
-    /// Reads a page. If the engine was away before, first tells the core that it is back.
     fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
-        let read = guarded(|| self.log.read(after, limit)).map_err(LogError::Unavailable).flatten();
+        self.page(after, || self.log.read(after, limit))
+    }
+
+    /// Reads a page. If the engine was away before, first tells the core that it is back.
+    fn page(
+        &self,
+        after: Slot,
+        read: impl FnOnce() -> Result<Page, LogError>,
+    ) -> Result<Page, LogError> {
+        let read = guarded(read).map_err(LogError::Unavailable).flatten();
         let page = read.and_then(|page| page.check(after).map(|()| page));
         match &page {
             Err(LogError::Unavailable(cause)) => {
@@ -174,18 +190,28 @@ impl Worker {
         page
     }
 
-    /// Reads `count` entries, or fewer if the engine shows no more.
+    /// Reads `count` entries again, or fewer if the engine shows no more.
     fn read_whole(&self, after: Slot, count: usize) -> Result<Vec<Bytes>, LogError> {
         let mut entries: Vec<Bytes> = Vec::new();
         while entries.len() < count {
             let limit = ReadLimit { entries: count - entries.len(), bytes: COMMIT_BYTES };
-            let page = self.read(Slot(after.0 + entries.len() as u64), limit)?;
+            let after = Slot(after.0 + entries.len() as u64);
+            let page = self.page(after, || self.log.read_again(after, limit))?;
             if page.entries.is_empty() {
                 break;
             }
             entries.extend(page.entries.into_iter().map(|(_, entry)| entry));
         }
         Ok(entries)
+    }
+}
+
+/// Tells the core if the engine was connected again since the core was last told so.
+fn note_connection(log: &dyn CommitLog, known: &AtomicU64, inbox: &Inbox) {
+    let Ok(connection) = guarded(|| log.connection()) else { return };
+    // Relaxed: the number guards no other data. Answers come one after the other, or the engine may mix them up anyway.
+    if known.swap(connection, Ordering::Relaxed) != connection {
+        inbox.push(Input::Reconnected);
     }
 }
 

@@ -101,6 +101,9 @@ fn open<E: Event>(
     let mut settings = CoreSettings::new(Uuid::new_v4(), log.limits());
     let timeout = shared.options.append_timeout.as_millis();
     settings.append_timeout_ms = u64::try_from(timeout).unwrap_or(u64::MAX).max(1);
+    if log.compares_hashes() {
+        settings.confirm_ms = None;
+    }
     let start = Start { store_id: Some(store_id), positions, replica_head, compare_all };
     let core = Core::new(settings, start, shared.now());
     let hinted = Arc::downgrade(&inbox);

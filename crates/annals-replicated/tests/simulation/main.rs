@@ -15,7 +15,7 @@ mod world;
 use std::ops::Range;
 
 use annals::RawEvent;
-use annals_replicated::history::{Told, Violation, check};
+use annals_replicated::history::{Operation, Told, Violation, check};
 use annals_replicated::sim::{Broken, Faults, Random, SimRecord};
 use annals_replicated::{Chain, LogLimits, Slot, Step};
 
@@ -62,6 +62,7 @@ fn any_plan(seed: u64) -> Plan {
         broken: None,
         operator: None,
         defect: None,
+        confirms: true,
         payload: if random.chance(30) { 3_000 } else { 50 },
     }
 }
@@ -119,6 +120,7 @@ fn plain_plan(processes: usize) -> Plan {
         broken: None,
         operator: None,
         defect: None,
+        confirms: true,
         payload: 20,
     }
 }
@@ -158,14 +160,42 @@ fn a_pause_between_two_stale_reads_is_not_a_loss() {
 }
 
 /// In these runs, the record changes between the positions of two processes, and no process reconnects. The one that is
-/// behind goes on in another history, and the other one must notice by its entries.
+/// behind goes on in another history, and the other one must notice by its entries: it does not look by itself.
 #[test]
 fn a_change_between_two_positions_is_noticed() {
     for (broken, seed) in [(Broken::ChangedEntry, 143), (Broken::LostEntry, 40)] {
-        let plan = Plan { broken: Some(broken), ..plain_plan(2) };
+        let plan = Plan { broken: Some(broken), confirms: false, ..plain_plan(2) };
         let (outcome, _) = run(&plan, seed);
         let noticed = outcome.divergences.iter().any(Option::is_some);
         assert!(noticed, "{broken:?}, seed {seed}: no process has noticed");
+    }
+}
+
+/// Returns an append that returned a second or more after the record lost its end, and is not in the log.
+fn acknowledged_in_vain(seed: u64) -> Option<Operation> {
+    let faults = if seed % 2 == 0 { Faults::none() } else { plain_plan(2).faults };
+    let processes = if seed % 3 == 0 { 3 } else { 2 };
+    let broken = Some(Broken::LostTail);
+    let plan = Plan { faults, broken, appends: 100, ..plain_plan(processes) };
+    let (outcome, _) = run(&plan, seed);
+    let lost_ms = outcome.broken_at.expect("a loss");
+    let log = events(&outcome.record);
+    outcome.history.operations.into_iter().find(|operation| {
+        let Told::Appended(appended) = &operation.told else { return false };
+        let [start, end] = [appended.offsets.start, appended.offsets.end]
+            .map(|offset| usize::try_from(offset).expect("in memory"));
+        let is_there = log.get(start..end) == Some(&operation.events[..]);
+        operation.ended >= lost_ms + 1_000 && !appended.known && !is_there
+    })
+}
+
+/// A record loses its end, and other processes fill the same slots. The engine compares slots only, so it also takes the
+/// entries of a process that has the lost commits. That process notices soon: what it acknowledges later is in the log.
+#[test]
+fn what_returned_a_second_after_a_loss_is_in_the_log() {
+    for seed in seeds(100) {
+        let in_vain = acknowledged_in_vain(seed);
+        assert!(in_vain.is_none(), "seed {seed}: {in_vain:?}");
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) broken: Option<Broken>,
     pub(crate) operator: Option<Operator>,
     pub(crate) defect: Option<Defect>,
+    /// Whether a process makes sure, before a commit lands, that the record still has the one before it.
+    pub(crate) confirms: bool,
     /// The size of payloads, in bytes, at most.
     pub(crate) payload: usize,
 }

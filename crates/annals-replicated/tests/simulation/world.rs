@@ -57,6 +57,7 @@ pub(crate) struct World {
     pub(crate) history: History,
     healed: bool,
     pub(crate) repairs: Repairs,
+    broken_at: Option<u64>,
 }
 
 /// What came of a run.
@@ -69,6 +70,8 @@ pub(crate) struct Outcome {
     /// Whether all callers were answered and all processes caught up.
     pub(crate) settled: bool,
     pub(crate) repairs: Repairs,
+    /// When the engine broke a promise.
+    pub(crate) broken_at: Option<u64>,
 }
 
 impl World {
@@ -91,6 +94,7 @@ impl World {
             history: History::default(),
             healed: false,
             repairs: Repairs::default(),
+            broken_at: None,
             plan,
         };
         for process in 0..world.plan.processes {
@@ -213,8 +217,8 @@ impl World {
         }
         let divergences = self.processes.iter().map(|process| process.divergence).collect();
         let replicas = self.processes.into_iter().map(|process| process.replica).collect();
-        let (history, record, repairs) = (self.history, self.record, self.repairs);
-        Outcome { history, record, divergences, replicas, settled, repairs }
+        let Self { history, record, repairs, broken_at, .. } = self;
+        Outcome { history, record, divergences, replicas, settled, repairs, broken_at }
     }
 
     fn handle(&mut self, process: usize, event: Event) {
@@ -268,6 +272,7 @@ impl World {
             Event::Break(_) if self.plan.operator.is_some() && self.record.last() < Slot(2) => {}
             Event::Break(broken) => {
                 self.record.break_promise(broken, &mut self.random);
+                self.broken_at = Some(self.now);
                 for process in 0..self.processes.len() {
                     if self.random.chance(50) {
                         self.later(process, 0, Event::Reconnected);
@@ -443,6 +448,9 @@ impl World {
         settings.append_timeout_ms = 3_000;
         settings.answer_timeout_ms = 1_000;
         settings.absence_limit_ms = 2_000;
+        if !self.plan.confirms {
+            settings.confirm_ms = None;
+        }
         // The core believes in larger entries than the engine takes, at times.
         settings.limits.entry_bytes *= 1 + self.random.index(2);
         let now = Now { steady_ms: self.now, wall_ms: 1_000_000 + self.now };

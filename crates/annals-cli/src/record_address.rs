@@ -84,6 +84,21 @@ impl RecordAddress {
         self.replica = directory;
     }
 
+    /// Returns the address as an argument in a command line: a shell would take its `&` and `?` for its own.
+    #[cfg(feature = "replicated")]
+    pub(crate) fn argument(&self) -> String {
+        format!("'{}'", self.url.replace('\'', "'\\''"))
+    }
+
+    /// Returns what to change in the address for the record of another log.
+    #[cfg(feature = "replicated")]
+    pub(crate) fn how_to_name_another(&self) -> &'static str {
+        match self.engine {
+            Engine::Postgres => "another ?store=NAME",
+            Engine::Nats => "another NAME at the end of nats://HOST/NAME",
+        }
+    }
+
     /// Returns the engine.
     pub(crate) fn engine(&self) -> Engine {
         self.engine

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use annals::{Corruption, LockHolder};
 use annals_replicated::repair::RepairError;
-use annals_replicated::{CheckError, CreateError, InspectError, OpenReplicatedError};
+use annals_replicated::{CheckError, CreateError, Divergence, InspectError, OpenReplicatedError};
 use uuid::Uuid;
 
 use super::library_errors;
@@ -34,6 +34,9 @@ pub(crate) enum RecordFailure {
     /// The record and the replica contradict each other.
     #[error("the record and the replica {} have diverged: {cause}", replica.display())]
     Diverged { replica: PathBuf, cause: Arc<str> },
+    /// An epoch gives up commits that only the replica has.
+    #[error("the record and the replica {} have diverged: {cause}", address.replica().display())]
+    CutOff { address: RecordAddress, cause: Divergence },
     /// There is no record.
     #[error("{address} has no record")]
     NoRecord { address: RecordAddress },

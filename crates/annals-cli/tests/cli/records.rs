@@ -23,7 +23,7 @@ fn from_an_empty_directory_to_a_log_on_two_machines() {
     let dir = TestDir::new();
     let (url, here, there) = (server.url("shop"), dir.arg("here"), dir.arg("there"));
     // Without a record, every command says how to create it, and leaves nothing behind.
-    let create = format!("annals record create {url}");
+    let create = format!("annals record create '{url}'");
     let words = ["has no record", "create the record, once", &create];
     on(&url, &here, &["append"], &line(0)).fails(&words);
     on(&url, &here, &["read"], "").fails(&words);
@@ -240,6 +240,10 @@ fn commits_that_cannot_follow_any_more_are_given_up_by_an_epoch() {
     assert_eq!(run("epoch", &reason).succeeds().lines()[0]["is_old"], false);
     assert_eq!(run("epoch", &reason).succeeds().lines()[0]["is_old"], true);
     on(&url, &replica, &["read"], "").fails(&["goes on without the commits"]);
+    let set_aside = format!("annals record set-aside '{url}' --replica {replica}");
+    let status = run("status", &[]).fails(&["diverged: commit 4", &set_aside]);
+    let diverged = status.lines()[0]["diverged"].as_str().unwrap().to_owned();
+    assert!(diverged.contains("commit 4 of the record says"), "{diverged}");
     let aside = run("set-aside", &[]).succeeds();
     let path = aside.lines()[0]["path"].as_str().unwrap().to_owned();
     assert_eq!(annals(["export", &path, "--from", "2"], "").succeeds().lines().len(), 1);

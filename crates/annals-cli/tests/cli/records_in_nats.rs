@@ -8,11 +8,14 @@ fn from_an_empty_directory_to_a_log_on_two_machines() {
     let Some(servers) = Servers::start(Settings::one()) else { return };
     let dir = TestDir::new();
     let (url, here, there) = (servers.url("shop"), dir.arg("here"), dir.arg("there"));
-    let create = format!("annals record create {url}");
+    let create = format!("annals record create '{url}'");
     annals(["read", &url, "--replica", &here], "").fails(&["create the record, once", &create]);
     let created = annals(["record", "create", &url], "").lines();
-    annals(["record", "create", &url], "")
-        .fails(&["has a record already", created[0]["store_id"].as_str().unwrap()]);
+    annals(["record", "create", &url], "").fails(&[
+        "has a record already",
+        created[0]["store_id"].as_str().unwrap(),
+        "another NAME",
+    ]);
     annals(["append", &url, "--replica", &here], lines(0..20)).succeeds();
     annals(["append", &url, "--replica", &there], line(20)).succeeds();
     for replica in [&here, &there] {

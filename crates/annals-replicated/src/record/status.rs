@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::asking::{PATIENCE, ask, read_whole};
 use super::error::InspectError;
 use super::files::ReplicaFiles;
+use super::rejoined::rejoined;
 use crate::chain::chain::Position;
 use crate::chain::slot::Slot;
 use crate::core::messages::Divergence;
@@ -64,8 +65,8 @@ pub struct ReplicaReport {
     pub recent_commits: u64,
     /// The number of void entries between those commits.
     pub recent_voids: u64,
-    /// How the record differs from the replica, as far as the replica's last commit shows it. [`verify`](crate::verify)
-    /// compares all of it.
+    /// How the record differs from the replica, as far as the places of the replica's last commits show it. Names the
+    /// epoch if an operator has given up what only the replica has. [`verify`](crate::verify) compares everything.
     pub divergence: Option<Divergence>,
     /// Whether the replica belongs to another record. It is then not compared.
     pub is_of_another_record: bool,
@@ -141,6 +142,12 @@ fn replica_report(
     let divergence = match &position {
         Some(position) if !is_of_another_record => divergence(log, position)?,
         _ => None,
+    };
+    let divergence = match divergence {
+        Some(found @ (Divergence::Lost { .. } | Divergence::Changed { .. })) => {
+            rejoined(log, positions, last, found)?
+        }
+        other => other,
     };
     // The process that has the replica open may have read beyond the last slot that the engine named.
     let lag_slots = last.0.saturating_sub(position.map_or(0, |position| position.slot.0));

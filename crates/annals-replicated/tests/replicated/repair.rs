@@ -8,7 +8,7 @@ use std::time::Duration;
 use annals::{EventStore, Health, Journal, RawEvent};
 use annals_replicated::repair::{Patience, Repair, RepairError};
 use annals_replicated::sim::{Faults, SimLog, SimRecord};
-use annals_replicated::{Chain, CommitHash, Content, Divergence, LogLimits, Slot, Step};
+use annals_replicated::{Chain, CommitHash, Content, Divergence, LogLimits, Slot, Step, status};
 use bytes::Bytes;
 
 use crate::tools::{Store, event, event_with_id, log, numbers, open, open_impatient};
@@ -88,6 +88,11 @@ impl Loss {
     }
 }
 
+/// Returns how the record differs from a replica that is not open, as an operator sees it.
+fn reported(log: &SimLog, path: &Path) -> Option<Divergence> {
+    status(log, Some(path)).expect("a report").replica.expect("a replica").divergence
+}
+
 fn is_open(store: &Store) -> Vec<u64> {
     assert!(matches!(store.health(), Health::Open), "{:?}", store.health());
     numbers(store)
@@ -162,6 +167,7 @@ fn replicas_find_healed_commits_at_other_slots() {
         repair().heal(&log, &path).expect("healed");
         assert_eq!(hashes(&log), whole);
         for path in [&path, &other] {
+            assert_eq!(reported(&log, path), None);
             let store = open(&log, path);
             assert_eq!(is_open(&store).len(), 401);
             let position = store.backend().record().position.expect("a position");
@@ -194,6 +200,7 @@ fn an_epoch_gives_up_what_only_a_replica_has() {
     loss.overtake();
     let refused = repair().set_aside(&loss.log, &loss.path);
     assert!(matches!(refused, Err(RepairError::NotGivenUp(_))), "{refused:?}");
+    assert!(matches!(reported(&loss.log, &loss.path), Some(Divergence::Lost { .. })));
     let dry = repair().dry_run(true).append_epoch(&loss.log, &loss.path, "restored");
     let dry = dry.expect("a dry run");
     assert_eq!((dry.number, dry.lost.events), (None, 1..60));
@@ -201,9 +208,12 @@ fn an_epoch_gives_up_what_only_a_replica_has() {
     assert_eq!((made.number, made.is_old, made.epoch.cut), (Some(3), false, 1));
     let again = repair().append_epoch(&loss.log, &loss.path, "again").expect("the same");
     assert_eq!((again.number, again.is_old, &*again.epoch.reason), (Some(3), true, "restored"));
+    let cut = Some(Divergence::Cut { cut: 1, epoch: 3 });
+    assert_eq!(reported(&loss.log, &loss.path), cut);
+    assert_eq!(reported(&loss.log, &loss.other()), None, "it has nothing else");
     let store = open_impatient(&loss.log, &loss.path);
     let told = store.backend().record().divergence;
-    assert_eq!(told, Some(Divergence::Cut { cut: 1, epoch: 3 }));
+    assert_eq!(told, cut);
     assert!(matches!(store.health(), Health::Diverged { .. }));
     drop(store);
     let aside = repair().set_aside(&loss.log, &loss.path).expect("set aside");
@@ -229,6 +239,9 @@ fn an_epoch_behind_the_cut_ends_healing() {
     let loss = Loss::new(log());
     let made = repair().append_epoch(&loss.log, &loss.path, "intended").expect("an epoch");
     assert_eq!((made.number, made.epoch.cut), (Some(2), 1));
+    // The record goes on until the replica's last commit is at the slot of another one.
+    let cut = Some(Divergence::Cut { cut: 1, epoch: 2 });
+    assert_eq!(reported(&loss.log, &loss.path), cut);
     let refused = repair().heal(&loss.log, &loss.path);
     assert!(matches!(refused, Err(RepairError::Overtaken(_))), "{refused:?}");
     let store = open_impatient(&loss.log, &loss.path);
@@ -237,7 +250,10 @@ fn an_epoch_behind_the_cut_ends_healing() {
     drop(store);
     let other = open(&loss.log, &loss.other());
     assert_eq!(is_open(&other), [0], "a replica before the cut takes the epoch");
-    other.append(event(1)).expect("an offset");
+    for n in 1..9 {
+        other.append(event(n)).expect("an offset");
+    }
+    assert_eq!(reported(&loss.log, &loss.path), cut);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `annals record status` prints what the engine is, what the record has, and where a replica is in it.
 
-use annals_replicated::{Origin, ReplicaReport, StatusReport};
+use annals_replicated::{Divergence, Origin, ReplicaReport, StatusReport};
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
@@ -41,6 +41,9 @@ fn judge(report: &StatusReport, address: &RecordAddress) -> Result<(), Failure> 
     if let (true, Some(origin)) = (replica.is_of_another_record, &report.origin) {
         let (own, record) = (replica.store_id, origin.store_id);
         return Err(RecordFailure::OtherRecord { replica: directory, own, record }.into());
+    }
+    if let Some(cause @ Divergence::Cut { .. }) = replica.divergence {
+        return Err(RecordFailure::CutOff { address, cause }.into());
     }
     if let Some(divergence) = replica.divergence {
         let cause = divergence.to_string().into();

@@ -34,8 +34,9 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
         | RecordFailure::Inspect { address, problem: InspectError::NoRecord }
         | RecordFailure::NoRecord { address } => {
             return Some(format!(
-                "for a new log, create the record, once: `annals record create {address}`\n\
-                 if there was a record, it was lost: restore it at the engine"
+                "for a new log, create the record, once: `annals record create {}`\n\
+                 if there was a record, it was lost: restore it at the engine",
+                address.argument()
             ));
         }
         RecordFailure::Open { problem: OpenReplicatedError::OtherRecord { .. }, .. }
@@ -45,8 +46,9 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
         RecordFailure::Open { problem: OpenReplicatedError::Failed(_), .. } => {
             "check the disk of the replica, and run the command again"
         }
-        RecordFailure::Create { problem: CreateError::Exists { .. }, .. } => {
-            "use the record as it is, or give another ?store=NAME for a new log"
+        RecordFailure::Create { problem: CreateError::Exists { .. }, address } => {
+            let other = address.how_to_name_another();
+            return Some(format!("use the record as it is, or give {other} for a new log"));
         }
         RecordFailure::InUse { replica, .. } => {
             return Some(format!(
@@ -59,6 +61,14 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
             return Some(format!(
                 "the record has every event: remove {}, and the next command builds it anew",
                 replica.display()
+            ));
+        }
+        RecordFailure::CutOff { address, .. } => {
+            return Some(format!(
+                "rename the replica: `annals record set-aside {} --replica {}`\n\
+                 its events stay readable, and the next command with this --replica builds a new one",
+                address.argument(),
+                address.replica().display()
             ));
         }
         RecordFailure::Diverged { .. } | RecordFailure::Contradicts { .. } => {
@@ -74,6 +84,7 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
 /// Returns what the user can do about a repair that failed.
 fn about_repair(address: &RecordAddress, problem: &RepairError) -> Option<String> {
     let replica = address.replica().display();
+    let address = address.argument();
     let advice = match problem {
         RepairError::Overtaken(standing) => {
             let from = standing.lost.events.start;

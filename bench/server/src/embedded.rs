@@ -71,6 +71,7 @@ fn read(store: &Store, asked: &Asked) -> Figure {
             std::hint::black_box(event.expect("an event"));
             count += 1;
         }
+        assert_eq!(count % asked.events, 0, "each read has all events");
     }
     measured.end(None, count)
 }

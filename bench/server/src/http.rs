@@ -28,11 +28,14 @@ pub fn round(program: &Path, asked: &Asked) -> io::Result<Round> {
         client.send("POST", "/v1/events", NDJSON, &lines.collect::<String>())?;
         next = end;
     }
-    let all = repeated(&server, &mut client, asked, |_| "/v1/events".to_owned(), false)?;
+    let mut repeated = |path: &dyn Fn(u64) -> String, in_read, counts_reads| {
+        repeated(&server, &mut client, asked, path, in_read, counts_reads)
+    };
+    let all = repeated(&|_| "/v1/events".to_owned(), asked.events, false)?;
     round.push((READ.to_owned(), all));
     let tags = asked.events / IN_TAG;
     let tag = |count: u64| format!("/v1/events?tag=seat:{}", count * 7_919 % tags);
-    round.push((TAG.to_owned(), repeated(&server, &mut client, asked, tag, true)?));
+    round.push((TAG.to_owned(), repeated(&tag, IN_TAG, true)?));
     Ok(round)
 }
 
@@ -77,21 +80,25 @@ fn append(server: &Server, asked: &Asked, row: Append) -> io::Result<Figure> {
     Ok(measured.end(Some(server), count))
 }
 
-/// Reads again and again for the time of a row. Returns the rate of reads, or of their events.
+/// Reads again and again for the time of a row, each time so many events. Returns the rate of reads, or of their events.
 fn repeated(
     server: &Server,
     client: &mut Client,
     asked: &Asked,
-    path: impl Fn(u64) -> String,
-    of_reads: bool,
+    path: &dyn Fn(u64) -> String,
+    in_read: u64,
+    counts_reads: bool,
 ) -> io::Result<Figure> {
     let measured = Measured::begin(Some(server));
-    let (mut reads, mut events, begin) = (0, 0, Instant::now());
+    let (mut reads, begin) = (0, Instant::now());
     while reads == 0 || begin.elapsed() < asked.seconds {
-        events += client.send("GET", &path(reads), "", "")?;
+        let events = client.send("GET", &path(reads), "", "")?;
+        if events != in_read {
+            return Err(io::Error::other(format!("{events} events instead of {in_read}")));
+        }
         reads += 1;
     }
-    Ok(measured.end(Some(server), if of_reads { reads } else { events }))
+    Ok(measured.end(Some(server), if counts_reads { reads } else { reads * in_read }))
 }
 
 /// A connection.

@@ -140,8 +140,11 @@ fn tables(asked: &Asked) -> std::io::Result<String> {
     Ok(servers + &compared(&title, asked.rounds, &http)?)
 }
 
-/// Runs all rounds, the candidates in turn, and returns the tables.
+/// Runs all rounds, the candidates in turn, and returns the tables of those that were chosen.
 fn compared(title: &str, rounds: usize, of: &[Candidate<'_>]) -> std::io::Result<String> {
+    if of.is_empty() {
+        return Ok(String::new());
+    }
     let (mut values, mut cpus) = (Vec::<Row>::new(), Vec::<Row>::new());
     for round in 0..rounds {
         for at in 0..of.len() {
@@ -161,7 +164,10 @@ fn compared(title: &str, rounds: usize, of: &[Candidate<'_>]) -> std::io::Result
         "{title}: seconds of the server's processor time for a million events or reads, {rounds}"
     );
     let title = format!("{title}, {rounds}");
-    Ok(format!("{}\n{}\n", markdown(&title, &names, &values), markdown(&cpu, &names, &cpus)))
+    let values = markdown(&title, &names, &values);
+    // A program without a server has none.
+    let cpus = if cpus.is_empty() { String::new() } else { markdown(&cpu, &names, &cpus) };
+    Ok(format!("{values}\n{cpus}\n"))
 }
 
 /// Returns the name of a row without the unit of its rate or latency: the processor time has another one.

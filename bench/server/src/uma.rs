@@ -95,6 +95,7 @@ async fn read(server: &Server, asked: &Asked) -> Figure {
             event.expect("an event");
             count += 1;
         }
+        assert_eq!(count % asked.events, 0, "each read has all events");
     }
     measured.end(Some(server), count)
 }

@@ -214,16 +214,22 @@ fn header(name: &[u8], value: &[u8]) -> Vec<u8> {
     [&[0, lengths[0]], name, &lengths[1..], value].concat()
 }
 
+/// Reads a frame of HTTP/2. Returns its kind, its flags, its stream and its payload.
+fn read_frame(stream: &mut TcpStream) -> (u8, u8, u32, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    let [a, b, c, kind, flags, id @ ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    stream.read_exact(&mut payload).unwrap();
+    (kind, flags, u32::from_be_bytes(id), payload)
+}
+
 /// Reads frames of HTTP/2 until one ends stream 1. Returns its kind, and the data of the stream.
 fn end_of_stream(stream: &mut TcpStream) -> (u8, Vec<u8>) {
     let mut data = Vec::new();
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).unwrap();
-        let [a, b, c, kind, flags, id @ ..] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        stream.read_exact(&mut payload).unwrap();
-        if u32::from_be_bytes(id) != 1 {
+        let (kind, flags, id, payload) = read_frame(stream);
+        if id != 1 {
             continue;
         }
         if kind == 0 {
@@ -279,6 +285,39 @@ fn a_body_that_does_not_come_is_refused_in_every_protocol() {
     }
     is_well(&server);
     assert_eq!(server.get("/v1/head").json()["head"], 1);
+}
+
+#[test]
+fn a_request_beyond_the_limit_of_a_connection_is_refused() {
+    let server = serve(Server::in_memory().limits(Limits::default().streams(1)));
+    let get = |path: &[u8]| {
+        let names: [(&[u8], &[u8]); 4] = [
+            (b":method", b"GET"),
+            (b":scheme", b"http"),
+            (b":authority", b"localhost"),
+            (b":path", path),
+        ];
+        names.map(|(name, value)| header(name, value)).concat()
+    };
+    let mut stream = connect(server.address);
+    // A subscription has no end. A client that does not know the limit yet begins a second request beside it.
+    let requests = [frame(1, 5, 1, &get(b"/v1/subscribe")), frame(1, 5, 3, &get(b"/v1/head"))];
+    stream.write_all(&[settings(), requests.concat()].concat()).unwrap();
+    let mut limit = None;
+    let (kind, reason) = loop {
+        let (kind, _, id, payload) = read_frame(&mut stream);
+        // The settings of the server, and not the confirmation of the client's: the most streams have the number 3.
+        if kind == 4 && !payload.is_empty() {
+            limit = payload.chunks(6).find(|setting| setting[..2] == [0, 3]).map(<[u8]>::to_vec);
+        }
+        if id == 3 {
+            break (kind, payload);
+        }
+    };
+    assert_eq!(limit.as_deref(), Some(&[0, 3, 0, 0, 0, 1][..]));
+    // A reset which says that nothing was done: the client may repeat the request.
+    assert_eq!((kind, &*reason), (3, &[0, 0, 0, 7][..]));
+    is_well(&server);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use annals::{Durability, EventStore, Journal, RawEvent};
 use annals_server::{ServeError, Server};
-use common::tls::{certificates, over_tls, token_line};
+use common::tls::{certificates, negotiated, over_tls, token_line};
 use common::{connect, request, serve};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
@@ -176,6 +176,21 @@ fn certificates_are_read_again_and_a_wrong_file_changes_nothing() {
     assert!(works(new.path()));
     fs::write(at("server.pem"), old).unwrap();
     assert!(!works(directory.path()));
+}
+
+#[test]
+fn both_versions_of_tls_carry_both_protocols() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    certificates(directory.path());
+    let server = serve(Server::in_memory().tls(at("server.pem"), at("server.key")));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let chosen =
+            |protocols: &[&[u8]]| negotiated(directory.path(), server.address, version, protocols);
+        assert_eq!(chosen(&[b"http/1.1"]).as_deref(), Some(&b"http/1.1"[..]));
+        assert_eq!(chosen(&[b"http/1.1", b"h2"]).as_deref(), Some(&b"h2"[..]));
+        assert_eq!(chosen(&[]), None);
+    }
 }
 
 #[test]

@@ -11,12 +11,19 @@ use crate::harness::{TestDir, annals};
 pub(crate) struct Serving {
     process: Child,
     address: String,
+    /// What it printed until it listened.
+    begin: String,
     notes: BufReader<std::process::ChildStderr>,
 }
 
 impl Serving {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_annals"))
+        Self::run(Command::new(env!("CARGO_BIN_EXE_annals")), args)
+    }
+
+    /// Starts a server with a command that ends with the path of the program.
+    fn run(mut command: Command, args: &[&str]) -> Self {
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(args)
             .stderr(Stdio::piped())
@@ -24,18 +31,14 @@ impl Serving {
             .spawn()
             .unwrap();
         let mut notes = BufReader::new(process.stderr.take().unwrap());
-        let mut note = String::new();
-        while !note.contains("listening on") {
-            note.clear();
-            assert_ne!(notes.read_line(&mut note).unwrap(), 0, "the server ended");
-        }
-        let address = note.trim().rsplit(' ').next().unwrap().to_owned();
+        let mut begin = String::new();
         // The last line of the start.
-        while !note.contains("pages for a browser") {
-            note.clear();
-            assert_ne!(notes.read_line(&mut note).unwrap(), 0, "the server ended");
+        while !begin.contains("pages for a browser") {
+            assert_ne!(notes.read_line(&mut begin).unwrap(), 0, "the server ended: {begin}");
         }
-        Self { process, address, notes }
+        let address = begin.lines().find_map(|line| line.split("listening on ").nth(1));
+        let address = address.unwrap().to_owned();
+        Self { process, address, begin, notes }
     }
 
     /// Sends a request and returns the whole response.
@@ -75,9 +78,17 @@ fn events_that_came_over_http_are_in_the_store_after_a_signal() {
         serving.send("POST", "/v1/events", r#"{"events":[{"type":"a","data":{"n":1}}]}"#);
     assert!(appended.ends_with(r#"{"already":false,"first":0,"head":1,"last":0}"#), "{appended}");
     let metrics = serving.send("GET", "/metrics", "");
-    assert!(
-        metrics.contains("annals_rpc_duration_seconds") && metrics.contains("annals_connections")
-    );
+    for name in [
+        "annals_rpc_duration_seconds{face=\"http\",method=\"POST\",code=\"200\"",
+        "annals_rpc_in_flight 1",
+        "annals_connections ",
+        "annals_wire_bytes_total{direction=\"in\"}",
+        "annals_wire_bytes_total{direction=\"out\"}",
+        "annals_subscription_lag_events{face=\"grpc\"} 0",
+        "annals_subscription_lag_events{face=\"http\"} 0",
+    ] {
+        assert!(metrics.contains(name), "{name}: {metrics}");
+    }
     let locked = annals(["append", &store, "--type", "b"], "");
     locked.fails(&["is open for writing in process"]);
     serving.signal("-TERM");
@@ -85,6 +96,53 @@ fn events_that_came_over_http_are_in_the_store_after_a_signal() {
     assert_eq!(code, Some(0), "{notes}");
     let read = annals(["read", &store], "").succeeds();
     assert!(read.out.contains(r#""type":"a","data":{"n":1}}"#), "{}", read.out);
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let dir = TestDir::new();
+    let serving = Serving::start(&[&dir.arg("a.store"), "--body-time", "1h"]);
+    // A request whose body does not come. The server asks for the body once the request is at work.
+    let mut stream = TcpStream::connect(&serving.address).unwrap();
+    let head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        Content-Length: 9\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head).unwrap();
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    // Both signals wait while the process is stopped. The first alone lets the request finish, and ends with 0.
+    for signal in ["-STOP", "-TERM", "-INT", "-CONT"] {
+        serving.signal(signal);
+    }
+    assert_eq!(serving.end().0, Some(130));
+}
+
+#[test]
+fn a_server_that_lets_everybody_in_warns_at_each_start() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    for _ in 0..2 {
+        let serving = Serving::start(&[&store, "--listen", "0.0.0.0:0", "--insecure"]);
+        assert!(serving.begin.contains("everybody who reaches 0.0.0.0:0"), "{}", serving.begin);
+        serving.signal("-TERM");
+        assert_eq!(serving.end().0, Some(0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_open_files_is_raised() {
+    let dir = TestDir::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -n 128 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_annals")]);
+    let serving = Serving::run(command, &[&dir.arg("a.store")]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serving.process.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let numbers: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
+    assert_ne!(numbers[0], "128", "{line}");
+    serving.signal("-TERM");
+    assert_eq!(serving.end().0, Some(0));
 }
 
 #[test]

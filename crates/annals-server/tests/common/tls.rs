@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256};
 
 use super::{Response, connect, exchange};
@@ -40,6 +42,37 @@ pub(crate) fn certificates(directory: &Path) {
     write("client.key", client_key.serialize_pem());
 }
 
+/// Returns the beginning of a client that trusts the server's certificate in a directory.
+fn client(
+    directory: &Path,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(directory.join("server.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots)
+}
+
+/// Makes a connection with one version of TLS. Returns the protocol that the server chose for it.
+pub(crate) fn negotiated(
+    directory: &Path,
+    address: std::net::SocketAddr,
+    version: &'static SupportedProtocolVersion,
+    protocols: &[&[u8]],
+) -> Option<Vec<u8>> {
+    let mut config = client(directory, &[version]).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = "localhost".try_into().unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = connect(address);
+    while tls.is_handshaking() {
+        tls.complete_io(&mut stream).unwrap();
+    }
+    assert_eq!(tls.protocol_version(), Some(version.version));
+    tls.alpn_protocol().map(<[u8]>::to_vec)
+}
+
 /// Sends a request over TLS, with the client's certificate or without.
 pub(crate) fn over_tls(
     directory: &Path,
@@ -47,13 +80,7 @@ pub(crate) fn over_tls(
     with_certificate: bool,
     request: &[u8],
 ) -> Option<Response> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(directory.join("server.pem")).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
+    let builder = client(directory, rustls::DEFAULT_VERSIONS);
     let config = if with_certificate {
         let certificate = CertificateDer::from_pem_file(directory.join("client.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(directory.join("client.key")).unwrap();

@@ -87,6 +87,7 @@ def main():
             seed("records", f"{count}-{flags}", bytes([flags]) + b"".join(sized[:count]))
     requests()
     messages()
+    pages()
 
 
 def requests():
@@ -149,6 +150,19 @@ def messages():
     seed("messages", "read", field(1, query) + field(2, 3) + field(3, 1) + field(4, 9) + field(6, 100))
     seed("messages", "subscribe", field(1, query) + field(2, 3) + field(3, 10))
     seed("messages", "tracking", field(1, "source"))
+
+
+def pages():
+    """What a browser sends to the inspector, and data that it shows. The data of several events are lines."""
+    condition = json.dumps({"conditions": [{"fail_if": [{"types": ["a"]}, {"tags": ["b"]}], "after": 7}]})
+    inputs = (
+        "type=a&type=b&tag=c%20d&or=&tag=e&from=1&to=2026-01-05&order=oldest&text=+x+",
+        "json=" + condition.replace('"', "%22"),
+        '{"a":{"b":1,"c":[2,{"d":null}]},"e":"<\\u202e\u202e"}\n{"a":{"b":null,"f":{}}}\n{"a":[1.50]}\n[]\nnull',
+        "[" * 30 + '{"a":{}}' + "]" * 30,
+    )
+    for number, text in enumerate(inputs):
+        seed("pages", str(number), text.encode())
 
 
 main()

@@ -17,6 +17,11 @@ pub fn grpc(input: &[u8]) -> Vec<RawEvent> {
     crate::dcb::fuzzing::parse(input)
 }
 
+/// Parses bytes as what a browser sends to the inspector, and shows them as data and as states.
+pub fn pages(input: &[u8]) {
+    crate::inspector::fuzzing::parse(input);
+}
+
 /// Parses bytes as the files and headers that say who may do what: token files, certificates, hosts and traces.
 pub fn access(input: &[u8]) {
     let _ = Certificate::of(input);

@@ -30,6 +30,8 @@ mod event;
 mod events;
 pub(crate) mod failure;
 mod filter;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod json_view;
 mod layout;
 mod login;

@@ -12,7 +12,7 @@ use maud::{Markup, PreEscaped, html};
 const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
 
 /// Returns whether a character would change how other text looks, or could not be seen itself.
-fn is_deceptive(character: char) -> bool {
+pub(super) fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -9,8 +9,13 @@
 
 mod builtin;
 mod diff;
+#[cfg(fuzzing)]
+mod fuzzing;
 pub(super) mod page;
 pub(super) mod timeline;
 pub(crate) mod typed;
 pub(crate) mod view;
 pub(crate) mod views;
+
+#[cfg(fuzzing)]
+pub(super) use fuzzing::parse as fuzz;

@@ -176,6 +176,21 @@ class Inspector(unittest.TestCase):
         others = [problem for problem in self.browser.problems() if "status of 4" not in problem]
         self.assertEqual(others, [])
 
+    def test_the_writing_direction_of_a_name_changes_no_other_text(self):
+        name = "\u0645\u0631\u062d\u200d\u202e"
+        self.full.append({"type": name, "tags": [name]})
+        tag = urllib.parse.quote(name)
+        for path in ("/ui/tags", f"/ui/tag?name={tag}", f"/ui/events?tag={tag}", f"/ui/state?view=merge&of={tag}"):
+            self.browser.open(self.full.url + path)
+            # What is written out reads from left to right, also within a name that reads from right to left.
+            script = "return [...document.querySelectorAll('.esc')].map(e => [e.innerText, getComputedStyle(e).direction])"
+            written = self.browser.script(script)
+            self.assertIn(["\\u{202e}", "ltr"], written, path)
+            self.assertEqual({direction for _, direction in written}, {"ltr"}, path)
+        # The field of a name shows the name as it is, so its label says what the name has.
+        self.browser.open(f"{self.full.url}/ui/events?tag={tag}")
+        self.assertIn("\\u{202e}", self.browser.text("form.builder fieldset"))
+
     def test_types_over_time_have_a_colour_each(self):
         server = Server(self.directory.name, "types")
         try:

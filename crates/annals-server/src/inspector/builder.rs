@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::filter::{Filter, Row};
-use super::text::{shown, url};
+use super::text::{shown, unmasked, url};
 
 /// Returns the form. It has a field for each name of the query, and an empty one behind them.
 pub(super) fn form(filter: &Filter, limit: u64, live: bool) -> Markup {
@@ -68,6 +68,7 @@ fn names(field: &str, title: &str, row: usize, names: &[String]) -> Markup {
                 label {
                     span.hidden[index > 0] { (title) @if index > 0 { " " (index + 1) } @if row > 1 { " of row " (row)
                         } }
+                    @if let Some(name) = unmasked(name) { (name) }
                     input name=(field) value=(name) list=(list) maxlength="255" autocomplete="off" placeholder={
                         "any " (field) }
                         hx-get={ "/ui/suggest/" (list) } hx-trigger="focus once, input changed delay:150ms"

@@ -35,8 +35,9 @@ pub(super) fn boundaries(
     let mut offsets = Vec::new();
     let mut low = range.start;
     for part in 0..=parts {
-        // Never overflows: a part of a span that fits into 64 bits.
-        let passed = u128::from(span) * u128::from(part) / u128::from(parts.max(1));
+        // Rounded up: the first millisecond of a span that is shorter than its parts is in the first part. It never
+        // overflows: it is a part of a span that fits into 64 bits.
+        let passed = (u128::from(span) * u128::from(part)).div_ceil(u128::from(parts.max(1)));
         let time = times_ms.start.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX));
         low = first_at(backend, time, low..range.end)?;
         offsets.push(low);
@@ -63,5 +64,6 @@ mod tests {
         assert_eq!(first_at(backend, 0, 2..4).unwrap(), 2);
         assert_eq!(boundaries(backend, 10..50, 4, 0..4).unwrap(), [0, 2, 3, 3, 4]);
         assert_eq!(boundaries(backend, 0..0, 2, 0..0).unwrap(), [0, 0, 0]);
+        assert_eq!(boundaries(backend, 10..11, 3, 0..2).unwrap(), [0, 2, 2, 2]);
     }
 }

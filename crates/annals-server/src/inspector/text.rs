@@ -61,6 +61,12 @@ pub(super) fn shown_up_to(text: &str, limit: usize) -> Markup {
     html! { bdi { (PreEscaped(inside)) @if !all { "…" } } }
 }
 
+/// Returns a name with its deceptive characters written out, if it has any: for the label of a field, which shows the
+/// name as it is.
+pub(super) fn unmasked(text: &str) -> Option<Markup> {
+    text.contains(is_deceptive).then(|| shown(text))
+}
+
 /// Returns data of an event in one short line.
 pub(super) fn preview(data: &[u8]) -> Markup {
     const SHOWN: usize = 160;

@@ -21,7 +21,7 @@ use crate::inspector::layout::{Html, protect};
 use crate::inspector::params::Params;
 use crate::inspector::payload::value;
 use crate::inspector::rows::table;
-use crate::inspector::text::{counted, grouped, shown, shown_up_to, url};
+use crate::inspector::text::{counted, grouped, shown, shown_up_to, unmasked, url};
 use crate::shared::Shared;
 
 /// The header with which htmx sets the URL of the page.
@@ -196,6 +196,7 @@ fn choice(view: &dyn View, wanted: &Wanted) -> Markup {
             strong { (shown(view.name())) @if is_chosen { span.dim { " shown below" } } }
             @if let Some(parameter) = view.parameter() {
                 label { (shown(&parameter))
+                    @if let Some(of) = unmasked(&wanted.of).filter(|_| is_chosen) { " " (of) }
                     input name="of" value=[is_chosen.then_some(&*wanted.of)] list=(list) maxlength="255"
                         autocomplete="off"
                         hx-get={ "/ui/suggest/tags?prefix="

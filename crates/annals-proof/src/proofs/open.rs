@@ -195,7 +195,9 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
     // A receipt may be newer than `checkpoint`, whose file may be older after a power cut.
     let mut last = known.last().cloned();
     for other in &known {
-        last.iter_mut().for_each(|last| last.merge(other));
+        if let Some(last) = last.as_mut() {
+            last.merge(other);
+        }
     }
     let size = last.as_ref().map_or(0, Checkpoint::size);
     let events = len_beside_a_writer(store, size);

@@ -123,7 +123,9 @@ impl State {
                 }
             }
             Hashed::Leaves(leaves) => {
-                leaves.iter().for_each(|leaf| self.nodes.push(0, *leaf));
+                for leaf in &leaves {
+                    self.nodes.push(0, *leaf);
+                }
                 self.tail.extend(leaves);
                 if self.tail.len() as u64 == TILE {
                     let root = tile_root(&self.tail);

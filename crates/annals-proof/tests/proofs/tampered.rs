@@ -98,8 +98,8 @@ fn a_log_without_its_identity_signs_nothing() {
     fs::remove_file(&identity).unwrap();
     refused("it is missing, and `checkpoint` is there");
     for (changed, problem) in [
-        (text.replacen("{", "{\"origin\":\"x\",", 1), "duplicate field"),
-        (text.replacen("{", "{\"more\":1,", 1), "unknown field"),
+        (text.replacen('{', "{\"origin\":\"x\",", 1), "duplicate field"),
+        (text.replacen('{', "{\"more\":1,", 1), "unknown field"),
         (text.replacen(":1,", ":2,", 1), "version 2"),
         (String::new(), "EOF"),
     ] {
@@ -208,9 +208,9 @@ fn a_key_file_of_any_size_is_refused_with_its_name() {
     #[cfg(unix)]
     {
         // A new key is not written through a link.
-        let (link, target) = (directory.path().join("link.key"), directory.path().join("target"));
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        assert!(matches!(alice().write_new(&link), Err(ProofError::Io { .. })));
+        let (alias, target) = (directory.path().join("link.key"), directory.path().join("target"));
+        std::os::unix::fs::symlink(&target, &alias).unwrap();
+        assert!(matches!(alice().write_new(&alias), Err(ProofError::Io { .. })));
         assert!(!target.exists());
     }
 }

@@ -173,8 +173,8 @@ fn a_change_between_two_positions_is_noticed() {
 
 /// Returns an append that returned a second or more after the record lost its end, and is not in the log.
 fn acknowledged_in_vain(seed: u64) -> Option<Operation> {
-    let faults = if seed % 2 == 0 { Faults::none() } else { plain_plan(2).faults };
-    let processes = if seed % 3 == 0 { 3 } else { 2 };
+    let faults = if seed.is_multiple_of(2) { Faults::none() } else { plain_plan(2).faults };
+    let processes = if seed.is_multiple_of(3) { 3 } else { 2 };
     let broken = Some(Broken::LostTail);
     let plan = Plan { faults, broken, appends: 100, ..plain_plan(processes) };
     let (outcome, _) = run(&plan, seed);

@@ -7,11 +7,13 @@
 //! `bench/run server` builds the servers and calls this with `--annals FILE` and `--umadb FILE`. Options: `--rounds N`
 //! (5), `--seconds S` (1, for each row of each round), `--events N` (1,000,000, of the log that is read), `--bytes N,N`
 //! (of the data of an event, 100 and then 500), `--dir DIR` (where the logs go), `--out DIR` (where the results go),
-//! `--only NAME` (of the servers, for a profile).
+//! `--page FILE` (the Markdown page whose tables are replaced), `--only NAME` (of the servers, for a profile).
 
 mod embedded;
 mod http;
 mod load;
+#[path = "../../src/page.rs"]
+mod page;
 mod server;
 #[path = "../../src/table.rs"]
 #[allow(dead_code, reason = "the other comparisons use the rest")]
@@ -39,6 +41,7 @@ pub struct Asked {
     sizes: Vec<usize>,
     pub dir: PathBuf,
     out: PathBuf,
+    page: Option<PathBuf>,
     only: Option<String>,
 }
 
@@ -74,6 +77,7 @@ fn asked() -> Result<Asked, String> {
         sizes: vec![100, 500],
         dir: std::env::temp_dir(),
         out: "bench/results".into(),
+        page: None,
         only: None,
     };
     let mut args = std::env::args().skip(1);
@@ -85,6 +89,7 @@ fn asked() -> Result<Asked, String> {
             "--umadb" => asked.umadb = value.into(),
             "--dir" => asked.dir = value.into(),
             "--out" => asked.out = value.into(),
+            "--page" => asked.page = Some(value.into()),
             "--only" => asked.only = Some(value),
             "--rounds" => asked.rounds = value.parse().map_err(|_| wrong())?,
             "--events" => asked.events = value.parse().map_err(|_| wrong())?,
@@ -106,11 +111,16 @@ fn asked() -> Result<Asked, String> {
 type Candidate<'a> = (&'static str, Box<dyn Fn() -> std::io::Result<Round> + 'a>);
 
 fn run(asked: &Asked) -> std::io::Result<()> {
-    let mut text = format!("{}\n\n", machine());
+    let mut text = String::new();
     for bytes in &asked.sizes {
         text += &tables(&Asked { bytes: *bytes, ..asked.clone() })?;
     }
-    println!("{text}");
+    println!("{}\n\n{text}", machine());
+    if let Some(page) = &asked.page {
+        let seconds = asked.seconds.as_secs_f64();
+        let command = format!("bench/run server --rounds {} --seconds {seconds}", asked.rounds);
+        page::replace(page, "server", &(page::measured(&machine(), &command) + &text))?;
+    }
     std::fs::create_dir_all(&asked.out)?;
     std::fs::write(asked.out.join("server.md"), text)
 }

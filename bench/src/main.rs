@@ -74,6 +74,8 @@ struct Asked {
     directory: PathBuf,
     out: PathBuf,
     page: Option<PathBuf>,
+    /// The options with their values, as they were given.
+    options: Vec<String>,
     only: Vec<String>,
     payload_bytes: usize,
     scale_events: Option<u64>,
@@ -126,29 +128,14 @@ fn run(asked: &Asked) -> std::io::Result<()> {
         report.note(&format!("({part} took {:.0} s.)", start.elapsed().as_secs_f64()));
         let tables = report.write(part, &machine, &asked.out)?;
         if let Some(page) = &asked.page {
-            let block = page::measured(&machine, &command(part, asked)) + &tables;
+            let features = if cfg!(feature = "rocksdb") { "FEATURES=rocksdb " } else { "" };
+            let command = format!("{features}bench/run {part}");
+            let block = page::measured(&machine, &command, &asked.options) + &tables;
             page::replace(page, &block_of(part, asked), &block)?;
         }
         text += &format!("## {part}\n\n{tables}");
     }
     std::fs::write(asked.out.join("results.md"), text)
-}
-
-/// Returns the command that measures a part as it is measured now.
-fn command(part: &str, asked: &Asked) -> String {
-    let mut command = String::new();
-    if cfg!(feature = "rocksdb") {
-        command += "FEATURES=rocksdb ";
-    }
-    command += &format!("bench/run {part}");
-    asked.only.iter().for_each(|name| command += &format!(" --only {name:?}"));
-    match asked.scale_events {
-        Some(count) => {
-            command += &format!(" --scale-events {count} --payload-bytes {}", asked.payload_bytes);
-        }
-        None => command += &format!(" --rounds {}", asked.rounds),
-    }
-    command
 }
 
 /// Returns the name of the block of a page that has the tables of a part: a part of some candidates has its own.
@@ -204,13 +191,19 @@ fn asked() -> Result<Asked, String> {
         directory: std::env::temp_dir(),
         out: "bench/results".into(),
         page: None,
+        options: Vec::new(),
         only: Vec::new(),
         payload_bytes: 0,
         scale_events: None,
     };
+    let mut options = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        let mut value = || {
+            let value = arguments.next().ok_or(format!("{argument} needs a value"))?;
+            options.extend([argument.clone(), value.clone()]);
+            Ok::<_, String>(value)
+        };
         let number = |text: String| {
             text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no number"))
         };
@@ -231,5 +224,6 @@ fn asked() -> Result<Asked, String> {
             other => return Err(format!("what is {other:?}?")),
         }
     }
+    asked.options = options;
     Ok(asked)
 }

@@ -139,6 +139,9 @@ pub fn by_candidate(
 /// A Markdown table with the ratios of the first candidate's medians to those of the others.
 pub fn multiples(candidates: &[&str], measured: &[&str], figures: &[Vec<Figures>]) -> String {
     let [first, others @ ..] = candidates else { return String::new() };
+    if others.is_empty() {
+        return String::new();
+    }
     let mut out = format!("{first}, as a multiple of each:\n\n");
     head(&mut out, others);
     for (at, what) in measured.iter().enumerate() {

@@ -116,13 +116,12 @@ fn run(asked: &Asked) -> std::io::Result<()> {
         text += &tables(&Asked { bytes: *bytes, ..asked.clone() })?;
     }
     println!("{}\n\n{text}", machine());
-    if let Some(page) = &asked.page {
-        let seconds = asked.seconds.as_secs_f64();
-        let command = format!("bench/run server --rounds {} --seconds {seconds}", asked.rounds);
-        page::replace(page, "server", &(page::measured(&machine(), &command) + &text))?;
-    }
     std::fs::create_dir_all(&asked.out)?;
-    std::fs::write(asked.out.join("server.md"), text)
+    std::fs::write(asked.out.join("server.md"), &text)?;
+    let Some(page) = &asked.page else { return Ok(()) };
+    let options: Vec<String> = std::env::args().skip(1).collect();
+    let block = page::measured(&machine(), "bench/run server", &options) + &text;
+    page::replace(page, "server", &block)
 }
 
 /// Runs all rounds with one size of events, and returns the tables.

@@ -120,7 +120,7 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     }
 
     /// Sets the pause before the second delivery of an event, 1 s by default, and the longest pause, 1 min by default.
-    /// Each pause is twice as long as the one before. The first is at most the longest.
+    /// Each pause is twice as long as the one before. None, not even the first, is longer than the longest.
     pub fn pauses(mut self, first: Duration, longest: Duration) -> Self {
         (self.settings.first_pause_ms, self.settings.max_pause_ms) = (ms(first), ms(longest));
         self
@@ -280,10 +280,6 @@ fn check(settings: &GroupSettings) -> Result<(), ConsumerError> {
         if !(1..=most).contains(&value) {
             return Err(ConsumerError::BadOption { name, value: value.to_string(), expected });
         }
-    }
-    if settings.first_pause_ms > settings.max_pause_ms {
-        let (name, value) = ("first_pause_ms", settings.first_pause_ms.to_string());
-        return Err(ConsumerError::BadOption { name, value, expected: "at most max_pause_ms" });
     }
     if settings.key.as_deref() == Some("") {
         let (name, value) = ("key", "\"\"".to_owned());

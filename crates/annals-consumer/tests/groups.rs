@@ -300,7 +300,6 @@ fn options_out_of_bounds_are_refused() {
         (group().read_ahead(0), "read_ahead"),
         (group().read_ahead(1_000_001), "read_ahead"),
         (group().key(""), "key"),
-        (group().pauses(Duration::from_secs(2), Duration::from_secs(1)), "first_pause_ms"),
     ] {
         let error = builder.open().unwrap_err();
         assert!(error.to_string().starts_with(&format!("the option {name} is ")), "{error}");

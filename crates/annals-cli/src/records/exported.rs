@@ -186,7 +186,7 @@ pub(super) fn invalid(problem: &InvalidEvent) -> CsvReason {
     CsvReason::Content { message: problem.to_string(), advice: None }
 }
 
-/// Parses a time: RFC 3339, a date, or a number of milliseconds.
+/// Parses a time: RFC 3339, a date, or a number of milliseconds if it is after the year 9999.
 pub(super) fn parse_time_cell(cell: &str, place: Place) -> Result<u64, CsvError> {
     let is_number = cell.bytes().all(|byte| byte.is_ascii_digit());
     let time =

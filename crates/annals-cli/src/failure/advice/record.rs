@@ -9,26 +9,10 @@ use crate::record_address::RecordAddress;
 
 /// Returns what the user can do.
 pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
+    if let Some(advice) = about_unavailable(problem) {
+        return Some(advice);
+    }
     let advice = match problem {
-        RecordFailure::Check { address, problem: CheckError::Unavailable(_) }
-        | RecordFailure::Open { address, problem: OpenReplicatedError::Unavailable(_) }
-            if address.replica().exists() =>
-        {
-            let replica = address.replica().display();
-            let variable = address.engine().password_variable();
-            return Some(format!(
-                "check the address, the servers and the password ({variable})\n\
-                 meanwhile `annals read {replica}` reads what the replica has"
-            ));
-        }
-        RecordFailure::Check { address, problem: CheckError::Unavailable(_) }
-        | RecordFailure::Open { address, problem: OpenReplicatedError::Unavailable(_) }
-        | RecordFailure::Inspect { address, problem: InspectError::Unavailable(_) }
-        | RecordFailure::Repair { address, problem: RepairError::Unavailable(_) }
-        | RecordFailure::Create { address, problem: CreateError::Unavailable(_) } => {
-            let variable = address.engine().password_variable();
-            return Some(format!("check the address, the servers and the password ({variable})"));
-        }
         RecordFailure::Repair { address, problem } => return about_repair(address, problem),
         RecordFailure::Open { address, problem: OpenReplicatedError::NoRecord }
         | RecordFailure::Inspect { address, problem: InspectError::NoRecord }
@@ -79,6 +63,26 @@ pub(super) fn advice(problem: &RecordFailure) -> Option<String> {
         _ => return None,
     };
     Some(advice.to_owned())
+}
+
+/// Returns what the user can do about an engine that does not answer.
+fn about_unavailable(problem: &RecordFailure) -> Option<String> {
+    let (RecordFailure::Check { address, problem: CheckError::Unavailable(_) }
+    | RecordFailure::Open { address, problem: OpenReplicatedError::Unavailable(_) }
+    | RecordFailure::Inspect { address, problem: InspectError::Unavailable(_) }
+    | RecordFailure::Repair { address, problem: RepairError::Unavailable(_) }
+    | RecordFailure::Create { address, problem: CreateError::Unavailable(_) }) = problem
+    else {
+        return None;
+    };
+    let variable = address.engine().password_variable();
+    let advice = format!("check the address, the servers and the password ({variable})");
+    let opens = matches!(problem, RecordFailure::Check { .. } | RecordFailure::Open { .. });
+    if !opens || !address.replica().exists() {
+        return Some(advice);
+    }
+    let replica = address.replica().display();
+    Some(format!("{advice}\nmeanwhile `annals read {replica}` reads what the replica has"))
 }
 
 /// Returns what the user can do about a repair that failed.

@@ -63,7 +63,24 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// Returns the log's public key, if a checkpoint was signed.
     #[must_use]
     pub fn vkey(&self) -> Option<VerifierKey> {
-        self.identity.lock().as_ref().and_then(Identity::vkey)
+        self.identity().ok()?.as_ref().and_then(Identity::vkey)
+    }
+
+    /// Returns whose proofs these are, if a checkpoint was signed: perhaps by other proofs of this log, after these were
+    /// opened.
+    pub(super) fn identity(&self) -> Result<MutexGuard<'_, Option<Identity>>, ProofError> {
+        let mut identity = self.identity.lock();
+        if identity.is_none()
+            && let Some(place) = &self.place
+            && let Some(read) = Identity::read(place)?
+        {
+            read.check_store(place, self.store.backend().store_id())?;
+            if read.origin != self.origin {
+                return Err(other("the origin", &self.origin, &read.origin));
+            }
+            *identity = Some(read);
+        }
+        Ok(identity)
     }
 
     /// Returns the last checkpoint that was signed, with the cosignatures that were added.
@@ -71,9 +88,9 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     pub fn last_checkpoint(&self) -> Option<Checkpoint> {
         let own = self.lock().last.clone();
         // The writer may have signed another one since a reader opened the proofs.
-        let vkey = self.vkey();
-        let read = |place| read_own_checkpoint(place, CHECKPOINT, vkey.as_ref()).ok().flatten();
-        let newer = self.place.as_ref().and_then(read);
+        let newer = self.place.as_ref().zip(self.vkey()).and_then(|(place, vkey)| {
+            read_own_checkpoint(place, CHECKPOINT, Some(&vkey)).ok().flatten()
+        });
         newer.filter(|newer| own.as_ref().is_none_or(|own| newer.size() >= own.size())).or(own)
     }
 
@@ -121,7 +138,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// Records or checks whose key signs.
     fn identify(&self, key: &LogKey) -> Result<(), ProofError> {
         let vkey = key.vkey();
-        let mut identity = self.identity.lock();
+        let mut identity = self.identity()?;
         match &*identity {
             Some(known) if known.vkey != vkey.to_string() => {
                 Err(other("the key", &vkey.to_string(), &known.vkey))

@@ -3,7 +3,9 @@
 use annals::{Backend, Event};
 
 use super::leaves::leaves;
-use super::open::{CHECKPOINT, is_own, len_beside_a_writer, read_checkpoint, read_receipts};
+use super::open::{
+    CHECKPOINT, Identity, is_own, len_beside_a_writer, read_checkpoint, read_receipts,
+};
 use super::proofs::Proofs;
 use super::state::State;
 use crate::error::ProofError;
@@ -76,7 +78,9 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         let last = last.map(|last| ("the last checkpoint", CHECKPOINT.to_owned(), last));
         let receipts = read_receipts(place)?.into_iter();
         let receipts = receipts.map(|(name, receipt)| ("a receipt", name, receipt));
-        let (mut known, vkey) = (Vec::new(), self.vkey());
+        // After the checkpoints: the key is stored before the first of them.
+        let vkey = self.identity()?.as_ref().and_then(Identity::vkey);
+        let mut known = Vec::new();
         for (what, name, checkpoint) in last.into_iter().chain(receipts) {
             if is_own(&checkpoint, vkey.as_ref()) {
                 known.push((what, checkpoint));

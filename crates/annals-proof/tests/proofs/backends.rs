@@ -1,7 +1,7 @@
 //! Every backend has one root for the same events.
 
 use annals::{Backend, Event, EventStore, Journal, Memory, RawEvent};
-use annals_proof::{Checkpoint, ProofFollower, ProofOptions, Proofs};
+use annals_proof::{Checkpoint, LogKey, ProofError, ProofFollower, ProofOptions, Proofs};
 use std::sync::Arc;
 
 use crate::common::{ORIGIN, alice, append, log_of_seven, note, noted, seven};
@@ -130,4 +130,30 @@ fn a_reader_proves_and_does_not_sign() {
     proofs.prove_consistency(700, &second).unwrap().check(first.root()).unwrap();
     let refused = proofs.checkpoint(&alice()).unwrap_err();
     assert!(matches!(refused, annals_proof::ProofError::NotTheWriter), "{refused}");
+}
+
+#[test]
+fn a_reader_learns_the_key_of_the_first_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EventStore::<RawEvent>::open(directory.path()).unwrap();
+    note(&store, 7);
+    let writer = ProofOptions::new().open(&store, ORIGIN).unwrap();
+    let reader = EventStore::<RawEvent>::open_read_only(directory.path()).unwrap();
+    let [proofs, other] =
+        [ORIGIN, "annals.example/other"].map(|origin| ProofOptions::new().open(&reader, origin));
+    let (proofs, other) = (proofs.unwrap(), other.unwrap());
+    assert_eq!((proofs.vkey(), proofs.last_checkpoint()), (None, None));
+    let second = ProofOptions::new().open(&store, ORIGIN).unwrap();
+    let first = writer.checkpoint(&alice()).unwrap();
+    let report = proofs.verify(&[]).unwrap();
+    assert_eq!((report.checkpoints, &report.problems[..]), (1, &[][..]));
+    assert_eq!((proofs.vkey(), proofs.last_checkpoint()), (Some(alice().vkey()), Some(first)));
+    // Proofs under another name are not those of this log.
+    assert_eq!((other.vkey(), other.last_checkpoint()), (None, None));
+    let refused = other.verify(&[]).unwrap_err();
+    assert!(matches!(refused, ProofError::OtherIdentity { what: "the origin", .. }), "{refused}");
+    // The key of a second handle does not replace it.
+    let key = LogKey::from_seed(ORIGIN, &[1; 32]).unwrap();
+    let refused = second.checkpoint(&key).unwrap_err();
+    assert!(matches!(refused, ProofError::OtherIdentity { what: "the key", .. }), "{refused}");
 }

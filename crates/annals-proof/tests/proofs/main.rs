@@ -5,6 +5,7 @@
 
 mod agreement;
 mod backends;
+mod beside_a_writer;
 mod common;
 mod crashes;
 mod evidence;

@@ -175,12 +175,16 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if let Some(place) = &self.place {
             let (text, name) = (last.to_string(), hex(&witness.id()));
             let (receipts, vkey) = (place.subdirectory(RECEIPTS)?, self.vkey());
-            // Other proofs of this log may have stored a receipt of a larger checkpoint.
-            let stored = read_own_checkpoint(&receipts, &name, vkey.as_ref())?;
-            if stored.is_none_or(|stored| stored.size() <= size) {
-                receipts.write(&name, &text, Anchor::Durable)?;
-            }
-            place.write(CHECKPOINT, &text, Anchor::Durable)?;
+            // Other proofs of this log may have signed a larger checkpoint, or stored a receipt of one.
+            let write = |place: &Place, name: &str| {
+                let stored = read_own_checkpoint(place, name, vkey.as_ref())?;
+                if stored.is_some_and(|stored| stored.size() > size) {
+                    return Ok(());
+                }
+                place.write(name, &text, Anchor::Durable)
+            };
+            write(&receipts, &name)?;
+            write(place, CHECKPOINT)?;
         }
         state.last = Some(last.clone());
         Ok(last)

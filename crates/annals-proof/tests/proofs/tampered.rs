@@ -140,6 +140,24 @@ fn a_receipt_that_is_newer_than_the_checkpoint_binds_the_log() {
 }
 
 #[test]
+fn a_line_for_an_older_checkpoint_does_not_replace_a_larger_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, proofs) = open(directory.path());
+    note(&store, 30);
+    let line = proofs.checkpoint(&alice()).unwrap().cosign(&bob(), 1_700_000_010);
+    let stale = ProofOptions::new().open(&store, ORIGIN).unwrap();
+    note(&store, 30);
+    let second = proofs.checkpoint(&alice()).unwrap();
+    let cosigned = stale.add_receipt(&line, &bob().witness_vkey()).unwrap();
+    assert_eq!(cosigned.size(), 30);
+    let path = directory.path().join("proofs");
+    assert_eq!(fs::read_to_string(receipt(&path)).unwrap(), cosigned.to_string());
+    assert_eq!(fs::read_to_string(path.join("checkpoint")).unwrap(), second.to_string());
+    let reopened = ProofOptions::new().open(&store, ORIGIN).unwrap();
+    assert_eq!(reopened.last_checkpoint(), Some(second));
+}
+
+#[test]
 fn a_line_that_is_not_a_cosignature_of_the_last_checkpoint_is_refused() {
     let store = noted(10);
     let proofs = Proofs::in_memory(&store, ORIGIN).unwrap();

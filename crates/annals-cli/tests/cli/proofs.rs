@@ -365,6 +365,10 @@ fn a_copied_log_takes_its_proofs_along() {
     }
     let args = ["checkpoint", &copy, "--key", &key];
     annals(args, "").fails(&["has the proofs of the store", "--adopt"]);
+    // With another key, nothing is taken over.
+    let bob = log.path("bob.key");
+    annals(["checkpoint", &copy, "--key", &bob, "--adopt"], "").fails(&["the key is"]);
+    annals(args, "").fails(&["has the proofs of the store", "--adopt"]);
     let adopted = annals([&args[..], &["--adopt"]].concat(), "").succeeds().out;
     assert_eq!(adopted, fs::read_to_string(first).unwrap());
     annals(args, "").succeeds();

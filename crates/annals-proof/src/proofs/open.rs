@@ -187,6 +187,30 @@ pub(crate) fn len_beside_a_writer<E: Event, B: Backend<E>>(
     store.len()
 }
 
+/// Returns how the log contradicts what was signed or received, if it does. Hashes all these events: stored nodes are not
+/// used.
+pub(crate) fn contradiction<E: Event, B: Backend<E>>(
+    store: &EventStore<E, B>,
+    place: &Place,
+    vkey: &VerifierKey,
+    threads: usize,
+) -> Result<Option<Contradiction>, ProofError> {
+    let known = known_checkpoints(place, Some(vkey))?;
+    let (events, signed) = (store.len(), known.last().map_or(0, Checkpoint::size));
+    if signed > events {
+        return Ok(Some(Contradiction::RolledBack { events, signed }));
+    }
+    let mut fresh = State::default();
+    fresh.extend(store, signed, threads)?;
+    for checkpoint in &known {
+        let signed = checkpoint.size();
+        if fresh.stored_root(store, signed)? != *checkpoint.root() {
+            return Ok(Some(Contradiction::Forked { signed }));
+        }
+    }
+    Ok(None)
+}
+
 /// Returns the state of the log's tree. Everything that was signed or received is compared with the log.
 pub(crate) fn state<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,

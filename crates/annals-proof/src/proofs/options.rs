@@ -7,11 +7,12 @@ use annals::backend::Beside;
 use annals::{Backend, Event, EventStore, FileSystem, RealFileSystem};
 use parking_lot::Mutex;
 
-use super::open::{Identity, state};
+use super::open::{Identity, contradiction, state};
 use super::place::{Anchor, Place};
 use super::proofs::{Proofs, other};
 use super::state::State;
 use crate::error::{FormatError, ProofError};
+use crate::note::key::VerifierKey;
 use crate::note::note::is_name;
 
 /// The name of the directory beside a log.
@@ -147,14 +148,16 @@ impl ProofOptions {
         self.open_as(store, None)
     }
 
-    /// Makes the proofs of a log that was moved to another store those of this store. The events must be the same;
-    /// opening the proofs then checks that they are.
+    /// Makes the proofs of a log that was moved to another store those of this store. The key must be the log's, and the
+    /// events must be those that it signed: all of them are hashed. Otherwise, nothing changes.
     ///
     /// # Errors
-    /// [`ProofError`].
+    /// [`ProofError::OtherIdentity`] if the key is another one, [`ProofError::RolledBack`] and [`ProofError::Forked`] if
+    /// the store does not contain what was signed, and others of [`ProofError`].
     pub fn adopt<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
+        key: &VerifierKey,
     ) -> Result<(), ProofError> {
         let path = self.path_of(store)?;
         let Some(place) = Place::open(&*self.file_system, &path, false)? else {
@@ -163,6 +166,12 @@ impl ProofOptions {
         let Some(mut identity) = Identity::read(&place)? else {
             return Err(ProofError::NoProofs { path });
         };
+        if identity.vkey != key.to_string() {
+            return Err(other("the key", &key.to_string(), &identity.vkey));
+        }
+        if let Some(found) = contradiction(store, &place, key, self.threads)? {
+            return Err(found.into());
+        }
         identity.store = store.backend().store_id().map(uuid::Uuid::from_bytes);
         identity.write(&place)
     }

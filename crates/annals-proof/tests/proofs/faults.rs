@@ -173,14 +173,44 @@ fn a_swapped_log_is_noticed() {
     let options = ProofOptions::new().path(&proofs_path);
     let other = options.clone().open(&changed, ORIGIN).unwrap_err();
     assert!(matches!(other, ProofError::OtherStore { .. }), "{other}");
-    options.adopt(&changed).unwrap();
-    let proofs = options.open(&changed, ORIGIN).unwrap();
-    assert!(matches!(proofs.checkpoint(&alice()), Err(ProofError::Forked { signed: 600 })));
+    let forked = options.adopt(&changed, &alice().vkey()).unwrap_err();
+    assert!(matches!(forked, ProofError::Forked { signed: 600 }), "{forked}");
     // A party with the old checkpoint sees it too, without the files.
     let fresh = Proofs::in_memory(&changed, ORIGIN).unwrap();
     assert_eq!(fresh.verify(std::slice::from_ref(&signed)).unwrap().problems.len(), 1);
     let honest = Proofs::in_memory(&store, ORIGIN).unwrap();
     assert_eq!(honest.verify(&[signed]).unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
+fn proofs_are_adopted_by_the_same_key_and_events_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let store_of = |name: &str, time| {
+        let store = EventStore::<RawEvent>::open(directory.path().join(name)).unwrap();
+        append(&store, [(RawEvent::builder("noted").build().unwrap(), time)]);
+        note(&store, 599);
+        store
+    };
+    let options = ProofOptions::new().path(directory.path().join("proofs"));
+    let missing = options.adopt(&store_of("empty", T), &alice().vkey()).unwrap_err();
+    assert!(matches!(missing, ProofError::NoProofs { .. }), "{missing}");
+    let store = store_of("old", T);
+    let signed = options.clone().open(&store, ORIGIN).unwrap().checkpoint(&alice()).unwrap();
+    let identity = directory.path().join("proofs/log.json");
+    let before = fs::read_to_string(&identity).unwrap();
+    let copy = store_of("copy", T);
+    let other = options.adopt(&copy, &bob().vkey()).unwrap_err();
+    assert!(matches!(other, ProofError::OtherIdentity { what: "the key", .. }), "{other}");
+    // The stored nodes are those of the log that was signed. They do not vouch for the first event.
+    let forked = options.adopt(&store_of("changed", T - 1), &alice().vkey()).unwrap_err();
+    assert!(matches!(forked, ProofError::Forked { signed: 600 }), "{forked}");
+    let short = EventStore::<RawEvent>::open(directory.path().join("short")).unwrap();
+    let rolled_back = options.adopt(&short, &alice().vkey()).unwrap_err();
+    assert!(matches!(rolled_back, ProofError::RolledBack { events: 0, .. }), "{rolled_back}");
+    assert_eq!(fs::read_to_string(&identity).unwrap(), before);
+    options.adopt(&copy, &alice().vkey()).unwrap();
+    let adopted = options.open(&copy, ORIGIN).unwrap();
+    assert_eq!(adopted.checkpoint(&alice()).unwrap(), signed);
 }
 
 #[test]

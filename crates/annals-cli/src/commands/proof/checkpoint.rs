@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Checkpoint) -> Result<(), Failure> {
         (Some(key), ..) => {
             let key = LogKey::read(key)?;
             if args.adopt {
-                options.adopt(&store)?;
+                options.adopt(&store, &key.vkey())?;
             }
             options.open(&store, key.name())?.checkpoint(&key)?
         }

@@ -117,7 +117,8 @@ fn a_reader_proves_and_does_not_sign() {
     proofs.prove(650, &first).unwrap();
     note(&store, 700);
     let second = writer.checkpoint(&alice()).unwrap();
-    // The reader may have seen the new checkpoint before the new events.
+    // How a reader waits for signed events is shown in `beside_a_writer`. This one has seen them.
+    assert_eq!(reader.backend().head().wait_beyond(1_399, None), 1_400);
     let report = proofs.verify(&[]).unwrap();
     assert_eq!((report.events, report.checkpoints, &report.problems[..]), (1_400, 1, &[][..]));
     assert_eq!(proofs.last_checkpoint(), Some(second.clone()));
@@ -125,6 +126,7 @@ fn a_reader_proves_and_does_not_sign() {
     let behind = EventStore::<RawEvent>::open_read_only(directory.path()).unwrap();
     note(&store, 700);
     writer.checkpoint(&alice()).unwrap();
+    assert_eq!(behind.backend().head().wait_beyond(2_099, None), 2_100);
     let other = ProofOptions::new().open_existing(&behind).unwrap();
     assert!(other.contradiction().is_none());
     proofs.prove_consistency(700, &second).unwrap().check(first.root()).unwrap();

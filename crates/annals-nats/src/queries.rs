@@ -18,7 +18,7 @@ use crate::stream::Stream;
 const NEWS_EVERY: Duration = Duration::from_millis(1);
 /// The largest entry that is written, in bytes. A server may take larger ones, which hold up the others.
 const MAX_ENTRY_BYTES: usize = 8 << 20;
-/// The largest number of entries that are read again from the leader. It returns one for each request.
+/// How many entries are read again from the leader: the last ones. It returns one for each request.
 const MOST_OF_LEADER: usize = 8;
 /// How many appends may be under way.
 const UNDER_WAY: usize = 32;
@@ -152,9 +152,11 @@ impl Engine {
         Ok(Page { entries, time_ms: self.shared.clock.now_ms() })
     }
 
-    /// Reads entries again: a few from the leader, which decides about appends, and many from any server.
+    /// Reads entries again: the last ones from the leader, which decides about appends, and those before them from any
+    /// server. Then the page ends before the last ones, and the caller asks again behind it.
     async fn read_again(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
         if limit.entries > MOST_OF_LEADER {
+            let limit = ReadLimit { entries: limit.entries - MOST_OF_LEADER, ..limit };
             return self.read(after, limit).await;
         }
         let mut entries: Vec<(Slot, Bytes)> = Vec::new();

@@ -43,7 +43,7 @@ pub use chain::slot::Slot;
 pub use chain::tip::{Tip, Void};
 pub use core::core::{Core, Start};
 pub use core::messages::{
-    Divergence, Input, NewBatch, Now, Output, ReadKind, Refusal, RequestId, SendId,
+    Asked, Divergence, Input, NewBatch, Now, Output, ReadKind, Refusal, RequestId, SendId,
 };
 pub use core::replica::Replica;
 pub use core::settings::CoreSettings;

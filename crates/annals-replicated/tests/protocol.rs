@@ -187,8 +187,13 @@ fn a_clock_that_is_ahead_refuses_events_and_no_barrier() {
     run.now.wall_ms = 100_000;
     run.catch_up();
     let (kind, after, entries) = (ReadKind::Now, run.record.last(), Ok(Vec::new()));
-    run.step(Input::Reconnected);
-    run.step(Input::Anchored { after: Slot(0), entries: Ok(run.record.entries().to_vec()) });
+    let outputs = run.step(Input::Reconnected);
+    let asked = outputs.iter().find_map(|output| match output {
+        Output::Anchor { asked, .. } => Some(*asked),
+        _ => None,
+    });
+    let (asked, all) = (asked.expect("a check"), Ok(run.record.entries().to_vec()));
+    run.step(Input::Anchored { after: Slot(0), asked, entries: all });
     run.step(Input::Entries { kind, after, entries, time_ms: Some(89_000) });
     let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
     let outputs = run.step(Input::Submitted { request: RequestId(1), batch, deadline_ms: None });

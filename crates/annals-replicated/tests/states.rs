@@ -3,9 +3,9 @@
 use annals::{Condition, RawEvent, ReadError};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
-    AppendOutcome, Cause, Chain, Commit, CommitBatch, CommitHash, Content, Core, CoreSettings,
-    Divergence, Epoch, Input, LogLimits, NewBatch, NewEntry, Now, Output, Position, ReadKind,
-    Refusal, Replica, RequestId, SendId, Slot, Start, Tip,
+    AppendOutcome, Asked, Cause, Chain, Commit, CommitBatch, CommitHash, Content, Core,
+    CoreSettings, Divergence, Epoch, Input, LogLimits, NewBatch, NewEntry, Now, Output, Position,
+    ReadKind, Refusal, Replica, RequestId, SendId, Slot, Start, Tip,
 };
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ fn events(number: u8) -> Vec<RawEvent> {
 struct Asked {
     appends: Vec<(SendId, Slot, NewEntry)>,
     reads: Vec<Slot>,
-    anchors: Vec<(Slot, u16)>,
+    anchors: Vec<(Slot, u16, Asked)>,
 }
 
 /// A core at the end of a record.
@@ -90,7 +90,9 @@ impl Run {
                         self.asked.appends.push((send, after, entry));
                     }
                     Output::Read { kind: ReadKind::Now, after } => self.asked.reads.push(after),
-                    Output::Anchor { after, count } => self.asked.anchors.push((after, count)),
+                    Output::Anchor { after, count, asked } => {
+                        self.asked.anchors.push((after, count, asked));
+                    }
                     Output::Apply { position, .. } => {
                         self.replica.0 = self.replica.0.max(position.tip.head);
                         self.applied.push(position.tip.number);
@@ -106,14 +108,19 @@ impl Run {
         }
     }
 
+    /// Returns the answer to the last check that was asked for.
+    fn anchored(&mut self) -> Option<Input> {
+        let (after, count, asked) = self.asked.anchors.pop()?;
+        let from = usize::try_from(after.0).expect("in memory");
+        let entries = self.record.entries().iter().skip(from).take(usize::from(count));
+        Some(Input::Anchored { after, asked, entries: Ok(entries.cloned().collect()) })
+    }
+
     /// Answers all reads, until the core asks for no more.
     fn read_all(&mut self) {
         loop {
-            if let Some((after, count)) = self.asked.anchors.pop() {
-                let from = usize::try_from(after.0).expect("in memory");
-                let entries = self.record.entries().iter().skip(from).take(usize::from(count));
-                let entries = Ok(entries.cloned().collect());
-                self.step(Input::Anchored { after, entries });
+            if let Some(answer) = self.anchored() {
+                self.step(answer);
             } else if let Some(after) = self.asked.reads.pop() {
                 let from = usize::try_from(after.0).expect("in memory");
                 let entries = Ok(self.record.entries().iter().skip(from).cloned().collect());
@@ -206,26 +213,125 @@ fn lands_only_while_the_record_still_has_the_commit_before_it() {
     }
 }
 
-/// A read may show a process its own commit before the engine's answer arrives.
-#[test]
-fn is_not_taken_from_a_read_unless_the_record_has_the_commit_before_it() {
+/// Lets a commit land, and sends another one a second later. Returns the other one, and the answer to the check of the
+/// first one, which is under way. Then the record loses the first one, and stores the other behind another commit.
+fn overtaken_during_a_check() -> (Run, SendId, Input) {
     let mut run = Run::new();
     let (send, after, entry) = run.submit();
     run.record.arrive(after, &entry.bytes, false);
     run.answer(send, AppendOutcome::At(Slot(2)));
-    run.reply = None;
+    assert!(matches!(run.reply.take(), Some(Ok(0))));
+    run.now_ms += 1_000;
+    let (send, after, entry) = run.submit();
+    let early = run.anchored().expect("a check");
     run.record = SimRecord::new(Uuid::from_u128(7));
     run.other(batch(2));
-    run.now_ms += 1_000;
-    let (_, after, entry) = run.submit();
     run.record.arrive(after, &entry.bytes, false);
-    let entries = Ok(vec![entry.bytes]);
-    let (kind, after) = (ReadKind::Watch, Slot(2));
-    run.step(Input::Entries { kind, after, entries, time_ms: None });
-    assert!(run.reply.is_none() && !run.applied.contains(&2), "{:?}", run.applied);
+    (run, send, early)
+}
+
+/// The process or the engine may be paused while a check is under way.
+#[test]
+fn does_not_land_after_a_check_that_was_asked_for_long_before() {
+    let (mut run, send, early) = overtaken_during_a_check();
+    run.now_ms += 3_000;
+    run.step(early);
+    run.answer(send, AppendOutcome::At(Slot(3)));
+    assert!(run.reply.is_none(), "{:?}", run.reply);
     run.read_all();
     assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
     assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+}
+
+/// An answer that comes late counts if it was asked for late enough: an engine may be slow for good.
+#[test]
+fn lands_after_a_check_that_was_asked_for_later_than_it_was_stored() {
+    let mut run = Run::new();
+    run.now_ms += 1_000;
+    let (send, after, entry) = run.submit();
+    run.record.arrive(after, &entry.bytes, false);
+    run.answer(send, AppendOutcome::At(Slot(2)));
+    let check = run.anchored().expect("a check");
+    run.now_ms += 3_000;
+    run.step(check);
+    assert!(matches!(run.reply, Some(Ok(0))), "{:?}", run.reply);
+}
+
+#[test]
+fn does_not_land_after_a_check_on_another_connection() {
+    let (mut run, send, early) = overtaken_during_a_check();
+    run.step(Input::Reconnected);
+    run.step(early);
+    run.answer(send, AppendOutcome::At(Slot(3)));
+    assert!(run.reply.is_none(), "{:?}", run.reply);
+    run.read_all();
+    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
+    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+}
+
+/// Two commits are under way. The engine stores the first one, loses it, and stores the second one behind another
+/// commit. The record still has the commit before both.
+#[test]
+fn does_not_land_behind_an_own_commit_that_was_sent_long_before() {
+    let mut run = Run::new();
+    let (first, ..) = run.submit();
+    let (second, after, entry) = run.submit();
+    run.other(batch(2));
+    run.record.arrive(after, &entry.bytes, false);
+    run.now_ms += 3_000;
+    run.answer(first, AppendOutcome::At(Slot(2)));
+    run.answer(second, AppendOutcome::At(Slot(3)));
+    let check = run.anchored().expect("a check");
+    run.step(check);
+    assert!(matches!(run.reply, Some(Ok(0))), "the first: {:?}", run.reply);
+    run.read_all();
+    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
+    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+}
+
+/// The answer to a read is as old as the commit that it shows.
+#[test]
+fn does_not_land_behind_a_commit_of_another_that_was_read_long_before() {
+    let mut run = Run::new();
+    let lost = run.other(batch(2)).entries(usize::MAX);
+    run.record = SimRecord::new(Uuid::from_u128(7));
+    run.now_ms += 3_000;
+    run.step(Input::Reconnected);
+    run.read_all();
+    let (kind, after) = (ReadKind::Watch, Slot(1));
+    run.step(Input::Entries { kind, after, entries: Ok(lost), time_ms: None });
+    assert_eq!(run.core.position().map(|position| position.slot), Some(Slot(2)));
+    run.other(batch(3));
+    let (send, after, entry) = run.submit();
+    run.record.arrive(after, &entry.bytes, false);
+    run.answer(send, AppendOutcome::At(Slot(3)));
+    assert!(run.reply.is_none(), "{:?}", run.reply);
+    run.read_all();
+    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
+    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+}
+
+/// A read may show a process its own commit before the engine's answer arrives.
+#[test]
+fn is_not_taken_from_a_read_unless_the_record_has_the_commit_before_it() {
+    for kind in [ReadKind::Watch, ReadKind::Now] {
+        let mut run = Run::new();
+        let (send, after, entry) = run.submit();
+        run.record.arrive(after, &entry.bytes, false);
+        run.answer(send, AppendOutcome::At(Slot(2)));
+        run.reply = None;
+        run.record = SimRecord::new(Uuid::from_u128(7));
+        run.other(batch(2));
+        run.now_ms += 1_000;
+        let (_, after, entry) = run.submit();
+        run.record.arrive(after, &entry.bytes, false);
+        let entries = Ok(vec![entry.bytes]);
+        run.step(Input::Entries { kind, after: Slot(2), entries, time_ms: None });
+        assert!(run.reply.is_none() && !run.applied.contains(&2), "{:?}", run.applied);
+        run.read_all();
+        assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
+        assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    }
 }
 
 #[test]

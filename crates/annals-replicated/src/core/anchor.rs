@@ -4,9 +4,10 @@
 use bytes::Bytes;
 
 use super::anchor_check::AnchorCheck;
-use super::messages::{Divergence, Output};
+use super::messages::{Asked, Divergence, Output};
 use super::settings::{FIRST_PAUSE_MS, SHORT_READS};
 use super::state::State;
+use crate::chain::chain::Position;
 use crate::chain::slot::Slot;
 use crate::format::entry::Entry;
 use crate::log::commit_log::LogError;
@@ -22,13 +23,45 @@ impl State {
     }
 
     /// Returns whether the record was seen to still have the last valid commit, not long before `time_ms` or after it.
-    /// Only then may a commit land that the engine stored by that time.
+    /// Only then may a commit land that the engine stored by that time, or that a read showed by that time.
     ///
     /// An engine may compare only the slot of an append. If its record loses its end and other writers fill the slots
     /// again, such an engine stores a commit that is void for all processes but its own.
     pub(super) fn is_confirmed(&self, time_ms: u64) -> bool {
         let Some(limit) = self.settings.confirm_ms else { return true };
         self.confirmed_ms.is_some_and(|confirmed_ms| time_ms < confirmed_ms.saturating_add(limit))
+    }
+
+    /// Takes the news that the record has the position that was checked, in a read that was asked for at this time. The
+    /// time of its answer says nothing: this process, or the engine, may have been paused in between.
+    fn confirmed_at(&mut self, position: &Position, asked: Asked) {
+        let is_tip = self.chain.position() == Some(position);
+        if is_tip && asked.connection == self.connection && !self.rejoin.is_open() {
+            self.confirmed_ms = self.confirmed_ms.max(Some(asked.steady_ms));
+        }
+    }
+
+    /// Takes the news that the last valid commit is another one, which the engine showed when it was asked at this
+    /// time, or later.
+    pub(super) fn tip_seen_at(&mut self, asked: Asked) {
+        let is_current = asked.connection == self.connection;
+        let confirmed_ms = self.confirmed_ms.filter(|_| is_current);
+        self.confirmed_ms = confirmed_ms.map(|confirmed_ms| confirmed_ms.min(asked.steady_ms));
+    }
+
+    /// Returns the stamp of something that is asked for now.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { connection: self.connection, steady_ms: self.now.steady_ms }
+    }
+
+    /// Takes the news that the connection is a new one. The answers that are under way do not say what the engine has
+    /// now.
+    pub(super) fn forget_connection(&mut self) {
+        self.connection += 1;
+        self.confirmed_ms = None;
+        for check in self.anchor.iter_mut().chain(&mut self.recent.check) {
+            check.asked = None;
+        }
     }
 
     /// Begins to check the last valid commit while commits are under way, so that they need not wait for it later.
@@ -69,20 +102,25 @@ impl State {
 
     /// Asks for the reads of the checks that are due.
     pub(super) fn ask_for_anchors(&mut self) {
-        let now = self.now.steady_ms;
+        let (now, asked) = (self.now.steady_ms, self.asked());
         self.recent.begin();
         for check in self.anchor.iter_mut().chain(&mut self.recent.check) {
-            if !check.reading && now >= check.again_ms {
-                check.reading = true;
+            if check.asked.is_none() && now >= check.again_ms {
+                check.asked = Some(asked);
                 let (after, count) = (check.after(), check.count());
-                self.outputs.push(Output::Anchor { after, count });
+                self.outputs.push(Output::Anchor { after, count, asked });
             }
         }
     }
 
-    /// Takes the entries of a position that is checked.
-    pub(super) fn anchored(&mut self, after: Slot, entries: Result<Vec<Bytes>, LogError>) {
-        let is_at = |check: &&mut AnchorCheck| check.after() == after && check.reading;
+    /// Takes the entries of a position that is checked. An answer that no check waits for is dropped.
+    pub(super) fn anchored(
+        &mut self,
+        after: Slot,
+        asked: Asked,
+        entries: Result<Vec<Bytes>, LogError>,
+    ) {
+        let is_at = |check: &&mut AnchorCheck| check.after() == after && check.asked == Some(asked);
         let Some(check) = self.anchor.iter_mut().chain(&mut self.recent.check).find(is_at) else {
             return;
         };
@@ -92,7 +130,7 @@ impl State {
         let is_short = entries.as_ref().is_ok_and(|entries| entries.len() < count);
         let is_absent = is_short && check.absence.note(now, limit);
         let (slot, reads) = (position.slot, check.absence.reads());
-        check.reading = false;
+        check.asked = None;
         let checked = *check;
         let is_there = |entries: &[Bytes]| checked.is_there(entries);
         check.again_ms = now + FIRST_PAUSE_MS;
@@ -129,20 +167,26 @@ impl State {
             self.recent.end();
         }
         if is_anchor {
-            self.anchor = None;
-            if !self.rejoin.is_open() {
-                self.confirmed_ms = Some(now);
-            }
-            self.confirmed();
-            if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
-                self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
-                self.land_from = self.land_from.max(self.chain.read_to());
-                self.chain.rewind();
-                self.read_now();
-            }
-            self.land();
-            self.settle_answered();
+            self.anchor_found(&position, asked);
         }
+    }
+
+    /// Takes the news that the record has the last valid commit, or the position from which it is rejoined.
+    fn anchor_found(&mut self, position: &Position, asked: Asked) {
+        self.anchor = None;
+        self.confirmed_at(position, asked);
+        self.confirmed();
+        if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
+            self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
+            self.land_from = self.land_from.max(self.chain.read_to());
+            self.chain.rewind();
+            self.read_now();
+        }
+        if let Some(page) = self.held.take() {
+            self.page(page);
+        }
+        self.land();
+        self.settle_answered();
     }
 
     /// Takes the news that the record does not have the position that was checked.

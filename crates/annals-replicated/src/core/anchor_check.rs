@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::messages::Asked;
 use super::settings::{LEAST_ABSENT_READS, MOST_BETWEEN};
 use crate::chain::chain::{Chain, Position};
 use crate::chain::slot::Slot;
@@ -12,8 +13,8 @@ pub(super) struct AnchorCheck {
     pub(super) position: Position,
     /// The commit before it, if the entries between the two are checked as well.
     previous: Option<Position>,
-    /// Whether the read is under way.
-    pub(super) reading: bool,
+    /// When the read was asked for that is under way; `None` if none is.
+    pub(super) asked: Option<Asked>,
     pub(super) absence: Absence,
     /// The steady time at which to read again, in ms.
     pub(super) again_ms: u64,
@@ -28,7 +29,7 @@ impl AnchorCheck {
             between.is_some_and(|between| between <= MOST_BETWEEN)
         };
         let previous = previous.filter(is_near);
-        Self { position, previous, reading: false, absence: Absence::default(), again_ms: 0 }
+        Self { position, previous, asked: None, absence: Absence::default(), again_ms: 0 }
     }
 
     /// Returns the slot behind which to read.

@@ -73,12 +73,12 @@ impl Core {
             Input::Entries { kind, after, entries, time_ms } => {
                 state.entries(kind, after, entries, time_ms);
             }
-            Input::Anchored { after, entries } => state.anchored(after, entries),
+            Input::Anchored { after, asked, entries } => state.anchored(after, asked, entries),
             Input::Applied { number } => state.applied(number),
             Input::ApplyFailed => state.apply_failed(),
             Input::ApplyDiffers { slot } => state.apply_differs(slot),
             Input::Reconnected => {
-                state.confirmed_ms = None;
+                state.forget_connection();
                 state.begin_anchor_and_rewind();
                 state.read_now();
             }

@@ -72,7 +72,7 @@ impl State {
             .chain(self.resend_ms)
             .chain(
                 (self.anchor.iter().chain(&self.recent.check))
-                    .filter(|check| !check.reading)
+                    .filter(|check| check.asked.is_none())
                     .map(|check| check.again_ms),
             )
             .chain((waits && self.hold_until_ms > 0).then_some(self.hold_until_ms))

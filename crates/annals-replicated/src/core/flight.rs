@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals::Appended;
 use bytes::Bytes;
 
-use super::messages::{NewBatch, Refusal, RequestId};
+use super::messages::{Asked, NewBatch, Refusal, RequestId};
 use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
 use crate::format::commit::Commit;
@@ -54,6 +54,8 @@ pub(super) struct Flight {
     pub(super) sent_ms: u64,
     /// The steady time of the last answer that an entry is stored, in ms.
     pub(super) stored_ms: u64,
+    /// When the first of the sends was sent that were answered so.
+    pub(super) stored_since: Option<Asked>,
     pub(super) requests: Vec<Admitted>,
 }
 
@@ -79,6 +81,7 @@ impl Flight {
             ends_doubt: false,
             sent_ms: 0,
             stored_ms: 0,
+            stored_since: None,
             requests,
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::flight::Flight;
 use super::messages::{Divergence, Output, ReadKind, Refusal, SendId};
 use super::settings::{FIRST_PAUSE_MS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
-use super::state::{End, Landed, State};
+use super::state::{End, Landed, ReadPage, State};
 use crate::chain::chain::Step;
 use crate::chain::slot::Slot;
 use crate::format::commit::Commit;
@@ -35,6 +35,8 @@ impl State {
         match outcome {
             AppendOutcome::At(slot) => {
                 (flight.may_be_stored, flight.stored_ms) = (true, self.now.steady_ms);
+                let since = flight.stored_since.map_or(send.asked, |since| since.min(send.asked));
+                flight.stored_since = Some(since);
                 if send.attempt >= flight.split_at {
                     flight.slots[send.part].push(*slot);
                 }
@@ -97,6 +99,9 @@ impl State {
             let flight = self.flights.pop_front().expect("the first flight");
             self.chain.landed(&flight.commit, flight.parts());
             self.round_trip_ms = self.now.steady_ms.saturating_sub(flight.sent_ms);
+            if let Some(asked) = flight.stored_since {
+                self.tip_seen_at(asked);
+            }
             self.landed_own(flight);
         }
     }
@@ -130,13 +135,17 @@ impl State {
         entries: Result<Vec<Bytes>, LogError>,
         time_ms: Option<u64>,
     ) {
-        match kind {
+        let asked = match kind {
             ReadKind::Now => {
                 self.reading_now = false;
-                self.note_clock(self.read_at.wall_ms, time_ms);
+                self.note_clock(self.read_wall_ms, time_ms);
+                self.read_asked
             }
-            ReadKind::Watch => self.watching = false,
-        }
+            ReadKind::Watch => {
+                self.watching = false;
+                self.watch_asked
+            }
+        };
         if self.end.is_some() {
             return;
         }
@@ -152,17 +161,22 @@ impl State {
                 return;
             }
         };
-        // They may show a commit of this process: see `is_confirmed`. A read that is asked for behind a check counts
-        // however long it takes. A read that watches may have been asked for long ago.
-        let asked_ms = match kind {
-            ReadKind::Now => self.read_at.steady_ms,
-            ReadKind::Watch => self.now.steady_ms,
-        };
-        if !self.flights.is_empty() && !self.is_confirmed(asked_ms) {
-            self.begin_anchor();
-            return self.read_now();
+        let arrived_ms = self.now.steady_ms;
+        self.page(ReadPage { kind, after, entries, asked, arrived_ms });
+    }
+
+    /// Takes entries. They may show a commit of this process, and then they wait until the record was seen to have the
+    /// last valid commit: see [`is_confirmed`](Self::is_confirmed).
+    pub(super) fn page(&mut self, page: ReadPage) {
+        if !self.flights.is_empty() && !self.is_confirmed(page.arrived_ms) {
+            if self.held.is_some() {
+                return self.read_now();
+            }
+            self.held = Some(page);
+            return self.begin_anchor();
         }
-        let before = self.chain.read_to();
+        let ReadPage { kind, after, entries, asked, .. } = page;
+        let (before, number) = (self.chain.read_to(), self.chain.tip().map(|tip| tip.number));
         for (entry, slot) in entries.iter().zip(after.0 + 1..) {
             if Slot(slot) != self.chain.read_to().next() {
                 continue;
@@ -171,6 +185,9 @@ impl State {
             if self.end.is_some() {
                 return;
             }
+        }
+        if self.chain.tip().map(|tip| tip.number) != number {
+            self.tip_seen_at(asked);
         }
         if self.chain.read_to() > before {
             self.want_now |= !self.caught_up || self.resend_ms.is_some();
@@ -313,6 +330,7 @@ impl State {
     pub(super) fn finish(&mut self, end: End, refusal: &Refusal) {
         self.end = Some(end);
         self.anchor = None;
+        self.held = None;
         self.resend_ms = None;
         for flight in std::mem::take(&mut self.flights) {
             for admitted in flight.requests.into_iter().filter(|admitted| !admitted.told) {
@@ -332,18 +350,18 @@ impl State {
             return;
         }
         self.ask_for_anchors();
-        let is_unconfirmed = !self.flights.is_empty() && !self.is_confirmed(now);
-        if self.rejoin.is_open() || self.is_behind() || (is_unconfirmed && self.anchor.is_some()) {
+        if self.rejoin.is_open() || self.is_behind() || self.held.is_some() {
             return;
         }
         let after = self.chain.read_to();
         if self.want_now && !self.reading_now {
             (self.want_now, self.reading_now) = (false, true);
-            self.read_at = self.now;
+            (self.read_asked, self.read_wall_ms) = (self.asked(), self.now.wall_ms);
             self.outputs.push(Output::Read { kind: ReadKind::Now, after });
         }
         if self.caught_up && !self.watching {
             self.watching = true;
+            self.watch_asked = self.asked();
             self.outputs.push(Output::Read { kind: ReadKind::Watch, after });
         }
     }

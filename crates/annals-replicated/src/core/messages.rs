@@ -28,6 +28,15 @@ pub struct RequestId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SendId(pub u64);
 
+/// When a core asked for something, and on which connection. A driver returns it with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Asked {
+    /// How often the core was told that the engine was connected again.
+    pub(super) connection: u64,
+    /// The steady time, in ms.
+    pub(super) steady_ms: u64,
+}
+
 /// A batch to append. Without events it is a barrier: its answer comes after a commit that was decided on after it was
 /// submitted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -88,6 +97,8 @@ pub enum Input {
     Anchored {
         /// The slot behind which was read.
         after: Slot,
+        /// What [`Output::Anchor`] had.
+        asked: Asked,
         /// The entries, or why there are none.
         entries: Result<Vec<Bytes>, LogError>,
     },
@@ -138,6 +149,8 @@ pub enum Output {
         after: Slot,
         /// The number of entries.
         count: u16,
+        /// When it was asked for.
+        asked: Asked,
     },
     /// Apply a commit to the replica, and return [`Input::Applied`]. Commits are applied in this order.
     Apply {

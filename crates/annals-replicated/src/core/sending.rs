@@ -118,7 +118,7 @@ impl State {
         if self.resend_ms.is_some() || self.end.is_some() {
             return;
         }
-        let window = self.window();
+        let (window, asked) = (self.window(), self.asked());
         for flight in &mut self.flights {
             while flight.sent < flight.entries.len() {
                 if self.open >= window {
@@ -128,7 +128,7 @@ impl State {
                 let send = SendId(self.send_count);
                 let (after, expected) = (self.predicted, self.predicted.next());
                 let (part, attempt, wall_ms) = (flight.sent, self.attempt, self.now.wall_ms);
-                let details = Send { flight: flight.id, part, expected, attempt, wall_ms };
+                let details = Send { flight: flight.id, part, expected, attempt, wall_ms, asked };
                 self.sends.insert(send, details);
                 self.predicted = expected;
                 flight.sent += 1;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::anchor_check::{Absence, AnchorCheck};
 use super::flight::{Admitted, Flight, Waiting};
-use super::messages::{Divergence, Now, Output, Refusal, RequestId, SendId};
+use super::messages::{Asked, Divergence, Now, Output, ReadKind, Refusal, RequestId, SendId};
 use super::overlay::Overlay;
 use super::recent::Recent;
 use super::rejoin::Rejoin;
@@ -14,6 +14,7 @@ use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
 use crate::random::Random;
 use annals::Appended;
+use bytes::Bytes;
 
 /// An append that the engine has not answered.
 #[derive(Debug, Clone, Copy, Hash)]
@@ -24,6 +25,19 @@ pub(super) struct Send {
     pub(super) attempt: u64,
     /// The system's clock when it was sent, in ms since 1970 UTC.
     pub(super) wall_ms: u64,
+    pub(super) asked: Asked,
+}
+
+/// What a read returned.
+#[derive(Debug, Clone, Hash)]
+pub(super) struct ReadPage {
+    pub(super) kind: ReadKind,
+    /// The slot behind which was read.
+    pub(super) after: Slot,
+    pub(super) entries: Vec<Bytes>,
+    pub(super) asked: Asked,
+    /// The steady time at which it arrived, in ms.
+    pub(super) arrived_ms: u64,
 }
 
 /// A commit that landed and is being applied, and the replies that wait for that.
@@ -75,9 +89,13 @@ pub(super) struct State {
     /// Whether a commit that nobody waits for may still land: a barrier is to end that.
     pub(super) abandoned: bool,
     pub(super) anchor: Option<AnchorCheck>,
-    /// The steady time at which a read last showed that the record still has the last valid commit, in ms. `None` if
-    /// none has on this connection.
+    /// How often the engine was connected again.
+    pub(super) connection: u64,
+    /// The record was seen to have the last valid commit, and those before it, at this steady time or later, in ms: a
+    /// time at which the engine was asked. `None` if it was not seen on this connection.
     pub(super) confirmed_ms: Option<u64>,
+    /// What a read returned while commits are under way and the last valid commit was not confirmed: it waits for that.
+    pub(super) held: Option<ReadPage>,
     /// Whether the entries behind the last valid commit are read again after that check.
     pub(super) rewinds: bool,
     /// The steady time from which on they may be read again once more, in ms.
@@ -98,9 +116,12 @@ pub(super) struct State {
     /// Whether a read is wanted at once, and whether one is under way.
     pub(super) want_now: bool,
     pub(super) reading_now: bool,
-    /// The clocks when that read was asked for.
-    pub(super) read_at: Now,
+    /// When that read was asked for, and the system's clock then, in ms since 1970 UTC.
+    pub(super) read_asked: Asked,
+    pub(super) read_wall_ms: u64,
     pub(super) watching: bool,
+    /// When the record was asked for that is watched.
+    pub(super) watch_asked: Asked,
     /// The steady time before which no read is tried after one failed.
     pub(super) read_again_ms: u64,
     pub(super) hinted: bool,
@@ -155,7 +176,9 @@ impl State {
             hold_until_ms: 0,
             abandoned: false,
             anchor: None,
+            connection: 0,
             confirmed_ms: None,
+            held: None,
             rewinds: false,
             rewind_again_ms: 0,
             land_from: Slot(0),
@@ -166,8 +189,10 @@ impl State {
             shorter: Absence::default(),
             want_now: true,
             reading_now: false,
-            read_at: Now::default(),
+            read_asked: Asked::default(),
+            read_wall_ms: 0,
             watching: false,
+            watch_asked: Asked::default(),
             read_again_ms: 0,
             hinted: false,
             round_trip_ms: 0,

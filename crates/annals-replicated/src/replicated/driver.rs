@@ -106,7 +106,7 @@ impl<E: Event> Driver<E> {
                 self.engine.send(SendJob::Append { send, after, entry });
             }
             Output::Read { kind, after } => self.engine.read(kind, after),
-            Output::Anchor { after, count } => self.engine.anchor(after, count),
+            Output::Anchor { after, count, asked } => self.engine.anchor(after, count, asked),
             Output::Apply { commit, position } => {
                 self.shared.jobs.push(Job::Apply { commit, position });
             }

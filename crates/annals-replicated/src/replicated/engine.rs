@@ -4,17 +4,18 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::inbox::Inbox;
 use super::status::Progress;
 use crate::chain::slot::Slot;
-use crate::core::messages::{Input, ReadKind, SendId};
+use crate::core::messages::{Asked, Input, ReadKind, SendId};
 use crate::log::commit_log::{
     AppendAnswer, AppendOutcome, Cause, CommitLog, LogError, NewEntry, Page, ReadLimit,
 };
@@ -35,7 +36,7 @@ pub(super) enum SendJob {
 /// Work for the thread that reads.
 enum ReadJob {
     Now { after: Slot },
-    Anchor { after: Slot, count: u16 },
+    Anchor { after: Slot, count: u16, asked: Asked },
 }
 
 /// The handles of the threads. They end when these are dropped.
@@ -54,7 +55,7 @@ struct Worker {
     /// Whether the engine has not answered since it last did not answer.
     is_away: Arc<AtomicBool>,
     /// The number of the engine's connection that the core knows.
-    connection: Arc<AtomicU64>,
+    connection: Arc<Mutex<u64>>,
 }
 
 impl Engine {
@@ -63,7 +64,7 @@ impl Engine {
         inbox: Arc<Inbox>,
         progress: Arc<Progress>,
     ) -> io::Result<Self> {
-        let connection = Arc::new(AtomicU64::new(log.connection()));
+        let connection = Arc::new(Mutex::new(log.connection()));
         let worker = Worker { log, inbox, progress, is_away: Arc::default(), connection };
         let (sends, send_jobs) = channel();
         let (reads, read_jobs) = channel();
@@ -87,8 +88,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn anchor(&self, after: Slot, count: u16) {
-        drop(self.reads.send(ReadJob::Anchor { after, count }));
+    pub(super) fn anchor(&self, after: Slot, count: u16, asked: Asked) {
+        drop(self.reads.send(ReadJob::Anchor { after, count, asked }));
     }
 }
 
@@ -125,9 +126,9 @@ impl Worker {
                     let page = self.read(after, ReadLimit::default());
                     self.entries(ReadKind::Now, after, page);
                 }
-                ReadJob::Anchor { after, count } => {
+                ReadJob::Anchor { after, count, asked } => {
                     let entries = self.read_whole(after, usize::from(count));
-                    self.inbox.push(Input::Anchored { after, entries });
+                    self.inbox.push(Input::Anchored { after, asked, entries });
                 }
             }
         }
@@ -167,13 +168,14 @@ impl Worker {
         self.page(after, || self.log.read(after, limit))
     }
 
-    /// Reads a page. If the engine was away before, first tells the core that it is back.
+    /// Reads a page. If the engine was away before, or is connected again, first tells the core that it is back.
     fn page(
         &self,
         after: Slot,
         read: impl FnOnce() -> Result<Page, LogError>,
     ) -> Result<Page, LogError> {
         let read = guarded(read).map_err(LogError::Unavailable).flatten();
+        note_connection(&*self.log, &self.connection, &self.inbox);
         let page = read.and_then(|page| page.check(after).map(|()| page));
         match &page {
             Err(LogError::Unavailable(cause)) => {
@@ -207,10 +209,12 @@ impl Worker {
 }
 
 /// Tells the core if the engine was connected again since the core was last told so.
-fn note_connection(log: &dyn CommitLog, known: &AtomicU64, inbox: &Inbox) {
+fn note_connection(log: &dyn CommitLog, known: &Mutex<u64>, inbox: &Inbox) {
+    // Locked until the core is told: then no answer of another thread on this connection comes before that.
+    let mut known = known.lock();
     let Ok(connection) = guarded(|| log.connection()) else { return };
-    // Relaxed: the number guards no other data. Answers come one after the other, or the engine may mix them up anyway.
-    if known.swap(connection, Ordering::Relaxed) != connection {
+    if *known != connection {
+        *known = connection;
         inbox.push(Input::Reconnected);
     }
 }

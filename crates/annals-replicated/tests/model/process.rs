@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use annals::{Condition, Query, RawEvent, ReadError};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
-    Commit, Core, CoreSettings, Input, LogLimits, NewBatch, Now, Output, Position, ReadKind,
+    Asked, Commit, Core, CoreSettings, Input, LogLimits, NewBatch, Now, Output, Position, ReadKind,
     ReadLimit, Refusal, Replica, RequestId, Slot, Start,
 };
 use uuid::Uuid;
@@ -75,7 +75,7 @@ pub(crate) struct Process {
     now_ms: u64,
     pub(crate) wakeups: u8,
     pub(crate) reads: BTreeSet<(bool, Slot)>,
-    pub(crate) anchors: BTreeSet<(Slot, u16)>,
+    pub(crate) anchors: BTreeSet<(Slot, u16, Asked)>,
     pub(crate) told: Option<Told>,
     pub(crate) has_diverged: bool,
 }
@@ -165,7 +165,9 @@ impl Process {
                 });
             }
             Output::Read { kind: ReadKind::Now, after } => drop(self.reads.insert((true, after))),
-            Output::Anchor { after, count } => drop(self.anchors.insert((after, count))),
+            Output::Anchor { after, count, asked } => {
+                self.anchors.insert((after, count, asked));
+            }
             Output::Apply { commit, position } => {
                 self.replica.apply(&commit, position);
                 inputs.insert(0, Input::Applied { number: position.tip.number });

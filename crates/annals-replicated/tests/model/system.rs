@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use annals_replicated::sim::SimRecord;
-use annals_replicated::{AppendOutcome, Cause, Core, Input, ReadKind, ReadLimit, Slot};
+use annals_replicated::{AppendOutcome, Asked, Cause, Core, Input, ReadKind, ReadLimit, Slot};
 use stateright::{Model, Property};
 
 use crate::engine::{Message, STORE, events, has_copy};
@@ -56,7 +56,7 @@ pub(crate) enum Action {
     /// An entry arrives, and a copy of it stays under way.
     Double(usize),
     Read(usize, bool, Slot),
-    Anchor(usize, Slot, u16),
+    Anchor(usize, Slot, u16, Asked),
     Wake(usize),
     /// Ends a process and starts it again. Its replica loses its last commit.
     Crash(usize),
@@ -174,12 +174,12 @@ impl System {
                 process.reads.remove(&(is_now, after));
                 process.input(Input::Entries { kind, after, entries, time_ms: None }, defect)
             }
-            Action::Anchor(process, after, count) => {
+            Action::Anchor(process, after, count, asked) => {
                 let limit = ReadLimit { entries: usize::from(count), ..ReadLimit::default() };
                 let entries = state.record.read(after, limit, 0);
                 let process = &mut state.processes[process];
-                process.anchors.remove(&(after, count));
-                process.input(Input::Anchored { after, entries }, defect)
+                process.anchors.remove(&(after, count, asked));
+                process.input(Input::Anchored { after, asked, entries }, defect)
             }
             Action::Wake(process) => state.processes[process].wake(defect),
             Action::Crash(process) => {
@@ -244,7 +244,8 @@ impl Model for System {
                 actions.push(Action::Read(at, is_now, after));
             }
             actions.extend(
-                process.anchors.iter().map(|&(after, count)| Action::Anchor(at, after, count)),
+                (process.anchors.iter())
+                    .map(|&(after, count, asked)| Action::Anchor(at, after, count, asked)),
             );
             if process.wakeups < WAKEUPS && process.core.next_wakeup().is_some() {
                 actions.push(Action::Wake(at));

@@ -1,7 +1,9 @@
 //! What happens in a simulation.
 
 use annals_replicated::sim::Broken;
-use annals_replicated::{AppendOutcome, LogError, NewBatch, NewEntry, ReadKind, SendId, Slot};
+use annals_replicated::{
+    AppendOutcome, Asked, LogError, NewBatch, NewEntry, ReadKind, SendId, Slot,
+};
 use bytes::Bytes;
 
 /// What happens at a time, to a process or to the engine.
@@ -13,8 +15,8 @@ pub(crate) enum Event {
     Answer { to: Sender, outcome: AppendOutcome },
     Read { life: u64, kind: ReadKind, after: Slot },
     Entries { life: u64, kind: ReadKind, after: Slot, entries: Result<Vec<Bytes>, LogError> },
-    Anchor { life: u64, after: Slot, count: u16 },
-    Anchored { life: u64, after: Slot, entries: Result<Vec<Bytes>, LogError> },
+    Anchor { life: u64, after: Slot, count: u16, asked: Asked },
+    Anchored { life: u64, after: Slot, asked: Asked, entries: Result<Vec<Bytes>, LogError> },
     Apply { life: u64 },
     Hinted { life: u64 },
     Reconnected,

@@ -242,14 +242,14 @@ impl World {
             Event::Entries { life: of, kind, after, entries } if of == life => {
                 self.input(process, Input::Entries { kind, after, entries, time_ms: None });
             }
-            Event::Anchor { life: of, after, count } if of == life => {
+            Event::Anchor { life: of, after, count, asked } if of == life => {
                 let limit = ReadLimit { entries: usize::from(count), bytes: 1 << 20 };
                 let entries = self.read(after, limit);
                 let delay = self.random.below(4);
-                self.later(process, delay, Event::Anchored { life, after, entries });
+                self.later(process, delay, Event::Anchored { life, after, asked, entries });
             }
-            Event::Anchored { life: of, after, entries } if of == life => {
-                self.input(process, Input::Anchored { after, entries });
+            Event::Anchored { life: of, after, asked, entries } if of == life => {
+                self.input(process, Input::Anchored { after, asked, entries });
             }
             Event::Apply { life: of } if of == life => self.apply(process),
             Event::Hinted { life: of } if of == life => self.input(process, Input::Hinted),
@@ -340,9 +340,9 @@ impl World {
                 let delay = wait + self.random.below(4);
                 self.later(process, delay, Event::Read { life, kind, after });
             }
-            Output::Anchor { after, count } => {
+            Output::Anchor { after, count, asked } => {
                 let delay = self.random.below(4);
-                self.later(process, delay, Event::Anchor { life, after, count });
+                self.later(process, delay, Event::Anchor { life, after, count, asked });
             }
             Output::Apply { commit, position } => {
                 self.processes[process].applies.push_back((commit, position));

@@ -39,7 +39,7 @@ fn events(number: u8) -> Vec<RawEvent> {
 
 /// What a core asked for, and has not got.
 #[derive(Default)]
-struct Asked {
+struct Wanted {
     appends: Vec<(SendId, Slot, NewEntry)>,
     reads: Vec<Slot>,
     anchors: Vec<(Slot, u16, Asked)>,
@@ -51,7 +51,7 @@ struct Run {
     replica: Count,
     record: SimRecord,
     now_ms: u64,
-    asked: Asked,
+    asked: Wanted,
     reply: Option<Result<u64, Refusal>>,
     applied: Vec<u64>,
 }
@@ -73,7 +73,7 @@ impl Run {
         let settings = CoreSettings::new(Uuid::from_u128(1), limits);
         let start = Start { positions, replica_head, ..Start::default() };
         let core = Core::new(settings, start, Now::default());
-        let (asked, replica) = (Asked::default(), Count(replica_head));
+        let (asked, replica) = (Wanted::default(), Count(replica_head));
         let (reply, applied) = (None, Vec::new());
         let mut run = Self { core, replica, record, now_ms: 0, asked, reply, applied };
         run.step(Input::Ticked);

@@ -46,21 +46,18 @@ impl Identity {
     pub(crate) fn read(place: &Place) -> Result<Option<Self>, ProofError> {
         let damaged =
             |problem: String| ProofError::Damaged { path: place.path.join(IDENTITY), problem };
-        let text = match place.read(IDENTITY)? {
-            Some(text) => text,
-            None => {
-                let is_signed = |name: &String| [CHECKPOINT, RECEIPTS].contains(&name.as_str());
-                let Some(signed) = place.list()?.into_iter().find(is_signed) else {
-                    return Ok(None);
-                };
-                // It is durable before the first checkpoint is written, so no power cut leaves a checkpoint without
-                // it. But the first checkpoint may have been signed since it was read.
-                place.read(IDENTITY)?.ok_or_else(|| {
-                    damaged(format!(
-                        "it is missing, and `{signed}` is there: restore it, because it names the log and its key"
-                    ))
-                })?
-            }
+        let text = if let Some(text) = place.read(IDENTITY)? {
+            text
+        } else {
+            let is_signed = |name: &String| [CHECKPOINT, RECEIPTS].contains(&name.as_str());
+            let Some(signed) = place.list()?.into_iter().find(is_signed) else { return Ok(None) };
+            // It is durable before the first checkpoint is written, so no power cut leaves a checkpoint without it. But
+            // the first checkpoint may have been signed since it was read.
+            place.read(IDENTITY)?.ok_or_else(|| {
+                damaged(format!(
+                    "it is missing, and `{signed}` is there: restore it, because it names the log and its key"
+                ))
+            })?
         };
         let identity: Self =
             serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;

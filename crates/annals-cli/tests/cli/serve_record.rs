@@ -18,7 +18,7 @@ fn three_servers_with_three_replicas_have_one_log() {
     let url = server.url("shop");
     let replicas = ["one", "two", "three"].map(|name| dir.arg(name));
     let missing = annals(["serve", &url, "--replica", &replicas[0]], "");
-    missing.fails(&["has no record", &format!("annals record create {url}")]);
+    missing.fails(&["has no record", &format!("annals record create '{url}'")]);
     annals(["record", "create", &url], "");
     let servers: Vec<_> =
         replicas.iter().map(|replica| Serving::start(&[&url, "--replica", replica])).collect();

@@ -169,6 +169,14 @@ impl Run {
             self.record.arrive(self.record.last(), &entry, true);
         }
     }
+
+    /// Checks that the append has not returned, and that reading the record shows the change.
+    fn is_in_doubt_and_then_diverged(&mut self) {
+        assert!(self.reply.is_none(), "{:?}", self.reply);
+        self.read_all();
+        assert!(matches!(self.reply, Some(Err(Refusal::InDoubt))), "{:?}", self.reply);
+        assert_eq!(self.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    }
 }
 
 fn batch(number: u8) -> Content {
@@ -237,10 +245,7 @@ fn does_not_land_after_a_check_that_was_asked_for_long_before() {
     run.now_ms += 3_000;
     run.step(early);
     run.answer(send, AppendOutcome::At(Slot(3)));
-    assert!(run.reply.is_none(), "{:?}", run.reply);
-    run.read_all();
-    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
-    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    run.is_in_doubt_and_then_diverged();
 }
 
 /// An answer that comes late counts if it was asked for late enough: an engine may be slow for good.
@@ -263,10 +268,7 @@ fn does_not_land_after_a_check_on_another_connection() {
     run.step(Input::Reconnected);
     run.step(early);
     run.answer(send, AppendOutcome::At(Slot(3)));
-    assert!(run.reply.is_none(), "{:?}", run.reply);
-    run.read_all();
-    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
-    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    run.is_in_doubt_and_then_diverged();
 }
 
 /// Two commits are under way. The engine stores the first one, loses it, and stores the second one behind another
@@ -305,10 +307,7 @@ fn does_not_land_behind_a_commit_of_another_that_was_read_long_before() {
     let (send, after, entry) = run.submit();
     run.record.arrive(after, &entry.bytes, false);
     run.answer(send, AppendOutcome::At(Slot(3)));
-    assert!(run.reply.is_none(), "{:?}", run.reply);
-    run.read_all();
-    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
-    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    run.is_in_doubt_and_then_diverged();
 }
 
 /// A read may show a process its own commit before the engine's answer arrives.

@@ -92,7 +92,7 @@ fn run<E: Event, B: Backend<E>>(proofs: &Proofs<E, B>, stopped: &AtomicBool) {
                 Ok(size) if size == head.get() => thread::park_timeout(PAUSE),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%error, "events are no longer hashed as they are appended");
+                    tracing::error!(%error, "the following thread stops: it cannot hash new events");
                     return;
                 }
             }

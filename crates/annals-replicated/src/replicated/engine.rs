@@ -168,7 +168,7 @@ impl Worker {
         self.page(after, || self.log.read(after, limit))
     }
 
-    /// Reads a page. If the engine was away before, or is connected again, first tells the core that it is back.
+    /// Reads a page. Before it returns, it tells the core if the engine answers again or has a new connection.
     fn page(
         &self,
         after: Slot,
@@ -208,7 +208,7 @@ impl Worker {
     }
 }
 
-/// Tells the core if the engine was connected again since the core was last told so.
+/// Tells the core if the engine has another connection than in the last call.
 fn note_connection(log: &dyn CommitLog, known: &Mutex<u64>, inbox: &Inbox) {
     // Locked until the core is told: then no answer of another thread on this connection comes before that.
     let mut known = known.lock();

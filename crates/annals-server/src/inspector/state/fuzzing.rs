@@ -21,7 +21,7 @@ pub(in crate::inspector) fn parse(input: &[u8]) {
         let fits = state.apply(&Recorded { offset, time_ms: 0, event }).is_ok();
         assert!(fits, "the input is smaller than the largest state");
         let after = state.to_json().expect("a state");
-        // The other way round, white space in a list is a difference that is no change.
+        // Unequal states may have no changes: `changes` ignores white space in lists.
         let (found, _) = changes(&before, &after).expect("the states are small");
         assert!(before != after || found.is_empty(), "{before} {found:?}");
         if state.skipped() == skipped {

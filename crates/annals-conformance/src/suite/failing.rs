@@ -1,6 +1,6 @@
 //! Failed appends: nothing of them remains, and the log is poisoned if a write or sync failed.
 
-use annals::{AppendError, Batch, Condition, MAX_BATCH_EVENTS, Query};
+use annals::{AppendError, Batch, Condition, Health, MAX_BATCH_EVENTS, Query};
 
 use super::tools::{FixtureOf, Seen, Store, all, fresh, nth, nths, open, wait_for};
 use crate::check::{Check, CheckError, Outcome, ensure, same, says};
@@ -242,4 +242,82 @@ fn is_poisoned<S: Subject + ?Sized>(
     )?;
     let another = fresh(subject)?;
     same("the offset of an append to another log", another.append(nth(0))?, 0)
+}
+
+pub(super) fn health_says_whether_appends_are_taken<S: Subject + ?Sized>(subject: &S) -> Check {
+    let store = fresh(subject)?;
+    is_in_health::<S>(&store, "a new log", |health| matches!(health, Health::Open))?;
+    store.append(nth(0))?;
+    let refused = store.append_if([nth(1)], &Condition::fail_if(Query::all()));
+    ensure!(refused.is_err(), "a condition was not checked: {refused:?}");
+    is_in_health::<S>(&store, "a refused append", |health| matches!(health, Health::Open))?;
+    health_without_room(subject)?;
+    for fault in [Fault::Sync, Fault::Write] {
+        health_after_a_failure(subject, fault)?;
+    }
+    store.close()?;
+    is_in_health::<S>(&store, "closing", |health| matches!(health, Health::Closed))?;
+    Ok(Outcome::Held)
+}
+
+fn is_in_health<S: Subject + ?Sized>(
+    store: &Store<S>,
+    after: &str,
+    is_right: impl Fn(&Health) -> bool,
+) -> Result<(), CheckError> {
+    let health = store.health();
+    ensure!(is_right(&health), "the health after {after} is {health:?}");
+    Ok(())
+}
+
+/// Checks that the health reports an append that found no room, until an append succeeds.
+fn health_without_room<S: Subject + ?Sized>(subject: &S) -> Result<(), CheckError> {
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
+    if !fixture.fail(Fault::Full) {
+        return Ok(());
+    }
+    let large = || Sample::new("large").data(vec![7; 1 << 20]);
+    let refused = store.append(large());
+    ensure!(
+        matches!(refused, Err(AppendError::NoRoom { .. })),
+        "a full disk is reported as {refused:?}"
+    );
+    let is_full = |health: &Health| matches!(health, Health::NoRoom { .. });
+    is_in_health::<S>(&store, "an append without room", is_full)?;
+    fixture.heal();
+    is_in_health::<S>(&store, "room was made, without an append", is_full)?;
+    store.append(large())?;
+    is_in_health::<S>(&store, "an append that found room", |health| matches!(health, Health::Open))
+}
+
+/// Checks that the health reports a failed write or sync, with its cause, for as long as appends are refused.
+fn health_after_a_failure<S: Subject + ?Sized>(
+    subject: &S,
+    fault: Fault,
+) -> Result<(), CheckError> {
+    let fixture = subject.fixture();
+    let store = open::<S>(&fixture)?;
+    store.append(nth(0))?;
+    if !fixture.fail(fault) {
+        return Ok(());
+    }
+    // Buffered appends do not sync.
+    let failed = store.append(nth(1)).map(|_| ()).and_then(|()| store.sync());
+    ensure!(failed.is_err(), "a failed {fault:?} is not reported");
+    fixture.heal();
+    for _ in 0..2 {
+        let cause = match store.append(nth(2)) {
+            Err(AppendError::Poisoned { cause }) => cause,
+            other => return Err(CheckError::new(format!("an append after {fault:?}: {other:?}"))),
+        };
+        is_in_health::<S>(
+            &store,
+            "a failed write or sync",
+            |health| matches!(health, Health::Poisoned { cause: said } if *said == cause),
+        )?;
+    }
+    drop(store);
+    let store = open::<S>(&fixture)?;
+    is_in_health::<S>(&store, "opening again", |health| matches!(health, Health::Open))
 }

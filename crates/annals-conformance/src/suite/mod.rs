@@ -138,6 +138,8 @@ suite! {
     /// Checks that the bytes of events are read as they were appended, with their offsets and times, in pages of any
     /// size, also by a program that cannot decode them.
     raw::raw_is_what_was_appended;
+    /// Checks that the health says whether the log takes appends, and if not, why.
+    failing::health_says_whether_appends_are_taken;
 }
 
 /// Defines a test of each invariant for a [`Subject`]: `conformance!(MySubject);`
@@ -162,6 +164,7 @@ macro_rules! conformance {
             ten_threads_append_a_thousand_events a_second_writer_is_refused digests_tell_events_apart
             what_cannot_be_decoded_is_one_error owned_subscriptions_need_no_handle
             a_time_finds_its_first_event ordinals_are_those_of_a_walk raw_is_what_was_appended
+            health_says_whether_appends_are_taken
         }
     };
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use annals::backend::{HeadPublisher, Published};
 use annals::{
     AppendError, AppendFuture, Appended, Backend, Batch, Condition, Event, EventDigest, EventRef,
-    Head, NameCount, NameKind, RawEvent, ReadError, Recorded, Selection, Stats,
+    Head, Health, NameCount, NameKind, RawEvent, ReadError, Recorded, Selection, Stats,
 };
 use annals_conformance::Sample;
 use parking_lot::{Condvar, Mutex};
@@ -47,6 +47,7 @@ pub(super) enum Defect {
     Miscounts,
     ForgetsTimes,
     ForgetsIdsOfBytes,
+    LooksHealthy,
 }
 
 /// A backend that behaves like the inner one, except for its defect.
@@ -354,6 +355,10 @@ impl Backend<Sample> for Defective {
 
     fn sync(&self) -> Result<(), AppendError> {
         self.inner.sync()
+    }
+
+    fn health(&self) -> Health {
+        if self.is(Defect::LooksHealthy) { Health::Open } else { self.inner.health() }
     }
 
     fn close(&self) -> Result<(), AppendError> {

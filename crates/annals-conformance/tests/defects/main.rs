@@ -82,6 +82,8 @@ caught! {
     bytes_that_lack_a_part:
         With::memory(Defect::ForgetsIdsOfBytes) => raw_is_what_was_appended, "the stored bytes";
     times_that_are_lost: With::memory(Defect::ForgetsTimes) => a_time_finds_its_first_event, "time";
+    a_health_that_hides_a_failure:
+        With::files(Defect::LooksHealthy) => health_says_whether_appends_are_taken, "without room is Open";
     cursors_that_end_too_early: With::memory(Defect::EndsEarly) => closing_ends_cursors, "a cursor ended";
     a_log_that_opens_twice: With::memory(Defect::Nothing) => a_second_writer_is_refused, "second writer";
     a_disk_that_lies_about_recovery:

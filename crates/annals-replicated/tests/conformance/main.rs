@@ -57,5 +57,6 @@ mod two {
         events_come_back_as_they_were ten_threads_append_a_thousand_events a_second_writer_is_refused
         digests_tell_events_apart what_cannot_be_decoded_is_one_error owned_subscriptions_need_no_handle
         a_time_finds_its_first_event ordinals_are_those_of_a_walk raw_is_what_was_appended
+        health_says_whether_appends_are_taken
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use annals::{AppendError, Batch, Condition, Durability, EventStore, Health, Journal, Query};
 use annals_conformance::fault::{Call, FaultFileSystem, on_disk};
 use annals_conformance::{JournalSubject, Sample};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 type Store = EventStore<Sample, Journal<Sample>>;
 
@@ -263,4 +264,29 @@ fn a_closed_reader_stands_still() {
     );
     assert_eq!(closed.len(), 1);
     assert_eq!(closed.subscription(Query::all(), 0).count(), 1);
+}
+
+#[test]
+fn a_full_and_a_poisoned_store_are_counted() {
+    let disk = FaultFileSystem::new(0);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let store = metrics::with_local_recorder(&recorder, || open(&disk, Durability::Sync));
+    let reported = || {
+        let _ = store.stats();
+        let text = recorder.handle().render();
+        ["full", "poisoned"].map(|state| {
+            text.contains(&format!("annals_{state}_stores{{backend=\"journal\"}} 1\n"))
+        })
+    };
+    assert_eq!(reported(), [false, false]);
+    disk.set_room(Some(0));
+    let large = || Sample::new("large").data(vec![7; 1 << 20]);
+    assert!(matches!(store.append(large()), Err(AppendError::NoRoom { .. })));
+    assert_eq!(reported(), [true, false]);
+    disk.set_room(None);
+    store.append(large()).expect("there is room");
+    assert_eq!(reported(), [false, false]);
+    disk.fail(Call::Sync, 1, ErrorKind::Other);
+    assert!(matches!(store.append(large()), Err(AppendError::Failed { .. })));
+    assert_eq!(reported(), [false, true]);
 }

@@ -11,6 +11,6 @@
 #![forbid(unsafe_code)]
 
 pub use annals_lines::{
-    Data, LineError, LineReason, parse_exported, parse_line, parse_time, time_of_number,
+    Data, LineError, LineReason, TimeError, parse_exported, parse_line, parse_time, time_of_number,
     write_exported, write_line, write_pretty,
 };

@@ -69,6 +69,21 @@ impl StorePath {
     }
 }
 
+impl StorePath {
+    /// Returns the argument that was parsed.
+    pub(crate) fn into_argument(self) -> OsString {
+        match self {
+            Self::Journal(path) => path.into(),
+            Self::RocksDb(path) => {
+                let mut argument = OsString::from(ROCKSDB_PREFIX);
+                argument.push(path);
+                argument
+            }
+            Self::Record(address) => address.to_string().into(),
+        }
+    }
+}
+
 /// The environment variable that names the store, if the command line does not.
 const VARIABLE: &str = "ANNALS_STORE";
 

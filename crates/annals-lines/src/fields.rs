@@ -9,7 +9,7 @@ use annals::{MAX_METADATA, MAX_TAGS};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::time::{parse_time, time_of_number};
+use crate::time::{TimeError, parse_time, time_of_number};
 
 /// Separates the problem from the advice in an error's message. serde escapes line feeds in the names and values that
 /// it quotes, so the first line feed is this one.
@@ -201,8 +201,12 @@ impl Visitor<'_> for Time {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
-        parse_time(text)
-            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(&start(text)), &self))
+        parse_time(text).map_err(|problem| match problem {
+            TimeError::Malformed => {
+                E::invalid_value(serde::de::Unexpected::Str(&start(text)), &self)
+            }
+            TimeError::Before1970 => E::custom(format_args!("\"time\": {text:?} is {problem}")),
+        })
     }
 }
 

@@ -21,7 +21,7 @@ mod write;
 pub use data::Data;
 pub use error::{LineError, LineReason};
 pub use parse::{parse_exported, parse_line};
-pub use time::{parse_time, time_of_number};
+pub use time::{TimeError, parse_time, time_of_number};
 pub use write::{write_exported, write_line, write_pretty};
 
 #[cfg(doctest)]

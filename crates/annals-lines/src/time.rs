@@ -33,17 +33,36 @@ pub fn time_of_number(ms: u64) -> Option<u64> {
     (ms > LAST_RFC3339_MS).then_some(ms)
 }
 
+/// Why a text is not the time of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// The text is not a date, and not a date with a time.
+    #[error("not a time")]
+    Malformed,
+    /// The time is before 1970.
+    #[error("a time before 1970, which no event can have")]
+    Before1970,
+}
+
 /// Returns the milliseconds since 1970 UTC of a date or of a date with a time, as in RFC 3339. A space may stand for
 /// the T; the time may have no seconds; without an offset it is UTC.
 ///
+/// # Errors
+/// [`TimeError`] if the text is not a time, or one before 1970.
+///
 /// ```
-/// use annals_lines::parse_time;
-/// assert_eq!(parse_time("1970-01-02"), Some(86_400_000));
-/// assert_eq!(parse_time("1970-01-01T01:00:00.250+01:00"), Some(250));
-/// assert_eq!(parse_time("yesterday"), None);
+/// use annals_lines::{TimeError, parse_time};
+/// assert_eq!(parse_time("1970-01-02"), Ok(86_400_000));
+/// assert_eq!(parse_time("1970-01-01T01:00:00.250+01:00"), Ok(250));
+/// assert_eq!(parse_time("1969-12-31T23:59:59Z"), Err(TimeError::Before1970));
+/// assert_eq!(parse_time("yesterday"), Err(TimeError::Malformed));
 /// ```
-#[must_use]
-pub fn parse_time(text: &str) -> Option<u64> {
+pub fn parse_time(text: &str) -> Result<u64, TimeError> {
+    let ms = ms_since_1970(text).ok_or(TimeError::Malformed)?;
+    u64::try_from(ms).map_err(|_| TimeError::Before1970)
+}
+
+fn ms_since_1970(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let Some(rest) = rest.strip_prefix(['T', 't', ' ']) else {
         return if rest.is_empty() { at(date, "00:00:00", 0) } else { None };
@@ -61,11 +80,25 @@ pub fn parse_time(text: &str) -> Option<u64> {
 }
 
 /// Returns the milliseconds of a date and a time that are this number of minutes ahead of UTC.
-fn at(date: &str, time: &str, minutes: i64) -> Option<u64> {
+fn at(date: &str, time: &str, minutes: i64) -> Option<i64> {
     let seconds = if time.len() == 5 { ":00" } else { "" };
+    let (date, before) = on_or_after_1970(date)?;
     let time = humantime::parse_rfc3339(&format!("{date}T{time}{seconds}Z")).ok()?;
     let ms = i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
-    u64::try_from(ms - minutes * 60_000).ok()
+    Some(ms - before - minutes * 60_000)
+}
+
+/// Returns the date, or the same one a number of calendar cycles later, and the milliseconds of these cycles. The parser
+/// knows years from 1970 on only, and the calendar repeats itself every 400 years.
+fn on_or_after_1970(date: &str) -> Option<(String, i64)> {
+    const CYCLE_MS: i64 = 146_097 * 86_400_000;
+    let (year, rest) = date.split_at_checked(4)?;
+    if !year.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let year: i64 = year.parse().ok()?;
+    let cycles = (1970 - year + 399).max(0) / 400;
+    Some((format!("{:04}{rest}", year + 400 * cycles), cycles * CYCLE_MS))
 }
 
 fn two_digits(text: &str, end: i64) -> Option<i64> {

@@ -7,7 +7,7 @@
 //!   creation  how a store is opened for appending          usage     help and wrong usage     values  checks values
 //!   record     record           replica  --replica, and the stores of a command
 //!   consumers  consumers and groups      proof    key, checkpoint, prove, check, witness, publish
-//!   serve      serve
+//!   serve      serve            environment  ANNALS_STORE for commands with another argument
 //! ```
 
 pub(crate) mod append;
@@ -17,6 +17,7 @@ pub(crate) mod count;
 pub(crate) mod creation;
 #[cfg(feature = "channels")]
 pub(crate) mod demo;
+mod environment;
 pub(crate) mod export;
 pub(crate) mod filter;
 pub(crate) mod generate;
@@ -219,6 +220,7 @@ impl Cli {
         if let Command::Get(args) = &mut self.command {
             args.resolve().map_err(|problem| (ErrorKind::MissingRequiredArgument, problem))?;
         }
+        self.command.take_store_from_environment()?;
         self.place_replica()?;
         self.check_record_options()?;
         self.command.check(self.format)
@@ -262,6 +264,11 @@ impl Command {
                 args.filter.check().map_err(value)?;
                 check_view(args.view, format)
             }
+            Self::Import(args) => check_import(args),
+            Self::Publish(args) if args.directory.is_none() => {
+                let missing = "no directory was given; give the DIRECTORY to write to";
+                Err((ErrorKind::MissingRequiredArgument, missing.to_owned()))
+            }
             Self::Bench(bench) => check_bench(bench),
             _ => Ok(()),
         }
@@ -281,6 +288,15 @@ fn check_view(view: View, format: Option<Format>) -> Result<(), (ErrorKind, Stri
     if (view.wide || view.vertical) && format == Some(Format::Jsonl) {
         let right = "--wide and --vertical are forms of the table; leave out --format jsonl";
         return Err((ErrorKind::ArgumentConflict, right.to_owned()));
+    }
+    Ok(())
+}
+
+fn check_import(import: &Import) -> Result<(), (ErrorKind, String)> {
+    let csv = &import.csv;
+    if import.keep_times && csv.event_type.is_some() && csv.time.is_none() {
+        let right = "with --type, --keep-times needs the column of the times: --time COLUMN";
+        return Err((ErrorKind::MissingRequiredArgument, right.to_owned()));
     }
     Ok(())
 }

@@ -240,6 +240,7 @@ pub(crate) struct Witness {
 /// written last, once everything else is durable. So a power cut leaves the old one or the new one, each with all its
 /// files.
 #[derive(Debug, Args)]
+#[command(override_usage = "annals publish [OPTIONS] <STORE> <DIRECTORY>")]
 #[command(after_help = "Example:\n  annals publish my.store /var/www/ledger --entries")]
 pub(crate) struct Publish {
     /// The store: PATH, rocksdb:PATH, postgres://… or nats://…
@@ -247,7 +248,7 @@ pub(crate) struct Publish {
     pub(crate) store: StorePath,
 
     /// The directory to write to
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: Option<PathBuf>,
 
     /// Also publish the type, tags, id and time of every event
     #[arg(long)]

@@ -1,20 +1,27 @@
 //! `annals consumers` lists the consumers and groups of a store, and repairs one of them.
 
 use annals::{Backend, RawEvent};
-use annals_consumer::{ConsumerAdmin, ConsumerInfo, ConsumerKind, ParkedEvents};
+use annals_consumer::{ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, ParkedEvents};
 use indicatif::HumanCount;
 use serde_json::json;
 
 use crate::args::Format;
 use crate::args::consumers::Consumers;
 use crate::console::say;
-use crate::failure::Failure;
+use crate::failure::{Failure, consumer};
 use crate::human::{counted, time};
-use crate::out::Out;
+use crate::out::{Out, terminal_width};
 use crate::store;
+use crate::table::text::{cut, lines};
 
 /// The most parked events that are printed.
 const MOST_PARKED: usize = 1_000;
+
+/// What a problem is indented by.
+const INDENT: &str = "  ";
+
+/// The columns that a line of a parked event has before its reason.
+const BEFORE_REASON: usize = 50;
 
 type Admin<'a> = ConsumerAdmin<'a, RawEvent, Box<dyn Backend<RawEvent>>>;
 
@@ -74,7 +81,7 @@ fn list(infos: &[ConsumerInfo], out: &mut Out) -> Result<(), Failure> {
     }
     for info in infos {
         let ConsumerInfo { name, kind, position, lag, in_flight, parked, .. } = info;
-        let problem = info.problem.as_ref().map(ToString::to_string);
+        let problem = info.problem.as_ref().map(consumer::text);
         if !is_table {
             out.object([
                 ("name", json!(name)),
@@ -98,9 +105,19 @@ fn list(infos: &[ConsumerInfo], out: &mut Out) -> Result<(), Failure> {
             group(*in_flight),
             group(*parked),
         ))?;
-        if let Some(problem) = problem {
-            out.text(format_args!("  {problem}"))?;
+        if let Some(problem) = &info.problem {
+            show_problem(problem, out)?;
         }
+    }
+    Ok(())
+}
+
+/// Prints a problem below its line, and what the user can do.
+fn show_problem(problem: &ConsumerError, out: &mut Out) -> Result<(), Failure> {
+    let texts = [Some(consumer::text(problem)), consumer::advice(problem)];
+    let width = terminal_width().unwrap_or(usize::MAX).saturating_sub(INDENT.len());
+    for line in texts.iter().flatten().flat_map(|text| lines(text, width)) {
+        out.text(format_args!("{INDENT}{line}"))?;
     }
     Ok(())
 }
@@ -113,10 +130,12 @@ fn parked(admin: &Admin<'_>, info: &ConsumerInfo, out: &mut Out) -> Result<(), F
         out.text(format_args!(""))?;
         out.text(format_args!("{:>12}  {:>8}  {:<24}  REASON", "PARKED", "ATTEMPTS", "SINCE"))?;
     }
+    let reason_width = terminal_width().unwrap_or(usize::MAX).saturating_sub(BEFORE_REASON).max(10);
     for event in admin.parked(&info.name, 0, MOST_PARKED)? {
         if out.format() == Format::Table {
             let (offset, attempts, since) = (event.offset, event.attempts, time(event.at_ms));
-            let reason = event.reason.escape_debug();
+            let reason = event.reason.escape_debug().to_string();
+            let reason = cut(&reason, reason_width);
             out.text(format_args!("{offset:>12}  {attempts:>8}  {since:<24}  {reason}"))?;
         } else {
             out.object([

@@ -17,9 +17,19 @@ pub(crate) fn run(args: &Man, format: Option<Format>) -> Result<(), Failure> {
     };
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text).map_err(Failure::Output)?;
+    let text = with_whole_examples(&String::from_utf8_lossy(&text));
     let mut out = Out::new(format);
-    out.with(|out| std::io::Write::write_all(out, &text))?;
+    out.with(|out| std::io::Write::write_all(out, text.as_bytes()))?;
     out.flush()
+}
+
+/// Returns the page with its last section as examples whose lines are not joined: they can be copied to a shell.
+fn with_whole_examples(page: &str) -> String {
+    let Some((before, examples)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (examples, after) = examples.split_once("\n.SH ").unwrap_or((examples, ""));
+    let examples = examples.trim_start_matches("Examples:\n").trim_start_matches("Example:\n");
+    let after = if after.is_empty() { String::new() } else { format!(".SH {after}") };
+    format!("{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{after}", examples.trim_end())
 }
 
 /// Returns a command of annals, under the name of its page: `read`, or `record-create` for a command of a group.

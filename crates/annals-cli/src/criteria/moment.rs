@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use annals_cli::parse_time;
+use annals_cli::{TimeError, parse_time};
 
 /// A moment, in milliseconds since 1970 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,13 +27,17 @@ impl Moment {
             return Self::of(now);
         }
         if let Ok(before) = humantime::parse_duration(text) {
-            // What is before 1970 is before every event.
+            // A time before 1970 is before every event.
             return Self::of(now.checked_sub(before).unwrap_or(UNIX_EPOCH).max(UNIX_EPOCH));
         }
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!("a duration needs a unit, as in {text}s or {text}h; {EXPECTED}"));
         }
-        parse_time(text).map(|ms| Self { ms }).ok_or_else(|| EXPECTED.to_owned())
+        match parse_time(text) {
+            Ok(ms) => Ok(Self { ms }),
+            Err(TimeError::Before1970) => Ok(Self { ms: 0 }),
+            Err(TimeError::Malformed) => Err(EXPECTED.to_owned()),
+        }
     }
 
     fn of(time: SystemTime) -> Result<Self, String> {
@@ -58,6 +62,10 @@ mod tests {
             ("2026-11-01T01:30:00+01:30", DAY),
             ("2026-10-31T23:00:00.001-01:00", DAY + 1),
             ("1970-01-01", 0),
+            // Every event is after these.
+            ("1969-12-31", 0),
+            ("1960-01-01T00:00:00Z", 0),
+            ("1970-01-01T00:00+01:00", 0),
         ] {
             assert_eq!(Moment::parse(text), Ok(Moment { ms }), "{text}");
         }
@@ -83,14 +91,13 @@ mod tests {
             "2026-02-30",
             "2026-11-01T25:00",
             "2026-11-01T00:00+1:00",
-            "1969-12-31",
+            "1969-02-29",
             "2026-11-01T00:00:00+24:00",
             "2026-11-01x",
             "01.11.2026",
             "2026-11-0é",
             "1e3",
             "-1h",
-            "1970-01-01T00:00+01:00",
         ] {
             let problem = Moment::parse(wrong).unwrap_err();
             assert!(problem.contains("2026-11-01T09:30:00Z"), "{wrong}: {problem}");

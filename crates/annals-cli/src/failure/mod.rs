@@ -4,6 +4,7 @@
 //!   mod             the failures and their texts
 //!   channel         those of state channels
 //!   record          those of records in an engine
+//!   consumer        those of consumers and groups
 //!   advice          what the user can do about each of them
 //!   library_errors  the library's errors, in words for a person at a shell
 //!   report          prints a failure with its advice
@@ -13,6 +14,7 @@
 mod advice;
 #[cfg(feature = "channels")]
 mod channel;
+pub(crate) mod consumer;
 mod library_errors;
 #[cfg(feature = "replicated")]
 mod record;
@@ -268,8 +270,8 @@ pub(crate) enum Failure {
     BenchInterrupted,
 
     /// A consumer or group could not be listed or changed.
-    #[error(transparent)]
-    Consumer(#[from] annals_consumer::ConsumerError),
+    #[error("{}", consumer::text(.0))]
+    Consumer(annals_consumer::ConsumerError),
     /// Proofs could not be opened, signed or made.
     #[error(transparent)]
     Proof(#[from] annals_proof::ProofError),
@@ -325,6 +327,12 @@ impl From<OpenError> for Failure {
             OpenError::Corrupt(damage) => Self::OpenDamaged(damage),
             problem => Self::Open(problem),
         }
+    }
+}
+
+impl From<annals_consumer::ConsumerError> for Failure {
+    fn from(problem: annals_consumer::ConsumerError) -> Self {
+        Self::Consumer(problem)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use annals::{InvalidEvent, RawEvent};
-use annals_cli::{parse_time, time_of_number};
+use annals_cli::{TimeError, parse_time, time_of_number};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
@@ -186,14 +186,24 @@ pub(super) fn invalid(problem: &InvalidEvent) -> CsvReason {
     CsvReason::Content { message: problem.to_string(), advice: None }
 }
 
+const BEFORE_1970: &str = "import without the times, and put the earlier ones into the data: a log counts time from 1970 on";
+
 /// Parses a time: RFC 3339, a date, or a number of milliseconds if it is after the year 9999.
 pub(super) fn parse_time_cell(cell: &str, place: Place) -> Result<u64, CsvError> {
     let is_number = cell.bytes().all(|byte| byte.is_ascii_digit());
-    let time =
-        if is_number { cell.parse().ok().and_then(time_of_number) } else { parse_time(cell) };
-    time.ok_or_else(|| {
-        let advice = "expected a time of RFC 3339, such as 2026-11-01T09:30:00Z, or a date, such as 2026-11-01";
-        place.error(CsvReason::content(format!("{cell:?} is not a time"), advice))
+    let time = if is_number {
+        cell.parse().ok().and_then(time_of_number).ok_or(TimeError::Malformed)
+    } else {
+        parse_time(cell)
+    };
+    time.map_err(|problem| {
+        let advice = match problem {
+            TimeError::Malformed => {
+                "expected a time of RFC 3339, such as 2026-11-01T09:30:00Z, or a date, such as 2026-11-01"
+            }
+            TimeError::Before1970 => BEFORE_1970,
+        };
+        place.error(CsvReason::content(format!("{cell:?} is {problem}"), advice))
     })
 }
 

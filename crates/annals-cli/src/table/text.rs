@@ -26,6 +26,21 @@ pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     if is_plain { Cow::Borrowed(text) } else { Cow::Owned(printable(text)) }
 }
 
+/// Returns the text in lines of at most `width` columns, broken between words. A longer word has a line of its own.
+pub(crate) fn lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace().map(printable) {
+        match lines.last_mut() {
+            Some(line) if text_width(line) + 1 + text_width(&word) <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
 /// Returns the text without characters that control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
@@ -43,6 +58,14 @@ fn is_control(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(lines("one two  three\nfour", 9), ["one two", "three", "four"]);
+        assert_eq!(lines("a-long-word b", 4), ["a-long-word", "b"]);
+        assert_eq!(lines("世界 世", 4), ["世界", "世"]);
+        assert!(lines("", 9).is_empty());
+    }
 
     #[test]
     fn cutting_leaves_room_for_the_ellipsis() {

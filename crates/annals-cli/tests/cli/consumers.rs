@@ -69,5 +69,26 @@ fn a_running_consumer_is_listed_and_not_changed() {
     let store = EventStore::<RawEvent>::open(&path).unwrap();
     let _group = store.group("billing").open().unwrap();
     assert_eq!(annals(["consumers", &path], "").succeeds().lines().len(), 2);
-    annals(["consumers", &path, "billing", "--delete"], "").fails(&["is running in process"]);
+    let run = annals(["consumers", &path, "billing", "--delete"], "")
+        .fails(&["is running in process", "end that process first"]);
+    assert!(!run.err.contains("another name"), "{}", run.err);
+}
+
+#[test]
+fn a_problem_names_the_command_that_repairs_it() {
+    let dir = TestDir::new();
+    let path = store(&dir);
+    let copy = dir.at("copy.store");
+    annals(["copy", &path, &copy], "").succeeds();
+    let beside = |store: &str| std::path::Path::new(store).join("consumers");
+    std::fs::create_dir_all(beside(&copy)).unwrap();
+    for file in std::fs::read_dir(beside(&path)).unwrap().map(|file| file.unwrap().path()) {
+        if file.is_file() {
+            std::fs::copy(&file, beside(&copy).join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let table = annals(["consumers", &copy, "mailer", "--format", "table"], "").succeeds().out;
+    assert!(table.contains("is of the log"), "{table}");
+    assert!(table.contains("`annals consumers STORE mailer --reset 3`"), "{table}");
+    annals(["consumers", &copy, "nope"], "").fails(&["\"nope\"", "`annals consumers STORE` lists"]);
 }

@@ -167,6 +167,11 @@ fn wrong_csv_imports_nothing(dir: &TestDir) {
         (b"type,/n\na,{x\n", &[], &["line 2, column 3", "not valid JSON"]),
         (b"type,data,/n\na,1,1\n", &[], &["line 2", "several forms"]),
         (b"type,time\na,noon\n", &[], &["line 2, column 3", "\"noon\" is not a time", "RFC 3339"]),
+        (
+            b"type,time\na,1969-12-31T23:59:59Z\n",
+            &[],
+            &["line 2, column 3", "a time before 1970", "without the times"],
+        ),
         (b"type,data_base64\na,!\n", &[], &["line 2, column 3", "base64"]),
         (b"type,tags\na,[1]\n", &[], &["line 2, column 3", "tags"]),
         (b"type,metadata\na,x\n", &[], &["line 2, column 3", "metadata"]),
@@ -208,6 +213,7 @@ fn wrong_options_for_csv_are_refused(dir: &TestDir) {
         (&["--csv", "--tag", "x"], "--type"),
         (&["--csv", "--type", "a", "--tag", "x:{a"], "a brace is not closed"),
         (&["--csv", "--delimiter", "ab"], "one ASCII character"),
+        (&["--csv", "--type", "a", "--keep-times"], "--time COLUMN"),
         (&["--delimiter", ";"], "--csv"),
     ] {
         annals([&["import", &store], options].concat(), "").complains(&[right]);

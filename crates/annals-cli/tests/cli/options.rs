@@ -75,6 +75,16 @@ fn the_environment_names_the_store() {
     let other = dir.store("b.store", &lines(0..1));
     assert_eq!(run(&["count", &other]).succeeds().lines()[0]["count"], 1);
     assert_eq!(run(&["get", &other, "0", "-f", "jsonl"]).succeeds().offsets(), [0]);
+    // A single argument is the one after the store.
+    std::fs::write(dir.path("more.jsonl"), lines(5..6)).unwrap();
+    run(&["import", &dir.at("more.jsonl")]).succeeds();
+    assert_eq!(run(&["count"]).succeeds().lines()[0]["count"], 6);
+    run(&["import", &dir.at("typo.jsonl")]).fails(&["cannot read", "typo.jsonl"]);
+    assert!(!dir.path("typo.jsonl").exists(), "no store was created");
+    run(&["consumers", "billing"]).fails(&["billing"]);
+    run(&["consumers", &store]).succeeds();
+    run(&["publish", &dir.at("out")]).fails(&["no proofs", "sign a first checkpoint"]);
+    run(&["publish"]).complains(&["no directory was given", "DIRECTORY"]);
     annals(["get"], "").complains(&["no store was given", "ANNALS_STORE"]);
     annals(["count"], "").complains(&["STORE"]);
 }
@@ -120,10 +130,12 @@ fn completions_and_manual_pages_are_printed() {
     let page = annals(["man"], "").succeeds().out;
     assert!(page.contains(".TH annals 1") && page.contains("annals\\-append"), "{page}");
     let page = annals(["man", "import"], "").succeeds().out;
-    assert!(
-        page.contains("keep\\-times") && page.contains("annals import my.store events.jsonl"),
-        "{page}"
-    );
+    assert!(page.contains("keep\\-times"), "{page}");
+    // The lines of an example are not joined, so they can be copied.
+    let examples = page.split_once(".SH EXAMPLES\n.nf\n").unwrap().1.split_once("\n.fi").unwrap().0;
+    assert!(examples.starts_with("  annals import my.store events.jsonl"), "{page}");
+    let page = annals(["man", "get"], "").succeeds().out;
+    assert!(page.contains(".nf\n  annals get"), "{page}");
     let page = annals(["man", "record-create"], "").succeeds().out;
     assert!(page.contains("annals\\-record\\-create"), "{page}");
     annals(["man", "nope"], "").fails(&["no command \"nope\"", "append, read"]);

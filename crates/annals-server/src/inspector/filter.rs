@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use annals::{Query, QueryItem, RawEvent};
+use annals_lines::TimeError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -212,11 +213,16 @@ fn bound(field: &str, text: &str, shared: &Shared) -> Result<Option<u64>, Fault>
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(Some(text.parse().unwrap_or(u64::MAX)));
     }
-    let Some(time_ms) = annals_lines::parse_time(text) else {
-        let message = format!(
-            "{field} must be an offset, or a time such as 2026-01-05 or 2026-01-05T09:30:00Z"
-        );
-        return Err(Fault::invalid(message).with("field", field));
+    let time_ms = match annals_lines::parse_time(text) {
+        Ok(time_ms) => time_ms,
+        // Every event is later.
+        Err(TimeError::Before1970) => 0,
+        Err(TimeError::Malformed) => {
+            let message = format!(
+                "{field} must be an offset, or a time such as 2026-01-05 or 2026-01-05T09:30:00Z"
+            );
+            return Err(Fault::invalid(message).with("field", field));
+        }
     };
     let backend = shared.backend();
     Ok(Some(first_at(backend, time_ms, 0..backend.head().get())?))

@@ -9,7 +9,7 @@ mod directory;
 mod record;
 mod store;
 
-use super::Failure;
+use super::{Failure, consumer};
 
 impl Failure {
     /// Returns what the user can do, one sentence per line, if the failure's own text does not state it.
@@ -38,6 +38,7 @@ impl Failure {
             Self::Serve(annals_server::ServeError::Listen { .. }) => {
                 Some("another server may have the address: give another one with --listen".into())
             }
+            Self::Consumer(problem) => consumer::advice(problem),
             #[cfg(feature = "replicated")]
             Self::Record(problem) => record::advice(problem),
             _ => store::advice(self)

@@ -79,7 +79,7 @@ impl<'l> Visitor<'l> for Origin {
                 "id" => once(&mut id, &field, &mut line, Text("a string for \"id\""))?,
                 "metadata" => once(&mut metadata, &field, &mut line, Metadata)?,
                 "offset" if self == Self::Store => {
-                    once(&mut offset, &field, &mut line, std::marker::PhantomData::<u64>)?;
+                    once(&mut offset, &field, &mut line, Offset)?;
                 }
                 "time" if self == Self::Store => once(&mut time_ms, &field, &mut line, Time)?,
                 "offset" | "time" => {
@@ -185,6 +185,29 @@ impl<'l> DeserializeSeed<'l> for Time {
 
     fn deserialize<D: Deserializer<'l>>(self, value: D) -> Result<u64, D::Error> {
         value.deserialize_any(self)
+    }
+}
+
+/// The offset of a line, which is checked and not used.
+struct Offset;
+
+impl<'l> DeserializeSeed<'l> for Offset {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'l>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_u64(self)
+    }
+}
+
+impl Visitor<'_> for Offset {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a whole number from 0 for \"offset\"")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 }
 

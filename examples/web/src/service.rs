@@ -238,3 +238,24 @@ impl IntoResponse for Failure {
         (status, Json(json!({ "error": error }))).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_takes_no_appends_is_unavailable() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("bookings.store");
+        let recorder = PrometheusBuilder::new().build_recorder().handle();
+        let (_stop, stopping) = watch::channel(false);
+        let path = path.to_str().expect("UTF-8");
+        let service = Service::open(path, recorder, stopping).expect("it opens");
+        assert_eq!(health(State(service.clone())).await.status(), StatusCode::OK);
+        service.store.close().expect("closed");
+        let answer = health(State(service)).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -70,7 +70,11 @@ fn in_our_style(text: &str) -> (String, Vec<String>) {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    let advice = lines.filter(|line| !line.starts_with("For more information")).map(|line| {
+    // clap advises `-- -n` for an unknown option, as if it were an argument.
+    let is_of_use = |line: &&str| {
+        !line.starts_with("For more information") && !line.starts_with("tip: to pass '")
+    };
+    let advice = lines.filter(is_of_use).map(|line| {
         let line = line.strip_prefix("tip: ").unwrap_or(line);
         line.strip_prefix("Usage: ")
             .map_or_else(|| line.to_owned(), |usage| format!("usage: {usage}; --help explains it"))
@@ -88,6 +92,9 @@ mod tests {
                     --tag <TAG> <STORE>\n\nFor more information, try '--help'.\n";
         let (first, advice) = in_our_style(text);
         assert_eq!(first, "unexpected argument '--tga' found");
+        let text = "error: unexpected argument '-n' found\n\n  tip: to pass '-n' as a value, use '-- -n'\n\nUsage: annals \
+                    export <STORE>\n";
+        assert_eq!(in_our_style(text).1, ["usage: annals export <STORE>; --help explains it"]);
         assert_eq!(
             advice,
             [

@@ -24,7 +24,14 @@ fn a_wrong_line_imports_nothing(dir: &TestDir) {
             "{\"type\":\"a\",\"time\":\"noon\"}",
             &["line 10001, column ", "\"noon\"", "2026-01-05T09:30:00.000Z"],
         ),
-        ("{\"type\":\"a\",\"offset\":\"x\"}", &["line 10001, column "]),
+        (
+            "{\"type\":\"a\",\"time\":\"1969-12-31T23:59:59Z\"}",
+            &["line 10001, column ", "\"1969-12-31T23:59:59Z\" is a time before 1970"],
+        ),
+        (
+            "{\"type\":\"a\",\"offset\":-1}",
+            &["line 10001, column ", "a whole number from 0 for \"offset\""],
+        ),
         ("{\"type\":\"a\",\"price\":1}", &["unknown field \"price\""]),
         (
             "{\"type\":\"a\",\"id\":\"7\"}\n{\"type\":\"b\",\"id\":\"7\"}",

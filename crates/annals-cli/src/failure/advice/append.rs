@@ -34,7 +34,7 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
             "times in a log never go back: import into a new store, or without --keep-times and --time"
         }
         Failure::TimeInFuture { .. } => {
-            "check the unit of the times (milliseconds since 1970), or accept them with --allow-future-times"
+            "check the times, and the clock of this machine; --allow-future-times accepts them"
         }
         Failure::DataOfOptions { .. } => {
             "give JSON, with its quotes: --data '{\"days\":28}' or --data '\"text\"'; or @FILE for the bytes of a file"

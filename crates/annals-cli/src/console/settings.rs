@@ -62,12 +62,29 @@ pub(crate) fn is_on(color: Color, is_terminal: bool) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => is_terminal && !is_colorless(),
+        Color::Auto => {
+            is_terminal
+                && !is_colorless(env::var_os("NO_COLOR").as_deref(), env::var_os("TERM").as_deref())
+        }
     }
 }
 
 /// Returns whether the environment asks for text without colours (no-color.org).
-fn is_colorless() -> bool {
-    let is_set = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    is_set || env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"))
+fn is_colorless(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_some_and(|value| !value.is_empty()) || term == Some(OsStr::new("dumb"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_can_ask_for_no_colours() {
+        let asks = |no_color: Option<&str>, term: Option<&str>| {
+            is_colorless(no_color.map(OsStr::new), term.map(OsStr::new))
+        };
+        assert!(asks(Some("1"), None) && asks(Some("1"), Some("xterm")));
+        assert!(asks(None, Some("dumb")));
+        assert!(!asks(None, None) && !asks(Some(""), Some("xterm")));
+    }
 }

@@ -9,7 +9,7 @@ on_every_backend!(
     a_created_store_is_said_once,
     a_store_is_not_created_unless_permitted,
     a_locked_store_can_be_waited_for,
-    a_copy_and_a_checkpoint_wait_for_the_lock_as_well,
+    other_commands_that_write_wait_for_the_lock_as_well,
 );
 
 fn one_event_is_described_by_options(dir: &TestDir) {
@@ -117,14 +117,18 @@ fn a_locked_store_can_be_waited_for(dir: &TestDir) {
     assert_eq!((waiting.hear()["appended"].clone(), waiting.code()), (1.into(), Some(0)));
 }
 
-fn a_copy_and_a_checkpoint_wait_for_the_lock_as_well(dir: &TestDir) {
+fn other_commands_that_write_wait_for_the_lock_as_well(dir: &TestDir) {
     let known = r#"{"type":"a","id":"1"}"#;
     let from = dir.store("from.store", known);
     let to = dir.at("to.store");
     annals(["copy", &from, &to], "").succeeds();
     let key = dir.arg("log.key");
     annals(["key", "example.com/log", "--out", &key], "").succeeds();
-    for command in [&["copy", &from, &to][..], &["checkpoint", &to, "--key", &key]] {
+    let input = dir.arg("known.jsonl");
+    std::fs::write(&input, known).unwrap();
+    for command in
+        [&["copy", &from, &to][..], &["import", &to, &input], &["checkpoint", &to, "--key", &key]]
+    {
         let mut writer = Running::start(["append", &to]);
         // The store has this event, so nothing is appended, and the copy stays a copy.
         writer.say(known);

@@ -1,6 +1,6 @@
 //! The options of every command, the texts about the command itself, and the style of errors.
 
-use crate::harness::{TestDir, annals, command, finish, lines};
+use crate::harness::{TestDir, annals, command, finish, lines, store_of_segments};
 
 #[test]
 fn wrong_usage_has_the_style_of_all_errors() {
@@ -87,6 +87,25 @@ fn the_environment_names_the_store() {
     run(&["publish"]).complains(&["no directory was given", "DIRECTORY"]);
     annals(["get"], "").complains(&["no store was given", "ANNALS_STORE"]);
     annals(["count"], "").complains(&["STORE"]);
+}
+
+#[test]
+fn verbose_prints_what_the_library_does() {
+    let dir = TestDir::new();
+    let path = dir.path("a.store");
+    store_of_segments(&path, 400);
+    let indexes: Vec<_> = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|end| end == "idx"))
+        .collect();
+    let store = path.to_str().unwrap();
+    for (option, is_said) in [("--quiet", false), ("--verbose", true)] {
+        std::fs::remove_file(&indexes[0]).unwrap();
+        let run = annals(["append", store, option], "{\"type\":\"a\"}").succeeds();
+        let said = run.err.contains("wrote the missing index file of a segment");
+        assert_eq!(said, is_said, "{}", run.err);
+    }
 }
 
 #[test]

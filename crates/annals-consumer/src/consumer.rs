@@ -58,6 +58,18 @@ pub struct Consumer<E: Event, B: Backend<E>> {
 
 impl<E: Event, B: Backend<E>> Consumer<E, B> {
     /// Returns whether the consumer has ended: the store is closed and every event was returned.
+    ///
+    /// ```
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// let mut mailer = store.consumer("mailer").start()?;
+    /// assert!(!mailer.is_ended());
+    /// store.close()?;
+    /// assert!(mailer.next().is_none() && mailer.is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.worker.is_ended()

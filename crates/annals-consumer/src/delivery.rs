@@ -154,6 +154,18 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
     }
 
     /// Gives the event back unused: it is delivered again at once, and this delivery does not count as an attempt.
+    ///
+    /// ```
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::in_memory();
+    /// store.append(RawEvent::builder("order-placed").build()?)?;
+    /// let group = store.group("billing").open()?;
+    /// group.pull("a", 1, None)?.remove(0).give_back();
+    /// assert_eq!(group.pull("b", 1, None)?[0].attempt(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn give_back(mut self) {
         self.answered = true;
         self.shared.give_back(&[self.lease]);

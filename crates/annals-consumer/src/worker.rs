@@ -107,7 +107,19 @@ impl<E: Event, B: Backend<E>> Worker<E, B> {
         self
     }
 
-    /// Returns whether the worker has ended.
+    /// Returns whether the worker has ended: the group or the store is closed.
+    ///
+    /// ```
+    /// use annals::{EventStore, RawEvent};
+    /// use annals_consumer::Consumers as _;
+    ///
+    /// let store = EventStore::<RawEvent>::in_memory();
+    /// let mut worker = store.group("billing").open()?.worker("a");
+    /// assert!(!worker.is_ended());
+    /// store.close()?;
+    /// assert!(worker.next().is_none() && worker.is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.ended

@@ -13,43 +13,66 @@ pub(crate) struct Fault {
     pub(crate) fields: Map<String, Value>,
 }
 
-/// The kind of a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Conflict,
-    IdConflict,
-    InvalidEvent,
-    InvalidRequest,
-    BatchTooLarge,
-    RequestTooLarge,
-    SlowRequest,
-    EventTooLarge,
-    Unauthenticated,
-    Forbidden,
-    UnknownHost,
-    ForeignOrigin,
-    MediaType,
-    NotFound,
-    Method,
-    RangeNotSatisfiable,
-    NoGroup,
-    GroupExists,
-    GroupHeld,
-    LeaseLost,
-    NotParked,
-    PositionBeyondHead,
-    Damaged,
-    Io,
-    NoRoom,
-    Poisoned,
-    Unavailable,
-    InDoubt,
-    Diverged,
-    ClockAhead,
-    ReadOnly,
-    Closing,
-    Busy,
-    Internal,
+/// Defines the kinds: of each the HTTP status, and the name at the end of the problem's `type`. docs/SERVER.md lists them.
+macro_rules! kinds {
+    ($($kind:ident: $status:ident $name:literal,)+) => {
+        /// The kind of a failure.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $($kind,)+
+        }
+
+        impl Kind {
+            /// All kinds.
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// Returns the HTTP status, and the name at the end of the problem's `type`.
+            pub(crate) fn http(self) -> (StatusCode, &'static str) {
+                match self {
+                    $(Self::$kind => (StatusCode::$status, $name),)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Conflict: CONFLICT "conflict",
+    IdConflict: CONFLICT "id-conflict",
+    InvalidEvent: BAD_REQUEST "invalid-event",
+    InvalidRequest: BAD_REQUEST "invalid-request",
+    BatchTooLarge: PAYLOAD_TOO_LARGE "batch-too-large",
+    RequestTooLarge: PAYLOAD_TOO_LARGE "request-too-large",
+    SlowRequest: REQUEST_TIMEOUT "slow-request",
+    EventTooLarge: PAYLOAD_TOO_LARGE "event-too-large",
+    StateTooLarge: PAYLOAD_TOO_LARGE "state-too-large",
+    Unauthenticated: UNAUTHORIZED "unauthenticated",
+    Forbidden: FORBIDDEN "forbidden",
+    UnknownHost: MISDIRECTED_REQUEST "unknown-host",
+    ForeignOrigin: FORBIDDEN "foreign-origin",
+    MediaType: UNSUPPORTED_MEDIA_TYPE "media-type",
+    NotFound: NOT_FOUND "not-found",
+    Method: METHOD_NOT_ALLOWED "method",
+    RangeNotSatisfiable: RANGE_NOT_SATISFIABLE "range",
+    NoGroup: NOT_FOUND "no-group",
+    GroupExists: CONFLICT "group-exists",
+    GroupHeld: CONFLICT "group-held",
+    LeaseLost: CONFLICT "lease-lost",
+    NotParked: CONFLICT "not-parked",
+    PositionBeyondHead: CONFLICT "position-beyond-head",
+    Damaged: INTERNAL_SERVER_ERROR "damaged",
+    Io: INTERNAL_SERVER_ERROR "io",
+    NoRoom: INSUFFICIENT_STORAGE "no-room",
+    Poisoned: SERVICE_UNAVAILABLE "poisoned",
+    Unavailable: SERVICE_UNAVAILABLE "unavailable",
+    InDoubt: GATEWAY_TIMEOUT "in-doubt",
+    Diverged: SERVICE_UNAVAILABLE "diverged",
+    ClockAhead: SERVICE_UNAVAILABLE "clock-ahead",
+    ReadOnly: SERVICE_UNAVAILABLE "read-only",
+    Closing: SERVICE_UNAVAILABLE "closing",
+    Busy: TOO_MANY_REQUESTS "busy",
+    Internal: INTERNAL_SERVER_ERROR "internal",
 }
 
 /// UmaDB's categories of errors, by their numbers in its contract.
@@ -72,9 +95,10 @@ impl Kind {
             Self::InvalidEvent | Self::InvalidRequest | Self::BatchTooLarge | Self::MediaType => {
                 (Code::InvalidArgument, Some(Type::InvalidArgument))
             }
-            Self::EventTooLarge | Self::RequestTooLarge | Self::RangeNotSatisfiable => {
-                (Code::OutOfRange, None)
-            }
+            Self::EventTooLarge
+            | Self::StateTooLarge
+            | Self::RequestTooLarge
+            | Self::RangeNotSatisfiable => (Code::OutOfRange, None),
             Self::Unauthenticated => (Code::Unauthenticated, Some(Type::Authentication)),
             Self::Forbidden | Self::UnknownHost | Self::ForeignOrigin => {
                 (Code::PermissionDenied, Some(Type::Authentication))
@@ -97,46 +121,6 @@ impl Kind {
             // gRPC's code for a call that may have succeeded.
             Self::InDoubt | Self::SlowRequest => (Code::DeadlineExceeded, None),
             Self::Internal => (Code::Internal, Some(Type::Internal)),
-        }
-    }
-
-    /// Returns the HTTP status, and the name at the end of the problem's `type`.
-    pub(crate) fn http(self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Conflict => (StatusCode::CONFLICT, "conflict"),
-            Self::IdConflict => (StatusCode::CONFLICT, "id-conflict"),
-            Self::InvalidEvent => (StatusCode::BAD_REQUEST, "invalid-event"),
-            Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request"),
-            Self::BatchTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "batch-too-large"),
-            Self::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request-too-large"),
-            Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow-request"),
-            Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large"),
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown-host"),
-            Self::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign-origin"),
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found"),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
-            Self::RangeNotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, "range"),
-            Self::NoGroup => (StatusCode::NOT_FOUND, "no-group"),
-            Self::GroupExists => (StatusCode::CONFLICT, "group-exists"),
-            Self::GroupHeld => (StatusCode::CONFLICT, "group-held"),
-            Self::LeaseLost => (StatusCode::CONFLICT, "lease-lost"),
-            Self::NotParked => (StatusCode::CONFLICT, "not-parked"),
-            Self::PositionBeyondHead => (StatusCode::CONFLICT, "position-beyond-head"),
-            Self::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
-            Self::Io => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
-            Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room"),
-            Self::Poisoned => (StatusCode::SERVICE_UNAVAILABLE, "poisoned"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Self::InDoubt => (StatusCode::GATEWAY_TIMEOUT, "in-doubt"),
-            Self::Diverged => (StatusCode::SERVICE_UNAVAILABLE, "diverged"),
-            Self::ClockAhead => (StatusCode::SERVICE_UNAVAILABLE, "clock-ahead"),
-            Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "read-only"),
-            Self::Closing => (StatusCode::SERVICE_UNAVAILABLE, "closing"),
-            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
 
@@ -324,5 +308,45 @@ mod tests {
             let ahead_ms = fault.fields.get("ahead_ms").and_then(Value::as_u64);
             assert_eq!(ahead_ms.is_some(), name == "clock-ahead");
         }
+    }
+
+    /// Returns the kinds in the table of docs/SERVER.md: the name, the statuses of its row, and whether the row names
+    /// the header `Retry-After`.
+    fn documented() -> Vec<(String, Vec<u16>, bool)> {
+        let page = std::fs::read_to_string("../../docs/SERVER.md").unwrap();
+        let table = page.split("| status | kinds |").nth(1).unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let mut kinds = Vec::new();
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').collect();
+            let statuses: Vec<u16> =
+                cells[1].split(',').map(|status| status.trim().parse().unwrap()).collect();
+            // Fields of a problem, in parentheses, are not kinds.
+            let outside: String = cells[2]
+                .split('(')
+                .map(|part| part.split_once(')').map_or(part, |(_, after)| after))
+                .collect();
+            let retries = cells[2].contains("`Retry-After`");
+            let is_kind = |word: &&str| word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-'));
+            for name in outside.split('`').skip(1).step_by(2).filter(is_kind) {
+                kinds.push((name.to_owned(), statuses.clone(), retries));
+            }
+        }
+        kinds
+    }
+
+    #[test]
+    fn the_documentation_has_every_kind() {
+        let documented = documented();
+        for kind in Kind::ALL {
+            let (status, name) = kind.http();
+            let rows: Vec<_> = documented.iter().filter(|(known, ..)| known == name).collect();
+            let [(_, statuses, retries)] = rows[..] else {
+                panic!("{name} has {} rows", rows.len())
+            };
+            assert!(statuses.contains(&status.as_u16()), "{name}: {statuses:?}");
+            assert_eq!(*retries, kind.retry_after().is_some(), "{name}");
+        }
+        assert_eq!(documented.len(), Kind::ALL.len(), "{documented:?}");
     }
 }

@@ -250,7 +250,7 @@ impl State for MergeState {
             self.most = self.value.memory();
             if self.most > MAX_STATE {
                 let message = "the merged state takes more than 16 MiB of memory";
-                return Err(Fault::new(Kind::EventTooLarge, message));
+                return Err(Fault::new(Kind::StateTooLarge, message));
             }
         }
         Ok(())
@@ -347,7 +347,7 @@ mod tests {
         let value = "x".repeat(1_000);
         let events = (0..20_000).map(|n| ("a".to_owned(), format!(r#"{{"{n}":"{value}"}}"#)));
         let fault = apply_all(&mut *state, events).unwrap_err();
-        assert_eq!(fault.kind, Kind::EventTooLarge);
+        assert_eq!(fault.kind, Kind::StateTooLarge);
         assert!(state.size().unwrap() < MAX_STATE + 2 * MEASURED_AFTER);
     }
 

@@ -204,7 +204,7 @@ impl Timeline {
             let message = format!(
                 "the projection has more than {MAX_EVENTS} events, which is too many for the inspector"
             );
-            return Err(Fault::new(Kind::EventTooLarge, message));
+            return Err(Fault::new(Kind::StateTooLarge, message));
         }
         self.tip.apply(event)?;
         let (steps, marked) = (self.len() + 1, (self.len() + 1).is_multiple_of(self.spacing));

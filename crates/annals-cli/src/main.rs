@@ -10,7 +10,7 @@
 //!   csv          comma-separated values             out          standard output
 //!   printer      events on standard output          table, counts, channel_table, human   output for people
 //!   console      standard error, and colours        progress     progress bars on standard error
-//!   failure      errors and advice, exit code 1     log          the library's messages on standard error
+//!   failure      errors, advice, exit codes         log          the library's messages on standard error
 //!   signals      Ctrl-C                             waiting      --wait
 //!   demo, bench  `annals demo`, `annals bench`
 //! ```
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
-            ExitCode::FAILURE
+            ExitCode::from(failure.exit_code())
         }
     }
 }

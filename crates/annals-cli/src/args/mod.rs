@@ -39,7 +39,9 @@ use std::sync::LazyLock;
 
 use annals::MAX_BATCH_BYTES;
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, ArgMatches, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 use append::Append;
 use bench::{Bench, BenchStore};
@@ -191,19 +193,12 @@ impl Cli {
         let color = color_of(std::env::args_os());
         let mut command = usage::with_whole_examples(Self::command(), color);
         let parsed = command.try_get_matches_from_mut(std::env::args_os());
-        let name =
-            parsed.as_ref().ok().and_then(|found| found.subcommand_name().map(str::to_owned));
+        let names = parsed.as_ref().map(names_of).unwrap_or_default();
         let parsed = parsed.and_then(|found| Self::from_arg_matches(&found));
         let checked = parsed.and_then(|mut cli| match cli.check() {
             Ok(()) => Ok(cli),
-            Err((kind, problem)) => {
-                // Its usage is that of the command that was given.
-                let given = name.as_deref().and_then(|name| command.find_subcommand_mut(name));
-                Err(match given {
-                    Some(given) => given.error(kind, problem),
-                    None => command.error(kind, problem),
-                })
-            }
+            // Its usage is that of the command that was given.
+            Err((kind, problem)) => Err(error_of(&mut command, &names, kind, problem)),
         });
         match checked {
             Ok(cli) => cli,
@@ -224,6 +219,31 @@ impl Cli {
         self.place_replica()?;
         self.check_record_options()?;
         self.command.check(self.format)
+    }
+}
+
+/// Returns the names of the command that was given and of the one inside it, as in `record create`.
+fn names_of(found: &ArgMatches) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut found = found;
+    while let Some((name, inner)) = found.subcommand() {
+        names.push(name.to_owned());
+        found = inner;
+    }
+    names
+}
+
+/// Returns wrong usage of the command inside `command` that has these names.
+fn error_of(
+    command: &mut clap::Command,
+    names: &[String],
+    kind: ErrorKind,
+    problem: String,
+) -> clap::Error {
+    let [name, names @ ..] = names else { return command.error(kind, problem) };
+    match command.find_subcommand_mut(name) {
+        Some(inner) => error_of(inner, names, kind, problem),
+        None => command.error(kind, problem),
     }
 }
 

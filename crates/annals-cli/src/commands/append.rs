@@ -219,7 +219,8 @@ impl Appender {
             return Ok(());
         }
         let size = bytes.len();
-        let event = (self.parse)(bytes).map_err(|problem| Failure::Line { line, problem })?;
+        let event =
+            (self.parse)(bytes).map_err(|problem| Failure::of_line(line, bytes, problem))?;
         if let Err(OtherType { event, first_line }) = self.pending.add(event, line, size) {
             if self.writer.has_condition() {
                 let id = event.id().unwrap_or_default().to_owned();

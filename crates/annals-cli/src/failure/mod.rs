@@ -1,4 +1,4 @@
-//! The failures that end the command with exit code 1.
+//! The failures that end a command, and their exit codes.
 //!
 //! ```text
 //!   mod             the failures and their texts
@@ -30,6 +30,9 @@ use annals::{
     MAX_BATCH_EVENTS, OpenError, ReadError, SalvageError,
 };
 use annals_cli::LineError;
+use annals_consumer::ConsumerError;
+#[cfg(feature = "replicated")]
+use annals_replicated::repair::RepairError;
 
 #[cfg(feature = "channels")]
 pub(crate) use channel::ChannelFailure;
@@ -78,7 +81,12 @@ pub(crate) enum Failure {
 
     /// A line is not an event.
     #[error("line {line}, {problem}")]
-    Line { line: u64, problem: LineError },
+    Line {
+        line: u64,
+        problem: LineError,
+        /// Whether it is the first line and does not begin like an object, as in a CSV file.
+        may_be_csv: bool,
+    },
     /// A line is longer than the limit.
     #[error("line {line} is longer than {limit_bytes} bytes ({} MiB)", limit_bytes >> 20)]
     LineTooLong { line: u64, limit_bytes: usize },
@@ -271,7 +279,7 @@ pub(crate) enum Failure {
 
     /// A consumer or group could not be listed or changed.
     #[error("{}", consumer::text(.0))]
-    Consumer(annals_consumer::ConsumerError),
+    Consumer(ConsumerError),
     /// Proofs could not be opened, signed or made.
     #[error(transparent)]
     Proof(#[from] annals_proof::ProofError),
@@ -349,6 +357,35 @@ impl From<AppendError> for Failure {
 }
 
 impl Failure {
+    /// Returns the failure of a line of input, from 1, that is not an event.
+    pub(crate) fn of_line(line: u64, bytes: &[u8], problem: LineError) -> Self {
+        let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let may_be_csv = line == 1 && !text.trim_ascii_start().starts_with(b"{");
+        Self::Line { line, problem, may_be_csv }
+    }
+
+    /// Returns the exit code of the command: 2 if the arguments alone are wrong, 1 for every other failure.
+    pub(crate) fn exit_code(&self) -> u8 {
+        let is_wrong_usage = match self {
+            Self::NotARecord { .. }
+            | Self::NotOnRecord { .. }
+            | Self::SalvageOfFilesOnly
+            | Self::NoSuchCommand { .. }
+            | Self::DataOfOptions { .. }
+            | Self::Consumer(ConsumerError::BadName { .. }) => true,
+            // The data may be that of a file.
+            Self::EventOfOptions(problem) => !matches!(problem, InvalidEvent::DataTooLarge { .. }),
+            #[cfg(feature = "replicated")]
+            Self::Record(problem) => matches!(
+                **problem,
+                RecordFailure::Address(_)
+                    | RecordFailure::Repair { problem: RepairError::Reason, .. }
+            ),
+            _ => false,
+        };
+        if is_wrong_usage { 2 } else { 1 }
+    }
+
     /// Returns whether the failure is only that the reader of standard output closed the pipe.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)

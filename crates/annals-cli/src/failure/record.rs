@@ -18,6 +18,9 @@ use crate::record_address::RecordAddress;
 pub(crate) enum RecordFailure {
     /// The address is wrong.
     #[error("{0}")]
+    Address(Box<dyn Error + Send + Sync>),
+    /// The connection cannot be set up, for example because a file with a password cannot be read.
+    #[error("{0}")]
     Connect(Box<dyn Error + Send + Sync>),
     /// The engine does not answer, refuses the caller, or cannot be trusted.
     #[error("{address}: {problem}")]

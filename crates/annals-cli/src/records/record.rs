@@ -1,7 +1,7 @@
 //! A record of an import, and the reader of either format.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead as _, BufReader};
 
 use annals::RawEvent;
 use annals_cli::parse_exported;
@@ -44,7 +44,17 @@ impl Records {
         if !options.csv {
             return Ok(Self::Lines(Lines::of(file).map_err(Failure::Input)?));
         }
-        let input = BufReader::with_capacity(128 << 10, file);
+        let mut input = BufReader::with_capacity(128 << 10, file);
+        // No title of an exported file begins like this.
+        if options.event_type.is_none()
+            && input.fill_buf().map_err(Failure::Input)?.trim_ascii_start().starts_with(b"{")
+        {
+            let reason = CsvReason::content(
+                "the input begins with {, as lines of JSON do",
+                "omit --csv; or give --type, if the input is CSV of another program",
+            );
+            return Err(CsvError { line: 1, column: 1, reason }.into());
+        }
         let mut reader = CsvReader::new(input, options.delimiter);
         let columns = match reader.next()? {
             None => Columns::None,
@@ -99,7 +109,7 @@ fn next_line(lines: &mut Lines) -> Result<Option<Record>, Failure> {
         }
         let size = bytes.len();
         let (event, time_ms) =
-            parse_exported(bytes).map_err(|problem| Failure::Line { line, problem })?;
+            parse_exported(bytes).map_err(|problem| Failure::of_line(line, bytes, problem))?;
         return Ok(Some(Record { line, event, time_ms, size }));
     }
     Ok(None)

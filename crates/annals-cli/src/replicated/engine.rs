@@ -31,7 +31,13 @@ pub(crate) fn connect(address: &RecordAddress) -> Result<Arc<dyn CommitLog>, Fai
                 options = options.password_file(file);
             }
             let record = options.connect(address.url());
-            Ok(Arc::new(record.map_err(|error| RecordFailure::Connect(Box::new(error)))?))
+            Ok(Arc::new(record.map_err(|error| match error {
+                annals_postgres::ConnectError::Url(_)
+                | annals_postgres::ConnectError::PasswordInUrl => {
+                    RecordFailure::Address(Box::new(error))
+                }
+                error => RecordFailure::Connect(Box::new(error)),
+            })?))
         }
         #[cfg(feature = "nats")]
         Engine::Nats => {
@@ -40,7 +46,12 @@ pub(crate) fn connect(address: &RecordAddress) -> Result<Arc<dyn CommitLog>, Fai
                 options = options.password_file(file);
             }
             let record = options.connect(address.url());
-            Ok(Arc::new(record.map_err(|error| RecordFailure::Connect(Box::new(error)))?))
+            Ok(Arc::new(record.map_err(|error| match error {
+                annals_nats::ConnectError::Url(_) | annals_nats::ConnectError::PasswordInUrl => {
+                    RecordFailure::Address(Box::new(error))
+                }
+                error => RecordFailure::Connect(Box::new(error)),
+            })?))
         }
         #[cfg(not(all(feature = "postgres", feature = "nats")))]
         _ => Err(Failure::NotBuiltIn { store: StorePath::Record(address.clone()) }),

@@ -55,11 +55,13 @@ fn one_event_is_described_by_options(dir: &TestDir) {
             r#"{"type":"a","data_base64":"ZnJvbSBpbnB1dA=="}"#,
         ]
     );
-    append(&["--data", "{days:28}"]).fails(&["--data, column 2", "not valid JSON", "@FILE"]);
-    append(&["--data", "1,\"tags\":[\"x\"]"]).fails(&["--data, column 1", "not one JSON value"]);
-    append(&["--data", "1 2"]).fails(&["--data, column 3"]);
-    append(&["--data", "{\"n\":1"]).fails(&["--data, column 7: not valid JSON", "ends too early"]);
-    append(&["--data", ""]).fails(&["--data, column 1"]);
+    append(&["--data", "{days:28}"]).complains(&["--data, column 2", "not valid JSON", "@FILE"]);
+    append(&["--data", "1,\"tags\":[\"x\"]"])
+        .complains(&["--data, column 1", "not one JSON value"]);
+    append(&["--data", "1 2"]).complains(&["--data, column 3"]);
+    append(&["--data", "{\"n\":1"])
+        .complains(&["--data, column 7: not valid JSON", "ends too early"]);
+    append(&["--data", ""]).complains(&["--data, column 1"]);
     append(&["--data", "@nothing-here"]).fails(&["cannot read nothing-here", "check the path"]);
     append(&["--metadata", "user"]).complains(&["NAME=TEXT"]);
     append(&["--tag", ""]).complains(&["--tag", "empty"]);

@@ -57,8 +57,13 @@ fn a_consumer_is_reset_and_deleted_and_parked_events_are_replayed_or_dropped() {
     run("mailer", &["--reset", "-1"]).complains(&["a whole number from 0 to"]);
     run("mailer", &["--reset", "1", "--delete"]).complains(&["cannot be used with"]);
     assert_eq!(done("mailer", &["--delete"]), "deleted");
-    run("mailer", &["--delete"]).fails(&["no consumer or group has the name \"mailer\""]);
-    run("a/b", &[]).fails(&["a/b"]);
+    for args in [&["--delete"][..], &["--reset", "1"], &["--replay-parked"], &[]] {
+        run("mailer", args).fails(&[
+            "no consumer or group has the name \"mailer\"",
+            "`annals consumers STORE` lists",
+        ]);
+    }
+    run("a/b", &[]).complains(&["a/b"]);
     annals(["consumers", &store, "--delete"], "").complains(&["NAME"]);
 }
 

@@ -227,6 +227,30 @@ fn wrong_options_for_csv_are_refused(dir: &TestDir) {
     }
 }
 
+/// The format of the input is not the one that the options name: the error names the option.
+#[test]
+fn the_other_format_is_recognised() {
+    let dir = TestDir::new();
+    let store = dir.arg("new.store");
+    for input in ["type,/n\na,1\n", "\u{feff}type;n\n", "\"type\",\"/n\"\n", "1,2\n"] {
+        let words = &["line 1", "import it with --csv: `annals import STORE FILE --csv`"];
+        annals(["import", &store], input).fails(words);
+        annals(["append", &store], input).fails(words);
+    }
+    for input in [
+        &b"{\"type\":\"a\"\n"[..],
+        b"\xEF\xBB\xBF{}\n",
+        b"{\"type\":\"a\"}\ntype\n",
+        b"\xFF\xFE{\0",
+    ] {
+        let error = annals(["import", &store], input).fails(&["line "]).err;
+        assert!(!error.contains("--csv"), "{error}");
+    }
+    let lines = "{\"type\":\"a\",\"data\":1}\n";
+    annals(["import", &store, "--csv"], lines).fails(&["line 1, column 1", "omit --csv", "--type"]);
+    annals(["import", &store, "--csv", "--type", "a"], "{a}\n1\n").succeeds();
+}
+
 #[test]
 fn an_error_lists_no_more_titles_than_a_terminal_shows() {
     let dir = TestDir::new();

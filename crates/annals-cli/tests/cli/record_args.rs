@@ -60,9 +60,14 @@ fn commands_and_options_that_make_no_sense_on_a_record_say_why() {
     let run = |args: &[&str]| annals(args.iter().copied().chain(replica), "");
     run(&["append", URL, "--durability", "buffered"])
         .complains(&["the engine of a record decides"]);
-    run(&["salvage", URL, "new"]).fails(&["is the address of a record", "remove its directory"]);
-    run(&["bench", URL]).fails(&["`annals bench` is for paths"]);
-    annals(["record", "create", "my.store"], "").fails(&["my.store is a path", "give an address"]);
+    run(&["salvage", URL, "new"])
+        .complains(&["is the address of a record", "remove its directory"]);
+    run(&["bench", URL]).complains(&["`annals bench` is for paths"]);
+    annals(["record", "create", "my.store"], "")
+        .complains(&["my.store is a path", "give an address"]);
+    // Wrong usage of a command of a group has the usage of that command.
+    annals(["record", "heal", URL], "")
+        .complains(&["--replica DIR is missing", "annals record heal"]);
     annals(["record"], "").complains(&["create", "status", "verify"]);
     annals(["read", "mysql://db1/app"], "").complains(&["begin with postgres://", "./mysql:"]);
     #[cfg(feature = "serve")]
@@ -102,8 +107,8 @@ fn a_wrong_address_is_refused_with_a_right_one() {
         ("postgres://app@db1/app?store=a%20b", "the store's name"),
     ] {
         let words = [part, "postgres://app@db1,db2,db3/app?store=shop"];
-        annals(["append", url, "--replica", &replica], line(0)).fails(&words);
-        annals(["record", "status", url], "").fails(&words);
+        annals(["append", url, "--replica", &replica], line(0)).complains(&words);
+        annals(["record", "status", url], "").complains(&words);
     }
     assert!(!dir.path("r").exists());
 }

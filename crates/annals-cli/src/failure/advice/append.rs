@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 
 use annals::AppendError;
+use annals_cli::LineReason;
 
 use super::super::Failure;
 use super::directory::io_advice;
@@ -21,7 +22,9 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
     }
     let advice = match failure {
         Failure::Append(AppendError::Read(_)) => "`annals verify STORE` lists all damage",
-        Failure::Line { problem, .. } => return problem.reason.advice().map(str::to_owned),
+        Failure::Line { problem, may_be_csv, .. } => {
+            return about_line(&problem.reason, *may_be_csv);
+        }
         Failure::Csv(problem) => return problem.reason.advice().map(str::to_owned),
         Failure::NoTime { .. } => {
             "give every event a \"time\", or import without --keep-times: the events are then recorded now"
@@ -65,6 +68,17 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
         _ => return None,
     };
     Some(advice.to_owned())
+}
+
+/// Returns what the user can do about a line that is not an event.
+fn about_line(reason: &LineReason, may_be_csv: bool) -> Option<String> {
+    let advice = reason.advice().map(str::to_owned);
+    // A file in UTF-16 must be saved as UTF-8 first, whatever its format is.
+    if !may_be_csv || matches!(reason, LineReason::Utf16 | LineReason::NotUtf8 { .. }) {
+        return advice;
+    }
+    let import = "if the input is CSV, import it with --csv: `annals import STORE FILE --csv`";
+    Some(advice.map_or(import.to_owned(), |advice| format!("{advice}\n{import}")))
 }
 
 /// Returns which lines are appended, and where to continue.

@@ -338,8 +338,8 @@ impl From<OpenError> for Failure {
     }
 }
 
-impl From<annals_consumer::ConsumerError> for Failure {
-    fn from(problem: annals_consumer::ConsumerError) -> Self {
+impl From<ConsumerError> for Failure {
+    fn from(problem: ConsumerError) -> Self {
         Self::Consumer(problem)
     }
 }

@@ -14,7 +14,7 @@
 //!   mapped            the mapped file
 //!   writeback         an early start of the write of a file to the disk
 //!   process_id        the id of this process, also after a fork
-//!   sha256            the hashes of two messages at once
+//!   sha256            the hashes of two or sixteen messages at once
 //!   locks             the locks of std without poisoning
 //!   sync              atomics, locks and threads: the real ones, or loom's
 //! ```
@@ -77,7 +77,7 @@ pub use locks::{Condvar, Mutex};
 pub use mapped::MappedFile;
 pub use ms_clock::MsClock;
 pub use process_id::process_id;
-pub use sha256::sha256_compress_two;
+pub use sha256::{SHA256_LANES, sha256_compress_sixteen, sha256_compress_two};
 pub use shared_ref::{Keeper, SharedRef, keep};
 pub use sync::this_thread;
 pub use waiter::Waiter;

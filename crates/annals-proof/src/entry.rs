@@ -14,7 +14,7 @@ use annals::{MAX_TAGS, RawEvent, Recorded};
 
 use crate::error::FormatError;
 use crate::hash::TreeHash;
-use crate::sha256::{Message, sha256, sha256_of_two};
+use crate::sha256::{sha256, sha256_of_many};
 
 /// The version of the layout.
 const VERSION: u8 = 1;
@@ -149,37 +149,22 @@ impl Entry {
     }
 }
 
-/// Hashes events, two at a time.
-#[derive(Default)]
-pub(crate) struct LeafHasher {
-    /// What is hashed of two leaves.
-    leaves: [Vec<u8>; 2],
-}
-
-impl LeafHasher {
-    /// Adds the hashes of the leaves of events to `hashes`.
-    pub(crate) fn hash(&mut self, events: &[Recorded<RawEvent>], hashes: &mut Vec<TreeHash>) {
-        let (two, rest) = events.as_chunks::<2>();
-        for events in two {
-            let contents = events.each_ref().map(|one| Message::new(one.event.content()));
-            let contents = sha256_of_two(&contents);
-            for ((leaf, event), content) in self.leaves.iter_mut().zip(events).zip(&contents) {
-                write_leaf(leaf, event, content);
-            }
-            let leaves = self.leaves.each_ref().map(|leaf| Message::new(leaf));
-            hashes.extend(sha256_of_two(&leaves).map(TreeHash::new));
-        }
-        for event in rest {
-            let [leaf, _] = &mut self.leaves;
-            write_leaf(leaf, event, &sha256(event.event.content()));
-            hashes.push(TreeHash::new(sha256(leaf)));
-        }
+/// Adds the hashes of the leaves of events to `hashes`. Several events are hashed at once.
+pub(crate) fn hash_leaves(events: &[Recorded<RawEvent>], hashes: &mut Vec<TreeHash>) {
+    let contents: Vec<_> = events.iter().map(|event| event.event.content()).collect();
+    let contents = sha256_of_many(&contents);
+    let (mut bytes, mut ranges) = (Vec::new(), Vec::with_capacity(events.len()));
+    for (event, content) in events.iter().zip(&contents) {
+        let start = bytes.len();
+        write_leaf(&mut bytes, event, content);
+        ranges.push(start..bytes.len());
     }
+    let leaves: Vec<_> = ranges.into_iter().map(|range| &bytes[range]).collect();
+    hashes.extend(sha256_of_many(&leaves).into_iter().map(TreeHash::new));
 }
 
-/// Writes what is hashed of an event's leaf.
+/// Adds what is hashed of an event's leaf.
 fn write_leaf(leaf: &mut Vec<u8>, event: &Recorded<RawEvent>, content: &[u8; 32]) {
-    leaf.clear();
     leaf.push(0);
     leaf.extend_from_slice(&front(event, content));
     leaf.extend_from_slice(event.event.header());

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::base64;
 use crate::error::FormatError;
-use crate::sha256::{Message, sha256, sha256_of_two};
+use crate::sha256::{sha256, sha256_of_many};
 
 /// A SHA-256 hash: of a leaf, a node or a whole tree. It is written as base64, as in checkpoints and proofs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,16 +36,10 @@ impl TreeHash {
         Self(sha256(&node(left, right)))
     }
 
-    /// Returns the hashes of the nodes above pairs of others. The nodes are hashed two at a time.
+    /// Returns the hashes of the nodes above pairs of others, which are hashed several at once.
     pub(crate) fn of_nodes(pairs: &[[Self; 2]]) -> Vec<Self> {
-        let mut hashes = Vec::with_capacity(pairs.len());
-        let (two, rest) = pairs.as_chunks::<2>();
-        for [[a, b], [c, d]] in two {
-            let (first, second) = (node(a, b), node(c, d));
-            hashes.extend(sha256_of_two(&[Message::new(&first), Message::new(&second)]).map(Self));
-        }
-        hashes.extend(rest.iter().map(|[left, right]| Self::of_node(left, right)));
-        hashes
+        let nodes: Vec<_> = pairs.iter().map(|[left, right]| node(left, right)).collect();
+        sha256_of_many(&nodes).into_iter().map(Self).collect()
     }
 
     /// Returns the 32 bytes.

@@ -5,7 +5,7 @@ use std::thread;
 
 use annals::{Backend, Event, EventStore, RawEvent, ReadError, Recorded};
 
-use crate::entry::LeafHasher;
+use crate::entry::hash_leaves;
 use crate::hash::TreeHash;
 
 /// The number of leaves of a tile.
@@ -48,8 +48,8 @@ pub(crate) fn leaves<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     range: Range<u64>,
 ) -> Result<Vec<TreeHash>, ReadError> {
-    let (mut leaves, mut hasher) = (Vec::new(), LeafHasher::default());
-    each_page(store, range, |page| hasher.hash(page, &mut leaves))?;
+    let mut leaves = Vec::new();
+    each_page(store, range, |page| hash_leaves(page, &mut leaves))?;
     Ok(leaves)
 }
 

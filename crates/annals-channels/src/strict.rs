@@ -1,5 +1,7 @@
 //! JSON of one form: a struct is an object. (serde also reads a struct from a list of its fields, which other checkers
 //! refuse.)
+//!
+//! A value with an enum is refused. No type that this crate reads here has one: the application data of a state is bytes.
 
 use std::fmt;
 
@@ -208,5 +210,21 @@ mod tests {
             assert!(from_json::<Outer>(other).is_err(), "{other}");
         }
         assert_eq!(from_json::<Vec<Inner>>("[]").unwrap(), []);
+    }
+
+    #[test]
+    fn an_enum_is_refused_and_not_read_loosely() {
+        #[derive(Debug, serde::Deserialize)]
+        enum Choice {
+            #[expect(dead_code, reason = "it is never read")]
+            One {
+                number: u8,
+            },
+            Two,
+        }
+        for json in [r#"{"One":{"number":1}}"#, r#"{"One":[1]}"#, r#""Two""#] {
+            assert!(matches!(from_json::<Choice>(json), Err(error) if error.is_data()), "{json}");
+        }
+        assert!(matches!(serde_json::from_str(r#""Two""#), Ok(Choice::Two)));
     }
 }

@@ -120,7 +120,8 @@ impl Checkpoint {
     /// replaces the older line.
     ///
     /// # Errors
-    /// [`CheckError`] if the line is not valid, or not of this key, or the key is not the key of a witness.
+    /// [`CheckError`] if the line is not valid, or not of this key, or the key is not the key of a witness; or if the
+    /// checkpoint has 100 signature lines already.
     pub fn add_cosignature(&mut self, line: &str, key: &VerifierKey) -> Result<(), CheckError> {
         if key.kind() != KeyKind::Witness {
             return Err(CheckError::NotAWitness { name: key.name().to_owned() });
@@ -132,17 +133,19 @@ impl Checkpoint {
         }
         key.verify(&self.note.text, &line)?;
         self.note.signatures.retain(|before| !key.made(before));
-        self.note.signatures.push(line);
-        Ok(())
+        Ok(self.note.add(line)?)
     }
 
-    /// Adds the lines of `other`, a checkpoint with the same text, whose keys are not in this one.
+    /// Adds the lines of `other`, a checkpoint with the same text, whose keys are not in this one, as far as there is
+    /// room for them.
     pub(crate) fn merge(&mut self, other: &Self) {
         if self.note.text == other.note.text {
             for line in &other.note.signatures {
                 let has = |own: &&SignatureLine| own.name == line.name && own.id == line.id;
-                if !self.note.signatures.iter().any(|own| has(&own)) {
-                    self.note.signatures.push(line.clone());
+                if !self.note.signatures.iter().any(|own| has(&own))
+                    && self.note.add(line.clone()).is_err()
+                {
+                    return;
                 }
             }
         }

@@ -52,6 +52,16 @@ impl Note {
         }
         Ok(Self { text: text.to_owned(), signatures })
     }
+
+    /// Adds a signature line. A note with more lines than are read is not written.
+    pub(crate) fn add(&mut self, line: SignatureLine) -> Result<(), FormatError> {
+        if self.signatures.len() >= MAX_LINES {
+            let problem = "it has 100 signature lines, and room for no other";
+            return Err(FormatError::new("signed note", problem));
+        }
+        self.signatures.push(line);
+        Ok(())
+    }
 }
 
 impl fmt::Display for Note {

@@ -3,7 +3,9 @@
 use std::sync::Barrier;
 use std::thread;
 
-use annals_proof::{Checkpoint, ConsistencyProof, Fork, Policy, Proofs, Witness, WitnessError};
+use annals_proof::{
+    Checkpoint, ConsistencyProof, Fork, LogKey, Policy, Proofs, Witness, WitnessError,
+};
 
 use crate::common::{Log, ORIGIN, alice, bob, note, noted};
 
@@ -158,4 +160,26 @@ fn a_fork_convicts_by_the_logs_key_alone() {
     assert_eq!(read.check(&alice().vkey()).unwrap().offset, Some(2));
     let same = Fork::of_proofs(&proof(&proofs, &longer, 1), &proof(&other_proofs, &b, 1));
     assert!(same.check(&alice().vkey()).is_err());
+}
+
+#[test]
+fn a_checkpoint_with_more_cosignatures_than_are_read_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = noted(10);
+    let open = || Proofs::open(&store, directory.path().join("proofs"), ORIGIN).unwrap();
+    let proofs = open();
+    let checkpoint = proofs.checkpoint(&alice()).unwrap();
+    let add = |n: u8| {
+        let witness = LogKey::from_seed(&format!("w{n}.example"), &[n; 32]).unwrap();
+        proofs.add_receipt(&checkpoint.cosign(&witness, 1_700_000_010), &witness.witness_vkey())
+    };
+    // One line is the log's own.
+    for n in 1..100 {
+        add(n).unwrap();
+    }
+    let refused = add(100).unwrap_err();
+    assert!(refused.to_string().contains("100 signature lines"), "{refused}");
+    // A newer line of a witness replaces the older one.
+    let last = add(99).unwrap();
+    assert_eq!(open().last_checkpoint(), Some(last));
 }

@@ -149,7 +149,8 @@ impl State {
         self.full.push(8, tile, |level, hash| nodes.push(level, hash));
     }
 
-    /// Returns to the tree of `size` events, which the stored nodes have. Does not check them.
+    /// Returns to the tree of `size` events, which the stored nodes have. Checks only that the last events are those of
+    /// the log: the caller compares the root.
     pub(crate) fn restore<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
@@ -163,6 +164,14 @@ impl State {
             full.push(level, hash, |_, _| {});
         }
         self.tail = leaves(store, whole..size)?;
+        // Without a tail, the root does not depend on any event that was read.
+        if self.tail.is_empty() && whole > 0 {
+            let last = leaves(store, whole - TILE..whole)?;
+            if reader.node(8, whole / TILE - 1)? != tile_root(&last) {
+                let problem = "its last node is not that of the log's last events".to_owned();
+                return Err(ProofError::Damaged { path: "nodes.8".into(), problem });
+            }
+        }
         self.full = full;
         Ok(())
     }

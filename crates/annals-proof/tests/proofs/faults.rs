@@ -183,6 +183,48 @@ fn a_swapped_log_is_noticed() {
 }
 
 #[test]
+fn a_log_that_was_swapped_after_its_proofs_were_made_signs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, other] = ["log", "other"].map(|name| directory.path().join(name));
+    let (store, proofs) = open(&path);
+    note(&store, 512);
+    let signed = proofs.checkpoint(&alice()).unwrap();
+    drop((store, proofs));
+    let store: Store = EventStore::open(&other).unwrap();
+    append(&store, (0..600).map(|n| (RawEvent::builder("other").build().unwrap(), T + n)));
+    drop(store);
+    restore(&other, &path);
+    let store: Store = EventStore::open(&path).unwrap();
+    let refused = ProofOptions::new().open(&store, ORIGIN).unwrap_err();
+    assert!(matches!(refused, ProofError::OtherStore { .. }), "{refused}");
+    assert!(refused.to_string().contains("annals checkpoint --adopt"), "{refused}");
+    let refused = ProofOptions::new().adopt(&store, &alice().vkey()).unwrap_err();
+    assert!(matches!(refused, ProofError::Forked { signed: 512 }), "{refused}");
+    let advice = "Restore the signed log, or go on under a new origin with a new key";
+    assert!(refused.to_string().contains(advice), "{refused}");
+    let stored = fs::read_to_string(path.join("proofs/checkpoint")).unwrap();
+    assert_eq!(stored, signed.to_string());
+}
+
+/// The files of another log in place of the signed one, under its id. The stored nodes lead to the signed root, and no
+/// event is after the last whole tile.
+#[test]
+fn a_swapped_log_with_the_same_id_signs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, other] = ["proofs", "other"].map(|name| directory.path().join(name));
+    let signed = Proofs::open(&noted(512), &path, ORIGIN).unwrap().checkpoint(&alice()).unwrap();
+    let store = EventStore::in_memory();
+    append(&store, (0..600).map(|n| (RawEvent::builder("other").build().unwrap(), T + n)));
+    Proofs::open(&store, &other, ORIGIN).unwrap().checkpoint(&alice()).unwrap();
+    fs::copy(other.join("log.json"), path.join("log.json")).unwrap();
+    let proofs = Proofs::open(&store, &path, ORIGIN).unwrap();
+    assert!(matches!(proofs.contradiction(), Some(ProofError::Forked { signed: 512 })));
+    let refused = proofs.checkpoint(&alice()).unwrap_err();
+    assert!(matches!(refused, ProofError::Forked { signed: 512 }), "{refused}");
+    assert_eq!(proofs.last_checkpoint(), Some(signed));
+}
+
+#[test]
 fn proofs_are_adopted_by_the_same_key_and_events_only() {
     let directory = tempfile::tempdir().unwrap();
     let store_of = |name: &str, time| {

@@ -23,6 +23,9 @@ struct Memory {
     time: u64,
 }
 
+/// The name of the file that is locked while the witness is open.
+const LOCK: &str = "LOCK";
+
 /// The name of the file that a witness stores for each log.
 const CHECKPOINT: &str = "checkpoint";
 
@@ -243,18 +246,7 @@ fn directory(origin: &str) -> String {
 }
 
 fn lock(place: &Place) -> std::io::Result<Box<dyn StoreFile>> {
-    let file = match place.directory.open("LOCK") {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            place.directory.create("LOCK")
-        }
-        opened => opened,
-    }?;
-    if file.try_lock()? {
-        Ok(file)
-    } else {
-        Err(std::io::Error::new(
-            std::io::ErrorKind::WouldBlock,
-            "another process has the witness's memory open",
-        ))
-    }
+    let in_use = "another process has the witness's memory open";
+    let in_use = || std::io::Error::new(std::io::ErrorKind::WouldBlock, in_use);
+    place.try_lock(LOCK)?.ok_or_else(in_use)
 }

@@ -34,12 +34,16 @@ pub(crate) struct Identity {
     /// The id of the store; `null` if the backend has none.
     pub(crate) store: Option<uuid::Uuid>,
     pub(crate) vkey: String,
+    /// Whether the file's name is known to be durable. Its bytes are, since it got that name.
+    #[serde(skip)]
+    is_durable: bool,
 }
 
 impl Identity {
     pub(crate) fn new(vkey: &VerifierKey, store: Option<[u8; 16]>) -> Self {
         let store = store.map(uuid::Uuid::from_bytes);
-        Self { annals_proofs: 1, origin: vkey.name().to_owned(), store, vkey: vkey.to_string() }
+        let (origin, vkey) = (vkey.name().to_owned(), vkey.to_string());
+        Self { annals_proofs: 1, origin, store, vkey, is_durable: false }
     }
 
     /// Reads the identity; `None` if no checkpoint was ever signed.
@@ -78,6 +82,15 @@ impl Identity {
     pub(crate) fn write(&self, place: &Place) -> Result<(), ProofError> {
         let text = serde_json::to_string(self).unwrap_or_default();
         place.write(IDENTITY, &format!("{text}\n"), Anchor::Durable)
+    }
+
+    /// Makes the file's name durable: an earlier process may have written the file and ended before it did so.
+    pub(crate) fn make_durable(&mut self, place: &Place) -> Result<(), ProofError> {
+        if !self.is_durable {
+            place.sync()?;
+            self.is_durable = true;
+        }
+        Ok(())
     }
 
     /// Checks that the proofs are those of this store.

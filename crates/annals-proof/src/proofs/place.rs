@@ -3,14 +3,27 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use annals::{FileSystem, StoreDirectory};
+use annals::{FileSystem, StoreDirectory, StoreFile};
 
 use crate::error::ProofError;
 use crate::sync_name::sync_name;
 
 /// The largest file that is read whole, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// The name of the file that is locked while a checkpoint is signed and written. It is not `LOCK`, because the directory
+/// may be that of a store.
+const LOCK: &str = "checkpoint.lock";
+
+/// How long [`Place::lock`] waits. A lock is held for a few writes and syncs, and for the events that were appended
+/// shortly before.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often [`Place::lock`] looks. The system's locks notify no thread of this process.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether a written file is synced before the call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +79,39 @@ impl Place {
         Ok(Self { path, directory })
     }
 
+    /// Takes the lock on the file `name`, which is held until the returned file is closed. Returns `None` if another
+    /// handle has it, of this process or another one.
+    pub(crate) fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn StoreFile>>> {
+        let opened = match self.directory.open(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                match self.directory.create(name) {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                        self.directory.open(name)
+                    }
+                    created => created,
+                }
+            }
+            opened => opened,
+        }?;
+        Ok(opened.try_lock()?.then_some(opened))
+    }
+
+    /// Waits for the lock under which the files of proofs are written, and takes it.
+    pub(crate) fn lock(&self) -> Result<Box<dyn StoreFile>, ProofError> {
+        let failed = |error| ProofError::io("lock", self.path.join(LOCK))(error);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(lock) = self.try_lock(LOCK).map_err(failed)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                let problem = "another thread or process has been signing for a long time";
+                return Err(failed(io::Error::new(ErrorKind::WouldBlock, problem)));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
     /// Reads a file as text. Bytes that are not UTF-8 become text that no format accepts.
     pub(crate) fn read(&self, name: &str) -> Result<Option<String>, ProofError> {
         let read = || -> io::Result<Vec<u8>> {
@@ -103,6 +149,11 @@ impl Place {
             if anchor == Anchor::Durable { self.directory.sync() } else { Ok(()) }
         };
         write().map_err(ProofError::io("write", self.path.join(name)))
+    }
+
+    /// Makes the names in the directory durable.
+    pub(crate) fn sync(&self) -> Result<(), ProofError> {
+        self.directory.sync().map_err(ProofError::io("sync", &self.path))
     }
 
     /// Returns the names in the directory.

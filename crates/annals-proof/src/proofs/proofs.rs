@@ -9,7 +9,7 @@ use super::leaves::each_raw;
 use super::open::{CHECKPOINT, Identity, RECEIPTS, len_beside_a_writer, read_own_checkpoint};
 use super::place::{Anchor, Place};
 use super::reader::NodeReader;
-use super::state::State;
+use super::state::{Contradiction, State};
 use crate::entry::Entry;
 use crate::error::{CheckError, ProofError};
 use crate::hash::hex;
@@ -114,19 +114,17 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if let Some(found) = state.contradiction {
             return Err(found.into());
         }
-        let size = self.store.len();
-        self.store.sync()?;
-        let signed = state.last.as_ref().map_or(0, Checkpoint::size);
-        assert!(
-            size >= signed && state.size() <= size,
-            "{size} events, {} hashed, {signed} signed",
-            state.size()
-        );
-        state.extend(&self.store, size, self.threads)?;
+        // Before the lock is taken: the first time, hashing takes long.
+        self.catch_up(&mut state)?;
+        let _lock = self.place.as_ref().map(Place::lock).transpose()?;
         self.identify(key)?;
-        let mut checkpoint = Checkpoint::sign(key, size, state.root());
-        if let Some(last) = &state.last {
-            checkpoint.merge(last);
+        let stored = self.stored_last()?;
+        if let Some(stored) = &stored {
+            self.continue_from(&mut state, stored)?;
+        }
+        let mut checkpoint = Checkpoint::sign(key, state.size(), state.root());
+        for before in state.last.iter().chain(&stored) {
+            checkpoint.merge(before);
         }
         if let Some(place) = &self.place {
             place.write(CHECKPOINT, &checkpoint.to_string(), self.anchor)?;
@@ -135,18 +133,62 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         Ok(checkpoint)
     }
 
+    /// Makes the log durable and hashes all of it.
+    fn catch_up(&self, state: &mut State) -> Result<(), ProofError> {
+        let size = self.store.len();
+        self.store.sync()?;
+        let signed = state.last.as_ref().map_or(0, Checkpoint::size);
+        assert!(
+            size >= signed && state.size() <= size,
+            "{size} events, {} hashed, {signed} signed",
+            state.size()
+        );
+        state.extend(&self.store, size, self.threads)
+    }
+
+    /// Returns the checkpoint that is stored beside the log. Other proofs of this log may have signed it.
+    fn stored_last(&self) -> Result<Option<Checkpoint>, ProofError> {
+        let Some(place) = &self.place else { return Ok(None) };
+        read_own_checkpoint(place, CHECKPOINT, self.vkey().as_ref())
+    }
+
+    /// Hashes what a checkpoint covers that other proofs of this log have signed, and checks that the log contains it.
+    fn continue_from(&self, state: &mut State, stored: &Checkpoint) -> Result<(), ProofError> {
+        if state
+            .last
+            .as_ref()
+            .is_some_and(|last| last.size() == stored.size() && last.root() == stored.root())
+        {
+            return Ok(());
+        }
+        let signed = stored.size();
+        if signed > state.size() {
+            self.catch_up(state)?;
+        }
+        let found = if signed > state.size() {
+            Some(Contradiction::RolledBack { events: state.size(), signed })
+        } else {
+            self.compare_hashed(state, stored)?
+        };
+        match found {
+            Some(found) => Err((*state.contradiction.insert(found)).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Records or checks whose key signs.
     fn identify(&self, key: &LogKey) -> Result<(), ProofError> {
         let vkey = key.vkey();
         let mut identity = self.identity()?;
-        match &*identity {
-            Some(known) if known.vkey != vkey.to_string() => {
+        match (&mut *identity, &self.place) {
+            (Some(known), _) if known.vkey != vkey.to_string() => {
                 Err(other("the key", &vkey.to_string(), &known.vkey))
             }
-            Some(_) => Ok(()),
-            None => {
+            (Some(known), Some(place)) => known.make_durable(place),
+            (Some(_), None) => Ok(()),
+            (None, place) => {
                 let new = Identity::new(&vkey, self.store.backend().store_id());
-                if let Some(place) = &self.place {
+                if let Some(place) = place {
                     // An earlier process may have created the directory and ended before it synced its name.
                     sync_name_if_possible(&*self.files, &place.path)
                         .map_err(ProofError::io("sync the name of", &place.path))?;
@@ -170,6 +212,10 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         let mut last =
             last.ok_or_else(|| ProofError::OutOfRange("no checkpoint was signed yet".to_owned()))?;
         let size = last.size();
+        let _lock = self.place.as_ref().map(Place::lock).transpose()?;
+        if let Some(stored) = self.stored_last()? {
+            last.merge(&stored);
+        }
         last.add_cosignature(line, witness)
             .map_err(|problem| ProofError::Receipt { size, problem })?;
         if let Some(place) = &self.place {
@@ -179,7 +225,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             let write = |place: &Place, name: &str| {
                 let stored = read_own_checkpoint(place, name, vkey.as_ref())?;
                 if stored.is_some_and(|stored| stored.size() > size) {
-                    return Ok(());
+                    // The name of what is stored here may not be durable yet, nor that of the directory of receipts.
+                    return place.sync();
                 }
                 place.write(name, &text, Anchor::Durable)
             };

@@ -132,6 +132,14 @@ pub enum ProofError {
         "the backend has no directory; give the path of one for the proofs, or keep them in memory"
     )]
     NoPlace,
+    /// A path is not for this use: a directory to publish to that is part of a store, for example.
+    #[error("{} cannot be used: {problem}", path.display())]
+    Misplaced {
+        /// The path.
+        path: PathBuf,
+        /// Why it cannot be used, and what to do.
+        problem: String,
+    },
     /// A file of the proofs is not in its format.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {

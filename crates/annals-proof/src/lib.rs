@@ -36,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apart;
 mod base64;
 mod entry;
 mod error;

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use annals::{FileSystem, RealFileSystem, StoreFile};
 use parking_lot::Mutex;
 
+use crate::apart::refuse_inside;
 use crate::error::{CheckError, FormatError, ProofError};
 use crate::hash::{TreeHash, hex};
 use crate::note::checkpoint::Checkpoint;
@@ -117,7 +118,8 @@ impl Witness {
     /// Opens the witness's memory in the directory `path`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`ProofError`], also if another process has it open, or one of `logs` is the key of a witness.
+    /// [`ProofError`], also if another process has it open, the directory is that of a store, or one of `logs` is the key
+    /// of a witness.
     pub fn open(
         path: impl AsRef<Path>,
         key: LogKey,
@@ -141,6 +143,7 @@ impl Witness {
             let problem = format!("{other} is the key of a witness");
             return Err(FormatError::new("vkey of a log", problem).into());
         }
+        refuse_inside(path)?;
         let place = Place::open(files, path, true)?;
         let place = place.ok_or_else(|| ProofError::NoProofs { path: path.to_owned() })?;
         let lock = lock(&place).map_err(ProofError::io("lock", path))?;

@@ -239,6 +239,9 @@ pub(crate) struct Witness {
 /// damaged. That reads 32 bytes for each event already published, and with --entries about 150. The new checkpoint is
 /// written last, once everything else is durable. So a power cut leaves the old one or the new one, each with all its
 /// files.
+///
+/// The directory must not be in a store, and must have no store and no key file in it, because a web server would show
+/// them.
 #[derive(Debug, Args)]
 #[command(override_usage = "annals publish [OPTIONS] <STORE> <DIRECTORY>")]
 #[command(after_help = "Example:\n  annals publish my.store /var/www/ledger --entries")]

@@ -199,6 +199,29 @@ fn a_log_is_published_in_tiles() {
 }
 
 #[test]
+fn what_is_published_is_apart_from_stores_and_keys() {
+    let log = Log::new();
+    log.sign("first");
+    let proofs = format!("{}/proofs", log.store);
+    let before = fs::read(Path::new(&proofs).join("checkpoint")).unwrap();
+    for directory in [&log.store, &proofs, &format!("{}/public", log.store)] {
+        annals(["publish", &log.store, directory], "")
+            .fails(&["cannot be used", "give a path outside of it"]);
+    }
+    // The store and both keys are in this directory.
+    annals(["publish", &log.store, &log.path("")], "")
+        .fails(&["which a web server would show", "publish to a directory of its own"]);
+    let key = format!("{}/new.key", log.store);
+    annals(["key", "x", "--out", &key], "").fails(&["new.key", "give a path outside of it"]);
+    let witness = ["--key", &log.path("bob.key"), "--log", &log.vkey];
+    let request = fs::read_to_string(log.prove("request", &["--since", "none"])).unwrap();
+    annals(["witness", &log.store].into_iter().chain(witness), request)
+        .fails(&["store.json is there"]);
+    assert_eq!(fs::read(Path::new(&proofs).join("checkpoint")).unwrap(), before);
+    annals(["publish", &log.store, &log.path("site")], "").succeeds();
+}
+
+#[test]
 fn a_key_is_not_replaced_and_names_are_checked() {
     let log = Log::new();
     annals(["key", "x", "--out", &log.path("log.key")], "").fails(&["write", "log.key"]);

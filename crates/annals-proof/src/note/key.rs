@@ -10,6 +10,7 @@ use annals::RealFileSystem;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
 use super::note::{Note, SignatureLine, is_name};
+use crate::apart::refuse_inside;
 use crate::base64;
 use crate::error::{CheckError, FormatError, ProofError};
 use crate::hash::hex;
@@ -228,9 +229,11 @@ impl LogKey {
     /// never replaced. After an error, no file is left.
     ///
     /// # Errors
-    /// [`ProofError::Io`], with [`io::ErrorKind::AlreadyExists`] if something is at `path`.
+    /// [`ProofError::Io`], with [`io::ErrorKind::AlreadyExists`] if something is at `path`;
+    /// [`ProofError::Misplaced`] if `path` is in the directory of a store.
     pub fn write_new(&self, path: impl AsRef<Path>) -> Result<(), ProofError> {
         let path = path.as_ref();
+        refuse_inside(path)?;
         let write = || -> io::Result<()> {
             let mut options = std::fs::OpenOptions::new();
             options.write(true).create_new(true);

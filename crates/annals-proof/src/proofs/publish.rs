@@ -44,7 +44,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     ///
     /// # Errors
     /// [`ProofError::Check`] if the directory has a checkpoint of another log, or one that this log contradicts;
-    /// [`ProofError::OutOfRange`] if it has a later checkpoint; and others of [`ProofError`]. The checkpoint in the
+    /// [`ProofError::OutOfRange`] if it has a later checkpoint; [`ProofError::Misplaced`] if the directory is in that of a
+    /// store, of proofs or of a witness, or has a store or a secret key in it; and others of [`ProofError`]. The checkpoint in the
     /// directory is the old one then, or the new one if only its name could not be made durable. The next call makes it
     /// durable.
     pub fn publish(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use annals::{FileSystem, StoreDirectory};
 
+use crate::apart::refuse_to_publish;
 use crate::error::ProofError;
 use crate::sync_name::{is_forgiven, sync_name};
 
@@ -30,6 +31,7 @@ pub(super) struct Site {
 impl Site {
     /// Opens the directory, which is created with those above it, and locks it.
     pub(super) fn open(files: &dyn FileSystem, path: &Path) -> Result<Self, ProofError> {
+        refuse_to_publish(path)?;
         create(files, path)?;
         let root = files.open_directory(path).map_err(ProofError::io("open", path))?;
         // A file system that cannot lock directories leaves it to the user that one process publishes at a time.

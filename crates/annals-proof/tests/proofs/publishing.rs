@@ -300,3 +300,52 @@ fn a_directory_in_which_publishing_creates_another_one_must_be_synced() {
     let failed = proofs.publish(&checkpoint, on_disk("site"), false).unwrap_err();
     assert!(matches!(failed, ProofError::Io { .. }), "{failed}");
 }
+
+#[test]
+fn a_log_is_not_published_into_a_store_nor_beside_a_store_or_a_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let store = EventStore::<RawEvent>::open(at("my.store")).unwrap();
+    note(&store, 3);
+    let proofs = ProofOptions::new().open(&store, ORIGIN).unwrap();
+    let checkpoint = proofs.checkpoint(&alice()).unwrap();
+    let witness = Witness::open(at("seen"), bob(), [alice().vkey()]).unwrap();
+    witness.cosign(&proofs.prove_consistency(0, &checkpoint).unwrap()).unwrap();
+    let memory = witness.file(ORIGIN).parent().unwrap().to_owned();
+    std::fs::create_dir(at("home")).unwrap();
+    alice().write_new(at("home/ledger.key")).unwrap();
+    for (path, reason) in [
+        (at("my.store"), "store.json is there"),
+        (at("my.store/public/site"), "store.json is there"),
+        (at("my.store/proofs"), "log.json is there"),
+        (memory, "LOCK is there"),
+        (at(""), "has the store"),
+        (at("home"), "has the secret key"),
+    ] {
+        let before = std::fs::read_dir(&path).map_or(0, Iterator::count);
+        let refused = proofs.publish(&checkpoint, &path, true).unwrap_err();
+        assert!(matches!(refused, ProofError::Misplaced { .. }), "{refused}");
+        assert!(refused.to_string().contains(reason), "{refused}");
+        assert_eq!(std::fs::read_dir(&path).map_or(0, Iterator::count), before, "{path:?}");
+    }
+    for path in [at("my.store/../public"), at("home/public"), at("home/public")] {
+        proofs.publish(&checkpoint, path, true).unwrap();
+    }
+}
+
+#[test]
+fn a_key_and_the_memory_of_a_witness_are_not_in_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("my.store");
+    let store = EventStore::<RawEvent>::open(&path).unwrap();
+    ProofOptions::new().open(&store, ORIGIN).unwrap().checkpoint(&alice()).unwrap();
+    for path in [path.clone(), path.join("proofs")] {
+        let refused = alice().write_new(path.join("ledger.key")).unwrap_err();
+        assert!(matches!(refused, ProofError::Misplaced { .. }), "{refused}");
+        for path in [path.clone(), path.join("seen")] {
+            let refused = Witness::open(path, bob(), [alice().vkey()]).unwrap_err();
+            assert!(matches!(refused, ProofError::Misplaced { .. }), "{refused}");
+        }
+        assert!(!path.join("ledger.key").exists() && !path.join("seen").exists());
+    }
+}

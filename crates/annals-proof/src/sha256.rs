@@ -74,8 +74,9 @@ pub(crate) fn sha256_of_many<M: AsRef<[u8]>>(messages: &[M]) -> Vec<[u8; 32]> {
     let messages = messages.iter().map(|message| Message::new(message.as_ref()));
     let mut waiting = messages.enumerate();
     let mut lanes = Lanes::default();
-    while lanes.fill(&mut waiting) && lanes.compress() {
-        lanes.finish(&mut hashes);
+    waiting.by_ref().take(SHA256_LANES).for_each(|message| lanes.add(message));
+    while lanes.messages.len() >= LEAST && lanes.compress() {
+        lanes.finish(&mut hashes, &mut waiting);
     }
     let mut rest = lanes.into_messages().chain(waiting.map(|(at, message)| (at, message, INITIAL)));
     while let Some((at, message, mut state)) = rest.next() {
@@ -102,17 +103,16 @@ struct Lanes<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    /// Takes waiting messages while there is room. Returns whether so many are here that hashing them at once is faster.
-    fn fill(&mut self, waiting: &mut impl Iterator<Item = (usize, Message<'a>)>) -> bool {
-        while self.messages.len() < SHA256_LANES
-            && let Some(message) = waiting.next()
-        {
-            for (words, initial) in self.states.iter_mut().zip(INITIAL) {
-                words[self.messages.len()] = initial;
-            }
-            self.messages.push(message);
+    fn add(&mut self, message: (usize, Message<'a>)) {
+        self.start(self.messages.len());
+        self.messages.push(message);
+    }
+
+    /// Gives a lane the state before the first block.
+    fn start(&mut self, lane: usize) {
+        for (words, initial) in self.states.iter_mut().zip(INITIAL) {
+            words[lane] = initial;
         }
-        self.messages.len() >= LEAST
     }
 
     /// Compresses as many blocks of each message as all of them have. Returns false if the processor cannot.
@@ -129,11 +129,21 @@ impl<'a> Lanes<'a> {
         is_done
     }
 
-    /// Takes the messages out that are compressed, and stores their hashes.
-    fn finish(&mut self, hashes: &mut [[u8; 32]]) {
+    /// Stores the hashes of the messages that are compressed, and puts waiting messages in their lanes.
+    fn finish(
+        &mut self,
+        hashes: &mut [[u8; 32]],
+        waiting: &mut impl Iterator<Item = (usize, Message<'a>)>,
+    ) {
         for lane in (0..self.messages.len()).rev() {
-            if self.messages[lane].1.next().is_empty() {
-                hashes[self.messages[lane].0] = bytes_of(self.state(lane));
+            if !self.messages[lane].1.next().is_empty() {
+                continue;
+            }
+            hashes[self.messages[lane].0] = bytes_of(self.state(lane));
+            if let Some(message) = waiting.next() {
+                self.messages[lane] = message;
+                self.start(lane);
+            } else {
                 self.messages.swap_remove(lane);
                 let last = self.messages.len();
                 self.states.iter_mut().for_each(|words| words[lane] = words[last]);

@@ -45,6 +45,7 @@ pub fn sha256_compress_sixteen(
 }
 
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::many_single_char_names, reason = "the registers have their names of FIPS 180-4")]
 mod x86 {
     use std::arch::x86_64::{
         __m128i, __m512i, _mm_loadu_si128, _mm_set_epi64x, _mm512_add_epi32,

@@ -171,8 +171,10 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
                     return Err(LogRefusal::FromTheFuture { peer_id, seconds }.into());
                 }
                 self.record_receipt(peer_id, &checkpoint)?;
-                if self.shared.proofs.last_checkpoint().is_some_and(|last| last.size() == size) {
-                    self.shared.proofs.add_receipt(line, &key)?;
+                match self.shared.proofs.add_receipt(line, &key) {
+                    // A larger checkpoint was signed since then. The receipt of this one is in the log.
+                    Ok(_) | Err(ProofError::Receipt { .. }) => {}
+                    Err(error) => return Err(error.into()),
                 }
                 let mut talk = self.shared.talk.lock();
                 let has = talk.has.entry(peer_id.to_owned()).or_default();

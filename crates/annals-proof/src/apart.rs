@@ -1,5 +1,5 @@
 //! Keeps published directories and keys apart from stores. A store is backed up and copied whole, and a web server shows
-//! whatever is in a published directory.
+//! every file in a published directory.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};

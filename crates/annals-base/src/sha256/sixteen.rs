@@ -58,7 +58,7 @@ mod x86 {
     use super::super::ROUNDS;
     use super::SHA256_LANES;
 
-    /// What the instruction for three operands computes: a ^ b ^ c, a ? b : c, and the majority.
+    /// The results of the instruction with three operands: a ^ b ^ c, a ? b : c, and the majority.
     const XOR: i32 = 0x96;
     const CHOICE: i32 = 0xCA;
     const MAJORITY: i32 = 0xE8;

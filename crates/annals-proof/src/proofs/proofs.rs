@@ -152,7 +152,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         read_own_checkpoint(place, CHECKPOINT, self.vkey().as_ref())
     }
 
-    /// Hashes what a checkpoint covers that other proofs of this log have signed, and checks that the log contains it.
+    /// Hashes the events of a checkpoint that other proofs of this log may have signed, and checks that the log has them.
     fn continue_from(&self, state: &mut State, stored: &Checkpoint) -> Result<(), ProofError> {
         if state
             .last
@@ -225,7 +225,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             let write = |place: &Place, name: &str| {
                 let stored = read_own_checkpoint(place, name, vkey.as_ref())?;
                 if stored.is_some_and(|stored| stored.size() > size) {
-                    // The name of what is stored here may not be durable yet, nor that of the directory of receipts.
+                    // Its name may not be durable yet, nor that of the directory of receipts.
                     return place.sync();
                 }
                 place.write(name, &text, Anchor::Durable)

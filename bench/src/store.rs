@@ -160,17 +160,58 @@ impl<E: Sized200> Store<E> for Channel<E> {
 
 const NAMES: [&str; 5] = ["annals", "first design", "Vec behind a mutex", "boxcar", "channel"];
 
-const MEASURED: [&str; 15] = [
-    "append",
-    "append, with a tag",
-    "append, 1 callback",
-    "append, 10 callbacks",
-    "append, 4 threads",
-    "append, 1 callback, 4 threads",
-    "batches of 1,000",
-    "batches of 1,000, with a tag",
-    "batches of 1,000, 1 callback",
-    "batches of 1,000, 4 threads",
+/// A way to append.
+#[derive(Clone, Copy)]
+struct Way {
+    tagged: bool,
+    callbacks: usize,
+    threads: u64,
+    batch: u64,
+}
+
+impl Way {
+    /// Returns all ways: one at a time and in batches, by one thread and by four, untagged and tagged, with 0, 1 and 10
+    /// callbacks.
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for batch in [1, BATCH] {
+            for threads in [1, THREADS] {
+                for tagged in [false, true] {
+                    for callbacks in [0, 1, 10] {
+                        all.push(Self { tagged, callbacks, threads, batch });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn name(self) -> String {
+        let mut name = if self.batch == 1 { "append" } else { "batches of 1,000" }.to_owned();
+        if self.tagged {
+            name += ", with a tag";
+        }
+        match self.callbacks {
+            0 => {}
+            1 => name += ", 1 callback",
+            many => name += &format!(", {many} callbacks"),
+        }
+        if self.threads > 1 {
+            name += &format!(", {} threads", self.threads);
+        }
+        name
+    }
+
+    /// Appends all events in this way. Returns the nanoseconds an event, or `None` if the store has no callbacks.
+    fn measure<S: Store<Noted>, T: Store<Tagged>>(self) -> Option<f64> {
+        if self.tagged { append::<_, T>(self) } else { append::<_, S>(self) }
+    }
+}
+
+const SIMPLE: Way = Way { tagged: false, callbacks: 0, threads: 1, batch: 1 };
+
+/// What is measured besides the ways to append.
+const OTHERS: [&str; 5] = [
     "append, p99, with the clock's own cost",
     "append, p99.99",
     "append, the slowest",
@@ -178,9 +219,14 @@ const MEASURED: [&str; 15] = [
     "read at random",
 ];
 
-/// Appends all events from so many threads, one at a time or in batches, and calls so many callbacks with each.
-/// Returns the nanoseconds an event, or `None` if the store has no callbacks.
-fn append<E: Sized200, S: Store<E>>(callbacks: usize, threads: u64, batch: u64) -> Option<f64> {
+/// Returns the names of the rows.
+fn names() -> Vec<String> {
+    let ways = Way::all().into_iter().map(Way::name);
+    ways.chain(OTHERS.map(str::to_owned)).collect()
+}
+
+fn append<E: Sized200, S: Store<E>>(way: Way) -> Option<f64> {
+    let Way { callbacks, threads, batch, .. } = way;
     let store = S::new();
     let seen = Arc::new(AtomicU64::new(0));
     for _ in 0..callbacks {
@@ -252,22 +298,11 @@ fn reads<S: Store<Noted>>() -> Option<[f64; 2]> {
     Some([in_order, start.elapsed()].map(|took| took.as_nanos() as f64 / COUNT as f64))
 }
 
-fn measure<S: Store<Noted>, T: Store<Tagged>>(figures: &mut [Figures; 15]) {
+fn measure<S: Store<Noted>, T: Store<Tagged>>(figures: &mut [Figures]) {
     // Warm: the memory that this store wants was touched just now. The first touch is measured in a process of its own.
-    append::<_, S>(0, 1, 1);
-    let results = [
-        append::<_, S>(0, 1, 1),
-        append::<_, T>(0, 1, 1),
-        append::<_, S>(1, 1, 1),
-        append::<_, S>(10, 1, 1),
-        append::<_, S>(0, THREADS, 1),
-        append::<_, S>(1, THREADS, 1),
-        append::<_, S>(0, 1, BATCH),
-        append::<_, T>(0, 1, BATCH),
-        append::<_, S>(1, 1, BATCH),
-        append::<_, S>(0, THREADS, BATCH),
-    ];
-    let results = results.into_iter().chain(latencies::<S>().map(Some));
+    append::<_, S>(SIMPLE);
+    let ways = Way::all().into_iter().map(Way::measure::<S, T>);
+    let results = ways.chain(latencies::<S>().map(Some));
     let reads = reads::<S>().map_or([None; 2], |reads| reads.map(Some));
     for (figures, result) in figures.iter_mut().zip(results.chain(reads)) {
         figures.0.extend(result);
@@ -277,11 +312,11 @@ fn measure<S: Store<Noted>, T: Store<Tagged>>(figures: &mut [Figures; 15]) {
 /// Prints the nanoseconds an append takes in a process that has touched no memory yet: the child of [`run`].
 pub fn probe(name: &str) {
     let took = match name {
-        "annals" => append::<Noted, EventStore<Noted>>(0, 1, 1),
-        "first design" => append::<Noted, FirstDesign<Noted>>(0, 1, 1),
-        "Vec behind a mutex" => append::<Noted, Mutex<Vec<Noted>>>(0, 1, 1),
-        "boxcar" => append::<Noted, boxcar::Vec<Noted>>(0, 1, 1),
-        _ => append::<Noted, Channel<Noted>>(0, 1, 1),
+        "annals" => append::<Noted, EventStore<Noted>>(SIMPLE),
+        "first design" => append::<Noted, FirstDesign<Noted>>(SIMPLE),
+        "Vec behind a mutex" => append::<Noted, Mutex<Vec<Noted>>>(SIMPLE),
+        "boxcar" => append::<Noted, boxcar::Vec<Noted>>(SIMPLE),
+        _ => append::<Noted, Channel<Noted>>(SIMPLE),
     };
     println!("{}", took.expect("it needs no callbacks"));
 }
@@ -295,7 +330,9 @@ fn first_touch(name: &str) -> f64 {
 }
 
 pub fn run(rounds: usize, report: &mut Report) {
-    let mut figures: [[Figures; 15]; 5] = Default::default();
+    let names = names();
+    let mut figures: [Vec<Figures>; 5] = Default::default();
+    figures.iter_mut().for_each(|store| store.resize(names.len(), Figures::default()));
     let mut first: [Figures; 5] = Default::default();
     for _ in 0..rounds {
         for (first, name) in first.iter_mut().zip(NAMES) {
@@ -312,12 +349,12 @@ pub fn run(rounds: usize, report: &mut Report) {
         what: "append, the first of a process".into(),
         figures: first.iter().map(some).collect(),
     };
-    let row = |(at, what): (usize, &str)| Row {
-        what: what.to_owned(),
+    let row = |(at, what): (usize, String)| Row {
+        what,
         figures: figures.iter().map(|store| some(&store[at])).collect(),
     };
     let rows: Vec<Row> =
-        std::iter::once(first).chain(MEASURED.into_iter().enumerate().map(row)).collect();
+        std::iter::once(first).chain(names.into_iter().enumerate().map(row)).collect();
     let title = format!(
         "The store in memory: {COUNT} events of 200 bytes, ns each, median (least–most) of {rounds} rounds"
     );

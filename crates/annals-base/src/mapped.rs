@@ -73,32 +73,6 @@ impl MappedFile {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Tells the operating system that the bytes will be read in order, so that it reads further ahead.
-    /// Does nothing if the system has no such hint.
-    ///
-    /// # Errors
-    /// The error of the operating system. The mapping can be read as before.
-    pub fn advise_sequential(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        if let Some(mapping) = &self.mapping {
-            return mapping.advise(memmap2::Advice::Sequential);
-        }
-        Ok(())
-    }
-
-    /// Tells the operating system that the bytes will be read soon, so that it starts to read them now.
-    /// Does nothing if the system has no such hint.
-    ///
-    /// # Errors
-    /// The error of the operating system. The mapping can be read as before.
-    pub fn advise_willneed(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        if let Some(mapping) = &self.mapping {
-            return mapping.advise(memmap2::Advice::WillNeed);
-        }
-        Ok(())
-    }
 }
 
 impl AsRef<[u8]> for MappedFile {

@@ -35,9 +35,6 @@ fn shows_the_first_bytes_and_outlives_the_file() {
     assert_eq!(part.as_ref(), &bytes[..4_097]);
     assert_eq!((part.len(), part.is_empty()), (4_097, false));
     assert_eq!(format!("{part:?}"), "MappedFile { len: 4097, .. }");
-    part.advise_sequential().unwrap();
-    part.advise_willneed().unwrap();
-    assert_eq!(part.as_ref(), &bytes[..4_097]);
 }
 
 #[test]
@@ -45,8 +42,6 @@ fn no_bytes_need_no_mapping() {
     for file in [file_of(b""), file_of(b"some")] {
         let mapped = map(&file, 0).unwrap();
         assert_eq!((mapped.as_ref(), mapped.is_empty()), (&[][..], true));
-        mapped.advise_sequential().unwrap();
-        mapped.advise_willneed().unwrap();
     }
 }
 

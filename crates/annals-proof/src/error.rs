@@ -82,6 +82,12 @@ pub enum CheckError {
         /// The witnesses that cosigned, or "none".
         found: String,
     },
+    /// A file asks for more signatures to be verified than any honest one has.
+    #[error("it has more than {most} signatures of known keys; at most {most} are checked")]
+    TooManySignatures {
+        /// The largest number that is verified for a file.
+        most: usize,
+    },
     /// The checkpoint is of another log.
     #[error("the checkpoint is of the log {found}, not of {expected}")]
     OtherLog {
@@ -164,7 +170,9 @@ pub enum ProofError {
     },
     /// The origin or the key is another one than the log's.
     #[error(
-        "{what} is {given:?}, but the proofs of this log were begun with {kept:?}; a new one needs a new directory"
+        "{what} is {given:?}, but the proofs of this log were begun with {kept:?}. Use the old one; only if the log was \
+         rolled back and its events are lost, move the directory of the proofs away (`proofs` in the store), keep it, \
+         and sign with a new key of a new name"
     )]
     OtherIdentity {
         /// "the origin" or "the key".
@@ -177,7 +185,8 @@ pub enum ProofError {
     /// The log is shorter than a checkpoint that it signed: an old copy was restored, or another copy is written to.
     #[error(
         "the log has {events} events, but signed a checkpoint of {signed}: it was rolled back (by a restored backup?); \
-         nothing is signed. Restore the whole log, or go on under a new origin with a new key"
+         nothing is signed. Restore the whole log. If it is lost, move the directory of the proofs away (`proofs` in the \
+         store), keep it, and go on under a new origin with a new key"
     )]
     RolledBack {
         /// The number of events in the log.
@@ -188,8 +197,8 @@ pub enum ProofError {
     /// The log contains other events than the checkpoint that it signed.
     #[error(
         "the log's first {signed} events are not those of the checkpoint that it signed: events were changed, or \
-         replaced after a restored backup; nothing is signed. Restore the signed log, or go on under a new origin \
-         with a new key"
+         replaced after a restored backup; nothing is signed. Restore the signed log. If it is lost, move the directory \
+         of the proofs away (`proofs` in the store), keep it, and go on under a new origin with a new key"
     )]
     Forked {
         /// The size of the signed checkpoint.
@@ -205,6 +214,17 @@ pub enum ProofError {
         found: String,
         /// The origin of the log.
         expected: String,
+    },
+    /// A checkpoint was given that the log's key did not sign, or that was changed since. It says nothing about the log.
+    #[error(
+        "the checkpoint of {size} events was changed, or the log's key did not sign it, so it says nothing about this \
+         log: {problem}"
+    )]
+    NotOwn {
+        /// The size of the checkpoint.
+        size: u64,
+        /// What is wrong with its signature.
+        problem: CheckError,
     },
     /// A proof was asked for that the log cannot give.
     #[error("{0}")]

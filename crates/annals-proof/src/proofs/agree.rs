@@ -2,7 +2,8 @@
 
 use annals::{Backend, Event};
 
-use super::open::len_beside_a_writer;
+use super::open::{SHOWN, is_own, len_beside_a_writer, read_own_checkpoint};
+use super::place::Anchor;
 use super::proofs::{Proofs, other};
 use super::state::{Contradiction, State};
 use crate::error::ProofError;
@@ -17,7 +18,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     }
 
     /// Checks that the log contains what a checkpoint says: one that another party kept, for example. Does not check
-    /// signatures. If the log contradicts a checkpoint that has the signature of its own key, it signs nothing more.
+    /// signatures. If the log contradicts a checkpoint that has the signature of its own key, it signs nothing more: the
+    /// checkpoint is stored durably beside the log, so that other processes refuse to sign too.
     ///
     /// # Errors
     /// [`ProofError::RolledBack`] if the log is shorter, [`ProofError::Forked`] if its events are others, and others of
@@ -26,13 +28,48 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if checkpoint.origin() != self.origin() {
             return Err(other("the origin", checkpoint.origin(), self.origin()));
         }
-        let found = self.compare(checkpoint)?;
-        let is_own = || self.vkey().is_some_and(|vkey| checkpoint.verify(&vkey).is_ok());
-        let Some(found) = found else { return Ok(()) };
-        if is_own() {
-            self.lock().contradiction.get_or_insert(found);
-        }
+        let Some(found) = self.compare(checkpoint)? else { return Ok(()) };
+        self.remember(&mut self.lock(), checkpoint, found);
         Err(found.into())
+    }
+
+    /// Remembers durably that the log contradicts a checkpoint, if the log's own key signed it. A checkpoint of another
+    /// key binds nobody.
+    pub(super) fn remember(
+        &self,
+        state: &mut State,
+        checkpoint: &Checkpoint,
+        found: Contradiction,
+    ) {
+        let vkey = self.vkey();
+        if !is_own(checkpoint, vkey.as_ref()) {
+            return;
+        }
+        let is_new = state.contradiction.replace(state.contradiction.unwrap_or(found)).is_none();
+        let Some(place) = &self.place else { return };
+        let has =
+            || read_own_checkpoint(place, SHOWN, vkey.as_ref()).is_ok_and(|has| has.is_some());
+        if (is_new || !has())
+            && let Err(error) = place.write(SHOWN, &checkpoint.to_string(), Anchor::Durable)
+        {
+            tracing::warn!(%error, "other processes do not learn that the log contradicts a checkpoint: sign nothing");
+        }
+    }
+
+    /// Checks, before a signature, that the tree continues the last signed checkpoint. If a process found before that
+    /// the log contradicts a checkpoint, the whole log is hashed again and compared with it. Returns whether that is so.
+    pub(super) fn continues_what_was_signed(&self, state: &mut State) -> Result<bool, ProofError> {
+        if let Some(last) = state.last.clone() {
+            state.continues(&self.store, &last, self.threads())?;
+        }
+        let Some(place) = &self.place else { return Ok(false) };
+        let Some(shown) = read_own_checkpoint(place, SHOWN, self.vkey().as_ref())? else {
+            return Ok(false);
+        };
+        let size = state.size();
+        state.rebuild(&self.store, size, self.threads())?;
+        state.continues(&self.store, &shown, self.threads())?;
+        Ok(true)
     }
 
     /// Returns how the log contradicts a checkpoint, if it does.

@@ -138,7 +138,13 @@ impl<'a, E: Event, B: Backend<E>> EvidenceBuilder<'a, E, B> {
         }
         for earlier in self.earlier {
             let proof = self.proofs.prove_consistency(earlier.size(), self.checkpoint)?;
-            proof.check(earlier.root())?;
+            if let Err(error) = proof.check(earlier.root()) {
+                // A contradiction is remembered, so that the log signs nothing more.
+                if self.proofs.check_own(&earlier).is_ok() {
+                    self.proofs.agrees_with(&earlier)?;
+                }
+                return Err(error.into());
+            }
             evidence.earlier.push((earlier, proof.hashes().to_vec()));
         }
         evidence.others = self.members.into_iter().collect();

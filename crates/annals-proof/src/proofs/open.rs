@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The name of the directory of receipts.
 pub(crate) const RECEIPTS: &str = "receipts";
 
+/// The name of the file with a checkpoint of the log's own key that the log was found to contradict. As long as it is
+/// there, all events are compared with it.
+pub(crate) const SHOWN: &str = "shown";
+
 /// The content of `log.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +57,7 @@ impl Identity {
         let text = if let Some(text) = place.read(IDENTITY)? {
             text
         } else {
-            let is_signed = |name: &String| [CHECKPOINT, RECEIPTS].contains(&name.as_str());
+            let is_signed = |name: &String| [CHECKPOINT, RECEIPTS, SHOWN].contains(&name.as_str());
             let Some(signed) = place.list()?.into_iter().find(is_signed) else { return Ok(None) };
             // It is durable before the first checkpoint is written, so no power cut leaves a checkpoint without it. But
             // the first checkpoint may have been signed since it was read.
@@ -180,7 +184,9 @@ fn known_checkpoints(
     let receipts = read_receipts(place)?.into_iter();
     let own = receipts.filter(|(name, receipt)| is_own_or_warns(place, name, receipt, vkey));
     let mut known: Vec<Checkpoint> = own.map(|(_, receipt)| receipt).collect();
-    known.extend(read_own_checkpoint(place, CHECKPOINT, vkey)?);
+    for name in [CHECKPOINT, SHOWN] {
+        known.extend(read_own_checkpoint(place, name, vkey)?);
+    }
     known.sort_by_key(Checkpoint::size);
     Ok(known)
 }
@@ -248,7 +254,9 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
     }
     state.nodes = Nodes8::open(place, size, writes, leaves);
     let root = state.last.as_ref().map(|last| *last.root());
-    let is_whole = state.nodes.have(size) && state.restore(store, size).is_ok();
+    // Once the log was found to be another one than it signed, its nodes do not vouch for it.
+    let is_trusted = read_own_checkpoint(place, SHOWN, vkey.as_ref())?.is_none();
+    let is_whole = is_trusted && state.nodes.have(size) && state.restore(store, size).is_ok();
     if !is_whole || root.is_some_and(|root| root != state.root()) {
         tracing::info!("the nodes of the tree are rebuilt from the log");
         state.rebuild(store, size, threads)?;

@@ -156,6 +156,11 @@ impl Place {
         self.directory.sync().map_err(ProofError::io("sync", &self.path))
     }
 
+    /// Removes a file.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), ProofError> {
+        self.directory.remove(name).map_err(ProofError::io("remove", self.path.join(name)))
+    }
+
     /// Returns the names in the directory.
     pub(crate) fn list(&self) -> Result<Vec<String>, ProofError> {
         self.directory.list().map_err(ProofError::io("list", &self.path))

@@ -6,7 +6,9 @@ use annals::{Backend, Event, EventStore, FileSystem, Health};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::leaves::each_raw;
-use super::open::{CHECKPOINT, Identity, RECEIPTS, len_beside_a_writer, read_own_checkpoint};
+use super::open::{
+    CHECKPOINT, Identity, RECEIPTS, SHOWN, len_beside_a_writer, read_own_checkpoint,
+};
 use super::place::{Anchor, Place};
 use super::reader::NodeReader;
 use super::state::{Contradiction, State};
@@ -122,12 +124,18 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if let Some(stored) = &stored {
             self.continue_from(&mut state, stored)?;
         }
+        let was_contradicted = self.continues_what_was_signed(&mut state)?;
         let mut checkpoint = Checkpoint::sign(key, state.size(), state.root());
         for before in state.last.iter().chain(&stored) {
             checkpoint.merge(before);
         }
         if let Some(place) = &self.place {
-            place.write(CHECKPOINT, &checkpoint.to_string(), self.anchor)?;
+            let anchor = if was_contradicted { Anchor::Durable } else { self.anchor };
+            place.write(CHECKPOINT, &checkpoint.to_string(), anchor)?;
+            if was_contradicted {
+                // The right log was put back, and the new checkpoint covers this one.
+                place.remove(SHOWN)?;
+            }
         }
         state.last = Some(checkpoint.clone());
         Ok(checkpoint)
@@ -335,7 +343,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     }
 
     /// Computes hashes and makes a proof of them that holds. If it does not hold, the stored nodes may be damaged: they
-    /// are rebuilt, once.
+    /// are rebuilt, once. If it does not hold then either, the log may be another one than it signed: then it signs
+    /// nothing more.
     pub(crate) fn proved<H, P>(
         &self,
         checkpoint: &Checkpoint,
@@ -352,7 +361,16 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             tracing::warn!(%error, "a proof does not hold; the nodes of the tree are rebuilt from the log");
             let size = state.size();
             state.rebuild(&self.store, size, self.threads)?;
-            attempt(&state)
+            attempt(&state).or_else(|error| {
+                let signed = checkpoint.size();
+                if state.stored_root(&self.store, signed)? != *checkpoint.root() {
+                    self.remember(&mut state, checkpoint, Contradiction::Forked { signed });
+                }
+                if let (Some(found), Some(last)) = (state.contradiction, state.last.clone()) {
+                    self.remember(&mut state, &last, found);
+                }
+                Err(state.contradiction.map_or(error, ProofError::from))
+            })
         })
     }
 }

@@ -97,7 +97,15 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             let (found, expected) = (before.origin().to_owned(), checkpoint.origin().to_owned());
             return Err(CheckError::OtherLog { found, expected }.into());
         }
-        self.prove_consistency(before.size(), checkpoint)?.check(before.root())?;
+        let proof = self.prove_consistency(before.size(), checkpoint);
+        let checked = proof.and_then(|proof| Ok(proof.check(before.root())?));
+        if let Err(error) = checked {
+            // A contradiction is remembered, so that the log signs nothing more.
+            if self.check_own(&before).is_ok() {
+                self.agrees_with(&before)?;
+            }
+            return Err(error);
+        }
         Ok(Some(before))
     }
 }

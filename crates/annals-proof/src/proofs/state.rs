@@ -176,7 +176,8 @@ impl State {
         Ok(())
     }
 
-    /// Hashes everything again, up to `size`.
+    /// Hashes everything again, up to `size`. If the log is found to be another one than it signed, that is a
+    /// contradiction from then on.
     pub(crate) fn rebuild<E: Event, B: Backend<E>>(
         &mut self,
         store: &EventStore<E, B>,
@@ -186,6 +187,45 @@ impl State {
         self.nodes.clear();
         self.full = Frontier::default();
         self.tail.clear();
-        self.extend(store, size, threads)
+        self.extend(store, size, threads)?;
+        let signed = self.last.as_ref().map(|last| (last.size(), *last.root()));
+        if let Some((signed, root)) = signed.filter(|(signed, _)| *signed <= size)
+            && self.stored_root(store, signed)? != root
+        {
+            self.contradiction.get_or_insert(Contradiction::Forked { signed });
+        }
+        Ok(())
+    }
+
+    /// Checks, before a signature, that the tree continues a checkpoint that the log signed: the same nodes lead to the
+    /// signed root and to the next one. Nodes that do not may be damaged, and are rebuilt. If the log is another one
+    /// than it signed, that is a contradiction from then on.
+    pub(crate) fn continues<E: Event, B: Backend<E>>(
+        &mut self,
+        store: &EventStore<E, B>,
+        signed: &Checkpoint,
+        threads: usize,
+    ) -> Result<(), ProofError> {
+        let (size, events) = (signed.size(), self.size());
+        if size > events {
+            let found = Contradiction::RolledBack { events, signed: size };
+            self.contradiction.get_or_insert(found);
+        } else if !self.leads_to(store, signed).unwrap_or(false) {
+            self.rebuild(store, events, threads)?;
+            if !self.leads_to(store, signed)? {
+                self.contradiction.get_or_insert(Contradiction::Forked { signed: size });
+            }
+        }
+        self.contradiction.map_or(Ok(()), |found| Err(found.into()))
+    }
+
+    /// Returns whether the stored nodes lead to the root of a checkpoint, and to the root of all hashed events.
+    fn leads_to<E: Event, B: Backend<E>>(
+        &self,
+        store: &EventStore<E, B>,
+        signed: &Checkpoint,
+    ) -> Result<bool, ProofError> {
+        Ok(self.stored_root(store, signed.size())? == *signed.root()
+            && self.stored_root(store, self.size())? == self.root())
     }
 }

@@ -4,10 +4,10 @@ use annals::{Backend, Event};
 
 use super::leaves::leaves;
 use super::open::{
-    CHECKPOINT, Identity, is_own, len_beside_a_writer, read_checkpoint, read_receipts,
+    CHECKPOINT, Identity, SHOWN, is_own, len_beside_a_writer, read_checkpoint, read_receipts,
 };
 use super::proofs::Proofs;
-use super::state::State;
+use super::state::{Contradiction, State};
 use crate::error::ProofError;
 use crate::note::checkpoint::Checkpoint;
 
@@ -30,11 +30,14 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// checkpoints that other parties kept (`against`). Checksums find accidents. This comparison finds a change that
     /// was made on purpose.
     ///
-    /// The signatures of `against` are not checked.
+    /// If the log contradicts one of `against`, it signs nothing more, as [`agrees_with`](Self::agrees_with) says. While
+    /// the log has no key, because it never signed, the signatures of `against` cannot be checked.
     ///
     /// # Errors
-    /// [`ProofError`] if the log cannot be read.
+    /// [`ProofError::OtherLog`] and [`ProofError::NotOwn`] if one of `against` is of another log, or the log's key did
+    /// not sign it: it says nothing about this log. Others of [`ProofError`] if the log cannot be read.
     pub fn verify(&self, against: &[Checkpoint]) -> Result<ProofReport, ProofError> {
+        against.iter().try_for_each(|checkpoint| self.check_own(checkpoint))?;
         let mut report = ProofReport::default();
         // Before the events are hashed: the process that writes the log may sign more of them meanwhile.
         let mut known = self.stored(&mut report)?;
@@ -45,23 +48,42 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         fresh.extend(&self.store, events, self.threads())?;
         known.extend(against.iter().map(|checkpoint| ("the given checkpoint", checkpoint.clone())));
         for (what, checkpoint) in known {
-            let size = checkpoint.size();
+            let signed = checkpoint.size();
             report.checkpoints += 1;
-            if checkpoint.origin() != self.origin() {
-                report.problems.push(format!("{what} is of the log {}", checkpoint.origin()));
-            } else if size > events {
-                report.problems.push(format!(
-                    "{what} covers {size} events, and the log has {events}: it was rolled back"
-                ));
-            } else if fresh.stored_root(&self.store, size)? != *checkpoint.root() {
-                report.problems.push(format!(
-                    "the first {size} events are not those of {what}: events were changed"
-                ));
-            }
+            let (found, problem) = if signed > events {
+                let text = format!(
+                    "{what} covers {signed} events, and the log has {events}: it was rolled back"
+                );
+                (Contradiction::RolledBack { events, signed }, text)
+            } else if fresh.stored_root(&self.store, signed)? != *checkpoint.root() {
+                let text = format!(
+                    "the first {signed} events are not those of {what}: events were changed"
+                );
+                (Contradiction::Forked { signed }, text)
+            } else {
+                continue;
+            };
+            self.remember(&mut self.lock(), &checkpoint, found);
+            report.problems.push(problem);
         }
         self.compare_nodes(&fresh, &mut report);
         self.compare_leaves(&mut report)?;
         Ok(report)
+    }
+
+    /// Checks that a checkpoint is of this log, and that the log's key signed it. The key of a log that never signed is
+    /// not known, and its signature is not checked.
+    ///
+    /// # Errors
+    /// [`ProofError::OtherLog`] and [`ProofError::NotOwn`].
+    pub fn check_own(&self, checkpoint: &Checkpoint) -> Result<(), ProofError> {
+        if checkpoint.origin() != self.origin() {
+            let (found, expected) = (checkpoint.origin().to_owned(), self.origin().to_owned());
+            return Err(ProofError::OtherLog { found, expected });
+        }
+        let Some(vkey) = self.vkey() else { return Ok(()) };
+        let not_own = |problem| ProofError::NotOwn { size: checkpoint.size(), problem };
+        checkpoint.verify(&vkey).map_err(not_own)
     }
 
     /// Returns the last checkpoint and the receipts that are stored beside the log. Reports those that the log's key
@@ -74,8 +96,16 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             let last = self.last_checkpoint().map(|last| ("the last checkpoint", last));
             return Ok(last.into_iter().collect());
         };
-        let last = read_checkpoint(place, CHECKPOINT)?;
-        let last = last.map(|last| ("the last checkpoint", CHECKPOINT.to_owned(), last));
+        let mut last = Vec::new();
+        for (what, name) in [
+            ("the last checkpoint", CHECKPOINT),
+            ("the checkpoint that the log was found to contradict", SHOWN),
+        ] {
+            let found = read_checkpoint(place, name)?;
+            // A process may have stored the last checkpoint as contradicted.
+            let found = found.filter(|found| last.iter().all(|(_, _, before)| before != found));
+            last.extend(found.map(|found| (what, name.to_owned(), found)));
+        }
         let receipts = read_receipts(place)?.into_iter();
         let receipts = receipts.map(|(name, receipt)| ("a receipt", name, receipt));
         // After the checkpoints: the key is stored before the first of them.

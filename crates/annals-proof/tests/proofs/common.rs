@@ -70,3 +70,11 @@ pub(crate) fn noted(count: u64) -> Log {
     note(&store, count);
     store
 }
+
+/// A log as [`noted`], in which the event at offset `at` has other data.
+pub(crate) fn noted_but(count: u64, at: u64) -> Log {
+    let store = noted(at);
+    append(&store, [(RawEvent::builder("noted").data("changed").build().unwrap(), T + at)]);
+    note(&store, count - at - 1);
+    store
+}

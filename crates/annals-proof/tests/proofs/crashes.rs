@@ -31,7 +31,9 @@ fn live(disk: &FaultFileSystem, random: &mut Random, signed: &mut Vec<Checkpoint
         .open(&store, ORIGIN)
         .ok()?;
     for step in 0..=random.below(6) {
-        let count = 1 + random.below(400);
+        // At a whole number of tiles, no event is beside them.
+        let to_whole = 256 - store.len() % 256;
+        let count = if random.once_in(3) { to_whole } else { 1 + random.below(400) };
         let event =
             |n: u64| RawEvent::builder(format!("event-{n}-{step}")).build().expect("an event");
         store.append_batch((0..count).map(event)).ok()?;

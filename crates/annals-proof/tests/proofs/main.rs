@@ -6,6 +6,7 @@
 mod agreement;
 mod backends;
 mod beside_a_writer;
+mod changed_logs;
 mod common;
 mod crashes;
 mod evidence;

@@ -119,7 +119,7 @@ impl Witness {
     ///
     /// # Errors
     /// [`ProofError`], also if another process has it open, the directory is that of a store, or one of `logs` is the key
-    /// of a witness.
+    /// of a witness or has the key of this one.
     pub fn open(
         path: impl AsRef<Path>,
         key: LogKey,
@@ -141,6 +141,13 @@ impl Witness {
         let (path, logs) = (path.as_ref(), logs.into_iter().collect::<Vec<_>>());
         if let Some(other) = logs.iter().find(|key| key.kind() != KeyKind::Log) {
             let problem = format!("{other} is the key of a witness");
+            return Err(FormatError::new("vkey of a log", problem).into());
+        }
+        if let Some(own) = logs.iter().find(|log| log.has_key_of(&key.vkey())) {
+            let problem = format!(
+                "{own} has the witness's own key; a cosignature by the log's key is worth nothing: give the witness a key \
+                 of its own"
+            );
             return Err(FormatError::new("vkey of a log", problem).into());
         }
         refuse_inside(path)?;

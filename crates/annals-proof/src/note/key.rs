@@ -90,6 +90,11 @@ impl VerifierKey {
         line.name == self.name && line.id == self.id()
     }
 
+    /// Returns whether both have the same key, whatever their names and kinds are.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// Checks the signature of a line over a text. Returns the time of a cosignature, in seconds since 1970 UTC.
     pub(crate) fn verify(
         &self,

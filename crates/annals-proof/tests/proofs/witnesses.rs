@@ -79,7 +79,8 @@ fn a_witness_that_threads_share_cosigns_one_of_two_histories() {
 #[test]
 fn a_witness_cosigns_only_logs_that_it_knows() {
     let directory = tempfile::tempdir().unwrap();
-    let witness = Witness::open(directory.path(), bob(), [bob().vkey()]).unwrap();
+    let carol = annals_proof::LogKey::from_seed("annals.example/carol", &[5; 32]).unwrap();
+    let witness = Witness::open(directory.path(), bob(), [carol.vkey()]).unwrap();
     let refused = witness.cosign(&request(&noted(1), 0)).unwrap_err();
     assert!(matches!(refused, WitnessError::UnknownLog { .. }), "{refused}");
     drop(witness);
@@ -88,6 +89,18 @@ fn a_witness_cosigns_only_logs_that_it_knows() {
     witness.cosign(&request(&noted(1), 0)).unwrap();
     std::fs::write(witness.file(ORIGIN), "torn").unwrap();
     assert!(matches!(witness.cosign(&request(&noted(1), 0)), Err(WitnessError::Memory(_))));
+}
+
+#[test]
+fn a_witness_does_not_cosign_a_log_of_its_own_key() {
+    let directory = tempfile::tempdir().unwrap();
+    // Also under another name.
+    let renamed = annals_proof::LogKey::from_seed("annals.example/log", &[0x44; 32]).unwrap();
+    for key in [bob(), renamed] {
+        let refused = Witness::open(directory.path(), bob(), [alice().vkey(), key.vkey()]);
+        let refused = refused.unwrap_err();
+        assert!(refused.to_string().contains("the witness's own key"), "{refused}");
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub use evidence::evidence::{Earlier, Evidence, Findings, MAX_EVIDENCE_BYTES, Me
 pub use evidence::fork::{Fork, ForkFound};
 pub use hash::TreeHash;
 pub use note::checkpoint::{Checkpoint, Signed};
+pub use note::checks::SignatureChecks;
 pub use note::key::{KeyKind, LogKey, VerifierKey};
 pub use note::policy::{Policy, Verified};
 pub use note::request::ConsistencyProof;

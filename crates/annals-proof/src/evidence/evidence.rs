@@ -7,12 +7,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::strict::{Bounded, Bytes, Object, Text};
+use super::strict::{Bounded, Bytes, Object, Text, present};
 use crate::base64;
 use crate::entry::Entry;
 use crate::error::{CheckError, FormatError};
 use crate::hash::TreeHash;
 use crate::note::checkpoint::{Checkpoint, Signed};
+use crate::note::checks::SignatureChecks;
 use crate::note::key::VerifierKey;
 use crate::note::policy::{Policy, Verified};
 use crate::tree::check::{check_consistency, check_subset};
@@ -160,13 +161,6 @@ struct EarlierFile {
     proof: Bounded<Text<TreeHash>, 64>,
 }
 
-/// Reads a member that is there. `null` is not the same as a missing member.
-fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
-    member: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(member).map(Some)
-}
-
 impl Evidence {
     pub(crate) fn new(
         checkpoint: Checkpoint,
@@ -272,11 +266,24 @@ impl Evidence {
     /// # Errors
     /// [`CheckError`] for the first thing that does not hold. Nothing is proved then.
     pub fn check(self, policy: &Policy) -> Result<Findings, CheckError> {
-        let verified = policy.verify(&self.checkpoint)?;
+        self.check_within(policy, &mut SignatureChecks::default())
+    }
+
+    /// Checks everything as [`check`](Self::check) does. The signatures are counted with those that a caller verifies
+    /// for the same file.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_within(
+        self,
+        policy: &Policy,
+        checks: &mut SignatureChecks,
+    ) -> Result<Findings, CheckError> {
+        let verified = policy.verify_within(&self.checkpoint, checks)?;
         self.check_proofs()?;
         let mut earlier = Vec::new();
         for (checkpoint, _) in &self.earlier {
-            let (log, cosignatures) = policy.signed(checkpoint)?;
+            let (log, cosignatures) = policy.signed(checkpoint, checks)?;
             if log.is_none() && cosignatures.is_empty() {
                 return Err(CheckError::NotSigned { origin: checkpoint.origin().to_owned() });
             }

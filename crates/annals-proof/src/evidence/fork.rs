@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::strict::{Bounded, Object, Text};
+use super::strict::{Bounded, Object, Text, present};
 use crate::base64;
 use crate::entry::Entry;
 use crate::error::{CheckError, FormatError};
@@ -42,10 +42,15 @@ struct ForkFile {
     annals_fork: u32,
     a: Text<Checkpoint>,
     b: Text<Checkpoint>,
+    #[serde(default, deserialize_with = "present")]
     offset: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
     entry_a: Option<Text<Entry>>,
+    #[serde(default, deserialize_with = "present")]
     proof_a: Option<Bounded<Text<TreeHash>, 64>>,
+    #[serde(default, deserialize_with = "present")]
     entry_b: Option<Text<Entry>>,
+    #[serde(default, deserialize_with = "present")]
     proof_b: Option<Bounded<Text<TreeHash>, 64>>,
 }
 

@@ -68,6 +68,13 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Bounded<T
     }
 }
 
+/// Reads a member that is there. `null` is not the same as a missing member.
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    member: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
+}
+
 /// A text that is a `T`.
 #[derive(Debug)]
 pub(crate) struct Text<T>(pub(crate) T);

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::checks::SignatureChecks;
 use super::key::{KeyKind, LogKey, VerifierKey};
 use super::note::{Note, SignatureLine, is_name};
 use crate::error::{CheckError, FormatError};
@@ -89,9 +90,23 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckError::BadSignature`] if a line of a known key is not valid. The whole checkpoint is refused then.
     pub fn signatures(&self, keys: &[VerifierKey]) -> Result<Vec<Signed>, CheckError> {
-        let mut signed: Vec<Signed> = Vec::new();
-        for line in &self.note.signatures {
+        self.signatures_within(keys, &mut SignatureChecks::without_limit())
+    }
+
+    /// Returns the signatures of known keys as [`signatures`](Self::signatures) does. Counts those that are verified. A
+    /// line that is there twice is verified once.
+    pub(crate) fn signatures_within(
+        &self,
+        keys: &[VerifierKey],
+        checks: &mut SignatureChecks,
+    ) -> Result<Vec<Signed>, CheckError> {
+        let (mut signed, lines) = (Vec::<Signed>::new(), &self.note.signatures);
+        for (at, line) in lines.iter().enumerate() {
+            if lines[..at].contains(line) {
+                continue;
+            }
             for key in keys.iter().filter(|key| key.made(line)) {
+                checks.count()?;
                 let time = key.verify(&self.note.text, line)?;
                 if !signed.iter().any(|before| before.key == *key) {
                     signed.push(Signed { key: key.clone(), time });

@@ -5,9 +5,11 @@
 //!   note         a text with signature lines        key         keys, key files, vkeys
 //!   checkpoint   origin, size and root, signed      policy      whose signatures are enough
 //!   tlog_proof   an inclusion proof as a text       request     a consistency proof, as a witness takes it
+//!   checks       counts signatures
 //! ```
 
 pub(crate) mod checkpoint;
+pub(crate) mod checks;
 pub(crate) mod key;
 #[expect(
     clippy::module_inception,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::checkpoint::{Checkpoint, Signed};
+use super::checks::SignatureChecks;
 use super::key::{KeyKind, VerifierKey};
 use crate::error::{CheckError, FormatError};
 
@@ -77,7 +78,16 @@ impl Policy {
     /// # Errors
     /// [`CheckError`] if not, or if any signature of a known key is not valid.
     pub fn verify(&self, checkpoint: &Checkpoint) -> Result<Verified, CheckError> {
-        let (log, cosignatures) = self.signed(checkpoint)?;
+        self.verify_within(checkpoint, &mut SignatureChecks::without_limit())
+    }
+
+    /// Checks a checkpoint as [`verify`](Self::verify) does, and counts the signatures.
+    pub(crate) fn verify_within(
+        &self,
+        checkpoint: &Checkpoint,
+        checks: &mut SignatureChecks,
+    ) -> Result<Verified, CheckError> {
+        let (log, cosignatures) = self.signed(checkpoint, checks)?;
         let log =
             log.ok_or_else(|| CheckError::NotSigned { origin: checkpoint.origin().to_owned() })?;
         if !self.is_quorum(&cosignatures) {
@@ -93,19 +103,34 @@ impl Policy {
     /// # Errors
     /// [`CheckError::BadSignature`] if a cosignature of a known witness is not valid.
     pub fn cosignatures(&self, checkpoint: &Checkpoint) -> Result<Vec<Signed>, CheckError> {
+        self.cosignatures_within(checkpoint, &mut SignatureChecks::without_limit())
+    }
+
+    /// Returns the valid cosignatures as [`cosignatures`](Self::cosignatures) does, and counts them with all others of
+    /// one file.
+    ///
+    /// # Errors
+    /// As [`cosignatures`](Self::cosignatures), and [`CheckError::TooManySignatures`].
+    pub fn cosignatures_within(
+        &self,
+        checkpoint: &Checkpoint,
+        checks: &mut SignatureChecks,
+    ) -> Result<Vec<Signed>, CheckError> {
         let witnesses: Vec<_> = self.witnesses.values().cloned().collect();
-        checkpoint.signatures(&witnesses)
+        checkpoint.signatures_within(&witnesses, checks)
     }
 
     /// Returns the valid signatures of known keys on a checkpoint: the log's, and those of witnesses.
     pub(crate) fn signed(
         &self,
         checkpoint: &Checkpoint,
+        checks: &mut SignatureChecks,
     ) -> Result<(Option<VerifierKey>, Vec<Signed>), CheckError> {
         let is_own = |key: &&VerifierKey| key.name() == checkpoint.origin();
         let logs: Vec<_> = self.logs.iter().filter(is_own).cloned().collect();
-        let log = checkpoint.signatures(&logs)?.into_iter().next().map(|signed| signed.key);
-        Ok((log, self.cosignatures(checkpoint)?))
+        let log = checkpoint.signatures_within(&logs, checks)?;
+        let log = log.into_iter().next().map(|signed| signed.key);
+        Ok((log, self.cosignatures_within(checkpoint, checks)?))
     }
 
     fn is_quorum(&self, cosignatures: &[Signed]) -> bool {

@@ -7,9 +7,9 @@ use std::time::Instant;
 use annals::{EventStore, RawEvent};
 use annals_channels::{
     ChannelEvent, EventVersion, FixedPart, Participants, Party, PartyLog, SecretKey, State,
-    StateReceived, Trust, check_evidence,
+    StateReceived, ReceiptReceived, Trust, check_evidence,
 };
-use annals_proof::{LogKey, Policy, Proofs};
+use annals_proof::{LogKey, Proofs};
 
 use crate::report::Report;
 use crate::table::{Figures, Row};
@@ -22,7 +22,7 @@ fn key() -> LogKey {
 }
 
 /// The files: what each is, and whether it holds.
-const SHAPES: [&str; 7] = [
+const SHAPES: [&str; 10] = [
     "as many small events as fit, whole: it holds",
     "lists in lists",
     "hashes",
@@ -30,6 +30,9 @@ const SHAPES: [&str; 7] = [
     "states that nobody signed",
     "8,000 signatures of one state: it holds",
     "signatures of one state, as many as fit",
+    "1,024 earlier checkpoints, each with one line 100 times: it holds",
+    "1,024 earlier checkpoints, each with 100 lines of one key",
+    "receipts, each with 90 lines of one witness",
 ];
 
 /// Evidence of a log with one small event.
@@ -116,14 +119,71 @@ fn shape(number: usize) -> String {
             filled("states", &state)
         }
         5 => signatures(8_000),
-        _ => signatures(50_000),
+        6 => signatures(50_000),
+        7 => earlier(&["same"; 98]),
+        8 => earlier(&["other"; 98]),
+        _ => receipts(3_500),
     }
+}
+
+/// Returns a key that cosigns.
+fn witness() -> LogKey {
+    LogKey::from_seed("annals.example/witness", &[8; 32]).expect("a key")
+}
+
+/// Evidence with 1,024 earlier checkpoints. Each has the log's line, and further lines: the log's again, or of the
+/// witness, at other times.
+fn earlier(lines: &[&str]) -> String {
+    let store = EventStore::<RawEvent>::in_memory();
+    store.append(RawEvent::builder("n").build().expect("an event")).expect("appends");
+    let proofs = Proofs::in_memory(&store, ORIGIN).expect("opens");
+    let checkpoint = proofs.checkpoint(&key()).expect("signs");
+    let own = checkpoint.signature_line(&key().vkey()).expect("its line");
+    let line = |(time, kind): (u64, &&str)| match *kind {
+        "same" => own.clone(),
+        _ => checkpoint.cosign(&witness(), time),
+    };
+    let note = checkpoint.to_string() + &(0..).zip(lines).map(line).collect::<String>();
+    let small = proofs.evidence(&checkpoint).offsets([0]).build().expect("builds").to_json();
+    let one = serde_json::json!({ "checkpoint": note, "proof": [] }).to_string();
+    let all = vec![one; 1_024].join(",");
+    format!("{{\"earlier\":[{all}],{}", &small[1..])
+}
+
+/// Evidence of so many receipts, each with 90 lines of the witness.
+fn receipts(count: u64) -> String {
+    let account = SecretKey::from_bytes(&[0x11; 32]).expect("a key");
+    let store = EventStore::in_memory();
+    let proofs = Proofs::in_memory(&store, ORIGIN).expect("opens");
+    let log = PartyLog::open(&store, proofs, key(), &account).expect("opens");
+    let checkpoint = log.signed().expect("signs");
+    let lines: String = (0..90).map(|time| checkpoint.cosign(&witness(), time)).collect();
+    let events = (0..count).map(|timestamp_ms| {
+        ChannelEvent::from(ReceiptReceived {
+            checkpoint: checkpoint.to_string() + &lines,
+            event_version: EventVersion,
+            origin: ORIGIN.to_owned(),
+            peer_id: "witness".to_owned(),
+            timestamp_ms,
+            tree_size: checkpoint.size(),
+        })
+    });
+    let first = store.len();
+    for batch in events.collect::<Vec<_>>().chunks(1_000) {
+        store.append_batch(batch.to_vec()).expect("appends");
+    }
+    let mut signed = log.signed().expect("signs");
+    let line = signed.cosign(&witness(), 1);
+    signed.add_cosignature(&line, &witness().witness_vkey()).expect("its line");
+    let builder = log.proofs().evidence(&signed).content().offsets(first..store.len());
+    builder.build().expect("builds").to_json()
 }
 
 /// Checks a file in this process, and prints the seconds, the peak of memory in MiB, and whether it holds.
 pub fn probe(path: &Path) {
     let json = std::fs::read(path).expect("the file");
-    let trust = Trust::Policy(Policy::of_keys([key().vkey()]));
+    let keys = format!("log {}\nwitness w {}\n", key().vkey(), witness().witness_vkey());
+    let trust = Trust::Policy(keys.parse().expect("a policy"));
     let start = Instant::now();
     let holds = check_evidence(&json, &trust).is_ok();
     let took = start.elapsed().as_secs_f64();

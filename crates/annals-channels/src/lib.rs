@@ -25,7 +25,7 @@ mod tagged;
 mod text;
 mod views;
 
-pub use check::backdated::Backdated;
+pub use check::backdated::{Backdated, ComparedTimes};
 pub use check::evidence::{ChannelFindings, EvidenceError, Trust, check_evidence};
 pub use check::folded::FoldedState;
 pub use check::signatures::{Convicted, ShownSignature, ShownState};

@@ -1,9 +1,9 @@
 //! Events that are older, by their time, than what was in the log before them.
 
 use annals::Event;
-use annals_proof::{Checkpoint, Findings, Policy};
+use annals_proof::{CheckError, Checkpoint, Findings, Policy, SignatureChecks};
 
-use crate::event::ChannelEvent;
+use crate::event::{ChannelEvent, ReceiptReceived};
 
 /// The difference between two clocks that is not reported, in milliseconds.
 pub(crate) const SLACK_MS: u64 = 60_000;
@@ -26,9 +26,24 @@ pub struct Backdated {
     pub cosigned: u64,
 }
 
-/// Returns the backdated events among those that are shown. Fails if they have too many receipts to look at all,
+/// What the times of the shown events were compared with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComparedTimes {
+    /// The number of receipts that are shown with their content. The times of later events were compared with these.
+    pub receipts: u64,
+    /// The number of receipts whose content is not shown. No time was compared with these.
+    pub hidden: u64,
+}
+
+/// Returns the backdated events among those that are shown, and what their times were compared with. Fails if they have too many receipts to look at all,
 /// because an owner could hide a backdated event behind many receipts.
-pub(super) fn backdated(found: &Findings, policy: &Policy) -> Result<Vec<Backdated>, String> {
+pub(super) fn backdated(
+    found: &Findings,
+    policy: &Policy,
+    checks: &mut SignatureChecks,
+) -> Result<(Vec<Backdated>, ComparedTimes), String> {
+    let mut compared = ComparedTimes::default();
     let mut backdated = Vec::new();
     // The latest time of a cosignature so far, and the offset of its receipt.
     let mut latest: Option<(u64, u64)> = None;
@@ -40,15 +55,22 @@ pub(super) fn backdated(found: &Findings, policy: &Policy) -> Result<Vec<Backdat
         {
             backdated.push(Backdated { offset, time_ms, receipt, cosigned });
         }
+        if shown.content.is_none() && shown.entry.event().event_type() == ReceiptReceived::TYPE {
+            compared.hidden += 1;
+        }
         let event = shown.event().and_then(|raw| ChannelEvent::decode(&raw).ok());
         let Some(ChannelEvent::ReceiptReceived(event)) = event else { continue };
+        compared.receipts += 1;
         left = left.checked_sub(1).ok_or_else(|| {
             format!("at most {MAX_RECEIPTS} receipts are compared with the times of events; there are more")
         })?;
         let checkpoint = event.checkpoint.parse::<Checkpoint>().ok();
-        let signed = checkpoint.and_then(|checkpoint| policy.cosignatures(&checkpoint).ok());
-        let time = signed.into_iter().flatten().filter_map(|signed| signed.time).max();
+        let signed = checkpoint.map(|checkpoint| policy.cosignatures_within(&checkpoint, checks));
+        if let Some(Err(error @ CheckError::TooManySignatures { .. })) = &signed {
+            return Err(error.to_string());
+        }
+        let time = signed.into_iter().flatten().flatten().filter_map(|signed| signed.time).max();
         latest = latest.max(time.map(|time| (time, offset)));
     }
-    Ok(backdated)
+    Ok((backdated, compared))
 }

@@ -1,9 +1,9 @@
 //! The check of evidence of channels.
 
 use annals::Event;
-use annals_proof::{CheckError, Evidence, Findings, FormatError, Member, Policy};
+use annals_proof::{CheckError, Evidence, Findings, FormatError, Member, Policy, SignatureChecks};
 
-use super::backdated::{Backdated, backdated};
+use super::backdated::{Backdated, ComparedTimes, backdated};
 use super::folded::{FoldClaim, FoldedState};
 use super::signatures::{Convicted, ShownState, convicted, states};
 use crate::event::ChannelEvent;
@@ -76,6 +76,8 @@ pub struct ChannelFindings {
     pub convicted: Vec<Convicted>,
     /// The events whose time is earlier than the time of a cosignature that the log had before them.
     pub backdated: Vec<Backdated>,
+    /// What the times of events were compared with to find these.
+    pub compared_times: ComparedTimes,
     /// The state that follows from the events.
     pub folded: Option<FoldedState>,
 }
@@ -92,12 +94,12 @@ pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, Evi
     let claimed = claimed.transpose().map_err(|error| EvidenceError::States(error.to_string()))?;
     let fold = evidence.member(Member::State).map(strict::from_json::<FoldClaim>);
     let fold = fold.transpose().map_err(|error| EvidenceError::State(error.to_string()))?;
-    let (mut findings, policy) = match trust {
-        Trust::Policy(policy) => (evidence.check(policy)?, policy.clone()),
-        Trust::Accounts(accounts) => {
-            check_by_accounts(evidence, json, accounts, statement.as_ref())?
-        }
+    let policy = match trust {
+        Trust::Policy(policy) => policy.clone(),
+        Trust::Accounts(accounts) => policy_of(&evidence, accounts, statement.as_ref())?,
     };
+    let mut checks = SignatureChecks::default();
+    let mut findings = evidence.check_within(&policy, &mut checks)?;
     if statement.as_ref().is_some_and(|stated| *stated.vkey() != findings.verified.log) {
         return Err(EvidenceError::OtherKey);
     }
@@ -106,26 +108,33 @@ pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, Evi
     let folded = folded.map_err(EvidenceError::State)?;
     findings.not_checked.clear();
     let convicted = convicted(&states);
-    let backdated = backdated(&findings, &policy).map_err(EvidenceError::Receipts)?;
-    Ok(ChannelFindings { findings, statement, states, convicted, backdated, folded })
+    let (backdated, compared_times) =
+        backdated(&findings, &policy, &mut checks).map_err(EvidenceError::Receipts)?;
+    Ok(ChannelFindings {
+        findings,
+        statement,
+        states,
+        convicted,
+        backdated,
+        compared_times,
+        folded,
+    })
 }
 
-/// Checks evidence with the keys that trusted accounts stated.
-fn check_by_accounts(
-    evidence: Evidence,
-    json: &[u8],
+/// Returns the keys that trusted accounts stated in the evidence. Its events are not checked yet: the check with these
+/// keys proves that the statements are in the log.
+fn policy_of(
+    evidence: &Evidence,
     accounts: &[Address],
     statement: Option<&KeyStatement>,
-) -> Result<(Findings, Policy), EvidenceError> {
+) -> Result<Policy, EvidenceError> {
     let owner = statement.ok_or(EvidenceError::NotTrusted { found: None })?;
     if !accounts.contains(&owner.address()) {
         return Err(EvidenceError::NotTrusted { found: Some(owner.address()) });
     }
-    let of_owner = Policy::of_keys([owner.vkey().clone()]);
-    let findings = evidence.check(&of_owner)?;
     let mut policy = vec![format!("log {}", owner.vkey())];
     let (mut witnesses, mut checked) = (Vec::<String>::new(), 0);
-    for shown in &findings.events {
+    for shown in evidence.events() {
         let event = shown.event().and_then(|raw| ChannelEvent::decode(&raw).ok());
         let Some(ChannelEvent::LogKeyStated(stated)) = event else { continue };
         if stated.address == owner.address() || !accounts.contains(&stated.address) {
@@ -143,10 +152,5 @@ fn check_by_accounts(
             witnesses.push(vkey);
         }
     }
-    if witnesses.is_empty() {
-        return Ok((findings, of_owner));
-    }
-    // A second time, now that the keys of the others are proved to be in the log.
-    let policy: Policy = policy.join("\n").parse()?;
-    Ok((Evidence::from_json(json)?.check(&policy)?, policy))
+    Ok(policy.join("\n").parse()?)
 }

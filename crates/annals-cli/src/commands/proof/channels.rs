@@ -21,6 +21,7 @@ pub(super) fn lines(bytes: &[u8], policy: &Policy, args: &Check) -> Result<Vec<L
     lines.extend(owner(&found));
     lines.extend(found.states.iter().map(state));
     lines.extend(folded(&found));
+    lines.extend(compared_times(&found));
     lines.extend(found.backdated.iter().map(backdated));
     lines.extend(found.convicted.iter().map(convicted));
     Ok(lines)
@@ -87,6 +88,24 @@ fn folded(found: &ChannelFindings) -> Option<Line> {
         ("state", json!(folded.state)),
     ];
     Some(("folded", text, fields))
+}
+
+/// Returns what the times of events were compared with, so that no event counts as checked that was not.
+fn compared_times(found: &ChannelFindings) -> Option<Line> {
+    let (receipts, hidden) = (found.compared_times.receipts, found.compared_times.hidden);
+    if receipts + hidden == 0 && found.statement.is_none() {
+        return None;
+    }
+    let mut text = match receipts {
+        0 => "times: NOT COMPARED, because no receipt is shown with its content".to_owned(),
+        _ => format!("times: compared with {}", human::counted(receipts, "receipt")),
+    };
+    if hidden > 0 {
+        let hidden = human::counted(hidden, "receipt");
+        text += &format!("; passed over, because their content is not shown: {hidden}");
+    }
+    let fields = vec![("receipts", json!(receipts)), ("hidden", json!(hidden))];
+    Some(("times", text, fields))
 }
 
 fn backdated(found: &Backdated) -> Line {

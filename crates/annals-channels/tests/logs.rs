@@ -440,3 +440,47 @@ fn a_party_without_proofs_says_so() {
     let taken = party.take("bob", br#"{"type":"seen"}"#).unwrap();
     assert!(matches!(taken, Taken::Dropped { .. }), "{taken:?}");
 }
+
+#[test]
+fn a_rollback_that_a_peer_showed_binds_later_processes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, backup) = (directory.path().join("log"), directory.path().join("backup"));
+    let bob = in_memory("bob");
+    let copy = |from: &Path, to: &Path| {
+        std::fs::create_dir_all(to.join("proofs")).unwrap();
+        for name in ["", "proofs"] {
+            for entry in std::fs::read_dir(from.join(name)).unwrap().map(Result::unwrap) {
+                if entry.path().is_file() {
+                    std::fs::copy(entry.path(), to.join(name).join(entry.file_name())).unwrap();
+                }
+            }
+        }
+    };
+    {
+        let alice = in_files("alice", &path);
+        introduce(&alice, &bob);
+        alice.signed().unwrap();
+    }
+    // The backup has the proofs of its time.
+    copy(&path, &backup);
+    {
+        let alice = in_files("alice", &path);
+        exchange((&alice, "alice"), (&bob, "bob"));
+        // The second checkpoint covers the first receipt.
+        exchange((&alice, "alice"), (&bob, "bob"));
+    }
+    std::fs::remove_dir_all(&path).unwrap();
+    copy(&backup, &path);
+    let seen = bob.seen("alice").unwrap();
+    {
+        let alice = in_files("alice", &path);
+        alice.signed().unwrap();
+        let found = alice.take("bob", &seen).unwrap_err();
+        assert!(matches!(found, LogError::Proof(ProofError::RolledBack { .. })), "{found}");
+        assert!(alice.signed().is_err());
+    }
+    // A new process has not heard from Bob.
+    let alice = in_files("alice", &path);
+    let refused = alice.signed().unwrap_err();
+    assert!(matches!(refused, LogError::Proof(ProofError::RolledBack { .. })), "{refused}");
+}

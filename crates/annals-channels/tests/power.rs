@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use annals::{DecideError, Durability, EventStore, Journal, Query, QueryItem};
 use annals_channels::{
-    ChannelEvent, CheckpointCosigned, EventVersion, Hash, MessageSent, ObjectiveType, OnChain,
-    Party, PartyError, PartyLog, Refusal, SignedState, State, StateSigned, SupportProof, Taken,
-    record,
+    ChannelEvent, CheckpointCosigned, EventVersion, Hash, KeyStatement, LogError, LogRefusal,
+    LogTaken, MessageSent, ObjectiveType, OnChain, Party, PartyError, PartyLog, ReceiptReceived,
+    Refusal, SignedState, State, StateSigned, SupportProof, Taken, record,
 };
 use annals_conformance::fault::{FaultFileSystem, Loss, on_disk};
 use annals_proof::{LogKey, Proofs};
@@ -165,4 +165,54 @@ fn a_cosignature_that_was_shown_is_never_forgotten() {
     let shown = log.seen("alice").unwrap();
     disk.restart(Loss::Everything);
     assert_eq!(open().seen("alice").unwrap(), shown);
+}
+
+/// Opens the log of alice on a disk, with proofs that forget everything.
+fn party_log(disk: &FaultFileSystem) -> PartyLog<OnDisk> {
+    let ((store, _), [alice, _]) = (open(disk), parties());
+    let proofs = Proofs::in_memory(&store, "example.com/alice").unwrap();
+    let key = LogKey::from_seed("example.com/alice", &[8; 32]).unwrap();
+    PartyLog::open(&store, proofs, key, &alice).unwrap()
+}
+
+#[test]
+fn a_statement_that_replaced_a_stolen_key_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let [_, bob] = parties();
+    let stated =
+        |name: &str| KeyStatement::sign(&bob, &LogKey::from_seed(name, &[9; 32]).unwrap()).unwrap();
+    let (old, new) = (stated("example.com/old"), stated("example.com/new"));
+    let log = party_log(&disk);
+    log.know("bob", &old, bob.address()).unwrap();
+    log.know("bob", &new, bob.address()).unwrap();
+    disk.restart(Loss::Everything);
+    let log = party_log(&disk);
+    let events = log.store().len();
+    let revived = log.know("bob", &old, bob.address());
+    assert!(
+        matches!(&revived, Err(LogError::Refused(refusal)) if matches!(**refusal, LogRefusal::Retired { .. })),
+        "{revived:?}"
+    );
+    log.know("bob", &new, bob.address()).unwrap();
+    assert_eq!(log.store().len(), events);
+}
+
+#[test]
+fn a_receipt_is_never_forgotten() {
+    let disk = FaultFileSystem::new(1);
+    let [_, account] = parties();
+    let store = EventStore::in_memory();
+    let proofs = Proofs::in_memory(&store, "example.com/bob").unwrap();
+    let key = LogKey::from_seed("example.com/bob", &[7; 32]).unwrap();
+    let bob = PartyLog::open(&store, proofs, key, &account).unwrap();
+    let alice = party_log(&disk);
+    alice.know("bob", bob.statement(), account.address()).unwrap();
+    bob.know("alice", alice.statement(), alice.statement().address()).unwrap();
+    let taken = bob.take("alice", &alice.checkpoint("bob").unwrap()).unwrap();
+    let LogTaken::Cosigned { reply, .. } = taken else { panic!("{taken:?}") };
+    assert!(matches!(alice.take("bob", &reply).unwrap(), LogTaken::Receipt { .. }));
+    disk.restart(Loss::Everything);
+    let alice = party_log(&disk);
+    let received = Query::item(QueryItem::new().event_type(ReceiptReceived::TYPE));
+    assert_eq!(alice.store().query(&received).count(), 1);
 }

@@ -199,6 +199,8 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
             let has = last.is_some_and(|last| last.size >= checkpoint.size());
             Ok::<_, LogRefusal>(if has { vec![] } else { vec![event.clone()] })
         })?;
+        // The peer must not be able to show less after a power cut.
+        self.shared.store.sync().map_err(ProofError::Sync)?;
         Ok(())
     }
 

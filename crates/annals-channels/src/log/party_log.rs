@@ -138,7 +138,7 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
     /// than the statement: it is a participant of a channel, for example. A newer statement of the same account
     /// replaces the older one: from then on only the newer log is cosigned. A statement has no time, so a statement
     /// that was replaced never counts again, not even if the account states the same keys again: an owner that wants to
-    /// leave the newer log states a third one.
+    /// leave the newer log states a third one. The statement is durable when this returns.
     ///
     /// # Errors
     /// [`LogRefusal`] if the statement is of another account, the log was stated with another key before, or the account
@@ -153,7 +153,11 @@ impl<B: Backend<ChannelEvent>> PartyLog<B> {
             let (expected, found) = (account, statement.address());
             return Err(LogRefusal::OtherAccount { expected, found }.into());
         }
-        self.record(statement, Some(peer_id))
+        self.record(statement, Some(peer_id))?;
+        // A power cut must not revive a log that the statement replaced, whose key may be stolen. The statement may also
+        // be there already, from a call whose sync failed.
+        self.shared.store.sync().map_err(ProofError::Sync)?;
+        Ok(())
     }
 
     /// Records a statement, unless it is in force already.

@@ -15,6 +15,13 @@ use crate::store_path::StorePath;
 /// Checksums find accidents. If checkpoints of the store were signed (`annals checkpoint`), the command also compares
 /// every event with the last of them, and with the receipts of witnesses. The comparison finds a change that was
 /// made on purpose, with the right checksums.
+///
+/// With --against, the events are also compared with a checkpoint that you or another party has. It must have the
+/// signature of the store's key: otherwise it says nothing about the store, and the exit code is 2. If the store was
+/// never signed, its key is not known, and the command says that it did not check the signature.
+///
+/// If the store contradicts a checkpoint of its own key, that is remembered beside the store, and nothing is signed until
+/// the whole log is there again.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals verify my.store\n  annals verify my.store --against kept-elsewhere.checkpoint"

@@ -19,7 +19,8 @@ use crate::store_path::StorePath;
 /// example.com/ledger. It cannot be changed later.
 ///
 /// The command prints two public keys. They are not secret. Others check your log with the `vkey`, and the checkpoints
-/// that you cosign as a witness with the `witness_vkey`. With --show, it prints those of a key that you have.
+/// that you cosign as a witness with the `witness_vkey`. A witness does not cosign a log with the log's own key. With
+/// --show, it prints those of a key that you have.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  annals key example.com/ledger --out ledger.key\n  annals key --show ledger.key"
@@ -46,7 +47,8 @@ pub(crate) struct Key {
 ///
 /// The first checkpoint binds the store to the key. The command needs the right to write: no other process may have the
 /// store open for writing (--wait waits until that is so). If an old backup of the store was restored, the command
-/// refuses to sign, because it would contradict what was signed before.
+/// refuses to sign, because it would contradict what was signed before. It compares the last events that were signed,
+/// and not all of them: `annals verify` does.
 ///
 /// With --receipt, nothing is signed. The line that a witness returned for the last checkpoint is checked and stored
 /// beside the log.
@@ -93,6 +95,7 @@ pub(crate) struct Checkpoint {
 /// is left out; for this it has to show the type, tags, id and time of every event in the range. Without --content, the
 /// data of events is not shown.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("proved").required(true).multiple(true).args(["offset", "since", "types", "tags", "whole"]))]
 #[command(
     after_help = "Examples:\n  annals prove my.store 17 > event-17.proof\n  annals prove my.store --since last-month.checkpoint > grew.proof\n  annals prove my.store --tag order:7 --content > order-7.annals-evidence\n  annals prove my.store --tag order:7 --whole --content > all-of-order-7.annals-evidence"
 )]
@@ -103,7 +106,6 @@ pub(crate) struct Prove {
 
     /// The event's offset
     #[arg(value_parser = whole_number, conflicts_with_all = ["since", "types", "tags", "whole"])]
-    #[arg(required_unless_present_any = ["since", "types", "tags", "whole"])]
     pub(crate) offset: Option<u64>,
 
     /// An older checkpoint of the same log, or `none` for the empty log, with which a witness begins
@@ -134,8 +136,9 @@ pub(crate) struct Prove {
     #[arg(long, value_name = "OFFSET", value_parser = whole_number, requires = "whole")]
     pub(crate) to: Option<u64>,
 
-    /// Also show the metadata and data of the selected events
-    #[arg(long)]
+    /// Also show the metadata and data of the selected events: for evidence only. To show the data of one event, select
+    /// it by a tag
+    #[arg(long, conflicts_with_all = ["offset", "since"])]
     pub(crate) content: bool,
 }
 

@@ -1,6 +1,6 @@
 //! `annals verify` checks a store and prints all problems.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use annals::{Corruption, VerifyReport};
 use annals_proof::{Checkpoint, ProofError, ProofOptions, ProofReport};
@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
         let store = StorePath::Journal(address.replica().to_owned());
         return run(&Verify { store, against: args.against.clone() }, format);
     }
+    let against = given(&args.against)?;
     let bar = match &args.store {
         StorePath::Journal(_) | StorePath::Record(_) => progress::checking_bytes(),
         StorePath::RocksDb(_) => progress::checking_events(),
@@ -38,15 +39,35 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     });
     bar.finish_and_clear();
     let report = report?;
+    let is_whole = report.problems.is_empty();
+    // The events of a damaged store are compared with nothing.
+    let compared = if is_whole { compare(args, &against) } else { Ok(None) };
+    let (compared, failure) = match compared {
+        Ok(compared) => (compared, None),
+        Err(failure) => (None, Some(failure)),
+    };
+    let contradicted: &[String] = match &compared {
+        Some(compared) => &compared.problems,
+        None => &[],
+    };
     // The exit code states whether the store is damaged, so a closed pipe must not end the command with 0.
     let mut out = Out::for_reports(format);
     match out.format() {
-        Format::Jsonl | Format::Csv => show_lines(&report, &mut out)?,
-        Format::Table => show_text(&report, &args.store, &mut out)?,
+        Format::Jsonl | Format::Csv => show_lines(&report, contradicted, &mut out)?,
+        Format::Table => show_text(&report, contradicted, &args.store, &mut out)?,
+    }
+    if let Some(compared) = &compared {
+        show_compared(compared, &mut out)?;
     }
     out.flush()?;
-    if report.problems.is_empty() {
-        return compare(args, &mut out);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if !contradicted.is_empty() {
+        return Err(Failure::Contradicted { problems: contradicted.to_vec() });
+    }
+    if is_whole {
+        return Ok(());
     }
     let (store, problems) = (args.store.clone(), counted(report.problems.len() as u64, "problem"));
     Err(if is_in_indexes_only(&report) {
@@ -56,36 +77,63 @@ pub(crate) fn run(args: &Verify, format: Option<Format>) -> Result<(), Failure> 
     })
 }
 
+/// Reads the checkpoints that were given. What is not a checkpoint says nothing about the store.
+fn given(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Checkpoint)>, Failure> {
+    let read = |path: &PathBuf| match files::parse(path) {
+        Err(problem @ Failure::OtherFile { .. }) => {
+            Err(Failure::Against { problem: Box::new(problem) })
+        }
+        parsed => Ok((path.clone(), parsed?)),
+    };
+    paths.iter().map(read).collect()
+}
+
 /// Compares the events with the checkpoints that were signed, if any were, and with those that were given.
-fn compare(args: &Verify, out: &mut Out) -> Result<(), Failure> {
-    let against: Vec<Checkpoint> =
-        args.against.iter().map(|path| files::parse(path)).collect::<Result<_, _>>()?;
+fn compare(
+    args: &Verify,
+    against: &[(PathBuf, Checkpoint)],
+) -> Result<Option<ProofReport>, Failure> {
+    let mut report = None;
     store::reading(&args.store, |store: &Store| {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = ProofOptions::new().threads(threads);
         let proofs = match (options.clone().open_existing(store), against.first()) {
             (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), None) => return Ok(()),
-            (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), Some(first)) => {
+            (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), Some((_, first))) => {
+                say::note(
+                    "the store was never signed, so its key is not known: the signature of what it is compared with is \
+                     not checked",
+                );
                 options.in_memory().open(store, first.origin())?
             }
             (opened, _) => opened?,
         };
-        let ProofReport { events, checkpoints, problems, notes, .. } = proofs.verify(&against)?;
-        for note in notes {
-            say::note(&note);
+        for (path, checkpoint) in against {
+            proofs.check_own(checkpoint).map_err(|problem| {
+                let problem = Failure::NotOwn { path: path.clone(), problem };
+                Failure::Against { problem: Box::new(problem) }
+            })?;
         }
-        if !problems.is_empty() {
-            return Err(Failure::Contradicted { problems });
-        }
-        if out.format() == Format::Table {
-            let (events, checkpoints) =
-                (counted(events, "event"), counted(checkpoints, "checkpoint"));
-            out.text(format_args!("no event was changed: {events} compared with {checkpoints}"))?;
-        } else {
-            out.object([("proved_events", json!(events)), ("checkpoints", json!(checkpoints))])?;
-        }
-        out.flush()
-    })
+        let given: Vec<Checkpoint> =
+            against.iter().map(|(_, checkpoint)| checkpoint.clone()).collect();
+        report = Some(proofs.verify(&given)?);
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+fn show_compared(compared: &ProofReport, out: &mut Out) -> Result<(), Failure> {
+    compared.notes.iter().for_each(|note| say::note(note));
+    if !compared.problems.is_empty() {
+        return Ok(());
+    }
+    let (events, checkpoints) = (compared.events, compared.checkpoints);
+    if out.format() == Format::Table {
+        let (events, checkpoints) = (counted(events, "event"), counted(checkpoints, "checkpoint"));
+        out.text(format_args!("no event was changed: {events} compared with {checkpoints}"))
+    } else {
+        out.object([("proved_events", json!(events)), ("checkpoints", json!(checkpoints))])
+    }
 }
 
 /// Returns whether all problems are in index files, which are derived from the events.
@@ -94,7 +142,11 @@ fn is_in_indexes_only(report: &VerifyReport) -> bool {
     report.problems.iter().all(|problem| is_index(&problem.file))
 }
 
-fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
+fn show_lines(
+    report: &VerifyReport,
+    contradicted: &[String],
+    out: &mut Out,
+) -> Result<(), Failure> {
     for problem in &report.problems {
         let Corruption { file, position, offset, expected, found } = problem;
         out.object([
@@ -106,6 +158,9 @@ fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
             ("found", json!(found)),
         ])?;
     }
+    for problem in contradicted {
+        out.object([("problem", json!(problem))])?;
+    }
     for note in &report.notes {
         out.object([("note", json!(note))])?;
     }
@@ -113,18 +168,28 @@ fn show_lines(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
         ("events", json!(report.events)),
         ("segments", json!(report.segments)),
         ("bytes", json!(report.bytes)),
-        ("problems", json!(report.problems.len())),
+        ("problems", json!(report.problems.len() + contradicted.len())),
     ])
 }
 
-fn show_text(report: &VerifyReport, store: &StorePath, out: &mut Out) -> Result<(), Failure> {
+fn show_text(
+    report: &VerifyReport,
+    contradicted: &[String],
+    store: &StorePath,
+    out: &mut Out,
+) -> Result<(), Failure> {
     for problem in &report.problems {
+        out.text(format_args!("problem: {problem}"))?;
+    }
+    for problem in contradicted {
         out.text(format_args!("problem: {problem}"))?;
     }
     for note in &report.notes {
         out.text(format_args!("note: {note}"))?;
     }
-    let whole = if report.problems.is_empty() {
+    let whole = if !contradicted.is_empty() {
+        "every checksum is right, but this is not the log that was signed"
+    } else if report.problems.is_empty() {
         "everything is whole"
     } else if is_in_indexes_only(report) {
         "every event is whole"

@@ -289,6 +289,15 @@ pub(crate) enum Failure {
     /// A witness did not cosign.
     #[error(transparent)]
     Witness(#[from] annals_proof::WitnessError),
+    /// A file about proofs is not of the kind that is expected.
+    #[error("{}: {problem}{}", path.display(), kind.map_or(String::new(), |kind| format!("; the file is {kind}")))]
+    OtherFile { path: PathBuf, problem: annals_proof::FormatError, kind: Option<&'static str> },
+    /// A checkpoint that was given for a comparison says nothing about the log.
+    #[error("--against {problem}")]
+    Against { problem: Box<Failure> },
+    /// A checkpoint that was given for a comparison is not of the log.
+    #[error("{}: {problem}", path.display())]
+    NotOwn { path: PathBuf, problem: annals_proof::ProofError },
     /// The log contradicts what was signed.
     #[error("{}", problems.join("; "))]
     Contradicted { problems: Vec<String> },
@@ -364,7 +373,8 @@ impl Failure {
         Self::Line { line, problem, may_be_csv }
     }
 
-    /// Returns the exit code of the command: 2 if the arguments alone are wrong, 1 for every other failure.
+    /// Returns the exit code of the command: 2 if the arguments alone are wrong, or a file of
+    /// `--against` says nothing about the store; 1 for every other failure.
     pub(crate) fn exit_code(&self) -> u8 {
         let is_wrong_usage = match self {
             Self::NotARecord { .. }
@@ -372,6 +382,7 @@ impl Failure {
             | Self::SalvageOfFilesOnly
             | Self::NoSuchCommand { .. }
             | Self::DataOfOptions { .. }
+            | Self::Against { .. }
             | Self::Consumer(ConsumerError::BadName { .. }) => true,
             // The data may be that of a file.
             Self::EventOfOptions(problem) => !matches!(problem, InvalidEvent::DataTooLarge { .. }),

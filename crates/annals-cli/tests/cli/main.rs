@@ -23,6 +23,7 @@ mod left_behind;
 mod no_room;
 mod numbers;
 mod options;
+mod proof_files;
 mod proofs;
 mod read;
 mod record_args;

@@ -26,10 +26,21 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a file that is text in one of the formats.
 pub(crate) fn parse<T: FromStr<Err = FormatError>>(path: &Path) -> Result<T, Failure> {
-    let text = String::from_utf8(read(path)?);
-    let text = text.map_err(|error| failed("read", path, io::Error::other(error)))?;
-    text.parse().map_err(|error: FormatError| {
-        let problem = error.to_string();
-        Failure::Proof(ProofError::Damaged { path: path.to_owned(), problem })
+    let bytes = read(path)?;
+    String::from_utf8_lossy(&bytes).parse().map_err(|problem| {
+        let kind = kind(&bytes);
+        Failure::OtherFile { path: path.to_owned(), problem, kind }
     })
+}
+
+/// Returns what a file is that a command of this program writes, if it can be told from its beginning.
+fn kind(bytes: &[u8]) -> Option<&'static str> {
+    let kinds = [
+        ("c2sp.org/tlog-proof@", "a proof of an event (annals prove STORE OFFSET)"),
+        ("old ", "a proof that a log only grew (annals prove STORE --since)"),
+        ("PRIVATE+KEY+", "a secret key"),
+        ("{", "evidence or a fork"),
+        ("\u{2014} ", "the line of a witness"),
+    ];
+    kinds.into_iter().find(|(start, _)| bytes.starts_with(start.as_bytes())).map(|(_, kind)| kind)
 }

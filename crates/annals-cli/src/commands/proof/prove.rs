@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 
-use annals::{Query, QueryItem, RawEvent};
+use annals::{Query, QueryItem, RawEvent, ReadError};
 use annals_proof::{Checkpoint, ProofError, ProofOptions};
 
 use super::files;
@@ -33,25 +33,14 @@ pub(crate) fn run(args: &Prove) -> Result<(), Failure> {
         if let Some(since) = &args.since {
             return print(since_proof(&proofs, since, &checkpoint)?);
         }
-        print(evidence(&proofs, args, &checkpoint)?)
+        print(evidence(store, &proofs, args, &checkpoint)?)
     })
 }
 
 /// Checks that the log signed the checkpoint: otherwise no checker would accept the proof.
 fn signed(proofs: &Proofs, checkpoint: Checkpoint) -> Result<Checkpoint, Failure> {
-    of_this_log(proofs, &checkpoint)?;
-    if let Some(vkey) = proofs.vkey() {
-        checkpoint.verify(&vkey)?;
-    }
+    proofs.check_own(&checkpoint)?;
     Ok(checkpoint)
-}
-
-fn of_this_log(proofs: &Proofs, checkpoint: &Checkpoint) -> Result<(), ProofError> {
-    if checkpoint.origin() == proofs.origin() {
-        return Ok(());
-    }
-    let (found, expected) = (checkpoint.origin().to_owned(), proofs.origin().to_owned());
-    Err(ProofError::OtherLog { found, expected })
 }
 
 fn since_proof(
@@ -62,25 +51,27 @@ fn since_proof(
     if since == Path::new("none") {
         return Ok(proofs.prove_consistency(0, checkpoint)?);
     }
-    let old: Checkpoint = files::parse(since)?;
-    of_this_log(proofs, &old)?;
+    let old = signed(proofs, files::parse(since)?)?;
+    // A contradiction is remembered, so that the log signs nothing more.
+    proofs.agrees_with(&old)?;
     let proof = proofs.prove_consistency(old.size(), checkpoint)?;
     proof.check(old.root())?;
     Ok(proof)
 }
 
-fn evidence(proofs: &Proofs, args: &Prove, checkpoint: &Checkpoint) -> Result<String, Failure> {
+fn evidence(
+    store: &Store,
+    proofs: &Proofs,
+    args: &Prove,
+    checkpoint: &Checkpoint,
+) -> Result<String, Failure> {
+    let tags = tags(args)?;
+    let types = args.types.iter().fold(QueryItem::new(), QueryItem::event_type);
+    let query = Query::item(tags.iter().copied().fold(types, QueryItem::tag));
+    let is_query = !(args.types.is_empty() && args.tags.is_empty());
     let mut builder = proofs.evidence(checkpoint);
-    if !(args.types.is_empty() && args.tags.is_empty()) {
-        let mut item = args.types.iter().fold(QueryItem::new(), QueryItem::event_type);
-        for tag in &args.tags {
-            let NamePattern::Exact(tag) = tag else {
-                let text = "a proof is of whole tags; give --tag without *".to_owned();
-                return Err(ProofError::OutOfRange(text).into());
-            };
-            item = item.tag(tag);
-        }
-        builder = builder.query(&Query::item(item));
+    if is_query {
+        builder = builder.query(&query);
     }
     if args.whole {
         builder = builder.whole(args.from..args.to.unwrap_or(checkpoint.size()));
@@ -88,7 +79,65 @@ fn evidence(proofs: &Proofs, args: &Prove, checkpoint: &Checkpoint) -> Result<St
     if args.content {
         builder = builder.content();
     }
-    Ok(builder.build()?.to_json())
+    let built = builder.build();
+    // With --whole, the file proves that the log has none.
+    if matches!(built, Err(ProofError::OutOfRange(_)))
+        && is_query
+        && !args.whole
+        && !has_any(store, &query, checkpoint.size())?
+    {
+        return Err(none_selected(store, args, &tags, checkpoint.size())?);
+    }
+    Ok(built?.to_json())
+}
+
+/// Returns the tags of the options, which must be whole tags.
+fn tags(args: &Prove) -> Result<Vec<&str>, ProofError> {
+    let mut tags = Vec::new();
+    for tag in &args.tags {
+        let NamePattern::Exact(tag) = tag else {
+            let text = "a proof is of whole tags; give --tag without *".to_owned();
+            return Err(ProofError::OutOfRange(text));
+        };
+        tags.push(tag.as_str());
+    }
+    Ok(tags)
+}
+
+/// Returns whether one of the first `size` events matches.
+fn has_any(store: &Store, query: &Query, size: u64) -> Result<bool, Failure> {
+    match store.query(query).range(..size).next() {
+        None => Ok(false),
+        // It matches, although it cannot be decoded.
+        Some(Ok(_) | Err(ReadError::Decode { .. })) => Ok(true),
+        Some(Err(error)) => Err(error.into()),
+    }
+}
+
+/// Returns the failure of a selection without an event: it names the tags and types that no event has.
+fn none_selected(
+    store: &Store,
+    args: &Prove,
+    tags: &[&str],
+    size: u64,
+) -> Result<Failure, Failure> {
+    let items =
+        args.types.iter().map(|name| (QueryItem::new().event_type(name), "type", name.as_str()));
+    let items = items.chain(tags.iter().map(|tag| (QueryItem::new().tag(*tag), "tag", *tag)));
+    let mut missing = Vec::new();
+    for (item, kind, name) in items {
+        if !has_any(store, &Query::item(item), size)? {
+            missing.push(format!("the {kind} {name:?}"));
+        }
+    }
+    let missing = match &missing[..] {
+        [] => "these tags and types together".to_owned(),
+        names => names.join(" or "),
+    };
+    let text = format!(
+        "none of the {size} events of the checkpoint has {missing}; --whole proves that the log has no such event"
+    );
+    Ok(ProofError::OutOfRange(text).into())
 }
 
 fn print(proof: impl Display) -> Result<(), Failure> {

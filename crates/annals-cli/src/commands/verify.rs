@@ -110,7 +110,7 @@ fn compare(
         };
         for (path, checkpoint) in against {
             proofs.check_own(checkpoint).map_err(|problem| {
-                let problem = Failure::NotOwn { path: path.clone(), problem };
+                let problem = Failure::NotOwn { path: path.clone(), problem: Box::new(problem) };
                 Failure::Against { problem: Box::new(problem) }
             })?;
         }

@@ -297,7 +297,7 @@ pub(crate) enum Failure {
     Against { problem: Box<Failure> },
     /// A checkpoint that was given for a comparison is not of the log.
     #[error("{}: {problem}", path.display())]
-    NotOwn { path: PathBuf, problem: annals_proof::ProofError },
+    NotOwn { path: PathBuf, problem: Box<annals_proof::ProofError> },
     /// The log contradicts what was signed.
     #[error("{}", problems.join("; "))]
     Contradicted { problems: Vec<String> },

@@ -5,8 +5,9 @@ use annals_replicated::sim::SimRecord;
 use annals_replicated::{
     AppendOutcome, Asked, Cause, Chain, Commit, CommitBatch, CommitHash, Content, Core,
     CoreSettings, Divergence, Epoch, Input, LogLimits, NewBatch, NewEntry, Now, Output, Position,
-    ReadKind, Refusal, Replica, RequestId, SendId, Slot, Start, Tip,
+    ReadKind, ReadLimit, Refusal, Replica, RequestId, SendId, Slot, Start, Tip,
 };
+use bytes::Bytes;
 use uuid::Uuid;
 
 const REQUEST: RequestId = RequestId(1);
@@ -142,6 +143,35 @@ impl Run {
         self.step(Input::Answered { send, outcome, time_ms: None });
     }
 
+    /// Passes entries that the core waited for.
+    fn watched(&mut self, after: Slot, entries: Vec<Bytes>) {
+        let (kind, entries) = (ReadKind::Watch, Ok(entries));
+        self.step(Input::Entries { kind, after, entries, time_ms: None });
+    }
+
+    /// Answers all that the core has asked for, after this time.
+    fn round_trip(&mut self, time_ms: u64) {
+        let Wanted { appends, reads, anchors } = std::mem::take(&mut self.asked);
+        let mut answers = Vec::new();
+        for (send, after, entry) in appends {
+            let outcome = self.record.arrive(after, &entry.bytes, false);
+            answers.push(Input::Answered { send, outcome, time_ms: None });
+        }
+        for (after, count, asked) in anchors {
+            let limit = ReadLimit { entries: usize::from(count), ..ReadLimit::default() };
+            let entries = self.record.read(after, limit, 0);
+            answers.push(Input::Anchored { after, asked, entries });
+        }
+        for after in reads {
+            let entries = self.record.read(after, ReadLimit::default(), 0);
+            answers.push(Input::Entries { kind: ReadKind::Now, after, entries, time_ms: None });
+        }
+        self.now_ms += time_ms;
+        for answer in answers {
+            self.step(answer);
+        }
+    }
+
     /// Lets the time pass until the core wants to do something, and reads what it asks for.
     fn wake(&mut self) {
         self.now_ms = self.core.next_wakeup().expect("a time");
@@ -275,39 +305,98 @@ fn does_not_land_after_a_check_on_another_connection() {
 /// commit. The record still has the commit before both.
 #[test]
 fn does_not_land_behind_an_own_commit_that_was_sent_long_before() {
-    let mut run = Run::new();
-    let (first, ..) = run.submit();
-    let (second, after, entry) = run.submit();
-    run.other(batch(2));
-    run.record.arrive(after, &entry.bytes, false);
-    run.now_ms += 3_000;
-    run.answer(first, AppendOutcome::At(Slot(2)));
-    run.answer(second, AppendOutcome::At(Slot(3)));
-    let check = run.anchored().expect("a check");
-    run.step(check);
-    assert!(matches!(run.reply, Some(Ok(0))), "the first: {:?}", run.reply);
-    run.read_all();
-    assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
-    assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    for (pause_ms, reconnects) in [(3_000, false), (0, true)] {
+        let mut run = Run::new();
+        let (first, ..) = run.submit();
+        let (second, after, entry) = run.submit();
+        run.other(batch(2));
+        run.record.arrive(after, &entry.bytes, false);
+        run.now_ms += pause_ms;
+        if reconnects {
+            run.step(Input::Reconnected);
+            run.asked.reads.clear();
+        }
+        run.answer(first, AppendOutcome::At(Slot(2)));
+        run.answer(second, AppendOutcome::At(Slot(3)));
+        let check = run.anchored().expect("a check");
+        run.step(check);
+        assert!(matches!(run.reply, Some(Ok(0))), "the first: {:?}", run.reply);
+        run.asked.reads.clear();
+        run.read_all();
+        assert!(matches!(run.reply, Some(Err(Refusal::InDoubt))), "{:?}", run.reply);
+        assert_eq!(run.core.divergence(), Some(Divergence::Changed { slot: Slot(2) }));
+    }
 }
 
 /// The answer to a read is as old as the commit that it shows.
 #[test]
 fn does_not_land_behind_a_commit_of_another_that_was_read_long_before() {
+    for (pause_ms, reconnects) in [(3_000, false), (0, true)] {
+        let mut run = Run::new();
+        let lost = run.other(batch(2)).entries(usize::MAX);
+        run.record = SimRecord::new(Uuid::from_u128(7));
+        run.now_ms += pause_ms;
+        if reconnects {
+            run.step(Input::Reconnected);
+        }
+        run.read_all();
+        run.watched(Slot(1), lost);
+        run.read_all();
+        assert_eq!(run.core.position().map(|position| position.slot), Some(Slot(2)));
+        run.other(batch(3));
+        let (send, after, entry) = run.submit();
+        run.record.arrive(after, &entry.bytes, false);
+        run.answer(send, AppendOutcome::At(Slot(3)));
+        run.is_in_doubt_and_then_diverged();
+    }
+}
+
+/// Two processes had read a commit, and the record lost it. A third one filled its slot, and the first one appended
+/// behind it. The second one, which has nothing under way, reads that.
+#[test]
+fn is_taken_only_while_the_record_has_the_commit_before_it() {
+    for (is_lost, waits) in [(false, false), (false, true), (true, true)] {
+        let mut run = Run::new();
+        run.other(batch(2));
+        run.watched(Slot(1), run.record.entries()[1..].to_vec());
+        run.step(Input::Reconnected);
+        run.read_all();
+        assert_eq!(run.applied, [0, 1]);
+        let next = run.tip().next(OTHER, batch(3));
+        if is_lost {
+            run.record = SimRecord::new(Uuid::from_u128(7));
+            run.other(batch(4));
+        }
+        run.now_ms += if waits { 1_000 } else { 100 };
+        run.store(&next);
+        run.watched(Slot(2), next.entries(usize::MAX));
+        assert_eq!(run.applied.contains(&2), !waits, "it waits for a check: {:?}", run.applied);
+        run.read_all();
+        assert_eq!(run.applied.contains(&2), !is_lost, "{:?}", run.applied);
+        let changed = Divergence::Changed { slot: Slot(2) };
+        assert_eq!(run.core.divergence(), is_lost.then_some(changed));
+    }
+}
+
+/// Each answer of the engine takes longer than a check holds.
+#[test]
+fn lands_with_those_behind_it_after_one_check_if_answers_are_slow() {
     let mut run = Run::new();
-    let lost = run.other(batch(2)).entries(usize::MAX);
-    run.record = SimRecord::new(Uuid::from_u128(7));
-    run.now_ms += 3_000;
-    run.step(Input::Reconnected);
-    run.read_all();
-    let (kind, after) = (ReadKind::Watch, Slot(1));
-    run.step(Input::Entries { kind, after, entries: Ok(lost), time_ms: None });
-    assert_eq!(run.core.position().map(|position| position.slot), Some(Slot(2)));
-    run.other(batch(3));
-    let (send, after, entry) = run.submit();
-    run.record.arrive(after, &entry.bytes, false);
-    run.answer(send, AppendOutcome::At(Slot(3)));
-    run.is_in_doubt_and_then_diverged();
+    let submit = |run: &mut Run| {
+        let batch = NewBatch { events: events(1), ..NewBatch::default() };
+        run.step(Input::Submitted { request: REQUEST, batch, deadline_ms: None });
+    };
+    (0..8).for_each(|_| submit(&mut run));
+    assert_eq!(run.asked.appends.len(), 8, "as many as may be under way");
+    (0..3).for_each(|_| run.round_trip(800));
+    assert_eq!(run.replica.0, 8, "the commits do not wait for each other");
+    for _ in 0..100 {
+        submit(&mut run);
+        run.round_trip(800);
+    }
+    (0..4).for_each(|_| run.round_trip(800));
+    assert_eq!(run.replica.0, 108);
+    assert!(matches!(run.reply, Some(Ok(_))), "{:?}", run.reply);
 }
 
 /// A read may show a process its own commit before the engine's answer arrives.
@@ -350,7 +439,7 @@ fn lands_where_the_record_shows_it() {
     let mut run = Run::new();
     let (send, _, entry) = run.submit();
     run.answer(send, AppendOutcome::Refused);
-    let stranger = bytes::Bytes::from_static(b"stray");
+    let stranger = Bytes::from_static(b"stray");
     run.record.arrive(run.record.last(), &stranger, true);
     run.record.arrive(run.record.last(), &entry.bytes, true);
     run.read_all();
@@ -375,7 +464,7 @@ fn is_sent_again_unchanged() {
     let mut run = Run::new();
     let (send, _, first) = run.submit();
     run.answer(send, AppendOutcome::Refused);
-    let stranger = bytes::Bytes::from_static(b"stray");
+    let stranger = Bytes::from_static(b"stray");
     run.record.arrive(run.record.last(), &stranger, true);
     run.read_all();
     assert!(run.asked.appends.is_empty(), "after a pause");

@@ -241,16 +241,18 @@ fn as_many_other_messages_as_older_data_lack_are_found() {
     is_found_before_an_append_returns(&servers, &lost, &second);
 }
 
-/// The connection of the process lasts. Only time makes it look.
+/// The connections of the processes last. Only time makes them look. One of them appends behind the lost commit, and the
+/// other one, which has that commit too, reads what the first one appended.
 #[test]
 fn as_many_other_messages_as_a_stream_lost_are_found_on_the_same_connection() {
     let Some(servers) = Servers::start(Settings::one()) else { return };
     let log = JetStream::connect(&servers.url("shop")).unwrap();
     create(&log).unwrap();
-    let [first, second] = replicas();
+    let [first, second, third] = replicas();
     let lost = open(&servers, &first);
     lost.append(event("one")).unwrap();
     lost.append(event("two")).unwrap();
+    let reader = open(&servers, &third);
     let entries = log.read(Slot(0), ReadLimit::default()).unwrap().entries;
     raw::api(&servers, "STREAM.DELETE.shop", "");
     for (number, (slot, bytes)) in (0..).zip(&entries[..entries.len() - 1]) {
@@ -259,6 +261,13 @@ fn as_many_other_messages_as_a_stream_lost_are_found_on_the_same_connection() {
     // The last look at the record is older than half a second then.
     thread::sleep(Duration::from_millis(600));
     is_found_before_an_append_returns(&servers, &lost, &second);
+    let began = Instant::now();
+    while reader.health().takes_appends() {
+        assert!(began.elapsed() < HANGS, "the reader notices nothing");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(matches!(reader.health(), Health::Diverged { .. }), "{:?}", reader.health());
+    assert_eq!(reader.len(), 2, "it does not show the void event");
 }
 
 /// Stores an entry that was read before. The entry with the number 0 makes the stream.

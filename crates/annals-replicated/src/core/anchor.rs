@@ -23,21 +23,25 @@ impl State {
     }
 
     /// Returns whether the record was seen to still have the last valid commit, not long before `time_ms` or after it.
-    /// Only then may a commit land that the engine stored by that time, or that a read showed by that time.
+    /// Only then is a commit taken that the engine stored by that time, or that a read showed by that time, whichever
+    /// process appended it.
     ///
     /// An engine may compare only the slot of an append. If its record loses its end and other writers fill the slots
-    /// again, such an engine stores a commit that is void for all processes but its own.
+    /// again, such an engine stores a commit that is void for all processes but those that had read the lost one.
     pub(super) fn is_confirmed(&self, time_ms: u64) -> bool {
         let Some(limit) = self.settings.confirm_ms else { return true };
-        self.confirmed_ms.is_some_and(|confirmed_ms| time_ms < confirmed_ms.saturating_add(limit))
+        let is_since = |confirmed_ms: u64| time_ms < confirmed_ms.saturating_add(limit);
+        // Before the genesis, the record has nothing to lose.
+        self.chain.position().is_none() || self.confirmed_ms.is_some_and(is_since)
     }
 
-    /// Takes the news that the record has the position that was checked, in a read that was asked for at this time. The
-    /// time of its answer says nothing: this process, or the engine, may have been paused in between.
-    fn confirmed_at(&mut self, position: &Position, asked: Asked) {
+    /// Takes the news that the record has the position that was checked, in a read that was asked for at this time, on
+    /// this connection: a new one forgets the reads before it. The time of the answer says nothing: this process, or the
+    /// engine, may have been paused in between.
+    fn confirmed_at(&mut self, position: &Position, asked_ms: u64) {
         let is_tip = self.chain.position() == Some(position);
-        if is_tip && asked.connection == self.connection && !self.rejoin.is_open() {
-            self.confirmed_ms = self.confirmed_ms.max(Some(asked.steady_ms));
+        if is_tip && !self.rejoin.is_open() {
+            self.confirmed_ms = self.confirmed_ms.max(Some(asked_ms));
         }
     }
 
@@ -174,7 +178,7 @@ impl State {
     /// Takes the news that the record has the last valid commit, or the position from which it is rejoined.
     fn anchor_found(&mut self, position: &Position, asked: Asked) {
         self.anchor = None;
-        self.confirmed_at(position, asked);
+        self.confirmed_at(position, asked.steady_ms);
         self.confirmed();
         if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
             self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;

@@ -85,7 +85,8 @@ impl State {
     }
 
     /// Lands the first flights, if the engine stored them directly behind the last slot that was read, and the record
-    /// still has what was read.
+    /// still has what was read. If several wait for a check, asks for a read as well: what one read shows lands after one
+    /// check. Otherwise each commit would need a check of its own on an engine whose answers are slow.
     pub(super) fn land(&mut self) {
         while self.anchor.is_none()
             && self.end.is_none()
@@ -94,6 +95,7 @@ impl State {
             && first.is_behind(self.chain.read_to())
         {
             if !self.is_confirmed(first.stored_ms) {
+                self.want_now |= self.flights.len() > 1;
                 return self.begin_anchor();
             }
             let flight = self.flights.pop_front().expect("the first flight");
@@ -165,10 +167,9 @@ impl State {
         self.page(ReadPage { kind, after, entries, asked, arrived_ms });
     }
 
-    /// Takes entries. They may show a commit of this process, and then they wait until the record was seen to have the
-    /// last valid commit: see [`is_confirmed`](Self::is_confirmed).
+    /// Takes entries, once the record was seen to have the last valid commit: see [`is_confirmed`](Self::is_confirmed).
     pub(super) fn page(&mut self, page: ReadPage) {
-        if !self.flights.is_empty() && !self.is_confirmed(page.arrived_ms) {
+        if !page.entries.is_empty() && !self.is_confirmed(page.arrived_ms) {
             if self.held.is_some() {
                 return self.read_now();
             }

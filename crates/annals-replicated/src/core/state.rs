@@ -94,7 +94,7 @@ pub(super) struct State {
     /// The record was seen to have the last valid commit, and those before it, at this steady time or later, in ms: a
     /// time at which the engine was asked. `None` if it was not seen on this connection.
     pub(super) confirmed_ms: Option<u64>,
-    /// What a read returned while commits are under way and the last valid commit was not confirmed: it waits for that.
+    /// What a read returned while the last valid commit was not confirmed: it waits for that.
     pub(super) held: Option<ReadPage>,
     /// Whether the entries behind the last valid commit are read again after that check.
     pub(super) rewinds: bool,

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::faults::Broken;
+use crate::chain::chain::Chain;
 use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
-use crate::format::body::Genesis;
+use crate::format::body::{Content, Genesis};
 use crate::log::commit_log::{AppendOutcome, LogError, ReadLimit};
 use crate::random::Random;
 
@@ -102,6 +103,9 @@ impl SimRecord {
     }
 
     /// Breaks a promise. Returns the first slot whose entry changed.
+    ///
+    /// # Panics
+    /// If the record has no genesis.
     pub fn break_promise(&mut self, broken: Broken, random: &mut Random) -> Slot {
         let last = self.entries.len();
         let at = match broken {
@@ -110,6 +114,20 @@ impl SimRecord {
         };
         match broken {
             Broken::LostTail => self.entries.truncate(at),
+            Broken::ReplacedTail => {
+                self.entries.truncate(at);
+                let mut chain = Chain::new(None);
+                for (entry, slot) in self.entries.iter().zip(1..) {
+                    chain.push(Slot(slot), entry);
+                }
+                let mut tip = *chain.tip().expect("a genesis");
+                let writer_id = Uuid::from_u128(random.number().into());
+                while self.entries.len() < last {
+                    let barrier = tip.next(writer_id, Content::Barrier);
+                    tip = tip.after(&barrier).expect("a barrier follows");
+                    self.entries.extend(barrier.entries(usize::MAX));
+                }
+            }
             Broken::ChangedEntry => {
                 let mut entry = self.entries[at].to_vec();
                 let byte = random.index(entry.len());

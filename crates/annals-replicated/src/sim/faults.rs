@@ -45,6 +45,9 @@ impl Faults {
 pub enum Broken {
     /// The last entries are lost (E1, E3).
     LostTail,
+    /// The last entries are lost, and another writer has appended as many (E1, E3). An engine that compares only slots
+    /// stores what is appended behind the lost entries.
+    ReplacedTail,
     /// An entry has other bytes than before (E1).
     ChangedEntry,
     /// Two entries have changed places (E1).

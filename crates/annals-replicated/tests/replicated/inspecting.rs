@@ -118,9 +118,9 @@ fn other_commits_after_an_older_copy_was_put_back_are_found() {
 
 #[test]
 fn every_broken_promise_of_an_engine_is_found() {
+    use Broken::{ChangedEntry, LostEntry, LostTail, ReplacedTail, SwappedEntries};
     let directory = tempfile::tempdir().expect("a directory");
-    let promises =
-        [Broken::LostTail, Broken::ChangedEntry, Broken::SwappedEntries, Broken::LostEntry];
+    let promises = [LostTail, ReplacedTail, ChangedEntry, SwappedEntries, LostEntry];
     for (number, broken) in promises.into_iter().enumerate() {
         let (log, path) = (log(), directory.path().join(number.to_string()));
         let store = open(&log, &path);

@@ -16,6 +16,8 @@ pub(crate) enum Defect {
     WrongOffsets,
     /// A lost answer is taken for success at the slot that was expected.
     BelievesLostAnswers,
+    /// A commit is taken without a check that the record still has the commit before it.
+    TakesUnchecked,
 }
 
 impl Defect {

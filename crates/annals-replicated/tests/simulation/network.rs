@@ -52,6 +52,13 @@ impl World {
         entry: &NewEntry,
         answers: bool,
     ) {
+        if self.is_away() {
+            let outcome = AppendOutcome::Unknown(Cause::new("away"));
+            if answers {
+                self.later(process, 500, Event::Answer { to: from, outcome });
+            }
+            return;
+        }
         let faults = self.plan.faults;
         let outcome = self.record.arrive(after, &entry.bytes, faults.accepts_everything);
         if !answers {
@@ -77,7 +84,7 @@ impl World {
 
     pub(crate) fn read(&mut self, after: Slot, limit: ReadLimit) -> Result<Vec<Bytes>, LogError> {
         let faults = self.plan.faults;
-        if self.random.chance(faults.failed_reads) {
+        if self.random.chance(faults.failed_reads) || self.is_away() {
             return Err(LogError::Unavailable(Cause::new("away")));
         }
         let is_old = self.random.chance(faults.stale_reads);

@@ -18,10 +18,10 @@ pub(crate) struct Plan {
     pub(crate) ends: bool,
     pub(crate) pauses: bool,
     pub(crate) broken: Option<Broken>,
+    /// How long the engine does not answer before it breaks its promise, in ms: the others elect a leader.
+    pub(crate) away_ms: u64,
     pub(crate) operator: Option<Operator>,
     pub(crate) defect: Option<Defect>,
-    /// Whether a process makes sure, before a commit lands, that the record still has the one before it.
-    pub(crate) confirms: bool,
     /// The size of payloads, in bytes, at most.
     pub(crate) payload: usize,
 }

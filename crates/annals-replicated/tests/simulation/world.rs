@@ -7,8 +7,8 @@ use std::sync::Arc;
 use annals_replicated::history::{History, Observation, Operation, Told};
 use annals_replicated::sim::{Faults, Random, SimRecord};
 use annals_replicated::{
-    Commit, Core, CoreSettings, Divergence, Input, NewBatch, Now, Output, Position, ReadKind,
-    ReadLimit, Refusal, RequestId, Slot, Start,
+    Chain, Commit, Core, CoreSettings, Divergence, Input, NewBatch, Now, Output, Position,
+    ReadKind, ReadLimit, Refusal, RequestId, Slot, Start,
 };
 use bytes::Bytes;
 use uuid::Uuid;
@@ -52,11 +52,16 @@ pub(crate) struct World {
     requests: u64,
     pub(crate) record: SimRecord,
     pub(crate) store_id: Uuid,
+    /// Follows the record, to know its head.
+    reader: Chain,
+    was_ahead: bool,
     pub(crate) processes: Vec<Process>,
     workload: Workload,
     pub(crate) history: History,
     healed: bool,
     pub(crate) repairs: Repairs,
+    /// When the engine will break a promise, and when it did.
+    break_at: Option<u64>,
     broken_at: Option<u64>,
 }
 
@@ -72,6 +77,8 @@ pub(crate) struct Outcome {
     pub(crate) repairs: Repairs,
     /// When the engine broke a promise.
     pub(crate) broken_at: Option<u64>,
+    /// Whether a replica had an event before the record had it. Not known if the engine broke a promise.
+    pub(crate) was_ahead: bool,
 }
 
 impl World {
@@ -89,11 +96,14 @@ impl World {
             requests: 0,
             record: SimRecord::new(store_id),
             store_id,
+            reader: Chain::new(Some(store_id)),
+            was_ahead: false,
             processes: Vec::new(),
             workload,
             history: History::default(),
             healed: false,
             repairs: Repairs::default(),
+            break_at: None,
             broken_at: None,
             plan,
         };
@@ -138,6 +148,7 @@ impl World {
             self.later(0, at, Event::Stranger);
         }
         if let Some(broken) = self.plan.broken {
+            self.break_at = Some(span / 2);
             self.later(0, span / 2, Event::Break(broken));
         }
         if self.plan.operator.is_some() {
@@ -202,9 +213,15 @@ impl World {
             })
     }
 
+    /// Returns whether the engine does not answer.
+    pub(crate) fn is_away(&self) -> bool {
+        let is_away = |at: u64| (at - self.plan.away_ms..at).contains(&self.now);
+        self.break_at.is_some_and(is_away)
+    }
+
     /// Returns whether no valid commit is behind `slot`.
     fn is_last(&self, slot: Slot) -> bool {
-        let mut chain = annals_replicated::Chain::new(Some(self.store_id));
+        let mut chain = Chain::new(Some(self.store_id));
         for (entry, at) in self.record.entries().iter().zip(1..) {
             chain.push(Slot(at), entry);
         }
@@ -217,13 +234,15 @@ impl World {
         }
         let divergences = self.processes.iter().map(|process| process.divergence).collect();
         let replicas = self.processes.into_iter().map(|process| process.replica).collect();
-        let Self { history, record, repairs, broken_at, .. } = self;
-        Outcome { history, record, divergences, replicas, settled, repairs, broken_at }
+        let Self { history, record, repairs, broken_at, was_ahead, .. } = self;
+        Outcome { history, record, divergences, replicas, settled, repairs, broken_at, was_ahead }
     }
 
     fn handle(&mut self, process: usize, event: Event) {
         let life = self.processes[process].life;
         match event {
+            // So that some processes have nothing under way when the engine is back.
+            Event::Submit if self.is_away() => {}
             Event::Submit => self.submit(process),
             Event::SubmitAgain { life: of, batch } if of == life => {
                 self.submit_batch(process, batch);
@@ -402,13 +421,24 @@ impl World {
     }
 
     fn observe(&mut self, process: usize) {
+        let head = self.record_head();
         let running = &self.processes[process];
+        self.was_ahead |= running.replica.events.len() as u64 > head;
         self.history.observations.push(Observation {
             process: running.life,
             time: self.now,
             head: running.replica.events.len() as u64,
             digest: running.replica.digest(),
         });
+    }
+
+    /// Returns the number of events that the record has, as long as the engine has lost nothing.
+    fn record_head(&mut self) -> u64 {
+        let from = usize::try_from(self.reader.read_to().0).expect("in memory");
+        for entry in self.record.entries().iter().skip(from) {
+            self.reader.push(self.reader.read_to().next(), entry);
+        }
+        self.reader.tip().map_or(0, |tip| tip.head)
     }
 
     /// Ends a process. Its callers are not told anything, and its replica may lose its end.
@@ -448,7 +478,7 @@ impl World {
         settings.append_timeout_ms = 3_000;
         settings.answer_timeout_ms = 1_000;
         settings.absence_limit_ms = 2_000;
-        if !self.plan.confirms {
+        if self.plan.defect == Some(Defect::TakesUnchecked) {
             settings.confirm_ms = None;
         }
         // The core believes in larger entries than the engine takes, at times.

@@ -203,8 +203,8 @@ fn all_events_give_the_same_state_again() {
     let wrong = json.replacen(&folded.sha256, &format!("{other}{}", &folded.sha256[1..]), 1);
     assert!(matches!(check(&wrong), Err(EvidenceError::State(_))));
     let mut file: serde_json::Value = serde_json::from_str(&json).unwrap();
-    // The last event belongs to the channel, so the state at an earlier head has another hash.
-    file["state"]["head"] = (folded.head - 1).into();
+    // The last event keeps a state, which changes nothing. The one before it is the second signature of a turn.
+    file["state"]["head"] = (folded.head - 2).into();
     assert!(matches!(check(&file.to_string()), Err(EvidenceError::State(_))));
     file["state"]["head"] = (folded.head + 1).into();
     let refused = check(&file.to_string()).unwrap_err();

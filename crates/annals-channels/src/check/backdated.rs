@@ -36,8 +36,8 @@ pub struct ComparedTimes {
     pub hidden: u64,
 }
 
-/// Returns the backdated events among those that are shown, and what their times were compared with. Fails if they have too many receipts to look at all,
-/// because an owner could hide a backdated event behind many receipts.
+/// Returns the backdated events among those that are shown, and what their times were compared with. Fails if they have
+/// too many receipts to look at all, because an owner could hide a backdated event behind many receipts.
 pub(super) fn backdated(
     found: &Findings,
     policy: &Policy,

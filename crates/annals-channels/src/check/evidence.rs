@@ -100,6 +100,9 @@ pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, Evi
     };
     let mut checks = SignatureChecks::default();
     let mut findings = evidence.check_within(&policy, &mut checks)?;
+    if matches!(trust, Trust::Accounts(_)) {
+        is_signed_by_owner(&findings)?;
+    }
     if statement.as_ref().is_some_and(|stated| *stated.vkey() != findings.verified.log) {
         return Err(EvidenceError::OtherKey);
     }
@@ -119,6 +122,15 @@ pub fn check_evidence(json: &[u8], trust: &Trust) -> Result<ChannelFindings, Evi
         compared_times,
         folded,
     })
+}
+
+/// Checks that the owner signed each earlier checkpoint too. The keys of witnesses come from the owner's own events, so
+/// their lines alone do not show that the owner had that history.
+fn is_signed_by_owner(findings: &Findings) -> Result<(), CheckError> {
+    match findings.earlier.iter().find(|earlier| earlier.log.is_none()) {
+        Some(_) => Err(CheckError::NotSigned { origin: findings.checkpoint.origin().to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Returns the keys that trusted accounts stated in the evidence. Its events are not checked yet: the check with these

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use annals::{EventStore, RawEvent};
 use annals_channels::{
-    ChannelEvent, EventVersion, FixedPart, Participants, Party, PartyLog, SecretKey, State,
-    StateReceived, ReceiptReceived, Trust, check_evidence,
+    ChannelEvent, EventVersion, FixedPart, Participants, Party, PartyLog, ReceiptReceived,
+    SecretKey, State, StateReceived, Trust, check_evidence,
 };
 use annals_proof::{LogKey, Proofs};
 

@@ -30,6 +30,13 @@ impl Command {
             Self::Publish(args) if args.directory.is_none() => {
                 args.directory = argument_for(&mut args.store, named).map(PathBuf::from);
             }
+            Self::Prove(args) if args.offset.is_none() && !args.selects_without_offset() => {
+                // A number is an offset, as for `annals get`. A store of that name is given as ./NUMBER.
+                if let Ok(offset) = args.store.to_string().parse() {
+                    args.offset = Some(offset);
+                    args.store = named;
+                }
+            }
             _ => {}
         }
         Ok(())

@@ -95,7 +95,6 @@ pub(crate) struct Checkpoint {
 /// is left out; for this it has to show the type, tags, id and time of every event in the range. Without --content, the
 /// data of events is not shown.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("proved").required(true).multiple(true).args(["offset", "since", "types", "tags", "whole"]))]
 #[command(
     after_help = "Examples:\n  annals prove my.store 17 > event-17.proof\n  annals prove my.store --since last-month.checkpoint > grew.proof\n  annals prove my.store --tag order:7 --content > order-7.annals-evidence\n  annals prove my.store --tag order:7 --whole --content > all-of-order-7.annals-evidence"
 )]
@@ -140,6 +139,13 @@ pub(crate) struct Prove {
     /// it by a tag
     #[arg(long, conflicts_with_all = ["offset", "since"])]
     pub(crate) content: bool,
+}
+
+impl Prove {
+    /// Returns whether the options say what to prove, so that no offset is needed.
+    pub(super) fn selects_without_offset(&self) -> bool {
+        self.since.is_some() || self.whole || !self.types.is_empty() || !self.tags.is_empty()
+    }
 }
 
 /// Check a checkpoint, a proof, evidence or a fork, without the store

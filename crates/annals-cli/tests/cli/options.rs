@@ -84,6 +84,7 @@ fn the_environment_names_the_store() {
     run(&["consumers", "billing"]).fails(&["billing"]);
     run(&["consumers", &store]).succeeds();
     run(&["publish", &dir.at("out")]).fails(&["no proofs", "sign a first checkpoint"]);
+    run(&["prove", "3"]).fails(&["no proofs", "sign a first checkpoint"]);
     run(&["publish"]).complains(&["no directory was given", "DIRECTORY"]);
     annals(["get"], "").complains(&["no store was given", "ANNALS_STORE"]);
     annals(["count"], "").complains(&["STORE"]);

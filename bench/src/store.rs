@@ -187,19 +187,18 @@ impl Way {
     }
 
     fn name(self) -> String {
-        let mut name = if self.batch == 1 { "append" } else { "batches of 1,000" }.to_owned();
-        if self.tagged {
-            name += ", with a tag";
-        }
-        match self.callbacks {
-            0 => {}
-            1 => name += ", 1 callback",
-            many => name += &format!(", {many} callbacks"),
-        }
-        if self.threads > 1 {
-            name += &format!(", {} threads", self.threads);
-        }
-        name
+        let call = if self.batch == 1 { "append" } else { "batches of 1,000" };
+        let tag = if self.tagged { ", with a tag" } else { "" };
+        let callbacks = match self.callbacks {
+            0 => String::new(),
+            1 => ", 1 callback".to_owned(),
+            many => format!(", {many} callbacks"),
+        };
+        let threads = match self.threads {
+            1 => String::new(),
+            many => format!(", {many} threads"),
+        };
+        format!("{call}{tag}{callbacks}{threads}")
     }
 
     /// Appends all events in this way. Returns the nanoseconds an event, or `None` if the store has no callbacks.

@@ -102,7 +102,7 @@ fn compared_times(found: &ChannelFindings) -> Option<Line> {
     };
     if hidden > 0 {
         let hidden = human::counted(hidden, "receipt");
-        text += &format!("; passed over, because their content is not shown: {hidden}");
+        text = format!("{text}; passed over, because their content is not shown: {hidden}");
     }
     let fields = vec![("receipts", json!(receipts)), ("hidden", json!(hidden))];
     Some(("times", text, fields))

@@ -35,6 +35,7 @@ pub fn time_of_number(ms: u64) -> Option<u64> {
 
 /// Why a text is not the time of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TimeError {
     /// The text is not a date, and not a date with a time.
     #[error("not a time")]

@@ -7,11 +7,18 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ProofError;
 
+/// A file that marks a directory: its name, and a text in its first bytes.
+type Mark = (&'static str, &'static str);
+
 /// The files that mark the directory of a store in files, of one in RocksDB, and of proofs.
-const STORES: [&str; 3] = ["store.json", "CURRENT", "log.json"];
+const STORES: [Mark; 3] =
+    [("store.json", "\"store_id\""), ("CURRENT", "MANIFEST-"), ("log.json", "\"annals_proofs\"")];
 
 /// The file that marks the memory of a witness, too.
-const LOCK: &str = "LOCK";
+const LOCK: Mark = ("LOCK", "");
+
+/// How much of a file is looked at.
+const START_BYTES: u64 = 1 << 10;
 
 /// How a file with a secret key begins.
 const SECRET: &[u8] = b"PRIVATE+KEY+";
@@ -31,7 +38,7 @@ pub(crate) fn refuse_to_publish(path: &Path) -> Result<(), ProofError> {
     };
     for entry in entries {
         let entry = entry.map_err(ProofError::io("list", path))?.path();
-        let shown = if [store, rocksdb].iter().any(|name| entry.join(name).is_file()) {
+        let shown = if [store, rocksdb].iter().any(|mark| is_marked(&entry, mark)) {
             "store"
         } else if is_secret(&entry) {
             "secret key"
@@ -47,15 +54,15 @@ pub(crate) fn refuse_to_publish(path: &Path) -> Result<(), ProofError> {
     Ok(())
 }
 
-fn refuse_beside(path: &Path, marks: &[&str]) -> Result<(), ProofError> {
+fn refuse_beside(path: &Path, marks: &[Mark]) -> Result<(), ProofError> {
     let absolute = std::path::absolute(path).map_err(ProofError::io("find", path))?;
     // Links are followed as far as the path exists.
     let existing = absolute.ancestors().find_map(|above| above.canonicalize().ok());
     for above in existing.iter().flat_map(|existing| existing.ancestors()) {
-        if let Some(mark) = marks.iter().find(|mark| above.join(mark).is_file()) {
+        if let Some((name, _)) = marks.iter().find(|mark| is_marked(above, mark)) {
             let problem = format!(
                 "it is in a directory that annals uses, because {} is there; give a path outside of it",
-                above.join(mark).display()
+                above.join(name).display()
             );
             return Err(misplaced(path, problem));
         }
@@ -63,11 +70,21 @@ fn refuse_beside(path: &Path, marks: &[&str]) -> Result<(), ProofError> {
     Ok(())
 }
 
+fn is_marked(directory: &Path, (name, text): &Mark) -> bool {
+    let start = start(&directory.join(name));
+    start.is_some_and(|start| String::from_utf8_lossy(&start).contains(text))
+}
+
 fn is_secret(path: &Path) -> bool {
-    let mut start = [0; SECRET.len()];
-    path.is_file()
-        && fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
-        && start == *SECRET
+    start(path).is_some_and(|start| start.starts_with(SECRET))
+}
+
+/// Returns the first bytes of a file; `None` if it is not a file, or cannot be read.
+fn start(path: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    let file = path.is_file().then(|| fs::File::open(path)).and_then(Result::ok)?;
+    file.take(START_BYTES).read_to_end(&mut start).ok()?;
+    Some(start)
 }
 
 fn misplaced(path: &Path, problem: String) -> ProofError {

@@ -82,7 +82,7 @@ pub enum CheckError {
         /// The witnesses that cosigned, or "none".
         found: String,
     },
-    /// A file asks for more signatures to be verified than any honest one has.
+    /// A file has more signatures of known keys than are checked.
     #[error("it has more than {most} signatures of known keys; at most {most} are checked")]
     TooManySignatures {
         /// The largest number that is verified for a file.

@@ -25,11 +25,11 @@ pub(crate) struct Consumers {
     pub(crate) name: Option<String>,
 
     /// Let the group deliver its parked events again when it is next opened
-    #[arg(long, requires = "name")]
+    #[arg(long)]
     pub(crate) replay_parked: bool,
 
     /// Drop the parked events: they count as handled
-    #[arg(long, requires = "name", conflicts_with = "replay_parked")]
+    #[arg(long, conflicts_with = "replay_parked")]
     pub(crate) drop_parked: bool,
 
     /// Continue at this offset: events from there on are delivered, whether or not they were before
@@ -38,12 +38,18 @@ pub(crate) struct Consumers {
         value_name = "OFFSET",
         value_parser = whole_number,
         allow_negative_numbers = true,
-        requires = "name",
         conflicts_with_all = ["replay_parked", "drop_parked"]
     )]
     pub(crate) reset: Option<u64>,
 
     /// Delete the consumer or group: its position, and its list of parked events
-    #[arg(long, requires = "name", conflicts_with_all = ["replay_parked", "drop_parked", "reset"])]
+    #[arg(long, conflicts_with_all = ["replay_parked", "drop_parked", "reset"])]
     pub(crate) delete: bool,
+}
+
+impl Consumers {
+    /// Returns whether an option changes a consumer or group.
+    pub(super) fn changes_one(&self) -> bool {
+        self.replay_parked || self.drop_parked || self.reset.is_some() || self.delete
+    }
 }

@@ -14,12 +14,27 @@ impl Command {
     /// Takes the store from the environment where the command line gives only the argument after it.
     pub(super) fn take_store_from_environment(&mut self) -> Result<(), (ErrorKind, String)> {
         let invalid = |problem| (ErrorKind::ValueValidation, problem);
+        let takes_another = match self {
+            Self::Import(args) => args.file.is_none(),
+            Self::Consumers(args) => args.name.is_none(),
+            Self::Publish(args) => args.directory.is_none(),
+            // A number is an offset, as for `annals get`. A store of that name is given as ./NUMBER.
+            Self::Prove(args) => {
+                args.offset.is_none()
+                    && !args.selects_without_offset()
+                    && args.store.to_string().parse::<u64>().is_ok()
+            }
+            _ => false,
+        };
+        if !takes_another {
+            return Ok(());
+        }
         let Some(named) = store_path::from_environment().map_err(invalid)? else { return Ok(()) };
         match self {
-            Self::Import(args) if args.file.is_none() => {
+            Self::Import(args) => {
                 args.file = argument_for(&mut args.store, named).map(PathBuf::from);
             }
-            Self::Consumers(args) if args.name.is_none() => {
+            Self::Consumers(args) => {
                 args.name = match argument_for(&mut args.store, named).map(OsString::into_string) {
                     Some(name) => Some(name.map_err(|name| {
                         invalid(format!("the name {} is not UTF-8", name.display()))
@@ -27,15 +42,12 @@ impl Command {
                     None => None,
                 };
             }
-            Self::Publish(args) if args.directory.is_none() => {
+            Self::Publish(args) => {
                 args.directory = argument_for(&mut args.store, named).map(PathBuf::from);
             }
-            Self::Prove(args) if args.offset.is_none() && !args.selects_without_offset() => {
-                // A number is an offset, as for `annals get`. A store of that name is given as ./NUMBER.
-                if let Ok(offset) = args.store.to_string().parse() {
-                    args.offset = Some(offset);
-                    args.store = named;
-                }
+            Self::Prove(args) => {
+                args.offset = args.store.to_string().parse().ok();
+                args.store = named;
             }
             _ => {}
         }

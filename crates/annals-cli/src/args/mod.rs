@@ -285,10 +285,11 @@ impl Command {
                 check_view(args.view, format)
             }
             Self::Import(args) => check_import(args),
-            Self::Prove(args) if args.offset.is_none() && !args.selects_without_offset() => {
-                let missing = "nothing to prove was given; give an OFFSET, --since FILE, --type TYPE, --tag TAG or --whole";
+            Self::Consumers(args) if args.name.is_none() && args.changes_one() => {
+                let missing = "no consumer or group was given; give its NAME";
                 Err((ErrorKind::MissingRequiredArgument, missing.to_owned()))
             }
+            Self::Prove(args) => args.check(),
             Self::Publish(args) if args.directory.is_none() => {
                 let missing = "no directory was given; give the DIRECTORY to write to";
                 Err((ErrorKind::MissingRequiredArgument, missing.to_owned()))

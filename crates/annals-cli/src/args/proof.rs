@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use annals_proof::VerifierKey;
+use clap::error::ErrorKind;
 use clap::{ArgGroup, Args};
 
 use super::creation::Waiting;
@@ -137,7 +138,7 @@ pub(crate) struct Prove {
 
     /// Also show the metadata and data of the selected events: for evidence only. To show the data of one event, select
     /// it by a tag
-    #[arg(long, conflicts_with_all = ["offset", "since"])]
+    #[arg(long, conflicts_with = "since")]
     pub(crate) content: bool,
 }
 
@@ -145,6 +146,22 @@ impl Prove {
     /// Returns whether the options say what to prove, so that no offset is needed.
     pub(super) fn selects_without_offset(&self) -> bool {
         self.since.is_some() || self.whole || !self.types.is_empty() || !self.tags.is_empty()
+    }
+
+    /// Checks arguments that depend on each other, once the offset is known.
+    pub(super) fn check(&self) -> Result<(), (ErrorKind, String)> {
+        let (kind, problem) = if self.offset.is_none() && !self.selects_without_offset() {
+            let text = "nothing to prove was given; give an OFFSET, --since FILE, --type TYPE, --tag TAG or --whole";
+            (ErrorKind::MissingRequiredArgument, text)
+        } else if self.offset.is_some() && self.content {
+            let text = "--content is for evidence, and a proof of one OFFSET has no data; select the event by --tag";
+            (ErrorKind::ArgumentConflict, text)
+        } else if self.tags.iter().any(|tag| !matches!(tag, NamePattern::Exact(_))) {
+            (ErrorKind::ValueValidation, "a proof is of whole tags; give --tag without *")
+        } else {
+            return Ok(());
+        };
+        Err((kind, problem.to_owned()))
     }
 }
 

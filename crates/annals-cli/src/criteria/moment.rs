@@ -36,7 +36,7 @@ impl Moment {
         match parse_time(text) {
             Ok(ms) => Ok(Self { ms }),
             Err(TimeError::Before1970) => Ok(Self { ms: 0 }),
-            Err(TimeError::Malformed) => Err(EXPECTED.to_owned()),
+            Err(_) => Err(EXPECTED.to_owned()),
         }
     }
 

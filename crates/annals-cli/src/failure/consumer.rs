@@ -6,9 +6,10 @@ use annals_consumer::ConsumerError;
 /// Returns what is wrong.
 pub(crate) fn text(error: &ConsumerError) -> String {
     let text = error.to_string();
-    match (advice(error), text.split_once("; ")) {
-        // The library's advice follows a semicolon.
-        (Some(_), Some((problem, _))) => problem.to_owned(),
+    match (error, advice(error), text.rsplit_once("; ")) {
+        (ConsumerError::NotFound { .. }, ..) => text,
+        // The library's advice follows the last semicolon.
+        (_, Some(_), Some((problem, _))) => problem.to_owned(),
         _ => text,
     }
 }

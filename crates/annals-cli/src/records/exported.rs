@@ -198,10 +198,10 @@ pub(super) fn parse_time_cell(cell: &str, place: Place) -> Result<u64, CsvError>
     };
     time.map_err(|problem| {
         let advice = match problem {
-            TimeError::Malformed => {
+            TimeError::Before1970 => BEFORE_1970,
+            _ => {
                 "expected a time of RFC 3339, such as 2026-11-01T09:30:00Z, or a date, such as 2026-11-01"
             }
-            TimeError::Before1970 => BEFORE_1970,
         };
         place.error(CsvReason::content(format!("{cell:?} is {problem}"), advice))
     })

@@ -82,9 +82,13 @@ fn the_environment_names_the_store() {
     run(&["import", &dir.at("typo.jsonl")]).fails(&["cannot read", "typo.jsonl"]);
     assert!(!dir.path("typo.jsonl").exists(), "no store was created");
     run(&["consumers", "billing"]).fails(&["billing"]);
+    run(&["consumers", "billing", "--reset", "0"]).fails(&["billing"]);
+    run(&["consumers", "--delete"]).complains(&["no consumer or group was given", "NAME"]);
     run(&["consumers", &store]).succeeds();
     run(&["publish", &dir.at("out")]).fails(&["no proofs", "sign a first checkpoint"]);
     run(&["prove", "3"]).fails(&["no proofs", "sign a first checkpoint"]);
+    run(&["prove", "3", "--content"]).complains(&["--content", "--tag"]);
+    run(&["prove", "--tag", "a*"]).complains(&["whole tags"]);
     run(&["publish"]).complains(&["no directory was given", "DIRECTORY"]);
     annals(["get"], "").complains(&["no store was given", "ANNALS_STORE"]);
     annals(["count"], "").complains(&["STORE"]);

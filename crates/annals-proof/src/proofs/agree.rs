@@ -3,11 +3,12 @@
 use annals::{Backend, Event};
 
 use super::open::{SHOWN, is_own, len_beside_a_writer, read_own_checkpoint};
-use super::place::Anchor;
+use super::place::{Anchor, Place};
 use super::proofs::{Proofs, other};
 use super::state::{Contradiction, State};
 use crate::error::ProofError;
 use crate::note::checkpoint::Checkpoint;
+use crate::note::key::VerifierKey;
 
 impl<E: Event, B: Backend<E>> Proofs<E, B> {
     /// Returns why the log refuses to sign, if it contradicts what it signed or what others cosigned:
@@ -45,12 +46,9 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if !is_own(checkpoint, vkey.as_ref()) {
             return;
         }
-        let is_new = state.contradiction.replace(state.contradiction.unwrap_or(found)).is_none();
-        let Some(place) = &self.place else { return };
-        let has =
-            || read_own_checkpoint(place, SHOWN, vkey.as_ref()).is_ok_and(|has| has.is_some());
-        if (is_new || !has())
-            && let Err(error) = place.write(SHOWN, &checkpoint.to_string(), Anchor::Durable)
+        state.contradiction.get_or_insert(found);
+        if let Some(place) = &self.place
+            && let Err(error) = store_shown(place, checkpoint, vkey.as_ref())
         {
             tracing::warn!(%error, "other processes do not learn that the log contradicts a checkpoint: sign nothing");
         }
@@ -101,4 +99,19 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         state.rebuild(&self.store, size, self.threads())?;
         Ok(if agrees(state)? { None } else { Some(Contradiction::Forked { signed }) })
     }
+}
+
+/// Stores a checkpoint that the log contradicts, unless a larger one is stored: a log that has the larger one has both.
+fn store_shown(
+    place: &Place,
+    checkpoint: &Checkpoint,
+    vkey: Option<&VerifierKey>,
+) -> Result<(), ProofError> {
+    // A process that signs compares the stored checkpoint with the log, and removes it, under this lock.
+    let _lock = place.lock()?;
+    let stored = read_own_checkpoint(place, SHOWN, vkey).ok().flatten();
+    if stored.is_some_and(|stored| stored.size() >= checkpoint.size()) {
+        return Ok(());
+    }
+    place.write(SHOWN, &checkpoint.to_string(), Anchor::Durable)
 }

@@ -18,8 +18,9 @@ const MAX_BYTES: u64 = 1 << 20;
 /// may be that of a store.
 const LOCK: &str = "checkpoint.lock";
 
-/// How long [`Place::lock`] waits. A lock is held for a few writes and syncs, and for the events that were appended
-/// shortly before.
+/// How long [`Place::lock`] waits. A lock is held for a few writes and syncs, and while the events that were appended
+/// shortly before are hashed. If the log contradicted a checkpoint, or its nodes are damaged, all events are hashed under
+/// the lock, about a million a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often [`Place::lock`] looks. The system's locks notify no thread of this process.

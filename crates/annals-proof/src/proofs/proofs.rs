@@ -132,12 +132,15 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if let Some(place) = &self.place {
             let anchor = if was_contradicted { Anchor::Durable } else { self.anchor };
             place.write(CHECKPOINT, &checkpoint.to_string(), anchor)?;
-            if was_contradicted {
-                // The right log was put back, and the new checkpoint covers this one.
-                place.remove(SHOWN)?;
-            }
         }
         state.last = Some(checkpoint.clone());
+        if let Some(place) = &self.place
+            && was_contradicted
+            // The right log was put back, and the new checkpoint covers this one.
+            && let Err(error) = place.remove(SHOWN)
+        {
+            tracing::warn!(%error, "a checkpoint that the log agrees with again was not removed; the next signature tries it again");
+        }
         Ok(checkpoint)
     }
 
@@ -178,10 +181,13 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         } else {
             self.compare_hashed(state, stored)?
         };
-        match found {
-            Some(found) => Err((*state.contradiction.insert(found)).into()),
-            None => Ok(()),
+        if let Some(found) = found {
+            return Err((*state.contradiction.insert(found)).into());
         }
+        if state.last.as_ref().is_none_or(|last| last.size() < signed) {
+            state.last = Some(stored.clone());
+        }
+        Ok(())
     }
 
     /// Records or checks whose key signs.

@@ -41,7 +41,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         let mut report = ProofReport::default();
         // Before the events are hashed: the process that writes the log may sign more of them meanwhile.
         let mut known = self.stored(&mut report)?;
-        let signed = known.iter().map(|(_, checkpoint)| checkpoint.size()).max().unwrap_or(0);
+        let all = known.iter().map(|(_, checkpoint)| checkpoint).chain(against);
+        let signed = all.map(Checkpoint::size).max().unwrap_or(0);
         let events = len_beside_a_writer(&self.store, signed);
         report.events = events;
         let mut fresh = State::default();

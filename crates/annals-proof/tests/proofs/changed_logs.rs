@@ -159,6 +159,26 @@ fn a_rollback_that_a_party_showed_is_not_forgotten() {
 }
 
 #[test]
+fn the_largest_checkpoint_that_a_party_showed_is_remembered() {
+    for order in [[0, 1], [1, 0]] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("proofs");
+        signed(200, &path);
+        // The log went on to 300 and to 700 events, and its backup was put back with its proofs.
+        let sign =
+            |count| Proofs::in_memory(&noted(count), ORIGIN).unwrap().checkpoint(&alice()).unwrap();
+        let [small, large] = [sign(300), sign(700)];
+        let shown = order.map(|at| [&small, &large][at].clone());
+        assert_eq!(open(&noted(200), &path).verify(&shown).unwrap().problems.len(), 2);
+        // A backup that has the smaller one only is not enough.
+        let log = noted(400);
+        let refused = open(&log, &path).checkpoint(&alice()).unwrap_err();
+        assert!(matches!(refused, ProofError::RolledBack { signed: 700, .. }), "{refused}");
+        open(&noted(700), &path).checkpoint(&alice()).unwrap();
+    }
+}
+
+#[test]
 fn a_changed_event_that_was_noticed_is_not_forgotten_when_only_nodes_are_right() {
     let directory = tempfile::tempdir().unwrap();
     let last = signed(700, directory.path());

@@ -79,7 +79,7 @@ fn a_witness_that_threads_share_cosigns_one_of_two_histories() {
 #[test]
 fn a_witness_cosigns_only_logs_that_it_knows() {
     let directory = tempfile::tempdir().unwrap();
-    let carol = annals_proof::LogKey::from_seed("annals.example/carol", &[5; 32]).unwrap();
+    let carol = LogKey::from_seed("annals.example/carol", &[5; 32]).unwrap();
     let witness = Witness::open(directory.path(), bob(), [carol.vkey()]).unwrap();
     let refused = witness.cosign(&request(&noted(1), 0)).unwrap_err();
     assert!(matches!(refused, WitnessError::UnknownLog { .. }), "{refused}");
@@ -95,7 +95,7 @@ fn a_witness_cosigns_only_logs_that_it_knows() {
 fn a_witness_does_not_cosign_a_log_of_its_own_key() {
     let directory = tempfile::tempdir().unwrap();
     // Also under another name.
-    let renamed = annals_proof::LogKey::from_seed("annals.example/log", &[0x44; 32]).unwrap();
+    let renamed = LogKey::from_seed("annals.example/log", &[0x44; 32]).unwrap();
     for key in [bob(), renamed] {
         let refused = Witness::open(directory.path(), bob(), [alice().vkey(), key.vkey()]);
         let refused = refused.unwrap_err();
@@ -107,7 +107,7 @@ fn a_witness_does_not_cosign_a_log_of_its_own_key() {
 fn a_policy_asks_for_its_quorum() {
     let store = noted(3);
     let mut checkpoint = Proofs::in_memory(&store, ORIGIN).unwrap().checkpoint(&alice()).unwrap();
-    let carol = annals_proof::LogKey::from_seed("annals.example/carol", &[5; 32]).unwrap();
+    let carol = LogKey::from_seed("annals.example/carol", &[5; 32]).unwrap();
     let policy = |quorum: &str| -> Policy {
         let text = format!(
             "# the test\nlog {}\nwitness bob {} https://example.com\nwitness carol {}\ngroup one any bob carol\n\

@@ -217,7 +217,7 @@ fn bound(field: &str, text: &str, shared: &Shared) -> Result<Option<u64>, Fault>
         Ok(time_ms) => time_ms,
         // Every event is later.
         Err(TimeError::Before1970) => 0,
-        Err(TimeError::Malformed) => {
+        Err(_) => {
             let message = format!(
                 "{field} must be an offset, or a time such as 2026-01-05 or 2026-01-05T09:30:00Z"
             );

@@ -168,7 +168,7 @@ impl Worker {
         self.page(after, || self.log.read(after, limit))
     }
 
-    /// Reads a page. Before it returns, it tells the core if the engine answers again or has a new connection.
+    /// Reads a page. Before the function returns, the core learns of a new connection, and of an engine that answers again.
     fn page(
         &self,
         after: Slot,
@@ -208,7 +208,7 @@ impl Worker {
     }
 }
 
-/// Tells the core if the engine has another connection than in the last call.
+/// Sends [`Input::Reconnected`] to the core if the engine has a new connection since the last call.
 fn note_connection(log: &dyn CommitLog, known: &Mutex<u64>, inbox: &Inbox) {
     // Locked until the core is told: then no answer of another thread on this connection comes before that.
     let mut known = known.lock();

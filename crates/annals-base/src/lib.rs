@@ -77,7 +77,7 @@ pub use locks::{Condvar, Mutex};
 pub use mapped::MappedFile;
 pub use ms_clock::MsClock;
 pub use process_id::process_id;
-pub use sha256::{SHA256_LANES, sha256_compress_sixteen, sha256_compress_two};
+pub use sha256::{SHA256_INITIAL, SHA256_LANES, sha256_compress_sixteen, sha256_compress_two};
 pub use shared_ref::{Keeper, SharedRef, keep};
 pub use sync::this_thread;
 pub use waiter::Waiter;

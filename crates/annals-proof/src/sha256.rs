@@ -3,23 +3,11 @@
 //! Sixteen messages are hashed at once with AVX-512. A message that ends makes room for the next one, so messages may
 //! have different sizes. Without AVX-512, and for the last few messages, two are hashed at once.
 
-use annals_base::{SHA256_LANES, sha256_compress_sixteen, sha256_compress_two};
+use annals_base::{SHA256_INITIAL, SHA256_LANES, sha256_compress_sixteen, sha256_compress_two};
 use sha2::block_api::compress256;
 
 /// The fewest messages that take less time sixteen at once than two at once.
 const LEAST: usize = 8;
-
-/// The state before the first block (FIPS 180-4, section 5.3.3).
-const INITIAL: [u32; 8] = [
-    0x6a09_e667,
-    0xbb67_ae85,
-    0x3c6e_f372,
-    0xa54f_f53a,
-    0x510e_527f,
-    0x9b05_688c,
-    0x1f83_d9ab,
-    0x5be0_cd19,
-];
 
 /// A message in blocks: those that it fills, and one or two more with its end and the padding. Some are compressed.
 struct Message<'a> {
@@ -62,7 +50,7 @@ impl<'a> Message<'a> {
 /// Returns the SHA-256 of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let message = Message::new(bytes);
-    let mut state = INITIAL;
+    let mut state = SHA256_INITIAL;
     compress256(&mut state, message.filled());
     compress256(&mut state, message.last());
     bytes_of(state)
@@ -78,7 +66,8 @@ pub(crate) fn sha256_of_many<M: AsRef<[u8]>>(messages: &[M]) -> Vec<[u8; 32]> {
     while lanes.messages.len() >= LEAST && lanes.compress() {
         lanes.finish(&mut hashes, &mut waiting);
     }
-    let mut rest = lanes.into_messages().chain(waiting.map(|(at, message)| (at, message, INITIAL)));
+    let mut rest =
+        lanes.into_messages().chain(waiting.map(|(at, message)| (at, message, SHA256_INITIAL)));
     while let Some((at, message, mut state)) = rest.next() {
         let Some((other_at, other, other_state)) = rest.next() else {
             compress256(&mut state, message.filled());
@@ -110,7 +99,7 @@ impl<'a> Lanes<'a> {
 
     /// Gives a lane the state before the first block.
     fn start(&mut self, lane: usize) {
-        for (words, initial) in self.states.iter_mut().zip(INITIAL) {
+        for (words, initial) in self.states.iter_mut().zip(SHA256_INITIAL) {
             words[lane] = initial;
         }
     }

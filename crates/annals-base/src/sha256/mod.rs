@@ -11,6 +11,18 @@ mod two;
 pub use sixteen::{SHA256_LANES, sha256_compress_sixteen};
 pub use two::sha256_compress_two;
 
+/// The state of SHA-256 before the first block (FIPS 180-4, section 5.3.3).
+pub const SHA256_INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
 /// The constants of the rounds (FIPS 180-4, section 4.2.2).
 #[cfg(target_arch = "x86_64")]
 const ROUNDS: [u32; 64] = [

@@ -17,10 +17,7 @@ pub const SHA256_LANES: usize = 16;
 /// let mut block = [0; 64];
 /// block[..4].copy_from_slice(b"abc\x80");
 /// block[63] = 24;
-/// let initial = [
-///     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-/// ];
-/// let mut states = initial.map(|word| [word; 16]);
+/// let mut states = annals_base::SHA256_INITIAL.map(|word| [word; 16]);
 /// if annals_base::sha256_compress_sixteen(&mut states, [&[block]; 16]) {
 ///     assert_eq!(states[0], [0xba7816bf; 16]);
 /// }

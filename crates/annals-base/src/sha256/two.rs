@@ -14,10 +14,7 @@
 /// let mut block = [0; 64];
 /// block[..4].copy_from_slice(b"abc\x80");
 /// block[63] = 24;
-/// let initial = [
-///     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-/// ];
-/// let mut states = [initial; 2];
+/// let mut states = [annals_base::SHA256_INITIAL; 2];
 /// if annals_base::sha256_compress_two(&mut states, [&[block], &[block]]) {
 ///     assert_eq!(states.map(|state| state[0]), [0xba7816bf; 2]);
 /// }
@@ -153,18 +150,8 @@ mod x86 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SHA256_INITIAL as INITIAL;
     use super::*;
-
-    const INITIAL: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
 
     /// The blocks of a message, padded.
     fn padded(message: &[u8]) -> Vec<[u8; 64]> {

@@ -9,7 +9,6 @@ use annals_proof::{Checkpoint, ProofError, ProofOptions};
 
 use super::files;
 use crate::args::proof::Prove;
-use crate::criteria::name_pattern::NamePattern;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::store::{self, Store};
@@ -65,9 +64,8 @@ fn evidence(
     args: &Prove,
     checkpoint: &Checkpoint,
 ) -> Result<String, Failure> {
-    let tags = tags(args)?;
     let types = args.types.iter().fold(QueryItem::new(), QueryItem::event_type);
-    let query = Query::item(tags.iter().copied().fold(types, QueryItem::tag));
+    let query = Query::item(args.tags.iter().fold(types, QueryItem::tag));
     let is_query = !(args.types.is_empty() && args.tags.is_empty());
     let mut builder = proofs.evidence(checkpoint);
     if is_query {
@@ -86,22 +84,9 @@ fn evidence(
         && !args.whole
         && !has_any(store, &query, checkpoint.size())?
     {
-        return Err(none_selected(store, args, &tags, checkpoint.size())?);
+        return Err(none_selected(store, args, checkpoint.size())?);
     }
     Ok(built?.to_json())
-}
-
-/// Returns the tags of the options, which must be whole tags.
-fn tags(args: &Prove) -> Result<Vec<&str>, ProofError> {
-    let mut tags = Vec::new();
-    for tag in &args.tags {
-        let NamePattern::Exact(tag) = tag else {
-            let text = "a proof is of whole tags; give --tag without *".to_owned();
-            return Err(ProofError::OutOfRange(text));
-        };
-        tags.push(tag.as_str());
-    }
-    Ok(tags)
 }
 
 /// Returns whether one of the first `size` events matches.
@@ -115,15 +100,11 @@ fn has_any(store: &Store, query: &Query, size: u64) -> Result<bool, Failure> {
 }
 
 /// Returns the failure of a selection without an event: it names the tags and types that no event has.
-fn none_selected(
-    store: &Store,
-    args: &Prove,
-    tags: &[&str],
-    size: u64,
-) -> Result<Failure, Failure> {
+fn none_selected(store: &Store, args: &Prove, size: u64) -> Result<Failure, Failure> {
     let items =
         args.types.iter().map(|name| (QueryItem::new().event_type(name), "type", name.as_str()));
-    let items = items.chain(tags.iter().map(|tag| (QueryItem::new().tag(*tag), "tag", *tag)));
+    let items =
+        items.chain(args.tags.iter().map(|tag| (QueryItem::new().tag(tag), "tag", tag.as_str())));
     let mut missing = Vec::new();
     for (item, kind, name) in items {
         if !has_any(store, &Query::item(item), size)? {

@@ -8,6 +8,7 @@
 //!   writer, shared    the publication protocol between the writer and the readers
 //!   shared_ref        references that keep their owner alive
 //!   segment, slot     memory for the items, and the position of an item in it
+//!   prefault          memory for a large segment ahead of the writer, by a thread
 //!   watched           a number that only grows, and the tasks and threads that wait for it
 //!   leader_queue      the queue of a group commit, and its target: one thread at a time leads
 //!   waiter            the wait of one of its requests for the result
@@ -56,6 +57,7 @@ mod locks;
 #[cfg(feature = "mapped")]
 mod mapped;
 mod ms_clock;
+mod prefault;
 mod process_id;
 mod segment;
 mod sha256;

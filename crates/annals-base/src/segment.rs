@@ -16,10 +16,10 @@ use std::{
 };
 
 /// Segments of this size or more are aligned for huge pages.
-const HUGE_FROM_BYTES: usize = 4 << 20;
+pub(crate) const HUGE_FROM_BYTES: usize = 4 << 20;
 
 /// The size of a huge page on x86-64, and on aarch64 with 4 KiB pages.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// Allocates memory for `capacity` items and writes none of them. The pointer is dangling if the items have no size.
 ///

@@ -20,10 +20,12 @@
 use std::{
     marker::PhantomData,
     mem::needs_drop,
+    ops::Range,
     ptr::{NonNull, drop_in_place, null_mut, slice_from_raw_parts_mut},
 };
 
 use crate::{
+    prefault::Prefault,
     segment,
     slot::{SEGMENT_COUNT_MAX, Slot, capacity_of, first_of},
     sync::{AtomicPtr, AtomicUsize, Ordering},
@@ -85,6 +87,17 @@ impl<T> Shared<T> {
             pointer.store(origin, Ordering::Relaxed); // pairs with the Relaxed load in `pointer_to`
             fresh
         })
+    }
+
+    /// Asks for memory for these items ahead of the writer, and does not wait.
+    ///
+    /// # Safety
+    /// The items lie in the segment that begins at or before `start` and was allocated by this list. `start` is the
+    /// address of the item from which `items` counts.
+    pub(crate) unsafe fn prefault(&self, start: NonNull<T>, items: Range<usize>) {
+        // SAFETY: the caller guarantees that both addresses lie within the segment or at its end.
+        let memory = unsafe { [items.start, items.end].map(|at| start.add(at).as_ptr()) };
+        self.segments.prefault.ask(memory[0]..memory[1]);
     }
 
     /// Returns the number of allocated segments, including those with only staged items.
@@ -172,18 +185,21 @@ fn start_of<T>(origin: *mut T, segment: usize) -> Option<NonNull<T>> {
 /// The segments. They own the memory of the items, not the items.
 struct Segments<T> {
     pointers: [AtomicPtr<T>; SEGMENT_COUNT_MAX],
+    prefault: Prefault,
     /// Makes the threads that may have the segments depend on `T`. An `AtomicPtr<T>` alone may go to any thread.
     items: PhantomData<T>,
 }
 
 impl<T> Segments<T> {
     fn new() -> Self {
-        Self { pointers: std::array::from_fn(|_| AtomicPtr::new(null_mut())), items: PhantomData }
+        let pointers = std::array::from_fn(|_| AtomicPtr::new(null_mut()));
+        Self { pointers, prefault: Prefault::new(), items: PhantomData }
     }
 }
 
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
+        self.prefault.end();
         for (segment, pointer) in self.pointers.iter().enumerate() {
             let origin = pointer.load(Ordering::Relaxed); // no other handle is left, as in the drop of `Shared`
             let Some(start) = start_of(origin, segment) else { break };

@@ -1,18 +1,24 @@
 //! The writer of a list.
 //!
 //! ```text
-//!    published        staged         room left in the segment
+//!    published        staged         room left in the stretch
 //!   [item][item] ... [item][item]   [    ][    ][    ]
 //!                    ^              ^                 ^
 //!                    list.len()     len, next         end
 //! ```
 //!
-//! The writer stores the number of items that it has written, the address of the next item and the end of the segment,
-//! so that it need not look them up. An append is then a compare, a write and a store.
+//! The writer stores the number of items that it has written, the address of the next item and the end of the stretch,
+//! so that it need not look them up. An append is then a compare, a write and a store. A stretch is a whole segment, or
+//! 2 MiB of a large one: where the writer enters it, a thread is asked to have memory for [the next ones](crate::prefault).
 
 use std::{fmt, ptr::NonNull};
 
-use crate::{list::SegmentedList, shared::Shared, slot::Slot};
+use crate::{
+    list::SegmentedList,
+    prefault::{items_ahead, room_in_stretch},
+    shared::Shared,
+    slot::Slot,
+};
 
 /// Makes an empty list. Returns its only writer and a first handle for readers. Allocates no memory for items yet.
 ///
@@ -56,7 +62,7 @@ pub struct ListWriter<T> {
     next: NonNull<T>,
     /// The number of items written, including staged ones.
     len: usize,
-    /// The index at which the segment of `next` ends. It equals `len` if the next item is the first of a segment.
+    /// The index at which the stretch of `next` ends. It equals `len` if the next item is the first of a stretch.
     end: usize,
 }
 
@@ -85,7 +91,7 @@ impl<T> ListWriter<T> {
     #[inline]
     pub fn stage(&mut self, item: T) -> usize {
         if self.len == self.end {
-            self.enter_segment();
+            self.enter_stretch();
         }
         let index = self.len;
         // SAFETY: `len < end`, so `next` points into the segment, and no other thread accesses items beyond the
@@ -146,15 +152,20 @@ impl<T> ListWriter<T> {
         self.list.shared()
     }
 
-    /// Sets `next` and `end` for the item at index `len`, and allocates its segment if necessary.
+    /// Sets `next` and `end` for the item at index `len`. Allocates its segment if necessary, and asks for memory ahead.
     #[cold]
     #[inline(never)]
-    fn enter_segment(&mut self) {
+    fn enter_stretch(&mut self) {
         let Some(slot) = Slot::checked(self.len) else { panic!("capacity overflow") };
         // SAFETY: this is the writer, and the local offset lies within the segment.
         self.next =
             unsafe { self.shared().segment_or_allocate(slot.segment).add(slot.local_offset) };
-        self.end = self.len + slot.room;
+        self.end = self.len + room_in_stretch::<T>(&slot);
+        let ahead = items_ahead::<T>(&slot);
+        if !ahead.is_empty() {
+            // SAFETY: `next` is the address of the item at `slot`, and the range ends at the segment's end at the latest.
+            unsafe { self.shared().prefault(self.next, ahead) }
+        }
     }
 }
 

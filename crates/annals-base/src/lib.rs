@@ -9,6 +9,7 @@
 //!   shared_ref        references that keep their owner alive
 //!   segment, slot     memory for the items, and the position of an item in it
 //!   prefault          memory for a large segment ahead of the writer, by a thread
+//!   prefetch          hints to the processor that memory is used soon
 //!   watched           a number that only grows, and the tasks and threads that wait for it
 //!   leader_queue      the queue of a group commit, and its target: one thread at a time leads
 //!   waiter            the wait of one of its requests for the result
@@ -58,6 +59,7 @@ mod locks;
 mod mapped;
 mod ms_clock;
 mod prefault;
+mod prefetch;
 mod process_id;
 mod segment;
 mod sha256;
@@ -78,6 +80,7 @@ pub use locks::{Condvar, Mutex};
 #[cfg(feature = "mapped")]
 pub use mapped::MappedFile;
 pub use ms_clock::MsClock;
+pub use prefetch::prefetch;
 pub use process_id::process_id;
 pub use sha256::{SHA256_INITIAL, SHA256_LANES, sha256_compress_sixteen, sha256_compress_two};
 pub use shared_ref::{Keeper, SharedRef, keep};

@@ -203,7 +203,9 @@ mod tests {
             let (mut writer, reader) = crate::segmented_list::<Item>();
             // Large segments begin after 31,744 items.
             let count = 31_744 + list * 500;
-            (0..count).for_each(|n| drop(writer.push([n; 25])));
+            for n in 0..count {
+                writer.push([n; 25]);
+            }
             assert!(reader.iter().map(|item| item[24]).eq(0..count));
         }
     }

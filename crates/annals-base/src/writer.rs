@@ -16,6 +16,7 @@ use std::{fmt, ptr::NonNull};
 use crate::{
     list::SegmentedList,
     prefault::{items_ahead, room_in_stretch},
+    prefetch::prefetch_item,
     shared::Shared,
     slot::Slot,
 };
@@ -100,6 +101,8 @@ impl<T> ListWriter<T> {
             self.next.write(item);
             self.next = self.next.add(1);
         }
+        // The next item is often written soon, and its memory is in no cache.
+        prefetch_item(self.next.as_ptr());
         self.len = index + 1;
         index
     }

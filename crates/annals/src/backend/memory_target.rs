@@ -105,6 +105,7 @@ impl<E: Event> CommitTarget<E> for MemoryTarget<E> {
         self.last_time_ms = time_ms;
         for (index, event) in events.into_iter().enumerate() {
             let offset = self.next_offset();
+            self.reader.prefetch(&batch.labels, index);
             // The offset and the index have room: `reserve` has checked it.
             self.index.add_event(local_offset(offset, 0), &batch.labels.event(index));
             self.list.stage(Recorded { offset, time_ms, event });

@@ -51,6 +51,7 @@ impl OneEvent {
         for (hash, tag) in one.hashes.iter_mut().zip(one.tags.iter()) {
             check_name("tag", tag).ok()?;
             *hash = hasher.hash(tag.as_bytes());
+            index.tags.prefetch_slot(*hash);
         }
         Some(one)
     }

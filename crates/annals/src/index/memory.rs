@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::lookup::{Kind, Lookup, Posting};
 use super::names::{Names, NamesWriter, Totals};
-use crate::event::labels::EventNames;
+use crate::event::labels::{EventNames, Labels};
 use crate::event::name::{Hasher, Name};
 use crate::event::raw::RawEvent;
+
+/// The number of events between the prefetch of a slot, that of its entry, and the use of both.
+const PREFETCHED_EVENTS: usize = 4;
 
 /// The readers' handle of an in-memory index.
 ///
@@ -148,6 +151,18 @@ impl MemIndex {
     #[inline]
     pub(crate) fn recent_type(&self, event_type: &str) -> Option<usize> {
         self.types.recent(event_type)
+    }
+
+    /// Has the processor load what the index needs for events of a batch that are indexed soon after event `index`.
+    pub(crate) fn prefetch(&self, batch: &Labels, index: usize) {
+        let later = |ahead| (index + ahead < batch.len()).then(|| batch.event(index + ahead));
+        if let Some(event) = later(2 * PREFETCHED_EVENTS) {
+            event.tag_names().for_each(|tag| self.tags.prefetch_slot(tag.hash));
+            event.id_name().iter().for_each(|id| self.ids.prefetch_slot(id.hash));
+        }
+        if let Some(event) = later(PREFETCHED_EVENTS) {
+            event.tag_names().for_each(|tag| self.tags.prefetch_entry(tag.hash));
+        }
     }
 
     /// Returns the memory that the index takes, in bytes.

@@ -2,18 +2,21 @@
 //!
 //! ```text
 //!   tables   [▪▪▪▪] [▪▪▪▪▪▪▪▪] …      hash → entry + 1, with linear probing; each table is twice as large as the last
-//!   entries  name, hash, first offset, head of the chain, count
+//!   entries  name, hash, first offset, head of the chain, count: 64 bytes, one cache line
 //!   words    │ 4 offsets │ link │  8 offsets  │ link │ …     chunks of all names, doubling along each chain
 //! ```
+//! A slot has 32 bits of the hash as well, so a search looks at nearly no entry of another name.
+//!
 //! The writer overwrites only a slot or a link that is 0, and the count of a name. So a reader sees an older or a newer
 //! state, never a mixture. A reader ignores offsets beyond the published head.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use annals_base::{ListWriter, SegmentedList, segmented_list};
 
 use crate::event::name::Name;
+use crate::util::inline_text::InlineText;
 use crate::util::local_offset::local_size;
 
 /// The number of slots of the first table.
@@ -34,15 +37,16 @@ const MOST: usize = (u32::MAX / 2) as usize;
 pub(crate) struct Names {
     entries: SegmentedList<Entry>,
     words: SegmentedList<AtomicU32>,
-    tables: [OnceLock<Box<[AtomicU32]>>; TABLES],
+    tables: [OnceLock<Box<[AtomicU64]>>; TABLES],
     table: AtomicUsize,
     /// The entries of names that were remembered lately, each + 1, by [`recent_slot`].
     recent: [AtomicU32; RECENT],
 }
 
 #[derive(Debug)]
+#[repr(align(64))]
 struct Entry {
-    text: Box<str>,
+    text: InlineText,
     hash: u64,
     first: u32,
     chain: AtomicU32,
@@ -50,6 +54,8 @@ struct Entry {
     /// The position in `words` of the last chunk of the chain. Only the writer uses it.
     tail: AtomicU32,
 }
+
+const _: () = assert!(size_of::<Entry>() == 64, "an entry is one cache line");
 
 /// The writer's handle of a table. Each table has one.
 #[derive(Debug)]
@@ -88,7 +94,7 @@ impl Names {
         // Acquire: pairs with the Release in `NamesWriter::remember`, so the entry is visible.
         let number = self.recent[recent_slot(text)].load(Ordering::Acquire) as usize;
         let number = number.checked_sub(1)?;
-        self.entries.get(number).filter(|entry| &*entry.text == text).map(|_| number)
+        self.entries.get(number).filter(|entry| entry.text.is(text)).map(|_| number)
     }
 
     /// Returns every name with its offsets, in the order in which the names were first added.
@@ -96,7 +102,7 @@ impl Names {
         self.entries.iter().map(|entry| {
             // Acquire: pairs with the Release of `count` in `NamesWriter::add_to`, as in `posting`.
             let count = entry.count.load(Ordering::Acquire);
-            (&*entry.text, MemPosting { names: self, entry, count, chunk: 0, start: 0 })
+            (entry.text.as_str(), MemPosting { names: self, entry, count, chunk: 0, start: 0 })
         })
     }
 
@@ -122,25 +128,49 @@ impl Names {
     /// Returns the memory that the table takes, in bytes.
     pub(crate) fn allocated_bytes(&self) -> usize {
         let tables: usize =
-            self.tables.iter().filter_map(OnceLock::get).map(|table| table.len() * 4).sum();
-        let texts: usize = self.entries.iter().map(|entry| entry.text.len()).sum();
+            self.tables.iter().filter_map(OnceLock::get).map(|table| size_of_val(&**table)).sum();
+        let texts: usize = self.entries.iter().map(|entry| entry.text.heap_bytes()).sum();
         tables + texts + self.entries.allocated_bytes() + self.words.allocated_bytes()
+    }
+
+    /// Has the processor load the first slot of a hash, for a search that follows soon.
+    #[inline]
+    pub(crate) fn prefetch_slot(&self, hash: u64) {
+        if let Some(slot) = self.first_slot(hash) {
+            annals_base::prefetch(slot);
+        }
+    }
+
+    /// Has the processor load the entry whose number is in the first slot of a hash. The slot was prefetched before.
+    pub(crate) fn prefetch_entry(&self, hash: u64) {
+        // Acquire: pairs with the Release of the slot in `put`, so the entry is visible.
+        let number = self.first_slot(hash).map(|slot| split(slot.load(Ordering::Acquire)).1);
+        let number = number.and_then(|number| number.checked_sub(1));
+        if let Some(entry) = number.and_then(|number| self.entries.get(number as usize)) {
+            annals_base::prefetch(entry);
+        }
+    }
+
+    #[inline]
+    fn first_slot(&self, hash: u64) -> Option<&AtomicU64> {
+        // Acquire: pairs with the Release of `table` in `NamesWriter::grow`, so the table is filled.
+        let table = self.tables[self.table.load(Ordering::Acquire)].get()?;
+        table.get(probe(table, hash).next()?)
     }
 
     /// Returns the number of the entry with this name.
     fn find(&self, name: Name<'_>) -> Option<usize> {
         // Acquire: pairs with the Release of `table` in `NamesWriter::grow`, so the table is filled.
         let table = self.tables[self.table.load(Ordering::Acquire)].get()?;
+        let bits = hash_bits(name.hash);
         for slot in probe(table, name.hash) {
             // Acquire: pairs with the Release of the slot in `put`, so the entry is visible.
-            match table[slot].load(Ordering::Acquire) {
-                0 => return None,
-                number => {
-                    let number = number as usize - 1;
-                    let entry = self.entries.get(number)?;
-                    if entry.hash == name.hash && &*entry.text == name.text {
-                        return Some(number);
-                    }
+            let (its_bits, number) = split(table[slot].load(Ordering::Acquire));
+            let number = number.checked_sub(1)? as usize;
+            if its_bits == bits {
+                let entry = self.entries.get(number)?;
+                if entry.hash == name.hash && entry.text.is(name.text) {
+                    return Some(number);
                 }
             }
         }
@@ -149,7 +179,7 @@ impl Names {
 }
 
 /// Returns the slots of a hash in the order in which a lookup tries them.
-fn probe(table: &[AtomicU32], hash: u64) -> impl Iterator<Item = usize> + use<> {
+fn probe(table: &[AtomicU64], hash: u64) -> impl Iterator<Item = usize> + use<> {
     let mask = table.len() - 1;
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
     let start = hash as usize;
@@ -246,7 +276,7 @@ impl NamesWriter {
             self.grow(table_size * 2);
         }
         let number = self.entries.push(Entry {
-            text: name.text.into(),
+            text: InlineText::new(name.text),
             hash: name.hash,
             first: offset,
             chain: AtomicU32::new(0),
@@ -315,16 +345,28 @@ fn recent_slot(text: &str) -> usize {
     (len + byte(0) + 5 * byte(len / 2) + 3 * byte(len.wrapping_sub(1))) % RECENT
 }
 
-fn empty_table(size: usize) -> Box<[AtomicU32]> {
-    (0..size).map(|_| AtomicU32::new(0)).collect()
+fn empty_table(size: usize) -> Box<[AtomicU64]> {
+    (0..size).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// Returns the bits of a hash that its slot has. The first slot that is tried follows from the other bits.
+fn hash_bits(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Returns the bits of the hash in a slot, and the number of the entry + 1, or 0 if the slot is free.
+#[expect(clippy::cast_possible_truncation, reason = "each half fits")]
+fn split(slot: u64) -> (u32, u32) {
+    ((slot >> 32) as u32, slot as u32)
 }
 
 /// Writes the number of an entry to the first free slot of its hash. Tables are at most half full, so there is one.
-fn put(table: &[AtomicU32], hash: u64, number: usize) {
+fn put(table: &[AtomicU64], hash: u64, number: usize) {
     // Relaxed: only the writer's thread writes slots.
     if let Some(slot) = probe(table, hash).find(|&slot| table[slot].load(Ordering::Relaxed) == 0) {
         // Release: pairs with the Acquire of the slot in `Names::find`.
-        table[slot].store(local_size(number + 1), Ordering::Release);
+        let content = u64::from(hash_bits(hash)) << 32 | u64::from(local_size(number + 1));
+        table[slot].store(content, Ordering::Release);
     }
 }
 

@@ -43,6 +43,8 @@ const UNSAFE: [(&str, &[&str]); 2] = [
             "shared.rs",
             "shared_ref.rs",
             "mapped.rs",
+            "prefault.rs",
+            "prefetch.rs",
             "process_id.rs",
             "sha256/sixteen.rs",
             "sha256/two.rs",

@@ -1,4 +1,5 @@
-//! Appends, in turn, on a connection of their own.
+//! Appends, in turn, on a connection of their own. An append whose outcome is not known is reported as such;
+//! annals-replicated settles it (`core/landing.rs`, `core/sending.rs`).
 
 use std::sync::Arc;
 

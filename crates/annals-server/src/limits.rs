@@ -1,4 +1,4 @@
-//! The limits of a server.
+//! The limits of a server. `http_face/body`, `listen/connection`, `shared` and `timed_body` enforce them.
 
 use std::time::Duration;
 

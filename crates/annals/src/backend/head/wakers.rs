@@ -1,4 +1,5 @@
-//! Wakes tasks and threads. A waker is a user's code, which may do anything.
+//! Wakes one task or thread. A waker is a user's code, which may do anything. `annals_base::Watched` has those that wait
+//! for the head, and `publisher` wakes them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals::{Backend, Durability, Event, EventStore, Journal, Memory, Projection};
+use annals::{Backend, Durability, Event, EventStore, Journal, JournalOptions, Memory, Projection};
 use axum::Router;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -47,7 +47,7 @@ use crate::source::{Opened, Source};
 #[must_use = "a server does nothing until it is started"]
 pub struct Server {
     source: Source,
-    durability: Durability,
+    journal: JournalOptions,
     patience: Duration,
     addresses: Vec<Address>,
     limits: Limits,
@@ -77,7 +77,7 @@ impl Server {
     fn new(source: Source) -> Self {
         Self {
             source,
-            durability: Durability::Sync,
+            journal: Journal::options(),
             patience: Duration::ZERO,
             addresses: Vec::new(),
             limits: Limits::default(),
@@ -161,7 +161,16 @@ impl Server {
     /// it survives the end of the process. It has no effect on a store in a [backend](Self::on), which has options of
     /// its own.
     pub fn durability(self, durability: Durability) -> Self {
-        Self { durability, ..self }
+        Self { journal: self.journal.durability(durability), ..self }
+    }
+
+    /// Sets the size in bytes at which a segment of the store is sealed, as
+    /// [`JournalOptions::segment_bytes`](annals::JournalOptions::segment_bytes) does: 64 MiB by default, 4 KiB to 2
+    /// GiB. Existing segments keep their sizes. The index of the last segment is in memory, so smaller segments take
+    /// less of it. It has no effect on a store that is [read-only](Self::open_read_only), [shared](Self::share) or in a
+    /// [backend](Self::on).
+    pub fn segment_bytes(self, bytes: u64) -> Self {
+        Self { journal: self.journal.segment_bytes(bytes), ..self }
     }
 
     /// Sets the longest time that [`start`](Self::start) waits while another process has the store open for writing: 0
@@ -343,14 +352,14 @@ impl Server {
         let source = std::mem::replace(&mut self.source, Source::ReadOnly(PathBuf::new()));
         // With patience, an existing store comes first, since the process that has it may listen on the same address.
         // Otherwise the addresses do: a server that cannot listen must not create a store.
-        match source.open_waiting(self.durability, self.patience).await {
+        match source.open_waiting(&self.journal, self.patience).await {
             Ok(opened) => {
                 let opened = opened?;
                 self.serve(opened, access, listeners(&wanted).await?)
             }
             Err(source) => {
                 let listeners = listeners(&wanted).await?;
-                let opened = source.open(self.durability)?;
+                let opened = source.open(&self.journal)?;
                 self.serve(opened, access, listeners)
             }
         }

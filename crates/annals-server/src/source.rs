@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annals::backend::Beside;
-use annals::{Backend, Durability, Journal, OpenError};
+use annals::{Backend, Journal, JournalOptions, OpenError};
 
 use crate::event::WireEvent;
 use crate::shared::Readiness;
@@ -55,9 +55,9 @@ impl Source {
     }
 
     /// Opens the store. It may wait for the disk.
-    pub(crate) fn open(self, durability: Durability) -> Result<Opened, OpenError> {
+    pub(crate) fn open(self, options: &JournalOptions) -> Result<Opened, OpenError> {
         match self {
-            Self::Path(path) => open_journal(&path, durability),
+            Self::Path(path) => open_journal(&path, options),
             Self::ReadOnly(path) => {
                 Ok(Opened::following(Journal::options().open_read_only::<WireEvent>(&path)?))
             }
@@ -70,7 +70,7 @@ impl Source {
     /// the source itself if the store does not exist.
     pub(crate) async fn open_waiting(
         self,
-        durability: Durability,
+        options: &JournalOptions,
         patience: Duration,
     ) -> Result<Result<Opened, OpenError>, Self> {
         if patience.is_zero() || !self.exists() {
@@ -80,7 +80,7 @@ impl Source {
         let begin = Instant::now();
         let mut is_first = true;
         loop {
-            match open_journal(&path, durability) {
+            match open_journal(&path, options) {
                 Err(error @ OpenError::Locked { .. }) if begin.elapsed() < patience => {
                     if std::mem::take(&mut is_first) {
                         tracing::warn!("{error}; waiting");
@@ -93,8 +93,8 @@ impl Source {
     }
 }
 
-fn open_journal(path: &Path, durability: Durability) -> Result<Opened, OpenError> {
-    let journal: Journal<WireEvent> = Journal::options().durability(durability).open(path)?;
+fn open_journal(path: &Path, options: &JournalOptions) -> Result<Opened, OpenError> {
+    let journal: Journal<WireEvent> = options.clone().open(path)?;
     Ok(Opened::new(Box::new(journal)))
 }
 
@@ -127,7 +127,7 @@ mod tests {
         std::fs::write(&segment, bytes).expect("written");
         let follower = Journal::options().open_read_only::<WireEvent>(&path).expect("opened");
         let shared = Source::Shared(follower.raw());
-        let opened = shared.open(Durability::Sync).expect("opened");
+        let opened = shared.open(&Journal::options()).expect("opened");
         let reason = opened.readiness.and_then(|check| check());
         assert_eq!(reason, follower.follow_error().map(ToString::to_string));
         assert!(reason.is_some(), "the log is damaged");

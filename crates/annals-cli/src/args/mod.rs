@@ -63,6 +63,8 @@ use state::State;
 use summary::{Stats, Tags, Types};
 
 use crate::console::settings::Color;
+#[cfg(feature = "serve")]
+use crate::store_path::StorePath;
 
 /// The features that this program was built with, and the format of files that it reads and writes.
 fn long_version() -> &'static str {
@@ -295,6 +297,8 @@ impl Command {
                 Err((ErrorKind::MissingRequiredArgument, missing.to_owned()))
             }
             Self::Bench(bench) => check_bench(bench),
+            #[cfg(feature = "serve")]
+            Self::Serve(args) => check_serve(args),
             _ => Ok(()),
         }
     }
@@ -322,6 +326,15 @@ fn check_import(import: &Import) -> Result<(), (ErrorKind, String)> {
     if import.keep_times && csv.event_type.is_some() && csv.time.is_none() {
         let right = "with --type, --keep-times needs the column of the times: --time COLUMN";
         return Err((ErrorKind::MissingRequiredArgument, right.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(feature = "serve")]
+fn check_serve(serve: &Serve) -> Result<(), (ErrorKind, String)> {
+    if serve.segment_bytes.is_some() && matches!(serve.store, StorePath::RocksDb(_)) {
+        let right = "a store in RocksDB has no segments; leave out --segment-bytes";
+        return Err((ErrorKind::ArgumentConflict, right.to_owned()));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::args::append::Durability;
 use crate::args::creation::{Wait, time, wait};
+use crate::args::values::segment_bytes;
 use crate::store_path::StorePath;
 
 /// Serve a store to other programs and machines: gRPC for UmaDB's clients, HTTP with JSON, and pages for a browser
@@ -49,12 +50,19 @@ pub(crate) struct Serve {
     pub(crate) listen_mutual: Vec<SocketAddr>,
 
     /// Serve a store that another process may be writing to; appends fail
-    #[arg(long, conflicts_with_all = ["durability", "wait"])]
+    #[arg(long, conflicts_with_all = ["durability", "wait", "segment_bytes"])]
     pub(crate) read_only: bool,
 
     /// When an append is answered
     #[arg(long, value_enum, default_value_t = Durability::Sync)]
     pub(crate) durability: Durability,
+
+    /// The size at which a segment is sealed and the next is begun, 4KiB to 2GiB [default: 64MiB]
+    ///
+    /// The server keeps the index of the last segment in memory. So smaller segments take less memory, up to 140 bytes
+    /// for each event of a segment; but each takes two files. Segments that exist keep their sizes.
+    #[arg(long, value_name = "SIZE", value_parser = segment_bytes)]
+    pub(crate) segment_bytes: Option<u64>,
 
     /// Wait for another process to close the store, at most for this time [without a TIME: without a limit]
     ///

@@ -23,6 +23,22 @@ pub(super) fn payload_bytes(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "expected a whole number of bytes from 0 to 1048576".to_owned())
 }
 
+/// Parses the size of a segment: a number of bytes, or a number with its unit.
+#[cfg(feature = "serve")]
+pub(super) fn segment_bytes(text: &str) -> Result<u64, String> {
+    let size = size(text).filter(|bytes| (4 << 10..=2 << 30).contains(bytes));
+    size.ok_or_else(|| "expected a size from 4KiB to 2GiB, such as 16MiB or 1048576".to_owned())
+}
+
+/// Returns the number of bytes of a size such as `512`, `4KiB`, `64MiB` or `2GiB`.
+#[cfg(feature = "serve")]
+fn size(text: &str) -> Option<u64> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let with_unit = |(unit, shift)| text.strip_suffix(unit).map(|number| (number, shift));
+    let (number, shift) = units.into_iter().find_map(with_unit).unwrap_or((text, 0));
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 /// Parses a number of concurrent writers.
 pub(super) fn writer_count(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (2..=256).contains(count));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "replicated")]
+use annals_replicated::{Replicated, ReplicatedOptions};
 use annals_server::{Handle, Limits, Running, ServeError, Server};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusRecorder};
 use tokio::runtime::Runtime;
@@ -87,7 +89,9 @@ async fn server(args: &Serve) -> Result<Server, Failure> {
     match &args.store {
         StorePath::Journal(path) if args.read_only => Ok(Server::open_read_only(path)),
         StorePath::Journal(path) => {
-            Ok(Server::open(path).durability(args.durability.into()).wait_for_lock(patience(args)))
+            let server = Server::open(path).durability(args.durability.into());
+            let server = args.segment_bytes.into_iter().fold(server, Server::segment_bytes);
+            Ok(server.wait_for_lock(patience(args)))
         }
         #[cfg(feature = "rocksdb")]
         StorePath::RocksDb(path) if args.read_only => {
@@ -136,6 +140,8 @@ async fn rocksdb(path: &std::path::Path, args: &Serve) -> Result<Server, Failure
 async fn replicated(address: &RecordAddress, args: &Serve) -> Result<Server, Failure> {
     let (begin, patience) = (std::time::Instant::now(), patience(args));
     let address = address.clone();
+    let options = Replicated::options();
+    let options = args.segment_bytes.into_iter().fold(options, ReplicatedOptions::segment_bytes);
     let (sender, opened) = tokio::sync::oneshot::channel();
     let open = move || {
         let mut is_first = true;
@@ -146,7 +152,7 @@ async fn replicated(address: &RecordAddress, args: &Serve) -> Result<Server, Fai
                     engine::warn(fitness);
                 }
             };
-            match replica::open_watched(&address, &interrupt, warn) {
+            match replica::open_watched(&address, options.clone(), &interrupt, warn) {
                 Err(problem) if problem.is_locked() && begin.elapsed() < patience => {
                     if std::mem::take(&mut is_first) {
                         say::note(&format!("{}; waiting", problem.message()));

@@ -1,7 +1,7 @@
 //! Opens the replica of a record: a store that appends to the record, and reads its own files.
 
 use annals::{Event, OpenError};
-use annals_replicated::{Fitness, OpenReplicatedError, Replicated};
+use annals_replicated::{Fitness, OpenReplicatedError, Replicated, ReplicatedOptions};
 
 use super::engine;
 use crate::failure::{Failure, RecordFailure};
@@ -14,19 +14,20 @@ pub(crate) fn open<E: Event>(
     address: &RecordAddress,
     interrupt: &Interrupt,
 ) -> Result<Replicated<E>, Failure> {
-    open_watched(address, interrupt, |_| {})
+    open_watched(address, Replicated::options(), interrupt, |_| {})
 }
 
 /// Opens the replica, as [`open`] does. Calls `see` with what the engine is.
 pub(crate) fn open_watched<E: Event>(
     address: &RecordAddress,
+    options: ReplicatedOptions,
     interrupt: &Interrupt,
     see: impl FnOnce(&Fitness),
 ) -> Result<Replicated<E>, Failure> {
     let log = engine::connect(address)?;
     see(&engine::ready(&*log, address, interrupt)?);
     let spinner = progress::spinner("reading the record");
-    let opened = Replicated::open(log, address.replica());
+    let opened = options.open(log, address.replica());
     spinner.finish_and_clear();
     opened.map_err(|problem| not_opened(address, problem))
 }

@@ -171,6 +171,31 @@ fn slow_clients_have_the_times_of_the_options() {
 }
 
 #[test]
+fn segments_have_the_size_of_the_option() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let body = format!(r#"{{"events":[{{"type":"a","data":"{}"}}]}}"#, "x".repeat(3000));
+    for (size, segments) in [("4KiB", 2), ("1048576", 2), ("4KiB", 4)] {
+        let serving = Serving::start(&[&store, "--segment-bytes", size]);
+        for _ in 0..4 {
+            serving.send("POST", "/v1/events", &body);
+        }
+        serving.signal("-TERM");
+        assert_eq!(serving.end().0, Some(0));
+        let stats = annals(["stats", &store, "-f", "jsonl"], "").succeeds();
+        assert!(stats.out.contains(&format!(r#""segments":{segments},"#)), "{size}: {}", stats.out);
+    }
+    for size in ["4095", "3GiB", "64MB", "-1", "99999999999GiB", ""] {
+        let size = format!("--segment-bytes={size}");
+        annals(["serve", &store, &size], "").complains(&["expected a size from 4KiB to 2GiB"]);
+    }
+    annals(["serve", &store, "--segment-bytes=8KiB", "--read-only"], "")
+        .complains(&["--segment-bytes", "--read-only"]);
+    annals(["serve", "rocksdb:a", "--segment-bytes=8KiB"], "")
+        .complains(&["a store in RocksDB has no segments"]);
+}
+
+#[test]
 fn a_killed_server_has_kept_what_it_answered() {
     let dir = TestDir::new();
     let store = dir.arg("a.store");

@@ -14,10 +14,13 @@ pub fn round(asked: &Asked) -> io::Result<Round> {
     let files = crate::directory(&asked.dir)?;
     let store: Store = EventStore::open(files.path().join("log")).map_err(io::Error::other)?;
     let mut round = Round::new();
-    for row in appends() {
+    for row in appends(asked) {
         round.push((row.to_string(), append(&store, asked, row)));
     }
     store.close().map_err(io::Error::other)?;
+    if asked.rows.is_some() {
+        return Ok(round);
+    }
     let files = crate::directory(&asked.dir)?;
     let store: Store = EventStore::open(files.path().join("log")).map_err(io::Error::other)?;
     let mut next = 0;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::Figure;
 use crate::server::Server;
+use crate::{Asked, Figure};
 
 /// A row of appends.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +27,12 @@ impl fmt::Display for Append {
 }
 
 /// Returns the rows of appends: 1 and 100 events a request, without and with a condition, by 1 to 64 clients.
-pub fn appends() -> impl Iterator<Item = Append> {
+pub fn appends(asked: &Asked) -> impl Iterator<Item = Append> {
     let kinds = [(1, false), (1, true), (100, false), (100, true)];
-    kinds.into_iter().flat_map(|(in_batch, condition)| {
+    let rows = kinds.into_iter().flat_map(|(in_batch, condition)| {
         [1, 4, 16, 64].map(|clients| Append { clients, in_batch, condition })
-    })
+    });
+    rows.filter(move |row| asked.rows.as_deref().is_none_or(|text| row.to_string().contains(text)))
 }
 
 pub const READ: &str = "read all, events/s";

@@ -7,7 +7,8 @@
 //! `bench/run server` builds the servers and calls this with `--annals FILE` and `--umadb FILE`. Options: `--rounds N`
 //! (5), `--seconds S` (1, for each row of each round), `--events N` (1,000,000, of the log that is read), `--bytes N,N`
 //! (of the data of an event, 100 and then 500), `--dir DIR` (where the logs go), `--out DIR` (where the results go),
-//! `--page FILE` (the Markdown page whose tables are replaced), `--only NAME` (of the servers, for a profile).
+//! `--page FILE` (the Markdown page whose tables are replaced), `--only NAME` (of the servers, for a profile), `--rows TEXT`
+//! (only the rows of appends whose name has the text, for a profile).
 
 mod embedded;
 mod http;
@@ -43,6 +44,7 @@ pub struct Asked {
     out: PathBuf,
     page: Option<PathBuf>,
     only: Option<String>,
+    pub rows: Option<String>,
 }
 
 /// A figure of one round: events a second or microseconds, and, of a server, seconds of processor time for a million
@@ -79,6 +81,7 @@ fn asked() -> Result<Asked, String> {
         out: "bench/results".into(),
         page: None,
         only: None,
+        rows: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
@@ -91,6 +94,7 @@ fn asked() -> Result<Asked, String> {
             "--out" => asked.out = value.into(),
             "--page" => asked.page = Some(value.into()),
             "--only" => asked.only = Some(value),
+            "--rows" => asked.rows = Some(value),
             "--rounds" => asked.rounds = value.parse().map_err(|_| wrong())?,
             "--events" => asked.events = value.parse().map_err(|_| wrong())?,
             "--bytes" => {
@@ -103,6 +107,12 @@ fn asked() -> Result<Asked, String> {
             }
             _ => return Err(format!("unknown option {name}")),
         }
+    }
+    if asked.page.is_some() && asked.rows.is_some() {
+        return Err("--page replaces whole tables; leave out --rows".to_owned());
+    }
+    if load::appends(&asked).next().is_none() {
+        return Err("no row of appends has the text of --rows".to_owned());
     }
     Ok(asked)
 }

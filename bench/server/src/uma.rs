@@ -20,8 +20,11 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub async fn round(kind: Kind, program: &Path, asked: &Asked) -> io::Result<Round> {
     let server = Server::start(kind, program, &asked.dir)?;
     let mut round = Round::new();
-    for row in appends() {
+    for row in appends(asked) {
         round.push((row.to_string(), append(&server, asked, row).await));
+    }
+    if asked.rows.is_some() {
+        return Ok(round);
     }
     let latencies = subscribers(&server, asked).await;
     drop(server);

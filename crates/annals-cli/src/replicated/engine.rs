@@ -54,7 +54,7 @@ pub(crate) fn connect(address: &RecordAddress) -> Result<Arc<dyn CommitLog>, Fai
             })?))
         }
         #[cfg(not(all(feature = "postgres", feature = "nats")))]
-        _ => Err(Failure::NotBuiltIn { store: StorePath::Record(address.clone()) }),
+        _ => Err(Failure::NotBuiltIn { store: StorePath::Record(Box::new(address.clone())) }),
     }
 }
 

@@ -54,6 +54,18 @@ impl Following {
     /// call that is dropped before its end loses no event.
     pub(crate) async fn next(&mut self) -> Option<Result<Page, Fault>> {
         loop {
+            let page = self.present().await?;
+            if !matches!(&page, Ok(page) if page.is_empty()) {
+                return Some(page);
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Returns the next events that the log has, without waiting for more: an empty page if everything up to the head
+    /// was returned, and `None` once the server ends. A call that is dropped before its end loses no event.
+    pub(crate) async fn present(&mut self) -> Option<Result<Page, Fault>> {
+        loop {
             if self.ended || *self.phase.borrow() == Phase::Draining {
                 return None;
             }
@@ -61,17 +73,18 @@ impl Following {
             self.cursor.range.end = head.max(self.cursor.range.start);
             if self.cursor.is_done() {
                 self.watch.set(self.cursor.range.start);
-                self.wait().await?;
-                continue;
+                return Some(Ok(Page::new()));
             }
             match self.shared.read_page(&mut self.cursor, self.room).await {
                 Ok(page) => {
-                    if self.cursor.range.is_empty() {
+                    let is_last = self.cursor.range.is_empty();
+                    if is_last {
                         // An exhausted range may be anything empty; the next one begins at the head that was read.
                         self.cursor.range = head..head;
                     }
                     self.watch.set(self.cursor.range.start);
-                    if !page.is_empty() {
+                    // A log whose head moves without pause does not keep the caller from its empty page.
+                    if is_last || !page.is_empty() {
                         return Some(Ok(page));
                     }
                 }
@@ -83,14 +96,10 @@ impl Following {
         }
     }
 
-    /// Returns the offset that is read next.
-    pub(crate) fn position(&self) -> u64 {
-        self.cursor.range.start
-    }
-
-    /// Returns whether everything up to the head was returned.
-    pub(crate) fn is_caught_up(&self) -> bool {
-        self.cursor.range.start >= self.shared.head().get()
+    /// Returns the head that the subscription has reached: the offset that is read next, and never one beyond the
+    /// head of the log.
+    pub(crate) fn reached(&self) -> u64 {
+        self.cursor.range.start.min(self.shared.head().get())
     }
 
     /// Waits for the head to move. Returns `None` once the server drains or the store is closed.

@@ -70,17 +70,28 @@ impl Sending {
             let lines = page.and_then(|page| lines(&page));
             return Some(lines.unwrap_or_else(|fault| guarded::error_line(&fault)));
         }
-        if !self.caught_up && self.following.is_caught_up() {
-            self.caught_up = true;
-            let head = self.following.position();
-            return Some(format!("event: caught-up\ndata: {{\"head\":{head}}}\n\n").into());
-        }
-        let page = tokio::select! {
-            page = self.following.next() => page?,
+        let events = tokio::select! {
+            events = self.events() => events?,
             () = tokio::time::sleep(COMMENT) => return Some(Bytes::from_static(b":\n\n")),
         };
-        let events = page.and_then(|page| sent_events(&page));
         Some(events.unwrap_or_else(|fault| sent_error(&fault)))
+    }
+
+    /// Returns the next events as server-sent events; once, `caught-up` in their place.
+    async fn events(&mut self) -> Option<Result<Bytes, Fault>> {
+        let page = if self.caught_up {
+            self.following.next().await?
+        } else {
+            self.following.present().await?
+        };
+        Some(page.and_then(|page| {
+            if !page.is_empty() {
+                return sent_events(&page);
+            }
+            self.caught_up = true;
+            let head = self.following.reached();
+            Ok(format!("event: caught-up\ndata: {{\"head\":{head}}}\n\n").into())
+        }))
     }
 }
 
@@ -111,7 +122,7 @@ fn sent_events(page: &Page) -> Result<Bytes, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use annals::Query;
+    use annals::{Query, RawEvent};
 
     use super::*;
 
@@ -128,5 +139,36 @@ mod tests {
             assert_eq!(&*sending.piece().await.unwrap(), b":\n\n");
             assert_eq!(begin.elapsed().as_secs(), 15);
         }
+    }
+
+    /// Returns the pieces that a log of these types sends to a subscription to `type`, up to the first comment.
+    async fn pieces(types: &[&'static str], from: u64) -> Vec<String> {
+        let shared = Arc::new(Shared::in_memory());
+        for name in types {
+            shared.store.append(RawEvent::builder(*name).build().unwrap().into()).unwrap();
+        }
+        let query = Arc::new(Query::event_type("wanted"));
+        let following = Following::new(&shared, "http", "peer".into(), query, from, ROOM).unwrap();
+        let mut sending = Sending { following, lines: false, caught_up: false };
+        let mut pieces = Vec::new();
+        loop {
+            let piece = String::from_utf8(sending.piece().await.unwrap().to_vec()).unwrap();
+            if piece == ":\n\n" {
+                return pieces;
+            }
+            pieces.push(piece);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn caught_up_comes_before_the_stream_is_silent() {
+        let caught_up = |head: u64| format!("event: caught-up\ndata: {{\"head\":{head}}}\n\n");
+        assert_eq!(pieces(&[], 0).await, [caught_up(0)]);
+        assert_eq!(pieces(&["other"; 3], 0).await, [caught_up(3)], "no event matches");
+        assert_eq!(pieces(&["other"; 3], 2).await, [caught_up(3)]);
+        assert_eq!(pieces(&["other"; 3], 9).await, [caught_up(3)], "the head, not `from`");
+        let full_page = [&["wanted"; ROOM.events][..], &["other"]].concat();
+        let pieces = pieces(&full_page, 0).await;
+        assert_eq!((pieces.len(), &pieces[1]), (2, &caught_up(257)));
     }
 }

@@ -241,7 +241,8 @@ impl Server {
     }
 
     /// Adds a check of readiness, which returns why the server is not ready, or `None`. `/health/ready` and gRPC's
-    /// health service ask it at each request, so it must not wait. The server itself checks its store.
+    /// health service ask it at each request, and for each open `Watch` once a second, so it must not wait. The server
+    /// itself checks its store.
     pub fn readiness(mut self, check: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         self.readiness.push(Box::new(check));
         self

@@ -195,4 +195,13 @@ impl Shared {
         };
         Self::new(annals::EventStore::on(backend), Limits::default(), settings)
     }
+
+    /// Adds a check of whether the server is ready.
+    pub(crate) fn with_readiness(
+        mut self,
+        check: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.readiness.push(Box::new(check));
+        self
+    }
 }

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::trace::TRACEPARENT;
+
 /// The metadata name of a client's uuid.
 pub(crate) const UUID: &str = "$uuid";
 /// The metadata name of the order of the other metadata.
@@ -73,10 +75,20 @@ pub(crate) fn order_of(names: &[&str]) -> Option<String> {
     Some(places.collect::<Vec<_>>().join(","))
 }
 
-/// Puts sorted entries back into the order that [`order_of`] wrote. Leaves them if the value is not such an order.
-pub(crate) fn restore_order<T: Copy>(entries: &mut Vec<T>, order: &str) {
+/// Puts sorted metadata back into the order that [`order_of`] wrote. The server added its own entries after the order
+/// was written, so they stand behind the client's. Leaves the metadata if the value is not an order of it.
+pub(crate) fn restore_order(metadata: &mut Vec<(&str, &str)>, order: &str) {
     let places: Option<Vec<usize>> = order.split(',').map(|place| place.parse().ok()).collect();
-    let Some(places) = places.filter(|places| places.len() == entries.len()) else { return };
+    let Some(places) = places else { return };
+    let mut entries = metadata.clone();
+    let mut added = Vec::new();
+    // A client cannot send the first name. It may send the second one, which then is part of the order.
+    for name in [ACTOR, TRACEPARENT] {
+        let found = entries.iter().position(|entry| entry.0 == name);
+        if let Some(found) = found.filter(|_| entries.len() > places.len()) {
+            added.push(entries.remove(found));
+        }
+    }
     let mut seen = vec![false; entries.len()];
     for &place in &places {
         match seen.get_mut(place) {
@@ -84,7 +96,9 @@ pub(crate) fn restore_order<T: Copy>(entries: &mut Vec<T>, order: &str) {
             _ => return,
         }
     }
-    *entries = places.iter().map(|&place| entries[place]).collect();
+    if places.len() == entries.len() {
+        *metadata = places.iter().map(|&place| entries[place]).chain(added).collect();
+    }
 }
 
 #[cfg(test)]
@@ -97,14 +111,24 @@ mod tests {
         let given = ["c", "a", "b"];
         let order = order_of(&given).unwrap();
         assert_eq!(order, "2,0,1");
-        let mut entries = vec!["a", "b", "c"];
-        restore_order(&mut entries, &order);
-        assert_eq!(entries, given);
+        let entries = |names: &[&'static str]| -> Vec<_> { names.iter().map(|&n| (n, "")).collect() };
+        let restored = |names: &[&'static str], order: &str| {
+            let mut metadata = entries(names);
+            restore_order(&mut metadata, order);
+            metadata.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(restored(&["a", "b", "c"], &order), given);
         for bad in ["", "0,1", "0,0,1", "0,1,3", "x,y,z", "0,1,2,3", "-1,0,1"] {
-            let mut entries = vec![1, 2, 3];
-            restore_order(&mut entries, bad);
-            assert_eq!(entries, [1, 2, 3], "{bad:?}");
+            assert_eq!(restored(&["a", "b", "c"], bad), ["a", "b", "c"], "{bad:?}");
         }
+        // What the server added is not in the order.
+        assert_eq!(restored(&[ACTOR, "u", "v"], "1,0"), ["v", "u", ACTOR]);
+        assert_eq!(restored(&["a", TRACEPARENT, "z"], "1,0"), ["z", "a", TRACEPARENT]);
+        assert_eq!(
+            restored(&[ACTOR, "a", TRACEPARENT, "z"], "1,0"),
+            ["z", "a", ACTOR, TRACEPARENT]
+        );
+        assert_eq!(restored(&[ACTOR, "a", TRACEPARENT], "1,0"), [TRACEPARENT, "a", ACTOR]);
     }
 
     #[test]

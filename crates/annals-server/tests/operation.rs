@@ -149,6 +149,32 @@ fn the_trace_of_a_client_is_in_the_span_and_on_request_in_the_events() {
     assert_eq!(metadata(tracing(), "00-1-2-3"), [json!(null), json!("mine"), json!(null)]);
 }
 
+/// Returns a field of a message: its number, and its bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+}
+
+#[test]
+fn the_order_of_metadata_is_kept_beside_what_the_server_adds() {
+    let directory = tempfile::tempdir().unwrap();
+    let tokens = directory.path().join("tokens");
+    fs::write(&tokens, token_line("one", b"one", "append,read")).unwrap();
+    let server = Server::in_memory().tokens(&tokens).actor_metadata().trace_metadata();
+    let server = serve(server);
+    let entry = |name: &str| field(5, &field(1, name.as_bytes()));
+    let names = ["zoo", "ant", "mouse"];
+    let entries = names.map(entry).concat();
+    let event = [&field(1, b"a")[..], &entries].concat();
+    let headers = format!("Authorization: Bearer one\r\ntraceparent: {TRACE}\r\n");
+    server.grpc("Append", &headers, &field(1, &event));
+    let stored = server.send("GET", "/v1/events/0", &bearer("one"), b"").json();
+    assert_eq!(stored["metadata"]["$actor"], "one");
+    assert_eq!(stored["metadata"]["traceparent"], TRACE);
+    let read = server.grpc("Read", &headers, b"").body;
+    let found = |bytes: &[u8]| read.windows(bytes.len()).any(|window| window == bytes);
+    assert!(found(&entries), "{:?}", String::from_utf8_lossy(&read));
+}
+
 #[test]
 fn certificates_are_read_again_and_a_wrong_file_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::access::access::Grant;
 use crate::access::certificate::Certificate;
 use crate::audit::Appender;
 use crate::shared::Shared;
@@ -16,6 +17,8 @@ pub(crate) struct Client {
     pub(crate) name: Option<Arc<str>>,
     /// The certificate that the client showed in its TLS handshake.
     pub(crate) certificate: Option<Certificate>,
+    /// What the request was admitted with; `None` if the token file does not decide.
+    pub(crate) grant: Option<Grant>,
     /// The trace of the client that the request belongs to.
     pub(crate) trace: Option<Arc<str>>,
 }
@@ -29,7 +32,7 @@ impl Default for Client {
 impl Client {
     /// Returns the client at an address, before its first request.
     pub(crate) fn at(peer: SocketAddr, certificate: Option<Certificate>) -> Self {
-        Self { peer, name: None, certificate, trace: None }
+        Self { peer, name: None, certificate, grant: None, trace: None }
     }
 
     pub(crate) fn appender(&self, shared: &Shared) -> Appender {

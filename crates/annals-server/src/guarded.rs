@@ -42,6 +42,11 @@ pub(crate) fn error_line(fault: &Fault) -> Bytes {
     format!("{}\n", serde_json::json!({ "error": fault.to_json() })).into()
 }
 
+/// Returns a failure as a server-sent event, the last one of its stream.
+pub(crate) fn sent_error(fault: &Fault) -> Bytes {
+    format!("event: error\ndata: {}\n\n", fault.to_json()).into()
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::{FutureExt as _, stream};

@@ -79,8 +79,8 @@ impl Handle {
         self.0.drain();
     }
 
-    /// Reads the token file and the TLS files again. Requests and connections from now on use them. Nothing changes if
-    /// one of the files is wrong.
+    /// Reads the token file and the TLS files again. Requests and connections from now on use them, and open streams end
+    /// whose tokens are gone or lost their right. Nothing changes if one of the files is wrong.
     ///
     /// # Errors
     /// [`ServeError`], with the file and what is wrong.

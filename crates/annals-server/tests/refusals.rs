@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::time::Duration;
 
 use annals_server::{Limits, ServeError, Server};
@@ -126,6 +126,58 @@ fn strangers_and_missing_rights_are_refused_and_the_file_is_read_again() {
     fs::write(&file, token_line("reader", b"new", "read")).unwrap();
     server.handle.reload().unwrap();
     assert_eq!((status("Head", "Bearer r"), status("Head", "Bearer new")), (16, 0));
+}
+
+#[test]
+fn a_token_that_is_removed_ends_its_open_streams() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    let write = |text: String| fs::write(&file, text).unwrap();
+    let kept = token_line("kept", b"k", "read,append");
+    let reader = |rights: &str| token_line("reader", b"r", rights);
+    write(reader("read") + &kept);
+    let server = serve(Server::in_memory().tokens(&file));
+    let follow = |path: &str, token: &str, accept: &str| {
+        let headers = format!("Authorization: Bearer {token}\r\nAccept: {accept}\r\n");
+        let mut stream = connect(server.address);
+        stream.write_all(&request("GET", path, &headers, b"")).unwrap();
+        // The response has begun.
+        stream.read_exact(&mut [0; 12]).unwrap();
+        stream
+    };
+    let rest = |mut stream: std::net::TcpStream| {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        String::from_utf8(rest).unwrap()
+    };
+    let append = || {
+        let json = "Content-Type: application/json\r\nAuthorization: Bearer k\r\n";
+        let body = br#"{"events":[{"type":"seen"}]}"#;
+        assert_eq!(server.send("POST", "/v1/events", json, body).status, 200);
+    };
+    let end = |token_file: String, problem: &str| {
+        let lines = "application/x-ndjson";
+        let goes_on = follow("/v1/subscribe?from=end", "k", lines);
+        let streams = [("/v1/subscribe", lines), ("/v1/subscribe", "*/*"), ("/ui/tail", "*/*")];
+        let streams = streams.map(|(path, accept)| follow(path, "r", accept));
+        write(token_file);
+        server.handle.reload().unwrap();
+        for stream in streams {
+            let rest = rest(stream);
+            assert!(rest.contains(&format!("urn:annals:problem:{problem}")), "{rest}");
+        }
+        append();
+        let mut found = String::new();
+        let mut lines = std::io::BufReader::new(goes_on);
+        while !found.contains("\"seen\"") {
+            assert!(lines.read_line(&mut found).unwrap() > 0, "{found}");
+        }
+        assert!(!found.contains("error"), "{found}");
+    };
+    end(reader("append") + &kept, "forbidden");
+    write(reader("read") + &kept);
+    server.handle.reload().unwrap();
+    end(kept.clone(), "unauthenticated");
 }
 
 #[test]

@@ -3,19 +3,49 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
 use super::certificate::Certificate;
 use super::rights::Rights;
 use super::sessions::Sessions;
 use super::tls::{TlsConfigs, TlsFiles};
-use super::tokens::{Tokens, hash};
+use super::tokens::{Hash, Tokens, hash};
 use crate::error::ServeError;
 use crate::fault::{Fault, Kind};
+
+/// The time between two checks of a grant whose files do not change: a session ends by itself.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How a client showed who it is.
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    /// The hash of a token or of a certificate.
+    Secret(Hash),
+    /// The hash of a session's id.
+    Session(Hash),
+}
+
+/// The proof that a request was admitted with, and the right that it needs. It can be checked again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grant {
+    proof: Proof,
+    needed: Rights,
+}
+
+/// An admitted client.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    /// The name of its token or certificate; `None` if the server asks for neither.
+    pub(crate) name: Option<Arc<str>>,
+    /// `None` if the token file does not decide.
+    pub(crate) grant: Option<Grant>,
+}
 
 /// Who may do what on a server.
 #[derive(Debug)]
@@ -25,7 +55,9 @@ pub(crate) struct Access {
     tokens: ArcSwapOption<Tokens>,
     tls: Option<ArcSwap<TlsConfigs>>,
     /// The browsers that gave a token.
-    pub(crate) sessions: Sessions,
+    sessions: Sessions,
+    /// Changes whenever a grant may have been lost.
+    changes: watch::Sender<()>,
 }
 
 impl Access {
@@ -42,6 +74,7 @@ impl Access {
             tokens: ArcSwapOption::new(tokens.map(Arc::new)),
             tls: tls.map(ArcSwap::from_pointee),
             sessions: Sessions::default(),
+            changes: watch::Sender::default(),
         })
     }
 
@@ -53,6 +86,7 @@ impl Access {
         if let (Some(tls), Some(config)) = (&self.tls, config) {
             tls.store(Arc::new(config));
         }
+        self.changes.send_replace(());
         Ok(())
     }
 
@@ -88,40 +122,90 @@ impl Access {
         Some(self.sessions.begin(hash))
     }
 
-    /// Returns the name of the client, if it may do what needs this right. `session` is the id of a browser's session,
-    /// which counts for pages only.
+    /// Ends a session.
+    pub(crate) fn sign_out(&self, id: &str) {
+        self.sessions.end(id);
+        self.changes.send_replace(());
+    }
+
+    /// Returns the client, if it may do what needs this right. `session` is the id of a browser's session, which counts
+    /// for pages only.
     pub(crate) fn admit(
         &self,
         headers: &HeaderMap,
         certificate: Option<&Certificate>,
         session: Option<&str>,
         needed: Rights,
-    ) -> Result<Option<Arc<str>>, Fault> {
+    ) -> Result<Admitted, Fault> {
         let tokens = self.tokens.load();
-        let known = match (&*tokens, certificate) {
-            (None, None) => return Ok(None),
+        let tokens = match (&*tokens, certificate) {
+            (None, None) => return Ok(Admitted::default()),
             // Without a token file, the authority alone decides.
-            (None, Some(certificate)) => Some((Arc::clone(&certificate.name), Rights::ALL)),
-            (Some(tokens), certificate) => bearer(headers)
-                .and_then(|token| tokens.find(&hash(token)))
-                // The token of a session is looked up again: it may not be in the file any more.
-                .or_else(|| tokens.find(&self.sessions.token(session?)?))
-                .or_else(|| tokens.find(&certificate?.hash)),
+            (None, Some(certificate)) => {
+                return Ok(Admitted { name: Some(Arc::clone(&certificate.name)), grant: None });
+            }
+            (Some(tokens), _) => tokens,
         };
-        let Some((name, rights)) = known else {
+        let proofs = [
+            bearer(headers).map(|token| Proof::Secret(hash(token))),
+            session.map(|id| Proof::Session(hash(id.as_bytes()))),
+            certificate.map(|certificate| Proof::Secret(certificate.hash)),
+        ];
+        let known = proofs
+            .into_iter()
+            .flatten()
+            .find_map(|proof| Some((self.find(tokens, proof)?, Grant { proof, needed })));
+        let Some((known, grant)) = known else {
             let message = "give a token that this server knows: authorization: Bearer TOKEN";
             return Err(Fault::new(Kind::Unauthenticated, message));
         };
-        if !rights.contain(needed) {
-            let message = format!(
-                "{name:?} may not do this: it needs the right {}, and the token has {}",
-                needed.names(),
-                rights.names()
-            );
-            return Err(Fault::new(Kind::Forbidden, message));
-        }
-        Ok(Some(name))
+        let name = check_rights(known, needed)?;
+        Ok(Admitted { name: Some(name), grant: Some(grant) })
     }
+
+    /// Returns the name and the rights of a proof. The token of a session may not be in the file any more.
+    fn find(&self, tokens: &Tokens, proof: Proof) -> Option<(Arc<str>, Rights)> {
+        match proof {
+            Proof::Secret(hash) => tokens.find(&hash),
+            Proof::Session(id) => tokens.find(&self.sessions.token(&id)?),
+        }
+    }
+
+    /// Checks whether a grant still holds.
+    fn check(&self, grant: &Grant) -> Result<(), Fault> {
+        let tokens = self.tokens.load();
+        let Some(tokens) = &*tokens else { return Ok(()) };
+        let Some(known) = self.find(tokens, grant.proof) else {
+            let message = "the server does not know the token of this request any more";
+            return Err(Fault::new(Kind::Unauthenticated, message));
+        };
+        check_rights(known, grant.needed).map(drop)
+    }
+
+    /// Waits until a grant does not hold any more, and returns why.
+    pub(crate) async fn lost(&self, grant: Grant) -> Fault {
+        let mut changes = self.changes.subscribe();
+        loop {
+            if let Err(fault) = self.check(&grant) {
+                return fault;
+            }
+            // The end of the time is not an error, and the sender lives as long as this value.
+            let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+        }
+    }
+}
+
+/// Returns the name of a client that has the right.
+fn check_rights((name, rights): (Arc<str>, Rights), needed: Rights) -> Result<Arc<str>, Fault> {
+    if rights.contain(needed) {
+        return Ok(name);
+    }
+    let message = format!(
+        "{name:?} may not do this: it needs the right {}, and the token has {}",
+        needed.names(),
+        rights.names()
+    );
+    Err(Fault::new(Kind::Forbidden, message))
 }
 
 /// Returns the token of a request.

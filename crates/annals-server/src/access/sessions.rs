@@ -44,15 +44,15 @@ impl Sessions {
         id
     }
 
-    /// Returns the hash of the token of a session that has not ended.
-    pub(super) fn token(&self, id: &str) -> Option<Hash> {
+    /// Returns the hash of the token of a session that has not ended. `id` is the hash of its id.
+    pub(super) fn token(&self, id: &Hash) -> Option<Hash> {
         let sessions = self.0.lock();
-        let session = sessions.get(&hash(id.as_bytes()))?;
+        let session = sessions.get(id)?;
         (session.since.elapsed() < LIFE).then_some(session.token)
     }
 
     /// Ends a session.
-    pub(crate) fn end(&self, id: &str) {
+    pub(super) fn end(&self, id: &str) {
         self.0.lock().remove(&hash(id.as_bytes()));
     }
 }
@@ -64,15 +64,16 @@ mod tests {
     #[test]
     fn a_session_has_the_token_until_it_ends() {
         let sessions = Sessions::default();
+        let token = |id: &str| sessions.token(&hash(id.as_bytes()));
         let (one, other) = (sessions.begin([1; 32]), sessions.begin([2; 32]));
-        assert_eq!((one.len(), sessions.token(&one)), (64, Some([1; 32])));
+        assert_eq!((one.len(), token(&one)), (64, Some([1; 32])));
         sessions.end(&one);
-        assert_eq!((sessions.token(&one), sessions.token("")), (None, None));
-        assert_eq!(sessions.token(&other), Some([2; 32]));
+        assert_eq!((token(&one), token("")), (None, None));
+        assert_eq!(token(&other), Some([2; 32]));
         for _ in 0..MAX_SESSIONS {
             sessions.begin([3; 32]);
         }
         let count = sessions.0.lock().len();
-        assert_eq!((count, sessions.token(&other)), (MAX_SESSIONS, None));
+        assert_eq!((count, token(&other)), (MAX_SESSIONS, None));
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   pass      hosts, the drain, media types, rights, and metrics     problem   a failure as a response
+//!   granted   streams end when their client loses its right
 //! ```
 
+mod granted;
 pub(crate) mod pass;
 pub(crate) mod problem;

@@ -15,6 +15,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
 
+use super::granted::while_granted;
 use super::problem::{is_grpc, respond};
 use crate::access::rights;
 use crate::client::Client;
@@ -61,12 +62,16 @@ pub(crate) async fn pass(
         Ok(()) if origin.is_some() && request.method() == Method::OPTIONS => preflight(),
         Ok(()) => {
             let span = span(&request, face, method);
+            let grant = request.extensions().get::<Client>().and_then(|client| client.grant);
             let answered = AssertUnwindSafe(next.run(request).instrument(span));
-            let answered = answered.catch_unwind().await;
-            answered.unwrap_or_else(|_| {
+            let answered = answered.catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!(method, "a request panicked");
                 respond(panicked(), grpc)
-            })
+            });
+            match grant {
+                Some(grant) => while_granted(answered, &shared, grant),
+                None => answered,
+            }
         }
     };
     drop(in_flight);
@@ -113,7 +118,8 @@ fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
     // A cookie counts for pages only, so no page of a browser can use the other faces with it.
     let session = session(request.headers()).filter(|_| is_page(request.uri().path()));
     let certificate = client.certificate.as_ref();
-    client.name = shared.access.admit(request.headers(), certificate, session, needed)?;
+    let admitted = shared.access.admit(request.headers(), certificate, session, needed)?;
+    (client.name, client.grant) = (admitted.name, admitted.grant);
     request.extensions_mut().insert(client);
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) async fn subscribe(
         let piece = sending.piece().await?;
         Some((piece, sending))
     });
-    let last = move |fault| if lines { guarded::error_line(&fault) } else { sent_error(&fault) };
+    let last = move |fault| if lines { guarded::error_line(&fault) } else { guarded::sent_error(&fault) };
     let mut response = Response::new(guarded::body(pieces, last));
     let kind = if lines { "application/x-ndjson" } else { "text/event-stream" };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -74,7 +74,7 @@ impl Sending {
             events = self.events() => events?,
             () = tokio::time::sleep(COMMENT) => return Some(Bytes::from_static(b":\n\n")),
         };
-        Some(events.unwrap_or_else(|fault| sent_error(&fault)))
+        Some(events.unwrap_or_else(|fault| guarded::sent_error(&fault)))
     }
 
     /// Returns the next events as server-sent events; once, `caught-up` in their place.
@@ -93,11 +93,6 @@ impl Sending {
             Ok(format!("event: caught-up\ndata: {{\"head\":{head}}}\n\n").into())
         }))
     }
-}
-
-/// Returns a failure as a server-sent event.
-fn sent_error(fault: &Fault) -> Bytes {
-    format!("event: error\ndata: {}\n\n", fault.to_json()).into()
 }
 
 fn lines(page: &Page) -> Result<Bytes, Fault> {

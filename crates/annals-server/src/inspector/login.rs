@@ -63,7 +63,7 @@ pub(super) async fn sign(
 /// Ends the session.
 pub(super) async fn out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     if let Some(id) = session(&headers) {
-        shared.access.sessions.end(id);
+        shared.access.sign_out(id);
     }
     leads_to("/ui", &format!("{NAME}=; Path=/ui; Max-Age=0; HttpOnly; SameSite=Strict"))
 }

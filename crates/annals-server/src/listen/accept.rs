@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,6 +20,12 @@ use crate::shared::{Shared, draining};
 
 /// The pause after a failure to accept, for example when the process has too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The time after which a silent connection is probed, the time between two probes, and the number of probes without an
+/// answer after which the connection ends: after two minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_RETRIES: u32 = 4;
 
 /// A bound address, and whether its clients need certificates if the server has an authority for them.
 pub(crate) struct Listening {
@@ -61,7 +68,10 @@ async fn next(
 ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Ok((stream, peer)) => {
+            watch_client(&stream, peer);
+            Some((stream, peer, permit))
+        }
         Err(error) => {
             if !is_of_one_connection(&error) {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -69,6 +79,17 @@ async fn next(
             }
             None
         }
+    }
+}
+
+/// Lets the system find out that a client vanished without closing its connection, also while the server sends nothing.
+fn watch_client(stream: &TcpStream, peer: SocketAddr) {
+    let keep_alive = TcpKeepalive::new()
+        .with_time(KEEP_ALIVE)
+        .with_interval(KEEP_ALIVE_INTERVAL)
+        .with_retries(KEEP_ALIVE_RETRIES);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keep_alive) {
+        tracing::debug!(%peer, %error, "cannot set TCP keep-alive");
     }
 }
 
@@ -117,4 +138,21 @@ async fn handle(
     let certificate =
         certificates.and_then(<[_]>::first).map(|certificate| Certificate::of(certificate));
     connection::serve(stream, router, shared, Client::at(peer, certificate)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_accepted_connection_is_probed_while_it_is_silent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let _client = TcpStream::connect(address).await.expect("connected");
+        let permits = Arc::new(Semaphore::new(1));
+        let (stream, ..) = next(&listener, &permits).await.expect("accepted");
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().expect("the option"));
+        assert_eq!(socket.tcp_keepalive_time().expect("the time"), KEEP_ALIVE);
+    }
 }

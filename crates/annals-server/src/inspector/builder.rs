@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::filter::{Filter, Row};
+use super::filter::{Filter, Row, Window};
 use super::text::{shown, unmasked, url};
 
 /// Returns the form. It has a field for each name of the query, and an empty one behind them.
@@ -79,8 +79,8 @@ fn names(field: &str, title: &str, row: usize, names: &[String]) -> Markup {
     }
 }
 
-/// Returns the query in other languages, to copy.
-pub(super) fn copies(filter: &Filter, limit: u64) -> Markup {
+/// Returns the query in other languages, to copy. `offsets` is the window of the filter.
+pub(super) fn copies(filter: &Filter, offsets: Window, limit: u64) -> Markup {
     html! {
         details.copies {
             summary { "Copy this query as a command, a request or code" }
@@ -88,9 +88,15 @@ pub(super) fn copies(filter: &Filter, limit: u64) -> Markup {
                 p.dim { "Only this page searches for text. Filter the lines of the command or the request, as with grep." }
             }
             h2 { "Command" } pre { (command(filter, limit)) }
-            h2 { "curl" } pre { (request(filter, limit)) }
-            h2 { "Rust" } pre { (shown(&rust(filter))) }
-            h2 { "A condition of an append" } pre { (condition(filter)) }
+            @if !is_in_offsets(&filter.from) || !is_in_offsets(&filter.to) {
+                p.dim { "The command has the times of the window; the others have the offsets that these times have now." }
+            }
+            h2 { "curl" } pre { (request(filter, offsets, limit)) }
+            h2 { "Rust" } pre { (shown(&rust(filter, offsets))) }
+            h2 { "A condition of an append" } pre { (condition(filter, offsets)) }
+            @if offsets.to.is_some() {
+                p.dim { "A condition has no end: the events behind the window count, too." }
+            }
         }
     }
 }
@@ -121,13 +127,17 @@ fn command(filter: &Filter, limit: u64) -> Markup {
     shown(&text)
 }
 
+/// Returns whether a bound is an offset or empty, and not a time.
+fn is_in_offsets(bound: &str) -> bool {
+    bound.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn window(filter: &Filter, limit: u64, text: &mut String) {
-    let is_offset = |bound: &str| bound.bytes().all(|byte| byte.is_ascii_digit());
     for (bound, offset, time) in
         [(&filter.from, "--from", "--since"), (&filter.to, "--to", "--until")]
     {
         if !bound.is_empty() {
-            let option = if is_offset(bound) { offset } else { time };
+            let option = if is_in_offsets(bound) { offset } else { time };
             text.extend([" ", option, " ", &quoted(bound)]);
         }
     }
@@ -137,12 +147,11 @@ fn window(filter: &Filter, limit: u64, text: &mut String) {
     text.extend([" --limit ", &limit.to_string()]);
 }
 
-fn request(filter: &Filter, limit: u64) -> Markup {
-    let offset = |bound: &str| bound.parse::<u64>().ok();
+fn request(filter: &Filter, offsets: Window, limit: u64) -> Markup {
     let mut body =
         json!({ "items": filter.items(), "reverse": !filter.oldest_first, "limit": limit });
-    for (name, bound) in [("from", &filter.from), ("to", &filter.to)] {
-        if let Some(offset) = offset(bound) {
+    for (name, bound) in [("from", offsets.from), ("to", offsets.to)] {
+        if let Some(offset) = bound {
             body[name] = offset.into();
         }
     }
@@ -152,7 +161,16 @@ fn request(filter: &Filter, limit: u64) -> Markup {
     ))
 }
 
-fn rust(filter: &Filter) -> String {
+fn rust(filter: &Filter, Window { from, to }: Window) -> String {
+    let query = query(filter);
+    if from.is_none() && to.is_none() {
+        return query;
+    }
+    let text = |bound: Option<u64>| bound.map(|offset| offset.to_string()).unwrap_or_default();
+    format!("store.query(&{query}).range({}..{})", text(from), text(to))
+}
+
+fn query(filter: &Filter) -> String {
     if filter.rows.is_empty() {
         return "Query::all()".to_owned();
     }
@@ -171,8 +189,8 @@ fn rust(filter: &Filter) -> String {
     }
 }
 
-fn condition(filter: &Filter) -> Markup {
-    let after = filter.from.parse::<u64>().unwrap_or(0);
+fn condition(filter: &Filter, offsets: Window) -> Markup {
+    let after = offsets.from.unwrap_or(0);
     shown(&json!({ "fail_if": filter.items(), "after": after }).to_string())
 }
 
@@ -197,17 +215,20 @@ mod tests {
     fn a_query_is_copied_in_each_form() {
         let parse = |query| Filter::parse(&Params::parse(Some(query))).unwrap();
         let filter = parse("type=a&tag=it's&from=7&to=2026-01-05");
-        let text = copies(&filter, 9).into_string();
+        let window = Window { from: Some(7), to: Some(12) };
+        let text = copies(&filter, window, 9).into_string();
         for part in [
             "--type &#39;a&#39; --tag &#39;it&#39;\\&#39;&#39;s&#39; --from &#39;7&#39; --until",
             "&quot;from&quot;:7",
-            "Query::item(QueryItem::new().event_type(&quot;a&quot;).tag(&quot;it&#39;s&quot;))",
+            "&quot;to&quot;:12",
+            "store.query(&amp;Query::item(QueryItem::new().event_type(&quot;a&quot;).tag(&quot;it&#39;s&quot;))).range(7..12)",
             "&quot;after&quot;:7",
+            "A condition has no end",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let two = copies(&parse("type=a&or=&tag=b"), 9).into_string();
+        let two = copies(&parse("type=a&or=&tag=b"), Window::default(), 9).into_string();
         assert!(two.contains("Query::from_iter([QueryItem::new()"), "{two}");
-        assert!(copies(&Filter::default(), 9).into_string().contains("Query::all()"));
+        assert!(copies(&Filter::default(), Window::default(), 9).into_string().contains("Query::all()"));
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::builder;
 use super::failure::Failed;
-use super::filter::Filter;
+use super::filter::{Filter, Window};
 use super::layout::Html;
 use super::params::Params;
 use super::rows::{columns, found as row, table_of};
@@ -47,21 +47,27 @@ pub(super) async fn page(
     let filter = Filter::parse(&params)?;
     let limit = params.number("limit")?.unwrap_or(LIMIT).clamp(1, MAX_LIMIT);
     let live = params.has("live");
-    let rows = if live { Rows::default() } else { search(&shared, &filter, limit).await? };
+    let (reader, wanted) = (Arc::clone(&shared), filter.clone());
+    let window = shared.blocking(move || wanted.window(&reader)).await?;
+    let rows = if live { Rows::default() } else { search(&shared, &filter, window, limit).await? };
     let body = html! {
         h1 { "Events" }
         (builder::form(&filter, limit, live))
         @if live { (tail(&filter)) } @else { (found(&filter, &rows, limit)) }
-        (builder::copies(&filter, limit))
+        (builder::copies(&filter, window, limit))
     };
     Ok(Html::page("Events", "/ui/events", &body))
 }
 
 /// Reads the events of a page: `limit` that match. With a text, it stops when it has searched much without finding as
 /// many.
-async fn search(shared: &Arc<Shared>, filter: &Filter, limit: u64) -> Result<Rows, Fault> {
-    let (reader, wanted) = (Arc::clone(shared), filter.clone());
-    let range = shared.blocking(move || wanted.window(&reader)).await?;
+async fn search(
+    shared: &Arc<Shared>,
+    filter: &Filter,
+    window: Window,
+    limit: u64,
+) -> Result<Rows, Fault> {
+    let range = window.range(shared.head().get());
     let mut cursor = Cursor::new(Arc::new(filter.query()?), range);
     cursor.reverse = !filter.oldest_first;
     cursor.left = if filter.text.is_empty() { limit } else { SEARCHED };

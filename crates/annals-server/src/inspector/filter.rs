@@ -79,6 +79,21 @@ pub(super) struct Filter {
     pub(super) text: String,
 }
 
+/// The window of a filter in offsets. A bound that the filter does not have is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: Option<u64>,
+    pub(super) to: Option<u64>,
+}
+
+impl Window {
+    /// Returns the offsets below a head.
+    pub(super) fn range(self, head: u64) -> Range<u64> {
+        let to = self.to.unwrap_or(head).min(head);
+        self.from.unwrap_or(0).min(to)..to
+    }
+}
+
 impl Filter {
     /// Reads the filter of a URL. A pasted condition replaces the rows and the window.
     pub(super) fn parse(params: &Params) -> Result<Self, Fault> {
@@ -167,12 +182,10 @@ impl Filter {
                 .any(|(_, value)| position(value.as_bytes(), text).is_some())
     }
 
-    /// Returns the offsets of the window.
-    pub(super) fn window(&self, shared: &Shared) -> Result<Range<u64>, Fault> {
-        let head = shared.head().get();
-        let from = bound("from", &self.from, shared)?.unwrap_or(0);
-        let to = bound("to", &self.to, shared)?.unwrap_or(head).min(head);
-        Ok(from.min(to)..to)
+    /// Returns the offsets of the window. It may read the log, to find the offsets of times.
+    pub(super) fn window(&self, shared: &Shared) -> Result<Window, Fault> {
+        let from = bound("from", &self.from, shared)?;
+        Ok(Window { from, to: bound("to", &self.to, shared)? })
     }
 
     /// Returns the parameters of the filter in a URL.
@@ -293,5 +306,20 @@ mod tests {
         assert!(parse(&"tag=a&".repeat(MAX_NAMES)).is_ok());
         assert!(parse(&"tag=a&".repeat(MAX_NAMES + 1)).is_err());
         assert!(parse(&"tag=a&or=&".repeat(MAX_ROWS + 1)).is_err());
+    }
+
+    #[test]
+    fn a_window_of_times_is_one_of_offsets() {
+        let shared = Shared::in_memory();
+        for day in [1, 2, 2, 3] {
+            let event = RawEvent::builder("a").build().unwrap().into();
+            let batch = annals::Batch::new(vec![event]).time_ms(day * 86_400_000);
+            shared.backend().append(batch).unwrap();
+        }
+        let window = |query| parse(query).unwrap().window(&shared).unwrap();
+        let days = window("from=1970-01-03&to=1970-01-04");
+        assert_eq!(days, Window { from: Some(1), to: Some(3) });
+        assert_eq!(window("from=2&to=99"), Window { from: Some(2), to: Some(99) });
+        assert_eq!((window("to=99").range(4), window("from=9").range(4)), (0..4, 4..4));
     }
 }

@@ -3,7 +3,7 @@
 use maud::Markup;
 
 use super::builder::{copies, form};
-use super::filter::Filter;
+use super::filter::{Filter, Window};
 use super::params::Params;
 use super::payload::payload;
 use super::text::{excerpt, is_deceptive, preview};
@@ -34,7 +34,7 @@ fn query(input: &[u8]) {
     let again = Filter::parse(&Params::parse(Some(&url.finish())));
     assert_eq!(again.ok().as_ref(), Some(&filter));
     balanced(&form(&filter, 50, true));
-    shown(&copies(&filter, 50));
+    shown(&copies(&filter, Window::default(), 50));
 }
 
 /// Checks that HTML is balanced, and that no character changes how others look.

@@ -31,7 +31,7 @@
 //!   limits     what the server takes at once         trace      the traces of clients
 //!   running    a server that runs, and its end
 //!   source     where the store is, and its opening   timed_body  the body of a request must come in time
-//!   guarded    a stream that panics has a last message
+//!   guarded    a stream that panics has a last message    segment    a part of a path that a client chose
 //! ```
 
 #![forbid(unsafe_code)]
@@ -58,6 +58,7 @@ mod listen;
 mod pages;
 mod reserved;
 mod running;
+mod segment;
 mod server;
 mod shared;
 mod source;

@@ -111,7 +111,8 @@ mod tests {
         let given = ["c", "a", "b"];
         let order = order_of(&given).unwrap();
         assert_eq!(order, "2,0,1");
-        let entries = |names: &[&'static str]| -> Vec<_> { names.iter().map(|&n| (n, "")).collect() };
+        let entries =
+            |names: &[&'static str]| -> Vec<_> { names.iter().map(|&n| (n, "")).collect() };
         let restored = |names: &[&'static str], order: &str| {
             let mut metadata = entries(names);
             restore_order(&mut metadata, order);

@@ -18,6 +18,7 @@ use crate::access::tls::TlsFiles;
 use crate::dcb::service;
 use crate::error::ServeError;
 use crate::event::{Store, WireEvent};
+use crate::gate::missing::{no_method, no_path};
 use crate::gate::pass::pass;
 use crate::http_face::routes::routes;
 use crate::inspector::routes as pages;
@@ -430,5 +431,7 @@ fn router(shared: &Arc<Shared>, views: Views) -> Result<Router, ServeError> {
     let reflection = service::reflection().map_err(|error| ServeError::Start(error.to_string()))?;
     let gate = axum::middleware::from_fn_with_state(Arc::clone(shared), pass);
     let grpc = service::routes(shared).merge(reflection);
-    Ok(routes(shared).merge(grpc).merge(pages::routes(shared, views)).layer(gate))
+    let faces = routes(shared).merge(grpc).merge(pages::routes(shared, views));
+    // After the merge: the fallbacks hold for the routes of all faces.
+    Ok(faces.method_not_allowed_fallback(no_method).fallback(no_path).layer(gate))
 }

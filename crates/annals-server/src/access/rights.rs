@@ -11,7 +11,6 @@ impl Rights {
     pub(crate) const APPEND: Self = Self(2);
     pub(crate) const CONSUME: Self = Self(4);
     pub(crate) const ADMIN: Self = Self(8);
-    pub(crate) const ALL: Self = Self(15);
 
     /// The rights and their names in the token file.
     const NAMES: [(&str, Self); 4] = [

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{post, post_service};
 use futures_core::Stream;
 use prost::Message;
 use tonic::server::Grpc;
@@ -25,6 +25,7 @@ use crate::client::Client;
 use crate::fault::Fault;
 use crate::guarded::guarded;
 use crate::limits::MAX_REQUEST_BYTES;
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The compiled `.proto` files, for the reflection service. A test compiles them again and compares.
@@ -42,10 +43,11 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
 
 async fn dcb(
     State(shared): State<Arc<Shared>>,
-    Path(method): Path<String>,
+    method: Result<Segment, Fault>,
     request: Request,
 ) -> Response {
     let client = request.extensions().get::<Client>().cloned().unwrap_or_default();
+    let method = method.map(|Segment(method, ..)| method).unwrap_or_default();
     match &*method {
         "Append" => {
             let appender = client.appender(&shared);
@@ -86,9 +88,10 @@ async fn dcb(
 
 async fn health_check(
     State(shared): State<Arc<Shared>>,
-    Path(method): Path<String>,
+    method: Result<Segment, Fault>,
     request: Request,
 ) -> Response {
+    let method = method.map(|Segment(method, ..)| method).unwrap_or_default();
     match &*method {
         "Check" => {
             let mut grpc = Grpc::new(Wire::<_, Plain<health::HealthCheckResponse>>::new());
@@ -162,8 +165,8 @@ pub(crate) fn reflection() -> Result<Router, tonic_reflection::server::Error> {
     };
     let (v1, v1alpha) = (descriptors().build_v1()?, descriptors().build_v1alpha()?);
     Ok(Router::new()
-        .route_service("/grpc.reflection.v1.ServerReflection/{*method}", Quiet(v1))
-        .route_service("/grpc.reflection.v1alpha.ServerReflection/{*method}", Quiet(v1alpha)))
+        .route("/grpc.reflection.v1.ServerReflection/{*method}", post_service(Quiet(v1)))
+        .route("/grpc.reflection.v1alpha.ServerReflection/{*method}", post_service(Quiet(v1alpha))))
 }
 
 /// A tonic service whose errors cannot happen, for axum.

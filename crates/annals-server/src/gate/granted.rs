@@ -88,7 +88,8 @@ mod tests {
         ));
         let lost = Box::pin(lost.map(|fault| fault.expect("a fault")));
         let mut body = Granted { body: Some(body), lost, last: trailers };
-        let mut next = || body.frame().now_or_never().map(|frame| frame.transpose().expect("a frame"));
+        let mut next =
+            || body.frame().now_or_never().map(|frame| frame.transpose().expect("a frame"));
         assert!(next().flatten().is_some_and(|frame| frame.is_data()));
         assert!(next().is_none(), "the stream goes on");
         lose.send(Fault::new(Kind::Unauthenticated, "gone")).expect("sent");

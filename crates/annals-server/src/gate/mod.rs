@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   pass      hosts, the drain, media types, rights, and metrics     problem   a failure as a response
-//!   granted   streams end when their client loses its right
+//!   granted   streams end when their client loses its right          missing   paths and methods that no face has
 //! ```
 
 mod granted;
+pub(crate) mod missing;
 pub(crate) mod pass;
 pub(crate) mod problem;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annals::{Distribution, NameKind, Stats};
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::params::Params;
 use crate::fault::{Fault, Kind};
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The number of names in a response, unless the request says otherwise, and the largest.
@@ -125,7 +126,7 @@ async fn names(
 /// Returns the number of events with a tag, and the first and the last of them.
 pub(super) async fn stream(
     State(shared): State<Arc<Shared>>,
-    Path(tag): Path<String>,
+    Segment(tag, ..): Segment,
 ) -> Result<Json<Value>, Fault> {
     let (reader, wanted) = (Arc::clone(&shared), tag.clone());
     let (count, first, last) = shared

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals::{Query, Recorded};
 use annals_lines::{Data, write_line};
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -21,6 +21,7 @@ use super::params::{Item, Params, number, query_of};
 use crate::fault::{Fault, Kind};
 use crate::guarded;
 use crate::pages::{Cursor, Page, Room};
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The header with the head of the log when a read began.
@@ -184,7 +185,7 @@ pub(super) fn line(
 /// Returns one event.
 pub(super) async fn event(
     State(shared): State<Arc<Shared>>,
-    Path(offset): Path<String>,
+    Segment(offset, ..): Segment,
 ) -> Result<Response, Fault> {
     let recorded = found(&shared, &offset).await?;
     let mut bytes = Vec::new();
@@ -208,7 +209,7 @@ async fn found(shared: &Arc<Shared>, offset: &str) -> Result<Recorded<annals::Ra
 /// Returns the data of an event, or a range of its bytes.
 pub(super) async fn data(
     State(shared): State<Arc<Shared>>,
-    Path(offset): Path<String>,
+    Segment(offset, ..): Segment,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let recorded = found(&shared, &offset).await?;

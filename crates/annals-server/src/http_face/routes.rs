@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::header::CONTENT_TYPE;
 
 use super::groups::{admin, work};
 use super::{append, facts, read, subscribe, verify};
-use crate::fault::{Fault, Kind};
-use crate::gate::problem::is_grpc;
 use crate::shared::Shared;
 
 /// The description of the face.
@@ -48,27 +44,16 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     ]
 }
 
-/// Returns the routes of the face, and the answers to all other paths.
+/// Returns the routes of the face.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     let routes = table()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
-    routes.method_not_allowed_fallback(no_method).fallback(no_path).with_state(Arc::clone(shared))
+    routes.with_state(Arc::clone(shared))
 }
 
 async fn openapi() -> ([(http::HeaderName, &'static str); 1], &'static str) {
     ([(CONTENT_TYPE, "application/json")], OPENAPI)
-}
-
-async fn no_path(request: Request) -> Response {
-    let path = request.uri().path();
-    let message = format!("there is no {path:?} here; GET /openapi.json lists what there is");
-    crate::gate::problem::respond(Fault::new(Kind::NotFound, message), is_grpc(request.headers()))
-}
-
-async fn no_method(request: Request) -> Response {
-    let message = format!("{} is not a method of {:?}", request.method(), request.uri().path());
-    crate::gate::problem::respond(Fault::new(Kind::Method, message), is_grpc(request.headers()))
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub(super) async fn subscribe(
         let piece = sending.piece().await?;
         Some((piece, sending))
     });
-    let last = move |fault| if lines { guarded::error_line(&fault) } else { guarded::sent_error(&fault) };
+    let last =
+        move |fault| if lines { guarded::error_line(&fault) } else { guarded::sent_error(&fault) };
     let mut response = Response::new(guarded::body(pieces, last));
     let kind = if lines { "application/x-ndjson" } else { "text/event-stream" };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

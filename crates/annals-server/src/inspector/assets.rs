@@ -2,11 +2,14 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
+
+use super::failure::Failed;
+use crate::fault::{Fault, Kind};
+use crate::segment::Segment;
 
 /// The URL below which these files are. Every client may read them: they are part of the program.
 const PATH: &str = "/ui/assets/";
@@ -47,14 +50,15 @@ pub(super) fn url(name: &str) -> String {
 }
 
 /// Returns a file.
-pub(super) async fn get(Path(name): Path<String>) -> Response {
+pub(super) async fn get(Segment(name, ..): Segment<Failed>) -> Result<Response, Failed> {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        return StatusCode::NOT_FOUND.into_response();
+        let message = format!("the inspector has no file {name:?}");
+        return Err(Failed(Fault::new(Kind::NotFound, message)));
     };
     let mut response = asset.text.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
     headers.insert(CACHE_CONTROL, keep);
-    response
+    Ok(response)
 }

@@ -229,6 +229,8 @@ mod tests {
         }
         let two = copies(&parse("type=a&or=&tag=b"), Window::default(), 9).into_string();
         assert!(two.contains("Query::from_iter([QueryItem::new()"), "{two}");
-        assert!(copies(&Filter::default(), Window::default(), 9).into_string().contains("Query::all()"));
+        assert!(
+            copies(&Filter::default(), Window::default(), 9).into_string().contains("Query::all()")
+        );
     }
 }

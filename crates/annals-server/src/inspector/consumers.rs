@@ -6,7 +6,7 @@ use annals_consumer::{
     ConsumerAdmin, ConsumerError, ConsumerInfo, ConsumerKind, GroupStatus, ParkedEvent,
     ParkedEvents,
 };
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
@@ -16,6 +16,7 @@ use super::login::form;
 use super::text::{counted, event_url, grouped, moment, shown, shown_up_to, time, url};
 use crate::cursors::Cursor;
 use crate::fault::{Fault, Kind};
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The largest number of parked events that are shown.
@@ -188,7 +189,7 @@ fn query(cursor: &Cursor) -> Markup {
 /// Returns the page of one consumer or group.
 pub(super) async fn one(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name, ..): Segment<Failed>,
 ) -> Result<Html, Failed> {
     let (reader, wanted) = (Arc::clone(&shared), name.clone());
     let (row, parked) = shared.blocking(move || find(&reader, &wanted)).await?;
@@ -243,7 +244,7 @@ fn parked_events(row: &Row, parked: &[ParkedEvent], is_writable: bool) -> Markup
 /// Replays or drops the parked events of a group.
 pub(super) async fn settle(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name, ..): Segment<Failed>,
     request: Request,
 ) -> Result<Response, Failed> {
     shared.groups.check_writable()?;

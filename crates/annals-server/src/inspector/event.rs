@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annals::{RawEvent, Recorded};
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -19,6 +19,7 @@ use super::payload::payload;
 use super::rows::{table_of, tag_link};
 use super::text::{event_url, grouped, shown, shown_up_to, time};
 use crate::fault::{Fault, Kind};
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The longest value of metadata that is shown, in bytes.
@@ -35,7 +36,7 @@ struct Found {
 /// Returns the page.
 pub(super) async fn page(
     State(shared): State<Arc<Shared>>,
-    Path(offset): Path<String>,
+    Segment(offset, ..): Segment<Failed>,
     RawQuery(query): RawQuery,
 ) -> Result<Html, Failed> {
     let offset = number(&offset)?;
@@ -65,7 +66,7 @@ pub(super) async fn page(
 /// Returns the data of an event, to save: a browser must not show what a client sent as a page.
 pub(super) async fn data(
     State(shared): State<Arc<Shared>>,
-    Path(offset): Path<String>,
+    Segment(offset, ..): Segment<Failed>,
 ) -> Result<Response, Failed> {
     let offset = number(&offset)?;
     let reader = Arc::clone(&shared);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annals::{NameCount, NameKind};
 use axum::Extension;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use maud::html;
 
 use super::builder::options;
@@ -16,6 +16,7 @@ use super::params::Params;
 use super::scans::Scans;
 use super::text::{counted, shown, tag_url, url};
 use crate::fault::{Fault, Kind};
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The number of tags on a page.
@@ -85,7 +86,7 @@ pub(super) async fn page(
 pub(super) async fn suggest(
     State(shared): State<Arc<Shared>>,
     Extension(scans): Extension<Scans>,
-    Path(list): Path<String>,
+    Segment(list, ..): Segment<Failed>,
     RawQuery(query): RawQuery,
 ) -> Result<Html, Failed> {
     let params = Params::parse(query.as_deref());

@@ -18,13 +18,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::bodies::{GroupBody, Name, ParkedBody, ResetBody, name_of, report};
+use super::bodies::{GroupBody, ParkedBody, ResetBody, report};
 use crate::event::Store;
 use crate::fault::{Fault, Kind};
 use crate::guarded;
 use crate::http_face::body;
 use crate::http_face::params::Params;
 use crate::http_face::read::line;
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The number of parked events in a response, unless the request says otherwise, and the largest.
@@ -37,10 +38,9 @@ const PIECE: usize = 1 << 20;
 /// Creates a group, or changes the settings of one that has this query and key.
 pub(in crate::http_face) async fn put(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Response, Fault> {
-    let name = name_of(name)?;
     shared.groups.check_writable()?;
     let body: GroupBody = body::json(&body::read(request).await?)?;
     let (wanted, from) = body.settings(shared.head().get())?;
@@ -91,9 +91,9 @@ async fn reported(shared: &Arc<Shared>, name: &str, status: StatusCode) -> Resul
 /// Reports one group.
 pub(in crate::http_face) async fn get(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
 ) -> Result<Response, Fault> {
-    reported(&shared, &name_of(name)?, StatusCode::OK).await
+    reported(&shared, &name, StatusCode::OK).await
 }
 
 /// Reports all groups.
@@ -108,10 +108,9 @@ pub(in crate::http_face) async fn list(
 /// Returns the parked events, as lines.
 pub(in crate::http_face) async fn parked(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let name = name_of(name)?;
     let params = Params::parse(query.as_deref(), &["after", "limit"])?;
     let from = params.number("after")?.map_or(0, |after| after.saturating_add(1));
     let limit = params.number("limit")?.unwrap_or(PARKED);
@@ -183,7 +182,7 @@ fn parked_line(shared: &Shared, parked: &ParkedEvent) -> String {
 /// Delivers parked events again.
 pub(in crate::http_face) async fn replay(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
     unpark(&shared, name, request, true).await
@@ -192,7 +191,7 @@ pub(in crate::http_face) async fn replay(
 /// Drops parked events: they count as handled.
 pub(in crate::http_face) async fn drop_parked(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
     unpark(&shared, name, request, false).await
@@ -200,11 +199,10 @@ pub(in crate::http_face) async fn drop_parked(
 
 async fn unpark(
     shared: &Arc<Shared>,
-    name: Name,
+    name: String,
     request: Request,
     replays: bool,
 ) -> Result<Json<Value>, Fault> {
-    let name = name_of(name)?;
     shared.groups.check_writable()?;
     let offsets = body::json::<ParkedBody>(&body::read(request).await?)?.offsets()?;
     let group = shared.groups.group(&name).await?;
@@ -220,10 +218,9 @@ async fn unpark(
 /// Lets a group go on at an offset.
 pub(in crate::http_face) async fn reset(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<StatusCode, Fault> {
-    let name = name_of(name)?;
     let ResetBody { offset } = body::json(&body::read(request).await?)?;
     on_closed(&shared, name, move |admin, name| admin.reset(name, offset)).await
 }
@@ -232,9 +229,9 @@ pub(in crate::http_face) async fn reset(
 #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
 pub(in crate::http_face) async fn delete(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
 ) -> Result<StatusCode, Fault> {
-    on_closed(&shared, name_of(name)?, |admin, name| admin.delete(name)).await
+    on_closed(&shared, name, |admin, name| admin.delete(name)).await
 }
 
 /// An operator's functions on the served store.

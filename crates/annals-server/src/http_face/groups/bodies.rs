@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use annals::Query;
 use annals_consumer::{GroupSettings, GroupStatus, LeaseId, Nack, SettingsItem};
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,18 +22,6 @@ const MAX_LEASES: usize = 10_000;
 const MAX_WAIT_MS: u64 = 30_000;
 /// The most bytes of a worker's name.
 const MAX_WORKER_BYTES: usize = 255;
-
-/// The name of a group in a path, as axum found it.
-pub(super) type Name = Result<Path<String>, PathRejection>;
-
-/// Returns the name of a group in a path.
-pub(super) fn name_of(name: Name) -> Result<String, Fault> {
-    let Path(name) = name.map_err(|problem| {
-        Fault::invalid(format!("the name in the path: {}", problem.body_text()))
-            .with("field", "name")
-    })?;
-    Ok(name)
-}
 
 /// The settings of a group, in `PUT /v1/groups/{name}`. What is not given has its default.
 #[derive(Debug, Default, Deserialize)]

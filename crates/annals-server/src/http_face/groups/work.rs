@@ -11,22 +11,22 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::bodies::{AckBody, ExtendBody, NackBody, Name, PullBody, name_of};
+use super::bodies::{AckBody, ExtendBody, NackBody, PullBody};
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
 use crate::groups::pull::{Begun, Bell, Pull, PullAtWork};
 use crate::groups::registry::{InUse, OpenGroup};
 use crate::http_face::body;
+use crate::segment::Segment;
 use crate::shared::{Shared, draining};
 
 /// Returns events for a worker, leased to it. Waits for the first one if the request says so.
 pub(in crate::http_face) async fn pull(
     State(shared): State<Arc<Shared>>,
     Extension(client): Extension<Client>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Response, Fault> {
-    let name = name_of(name)?;
     shared.groups.check_writable()?;
     let pull = body::json::<PullBody>(&body::read(request).await?)?.checked()?;
     let group = shared.groups.group(&name).await?;
@@ -91,10 +91,9 @@ async fn closing_broken<T>(
 /// Acknowledges leases.
 pub(in crate::http_face) async fn ack(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
-    let name = name_of(name)?;
     let leases = body::json::<AckBody>(&body::read(request).await?)?.leases()?;
     settle(&shared, &name, move |group| group.ack(&leases)).await
 }
@@ -102,10 +101,9 @@ pub(in crate::http_face) async fn ack(
 /// Answers leases whose events were not handled.
 pub(in crate::http_face) async fn nack(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
-    let name = name_of(name)?;
     let body: NackBody = body::json(&body::read(request).await?)?;
     let (leases, action) = (body.leases()?, body.action()?);
     settle(&shared, &name, move |group| group.nack(&leases, action, &body.reason)).await
@@ -114,10 +112,9 @@ pub(in crate::http_face) async fn nack(
 /// Gives leases a new deadline, from now on.
 pub(in crate::http_face) async fn extend(
     State(shared): State<Arc<Shared>>,
-    name: Name,
+    Segment(name, ..): Segment,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
-    let name = name_of(name)?;
     let body: ExtendBody = body::json(&body::read(request).await?)?;
     let (leases, deadline) = (body.leases()?, body.deadline()?);
     settle(&shared, &name, move |group| extend_all(group, &leases, deadline)).await

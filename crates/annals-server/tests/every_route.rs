@@ -92,3 +92,23 @@ fn a_wrong_method_is_refused_in_the_form_of_its_face() {
         assert_eq!(refused.header("grpc-status"), Some("12"), "{path}: {refused:?}");
     }
 }
+
+#[test]
+fn a_parameter_that_a_request_does_not_take_is_refused() {
+    let server = serve(Server::in_memory());
+    let mut count = 0;
+    for (path, methods) in described() {
+        for method in methods.iter().filter(|_| path.starts_with("/v1/")) {
+            let path = format!("{}?limits=5", with_segment(&path, "1"));
+            let refused = send(&server, method, &path, JSON);
+            let found = (refused.status, refused.problem());
+            assert_eq!(found, (400, "invalid-request".into()), "{method} {path}");
+            assert_eq!(refused.json()["field"], "limits", "{method} {path}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+    assert_eq!(send(&server, "POST", "/v1/query?limit=5", JSON).status, 400);
+    assert_eq!(server.get("/health/ready?probe=1").status, 200);
+    assert_eq!(server.get("/v1/head?").status, 200);
+}

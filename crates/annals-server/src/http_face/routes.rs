@@ -3,57 +3,86 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
+use http::Method;
 use http::header::CONTENT_TYPE;
 
 use super::groups::{admin, work};
+use super::params::Params;
 use super::{append, facts, read, subscribe, verify};
 use crate::shared::Shared;
 
 /// The description of the face.
 const OPENAPI: &str = include_str!("openapi.json");
 
+/// What a path takes behind the question mark of a GET. No other method takes anything there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// The parameters that its function knows, and that it checks.
+    Parameters,
+    Nothing,
+    /// Whatever a scraper or a probe sends. It is ignored.
+    Anything,
+}
+
 /// The paths of the face, as `openapi.json` has them, and their methods.
-fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
+fn table() -> Vec<(&'static str, MethodRouter<Arc<Shared>>, Takes)> {
+    use Takes::{Anything, Nothing, Parameters};
     vec![
-        ("/v1/events", get(read::events).post(append::append)),
-        ("/v1/query", post(read::query)),
-        ("/v1/events/{offset}", get(read::event)),
-        ("/v1/events/{offset}/data", get(read::data)),
-        ("/v1/subscribe", get(subscribe::subscribe)),
-        ("/v1/head", get(facts::head)),
-        ("/v1/stats", get(facts::stats)),
-        ("/v1/types", get(facts::types)),
-        ("/v1/tags", get(facts::tags)),
-        ("/v1/streams/{tag}", get(facts::stream)),
-        ("/v1/groups", get(admin::list)),
-        ("/v1/groups/{name}", get(admin::get).put(admin::put).delete(admin::delete)),
-        ("/v1/groups/{name}/pull", post(work::pull)),
-        ("/v1/groups/{name}/ack", post(work::ack)),
-        ("/v1/groups/{name}/nack", post(work::nack)),
-        ("/v1/groups/{name}/extend", post(work::extend)),
-        ("/v1/groups/{name}/parked", get(admin::parked)),
-        ("/v1/groups/{name}/replay", post(admin::replay)),
-        ("/v1/groups/{name}/drop", post(admin::drop_parked)),
-        ("/v1/groups/{name}/reset", post(admin::reset)),
-        ("/v1/verify", post(verify::verify)),
-        ("/health/live", get(facts::live)),
-        ("/health/ready", get(facts::ready)),
-        ("/metrics", get(facts::metrics)),
-        ("/openapi.json", get(openapi)),
+        ("/v1/events", get(read::events).post(append::append), Parameters),
+        ("/v1/query", post(read::query), Nothing),
+        ("/v1/events/{offset}", get(read::event), Nothing),
+        ("/v1/events/{offset}/data", get(read::data), Nothing),
+        ("/v1/subscribe", get(subscribe::subscribe), Parameters),
+        ("/v1/head", get(facts::head), Nothing),
+        ("/v1/stats", get(facts::stats), Nothing),
+        ("/v1/types", get(facts::types), Parameters),
+        ("/v1/tags", get(facts::tags), Parameters),
+        ("/v1/streams/{tag}", get(facts::stream), Nothing),
+        ("/v1/groups", get(admin::list), Nothing),
+        ("/v1/groups/{name}", get(admin::get).put(admin::put).delete(admin::delete), Nothing),
+        ("/v1/groups/{name}/pull", post(work::pull), Nothing),
+        ("/v1/groups/{name}/ack", post(work::ack), Nothing),
+        ("/v1/groups/{name}/nack", post(work::nack), Nothing),
+        ("/v1/groups/{name}/extend", post(work::extend), Nothing),
+        ("/v1/groups/{name}/parked", get(admin::parked), Parameters),
+        ("/v1/groups/{name}/replay", post(admin::replay), Nothing),
+        ("/v1/groups/{name}/drop", post(admin::drop_parked), Nothing),
+        ("/v1/groups/{name}/reset", post(admin::reset), Nothing),
+        ("/v1/verify", post(verify::verify), Nothing),
+        ("/health/live", get(facts::live), Anything),
+        ("/health/ready", get(facts::ready), Anything),
+        ("/metrics", get(facts::metrics), Anything),
+        ("/openapi.json", get(openapi), Anything),
     ]
 }
 
 /// Returns the routes of the face.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
-    let routes = table()
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let routes = table().into_iter().fold(Router::new(), |router, (path, methods, takes)| {
+        let check = move |request, next| check_parameters(takes, request, next);
+        router.route(path, methods.route_layer(axum::middleware::from_fn(check)))
+    });
     routes.with_state(Arc::clone(shared))
 }
 
 async fn openapi() -> ([(http::HeaderName, &'static str); 1], &'static str) {
     ([(CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// Refuses parameters that a request does not take: a filter at the wrong path must not return everything.
+async fn check_parameters(takes: Takes, request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if takes == Takes::Anything || takes == Takes::Parameters && reads {
+        return next.run(request).await;
+    }
+    match Params::parse(request.uri().query(), &[]) {
+        Ok(_) => next.run(request).await,
+        Err(fault) => fault.into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -69,12 +98,21 @@ mod tests {
         let described: Value = serde_json::from_str(OPENAPI).unwrap();
         let described = described["paths"].as_object().unwrap();
         let paths: BTreeSet<&str> = described.keys().map(String::as_str).collect();
-        assert_eq!(paths, table().iter().map(|(path, _)| *path).collect());
-        for (path, methods) in table() {
+        assert_eq!(paths, table().iter().map(|(path, ..)| *path).collect());
+        for (path, methods, takes) in table() {
             let code = format!("{methods:?}");
             for method in ["get", "post", "put", "delete"] {
                 let has = !code.contains(&format!("{method}: None"));
                 assert_eq!(described[path].get(method).is_some(), has, "{method} {path}");
+                let parameters = described[path][method]["parameters"].as_array();
+                let is_in_path = |one: &&Value| one["in"] == "path";
+                let takes_some =
+                    parameters.is_some_and(|all| !all.iter().all(|one| is_in_path(&one)));
+                assert_eq!(
+                    takes_some,
+                    method == "get" && takes == Takes::Parameters,
+                    "{method} {path}"
+                );
             }
         }
     }

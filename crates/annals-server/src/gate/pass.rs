@@ -56,10 +56,11 @@ pub(crate) async fn pass(
     let in_flight = Counted::one("annals_rpc_in_flight");
     let origin = foreign_origin(&shared, &request);
     let method = method_name(&request, grpc);
-    let mut response = match admit(&shared, &mut request) {
+    let is_preflight = origin.is_some() && request.method() == Method::OPTIONS;
+    let mut response = match admit(&shared, &mut request, is_preflight) {
         Err(fault) if is_page(request.uri().path()) => refusal(&fault, request.uri()),
         Err(fault) => respond(fault, grpc),
-        Ok(()) if origin.is_some() && request.method() == Method::OPTIONS => preflight(),
+        Ok(()) if is_preflight => preflight(),
         Ok(()) => {
             let span = span(&request, face, method);
             let grant = request.extensions().get::<Client>().and_then(|client| client.grant);
@@ -100,8 +101,9 @@ fn span(request: &Request, face: &'static str, method: &'static str) -> tracing:
     )
 }
 
-/// Checks whether the server takes a request, and writes the client's name into it.
-fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
+/// Checks whether the server takes a request, and writes the client's name into it. A preflight, which a browser sends
+/// without a token and no face sees, needs no right.
+fn admit(shared: &Shared, request: &mut Request, is_preflight: bool) -> Result<(), Fault> {
     shared.hosts.check(request, is_page(request.uri().path()))?;
     let needed = rights::needed(request.method(), request.uri().path());
     let is_health = needed.is_none();
@@ -109,7 +111,7 @@ fn admit(shared: &Shared, request: &mut Request) -> Result<(), Fault> {
         return Err(Fault::closing());
     }
     check_media_type(request)?;
-    if request.method() == Method::OPTIONS {
+    if is_preflight {
         return Ok(());
     }
     let Some(needed) = needed else { return Ok(()) };
@@ -189,4 +191,39 @@ fn code(response: &Response, grpc: bool) -> String {
     }
     let status = response.headers().get("grpc-status").and_then(|status| status.to_str().ok());
     status.unwrap_or("0").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_comes_during_the_drain_is_refused_in_the_form_of_its_face() {
+        let shared = Arc::new(Shared::in_memory());
+        let gate = axum::middleware::from_fn_with_state(Arc::clone(&shared), pass);
+        let router = axum::Router::new().fallback(async || "answered").layer(gate);
+        let send = async |path: &'static str, kind: &'static str| {
+            let request =
+                Request::post(path).header("host", "localhost").header(CONTENT_TYPE, kind);
+            let request = request.body(Body::empty()).expect("a request");
+            router.clone().oneshot(request).await.expect("a response")
+        };
+        let json = "application/json";
+        assert_eq!(send("/v1/events", json).await.status(), StatusCode::OK);
+        shared.drain();
+        let refused = send("/v1/events", json).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()["retry-after"], "1");
+        let body = axum::body::to_bytes(refused.into_body(), 1_000).await.expect("a body");
+        assert!(String::from_utf8_lossy(&body).contains("urn:annals:problem:closing"));
+        let refused = send("/umadb.v1.DCB/Append", "application/grpc").await;
+        assert_eq!(refused.headers()["grpc-status"], "14");
+        let page = send("/ui/verify", json).await;
+        assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(page.headers().contains_key("content-security-policy"));
+        assert_eq!(send("/health/live", json).await.status(), StatusCode::OK);
+    }
 }

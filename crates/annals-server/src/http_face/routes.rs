@@ -116,4 +116,22 @@ mod tests {
             }
         }
     }
+
+    #[tokio::test]
+    async fn a_second_verification_is_refused_as_busy() {
+        use tower::ServiceExt as _;
+
+        let mut shared = Shared::in_memory();
+        shared.path = Some("nowhere".into());
+        let shared = Arc::new(shared);
+        let _first = Arc::clone(&shared.verification).try_acquire_owned().unwrap();
+        let request = Request::post("/v1/verify").body(axum::body::Body::empty()).unwrap();
+        let refused = routes(&shared).oneshot(request).await.unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (429, &"1".parse().unwrap())
+        );
+        let body = axum::body::to_bytes(refused.into_body(), 1_000).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("urn:annals:problem:busy"));
+    }
 }

@@ -21,7 +21,7 @@ use crate::shared::Shared;
 /// Responses in other media types end soon by themselves, and are returned as they are.
 pub(super) fn while_granted(response: Response, shared: &Arc<Shared>, grant: Grant) -> Response {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    let last: fn(Fault) -> Frame<Bytes> = match kind {
+    let ending: fn(Fault) -> Frame<Bytes> = match kind {
         b"application/x-ndjson" => |fault| Frame::data(error_line(&fault)),
         b"text/event-stream" => |fault| Frame::data(sent_error(&fault)),
         kind if kind.starts_with(b"application/grpc") => trailers,
@@ -29,7 +29,7 @@ pub(super) fn while_granted(response: Response, shared: &Arc<Shared>, grant: Gra
     };
     let shared = Arc::clone(shared);
     let lost = Box::pin(async move { shared.access.lost(grant).await });
-    response.map(|body| Body::new(Granted { body: Some(body), lost, last }))
+    response.map(|body| Body::new(Granted { body: Some(body), lost, last: ending }))
 }
 
 /// Returns the end of a response over gRPC.
@@ -80,21 +80,21 @@ mod tests {
 
     #[test]
     fn a_lost_grant_ends_a_stream_over_grpc_with_a_status() {
-        let (lose, lost) = tokio::sync::oneshot::channel::<Fault>();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<Fault>();
         let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("a"))]);
         let body = Body::from_stream(futures_util::StreamExt::chain(
             pieces,
             futures_util::stream::pending(),
         ));
-        let lost = Box::pin(lost.map(|fault| fault.expect("a fault")));
+        let lost = Box::pin(receiver.map(|fault| fault.expect("a fault")));
         let mut body = Granted { body: Some(body), lost, last: trailers };
         let mut next =
             || body.frame().now_or_never().map(|frame| frame.transpose().expect("a frame"));
         assert!(next().flatten().is_some_and(|frame| frame.is_data()));
         assert!(next().is_none(), "the stream goes on");
-        lose.send(Fault::new(Kind::Unauthenticated, "gone")).expect("sent");
-        let last = next().flatten().and_then(|frame| frame.into_trailers().ok());
-        assert_eq!(last.expect("trailers")["grpc-status"], "16");
+        sender.send(Fault::new(Kind::Unauthenticated, "gone")).expect("sent");
+        let end = next().flatten().and_then(|frame| frame.into_trailers().ok());
+        assert_eq!(end.expect("trailers")["grpc-status"], "16");
         assert!(next().is_some_and(|frame| frame.is_none()), "the end");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals::{AppendError, Batch, Condition, Query, RawEvent};
+use annals::{AppendError, Batch, Condition, MAX_BATCH_EVENTS, Query, RawEvent};
 
 use super::incoming;
 use super::messages::{AppendRequest, AppendResponse, TrackingInfo};
@@ -37,6 +37,9 @@ pub(crate) async fn append(
     appender: &Appender,
 ) -> Result<AppendResponse, Fault> {
     let AppendRequest { events, condition, tracking_info: tracking } = request;
+    if events.len() > MAX_BATCH_EVENTS {
+        return Err(AppendError::BatchTooLong { count: events.len() }.into());
+    }
     let guard = match condition {
         None => None,
         Some(condition) => Some(Guard {
@@ -51,12 +54,7 @@ pub(crate) async fn append(
     let uuids = uuids(&sent);
     let count = sent.len();
     if let Some(tracking) = &tracking {
-        if sent.is_empty() {
-            sent.push(Sent { event_type: TRACKING.into(), ..Sent::default() });
-        }
-        for event in &mut sent {
-            incoming::track(event, tracking);
-        }
+        incoming::track(&mut sent, tracking)?;
     }
     let events: Vec<WireEvent> = sent.into_iter().map(WireEvent::from).collect();
     let events = appender.sign(events)?;

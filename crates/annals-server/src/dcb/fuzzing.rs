@@ -23,12 +23,14 @@ pub(crate) fn parse(input: &[u8]) -> Vec<RawEvent> {
     }
     let mut events = Vec::new();
     for (index, event) in request.events.into_iter().enumerate() {
-        let Ok(mut sent) = incoming::event(event.clone(), index) else { continue };
-        let tracked = request.tracking_info.as_ref();
-        if let Some(tracking) = tracked {
-            incoming::track(&mut sent, tracking);
+        let Ok(sent) = incoming::event(event.clone(), index) else { continue };
+        let (mut sent, tracked) = (vec![sent], request.tracking_info.as_ref());
+        if let Some(tracking) = tracked
+            && incoming::track(&mut sent, tracking).is_err()
+        {
+            continue;
         }
-        let Ok(raw) = WireEvent::from(sent).to_raw() else { continue };
+        let Some(Ok(raw)) = sent.pop().map(|sent| WireEvent::from(sent).to_raw()) else { continue };
         check_returned(&event, &raw, tracked.is_some());
         events.push(raw);
     }

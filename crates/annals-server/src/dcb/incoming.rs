@@ -1,6 +1,6 @@
 //! From UmaDB's messages to events and queries of annals.
 
-use annals::{Metadata, Query, QueryItem};
+use annals::{AppendError, MAX_BATCH_BYTES, MAX_METADATA_VALUE_BYTES, Metadata, Query, QueryItem};
 use uuid::Uuid;
 
 use super::messages as wire;
@@ -12,6 +12,9 @@ use crate::reserved::{
 
 /// The largest message that UmaDB's clients decode, less room for what surrounds an event: 4 MiB - 64 KiB.
 pub(crate) const MAX_EVENT_BYTES: usize = (4 << 20) - (64 << 10);
+
+/// The longest tracking source, in bytes. Its metadata value also has the position, of at most 20 digits, and a space.
+const MAX_SOURCE_BYTES: usize = MAX_METADATA_VALUE_BYTES - 21;
 
 /// Returns the event that a client sent. `index` is its position in the request, for messages.
 pub(crate) fn event(event: wire::Event, index: usize) -> Result<Sent, Fault> {
@@ -72,11 +75,31 @@ fn size(event: &wire::Event) -> usize {
     names + entries.sum::<usize>() + event.data.len() + event.uuid.len() + 64
 }
 
-/// Adds tracking information to the event that carries it.
-pub(crate) fn track(event: &mut Sent, tracking: &wire::TrackingInfo) {
-    event.tags.push(reserved::tracking_tag(&tracking.source));
+/// Adds tracking information to the events. Without events, an event of its own carries it.
+///
+/// Refuses a source, and as many copies of it, that no batch can hold: a request has the source once, but each event
+/// stores it.
+pub(crate) fn track(events: &mut Vec<Sent>, tracking: &wire::TrackingInfo) -> Result<(), Fault> {
+    let bytes = tracking.source.len();
+    if bytes > MAX_SOURCE_BYTES {
+        let message =
+            format!("the tracking source has {bytes} bytes; the limit is {MAX_SOURCE_BYTES}");
+        return Err(Fault::invalid(message));
+    }
+    let copies = bytes * events.len();
+    if copies > MAX_BATCH_BYTES {
+        return Err(AppendError::BatchTooLarge { bytes: copies }.into());
+    }
+    if events.is_empty() {
+        events.push(Sent { event_type: TRACKING.into(), ..Sent::default() });
+    }
+    let tag = reserved::tracking_tag(&tracking.source);
     let value = reserved::tracking_value(&tracking.source, tracking.position);
-    event.metadata.set(TRACKING, value);
+    for event in events {
+        event.tags.push(tag.clone());
+        event.metadata.set(TRACKING, value.clone());
+    }
+    Ok(())
 }
 
 /// Returns the query of a request. No query, and a query without items, is the query for every event.
@@ -97,6 +120,30 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+
+    #[test]
+    fn a_source_that_no_batch_can_hold_is_refused_before_it_is_copied() {
+        let refused = |bytes: usize, count: usize| {
+            let mut events = vec![Sent::default(); count];
+            let source = "x".repeat(bytes);
+            let fault = track(&mut events, &wire::TrackingInfo { source, position: u64::MAX });
+            assert!(fault.is_ok() || events.iter().all(|event| event.tags.is_empty()));
+            fault.err().map(|fault| fault.kind)
+        };
+        assert_eq!(refused(MAX_SOURCE_BYTES, 1), None);
+        assert_eq!(refused(MAX_SOURCE_BYTES + 1, 0), Some(Kind::InvalidRequest));
+        assert_eq!(refused(30 << 20, 1_000), Some(Kind::InvalidRequest));
+        assert_eq!(refused(60_000, 1_000), Some(Kind::BatchTooLarge));
+    }
+
+    #[test]
+    fn the_longest_source_fits_into_an_event() {
+        let mut events = Vec::new();
+        let source = "x".repeat(MAX_SOURCE_BYTES);
+        track(&mut events, &wire::TrackingInfo { source, position: u64::MAX }).unwrap();
+        let [event] = &events[..] else { panic!("one event carries the position") };
+        crate::event::WireEvent::from(event.clone()).to_raw().unwrap();
+    }
 
     proptest::proptest! {
         #[test]

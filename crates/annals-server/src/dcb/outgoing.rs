@@ -178,10 +178,11 @@ mod tests {
 
     /// Sends an event through a store and returns the message that a client decodes.
     fn through(event: Event, tracking: Option<&TrackingInfo>) -> ReadResponse {
-        let mut sent = incoming::event(event, 0).unwrap();
+        let mut sent = vec![incoming::event(event, 0).unwrap()];
         if let Some(tracking) = tracking {
-            incoming::track(&mut sent, tracking);
+            incoming::track(&mut sent, tracking).unwrap();
         }
+        let sent = sent.remove(0);
         let store = EventStore::on(Memory::<WireEvent>::encoded());
         store.append(sent.into()).unwrap();
         let event = store.get(0).unwrap().unwrap().event.to_raw().unwrap();

@@ -41,6 +41,9 @@ impl Running {
     /// time of the [limits](crate::Limits::drain_time). Then closes the store, or makes everything durable if it is
     /// [shared](crate::Server::share).
     ///
+    /// A verification or a long read may still be at work on a thread for blocking work afterwards. Dropping tokio's
+    /// `Runtime` waits for it; `Runtime::shutdown_background` does not.
+    ///
     /// # Errors
     /// [`ServeError::Close`] if the store could not be closed.
     pub async fn wait(mut self) -> Result<(), ServeError> {

@@ -44,41 +44,47 @@ pub(crate) fn run(args: &Serve, _: Option<Format>) -> Result<(), Failure> {
     raise_open_files();
     let runtime =
         Runtime::new().map_err(|error| Failure::Serve(ServeError::Start(error.to_string())))?;
+    let served = runtime.block_on(served(args));
+    // Dropping the runtime waits for its threads: a verification, a scan of names or a fold may still read the store,
+    // which is closed. The end of the process ends them.
+    runtime.shutdown_background();
+    served
+}
+
+/// Starts the server and waits for its end.
+async fn served(args: &Serve) -> Result<(), Failure> {
     let is_new = !args.read_only && store::is_vacant(&args.store)?;
-    runtime.block_on(async {
-        // Before the server listens: a signal that comes early drains it, too.
-        let signals = Signals::new().map_err(|error| {
-            Failure::Serve(ServeError::Start(format!("signals cannot be handled: {error}")))
-        })?;
-        let mut signals = signals;
-        let starting = async {
-            let server = configured(server(args).await?, args)?;
-            server.start().await.map_err(not_served)
-        };
-        let running = tokio::select! {
-            running = starting => running?,
-            // It may wait for the lock of the store.
-            () = signals.end() => return Ok(()),
-        };
-        if is_new {
-            say::note(&format!("created {}", args.store));
-        }
-        for address in running.addresses() {
-            say::note(&format!("listening on {address}"));
-        }
-        if let Some(address) = running.addresses().first() {
-            let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
-            say::note(&format!("pages for a browser are at {scheme}://{address}/ui"));
-        }
-        serve(running, signals).await
-    })
+    // Before the server listens: a signal that comes early drains it, too.
+    let signals = Signals::new().map_err(|error| {
+        Failure::Serve(ServeError::Start(format!("signals cannot be handled: {error}")))
+    })?;
+    let mut signals = signals;
+    let starting = async {
+        let server = configured(server(args).await?, args)?;
+        server.start().await.map_err(not_served)
+    };
+    let running = tokio::select! {
+        running = starting => running?,
+        // It may wait for the lock of the store.
+        () = signals.end() => return Ok(()),
+    };
+    if is_new {
+        say::note(&format!("created {}", args.store));
+    }
+    for address in running.addresses() {
+        say::note(&format!("listening on {address}"));
+    }
+    if let Some(address) = running.addresses().first() {
+        let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+        say::note(&format!("pages for a browser are at {scheme}://{address}/ui"));
+    }
+    serve(running, signals).await
 }
 
 async fn serve(running: Running, signals: Signals) -> Result<(), Failure> {
-    let signals = tokio::spawn(until_signals(running.handle(), signals));
-    let result = running.wait().await.map_err(not_served);
-    signals.abort();
-    result
+    // Until the process ends: a second signal must end it while the store is closed, too.
+    tokio::spawn(until_signals(running.handle(), signals));
+    running.wait().await.map_err(not_served)
 }
 
 #[cfg_attr(

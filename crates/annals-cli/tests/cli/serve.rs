@@ -122,6 +122,28 @@ fn a_second_signal_ends_the_server_at_once() {
 }
 
 #[test]
+fn a_verification_that_goes_on_does_not_keep_the_server() {
+    let dir = TestDir::new();
+    let store = dir.arg("a.store");
+    let serving = Serving::start(&[&store]);
+    serving.send("POST", "/v1/events", r#"{"events":[{"type":"a"}]}"#);
+    // Two segments that are pipes. Opening a pipe waits until its other end is opened.
+    let [first, second] = ["1", "2"].map(|end| dir.path("a.store").join(format!("{end:0>20}.log")));
+    assert!(Command::new("mkfifo").args([&first, &second]).status().unwrap().success());
+    let mut stream = TcpStream::connect(&serving.address).unwrap();
+    let verify =
+        b"POST /v1/verify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        Content-Length: 0\r\n\r\n";
+    stream.write_all(verify).unwrap();
+    // Waits until the verification is at the first pipe. It then waits at the second, which nothing opens.
+    drop(std::fs::OpenOptions::new().write(true).open(&first).unwrap());
+    drop(stream);
+    serving.signal("-TERM");
+    // Without an end of the server, this waits for ever.
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
 fn a_server_that_lets_everybody_in_warns_at_each_start() {
     let dir = TestDir::new();
     let store = dir.arg("a.store");

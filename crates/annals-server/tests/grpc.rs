@@ -17,6 +17,16 @@ struct Event {
     tags: Vec<String>,
     #[prost(string, tag = "4")]
     uuid: String,
+    #[prost(message, repeated, tag = "5")]
+    metadata: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -118,7 +128,7 @@ fn position(server: &Served, method: &str, message: &impl Message) -> Result<Opt
 
 fn event(uuid: u128, tag: &str) -> Event {
     let uuid = uuid::Uuid::from_u128(uuid).to_string();
-    Event { event_type: "a".into(), tags: vec![tag.into()], uuid }
+    Event { event_type: "a".into(), tags: vec![tag.into()], uuid, metadata: vec![] }
 }
 
 fn plain(tag: &str) -> Event {
@@ -191,6 +201,22 @@ fn tracking_positions_increase() {
         let reserved = Append { events: vec![plain("$tracking:orders")], ..Append::default() };
         assert_eq!(append(&server, &reserved), Err(3));
     }
+}
+
+#[test]
+fn a_repeated_append_with_ids_and_tracking_returns_its_position() {
+    let server = serve(Server::in_memory());
+    let append_once = |id: &str, position| {
+        let metadata = vec![Entry { key: "$id".into(), value: id.into() }];
+        let events = vec![Event { metadata, ..plain("x") }];
+        let tracking = Some(Tracking { source: "orders".into(), position });
+        append(&server, &Append { events, tracking, ..Append::default() })
+    };
+    assert_eq!(append_once("one", 7), Ok(1));
+    assert_eq!(append_once("two", 8), Ok(2));
+    assert_eq!((append_once("one", 7), append_once("two", 8)), (Ok(1), Ok(2)));
+    assert_eq!(append_once("three", 8), INTEGRITY);
+    assert_eq!(append_once("three", 9), Ok(3), "nothing was added meanwhile");
 }
 
 fn read(server: &Served, message: &Read) -> Vec<(Vec<u64>, Option<u64>)> {

@@ -90,17 +90,11 @@ async fn append_guarded(
             let after = guard.after.min(shared.head().get());
             batch = batch.condition(Condition::fail_if((*guard.query).clone()).after(after));
         }
+        let mut is_old = false;
         if let Some(tracking) = tracking {
-            match tracking_condition(shared, tracking)? {
-                Some(condition) => batch = batch.condition(condition),
-                None => {
-                    return match verdict(shared, guard, uuids).await? {
-                        Verdict::Repeated(last) => Ok(Done::Repeated(last)),
-                        Verdict::Conflict(offset) => Err(conflict(offset)),
-                        Verdict::Holds => Err(not_increasing(tracking)),
-                    };
-                }
-            }
+            let condition;
+            (condition, is_old) = tracking_condition(shared, tracking)?;
+            batch = batch.condition(condition);
         }
         // A second try needs the events again. Only conditions fail in a way that allows one.
         let again = (guard.is_some() || tracking.is_some()).then(|| events.clone());
@@ -111,6 +105,7 @@ async fn append_guarded(
                 match verdict(shared, guard, uuids).await? {
                     Verdict::Repeated(last) => return Ok(Done::Repeated(last)),
                     Verdict::Conflict(offset) => return Err(conflict(offset)),
+                    Verdict::Holds if is_old => return Err(not_increasing(tracking)),
                     // The tracking position moved, or the head passed a condition that was beyond it.
                     Verdict::Holds => events = again.unwrap_or_default(),
                 }
@@ -120,18 +115,19 @@ async fn append_guarded(
     }
 }
 
-/// Returns the condition under which the tracking position may be recorded; `None` if the log has one that is not
-/// less.
+/// Returns the condition under which the tracking position may be recorded, and whether the log has one that is not
+/// less. The condition fails then. The append is tried anyway: if the log has its events by their ids, it succeeds.
 fn tracking_condition(
     shared: &Shared,
     tracking: &TrackingInfo,
-) -> Result<Option<Condition>, Fault> {
+) -> Result<(Condition, bool), Fault> {
     let tag = tracking_tag(&tracking.source);
     let last = last_tracking(shared, &tag, &tracking.source)?;
+    let condition = Condition::fail_if(Query::tag(tag));
     Ok(match last {
-        Some((_, position)) if tracking.position <= position => None,
-        Some((offset, _)) => Some(Condition::fail_if(Query::tag(tag)).after(offset + 1)),
-        None => Some(Condition::fail_if(Query::tag(tag))),
+        Some((_, position)) if tracking.position <= position => (condition, true),
+        Some((offset, _)) => (condition.after(offset + 1), false),
+        None => (condition, false),
     })
 }
 
@@ -209,10 +205,10 @@ fn conflict(offset: u64) -> Fault {
     Fault::new(Kind::Conflict, message).with("offset", offset)
 }
 
-fn not_increasing(tracking: &TrackingInfo) -> Fault {
+fn not_increasing(tracking: Option<&TrackingInfo>) -> Fault {
+    let position = tracking.map_or(0, |tracking| tracking.position);
     let message = format!(
-        "non-increasing tracking position: {} is not greater than the last one of this source",
-        tracking.position
+        "non-increasing tracking position: {position} is not greater than the last one of this source"
     );
     Fault::new(Kind::Conflict, message)
 }

@@ -65,6 +65,14 @@ impl WireEvent {
         }
     }
 
+    /// Returns the parts of an event that a client sent; `None` for one that was read from the log.
+    pub(crate) fn sent(&self) -> Option<&Sent> {
+        match &self.0 {
+            Form::Sent(sent) => Some(sent),
+            Form::Stored(_) => None,
+        }
+    }
+
     /// Returns whether the metadata has an entry of this name.
     pub(crate) fn has_metadata(&self, name: &str) -> bool {
         match &self.0 {

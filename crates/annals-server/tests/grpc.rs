@@ -204,6 +204,26 @@ fn tracking_positions_increase() {
 }
 
 #[test]
+fn an_event_that_clients_cannot_read_is_refused_with_what_the_server_adds() {
+    let server = serve(Server::in_memory());
+    let with_data = |bytes: usize, source: usize| {
+        let mut event = plain("x").encode_to_vec();
+        prost::encoding::bytes::encode(3, &vec![b' '; bytes], &mut event);
+        let tracking = Tracking { source: "s".repeat(source), position: 1 };
+        let mut request = Append { tracking: Some(tracking), ..Append::default() }.encode_to_vec();
+        prost::encoding::bytes::encode(1, &event, &mut request);
+        let response = server.grpc("Append", "", &request);
+        response.header("grpc-status").map(str::to_owned)
+    };
+    let near = (4 << 20) - (64 << 10) - 1_000;
+    assert_eq!(with_data(near, 1), None);
+    assert_eq!(with_data(near, 65_000).as_deref(), Some("11"));
+    // A reader gets past all that was stored.
+    let pages = read(&server, &Read::default());
+    assert_eq!(pages, [(vec![1], Some(1))]);
+}
+
+#[test]
 fn a_repeated_append_with_ids_and_tracking_returns_its_position() {
     let server = serve(Server::in_memory());
     let append_once = |id: &str, position| {

@@ -58,6 +58,9 @@ pub(crate) async fn append(
     }
     let events: Vec<WireEvent> = sent.into_iter().map(WireEvent::from).collect();
     let events = appender.sign(events)?;
+    for (index, sent) in events.iter().filter_map(WireEvent::sent).enumerate() {
+        incoming::check_size(sent, index)?;
+    }
     let offsets =
         match append_guarded(shared, events, guard.as_ref(), tracking.as_ref(), uuids.as_deref())
             .await?

@@ -18,14 +18,6 @@ const MAX_SOURCE_BYTES: usize = MAX_METADATA_VALUE_BYTES - 21;
 
 /// Returns the event that a client sent. `index` is its position in the request, for messages.
 pub(crate) fn event(event: wire::Event, index: usize) -> Result<Sent, Fault> {
-    let size = size(&event);
-    if size > MAX_EVENT_BYTES {
-        let message = format!(
-            "event {index} has {size} bytes; UmaDB's clients read messages of 4 MiB at most, so this service takes \
-             events up to {MAX_EVENT_BYTES} bytes: append larger ones over HTTP"
-        );
-        return Err(Fault::new(Kind::EventTooLarge, message));
-    }
     let invalid = |what: String| {
         Fault::new(Kind::InvalidEvent, format!("event {index}: {what}")).with("index", index)
     };
@@ -68,11 +60,25 @@ pub(crate) fn event(event: wire::Event, index: usize) -> Result<Sent, Fault> {
     Ok(Sent { event_type: event.event_type, tags: event.tags, id, metadata, data: event.data })
 }
 
+/// Refuses an event that UmaDB's clients cannot read back. It has everything that the server adds by now.
+pub(crate) fn check_size(event: &Sent, index: usize) -> Result<(), Fault> {
+    let size = size(event);
+    if size <= MAX_EVENT_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "event {index} has {size} bytes; UmaDB's clients read messages of 4 MiB at most, so this service takes events \
+         up to {MAX_EVENT_BYTES} bytes, with what the server adds: append larger ones over HTTP"
+    );
+    Err(Fault::new(Kind::EventTooLarge, message))
+}
+
 /// Returns the size of an event's parts, in bytes.
-fn size(event: &wire::Event) -> usize {
-    let names = event.event_type.len() + event.tags.iter().map(|tag| tag.len() + 4).sum::<usize>();
-    let entries = event.metadata.iter().map(|entry| entry.key.len() + entry.value.len() + 12);
-    names + entries.sum::<usize>() + event.data.len() + event.uuid.len() + 64
+fn size(event: &Sent) -> usize {
+    let tags = event.tags.iter().map(|tag| tag.len() + 4).sum::<usize>();
+    let entries = event.metadata.iter().map(|(name, value)| name.len() + value.len() + 12);
+    let id = event.id.as_ref().map_or(0, String::len);
+    event.event_type.len() + tags + entries.sum::<usize>() + id + event.data.len() + 64
 }
 
 /// Adds tracking information to the events. Without events, an event of its own carries it.

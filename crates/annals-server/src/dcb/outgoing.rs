@@ -175,6 +175,7 @@ mod tests {
     use super::super::messages::{Event, MetadataEntry, ReadResponse, TrackingInfo};
     use super::*;
     use crate::event::WireEvent;
+    use crate::fault::Kind;
 
     /// Sends an event through a store and returns the message that a client decodes.
     fn through(event: Event, tracking: Option<&TrackingInfo>) -> ReadResponse {
@@ -260,6 +261,7 @@ mod tests {
         let bad = Event { uuid: "7".into(), ..event(&[], &[]) };
         assert!(incoming::event(bad, 0).unwrap_err().message.contains("not a UUID"));
         let large = Event { data: vec![0; 4 << 20].into(), ..event(&[], &[]) };
-        assert!(incoming::event(large, 0).is_err());
+        let large = incoming::event(large, 0).unwrap();
+        assert_eq!(incoming::check_size(&large, 0).unwrap_err().kind, Kind::EventTooLarge);
     }
 }

@@ -1,11 +1,16 @@
 //! Who appended what: the log target `annals::audit`, and the metadata `$actor` and `traceparent`.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
+use tokio::sync::RwLock;
+use tracing::Instrument as _;
+
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
+use crate::guarded;
 use crate::reserved::ACTOR;
 use crate::trace::TRACEPARENT;
 
@@ -19,6 +24,8 @@ pub(crate) struct Appender {
     pub(crate) actor: Option<Arc<str>>,
     /// The trace that is written into each event, as metadata `traceparent`, unless the client gave one with the event.
     pub(crate) trace: Option<Arc<str>>,
+    /// Each append that will be logged holds it for reading. The end of the server takes it for writing.
+    pub(crate) unlogged: Arc<RwLock<()>>,
 }
 
 impl Appender {
@@ -34,8 +41,33 @@ impl Appender {
         Ok(events)
     }
 
+    /// Runs an append, and logs what it added, if clients have names. Both happen although the caller drops the future:
+    /// the server drops a request whose client is gone, but its batch may be committed already. `added` returns the
+    /// offsets that the append added.
+    pub(crate) async fn logged<T: Send + 'static>(
+        &self,
+        append: impl Future<Output = Result<T, Fault>> + Send + 'static,
+        added: impl FnOnce(&T) -> Option<Range<u64>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        if self.name.is_none() {
+            return append.await;
+        }
+        let unlogged = Arc::clone(&self.unlogged).read_owned().await;
+        let appender = self.clone();
+        let logging = async move {
+            let done = append.await;
+            if let Some(offsets) = done.as_ref().ok().and_then(added) {
+                appender.log(&offsets);
+            }
+            drop(unlogged);
+            done
+        };
+        let done = tokio::spawn(logging.in_current_span()).await;
+        done.unwrap_or_else(|_| Err(guarded::panicked()))
+    }
+
     /// Logs an append, if clients have names.
-    pub(crate) fn log(&self, offsets: &Range<u64>) {
+    fn log(&self, offsets: &Range<u64>) {
         let Some(name) = self.name.as_deref().filter(|_| !offsets.is_empty()) else { return };
         tracing::info!(
             target: "annals::audit",
@@ -60,4 +92,54 @@ fn with_metadata<'v>(
     signed
         .collect::<Result<_, _>>()
         .map_err(|problem| Fault::new(Kind::InvalidEvent, problem.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::Ipv4Addr;
+
+    use futures_util::FutureExt as _;
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_append_is_logged_although_its_client_is_gone() {
+        let (log, unlogged) = (Log::default(), Arc::new(RwLock::new(())));
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _log = tracing::subscriber::set_default(subscriber);
+        let appender = Appender {
+            name: Some("billing".into()),
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            actor: None,
+            trace: None,
+            unlogged: Arc::clone(&unlogged),
+        };
+        let (commit, committed) = tokio::sync::oneshot::channel();
+        let append = async { Ok::<Range<u64>, Fault>(committed.await.unwrap()) };
+        let mut request = Box::pin(appender.logged(append, |added| Some(added.clone())));
+        assert!((&mut request).now_or_never().is_none());
+        drop(request);
+        commit.send(3..5).unwrap();
+        // As the end of the server does.
+        let _all = unlogged.write().await;
+        let text = String::from_utf8(log.0.lock().clone()).unwrap();
+        assert!(text.contains("first") && text.contains("billing"), "{text:?}");
+    }
 }

@@ -38,7 +38,8 @@ impl Client {
     pub(crate) fn appender(&self, shared: &Shared) -> Appender {
         let actor = self.name.clone().filter(|_| shared.signs);
         let trace = self.trace.clone().filter(|_| shared.traces);
-        Appender { name: self.name.clone(), peer: self.peer, actor, trace }
+        let unlogged = Arc::clone(&shared.unlogged);
+        Appender { name: self.name.clone(), peer: self.peer, actor, trace, unlogged }
     }
 }
 

@@ -62,6 +62,10 @@ impl Running {
             if owns { shared.store.close() } else { shared.store.sync() }
         })
         .await;
+        // The appends have ended with the store. Those of clients that are gone may not be logged yet.
+        if tokio::time::timeout(limit, self.shared.unlogged.write()).await.is_err() {
+            tracing::warn!("appends were still at work {limit:?} after the store was closed");
+        }
         closed.map_err(|panic| ServeError::Start(panic.to_string()))?.map_err(ServeError::Close)
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use annals::{Backend, Head, Health};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, watch};
 
 use crate::access::access::Access;
 use crate::access::hosts::Hosts;
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     /// The permit for the one scan of all names at a time: a log may have millions of tags, and each scan holds all of
     /// them in memory.
     scans: Arc<Semaphore>,
+    /// Each append that will be logged holds it for reading.
+    pub(crate) unlogged: Arc<RwLock<()>>,
     pub(crate) cursors: Cursors,
     /// The groups of workers.
     pub(crate) groups: Groups,
@@ -88,6 +90,7 @@ impl Shared {
             readers: Arc::new(Semaphore::new(limits.reads)),
             subscriptions: Arc::new(Semaphore::new(limits.subscriptions)),
             phase: watch::Sender::new(Phase::Serving),
+            unlogged: Arc::default(),
             cursors: Cursors::default(),
             groups: Groups::new(store.clone()),
             path,

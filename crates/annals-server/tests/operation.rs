@@ -96,6 +96,10 @@ fn each_append_is_logged_with_the_name_of_its_token() {
     let again = br#"{"events":[{"type":"a","id":"x"}]}"#;
     let again = server.send("POST", "/v1/events", &bearer("one"), again).json();
     assert_eq!(again["already"], true);
+    // Metadata `$id` is the id over gRPC.
+    let with_id = [&[0x0a, 13], &b"\x0a\x01a\x2a\x08\x0a\x03$id\x12\x01x"[..]].concat();
+    server.grpc("Append", "Authorization: Bearer one\r\n", &with_id);
+    assert_eq!(server.send("GET", "/v1/head", &bearer("two"), b"").json()["head"], 3);
     assert_eq!(audited(&["billing-audit"]).len(), 2);
     // The name is in the events, and a client cannot give another one.
     let events = server.send("GET", "/v1/events", &bearer("two"), b"").lines();

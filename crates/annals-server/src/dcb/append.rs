@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals::{AppendError, Batch, Condition, MAX_BATCH_EVENTS, Query, RawEvent};
+use annals::{AppendError, Appended, Batch, Condition, MAX_BATCH_EVENTS, Query, RawEvent};
 
 use super::incoming;
 use super::messages::{AppendRequest, AppendResponse, TrackingInfo};
@@ -61,19 +61,23 @@ pub(crate) async fn append(
     for (index, sent) in events.iter().filter_map(WireEvent::sent).enumerate() {
         incoming::check_size(sent, index)?;
     }
-    let offsets =
-        match append_guarded(shared, events, guard.as_ref(), tracking.as_ref(), uuids.as_deref())
-            .await?
-        {
-            Done::Appended(offsets) => offsets,
-            Done::Repeated(last) => return Ok(AppendResponse { position: last + 1 }),
-        };
-    appender.log(&offsets);
-    Ok(AppendResponse { position: if count == 0 { 0 } else { offsets.end } })
+    let server = Arc::clone(shared);
+    let append =
+        async move { append_guarded(&server, events, guard.as_ref(), tracking, uuids).await };
+    let added = |done: &Done| match done {
+        Done::Appended(appended) if !appended.known => Some(appended.offsets.clone()),
+        _ => None,
+    };
+    Ok(match appender.logged(append, added).await? {
+        Done::Appended(_) if count == 0 => AppendResponse { position: 0 },
+        Done::Appended(appended) => AppendResponse { position: appended.offsets.end },
+        Done::Repeated(last) => AppendResponse { position: last + 1 },
+    })
 }
 
 enum Done {
-    Appended(std::ops::Range<u64>),
+    Appended(Appended),
+    /// The log had the events, by their uuids; the offset of the last.
     Repeated(u64),
 }
 
@@ -82,9 +86,10 @@ async fn append_guarded(
     shared: &Arc<Shared>,
     events: Vec<WireEvent>,
     guard: Option<&Guard>,
-    tracking: Option<&TrackingInfo>,
-    uuids: Option<&[String]>,
+    tracking: Option<TrackingInfo>,
+    uuids: Option<Vec<String>>,
 ) -> Result<Done, Fault> {
+    let (tracking, uuids) = (tracking.as_ref(), uuids.as_deref());
     let mut events = events;
     loop {
         let mut batch = Batch::new(Vec::new());
@@ -103,7 +108,7 @@ async fn append_guarded(
         let again = (guard.is_some() || tracking.is_some()).then(|| events.clone());
         batch.events = std::mem::take(&mut events);
         match shared.backend().submit(batch).await {
-            Ok(appended) => return Ok(Done::Appended(appended.offsets)),
+            Ok(appended) => return Ok(Done::Appended(appended)),
             Err(AppendError::Conflict { .. } | AppendError::ConditionBeyondHead { .. }) => {
                 match verdict(shared, guard, uuids).await? {
                     Verdict::Repeated(last) => return Ok(Done::Repeated(last)),

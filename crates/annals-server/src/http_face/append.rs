@@ -52,10 +52,9 @@ pub(super) async fn append(
     let events = batch.events.into_iter().map(WireEvent::from).collect();
     let events = appender.sign(events)?;
     let batch = Batch::new(events).conditions(batch.conditions);
-    let done = shared.backend().submit(batch).await?;
-    if !done.known {
-        appender.log(&done.offsets);
-    }
+    let submitted = shared.backend().submit(batch);
+    let append = async { Ok(submitted.await?) };
+    let done = appender.logged(append, |done| (!done.known).then(|| done.offsets.clone())).await?;
     let (offsets, already) = (done.offsets, done.known);
     let (first, last) = if offsets.is_empty() {
         (Value::Null, Value::Null)

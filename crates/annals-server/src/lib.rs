@@ -32,6 +32,7 @@
 //!   running    a server that runs, and its end
 //!   source     where the store is, and its opening   timed_body  the body of a request must come in time
 //!   guarded    a stream that panics has a last message    segment    a part of a path that a client chose
+//!   query_size the size of queries
 //! ```
 
 #![forbid(unsafe_code)]
@@ -56,6 +57,7 @@ mod inspector;
 mod limits;
 mod listen;
 mod pages;
+mod query_size;
 mod reserved;
 mod running;
 mod segment;

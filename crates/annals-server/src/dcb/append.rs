@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals::{AppendError, Appended, Batch, Condition, MAX_BATCH_EVENTS, Query, RawEvent};
+use annals::{AppendError, Appended, Batch, Condition, Query, RawEvent};
 
 use super::incoming;
 use super::messages::{AppendRequest, AppendResponse, TrackingInfo};
@@ -37,9 +37,6 @@ pub(crate) async fn append(
     appender: &Appender,
 ) -> Result<AppendResponse, Fault> {
     let AppendRequest { events, condition, tracking_info: tracking } = request;
-    if events.len() > MAX_BATCH_EVENTS {
-        return Err(AppendError::BatchTooLong { count: events.len() }.into());
-    }
     let guard = match condition {
         None => None,
         Some(condition) => Some(Guard {

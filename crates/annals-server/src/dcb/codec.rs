@@ -3,11 +3,12 @@
 use std::io;
 use std::marker::PhantomData;
 
-use bytes::BufMut as _;
+use bytes::{Buf as _, BufMut as _};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
+use super::count::Counted;
 use super::outgoing::EventsMessage;
 
 /// A message of the server.
@@ -45,7 +46,7 @@ impl<In, Out> Wire<In, Out> {
     }
 }
 
-impl<In: Message + Default + 'static, Out: Outbound> Codec for Wire<In, Out> {
+impl<In: Counted + Default + 'static, Out: Outbound> Codec for Wire<In, Out> {
     type Encode = Out;
     type Decode = In;
     type Encoder = Self;
@@ -76,11 +77,14 @@ impl<In, Out: Outbound> Encoder for Wire<In, Out> {
     }
 }
 
-impl<In: Message + Default, Out> Decoder for Wire<In, Out> {
+impl<In: Counted + Default, Out> Decoder for Wire<In, Out> {
     type Item = In;
     type Error = Status;
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<In>, Status> {
+        // The whole message is in one piece.
+        debug_assert_eq!(from.chunk().len(), from.remaining());
+        In::count(from.chunk())?;
         let message = In::decode(from);
         message
             .map(Some)

@@ -9,6 +9,7 @@
 
 pub(crate) mod append;
 pub(crate) mod codec;
+mod count;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 pub(crate) mod health;

@@ -9,12 +9,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{post, post_service};
 use futures_core::Stream;
-use prost::Message;
 use tonic::server::Grpc;
 use tonic::{Response as Reply, Status};
 use tower::service_fn;
 
 use super::codec::{Outbound, Plain, Wire};
+use super::count::Counted;
 use super::messages::{
     AppendRequest, HeadRequest, HeadResponse, TrackingRequest, TrackingResponse,
 };
@@ -114,7 +114,7 @@ async fn health_check(
 /// Runs a call with one response.
 async fn unary<In, Out, Done>(request: Request, call: impl FnOnce(In) -> Done) -> Response
 where
-    In: Message + Default + 'static,
+    In: Counted + Default + 'static,
     Out: Outbound,
     Done: Future<Output = Result<Out, Fault>>,
 {
@@ -138,7 +138,7 @@ async fn streaming<In, Out, Messages>(
     call: impl FnOnce(In) -> Result<Messages, Fault>,
 ) -> Response
 where
-    In: Message + Default + 'static,
+    In: Counted + Default + 'static,
     Out: Outbound,
     Messages: Stream<Item = Result<Out, Status>> + Send + 'static,
 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals::{Batch, Condition, RawEvent};
+use annals::{AppendError, Batch, Condition, MAX_BATCH_EVENTS, RawEvent};
 use annals_lines::{LineError, parse_line};
 use axum::Json;
 use axum::extract::{Request, State};
@@ -12,10 +12,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::body;
-use super::params::{Item, query_of};
+use super::bounded::Bounded;
+use super::params::{Items, query_of};
 use crate::client::Client;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
+use crate::query_size::{MAX_CONDITIONS, QuerySize};
 use crate::reserved::{is_reserved_name, is_reserved_tag};
 use crate::shared::Shared;
 
@@ -24,15 +26,15 @@ use crate::shared::Shared;
 #[serde(deny_unknown_fields)]
 struct Body<'b> {
     #[serde(borrow)]
-    events: Vec<&'b RawValue>,
+    events: Bounded<&'b RawValue, MAX_BATCH_EVENTS>,
     #[serde(default)]
-    conditions: Vec<ConditionBody>,
+    conditions: Bounded<ConditionBody, MAX_CONDITIONS>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConditionBody {
-    fail_if: Vec<Item>,
+    fail_if: Items,
     #[serde(default)]
     after: u64,
 }
@@ -72,6 +74,10 @@ pub(super) fn of_lines(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
             continue;
         }
         let index = events.len();
+        if index == MAX_BATCH_EVENTS {
+            let lines = bytes.split(|&byte| byte == b'\n');
+            return Err(too_long(lines.filter(|line| !line.trim_ascii().is_empty()).count()));
+        }
         let wrong = |problem: LineError| invalid(index, format!("line {line}, {problem}"));
         events.push(checked(parse_line(text).map_err(wrong)?, index)?);
     }
@@ -83,15 +89,27 @@ pub(super) fn of_lines(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
 
 pub(super) fn of_json(bytes: &[u8]) -> Result<Batch<RawEvent>, Fault> {
     let body: Body<'_> = serde_json::from_slice(bytes).map_err(|error| body::not_json(&error))?;
-    let mut events = Vec::with_capacity(body.events.len());
-    for (index, event) in body.events.into_iter().enumerate() {
+    if body.events.total > MAX_BATCH_EVENTS {
+        return Err(too_long(body.events.total));
+    }
+    if body.conditions.total > MAX_CONDITIONS {
+        let message = format!(
+            "the batch has {} conditions; the limit is {MAX_CONDITIONS}: put items into one condition",
+            body.conditions.total
+        );
+        return Err(Fault::invalid(message).with("field", "conditions"));
+    }
+    let mut events = Vec::with_capacity(body.events.total);
+    for (index, event) in body.events.kept.into_iter().enumerate() {
         let event = parse_line(event.get().as_bytes());
         let wrong = |problem: LineError| invalid(index, format!("event {index}, {problem}"));
         events.push(checked(event.map_err(wrong)?, index)?);
     }
     let mut batch = Batch::new(events);
-    for condition in body.conditions {
+    let mut size = QuerySize::default();
+    for condition in body.conditions.kept {
         let query = query_of(condition.fail_if, "fail_if")?;
+        size.add_query(&query).map_err(|fault| fault.with("field", "conditions"))?;
         batch = batch.condition(Condition::fail_if(query).after(condition.after));
     }
     if batch.events.is_empty() && batch.conditions.is_empty() {
@@ -116,6 +134,60 @@ fn checked(event: RawEvent, index: usize) -> Result<RawEvent, Fault> {
     Ok(event)
 }
 
+fn too_long(count: usize) -> Fault {
+    AppendError::BatchTooLong { count }.into()
+}
+
 fn invalid(index: usize, message: String) -> Fault {
     Fault::new(Kind::InvalidEvent, message).with("index", index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query_size::{MAX_ITEMS, MAX_NAMES};
+
+    fn refused(batch: Result<Batch<RawEvent>, Fault>) -> Option<Kind> {
+        batch.err().map(|fault| fault.kind)
+    }
+
+    /// Returns a list in JSON.
+    fn list(element: &str, count: usize) -> String {
+        format!("[{}]", vec![element; count].join(","))
+    }
+
+    #[test]
+    fn events_are_counted_before_they_are_parsed() {
+        // Events beyond the limit that no parser takes.
+        let lines = "{\"type\":\"a\"}\n".repeat(MAX_BATCH_EVENTS);
+        assert_eq!(refused(of_lines(lines.as_bytes())), None);
+        let too_long = Some(Kind::BatchTooLarge);
+        assert_eq!(refused(of_lines((lines + "x").as_bytes())), too_long);
+        let body = format!("{{\"events\":{}}}", list("0", MAX_BATCH_EVENTS + 1));
+        assert_eq!(refused(of_json(body.as_bytes())), too_long);
+    }
+
+    #[test]
+    fn conditions_are_limited() {
+        let refused = |conditions: String| {
+            let body = format!("{{\"events\":[],\"conditions\":{conditions}}}");
+            refused(of_json(body.as_bytes()))
+        };
+        let of_items = |items: String| format!("{{\"fail_if\":{items}}}");
+        let of_tags = |tags: usize| of_items(format!("[{{\"tags\":{}}}]", list("\"a\"", tags)));
+        let one = of_items("[{}]".into());
+        let too_much = Some(Kind::InvalidRequest);
+        for (element, most) in [
+            (one, MAX_CONDITIONS),
+            (of_items(list("{}", MAX_ITEMS)), 1),
+            (of_items(list("{}", MAX_ITEMS / 2)), 2),
+            (of_tags(MAX_NAMES), 1),
+            (of_tags(MAX_NAMES / 2), 2),
+        ] {
+            assert_eq!(refused(list(&element, most)), None);
+            assert_eq!(refused(list(&element, most + 1)), too_much);
+        }
+        assert_eq!(refused(list(&of_items(list("{}", MAX_ITEMS + 1)), 1)), too_much);
+        assert_eq!(refused(list(&of_tags(MAX_NAMES + 1), 1)), too_much);
+    }
 }

@@ -10,6 +10,7 @@
 
 mod append;
 mod body;
+mod bounded;
 mod facts;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

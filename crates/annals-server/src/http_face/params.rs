@@ -3,7 +3,9 @@
 use annals::{Query, QueryItem};
 use serde::Deserialize;
 
+use super::bounded::Bounded;
 use crate::fault::Fault;
+use crate::query_size::{MAX_ITEMS, MAX_NAMES, QuerySize};
 
 /// The parameters behind the question mark of a URL.
 #[derive(Debug)]
@@ -78,23 +80,30 @@ pub(super) fn number(name: &str, value: &str) -> Result<u64, Fault> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Item {
     #[serde(default)]
-    types: Vec<String>,
+    types: Bounded<String, MAX_NAMES>,
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Bounded<String, MAX_NAMES>,
 }
 
+/// The items of a query in a body.
+pub(super) type Items = Bounded<Item, MAX_ITEMS>;
+
 /// Returns the query of a body's items. `field` is their name, for messages.
-pub(super) fn query_of(items: Vec<Item>, field: &str) -> Result<Query, Fault> {
-    if items.is_empty() {
+pub(super) fn query_of(items: Items, field: &str) -> Result<Query, Fault> {
+    if items.total == 0 {
         let message = format!("{field} has no items; [{{}}] stands for every event");
         return Err(Fault::invalid(message).with("field", field));
     }
+    let names = items.kept.iter().map(|item| item.types.total + item.tags.total).sum();
+    QuerySize::default().add(items.total, names).map_err(|fault| fault.with("field", field))?;
+    let items = items.kept.into_iter();
     let items =
-        items.into_iter().map(|item| QueryItem::new().event_types(item.types).all_tags(item.tags));
+        items.map(|item| QueryItem::new().event_types(item.types.kept).all_tags(item.tags.kept));
     checked(items.collect())
 }
 
 fn checked(query: Query) -> Result<Query, Fault> {
     query.check()?;
+    QuerySize::default().add_query(&query)?;
     Ok(query)
 }

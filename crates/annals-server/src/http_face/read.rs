@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::body;
-use super::params::{Item, Params, number, query_of};
+use super::params::{Items, Params, number, query_of};
 use crate::fault::{Fault, Kind};
 use crate::guarded;
 use crate::pages::{Cursor, Page, Room};
@@ -46,7 +46,7 @@ struct Window {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QueryBody {
-    pub(super) items: Vec<Item>,
+    pub(super) items: Items,
     from: Option<u64>,
     to: Option<u64>,
     #[serde(default)]

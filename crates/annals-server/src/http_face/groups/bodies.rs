@@ -8,7 +8,7 @@ use annals_consumer::{GroupSettings, GroupStatus, LeaseId, Nack, SettingsItem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::params::{Item, query_of};
+use super::super::params::{Items, query_of};
 use crate::fault::Fault;
 use crate::groups::pull::Pull;
 use crate::groups::registry::GroupReport;
@@ -27,7 +27,7 @@ const MAX_WORKER_BYTES: usize = 255;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupBody {
-    query: Option<Items>,
+    query: Option<QueryBody>,
     key: Option<String>,
     from: Option<From>,
     deadline_ms: Option<u64>,
@@ -41,8 +41,8 @@ pub(super) struct GroupBody {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Items {
-    items: Vec<Item>,
+struct QueryBody {
+    items: Items,
 }
 
 /// Where a new group begins.
@@ -66,7 +66,7 @@ impl GroupBody {
         };
         let query = match self.query {
             None => Query::all(),
-            Some(Items { items }) => query_of(items, "query.items")?,
+            Some(QueryBody { items }) => query_of(items, "query.items")?,
         };
         let mut settings = GroupSettings::default();
         settings.query = query.items().iter().map(stored_item).collect();

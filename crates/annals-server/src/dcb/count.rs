@@ -1,0 +1,188 @@
+//! Counts the parts of a request in its bytes, before they are decoded: a part of 2 bytes takes up to 128 bytes once it
+//! is decoded, so a request of 33 MiB would take 4 GiB.
+
+use annals::{AppendError, MAX_BATCH_EVENTS, MAX_METADATA, MAX_TAGS};
+use prost::Message;
+
+use super::messages::{AppendRequest, HeadRequest, ReadRequest, SubscribeRequest, TrackingRequest};
+use crate::fault::{Fault, Kind};
+use crate::query_size::QuerySize;
+
+/// The most tags of an event as it is sent. A tag that is given twice is stored once, so this is twice the core's limit.
+const MAX_SENT_TAGS: usize = 2 * MAX_TAGS;
+/// The most metadata entries of an event as it is sent. `$id` does not become one.
+const MAX_SENT_METADATA: usize = MAX_METADATA + 1;
+
+/// A request whose parts are counted before it is decoded.
+pub(crate) trait Counted: Message {
+    /// Refuses the bytes of a request with too many parts.
+    fn count(_bytes: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl Counted for HeadRequest {}
+impl Counted for TrackingRequest {}
+impl Counted for super::health::HealthCheckRequest {}
+
+impl Counted for ReadRequest {
+    fn count(bytes: &[u8]) -> Result<(), Fault> {
+        count_queries(bytes, &mut QuerySize::default())
+    }
+}
+
+impl Counted for SubscribeRequest {
+    fn count(bytes: &[u8]) -> Result<(), Fault> {
+        count_queries(bytes, &mut QuerySize::default())
+    }
+}
+
+impl Counted for AppendRequest {
+    fn count(bytes: &[u8]) -> Result<(), Fault> {
+        let events = of(bytes, 1).count();
+        if events > MAX_BATCH_EVENTS {
+            return Err(AppendError::BatchTooLong { count: events }.into());
+        }
+        for (index, event) in of(bytes, 1).enumerate() {
+            let limits = [(2, "tags", MAX_SENT_TAGS), (5, "metadata entries", MAX_SENT_METADATA)];
+            for (number, what, most) in limits {
+                let count = of(event, number).count();
+                if count > most {
+                    let message =
+                        format!("event {index} has {count} {what}; it may be sent with {most}");
+                    return Err(Fault::new(Kind::InvalidEvent, message).with("index", index));
+                }
+            }
+        }
+        // Protobuf merges a condition that is given several times, so all count.
+        let mut size = QuerySize::default();
+        of(bytes, 2).try_for_each(|condition| count_queries(condition, &mut size))
+    }
+}
+
+/// Counts the queries in field 1 of a message.
+fn count_queries(bytes: &[u8], size: &mut QuerySize) -> Result<(), Fault> {
+    for item in of(bytes, 1).flat_map(|query| of(query, 1)) {
+        size.add(1, of(item, 1).count() + of(item, 2).count())?;
+    }
+    Ok(())
+}
+
+/// Returns the values of a field with a length: a text, bytes or a message.
+fn of(bytes: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
+    Fields(bytes).filter_map(move |(found, value)| value.filter(|_| found == number))
+}
+
+/// The fields of a message: the number, and the value if it has a length. They end where the bytes are not a message;
+/// decoding fails there.
+struct Fields<'b>(&'b [u8]);
+
+impl<'b> Iterator for Fields<'b> {
+    type Item = (u64, Option<&'b [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.varint()?;
+        let value = match key & 7 {
+            0 => {
+                self.varint()?;
+                None
+            }
+            1 => self.skip(8)?,
+            2 => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                let (value, rest) = self.0.split_at_checked(length)?;
+                self.0 = rest;
+                Some(value)
+            }
+            // A group is between two keys. Decoding skips it, so what is in it counts too much, and never too little.
+            3 | 4 => None,
+            5 => self.skip(4)?,
+            _ => return None,
+        };
+        Some((key >> 3, value))
+    }
+}
+
+impl<'b> Fields<'b> {
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn skip(&mut self, bytes: usize) -> Option<Option<&'b [u8]>> {
+        self.0 = self.0.split_at_checked(bytes)?.1;
+        Some(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query_size::{MAX_ITEMS, MAX_NAMES};
+
+    fn refused<R: Counted>(bytes: &[u8]) -> Option<Kind> {
+        R::count(bytes).err().map(|fault| fault.kind)
+    }
+
+    /// Returns a field with a length.
+    fn field(number: u8, value: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![(number << 3) | 2];
+        let mut length = value.len();
+        while length > 0x7f {
+            bytes.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        bytes.push(u8::try_from(length).unwrap());
+        bytes.extend_from_slice(value);
+        bytes
+    }
+
+    #[test]
+    fn events_tags_and_metadata_are_counted() {
+        let events = |count| field(1, b"").repeat(count);
+        assert_eq!(refused::<AppendRequest>(&events(MAX_BATCH_EVENTS)), None);
+        let too_long = Some(Kind::BatchTooLarge);
+        assert_eq!(refused::<AppendRequest>(&events(MAX_BATCH_EVENTS + 1)), too_long);
+        for (number, most) in [(2, MAX_SENT_TAGS), (5, MAX_SENT_METADATA)] {
+            let event = |count| field(1, &field(number, b"").repeat(count));
+            assert_eq!(refused::<AppendRequest>(&event(most)), None);
+            assert_eq!(refused::<AppendRequest>(&event(most + 1)), Some(Kind::InvalidEvent));
+        }
+    }
+
+    #[test]
+    fn items_and_names_of_a_query_are_counted() {
+        let items = |count| field(1, &field(1, b"").repeat(count));
+        let names = |count| field(1, &field(1, &field(2, b"").repeat(count)));
+        let too_much = Some(Kind::InvalidRequest);
+        for (query, expected) in [
+            (items(MAX_ITEMS), None),
+            (items(MAX_ITEMS + 1), too_much),
+            (names(MAX_NAMES), None),
+            (names(MAX_NAMES + 1), too_much),
+            (names(MAX_NAMES / 2 + 1).repeat(2), too_much),
+        ] {
+            assert_eq!(refused::<ReadRequest>(&query), expected);
+            assert_eq!(refused::<SubscribeRequest>(&query), expected);
+            assert_eq!(refused::<AppendRequest>(&field(2, &query)), expected);
+        }
+    }
+
+    proptest::proptest! {
+        /// Bytes that decode are counted to their end.
+        #[test]
+        fn what_is_decoded_is_counted(bytes in proptest::collection::vec(0_u8..24, 0..60)) {
+            if let Ok(request) = AppendRequest::decode(&*bytes) {
+                assert!(of(&bytes, 1).count() >= request.events.len());
+            }
+        }
+    }
+}

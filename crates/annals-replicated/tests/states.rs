@@ -43,7 +43,7 @@ fn events(number: u8) -> Vec<RawEvent> {
 struct Wanted {
     appends: Vec<(SendId, Slot, NewEntry)>,
     reads: Vec<Slot>,
-    anchors: Vec<(Slot, u16, Asked)>,
+    anchors: Vec<(Slot, usize, Asked)>,
 }
 
 /// A core at the end of a record.
@@ -113,7 +113,7 @@ impl Run {
     fn anchored(&mut self) -> Option<Input> {
         let (after, count, asked) = self.asked.anchors.pop()?;
         let from = usize::try_from(after.0).expect("in memory");
-        let entries = self.record.entries().iter().skip(from).take(usize::from(count));
+        let entries = self.record.entries().iter().skip(from).take(count);
         Some(Input::Anchored { after, asked, entries: Ok(entries.cloned().collect()) })
     }
 
@@ -158,7 +158,7 @@ impl Run {
             answers.push(Input::Answered { send, outcome, time_ms: None });
         }
         for (after, count, asked) in anchors {
-            let limit = ReadLimit { entries: usize::from(count), ..ReadLimit::default() };
+            let limit = ReadLimit { entries: count, ..ReadLimit::default() };
             let entries = self.record.read(after, limit, 0);
             answers.push(Input::Anchored { after, asked, entries });
         }

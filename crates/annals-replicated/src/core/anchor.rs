@@ -130,7 +130,7 @@ impl State {
         };
         let (now, limit) = (self.now.steady_ms, self.settings.absence_limit_ms);
         let position = check.position;
-        let count = usize::from(check.count());
+        let count = check.count();
         let is_short = entries.as_ref().is_ok_and(|entries| entries.len() < count);
         let is_absent = is_short && check.absence.note(now, limit);
         let (slot, reads) = (position.slot, check.absence.reads());

@@ -38,9 +38,10 @@ impl AnchorCheck {
     }
 
     /// Returns the number of entries to read.
-    pub(super) fn count(&self) -> u16 {
-        let count = self.position.slot.0 - self.after().0;
-        u16::try_from(count).expect("a commit has at most 65,535 parts, and few entries before it")
+    pub(super) fn count(&self) -> usize {
+        let between = self.position.before().0 - self.after().0;
+        let between = usize::try_from(between).expect("few entries before a commit");
+        usize::from(self.position.entries) + between
     }
 
     /// Returns whether these entries lead to the position.
@@ -74,5 +75,30 @@ impl Absence {
         let since = *self.since_ms.get_or_insert(now_ms);
         self.reads += 1;
         now_ms.saturating_sub(since) >= limit_ms && self.reads >= LEAST_ABSENT_READS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::chain::tip::Tip;
+    use crate::format::body::Genesis;
+
+    /// A writer may make a commit of as many parts as the format allows, behind as many void entries as a check reads.
+    #[test]
+    fn the_largest_commit_and_the_entries_before_it_are_counted() {
+        let genesis = Genesis { time_ms: 0, made_by: "a test".into() };
+        let genesis = Tip::genesis(Uuid::from_u128(1), Uuid::nil(), genesis);
+        let mut chain = Chain::new(None);
+        chain.push(Slot(1), &genesis.entries(usize::MAX)[0]);
+        let previous = *chain.position().expect("a genesis");
+        let entries = u64::from(u16::MAX);
+        let slot = Slot(previous.slot.0 + MOST_BETWEEN + entries);
+        let position = Position { slot, entries: u16::MAX, ..previous };
+        let check = AnchorCheck::new(position, Some(previous));
+        assert_eq!(check.after(), previous.slot);
+        assert_eq!(check.count() as u64, MOST_BETWEEN + entries);
     }
 }

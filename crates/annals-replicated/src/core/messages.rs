@@ -148,7 +148,7 @@ pub enum Output {
         /// The slot behind which to read.
         after: Slot,
         /// The number of entries.
-        count: u16,
+        count: usize,
         /// When it was asked for.
         asked: Asked,
     },

@@ -36,7 +36,7 @@ pub(super) enum SendJob {
 /// Work for the thread that reads.
 enum ReadJob {
     Now { after: Slot },
-    Anchor { after: Slot, count: u16, asked: Asked },
+    Anchor { after: Slot, count: usize, asked: Asked },
 }
 
 /// The handles of the threads. They end when these are dropped.
@@ -88,7 +88,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn anchor(&self, after: Slot, count: u16, asked: Asked) {
+    pub(super) fn anchor(&self, after: Slot, count: usize, asked: Asked) {
         drop(self.reads.send(ReadJob::Anchor { after, count, asked }));
     }
 }
@@ -127,7 +127,7 @@ impl Worker {
                     self.entries(ReadKind::Now, after, page);
                 }
                 ReadJob::Anchor { after, count, asked } => {
-                    let entries = self.read_whole(after, usize::from(count));
+                    let entries = self.read_whole(after, count);
                     self.inbox.push(Input::Anchored { after, asked, entries });
                 }
             }

@@ -75,7 +75,7 @@ pub(crate) struct Process {
     now_ms: u64,
     pub(crate) wakeups: u8,
     pub(crate) reads: BTreeSet<(bool, Slot)>,
-    pub(crate) anchors: BTreeSet<(Slot, u16, Asked)>,
+    pub(crate) anchors: BTreeSet<(Slot, usize, Asked)>,
     pub(crate) told: Option<Told>,
     pub(crate) has_diverged: bool,
 }

@@ -56,7 +56,7 @@ pub(crate) enum Action {
     /// An entry arrives, and a copy of it stays under way.
     Double(usize),
     Read(usize, bool, Slot),
-    Anchor(usize, Slot, u16, Asked),
+    Anchor(usize, Slot, usize, Asked),
     Wake(usize),
     /// Ends a process and starts it again. Its replica loses its last commit.
     Crash(usize),
@@ -175,7 +175,7 @@ impl System {
                 process.input(Input::Entries { kind, after, entries, time_ms: None }, defect)
             }
             Action::Anchor(process, after, count, asked) => {
-                let limit = ReadLimit { entries: usize::from(count), ..ReadLimit::default() };
+                let limit = ReadLimit { entries: count, ..ReadLimit::default() };
                 let entries = state.record.read(after, limit, 0);
                 let process = &mut state.processes[process];
                 process.anchors.remove(&(after, count, asked));

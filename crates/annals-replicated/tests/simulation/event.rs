@@ -15,7 +15,7 @@ pub(crate) enum Event {
     Answer { to: Sender, outcome: AppendOutcome },
     Read { life: u64, kind: ReadKind, after: Slot },
     Entries { life: u64, kind: ReadKind, after: Slot, entries: Result<Vec<Bytes>, LogError> },
-    Anchor { life: u64, after: Slot, count: u16, asked: Asked },
+    Anchor { life: u64, after: Slot, count: usize, asked: Asked },
     Anchored { life: u64, after: Slot, asked: Asked, entries: Result<Vec<Bytes>, LogError> },
     Apply { life: u64 },
     Hinted { life: u64 },

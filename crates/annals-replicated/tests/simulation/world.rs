@@ -262,7 +262,7 @@ impl World {
                 self.input(process, Input::Entries { kind, after, entries, time_ms: None });
             }
             Event::Anchor { life: of, after, count, asked } if of == life => {
-                let limit = ReadLimit { entries: usize::from(count), bytes: 1 << 20 };
+                let limit = ReadLimit { entries: count, bytes: 1 << 20 };
                 let entries = self.read(after, limit);
                 let delay = self.random.below(4);
                 self.later(process, delay, Event::Anchored { life, after, asked, entries });

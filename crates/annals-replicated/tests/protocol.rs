@@ -278,3 +278,18 @@ fn a_condition_from_another_process_is_refused_only_if_the_record_has_no_such_he
     };
     assert!(matches!(refusal, Refusal::Append(error) if beyond(error)), "{refusal:?}");
 }
+
+#[test]
+fn every_own_commit_that_lost_is_counted() {
+    let mut run = Run::new(settings(), 0);
+    run.catch_up();
+    for request in [1, 2].map(RequestId) {
+        let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
+        let outputs = run.step(Input::Submitted { request, batch, deadline_ms: None });
+        assert!(appended(&outputs).is_some(), "{outputs:?}");
+    }
+    run.other_commit(event(1));
+    let after = run.record.last();
+    run.entries(Slot(after.0 - 1));
+    assert_eq!(run.core.counts().lost_races, 2);
+}

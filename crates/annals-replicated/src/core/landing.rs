@@ -232,7 +232,7 @@ impl State {
             return self.landed_own(flight);
         }
         if !self.flights.is_empty() {
-            self.counts.lost_races += 1;
+            self.counts.lost_races += self.flights.len() as u64;
             self.outputs.push(Output::Hint);
             self.kill_from(0, None);
         }

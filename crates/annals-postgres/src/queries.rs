@@ -205,9 +205,11 @@ impl<N: Fn(&str) + Clone + Send + 'static> Queries<N> {
             return Err(Cause::new(BECAME_STANDBY));
         }
         let time_ms = rows.first().and_then(|row| u64::try_from(row.get::<_, i64>(3)).ok());
-        let entry =
-            |row: tokio_postgres::Row| (number(row.get(0)), Bytes::from(row.get::<_, Vec<u8>>(1)));
-        Ok((rows.into_iter().map(entry).collect(), time_ms))
+        let entry = |row: tokio_postgres::Row| {
+            let stored = row.get::<_, Option<i64>>(0)?;
+            Some((number(stored), Bytes::from(row.get::<_, Vec<u8>>(1))))
+        };
+        Ok((rows.into_iter().filter_map(entry).collect(), time_ms))
     }
 
     async fn ends(&mut self) -> Result<(Slot, Slot), LogError> {

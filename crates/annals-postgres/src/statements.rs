@@ -43,18 +43,19 @@ pub(crate) const APPEND: &str = "
     select exists (select 1 from stored), (extract(epoch from clock_timestamp()) * 1000)::bigint";
 
 /// Returns commits from number `$2` on: at most `$3`, and only the first one or as many as have `$4` bytes together.
-/// Each with its number, its bytes, whether the server is a standby, and the server's clock in ms.
+/// Each with its number, its bytes, whether the server is a standby, and the server's clock in ms. Without commits, one
+/// row says the last two, and its number and bytes are null.
 pub(crate) const READ: &str = "
     select number, body, pg_is_in_recovery(), (extract(epoch from clock_timestamp()) * 1000)::bigint
-    from (
+    from (select 1) server
+    left join (
         select number, body, sum(length(body)) over (order by number) as bytes,
                row_number() over (order by number) as place
         from (
             select number, body from annals_commits
             where store = $1::text and number >= $2::bigint order by number limit $3::bigint
         ) page
-    ) sized
-    where bytes <= $4::bigint or place = 1
+    ) sized on bytes <= $4::bigint or place = 1
     order by number";
 
 /// Returns the first and the last number, null without a commit, and whether the server is a standby.

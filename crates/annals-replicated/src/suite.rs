@@ -77,13 +77,14 @@ const HANGS: Duration = Duration::from_secs(120);
 
 /// Runs all checks, each on a record of its own. Returns the promises that were broken; none if all is well.
 pub fn run<S: LogSubject>(subject: &S) -> Vec<Violation> {
-    let checks: [Check<S>; 6] = [
+    let checks: [Check<S>; 7] = [
         ("a_record_begins_with_its_genesis", begins_with_genesis),
         ("what_is_acknowledged_is_read_by_all", acknowledged_is_read),
         ("writers_that_race_make_one_chain", writers_race),
         ("the_largest_entry_is_stored", largest_entry),
         ("reads_keep_their_limits", read_limits),
         ("waiting_ends_with_an_entry", waiting_ends),
+        ("a_clock_is_shown_without_entries_too", clock_is_shown),
     ];
     let failed = checks.into_iter().filter_map(|(check, run)| {
         let found = run(subject).err()?;
@@ -202,6 +203,27 @@ fn waiting_ends<S: LogSubject>(subject: &S) -> Found {
     })?;
     // A wait whose time has passed returns at once, whatever is there.
     log.wait(Slot(u64::MAX - 1), Instant::now());
+    Ok(())
+}
+
+/// A process that has read everything gets no other pages, and must learn that its clock was corrected.
+fn clock_is_shown<S: LogSubject>(subject: &S) -> Found {
+    let log = subject.create();
+    let last = Reader::new(&log).catch_up()?.chain.read_to();
+    let has_clock = |after: Slot| {
+        for _ in 0..TRIES {
+            if let Ok(page) = log.read(after, ReadLimit::default())
+                && page.entries.is_empty() == (after == last)
+            {
+                return Ok(page.time_ms.is_some());
+            }
+            log.wait(Slot(u64::MAX - 1), Instant::now() + Duration::from_millis(10));
+        }
+        Err(format!("no page behind slot {after}"))
+    };
+    if has_clock(Slot(0))? && !has_clock(last)? {
+        return Err("a page with entries has the engine's clock, and one without has none".into());
+    }
     Ok(())
 }
 

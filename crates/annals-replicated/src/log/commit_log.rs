@@ -223,7 +223,8 @@ impl Default for ReadLimit {
 pub struct Page {
     /// The entries behind the slot that was asked for, in order and without a gap.
     pub entries: Vec<(Slot, Bytes)>,
-    /// The engine's clock at that time, in ms since 1970 UTC, if the engine has one.
+    /// The engine's clock at that time, in ms since 1970 UTC, if the engine has one: also without entries, since a
+    /// process that has read everything compares its clock with nothing else.
     pub time_ms: Option<u64>,
 }
 

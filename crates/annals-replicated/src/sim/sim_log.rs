@@ -1,7 +1,7 @@
 //! A simulated engine behind the seam, with faults by a seed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -45,6 +45,8 @@ struct State {
     late: Vec<(u64, Slot, Bytes)>,
     limits: LogLimits,
     hints: Vec<Arc<dyn Fn() + Send + Sync>>,
+    /// How far the engine's clock is behind this machine's, in ms, if the engine has one.
+    clock_behind_ms: Option<u64>,
 }
 
 impl SimLog {
@@ -61,7 +63,15 @@ impl SimLog {
     pub fn with_record(record: SimRecord, faults: Faults, seed: u64) -> Self {
         let limits = LogLimits { entry_bytes: 1 << 20, under_way: 8 };
         let (random, late, hints) = (Random::new(seed), Vec::new(), Vec::new());
-        let state = Mutex::new(State { record, faults, random, late, limits, hints });
+        let state = Mutex::new(State {
+            record,
+            faults,
+            random,
+            late,
+            limits,
+            hints,
+            clock_behind_ms: None,
+        });
         Self { shared: Arc::new(Shared { state, grown: Condvar::new() }) }
     }
 
@@ -77,6 +87,11 @@ impl SimLog {
         self.shared.state.lock().faults = faults;
     }
 
+    /// Gives the engine a clock that is this far behind the machine's, in ms; with `None`, no clock, as at first.
+    pub fn set_clock(&self, behind_ms: Option<u64>) {
+        self.shared.state.lock().clock_behind_ms = behind_ms;
+    }
+
     /// Calls `change` with the record. Other calls wait.
     pub fn change<T>(&self, change: impl FnOnce(&mut SimRecord) -> T) -> T {
         let changed = change(&mut self.shared.state.lock().record);
@@ -86,6 +101,13 @@ impl SimLog {
 }
 
 impl State {
+    /// Returns the engine's clock.
+    fn time_ms(&self) -> Option<u64> {
+        let behind_ms = self.clock_behind_ms?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(u64::try_from(now.as_millis()).ok()?.saturating_sub(behind_ms))
+    }
+
     /// Lets what is late arrive, once its time has come.
     fn call(&mut self) {
         let mut late = std::mem::take(&mut self.late);
@@ -144,9 +166,12 @@ impl State {
 
 impl CommitLog for SimLog {
     fn append(&self, after: Slot, entry: NewEntry, done: Done) {
-        let outcome = self.shared.state.lock().append(after, &entry);
+        let (outcome, time_ms) = {
+            let mut state = self.shared.state.lock();
+            (state.append(after, &entry), state.time_ms())
+        };
         self.shared.grown.notify_all();
-        done(AppendAnswer { outcome, time_ms: None });
+        done(AppendAnswer { outcome, time_ms });
     }
 
     fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
@@ -160,7 +185,7 @@ impl CommitLog for SimLog {
         let missing = if is_old { state.random.index(4) } else { 0 };
         let entries = state.record.read(after, limit, missing)?;
         let entries = (after.0 + 1..).map(Slot).zip(entries).collect();
-        Ok(Page { entries, time_ms: None })
+        Ok(Page { entries, time_ms: state.time_ms() })
     }
 
     fn ends(&self) -> Result<(Slot, Slot), LogError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use annals::{EventStore, RawEvent};
+use annals::{AppendError, EventStore, RawEvent};
 use annals_replicated::sim::{Faults, SimLog, SimRecord};
 use annals_replicated::{
     Cause, CheckError, CommitLog, CreateError, Done, Fitness, LogError, LogLimits, NewEntry,
@@ -13,7 +13,7 @@ use annals_replicated::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::tools::{Store, event, log, numbers, options};
+use crate::tools::{Store, event, log, numbers, open, options};
 
 /// How an engine answers its check.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,4 +138,24 @@ fn a_record_of_a_newer_version_is_refused_at_once() {
     let Err(error @ CreateError::Newer(_)) = created else { panic!("{created:?}") };
     assert!(error.to_string().contains("format 2"), "{error}");
     assert_eq!(engine.reads.load(Ordering::SeqCst), 2);
+}
+
+/// Nothing new is in the record, neither when the process begins nor after the clock was corrected.
+#[test]
+fn a_clock_that_is_ahead_is_found_at_the_opening_and_forgotten_once_it_is_right() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = log();
+    drop(open(&log, directory.path()));
+    log.set_clock(Some(60_000));
+    let store = open(&log, directory.path());
+    let refused = store.append(event(0));
+    assert!(matches!(refused, Err(AppendError::ClockAhead { .. })), "{refused:?}");
+    log.set_clock(Some(0));
+    // The process reads the clock again after a refusal.
+    let mut appended = store.append(event(0));
+    while let Err(AppendError::ClockAhead { .. }) = appended {
+        std::thread::yield_now();
+        appended = store.append(event(0));
+    }
+    assert!(appended.is_ok(), "{appended:?}");
 }

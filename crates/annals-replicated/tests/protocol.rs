@@ -293,3 +293,18 @@ fn every_own_commit_that_lost_is_counted() {
     run.entries(Slot(after.0 - 1));
     assert_eq!(run.core.counts().lost_races, 2);
 }
+
+/// Each read shows another commit. The core has caught up once it has read what the record had when the core began.
+#[test]
+fn a_core_catches_up_although_no_read_shows_the_end() {
+    let mut run = Run::new(settings(), 0);
+    let start = Start { last: Some(Slot(3)), ..Start::default() };
+    run.core = Core::new(settings(), start, Now::default());
+    run.step(Input::Ticked);
+    for last in 1..=3 {
+        assert!(!run.core.is_caught_up());
+        run.entries(Slot(last - 1));
+        run.other_commit(event(1));
+    }
+    assert!(run.core.is_caught_up());
+}

@@ -207,6 +207,21 @@ impl State {
         self.diverge(divergence);
     }
 
+    /// Takes the news that a read showed more entries. Others may append faster than this process reads, so that no read
+    /// ever shows the end: what the record had when the core began is enough.
+    pub(super) fn read_on(&mut self) {
+        let is_read = self.last_before.is_some_and(|last| self.chain.read_to() >= last);
+        if self.caught_up || !is_read {
+            return;
+        }
+        if let Some(forked) = self.rejoin.forked() {
+            return self.diverge(forked);
+        }
+        let head = self.chain.tip().map(|tip| tip.head);
+        let has_all = head.is_some_and(|head| head >= self.replica_head);
+        self.caught_up = has_all && !self.rejoin.is_short();
+    }
+
     /// Takes the news that a read showed no more entries.
     pub(super) fn reached_end(&mut self) {
         if let Some(forked) = self.rejoin.forked() {

@@ -9,6 +9,7 @@ use super::replica::Replica;
 use super::settings::CoreSettings;
 use super::state::{Counts, End, State};
 use crate::chain::chain::{Chain, Position};
+use crate::chain::slot::Slot;
 
 /// Where a core begins.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,9 @@ pub struct Start {
     pub replica_head: u64,
     /// Whether all commits behind the first position are read again and compared, as after a divergence.
     pub compare_all: bool,
+    /// The last slot that the record had before the core began, if it is known. With it, a core catches up although
+    /// other processes append faster than it reads. Otherwise only a read without new entries says that it has.
+    pub last: Option<Slot>,
 }
 
 /// Appends batches to a record and follows it, for one replica.
@@ -40,11 +44,12 @@ impl Core {
     /// position, and reads the commits behind that again: they must have the same hashes.
     #[must_use]
     pub fn new(settings: CoreSettings, start: Start, now: Now) -> Self {
-        let Start { store_id, positions, replica_head, compare_all } = start;
+        let Start { store_id, positions, replica_head, compare_all, last } = start;
         let rejoin = Rejoin::new(positions, compare_all);
         let chain = rejoin.checked().map_or_else(|| Chain::new(store_id), Chain::resume);
         let mut state = State::new(settings, chain, now);
         state.replica_head = replica_head;
+        state.last_before = last;
         state.rejoin = rejoin;
         state.begin_anchor();
         Self { state }
@@ -100,7 +105,7 @@ impl Core {
         self.state.next_wakeup()
     }
 
-    /// Returns whether a read has reached the end of the record since the core began, and the replica has nothing
+    /// Returns whether the core has read everything that the record had when the core began, and the replica has nothing
     /// beyond.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {

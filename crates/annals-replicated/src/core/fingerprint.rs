@@ -55,7 +55,7 @@ impl State {
         (replica_head, shorter, want_now, reading_now, watching).hash(hasher);
         (self.read_asked, self.read_wall_ms, self.watch_asked).hash(hasher);
         (self.connection, self.confirmed_ms, &self.held).hash(hasher);
-        (self.land_from, self.rewind_again_ms).hash(hasher);
+        (self.land_from, self.rewind_again_ms, self.last_before).hash(hasher);
         let Self { read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random, .. } = self;
         (read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random).hash(hasher);
     }

@@ -191,7 +191,8 @@ impl State {
             self.tip_seen_at(asked);
         }
         if self.chain.read_to() > before {
-            self.want_now |= !self.caught_up || self.resend_ms.is_some();
+            self.read_on();
+            self.want_now |= self.resend_ms.is_some();
         } else if after == before && kind == ReadKind::Now {
             self.reached_end();
             // The engine refused and shows nothing: perhaps the record is not the one that was read.

@@ -111,6 +111,8 @@ pub(super) struct State {
     pub(super) rejoin: Rejoin,
     /// The number of events that the replica had when the core began.
     pub(super) replica_head: u64,
+    /// The last slot that the record had before the core began, if it is known.
+    pub(super) last_before: Option<Slot>,
     /// Since when the record ends before these events.
     pub(super) shorter: Absence,
     /// Whether a read is wanted at once, and whether one is under way.
@@ -186,6 +188,7 @@ impl State {
             recent: Recent::default(),
             rejoin: Rejoin::default(),
             replica_head: 0,
+            last_before: None,
             shorter: Absence::default(),
             want_now: true,
             reading_now: false,

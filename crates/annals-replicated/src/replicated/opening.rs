@@ -104,7 +104,9 @@ fn open<E: Event>(
     if log.compares_hashes() {
         settings.confirm_ms = None;
     }
-    let start = Start { store_id: Some(store_id), positions, replica_head, compare_all };
+    // Without an answer, the core reads until a read shows no more.
+    let last = log.ends().ok().map(|(_, last)| last);
+    let start = Start { store_id: Some(store_id), positions, replica_head, compare_all, last };
     let core = Core::new(settings, start, shared.now());
     let hinted = Arc::downgrade(&inbox);
     log.on_hint(Box::new(move || {

@@ -28,7 +28,7 @@ pub struct RecordStatus {
     pub divergence: Option<Divergence>,
     /// What was counted since the store was opened.
     pub counts: Counts,
-    /// Whether a read has reached the end of the record since the store was opened.
+    /// Whether everything was read that the record had when the store was opened.
     pub caught_up: bool,
 }
 
@@ -46,6 +46,8 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     status: RecordStatus,
+    /// The number of the last commit that was read when the core had caught up.
+    caught_up_at: Option<u64>,
     /// The number and the slot of the last commit that was applied, and the number of events up to it.
     applied: Option<(u64, u64, u64)>,
     /// Why the replica takes no more commits.
@@ -77,6 +79,9 @@ impl Progress {
             state.changes += 1;
         }
         state.status = RecordStatus { lag_slots, ..record };
+        if let (true, Some(position)) = (record.caught_up, &record.position) {
+            state.caught_up_at.get_or_insert(position.tip.number);
+        }
         drop(state);
         self.changed.notify_all();
         lag_slots
@@ -133,8 +138,8 @@ impl Progress {
         self.state.lock().status
     }
 
-    /// Waits until the replica has everything that the record had when it was read to its end. Gives up once nothing
-    /// has changed for `patience`.
+    /// Waits until the replica has everything that was read when the core had caught up: what others append meanwhile
+    /// may be more than the replica takes. Gives up once nothing has changed for `patience`.
     pub(super) fn wait_until_caught_up(&self, patience: Duration) -> CaughtUp {
         // A point in time that is farther away may not exist.
         let patience = patience.min(LONGEST_PATIENCE);
@@ -148,8 +153,8 @@ impl Progress {
                 return CaughtUp::Yes;
             }
             if state.status.caught_up {
-                let Some(position) = &state.status.position else { return CaughtUp::NoRecord };
-                if state.applied.is_some_and(|(number, ..)| number >= position.tip.number) {
+                let Some(last) = state.caught_up_at else { return CaughtUp::NoRecord };
+                if state.applied.is_some_and(|(number, ..)| number >= last) {
                     return CaughtUp::Yes;
                 }
             }
@@ -187,6 +192,19 @@ mod tests {
         let record = RecordStatus { position: Some(position(2)), ..RecordStatus::default() };
         assert_eq!(progress.note(record), 0);
         assert_eq!(progress.status().lag_slots, 0);
+    }
+
+    #[test]
+    fn a_replica_that_lacks_only_what_was_read_later_has_caught_up() {
+        let progress = Progress::default();
+        for number in [2, 5] {
+            let position = Some(position(number));
+            let record = RecordStatus { position, caught_up: true, ..RecordStatus::default() };
+            progress.note(record);
+        }
+        progress.applied(&position(2));
+        let waited = progress.wait_until_caught_up(Duration::ZERO);
+        assert!(matches!(waited, CaughtUp::Yes), "{waited:?}");
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl Process {
             positions: replica.positions.clone(),
             replica_head: replica.events.len() as u64,
             compare_all: false,
+            last: None,
         };
         let core = Core::new(settings, start, Now::default());
         let mut process = Self {

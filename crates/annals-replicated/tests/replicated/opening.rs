@@ -159,3 +159,18 @@ fn a_clock_that_is_ahead_is_found_at_the_opening_and_forgotten_once_it_is_right(
     }
     assert!(appended.is_ok(), "{appended:?}");
 }
+
+/// Each read shows another entry, so that none shows the end.
+#[test]
+fn a_store_opens_while_others_append_faster_than_it_reads() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = log();
+    open(&log, directory.path()).append(event(0)).expect("an offset");
+    log.set_faults(Faults { strangers: 100, ..Faults::none() });
+    let new = directory.path().join("new");
+    let options = options().open_timeout(Duration::from_secs(5));
+    let opened = options.open(log.clone(), new);
+    log.set_faults(Faults::none());
+    let store: Store = EventStore::on(opened.expect("a store"));
+    assert_eq!(numbers(&store), [0]);
+}

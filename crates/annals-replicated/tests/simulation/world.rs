@@ -491,6 +491,7 @@ impl World {
             positions: running.replica.positions.clone(),
             replica_head: running.replica.events.len() as u64,
             compare_all: running.has_diverged,
+            last: self.random.chance(50).then(|| self.record.last()),
         };
         running.core = Some(Core::new(settings, start, now));
         self.input(process, Input::Ticked);

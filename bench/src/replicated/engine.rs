@@ -27,6 +27,9 @@ pub(super) trait Client: Send {
     /// Writes bytes in the way of this number in [`Engine::WRITES`]. Returns when they are as durable as a commit.
     fn write(&mut self, way: usize, body: &Bytes);
 
-    /// Reads all commits of a record in pages of this many, and returns their number.
-    fn read_record(&mut self, store: &str, page: usize) -> usize;
+    /// Reads all commits of a record, whose number is `commits`, in pages of `page`.
+    ///
+    /// # Panics
+    /// If fewer commits can be read.
+    fn read_record(&mut self, store: &str, page: usize, commits: usize);
 }

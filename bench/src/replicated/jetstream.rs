@@ -2,6 +2,7 @@
 //! a program would publish and read them itself.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use annals_nats::JetStream;
 use annals_replicated::NewEntry;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout};
 
 use super::engine::{Client, Engine};
 use super::nats::{Servers, Settings};
@@ -18,6 +20,12 @@ use super::nats::{Servers, Settings};
 const PLAIN: &str = "plain";
 /// Entries that are under way while a record is filled.
 const UNDER_WAY: usize = 32;
+/// The time for which a reader waits for an answer before it asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a reader asks again after an answer without messages.
+const PAUSE: Duration = Duration::from_millis(1);
+/// The longest time for which a reader waits for the next message of a record.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Three servers of one cluster. They sync each message before they acknowledge it.
 pub(super) struct JetStreamServers(Servers);
@@ -116,21 +124,40 @@ fn is_stored(answer: &[u8]) {
     assert!(answer["seq"].is_u64(), "{answer}");
 }
 
-/// Asks for a page of messages. Returns how many arrive, and whether there are more.
-async fn pull(connection: &Connection, subject: &str, page: usize) -> (usize, bool) {
+/// Reads `commits` messages with requests for pages of `page`. A page may have fewer messages although the record has
+/// more: the server that runs the consumer may be behind the stream's leader, or may not have the consumer yet. All
+/// answers come to one inbox, so none is lost if it comes late.
+async fn pull(connection: &Connection, subject: &str, page: usize, commits: usize) {
     let inbox = connection.new_inbox();
     let mut messages: Subscriber = connection.subscribe(inbox.clone()).await.expect("an inbox");
-    let request = json!({ "batch": page, "no_wait": true }).to_string();
-    let request = connection.publish_with_reply(subject.to_owned(), inbox, request.into());
-    request.await.expect("asks");
-    for count in 0..page {
-        let message = messages.next().await.expect("a message");
-        if message.status.is_some() {
-            return (count, false);
+    let (mut read, mut progress) = (0, Instant::now());
+    while read < commits {
+        let page = page.min(commits - read);
+        let request = json!({ "batch": page, "no_wait": true }).to_string();
+        let request =
+            connection.publish_with_reply(subject.to_owned(), inbox.clone(), request.into());
+        request.await.expect("asks");
+        let before = read;
+        while read < before + page {
+            let Ok(message) = timeout(ASK_AGAIN, messages.next()).await else { break };
+            let message = message.expect("an inbox");
+            if message.status.is_some() {
+                break;
+            }
+            assert!(!message.payload.is_empty(), "each has bytes");
+            read += 1;
         }
-        assert!(!message.payload.is_empty(), "each has bytes");
+        if read > before {
+            progress = Instant::now();
+        } else {
+            let waits = progress.elapsed() < PATIENCE;
+            assert!(
+                waits,
+                "{subject}: {read} of {commits} commits came, and no more in {PATIENCE:?}"
+            );
+            sleep(PAUSE).await;
+        }
     }
-    (page, true)
 }
 
 impl Client for Plain {
@@ -139,7 +166,7 @@ impl Client for Plain {
         is_stored(&self.runtime.block_on(request).expect("an answer").payload);
     }
 
-    fn read_record(&mut self, store: &str, page: usize) -> usize {
+    fn read_record(&mut self, store: &str, page: usize, commits: usize) {
         let config = json!({
             "stream_name": store,
             "config": { "ack_policy": "none", "deliver_policy": "all", "mem_storage": true, "num_replicas": 1 },
@@ -147,13 +174,6 @@ impl Client for Plain {
         let consumer = self.api(&format!("CONSUMER.CREATE.{store}"), &config);
         let name = consumer["name"].as_str().expect("a name");
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{store}.{name}");
-        let mut read = 0;
-        loop {
-            let (count, has_more) = self.runtime.block_on(pull(&self.connection, &subject, page));
-            read += count;
-            if !has_more {
-                return read;
-            }
-        }
+        self.runtime.block_on(pull(&self.connection, &subject, page, commits));
     }
 }

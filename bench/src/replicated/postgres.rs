@@ -126,7 +126,7 @@ impl Client for Plain {
         self.runtime.block_on(self.client.query(statement, &row)).expect("inserts");
     }
 
-    fn read_record(&mut self, store: &str, page: usize) -> usize {
+    fn read_record(&mut self, store: &str, page: usize, commits: usize) {
         let page = i64::try_from(page).expect("a small number");
         let mut from = 0_i64;
         let sql = "select number, body from annals_commits where store = $1 and number >= $2 order by number limit $3";
@@ -135,7 +135,9 @@ impl Client for Plain {
             let parameters: [&(dyn ToSql + Sync); 3] = [&store, &from, &page];
             let rows = self.client.query(&statement, &parameters);
             let rows = self.runtime.block_on(rows).expect("reads");
-            let Some(last) = rows.last() else { return usize::try_from(from).expect("a number") };
+            let Some(last) = rows.last() else {
+                return assert_eq!(usize::try_from(from), Ok(commits), "every commit");
+            };
             from = last.get::<_, i64>(0) + 1;
             assert!(rows.iter().all(|row| !row.get::<_, &[u8]>(1).is_empty()), "each has bytes");
         }

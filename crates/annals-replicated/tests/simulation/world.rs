@@ -62,7 +62,13 @@ pub(crate) struct World {
     pub(crate) repairs: Repairs,
     /// When the engine will break a promise, and when it did.
     break_at: Option<u64>,
-    broken_at: Option<u64>,
+    broken: Option<Break>,
+}
+
+/// When an engine broke a promise, and the record that it had before.
+pub(crate) struct Break {
+    pub(crate) time: u64,
+    pub(crate) before: SimRecord,
 }
 
 /// What came of a run.
@@ -75,8 +81,7 @@ pub(crate) struct Outcome {
     /// Whether all callers were answered and all processes caught up.
     pub(crate) settled: bool,
     pub(crate) repairs: Repairs,
-    /// When the engine broke a promise.
-    pub(crate) broken_at: Option<u64>,
+    pub(crate) broken: Option<Break>,
     /// Whether a replica had an event before the record had it. Not known if the engine broke a promise.
     pub(crate) was_ahead: bool,
 }
@@ -104,7 +109,7 @@ impl World {
             healed: false,
             repairs: Repairs::default(),
             break_at: None,
-            broken_at: None,
+            broken: None,
             plan,
         };
         for process in 0..world.plan.processes {
@@ -234,8 +239,8 @@ impl World {
         }
         let divergences = self.processes.iter().map(|process| process.divergence).collect();
         let replicas = self.processes.into_iter().map(|process| process.replica).collect();
-        let Self { history, record, repairs, broken_at, was_ahead, .. } = self;
-        Outcome { history, record, divergences, replicas, settled, repairs, broken_at, was_ahead }
+        let Self { history, record, repairs, broken, was_ahead, .. } = self;
+        Outcome { history, record, divergences, replicas, settled, repairs, broken, was_ahead }
     }
 
     fn handle(&mut self, process: usize, event: Event) {
@@ -290,8 +295,8 @@ impl World {
             // A record without its beginning cannot be repaired.
             Event::Break(_) if self.plan.operator.is_some() && self.record.last() < Slot(2) => {}
             Event::Break(broken) => {
+                self.broken = Some(Break { time: self.now, before: self.record.clone() });
                 self.record.break_promise(broken, &mut self.random);
-                self.broken_at = Some(self.now);
                 for process in 0..self.processes.len() {
                     if self.random.chance(50) {
                         self.later(process, 0, Event::Reconnected);

@@ -487,6 +487,45 @@ fn is_dead_if_it_was_not_sent() {
     assert!(matches!(run.reply, Some(Err(Refusal::Full))));
 }
 
+/// The engine answers the second of two commits an hour later. The first one was not sent, and nothing else is in the way
+/// of both.
+#[test]
+fn is_sent_again_unchanged_if_one_behind_it_may_be_stored() {
+    for outcome in [AppendOutcome::NotSent(Cause::new("away")), AppendOutcome::Full] {
+        let mut run = Run::new();
+        let (first, _, entry) = run.submit();
+        let (_, _, behind) = run.submit();
+        run.answer(first, outcome);
+        assert!(run.reply.is_none(), "{:?}", run.reply);
+        for (expected, offset) in [(entry, 0), (behind, 1)] {
+            run.read_all();
+            if run.asked.appends.is_empty() {
+                run.wake();
+            }
+            let (send, after, again) = run.asked.appends.pop().expect("the same entry");
+            assert_eq!(again, expected);
+            run.record.arrive(after, &again.bytes, false);
+            run.answer(send, AppendOutcome::At(after.next()));
+            assert_eq!(run.reply.take().map(|reply| reply.expect("it lands")), Some(offset));
+        }
+    }
+}
+
+/// Both commits were not sent, and the engine says so in the order of their answers.
+#[test]
+fn is_dead_once_those_behind_it_were_not_sent() {
+    let mut run = Run::new();
+    let (first, ..) = run.submit();
+    let (second, ..) = run.submit();
+    for send in [first, second] {
+        run.answer(send, AppendOutcome::NotSent(Cause::new("away")));
+    }
+    assert_eq!(run.core.doubts(), 0);
+    run.now_ms = 40_000;
+    run.step(Input::Ticked);
+    assert!(matches!(run.reply, Some(Err(Refusal::Unavailable))), "{:?}", run.reply);
+}
+
 #[test]
 fn is_split_if_it_is_too_large() {
     let mut run = Run::new();

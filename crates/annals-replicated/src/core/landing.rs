@@ -26,7 +26,7 @@ impl State {
         let Some(index) = self.flights.iter().position(|flight| flight.id == send.flight) else {
             return;
         };
-        let others = self.sends.values().any(|other| other.flight == send.flight);
+        let absent_from = self.absent_from();
         let flight = &mut self.flights[index];
         if current {
             flight.open -= 1;
@@ -43,9 +43,9 @@ impl State {
                 doubt &= *slot != send.expected;
             }
             AppendOutcome::Refused | AppendOutcome::Unknown(_) => flight.may_be_stored = true,
-            AppendOutcome::NotSent(_) | AppendOutcome::Full if !others && !flight.may_be_stored => {
+            AppendOutcome::NotSent(_) | AppendOutcome::Full if absent_from <= index => {
                 let full = matches!(outcome, AppendOutcome::Full);
-                self.kill_from(index, full.then_some(Refusal::Full));
+                self.kill_from(absent_from, full.then_some(Refusal::Full));
                 self.hold_until_ms = self.now.steady_ms + self.next_pause();
                 return;
             }
@@ -63,6 +63,15 @@ impl State {
         }
         self.land();
         self.settle_answered();
+    }
+
+    /// Returns the index of the first flight from which on the engine has stored nothing and will store nothing. A flight
+    /// before one that may be stored is not given up: made anew, it may be the same commit, and then the other one lands
+    /// behind it.
+    fn absent_from(&self) -> usize {
+        let is_sent = |flight: &Flight| self.sends.values().any(|send| send.flight == flight.id);
+        let may_land = |flight: &Flight| flight.may_be_stored || is_sent(flight);
+        self.flights.iter().rposition(may_land).map_or(0, |last| last + 1)
     }
 
     /// Settles the flights if the first one was answered and did not land: the record shows why. While an anchor is

@@ -62,12 +62,12 @@ pub(crate) async fn append(
     let append =
         async move { append_guarded(&server, events, guard.as_ref(), tracking, uuids).await };
     let added = |done: &Done| match done {
-        Done::Appended(appended) if !appended.known => Some(appended.offsets.clone()),
+        Done::Appended(batch) if !batch.known => Some(batch.offsets.clone()),
         _ => None,
     };
     Ok(match appender.logged(append, added).await? {
         Done::Appended(_) if count == 0 => AppendResponse { position: 0 },
-        Done::Appended(appended) => AppendResponse { position: appended.offsets.end },
+        Done::Appended(batch) => AppendResponse { position: batch.offsets.end },
         Done::Repeated(last) => AppendResponse { position: last + 1 },
     })
 }

@@ -87,7 +87,10 @@ impl<'b> Iterator for Fields<'b> {
                 self.varint()?;
                 None
             }
-            1 => self.skip(8)?,
+            1 => {
+                self.skip(8)?;
+                None
+            }
             2 => {
                 let length = usize::try_from(self.varint()?).ok()?;
                 let (value, rest) = self.0.split_at_checked(length)?;
@@ -96,7 +99,10 @@ impl<'b> Iterator for Fields<'b> {
             }
             // A group is between two keys. Decoding skips it, so what is in it counts too much, and never too little.
             3 | 4 => None,
-            5 => self.skip(4)?,
+            5 => {
+                self.skip(4)?;
+                None
+            }
             _ => return None,
         };
         Some((key >> 3, value))
@@ -117,9 +123,9 @@ impl<'b> Fields<'b> {
         None
     }
 
-    fn skip(&mut self, bytes: usize) -> Option<Option<&'b [u8]>> {
+    fn skip(&mut self, bytes: usize) -> Option<()> {
         self.0 = self.0.split_at_checked(bytes)?.1;
-        Some(None)
+        Some(())
     }
 }
 

@@ -109,7 +109,7 @@ impl<'b> Iterator for Fields<'b> {
     }
 }
 
-impl<'b> Fields<'b> {
+impl Fields<'_> {
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..70).step_by(7) {

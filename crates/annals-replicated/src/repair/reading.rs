@@ -48,21 +48,30 @@ pub(super) fn read(
     }
 }
 
-/// Passes all entries behind `after` to `take`, up to the end of the record.
+/// Passes all entries behind `after` to `take`, up to the end of the record. While other processes append, no read need
+/// show the end: then the end is the last slot that the engine names once the time for it has passed.
 pub(super) fn read_to_end(
     log: &dyn CommitLog,
     mut after: Slot,
     patience: Patience,
     mut take: impl FnMut(Slot, &Bytes) -> Result<(), RepairError>,
 ) -> Result<(), RepairError> {
-    let mut grown = Instant::now();
+    let began = Instant::now();
+    let (mut grown, mut last) = (began, None);
     loop {
         let page = read(log, after, ReadLimit::default(), patience)?;
         for (slot, entry) in &page.entries {
             take(*slot, entry)?;
             after = *slot;
         }
+        if last.is_none() && began.elapsed() >= patience.end {
+            // Without an answer, the next turn asks again.
+            last = log.ends().ok().map(|(_, last)| last);
+        }
         if !page.entries.is_empty() {
+            if last.is_some_and(|last| after >= last) {
+                return Ok(());
+            }
             grown = Instant::now();
         } else if grown.elapsed() >= patience.end {
             return Ok(());
@@ -90,4 +99,52 @@ pub(super) fn read_whole(
     }
     entries.truncate(count);
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::log::commit_log::{CheckError, Done, Fitness, LogLimits, NewEntry};
+
+    /// A record that has one more entry each time it is read, up to 500.
+    struct Growing(AtomicU64);
+
+    impl CommitLog for Growing {
+        fn append(&self, _: Slot, _: NewEntry, _: Done) {}
+
+        fn read(&self, after: Slot, _: ReadLimit) -> Result<Page, LogError> {
+            let last = Slot(self.0.fetch_add(1, Ordering::Relaxed).min(499) + 1);
+            let entry =
+                (after < last).then(|| (Slot(after.0 + 1), Bytes::from_static(b"an entry")));
+            Ok(Page { entries: entry.into_iter().collect(), time_ms: None })
+        }
+
+        fn ends(&self) -> Result<(Slot, Slot), LogError> {
+            Ok((Slot(1), Slot(self.0.load(Ordering::Relaxed))))
+        }
+
+        fn wait(&self, _: Slot, _: Instant) {}
+
+        fn check(&self) -> Result<Fitness, CheckError> {
+            unreachable!("a repair that only reads checks nothing")
+        }
+
+        fn limits(&self) -> LogLimits {
+            unreachable!("a repair that only reads has no limits")
+        }
+    }
+
+    #[test]
+    fn a_record_that_grows_all_the_time_is_read_to_an_end() {
+        let (log, mut taken) = (Growing(AtomicU64::new(0)), 0);
+        let patience = Patience { end: Duration::ZERO, ..Patience::default() };
+        read_to_end(&log, Slot(0), patience, |_, _| {
+            taken += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert!((1..500).contains(&taken), "{taken} entries were read");
+    }
 }

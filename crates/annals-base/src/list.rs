@@ -21,7 +21,7 @@ use crate::{
 /// Reading is wait-free: it takes no lock and never retries, whatever the writer does. The length only grows, and all
 /// items below it are published. Items are stored in segments. The first holds 1,024 items, and each next one twice as
 /// many as the one before. So the list allocates at most about twice the memory that its items need. Of the unused part
-/// the system gives memory to at most 4 MiB: on Linux, a thread of the process touches a large segment ahead of the
+/// the system gives memory to at most 6 MiB: on Linux, a thread of the process touches a large segment ahead of the
 /// writer.
 ///
 /// # Ranges

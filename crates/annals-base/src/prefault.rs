@@ -74,6 +74,8 @@ mod system {
     pub(crate) struct Prefault {
         /// Whether the list still has its memory. The thread holds the lock while it works on a stretch.
         is_live: Arc<Mutex<bool>>,
+        /// The process that made the list. A forked process does not have the thread, and the lock may be held for ever.
+        process: u32,
     }
 
     /// Addresses that should have memory.
@@ -90,7 +92,7 @@ mod system {
 
     impl Prefault {
         pub(crate) fn new() -> Self {
-            Self { is_live: Arc::new(Mutex::new(true)) }
+            Self { is_live: Arc::new(Mutex::new(true)), process: process_id() }
         }
 
         /// Asks the thread to have the system give memory to this part of a segment, and does not wait. The caller frees
@@ -108,7 +110,9 @@ mod system {
 
         /// Ends the work of the thread for this list. Waits while the thread is in a stretch.
         pub(crate) fn end(&self) {
-            *self.is_live.lock() = false;
+            if self.process == process_id() {
+                *self.is_live.lock() = false;
+            }
         }
     }
 

@@ -72,6 +72,20 @@ fn reflection_names_the_services_to_clients_that_may_read() {
 }
 
 #[test]
+fn an_encoded_name_of_a_method_needs_no_less() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = guarded(directory.path());
+    for service in ["umadb.v1.DCB", "umadb.UmaDBService"] {
+        for method in ["Append", "%41ppend", "A%70pend", "appen%64", "Other"] {
+            let headers = format!("Content-Type: application/grpc\r\n{}", authorization("read"));
+            let path = format!("/{service}/{method}");
+            let refused = server.send("POST", &path, &headers, &[0, 0, 0, 0, 0]);
+            assert_eq!(refused.header("grpc-status"), Some("7"), "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_page_of_an_allowed_origin_reads_responses_and_asks_without_a_token() {
     let directory = tempfile::tempdir().unwrap();
     let server = guarded(directory.path());

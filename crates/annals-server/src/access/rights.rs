@@ -60,7 +60,9 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Rights> {
     if let Some(method) =
         path.strip_prefix("/umadb.v1.DCB/").or_else(|| path.strip_prefix("/umadb.UmaDBService/"))
     {
-        return Some(if method == "Append" { Rights::APPEND } else { Rights::READ });
+        // Only names as they are known need less. The router decodes `%41ppend` to `Append`.
+        let reads = matches!(method, "Read" | "Subscribe" | "Head" | "GetTrackingInfo");
+        return Some(if reads { Rights::READ } else { Rights::APPEND });
     }
     if let Some(group) = path.strip_prefix("/v1/groups") {
         let works = ["/pull", "/ack", "/nack", "/extend"].iter().any(|work| group.ends_with(work));

@@ -23,7 +23,6 @@ pub(crate) trait Counted: Message {
 
 impl Counted for HeadRequest {}
 impl Counted for TrackingRequest {}
-impl Counted for super::health::HealthCheckRequest {}
 
 impl Counted for ReadRequest {
     fn count(bytes: &[u8]) -> Result<(), Fault> {
@@ -39,48 +38,73 @@ impl Counted for SubscribeRequest {
 
 impl Counted for AppendRequest {
     fn count(bytes: &[u8]) -> Result<(), Fault> {
-        let events = of(bytes, 1).count();
+        let events = count_of(bytes, 1)?;
         if events > MAX_BATCH_EVENTS {
             return Err(AppendError::BatchTooLong { count: events }.into());
         }
-        for (index, event) in of(bytes, 1).enumerate() {
+        let mut index = 0;
+        each(bytes, 1, |event| {
             let limits = [(2, "tags", MAX_SENT_TAGS), (5, "metadata entries", MAX_SENT_METADATA)];
             for (number, what, most) in limits {
-                let count = of(event, number).count();
+                let count = count_of(event, number)?;
                 if count > most {
                     let message =
                         format!("event {index} has {count} {what}; it may be sent with {most}");
                     return Err(Fault::new(Kind::InvalidEvent, message).with("index", index));
                 }
             }
-        }
+            index += 1;
+            Ok(())
+        })?;
         // Protobuf merges a condition that is given several times, so all count.
         let mut size = QuerySize::default();
-        of(bytes, 2).try_for_each(|condition| count_queries(condition, &mut size))
+        each(bytes, 2, |condition| count_queries(condition, &mut size))
     }
 }
 
 /// Counts the queries in field 1 of a message.
 fn count_queries(bytes: &[u8], size: &mut QuerySize) -> Result<(), Fault> {
-    for item in of(bytes, 1).flat_map(|query| of(query, 1)) {
-        size.add(1, of(item, 1).count() + of(item, 2).count())?;
+    each(bytes, 1, |query| {
+        each(query, 1, |item| size.add(1, count_of(item, 1)? + count_of(item, 2)?))
+    })
+}
+
+/// Returns how often a message has a field with a length.
+fn count_of(bytes: &[u8], number: u64) -> Result<usize, Fault> {
+    let mut count = 0;
+    each(bytes, number, |_| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// Passes the values of a field with a length (a text, bytes or a message) to `see`. Refuses bytes that are not a message:
+/// decoding would notice the same fault, but only after it has built the parts before it, and parts beyond the end of a
+/// nested message.
+fn each<'b>(
+    bytes: &'b [u8],
+    number: u64,
+    mut see: impl FnMut(&'b [u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut fields = Fields(bytes);
+    while !fields.0.is_empty() {
+        let Some((found, value)) = fields.next() else {
+            let message = "not a valid message: a length or a key is wrong";
+            return Err(Fault::new(Kind::InvalidRequest, message));
+        };
+        if let Some(value) = value.filter(|_| found == number) {
+            see(value)?;
+        }
     }
     Ok(())
 }
 
-/// Returns the values of a field with a length: a text, bytes or a message.
-fn of(bytes: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
-    Fields(bytes).filter_map(move |(found, value)| value.filter(|_| found == number))
-}
-
-/// The fields of a message: the number, and the value if it has a length. They end where the bytes are not a message;
-/// decoding fails there.
+/// The fields of a message: the number, and the value if it has a length. They end where the bytes are not a message.
 struct Fields<'b>(&'b [u8]);
 
-impl<'b> Iterator for Fields<'b> {
-    type Item = (u64, Option<&'b [u8]>);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'b> Fields<'b> {
+    fn next(&mut self) -> Option<(u64, Option<&'b [u8]>)> {
         let key = self.varint()?;
         let value = match key & 7 {
             0 => {
@@ -107,9 +131,7 @@ impl<'b> Iterator for Fields<'b> {
         };
         Some((key >> 3, value))
     }
-}
 
-impl Fields<'_> {
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..70).step_by(7) {
@@ -182,12 +204,27 @@ mod tests {
         }
     }
 
+    /// A decoder that checks a nested length only against the whole request builds what is behind it.
+    #[test]
+    fn a_length_beyond_its_message_is_refused() {
+        let behind = field(1, &field(2, b"")).repeat(2_000);
+        for condition in [vec![0x12, 2, 0x0a, 0x7f], vec![0x12, 1, 7]] {
+            let request = [condition, behind.clone()].concat();
+            assert_eq!(refused::<AppendRequest>(&request), Some(Kind::InvalidRequest));
+        }
+        for query in [vec![0x0a, 2, 0x0a, 0x7f], vec![0x0a, 1, 7]] {
+            let request = [query, behind.clone()].concat();
+            assert_eq!(refused::<ReadRequest>(&request), Some(Kind::InvalidRequest));
+        }
+        assert_eq!(refused::<AppendRequest>(&[7]), Some(Kind::InvalidRequest));
+    }
+
     proptest::proptest! {
         /// Bytes that decode are counted to their end.
         #[test]
         fn what_is_decoded_is_counted(bytes in proptest::collection::vec(0_u8..24, 0..60)) {
             if let Ok(request) = AppendRequest::decode(&*bytes) {
-                assert!(of(&bytes, 1).count() >= request.events.len());
+                assert!(count_of(&bytes, 1).is_ok_and(|count| count >= request.events.len()));
             }
         }
     }

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tonic::{Code, Status};
 
 use super::codec::Plain;
+use super::count::Counted;
 use crate::shared::{Phase, Shared, draining};
 
 /// The time between two looks at the state for `Watch`. The state of a store has no signal to wait for.
@@ -23,6 +24,8 @@ pub(crate) struct HealthCheckRequest {
     #[prost(string, tag = "1")]
     pub(crate) service: String,
 }
+
+impl Counted for HealthCheckRequest {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct HealthCheckResponse {

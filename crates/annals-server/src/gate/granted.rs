@@ -19,12 +19,18 @@ use crate::shared::Shared;
 
 /// Returns the response with an end of its own if the grant is lost: a last line, event or status with the failure.
 /// Responses in other media types end soon by themselves, and are returned as they are.
-pub(super) fn while_granted(response: Response, shared: &Arc<Shared>, grant: Grant) -> Response {
+/// A response over gRPC ends early only if it is a stream: the one message of another may say what was appended.
+pub(super) fn while_granted(
+    response: Response,
+    shared: &Arc<Shared>,
+    grant: Grant,
+    is_stream: bool,
+) -> Response {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
     let ending: fn(Fault) -> Frame<Bytes> = match kind {
         b"application/x-ndjson" => |fault| Frame::data(error_line(&fault)),
         b"text/event-stream" => |fault| Frame::data(sent_error(&fault)),
-        kind if kind.starts_with(b"application/grpc") => trailers,
+        kind if kind.starts_with(b"application/grpc") && is_stream => trailers,
         _ => return response,
     };
     let shared = Arc::clone(shared);

@@ -70,7 +70,7 @@ pub(crate) async fn pass(
                 respond(panicked(), grpc)
             });
             match grant {
-                Some(grant) => while_granted(answered, &shared, grant),
+                Some(grant) => while_granted(answered, &shared, grant, !is_unary(method)),
                 None => answered,
             }
         }
@@ -182,6 +182,11 @@ fn method_name(request: &Request, grpc: bool) -> &'static str {
         Method::DELETE => "DELETE",
         _ => "other",
     }
+}
+
+/// Returns whether a method of gRPC sends one message.
+fn is_unary(method: &str) -> bool {
+    matches!(method, "Append" | "Head" | "GetTrackingInfo" | "Check")
 }
 
 /// Returns the code of a response. A stream's is that of its beginning.

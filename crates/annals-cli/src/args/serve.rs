@@ -59,7 +59,7 @@ pub(crate) struct Serve {
 
     /// The size at which a segment is sealed and the next is begun, 4KiB to 2GiB [default: 64MiB]
     ///
-    /// The server keeps the index of the last segment in memory. So smaller segments take less memory, up to 140 bytes
+    /// The server keeps the index of the last segment in memory. So smaller segments take less memory, up to 160 bytes
     /// for each event of a segment; but each takes two files. Segments that exist keep their sizes.
     #[arg(long, value_name = "SIZE", value_parser = segment_bytes)]
     pub(crate) segment_bytes: Option<u64>,

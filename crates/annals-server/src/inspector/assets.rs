@@ -7,10 +7,6 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use sha2::{Digest as _, Sha256};
 
-use super::failure::Failed;
-use crate::fault::{Fault, Kind};
-use crate::segment::Segment;
-
 /// The URL below which these files are. Every client may read them: they are part of the program.
 const PATH: &str = "/ui/assets/";
 
@@ -49,16 +45,13 @@ pub(super) fn url(name: &str) -> String {
     format!("{PATH}{}", found.map_or("", |asset| &asset.name))
 }
 
-/// Returns a file.
-pub(super) async fn get(Segment(name, ..): Segment<Failed>) -> Result<Response, Failed> {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        let message = format!("the inspector has no file {name:?}");
-        return Err(Failed(Fault::new(Kind::NotFound, message)));
-    };
+/// Returns the file with this name.
+pub(super) fn find(name: &str) -> Option<Response> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name)?;
     let mut response = asset.text.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
     headers.insert(CACHE_CONTROL, keep);
-    Ok(response)
+    Some(response)
 }

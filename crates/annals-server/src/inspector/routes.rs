@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::response::Redirect;
+use axum::response::{Redirect, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use http::Uri;
@@ -16,6 +16,7 @@ use super::state::views::Views;
 use super::verification::Verification;
 use super::{assets, consumers, event, events, login, names, overview, tag, tail, verification};
 use crate::fault::{Fault, Kind};
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// Returns the routes of the inspector. `views` is what the page of states shows.
@@ -42,7 +43,7 @@ pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
         .route("/ui/suggest/{list}", get(names::suggest))
         .route("/ui/login", get(login::page).post(login::sign))
         .route("/ui/logout", post(login::out))
-        .route("/ui/assets/{name}", get(assets::get))
+        .route("/ui/assets/{name}", get(asset))
         .route("/ui/{*path}", any(missing))
         .layer(Extension(Verification::default()))
         .layer(Extension(Timelines::default()))
@@ -50,6 +51,13 @@ pub(crate) fn routes(shared: &Arc<Shared>, views: Views) -> Router {
         .layer(Extension(views))
         .layer(axum::middleware::from_fn(remember))
         .with_state(Arc::clone(shared))
+}
+
+/// Returns a script, the style sheet or the icon.
+async fn asset(Segment(name, ..): Segment<Failed>) -> Result<Response, Failed> {
+    assets::find(&name).ok_or_else(|| {
+        Failed(Fault::new(Kind::NotFound, format!("the inspector has no file {name:?}")))
+    })
 }
 
 /// Answers a path below `/ui` that is none of the inspector's.

@@ -74,7 +74,7 @@ mod system {
     pub(crate) struct Prefault {
         /// Whether the list still has its memory. The thread holds the lock while it works on a stretch.
         is_live: Arc<Mutex<bool>>,
-        /// The process that made the list. A forked process does not have the thread, and the lock may be held for ever.
+        /// The process that made the list. A forked process does not have the thread, so no thread may release the lock.
         process: u32,
     }
 

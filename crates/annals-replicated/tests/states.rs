@@ -487,8 +487,7 @@ fn is_dead_if_it_was_not_sent() {
     assert!(matches!(run.reply, Some(Err(Refusal::Full))));
 }
 
-/// The engine answers the second of two commits an hour later. The first one was not sent, and nothing else is in the way
-/// of both.
+/// The engine does not send the first of two commits. It answers the second one after an hour. No other writer appends.
 #[test]
 fn is_sent_again_unchanged_if_one_behind_it_may_be_stored() {
     for outcome in [AppendOutcome::NotSent(Cause::new("away")), AppendOutcome::Full] {

@@ -139,7 +139,7 @@ fn a_verification_that_goes_on_does_not_keep_the_server() {
     drop(std::fs::OpenOptions::new().write(true).open(&first).unwrap());
     drop(stream);
     serving.signal("-TERM");
-    // Without an end of the server, this waits for ever.
+    // The test hangs here if the server does not end.
     assert_eq!(serving.end().0, Some(0));
 }
 

@@ -1,5 +1,5 @@
-//! A list in a body of JSON of which a bounded number of elements is kept: an element of 2 bytes takes more memory once
-//! it is parsed.
+//! A list in a JSON body. The parser keeps a bounded number of its elements and counts the others: an element of 2 bytes
+//! takes more memory after it is parsed.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -8,19 +8,12 @@ use std::io::{Read as _, Write as _};
 
 use annals_server::{Limits, Server};
 use common::trouble::Damaged;
+use common::wire::Entry;
 use common::{Response, Served, connect, request, serve};
 use prost::Message;
 use serde_json::json;
 
 const GRPC: &str = "Content-Type: application/grpc\r\nTE: trailers\r\n";
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
 
 #[derive(Clone, PartialEq, Message)]
 struct Event {

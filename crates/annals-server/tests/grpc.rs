@@ -6,6 +6,7 @@
 mod common;
 
 use annals_server::Server;
+use common::wire::Entry;
 use common::{Response, Served, serve};
 use prost::Message;
 
@@ -19,14 +20,6 @@ struct Event {
     uuid: String,
     #[prost(message, repeated, tag = "5")]
     metadata: Vec<Entry>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

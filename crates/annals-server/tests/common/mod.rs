@@ -7,6 +7,7 @@
 
 pub(crate) mod tls;
 pub(crate) mod trouble;
+pub(crate) mod wire;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

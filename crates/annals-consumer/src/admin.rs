@@ -17,8 +17,8 @@ use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::{GroupStatus, ParkedEvent};
 use crate::group_builder::check_bound;
-use crate::place::lock::Noted;
-use crate::place::place::{Place, check_name};
+use crate::storage::lock::Noted;
+use crate::storage::storage::{Storage, check_name};
 
 /// The consumers and groups beside a log: lists them, replays or drops parked events, resets and deletes.
 ///
@@ -44,12 +44,12 @@ use crate::place::place::{Place, check_name};
 /// ```
 pub struct ConsumerAdmin<'a, E: Event, B: Backend<E>> {
     store: &'a EventStore<E, B>,
-    place: Place,
+    storage: Storage,
 }
 
 impl<E: Event, B: Backend<E>> fmt::Debug for ConsumerAdmin<'_, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsumerAdmin").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("ConsumerAdmin").field("storage", &self.storage).finish_non_exhaustive()
     }
 }
 
@@ -115,9 +115,9 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// Returns the consumers and groups beside the log of a store.
     ///
     /// # Errors
-    /// [`ConsumerError::NoPlace`] if the backend has no place beside its log.
+    /// [`ConsumerError::NoStorage`] if the backend has no storage beside its log.
     pub fn of(store: &'a EventStore<E, B>) -> Result<Self, ConsumerError> {
-        Ok(Self { store, place: Place::of(store)? })
+        Ok(Self { store, storage: Storage::of(store)? })
     }
 
     /// Returns all consumers and groups, in the order of their names. One that would not start has a
@@ -126,12 +126,12 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// # Errors
     /// [`ConsumerError::Io`] or [`ConsumerError::Position`] if they cannot be listed.
     pub fn list(&self) -> Result<Vec<ConsumerInfo>, ConsumerError> {
-        let checkpoints = self.place.checkpoints();
+        let checkpoints = self.storage.checkpoints();
         let names = checkpoints.names().map_err(ConsumerError::io("list", "the positions"))?;
         let mut list: Vec<ConsumerInfo> =
             names.into_iter().map(|name| self.consumer(name)).collect();
-        list.extend(self.place.groups()?.into_iter().filter_map(|name| self.group(name)));
-        list.extend(self.place.lost()?.into_iter().filter_map(|(name, state)| match state {
+        list.extend(self.storage.groups()?.into_iter().filter_map(|name| self.group(name)));
+        list.extend(self.storage.lost()?.into_iter().filter_map(|(name, state)| match state {
             Noted::Group => self.group(name),
             _ => Some(self.consumer(name)),
         }));
@@ -146,8 +146,8 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// is not returned: it is in [`ConsumerInfo::problem`].
     pub fn get(&self, name: &str) -> Result<ConsumerInfo, ConsumerError> {
         check_name(name)?;
-        let noted = self.place.noted(name);
-        let is_group = self.place.has_group(name) || noted == Noted::Group;
+        let noted = self.storage.noted(name);
+        let is_group = self.storage.has_group(name) || noted == Noted::Group;
         if let Some(info) = is_group.then(|| self.group(name.to_owned())).flatten() {
             return Ok(info);
         }
@@ -169,7 +169,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         limit: usize,
     ) -> Result<Vec<ParkedEvent>, ConsumerError> {
         check_name(name)?;
-        let peeked = StateLog::peek(&self.place, name)?.ok_or_else(|| not_found(name))?;
+        let peeked = StateLog::peek(&self.storage, name)?.ok_or_else(|| not_found(name))?;
         Ok(ParkedEvent::list(&peeked.whole(name)?, from, limit))
     }
 
@@ -205,13 +205,13 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
             return Err(ConsumerError::ResetBeyondHead { to, head });
         }
         let kind = self.kind(name)?;
-        let lock = self.place.lock(name)?;
+        let lock = self.storage.lock(name)?;
         if kind == ConsumerKind::Consumer {
             Checkpoint::of(self.store, name)?.save(self.store, to)?;
             lock.note(Noted::Position);
             return Ok(());
         }
-        let opened = StateLog::open(&self.place, name, &lock)?;
+        let opened = StateLog::open(&self.storage, name, &lock)?;
         let (mut log, state) = opened.ok_or_else(|| not_found(name))?;
         let (settings, source) = (state.settings, store_id(self.store));
         let configured = GroupEvent::GroupConfigured { settings, source };
@@ -226,20 +226,20 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     /// [`ConsumerError::NotFound`], [`ConsumerError::Running`], or a failure of the system.
     pub fn delete(&self, name: &str) -> Result<(), ConsumerError> {
         let kind = self.kind(name)?;
-        let lock = self.place.lock(name)?;
+        let lock = self.storage.lock(name)?;
         match kind {
             ConsumerKind::Consumer => {
                 lock.note(Noted::Nothing);
                 Checkpoint::of(self.store, name)?.remove()
             }
-            ConsumerKind::Group => StateLog::delete(&self.place, name, &lock),
+            ConsumerKind::Group => StateLog::delete(&self.storage, name, &lock),
         }
     }
 
     fn kind(&self, name: &str) -> Result<ConsumerKind, ConsumerError> {
         check_name(name)?;
-        let noted = self.place.noted(name);
-        if self.place.has_group(name) || noted == Noted::Group {
+        let noted = self.storage.noted(name);
+        if self.storage.has_group(name) || noted == Noted::Group {
             Ok(ConsumerKind::Group)
         } else if noted == Noted::Position || Checkpoint::of(self.store, name)?.exists()? {
             Ok(ConsumerKind::Consumer)
@@ -251,7 +251,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     fn consumer(&self, name: String) -> ConsumerInfo {
         let checkpoint = Checkpoint::of(self.store, name.as_str());
         let loaded = checkpoint.and_then(|checkpoint| {
-            self.place.check_position(&name, self.place.noted(&name))?;
+            self.storage.check_position(&name, self.storage.noted(&name))?;
             let position = checkpoint.peek()?.unwrap_or(0);
             Ok((position, checkpoint.load(self.store).err()))
         });
@@ -263,7 +263,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
     }
 
     fn group(&self, name: String) -> Option<ConsumerInfo> {
-        let (state, problem, settings) = match StateLog::peek(&self.place, &name) {
+        let (state, problem, settings) = match StateLog::peek(&self.storage, &name) {
             // A group whose creation was interrupted.
             Ok(None) => return None,
             Ok(Some(peeked)) => {
@@ -302,8 +302,8 @@ impl<'a, E: Event, B: Backend<E>> ConsumerAdmin<'a, E, B> {
         if self.kind(name)? != ConsumerKind::Group {
             return Err(not_found(name));
         }
-        let lock = self.place.lock(name)?;
-        let opened = StateLog::open(&self.place, name, &lock)?;
+        let lock = self.storage.lock(name)?;
+        let opened = StateLog::open(&self.storage, name, &lock)?;
         let (log, state) = opened.ok_or_else(|| not_found(name))?;
         check_bound(name, &state, self.store)?;
         let (query, key) = (state.settings.query(), state.settings.key.clone());

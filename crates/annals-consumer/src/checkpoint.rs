@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::binding::{Bound, digest_before, store_id};
 use crate::error::ConsumerError;
-use crate::place::checkpoint_store::CheckpointStore;
-use crate::place::place::{Place, check_name};
+use crate::storage::checkpoint_store::CheckpointStore;
+use crate::storage::storage::{Storage, check_name};
 
 /// The newest format of a stored position.
 const FORMAT: u64 = 1;
@@ -61,18 +61,18 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Returns the position `name` in the place beside the log: files for a log in files, memory for one in memory.
+    /// Returns the position `name` in the storage beside the log: files for a log in files, memory for one in memory.
     ///
     /// # Errors
-    /// [`ConsumerError::NoPlace`] if the backend has no such place, [`ConsumerError::BadName`].
+    /// [`ConsumerError::NoStorage`] if the backend has no such storage, [`ConsumerError::BadName`].
     pub fn of<E: Event, B: Backend<E>>(
         store: &EventStore<E, B>,
         name: impl Into<String>,
     ) -> Result<Self, ConsumerError> {
-        Self::in_store(Place::of(store)?.checkpoints(), name)
+        Self::in_store(Storage::of(store)?.checkpoints(), name)
     }
 
-    /// Returns the position `name` in a place of the program's own.
+    /// Returns the position `name` in the program's own storage.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -82,8 +82,8 @@ impl Checkpoint {
     ///
     /// let store = EventStore::in_memory();
     /// store.append(RawEvent::builder("order-placed").build()?)?;
-    /// let place = Arc::new(MemoryCheckpoints::default()); // for example the database that the program writes to
-    /// let checkpoint = Checkpoint::in_store(place, "report")?;
+    /// let storage = Arc::new(MemoryCheckpoints::default()); // for example the database that the program writes to
+    /// let checkpoint = Checkpoint::in_store(storage, "report")?;
     /// checkpoint.save(&store, 1)?;
     /// assert_eq!((checkpoint.name(), checkpoint.load(&store)?), ("report", Some(1)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -112,7 +112,7 @@ impl Checkpoint {
     /// * [`ConsumerError::DamagedPosition`]: it was cut short or changed.
     /// * [`ConsumerError::OtherStore`], [`ConsumerError::BeyondHead`], [`ConsumerError::OtherHistory`]: it does not
     ///   belong to the log as it is now.
-    /// * [`ConsumerError::Position`]: the place failed.
+    /// * [`ConsumerError::Position`]: the storage failed.
     pub fn load<E: Event, B: Backend<E>>(
         &self,
         store: &EventStore<E, B>,
@@ -137,7 +137,7 @@ impl Checkpoint {
     /// Stores a position of the log. When this returns, it survives the loss of power if the log is in files.
     ///
     /// # Errors
-    /// [`ConsumerError::ResetBeyondHead`] if it is beyond the end of the log, [`ConsumerError::Position`] if the place
+    /// [`ConsumerError::ResetBeyondHead`] if it is beyond the end of the log, [`ConsumerError::Position`] if the storage
     /// failed.
     pub fn save<E: Event, B: Backend<E>>(
         &self,

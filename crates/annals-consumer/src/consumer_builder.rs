@@ -16,10 +16,10 @@ use crate::engine::settings::GroupSettings;
 use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
-use crate::place::checkpoint_store::CheckpointStore;
-use crate::place::lock::{NameLock, Noted};
-use crate::place::place::{Place, check_name};
-use crate::place::position_files::remove_left_behind;
+use crate::storage::checkpoint_store::CheckpointStore;
+use crate::storage::lock::{NameLock, Noted};
+use crate::storage::position_files::remove_left_behind;
+use crate::storage::storage::{Storage, check_name};
 use crate::worker::Worker;
 
 /// The settings of a [`Consumer`]. [`Consumers::consumer`](crate::Consumers::consumer) returns it.
@@ -107,7 +107,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
         Self { unknown, ..self }
     }
 
-    /// Sets the place where the position is stored: beside the log by default. A place of the program's own has no
+    /// Sets the storage of the position: beside the log by default. The program's own storage has no
     /// lock: the program runs one consumer of a name at a time.
     pub fn checkpoints(self, checkpoints: Arc<dyn CheckpointStore>) -> Self {
         Self { checkpoints: Some(checkpoints), ..self }
@@ -121,7 +121,7 @@ impl<'a, E: Event, B: Backend<E>> ConsumerBuilder<'a, E, B> {
     ///   [`ConsumerError::DamagedPosition`]: the position is not valid for this log.
     /// * [`ConsumerError::PositionRemoved`]: it had a position, whose file was removed.
     /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
-    ///   [`ConsumerError::NoPlace`], or a failure of the system.
+    ///   [`ConsumerError::NoStorage`], or a failure of the system.
     pub fn start(self) -> Result<Consumer<E, B>, ConsumerError> {
         let Self { store, name, .. } = self;
         check_name(&name)?;
@@ -190,14 +190,14 @@ fn locked<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
     name: &str,
 ) -> Result<(Arc<dyn CheckpointStore>, NameLock), ConsumerError> {
-    let place = Place::of(store)?;
-    let lock = place.lock(name)?;
-    if place.has_group(name) || lock.noted() == Noted::Group {
+    let storage = Storage::of(store)?;
+    let lock = storage.lock(name)?;
+    if storage.has_group(name) || lock.noted() == Noted::Group {
         return Err(ConsumerError::OtherKind { name: name.to_owned(), found: "group" });
     }
-    if let Place::Directory(directory) = &place {
+    if let Storage::Directory(directory) = &storage {
         remove_left_behind(directory, name);
     }
-    place.check_position(name, lock.noted())?;
-    Ok((place.checkpoints(), lock))
+    storage.check_position(name, lock.noted())?;
+    Ok((storage.checkpoints(), lock))
 }

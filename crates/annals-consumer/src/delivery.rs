@@ -143,7 +143,7 @@ impl<E: Event, B: Backend<E>> Delivery<E, B> {
     /// Answers that the event was not handled, and what to do with it. A group keeps the reason with the event.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`ConsumerError::CannotPark`] for [`Nack::Park`] to a consumer, which has no place
+    /// As [`ack`](Self::ack), and [`ConsumerError::CannotPark`] for [`Nack::Park`] to a consumer, which has no storage
     /// for parked events. The event is delivered again then.
     pub fn nack(mut self, nack: Nack, reason: impl AsRef<str>) -> Result<(), ConsumerError> {
         if nack == Nack::Park && !self.shared.is_group {

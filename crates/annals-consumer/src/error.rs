@@ -42,9 +42,9 @@ pub enum ConsumerError {
         /// The bounds.
         expected: &'static str,
     },
-    /// The backend has no place beside its log.
-    #[error("the log's backend has no place for positions; give one with `checkpoints`")]
-    NoPlace,
+    /// The backend has no storage beside its log.
+    #[error("the log's backend has no storage for positions; give one with `checkpoints`")]
+    NoStorage,
     /// No consumer and no group has this name.
     #[error("no consumer or group has the name {name:?}")]
     NotFound {

@@ -19,9 +19,9 @@ use crate::engine::shared::Shared;
 use crate::engine::state::GroupState;
 use crate::error::ConsumerError;
 use crate::group::Group;
-use crate::place::lock::{NameLock, Noted};
-use crate::place::place::{Place, check_name};
-use crate::place::position_files::remove_left_behind;
+use crate::storage::lock::{NameLock, Noted};
+use crate::storage::position_files::remove_left_behind;
+use crate::storage::storage::{Storage, check_name};
 
 /// The settings of a [`Group`]. [`Consumers::group`](crate::Consumers::group) returns it.
 ///
@@ -165,7 +165,7 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
     /// * [`ConsumerError::OtherStore`], [`ConsumerError::BeyondHead`], [`ConsumerError::OtherHistory`]: its state does
     ///   not belong to the log as it is now.
     /// * [`ConsumerError::BadName`], [`ConsumerError::BadOption`], [`ConsumerError::OtherKind`],
-    ///   [`ConsumerError::NoPlace`], [`ConsumerError::DamagedState`], [`ConsumerError::StateRemoved`], or a failure of
+    ///   [`ConsumerError::NoStorage`], [`ConsumerError::DamagedState`], [`ConsumerError::StateRemoved`], or a failure of
     ///   the system.
     pub fn open(self) -> Result<Group<E, B>, ConsumerError> {
         let Self { store, name, settings, .. } = self;
@@ -173,22 +173,22 @@ impl<'a, E: Event, B: Backend<E>> GroupBuilder<'a, E, B> {
         check(&settings)?;
         let query = settings.query();
         check_query(store, &query)?;
-        let place = Place::of(store)?;
-        let lock = place.lock(&name)?;
-        if let Place::Directory(directory) = &place {
+        let storage = Storage::of(store)?;
+        let lock = storage.lock(&name)?;
+        if let Storage::Directory(directory) = &storage {
             remove_left_behind(directory, &name);
         }
         let had_position = lock.noted() == Noted::Position;
         if had_position || Checkpoint::of(store, name.as_str())?.exists()? {
             return Err(ConsumerError::OtherKind { name, found: "consumer" });
         }
-        let (log, mut state) = match StateLog::open(&place, &name, &lock)? {
+        let (log, mut state) = match StateLog::open(&storage, &name, &lock)? {
             Some((log, state)) => {
                 check_bound(&name, &state, store)?;
                 check_settings(&name, &state, &settings)?;
                 (log, state)
             }
-            None => begin(store, &place, &lock, &name, &settings, self.from)?,
+            None => begin(store, &storage, &lock, &name, &settings, self.from)?,
         };
         let clock = Clock::new(log.last_ms());
         let now_ms = clock.now_ms();
@@ -224,7 +224,7 @@ pub(crate) fn check_bound<E: Event, B: Backend<E>>(
 /// Creates a group.
 fn begin<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
-    place: &Place,
+    storage: &Storage,
     lock: &NameLock,
     name: &str,
     settings: &GroupSettings,
@@ -244,7 +244,7 @@ fn begin<E: Event, B: Backend<E>>(
         ..GroupState::default()
     };
     let now_ms = Clock::new(0).now_ms();
-    Ok((StateLog::create(place, name, &state, now_ms, lock)?, state))
+    Ok((StateLog::create(storage, name, &state, now_ms, lock)?, state))
 }
 
 /// Checks that the group has this query and key.

@@ -48,7 +48,7 @@
 //!   admin      lists consumers and groups      engine/      what is delivered next    meters   metrics
 //!   consumer   one reader in order             checkpoint   a durable position        clock    the time
 //!   group      many workers                    binding      position and log          wake     waiting
-//!   worker, delivery: what both return         place/       where both are stored
+//!   worker, delivery: what both return         storage/     where both are stored
 //! ```
 
 #![forbid(unsafe_code)]
@@ -65,7 +65,7 @@ mod error;
 mod group;
 mod group_builder;
 mod meters;
-mod place;
+mod storage;
 mod wake;
 mod worker;
 
@@ -82,8 +82,8 @@ pub use engine::settings::{GroupSettings, SettingsItem};
 pub use error::{ConsumerError, Holder};
 pub use group::{Group, GroupStatus, ParkedEvent};
 pub use group_builder::GroupBuilder;
-pub use place::checkpoint_store::{CheckpointStore, MemoryCheckpoints};
-pub use place::position_files::FileCheckpoints;
+pub use storage::checkpoint_store::{CheckpointStore, MemoryCheckpoints};
+pub use storage::position_files::FileCheckpoints;
 pub use worker::{Worker, WorkerStream};
 
 /// Consumers and groups of an [`EventStore`].

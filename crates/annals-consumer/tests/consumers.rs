@@ -22,7 +22,7 @@ use futures_executor::block_on;
 use futures_util::{Stream as _, StreamExt as _};
 
 /// Runs a test on a log in memory and on one in files. `open` returns the store, again and again.
-fn on_every_place(test: impl Fn(&dyn Fn() -> EventStore<RawEvent, Box<dyn Backend<RawEvent>>>)) {
+fn on_every_backend(test: impl Fn(&dyn Fn() -> EventStore<RawEvent, Box<dyn Backend<RawEvent>>>)) {
     let memory = Arc::new(annals::Memory::<RawEvent>::new());
     test(&|| boxed(Arc::clone(&memory)));
     let directory = tempfile::tempdir().unwrap();
@@ -31,7 +31,7 @@ fn on_every_place(test: impl Fn(&dyn Fn() -> EventStore<RawEvent, Box<dyn Backen
 
 #[test]
 fn a_consumer_goes_on_behind_what_was_acknowledged() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         append(&open(), 0..5);
         let store = open();
         let mut mailer = store.consumer("mailer").start().unwrap();
@@ -70,7 +70,7 @@ fn a_consumer_goes_on_behind_what_was_acknowledged() {
 
 #[test]
 fn an_event_that_was_dropped_comes_again_before_any_later_one() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..3);
         let start = || store.consumer("mailer").retry_after(Duration::ZERO).start().unwrap();
@@ -110,7 +110,7 @@ fn deliveries_are_acknowledged_on_other_threads_in_any_order() {
 
 #[test]
 fn one_consumer_of_a_name_runs_at_a_time() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         let first = store.consumer("mailer").start().unwrap();
         let error = store.consumer("mailer").start().unwrap_err();
@@ -137,18 +137,18 @@ fn names_and_options_are_checked() {
 }
 
 #[test]
-fn positions_are_saved_in_batches_and_in_a_place_of_the_programs_own() {
+fn positions_are_saved_in_batches_and_in_the_programs_own_storage() {
     let store = EventStore::in_memory();
     append(&store, 0..1_000);
-    let place = Arc::new(Counting::default());
-    let checkpoints = Arc::clone(&place) as Arc<dyn CheckpointStore>;
+    let storage = Arc::new(Counting::default());
+    let checkpoints = Arc::clone(&storage) as Arc<dyn CheckpointStore>;
     let consumer = store.consumer("mailer").save_every(100).checkpoints(Arc::clone(&checkpoints));
     let mut mailer = consumer.start().unwrap();
     while let Some(delivery) = mailer.try_next() {
         delivery.unwrap().ack().unwrap();
     }
     drop(mailer);
-    let saves = place.saves.load(Ordering::Relaxed);
+    let saves = storage.saves.load(Ordering::Relaxed);
     // Ten by number; a slow machine adds one for each second.
     assert!((10..900).contains(&saves), "{saves}");
     let checkpoint = Checkpoint::in_store(checkpoints, "mailer").unwrap();
@@ -170,8 +170,8 @@ impl Wake for Wakes {
 fn a_consumer_that_is_caught_up_is_woken_by_an_append_and_by_nothing_else() {
     let store = EventStore::in_memory();
     append(&store, 0..1);
-    let place = Arc::new(Counting::default());
-    let checkpoints = Arc::clone(&place) as Arc<dyn CheckpointStore>;
+    let storage = Arc::new(Counting::default());
+    let checkpoints = Arc::clone(&storage) as Arc<dyn CheckpointStore>;
     let mailer = store.consumer("mailer").checkpoints(checkpoints).start().unwrap();
     let mut deliveries = mailer.stream();
     block_on(deliveries.next()).unwrap().unwrap().ack().unwrap();
@@ -181,7 +181,7 @@ fn a_consumer_that_is_caught_up_is_woken_by_an_append_and_by_nothing_else() {
     for _ in 0..3 {
         assert!(Pin::new(&mut deliveries).poll_next(&mut context).is_pending());
     }
-    assert_eq!(place.saves.load(Ordering::Relaxed), 1, "the position was saved before it waits");
+    assert_eq!(storage.saves.load(Ordering::Relaxed), 1, "the position was saved before it waits");
     assert_eq!(woken.0.load(Ordering::Relaxed), 0);
     append(&store, 1..2);
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);

@@ -22,7 +22,7 @@ type Boxed = Box<dyn Backend<RawEvent>>;
 type Store = EventStore<RawEvent, Boxed>;
 
 /// Runs a test on a log in memory and on one in files. `open` returns the store, again and again.
-fn on_every_place(test: impl Fn(&dyn Fn() -> Store)) {
+fn on_every_backend(test: impl Fn(&dyn Fn() -> Store)) {
     let memory = Arc::new(annals::Memory::<RawEvent>::new());
     test(&|| boxed(Arc::clone(&memory)));
     let directory = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ fn events_of_a_key_are_handled_in_order_one_at_a_time() {
 
 #[test]
 fn a_worker_that_hangs_loses_its_lease_and_its_late_answer_is_refused() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..1);
         let group = billing(&store).deadline(Duration::from_millis(1)).open().unwrap();
@@ -117,7 +117,7 @@ fn an_answer_after_the_deadline_counts_until_the_event_is_delivered_again() {
 
 #[test]
 fn what_always_fails_is_parked_and_the_others_go_on() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..12);
         let group = billing(&store).max_attempts(3).open().unwrap();
@@ -158,7 +158,7 @@ fn what_always_fails_is_parked_and_the_others_go_on() {
 
 #[test]
 fn a_group_can_park_a_key_so_that_a_replay_keeps_its_order() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..12); // the key of 1, 6 and 11 is key:1
         let group = billing(&store).park_key(true).open().unwrap();
@@ -196,7 +196,7 @@ fn a_group_can_park_a_key_so_that_a_replay_keeps_its_order() {
 
 #[test]
 fn leases_survive_the_process_for_workers_that_outlive_it() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..4);
         let group = billing(&store).open().unwrap();
@@ -243,7 +243,7 @@ fn an_event_during_which_the_process_ends_again_and_again_is_parked() {
 
 #[test]
 fn a_reset_goes_back_and_loses_every_lease() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..6);
         let group = billing(&store).open().unwrap();
@@ -262,7 +262,7 @@ fn a_reset_goes_back_and_loses_every_lease() {
 
 #[test]
 fn one_process_runs_a_group_with_one_query_and_key() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..1);
         let group = billing(&store).open().unwrap();
@@ -406,7 +406,7 @@ fn the_state_is_refused_when_the_log_was_restored_from_an_older_copy() {
 
 #[test]
 fn an_operator_lists_replays_resets_and_deletes() {
-    on_every_place(|open| {
+    on_every_backend(|open| {
         let store = open();
         append(&store, 0..4);
         let group = billing(&store).open().unwrap();

@@ -25,10 +25,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 fn a_consumer_of_new_events_that_is_killed_at_once_loses_none() {
     let store = EventStore::in_memory();
     append(&store, 0..5);
-    let place = Arc::new(Counting::default());
+    let storage = Arc::new(Counting::default());
     let start = || {
         let consumer = store.consumer("mailer").from(store.len());
-        consumer.checkpoints(Arc::clone(&place) as _).start().unwrap()
+        consumer.checkpoints(Arc::clone(&storage) as _).start().unwrap()
     };
     let mut mailer = start();
     append(&store, 5..7);
@@ -41,16 +41,16 @@ fn a_consumer_of_new_events_that_is_killed_at_once_loses_none() {
 #[test]
 fn events_that_never_match_cost_no_save_each() {
     let store = EventStore::in_memory();
-    let place = Arc::new(Counting::default());
+    let storage = Arc::new(Counting::default());
     let mailer = store.consumer("mailer").query(Query::event_type("never"));
-    let mut mailer = mailer.checkpoints(Arc::clone(&place) as _).start().unwrap();
+    let mut mailer = mailer.checkpoints(Arc::clone(&storage) as _).start().unwrap();
     for number in 0..50 {
         append(&store, number..number + 1);
         assert!(mailer.try_next().is_none());
     }
-    assert_eq!((mailer.position(), place.saves.load(Ordering::Relaxed)), (50, 0));
+    assert_eq!((mailer.position(), storage.saves.load(Ordering::Relaxed)), (50, 0));
     drop(mailer);
-    assert_eq!(place.saves.load(Ordering::Relaxed), 1);
+    assert_eq!(storage.saves.load(Ordering::Relaxed), 1);
 }
 
 fn now_ms() -> u64 {

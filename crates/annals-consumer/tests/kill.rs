@@ -229,8 +229,8 @@ fn ship_all(directory: &Path, step: &str, by_group: bool) {
         }
     } else {
         let inner = FileCheckpoints::at(directory.join("positions"));
-        let place = Arc::new(Killing { inner, step: step.to_owned() });
-        let consumer = store.consumer("shipping").query(orders).save_every(1).checkpoints(place);
+        let storage = Arc::new(Killing { inner, step: step.to_owned() });
+        let consumer = store.consumer("shipping").query(orders).save_every(1).checkpoints(storage);
         let mut consumer = consumer.start().unwrap();
         while let Some(delivery) = consumer.try_next() {
             let delivery = delivery.unwrap();

@@ -137,7 +137,7 @@ pub enum ProofError {
     #[error(
         "the backend has no directory; give the path of one for the proofs, or keep them in memory"
     )]
-    NoPlace,
+    NoDirectory,
     /// A path is not for this use: a directory to publish to that is part of a store, for example.
     #[error("{} cannot be used: {problem}", path.display())]
     Misplaced {

@@ -12,7 +12,7 @@ use crate::hash::{TreeHash, hex};
 use crate::note::checkpoint::Checkpoint;
 use crate::note::key::{KeyKind, LogKey, VerifierKey};
 use crate::note::request::ConsistencyProof;
-use crate::proofs::place::{Anchor, Place};
+use crate::proofs::directory::{Anchor, Directory};
 use crate::sha256::sha256;
 use crate::sync_name::sync_name_if_possible;
 
@@ -105,7 +105,7 @@ pub enum WitnessError {
 /// ```
 #[derive(Debug)]
 pub struct Witness {
-    place: Place,
+    directory: Directory,
     key: LogKey,
     logs: Vec<VerifierKey>,
     /// Held from the look at the memory until it is written: of two threads, the second sees what the first cosigned.
@@ -151,19 +151,19 @@ impl Witness {
             return Err(FormatError::new("vkey of a log", problem).into());
         }
         refuse_inside(path)?;
-        let place = Place::open(files, path, true)?;
-        let place = place.ok_or_else(|| ProofError::NoProofs { path: path.to_owned() })?;
-        let lock = lock(&place).map_err(ProofError::io("lock", path))?;
+        let directory = Directory::open(files, path, true)?;
+        let directory = directory.ok_or_else(|| ProofError::NoProofs { path: path.to_owned() })?;
+        let lock = lock(&directory).map_err(ProofError::io("lock", path))?;
         // A process that was killed may have left a directory, or a log's directory in it, whose name is not durable.
-        place.directory.sync().map_err(ProofError::io("sync", path))?;
+        directory.handle.sync().map_err(ProofError::io("sync", path))?;
         sync_name_if_possible(files, path).map_err(ProofError::io("sync the name of", path))?;
-        Ok(Self { place, key, logs, cosigns: Mutex::new(()), _lock: lock })
+        Ok(Self { directory, key, logs, cosigns: Mutex::new(()), _lock: lock })
     }
 
     /// Returns the file in which the last checkpoint of a log is stored. A web server can publish it as it is.
     #[must_use]
     pub fn file(&self, origin: &str) -> PathBuf {
-        self.place.path.join(directory(origin)).join(CHECKPOINT)
+        self.directory.path.join(directory_name(origin)).join(CHECKPOINT)
     }
 
     /// Cosigns the checkpoint of a request, now. Returns the signature line.
@@ -191,8 +191,8 @@ impl Witness {
             return Err(CheckError::NotSigned { origin: origin.to_owned() }.into());
         }
         let _cosigns = self.cosigns.lock();
-        let place = self.place.subdirectory(&directory(origin))?;
-        let Memory { size, root, time: cosigned } = self.remembered(&place, origin, &known)?;
+        let directory = self.directory.subdirectory(&directory_name(origin))?;
+        let Memory { size, root, time: cosigned } = self.remembered(&directory, origin, &known)?;
         if request.old() != size {
             return Err(WitnessError::Stale { size });
         }
@@ -214,11 +214,11 @@ impl Witness {
         let line = checkpoint.cosign(&self.key, time);
         let mut cosigned = checkpoint.clone();
         cosigned.add_cosignature(&line, &self.key.witness_vkey())?;
-        place.write(CHECKPOINT, &cosigned.to_string(), Anchor::Durable)?;
+        directory.write(CHECKPOINT, &cosigned.to_string(), Anchor::Durable)?;
         if size == 0 {
             // An earlier attempt may have created the log's directory and failed to sync its name.
-            let synced = self.place.directory.sync();
-            synced.map_err(ProofError::io("sync", &self.place.path))?;
+            let synced = self.directory.handle.sync();
+            synced.map_err(ProofError::io("sync", &self.directory.path))?;
         }
         Ok(line)
     }
@@ -226,15 +226,17 @@ impl Witness {
     /// Returns what was last cosigned of a log. A damaged memory is an error: a witness that forgets is none.
     fn remembered(
         &self,
-        place: &Place,
+        directory: &Directory,
         origin: &str,
         known: &[VerifierKey],
     ) -> Result<Memory, ProofError> {
-        let Some(text) = place.read(CHECKPOINT)? else {
+        let Some(text) = directory.read(CHECKPOINT)? else {
             return Ok(Memory { size: 0, root: TreeHash::of_nothing(), time: 0 });
         };
-        let damaged =
-            |problem: String| ProofError::Damaged { path: place.path.join(CHECKPOINT), problem };
+        let damaged = |problem: String| ProofError::Damaged {
+            path: directory.path.join(CHECKPOINT),
+            problem,
+        };
         let checkpoint: Checkpoint =
             text.parse().map_err(|error: FormatError| damaged(error.to_string()))?;
         if checkpoint.origin() != origin {
@@ -251,12 +253,12 @@ impl Witness {
     }
 }
 
-fn directory(origin: &str) -> String {
+fn directory_name(origin: &str) -> String {
     hex(&sha256(origin.as_bytes()))
 }
 
-fn lock(place: &Place) -> std::io::Result<Box<dyn StoreFile>> {
+fn lock(directory: &Directory) -> std::io::Result<Box<dyn StoreFile>> {
     let in_use = "another process has the witness's memory open";
     let in_use = || std::io::Error::new(std::io::ErrorKind::WouldBlock, in_use);
-    place.try_lock(LOCK)?.ok_or_else(in_use)
+    directory.try_lock(LOCK)?.ok_or_else(in_use)
 }

@@ -98,8 +98,8 @@ fn compare(
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = ProofOptions::new().threads(threads);
         let proofs = match (options.clone().open_existing(store), against.first()) {
-            (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), None) => return Ok(()),
-            (Err(ProofError::NoProofs { .. } | ProofError::NoPlace), Some((_, first))) => {
+            (Err(ProofError::NoProofs { .. } | ProofError::NoDirectory), None) => return Ok(()),
+            (Err(ProofError::NoProofs { .. } | ProofError::NoDirectory), Some((_, first))) => {
                 say::note(
                     "the store was never signed, so its key is not known: the signature of what it is compared with is \
                      not checked",

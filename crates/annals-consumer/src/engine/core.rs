@@ -17,7 +17,7 @@ use super::schedule::Keys;
 use super::state::GroupState;
 use crate::binding::digest_before;
 use crate::error::ConsumerError;
-use crate::place::lock::{NameLock, Noted};
+use crate::storage::lock::{NameLock, Noted};
 
 /// The number of events without a match after which the state log learns that they were read.
 const STORE_PASSED: u64 = 65_536;

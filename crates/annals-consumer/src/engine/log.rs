@@ -22,11 +22,11 @@ use annals::{
 use super::event::GroupEvent;
 use super::state::GroupState;
 use crate::error::ConsumerError;
-use crate::place::lock::{NameLock, Noted};
-use crate::place::place::{MemoryPlace, Place, group_directory};
-use crate::place::position_files::{
+use crate::storage::lock::{NameLock, Noted};
+use crate::storage::position_files::{
     DELETED, create_directory, left_behind, remove_left_behind, sync_directory,
 };
+use crate::storage::storage::{MemoryStorage, Storage, group_directory};
 
 /// The number of events at which a state log ends and the next begins.
 const MOST_EVENTS: u64 = 100_000;
@@ -43,7 +43,7 @@ type Store = EventStore<GroupEvent, Box<dyn Backend<GroupEvent>>>;
 #[derive(Debug)]
 enum Logs {
     Directory(PathBuf),
-    Memory(Arc<MemoryPlace>),
+    Memory(Arc<MemoryStorage>),
 }
 
 /// The open state log of a group.
@@ -62,13 +62,13 @@ impl StateLog {
     /// Opens the state log of a group, and returns it with the state. Returns `None` if the group does not exist. The
     /// caller holds the group's lock.
     pub(crate) fn open(
-        place: &Place,
+        storage: &Storage,
         name: &str,
         lock: &NameLock,
     ) -> Result<Option<(Self, GroupState)>, ConsumerError> {
-        let logs = Logs::of(place, name);
+        let logs = Logs::of(storage, name);
         let (number, store) = match &logs {
-            Logs::Memory(place) => match in_memory(place, name) {
+            Logs::Memory(storage) => match in_memory(storage, name) {
                 Some(store) => (1, store),
                 None => return Ok(None),
             },
@@ -90,13 +90,13 @@ impl StateLog {
 
     /// Creates the first state log of a group. The caller holds the group's lock.
     pub(crate) fn create(
-        place: &Place,
+        storage: &Storage,
         name: &str,
         state: &GroupState,
         now_ms: u64,
         lock: &NameLock,
     ) -> Result<Self, ConsumerError> {
-        let logs = Logs::of(place, name);
+        let logs = Logs::of(storage, name);
         if let Logs::Directory(directory) = &logs {
             create_directory(directory).map_err(ConsumerError::io("create", directory))?;
         }
@@ -107,16 +107,16 @@ impl StateLog {
     }
 
     /// Returns the state of a group, whether or not the group is running. Returns `None` if the group does not exist.
-    pub(crate) fn peek(place: &Place, name: &str) -> Result<Option<Peeked>, ConsumerError> {
-        let directory = match Logs::of(place, name) {
-            Logs::Memory(place) => {
-                return Ok(in_memory(&place, name).map(|store| fold(&store, name).0));
+    pub(crate) fn peek(storage: &Storage, name: &str) -> Result<Option<Peeked>, ConsumerError> {
+        let directory = match Logs::of(storage, name) {
+            Logs::Memory(storage) => {
+                return Ok(in_memory(&storage, name).map(|store| fold(&store, name).0));
             }
             Logs::Directory(directory) => directory,
         };
         loop {
             let Some(&number) = numbers(&directory)?.last() else {
-                let is_lost = place.noted(name) == Noted::Group;
+                let is_lost = storage.noted(name) == Noted::Group;
                 return if is_lost { Err(removed(&directory, name)) } else { Ok(None) };
             };
             let path = log_directory(&directory, number);
@@ -138,13 +138,17 @@ impl StateLog {
     }
 
     /// Removes the state logs of a group. The caller holds the group's lock.
-    pub(crate) fn delete(place: &Place, name: &str, lock: &NameLock) -> Result<(), ConsumerError> {
+    pub(crate) fn delete(
+        storage: &Storage,
+        name: &str,
+        lock: &NameLock,
+    ) -> Result<(), ConsumerError> {
         lock.note(Noted::Nothing);
-        match Logs::of(place, name) {
-            Logs::Memory(place) => drop(place.groups.lock().remove(name)),
+        match Logs::of(storage, name) {
+            Logs::Memory(storage) => drop(storage.groups.lock().remove(name)),
             Logs::Directory(directory) => {
                 // First the name, at once: an interruption never leaves a part of the state logs under it.
-                let Place::Directory(parent) = place else { return Ok(()) };
+                let Storage::Directory(parent) = storage else { return Ok(()) };
                 let left = parent.join(left_behind(name, DELETED));
                 match fs::rename(&directory, &left) {
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -206,10 +210,10 @@ impl StateLog {
 }
 
 impl Logs {
-    fn of(place: &Place, name: &str) -> Self {
-        match place {
-            Place::Directory(directory) => Self::Directory(group_directory(directory, name)),
-            Place::Memory(place) => Self::Memory(Arc::clone(place)),
+    fn of(storage: &Storage, name: &str) -> Self {
+        match storage {
+            Storage::Directory(directory) => Self::Directory(group_directory(directory, name)),
+            Storage::Memory(storage) => Self::Memory(Arc::clone(storage)),
         }
     }
 
@@ -242,11 +246,11 @@ impl Logs {
                 sync_directory(directory).map_err(ConsumerError::io("sync", directory))?;
                 open_log(&path).map_err(not_opened(name))
             }
-            Self::Memory(place) => {
+            Self::Memory(storage) => {
                 let memory = Arc::new(Memory::<GroupEvent>::new());
                 let store = on(Arc::clone(&memory));
                 fill(&store).map_err(not_written)?;
-                place.groups.lock().insert(name.to_owned(), memory);
+                storage.groups.lock().insert(name.to_owned(), memory);
                 Ok(store)
             }
         }
@@ -280,8 +284,8 @@ fn on(backend: impl Backend<GroupEvent> + 'static) -> Store {
 }
 
 /// Returns the state log of a group in memory, if the group exists.
-fn in_memory(place: &MemoryPlace, name: &str) -> Option<Store> {
-    let log = Arc::clone(place.groups.lock().get(name)?);
+fn in_memory(storage: &MemoryStorage, name: &str) -> Option<Store> {
+    let log = Arc::clone(storage.groups.lock().get(name)?);
     log.downcast::<Memory<GroupEvent>>().ok().map(on)
 }
 

@@ -2,8 +2,8 @@
 
 use annals::{Backend, Event};
 
+use super::directory::{Anchor, Directory};
 use super::open::{SHOWN, is_own, len_beside_a_writer, read_own_checkpoint};
-use super::place::{Anchor, Place};
 use super::proofs::{Proofs, other};
 use super::state::{Contradiction, State};
 use crate::error::ProofError;
@@ -47,8 +47,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             return;
         }
         state.contradiction.get_or_insert(found);
-        if let Some(place) = &self.place
-            && let Err(error) = store_shown(place, checkpoint, vkey.as_ref())
+        if let Some(directory) = &self.directory
+            && let Err(error) = store_shown(directory, checkpoint, vkey.as_ref())
         {
             tracing::warn!(%error, "other processes do not learn that the log contradicts a checkpoint: sign nothing");
         }
@@ -60,8 +60,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         if let Some(last) = state.last.clone() {
             state.continues(&self.store, &last, self.threads())?;
         }
-        let Some(place) = &self.place else { return Ok(false) };
-        let Some(shown) = read_own_checkpoint(place, SHOWN, self.vkey().as_ref())? else {
+        let Some(directory) = &self.directory else { return Ok(false) };
+        let Some(shown) = read_own_checkpoint(directory, SHOWN, self.vkey().as_ref())? else {
             return Ok(false);
         };
         let size = state.size();
@@ -103,15 +103,15 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
 
 /// Stores a checkpoint that the log contradicts, unless a larger one is stored: a log that has the larger one has both.
 fn store_shown(
-    place: &Place,
+    directory: &Directory,
     checkpoint: &Checkpoint,
     vkey: Option<&VerifierKey>,
 ) -> Result<(), ProofError> {
     // A process that signs compares the stored checkpoint with the log, and removes it, under this lock.
-    let _lock = place.lock()?;
-    let stored = read_own_checkpoint(place, SHOWN, vkey).ok().flatten();
+    let _lock = directory.lock()?;
+    let stored = read_own_checkpoint(directory, SHOWN, vkey).ok().flatten();
     if stored.is_some_and(|stored| stored.size() >= checkpoint.size()) {
         return Ok(());
     }
-    place.write(SHOWN, &checkpoint.to_string(), Anchor::Durable)
+    directory.write(SHOWN, &checkpoint.to_string(), Anchor::Durable)
 }

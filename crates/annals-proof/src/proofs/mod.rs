@@ -1,7 +1,7 @@
 //! The proofs of a log: signing checkpoints, proving, verifying.
 //!
 //! ```text
-//!   place      the directory of the files, or memory        nodes      the files with the nodes of the tree
+//!   directory  an open directory of files                   nodes      the files with the nodes of the tree
 //!   leaves     hashes events of the log                     reader     any node, from the files and the log
 //!   state      the tree as far as it is hashed              open       finds the state again, and what contradicts it
 //!   proofs     the face: `Proofs`                           evidence   builds evidence files
@@ -12,13 +12,13 @@
 //! ```
 
 pub(crate) mod agree;
+pub(crate) mod directory;
 pub(crate) mod evidence;
 pub(crate) mod follow;
 pub(crate) mod leaves;
 pub(crate) mod nodes;
 pub(crate) mod open;
 pub(crate) mod options;
-pub(crate) mod place;
 #[expect(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 pub(crate) mod proofs;
 pub(crate) mod publish;

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 
 use annals::StoreFile;
 
-use super::place::Place;
+use super::directory::Directory;
 use crate::hash::TreeHash;
 
 /// The size of a hash, in bytes.
@@ -49,11 +49,11 @@ impl Nodes8 {
     }
 
     /// Opens the files of a tree of `size` leaves, as far as they have its nodes. Creates them for a writer.
-    pub(crate) fn open(place: &Place, size: u64, writes: bool, leaves: bool) -> Self {
+    pub(crate) fn open(directory: &Directory, size: u64, writes: bool, leaves: bool) -> Self {
         let mut nodes = Self { writes, leaves, ..Self::default() };
         for (index, level) in nodes.levels.iter_mut().enumerate().skip(usize::from(!leaves)) {
             let shift = 8 * index;
-            level.file = open(place, &format!("nodes.{shift}"), writes);
+            level.file = open(directory, &format!("nodes.{shift}"), writes);
             let stored =
                 level.file.as_ref().and_then(|file| file.size().ok()).unwrap_or(0) / HASH as u64;
             level.in_file = stored.min(size >> shift);
@@ -134,15 +134,15 @@ impl Level {
     }
 }
 
-fn open(place: &Place, name: &str, writes: bool) -> Option<Box<dyn StoreFile>> {
-    let directory = &place.directory;
+fn open(directory: &Directory, name: &str, writes: bool) -> Option<Box<dyn StoreFile>> {
+    let handle = &directory.handle;
     let opened = if writes {
-        match directory.open(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => directory.create(name),
+        match handle.open(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => handle.create(name),
             opened => opened,
         }
     } else {
-        directory.open_read_only(name)
+        handle.open_read_only(name)
     };
     match opened {
         Ok(file) => Some(file),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use annals::{Backend, Event, EventStore};
 use serde::{Deserialize, Serialize};
 
+use super::directory::{Anchor, Directory};
 use super::nodes::Nodes8;
-use super::place::{Anchor, Place};
 use super::state::{Contradiction, State};
 use crate::error::ProofError;
 use crate::note::checkpoint::Checkpoint;
@@ -51,17 +51,19 @@ impl Identity {
     }
 
     /// Reads the identity; `None` if no checkpoint was ever signed.
-    pub(crate) fn read(place: &Place) -> Result<Option<Self>, ProofError> {
+    pub(crate) fn read(directory: &Directory) -> Result<Option<Self>, ProofError> {
         let damaged =
-            |problem: String| ProofError::Damaged { path: place.path.join(IDENTITY), problem };
-        let text = if let Some(text) = place.read(IDENTITY)? {
+            |problem: String| ProofError::Damaged { path: directory.path.join(IDENTITY), problem };
+        let text = if let Some(text) = directory.read(IDENTITY)? {
             text
         } else {
             let is_signed = |name: &String| [CHECKPOINT, RECEIPTS, SHOWN].contains(&name.as_str());
-            let Some(signed) = place.list()?.into_iter().find(is_signed) else { return Ok(None) };
+            let Some(signed) = directory.list()?.into_iter().find(is_signed) else {
+                return Ok(None);
+            };
             // It is durable before the first checkpoint is written, so no power cut leaves a checkpoint without it. But
             // the first checkpoint may have been signed since it was read.
-            place.read(IDENTITY)?.ok_or_else(|| {
+            directory.read(IDENTITY)?.ok_or_else(|| {
                 damaged(format!(
                     "it is missing, and `{signed}` is there: restore it, because it names the log and its key"
                 ))
@@ -83,15 +85,15 @@ impl Identity {
         self.vkey.parse().ok()
     }
 
-    pub(crate) fn write(&self, place: &Place) -> Result<(), ProofError> {
+    pub(crate) fn write(&self, directory: &Directory) -> Result<(), ProofError> {
         let text = serde_json::to_string(self).unwrap_or_default();
-        place.write(IDENTITY, &format!("{text}\n"), Anchor::Durable)
+        directory.write(IDENTITY, &format!("{text}\n"), Anchor::Durable)
     }
 
     /// Makes the file's name durable: an earlier process may have written the file and ended before it did so.
-    pub(crate) fn make_durable(&mut self, place: &Place) -> Result<(), ProofError> {
+    pub(crate) fn make_durable(&mut self, directory: &Directory) -> Result<(), ProofError> {
         if !self.is_durable {
-            place.sync()?;
+            directory.sync()?;
             self.is_durable = true;
         }
         Ok(())
@@ -100,7 +102,7 @@ impl Identity {
     /// Checks that the proofs are those of this store.
     pub(crate) fn check_store(
         &self,
-        place: &Place,
+        directory: &Directory,
         id: Option<[u8; 16]>,
     ) -> Result<(), ProofError> {
         let expected = id.map(uuid::Uuid::from_bytes);
@@ -111,7 +113,7 @@ impl Identity {
             id.map_or_else(|| "without an id".to_owned(), |id| id.to_string())
         };
         Err(ProofError::OtherStore {
-            path: place.path.clone(),
+            path: directory.path.clone(),
             found: name(self.store),
             expected: name(expected),
         })
@@ -119,12 +121,15 @@ impl Identity {
 }
 
 /// Reads a checkpoint that this log or a witness signed. One that is damaged counts as missing.
-pub(crate) fn read_checkpoint(place: &Place, name: &str) -> Result<Option<Checkpoint>, ProofError> {
-    let Some(text) = place.read(name)? else { return Ok(None) };
+pub(crate) fn read_checkpoint(
+    directory: &Directory,
+    name: &str,
+) -> Result<Option<Checkpoint>, ProofError> {
+    let Some(text) = directory.read(name)? else { return Ok(None) };
     match text.parse() {
         Ok(checkpoint) => Ok(Some(checkpoint)),
         Err(error) => {
-            tracing::warn!(%error, path = %place.path.join(name).display(), "a checkpoint counts as missing");
+            tracing::warn!(%error, path = %directory.path.join(name).display(), "a checkpoint counts as missing");
             Ok(None)
         }
     }
@@ -132,12 +137,12 @@ pub(crate) fn read_checkpoint(place: &Place, name: &str) -> Result<Option<Checkp
 
 /// Reads a checkpoint as [`read_checkpoint`] does. One that the log's own key did not sign counts as missing too.
 pub(crate) fn read_own_checkpoint(
-    place: &Place,
+    directory: &Directory,
     name: &str,
     vkey: Option<&VerifierKey>,
 ) -> Result<Option<Checkpoint>, ProofError> {
-    let found = read_checkpoint(place, name)?;
-    Ok(found.filter(|found| is_own_or_warns(place, name, found, vkey)))
+    let found = read_checkpoint(directory, name)?;
+    Ok(found.filter(|found| is_own_or_warns(directory, name, found, vkey)))
 }
 
 /// Returns whether the log's own key signed a checkpoint. Each checkpoint beside the log has that signature, also a
@@ -147,14 +152,14 @@ pub(crate) fn is_own(checkpoint: &Checkpoint, vkey: Option<&VerifierKey>) -> boo
 }
 
 fn is_own_or_warns(
-    place: &Place,
+    directory: &Directory,
     name: &str,
     checkpoint: &Checkpoint,
     vkey: Option<&VerifierKey>,
 ) -> bool {
     let is_own = is_own(checkpoint, vkey);
     if !is_own {
-        let path = place.path.join(name);
+        let path = directory.path.join(name);
         tracing::warn!(path = %path.display(), "a checkpoint without a valid signature of the log counts as missing");
     }
     is_own
@@ -162,11 +167,13 @@ fn is_own_or_warns(
 
 /// Returns all receipts, each with its file: the largest checkpoint that each witness or peer cosigned. Their
 /// signatures are not checked.
-pub(crate) fn read_receipts(place: &Place) -> Result<Vec<(String, Checkpoint)>, ProofError> {
-    if !place.list()?.iter().any(|name| name == RECEIPTS) {
+pub(crate) fn read_receipts(
+    directory: &Directory,
+) -> Result<Vec<(String, Checkpoint)>, ProofError> {
+    if !directory.list()?.iter().any(|name| name == RECEIPTS) {
         return Ok(Vec::new());
     }
-    let receipts = place.subdirectory(RECEIPTS)?;
+    let receipts = directory.subdirectory(RECEIPTS)?;
     let mut found = Vec::new();
     for name in receipts.list()?.into_iter().filter(|name| name.len() == 8) {
         if let Some(receipt) = read_checkpoint(&receipts, &name)? {
@@ -178,14 +185,14 @@ pub(crate) fn read_receipts(place: &Place) -> Result<Vec<(String, Checkpoint)>, 
 
 /// Returns everything that the log is known to have signed, in ascending order of size.
 fn known_checkpoints(
-    place: &Place,
+    directory: &Directory,
     vkey: Option<&VerifierKey>,
 ) -> Result<Vec<Checkpoint>, ProofError> {
-    let receipts = read_receipts(place)?.into_iter();
-    let own = receipts.filter(|(name, receipt)| is_own_or_warns(place, name, receipt, vkey));
+    let receipts = read_receipts(directory)?.into_iter();
+    let own = receipts.filter(|(name, receipt)| is_own_or_warns(directory, name, receipt, vkey));
     let mut known: Vec<Checkpoint> = own.map(|(_, receipt)| receipt).collect();
     for name in [CHECKPOINT, SHOWN] {
-        known.extend(read_own_checkpoint(place, name, vkey)?);
+        known.extend(read_own_checkpoint(directory, name, vkey)?);
     }
     known.sort_by_key(Checkpoint::size);
     Ok(known)
@@ -207,11 +214,11 @@ pub(crate) fn len_beside_a_writer<E: Event, B: Backend<E>>(
 /// used.
 pub(crate) fn contradiction<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
-    place: &Place,
+    directory: &Directory,
     vkey: &VerifierKey,
     threads: usize,
 ) -> Result<Option<Contradiction>, ProofError> {
-    let known = known_checkpoints(place, Some(vkey))?;
+    let known = known_checkpoints(directory, Some(vkey))?;
     let (events, signed) = (store.len(), known.last().map_or(0, Checkpoint::size));
     if signed > events {
         return Ok(Some(Contradiction::RolledBack { events, signed }));
@@ -230,12 +237,12 @@ pub(crate) fn contradiction<E: Event, B: Backend<E>>(
 /// Returns the state of the log's tree. Everything that was signed or received is compared with the log.
 pub(crate) fn state<E: Event, B: Backend<E>>(
     store: &EventStore<E, B>,
-    place: &Place,
+    directory: &Directory,
     identity: Option<&Identity>,
     (writes, threads, leaves): (bool, usize, bool),
 ) -> Result<State, ProofError> {
     let vkey = identity.and_then(Identity::vkey);
-    let known = known_checkpoints(place, vkey.as_ref())?;
+    let known = known_checkpoints(directory, vkey.as_ref())?;
     // A receipt may be newer than `checkpoint`, whose file may be older after a power cut.
     let mut last = known.last().cloned();
     for other in &known {
@@ -252,10 +259,10 @@ pub(crate) fn state<E: Event, B: Backend<E>>(
         // The files are left as they are. What is there is hashed in memory when a proof is asked for.
         return Ok(state);
     }
-    state.nodes = Nodes8::open(place, size, writes, leaves);
+    state.nodes = Nodes8::open(directory, size, writes, leaves);
     let root = state.last.as_ref().map(|last| *last.root());
     // Once the log was found to be another one than it signed, its nodes do not vouch for it.
-    let is_trusted = read_own_checkpoint(place, SHOWN, vkey.as_ref())?.is_none();
+    let is_trusted = read_own_checkpoint(directory, SHOWN, vkey.as_ref())?.is_none();
     let is_whole = is_trusted && state.nodes.have(size) && state.restore(store, size).is_ok();
     if !is_whole || root.is_some_and(|root| root != state.root()) {
         tracing::info!("the nodes of the tree are rebuilt from the log");

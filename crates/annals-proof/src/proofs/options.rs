@@ -7,8 +7,8 @@ use annals::backend::Beside;
 use annals::{Backend, Event, EventStore, FileSystem, RealFileSystem};
 use parking_lot::Mutex;
 
+use super::directory::{Anchor, Directory};
 use super::open::{Identity, contradiction, state};
-use super::place::{Anchor, Place};
 use super::proofs::{Proofs, other};
 use super::state::State;
 use crate::error::{FormatError, ProofError};
@@ -160,20 +160,20 @@ impl ProofOptions {
         key: &VerifierKey,
     ) -> Result<(), ProofError> {
         let path = self.path_of(store)?;
-        let Some(place) = Place::open(&*self.file_system, &path, false)? else {
+        let Some(directory) = Directory::open(&*self.file_system, &path, false)? else {
             return Err(ProofError::NoProofs { path });
         };
-        let Some(mut identity) = Identity::read(&place)? else {
+        let Some(mut identity) = Identity::read(&directory)? else {
             return Err(ProofError::NoProofs { path });
         };
         if identity.vkey != key.to_string() {
             return Err(other("the key", &key.to_string(), &identity.vkey));
         }
-        if let Some(found) = contradiction(store, &place, key, self.threads)? {
+        if let Some(found) = contradiction(store, &directory, key, self.threads)? {
             return Err(found.into());
         }
         identity.store = store.backend().store_id().map(uuid::Uuid::from_bytes);
-        identity.write(&place)
+        identity.write(&directory)
     }
 
     fn open_as<E: Event, B: Backend<E>>(
@@ -182,37 +182,48 @@ impl ProofOptions {
         origin: Option<&str>,
     ) -> Result<Proofs<E, B>, ProofError> {
         let (writes, leaves) = (store.health().takes_appends(), self.leaves == Leaves::Kept);
-        let place = if self.in_memory {
+        let directory = if self.in_memory {
             None
         } else {
             let path = self.path_of(store)?;
-            let place = Place::open(&*self.file_system, &path, writes && origin.is_some())?;
-            Some(place.ok_or(ProofError::NoProofs { path })?)
+            let directory = Directory::open(&*self.file_system, &path, writes && origin.is_some())?;
+            Some(directory.ok_or(ProofError::NoProofs { path })?)
         };
-        let identity = place.as_ref().map(Identity::read).transpose()?.flatten();
-        let state = match &place {
+        let identity = directory.as_ref().map(Identity::read).transpose()?.flatten();
+        let state = match &directory {
             None => State::in_memory(leaves),
-            Some(place) => {
+            Some(directory) => {
                 if let Some(identity) = &identity {
-                    identity.check_store(place, store.backend().store_id())?;
+                    identity.check_store(directory, store.backend().store_id())?;
                 }
-                state(store, place, identity.as_ref(), (writes, self.threads, leaves))?
+                state(store, directory, identity.as_ref(), (writes, self.threads, leaves))?
             }
         };
-        let origin = match (&identity, origin, &place) {
+        let origin = match (&identity, origin, &directory) {
             (Some(identity), Some(origin), _) if identity.origin != origin => {
                 return Err(other("the origin", origin, &identity.origin));
             }
             (Some(identity), ..) => identity.origin.clone(),
             (None, Some(origin), _) => origin.to_owned(),
-            (None, None, place) => {
-                let path = place.as_ref().map_or_else(PathBuf::new, |place| place.path.clone());
+            (None, None, directory) => {
+                let path = directory
+                    .as_ref()
+                    .map_or_else(PathBuf::new, |directory| directory.path.clone());
                 return Err(ProofError::NoProofs { path });
             }
         };
         let (identity, state) = (Mutex::new(identity), Mutex::new(state));
         let Self { anchor, threads, file_system: files, .. } = self;
-        Ok(Proofs { store: store.clone(), files, place, origin, identity, state, anchor, threads })
+        Ok(Proofs {
+            store: store.clone(),
+            files,
+            directory,
+            origin,
+            identity,
+            state,
+            anchor,
+            threads,
+        })
     }
 
     fn path_of<E: Event, B: Backend<E>>(
@@ -222,7 +233,7 @@ impl ProofOptions {
         match (&self.path, store.backend().beside()) {
             (Some(path), _) => Ok(path.clone()),
             (None, Some(Beside::Directory(path))) => Ok(path.join(DIRECTORY)),
-            _ => Err(ProofError::NoPlace),
+            _ => Err(ProofError::NoDirectory),
         }
     }
 }

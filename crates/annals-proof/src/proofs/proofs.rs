@@ -5,11 +5,11 @@ use std::sync::Arc;
 use annals::{Backend, Event, EventStore, FileSystem, Health};
 use parking_lot::{Mutex, MutexGuard};
 
+use super::directory::{Anchor, Directory};
 use super::leaves::each_raw;
 use super::open::{
     CHECKPOINT, Identity, RECEIPTS, SHOWN, len_beside_a_writer, read_own_checkpoint,
 };
-use super::place::{Anchor, Place};
 use super::reader::NodeReader;
 use super::state::{Contradiction, State};
 use crate::entry::Entry;
@@ -47,7 +47,7 @@ pub(super) fn other(what: &'static str, given: &str, kept: &str) -> ProofError {
 pub struct Proofs<E: Event, B: Backend<E>> {
     pub(crate) store: EventStore<E, B>,
     pub(super) files: Arc<dyn FileSystem>,
-    pub(crate) place: Option<Place>,
+    pub(crate) directory: Option<Directory>,
     pub(super) origin: String,
     pub(super) identity: Mutex<Option<Identity>>,
     pub(super) state: Mutex<State>,
@@ -73,10 +73,10 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     pub(super) fn identity(&self) -> Result<MutexGuard<'_, Option<Identity>>, ProofError> {
         let mut identity = self.identity.lock();
         if identity.is_none()
-            && let Some(place) = &self.place
-            && let Some(read) = Identity::read(place)?
+            && let Some(directory) = &self.directory
+            && let Some(read) = Identity::read(directory)?
         {
-            read.check_store(place, self.store.backend().store_id())?;
+            read.check_store(directory, self.store.backend().store_id())?;
             if read.origin != self.origin {
                 return Err(other("the origin", &self.origin, &read.origin));
             }
@@ -90,8 +90,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     pub fn last_checkpoint(&self) -> Option<Checkpoint> {
         let own = self.lock().last.clone();
         // The writer may have signed another one since a reader opened the proofs.
-        let newer = self.place.as_ref().zip(self.vkey()).and_then(|(place, vkey)| {
-            read_own_checkpoint(place, CHECKPOINT, Some(&vkey)).ok().flatten()
+        let newer = self.directory.as_ref().zip(self.vkey()).and_then(|(directory, vkey)| {
+            read_own_checkpoint(directory, CHECKPOINT, Some(&vkey)).ok().flatten()
         });
         newer.filter(|newer| own.as_ref().is_none_or(|own| newer.size() >= own.size())).or(own)
     }
@@ -118,7 +118,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         }
         // Before the lock is taken: the first time, hashing takes long.
         self.catch_up(&mut state)?;
-        let _lock = self.place.as_ref().map(Place::lock).transpose()?;
+        let _lock = self.directory.as_ref().map(Directory::lock).transpose()?;
         self.identify(key)?;
         let stored = self.stored_last()?;
         if let Some(stored) = &stored {
@@ -129,15 +129,15 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         for before in state.last.iter().chain(&stored) {
             checkpoint.merge(before);
         }
-        if let Some(place) = &self.place {
+        if let Some(directory) = &self.directory {
             let anchor = if was_contradicted { Anchor::Durable } else { self.anchor };
-            place.write(CHECKPOINT, &checkpoint.to_string(), anchor)?;
+            directory.write(CHECKPOINT, &checkpoint.to_string(), anchor)?;
         }
         state.last = Some(checkpoint.clone());
-        if let Some(place) = &self.place
+        if let Some(directory) = &self.directory
             && was_contradicted
             // The right log was put back, and the new checkpoint covers this one.
-            && let Err(error) = place.remove(SHOWN)
+            && let Err(error) = directory.remove(SHOWN)
         {
             tracing::warn!(%error, "a checkpoint that the log agrees with again was not removed; the next signature tries it again");
         }
@@ -159,8 +159,8 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
 
     /// Returns the checkpoint that is stored beside the log. Other proofs of this log may have signed it.
     fn stored_last(&self) -> Result<Option<Checkpoint>, ProofError> {
-        let Some(place) = &self.place else { return Ok(None) };
-        read_own_checkpoint(place, CHECKPOINT, self.vkey().as_ref())
+        let Some(directory) = &self.directory else { return Ok(None) };
+        read_own_checkpoint(directory, CHECKPOINT, self.vkey().as_ref())
     }
 
     /// Hashes the events of a checkpoint that other proofs of this log may have signed, and checks that the log has them.
@@ -194,19 +194,19 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
     fn identify(&self, key: &LogKey) -> Result<(), ProofError> {
         let vkey = key.vkey();
         let mut identity = self.identity()?;
-        match (&mut *identity, &self.place) {
+        match (&mut *identity, &self.directory) {
             (Some(known), _) if known.vkey != vkey.to_string() => {
                 Err(other("the key", &vkey.to_string(), &known.vkey))
             }
-            (Some(known), Some(place)) => known.make_durable(place),
+            (Some(known), Some(directory)) => known.make_durable(directory),
             (Some(_), None) => Ok(()),
-            (None, place) => {
+            (None, directory) => {
                 let new = Identity::new(&vkey, self.store.backend().store_id());
-                if let Some(place) = place {
+                if let Some(directory) = directory {
                     // An earlier process may have created the directory and ended before it synced its name.
-                    sync_name_if_possible(&*self.files, &place.path)
-                        .map_err(ProofError::io("sync the name of", &place.path))?;
-                    new.write(place)?;
+                    sync_name_if_possible(&*self.files, &directory.path)
+                        .map_err(ProofError::io("sync the name of", &directory.path))?;
+                    new.write(directory)?;
                 }
                 *identity = Some(new);
                 Ok(())
@@ -226,26 +226,26 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         let mut last =
             last.ok_or_else(|| ProofError::OutOfRange("no checkpoint was signed yet".to_owned()))?;
         let size = last.size();
-        let _lock = self.place.as_ref().map(Place::lock).transpose()?;
+        let _lock = self.directory.as_ref().map(Directory::lock).transpose()?;
         if let Some(stored) = self.stored_last()? {
             last.merge(&stored);
         }
         last.add_cosignature(line, witness)
             .map_err(|problem| ProofError::Receipt { size, problem })?;
-        if let Some(place) = &self.place {
+        if let Some(directory) = &self.directory {
             let (text, name) = (last.to_string(), hex(&witness.id()));
-            let (receipts, vkey) = (place.subdirectory(RECEIPTS)?, self.vkey());
+            let (receipts, vkey) = (directory.subdirectory(RECEIPTS)?, self.vkey());
             // Other proofs of this log may have signed a larger checkpoint, or stored a receipt of one.
-            let write = |place: &Place, name: &str| {
-                let stored = read_own_checkpoint(place, name, vkey.as_ref())?;
+            let write = |directory: &Directory, name: &str| {
+                let stored = read_own_checkpoint(directory, name, vkey.as_ref())?;
                 if stored.is_some_and(|stored| stored.size() > size) {
                     // Its name may not be durable yet, nor that of the directory of receipts.
-                    return place.sync();
+                    return directory.sync();
                 }
-                place.write(name, &text, Anchor::Durable)
+                directory.write(name, &text, Anchor::Durable)
             };
             write(&receipts, &name)?;
-            write(place, CHECKPOINT)?;
+            write(directory, CHECKPOINT)?;
         }
         state.last = Some(last.clone());
         Ok(last)

@@ -93,7 +93,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
         &self,
         report: &mut ProofReport,
     ) -> Result<Vec<(&'static str, Checkpoint)>, ProofError> {
-        let Some(place) = &self.place else {
+        let Some(directory) = &self.directory else {
             let last = self.last_checkpoint().map(|last| ("the last checkpoint", last));
             return Ok(last.into_iter().collect());
         };
@@ -102,12 +102,12 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             ("the last checkpoint", CHECKPOINT),
             ("the checkpoint that the log was found to contradict", SHOWN),
         ] {
-            let found = read_checkpoint(place, name)?;
+            let found = read_checkpoint(directory, name)?;
             // A process may have stored the last checkpoint as contradicted.
             let found = found.filter(|found| last.iter().all(|(_, _, before)| before != found));
             last.extend(found.map(|found| (what, name.to_owned(), found)));
         }
-        let receipts = read_receipts(place)?.into_iter();
+        let receipts = read_receipts(directory)?.into_iter();
         let receipts = receipts.map(|(name, receipt)| ("a receipt", name, receipt));
         // After the checkpoints: the key is stored before the first of them.
         let vkey = self.identity()?.as_ref().and_then(Identity::vkey);
@@ -116,7 +116,7 @@ impl<E: Event, B: Backend<E>> Proofs<E, B> {
             if is_own(&checkpoint, vkey.as_ref()) {
                 known.push((what, checkpoint));
             } else {
-                let path = place.path.join(name);
+                let path = directory.path.join(name);
                 report.problems.push(format!(
                     "{} does not have a valid signature of the log's key: the file was changed",
                     path.display()

@@ -272,7 +272,7 @@ fn other_names_keys_and_stores_are_refused() {
     let other_origin = ProofOptions::new().open(&store, "annals.example/other").unwrap_err();
     assert!(matches!(other_origin, ProofError::OtherIdentity { .. }), "{other_origin}");
     assert!(matches!(ProofOptions::new().open(&store, "two words"), Err(ProofError::Format(_))));
-    assert!(matches!(ProofOptions::new().open(&noted(0), ORIGIN), Err(ProofError::NoPlace)));
+    assert!(matches!(ProofOptions::new().open(&noted(0), ORIGIN), Err(ProofError::NoDirectory)));
 }
 
 #[test]

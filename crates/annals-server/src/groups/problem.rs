@@ -21,7 +21,7 @@ impl From<ConsumerError> for Fault {
             | ConsumerError::OtherStore { .. } => Kind::PositionBeyondHead,
             ConsumerError::NotParked { .. } => Kind::NotParked,
             ConsumerError::LeaseLost { .. } => Kind::LeaseLost,
-            ConsumerError::NoPlace => Kind::NotFound,
+            ConsumerError::NoStorage => Kind::NotFound,
             ConsumerError::DamagedPosition { .. }
             | ConsumerError::DamagedState { .. }
             | ConsumerError::PositionRemoved { .. }
@@ -55,7 +55,7 @@ fn message(error: &ConsumerError) -> String {
         ConsumerError::NotFound { name } => {
             format!("the group {name:?} does not exist; PUT /v1/groups/{name} creates it")
         }
-        ConsumerError::NoPlace => "the store's backend has no place for groups".into(),
+        ConsumerError::NoStorage => "the store's backend has no storage for groups".into(),
         error => error.to_string(),
     }
 }

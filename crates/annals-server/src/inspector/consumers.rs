@@ -53,10 +53,10 @@ impl Row {
     }
 }
 
-/// Returns the consumers and groups; none if the backend has no place for them.
+/// Returns the consumers and groups; none if the backend has no storage for them.
 fn list(shared: &Shared) -> Result<Option<Vec<Row>>, Fault> {
     let admin = match ConsumerAdmin::of(&shared.store) {
-        Err(ConsumerError::NoPlace) => return Ok(None),
+        Err(ConsumerError::NoStorage) => return Ok(None),
         admin => admin?,
     };
     let row =
@@ -98,7 +98,7 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>) -> Result<Html, Fail
         h1 { "Consumers" }
         h2 { "Consumers and groups" }
         @match rows.as_deref() {
-            None => { p.empty { "This store has no place for consumers and groups." } }
+            None => { p.empty { "This store has no storage for consumers and groups." } }
             Some([]) => { p.empty { "The store has no consumers and no groups. docs/CONSUMERS.md says what they do." } }
             Some(rows) => { (table(rows)) }
         }

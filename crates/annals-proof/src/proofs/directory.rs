@@ -1,4 +1,4 @@
-//! The directory of the proofs' files, or memory.
+//! A directory with files of proofs, or of a witness.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ const MAX_BYTES: u64 = 1 << 20;
 /// may be that of a store.
 const LOCK: &str = "checkpoint.lock";
 
-/// How long [`Place::lock`] waits. A lock is held for a few writes and syncs, and while the events that were appended
+/// How long [`Directory::lock`] waits. A lock is held for a few writes and syncs, and while the events that were appended
 /// shortly before are hashed. If the log contradicted a checkpoint, or its nodes are damaged, all events are hashed under
 /// the lock, about a million a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often [`Place::lock`] looks. The system's locks notify no thread of this process.
+/// How often [`Directory::lock`] looks. The system's locks notify no thread of this process.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether a written file is synced before the call returns.
@@ -37,14 +37,14 @@ pub enum Anchor {
     Durable,
 }
 
-/// A directory, by its path and open.
+/// An open directory, and its path.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Directory {
     pub(crate) path: PathBuf,
-    pub(crate) directory: Arc<dyn StoreDirectory>,
+    pub(crate) handle: Arc<dyn StoreDirectory>,
 }
 
-impl Place {
+impl Directory {
     /// Opens the directory. Creates it if `create`; otherwise `None` means that nothing is there. The name of a
     /// directory that was created is durable.
     pub(crate) fn open(
@@ -61,37 +61,33 @@ impl Place {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened,
         };
-        let directory = opened.map_err(ProofError::io("open", path))?;
-        Ok(Some(Self { path: path.to_owned(), directory }))
+        let handle = opened.map_err(ProofError::io("open", path))?;
+        Ok(Some(Self { path: path.to_owned(), handle }))
     }
 
     /// Opens a directory in this one, which is created if it does not exist.
     pub(crate) fn subdirectory(&self, name: &str) -> Result<Self, ProofError> {
         let path = self.path.join(name);
-        let opened = match self.directory.open_directory(name) {
+        let opened = match self.handle.open_directory(name) {
             Err(error) if error.kind() == ErrorKind::NotFound => self
-                .directory
+                .handle
                 .create_directory(name)
-                .and_then(|()| self.directory.sync())
-                .and_then(|()| self.directory.open_directory(name)),
+                .and_then(|()| self.handle.sync())
+                .and_then(|()| self.handle.open_directory(name)),
             opened => opened,
         };
-        let directory = opened.map_err(ProofError::io("open", &path))?;
-        Ok(Self { path, directory })
+        let handle = opened.map_err(ProofError::io("open", &path))?;
+        Ok(Self { path, handle })
     }
 
     /// Takes the lock on the file `name`, which is held until the returned file is closed. Returns `None` if another
     /// handle has it, of this process or another one.
     pub(crate) fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn StoreFile>>> {
-        let opened = match self.directory.open(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                match self.directory.create(name) {
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                        self.directory.open(name)
-                    }
-                    created => created,
-                }
-            }
+        let opened = match self.handle.open(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => match self.handle.create(name) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => self.handle.open(name),
+                created => created,
+            },
             opened => opened,
         }?;
         Ok(opened.try_lock()?.then_some(opened))
@@ -116,7 +112,7 @@ impl Place {
     /// Reads a file as text. Bytes that are not UTF-8 become text that no format accepts.
     pub(crate) fn read(&self, name: &str) -> Result<Option<String>, ProofError> {
         let read = || -> io::Result<Vec<u8>> {
-            let file = self.directory.open_read_only(name)?;
+            let file = self.handle.open_read_only(name)?;
             let size = file.size()?;
             if size > MAX_BYTES {
                 return Err(ErrorKind::FileTooLarge.into());
@@ -137,33 +133,33 @@ impl Place {
     pub(crate) fn write(&self, name: &str, text: &str, anchor: Anchor) -> Result<(), ProofError> {
         let unfinished = format!("{name}.new");
         let write = || -> io::Result<()> {
-            match self.directory.remove(&unfinished) {
+            match self.handle.remove(&unfinished) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let file = self.directory.create(&unfinished)?;
+            let file = self.handle.create(&unfinished)?;
             file.write_at(text.as_bytes(), 0)?;
             if anchor == Anchor::Durable {
                 file.sync()?;
             }
-            self.directory.rename(&unfinished, name)?;
-            if anchor == Anchor::Durable { self.directory.sync() } else { Ok(()) }
+            self.handle.rename(&unfinished, name)?;
+            if anchor == Anchor::Durable { self.handle.sync() } else { Ok(()) }
         };
         write().map_err(ProofError::io("write", self.path.join(name)))
     }
 
     /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> Result<(), ProofError> {
-        self.directory.sync().map_err(ProofError::io("sync", &self.path))
+        self.handle.sync().map_err(ProofError::io("sync", &self.path))
     }
 
     /// Removes a file.
     pub(crate) fn remove(&self, name: &str) -> Result<(), ProofError> {
-        self.directory.remove(name).map_err(ProofError::io("remove", self.path.join(name)))
+        self.handle.remove(name).map_err(ProofError::io("remove", self.path.join(name)))
     }
 
     /// Returns the names in the directory.
     pub(crate) fn list(&self) -> Result<Vec<String>, ProofError> {
-        self.directory.list().map_err(ProofError::io("list", &self.path))
+        self.handle.list().map_err(ProofError::io("list", &self.path))
     }
 }

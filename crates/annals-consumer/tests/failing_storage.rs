@@ -12,41 +12,41 @@ use annals::{EventStore, Waited};
 use annals_consumer::{CheckpointStore, ConsumerError, Consumers as _, MemoryCheckpoints};
 use common::append;
 
-/// A place without room, until it gets some.
+/// Storage without room, until it gets some.
 #[derive(Debug, Default)]
 struct Full {
-    place: MemoryCheckpoints,
+    storage: MemoryCheckpoints,
     has_room: AtomicBool,
 }
 
 impl CheckpointStore for Full {
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.place.load(name)
+        self.storage.load(name)
     }
 
     fn save(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if self.has_room.load(Ordering::SeqCst) {
-            self.place.save(name, bytes)
+            self.storage.save(name, bytes)
         } else {
             Err(io::ErrorKind::StorageFull.into())
         }
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.place.remove(name)
+        self.storage.remove(name)
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        self.place.names()
+        self.storage.names()
     }
 }
 
 #[test]
 fn a_position_that_cannot_be_saved_is_one_error_in_each_pause() {
-    let place = Arc::new(Full::default());
+    let storage = Arc::new(Full::default());
     let store = EventStore::in_memory();
     let start = |pause| {
-        let consumer = store.consumer("mailer").checkpoints(Arc::clone(&place) as _);
+        let consumer = store.consumer("mailer").checkpoints(Arc::clone(&storage) as _);
         consumer.retry_after(pause).start().unwrap()
     };
     append(&store, 0..3);
@@ -69,7 +69,7 @@ fn a_position_that_cannot_be_saved_is_one_error_in_each_pause() {
         consumer.try_next().unwrap().unwrap().ack().unwrap();
     }
     assert!(consumer.try_next().unwrap().is_err());
-    place.has_room.store(true, Ordering::SeqCst);
+    storage.has_room.store(true, Ordering::SeqCst);
     assert!(matches!(consumer.next_timeout(Duration::ZERO), Ok(Waited::TimedOut)));
-    assert_eq!(place.names().unwrap(), ["mailer"]);
+    assert_eq!(storage.names().unwrap(), ["mailer"]);
 }

@@ -64,7 +64,7 @@ pub(crate) enum NameLock {
         locks: MemoryLocks,
         name: String,
     },
-    /// The positions are in a place of the program's own, which has no locks.
+    /// The positions are in the program's own storage, which has no locks.
     None,
 }
 

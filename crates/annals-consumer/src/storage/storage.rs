@@ -1,4 +1,4 @@
-//! The place beside a log: its directory `consumers/`, or memory.
+//! The storage beside a log: its directory `consumers/`, or memory.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -22,31 +22,31 @@ const DIRECTORY: &str = "consumers";
 /// The extension of the directory of a group's state logs.
 const GROUP: &str = ".group";
 
-/// The place beside a log.
+/// The storage of positions and of groups' states beside a log.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum Storage {
     Directory(PathBuf),
-    Memory(Arc<MemoryPlace>),
+    Memory(Arc<MemoryStorage>),
 }
 
-/// What a log in memory keeps beside it.
+/// The positions and the groups' states of a log in memory.
 #[derive(Debug, Default)]
-pub(crate) struct MemoryPlace {
+pub(crate) struct MemoryStorage {
     checkpoints: Arc<MemoryCheckpoints>,
     locks: MemoryLocks,
     /// The state logs of the groups, whose type this folder does not know.
     pub(crate) groups: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
 }
 
-impl Place {
-    /// Returns the place beside the log of a store.
+impl Storage {
+    /// Returns the storage beside the log of a store.
     pub(crate) fn of<E: Event, B: Backend<E>>(
         store: &EventStore<E, B>,
     ) -> Result<Self, ConsumerError> {
         match store.backend().beside() {
             Some(Beside::Directory(path)) => Ok(Self::Directory(path.join(DIRECTORY))),
             Some(Beside::Memory(values)) => Ok(Self::Memory(values.get_or_default())),
-            _ => Err(ConsumerError::NoPlace),
+            _ => Err(ConsumerError::NoStorage),
         }
     }
 
@@ -54,7 +54,7 @@ impl Place {
     pub(crate) fn checkpoints(&self) -> Arc<dyn CheckpointStore> {
         match self {
             Self::Directory(path) => Arc::new(FileCheckpoints::at(path)),
-            Self::Memory(place) => Arc::clone(&place.checkpoints) as Arc<dyn CheckpointStore>,
+            Self::Memory(storage) => Arc::clone(&storage.checkpoints) as Arc<dyn CheckpointStore>,
         }
     }
 
@@ -65,7 +65,7 @@ impl Place {
                 create_directory(path).map_err(ConsumerError::io("create", path))?;
                 NameLock::in_directory(path, name)
             }
-            Self::Memory(place) => NameLock::in_memory(&place.locks, name),
+            Self::Memory(storage) => NameLock::in_memory(&storage.locks, name),
         }
     }
 
@@ -75,7 +75,7 @@ impl Place {
             Self::Directory(path) => {
                 names_with(path, GROUP).map_err(ConsumerError::io("list", path))
             }
-            Self::Memory(place) => Ok(place.groups.lock().keys().cloned().collect()),
+            Self::Memory(storage) => Ok(storage.groups.lock().keys().cloned().collect()),
         }
     }
 
@@ -112,16 +112,16 @@ impl Place {
         Ok(())
     }
 
-    /// Returns whether a group of this name has a place for its state.
+    /// Returns whether a group of this name has storage for its state.
     pub(crate) fn has_group(&self, name: &str) -> bool {
         match self {
             Self::Directory(path) => group_directory(path, name).exists(),
-            Self::Memory(place) => place.groups.lock().contains_key(name),
+            Self::Memory(storage) => storage.groups.lock().contains_key(name),
         }
     }
 }
 
-/// Returns the directory of a group's state logs, in the directory of a place.
+/// Returns the directory of a group's state logs, in the directory of the storage.
 pub(crate) fn group_directory(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}{GROUP}"))
 }

@@ -55,7 +55,7 @@ impl MsClock {
     }
 }
 
-/// What is cheap to read and changes when time passes.
+/// Readings that are cheap and change when time passes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moment {
     /// The time of the system's last tick, in seconds and nanoseconds.

@@ -50,7 +50,7 @@ pub enum Envelope {
         /// The signature line.
         line: String,
     },
-    /// What the sender knows of the receiver's log.
+    /// The last checkpoint of the receiver's log that the sender knows.
     Seen {
         /// The last checkpoint of the receiver's log that the sender cosigned; `None` if it cosigned none.
         checkpoint: Option<String>,

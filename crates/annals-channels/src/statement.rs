@@ -29,7 +29,7 @@ pub enum StatementError {
     /// The text is not a statement in its one form.
     #[error("not a statement of a log's keys: {problem}")]
     Form {
-        /// What is wrong with it.
+        /// The deviation from that form.
         problem: String,
     },
     /// The signature is not valid.

@@ -18,7 +18,7 @@ pub enum Outcome {
 pub struct Violation {
     /// The name of the invariant.
     pub invariant: &'static str,
-    /// What the check found, and what it expected.
+    /// A description of the result, and the expected one.
     pub message: String,
 }
 

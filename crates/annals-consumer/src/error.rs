@@ -56,7 +56,7 @@ pub enum ConsumerError {
     OtherKind {
         /// The name.
         name: String,
-        /// What has the name: `consumer` or `group`.
+        /// The kind that has the name: `consumer` or `group`.
         found: &'static str,
     },
     /// The consumer or the group is at work already.
@@ -126,7 +126,7 @@ pub enum ConsumerError {
     DamagedPosition {
         /// The name.
         name: String,
-        /// What is wrong.
+        /// A description of the damage.
         problem: String,
     },
     /// The file of a consumer's position was removed, and not by
@@ -149,7 +149,7 @@ pub enum ConsumerError {
     OtherSettings {
         /// The name.
         name: String,
-        /// What differs: `query` or `key`.
+        /// The setting that differs: `query` or `key`.
         what: &'static str,
         /// The value of the group.
         found: String,
@@ -166,7 +166,7 @@ pub enum ConsumerError {
         name: String,
         /// The offset in the state log.
         offset: u64,
-        /// What is wrong.
+        /// A description of the damage.
         problem: String,
     },
     /// A group's state was removed, and not by [`ConsumerAdmin::delete`](crate::ConsumerAdmin::delete).
@@ -234,7 +234,7 @@ pub enum ConsumerError {
     /// The system failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed, a verb.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -244,7 +244,7 @@ pub enum ConsumerError {
     /// The store of positions failed.
     #[error("cannot {action} the position of {name:?}: {source}")]
     Position {
-        /// What was tried.
+        /// The action that failed, a verb.
         action: &'static str,
         /// The name.
         name: String,

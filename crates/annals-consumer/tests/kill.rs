@@ -30,8 +30,8 @@ fn memory_directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// What a child writes to its standard error for each delivery, so that its parent waits for one and does not look
-/// again and again.
+/// The bytes that a child writes to its standard error for each delivery, so that its parent waits for one and does not
+/// look again and again.
 const HANDLED: &[u8] = b".";
 
 fn open(directory: &Path) -> JournalStore<RawEvent> {

@@ -8,12 +8,12 @@ use annals::InvalidEvent;
 pub struct LineError {
     /// The column at which the error begins or was detected, in characters from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The error at this column.
     #[source]
     pub reason: LineReason,
 }
 
-/// What is wrong with a line.
+/// The reason why a line is not an event.
 ///
 /// Its text states the error; [`LineReason::advice`] states what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +40,9 @@ pub enum LineReason {
     /// The line is JSON, but not an event.
     #[error("{message}")]
     Shape {
-        /// What is wrong.
+        /// A description of the error.
         message: String,
-        /// What would be right, if the message does not state it.
+        /// The correct form, if the message does not state it.
         advice: Option<String>,
     },
     /// The line contains an unpaired surrogate escape, which stands for half a character. Text cannot hold it.

@@ -28,7 +28,7 @@ pub enum ConnectError {
     SecretFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be used.
         reason: String,
     },
     /// The certificates that the connection should trust cannot be read.

@@ -70,7 +70,7 @@ fn no_monitor(address: &Address) -> String {
     )
 }
 
-/// What was found out.
+/// The facts that a check found.
 #[derive(Debug)]
 struct Found {
     subject: String,
@@ -80,7 +80,7 @@ struct Found {
     is_clustered: bool,
     stream: Option<Stream>,
     servers: Vec<Server>,
-    /// What to say if no server told its settings.
+    /// The reason to report if no server reported its settings.
     silence: String,
 }
 

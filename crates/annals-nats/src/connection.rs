@@ -23,7 +23,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What happened to a connection.
+/// The failures of a connection so far.
 #[derive(Debug, Clone, Default)]
 struct Course {
     /// How often the connection was lost.

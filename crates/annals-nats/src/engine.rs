@@ -9,7 +9,7 @@ use crate::check::Checker;
 use crate::connection::Connection;
 use crate::shared::Shared;
 
-/// What the tasks of the thread have.
+/// The state that the tasks of the thread share.
 pub(crate) struct Engine {
     pub(crate) address: Address,
     pub(crate) connection: Connection,

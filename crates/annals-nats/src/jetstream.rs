@@ -47,7 +47,7 @@ pub struct JetStream {
     appends: UnboundedSender<Append>,
     queries: UnboundedSender<Query>,
     shared: Arc<Shared>,
-    /// What the client counts.
+    /// The counters of the client.
     statistics: Arc<Statistics>,
 }
 

@@ -17,7 +17,7 @@ const OTHERS: Duration = Duration::from_millis(300);
 /// The largest answer of a monitoring endpoint, in bytes.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 
-/// What a server says about itself.
+/// The facts that a server reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) name: String,

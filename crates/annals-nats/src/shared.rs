@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::connection::EngineClock;
 
-/// What the callers and the thread share.
+/// The state that the callers and the thread share.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) news: News,

@@ -12,7 +12,7 @@ use crate::shared::Shared;
 /// `JetStream`'s number of the error "stream not found".
 pub(crate) const NO_STREAM: u64 = 10_059;
 
-/// What the leader of a stream says about it.
+/// The state of a stream, as its leader reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stream {
     /// The first slot: 1, unless entries were deleted.

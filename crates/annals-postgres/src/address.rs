@@ -28,7 +28,7 @@ pub enum ConnectError {
     PasswordFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
     /// The certificates that the connection should trust cannot be read.

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use annals_replicated::Cause;
 use tokio_postgres::error::SqlState;
 
-/// What tokio-postgres says if the server asks for a password and the caller has none.
+/// The message of tokio-postgres if the server asks for a password and the caller has none.
 const NO_PASSWORD: &str = "password missing";
 
 /// Returns the cause of a failure.

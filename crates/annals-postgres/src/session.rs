@@ -23,13 +23,13 @@ use crate::statements::{AT_WORK, SETTINGS};
 /// does not flood a server that starts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What each session sets. The timeouts of a database must not end a wait for a standby, and the warning of a cancelled
-/// wait must arrive.
+/// The statements that set up each session. The timeouts of a database must not end a wait for a standby, and the
+/// warning of a cancelled wait must arrive.
 const PREPARE: &str = "set default_transaction_isolation = 'read committed'; set statement_timeout = 0; \
                        set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; \
                        set client_min_messages = warning";
 
-/// What is needed to make a connection.
+/// The parameters of a connection.
 pub(crate) struct Connector {
     pub(crate) address: Address,
     pub(crate) tls: MakeRustlsConnect,

@@ -2,7 +2,7 @@
 
 use annals_replicated::{Fitness, Unfit};
 
-/// What a server says about itself.
+/// The settings of a server, as it reports them.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) version: String,

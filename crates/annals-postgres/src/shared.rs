@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use annals_replicated::News;
 use tokio::sync::Notify;
 
-/// What the callers and the thread share.
+/// The state that the callers and the thread share.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) news: News,

@@ -25,7 +25,8 @@ const HEADER: usize = 49;
 /// The smallest size of a header, in bytes: its sizes without names.
 const SIZES: usize = 8;
 
-/// What the tree covers of an event: its offset, time, type, tags and id, and a hash of its metadata and payload.
+/// The data of an event that the tree covers: its offset, time, type, tags and id, and a hash of its metadata and
+/// payload.
 ///
 /// ```
 /// use annals::{RawEvent, Recorded};

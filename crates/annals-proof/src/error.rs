@@ -10,9 +10,9 @@ use annals::{AppendError, ReadError};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {what}: {problem}")]
 pub struct FormatError {
-    /// What the text should be, for example "checkpoint".
+    /// The expected format, for example "checkpoint".
     pub what: &'static str,
-    /// What is wrong with it.
+    /// The deviation from that format.
     pub problem: String,
 }
 
@@ -32,7 +32,7 @@ pub enum CheckError {
     /// The hashes do not lead to the root.
     #[error("{proof}: the hashes do not lead to the root of the checkpoint at size {size}")]
     WrongRoot {
-        /// What should be proved.
+        /// The kind of the proof.
         proof: &'static str,
         /// The size of the tree.
         size: u64,
@@ -40,9 +40,9 @@ pub enum CheckError {
     /// A proof does not fit the size of the tree.
     #[error("{proof}: {problem}")]
     WrongShape {
-        /// What should be proved.
+        /// The kind of the proof.
         proof: &'static str,
-        /// What does not fit.
+        /// A description of the part that does not fit.
         problem: String,
     },
     /// A signature of a known key is wrong.
@@ -120,7 +120,7 @@ pub enum ProofError {
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What failed, a verb.
+        /// The action that failed, a verb.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -151,7 +151,7 @@ pub enum ProofError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// A description of the damage.
         problem: String,
     },
     /// The proofs are of another store.
@@ -177,9 +177,9 @@ pub enum ProofError {
     OtherIdentity {
         /// "the origin" or "the key".
         what: &'static str,
-        /// What was given.
+        /// The value that was given.
         given: String,
-        /// What `log.json` has.
+        /// The value in `log.json`.
         kept: String,
     },
     /// The log is shorter than a checkpoint that it signed: an old copy was restored, or another copy is written to.
@@ -223,7 +223,7 @@ pub enum ProofError {
     NotOwn {
         /// The size of the checkpoint.
         size: u64,
-        /// What is wrong with its signature.
+        /// The reason why its signature is not valid.
         problem: CheckError,
     },
     /// A proof was asked for that the log cannot give.
@@ -237,7 +237,7 @@ pub enum ProofError {
     KeyFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The deviation from the format.
         problem: FormatError,
     },
     /// A witness's line is not a cosignature of the last checkpoint.
@@ -248,7 +248,7 @@ pub enum ProofError {
     Receipt {
         /// The size of the last checkpoint.
         size: u64,
-        /// What does not hold.
+        /// The reason why the line is not such a cosignature.
         problem: CheckError,
     },
     /// A name of a log or a key is not valid.

@@ -16,7 +16,7 @@ use crate::proofs::directory::{Anchor, Directory};
 use crate::sha256::sha256;
 use crate::sync_name::sync_name_if_possible;
 
-/// What a witness cosigned last of a log.
+/// The last checkpoint of a log that a witness cosigned.
 struct Memory {
     size: u64,
     root: TreeHash,
@@ -58,7 +58,7 @@ pub enum WitnessError {
     Contradiction {
         /// The size that was last cosigned.
         size: u64,
-        /// What does not hold.
+        /// The reason why the proof does not hold.
         problem: CheckError,
     },
     /// The clock of this machine went back. A cosignature states what the witness had seen at its time, so an earlier

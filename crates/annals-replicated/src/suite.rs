@@ -55,7 +55,7 @@ pub trait LogSubject: Sync {
 pub struct Violation {
     /// The name of the check.
     pub check: &'static str,
-    /// What was found.
+    /// A description of the behaviour that broke it.
     pub found: String,
 }
 
@@ -273,7 +273,7 @@ fn read(log: &impl CommitLog, after: Slot, limit: ReadLimit) -> Result<Vec<Bytes
     Ok(entries)
 }
 
-/// What was read of a record.
+/// A reader of a record, and the commits that it has read.
 struct Reader<'a, L> {
     log: &'a L,
     chain: Chain,

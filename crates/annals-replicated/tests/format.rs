@@ -165,7 +165,7 @@ fn with(entry: &Bytes, changes: &[(usize, u8)]) -> Bytes {
 /// Where the body of an entry begins.
 const BODY: usize = 256;
 
-/// What is wrong, in which commit of the golden file, and the bytes that make it so.
+/// The expected fault, the number of a commit of the golden file, and the bytes that cause the fault.
 type Case = (&'static str, usize, &'static [(usize, u8)]);
 
 #[test]

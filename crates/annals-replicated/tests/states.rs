@@ -38,7 +38,7 @@ fn events(number: u8) -> Vec<RawEvent> {
     vec![RawEvent::builder("counted").data(vec![number]).build().expect("an event")]
 }
 
-/// What a core asked for, and has not got.
+/// The requests of a core that were not answered yet.
 #[derive(Default)]
 struct Wanted {
     appends: Vec<(SendId, Slot, NewEntry)>,

@@ -11,7 +11,7 @@ use annals_replicated::{
     NewEntry, Page, ReadLimit, Slot, Unfit,
 };
 
-/// What is wrong with an engine.
+/// A defect of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
     None,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use annals::{Backend, Condition, Event, EventStore, Journal, Query};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// What happens to seats.
+/// The events of seats.
 #[derive(Event, Debug, Clone, PartialEq)]
 pub(crate) enum Booking {
     SeatSold {

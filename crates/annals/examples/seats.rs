@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use annals::{AppendError, Condition, Event, EventStore, Journal, Projection, Query, Recorded};
 
-/// What happens to seats.
+/// The events of seats.
 #[derive(Event, Debug, Clone, PartialEq)]
 enum Booking {
     SeatSold {

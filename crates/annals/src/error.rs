@@ -29,7 +29,7 @@ use crate::event::error::{CodecError, InvalidEvent};
 pub enum InvalidQuery {
     /// The query has a name that no event can have.
     Name {
-        /// What is wrong with the name.
+        /// The problem with the name.
         source: InvalidEvent,
     },
     /// The query has an event type that the events of the store do not have.
@@ -67,7 +67,7 @@ pub enum AppendError {
     Invalid {
         /// The event's position in the batch, from 0.
         index: usize,
-        /// What is wrong with the event.
+        /// The problem with the event.
         source: InvalidEvent,
     },
     /// The batch has too many events.
@@ -97,7 +97,7 @@ pub enum AppendError {
         id: String,
         /// The offset of the event that has the id in the log.
         offset: u64,
-        /// What differs between the log and the batch.
+        /// The difference between the log and the batch.
         how: Cow<'static, str>,
     },
     /// Two events of the batch have the same id.
@@ -168,7 +168,7 @@ pub enum AppendError {
     /// The time limit of a replicated log passed. Nothing of the batch is in the log, and nothing of it ever will be.
     /// Append it again, now or later: nothing can be doubled.
     Unavailable {
-        /// What the engine answered last.
+        /// The last answer of the engine.
         cause: Arc<str>,
     },
     /// The batch was sent to the engine of a replicated log, and the time limit passed before its outcome was known.
@@ -179,7 +179,7 @@ pub enum AppendError {
     /// ends the doubt. Then look for the events from the head at which the batch was decided, and append them only if
     /// they are absent.
     InDoubt {
-        /// What the engine answered last.
+        /// The last answer of the engine.
         cause: Arc<str>,
     },
     /// The record of a replicated log lost or changed events that this replica has. Nothing was appended, and the store
@@ -225,7 +225,7 @@ pub enum ReadError {
         offset: u64,
         /// The event's type in the log.
         event_type: String,
-        /// What does not fit.
+        /// The error of the codec.
         source: CodecError,
     },
     /// The system failed to read.
@@ -257,9 +257,9 @@ pub struct Corruption {
     pub position: u64,
     /// The offset of the first event that cannot be trusted.
     pub offset: u64,
-    /// What was expected.
+    /// The expected content.
     pub expected: String,
-    /// What was found.
+    /// The content that was found.
     pub found: String,
 }
 
@@ -291,7 +291,7 @@ pub enum FollowError {
     Replaced {
         /// The path of the store when it was opened.
         path: PathBuf,
-        /// What was found.
+        /// The change that was found.
         found: String,
     },
     /// The thread that follows the log panicked: a fault of annals, or of the backend or file system that a program
@@ -325,7 +325,7 @@ pub enum OpenError {
     NotAStore {
         /// The path.
         path: PathBuf,
-        /// What was found at the path.
+        /// A description of the content of the path.
         found: String,
     },
     /// The store has another id than [`JournalOptions::store_id`](crate::JournalOptions::store_id) asks for.

@@ -58,8 +58,8 @@ impl Wake for Woken {
     }
 }
 
-/// What a stream gives until it ends or is pending without having woken its task, and how many came between two polls
-/// that were pending, at most.
+/// Returns the items that a stream gives until it ends, or is pending without having woken its task. Also returns the
+/// largest number of items between two polls that were pending.
 fn drain<B: Backend<Booking>>(cursor: Subscription<'_, Booking, B>) -> (Vec<Read>, usize) {
     let mut stream = cursor.stream();
     let woken = Arc::new(Woken::default());

@@ -26,7 +26,7 @@ pub struct Backdated {
     pub cosigned: u64,
 }
 
-/// What the times of the shown events were compared with.
+/// The receipts with which the times of the shown events were compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ComparedTimes {

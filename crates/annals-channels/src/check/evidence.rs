@@ -62,11 +62,11 @@ impl From<FormatError> for EvidenceError {
     }
 }
 
-/// What evidence of channels proves.
+/// The facts that evidence of channels proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelFindings {
-    /// What is proved of any log: the signatures on the checkpoint, the events, whole ranges, earlier checkpoints.
+    /// The facts that hold of any log: the signatures on the checkpoint, the events, whole ranges, earlier checkpoints.
     pub findings: Findings,
     /// The statement of the account that owns the log.
     pub statement: Option<KeyStatement>,
@@ -76,7 +76,7 @@ pub struct ChannelFindings {
     pub convicted: Vec<Convicted>,
     /// The events whose time is earlier than the time of a cosignature that the log had before them.
     pub backdated: Vec<Backdated>,
-    /// What the times of events were compared with to find these.
+    /// The receipts with which the times of events were compared to find these.
     pub compared_times: ComparedTimes,
     /// The state that follows from the events.
     pub folded: Option<FoldedState>,

@@ -12,7 +12,7 @@ use crate::hex::{Address, Hash};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownLogs;
 
-/// What a log has about logs.
+/// The statements, peers, cosignatures and receipts in a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownLogsState {
     /// The statements of each account, in the order in which each was recorded first. The last one is in force.

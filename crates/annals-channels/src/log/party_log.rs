@@ -59,7 +59,7 @@ pub(super) struct Shared<B: Backend<ChannelEvent>> {
     pub(super) talk: Mutex<Talk>,
 }
 
-/// What was said since the log was opened.
+/// The state of the exchange with peers since the log was opened.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     /// The accounts that showed their last checkpoint of this log.

@@ -59,7 +59,7 @@ pub enum LogRefusal {
         origin: String,
         /// The size that this party cosigned.
         size: u64,
-        /// What does not hold.
+        /// The contradiction.
         problem: Box<CheckError>,
         /// The checkpoint that this party cosigned.
         cosigned: String,
@@ -101,7 +101,7 @@ pub enum LogRefusal {
     /// The message is about something else.
     #[error("the message is not about a log: {problem}")]
     OtherMessage {
-        /// What it is.
+        /// The subject of the message.
         problem: String,
     },
 }

@@ -46,7 +46,7 @@ impl<B: Backend<ChannelEvent>> Party<B> {
     }
 }
 
-/// What is selected of a log.
+/// The selected events, states and receipts of a log.
 #[derive(Default)]
 struct Selected {
     offsets: BTreeSet<u64>,

@@ -25,7 +25,7 @@ pub(crate) enum Answer<'a> {
     Unread(&'a str),
 }
 
-/// What became of the answers to some leases. [`Group::pull`](crate::Group::pull) has an example.
+/// The results of the answers to some leases. [`Group::pull`](crate::Group::pull) has an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// The leases whose events are answered: by this call, or by an earlier one.

@@ -37,7 +37,7 @@ pub(crate) struct Core<E: Event> {
     pulls: u128,
 }
 
-/// What survives the process.
+/// The state that survives the process.
 #[derive(Debug)]
 pub(crate) enum Record {
     /// Each change of a group.

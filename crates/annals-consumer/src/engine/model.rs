@@ -51,7 +51,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..80)
 }
 
-/// What the model knows of an event that was read and is not done.
+/// The state of an event that was read and is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
     Waiting,

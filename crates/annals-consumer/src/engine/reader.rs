@@ -18,7 +18,7 @@ use crate::error::ConsumerError;
 /// reaches 1 MiB.
 const PAGE: usize = 64;
 
-/// What is read of a log, and how far.
+/// Reads the events of a query from a log.
 pub(crate) struct Reader<E: Event> {
     pub(crate) query: Query,
     key: Option<String>,

@@ -36,7 +36,7 @@ pub(crate) struct Shared<E: Event, B: Backend<E>> {
 /// A lease, how often its event was delivered, and the event if it was read already.
 type Leased<E> = (LeaseId, u32, Option<EventRef<'static, E>>);
 
-/// What a pull found.
+/// The result of a pull.
 pub(crate) struct Pulled<E: Event> {
     pub(crate) events: Vec<(EventRef<'static, E>, LeaseId, u32)>,
     /// When the deadline of these events ends.

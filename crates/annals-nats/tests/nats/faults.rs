@@ -21,7 +21,7 @@ use crate::store::{Store, open, replicas, settle};
 
 /// The threads of each writer. Several make more than one append be under way.
 const THREADS: usize = 4;
-/// What the writers append before, between and after the faults.
+/// The number of events that the writers append before, between and after the faults.
 const EVENTS: usize = 100;
 
 fn event(id: &str) -> RawEvent {

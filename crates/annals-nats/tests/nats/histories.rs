@@ -17,7 +17,7 @@ use crate::server::{Servers, Settings};
 /// The record of the histories.
 const RECORD: &str = "history";
 
-/// What befalls the servers and the processes.
+/// A fault of the servers or the processes.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// The leader is killed, and started again once every process appends to another one.

@@ -11,7 +11,7 @@ use annals_replicated::create;
 use crate::cluster::Cluster;
 use crate::writer::Writer;
 
-/// What the writers append before, between and after the failures.
+/// The number of commits that the writers append before, between and after the failures.
 const COMMITS: usize = 60;
 
 #[test]

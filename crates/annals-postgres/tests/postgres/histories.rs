@@ -18,7 +18,7 @@ use crate::history::report::{judge_divergence, report, survive};
 use crate::history::world::World;
 use crate::server::Server;
 
-/// What befalls the servers and the processes.
+/// A fault of the servers or the processes.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// The primary is killed, and the better standby promoted.

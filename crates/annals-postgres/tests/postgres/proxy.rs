@@ -43,7 +43,7 @@ pub(crate) fn dropping(to: u16) -> (u16, Arc<AtomicBool>) {
     (port, drops)
 }
 
-/// What connections were used for, each with the connection's number.
+/// The uses of connections, each with the connection's number.
 type Uses = Arc<Mutex<Vec<(u64, &'static str)>>>;
 
 /// Starts a proxy to a port of this machine that cuts its first connection behind the answer to its first fence.

@@ -82,7 +82,7 @@ impl Programs {
     }
 }
 
-/// What a server stored at an earlier time.
+/// A copy of the data of a server at an earlier time.
 pub(crate) struct Backup(TempDir);
 
 /// Sends a signal to a process. One that has ended is not an error.

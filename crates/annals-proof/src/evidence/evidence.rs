@@ -61,7 +61,7 @@ impl Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShownEvent {
-    /// What the tree covers of it: offset, time, type, tags, id, and the hash of its content.
+    /// The data that the tree covers: offset, time, type, tags, id, and the hash of its content.
     pub entry: Entry,
     /// Its metadata and payload, as the log stores them; `None` if the evidence does not show them.
     pub content: Option<Vec<u8>>,
@@ -96,7 +96,7 @@ pub struct Evidence {
     pub(crate) others: Vec<(Member, Box<RawValue>)>,
 }
 
-/// What evidence proves.
+/// The facts that evidence proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Findings {

@@ -24,7 +24,7 @@ pub struct Fork {
     entries: Option<[(Entry, Vec<TreeHash>); 2]>,
 }
 
-/// What a fork proves.
+/// The facts that a fork proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForkFound {

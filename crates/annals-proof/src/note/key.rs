@@ -26,7 +26,7 @@ const MAX_TIME: u64 = i64::MAX as u64;
 /// The largest size of a key file, in bytes. The largest key has about 400.
 const MAX_BYTES: u64 = 4 << 10;
 
-/// What a key signs.
+/// The use of a key: the checkpoints that it signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum KeyKind {

@@ -21,7 +21,7 @@ const CHECKPOINT: &str = "checkpoint";
 /// The most bytes of a checkpoint that are read.
 const MAX_CHECKPOINT: usize = 1 << 20;
 
-/// What [`Proofs::publish`] did.
+/// The result of [`Proofs::publish`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {

@@ -38,7 +38,7 @@ pub(crate) fn hash_next<E: Event, B: Backend<E>>(
     leaves(store, size..end.min((tile + 1) * TILE)).map(Hashed::Leaves)
 }
 
-/// What was found wrong with the log: it contradicts what was signed or received.
+/// A contradiction between the log and a checkpoint that was signed or received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contradiction {
     RolledBack { events: u64, signed: u64 },

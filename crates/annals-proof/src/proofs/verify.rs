@@ -11,7 +11,7 @@ use super::state::{Contradiction, State};
 use crate::error::ProofError;
 use crate::note::checkpoint::Checkpoint;
 
-/// What [`Proofs::verify`] found.
+/// The report of [`Proofs::verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProofReport {
@@ -19,7 +19,7 @@ pub struct ProofReport {
     pub events: u64,
     /// The number of checkpoints that the log was compared with.
     pub checkpoints: u64,
-    /// What the log contradicts. Each is a change of events that were signed.
+    /// The contradictions between the log and its checkpoints. Each is a change of events that were signed.
     pub problems: Vec<String>,
     /// Stored nodes that are wrong. Nothing is lost: they are rebuilt when a proof needs them.
     pub notes: Vec<String>,

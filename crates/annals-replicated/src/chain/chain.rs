@@ -39,7 +39,7 @@ impl Position {
     }
 }
 
-/// What an entry was.
+/// The result of reading an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The entry completed a valid commit.

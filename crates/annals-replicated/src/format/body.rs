@@ -23,7 +23,7 @@ pub struct CommitBatch {
     pub events: Vec<RawEvent>,
 }
 
-/// What the genesis says about a record.
+/// The content of a genesis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Genesis {
     /// The time at which the record was made, in ms since 1970 UTC.
@@ -199,7 +199,7 @@ fn decode_record(records: &mut Reader) -> Result<RawEvent, &'static str> {
     RawEvent::from_body(body)
 }
 
-/// What is left to read.
+/// The bytes that are still to be read.
 struct Reader(Bytes);
 
 impl Reader {

@@ -22,7 +22,7 @@ const STORED_HEADER_BYTES: u16 = 256;
 pub(super) const CHECKSUM: Range<usize> = 8..12;
 /// The fields that are the same in every part of a commit begin here.
 pub(super) const COMMIT_FIELDS: usize = 24;
-/// What follows the last used field is zero in this format.
+/// The position behind the last used field. The bytes from there on are zero in this format.
 const RESERVED: usize = 124;
 
 /// The kind of a commit.

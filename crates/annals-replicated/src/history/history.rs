@@ -3,7 +3,7 @@
 use annals::{Appended, Condition, RawEvent};
 use sha2::{Digest as _, Sha256};
 
-/// What a caller was told about its batch.
+/// The result of an append, as its caller got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// The batch is in the log, at these offsets.
@@ -35,7 +35,7 @@ pub struct Operation {
     pub began: u64,
     /// The time when it returned.
     pub ended: u64,
-    /// What the caller was told.
+    /// The result that the caller got.
     pub told: Told,
 }
 
@@ -48,7 +48,7 @@ pub struct Observation {
     pub time: u64,
     /// The number of events that it saw.
     pub head: u64,
-    /// What they were.
+    /// The digest of these events.
     pub digest: PrefixDigest,
 }
 
@@ -80,11 +80,11 @@ impl From<PrefixDigest> for [u8; 32] {
     }
 }
 
-/// What happened, in any order.
+/// The calls of a run and their results, in any order.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// The appends.
     pub operations: Vec<Operation>,
-    /// What was read.
+    /// The prefixes that processes read.
     pub observations: Vec<Observation>,
 }

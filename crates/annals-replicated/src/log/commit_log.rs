@@ -137,13 +137,13 @@ impl NewEntry {
 /// The answer to an append.
 #[derive(Debug, Clone)]
 pub struct AppendAnswer {
-    /// What became of the entry.
+    /// The outcome for the entry.
     pub outcome: AppendOutcome,
     /// The engine's clock at that time, in ms since 1970 UTC, if the engine has one.
     pub time_ms: Option<u64>,
 }
 
-/// What became of an entry.
+/// The outcome of an append for its entry.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum AppendOutcome {
@@ -257,12 +257,12 @@ pub enum LogError {
     Unavailable(Cause),
 }
 
-/// What an engine is, for people and for operators.
+/// A description of an engine, for people and for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitness {
     /// The engine, its version, and the settings that matter.
     pub engine: String,
-    /// What an operator should know, for example that there is only one server.
+    /// Warnings for an operator, for example that there is only one server.
     pub warnings: Vec<String>,
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::chain::slot::Slot;
 
-/// What writers tell each other beside the record: new slots, and hints. For authors of engines.
+/// The messages between writers beside the record: new slots, and hints. For authors of engines.
 ///
 /// An engine has a channel for short texts that reaches the other writers, and may lose them. It sends
 /// [`slot_text`](Self::slot_text) after an append and [`hint_text`](Self::hint_text) for a hint, and hands over

@@ -18,7 +18,7 @@ use crate::format::hash::CommitHash;
 use crate::log::commit_log::{CommitLog, Fitness, LogError};
 use crate::replicated::create::{Beginning, check, read_beginning};
 
-/// What [`status`] reports.
+/// The report of [`status`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StatusReport {

@@ -17,7 +17,7 @@ use crate::format::hash::CommitHash;
 use crate::log::commit_log::{CommitLog, ReadLimit};
 use crate::replicated::create::check;
 
-/// What [`verify`] reports.
+/// The report of [`verify`].
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -151,7 +151,7 @@ pub fn verify(
     Ok(scrub.end(head, replica_head, last))
 }
 
-/// What was found so far.
+/// The state of a verification.
 struct Scrub {
     report: VerifyReport,
     /// The slot of the last valid commit.

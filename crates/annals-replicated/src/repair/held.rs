@@ -6,7 +6,7 @@ use crate::format::hash::CommitHash;
 use crate::log::commit_log::Cause;
 use uuid::Uuid;
 
-/// What a replica has of a record. [`Repair`](super::Repair) reads a replica in files; simulations have one in memory.
+/// A replica's part of a record. [`Repair`](super::Repair) reads a replica in files; simulations have one in memory.
 pub trait Held {
     /// Returns the id of the store.
     fn store_id(&self) -> Uuid;

@@ -17,7 +17,7 @@ pub struct Standing {
     pub shared: Position,
     /// The last valid commit of the record.
     pub record: Position,
-    /// What only the replica has.
+    /// The commits and events that only the replica has.
     pub lost: Lost,
     /// The first commit of the record behind the shared one, if the replica has another one with that number.
     pub other: Option<OtherCommit>,
@@ -25,7 +25,7 @@ pub struct Standing {
     pub epoch: Option<(u64, Epoch)>,
 }
 
-/// What a record has lost, and a replica has.
+/// The commits and events that a record has lost, and a replica has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {
@@ -61,11 +61,11 @@ pub struct OtherCommit {
     pub writer_id: Uuid,
 }
 
-/// What [`heal`](super::Repair::heal) has done, or would do.
+/// The result of [`heal`](super::Repair::heal), also of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Healed {
-    /// What the record had lost.
+    /// The commits and events that the record had lost.
     pub lost: Lost,
     /// The number of commits that were appended: 0 in a dry run, and if nothing was lost.
     pub appended: u64,
@@ -73,11 +73,11 @@ pub struct Healed {
     pub record: Position,
 }
 
-/// What [`append_epoch`](super::Repair::append_epoch) has done, or would do.
+/// The result of [`append_epoch`](super::Repair::append_epoch), also of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EpochMade {
-    /// What the operator gave up.
+    /// The commits and events that the operator gave up.
     pub lost: Lost,
     /// The epoch. With a new one, this is what was appended or would be.
     pub epoch: Epoch,
@@ -87,13 +87,13 @@ pub struct EpochMade {
     pub is_old: bool,
 }
 
-/// What [`set_aside`](super::Repair::set_aside) has done, or would do.
+/// The result of [`set_aside`](super::Repair::set_aside), also of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetAside {
     /// Where the replica is now, or would be.
     pub path: PathBuf,
-    /// What only this replica has.
+    /// The commits and events that only this replica has.
     pub lost: Lost,
     /// The number of the epoch, and the epoch.
     pub epoch: (u64, Epoch),

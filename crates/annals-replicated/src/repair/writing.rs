@@ -23,7 +23,7 @@ pub(super) struct Writer<'a> {
     entry_bytes: usize,
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 pub(super) enum Written {
     /// The record has it, up to this position.
     At(Position),
@@ -31,7 +31,7 @@ pub(super) enum Written {
     Overtaken,
 }
 
-/// What the engine said to the entries of a commit.
+/// The engine's answers to the entries of a commit.
 enum Sent {
     /// All are stored where they were expected.
     Stored,

@@ -88,7 +88,7 @@ pub(crate) fn check(log: &dyn CommitLog, limit: Duration) -> Result<Fitness, Che
     }
 }
 
-/// What a record begins with.
+/// The beginning of a record.
 pub(crate) enum Beginning {
     Genesis(Commit),
     /// The record shows no genesis up to the slot `last`, where it ends.

@@ -46,7 +46,7 @@ pub(super) struct Engine {
     watches: Sender<Slot>,
 }
 
-/// What each of the threads has.
+/// The state that each of the threads has.
 #[derive(Clone)]
 struct Worker {
     log: Arc<dyn CommitLog>,

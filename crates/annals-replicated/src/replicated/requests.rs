@@ -50,7 +50,7 @@ struct State {
     closing: bool,
 }
 
-/// What became of a batch that was offered.
+/// The result of an offer of a batch to the queue.
 pub(super) enum Offer {
     Queued,
     /// The queue has no room.

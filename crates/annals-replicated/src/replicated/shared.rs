@@ -20,7 +20,7 @@ use crate::core::messages::Now;
 use crate::format::commit::Commit;
 use crate::tail::tail::Tail;
 
-/// What the threads of a backend and its callers share.
+/// The state that the threads of a backend and its callers share.
 pub(super) struct Shared<E: Event> {
     pub(super) replica: JournalReplica<E>,
     pub(super) inbox: Arc<Inbox>,
@@ -71,7 +71,7 @@ struct JobsState {
     ended: bool,
 }
 
-/// What a caller inside a callback gets, which does the work of the thread that it holds up.
+/// The job or the result that a caller inside a callback gets: it does the work of the thread that it holds up.
 pub(super) enum JobOrResult {
     Job(Job),
     Result(AppendResult),

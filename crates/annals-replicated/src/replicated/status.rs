@@ -26,13 +26,13 @@ pub struct RecordStatus {
     pub doubts: usize,
     /// How the record differs from the replica; `None` while it does not.
     pub divergence: Option<Divergence>,
-    /// What was counted since the store was opened.
+    /// The counts since the store was opened.
     pub counts: Counts,
     /// Whether everything was read that the record had when the store was opened.
     pub caught_up: bool,
 }
 
-/// What the threads tell each other and the callers.
+/// The progress that the threads report to each other and to the callers.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     state: Mutex<State>,

@@ -28,7 +28,7 @@ fn check(system: System) -> Vec<&'static str> {
     names
 }
 
-/// What must be reached, so that the model is known to go far enough.
+/// The facts that must be reached, so that the model is known to go far enough.
 const REACHED: [&str; 3] = ["a batch is refused", "a crash is survived", "a loss is survived"];
 
 #[test]

@@ -57,7 +57,7 @@ impl Replica for Events {
     }
 }
 
-/// What a caller was told.
+/// The result that a caller got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Told {
     At(u64),

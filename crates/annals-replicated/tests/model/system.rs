@@ -12,7 +12,7 @@ use crate::process::{Events, Process, Told};
 /// How often the time passes in each process, at most.
 const WAKEUPS: u8 = 1;
 
-/// What is wrong with the cores.
+/// A defect of the cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
     /// A lost answer is taken for success.
@@ -45,7 +45,7 @@ pub(crate) struct System {
     pub(crate) crashes: bool,
 }
 
-/// What happens.
+/// A step of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Submit(usize),

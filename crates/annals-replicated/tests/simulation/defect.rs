@@ -3,7 +3,7 @@
 use annals::Appended;
 use annals_replicated::{AppendOutcome, Core, Input, NewBatch, Refusal, Slot};
 
-/// What is wrong with a core.
+/// A defect of a core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
     /// Conditions are not checked.

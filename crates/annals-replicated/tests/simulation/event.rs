@@ -6,7 +6,7 @@ use annals_replicated::{
 };
 use bytes::Bytes;
 
-/// What happens at a time, to a process or to the engine.
+/// An event of the simulation, at a time, for a process or for the engine.
 #[derive(Debug)]
 pub(crate) enum Event {
     Submit,

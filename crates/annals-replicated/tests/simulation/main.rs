@@ -138,9 +138,9 @@ fn plain_plan(processes: usize) -> Plan {
     }
 }
 
-/// What an engine loses or changes after it acknowledged it, a replica cannot have back. But no replica shows a wrong
-/// event: as long as none has noticed, all have one log, which has everything that was acknowledged. What was changed
-/// far behind their positions shows when the record is read again.
+/// A replica cannot get back the entries that an engine loses or changes after it acknowledged them. But no replica shows
+/// a wrong event: as long as none has noticed, all have one log, which has everything that was acknowledged. A change far
+/// behind their positions shows when the record is read again.
 #[test]
 fn divergence_is_told() {
     use Broken::{ChangedEntry, LostEntry, LostTail, MadeAnew, ReplacedTail, SwappedEntries};

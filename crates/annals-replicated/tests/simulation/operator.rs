@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::replica::MemoryReplica;
 use crate::world::World;
 
-/// What the operator does about processes before the record is repaired.
+/// The operator's way with processes before the record is repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     /// Ends all of them first, as the documentation says.
@@ -20,7 +20,7 @@ pub(crate) enum Operator {
     StopsNone,
 }
 
-/// What the operator did.
+/// The actions of the operator.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Repairs {
     /// The number of times that the operator looked, and of the last of them at which there was nothing to do.

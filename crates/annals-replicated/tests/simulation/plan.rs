@@ -6,7 +6,7 @@ use annals_replicated::sim::{Broken, Faults};
 use crate::defect::Defect;
 use crate::operator::Operator;
 
-/// What is simulated.
+/// The parameters of a simulated run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) faults: Faults,

@@ -71,7 +71,7 @@ pub(crate) struct Break {
     pub(crate) before: SimRecord,
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(crate) struct Outcome {
     pub(crate) history: History,
     pub(crate) record: SimRecord,

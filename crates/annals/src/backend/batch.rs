@@ -192,7 +192,7 @@ impl Appended {
 /// use annals::{AppendFuture, Backend, Batch, Memory, RawEvent};
 /// use futures_executor::block_on;
 ///
-/// /// What `submit` can be for a backend whose appends do not wait for a disk.
+/// /// Appends at once. This is enough for a backend whose appends do not wait for a disk.
 /// fn submit(backend: &Memory<RawEvent>, batch: Batch<RawEvent>) -> AppendFuture {
 ///     Box::pin(std::future::ready(backend.append(batch)))
 /// }

@@ -15,7 +15,7 @@ use crate::error::{Corruption, FollowError, OpenError};
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
-/// What a backend does to follow a log that another process writes.
+/// The steps with which a backend follows a log that another process writes.
 ///
 /// ```
 /// use annals::backend::{FollowStep, FollowStop, Follower, HeadPublisher, Published};

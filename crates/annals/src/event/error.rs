@@ -42,7 +42,7 @@ pub enum CodecError {
     Unreadable {
         /// The path of the field in the payload, for example `days[2].rain`; `.` is the payload itself.
         at: String,
-        /// What is wrong with the value, and what to write instead.
+        /// The problem with the value, and what to write instead.
         problem: String,
     },
 }

@@ -58,7 +58,7 @@ pub(crate) struct Directory {
     pub(crate) handle: Arc<dyn StoreDirectory>,
 }
 
-/// What a directory contains.
+/// The content of a directory.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,

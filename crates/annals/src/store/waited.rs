@@ -1,6 +1,6 @@
 //! What a wait with a time limit returned.
 
-/// What a call returned that waited for an event up to a time limit. Distinguishes a log without a new event from the
+/// The result of a wait for an event up to a time limit. Distinguishes a log without a new event from the
 /// end. `Subscription::next_timeout` returns it, and so do the consumers and workers of `annals-consumer`.
 /// [`Subscription::next_timeout`](crate::Subscription::next_timeout) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub(crate) struct Module {
     paths: Vec<(Vec<String>, bool)>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Module(usize),
@@ -266,7 +266,7 @@ impl Source {
         false
     }
 
-    /// What a path leads to from a module; `None` if out of the crate.
+    /// Returns the target of a path from a module; `None` if it is outside of the crate.
     fn resolve(&self, from: usize, path: &[String], depth: usize) -> Option<Target> {
         assert!(depth < 64, "{path:?} leads in a circle");
         let (first, mut rest) = path.split_first()?;
@@ -296,7 +296,7 @@ impl Source {
         Some(Target::Module(at))
     }
 
-    /// What a name means in a module.
+    /// Returns the target of a name in a module.
     fn step(&self, at: usize, name: &str, depth: usize) -> Option<Target> {
         let module = &self.modules[at];
         if module.defined.contains(name) {

@@ -13,7 +13,7 @@ use super::process::{THREADS, notes_path, open, start, stop_path};
 
 /// Processes that make no progress for this long have stopped for good, on any machine.
 const HANGS: Duration = Duration::from_secs(180);
-/// What a process writes down until it counts as having made progress, in bytes: some 50 calls.
+/// The size of the notes after which a process counts as having made progress, in bytes: some 50 calls.
 const PROGRESS: u64 = 5_000;
 
 /// Sends a signal to a process. One that has ended is not an error.

@@ -12,7 +12,7 @@ use crate::error::AppendError;
 use crate::event::event::Event;
 use crate::query::Condition;
 
-/// What a batch of another type has besides its events.
+/// The fields of a batch of another type, without its events.
 pub(crate) struct Foreign {
     conditions: Vec<Condition>,
     time_ms: Option<u64>,

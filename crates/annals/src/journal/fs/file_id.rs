@@ -21,7 +21,7 @@ pub struct FileId {
     pub number: u64,
 }
 
-/// What a directory has under the name of an open file.
+/// The file that a directory has under the name of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
     /// The open file; or the file system does not identify files.

@@ -8,7 +8,7 @@ use crate::journal::fs::tools::last_data;
 use crate::journal::segment::file::SegmentFile;
 use crate::journal::segment::frame::{FRAME_HEAD, Fault, FrameHead, check_frame};
 
-/// What is behind the last whole frame of a log.
+/// The content behind the last whole frame of a log.
 pub(crate) enum End {
     /// Nothing.
     Clean,

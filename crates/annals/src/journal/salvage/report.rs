@@ -101,7 +101,7 @@ pub struct SalvageGap {
     pub file: PathBuf,
     /// The bytes of the file in which no whole event was found.
     pub bytes: Range<u64>,
-    /// What was found there instead.
+    /// A description of the content of these bytes.
     pub found: String,
     /// Whether the first missing event is known to have been durable. If not, it may belong to a commit that a crash
     /// interrupted and that was never acknowledged.

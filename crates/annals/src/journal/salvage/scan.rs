@@ -21,7 +21,7 @@ use crate::journal::segment::frame::{FRAME_HEAD, FrameHead, check_frame, check_r
 use crate::util::crc32c::crc32c_append;
 use crate::util::little_endian::u32_at;
 
-/// What was found in a segment's bytes.
+/// The events and the damage in a segment's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// The whole events, by ascending offset.
@@ -47,7 +47,7 @@ pub(super) struct Lost {
     /// The offsets of the events that may have been there. The end is `u64::MAX` if no event follows.
     pub(super) offsets: Range<u64>,
     pub(super) bytes: Range<usize>,
-    /// What is wrong at the first of these bytes.
+    /// A description of the fault at the first of these bytes.
     pub(super) found: String,
     /// Whether all bytes are zero. Without bytes it is true.
     pub(super) is_blank: bool,

@@ -28,7 +28,7 @@ pub(super) struct Target {
     written: Written,
 }
 
-/// What was written to the new store.
+/// The events that were written to the new store.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// The number of events.

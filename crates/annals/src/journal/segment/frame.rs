@@ -33,7 +33,7 @@ pub(crate) struct FrameHead {
     pub(crate) durable: u64,
 }
 
-/// What is wrong with a frame or record. The position counts from the start of its segment.
+/// A fault of a frame or record. The position counts from the start of its segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) position: usize,

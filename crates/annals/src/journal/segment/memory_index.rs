@@ -47,7 +47,7 @@ pub(crate) struct Indexed {
     pub(crate) end: usize,
     /// The offset of the event that would come next.
     pub(crate) next_offset: u64,
-    /// What is wrong at the end, if there are bytes other than zeroes that are not a whole frame.
+    /// The fault at the end, if there are bytes other than zeroes that are not a whole frame.
     pub(crate) fault: Option<Fault>,
 }
 

@@ -1,4 +1,4 @@
-//! What a backend provides to be tested: how to open it, and how to inject faults.
+//! The traits that a backend under test implements: how to open it, and how to inject faults.
 
 use std::error::Error;
 use std::sync::Arc;

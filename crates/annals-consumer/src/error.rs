@@ -1,4 +1,4 @@
-//! What can go wrong with consumers and groups.
+//! The errors of consumers and groups.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! What an operator's functions read.
+//! The reads that an operator's functions cause.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What breaks promises: kills between two steps, clocks that go back, disks that fail, events that cannot be decoded.
+//! Tests under faults: kills between two steps, clocks that go back, disks that fail, events that cannot be decoded.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod common;

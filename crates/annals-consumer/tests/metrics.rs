@@ -1,4 +1,4 @@
-//! What consumers and groups report to the recorder of the crate `metrics`.
+//! The metrics that consumers and groups report to the recorder of the crate `metrics`.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod common;

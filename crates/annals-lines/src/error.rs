@@ -1,4 +1,4 @@
-//! What can be wrong with a line, and in which column.
+//! The errors of a line, each with its column.
 
 use annals::InvalidEvent;
 

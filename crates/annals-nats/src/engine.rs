@@ -1,4 +1,4 @@
-//! What the tasks of the thread have.
+//! The state that the tasks of the thread share.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a program may set for a connection to a record.
+//! The options of a connection to a record.
 
 use std::path::PathBuf;
 use std::time::Duration;

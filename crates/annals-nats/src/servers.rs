@@ -1,4 +1,4 @@
-//! What the servers say about their settings: by their monitoring endpoints, or by the system account.
+//! The settings of the servers, as their monitoring endpoints or the system account report them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the callers and the thread of the connection share.
+//! The state that the callers and the thread of the connection share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

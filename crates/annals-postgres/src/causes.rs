@@ -1,4 +1,4 @@
-//! What an error of a server or of a connection says, and whether it stays until a person changes something.
+//! The cause in an error of a server or of a connection, and whether it stays until a person changes something.
 
 use std::error::Error as _;
 

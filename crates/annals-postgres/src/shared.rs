@@ -1,4 +1,4 @@
-//! What the callers and the thread of the connections share.
+//! The state that the callers and the thread of the connections share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! What can be wrong: with a format, with a proof, and with the proofs of a log.
+//! The errors of a format, of a proof, and of the proofs of a log.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What can go wrong, one enum for each area.
+//! The errors of a log, one enum for each area.
 
 use std::borrow::Cow;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a log has about logs: keys, cosigned checkpoints and receipts.
+//! The projection of the statements, peers, cosignatures and receipts in a log.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{ChannelEvent, CheckpointCosigned, LogKeyStated, ReceiptReceived};
 use crate::hex::{Address, Hash};
 
-/// The projection of what a log has about logs.
+/// The projection of [`KnownLogsState`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownLogs;
 

@@ -1,4 +1,4 @@
-//! What can be delivered next, derived from a group's state: ready events, keys, timers, and what workers hold.
+//! The schedule of deliveries, derived from a group's state: ready events, keys, timers, and events with workers.
 //!
 //! An event is ready if it waits, no event of its keys is with a worker, and no earlier event of its keys is open. An
 //! event may have several keys. Since each key prefers the lowest offset, events never wait for each other in a circle.

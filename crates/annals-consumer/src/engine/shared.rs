@@ -1,4 +1,4 @@
-//! What the workers of a group, or the one of a consumer, share.
+//! The state that the workers of a group, or the one of a consumer, share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

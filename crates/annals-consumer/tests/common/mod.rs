@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Functions that the tests share.
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 

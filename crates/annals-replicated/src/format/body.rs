@@ -1,4 +1,4 @@
-//! What is in a commit's body: batches of events, who made the record, or the decision of an operator.
+//! The body of a commit: batches of events, the program that made the record, or the decision of an operator.
 
 use annals::{MAX_BATCH_EVENTS, RawEvent};
 use bytes::{BufMut, Bytes, BytesMut};

@@ -1,4 +1,4 @@
-//! What the callers of an engine and its connection share: the last slot that is known, and hints.
+//! The news that the callers of an engine and its connection share: the last slot that is known, and hints.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! What an operator asks of a record and of a replica, without opening the log.
+//! The questions of an operator about a record and a replica, without opening the log.
 //!
 //! ```text
 //!   status   what the engine is, what the record has, and where a replica is in it

@@ -1,4 +1,4 @@
-//! What the engine is, what the record has, and where a replica is in it.
+//! The status of an engine, of its record, and of a replica.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a replica has of a record.
+//! A replica's part of a record.
 
 use crate::chain::chain::Position;
 use crate::format::commit::Commit;

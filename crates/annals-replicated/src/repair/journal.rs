@@ -1,4 +1,4 @@
-//! What a replica in files has: its events, and its file `record.tail`.
+//! A replica in files: its events, and its file `record.tail`.
 
 use std::io;
 use std::path::Path;

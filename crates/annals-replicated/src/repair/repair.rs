@@ -1,4 +1,4 @@
-//! What an operator does about a record that lost commits.
+//! The repair of a record that lost commits, by an operator.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a repair finds and does.
+//! The findings and the results of a repair.
 
 use std::ops::Range;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the threads of a backend and its callers share.
+//! The state that the threads of a backend and its callers share.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! What is known of the record and of this replica's place in it.
+//! The known state of the record, and this replica's position in it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

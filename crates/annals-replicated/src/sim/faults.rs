@@ -1,4 +1,4 @@
-//! What goes wrong in a simulated engine.
+//! The faults of a simulated engine.
 
 /// The faults of a simulated engine and of the way to it. Each number is a probability in percent.
 ///

@@ -1,4 +1,4 @@
-//! What an operator asks of a record and a replica: their status, and whether they agree.
+//! The questions of an operator about a record and a replica: their status, and whether they agree.
 
 use std::path::Path;
 use std::sync::Arc;

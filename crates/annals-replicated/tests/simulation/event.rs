@@ -1,4 +1,4 @@
-//! What happens in a simulation.
+//! The events of a simulation.
 
 use annals_replicated::sim::Broken;
 use annals_replicated::{

@@ -1,4 +1,4 @@
-//! What holds at the end of a run on an engine that keeps its promises. `divergence_is_told` is a test of its own: it
+//! The invariants at the end of a run on an engine that keeps its promises. `divergence_is_told` is a test of its own: it
 //! needs an engine that does not.
 
 use annals_replicated::{Chain, Slot, Step};

@@ -1,4 +1,4 @@
-//! What is simulated.
+//! The parameters of a simulated run.
 
 use annals_replicated::LogLimits;
 use annals_replicated::sim::{Broken, Faults};

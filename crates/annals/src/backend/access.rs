@@ -1,4 +1,4 @@
-//! What backends that store encoded events have in common: one process writes the log, and other processes follow it.
+//! The common part of backends that store encoded events: one process writes the log, and other processes follow it.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,5 @@
-//! What the fuzz targets in fuzz/ call: the parsers of the files, over plain bytes. Compiled under `cfg(fuzzing)` only,
-//! and not part of the public API.
+//! The functions that the fuzz targets in fuzz/ call: the parsers of the files, over plain bytes. Compiled under
+//! `cfg(fuzzing)` only, and not part of the public API.
 //!
 //! Checksums reject nearly every changed byte. The `repair_…` functions therefore correct the checksums, and some
 //! values that are stored more than once, so that the code behind the checksums is reached. The functions assert what

@@ -1,4 +1,4 @@
-//! What instruments report to: the recorder of the crate `metrics`, or nothing in a build without the feature
+//! The recorder to which instruments report: that of the crate `metrics`, or none in a build without the feature
 //! `metrics`.
 
 #[cfg(feature = "metrics")]

@@ -1,4 +1,4 @@
-//! What a program uses: the store, its iterators, subscriptions and streams.
+//! The types that a program uses: the store, its iterators, subscriptions and streams.
 
 pub(crate) mod append;
 pub(crate) mod bounds;

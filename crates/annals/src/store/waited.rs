@@ -1,4 +1,4 @@
-//! What a wait with a time limit returned.
+//! The result of a wait with a time limit.
 
 /// The result of a wait for an event up to a time limit. Distinguishes a log without a new event from the
 /// end. `Subscription::next_timeout` returns it, and so do the consumers and workers of `annals-consumer`.

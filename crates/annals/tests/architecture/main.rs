@@ -1,4 +1,4 @@
-//! What docs/ARCHITECTURE.md promises of the source itself.
+//! The promises of docs/ARCHITECTURE.md about the source itself.
 
 mod circles;
 mod source;

@@ -1,5 +1,5 @@
-//! What a process writes down about its calls, line by line, so that it is there when the process is killed. A line is
-//! one write.
+//! The notes of a process about its calls, line by line, so that they are there when the process is killed. A line is one
+//! write.
 
 use std::fs::File;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! What the following thread holds, and why one of its steps may stop.
+//! The state of the following thread, and the reasons why one of its steps may stop.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the writer holds.
+//! The state of the writer.
 
 use std::io;
 use std::sync::Arc;

@@ -193,7 +193,7 @@ fn a_clock_that_is_ahead_refuses_events_and_no_barrier() {
         _ => None,
     });
     let (asked, all) = (asked.expect("a check"), Ok(run.record.entries().to_vec()));
-    run.step(Input::Anchored { after: Slot(0), asked, entries: all });
+    run.step(Input::Anchored { after: Slot(0), count: 1, asked, entries: all });
     run.step(Input::Entries { kind, after, entries, time_ms: Some(89_000) });
     let batch = NewBatch { events: vec![event(1)], ..NewBatch::default() };
     let outputs = run.step(Input::Submitted { request: RequestId(1), batch, deadline_ms: None });

@@ -114,7 +114,7 @@ impl Run {
         let (after, count, asked) = self.asked.anchors.pop()?;
         let from = usize::try_from(after.0).expect("in memory");
         let entries = self.record.entries().iter().skip(from).take(count);
-        Some(Input::Anchored { after, asked, entries: Ok(entries.cloned().collect()) })
+        Some(Input::Anchored { after, count, asked, entries: Ok(entries.cloned().collect()) })
     }
 
     /// Answers all reads, until the core asks for no more.
@@ -160,7 +160,7 @@ impl Run {
         for (after, count, asked) in anchors {
             let limit = ReadLimit { entries: count, ..ReadLimit::default() };
             let entries = self.record.read(after, limit, 0);
-            answers.push(Input::Anchored { after, asked, entries });
+            answers.push(Input::Anchored { after, count, asked, entries });
         }
         for after in reads {
             let entries = self.record.read(after, ReadLimit::default(), 0);
@@ -349,6 +349,71 @@ fn does_not_land_behind_a_commit_of_another_that_was_read_long_before() {
         run.answer(send, AppendOutcome::At(Slot(3)));
         run.is_in_doubt_and_then_diverged();
     }
+}
+
+/// A void entry is behind the last valid commit. The record loses it, and a valid commit takes its slot. The engine
+/// compares slots only, and stores the process's commit behind that one. The record still has the commit before both.
+#[test]
+fn does_not_land_behind_void_entries_that_the_record_lost() {
+    for is_seen_by_a_read in [false, true] {
+        let mut run = Run::new();
+        run.record.arrive(Slot(1), &Bytes::from_static(b"stray"), false);
+        run.watched(Slot(1), run.record.entries()[1..].to_vec());
+        run.read_all();
+        run.record = SimRecord::new(Uuid::from_u128(7));
+        run.other(batch(2));
+        run.now_ms += 1_000;
+        let (send, after, entry) = run.submit();
+        let outcome = run.record.arrive(after, &entry.bytes, false);
+        assert!(matches!(outcome, AppendOutcome::At(Slot(3))), "{outcome:?}");
+        if is_seen_by_a_read {
+            run.watched(Slot(2), vec![entry.bytes]);
+        } else {
+            run.answer(send, AppendOutcome::At(Slot(3)));
+        }
+        run.read_all();
+        assert!(run.reply.is_none(), "{:?}", run.reply);
+        assert_eq!((run.core.divergence(), &run.applied[..]), (None, &[0, 1][..]));
+        let (_, after, entry) = run.asked.appends.pop().expect("its batch is admitted anew");
+        assert_eq!((after, entry.number, entry.first_offset), (Slot(3), 2, 1));
+    }
+}
+
+/// The engine stores the second of two commits, answers, and loses it. The first one is stored after that.
+#[test]
+fn does_not_land_by_an_answer_from_before_a_loss() {
+    let mut run = Run::new();
+    let (first, ..) = run.submit();
+    let (second, ..) = run.submit();
+    run.answer(second, AppendOutcome::At(Slot(3)));
+    run.now_ms += 1_000;
+    run.answer(first, AppendOutcome::Unknown(Cause::new("lost")));
+    run.read_all();
+    run.wake();
+    for expected in [0, 1] {
+        let (send, after, entry) = run.asked.appends.pop().expect("it is sent again");
+        run.record.arrive(after, &entry.bytes, false);
+        run.answer(send, AppendOutcome::At(after.next()));
+        run.read_all();
+        assert!(matches!(run.reply, Some(Ok(offset)) if offset == expected), "{:?}", run.reply);
+    }
+}
+
+/// The engine returns what it had long ago.
+#[test]
+fn is_not_taken_from_a_read_from_before_a_loss() {
+    let mut run = Run::new();
+    run.now_ms += 1_000;
+    let (send, after, entry) = run.submit();
+    run.record.arrive(after, &entry.bytes, false);
+    run.answer(send, AppendOutcome::At(Slot(2)));
+    run.read_all();
+    assert!(matches!(run.reply, Some(Ok(0))), "{:?}", run.reply);
+    run.other(batch(2));
+    run.watched(Slot(1), run.record.entries()[1..].to_vec());
+    assert_eq!(run.applied, [0, 1], "it is read again");
+    run.read_all();
+    assert_eq!(run.applied, [0, 1, 2]);
 }
 
 /// Two processes had read a commit, and the record lost it. A third one filled its slot, and the first one appended

@@ -10,7 +10,7 @@ use super::tip::{Tip, Void};
 use crate::format::commit::Commit;
 use crate::format::entry::{Entry, EntryError};
 use crate::format::hash::CommitHash;
-use crate::format::header::{AnyVersion, Kind};
+use crate::format::header::{AnyVersion, Header, Kind};
 
 /// A place in a record: its last valid commit there, and the slots that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,17 +150,35 @@ impl Chain {
         }
     }
 
-    /// Notes that `commit` landed at the slots behind the last one that was read.
+    /// Returns the number of collected parts of an unfinished commit, if it is the one with this header in `count` parts;
+    /// otherwise 0.
+    pub(crate) fn parts_of(&self, header: &Header, count: u16) -> usize {
+        let is_of = |last: &Entry| last.header == *header && last.part.count == count;
+        if self.parts.last().is_some_and(is_of) { self.parts.len() } else { 0 }
+    }
+
+    /// Notes that `commit` landed at the slots behind the last one that was read. If the last entries that were read are
+    /// the first parts of it, notes that the others landed.
     ///
     /// # Panics
     /// If the commit is not valid there.
     pub fn landed(&mut self, commit: &Commit, entries: u16) {
         let tip = self.tip().expect("a record begins with its genesis");
         let tip = tip.after(commit).expect("a commit that landed is valid");
-        self.read_to = Slot(self.read_to.0 + u64::from(entries));
+        let left = usize::from(entries) - self.parts_of(commit.header(), entries);
+        self.read_to = Slot(self.read_to.0 + left as u64);
         self.parts.clear();
         self.voids = 0;
         self.position = Some(Position { slot: self.read_to, entries, tip });
+    }
+
+    /// Returns whether both have read the same slots, and judge the next entries alike.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let is_same = |pair: (&Entry, &Entry)| pair.0 == pair.1;
+        self.position == other.position
+            && self.read_to == other.read_to
+            && self.parts.len() == other.parts.len()
+            && self.parts.iter().zip(&other.parts).all(is_same)
     }
 
     /// Hashes everything that decides how the next entries are judged.

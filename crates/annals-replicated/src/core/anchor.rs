@@ -1,5 +1,5 @@
-//! Checks that the record still has what was read: the last valid commit, and an earlier one if an entry raises the
-//! suspicion that another process has read something else there.
+//! Checks that the record still has what was read: the last valid commit and the entries behind it, and an earlier
+//! commit if an entry raises the suspicion that another process has read something else there.
 
 use bytes::Bytes;
 
@@ -7,27 +7,27 @@ use super::anchor_check::AnchorCheck;
 use super::messages::{Asked, Divergence, Output};
 use super::settings::{FIRST_PAUSE_MS, SHORT_READS};
 use super::state::State;
-use crate::chain::chain::Position;
+use crate::chain::chain::Chain;
 use crate::chain::slot::Slot;
 use crate::format::entry::Entry;
 use crate::log::commit_log::LogError;
 
 impl State {
-    /// Begins to check that the record still has the last valid commit.
+    /// Begins to check that the record still has the last valid commit and the entries that were read behind it.
     pub(super) fn begin_anchor(&mut self) {
         let Some(&position) = self.chain.position() else { return };
         if self.anchor.is_none() && self.end.is_none() {
             let previous = self.recent.before(&position);
-            self.anchor = Some(AnchorCheck::new(position, previous));
+            self.anchor = Some(AnchorCheck::new(position, previous, self.chain.read_to()));
         }
     }
 
-    /// Returns whether the record was seen to still have the last valid commit, not long before `time_ms` or after it.
-    /// Only then is a commit taken that the engine stored by that time, or that a read showed by that time, whichever
-    /// process appended it.
+    /// Returns whether the record was seen to still have everything that was read, not long before `time_ms` or after
+    /// it. Only then is an entry taken that the engine stored by that time, or that a read showed by that time,
+    /// whichever process appended it.
     ///
     /// An engine may compare only the slot of an append. If its record loses its end and other writers fill the slots
-    /// again, such an engine stores a commit that is void for all processes but those that had read the lost one.
+    /// again, such an engine stores a commit that is void for all processes but those that had read the lost entries.
     pub(super) fn is_confirmed(&self, time_ms: u64) -> bool {
         let Some(limit) = self.settings.confirm_ms else { return true };
         let is_since = |confirmed_ms: u64| time_ms < confirmed_ms.saturating_add(limit);
@@ -35,19 +35,27 @@ impl State {
         self.chain.position().is_none() || self.confirmed_ms.is_some_and(is_since)
     }
 
-    /// Takes the news that the record has the position that was checked, in a read that was asked for at this time, on
-    /// this connection: a new one forgets the reads before it. The time of the answer says nothing: this process, or the
+    /// Takes the news that the record has everything that was read, in a read that was asked for at this time, on this
+    /// connection: a new one forgets the reads before it. The time of the answer says nothing: this process, or the
     /// engine, may have been paused in between.
-    fn confirmed_at(&mut self, position: &Position, asked_ms: u64) {
-        let is_tip = self.chain.position() == Some(position);
-        if is_tip && !self.rejoin.is_open() {
-            self.confirmed_ms = self.confirmed_ms.max(Some(asked_ms));
-        }
+    fn confirmed_at(&mut self, asked_ms: u64) {
+        self.confirmed_ms = self.confirmed_ms.max(Some(asked_ms));
     }
 
-    /// Takes the news that the last valid commit is another one, which the engine showed when it was asked at this
-    /// time, or later.
-    pub(super) fn tip_seen_at(&mut self, asked: Asked) {
+    /// Returns whether an answer is of the same record as everything that was read: it was asked for not long before the
+    /// process learned of the last entry, or after that.
+    ///
+    /// Otherwise the answer may be older than a loss, and the last entry younger. Then the entry that the answer shows is
+    /// no longer behind it.
+    pub(super) fn is_of_same_record(&self, asked: Asked) -> bool {
+        let Some(limit) = self.settings.confirm_ms else { return true };
+        self.learned_ms < asked.steady_ms.saturating_add(limit)
+    }
+
+    /// Takes the news that more was read, which the engine showed between the time at which it was asked and the time at
+    /// which the process learned of it, in ms.
+    pub(super) fn seen(&mut self, asked: Asked, learned_ms: u64) {
+        self.learned_ms = self.learned_ms.max(learned_ms);
         let is_current = asked.connection == self.connection;
         let confirmed_ms = self.confirmed_ms.filter(|_| is_current);
         self.confirmed_ms = confirmed_ms.map(|confirmed_ms| confirmed_ms.min(asked.steady_ms));
@@ -73,14 +81,6 @@ impl State {
         if !self.flights.is_empty() && !self.is_confirmed(self.now.steady_ms) {
             self.begin_anchor();
         }
-    }
-
-    /// Begins the same check, and then reads the entries behind that commit again: the record may have lost void
-    /// entries there, and then other writers append at slots that this process believes to have read. After a pause:
-    /// otherwise the process would read as fast as it can until it sends again.
-    pub(super) fn begin_anchor_and_rewind(&mut self) {
-        self.begin_anchor();
-        self.rewinds = self.now.steady_ms >= self.rewind_again_ms;
     }
 
     /// Looks at a void entry. If it has the number of a commit that was read before, asks to read that commit again. If
@@ -121,22 +121,24 @@ impl State {
     pub(super) fn anchored(
         &mut self,
         after: Slot,
+        count: usize,
         asked: Asked,
         entries: Result<Vec<Bytes>, LogError>,
     ) {
-        let is_at = |check: &&mut AnchorCheck| check.after() == after && check.asked == Some(asked);
+        let is_at = |check: &&mut AnchorCheck| {
+            (check.after(), check.count(), check.asked) == (after, count, Some(asked))
+        };
         let Some(check) = self.anchor.iter_mut().chain(&mut self.recent.check).find(is_at) else {
             return;
         };
         let (now, limit) = (self.now.steady_ms, self.settings.absence_limit_ms);
         let position = check.position;
-        let count = check.count();
+        let count = check.count_to_position();
         let is_short = entries.as_ref().is_ok_and(|entries| entries.len() < count);
         let is_absent = is_short && check.absence.note(now, limit);
         let (slot, reads) = (position.slot, check.absence.reads());
         check.asked = None;
         let checked = *check;
-        let is_there = |entries: &[Bytes]| checked.is_there(entries);
         check.again_ms = now + FIRST_PAUSE_MS;
         let is_anchor = self.anchor.is_some_and(|anchor| anchor.position == position);
         // Stepping back needs less patience: whether something is lost shows at the end of the record.
@@ -162,35 +164,50 @@ impl State {
         if is_short {
             return;
         }
-        if !is_there(&entries[..count]) {
+        let Some(behind) = checked.chain_behind(&entries) else {
             let changed = Divergence::Changed { slot };
             return self.not_there(changed, is_anchor);
-        }
+        };
         self.counts.anchors_found += 1;
         if self.recent.check.is_some_and(|check| check.position == position) {
             self.recent.end();
         }
         if is_anchor {
-            self.anchor_found(&position, asked);
+            self.anchor_found(&checked, &behind, asked);
         }
     }
 
-    /// Takes the news that the record has the last valid commit, or the position from which it is rejoined.
-    fn anchor_found(&mut self, position: &Position, asked: Asked) {
-        self.anchor = None;
-        self.confirmed_at(position, asked.steady_ms);
-        self.confirmed();
-        if !self.rejoin.is_open() && std::mem::take(&mut self.rewinds) {
-            self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
-            self.land_from = self.land_from.max(self.chain.read_to());
-            self.chain.rewind();
-            self.read_now();
+    /// Takes the news that the record has the last valid commit, or the position from which it is rejoined. `behind` is
+    /// the chain behind the entries that the check has read.
+    fn anchor_found(&mut self, check: &AnchorCheck, behind: &Chain, asked: Asked) {
+        if !self.rejoin.is_open() && self.chain.position() == Some(&check.position) {
+            if self.chain.is_like(behind) {
+                self.confirmed_at(asked.steady_ms);
+            } else if self.chain.read_to() == check.last() {
+                // The record has other entries behind the commit than were read, or none.
+                if self.now.steady_ms < self.rewind_again_ms {
+                    // The check begins again after a pause. Otherwise the process would read as fast as it can.
+                    return;
+                }
+                self.rewind();
+                self.confirmed_at(asked.steady_ms);
+            }
         }
+        self.anchor = None;
+        self.confirmed();
         if let Some(page) = self.held.take() {
             self.page(page);
         }
         self.land();
         self.settle_answered();
+    }
+
+    /// Reads the entries behind the last valid commit again.
+    fn rewind(&mut self) {
+        self.rewind_again_ms = self.now.steady_ms + FIRST_PAUSE_MS;
+        self.land_from = self.land_from.max(self.chain.read_to());
+        self.chain.rewind();
+        self.read_now();
     }
 
     /// Takes the news that the record does not have the position that was checked.

@@ -1,4 +1,4 @@
-//! A check that the record still has a commit.
+//! A check that the record still has a commit, and the entries around it.
 
 use bytes::Bytes;
 
@@ -7,12 +7,14 @@ use super::settings::{LEAST_ABSENT_READS, MOST_BETWEEN};
 use crate::chain::chain::{Chain, Position};
 use crate::chain::slot::Slot;
 
-/// A check that the record still has the last valid commit.
+/// A check that the record still has a commit, and the entries that were read behind it.
 #[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct AnchorCheck {
     pub(super) position: Position,
     /// The commit before it, if the entries between the two are checked as well.
     previous: Option<Position>,
+    /// The last slot that is checked.
+    last: Slot,
     /// When the read was asked for that is under way; `None` if none is.
     pub(super) asked: Option<Asked>,
     pub(super) absence: Absence,
@@ -21,15 +23,15 @@ pub(super) struct AnchorCheck {
 }
 
 impl AnchorCheck {
-    /// Returns a check that was not begun. With the commit before it, it also finds a valid commit between the two: the
-    /// record may have lost void entries there, and other writers may have appended since.
-    pub(super) fn new(position: Position, previous: Option<Position>) -> Self {
+    /// Returns a check that was not begun, up to the slot `last`. With the commit before it, it also finds a valid commit
+    /// between the two: the record may have lost void entries there, and other writers may have appended since.
+    pub(super) fn new(position: Position, previous: Option<Position>, last: Slot) -> Self {
         let is_near = |previous: &Position| {
             let between = position.before().0.checked_sub(previous.slot.0);
             between.is_some_and(|between| between <= MOST_BETWEEN)
         };
         let previous = previous.filter(is_near);
-        Self { position, previous, asked: None, absence: Absence::default(), again_ms: 0 }
+        Self { position, previous, last, asked: None, absence: Absence::default(), again_ms: 0 }
     }
 
     /// Returns the slot behind which to read.
@@ -37,21 +39,48 @@ impl AnchorCheck {
         self.previous.map_or(self.position.before(), |previous| previous.slot)
     }
 
-    /// Returns the number of entries to read.
-    pub(super) fn count(&self) -> usize {
-        let between = self.position.before().0 - self.after().0;
-        let between = usize::try_from(between).expect("few entries before a commit");
-        usize::from(self.position.entries) + between
+    /// Returns the last slot that is checked.
+    pub(super) fn last(&self) -> Slot {
+        self.last
     }
 
-    /// Returns whether these entries lead to the position.
-    pub(super) fn is_there(&self, entries: &[Bytes]) -> bool {
-        let Some(previous) = self.previous else { return self.position.is_at(entries) };
-        let mut chain = Chain::resume(previous);
-        for entry in entries {
-            chain.push(chain.read_to().next(), entry);
-        }
-        chain.position() == Some(&self.position)
+    /// Returns the number of entries to read.
+    pub(super) fn count(&self) -> usize {
+        entries_between(self.after(), self.last)
+    }
+
+    /// Returns how many of them, at the beginning, lead to the position.
+    pub(super) fn count_to_position(&self) -> usize {
+        entries_between(self.after(), self.position.slot)
+    }
+
+    /// Returns the chain behind these entries; `None` if they do not lead to the position.
+    pub(super) fn chain_behind(&self, entries: &[Bytes]) -> Option<Chain> {
+        let (to_position, behind) = entries.split_at_checked(self.count_to_position())?;
+        let mut chain = match self.previous {
+            None if self.position.is_at(to_position) => Chain::resume(self.position),
+            None => return None,
+            Some(previous) => {
+                let mut chain = Chain::resume(previous);
+                push_all(&mut chain, to_position);
+                if chain.position() != Some(&self.position) {
+                    return None;
+                }
+                chain
+            }
+        };
+        push_all(&mut chain, behind);
+        Some(chain)
+    }
+}
+
+fn entries_between(after: Slot, last: Slot) -> usize {
+    usize::try_from(last.0 - after.0).expect("entries that were read")
+}
+
+fn push_all(chain: &mut Chain, entries: &[Bytes]) {
+    for entry in entries {
+        chain.push(chain.read_to().next(), entry);
     }
 }
 
@@ -97,7 +126,7 @@ mod tests {
         let entries = u64::from(u16::MAX);
         let slot = Slot(previous.slot.0 + MOST_BETWEEN + entries);
         let position = Position { slot, entries: u16::MAX, ..previous };
-        let check = AnchorCheck::new(position, Some(previous));
+        let check = AnchorCheck::new(position, Some(previous), position.slot);
         assert_eq!(check.after(), previous.slot);
         assert_eq!(check.count() as u64, MOST_BETWEEN + entries);
     }

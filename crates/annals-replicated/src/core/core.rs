@@ -78,13 +78,15 @@ impl Core {
             Input::Entries { kind, after, entries, time_ms } => {
                 state.entries(kind, after, entries, time_ms);
             }
-            Input::Anchored { after, asked, entries } => state.anchored(after, asked, entries),
+            Input::Anchored { after, count, asked, entries } => {
+                state.anchored(after, count, asked, entries);
+            }
             Input::Applied { number } => state.applied(number),
             Input::ApplyFailed => state.apply_failed(),
             Input::ApplyDiffers { slot } => state.apply_differs(slot),
             Input::Reconnected => {
                 state.forget_connection();
-                state.begin_anchor_and_rewind();
+                state.begin_anchor();
                 state.read_now();
             }
             Input::Hinted => state.hinted = true,

@@ -27,7 +27,7 @@ impl State {
         for flight in flights {
             (flight.id, flight.commit.hash(), flight.tip.hash, &flight.slots).hash(hasher);
             (flight.sent, flight.open, flight.split_at, flight.may_be_stored).hash(hasher);
-            (flight.sent_ms, flight.stored_ms, flight.stored_since, flight.ends_doubt).hash(hasher);
+            (flight.sent_ms, flight.ends_doubt).hash(hasher);
             flight.entries.len().hash(hasher);
             all_into(&flight.requests, hasher);
         }
@@ -49,12 +49,12 @@ impl State {
     fn hash_rest(&self, hasher: &mut impl Hasher) {
         let Self { send_count, flight_count, attempt, open, predicted, resend_ms, .. } = self;
         (send_count, flight_count, attempt, open, predicted, resend_ms).hash(hasher);
-        let Self { pause_ms, hold_until_ms, abandoned, anchor, rewinds, recent, rejoin, .. } = self;
-        (pause_ms, hold_until_ms, abandoned, anchor, rewinds, recent, rejoin).hash(hasher);
+        let Self { pause_ms, hold_until_ms, abandoned, anchor, recent, rejoin, .. } = self;
+        (pause_ms, hold_until_ms, abandoned, anchor, recent, rejoin).hash(hasher);
         let Self { replica_head, shorter, want_now, reading_now, watching, .. } = self;
         (replica_head, shorter, want_now, reading_now, watching).hash(hasher);
         (self.read_asked, self.read_wall_ms, self.watch_asked).hash(hasher);
-        (self.connection, self.confirmed_ms, &self.held).hash(hasher);
+        (self.connection, self.confirmed_ms, self.learned_ms, &self.held).hash(hasher);
         (self.land_from, self.rewind_again_ms, self.last_before).hash(hasher);
         let Self { read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random, .. } = self;
         (read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random).hash(hasher);

@@ -29,6 +29,16 @@ pub(super) struct Admitted {
     pub(super) told: bool,
 }
 
+/// An answer of the engine that it stored an entry.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(super) struct Stored {
+    pub(super) slot: Slot,
+    /// When the entry was sent.
+    pub(super) asked: Asked,
+    /// The steady time of the answer, in ms.
+    pub(super) answered_ms: u64,
+}
+
 /// A commit under way.
 #[derive(Debug, Clone)]
 pub(super) struct Flight {
@@ -38,8 +48,8 @@ pub(super) struct Flight {
     /// The tip after the commit.
     pub(super) tip: Tip,
     pub(super) entries: Vec<Bytes>,
-    /// The slots at which the engine said that it stored each entry.
-    pub(super) slots: Vec<Vec<Slot>>,
+    /// Where the engine said that it stored each entry.
+    pub(super) slots: Vec<Vec<Stored>>,
     /// The number of entries that were sent in the current attempt.
     pub(super) sent: usize,
     /// The number of sends of the current attempt that were not answered.
@@ -52,10 +62,6 @@ pub(super) struct Flight {
     pub(super) ends_doubt: bool,
     /// The steady time of the last send, in ms.
     pub(super) sent_ms: u64,
-    /// The steady time of the last answer that an entry is stored, in ms.
-    pub(super) stored_ms: u64,
-    /// When the first of the sends was sent that were answered so.
-    pub(super) stored_since: Option<Asked>,
     pub(super) requests: Vec<Admitted>,
 }
 
@@ -80,8 +86,6 @@ impl Flight {
             may_be_stored: false,
             ends_doubt: false,
             sent_ms: 0,
-            stored_ms: 0,
-            stored_since: None,
             requests,
         }
     }
@@ -99,13 +103,14 @@ impl Flight {
         u16::try_from(self.entries.len()).expect("a commit has at most 65,535 parts")
     }
 
-    /// Returns whether the engine stored all entries at the slots behind `read_to`.
-    pub(super) fn is_behind(&self, read_to: Slot) -> bool {
-        let mut expected = read_to;
-        self.slots.iter().all(|slots| {
-            expected = expected.next();
-            slots.contains(&expected)
-        })
+    /// Returns the engine's answer that it stored entry `part` at `slot`, if it said so.
+    pub(super) fn stored(&self, part: usize, slot: Slot) -> Option<Stored> {
+        self.slots.get(part)?.iter().find(|stored| stored.slot == slot).copied()
+    }
+
+    /// Forgets the engine's answer that it stored entry `part` at `slot`.
+    pub(super) fn forget(&mut self, part: usize, slot: Slot) {
+        self.slots[part].retain(|stored| stored.slot != slot);
     }
 
     /// Returns entry `part` as the engine gets it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::flight::Flight;
+use super::flight::{Flight, Stored};
 use super::messages::{Divergence, Output, ReadKind, Refusal, SendId};
 use super::settings::{FIRST_PAUSE_MS, MAX_UNAPPLIED, SHORTEST_YIELD_MS};
 use super::state::{End, Landed, ReadPage, State};
@@ -34,11 +34,10 @@ impl State {
         let mut doubt = current;
         match outcome {
             AppendOutcome::At(slot) => {
-                (flight.may_be_stored, flight.stored_ms) = (true, self.now.steady_ms);
-                let since = flight.stored_since.map_or(send.asked, |since| since.min(send.asked));
-                flight.stored_since = Some(since);
+                flight.may_be_stored = true;
                 if send.attempt >= flight.split_at {
-                    flight.slots[send.part].push(*slot);
+                    let (slot, asked, answered_ms) = (*slot, send.asked, self.now.steady_ms);
+                    flight.slots[send.part].push(Stored { slot, asked, answered_ms });
                 }
                 doubt &= *slot != send.expected;
             }
@@ -93,26 +92,38 @@ impl State {
         self.resend();
     }
 
-    /// Lands the first flights, if the engine stored them directly behind the last slot that was read, and the record
-    /// still has what was read. If several wait for a check, asks for a read as well: what one read shows lands after one
-    /// check. Otherwise each commit would need a check of its own on an engine whose answers are slow.
+    /// Takes the entries of the first flights that the engine stored directly behind the last slot that was read, if the
+    /// record still has what was read. A flight lands with its last entry.
+    ///
+    /// If several entries wait for a check, asks for a read as well: what one read shows is taken after one check.
+    /// Otherwise each entry would need a check of its own on an engine whose answers are slow.
     pub(super) fn land(&mut self) {
         while self.anchor.is_none()
             && self.end.is_none()
             && self.chain.read_to() >= self.land_from
             && let Some(first) = self.flights.front()
-            && first.is_behind(self.chain.read_to())
+            && let slot = self.chain.read_to().next()
+            && let part = self.chain.parts_of(first.commit.header(), first.parts())
+            && let Some(stored) = first.stored(part, slot)
         {
-            if !self.is_confirmed(first.stored_ms) {
-                self.want_now |= self.flights.len() > 1;
+            if !self.is_of_same_record(stored.asked) {
+                self.flights[0].forget(part, slot);
+                self.read_now();
                 return self.begin_anchor();
+            }
+            if !self.is_confirmed(stored.answered_ms) {
+                self.want_now |= self.flights.len() > 1 || first.entries.len() > 1;
+                return self.begin_anchor();
+            }
+            let next = (part + 1 < first.entries.len()).then(|| first.entries[part].clone());
+            self.seen(stored.asked, stored.answered_ms);
+            if let Some(entry) = next {
+                self.entry(slot, &entry);
+                continue;
             }
             let flight = self.flights.pop_front().expect("the first flight");
             self.chain.landed(&flight.commit, flight.parts());
             self.round_trip_ms = self.now.steady_ms.saturating_sub(flight.sent_ms);
-            if let Some(asked) = flight.stored_since {
-                self.tip_seen_at(asked);
-            }
             self.landed_own(flight);
         }
     }
@@ -176,8 +187,11 @@ impl State {
         self.page(ReadPage { kind, after, entries, asked, arrived_ms });
     }
 
-    /// Takes entries, once the record was seen to have the last valid commit: see [`is_confirmed`](Self::is_confirmed).
+    /// Takes entries, once the record was seen to have those before them: see [`is_confirmed`](Self::is_confirmed).
     pub(super) fn page(&mut self, page: ReadPage) {
+        if !page.entries.is_empty() && !self.is_of_same_record(page.asked) {
+            return self.read_now();
+        }
         if !page.entries.is_empty() && !self.is_confirmed(page.arrived_ms) {
             if self.held.is_some() {
                 return self.read_now();
@@ -185,8 +199,8 @@ impl State {
             self.held = Some(page);
             return self.begin_anchor();
         }
-        let ReadPage { kind, after, entries, asked, .. } = page;
-        let (before, number) = (self.chain.read_to(), self.chain.tip().map(|tip| tip.number));
+        let ReadPage { kind, after, entries, asked, arrived_ms } = page;
+        let before = self.chain.read_to();
         for (entry, slot) in entries.iter().zip(after.0 + 1..) {
             if Slot(slot) != self.chain.read_to().next() {
                 continue;
@@ -196,17 +210,15 @@ impl State {
                 return;
             }
         }
-        if self.chain.tip().map(|tip| tip.number) != number {
-            self.tip_seen_at(asked);
-        }
         if self.chain.read_to() > before {
+            self.seen(asked, arrived_ms);
             self.read_on();
             self.want_now |= self.resend_ms.is_some();
         } else if after == before && kind == ReadKind::Now {
             self.reached_end();
             // The engine refused and shows nothing: perhaps the record is not the one that was read.
             if self.resend_ms.is_some() {
-                self.begin_anchor_and_rewind();
+                self.begin_anchor();
             }
         }
         self.want_now |= !self.caught_up;

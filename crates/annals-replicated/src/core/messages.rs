@@ -95,9 +95,11 @@ pub enum Input {
     },
     /// The read of an anchor check returned.
     Anchored {
-        /// The slot behind which was read.
+        /// The slot behind which was read, as [`Output::Anchor`] had it.
         after: Slot,
-        /// What [`Output::Anchor`] had.
+        /// The number of entries that it asked for.
+        count: usize,
+        /// When it was asked for.
         asked: Asked,
         /// The entries, or why there are none.
         entries: Result<Vec<Bytes>, LogError>,

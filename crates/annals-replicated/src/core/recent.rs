@@ -64,7 +64,7 @@ impl Recent {
             return;
         }
         let position = self.suspected.pop_first().and_then(|number| self.get(number)).copied();
-        let check = |position| AnchorCheck::new(position, self.before(&position));
+        let check = |position| AnchorCheck::new(position, self.before(&position), position.slot);
         self.check = position.map(check);
     }
 

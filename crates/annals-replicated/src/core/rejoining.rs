@@ -15,7 +15,7 @@ impl State {
         self.rejoin.found.get_or_insert(divergence);
         self.rejoin.start = None;
         match self.rejoin.step() {
-            Some(position) => self.anchor = Some(AnchorCheck::new(position, None)),
+            Some(position) => self.anchor = Some(AnchorCheck::new(position, None, position.slot)),
             None => self.rejoined(0),
         }
         true
@@ -29,7 +29,7 @@ impl State {
         let start = *self.rejoin.start.get_or_insert(self.rejoin.at);
         let next = if self.rejoin.is_sampled() { None } else { self.rejoin.step() };
         match next {
-            Some(position) => self.anchor = Some(AnchorCheck::new(position, None)),
+            Some(position) => self.anchor = Some(AnchorCheck::new(position, None, position.slot)),
             None => self.rejoined(start + 1),
         }
     }

@@ -91,14 +91,14 @@ pub(super) struct State {
     pub(super) anchor: Option<AnchorCheck>,
     /// How often the engine was connected again.
     pub(super) connection: u64,
-    /// The record was seen to have the last valid commit, and those before it, at this steady time or later, in ms: a
-    /// time at which the engine was asked. `None` if it was not seen on this connection.
+    /// The record was seen to have everything that was read, at this steady time or later, in ms: a time at which the
+    /// engine was asked. `None` if it was not seen on this connection.
     pub(super) confirmed_ms: Option<u64>,
-    /// What a read returned while the last valid commit was not confirmed: it waits for that.
+    /// The steady time at which the process learned of the last entry that was read, in ms: the record had it by then.
+    pub(super) learned_ms: u64,
+    /// What a read returned while the record was not confirmed: it waits for that.
     pub(super) held: Option<ReadPage>,
-    /// Whether the entries behind the last valid commit are read again after that check.
-    pub(super) rewinds: bool,
-    /// The steady time from which on they may be read again once more, in ms.
+    /// The steady time from which on the entries behind the last valid commit may be read again once more, in ms.
     pub(super) rewind_again_ms: u64,
     /// The slot from which on answers let commits land. Below it, entries were read once, and an answer with such a slot
     /// is wrong, or says where an earlier copy is: reading decides.
@@ -180,8 +180,8 @@ impl State {
             anchor: None,
             connection: 0,
             confirmed_ms: None,
+            learned_ms: 0,
             held: None,
-            rewinds: false,
             rewind_again_ms: 0,
             land_from: Slot(0),
             voids_to: Slot(0),

@@ -128,7 +128,7 @@ impl Worker {
                 }
                 ReadJob::Anchor { after, count, asked } => {
                     let entries = self.read_whole(after, count);
-                    self.inbox.push(Input::Anchored { after, asked, entries });
+                    self.inbox.push(Input::Anchored { after, count, asked, entries });
                 }
             }
         }

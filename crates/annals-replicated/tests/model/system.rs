@@ -179,7 +179,7 @@ impl System {
                 let entries = state.record.read(after, limit, 0);
                 let process = &mut state.processes[process];
                 process.anchors.remove(&(after, count, asked));
-                process.input(Input::Anchored { after, asked, entries }, defect)
+                process.input(Input::Anchored { after, count, asked, entries }, defect)
             }
             Action::Wake(process) => state.processes[process].wake(defect),
             Action::Crash(process) => {

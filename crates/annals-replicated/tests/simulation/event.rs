@@ -10,15 +10,50 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(crate) enum Event {
     Submit,
-    SubmitAgain { life: u64, batch: NewBatch },
-    Arrive { from: Sender, after: Slot, entry: NewEntry, answers: bool },
-    Answer { to: Sender, outcome: AppendOutcome },
-    Read { life: u64, kind: ReadKind, after: Slot },
-    Entries { life: u64, kind: ReadKind, after: Slot, entries: Result<Vec<Bytes>, LogError> },
-    Anchor { life: u64, after: Slot, count: usize, asked: Asked },
-    Anchored { life: u64, after: Slot, asked: Asked, entries: Result<Vec<Bytes>, LogError> },
-    Apply { life: u64 },
-    Hinted { life: u64 },
+    SubmitAgain {
+        life: u64,
+        batch: NewBatch,
+    },
+    Arrive {
+        from: Sender,
+        after: Slot,
+        entry: NewEntry,
+        answers: bool,
+    },
+    Answer {
+        to: Sender,
+        outcome: AppendOutcome,
+    },
+    Read {
+        life: u64,
+        kind: ReadKind,
+        after: Slot,
+    },
+    Entries {
+        life: u64,
+        kind: ReadKind,
+        after: Slot,
+        entries: Result<Vec<Bytes>, LogError>,
+    },
+    Anchor {
+        life: u64,
+        after: Slot,
+        count: usize,
+        asked: Asked,
+    },
+    Anchored {
+        life: u64,
+        after: Slot,
+        count: usize,
+        asked: Asked,
+        entries: Result<Vec<Bytes>, LogError>,
+    },
+    Apply {
+        life: u64,
+    },
+    Hinted {
+        life: u64,
+    },
     Reconnected,
     Tick,
     End,

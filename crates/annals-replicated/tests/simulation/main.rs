@@ -232,6 +232,20 @@ fn what_is_stored_after_a_loss_is_in_the_log() {
     }
 }
 
+/// The same with commits of several entries: the record loses parts of a commit, or void entries, that a process has
+/// read behind its last valid commit, and other commits come to their slots.
+#[test]
+fn what_is_stored_in_parts_after_a_loss_is_in_the_log() {
+    for broken in [Broken::LostTail, Broken::ReplacedTail] {
+        for seed in seeds(100) {
+            let limits = LogLimits { entry_bytes: 2_048, under_way: 4 };
+            let plan = Plan { limits, payload: 6_000, ..loss_plan(broken, seed) };
+            let violations = violations_after_a_loss(&plan, seed);
+            assert_eq!(violations, [], "{broken:?}, seed {seed}");
+        }
+    }
+}
+
 /// In this run, the record loses a commit whose answer is under way. Its process cannot know that, and acknowledges the
 /// commit. The checker must not take it for one that was stored after the loss.
 #[test]

@@ -270,10 +270,10 @@ impl World {
                 let limit = ReadLimit { entries: count, bytes: 1 << 20 };
                 let entries = self.read(after, limit);
                 let delay = self.random.below(4);
-                self.later(process, delay, Event::Anchored { life, after, asked, entries });
+                self.later(process, delay, Event::Anchored { life, after, count, asked, entries });
             }
-            Event::Anchored { life: of, after, asked, entries } if of == life => {
-                self.input(process, Input::Anchored { after, asked, entries });
+            Event::Anchored { life: of, after, count, asked, entries } if of == life => {
+                self.input(process, Input::Anchored { after, count, asked, entries });
             }
             Event::Apply { life: of } if of == life => self.apply(process),
             Event::Hinted { life: of } if of == life => self.input(process, Input::Hinted),

@@ -114,6 +114,30 @@ fn rows_that_are_missing_are_reported() {
     assert!(matches!(behind, Err(LogError::Trimmed { first: Slot(4) })), "{behind:?}");
 }
 
+/// The commit that it was decided on was lost, and another one has the same number. The numbers fit, the hashes do not.
+#[test]
+fn a_commit_behind_another_hash_with_the_same_number_is_refused() {
+    let Some(server) = Server::start(&[]) else { return };
+    let record = Postgres::connect(&server.url("shop")).unwrap();
+    create(&record).unwrap();
+    let mut writer = Writer::new(&record);
+    writer.put();
+    let late = writer.next();
+    server.sql("delete from annals_commits where number = 1");
+    let other = Postgres::connect(&server.url("shop")).unwrap();
+    Writer::new(&other).put();
+    let outcome = writer.send(&late);
+    assert!(matches!(outcome, AppendOutcome::Refused), "{outcome:?}");
+    assert_eq!(server.sql("select max(number) from annals_commits"), "1");
+    // With the hash that is there, the same number is free.
+    let mut again = Writer::new(&record);
+    again.read().unwrap();
+    let next = again.next();
+    assert_eq!(next.header().number, late.header().number);
+    let outcome = again.send(&next);
+    assert!(matches!(outcome, AppendOutcome::At(Slot(3))), "{outcome:?}");
+}
+
 #[test]
 fn a_user_needs_only_the_rights_to_select_and_insert() {
     let Some(server) = Server::start(&[]) else { return };

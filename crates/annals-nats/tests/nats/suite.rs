@@ -1,5 +1,6 @@
 //! The suite for engines.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use annals_nats::JetStream;
@@ -9,23 +10,24 @@ use annals_replicated::suite::{LogSubject, run};
 use crate::cutting;
 use crate::server::{Servers, Settings};
 
-struct Subject<'a> {
-    servers: &'a Servers,
+struct Subject {
+    servers: Mutex<Servers>,
     /// The port that the connections of the suite use, if it is not that of the servers.
     port: Option<u16>,
     records: AtomicU32,
 }
 
-impl<'a> Subject<'a> {
-    fn new(servers: &'a Servers, port: Option<u16>) -> Self {
-        Self { servers, port, records: AtomicU32::new(0) }
+impl Subject {
+    fn new(servers: Servers, port: Option<u16>) -> Self {
+        Self { servers: Mutex::new(servers), port, records: AtomicU32::new(0) }
     }
 
     fn connect_to(&self, number: u32) -> JetStream {
-        let url = self.servers.url(&format!("s{number}"));
+        let servers = self.servers.lock().unwrap();
+        let url = servers.url(&format!("s{number}"));
         let url = match self.port {
             Some(port) => {
-                let direct = format!("nats://127.0.0.1:{}/", self.servers.node(0).port);
+                let direct = format!("nats://127.0.0.1:{}/", servers.node(0).port);
                 url.replace(&direct, &format!("nats://127.0.0.1:{port}/"))
             }
             None => url,
@@ -34,13 +36,14 @@ impl<'a> Subject<'a> {
     }
 }
 
-impl LogSubject for Subject<'_> {
+impl LogSubject for Subject {
     type Log = JetStream;
 
     fn create(&self) -> JetStream {
         // Relaxed: the counter guards nothing, and the suite makes one record after the other.
         let number = self.records.fetch_add(1, Ordering::Relaxed);
-        let direct = JetStream::connect(&self.servers.url(&format!("s{number}"))).unwrap();
+        let url = self.servers.lock().unwrap().url(&format!("s{number}"));
+        let direct = JetStream::connect(&url).unwrap();
         create(&direct).unwrap();
         self.connect_to(number)
     }
@@ -49,25 +52,36 @@ impl LogSubject for Subject<'_> {
         // Relaxed: as in `create`.
         self.connect_to(self.records.load(Ordering::Relaxed) - 1)
     }
+
+    fn reconnect(&self, _: &JetStream) -> bool {
+        let mut servers = self.servers.lock().unwrap();
+        // With several, a connection may be to any of them.
+        if servers.count() > 1 {
+            return false;
+        }
+        servers.kill(0);
+        servers.run(0);
+        true
+    }
 }
 
 #[test]
 fn the_engine_passes_the_suite() {
     let Some(servers) = Servers::start(Settings::one()) else { return };
-    assert_eq!(run(&Subject::new(&servers, None)), []);
+    assert_eq!(run(&Subject::new(servers, None)), []);
 }
 
 #[test]
 fn the_engine_passes_the_suite_on_three_servers() {
     let Some(servers) = Servers::start(Settings::three()) else { return };
-    assert_eq!(run(&Subject::new(&servers, None)), []);
+    assert_eq!(run(&Subject::new(servers, None)), []);
 }
 
 #[test]
 fn the_engine_passes_the_suite_where_answers_are_lost() {
     let Some(servers) = Servers::start(Settings::one()) else { return };
     let (port, kept_back) = cutting::start(servers.node(0).port);
-    assert_eq!(run(&Subject::new(&servers, Some(port))), []);
+    assert_eq!(run(&Subject::new(servers, Some(port))), []);
     // Relaxed: the counter guards nothing.
     assert!(kept_back.load(Ordering::Relaxed) > 0, "no answer was lost");
 }

@@ -16,7 +16,7 @@ use crate::log::commit_log::{
 };
 use crate::random::Random;
 
-/// An engine in memory. Clones are connections to the same record.
+/// An engine in memory. Clones are connections to the same record. A hint of one reaches the others.
 ///
 /// ```
 /// use annals_replicated::sim::{Faults, SimLog};
@@ -27,9 +27,23 @@ use crate::random::Random;
 /// assert_eq!(page.entries.len(), 1, "the genesis");
 /// # Ok::<(), annals_replicated::LogError>(())
 /// ```
-#[derive(Clone)]
 pub struct SimLog {
     shared: Arc<Shared>,
+    /// The number of this connection.
+    connection: u64,
+}
+
+impl Clone for SimLog {
+    /// Returns another connection to the same record.
+    fn clone(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        let connection = {
+            let mut state = shared.state.lock();
+            state.connections += 1;
+            state.connections
+        };
+        Self { shared, connection }
+    }
 }
 
 struct Shared {
@@ -44,7 +58,10 @@ struct State {
     /// Entries that are on their way, and the number of calls until they arrive.
     late: Vec<(u64, Slot, Bytes)>,
     limits: LogLimits,
-    hints: Vec<Arc<dyn Fn() + Send + Sync>>,
+    /// What is called for a hint of another connection than this one.
+    hints: Vec<(u64, Arc<dyn Fn() + Send + Sync>)>,
+    /// The number of the last connection.
+    connections: u64,
     /// How far the engine's clock is behind this machine's, in ms, if the engine has one.
     clock_behind_ms: Option<u64>,
 }
@@ -70,9 +87,10 @@ impl SimLog {
             late,
             limits,
             hints,
+            connections: 0,
             clock_behind_ms: None,
         });
-        Self { shared: Arc::new(Shared { state, grown: Condvar::new() }) }
+        Self { shared: Arc::new(Shared { state, grown: Condvar::new() }), connection: 0 }
     }
 
     /// Returns the same engine with other limits.
@@ -217,13 +235,15 @@ impl CommitLog for SimLog {
 
     fn hint(&self) {
         let hints = self.shared.state.lock().hints.clone();
-        for hint in hints {
-            hint();
+        for (connection, hint) in hints {
+            if connection != self.connection {
+                hint();
+            }
         }
     }
 
     fn on_hint(&self, see: Box<dyn Fn() + Send + Sync>) {
-        self.shared.state.lock().hints.push(see.into());
+        self.shared.state.lock().hints.push((self.connection, see.into()));
     }
 }
 

@@ -185,6 +185,31 @@ fn a_stream_that_was_deleted_is_not_made_again_by_a_store() {
     assert!(matches!(other, Err(OpenReplicatedError::OtherRecord { .. })), "{:?}", other.err());
 }
 
+/// The stores call no append, and their connections last.
+#[test]
+fn idle_stores_learn_that_their_stream_was_deleted() {
+    let Some(servers) = Servers::start(Settings::one()) else { return };
+    create(&JetStream::connect(&servers.url("shop")).unwrap()).unwrap();
+    let [first, second] = replicas();
+    let (writer, reader) = (open(&servers, &first), open(&servers, &second));
+    writer.append(event("one")).unwrap();
+    settle(&reader);
+    raw::api(&servers, "STREAM.DELETE.shop", "");
+    let began = Instant::now();
+    for store in [&writer, &reader] {
+        while store.health().takes_appends() {
+            assert!(began.elapsed() < HANGS, "an idle store notices nothing");
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(matches!(store.health(), Health::Diverged { .. }), "{:?}", store.health());
+        let found = store.backend().record().divergence.unwrap();
+        assert!(matches!(found, Divergence::Lost { .. }), "{found:?}");
+        assert_eq!(store.len(), 1);
+    }
+    let streams = raw::api(&servers, "STREAM.NAMES", "");
+    assert!(!streams.contains("shop"), "{streams}");
+}
+
 #[test]
 fn older_data_that_is_put_back_is_found() {
     let Some(mut servers) = Servers::start(Settings::one()) else { return };

@@ -24,6 +24,8 @@ use crate::log::commit_log::{
 const WATCH: Duration = Duration::from_millis(500);
 /// The pause before the record is watched again after the engine failed.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The pause before the core looks again at a record that seems to end before what was read. Each look takes about 10 s.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The largest size of the entries of one commit, in bytes, with room for their heads.
 const COMMIT_BYTES: usize = 128 << 20;
 
@@ -135,7 +137,7 @@ impl Worker {
     }
 
     fn watch_all(&self, jobs: &Receiver<Slot>) {
-        let mut asked = Instant::now();
+        let (mut asked, mut looked) = (Instant::now(), None);
         while let Ok(after) = jobs.recv() {
             let waited = guarded(|| self.log.wait(after, Instant::now() + WATCH));
             let page = self.read(after, ReadLimit::default());
@@ -148,9 +150,22 @@ impl Worker {
                 if let Ok(Ok((_, last))) = guarded(|| self.log.ends()) {
                     // Relaxed: a number for the metrics and for people, which orders nothing.
                     self.progress.last_slot.store(last.0, Ordering::Relaxed);
+                    self.look_at_end(after, last, &mut looked);
                 }
             }
             self.entries(ReadKind::Watch, after, page);
+        }
+    }
+
+    /// Compares the end of the record with the slot up to which the core has read. If the record ends before it, the
+    /// core reads its last commit again, as after a new connection: a process that appends nothing, while no process
+    /// does, would not notice a lost record otherwise. The end may be out of date, so it decides nothing by itself.
+    fn look_at_end(&self, after: Slot, last: Slot, looked: &mut Option<Instant>) {
+        if last >= after {
+            *looked = None;
+        } else if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+            *looked = Some(Instant::now());
+            self.inbox.push(Input::Reconnected);
         }
     }
 

@@ -1,12 +1,13 @@
 //! A record that no longer contains what a replica contains.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use annals::{AppendError, Backend as _, Health, Query};
 use annals_replicated::Divergence;
 use annals_replicated::sim::{Faults, SimLog, SimRecord};
 
-use crate::tools::{Store, event, log, numbers, open, open_impatient, two_events};
+use crate::tools::{HANGS, Store, event, log, numbers, open, open_impatient, two_events};
 
 fn is_diverged(store: &Store) {
     let refused = store.append(event(99));
@@ -111,4 +112,31 @@ fn a_record_that_lost_its_end_is_told_when_opening_returns() {
     let store = open(&log, &path);
     assert!(matches!(store.health(), Health::Diverged { .. }), "{:?}", store.health());
     assert_eq!(numbers(&store), [0, 1]);
+}
+
+/// No process appends, and no call to the engine fails: one record lost its end, and the other one was deleted.
+#[test]
+fn an_idle_store_learns_that_its_record_lost_commits() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let stores = ["shorter", "deleted"].map(|name| {
+        let log = log();
+        let store = open(&log, &directory.path().join(name));
+        store.append(event(0)).expect("an offset");
+        let shorter = log.change(|record| record.clone());
+        store.append(event(1)).expect("an offset");
+        let left = if name == "deleted" { SimRecord::default() } else { shorter };
+        log.change(|record| *record = left);
+        store
+    });
+    let began = Instant::now();
+    for store in &stores {
+        while store.health().takes_appends() {
+            assert!(began.elapsed() < HANGS, "an idle store notices nothing");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let found = store.backend().record().divergence;
+        assert!(matches!(found, Some(Divergence::Lost { .. })), "{found:?}");
+        is_diverged(store);
+        assert_eq!(numbers(store), [0, 1]);
+    }
 }

@@ -2,16 +2,16 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use annals::{AppendError, EventStore};
+use annals::{AppendError, EventStore, Health};
 use annals_replicated::sim::{Faults, SimLog};
 use annals_replicated::{
     CheckError, CommitLog, Done, Fitness, LogError, LogLimits, NewEntry, Page, ReadLimit, Slot,
 };
 
-use crate::tools::{Store, event, impatient, log, numbers, open, options};
+use crate::tools::{HANGS, Store, event, impatient, log, numbers, open, options};
 
 /// An engine with faults. Each number is that of the next calls that have the fault.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ struct Odd {
     reads_that_panic: Arc<AtomicU64>,
     reads_of_other_slots: Arc<AtomicU64>,
     appends_without_answer: Arc<AtomicU64>,
+    /// Whether the engine says that there are no entries.
+    hides_its_end: Arc<AtomicBool>,
 }
 
 impl Odd {
@@ -32,6 +34,7 @@ impl Odd {
             reads_that_panic: count(),
             reads_of_other_slots: count(),
             appends_without_answer: count(),
+            hides_its_end: Arc::default(),
         }
     }
 }
@@ -67,6 +70,9 @@ impl CommitLog for Odd {
     }
 
     fn ends(&self) -> Result<(Slot, Slot), LogError> {
+        if self.hides_its_end.load(Ordering::SeqCst) {
+            return Ok((Slot(1), Slot(0)));
+        }
         self.log.ends()
     }
 
@@ -134,4 +140,24 @@ fn an_error_does_not_name_a_failure_that_is_over() {
     };
     let Err(AppendError::InDoubt { cause }) = &doubt else { panic!("{doubt:?}") };
     assert_eq!(&**cause, "the time limit passed");
+}
+
+/// An engine may name an end that is out of date. The store reads its last commit again, and goes on.
+#[test]
+fn an_end_that_is_out_of_date_is_no_divergence() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = Odd::new();
+    let store: Store =
+        EventStore::on(options().open(engine.clone(), directory.path()).expect("a store"));
+    store.append(event(0)).expect("an offset");
+    let checks = || store.backend().record().counts.anchors_found;
+    let (before, began) = (checks(), Instant::now());
+    engine.hides_its_end.store(true, Ordering::SeqCst);
+    while checks() == before {
+        assert!(began.elapsed() < HANGS, "the store does not look");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(matches!(store.health(), Health::Open), "{:?}", store.health());
+    store.append(event(1)).expect("an offset");
+    assert_eq!(numbers(&store), [0, 1]);
 }

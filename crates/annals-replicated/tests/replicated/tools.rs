@@ -7,6 +7,9 @@ use annals::{EventStore, RawEvent};
 use annals_replicated::sim::{Faults, SimLog, SimRecord};
 use annals_replicated::{Replicated, ReplicatedOptions};
 
+/// What takes longer than this counts as hanging, on any machine.
+pub(crate) const HANGS: Duration = Duration::from_secs(120);
+
 pub(crate) type Store = EventStore<RawEvent, Replicated<RawEvent>>;
 
 pub(crate) fn log() -> SimLog {

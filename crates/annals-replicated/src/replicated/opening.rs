@@ -26,6 +26,7 @@ use super::shared::{Closing, Jobs, Shared};
 use super::status::{CaughtUp, Progress};
 use super::wakers::Wakers;
 use crate::chain::chain::Position;
+use crate::chain::slot::Slot;
 use crate::core::core::{Core, Start};
 use crate::core::messages::Input;
 use crate::core::settings::CoreSettings;
@@ -73,7 +74,7 @@ fn open<E: Event>(
         replica.release();
         return Err(OpenReplicatedError::OtherRecord { replica: store_id, record });
     }
-    let (tail, positions) = open_tail(&replica, store_id);
+    let (tail, mut positions) = open_tail(&replica, store_id);
     let (wakers, waking) = Wakers::start().map_err(OpenReplicatedError::NoThread)?;
     let (inbox, progress) = (Arc::<Inbox>::default(), Arc::<Progress>::default());
     if let Some(position) = positions.last() {
@@ -105,7 +106,11 @@ fn open<E: Event>(
         settings.confirm_ms = None;
     }
     // Without an answer, the core reads until a read shows no more.
-    let last = log.ends().ok().map(|(_, last)| last);
+    let ends = log.ends().ok();
+    if let Some((first, _)) = ends {
+        leave_out_trimmed(&mut positions, first);
+    }
+    let last = ends.map(|(_, last)| last);
     let start = Start { store_id: Some(store_id), positions, replica_head, compare_all, last };
     let core = Core::new(settings, start, shared.now());
     let hinted = Arc::downgrade(&inbox);
@@ -184,6 +189,14 @@ fn open_tail<E: Event>(
             (None, Vec::new())
         }
     }
+}
+
+/// Leaves out the positions whose entries the record no longer has: nothing can be compared there. The last one stays,
+/// so that a replica that ends before the record begins says so.
+fn leave_out_trimmed(positions: &mut Vec<Position>, first: Slot) {
+    let is_trimmed = |position: &Position| position.before().next() < first;
+    let trimmed = positions.partition_point(is_trimmed);
+    positions.drain(..trimmed.min(positions.len().saturating_sub(1)));
 }
 
 fn start_threads<E: Event>(

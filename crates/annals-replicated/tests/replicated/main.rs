@@ -1,5 +1,5 @@
-//! A replicated log as processes use it: two stores on one record, turns, restarts, doubts, divergence,
-//! full queues and engines with faults.
+//! A replicated log as processes use it: two stores on one record, turns, restarts, doubts, divergence, trimmed
+//! records, full queues and engines with faults.
 
 mod behind;
 mod divergence;
@@ -12,4 +12,5 @@ mod restarts;
 mod sharing;
 mod threads;
 mod tools;
+mod trimmed;
 mod turns;

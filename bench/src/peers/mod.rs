@@ -162,8 +162,8 @@ fn measure(candidate: &Candidate, events: &[RawEvent], place: &Path) -> Vec<Opti
     figures
 }
 
-/// Scan, get, tag.
-fn read(peer: &dyn Peer, count: u64) -> [Option<f64>; 3] {
+/// Returns the events a second of a scan, of reads by offset, and of reads by tag.
+pub fn read(peer: &dyn Peer, count: u64) -> [Option<f64>; 3] {
     let mut sum = 0;
     let mut see =
         |bytes: &[u8]| sum += bytes.chunks(64).map(|chunk| u64::from(chunk[0])).sum::<u64>();

@@ -17,7 +17,13 @@ use crate::table::{Figures, Row};
 const RECORDS: [(usize, usize, usize); 2] = [(1, 20_000, 1_000), (1_000, 100, 16)];
 
 /// Makes a record of commits that chain.
-fn fill<E: Engine>(servers: &E, store: &str, events: &[RawEvent], size: usize, commits: usize) {
+pub(super) fn fill<E: Engine>(
+    servers: &E,
+    store: &str,
+    events: &[RawEvent],
+    size: usize,
+    commits: usize,
+) {
     let log = servers.connect(store);
     create(&log).expect("a record");
     let page = log.read(Slot(0), ReadLimit::default()).expect("reads");

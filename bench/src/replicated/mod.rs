@@ -1,6 +1,7 @@
 //! Replicated logs on PostgreSQL and on NATS JetStream beside plain inserts and publishes of the same bytes into the
 //! same servers: appends of one writer and of three, and the catch-up of a new replica. Each figure has the durability
-//! of the servers: with one server a commit is on its disk, with three also on that of another one.
+//! of the servers: with one server a commit is on its disk, with three also on that of another one. Last, reads of a
+//! replica beside those of a Journal.
 
 mod catch_up;
 #[allow(dead_code, reason = "the tests of annals-postgres use the rest")]
@@ -12,6 +13,7 @@ mod jetstream;
 #[path = "../../../crates/annals-nats/tests/nats/server.rs"]
 mod nats;
 mod postgres;
+mod reads;
 #[allow(dead_code, reason = "the tests of annals-postgres use the rest")]
 #[path = "../../../crates/annals-postgres/tests/postgres/server.rs"]
 mod server;
@@ -64,5 +66,6 @@ fn measure<E: Engine>(
     let Some(servers) = servers else { return false };
     writers::run(name, &servers, rounds, events, directory, report);
     catch_up::run(name, &servers, rounds, events, directory, report);
+    reads::run(name, &servers, rounds, events, directory, report);
     true
 }

@@ -31,7 +31,7 @@ const fn case(writers: usize, threads: usize, size: usize) -> Case {
     Case { writers, threads, size }
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     case(1, 1, 1),
     case(1, 1, 100),
     case(1, 1, 1_000),
@@ -39,6 +39,9 @@ const CASES: [Case; 7] = [
     case(3, 1, 1),
     case(3, 1, 100),
     case(3, 1, 1_000),
+    // Each writer has several appends under way, where the engine takes them.
+    case(3, 8, 1),
+    case(3, 8, 100),
 ];
 
 impl Case {

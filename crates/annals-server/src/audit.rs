@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
 use crate::guarded;
+use crate::memory::Share;
 use crate::reserved::ACTOR;
 use crate::trace::TRACEPARENT;
 
@@ -26,11 +27,16 @@ pub(crate) struct Appender {
     pub(crate) trace: Option<Arc<str>>,
     /// Each append that will be logged holds it for reading. The end of the server takes it for writing.
     pub(crate) unlogged: Arc<RwLock<()>>,
+    /// The memory that the request has taken. An append keeps it until it has ended.
+    pub(crate) share: Arc<Share>,
 }
 
 impl Appender {
-    /// Adds the client's name and trace to the events, if the server does that.
+    /// Takes the memory for the append of the events, and adds the client's name and trace to them, if the server does
+    /// that.
     pub(crate) fn sign(&self, mut events: Vec<WireEvent>) -> Result<Vec<WireEvent>, Fault> {
+        let added = [&self.actor, &self.trace].into_iter().flatten().map(|value| value.len());
+        self.share.take_append(events.len(), added.sum())?;
         if let Some(actor) = &self.actor {
             events = with_metadata(events, |_| Some((ACTOR, actor)))?;
         }
@@ -103,6 +109,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::memory::Budget;
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
@@ -121,6 +128,8 @@ mod tests {
     #[tokio::test]
     async fn an_append_is_logged_although_its_client_is_gone() {
         let (log, unlogged) = (Log::default(), Arc::new(RwLock::new(())));
+        let budget = Arc::new(Budget::new(1 << 20));
+        let is_taken = || Share::new(&budget).take(200 << 10).is_err();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         let _log = tracing::subscriber::set_default(subscriber);
@@ -130,15 +139,20 @@ mod tests {
             actor: None,
             trace: None,
             unlogged: Arc::clone(&unlogged),
+            share: Arc::new(Share::new(&budget)),
         };
+        appender.share.take(800 << 10).unwrap();
         let (commit, committed) = tokio::sync::oneshot::channel();
         let append = async { Ok::<Range<u64>, Fault>(committed.await.unwrap()) };
         let mut request = Box::pin(appender.logged(append, |added| Some(added.clone())));
         assert!((&mut request).now_or_never().is_none());
         drop(request);
+        drop(appender);
+        assert!(is_taken(), "the append has its memory until it has ended");
         commit.send(3..5).unwrap();
         // As the end of the server does.
         let _all = unlogged.write().await;
+        assert!(!is_taken());
         let text = String::from_utf8(log.0.lock().clone()).unwrap();
         assert!(text.contains("first") && text.contains("billing"), "{text:?}");
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::access::access::Grant;
 use crate::access::certificate::Certificate;
 use crate::audit::Appender;
+use crate::memory::Share;
 use crate::shared::Shared;
 
 /// The client behind a request.
@@ -21,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) grant: Option<Grant>,
     /// The trace of the client that the request belongs to.
     pub(crate) trace: Option<Arc<str>>,
+    /// The memory that the request has taken.
+    pub(crate) share: Arc<Share>,
 }
 
 impl Default for Client {
@@ -32,14 +35,15 @@ impl Default for Client {
 impl Client {
     /// Returns the client at an address, before its first request.
     pub(crate) fn at(peer: SocketAddr, certificate: Option<Certificate>) -> Self {
-        Self { peer, name: None, certificate, grant: None, trace: None }
+        Self { peer, name: None, certificate, grant: None, trace: None, share: Arc::default() }
     }
 
     pub(crate) fn appender(&self, shared: &Shared) -> Appender {
         let actor = self.name.clone().filter(|_| shared.signs);
         let trace = self.trace.clone().filter(|_| shared.traces);
         let unlogged = Arc::clone(&shared.unlogged);
-        Appender { name: self.name.clone(), peer: self.peer, actor, trace, unlogged }
+        let share = Arc::clone(&self.share);
+        Appender { name: self.name.clone(), peer: self.peer, actor, trace, unlogged, share }
     }
 }
 

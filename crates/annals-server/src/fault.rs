@@ -72,6 +72,7 @@ kinds! {
     ReadOnly: SERVICE_UNAVAILABLE "read-only",
     Closing: SERVICE_UNAVAILABLE "closing",
     Busy: TOO_MANY_REQUESTS "busy",
+    Overloaded: SERVICE_UNAVAILABLE "overloaded",
     Internal: INTERNAL_SERVER_ERROR "internal",
 }
 
@@ -112,7 +113,9 @@ impl Kind {
             | Self::PositionBeyondHead => (Code::FailedPrecondition, None),
             Self::Damaged => (Code::DataLoss, Some(Type::Corruption)),
             Self::Io => (Code::Internal, Some(Type::Io)),
-            Self::NoRoom | Self::Busy => (Code::ResourceExhausted, Some(Type::Io)),
+            Self::NoRoom | Self::Busy | Self::Overloaded => {
+                (Code::ResourceExhausted, Some(Type::Io))
+            }
             Self::Poisoned | Self::Diverged | Self::ReadOnly => {
                 (Code::FailedPrecondition, Some(Type::Io))
             }
@@ -126,7 +129,8 @@ impl Kind {
 
     /// Returns the seconds after which a client may repeat the request, if the failure passes by itself.
     pub(crate) fn retry_after(self) -> Option<u64> {
-        matches!(self, Self::Closing | Self::Busy | Self::Unavailable).then_some(1)
+        matches!(self, Self::Closing | Self::Busy | Self::Overloaded | Self::Unavailable)
+            .then_some(1)
     }
 }
 
@@ -250,11 +254,12 @@ mod tests {
             (Fault::new(Kind::NoRoom, ""), 507, "no-room", Code::ResourceExhausted),
             (Fault::new(Kind::Poisoned, ""), 503, "poisoned", Code::FailedPrecondition),
             (Fault::new(Kind::Busy, ""), 429, "busy", Code::ResourceExhausted),
+            (Fault::new(Kind::Overloaded, ""), 503, "overloaded", Code::ResourceExhausted),
             (Fault::new(Kind::Io, ""), 500, "io", Code::Internal),
             (Fault::new(Kind::Internal, ""), 500, "internal", Code::Internal),
             (Fault::new(Kind::Unauthenticated, ""), 401, "unauthenticated", Code::Unauthenticated),
             (Fault::new(Kind::Forbidden, ""), 403, "forbidden", Code::PermissionDenied),
-        ] as [(Fault, u16, &str, Code); 12]
+        ] as [(Fault, u16, &str, Code); 13]
         {
             let (found, word) = fault.kind.http();
             assert_eq!((found.as_u16(), word, fault.kind.grpc().0), (status, name, code));

@@ -31,6 +31,8 @@
 //!   limits     what the server takes at once         trace      the traces of clients
 //!   running    a server that runs, and its end
 //!   source     where the store is, and its opening   timed_body  the body of a request must come in time
+//!   memory     what the bodies of requests and waiting appends may take together
+//!   refused_body  the failure of a body that the server refuses
 //!   guarded    a stream that panics has a last message    segment    a part of a path that a client chose
 //!   query_size the size of queries
 //! ```
@@ -56,8 +58,10 @@ mod http_face;
 mod inspector;
 mod limits;
 mod listen;
+mod memory;
 mod pages;
 mod query_size;
+mod refused_body;
 mod reserved;
 mod running;
 mod segment;

@@ -1,4 +1,5 @@
-//! The limits of a server. `http_face/body`, `listen/connection`, `shared` and `timed_body` enforce them.
+//! The limits of a server. `http_face/body`, `listen/connection`, `memory`, `shared` and
+//! `timed_body` enforce them.
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub struct Limits {
     pub(crate) streams: u32,
     pub(crate) reads: usize,
     pub(crate) subscriptions: usize,
+    pub(crate) request_memory: usize,
     pub(crate) header_time: Duration,
     pub(crate) body_time: Duration,
     pub(crate) drain_time: Duration,
@@ -23,6 +25,10 @@ pub struct Limits {
 
 /// The largest request, in bytes: 33 MiB. A batch of 32 MiB and its framing fit into it.
 pub(crate) const MAX_REQUEST_BYTES: usize = 33 << 20;
+
+/// The least memory for requests, in bytes: 40 MiB. The largest request fits into seven eighths of it.
+const MIN_REQUEST_MEMORY: usize = 40 << 20;
+const _: () = assert!(MIN_REQUEST_MEMORY - MIN_REQUEST_MEMORY / 8 >= MAX_REQUEST_BYTES);
 
 /// The largest list of headers of a request, in bytes.
 pub(crate) const MAX_HEADER_BYTES: u32 = 64 << 10;
@@ -34,6 +40,7 @@ impl Default for Limits {
             streams: 256,
             reads: 64,
             subscriptions: 10_000,
+            request_memory: 256 << 20,
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             drain_time: Duration::from_secs(10),
@@ -67,6 +74,15 @@ impl Limits {
     #[must_use]
     pub fn subscriptions(self, subscriptions: usize) -> Self {
         Self { subscriptions, ..self }
+    }
+
+    /// Sets the memory that the bodies of all requests, and the appends that wait, may take together, in bytes: 256 MiB
+    /// by default, at least 40 MiB. A request beyond it is refused as overloaded. Requests above 64 KiB share seven
+    /// eighths of the memory; the last eighth is for smaller ones. An append is counted until it has ended, also if its
+    /// client is gone.
+    #[must_use]
+    pub fn request_memory(self, bytes: usize) -> Self {
+        Self { request_memory: bytes.max(MIN_REQUEST_MEMORY), ..self }
     }
 
     /// Sets the time in which a client must finish its TLS handshake, the beginning of its connection, and the headers

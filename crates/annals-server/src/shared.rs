@@ -15,6 +15,7 @@ use crate::event::{Store, WireEvent};
 use crate::fault::{Fault, Kind};
 use crate::groups::registry::Groups;
 use crate::limits::Limits;
+use crate::memory::Budget;
 
 /// Whether a server takes requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) readers: Arc<Semaphore>,
     subscriptions: Arc<Semaphore>,
+    /// The memory of bodies and of appends that wait.
+    pub(crate) memory: Arc<Budget>,
     phase: watch::Sender<Phase>,
     /// The directory of a store in files.
     pub(crate) path: Option<PathBuf>,
@@ -89,6 +92,7 @@ impl Shared {
         Self {
             readers: Arc::new(Semaphore::new(limits.reads)),
             subscriptions: Arc::new(Semaphore::new(limits.subscriptions)),
+            memory: Arc::new(Budget::new(limits.request_memory)),
             phase: watch::Sender::new(Phase::Serving),
             unlogged: Arc::default(),
             cursors: Cursors::default(),

@@ -1,15 +1,14 @@
 //! The body of a request, whose bytes must come in time.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tonic::Status;
 
 use crate::fault::{Fault, Kind};
+use crate::refused_body::RefusedBody;
 
 /// The bytes of a body for which a client has one more second.
 const BYTES_A_SECOND: u64 = 1 << 10;
@@ -65,7 +64,7 @@ where
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         ready!(this.poll_end(context));
-        Poll::Ready(Some(Err(SlowBody::new().into())))
+        Poll::Ready(Some(Err(RefusedBody::new(slow()).into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -77,39 +76,10 @@ where
     }
 }
 
-/// The failure of a body that came too slowly. Its source is the status of gRPC, which tonic looks for.
-#[derive(Debug)]
-pub(crate) struct SlowBody(Status);
-
-impl SlowBody {
-    fn new() -> Self {
-        Self(Self::fault().into())
-    }
-
-    /// Returns the failure of the request.
-    pub(crate) fn fault() -> Fault {
-        let message =
-            "the body of the request came too slowly, so the server stopped to wait for it";
-        Fault::new(Kind::SlowRequest, message)
-    }
-
-    /// Returns whether an error, or one of its causes, says that a body came too slowly.
-    pub(crate) fn caused(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| error.source())
-            .any(<dyn std::error::Error>::is::<Self>)
-    }
-}
-
-impl fmt::Display for SlowBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.message())
-    }
-}
-
-impl std::error::Error for SlowBody {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
+/// Returns the failure of a request whose body came too slowly.
+fn slow() -> Fault {
+    let message = "the body of the request came too slowly, so the server stopped to wait for it";
+    Fault::new(Kind::SlowRequest, message)
 }
 
 #[cfg(test)]
@@ -131,13 +101,17 @@ mod tests {
         Ok(body.collect().await?.to_bytes().len())
     }
 
+    fn is_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+        RefusedBody::fault_of(error).is_some_and(|fault| fault.kind == Kind::SlowRequest)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_that_comes_fast_enough_may_take_long() {
         assert_eq!(sent(1_000, Duration::from_secs(1)).await.unwrap(), 1_000 << 10);
         let slow = sent(1_000, Duration::from_millis(1_100)).await.unwrap_err();
-        assert!(SlowBody::caused(&*slow), "{slow:?}");
+        assert!(is_slow(&*slow), "{slow:?}");
         let silent = sent(0, Duration::from_secs(11)).await.unwrap_err();
-        assert!(SlowBody::caused(&*silent), "{silent:?}");
+        assert!(is_slow(&*silent), "{silent:?}");
     }
 
     #[tokio::test(start_paused = true)]

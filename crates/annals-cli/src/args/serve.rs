@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::args::append::Durability;
 use crate::args::creation::{Wait, time, wait};
-use crate::args::values::segment_bytes;
+use crate::args::values::{request_memory, segment_bytes};
 use crate::store_path::StorePath;
 
 /// Serve a store to other programs and machines: gRPC for UmaDB's clients, HTTP with JSON, and pages for a browser
@@ -117,6 +117,12 @@ pub(crate) struct Serve {
     /// The largest number of subscriptions at once
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) max_subscriptions: usize,
+
+    /// The memory that the bodies of all requests and the appends that wait may take together, 40MiB or more
+    ///
+    /// A request beyond it is refused, and can be repeated. The last eighth is for requests of at most 64 KiB.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = request_memory)]
+    pub(crate) request_memory: usize,
 
     /// The time in which a client must finish its TLS handshake, and the headers of a request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]

@@ -30,6 +30,13 @@ pub(super) fn segment_bytes(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "expected a size from 4KiB to 2GiB, such as 16MiB or 1048576".to_owned())
 }
 
+/// Parses the memory for requests: a number of bytes, or a number with its unit.
+#[cfg(feature = "serve")]
+pub(super) fn request_memory(text: &str) -> Result<usize, String> {
+    let size = size(text).filter(|bytes| *bytes >= 40 << 20).and_then(|size| size.try_into().ok());
+    size.ok_or_else(|| "expected a size of 40MiB or more, such as 256MiB or 1GiB".to_owned())
+}
+
 /// Returns the number of bytes of a size such as `512`, `4KiB`, `64MiB` or `2GiB`.
 #[cfg(feature = "serve")]
 fn size(text: &str) -> Option<u64> {

@@ -187,6 +187,7 @@ fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
     let limits = Limits::default()
         .connections(args.max_connections)
         .subscriptions(args.max_subscriptions)
+        .request_memory(args.request_memory)
         .header_time(args.header_time)
         .body_time(args.body_time);
     server = args.listen.iter().fold(server.limits(limits), |server, &at| server.listen(at));

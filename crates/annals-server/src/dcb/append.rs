@@ -51,6 +51,8 @@ pub(crate) async fn append(
     let uuids = uuids(&sent);
     let count = sent.len();
     if let Some(tracking) = &tracking {
+        // Each event stores the source.
+        appender.share.take(tracking.source.len().saturating_mul(count))?;
         incoming::track(&mut sent, tracking)?;
     }
     let events: Vec<WireEvent> = sent.into_iter().map(WireEvent::from).collect();

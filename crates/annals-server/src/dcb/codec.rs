@@ -2,6 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut as _};
 use prost::Message;
@@ -10,6 +11,7 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 
 use super::count::Counted;
 use super::outgoing::EventsMessage;
+use crate::memory::Share;
 
 /// A message of the server.
 pub(crate) trait Outbound: Send + 'static {
@@ -38,11 +40,15 @@ impl Outbound for EventsMessage {
 
 /// The codec of a call: requests `In`, responses `Out`.
 #[derive(Debug)]
-pub(crate) struct Wire<In, Out>(PhantomData<fn() -> (In, Out)>);
+pub(crate) struct Wire<In, Out> {
+    /// The memory that the request has taken.
+    share: Arc<Share>,
+    messages: PhantomData<fn() -> (In, Out)>,
+}
 
 impl<In, Out> Wire<In, Out> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
+    pub(crate) fn new(share: Arc<Share>) -> Self {
+        Self { share, messages: PhantomData }
     }
 }
 
@@ -53,11 +59,11 @@ impl<In: Counted + Default + 'static, Out: Outbound> Codec for Wire<In, Out> {
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        Self::new()
+        Self::new(Arc::default())
     }
 
     fn decoder(&mut self) -> Self {
-        Self::new()
+        Self::new(Arc::clone(&self.share))
     }
 }
 
@@ -84,7 +90,8 @@ impl<In: Counted + Default, Out> Decoder for Wire<In, Out> {
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<In>, Status> {
         // The whole message is in one piece.
         debug_assert_eq!(from.chunk().len(), from.remaining());
-        In::count(from.chunk())?;
+        // Before it is decoded: a message may wait for the end of its request, which its client decides.
+        self.share.take_parts(In::count(from.chunk())?)?;
         let message = In::decode(from);
         message
             .map(Some)

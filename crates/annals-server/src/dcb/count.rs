@@ -15,9 +15,9 @@ const MAX_SENT_METADATA: usize = MAX_METADATA + 1;
 
 /// A request whose parts are counted before it is decoded.
 pub(crate) trait Counted: Message {
-    /// Refuses the bytes of a request with too many parts.
-    fn count(_bytes: &[u8]) -> Result<(), Fault> {
-        Ok(())
+    /// Returns the number of parts in the bytes of a request. Refuses too many.
+    fn count(_bytes: &[u8]) -> Result<usize, Fault> {
+        Ok(0)
     }
 }
 
@@ -25,24 +25,24 @@ impl Counted for HeadRequest {}
 impl Counted for TrackingRequest {}
 
 impl Counted for ReadRequest {
-    fn count(bytes: &[u8]) -> Result<(), Fault> {
+    fn count(bytes: &[u8]) -> Result<usize, Fault> {
         count_queries(bytes, &mut QuerySize::default())
     }
 }
 
 impl Counted for SubscribeRequest {
-    fn count(bytes: &[u8]) -> Result<(), Fault> {
+    fn count(bytes: &[u8]) -> Result<usize, Fault> {
         count_queries(bytes, &mut QuerySize::default())
     }
 }
 
 impl Counted for AppendRequest {
-    fn count(bytes: &[u8]) -> Result<(), Fault> {
+    fn count(bytes: &[u8]) -> Result<usize, Fault> {
         let events = count_of(bytes, 1)?;
         if events > MAX_BATCH_EVENTS {
             return Err(AppendError::BatchTooLong { count: events }.into());
         }
-        let mut index = 0;
+        let (mut index, mut parts) = (0, events);
         each(bytes, 1, |event| {
             let limits = [(2, "tags", MAX_SENT_TAGS), (5, "metadata entries", MAX_SENT_METADATA)];
             for (number, what, most) in limits {
@@ -52,21 +52,32 @@ impl Counted for AppendRequest {
                         format!("event {index} has {count} {what}; it may be sent with {most}");
                     return Err(Fault::new(Kind::InvalidEvent, message).with("index", index));
                 }
+                parts += count;
             }
             index += 1;
             Ok(())
         })?;
         // Protobuf merges a condition that is given several times, so all count.
         let mut size = QuerySize::default();
-        each(bytes, 2, |condition| count_queries(condition, &mut size))
+        each(bytes, 2, |condition| {
+            parts += count_queries(condition, &mut size)?;
+            Ok(())
+        })?;
+        Ok(parts)
     }
 }
 
-/// Counts the queries in field 1 of a message.
-fn count_queries(bytes: &[u8], size: &mut QuerySize) -> Result<(), Fault> {
+/// Counts the queries in field 1 of a message. Returns the number of their items and names.
+fn count_queries(bytes: &[u8], size: &mut QuerySize) -> Result<usize, Fault> {
+    let mut parts = 0;
     each(bytes, 1, |query| {
-        each(query, 1, |item| size.add(1, count_of(item, 1)? + count_of(item, 2)?))
-    })
+        each(query, 1, |item| {
+            let names = count_of(item, 1)? + count_of(item, 2)?;
+            parts += 1 + names;
+            size.add(1, names)
+        })
+    })?;
+    Ok(parts)
 }
 
 /// Returns how often a message has a field with a length.

@@ -25,11 +25,15 @@ use crate::client::Client;
 use crate::fault::Fault;
 use crate::guarded::guarded;
 use crate::limits::MAX_REQUEST_BYTES;
+use crate::memory::Share;
 use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The compiled `.proto` files, for the reflection service. A test compiles them again and compares.
 const DESCRIPTORS: &[u8] = include_bytes!("../../proto/descriptors.bin");
+
+/// The largest message to the reflection service, in bytes. It has the name of a service or a file.
+const MAX_QUESTION: usize = 4 << 10;
 
 /// Returns the routes of the DCB face.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
@@ -94,7 +98,8 @@ async fn health_check(
     let method = method.map(|Segment(method, ..)| method).unwrap_or_default();
     match &*method {
         "Check" => {
-            let mut grpc = Grpc::new(Wire::<_, Plain<health::HealthCheckResponse>>::new());
+            let mut grpc =
+                Grpc::new(Wire::<_, Plain<health::HealthCheckResponse>>::new(share(&request)));
             let call = service_fn(|request: tonic::Request<health::HealthCheckRequest>| {
                 let reply = health::check(&shared, request.get_ref());
                 std::future::ready(reply.map(|reply| Reply::new(Plain(reply))))
@@ -111,6 +116,12 @@ async fn health_check(
     }
 }
 
+/// Returns the memory that a request has taken.
+fn share(request: &Request) -> Arc<Share> {
+    let client = request.extensions().get::<Client>();
+    client.map(|client| Arc::clone(&client.share)).unwrap_or_default()
+}
+
 /// Runs a call with one response.
 async fn unary<In, Out, Done>(request: Request, call: impl FnOnce(In) -> Done) -> Response
 where
@@ -118,7 +129,8 @@ where
     Out: Outbound,
     Done: Future<Output = Result<Out, Fault>>,
 {
-    let mut grpc = Grpc::new(Wire::<In, Out>::new()).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let wire = Wire::<In, Out>::new(share(&request));
+    let mut grpc = Grpc::new(wire).max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut call = Some(call);
     let service = service_fn(|request: tonic::Request<In>| {
         let call = call.take();
@@ -142,7 +154,8 @@ where
     Out: Outbound,
     Messages: Stream<Item = Result<Out, Status>> + Send + 'static,
 {
-    let mut grpc = Grpc::new(Wire::<In, Out>::new()).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let wire = Wire::<In, Out>::new(share(&request));
+    let mut grpc = Grpc::new(wire).max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut call = Some(call);
     let service = service_fn(|request: tonic::Request<In>| {
         let reply = match call.take() {
@@ -164,6 +177,8 @@ pub(crate) fn reflection() -> Result<Router, tonic_reflection::server::Error> {
             .register_encoded_file_descriptor_set(DESCRIPTORS)
     };
     let (v1, v1alpha) = (descriptors().build_v1()?, descriptors().build_v1alpha()?);
+    let v1 = v1.max_decoding_message_size(MAX_QUESTION);
+    let v1alpha = v1alpha.max_decoding_message_size(MAX_QUESTION);
     Ok(Router::new()
         .route("/grpc.reflection.v1.ServerReflection/{*method}", post_service(Quiet(v1)))
         .route("/grpc.reflection.v1alpha.ServerReflection/{*method}", post_service(Quiet(v1alpha))))

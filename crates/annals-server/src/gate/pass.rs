@@ -57,6 +57,8 @@ pub(crate) async fn pass(
     let origin = foreign_origin(&shared, &request);
     let method = method_name(&request, grpc);
     let is_preflight = origin.is_some() && request.method() == Method::OPTIONS;
+    // Kept until the face has answered. What a stream keeps of its request is small.
+    let share = request.extensions().get::<Client>().map(|client| Arc::clone(&client.share));
     let mut response = match admit(&shared, &mut request, is_preflight) {
         Err(fault) if is_page(request.uri().path()) => refusal(&fault, request.uri()),
         Err(fault) => respond(fault, grpc),
@@ -75,7 +77,7 @@ pub(crate) async fn pass(
             }
         }
     };
-    drop(in_flight);
+    drop((in_flight, share));
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(origin) = origin {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Kind};
 use crate::limits::MAX_REQUEST_BYTES;
-use crate::timed_body::SlowBody;
+use crate::refused_body::RefusedBody;
 
 /// Reads the whole body, up to the largest request.
 pub(super) async fn read(request: Request) -> Result<Bytes, Fault> {
@@ -26,8 +26,8 @@ pub(super) async fn read(request: Request) -> Result<Bytes, Fault> {
     match axum::body::to_bytes(Body::new(body), usize::MAX).await {
         Ok(bytes) => Ok(bytes),
         Err(error) if is_limit(&error) => Err(too_large()),
-        Err(error) if SlowBody::caused(&error) => Err(SlowBody::fault()),
-        Err(_) => Err(Fault::invalid("the body did not come to its end")),
+        Err(error) => Err(RefusedBody::fault_of(&error)
+            .unwrap_or_else(|| Fault::invalid("the body did not come to its end"))),
     }
 }
 

@@ -15,8 +15,8 @@ use super::params::Params;
 use super::paths::is_page;
 use crate::access::sessions::LIFE;
 use crate::fault::Fault;
+use crate::refused_body::RefusedBody;
 use crate::shared::Shared;
-use crate::timed_body::SlowBody;
 
 /// The largest body of a form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -26,8 +26,9 @@ pub(super) async fn form(request: Request) -> Result<Params, Fault> {
     let body = axum::body::to_bytes(request.into_body(), MAX_FORM).await;
     match body {
         Ok(body) => Ok(Params::of_form(&body)),
-        Err(error) if SlowBody::caused(&error) => Err(SlowBody::fault()),
-        Err(_) => Err(Fault::invalid("the form is too large, or did not come to its end")),
+        Err(error) => Err(RefusedBody::fault_of(&error).unwrap_or_else(|| {
+            Fault::invalid("the form is too large, or did not come to its end")
+        })),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::first_bytes::FirstBytes;
 use crate::client::Client;
 use crate::limits::{Limits, MAX_HEADER_BYTES};
+use crate::memory::{Share, SharedBody};
 use crate::shared::{Shared, draining};
 use crate::timed_body::TimedBody;
 
@@ -56,12 +57,18 @@ pub(super) async fn serve(
     client: Client,
 ) {
     let (peer, body_time) = (client.peer, shared.limits.body_time);
+    let memory = Arc::clone(&shared.memory);
     let io = TokioIo::new(FirstBytes::within(io, shared.limits.header_time));
     let service = tower::ServiceBuilder::new()
         .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(client.clone());
-            let time = (!is_conversation(request.uri().path())).then_some(body_time);
-            request.map(|body| TimedBody::new(body, time))
+            let is_conversation = is_conversation(request.uri().path());
+            let share = Arc::new(Share::new(&memory));
+            let client = Client { share: Arc::clone(&share), ..client.clone() };
+            request.extensions_mut().insert(client);
+            let time = (!is_conversation).then_some(body_time);
+            // The messages of a conversation are small, and none is kept.
+            let share = if is_conversation { Arc::default() } else { share };
+            request.map(|body| SharedBody::new(TimedBody::new(body, time), share))
         })
         .service(router);
     let protocol = protocol(&shared.limits);

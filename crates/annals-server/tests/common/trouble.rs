@@ -12,6 +12,7 @@ use annals::{
     NameCount, NameKind, ReadError, Selection, Stats,
 };
 use annals_server::WireEvent;
+use tokio::sync::watch;
 
 /// A gate through which every read of a page goes.
 #[derive(Debug, Default)]
@@ -48,9 +49,44 @@ impl Gate {
     }
 }
 
+/// A gate at which appends wait, as they do in a full queue. An append whose future is dropped waits no more.
+#[derive(Debug, Default)]
+pub(crate) struct AppendGate {
+    closed: watch::Sender<bool>,
+    waiting: AtomicU64,
+}
+
+/// An append that waits at the gate.
+struct Waiting(Arc<AppendGate>);
+
+impl AppendGate {
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    pub(crate) fn open(&self) {
+        self.closed.send_replace(false);
+    }
+
+    /// Waits until a number of appends wait at the gate.
+    pub(crate) fn until(&self, waiting: u64) {
+        // Relaxed: the count guards no other memory.
+        while self.waiting.load(Ordering::Relaxed) != waiting {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Relaxed: the count guards no other memory.
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A log in memory. The event at one offset cannot be read; those before it and behind it can.
 pub(crate) struct Damaged {
-    log: Memory<WireEvent>,
+    log: Arc<Memory<WireEvent>>,
     offset: u64,
     /// Whether reading the event panics.
     panics: bool,
@@ -59,17 +95,19 @@ pub(crate) struct Damaged {
     /// The number of events that were read.
     pub(crate) events: Arc<AtomicU64>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) appends: Arc<AppendGate>,
 }
 
 impl Damaged {
     pub(crate) fn at(offset: u64) -> Self {
         Self {
-            log: Memory::encoded(),
+            log: Arc::new(Memory::encoded()),
             offset,
             panics: false,
             reads: Arc::default(),
             events: Arc::default(),
             gate: Arc::default(),
+            appends: Arc::default(),
         }
     }
 
@@ -92,7 +130,18 @@ impl Backend<WireEvent> for Damaged {
     }
 
     fn submit(&self, batch: Batch<WireEvent>) -> AppendFuture {
-        self.log.submit(batch)
+        if !*self.appends.closed.borrow() {
+            return self.log.submit(batch);
+        }
+        let (gate, log) = (Arc::clone(&self.appends), Arc::clone(&self.log));
+        Box::pin(async move {
+            // Relaxed: the count guards no other memory.
+            gate.waiting.fetch_add(1, Ordering::Relaxed);
+            let waiting = Waiting(Arc::clone(&gate));
+            gate.closed.subscribe().wait_for(|closed| !closed).await.unwrap();
+            drop(waiting);
+            log.submit(batch).await
+        })
     }
 
     fn head(&self) -> &Head<WireEvent> {
@@ -132,7 +181,7 @@ impl Backend<WireEvent> for Damaged {
     }
 
     fn beside(&self) -> Option<Beside> {
-        Backend::<WireEvent>::beside(&self.log)
+        Backend::<WireEvent>::beside(&*self.log)
     }
 
     fn stats(&self) -> Stats {

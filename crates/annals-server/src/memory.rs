@@ -1,0 +1,216 @@
+//! The memory that requests take. The bodies of all requests and the appends that wait share one budget.
+//!
+//! Each request has a [`Share`] of the [`Budget`]. What a request takes is added to its share before the memory is used,
+//! and nothing waits for room: bodies that wait for each other would keep their memory. The share returns to the budget
+//! when nothing of the request is left: with the head of the response, and after an append that goes on although its
+//! client is gone.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::fault::{Fault, Kind};
+use crate::limits::MAX_REQUEST_BYTES;
+use crate::refused_body::RefusedBody;
+
+/// The size up to which a request is small, in bytes: 64 KiB. Only small requests get the last eighth of the budget, so
+/// clients with large requests do not keep the small ones of others out.
+const SMALL: usize = 64 << 10;
+
+/// The memory that a part of a request (an event, a tag, a metadata entry, a type, an item) takes once it is decoded, in
+/// bytes, besides its text.
+const PART: usize = 128;
+
+/// The memory of a request besides its body, in bytes: its tasks and what they wait for.
+const REQUEST: usize = 4 << 10;
+
+/// The memory that all requests may take together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    most: usize,
+    taken: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, taken: AtomicUsize::new(0) }
+    }
+}
+
+/// What one request has taken of the budget. It is returned when the value is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Arc<Budget>,
+    taken: AtomicUsize,
+}
+
+impl Share {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self { budget: Arc::clone(budget), taken: AtomicUsize::new(0) }
+    }
+
+    /// Takes memory for a number of decoded parts.
+    pub(crate) fn take_parts(&self, parts: usize) -> Result<(), Fault> {
+        self.take(parts.saturating_mul(PART))
+    }
+
+    /// Takes memory for an append, which may wait after its client is gone: the events, each with a number of bytes that
+    /// the server adds, and the rest of the request.
+    pub(crate) fn take_append(&self, events: usize, added: usize) -> Result<(), Fault> {
+        self.take(REQUEST + events.saturating_mul(PART + added))
+    }
+
+    /// Takes memory, or fails if other requests have it. A request never fails because of its own size: alone, it gets
+    /// what there is.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), Fault> {
+        // Relaxed, here and below: the counts guard no other memory.
+        let mine = self.taken.load(Ordering::Relaxed);
+        let most = self.budget.most;
+        let most = if mine.saturating_add(bytes) <= SMALL { most } else { most - most / 8 };
+        let bytes = bytes.min(most.saturating_sub(mine));
+        if bytes == 0 {
+            // The end of a body needs no memory, even if small requests have taken all of it.
+            return Ok(());
+        }
+        let add = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= most);
+        match self.budget.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
+            Ok(_) => {
+                self.taken.fetch_add(bytes, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(_) => Err(Fault::new(
+                Kind::Overloaded,
+                "other requests take the memory that the server has for requests; repeat this one later",
+            )),
+        }
+    }
+}
+
+impl Default for Share {
+    /// Returns a share of a budget without a limit.
+    fn default() -> Self {
+        Self::new(&Arc::new(Budget::new(usize::MAX)))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // Relaxed: the counts guard no other memory.
+        self.budget.taken.fetch_sub(*self.taken.get_mut(), Ordering::Relaxed);
+    }
+}
+
+/// The body of a request, whose bytes take memory of the request's share as they come. If there is none, the rest of the
+/// body is dropped as it comes, and the body fails at its end: a client over HTTP/1.1 may not read the response before it
+/// has sent everything.
+pub(crate) struct SharedBody<B> {
+    body: B,
+    share: Arc<Share>,
+    received: usize,
+    refused: Option<Fault>,
+}
+
+impl<B> SharedBody<B> {
+    pub(crate) fn new(body: B, share: Arc<Share>) -> Self {
+        Self { body, share, received: 0, refused: None }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = axum::BoxError> + Unpin> Body for SharedBody<B> {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        loop {
+            let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            let (is_data, bytes) = (data.is_some(), data.map_or(0, Bytes::len));
+            this.received = this.received.saturating_add(bytes);
+            if this.refused.is_none() {
+                this.refused = this.share.take(bytes).err();
+            }
+            let Some(fault) = &this.refused else { return Poll::Ready(frame) };
+            if !is_data || this.received > MAX_REQUEST_BYTES {
+                let refused = RefusedBody::new(fault.clone());
+                return Poll::Ready(Some(Err(refused.into())));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.refused.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    fn overloaded<T>(result: Result<T, Fault>) -> bool {
+        result.is_err_and(|fault| fault.kind == Kind::Overloaded)
+    }
+
+    #[test]
+    fn requests_share_a_budget_and_return_what_they_took() {
+        let budget = Arc::new(Budget::new(80 << 20));
+        let share = || Share::new(&budget);
+        let (first, second) = (share(), share());
+        first.take(40 << 20).unwrap();
+        second.take(30 << 20).unwrap();
+        assert!(overloaded(second.take(1)), "a large request gets seven eighths of the budget");
+        let small = share();
+        small.take(SMALL).unwrap();
+        assert!(overloaded(small.take(1)), "it is not small any more");
+        drop(first);
+        second.take(1).unwrap();
+        drop((second, small));
+        assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
+        // Small requests share the last eighth, and no more.
+        let large = share();
+        large.take(70 << 20).unwrap();
+        let small: Vec<_> = std::iter::repeat_with(share).take(160).collect();
+        assert!(small.iter().all(|share| share.take(SMALL).is_ok()));
+        assert!(overloaded(share().take(1)));
+        large.take(0).unwrap();
+    }
+
+    #[test]
+    fn a_request_alone_is_not_refused_whatever_its_parts_take() {
+        let budget = Arc::new(Budget::new(40 << 20));
+        let large = Share::new(&budget);
+        large.take(33 << 20).unwrap();
+        large.take_parts(8 << 20).unwrap();
+        large.take_append(65_536, 100).unwrap();
+        assert!(overloaded(Share::new(&budget).take(SMALL + 1)));
+    }
+
+    #[test]
+    fn the_bytes_of_a_body_take_memory_as_they_come() {
+        let budget = Arc::new(Budget::new(40 << 20));
+        let body = |share: &Arc<Share>, bytes: usize| {
+            let body = Full::new(Bytes::from(vec![0; bytes])).map_err(Into::into);
+            SharedBody::new(body, Arc::clone(share)).collect().now_or_never().unwrap()
+        };
+        let (first, second) = (Arc::new(Share::new(&budget)), Arc::new(Share::new(&budget)));
+        assert_eq!(body(&first, 20 << 20).unwrap().to_bytes().len(), 20 << 20);
+        let refused = body(&second, 20 << 20).unwrap_err();
+        assert_eq!(RefusedBody::fault_of(&*refused).unwrap().kind, Kind::Overloaded);
+        drop(first);
+        assert!(body(&second, 20 << 20).is_ok());
+    }
+}

@@ -23,7 +23,7 @@
 //!   listen/    connections                           gate/      hosts, rights and metrics, before a face
 //!   access/    tokens, certificates, TLS             dcb/       gRPC in UmaDB's contract
 //!   http_face/ HTTP                                  inspector/ pages for people
-//!   pages      reads, small ones on the reactor
+//!   pages      reads, those at the head on the reactor
 //!   following  subscriptions                         cursors    the open subscriptions
 //!   groups/    groups of workers                     reserved   the server's own names in events
 //!   fault      what fails, for both faces            event      the type of the store's events

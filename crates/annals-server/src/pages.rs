@@ -1,4 +1,4 @@
-//! Reads: pages of events, small ones on the reactor and the rest on threads for blocking work.
+//! Reads: pages of events, those at the head on the reactor and all others on threads for blocking work.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,9 +9,15 @@ use crate::event::WireEvent;
 use crate::fault::{Fault, Kind};
 use crate::shared::Shared;
 
-/// The number of events that a request reads on the reactor before it moves to a thread for blocking work. Mapped
-/// events cost microseconds; moving costs tens of them.
-const ON_REACTOR: usize = 64;
+/// The number of newest events that a request reads on the reactor. They were just written, so they and their index are
+/// in memory, and a subscription that has caught up reads a few of them after each append: that costs microseconds, and
+/// moving to another thread tens of them. Any other read may wait for the disk, which would stop all requests of the
+/// reactor's thread: the index of an old segment, or its events, may not be in memory, and a search by several names
+/// may look into every segment before it finds its first event.
+const ON_REACTOR: u64 = 64;
+
+/// The number of types and tags of a query up to which a read at the head takes microseconds.
+const NAMES_ON_REACTOR: usize = 64;
 
 /// Where a read is: the query, the offsets that are left, the direction, and the number of events still wanted.
 #[derive(Debug, Clone)]
@@ -25,6 +31,14 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn new(query: Arc<Query>, range: Range<u64>) -> Self {
         Self { query, range, reverse: false, left: u64::MAX }
+    }
+
+    /// Returns whether the cursor reads only the newest events below a head, and its query is small.
+    fn is_at_head(&self, head: u64) -> bool {
+        let names =
+            self.query.items().iter().map(|item| item.types().len() + item.tags().len() + 1);
+        self.range.start >= head.saturating_sub(ON_REACTOR)
+            && names.sum::<usize>() <= NAMES_ON_REACTOR
     }
 
     /// Returns whether nothing is left to read.
@@ -116,17 +130,17 @@ impl Shared {
         room: Room,
     ) -> Result<Page, Fault> {
         // The caller's cursor moves at the end, so that a call that is dropped before loses no event.
-        let (mut here, mut page) = (cursor.clone(), Page::new());
-        let small = Room { events: room.events.min(ON_REACTOR), ..room };
-        fill(self.backend(), &mut here, &mut page, small)?;
-        if !here.is_done() && page.len() < room.events {
-            let shared = Arc::clone(self);
-            (here, page) = self
-                .blocking(move || {
-                    fill(shared.backend(), &mut here, &mut page, room)?;
-                    Ok((here, page))
-                })
-                .await?;
+        let mut here = cursor.clone();
+        let page;
+        if here.is_at_head(self.head().get()) {
+            page = self.next_page(&mut here, room)?;
+        } else {
+            let reader = Arc::clone(self);
+            let read = move || {
+                let page = reader.next_page(&mut here, room)?;
+                Ok((here, page))
+            };
+            (here, page) = self.blocking(read).await?;
         }
         *cursor = here;
         Ok(page)

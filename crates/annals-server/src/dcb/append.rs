@@ -88,7 +88,7 @@ async fn append_guarded(
     tracking: Option<TrackingInfo>,
     uuids: Option<Vec<String>>,
 ) -> Result<Done, Fault> {
-    let (tracking, uuids) = (tracking.as_ref(), uuids.as_deref());
+    let (tracking, uuids) = (tracking.map(Arc::new), uuids.as_deref());
     let mut events = events;
     loop {
         let mut batch = Batch::new(Vec::new());
@@ -98,9 +98,12 @@ async fn append_guarded(
             batch = batch.condition(Condition::fail_if((*guard.query).clone()).after(after));
         }
         let mut is_old = false;
-        if let Some(tracking) = tracking {
+        if let Some(tracking) = &tracking {
+            // The last event of the source may be anywhere in the log, so looking for it may wait for the disk.
+            let (reader, tracking) = (Arc::clone(shared), Arc::clone(tracking));
             let condition;
-            (condition, is_old) = tracking_condition(shared, tracking)?;
+            (condition, is_old) =
+                shared.blocking(move || tracking_condition(&reader, &tracking)).await?;
             batch = batch.condition(condition);
         }
         // A second try needs the events again. Only conditions fail in a way that allows one.
@@ -112,7 +115,7 @@ async fn append_guarded(
                 match verdict(shared, guard, uuids).await? {
                     Verdict::Repeated(last) => return Ok(Done::Repeated(last)),
                     Verdict::Conflict(offset) => return Err(conflict(offset)),
-                    Verdict::Holds if is_old => return Err(not_increasing(tracking)),
+                    Verdict::Holds if is_old => return Err(not_increasing(tracking.as_deref())),
                     // The tracking position moved, or the head passed a condition that was beyond it.
                     Verdict::Holds => events = again.unwrap_or_default(),
                 }

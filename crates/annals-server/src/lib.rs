@@ -27,6 +27,7 @@
 //!   following  subscriptions                         cursors    the open subscriptions
 //!   groups/    groups of workers                     reserved   the server's own names in events
 //!   fault      what fails, for both faces            event      the type of the store's events
+//!   call       the methods of gRPC
 //!   client     who sends a request                   audit      who appended what
 //!   limits     what the server takes at once         trace      the traces of clients
 //!   running    a server that runs, and its end
@@ -41,6 +42,7 @@
 
 mod access;
 mod audit;
+mod call;
 mod client;
 mod cursors;
 mod dcb;

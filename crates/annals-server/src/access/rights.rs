@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::call::Call;
+
 /// A set of rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Rights(u8);
@@ -57,12 +59,11 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Rights> {
     {
         return None;
     }
-    if let Some(method) =
-        path.strip_prefix("/umadb.v1.DCB/").or_else(|| path.strip_prefix("/umadb.UmaDBService/"))
-    {
-        // Only names as they are known need less. The router decodes `%41ppend` to `Append`.
-        let reads = matches!(method, "Read" | "Subscribe" | "Head" | "GetTrackingInfo");
-        return Some(if reads { Rights::READ } else { Rights::APPEND });
+    if path.starts_with("/umadb.v1.DCB/") || path.starts_with("/umadb.UmaDBService/") {
+        return Some(match Call::of(path) {
+            Some(Call::Read | Call::Subscribe | Call::Head | Call::GetTrackingInfo) => Rights::READ,
+            _ => Rights::APPEND,
+        });
     }
     if let Some(group) = path.strip_prefix("/v1/groups") {
         let works = ["/pull", "/ack", "/nack", "/extend"].iter().any(|work| group.ends_with(work));

@@ -21,12 +21,12 @@ use super::messages::{
 use super::outgoing::EventsMessage;
 use super::status::unimplemented;
 use super::{append, health, read};
+use crate::call::Call;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::guarded::guarded;
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::memory::Share;
-use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// The compiled `.proto` files, for the reflection service. A test compiles them again and compares.
@@ -45,29 +45,24 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .with_state(Arc::clone(shared))
 }
 
-async fn dcb(
-    State(shared): State<Arc<Shared>>,
-    method: Result<Segment, Fault>,
-    request: Request,
-) -> Response {
+async fn dcb(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let client = request.extensions().get::<Client>().cloned().unwrap_or_default();
-    let method = method.map(|Segment(method, ..)| method).unwrap_or_default();
-    match &*method {
-        "Append" => {
+    match Call::of(request.uri().path()) {
+        Some(Call::Append) => {
             let appender = client.appender(&shared);
             unary(request, |message: AppendRequest| async move {
                 append::append(&shared, message, &appender).await.map(Plain)
             })
             .await
         }
-        "Head" => {
+        Some(Call::Head) => {
             unary(request, |_: HeadRequest| async move {
                 let head = shared.head().get();
                 Ok(Plain(HeadResponse { position: (head > 0).then_some(head) }))
             })
             .await
         }
-        "GetTrackingInfo" => {
+        Some(Call::GetTrackingInfo) => {
             unary(request, |message: TrackingRequest| async move {
                 let reader = Arc::clone(&shared);
                 let position = shared
@@ -77,10 +72,10 @@ async fn dcb(
             })
             .await
         }
-        "Read" => {
+        Some(Call::Read) => {
             streaming::<_, EventsMessage, _>(request, |message| read::read(&shared, message)).await
         }
-        "Subscribe" => {
+        Some(Call::Subscribe) => {
             streaming::<_, EventsMessage, _>(request, |message| {
                 read::subscribe(&shared, message, client.to_string())
             })
@@ -90,14 +85,9 @@ async fn dcb(
     }
 }
 
-async fn health_check(
-    State(shared): State<Arc<Shared>>,
-    method: Result<Segment, Fault>,
-    request: Request,
-) -> Response {
-    let method = method.map(|Segment(method, ..)| method).unwrap_or_default();
-    match &*method {
-        "Check" => {
+async fn health_check(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    match Call::of(request.uri().path()) {
+        Some(Call::Check) => {
             let mut grpc =
                 Grpc::new(Wire::<_, Plain<health::HealthCheckResponse>>::new(share(&request)));
             let call = service_fn(|request: tonic::Request<health::HealthCheckRequest>| {
@@ -106,7 +96,7 @@ async fn health_check(
             });
             grpc.unary(call, request).await.map(axum::body::Body::new)
         }
-        "Watch" => {
+        Some(Call::Watch) => {
             streaming::<_, Plain<health::HealthCheckResponse>, _>(request, |message| {
                 Ok(health::watch(&shared, &message))
             })

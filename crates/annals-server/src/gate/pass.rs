@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 use super::granted::while_granted;
 use super::problem::{is_grpc, respond};
 use crate::access::rights;
+use crate::call::Call;
 use crate::client::Client;
 use crate::fault::{Fault, Kind};
 use crate::guarded::panicked;
@@ -55,7 +56,8 @@ pub(crate) async fn pass(
     let face = if grpc { "grpc" } else { "http" };
     let in_flight = Counted::one("annals_rpc_in_flight");
     let origin = foreign_origin(&shared, &request);
-    let method = method_name(&request, grpc);
+    let call = Call::of(request.uri().path()).filter(|_| grpc);
+    let method = method_name(request.method(), grpc, call);
     let is_preflight = origin.is_some() && request.method() == Method::OPTIONS;
     // Kept until the face has answered. What a stream keeps of its request is small.
     let share = request.extensions().get::<Client>().map(|client| Arc::clone(&client.share));
@@ -72,7 +74,9 @@ pub(crate) async fn pass(
                 respond(panicked(), grpc)
             });
             match grant {
-                Some(grant) => while_granted(answered, &shared, grant, !is_unary(method)),
+                Some(grant) => {
+                    while_granted(answered, &shared, grant, !call.is_some_and(Call::is_unary))
+                }
                 None => answered,
             }
         }
@@ -170,25 +174,17 @@ fn preflight() -> Response {
 }
 
 /// Returns the name of the method for metrics: never a text that a client chose freely.
-fn method_name(request: &Request, grpc: bool) -> &'static str {
-    const GRPC: [&str; 7] =
-        ["Append", "Read", "Subscribe", "Head", "GetTrackingInfo", "Check", "Watch"];
+fn method_name(method: &Method, grpc: bool, call: Option<Call>) -> &'static str {
     if grpc {
-        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
-        return GRPC.into_iter().find(|known| *known == method).unwrap_or("other");
+        return call.map_or("other", Call::name);
     }
-    match *request.method() {
+    match *method {
         Method::GET | Method::HEAD => "GET",
         Method::POST => "POST",
         Method::PUT => "PUT",
         Method::DELETE => "DELETE",
         _ => "other",
     }
-}
-
-/// Returns whether a method of gRPC sends one message.
-fn is_unary(method: &str) -> bool {
-    matches!(method, "Append" | "Head" | "GetTrackingInfo" | "Check")
 }
 
 /// Returns the code of a response. A stream's is that of its beginning.

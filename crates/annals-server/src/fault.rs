@@ -13,6 +13,10 @@ pub(crate) struct Fault {
     pub(crate) fields: Map<String, Value>,
 }
 
+/// The fields of all failures. `openapi.json` describes them.
+pub(crate) const FIELDS: [&str; 9] =
+    ["ahead_ms", "condition", "done", "field", "head", "id", "index", "lost", "offset"];
+
 /// Defines the kinds: of each the HTTP status, and the name at the end of the problem's `type`. docs/SERVER.md lists them.
 macro_rules! kinds {
     ($($kind:ident: $status:ident $name:literal,)+) => {
@@ -25,7 +29,7 @@ macro_rules! kinds {
         impl Kind {
             /// All kinds.
             #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$kind,)+];
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind,)+];
 
             /// Returns the HTTP status, and the name at the end of the problem's `type`.
             pub(crate) fn http(self) -> (StatusCode, &'static str) {
@@ -151,6 +155,7 @@ impl Fault {
     /// Adds a field for programs.
     #[must_use]
     pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(FIELDS.contains(&field), "{field:?} is not described");
         self.fields.insert(field.to_owned(), value.into());
         self
     }

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::fault::{Fault, Kind};
 
 /// The beginning of the `type` of a problem.
-const TYPES: &str = "urn:annals:problem:";
+pub(crate) const TYPES: &str = "urn:annals:problem:";
 
 /// Returns whether a request is gRPC.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {

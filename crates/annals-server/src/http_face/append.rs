@@ -24,7 +24,7 @@ use crate::shared::Shared;
 /// A body in JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body<'b> {
+pub(super) struct Body<'b> {
     #[serde(borrow)]
     events: Bounded<&'b RawValue, MAX_BATCH_EVENTS>,
     #[serde(default)]

@@ -15,9 +15,12 @@ use crate::fault::{Fault, Kind};
 use crate::segment::Segment;
 use crate::shared::Shared;
 
+/// The parameters of `GET /v1/types` and `GET /v1/tags`.
+pub(super) const PARAMETERS: [&str; 3] = ["prefix", "after", "limit"];
+
 /// The number of names in a response, unless the request says otherwise, and the largest.
-const NAMES: u64 = 1_000;
-const MAX_NAMES: u64 = 10_000;
+pub(super) const NAMES: u64 = 1_000;
+pub(super) const MAX_NAMES: u64 = 10_000;
 
 /// Returns the offset that the next event will get.
 pub(super) async fn head(State(shared): State<Arc<Shared>>) -> Json<Value> {
@@ -99,7 +102,7 @@ async fn names(
     field: &'static str,
     query: Option<&str>,
 ) -> Result<Json<Value>, Fault> {
-    let params = Params::parse(query, &["prefix", "after", "limit"])?;
+    let params = Params::parse(query, &PARAMETERS)?;
     let prefix = params.one("prefix")?.unwrap_or_default().to_owned();
     let after = params.one("after")?.map(str::to_owned);
     let limit = params.number("limit")?.unwrap_or(NAMES);

@@ -6,11 +6,14 @@
 //!   read     events, one event, data         facts       head, statistics, names, health, metrics
 //!   groups/  /v1/groups: shared work
 //! ```
-//! `openapi.json` describes it. A test compares the description with the routes.
+//! `openapi.json` describes it. The tests in `described` compare the description with the routes, the bodies, the limits
+//! and the problems.
 
 mod append;
 mod body;
 mod bounded;
+#[cfg(test)]
+mod described;
 mod facts;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

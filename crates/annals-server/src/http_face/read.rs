@@ -24,11 +24,14 @@ use crate::pages::{Cursor, Page, Room};
 use crate::segment::Segment;
 use crate::shared::Shared;
 
+/// The parameters of `GET /v1/events`.
+pub(super) const PARAMETERS: [&str; 6] = ["from", "to", "type", "tag", "reverse", "limit"];
+
 /// The header with the head of the log when a read began.
 const HEAD: HeaderName = HeaderName::from_static("annals-head");
 
 /// The largest number of events in an array.
-const MAX_ARRAY: u64 = 10_000;
+pub(super) const MAX_ARRAY: u64 = 10_000;
 
 /// The events that are read and sent in one piece.
 const ROOM: Room = Room { events: 1_024, bytes: 1 << 20 };
@@ -60,8 +63,7 @@ pub(super) async fn events(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let allowed = ["from", "to", "type", "tag", "reverse", "limit"];
-    let params = Params::parse(query.as_deref(), &allowed)?;
+    let params = Params::parse(query.as_deref(), &PARAMETERS)?;
     let window = Window {
         from: params.number("from")?,
         to: params.number("to")?,

@@ -19,6 +19,9 @@ use crate::guarded;
 use crate::pages::{Page, Room};
 use crate::shared::Shared;
 
+/// The parameters of `GET /v1/subscribe`.
+pub(super) const PARAMETERS: [&str; 3] = ["from", "type", "tag"];
+
 /// The time after which a silent stream of server-sent events sends a comment, so that no proxy ends it.
 const COMMENT: Duration = Duration::from_secs(15);
 
@@ -31,7 +34,7 @@ pub(super) async fn subscribe(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let params = Params::parse(query.as_deref(), &["from", "type", "tag"])?;
+    let params = Params::parse(query.as_deref(), &PARAMETERS)?;
     let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let from = match (last, params.one("from")?) {
         (Some(last), _) => number("Last-Event-ID", last)?.saturating_add(1),

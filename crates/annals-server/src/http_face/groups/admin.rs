@@ -28,9 +28,12 @@ use crate::http_face::read::line;
 use crate::segment::Segment;
 use crate::shared::Shared;
 
+/// The parameters of `GET /v1/groups/NAME/parked`.
+pub(in crate::http_face) const PARAMETERS: [&str; 2] = ["after", "limit"];
+
 /// The number of parked events in a response, unless the request says otherwise, and the largest.
-const PARKED: u64 = 100;
-const MAX_PARKED: u64 = 1_000;
+pub(in crate::http_face) const PARKED: u64 = 100;
+pub(in crate::http_face) const MAX_PARKED: u64 = 1_000;
 
 /// The bytes after which a piece of the lines of parked events ends.
 const PIECE: usize = 1 << 20;
@@ -111,7 +114,7 @@ pub(in crate::http_face) async fn parked(
     Segment(name, ..): Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let params = Params::parse(query.as_deref(), &["after", "limit"])?;
+    let params = Params::parse(query.as_deref(), &PARAMETERS)?;
     let from = params.number("after")?.map_or(0, |after| after.saturating_add(1));
     let limit = params.number("limit")?.unwrap_or(PARKED);
     if limit > MAX_PARKED {

@@ -8,25 +8,27 @@ use annals_consumer::{GroupSettings, GroupStatus, LeaseId, Nack, SettingsItem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::bounded::Bounded;
 use super::super::params::{Items, query_of};
 use crate::fault::Fault;
 use crate::groups::pull::Pull;
 use crate::groups::registry::GroupReport;
 
 /// The bounds of a deadline, in ms.
-const DEADLINE_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
-/// The most events of a pull, and the most leases of an answer.
-const MAX_EVENTS: u64 = 256;
-const MAX_LEASES: usize = 10_000;
+pub(in crate::http_face) const DEADLINE_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+/// The most events of a pull, the most leases of an answer, and the most offsets of a replay or a drop.
+pub(in crate::http_face) const MAX_EVENTS: u64 = 256;
+pub(in crate::http_face) const MAX_LEASES: usize = 10_000;
+pub(in crate::http_face) const MAX_OFFSETS: usize = 10_000;
 /// The longest wait of a pull, in ms.
-const MAX_WAIT_MS: u64 = 30_000;
+pub(in crate::http_face) const MAX_WAIT_MS: u64 = 30_000;
 /// The most bytes of a worker's name.
-const MAX_WORKER_BYTES: usize = 255;
+pub(in crate::http_face) const MAX_WORKER_BYTES: usize = 255;
 
 /// The settings of a group, in `PUT /v1/groups/{name}`. What is not given has its default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GroupBody {
+pub(in crate::http_face) struct GroupBody {
     query: Option<QueryBody>,
     key: Option<String>,
     from: Option<From>,
@@ -48,7 +50,7 @@ struct QueryBody {
 /// Where a new group begins.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum From {
+pub(in crate::http_face) enum From {
     Offset(u64),
     Word(String),
 }
@@ -94,7 +96,7 @@ fn stored_item(item: &annals::QueryItem) -> SettingsItem {
 /// The body of a pull.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PullBody {
+pub(in crate::http_face) struct PullBody {
     worker: String,
     #[serde(default = "one")]
     max: u64,
@@ -131,18 +133,21 @@ fn checked_deadline(deadline_ms: u64) -> Result<u64, Fault> {
     Err(wrong("deadline_ms", "1,000 to 3,600,000, which is one hour"))
 }
 
+/// The leases in a body.
+type Leases = Bounded<String, MAX_LEASES>;
+
 /// The body of an ack.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AckBody {
-    leases: Vec<String>,
+pub(in crate::http_face) struct AckBody {
+    leases: Leases,
 }
 
 /// The body of a nack.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NackBody {
-    leases: Vec<String>,
+pub(in crate::http_face) struct NackBody {
+    leases: Leases,
     action: String,
     #[serde(default)]
     pub(super) reason: String,
@@ -151,8 +156,8 @@ pub(super) struct NackBody {
 /// The body of an extension.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ExtendBody {
-    leases: Vec<String>,
+pub(in crate::http_face) struct ExtendBody {
+    leases: Leases,
     deadline_ms: u64,
 }
 
@@ -187,22 +192,22 @@ impl ExtendBody {
     }
 }
 
-fn leases(texts: &[String]) -> Result<Vec<LeaseId>, Fault> {
-    if texts.is_empty() || texts.len() > MAX_LEASES {
+fn leases(leases: &Leases) -> Result<Vec<LeaseId>, Fault> {
+    if !(1..=MAX_LEASES).contains(&leases.total) {
         return Err(wrong("leases", "1 to 10,000 ids"));
     }
     let parse = |text: &String| {
         LeaseId::from_str(text)
             .map_err(|error| Fault::invalid(error.to_string()).with("field", "leases"))
     };
-    texts.iter().map(parse).collect()
+    leases.kept.iter().map(parse).collect()
 }
 
 /// The body of a replay or a drop.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ParkedBody {
-    offsets: Option<Vec<u64>>,
+pub(in crate::http_face) struct ParkedBody {
+    offsets: Option<Bounded<u64, MAX_OFFSETS>>,
     #[serde(default)]
     all: bool,
 }
@@ -212,7 +217,10 @@ impl ParkedBody {
     pub(super) fn offsets(self) -> Result<Option<Vec<u64>>, Fault> {
         match (self.offsets, self.all) {
             (None, true) => Ok(None),
-            (Some(offsets), false) => Ok(Some(offsets)),
+            (Some(offsets), false) if offsets.total > MAX_OFFSETS => {
+                Err(wrong("offsets", "at most 10,000 offsets; send several requests"))
+            }
+            (Some(offsets), false) => Ok(Some(offsets.kept)),
             _ => {
                 Err(Fault::invalid("give either \"offsets\" or \"all\": true")
                     .with("field", "offsets"))
@@ -224,7 +232,7 @@ impl ParkedBody {
 /// The body of a reset.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ResetBody {
+pub(in crate::http_face) struct ResetBody {
     pub(super) offset: u64,
 }
 
@@ -298,4 +306,44 @@ pub(in crate::http_face) fn fuzz(text: &str) {
     let _ = from_str::<ExtendBody>(text).map(|body| (body.leases(), body.deadline()));
     let _ = from_str::<ParkedBody>(text).map(ParkedBody::offsets);
     let _ = from_str::<ResetBody>(text).map(|body| body.offset);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::from_str;
+
+    use super::*;
+
+    /// Returns a list in JSON.
+    fn list(element: &str, count: usize) -> String {
+        format!("[{}]", vec![element; count].join(","))
+    }
+
+    #[test]
+    fn leases_and_offsets_are_limited() {
+        let lease = "\"0.6c84fb9012c411e1840d7b25c5ee775a.0\"";
+        for (count, is_ok) in [(0, false), (1, true), (MAX_LEASES, true), (MAX_LEASES + 1, false)] {
+            let leases = list(lease, count);
+            let ack: AckBody = from_str(&format!("{{\"leases\":{leases}}}")).unwrap();
+            assert!(ack.leases.kept.len() <= MAX_LEASES);
+            let nack = format!("{{\"leases\":{leases},\"action\":\"skip\"}}");
+            let extend = format!("{{\"leases\":{leases},\"deadline_ms\":1000}}");
+            for leases in [
+                ack.leases(),
+                from_str::<NackBody>(&nack).unwrap().leases(),
+                from_str::<ExtendBody>(&extend).unwrap().leases(),
+            ] {
+                assert_eq!(leases.ok().map(|leases| leases.len()), is_ok.then_some(count));
+            }
+        }
+        for (count, is_ok) in [(0, true), (MAX_OFFSETS, true), (MAX_OFFSETS + 1, false)] {
+            let body = format!("{{\"offsets\":{}}}", list("7", count));
+            let body: ParkedBody = from_str(&body).unwrap();
+            assert!(body.offsets.as_ref().unwrap().kept.len() <= MAX_OFFSETS);
+            assert_eq!(
+                body.offsets().ok().map(|offsets| offsets.unwrap().len()),
+                is_ok.then_some(count)
+            );
+        }
+    }
 }

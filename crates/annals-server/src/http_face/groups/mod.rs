@@ -6,7 +6,7 @@
 //! ```
 
 pub(super) mod admin;
-mod bodies;
+pub(super) mod bodies;
 #[cfg(fuzzing)]
 pub(super) use bodies::fuzz;
 pub(super) mod work;

@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 """A soak of `annals serve`: clients append, read, subscribe and work in a group while the server is killed.
 
-    soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--clients 64] [--life 5] [--seed N]
+    soak.py PATH-OF-THE-COMMAND-ANNALS [--seconds 60] [--kills 20] [--clients 64] [--life 5] [--seed N]
 
 Fails if anything that the server acknowledged is lost: an append, its offset, or the answer to a delivery; if a read or
 a subscription has a gap or a repetition; or if a group delivers the events of a key out of order. If the Python package
 umadb is there, every other client that appends, reads or subscribes uses gRPC.
+
+The server is killed for the given seconds, and at least the given number of times. Then one server works for half as
+long without an end. Its memory, without the files that it maps and without the index of the last segment, which grows
+with the log, must be flat: the most in the last third at most 1.5 times the most in the second third, or 1.5 times 4
+MiB. The first third is its warm-up.
 """
 
 import argparse
@@ -30,6 +35,12 @@ GROUP = "/v1/groups/work"
 KEYS = 40
 # The most events that are appended ahead of the workers.
 AHEAD = 5_000
+# How much more memory a server may take in the last third of its time than in the second.
+GROWTH = 1.5
+# The memory in bytes and the open files below which growth does not count: a buffer or a thread more is a part of it.
+LITTLE = (4 << 20, 64)
+# The least number of measurements from which growth is judged.
+MEASUREMENTS = 9
 # What a request may raise while the server is down.
 DOWN = (OSError, http.client.HTTPException)
 
@@ -60,17 +71,25 @@ class World:
         self.head = None  # the last head, once all appends are over
         self.process = None
         self.keys = KEYS
-        self.sizes = []  # of each server before its end: its memory in KiB, and the open files
+        self.sizes = []  # of each server before its end: what `measured` returns
 
-    def measure(self):
-        """Notes the memory of the server, without the files that it maps, and its open files."""
+    def measured(self):
+        """Returns the memory of the server in bytes, without the files that it maps and without the index of its last
+        segment, and its number of open files; None if that cannot be found out."""
         process = f"/proc/{self.process.pid}"
         try:
+            index = json.loads(Client(self).send("GET", "/v1/stats")[1])["memory_bytes"]
             with open(f"{process}/status") as status:
                 memory = next(line for line in status if line.startswith("RssAnon:")).split()[1]
-            self.sizes.append((int(memory), len(os.listdir(f"{process}/fd"))))
-        except (OSError, StopIteration):
-            pass  # Not Linux.
+            return int(memory) * 1024 - index, len(os.listdir(f"{process}/fd"))
+        except (*DOWN, StopIteration, KeyError, ValueError):
+            return None  # Not Linux, or the server is ending.
+
+    def measure(self):
+        """Notes the memory and the open files of the server."""
+        size = self.measured()
+        if size is not None:
+            self.sizes.append(size)
 
     def acknowledge(self, first, ids):
         """Notes the events of an append that the server acknowledged."""
@@ -270,7 +289,7 @@ def run(world, client, name):
         world.faults.append(f"{name}: {error!r}")
 
 
-def soak(world, seconds, clients, life):
+def soak(world, seconds, kills, clients, life):
     world.start()
     world.ready()
     settings = {"key": "key:", "max_attempts": 1_000_000, "first_pause_ms": 20, "max_pause_ms": 100}
@@ -290,22 +309,45 @@ def soak(world, seconds, clients, life):
         threads.append((kind, threading.Thread(target=run, args=(world, kind, name), daemon=True)))
     for _, thread in threads:
         thread.start()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not world.faults:
-        time.sleep(min(world.random.uniform(1, life), max(0, end - time.monotonic())))
+    begin, ended = time.monotonic(), 0
+    while (time.monotonic() < begin + seconds or ended < kills) and not world.faults:
+        if time.monotonic() > begin + 10 * seconds:
+            raise Fault(f"the server ended {ended} times, and not {kills} times, in ten times the time")
+        time.sleep(world.random.uniform(1, life))
         world.measure()
         world.process.send_signal(signal.SIGTERM if world.random.random() < 0.2 else signal.SIGKILL)
         # A new server waits for the lock of one that is ending.
         old = world.process
         world.start()
+        ended += 1
         world.count("ends of the server")
         old.wait()
     world.ready()
+    steady(world, seconds / 2)
     world.appending = world.reading = False
     join(world, threads, "appender")
     if world.faults:
         return
     finish(world, threads)
+
+
+def steady(world, seconds):
+    """Lets one server work without an end, and judges its memory and its open files."""
+    sizes, end = [], time.monotonic() + seconds
+    while time.monotonic() < end and not world.faults:
+        time.sleep(min(1, seconds / MEASUREMENTS / 2))
+        size = world.measured()
+        if size is not None:
+            sizes.append(size)
+    third = len(sizes) // 3
+    if len(sizes) < MEASUREMENTS:
+        print(f"  the memory is not judged: {len(sizes)} measurements are too few", flush=True)
+        return
+    before, after = ([max(values) for values in zip(*part)] for part in (sizes[third : 2 * third], sizes[2 * third :]))
+    print(f"  {before[0] >> 10:>9,} KiB of memory at most in the second third of a server, {after[0] >> 10:,} in the last")
+    for what, early, late, little in zip(("bytes of memory", "open files"), before, after, LITTLE):
+        if late > GROWTH * max(early, little):
+            raise Fault(f"a server has {late:,} {what}, {late / early:.1f} times those of before")
 
 
 def join(world, threads, kind):
@@ -361,6 +403,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("annals")
     options.add_argument("--seconds", type=int, default=60)
+    options.add_argument("--kills", type=int, default=20, help="the least number of ends of the server")
     options.add_argument("--clients", type=int, default=64)
     options.add_argument("--life", type=float, default=5, help="the longest time until the server is killed, in s")
     options.add_argument("--seed", type=int, default=random.randrange(1 << 32))
@@ -370,7 +413,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         world = World(os.path.abspath(options.annals), directory, options.seed)
         try:
-            soak(world, options.seconds, options.clients, options.life)
+            soak(world, options.seconds, options.kills, options.clients, options.life)
         except Fault as fault:
             world.faults.append(str(fault))
         finally:
@@ -383,7 +426,7 @@ def main():
         for name, part in (("first", world.sizes[:half]), ("second", world.sizes[half:])):
             if part:
                 memory, files = (max(values) for values in zip(*part))
-                print(f"  {memory // 1024:>9,} MiB of memory and {files} open files at most, in the {name} half")
+                print(f"  {memory >> 20:>9,} MiB of memory and {files} open files at most, in the {name} half")
         for fault in world.faults:
             print(f"FAULT: {fault}", file=sys.stderr)
         if world.faults:

@@ -21,6 +21,7 @@ pub struct Limits {
     pub(crate) body_time: Duration,
     pub(crate) drain_time: Duration,
     pub(crate) keep_alive: Duration,
+    pub(crate) unread_time: Option<Duration>,
 }
 
 /// The largest request, in bytes: 33 MiB. A batch of 32 MiB and its framing fit into it.
@@ -45,6 +46,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(10),
             drain_time: Duration::from_secs(10),
             keep_alive: Duration::from_secs(20),
+            unread_time: None,
         }
     }
 }
@@ -111,5 +113,15 @@ impl Limits {
     #[must_use]
     pub fn keep_alive(self, time: Duration) -> Self {
         Self { keep_alive: time, ..self }
+    }
+
+    /// Ends a connection whose client has taken nothing of what the server sent for this time: because the client is
+    /// gone without a word, or because it is there and does not read. Without it, which is the default, the system gives
+    /// up a client that is gone after about 15 minutes, and a client that does not read keeps its connection. It is
+    /// `TCP_USER_TIMEOUT`, and has an effect on Linux and Android only. There it also replaces the two minutes
+    /// after which a silent client that is gone is noticed over HTTP/1.1.
+    #[must_use]
+    pub fn unread_time(self, time: Duration) -> Self {
+        Self { unread_time: Some(time), ..self }
     }
 }

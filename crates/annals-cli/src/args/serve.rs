@@ -131,4 +131,11 @@ pub(crate) struct Serve {
     /// The time in which a client must send the body of a request; 1 s more for each KiB that has come
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub(crate) body_time: Duration,
+
+    /// End a connection whose client takes nothing of what was sent for this time, because it is gone or does not read
+    ///
+    /// By default the system gives up a client that is gone after about 15 minutes, and one that does not read keeps
+    /// its connection. The option has an effect on Linux only.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) unread_time: Option<Duration>,
 }

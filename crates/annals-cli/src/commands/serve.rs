@@ -190,6 +190,7 @@ fn configured(mut server: Server, args: &Serve) -> Result<Server, Failure> {
         .request_memory(args.request_memory)
         .header_time(args.header_time)
         .body_time(args.body_time);
+    let limits = args.unread_time.into_iter().fold(limits, Limits::unread_time);
     server = args.listen.iter().fold(server.limits(limits), |server, &at| server.listen(at));
     server = args.listen_mutual.iter().fold(server, |server, &at| server.listen_mutual(at));
     server = args.host_name.iter().fold(server, Server::host_name);

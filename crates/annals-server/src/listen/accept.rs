@@ -41,11 +41,12 @@ pub(crate) async fn accept(
     permits: Arc<Semaphore>,
 ) {
     let Listening { listener, mutual } = listening;
+    let unread_time = shared.limits.unread_time;
     let mut connections = JoinSet::new();
     let mut phase = shared.phase();
     loop {
         let accepted = tokio::select! {
-            accepted = next(&listener, &permits) => accepted,
+            accepted = next(&listener, &permits, unread_time) => accepted,
             Some(_) = connections.join_next() => continue,
             () = draining(&mut phase) => break,
         };
@@ -65,11 +66,12 @@ pub(crate) async fn accept(
 async fn next(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
+    unread_time: Option<Duration>,
 ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
-            watch_client(&stream, peer);
+            watch_client(&stream, peer, unread_time);
             Some((stream, peer, permit))
         }
         Err(error) => {
@@ -83,7 +85,13 @@ async fn next(
 }
 
 /// Lets the system find out that a client vanished without closing its connection, also while the server sends nothing.
-fn watch_client(stream: &TcpStream, peer: SocketAddr) {
+/// The time for what was sent is not set by default: the system also ends a client that is there and reads slowly.
+fn watch_client(stream: &TcpStream, peer: SocketAddr, unread_time: Option<Duration>) {
+    if let Some(time) = unread_time
+        && let Err(error) = set_unread_time(stream, time)
+    {
+        tracing::debug!(%peer, %error, "cannot set TCP_USER_TIMEOUT");
+    }
     let keep_alive = TcpKeepalive::new()
         .with_time(KEEP_ALIVE)
         .with_interval(KEEP_ALIVE_INTERVAL)
@@ -91,6 +99,17 @@ fn watch_client(stream: &TcpStream, peer: SocketAddr) {
     if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keep_alive) {
         tracing::debug!(%peer, %error, "cannot set TCP keep-alive");
     }
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn set_unread_time(stream: &TcpStream, time: Duration) -> io::Result<()> {
+    // Less than 1 ms would be no time at all.
+    SockRef::from(stream).set_tcp_user_timeout(Some(time.max(Duration::from_millis(1))))
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn set_unread_time(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Returns whether a failure is only of the connection that was to be accepted.
@@ -150,9 +169,12 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let _client = TcpStream::connect(address).await.expect("connected");
         let permits = Arc::new(Semaphore::new(1));
-        let (stream, ..) = next(&listener, &permits).await.expect("accepted");
+        let time = Duration::from_secs(90);
+        let (stream, ..) = next(&listener, &permits, Some(time)).await.expect("accepted");
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().expect("the option"));
         assert_eq!(socket.tcp_keepalive_time().expect("the time"), KEEP_ALIVE);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().expect("the time"), Some(time));
     }
 }

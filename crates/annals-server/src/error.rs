@@ -29,6 +29,23 @@ pub enum ServeError {
         /// The address.
         address: SocketAddr,
     },
+    /// A [host name](crate::Server::host_name) that no request can have.
+    #[error(
+        "{name:?} is not a host name: give a name or an address without a port, such as log.example or 203.0.113.7"
+    )]
+    HostName {
+        /// The name.
+        name: String,
+    },
+    /// An [origin](crate::Server::cors_origin) that no web page can have.
+    #[error(
+        "{origin:?} is not the origin of a web page: give its scheme and host in lower case, without a path, and a port \
+         only if it is not the scheme's own, such as https://shop.example or http://localhost:3000"
+    )]
+    Origin {
+        /// The origin.
+        origin: String,
+    },
     /// A file with settings could not be read.
     #[error("cannot read {}: {source}", path.display())]
     File {

@@ -216,7 +216,7 @@ impl Server {
         Self { insecure: true, ..self }
     }
 
-    /// Adds a host name, without a port, under which clients reach the server. `localhost` and the addresses on which
+    /// Adds a host name or an address, without a port, under which clients reach the server. `localhost` and the addresses on which
     /// it listens need not be added.
     pub fn host_name(mut self, name: impl Into<String>) -> Self {
         self.hosts.names.push(name.into());
@@ -344,6 +344,7 @@ impl Server {
                 address.mutual = true;
             }
         }
+        self.hosts.check_settings()?;
         let access = Access::read(self.token_file.clone(), self.tls_files.clone())?;
         if some_mutual {
             access.check_mutual()?;

@@ -45,6 +45,10 @@ mod round_trip;
 mod salvage;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(all(feature = "channels", feature = "serve", unix))]
+mod serve_channels;
+#[cfg(all(feature = "serve", unix))]
+mod serve_options;
 #[cfg(all(feature = "postgres", feature = "serve", unix))]
 mod serve_record;
 // The server of PostgreSQL that the engine's own tests start.

@@ -10,9 +10,9 @@ use crate::harness::{TestDir, annals};
 /// A server, and the address on which it listens.
 pub(crate) struct Serving {
     process: Child,
-    address: String,
+    pub(crate) address: String,
     /// What it printed until it listened.
-    begin: String,
+    pub(crate) begin: String,
     notes: BufReader<std::process::ChildStderr>,
 }
 
@@ -43,14 +43,13 @@ impl Serving {
 
     /// Sends a request and returns the whole response.
     pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> String {
+        self.send_with(method, path, "Host: localhost\r\n", body)
+    }
+
+    /// Sends a request with these lines of headers, and returns the whole response.
+    pub(crate) fn send_with(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
+        stream.write_all(request(method, path, headers, body).as_bytes()).unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         response
@@ -67,6 +66,15 @@ impl Serving {
         self.notes.read_to_string(&mut notes).unwrap();
         (self.process.wait().unwrap().code(), notes)
     }
+}
+
+/// Returns a request with these lines of headers.
+pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 #[test]
@@ -122,7 +130,7 @@ fn a_second_signal_ends_the_server_at_once() {
 }
 
 #[test]
-fn a_verification_that_goes_on_does_not_keep_the_server() {
+fn a_verification_that_goes_on_refuses_a_second_one_and_does_not_keep_the_server() {
     let dir = TestDir::new();
     let store = dir.arg("a.store");
     let serving = Serving::start(&[&store]);
@@ -137,6 +145,9 @@ fn a_verification_that_goes_on_does_not_keep_the_server() {
     stream.write_all(verify).unwrap();
     // Waits until the verification is at the first pipe. It then waits at the second, which nothing opens.
     drop(std::fs::OpenOptions::new().write(true).open(&first).unwrap());
+    let second = serving.send("POST", "/v1/verify", "");
+    assert!(second.starts_with("HTTP/1.1 429 ") && second.contains("problem:busy"), "{second}");
+    assert!(second.contains("retry-after: 1\r\n"), "{second}");
     drop(stream);
     serving.signal("-TERM");
     // The test hangs here if the server does not end.

@@ -1,11 +1,12 @@
 //! The names under which a server may be called, and the web pages that may call it. Without these checks, any page in
 //! a browser on this machine could read and write the log.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, Request, Uri};
 
+use crate::error::ServeError;
 use crate::fault::{Fault, Kind};
 
 /// The names and pages that a server takes requests for.
@@ -19,6 +20,17 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
+    /// Returns an error if a name or an origin can never be that of a request.
+    pub(crate) fn check_settings(&self) -> Result<(), ServeError> {
+        if let Some(name) = self.names.iter().find(|name| !is_name(name)) {
+            return Err(ServeError::HostName { name: name.clone() });
+        }
+        match self.origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(ServeError::Origin { origin: origin.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// Returns an error if the request is for another host, or from a web page of another. The inspector, for which
     /// `is_page` is true, takes requests from its own pages only: a browser adds the inspector's cookie to requests
     /// from other ports and subdomains.
@@ -70,11 +82,43 @@ impl Hosts {
             let own = |listening: &SocketAddr| {
                 listening.ip() == address || listening.ip().is_unspecified()
             };
-            return address.is_loopback() || self.addresses.iter().any(own);
+            let named = |known: &String| known.parse() == Ok(address);
+            return address.is_loopback()
+                || self.addresses.iter().any(own)
+                || self.names.iter().any(named);
         }
         name.eq_ignore_ascii_case("localhost")
             || self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
+}
+
+/// Returns whether a text is the name or the address of a host, without a port.
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    text.parse::<IpAddr>().is_ok() || !text.is_empty() && text.bytes().all(is_part)
+}
+
+/// Returns whether a text is an origin as browsers send it: without a path, in lower case, and with the port only if it
+/// is not that of the scheme.
+fn is_origin(text: &str) -> bool {
+    let (host, default_port) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+        (Some(host), _) => (host, ":80"),
+        (_, Some(host)) => (host, ":443"),
+        _ => return false,
+    };
+    let name = name_of(host);
+    let port = &host[name.len()..];
+    let is_address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    let is_port = |port: &str| {
+        port.parse::<u16>().is_ok_and(|number| format!(":{number}") == format!(":{port}"))
+    };
+    (is_address || is_name(name) && name.parse::<Ipv6Addr>().is_err())
+        && !text.bytes().any(|byte| byte.is_ascii_uppercase())
+        && port != default_port
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// Returns the host of a request, with its port: in HTTP/2 from the URI, in HTTP/1.1 from the header.
@@ -146,6 +190,56 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn an_address_behind_which_the_server_is_can_be_named() {
+        let hosts =
+            Hosts { names: vec!["203.0.113.7".into(), "2001:db8::7".into()], ..Hosts::default() };
+        for host in ["203.0.113.7", "203.0.113.7:80", "[2001:db8::7]:80"] {
+            assert_eq!(check(&hosts, host, None), Ok(()), "{host}");
+        }
+        assert_eq!(check(&hosts, "203.0.113.8", None), Err(Kind::UnknownHost));
+    }
+
+    #[test]
+    fn settings_that_no_request_matches_are_refused() {
+        for name in ["log.example", "LOG", "a_b-c", "203.0.113.7", "::1"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "log.example:1", "[::1]", "https://log.example", "a/b", "a b", "*", "é"] {
+            assert!(!is_name(name), "{name}");
+        }
+        for origin in [
+            "https://shop.example",
+            "http://shop.example:443",
+            "http://localhost:3000",
+            "http://10.0.0.7:8080",
+            "https://[2001:db8::7]:8443",
+        ] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for origin in [
+            "",
+            "null",
+            "*",
+            "shop.example",
+            "https://",
+            "https://shop.example/",
+            "https://shop.example:443",
+            "http://shop.example:80",
+            "https://shop.example:",
+            "https://shop.example:080",
+            "https://shop.example:99999",
+            "https://Shop.example",
+            "HTTPS://shop.example",
+            "https://a@shop.example",
+            "https://2001:db8::7",
+            "ftp://shop.example",
+        ] {
+            assert!(!is_origin(origin), "{origin}");
+        }
+    }
+
     #[test]
     fn a_page_without_tls_is_not_one_of_a_server_with_tls() {
         let hosts = Hosts { tls: true, ..Hosts::default() };

@@ -2,6 +2,12 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The parameter of an address that limits the time of an append. It is for this command, and no engine sees it.
+const APPEND_TIMEOUT: &str = "append_timeout";
+/// The largest value of the parameter, in seconds.
+const MAX_APPEND_SECONDS: u64 = 86_400;
 
 /// An engine that stores records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,9 @@ impl Engine {
 pub(crate) struct RecordAddress {
     engine: Engine,
     url: String,
+    /// The address without the parameters that are for this command.
+    engine_url: String,
+    append_timeout: Option<Duration>,
     replica: PathBuf,
 }
 
@@ -76,7 +85,12 @@ impl RecordAddress {
                  set the variable {variable}"
             )));
         }
-        Some(Ok(Self { engine: *engine, url: argument.to_owned(), replica: PathBuf::new() }))
+        let (engine_url, append_timeout) = match without_append_timeout(argument) {
+            Ok(found) => found,
+            Err(problem) => return Some(Err(problem)),
+        };
+        let (url, replica) = (argument.to_owned(), PathBuf::new());
+        Some(Ok(Self { engine: *engine, url, engine_url, append_timeout, replica }))
     }
 
     /// Sets the directory of the replica.
@@ -104,16 +118,49 @@ impl RecordAddress {
         self.engine
     }
 
-    /// Returns the address.
+    /// Returns the address as the engine takes it.
     #[cfg(feature = "replicated")]
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn engine_url(&self) -> &str {
+        &self.engine_url
+    }
+
+    /// Returns how long an append may take, if the address says so.
+    #[cfg(feature = "replicated")]
+    pub(crate) fn append_timeout(&self) -> Option<Duration> {
+        self.append_timeout
     }
 
     /// Returns the directory of the replica. It is empty if the command needs none and was given none.
     pub(crate) fn replica(&self) -> &Path {
         &self.replica
     }
+}
+
+/// Takes the parameter `append_timeout` out of an address. Returns the rest, and the time.
+fn without_append_timeout(url: &str) -> Result<(String, Option<Duration>), String> {
+    let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
+    let (mut others, mut found) = (Vec::new(), None);
+    for parameter in query.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if name != APPEND_TIMEOUT {
+            others.push(parameter);
+            continue;
+        }
+        let seconds =
+            value.parse().ok().filter(|seconds| (1..=MAX_APPEND_SECONDS).contains(seconds));
+        let Some(seconds) = seconds else {
+            return Err(format!(
+                "{APPEND_TIMEOUT} is a whole number of seconds from 1 to {MAX_APPEND_SECONDS}, as in \
+                 {APPEND_TIMEOUT}=60, and not {value:?}"
+            ));
+        };
+        if found.replace(Duration::from_secs(seconds)).is_some() {
+            return Err(format!("the address has {APPEND_TIMEOUT} twice"));
+        }
+    }
+    let rest =
+        if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
+    Ok((rest, found))
 }
 
 impl fmt::Display for RecordAddress {
@@ -169,6 +216,45 @@ mod tests {
         }
         let refused = RecordAddress::parse("mysql://db1/app").unwrap().unwrap_err();
         assert!(refused.contains("begin with postgres://"), "{refused}");
+    }
+
+    #[test]
+    fn an_address_may_limit_the_time_of_an_append() {
+        let minute = Some(Duration::from_secs(60));
+        for (url, rest, time) in [
+            (
+                "postgres://db1/app?store=s&append_timeout=60&sslmode=disable",
+                "postgres://db1/app?store=s&sslmode=disable",
+                minute,
+            ),
+            ("postgres://db1/app?append_timeout=60&store=s", "postgres://db1/app?store=s", minute),
+            ("nats://n1/shop?append_timeout=60", "nats://n1/shop", minute),
+            ("nats://n1/shop?replicas=1", "nats://n1/shop?replicas=1", None),
+            ("nats://n1/shop", "nats://n1/shop", None),
+        ] {
+            let address = RecordAddress::parse(url).unwrap().unwrap();
+            assert_eq!(
+                (address.engine_url.as_str(), address.append_timeout),
+                (rest, time),
+                "{url}"
+            );
+            assert_eq!(address.to_string(), url);
+        }
+        for value in [
+            "",
+            "=",
+            "=0",
+            "=-1",
+            "=1.5",
+            "=60s",
+            "=86401",
+            "=99999999999999999999",
+            "=60&append_timeout=60",
+        ] {
+            let url = format!("postgres://db1/app?store=s&append_timeout{value}");
+            let refused = RecordAddress::parse(&url).unwrap().unwrap_err();
+            assert!(refused.contains("append_timeout"), "{url}: {refused}");
+        }
     }
 
     #[test]

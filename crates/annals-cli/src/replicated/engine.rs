@@ -30,7 +30,7 @@ pub(crate) fn connect(address: &RecordAddress) -> Result<Arc<dyn CommitLog>, Fai
             if let Some(file) = password_file {
                 options = options.password_file(file);
             }
-            let record = options.connect(address.url());
+            let record = options.connect(address.engine_url());
             Ok(Arc::new(record.map_err(|error| match error {
                 annals_postgres::ConnectError::Url(_)
                 | annals_postgres::ConnectError::PasswordInUrl => {
@@ -45,7 +45,7 @@ pub(crate) fn connect(address: &RecordAddress) -> Result<Arc<dyn CommitLog>, Fai
             if let Some(file) = password_file {
                 options = options.password_file(file);
             }
-            let record = options.connect(address.url());
+            let record = options.connect(address.engine_url());
             Ok(Arc::new(record.map_err(|error| match error {
                 annals_nats::ConnectError::Url(_) | annals_nats::ConnectError::PasswordInUrl => {
                     RecordFailure::Address(Box::new(error))

@@ -27,9 +27,14 @@ pub(crate) fn open_watched<E: Event>(
     let log = engine::connect(address)?;
     see(&engine::ready(&*log, address, interrupt)?);
     let spinner = progress::spinner("reading the record");
-    let opened = options.open(log, address.replica());
+    let opened = timed(options, address).open(log, address.replica());
     spinner.finish_and_clear();
     opened.map_err(|problem| not_opened(address, problem))
+}
+
+/// Returns the options with the time limit of appends that the address names.
+fn timed(options: ReplicatedOptions, address: &RecordAddress) -> ReplicatedOptions {
+    address.append_timeout().into_iter().fold(options, ReplicatedOptions::append_timeout)
 }
 
 fn not_opened(address: &RecordAddress, problem: OpenReplicatedError) -> Failure {
@@ -43,5 +48,20 @@ fn not_opened(address: &RecordAddress, problem: OpenReplicatedError) -> Failure 
         }
         OpenReplicatedError::Replica(problem) => problem.into(),
         problem => RecordFailure::Open { address, problem }.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_may_take_as_long_as_the_address_says() {
+        for (url, time) in [("nats://n1/shop?append_timeout=61", "61s"), ("nats://n1/shop", "30s")]
+        {
+            let address = RecordAddress::parse(url).unwrap().unwrap();
+            let options = format!("{:?}", timed(Replicated::options(), &address));
+            assert!(options.contains(&format!("append_timeout: {time}")), "{url}: {options}");
+        }
     }
 }

@@ -55,6 +55,26 @@ fn a_password_in_an_address_is_refused_and_printed_nowhere() {
 }
 
 #[test]
+fn a_time_limit_of_appends_that_is_not_one_is_refused() {
+    let dir = TestDir::new();
+    let replica = dir.arg("r");
+    for value in ["0", "1.5", "60s", "86401", "", "60&append_timeout=60"] {
+        for url in [
+            format!("{URL}&append_timeout={value}"),
+            format!("nats://n1/shop?append_timeout={value}"),
+        ] {
+            for args in [&["append", &url, "--replica", &replica][..], &["record", "create", &url]]
+            {
+                annals(args.iter().copied(), "").complains(&["append_timeout"]);
+            }
+        }
+    }
+    annals(["append", &format!("{URL}&append_timeout=1m"), "--replica", &replica], "")
+        .complains(&["a whole number of seconds from 1 to 86400", "append_timeout=60"]);
+    assert!(!dir.path("r").exists());
+}
+
+#[test]
 fn commands_and_options_that_make_no_sense_on_a_record_say_why() {
     let replica = ["--replica", "r"];
     let run = |args: &[&str]| annals(args.iter().copied().chain(replica), "");

@@ -42,7 +42,8 @@ fn from_an_empty_directory_to_a_log_on_two_machines() {
     ]);
 
     on(&url, &here, &["append"], &lines(0..20)).succeeds();
-    on(&url, &there, &["append", "--type", "last", "--id", "x"], "").succeeds();
+    let patient = format!("{url}&append_timeout=60");
+    on(&patient, &there, &["append", "--type", "last", "--id", "x"], "").succeeds();
     let again = on(&url, &here, &["append", "--type", "last", "--id", "x"], "").succeeds();
     assert_eq!(again.lines()[0]["already"], true, "{again:?}");
     for replica in [&here, &there] {

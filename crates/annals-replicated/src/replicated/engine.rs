@@ -24,7 +24,7 @@ use crate::log::commit_log::{
 const WATCH: Duration = Duration::from_millis(500);
 /// The pause before the record is watched again after the engine failed.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The pause before the core looks again at a record that seems to end before what was read. Each look takes about 10 s.
+/// The pause before the core looks again at a record that seems to end before what was read. A look takes about 10 s.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The largest size of the entries of one commit, in bytes, with room for their heads.
 const COMMIT_BYTES: usize = 128 << 20;

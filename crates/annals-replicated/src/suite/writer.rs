@@ -206,8 +206,13 @@ impl<'a, L: CommitLog> Writer<'a, L> {
                 open -= 1;
             }
             let after = Slot(after.0 + index as u64);
-            let is_stored = |outcome: &Option<AppendOutcome>| matches!(outcome, Some(AppendOutcome::At(slot)) if *slot == after);
-            if window == 1 && index > 0 && !is_stored(&outcomes[index - 1]) {
+            let before = index.checked_sub(1).map(|before| &outcomes[before]);
+            let is_stored = match before {
+                Some(Some(AppendOutcome::At(slot))) => *slot == after,
+                Some(_) => false,
+                None => true,
+            };
+            if window == 1 && !is_stored {
                 break;
             }
             let answer = Answer { index, sender: sender.clone(), outcome: None };

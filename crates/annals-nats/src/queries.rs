@@ -156,7 +156,8 @@ impl Engine {
     }
 
     /// Reads entries again: the last ones from the leader, which decides about appends, and those before them from any
-    /// server. Then the page ends before the last ones, and the caller asks again behind it.
+    /// server. Then the page ends before the last ones, and the caller asks again behind it. So it does if the entries are
+    /// larger than the limit.
     async fn read_again(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
         if limit.entries > MOST_OF_LEADER {
             let limit = ReadLimit { entries: limit.entries - MOST_OF_LEADER, ..limit };
@@ -165,10 +166,15 @@ impl Engine {
         let slots = (after.0 + 1..).take(limit.entries).map(Slot);
         let asked = slots.map(|slot| async move { (slot, self.read_leader(slot).await) });
         let mut answers = pin!(futures_util::stream::iter(asked).buffered(LEADER_REQUESTS));
-        let mut entries: Vec<(Slot, Bytes)> = Vec::new();
-        while let Some((slot, answer)) = answers.next().await {
+        let (mut entries, mut bytes): (Vec<(Slot, Bytes)>, usize) = (Vec::new(), 0);
+        while bytes < limit.bytes
+            && let Some((slot, answer)) = answers.next().await
+        {
             match answer.map_err(LogError::Unavailable)? {
-                Some((found, entry)) if found == slot => entries.push((found, entry)),
+                Some((found, entry)) if found == slot => {
+                    bytes += entry.len();
+                    entries.push((found, entry));
+                }
                 Some((first, _)) if entries.is_empty() => return Err(LogError::Trimmed { first }),
                 _ => break,
             }

@@ -10,7 +10,7 @@ use super::tip::{Tip, Void};
 use crate::format::commit::Commit;
 use crate::format::entry::{Entry, EntryError};
 use crate::format::hash::CommitHash;
-use crate::format::header::{AnyVersion, Header, Kind};
+use crate::format::header::{AnyVersion, Kind};
 
 /// A place in a record: its last valid commit there, and the slots that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,8 @@ pub struct Chain {
     position: Option<Position>,
     read_to: Slot,
     parts: Vec<Entry>,
+    /// The bytes of the parts.
+    part_bytes: Vec<Bytes>,
     voids: u64,
 }
 
@@ -68,15 +70,15 @@ impl Chain {
     /// Returns the reader of a record from its beginning. With a store id, only a genesis with that id counts.
     #[must_use]
     pub fn new(store_id: Option<Uuid>) -> Self {
-        Self { store_id, position: None, read_to: Slot(0), parts: Vec::new(), voids: 0 }
+        let (parts, part_bytes) = (Vec::new(), Vec::new());
+        Self { store_id, position: None, read_to: Slot(0), parts, part_bytes, voids: 0 }
     }
 
     /// Returns a reader that continues behind a position.
     #[must_use]
     pub fn resume(position: Position) -> Self {
         let store_id = Some(position.tip.store_id);
-        let (read_to, parts) = (position.slot, Vec::new());
-        Self { store_id, position: Some(position), read_to, parts, voids: 0 }
+        Self { position: Some(position), read_to: position.slot, ..Self::new(store_id) }
     }
 
     /// Returns the last valid commit; `None` before the genesis.
@@ -132,53 +134,75 @@ impl Chain {
         }
         let is_last = entry.part.index + 1 == entry.part.count;
         self.parts.push(entry);
+        self.part_bytes.push(bytes.clone());
         if !is_last {
             return Step::Part;
         }
         match self.complete() {
             Ok((commit, tip)) => {
                 let entries = commit.1;
-                self.parts.clear();
+                self.clear_parts();
                 self.voids = 0;
                 self.position = Some(Position { slot, entries, tip });
                 Step::Valid(commit.0)
             }
             Err(void) => {
                 self.parts.pop();
+                self.part_bytes.pop();
                 self.void(void)
             }
         }
     }
 
-    /// Returns the number of collected parts of an unfinished commit, if it is the one with this header in `count` parts;
-    /// otherwise 0.
-    pub(crate) fn parts_of(&self, header: &Header, count: u16) -> usize {
-        let is_of = |last: &Entry| last.header == *header && last.part.count == count;
-        if self.parts.last().is_some_and(is_of) { self.parts.len() } else { 0 }
+    /// Returns the number of parts of an unfinished commit at the end of what was read, if they are the first of these
+    /// entries; otherwise 0. Another commit may have the same header and as many parts, so the bytes are compared.
+    pub(crate) fn parts_of(&self, entries: &[Bytes]) -> usize {
+        let is_same = |(part, entry): (&Bytes, &Bytes)| {
+            (part.as_ptr() == entry.as_ptr() && part.len() == entry.len()) || part == entry
+        };
+        let is_first = self.part_bytes.len() < entries.len();
+        if is_first && self.part_bytes.iter().zip(entries).all(is_same) {
+            self.part_bytes.len()
+        } else {
+            0
+        }
     }
 
-    /// Notes that `commit` landed at the slots behind the last one that was read. If the last entries that were read are
-    /// the first parts of it, notes that the others landed.
+    /// Returns whether all these entries are void behind the last one that was read.
+    pub(crate) fn are_void(&self, entries: &[Bytes]) -> bool {
+        let mut chain = self.clone();
+        let mut are_void =
+            |entry| matches!(chain.push(chain.read_to().next(), entry), Step::Void(_));
+        entries.iter().all(|entry| are_void(entry))
+    }
+
+    /// Notes that `commit` landed at the slots behind the last one that was read, in as many entries.
     ///
     /// # Panics
     /// If the commit is not valid there.
     pub fn landed(&mut self, commit: &Commit, entries: u16) {
         let tip = self.tip().expect("a record begins with its genesis");
         let tip = tip.after(commit).expect("a commit that landed is valid");
-        let left = usize::from(entries) - self.parts_of(commit.header(), entries);
-        self.read_to = Slot(self.read_to.0 + left as u64);
-        self.parts.clear();
+        self.read_to = Slot(self.read_to.0 + u64::from(entries));
+        self.clear_parts();
         self.voids = 0;
         self.position = Some(Position { slot: self.read_to, entries, tip });
     }
 
+    /// Notes that the last entry of `commit` landed at the next slot. Its other entries were read before.
+    ///
+    /// # Panics
+    /// If the commit is not valid there.
+    pub(crate) fn last_landed(&mut self, commit: &Commit, entries: u16) {
+        self.read_to = Slot(self.read_to.0 + 1 - u64::from(entries));
+        self.landed(commit, entries);
+    }
+
     /// Returns whether both have read the same slots, and judge the next entries alike.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let is_same = |pair: (&Entry, &Entry)| pair.0 == pair.1;
         self.position == other.position
             && self.read_to == other.read_to
-            && self.parts.len() == other.parts.len()
-            && self.parts.iter().zip(&other.parts).all(is_same)
+            && self.part_bytes == other.part_bytes
     }
 
     /// Hashes everything that decides how the next entries are judged.
@@ -193,14 +217,19 @@ impl Chain {
     /// Goes back to the last valid commit, so that the entries behind it are read again.
     pub(crate) fn rewind(&mut self) {
         self.read_to = self.position.map_or(Slot(0), |position| position.slot);
-        self.parts.clear();
+        self.clear_parts();
         self.voids = 0;
     }
 
     /// Counts the parts of an unfinished commit as void.
     fn drop_parts(&mut self) {
         self.voids += self.parts.len() as u64;
+        self.clear_parts();
+    }
+
+    fn clear_parts(&mut self) {
         self.parts.clear();
+        self.part_bytes.clear();
     }
 
     fn void(&mut self, void: Void) -> Step {

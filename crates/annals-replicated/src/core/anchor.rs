@@ -42,22 +42,22 @@ impl State {
         self.confirmed_ms = self.confirmed_ms.max(Some(asked_ms));
     }
 
-    /// Returns whether an answer is of the same record as everything that was read: it was asked for not long before the
-    /// process learned of the last entry, or after that.
+    /// Returns whether an answer is of the same record as everything that was read: it was asked for on this connection,
+    /// and not long before the process learned of the last entry, or after that.
     ///
     /// Otherwise the answer may be older than a loss, and the last entry younger. Then the entry that the answer shows is
     /// no longer behind it.
     pub(super) fn is_of_same_record(&self, asked: Asked) -> bool {
         let Some(limit) = self.settings.confirm_ms else { return true };
-        self.learned_ms < asked.steady_ms.saturating_add(limit)
+        asked.connection == self.connection
+            && self.learned_ms < asked.steady_ms.saturating_add(limit)
     }
 
     /// Takes the news that more was read, which the engine showed between the time at which it was asked and the time at
     /// which the process learned of it, in ms.
     pub(super) fn seen(&mut self, asked: Asked, learned_ms: u64) {
         self.learned_ms = self.learned_ms.max(learned_ms);
-        let is_current = asked.connection == self.connection;
-        let confirmed_ms = self.confirmed_ms.filter(|_| is_current);
+        let confirmed_ms = self.confirmed_ms;
         self.confirmed_ms = confirmed_ms.map(|confirmed_ms| confirmed_ms.min(asked.steady_ms));
     }
 
@@ -76,7 +76,7 @@ impl State {
         }
     }
 
-    /// Begins to check the last valid commit while commits are under way, so that they need not wait for it later.
+    /// Begins to check what was read while commits are under way, so that they need not wait for it later.
     pub(super) fn confirm_early(&mut self) {
         if !self.flights.is_empty() && !self.is_confirmed(self.now.steady_ms) {
             self.begin_anchor();
@@ -112,7 +112,8 @@ impl State {
             if check.asked.is_none() && now >= check.again_ms {
                 check.asked = Some(asked);
                 let (after, count) = (check.after(), check.count());
-                self.outputs.push(Output::Anchor { after, count, asked });
+                let to_commit = check.count_to_position();
+                self.outputs.push(Output::Anchor { after, to_commit, count, asked });
             }
         }
     }
@@ -125,12 +126,12 @@ impl State {
         asked: Asked,
         entries: Result<Vec<Bytes>, LogError>,
     ) {
-        let is_at = |check: &&mut AnchorCheck| {
+        let is_of = |check: &AnchorCheck| {
             (check.after(), check.count(), check.asked) == (after, count, Some(asked))
         };
-        let Some(check) = self.anchor.iter_mut().chain(&mut self.recent.check).find(is_at) else {
-            return;
-        };
+        let is_anchor = self.anchor.as_ref().is_some_and(is_of);
+        let check = if is_anchor { self.anchor.as_mut() } else { self.recent.check.as_mut() };
+        let Some(check) = check.filter(|check| is_of(check)) else { return };
         let (now, limit) = (self.now.steady_ms, self.settings.absence_limit_ms);
         let position = check.position;
         let count = check.count_to_position();
@@ -140,7 +141,6 @@ impl State {
         check.asked = None;
         let checked = *check;
         check.again_ms = now + FIRST_PAUSE_MS;
-        let is_anchor = self.anchor.is_some_and(|anchor| anchor.position == position);
         // Stepping back needs less patience: whether something is lost shows at the end of the record.
         let is_early = is_anchor && self.rejoin.is_open() && reads >= SHORT_READS;
         let is_lost = is_absent || (is_short && is_early);

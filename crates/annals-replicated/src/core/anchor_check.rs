@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::messages::Asked;
 use super::settings::{LEAST_ABSENT_READS, MOST_BETWEEN};
-use crate::chain::chain::{Chain, Position};
+use crate::chain::chain::{Chain, Position, Step};
 use crate::chain::slot::Slot;
 
 /// A check that the record still has a commit, and the entries that were read behind it.
@@ -62,14 +62,17 @@ impl AnchorCheck {
             None => return None,
             Some(previous) => {
                 let mut chain = Chain::resume(previous);
-                push_all(&mut chain, to_position);
-                if chain.position() != Some(&self.position) {
+                let is_known = push_all(&mut chain, to_position);
+                if !is_known || chain.position() != Some(&self.position) {
                     return None;
                 }
                 chain
             }
         };
-        push_all(&mut chain, behind);
+        if !push_all(&mut chain, behind) {
+            // What is there now may be valid, and was not there before.
+            chain.rewind();
+        }
         Some(chain)
     }
 }
@@ -78,10 +81,10 @@ fn entries_between(after: Slot, last: Slot) -> usize {
     usize::try_from(last.0 - after.0).expect("entries that were read")
 }
 
-fn push_all(chain: &mut Chain, entries: &[Bytes]) {
-    for entry in entries {
-        chain.push(chain.read_to().next(), entry);
-    }
+/// Passes entries to a chain. Returns `false` if one has a format that this version does not know, and may be valid.
+fn push_all(chain: &mut Chain, entries: &[Bytes]) -> bool {
+    let mut push = |entry| chain.push(chain.read_to().next(), entry);
+    entries.iter().all(|entry| !matches!(push(entry), Step::Newer(_)))
 }
 
 /// Since when reads show less of the record than this replica has. A read may be stale, so only time and many reads

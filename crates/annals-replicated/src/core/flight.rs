@@ -103,9 +103,14 @@ impl Flight {
         u16::try_from(self.entries.len()).expect("a commit has at most 65,535 parts")
     }
 
-    /// Returns the engine's answer that it stored entry `part` at `slot`, if it said so.
-    pub(super) fn stored(&self, part: usize, slot: Slot) -> Option<Stored> {
-        self.slots.get(part)?.iter().find(|stored| stored.slot == slot).copied()
+    /// Returns the engine's answer that it stored entry `part`, or the first one, at `slot`, and which of the two; `None`
+    /// if it did not say so. The first one is behind the others if the entries were sent again.
+    pub(super) fn next_stored(&self, part: usize, slot: Slot) -> Option<(usize, Stored)> {
+        let stored = |part: usize| {
+            let stored = self.slots[part].iter().find(|stored| stored.slot == slot);
+            stored.map(|stored| (part, *stored))
+        };
+        stored(part).or_else(|| stored(0))
     }
 
     /// Forgets the engine's answer that it stored entry `part` at `slot`.

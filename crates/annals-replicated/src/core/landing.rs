@@ -103,8 +103,8 @@ impl State {
             && self.chain.read_to() >= self.land_from
             && let Some(first) = self.flights.front()
             && let slot = self.chain.read_to().next()
-            && let part = self.chain.parts_of(first.commit.header(), first.parts())
-            && let Some(stored) = first.stored(part, slot)
+            && let own = self.chain.parts_of(&first.entries)
+            && let Some((part, stored)) = first.next_stored(own, slot)
         {
             if !self.is_of_same_record(stored.asked) {
                 self.flights[0].forget(part, slot);
@@ -122,7 +122,7 @@ impl State {
                 continue;
             }
             let flight = self.flights.pop_front().expect("the first flight");
-            self.chain.landed(&flight.commit, flight.parts());
+            self.chain.last_landed(&flight.commit, flight.parts());
             self.round_trip_ms = self.now.steady_ms.saturating_sub(flight.sent_ms);
             self.landed_own(flight);
         }
@@ -187,17 +187,22 @@ impl State {
         self.page(ReadPage { kind, after, entries, asked, arrived_ms });
     }
 
-    /// Takes entries, once the record was seen to have those before them: see [`is_confirmed`](Self::is_confirmed).
+    /// Takes entries, once the record was seen to have those before them: see [`is_confirmed`](Self::is_confirmed). Void
+    /// entries do not wait for that.
     pub(super) fn page(&mut self, page: ReadPage) {
         if !page.entries.is_empty() && !self.is_of_same_record(page.asked) {
             return self.read_now();
         }
         if !page.entries.is_empty() && !self.is_confirmed(page.arrived_ms) {
-            if self.held.is_some() {
-                return self.read_now();
+            // Void entries change nothing: they are checked before a commit behind them is taken.
+            if page.after != self.chain.read_to() || !self.chain.are_void(&page.entries) {
+                if self.held.is_some() {
+                    return self.read_now();
+                }
+                self.held = Some(page);
+                return self.begin_anchor();
             }
-            self.held = Some(page);
-            return self.begin_anchor();
+            self.confirmed_ms = None;
         }
         let ReadPage { kind, after, entries, asked, arrived_ms } = page;
         let before = self.chain.read_to();

@@ -145,11 +145,13 @@ pub enum Output {
         /// The slot behind which to read.
         after: Slot,
     },
-    /// Read the entries of a position again, and return them as [`Input::Anchored`].
+    /// Read entries again, those of a commit and those around it, and return them as [`Input::Anchored`].
     Anchor {
         /// The slot behind which to read.
         after: Slot,
-        /// The number of entries.
+        /// The number of entries up to the last one of the commit.
+        to_commit: usize,
+        /// The number of all entries.
         count: usize,
         /// When it was asked for.
         asked: Asked,

@@ -19,7 +19,7 @@ pub struct CoreSettings {
     /// How long the record may end before the replica's position, in ms, before the replica counts as diverged: a read
     /// may be stale. Default: 10,000.
     pub absence_limit_ms: u64,
-    /// How long a check that the record still has the last commit holds, in ms: within this time after it, commits are
+    /// How long a check that the record still has what was read holds, in ms: within this time after it, commits are
     /// taken without another check. `None`: no check is needed, since the engine compares hashes. Default: 500.
     pub confirm_ms: Option<u64>,
     /// The size of the commits that may wait to be applied before reading pauses, in bytes. What a read under way

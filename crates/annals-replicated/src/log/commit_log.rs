@@ -69,9 +69,9 @@ pub trait CommitLog: Send + Sync {
     }
 
     /// Returns whether the engine stores an entry only behind the commit that it was decided on: behind an entry with
-    /// the hash [`NewEntry::previous`]. By default not. Then a process reads its last commit again two to four times a second
-    /// while it takes commits, its own or those of others, because the engine may have lost that commit and stored others
-    /// in its slots.
+    /// the hash [`NewEntry::previous`]. By default not. Then a process reads its last commit, and the entries behind it,
+    /// again two to four times a second while it takes commits, its own or those of others, because the engine may have
+    /// lost these entries and stored others in their slots.
     fn compares_hashes(&self) -> bool {
         false
     }

@@ -106,7 +106,9 @@ impl<E: Event> Driver<E> {
                 self.engine.send(SendJob::Append { send, after, entry });
             }
             Output::Read { kind, after } => self.engine.read(kind, after),
-            Output::Anchor { after, count, asked } => self.engine.anchor(after, count, asked),
+            Output::Anchor { after, to_commit, count, asked } => {
+                self.engine.anchor(after, to_commit, count, asked);
+            }
             Output::Apply { commit, position } => {
                 self.shared.jobs.push(Job::Apply { commit, position });
             }

@@ -38,7 +38,7 @@ pub(super) enum SendJob {
 /// Work for the thread that reads.
 enum ReadJob {
     Now { after: Slot },
-    Anchor { after: Slot, count: usize, asked: Asked },
+    Anchor { after: Slot, to_commit: usize, count: usize, asked: Asked },
 }
 
 /// The handles of the threads. They end when these are dropped.
@@ -90,8 +90,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn anchor(&self, after: Slot, count: usize, asked: Asked) {
-        drop(self.reads.send(ReadJob::Anchor { after, count, asked }));
+    pub(super) fn anchor(&self, after: Slot, to_commit: usize, count: usize, asked: Asked) {
+        drop(self.reads.send(ReadJob::Anchor { after, to_commit, count, asked }));
     }
 }
 
@@ -128,8 +128,8 @@ impl Worker {
                     let page = self.read(after, ReadLimit::default());
                     self.entries(ReadKind::Now, after, page);
                 }
-                ReadJob::Anchor { after, count, asked } => {
-                    let entries = self.read_whole(after, count);
+                ReadJob::Anchor { after, to_commit, count, asked } => {
+                    let entries = self.read_around(after, to_commit, count);
                     self.inbox.push(Input::Anchored { after, count, asked, entries });
                 }
             }
@@ -205,6 +205,22 @@ impl Worker {
             _ => {}
         }
         page
+    }
+
+    /// Reads `count` entries again, or fewer if the engine shows no more: first those up to a commit, and then the
+    /// others. The engine takes more care with the last entries of a read.
+    fn read_around(
+        &self,
+        after: Slot,
+        to_commit: usize,
+        count: usize,
+    ) -> Result<Vec<Bytes>, LogError> {
+        let mut entries = self.read_whole(after, to_commit)?;
+        if entries.len() == to_commit {
+            let after = Slot(after.0 + to_commit as u64);
+            entries.extend(self.read_whole(after, count - to_commit)?);
+        }
+        Ok(entries)
     }
 
     /// Reads `count` entries again, or fewer if the engine shows no more.

@@ -166,7 +166,7 @@ impl Process {
                 });
             }
             Output::Read { kind: ReadKind::Now, after } => drop(self.reads.insert((true, after))),
-            Output::Anchor { after, count, asked } => {
+            Output::Anchor { after, count, asked, .. } => {
                 self.anchors.insert((after, count, asked));
             }
             Output::Apply { commit, position } => {

@@ -3,12 +3,16 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use annals::{EventStore, Health, Journal, RawEvent};
 use annals_replicated::repair::{Patience, Repair, RepairError};
 use annals_replicated::sim::{Faults, SimLog, SimRecord};
-use annals_replicated::{Chain, CommitHash, Content, Divergence, LogLimits, Slot, Step, status};
+use annals_replicated::{
+    AppendAnswer, AppendOutcome, Cause, Chain, CheckError, CommitHash, CommitLog, Content,
+    Divergence, Done, Fitness, LogError, LogLimits, NewEntry, Page, ReadLimit, Slot, Step, status,
+};
 use bytes::Bytes;
 
 use crate::tools::{Store, event, event_with_id, log, numbers, open, open_impatient};
@@ -389,4 +393,51 @@ fn a_replica_that_is_behind_the_record_has_nothing_to_heal() {
         let healed = repair().heal(&loss.log, loss.other()).expect("nothing to do");
         assert!(healed.lost.is_empty(), "{healed:?}");
     }
+}
+
+/// An engine that loses the second part of a commit, once.
+struct LosesAPart {
+    log: SimLog,
+    has_lost: AtomicBool,
+}
+
+impl CommitLog for LosesAPart {
+    fn append(&self, after: Slot, entry: NewEntry, done: Done) {
+        if entry.part.0 == 1 && !self.has_lost.swap(true, Ordering::SeqCst) {
+            let outcome = AppendOutcome::Unknown(Cause::new("lost"));
+            return done(AppendAnswer { outcome, time_ms: None });
+        }
+        self.log.append(after, entry, done);
+    }
+
+    fn read(&self, after: Slot, limit: ReadLimit) -> Result<Page, LogError> {
+        self.log.read(after, limit)
+    }
+
+    fn ends(&self) -> Result<(Slot, Slot), LogError> {
+        self.log.ends()
+    }
+
+    fn wait(&self, after: Slot, until: Instant) {
+        self.log.wait(after, until);
+    }
+
+    fn check(&self) -> Result<Fitness, CheckError> {
+        self.log.check()
+    }
+
+    fn limits(&self) -> LogLimits {
+        LogLimits { entry_bytes: 2_048, under_way: 1 }
+    }
+}
+
+/// All parts are sent again, behind the first part of the attempt before.
+#[test]
+fn a_commit_that_is_sent_again_in_parts_is_healed_where_it_landed() {
+    let loss = Loss::new(log());
+    let engine = LosesAPart { log: loss.log.clone(), has_lost: false.into() };
+    let healed = repair().heal(&engine, &loss.path).expect("healed");
+    assert!(engine.has_lost.load(Ordering::SeqCst));
+    assert_eq!(hashes(&loss.log), loss.whole);
+    assert_eq!(healed.record.slot, loss.log.change(|record| record.last()));
 }

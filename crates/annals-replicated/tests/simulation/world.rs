@@ -364,7 +364,7 @@ impl World {
                 let delay = wait + self.random.below(4);
                 self.later(process, delay, Event::Read { life, kind, after });
             }
-            Output::Anchor { after, count, asked } => {
+            Output::Anchor { after, count, asked, .. } => {
                 let delay = self.random.below(4);
                 self.later(process, delay, Event::Anchor { life, after, count, asked });
             }

@@ -264,7 +264,7 @@ impl fmt::Display for OpenError {
             ),
             Self::Corrupt(error) => write!(
                 f,
-                "{error}; `annals verify` lists all damage{way_out}",
+                "{error}; `annals verify` shows the damage{way_out}",
                 way_out = way_out(error)
             ),
             Self::BadOption { name, value, expected } => {

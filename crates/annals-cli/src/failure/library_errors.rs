@@ -78,7 +78,7 @@ pub(super) fn about_damage(damage: &Corruption) -> String {
     if damage.file.ends_with("closed.json") {
         return "remove that file, and the store opens; it contains no events".to_owned();
     }
-    "`annals verify STORE` lists all damage\n\
+    "`annals verify STORE` shows the damage\n\
      `annals salvage STORE NEW` saves every whole event of a store in files; `annals copy STORE NEW` saves the events \
      before the damage of a store in RocksDB, if the database still opens\n\
      or restore the files from a backup"

@@ -21,7 +21,7 @@ pub(super) fn advice(failure: &Failure) -> Option<String> {
         return Some(advice);
     }
     let advice = match failure {
-        Failure::Append(AppendError::Read(_)) => "`annals verify STORE` lists all damage",
+        Failure::Append(AppendError::Read(_)) => "`annals verify STORE` shows the damage",
         Failure::Line { problem, may_be_csv, .. } => {
             return about_line(&problem.reason, *may_be_csv);
         }

@@ -71,7 +71,7 @@ fn damage(failure: &Failure) -> Option<String> {
             return Some(format!("`annals get STORE {offset}` shows the event"));
         }
         Failure::ReadBeforeDamage => {
-            "`annals verify STORE` lists all damage\n\
+            "`annals verify STORE` shows the damage\n\
              `annals salvage STORE NEW` saves every whole event, also those after the damage"
         }
         Failure::Damaged { store: StorePath::RocksDb(_), .. } => {

@@ -171,9 +171,8 @@ impl Chain {
     /// Returns whether all these entries are void behind the last one that was read.
     pub(crate) fn are_void(&self, entries: &[Bytes]) -> bool {
         let mut chain = self.clone();
-        let mut are_void =
-            |entry| matches!(chain.push(chain.read_to().next(), entry), Step::Void(_));
-        entries.iter().all(|entry| are_void(entry))
+        let are_void = |entry| matches!(chain.push(chain.read_to().next(), entry), Step::Void(_));
+        entries.iter().all(are_void)
     }
 
     /// Notes that `commit` landed at the slots behind the last one that was read, in as many entries.

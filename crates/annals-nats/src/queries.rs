@@ -1,6 +1,5 @@
 //! Reads, checks and news.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -20,9 +19,7 @@ const NEWS_EVERY: Duration = Duration::from_millis(1);
 /// The largest entry that is written, in bytes. A server may take larger ones, which hold up the others.
 const MAX_ENTRY_BYTES: usize = 8 << 20;
 /// How many entries are read again from the leader: the last ones. It returns one for each request.
-const MOST_OF_LEADER: usize = 64;
-/// How many of these requests are under way together. A server closes a connection on which 64 MB wait.
-const LEADER_REQUESTS: usize = 4;
+const MOST_OF_LEADER: usize = 16;
 /// How many appends may be under way.
 const UNDER_WAY: usize = 32;
 
@@ -163,14 +160,10 @@ impl Engine {
             let limit = ReadLimit { entries: limit.entries - MOST_OF_LEADER, ..limit };
             return self.read(after, limit).await;
         }
-        let slots = (after.0 + 1..).take(limit.entries).map(Slot);
-        let asked = slots.map(|slot| async move { (slot, self.read_leader(slot).await) });
-        let mut answers = pin!(futures_util::stream::iter(asked).buffered(LEADER_REQUESTS));
         let (mut entries, mut bytes): (Vec<(Slot, Bytes)>, usize) = (Vec::new(), 0);
-        while bytes < limit.bytes
-            && let Some((slot, answer)) = answers.next().await
-        {
-            match answer.map_err(LogError::Unavailable)? {
+        while entries.len() < limit.entries && bytes < limit.bytes {
+            let slot = Slot(after.0 + entries.len() as u64).next();
+            match self.read_leader(slot).await.map_err(LogError::Unavailable)? {
                 Some((found, entry)) if found == slot => {
                     bytes += entry.len();
                     entries.push((found, entry));

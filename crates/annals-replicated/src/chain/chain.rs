@@ -168,11 +168,12 @@ impl Chain {
         }
     }
 
-    /// Returns whether all these entries are void behind the last one that was read.
-    pub(crate) fn are_void(&self, entries: &[Bytes]) -> bool {
+    /// Returns whether one of these entries completes a commit behind the last one that was read, or may do so in a
+    /// format that this version does not know.
+    pub(crate) fn completes_one(&self, entries: &[Bytes]) -> bool {
         let mut chain = self.clone();
-        let are_void = |entry| matches!(chain.push(chain.read_to().next(), entry), Step::Void(_));
-        entries.iter().all(are_void)
+        let mut push = |entry| chain.push(chain.read_to().next(), entry);
+        entries.iter().any(|entry| matches!(push(entry), Step::Valid(_) | Step::Newer(_)))
     }
 
     /// Notes that `commit` landed at the slots behind the last one that was read, in as many entries.
@@ -207,10 +208,7 @@ impl Chain {
     /// Hashes everything that decides how the next entries are judged.
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
         (self.store_id, self.position, self.read_to, self.voids).hash(hasher);
-        for part in &self.parts {
-            (part.header.number, part.header.previous, part.header.writer_id).hash(hasher);
-            (part.part.index, part.part.count).hash(hasher);
-        }
+        self.part_bytes.hash(hasher);
     }
 
     /// Goes back to the last valid commit, so that the entries behind it are read again.

@@ -3,6 +3,7 @@
 use super::flight::Flight;
 use super::messages::Refusal;
 use super::state::State;
+use uuid::Uuid;
 
 impl State {
     /// Answers callers whose time is up, and sends again what is in doubt.
@@ -51,6 +52,11 @@ impl State {
         if requests.peek().is_none() || !requests.all(|admitted| admitted.told) {
             return;
         }
+        let last = self.flights.back().map(|flight| flight.commit.hash());
+        self.doubted.extend(last.map(|last| (self.settings.writer_id, last)));
+        // So that no later commit has the header of one that may still land: parts of the two might make a third commit.
+        let id = (self.random.number(), self.random.number());
+        self.settings.writer_id = Uuid::from_u64_pair(id.0, id.1);
         self.flights.clear();
         self.overlay.truncate(self.chain.tip().map_or(0, |tip| tip.head));
         self.resend_ms = None;

@@ -12,7 +12,7 @@ impl State {
         hasher.finish()
     }
 
-    /// Hashes all fields, so that none is forgotten, but the settings and what is only counted.
+    /// Hashes all fields, so that none is forgotten, but the settings that stay, and the counters.
     fn hash_into(&self, hasher: &mut impl Hasher) {
         let Self { now, outputs, chain, caught_up, queue, flights, landed, overlay, sends, .. } =
             self;
@@ -56,6 +56,7 @@ impl State {
         (self.read_asked, self.read_wall_ms, self.watch_asked).hash(hasher);
         (self.connection, self.confirmed_ms, self.learned_ms, &self.held).hash(hasher);
         (self.land_from, self.rewind_again_ms, self.last_before).hash(hasher);
+        (&self.doubted, self.settings.writer_id).hash(hasher);
         let Self { read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random, .. } = self;
         (read_again_ms, hinted, round_trip_ms, clock_ahead_ms, end, random).hash(hasher);
     }

@@ -129,6 +129,7 @@ impl State {
     }
 
     fn landed_own(&mut self, flight: Flight) {
+        self.doubted.clear();
         self.pause_ms = FIRST_PAUSE_MS;
         if self.flights.is_empty() {
             self.resend_ms = None;
@@ -187,15 +188,17 @@ impl State {
         self.page(ReadPage { kind, after, entries, asked, arrived_ms });
     }
 
-    /// Takes entries, once the record was seen to have those before them: see [`is_confirmed`](Self::is_confirmed). Void
-    /// entries do not wait for that.
+    /// Takes entries, once the record was seen to have those before them: see [`is_confirmed`](Self::is_confirmed). Entries
+    /// that complete no commit do not wait for that, unless a commit is under way.
     pub(super) fn page(&mut self, page: ReadPage) {
         if !page.entries.is_empty() && !self.is_of_same_record(page.asked) {
             return self.read_now();
         }
         if !page.entries.is_empty() && !self.is_confirmed(page.arrived_ms) {
-            // Void entries change nothing: they are checked before a commit behind them is taken.
-            if page.after != self.chain.read_to() || !self.chain.are_void(&page.entries) {
+            // Void entries and parts change nothing, and are checked before a commit behind them is taken. While a commit
+            // is under way they wait too: otherwise a check of it never catches up with them.
+            let is_next = page.after == self.chain.read_to() && self.flights.is_empty();
+            if !is_next || self.chain.completes_one(&page.entries) {
                 if self.held.is_some() {
                     return self.read_now();
                 }
@@ -263,8 +266,10 @@ impl State {
             self.outputs.push(Output::Hint);
             self.kill_from(0, None);
         }
-        // Every commit that was decided on the one before this is dead.
-        self.abandoned = false;
+        // Every commit that was decided on the one before this is dead, but one that was decided on this one.
+        let header = commit.header();
+        self.doubted.retain(|(writer_id, last)| *writer_id == header.writer_id && *last != hash);
+        self.abandoned = !self.doubted.is_empty();
         self.begin_attempt();
         self.resend_ms = None;
         self.pause_ms = FIRST_PAUSE_MS;

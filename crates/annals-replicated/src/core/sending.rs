@@ -46,11 +46,7 @@ impl State {
         let (mut head, mut time_ms) = (tip.head, tip.time_ms);
         let (mut batches, mut requests, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut barrier = self.abandoned;
-        // A barrier that ends a doubt has no batches. With some, its header might be that of the commit in doubt, and parts
-        // of the two might make a third commit.
-        while !self.abandoned
-            && let Some(waiting) = self.queue.front()
-        {
+        while let Some(waiting) = self.queue.front() {
             let batch = waiting.batch.clone();
             let size = encoded_bytes(&CommitBatch { time_ms: 0, events: batch.events.clone() });
             let is_full = batches.len() == MAX_COMMIT_BATCHES;

@@ -8,7 +8,8 @@ use crate::log::commit_log::LogLimits;
 /// The settings of a core.
 #[derive(Debug, Clone)]
 pub struct CoreSettings {
-    /// The id of this writer, new at every opening.
+    /// The id of this writer, new at every opening. The core takes another one when it gives up commits that may still
+    /// land.
     pub writer_id: Uuid,
     /// The limits of the engine.
     pub limits: LogLimits,

@@ -12,9 +12,11 @@ use super::settings::{CoreSettings, FIRST_PAUSE_MS, LONGEST_PAUSE_MS};
 use crate::chain::chain::Chain;
 use crate::chain::slot::Slot;
 use crate::chain::tip::Tip;
+use crate::format::hash::CommitHash;
 use crate::random::Random;
 use annals::Appended;
 use bytes::Bytes;
+use uuid::Uuid;
 
 /// An append that the engine has not answered.
 #[derive(Debug, Clone, Copy, Hash)]
@@ -88,6 +90,9 @@ pub(super) struct State {
     pub(super) hold_until_ms: u64,
     /// Whether a commit that nobody waits for may still land: a barrier is to end that.
     pub(super) abandoned: bool,
+    /// The commits that nobody waits for and that may still land: the writer id of each row of them, and the hash of its
+    /// last commit.
+    pub(super) doubted: Vec<(Uuid, CommitHash)>,
     pub(super) anchor: Option<AnchorCheck>,
     /// How often the engine was connected again.
     pub(super) connection: u64,
@@ -177,6 +182,7 @@ impl State {
             pause_ms: FIRST_PAUSE_MS,
             hold_until_ms: 0,
             abandoned: false,
+            doubted: Vec::new(),
             anchor: None,
             connection: 0,
             confirmed_ms: None,

@@ -1,6 +1,6 @@
 //! The memory that requests take. The bodies of all requests and the appends that wait share one budget.
 //!
-//! Each request has a [`Share`] of the [`Budget`]. What a request takes is added to its share before the memory is used,
+//! Each request has a [`Share`] of the [`Budget`]. The memory of a request is added to its share before it is used,
 //! and nothing waits for room: bodies that wait for each other would keep their memory. The share returns to the budget
 //! when nothing of the request is left: with the head of the response, and after an append that goes on although its
 //! client is gone.
@@ -14,7 +14,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::fault::{Fault, Kind};
-use crate::limits::MAX_REQUEST_BYTES;
 use crate::refused_body::RefusedBody;
 
 /// The size up to which a request is small, in bytes: 64 KiB. Only small requests get the last eighth of the budget, so
@@ -41,7 +40,7 @@ impl Budget {
     }
 }
 
-/// What one request has taken of the budget. It is returned when the value is dropped.
+/// The part of the budget that one request has taken. It returns when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<Budget>,
@@ -64,14 +63,14 @@ impl Share {
         self.take(REQUEST + events.saturating_mul(PART + added))
     }
 
-    /// Takes memory, or fails if other requests have it. A request never fails because of its own size: alone, it gets
-    /// what there is.
+    /// Takes memory, or fails if other requests have it. A request never fails because of its own size: at most 49/64 of
+    /// the budget are counted for it, so that small requests beside it do not matter.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Fault> {
         // Relaxed, here and below: the counts guard no other memory.
         let mine = self.taken.load(Ordering::Relaxed);
         let most = self.budget.most;
         let most = if mine.saturating_add(bytes) <= SMALL { most } else { most - most / 8 };
-        let bytes = bytes.min(most.saturating_sub(mine));
+        let bytes = bytes.min((most - most / 8).saturating_sub(mine));
         if bytes == 0 {
             // The end of a body needs no memory, even if small requests have taken all of it.
             return Ok(());
@@ -106,17 +105,18 @@ impl Drop for Share {
 
 /// The body of a request, whose bytes take memory of the request's share as they come. If there is none, the rest of the
 /// body is dropped as it comes, and the body fails at its end: a client over HTTP/1.1 may not read the response before it
-/// has sent everything.
+/// has sent everything. A body of more than `most` bytes fails at once.
 pub(crate) struct SharedBody<B> {
     body: B,
     share: Arc<Share>,
+    most: usize,
     received: usize,
     refused: Option<Fault>,
 }
 
 impl<B> SharedBody<B> {
-    pub(crate) fn new(body: B, share: Arc<Share>) -> Self {
-        Self { body, share, received: 0, refused: None }
+    pub(crate) fn new(body: B, share: Arc<Share>, most: usize) -> Self {
+        Self { body, share, most, received: 0, refused: None }
     }
 }
 
@@ -134,11 +134,14 @@ impl<B: Body<Data = Bytes, Error = axum::BoxError> + Unpin> Body for SharedBody<
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
             let (is_data, bytes) = (data.is_some(), data.map_or(0, Bytes::len));
             this.received = this.received.saturating_add(bytes);
+            let is_too_large = this.received > this.most;
             if this.refused.is_none() {
-                this.refused = this.share.take(bytes).err();
+                let taken =
+                    if is_too_large { Err(too_large(this.most)) } else { this.share.take(bytes) };
+                this.refused = taken.err();
             }
             let Some(fault) = &this.refused else { return Poll::Ready(frame) };
-            if !is_data || this.received > MAX_REQUEST_BYTES {
+            if !is_data || is_too_large {
                 let refused = RefusedBody::new(fault.clone());
                 return Poll::Ready(Some(Err(refused.into())));
             }
@@ -152,6 +155,11 @@ impl<B: Body<Data = Bytes, Error = axum::BoxError> + Unpin> Body for SharedBody<
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn too_large(most: usize) -> Fault {
+    let message = format!("the body of the request has more than {most} bytes");
+    Fault::new(Kind::RequestTooLarge, message)
 }
 
 #[cfg(test)]
@@ -181,8 +189,9 @@ mod tests {
         drop((second, small));
         assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
         // Small requests share the last eighth, and no more.
-        let large = share();
-        large.take(70 << 20).unwrap();
+        let (large, other) = (share(), share());
+        large.take(40 << 20).unwrap();
+        other.take(30 << 20).unwrap();
         let small: Vec<_> = std::iter::repeat_with(share).take(160).collect();
         assert!(small.iter().all(|share| share.take(SMALL).is_ok()));
         assert!(overloaded(share().take(1)));
@@ -196,7 +205,26 @@ mod tests {
         large.take(33 << 20).unwrap();
         large.take_parts(8 << 20).unwrap();
         large.take_append(65_536, 100).unwrap();
-        assert!(overloaded(Share::new(&budget).take(SMALL + 1)));
+        assert!(overloaded(Share::new(&budget).take(8 << 20)));
+    }
+
+    /// A worker that waits for events holds a few bytes all the time.
+    #[test]
+    fn a_large_request_is_not_refused_because_of_a_small_one() {
+        let budget = Arc::new(Budget::new(40 << 20));
+        let (small, large) = (Share::new(&budget), Share::new(&budget));
+        small.take(100).unwrap();
+        large.take_append(65_536, 1 << 20).unwrap();
+    }
+
+    /// A client without a token may send a body to /ui/login, and any number of messages to a gRPC method.
+    #[test]
+    fn a_body_beyond_its_limit_fails_at_once() {
+        let pieces = std::iter::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[0; 1 << 10]))));
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
+        let body = SharedBody::new(body, Arc::default(), 10 << 10);
+        let refused = body.collect().now_or_never().unwrap().unwrap_err();
+        assert_eq!(RefusedBody::fault_of(&*refused).unwrap().kind, Kind::RequestTooLarge);
     }
 
     #[test]
@@ -204,7 +232,8 @@ mod tests {
         let budget = Arc::new(Budget::new(40 << 20));
         let body = |share: &Arc<Share>, bytes: usize| {
             let body = Full::new(Bytes::from(vec![0; bytes])).map_err(Into::into);
-            SharedBody::new(body, Arc::clone(share)).collect().now_or_never().unwrap()
+            let body = SharedBody::new(body, Arc::clone(share), usize::MAX);
+            body.collect().now_or_never().unwrap()
         };
         let (first, second) = (Arc::new(Share::new(&budget)), Arc::new(Share::new(&budget)));
         assert_eq!(body(&first, 20 << 20).unwrap().to_bytes().len(), 20 << 20);

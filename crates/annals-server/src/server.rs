@@ -216,8 +216,8 @@ impl Server {
         Self { insecure: true, ..self }
     }
 
-    /// Adds a host name or an address, without a port, under which clients reach the server. `localhost` and the addresses on which
-    /// it listens need not be added.
+    /// Adds a host name or an address, without a port, under which clients reach the server. `localhost` and the
+    /// addresses on which it listens need not be added.
     pub fn host_name(mut self, name: impl Into<String>) -> Self {
         self.hosts.names.push(name.into());
         self

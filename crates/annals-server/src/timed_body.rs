@@ -78,7 +78,7 @@ where
 
 /// Returns the failure of a request whose body came too slowly.
 fn slow() -> Fault {
-    let message = "the body of the request came too slowly, so the server stopped to wait for it";
+    let message = "the body of the request came too slowly, so the server stopped waiting for it";
     Fault::new(Kind::SlowRequest, message)
 }
 

@@ -20,7 +20,7 @@ use crate::store_path::StorePath;
 /// The address of a record in NATS JetStream is `nats://USER@HOST,HOST,…/NAME`.
 ///
 /// An append fails if it takes longer than 30 s. The parameter `append_timeout` of the address sets another limit, in
-/// seconds: `nats://app@n1,n2,n3/shop?append_timeout=60`.
+/// seconds: `nats://app@n1,n2,n3/shop?append_timeout=60`. It does not matter for the commands below.
 ///
 /// Leave the password out of the address, because arguments show in lists of processes. Set the variable `PGPASSWORD` or
 /// `NATS_PASSWORD`, or set `ANNALS_PASSWORD_FILE` to the path of a file whose first line is the password.

@@ -93,7 +93,7 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// A name, without a port, under which clients reach this server; may be given several times
+    /// A name or an address, without a port, under which clients reach this server; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) host_name: Vec<String>,
 
@@ -120,7 +120,7 @@ pub(crate) struct Serve {
 
     /// The memory that the bodies of all requests and the appends that wait may take together, 40MiB or more
     ///
-    /// A request beyond it is refused, and can be repeated. The last eighth is for requests of at most 64 KiB.
+    /// A request beyond it is refused, and can be repeated. The last eighth is for requests that take at most 64 KiB.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = request_memory)]
     pub(crate) request_memory: usize,
 

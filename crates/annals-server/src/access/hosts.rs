@@ -99,12 +99,17 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Returns whether a text is an origin as browsers send it: without a path, in lower case, and with the port only if it
-/// is not that of the scheme.
+/// is not that of the scheme. Programs with pages of their own have other schemes, such as `tauri://localhost`.
 fn is_origin(text: &str) -> bool {
-    let (host, default_port) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
-        (Some(host), _) => (host, ":80"),
-        (_, Some(host)) => (host, ":443"),
-        _ => return false,
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
+        return false;
+    }
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
     };
     let name = name_of(host);
     let port = &host[name.len()..];
@@ -117,7 +122,7 @@ fn is_origin(text: &str) -> bool {
     };
     (is_address || is_name(name) && name.parse::<Ipv6Addr>().is_err())
         && !text.bytes().any(|byte| byte.is_ascii_uppercase())
-        && port != default_port
+        && (port.is_empty() || port != default_port)
         && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
@@ -210,6 +215,8 @@ mod tests {
             assert!(!is_name(name), "{name}");
         }
         for origin in [
+            "tauri://localhost",
+            "chrome-extension://abcdefgh",
             "https://shop.example",
             "http://shop.example:443",
             "http://localhost:3000",
@@ -234,7 +241,6 @@ mod tests {
             "HTTPS://shop.example",
             "https://a@shop.example",
             "https://2001:db8::7",
-            "ftp://shop.example",
         ] {
             assert!(!is_origin(origin), "{origin}");
         }

@@ -103,8 +103,10 @@ fn watch_client(stream: &TcpStream, peer: SocketAddr, unread_time: Option<Durati
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn set_unread_time(stream: &TcpStream, time: Duration) -> io::Result<()> {
-    // Less than 1 ms would be no time at all.
-    SockRef::from(stream).set_tcp_user_timeout(Some(time.max(Duration::from_millis(1))))
+    // Less than 1 ms would be no time at all, and the system takes no more than these 24 days.
+    let most = Duration::from_millis(i32::MAX as u64);
+    let time = time.clamp(Duration::from_millis(1), most);
+    SockRef::from(stream).set_tcp_user_timeout(Some(time))
 }
 
 #[cfg(not(any(target_os = "android", target_os = "linux")))]

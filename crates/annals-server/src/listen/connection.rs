@@ -9,8 +9,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::first_bytes::FirstBytes;
+use crate::access::rights;
 use crate::client::Client;
-use crate::limits::{Limits, MAX_HEADER_BYTES};
+use crate::limits::{Limits, MAX_HEADER_BYTES, MAX_REQUEST_BYTES};
 use crate::memory::{Share, SharedBody};
 use crate::shared::{Shared, draining};
 use crate::timed_body::TimedBody;
@@ -22,6 +23,11 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 const FRAME: u32 = 1 << 20;
 /// The bytes that wait in one stream for a slow reader.
 const SEND_BUFFER: usize = 1 << 20;
+
+/// The largest body of a request that needs no right, in bytes: a check of the health, or a token.
+const MAX_OPEN_BYTES: usize = 16 << 10;
+/// The bytes of a body around the largest message.
+const FRAMING: usize = 1 << 10;
 
 fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -66,9 +72,16 @@ pub(super) async fn serve(
             let client = Client { share: Arc::clone(&share), ..client.clone() };
             request.extensions_mut().insert(client);
             let time = (!is_conversation).then_some(body_time);
-            // The messages of a conversation are small, and none is kept.
-            let share = if is_conversation { Arc::default() } else { share };
-            request.map(|body| SharedBody::new(TimedBody::new(body, time), share))
+            let is_open = rights::needed(request.method(), request.uri().path()).is_none();
+            let most = match (is_conversation, is_open) {
+                (true, _) => usize::MAX,
+                (false, true) => MAX_OPEN_BYTES,
+                (false, false) => MAX_REQUEST_BYTES + FRAMING,
+            };
+            // The messages of a conversation are small, and none is kept. A client without a token takes nothing from
+            // the others.
+            let share = if is_conversation || is_open { Arc::default() } else { share };
+            request.map(|body| SharedBody::new(TimedBody::new(body, time), share, most))
         })
         .service(router);
     let protocol = protocol(&shared.limits);

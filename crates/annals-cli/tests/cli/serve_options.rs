@@ -97,7 +97,6 @@ fn pages_of_the_origin_of_the_option_may_use_the_server() {
         "https://shop.example:443",
         "http://shop.example:80",
         "https://a@shop.example",
-        "ftp://shop.example",
     ] {
         let words = [&*format!("{origin:?}"), "origin", "https://shop.example"];
         refused(&dir, &["--cors-origin", origin], &words);

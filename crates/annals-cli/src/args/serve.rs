@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::args::append::Durability;
 use crate::args::creation::{Wait, time, wait};
-use crate::args::values::{request_memory, segment_bytes};
+use crate::args::values::{request_memory, segment_bytes, unread_time};
 use crate::store_path::StorePath;
 
 /// Serve a store to other programs and machines: gRPC for UmaDB's clients, HTTP with JSON, and pages for a browser
@@ -136,6 +136,6 @@ pub(crate) struct Serve {
     ///
     /// By default the system gives up a client that is gone after about 15 minutes, and one that does not read keeps
     /// its connection. The option has an effect on Linux only.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = unread_time)]
     pub(crate) unread_time: Option<Duration>,
 }

@@ -1,5 +1,8 @@
 //! Checks the values of arguments. Each error states which values are valid.
 
+#[cfg(feature = "serve")]
+use std::time::Duration;
+
 use annals::{InvalidQuery, MAX_BATCH_EVENTS, Query, RawEvent};
 #[cfg(feature = "channels")]
 use annals_channels::{Hash, InvalidField};
@@ -28,6 +31,14 @@ pub(super) fn payload_bytes(text: &str) -> Result<usize, String> {
 pub(super) fn segment_bytes(text: &str) -> Result<u64, String> {
     let size = size(text).filter(|bytes| (4 << 10..=2 << 30).contains(bytes));
     size.ok_or_else(|| "expected a size from 4KiB to 2GiB, such as 16MiB or 1048576".to_owned())
+}
+
+/// Parses the time after which a connection ends whose client takes nothing. The system takes no longer one.
+#[cfg(feature = "serve")]
+pub(super) fn unread_time(text: &str) -> Result<Duration, String> {
+    let is_possible = |time: &Duration| (1..=24 * 86_400_000).contains(&time.as_millis());
+    let time = humantime::parse_duration(text).ok().filter(is_possible);
+    time.ok_or_else(|| "expected a time from 1ms to 24days, such as 30s or 5min".to_owned())
 }
 
 /// Parses the memory for requests: a number of bytes, or a number with its unit.

@@ -200,7 +200,9 @@ fn a_client_that_does_not_read_is_ended_after_the_time_of_the_option() {
     let _ = stopped.read_to_end(&mut response);
     assert!(response.len() < 45 << 20, "{} bytes", response.len());
     end(serving);
-    refused(&dir, &["--unread-time", "5"], &["--unread-time", "10s"]);
+    for wrong in ["5", "0s", "25days"] {
+        refused(&dir, &["--unread-time", wrong], &["--unread-time", "from 1ms to 24days"]);
+    }
 }
 
 /// Writes a certificate for localhost that an authority signs, its key, and the authority. Returns the paths.

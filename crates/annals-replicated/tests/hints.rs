@@ -1,37 +1,20 @@
 //! Writers take turns: one that lost a race says so, and one that hears it gives way after its next commit. Time is
 //! that of the test.
 
-use annals::{Condition, RawEvent, ReadError};
+mod common;
+
+use annals::RawEvent;
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
     AppendOutcome, Chain, CommitBatch, Content, Core, CoreSettings, Input, LogLimits, NewBatch,
-    Now, Output, ReadKind, Replica, RequestId, SendId, Slot, Start, Tip,
+    Now, Output, ReadKind, RequestId, SendId, Slot, Start, Tip,
 };
 use uuid::Uuid;
 
+use common::Count;
+
 /// The shortest time for which a writer gives way, in ms.
 const SHORTEST_MS: u64 = 20;
-
-/// A replica that knows only the number of its events.
-struct Count(u64);
-
-impl Replica for Count {
-    fn head(&self) -> u64 {
-        self.0
-    }
-
-    fn conflict(&self, _: &Condition) -> Result<Option<u64>, ReadError> {
-        Ok(None)
-    }
-
-    fn find_id(&self, _: &str) -> Result<Option<u64>, ReadError> {
-        Ok(None)
-    }
-
-    fn event_type(&self, offset: u64) -> Result<String, ReadError> {
-        panic!("the type of event {offset} was read")
-    }
-}
 
 fn event() -> RawEvent {
     RawEvent::builder("counted").build().expect("an event")

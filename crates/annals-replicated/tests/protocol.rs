@@ -1,34 +1,17 @@
 //! The protocol's state machine, step by step.
 
-use annals::{AppendError, Condition, Query, RawEvent, ReadError};
+mod common;
+
+use annals::{AppendError, Condition, Query, RawEvent};
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
     AppendOutcome, Cause, Commit, CommitBatch, Content, Core, CoreSettings, Divergence, Input,
-    LogLimits, NewBatch, NewEntry, Now, Output, ReadKind, Refusal, Replica, RequestId, SendId,
-    Slot, Start, Tip,
+    LogLimits, NewBatch, NewEntry, Now, Output, ReadKind, Refusal, RequestId, SendId, Slot, Start,
+    Tip,
 };
 use uuid::Uuid;
 
-/// A replica with this many events. The tests read none of them.
-struct Events(u64);
-
-impl Replica for Events {
-    fn head(&self) -> u64 {
-        self.0
-    }
-
-    fn conflict(&self, _: &Condition) -> Result<Option<u64>, ReadError> {
-        Ok(None)
-    }
-
-    fn find_id(&self, _: &str) -> Result<Option<u64>, ReadError> {
-        Ok(None)
-    }
-
-    fn event_type(&self, offset: u64) -> Result<String, ReadError> {
-        panic!("the type of event {offset} was read")
-    }
-}
+use common::Count;
 
 fn event(bytes: usize) -> RawEvent {
     RawEvent::builder("counted").data("x".repeat(bytes)).build().expect("an event")
@@ -43,7 +26,7 @@ fn settings() -> CoreSettings {
 /// A core with a replica, and the last slot of its record.
 struct Run {
     core: Core,
-    replica: Events,
+    replica: Count,
     record: SimRecord,
     tip: Tip,
     now: Now,
@@ -57,7 +40,7 @@ impl Run {
         let tip = *chain.tip().expect("a genesis");
         let start = Start { replica_head: events, ..Start::default() };
         let core = Core::new(settings, start, Now::default());
-        Self { core, replica: Events(events), record, tip, now: Now::default() }
+        Self { core, replica: Count(events), record, tip, now: Now::default() }
     }
 
     fn step(&mut self, input: Input) -> Vec<Output> {

@@ -1,38 +1,21 @@
 //! Each row of the table "What becomes of a commit" in docs/RECORD.md is reached, by a test with its name.
 
-use annals::{Condition, RawEvent, ReadError};
+mod common;
+
+use annals::RawEvent;
 use annals_replicated::sim::SimRecord;
 use annals_replicated::{
     AppendOutcome, Asked, Cause, Chain, Commit, CommitBatch, CommitHash, Content, Core,
     CoreSettings, Divergence, Epoch, Input, LogLimits, NewBatch, NewEntry, Now, Output, Position,
-    ReadKind, ReadLimit, Refusal, Replica, RequestId, SendId, Slot, Start, Tip,
+    ReadKind, ReadLimit, Refusal, RequestId, SendId, Slot, Start, Tip,
 };
 use bytes::Bytes;
 use uuid::Uuid;
 
+use common::Count;
+
 const REQUEST: RequestId = RequestId(1);
 const OTHER: Uuid = Uuid::from_u128(2);
-
-/// A replica that knows only the number of its events.
-struct Count(u64);
-
-impl Replica for Count {
-    fn head(&self) -> u64 {
-        self.0
-    }
-
-    fn conflict(&self, _: &Condition) -> Result<Option<u64>, ReadError> {
-        Ok(None)
-    }
-
-    fn find_id(&self, _: &str) -> Result<Option<u64>, ReadError> {
-        Ok(None)
-    }
-
-    fn event_type(&self, offset: u64) -> Result<String, ReadError> {
-        panic!("the type of event {offset} was read")
-    }
-}
 
 fn events(number: u8) -> Vec<RawEvent> {
     vec![RawEvent::builder("counted").data(vec![number]).build().expect("an event")]
@@ -693,7 +676,7 @@ fn is_dead_if_it_was_not_sent() {
     assert!(matches!(run.reply, Some(Err(Refusal::Full))));
 }
 
-/// The engine does not send the first of two commits. It answers the second one after an hour. No other writer appends.
+/// The engine does not send the first of two commits, and does not answer about the second one. No other writer appends.
 #[test]
 fn is_sent_again_unchanged_if_one_behind_it_may_be_stored() {
     for outcome in [AppendOutcome::NotSent(Cause::new("away")), AppendOutcome::Full] {

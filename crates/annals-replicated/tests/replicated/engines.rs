@@ -21,7 +21,7 @@ struct Odd {
     reads_that_panic: Arc<AtomicU64>,
     reads_of_other_slots: Arc<AtomicU64>,
     appends_without_answer: Arc<AtomicU64>,
-    /// Whether the engine says that there are no entries.
+    /// While it is set, the engine returns the ends of an empty record.
     hides_its_end: Arc<AtomicBool>,
 }
 
